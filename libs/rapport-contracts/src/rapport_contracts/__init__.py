@@ -1,0 +1,1 @@
+"""What is said on Rapport's bus: events, topics, codec, schemas and examples."""

@@ -1,0 +1,81 @@
+"""Which events travel on which topic, and which class each event type is."""
+
+from typing import get_args
+
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    MessageChanged,
+    PracticeRegistered,
+    TierChanged,
+    WatermarkAdvanced,
+)
+from rapport_contracts.envelope import Envelope
+from rapport_contracts.source import (
+    BookingCancelled,
+    BookingCompleted,
+    BookingCreated,
+    BookingNoShow,
+    BookingRescheduled,
+    PaymentChargedBack,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentSettled,
+    SourceEnvelope,
+)
+from rapport_contracts.topics import (
+    CLIENT_ACTIVITY,
+    OUTREACH_EVENTS,
+    PRACTICES,
+    SOURCE_BOOKINGS,
+    SOURCE_PAYMENTS,
+    TIER_CHANGES,
+)
+
+
+def canonical_type(event: type[Envelope]) -> str:
+    """The `type` that events of this canonical class carry, such as `rapport.tier.changed.v1`."""
+    return str(event.__struct_config__.tag)
+
+
+def source_type(event: type[SourceEnvelope]) -> str:
+    """The `type` that events of this source class carry, such as `rapport.booking.created.v1`."""
+    (name,) = get_args(event.model_fields["type"].annotation)
+    return str(name)
+
+
+CANONICAL: dict[str, dict[str, type[Envelope]]] = {
+    topic.name: {canonical_type(event): event for event in events}
+    for topic, events in (
+        (CLIENT_ACTIVITY, (ActivityRecorded, WatermarkAdvanced)),
+        (TIER_CHANGES, (TierChanged, WatermarkAdvanced)),
+        (PRACTICES, (PracticeRegistered,)),
+        (OUTREACH_EVENTS, (MessageChanged,)),
+    )
+}
+"""Topic name -> event type -> class, for what Rapport's services say."""
+
+SOURCE: dict[str, dict[str, type[SourceEnvelope]]] = {
+    topic.name: {source_type(event): event for event in events}
+    for topic, events in (
+        (
+            SOURCE_BOOKINGS,
+            (
+                BookingCreated,
+                BookingRescheduled,
+                BookingCancelled,
+                BookingCompleted,
+                BookingNoShow,
+            ),
+        ),
+        (SOURCE_PAYMENTS, (PaymentSettled, PaymentRefunded, PaymentFailed, PaymentChargedBack)),
+    )
+}
+"""Topic name -> event type -> class, for what comes from outside."""
+
+ANY_SOURCE: dict[str, type[SourceEnvelope]] = {
+    name: event for events in SOURCE.values() for name, event in events.items()
+}
+"""Event type -> class, for what may come by REST, where no topic has sorted it."""
+
+EVENT_TYPES: frozenset[str] = frozenset(ANY_SOURCE).union(*CANONICAL.values())
+"""Every event type that this version of the contracts knows."""

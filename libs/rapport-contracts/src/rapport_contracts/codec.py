@@ -1,0 +1,129 @@
+"""Bytes to events and back: fast when all is well, exact about what is not."""
+
+import msgspec
+import pydantic
+
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    CanonicalEvent,
+    MessageChanged,
+    PracticeRegistered,
+    TierChanged,
+    WatermarkAdvanced,
+)
+from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL, SOURCE
+from rapport_contracts.diagnosis import (
+    event_type,
+    of_msgspec,
+    of_pydantic,
+    parse,
+    refuse_null_characters,
+)
+from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.source import SourceEnvelope, SourceEvent
+from rapport_contracts.topics import CLIENT_ACTIVITY, OUTREACH_EVENTS, PRACTICES, TIER_CHANGES
+
+MAX_VALUE_BYTES = 1024 * 1024
+"""Kafka's own default limit of a record is as large; no event of ours comes near it."""
+
+_ENCODER = msgspec.json.Encoder()
+_DECODERS: dict[str, msgspec.json.Decoder[CanonicalEvent]] = {
+    CLIENT_ACTIVITY.name: msgspec.json.Decoder(ActivityRecorded | WatermarkAdvanced),
+    TIER_CHANGES.name: msgspec.json.Decoder(TierChanged | WatermarkAdvanced),
+    PRACTICES.name: msgspec.json.Decoder(PracticeRegistered),
+    OUTREACH_EVENTS.name: msgspec.json.Decoder(MessageChanged),
+}
+
+
+def encode(event: CanonicalEvent) -> bytes:
+    """The event as structured CloudEvents JSON in UTF-8.
+
+    Types are mypy's to check, not this function's. Raises InvalidEvent (`invalid-field`) for a
+    text that UTF-8 cannot hold.
+    """
+    try:
+        return _ENCODER.encode(event)
+    except UnicodeEncodeError:
+        refusal = InvalidEvent("invalid-field", "a text holds a lone surrogate")
+    raise refusal
+
+
+def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent:
+    """The event of one record of a canonical topic, by the topic's logical name (no prefix).
+
+    Unknown fields are ignored (R11). A watermark belongs to a partition, not to a client, so it
+    alone may come without a key. Raises InvalidEvent for every value that is not such an event,
+    and KeyError for a topic that is not canonical: that is the caller's error, not the record's.
+    """
+    decoder = _DECODERS[topic]
+    if value is None or len(value) > MAX_VALUE_BYTES:
+        raise _not_an_event(value)
+    try:
+        event = decoder.decode(value.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        refusal = _why_not(topic, value, error)
+    else:
+        if b"\\" in value:  # events of ours hardly hold one: the cheapest guard against \u0000
+            refuse_null_characters(parse(value))
+        if not key and not isinstance(event, WatermarkAdvanced):
+            raise InvalidEvent("missing-key", "has no key")
+        return event
+    raise refusal  # outside `except`: the decoder's own error may repeat the value
+
+
+def encode_source(event: SourceEvent) -> bytes:
+    """The source event as structured CloudEvents JSON in UTF-8."""
+    return event.model_dump_json().encode()
+
+
+def decode_source(topic: str | None, key: bytes | None, value: bytes | None) -> SourceEvent:
+    """The event of one record of a source topic, by its logical name, or of a REST body (None).
+
+    On a topic the key must be there and equal `subject`; for a body it may be None. Unknown fields
+    are ignored, though they too must be JSON without U+0000. Raises InvalidEvent for every value
+    that is not such an event, and KeyError for a topic that is not a source's.
+    """
+    permitted = ANY_SOURCE if topic is None else SOURCE[topic]
+    if value is None or len(value) > MAX_VALUE_BYTES:
+        raise _not_an_event(value)
+    document = parse(value)
+    model = permitted[event_type(document, permitted)]
+    if b"\\" in value:
+        refuse_null_characters(document)
+    event = _validated(model, value)
+    if topic is not None and not key:
+        raise InvalidEvent("missing-key", "has no key")
+    if key and key != event.subject.encode():
+        raise InvalidEvent("invalid-field", "must equal the record's key", "/subject")
+    return event
+
+
+def _validated(model: type[SourceEnvelope], value: bytes) -> SourceEvent:
+    """The event of a class of the catalogue; raises InvalidEvent by field."""
+    try:
+        event: SourceEvent = model.model_validate_json(value)  # type: ignore[assignment]  # the catalogue holds the union's classes, typed by their base
+    except pydantic.ValidationError as error:
+        refusal = of_pydantic(error)
+    else:
+        return event
+    raise refusal
+
+
+def _not_an_event(value: bytes | None) -> InvalidEvent:
+    """There is no value, or more of it than may be parsed."""
+    if value is None:
+        return InvalidEvent("tombstone", "has no value")
+    return InvalidEvent("too-large", f"is larger than {MAX_VALUE_BYTES} bytes")
+
+
+def _why_not(topic: str, value: bytes, error: Exception) -> InvalidEvent:
+    """The reason for which a canonical value could not be decoded."""
+    try:
+        document = parse(value)
+        event_type(document, CANONICAL[topic])
+        refuse_null_characters(document)
+    except InvalidEvent as refusal:
+        return refusal
+    if isinstance(error, msgspec.ValidationError):
+        return of_msgspec(error)
+    return InvalidEvent("not-json", "is not JSON in UTF-8")

@@ -1,0 +1,45 @@
+"""The envelope of every event: CloudEvents 1.0 in structured JSON, extensions in lower case."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An aware instant; the wire has RFC 3339, a naive one is refused."""
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+def _specversion() -> Literal["1.0"]:
+    """A factory, since `omit_defaults` would leave a plain default out of what is written."""
+    return "1.0"
+
+
+def _datacontenttype() -> Literal["application/json"]:
+    """The content type of `data`; a factory for the same reason."""
+    return "application/json"
+
+
+class Envelope(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="type"
+):
+    """What every event says about itself (ARCHITECTURE §6).
+
+    The concrete class fixes `type` and `data`. `id` is unique per `source`; `practiceid` names the
+    practice; `causationid` is the id of the event that led to this one. Attributes that are None
+    are left out of what is written: CloudEvents allows null, but its SDKs do not all read it.
+    """
+
+    id: Text
+    source: Text
+    time: Instant
+    practiceid: Text | None = None
+    subject: Text | None = None
+    correlationid: Text | None = None
+    causationid: Text | None = None
+    traceparent: Text | None = None
+    specversion: Literal["1.0"] = msgspec.field(default_factory=_specversion)
+    datacontenttype: Literal["application/json"] = msgspec.field(default_factory=_datacontenttype)

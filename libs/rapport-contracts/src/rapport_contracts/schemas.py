@@ -1,0 +1,87 @@
+"""Writes every event's JSON Schema anew from the code: `python -m rapport_contracts.schemas`."""
+
+import argparse
+import inspect
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL
+from rapport_contracts.envelope import Envelope
+from rapport_contracts.source import SourceEnvelope
+
+DIRECTORY = Path(__file__).resolve().parents[2] / "schemas"
+"""Beside the package's `src`, in a checkout of the repository."""
+
+Schema = dict[str, Any]
+
+
+def schemas() -> dict[str, Schema]:
+    """Event type -> its JSON Schema (draft 2020-12), self-contained; sorted by type."""
+    found = {name: _of_canonical(event) for on in CANONICAL.values() for name, event in on.items()}
+    found |= {name: _of_source(event) for name, event in ANY_SOURCE.items()}
+    return {
+        name: {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:rapport:schema:{name}",
+            **found[name],
+        }
+        for name in sorted(found)
+    }
+
+
+def files() -> dict[str, str]:
+    """File name -> text of each schema, as committed."""
+    return {
+        f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas().items()
+    }
+
+
+def differences(directory: Path) -> list[str]:
+    """Names of files in `directory` that are missing, outdated or superfluous."""
+    wanted = files()
+    present = {path.name: path.read_text("utf-8") for path in directory.glob("*.schema.json")}
+    return sorted(name for name in wanted | present.keys() if wanted.get(name) != present.get(name))
+
+
+def write(directory: Path) -> None:
+    """Make `directory` hold exactly the schemas of today's code."""
+    directory.mkdir(exist_ok=True)
+    for name in differences(directory):
+        (directory / name).unlink(missing_ok=True)
+    for name, text in files().items():
+        (directory / name).write_text(text, "utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the schemas, or with `--check` say which differ; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="rapport_contracts.schemas", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 1 if any differs")
+    if not parser.parse_args(arguments).check:
+        write(DIRECTORY)
+        return 0
+    outdated = differences(DIRECTORY)
+    sys.stderr.writelines(f"{name} differs from the code\n" for name in outdated)
+    return 1 if outdated else 0
+
+
+def _of_canonical(event: type[Envelope]) -> Schema:
+    """msgspec's schema, with `specversion` required: what writes must write it."""
+    schema = msgspec.json.schema(event)
+    for part in schema["$defs"].values():
+        part["description"] = inspect.cleandoc(part["description"])
+    schema["$defs"][event.__name__]["required"].append("specversion")
+    return schema
+
+
+def _of_source(event: type[SourceEnvelope]) -> Schema:
+    """pydantic's schema of what is accepted."""
+    return event.model_json_schema()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

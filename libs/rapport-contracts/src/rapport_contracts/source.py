@@ -1,0 +1,180 @@
+"""What booking and payment systems say to Rapport: lenient to extra keys, errors by field."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+MAX_AMOUNT_MINOR = 10**13
+"""No counselling bill has fourteen digits; sums of a lifetime stay far inside 64 bits."""
+
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:", re.ASCII)
+
+
+def _storable(text: str) -> str:
+    """Refuse U+0000, which Postgres text cannot hold."""
+    if "\x00" in text:
+        msg = "must not contain U+0000"
+        raise ValueError(msg)
+    return text
+
+
+def _rfc3339(value: object) -> object:
+    """Refuse what pydantic would take for Unix time: numbers, and texts that hold one."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_AND_TIME.match(value)):
+        return value
+    msg = "must be a date and time of RFC 3339, as text"
+    raise ValueError(msg)
+
+
+def _convertible(instant: datetime) -> datetime:
+    """Refuse the calendar's two end years: there, another zone's clock cannot be told."""
+    if not 1 < instant.year < 9999:
+        msg = "must be of the years 2 to 9998"
+        raise ValueError(msg)
+    return instant
+
+
+def _of_this_age(instant: datetime) -> datetime:
+    """Refuse instants before 1990 (ARCHITECTURE §4); those too far ahead need ingestion's clock."""
+    if instant.year < 1990:
+        msg = "must not be before 1990"
+        raise ValueError(msg)
+    return instant
+
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strict=True), AfterValidator(_storable)
+]
+PracticeId = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", strict=True)
+]
+Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strict=True)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_convertible)]
+Happened = Annotated[Moment, AfterValidator(_of_this_age)]
+
+
+class SourceModel(BaseModel):
+    """The base of what comes from outside: extra keys are allowed and ignored (R11)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class BookingData(SourceModel):
+    """Which booking it is about. `booking_id` is the source's own, unique within the client."""
+
+    booking_id: Name
+
+
+class BookingTimes(BookingData):
+    """A booking with the time it is for, which may be any time (ARCHITECTURE §4)."""
+
+    starts_at: Moment
+
+
+class PaymentData(SourceModel):
+    """Which payment it is about. `payment_id` is the source's own, unique within the client."""
+
+    payment_id: Name
+
+
+class PaymentAmount(PaymentData):
+    """A payment with an amount in minor units (cents, fen) of an ISO 4217 currency; 0 is valid."""
+
+    amount_minor: Amount
+    currency: Currency
+
+
+class SourceEnvelope(SourceModel):
+    """CloudEvents 1.0. `id` is unique per `source`, `subject` is the client's id in that source.
+
+    `time` is when it happened (aware).
+    """
+
+    specversion: Literal["1.0"]
+    id: Name
+    source: Name
+    practiceid: PracticeId
+    subject: Name
+    time: Happened
+
+
+class BookingCreated(SourceEnvelope):
+    """Somebody booked an hour."""
+
+    type: Literal["rapport.booking.created.v1"]
+    data: BookingTimes
+
+
+class BookingRescheduled(SourceEnvelope):
+    """The hour was moved; `starts_at` is the new time."""
+
+    type: Literal["rapport.booking.rescheduled.v1"]
+    data: BookingTimes
+
+
+class BookingCancelled(SourceEnvelope):
+    """The hour will not take place, or a report that it did is taken back."""
+
+    type: Literal["rapport.booking.cancelled.v1"]
+    data: BookingData
+
+
+class BookingCompleted(SourceEnvelope):
+    """The client came; `time` is when."""
+
+    type: Literal["rapport.booking.completed.v1"]
+    data: BookingData
+
+
+class BookingNoShow(SourceEnvelope):
+    """The client did not come; `time` is when they should have."""
+
+    type: Literal["rapport.booking.no_show.v1"]
+    data: BookingData
+
+
+class PaymentSettled(SourceEnvelope):
+    """The money arrived."""
+
+    type: Literal["rapport.payment.settled.v1"]
+    data: PaymentAmount
+
+
+class PaymentRefunded(SourceEnvelope):
+    """`amount_minor` of the payment went back; a payment may be refunded in parts."""
+
+    type: Literal["rapport.payment.refunded.v1"]
+    data: PaymentAmount
+
+
+class PaymentFailed(SourceEnvelope):
+    """The payment never arrived, or its settlement is taken back."""
+
+    type: Literal["rapport.payment.failed.v1"]
+    data: PaymentData
+
+
+class PaymentChargedBack(SourceEnvelope):
+    """The client's bank took `amount_minor` back."""
+
+    type: Literal["rapport.payment.charged_back.v1"]
+    data: PaymentAmount
+
+
+BookingEvent = (
+    BookingCreated | BookingRescheduled | BookingCancelled | BookingCompleted | BookingNoShow
+)
+PaymentEvent = PaymentSettled | PaymentRefunded | PaymentFailed | PaymentChargedBack
+SourceEvent = Annotated[BookingEvent | PaymentEvent, Field(discriminator="type")]
+"""Any event a source may send; the `type` decides which."""

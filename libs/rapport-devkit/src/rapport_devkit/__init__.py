@@ -1,0 +1,1 @@
+"""Development only: servers, provider sandbox, replay, demo and failpoints."""

@@ -1,0 +1,124 @@
+"""One database for each service, and its three roles: owner (who migrates), worker and API.
+
+The same as plain SQL, for production: `deploy/postgres/roles.sql`. What separates the services is
+the right to connect: a login role may enter its own service's database only.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+SERVICES = ("ingestion", "scoring", "outreach")
+GROUPS: Mapping[str, str] = MappingProxyType({"worker": "rapport_worker", "api": "rapport_api"})
+"""Role to group. Migrations name only these groups, in grants and in policies."""
+
+_TABLE_RIGHTS = sql.SQL("SELECT, INSERT, UPDATE, DELETE")
+_SEQUENCE_RIGHTS = sql.SQL("USAGE, SELECT")
+
+
+@dataclass(frozen=True)
+class ServiceDatabase:
+    """The three doors to one service's database: psycopg urls, with passwords, so not in repr."""
+
+    name: str
+    owner_url: str = field(repr=False)
+    worker_url: str = field(repr=False)
+    api_url: str = field(repr=False)
+
+
+def create_databases(superuser_url: str, *, prefix: str = "") -> dict[str, ServiceDatabase]:
+    """`create_database` for every service, by service name."""
+    return {service: create_database(superuser_url, service, prefix=prefix) for service in SERVICES}
+
+
+def create_database(superuser_url: str, service: str, *, prefix: str = "") -> ServiceDatabase:
+    """Make database `<prefix><service>` and its login roles `<database>_owner|_worker|_api`.
+
+    What the owner makes later, worker and API may read and write, through their groups; row-level
+    security then limits the API. Neither owns a table or may bypass row-level security. What exists
+    already is kept, but the passwords are drawn anew each time.
+    """
+    name = f"{prefix}{service}"
+    passwords = {role: secrets.token_urlsafe(24) for role in ("owner", *GROUPS)}
+    with psycopg.connect(superuser_url, autocommit=True) as server:
+        for group in GROUPS.values():
+            _ensure_group(server, group)
+        for role, password in passwords.items():
+            _ensure_login(server, f"{name}_{role}", password)
+        for role, group in GROUPS.items():
+            server.execute(_compose("GRANT {} TO {}", group, f"{name}_{role}"))
+        _ensure_database(server, name)
+    with psycopg.connect(_with_database(superuser_url, name), autocommit=True) as database:
+        _grant_future_tables(database, f"{name}_owner")
+    urls = {
+        role: _with_login(superuser_url, name, f"{name}_{role}", password)
+        for role, password in passwords.items()
+    }
+    return ServiceDatabase(name, urls["owner"], urls["worker"], urls["api"])
+
+
+def drop_database(superuser_url: str, service: str, *, prefix: str = "") -> None:
+    """Cut connections, drop the database and its login roles, if they exist; groups stay."""
+    name = f"{prefix}{service}"
+    with psycopg.connect(superuser_url, autocommit=True) as server:
+        server.execute(_compose("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+        for role in ("owner", *GROUPS):
+            server.execute(_compose("DROP ROLE IF EXISTS {}", f"{name}_{role}"))
+
+
+def _compose(statement: str, *names: str) -> sql.Composed:
+    """A statement with quoted identifiers in place of its braces."""
+    return sql.SQL(statement).format(*map(sql.Identifier, names))
+
+
+def _ensure_group(server: psycopg.Connection, group: str) -> None:
+    """Make a role without login. Of two callers at once the loser's error is as good."""
+    try:
+        server.execute(_compose("CREATE ROLE {} NOLOGIN", group))
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        return
+
+
+def _ensure_login(server: psycopg.Connection, role: str, password: str) -> None:
+    known = server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    statement = sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD {}").format(
+        sql.SQL("ALTER" if known else "CREATE"), sql.Identifier(role), sql.Literal(password)
+    )
+    server.execute(statement)
+
+
+def _ensure_database(server: psycopg.Connection, name: str) -> None:
+    """Make the database, for its own roles only; workers COPY into temporary tables."""
+    known = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    if not known:
+        server.execute(_compose("CREATE DATABASE {} OWNER {}", name, f"{name}_owner"))
+    server.execute(_compose("REVOKE ALL ON DATABASE {} FROM PUBLIC", name))
+    server.execute(
+        _compose("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", name, f"{name}_worker")
+    )
+    server.execute(_compose("GRANT CONNECT ON DATABASE {} TO {}", name, f"{name}_api"))
+
+
+def _grant_future_tables(database: psycopg.Connection, owner: str) -> None:
+    for rights, kind in ((_TABLE_RIGHTS, "TABLES"), (_SEQUENCE_RIGHTS, "SEQUENCES")):
+        for group in GROUPS.values():
+            statement = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT {} ON {} TO {}").format(
+                sql.Identifier(owner), rights, sql.SQL(kind), sql.Identifier(group)
+            )
+            database.execute(statement)
+
+
+def _with_database(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def _with_login(url: str, database: str, user: str, password: str) -> str:
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{address}", path=f"/{database}"))

@@ -1,0 +1,219 @@
+"""Children that die with their parent: started, watched, frozen, killed, each with its own log."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rapport_devkit import launch
+
+_POLL_SECONDS = 0.02
+_RESTART_PAUSE_SECONDS = 0.2
+_TAIL_BYTES = 2_000
+
+
+class ProcessFailed(RuntimeError):
+    """A child was never ready: it ended or stayed silent; the message has its last log lines."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago. It is not reserved."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    user: str = "",
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """Start `argv`, its output appended to `log`; `death_signal` comes when the parent dies.
+
+    `env` is added to this process's environment. `user` needs root. The file is the child's alone:
+    two processes that write to one inherited descriptor lose lines of each other (LIBRARIES 1c).
+    Linux ties the death signal to the calling THREAD: call from one that lives as long as the child
+    should.
+    """
+    doorstep = [sys.executable, "-I", "-S", launch.__file__, str(int(death_signal))]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [*doorstep, str(os.getpid()), user, *map(str, argv)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops them
+        )
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, at most 2,000 bytes; empty when there is none."""
+    if not log.exists():
+        return ""
+    return log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+
+
+def wait_until_ready(
+    process: subprocess.Popen[bytes],
+    log: Path,
+    answers: Callable[[], bool],
+    *,
+    timeout_seconds: float,
+) -> None:
+    """Ask `answers` every 20 ms until it is true.
+
+    Raises ProcessFailed when the child ends first or time is up.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while not answers():
+        if process.poll() is not None:
+            raise ProcessFailed(
+                f"ended with {process.returncode} before it was ready:\n{tail(log)}"
+            )
+        if time.monotonic() > deadline:
+            raise ProcessFailed(f"not ready after {timeout_seconds:g} s:\n{tail(log)}")
+        time.sleep(_POLL_SECONDS)
+
+
+def end(process: subprocess.Popen[bytes], how: signal.Signals, *, timeout_seconds: float) -> int:
+    """Send `how`, wake the process if frozen, wait; SIGKILL when time is up. The return code."""
+    process.send_signal(how)
+    process.send_signal(signal.SIGCONT)
+    try:
+        return process.wait(timeout_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+class Supervised:
+    """One child process, restarted after every exit if so asked, until `terminate`."""
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        restart_on_exit: bool = False,
+    ) -> None:
+        self.log = log
+        self.restarts = 0
+        self._argv = argv
+        self._env = env
+        self._stopped = threading.Event()
+        self._swap = threading.Lock()
+        self._process = spawn(argv, log, env=env)
+        self._watcher: threading.Thread | None = None
+        if restart_on_exit:
+            self._watcher = threading.Thread(target=self._restart_after_exits, daemon=True)
+            self._watcher.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running child, or of the last one."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the child has not ended (a frozen one has not)."""
+        return self._process.poll() is None
+
+    def wait(self, timeout_seconds: float) -> int:
+        """The current child's return code. Raises subprocess.TimeoutExpired if it still runs."""
+        return self._process.wait(timeout_seconds)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end; a child with `restart_on_exit` comes back."""
+        process = self._process
+        process.kill()
+        process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: the child keeps its sockets, locks and memory, and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: a frozen child goes on, not knowing that time has passed."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def terminate(self, timeout_seconds: float = 10) -> int:
+        """SIGTERM without restart, SIGKILL after the time-out; the return code (-9 = killed)."""
+        with self._swap:
+            self._stopped.set()
+            process = self._process
+        code = end(process, signal.SIGTERM, timeout_seconds=timeout_seconds)
+        if self._watcher is not None:
+            self._watcher.join()
+        return code
+
+    def _restart_after_exits(self) -> None:
+        while True:
+            self._process.wait()
+            if self._stopped.wait(_RESTART_PAUSE_SECONDS):
+                return
+            with self._swap:
+                if self._stopped.is_set():
+                    return
+                self._process = spawn(self._argv, self.log, env=self._env)
+                self.restarts += 1
+
+
+class Supervisor:
+    """Starts named children, each with `<folder>/<name>.log`; stops all, last started first."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.children: dict[str, Supervised] = {}
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        restart_on_exit: bool = False,
+    ) -> Supervised:
+        """Start a child. Raises ValueError when one of that name runs; an ended one is replaced."""
+        previous = self.children.pop(name, None)
+        if previous is not None:
+            if previous.running:
+                self.children[name] = previous
+                raise ValueError(f"{name} is running already")
+            previous.terminate()
+        child = Supervised(
+            argv, self._folder / f"{name}.log", env=env, restart_on_exit=restart_on_exit
+        )
+        self.children[name] = child
+        return child
+
+    def stop_all(self, timeout_seconds: float = 10) -> dict[str, int]:
+        """Terminate every child, the last started first; the return code of each by name."""
+        codes = {}
+        while self.children:
+            name, child = self.children.popitem()
+            codes[name] = child.terminate(timeout_seconds)
+        return codes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop_all()

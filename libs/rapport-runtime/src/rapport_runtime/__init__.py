@@ -1,0 +1,1 @@
+"""How a Rapport service runs. Knows no client and no tier."""

@@ -1,0 +1,75 @@
+"""The unit of work: some records of some partitions, handled in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from rapport_runtime.bus.port import Record, TopicPartition
+from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.positions import Position
+
+
+@dataclass(slots=True)
+class Slice:
+    """A run of one partition's records with what they decoded to, in the log's order.
+
+    `position` is where the group stood before the first of them. Records that could not be
+    decoded are not in it; `next_offset` lies behind them all the same.
+    """
+
+    partition: TopicPartition
+    position: Position
+    records: Sequence[Record]
+    events: Sequence[Any]
+    next_offset: int
+
+
+@dataclass(slots=True)
+class Letter:
+    """A record that will be put aside, and why."""
+
+    partition: TopicPartition
+    record: Record
+    error: InvalidRecord
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction handles. A handler that meets an impossible record rejects it here."""
+
+    slices: list[Slice]
+    letters: list[Letter] = field(default_factory=list)
+
+    def reject(self, part: Slice, index: int, error: InvalidRecord) -> None:
+        """Make a dead letter of the `index`-th record of `part`, in this same transaction."""
+        self.letters.append(Letter(part.partition, part.records[index], error))
+
+    def __len__(self) -> int:
+        return sum(len(part.records) for part in self.slices)
+
+
+class BatchHandler(Protocol):
+    """What a service gives to the loop."""
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
+        """The event in a record. Raises `InvalidRecord`."""
+        ...
+
+    def cut(self, part: Slice) -> int:
+        """How many records of `part` belong into the next batch; at least one."""
+        ...
+
+    def reached(self, part: Slice) -> datetime | None:
+        """The business time at the end of `part`: its last watermark; None if it carries none."""
+        ...
+
+    def handle(self, tx: sa.Connection, batch: Batch) -> None:
+        """Apply the batch. Never commits. Anything it raises rolls everything back."""
+        ...
+
+    def settle(self) -> None:
+        """After each commit, and whenever there was nothing to read: sweep, publish."""
+        ...

@@ -1,0 +1,282 @@
+"""Apache Kafka through kafka-python: the only file that knows the client (ARCHITECTURE §2)."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import kafka
+import kafka.errors
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+
+from rapport_runtime.bus.port import Outgoing, Record, TopicPartition
+from rapport_runtime.errors import LoopHalted, TryLater
+
+log = logging.getLogger(__name__)
+
+CONFIRM_TIMEOUT_MS = 3000
+CLOSE_TIMEOUT_MS = 3000
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaOptions:
+    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings).
+
+    `topic_prefix` stands before every logical topic and group name, so that deployments can
+    share a cluster.
+    """
+
+    bootstrap_servers: str
+    client_id: str
+    topic_prefix: str = ""
+    session_timeout_ms: int = 15_000
+    heartbeat_interval_ms: int = 3_000
+    max_poll_interval_ms: int = 120_000
+    fetch_max_wait_ms: int = 20
+
+
+class KafkaConsumer:
+    """One member of a group, range assignor: partition N of all its topics lands on one member."""
+
+    def __init__(self, options: KafkaOptions, group: str, topics: Sequence[str]) -> None:
+        self._prefix = options.topic_prefix
+        self._noted: set[TopicPartition] = set()
+        self._admin: Any = None
+        self._options = options
+        self._names = {self._prefix + topic: topic for topic in topics}
+        self._consumer = kafka.KafkaConsumer(
+            bootstrap_servers=options.bootstrap_servers.split(","),
+            client_id=options.client_id,
+            group_id=self._prefix + group,
+            enable_auto_commit=False,
+            # Positions live in Postgres; without a seek there must be no reading at all.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            allow_auto_create_topics=False,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=options.session_timeout_ms,
+            heartbeat_interval_ms=options.heartbeat_interval_ms,
+            max_poll_interval_ms=options.max_poll_interval_ms,
+            # end_offsets queues behind the long poll: 482 ms at 500, 3 ms at 10 (RELIABILITY §2).
+            fetch_max_wait_ms=options.fetch_max_wait_ms,
+            fetch_max_bytes=16 * 1024 * 1024,
+            metadata_max_age_ms=30_000,
+        )
+        self._consumer.subscribe(topics=list(self._names), listener=_Listener(self))
+
+    def poll(
+        self, timeout_seconds: float, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
+        """See `Consumer.poll`."""
+        try:
+            polled = self._consumer.poll(int(timeout_seconds * 1000), max_records=max_records)
+        except kafka.errors.NoOffsetForPartitionError:
+            return {}  # a new assignment that has not been sought yet
+        except kafka.errors.OffsetOutOfRangeError as error:
+            msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
+            raise LoopHalted(msg) from error
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+        return {self._logical(tp): records for tp, records in polled.items()}
+
+    def newly_assigned(self) -> set[TopicPartition]:
+        """See `Consumer.newly_assigned`."""
+        return set(self._noted)
+
+    def assignment(self) -> set[TopicPartition]:
+        """See `Consumer.assignment`."""
+        return {self._logical(tp) for tp in self._consumer.assignment()}
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """See `Consumer.seek`. A partition that was lost meanwhile is forgotten quietly."""
+        physical = self._physical(partition)
+        if physical in self._consumer.assignment():
+            self._consumer.seek(physical, offset)
+            self._consumer.resume(physical)
+        self._noted.discard(partition)
+
+    def pause(self, partition: TopicPartition) -> None:
+        """See `Consumer.pause`."""
+        physical = self._physical(partition)
+        if physical in self._consumer.assignment():
+            self._consumer.pause(physical)
+
+    def confirm(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        """See `Consumer.confirm`."""
+        held = self.assignment()
+        commit = {
+            self._physical(tp): kafka.OffsetAndMetadata(offset, "", -1)
+            for tp, offset in offsets.items()
+            if tp in held
+        }
+        try:
+            if commit:
+                self._consumer.commit(commit, timeout_ms=CONFIRM_TIMEOUT_MS)
+        except kafka.errors.KafkaError as error:
+            log.warning("group commit refused", extra={"error": type(error).__name__})
+            return False
+        return bool(commit)
+
+    def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Consumer.end_offsets`."""
+        try:
+            ends = self._consumer.end_offsets([self._physical(tp) for tp in partitions])
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+        return {self._logical(tp): offset for tp, offset in ends.items()}
+
+    def first_offset(self, partition: TopicPartition) -> int:
+        """See `Consumer.first_offset`."""
+        physical = self._physical(partition)
+        try:
+            return int(self._consumer.beginning_offsets([physical])[physical])
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+
+    def topic_id(self, topic: str) -> str:
+        """See `Consumer.topic_id`."""
+        try:
+            if self._admin is None:
+                self._admin = _admin(self._options)
+            return str(self._admin.describe_topics([self._prefix + topic])[0]["topic_id"])
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+
+    def close(self) -> None:
+        """See `Consumer.close`."""
+        for client in (self._consumer, self._admin):
+            try:
+                if client is self._consumer:
+                    client.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+                elif client is not None:
+                    client.close()
+            except kafka.errors.KafkaError:
+                log.warning("closing a Kafka client failed", exc_info=True)
+
+    def note(self, assigned: Iterable[Any]) -> None:
+        """Pause and remember what was just assigned. Runs on the client's thread: CPU only."""
+        for physical in assigned:
+            self._consumer.pause(physical)
+            self._noted.add(self._logical(physical))
+
+    def forget(self, revoked: Iterable[Any]) -> None:
+        """Drop notes about what is no longer ours. Called on the client's own thread."""
+        self._noted -= {self._logical(physical) for physical in revoked}
+
+    def _logical(self, physical: Any) -> TopicPartition:
+        return TopicPartition(self._names[physical.topic], physical.partition)
+
+    def _physical(self, partition: TopicPartition) -> Any:
+        return kafka.TopicPartition(self._prefix + partition.topic, partition.partition)
+
+
+class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka has no types
+    """Tells its consumer what came and went; does no I/O, which would stop the heartbeats."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._owner = consumer
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """kafka-python keeps in-memory positions over a rebalance, so even kept ones are noted."""
+        self._owner.note(assigned)
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """What is revoked needs no seek by us."""
+        self._owner.forget(revoked)
+
+    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+        """The group went on without us: the same as revoked, since nothing is committed here."""
+        self._owner.forget(lost)
+
+
+class KafkaProducer:
+    """An idempotent producer that waits for every acknowledgement."""
+
+    def __init__(self, options: KafkaOptions, *, delivery_timeout_ms: int = 20_000) -> None:
+        self._prefix = options.topic_prefix
+        self._producer = kafka.KafkaProducer(
+            bootstrap_servers=options.bootstrap_servers.split(","),
+            client_id=options.client_id,
+            enable_idempotence=True,
+            acks="all",
+            delivery_timeout_ms=delivery_timeout_ms,
+            request_timeout_ms=min(10_000, delivery_timeout_ms),
+            max_block_ms=5_000,
+            linger_ms=2,
+            batch_size=256 * 1024,
+            max_request_size=4 * 1024 * 1024,
+            allow_auto_create_topics=False,
+        )
+
+    def publish(self, records: Sequence[Outgoing]) -> None:
+        """See `Producer.publish`."""
+        prefix, send = self._prefix, self._producer.send
+        try:
+            futures = [
+                send(prefix + topic, value=value, key=key, partition=partition)
+                for topic, partition, key, value in records
+            ]
+            self._producer.flush()
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+        lost = [future for future in futures if not future.succeeded()]
+        if lost:
+            msg = f"{len(lost)} of {len(records)} records not acknowledged: {lost[0].exception!r}"
+            raise TryLater(msg)
+
+    def close(self) -> None:
+        """See `Producer.close`. With the broker down kafka-python's close raises (finding 5)."""
+        try:
+            self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000)
+        except kafka.errors.KafkaError:
+            log.warning("closing the producer failed", exc_info=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicPlan:
+    """A topic to be created. `retention_ms` None means compacted."""
+
+    name: str
+    partitions: int
+    retention_ms: int | None
+
+
+def ensure_topics(
+    options: KafkaOptions, topics: Iterable[TopicPlan], *, replication_factor: int = 1
+) -> None:
+    """Create the topics that are missing; leave those that exist as they are."""
+    admin = _admin(options)
+    try:
+        for plan in topics:
+            config = (
+                {"cleanup.policy": "compact"}
+                if plan.retention_ms is None
+                else {"retention.ms": str(plan.retention_ms)}
+            )
+            _create(
+                admin, options.topic_prefix + plan.name, plan.partitions, replication_factor, config
+            )
+    finally:
+        admin.close()
+
+
+def _create(
+    admin: Any, name: str, partitions: int, replication_factor: int, config: Mapping[str, str]
+) -> None:
+    topic = NewTopic(
+        name=name,
+        num_partitions=partitions,
+        replication_factor=replication_factor,
+        topic_configs=dict(config),
+    )
+    try:
+        admin.create_topics([topic])
+    except kafka.errors.TopicAlreadyExistsError:
+        log.info("topic exists", extra={"topic": name})
+
+
+def _admin(options: KafkaOptions) -> Any:
+    return KafkaAdminClient(
+        bootstrap_servers=options.bootstrap_servers.split(","), client_id=options.client_id
+    )

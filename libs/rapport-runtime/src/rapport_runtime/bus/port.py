@@ -1,0 +1,100 @@
+"""What the loop and the relay need of a bus. The same test suite holds both adapters to it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic, by its logical name."""
+
+    topic: str
+    partition: int
+
+
+class Record(Protocol):
+    """One record as it lies in the log. `timestamp` is in milliseconds since 1970."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    @property
+    def timestamp(self) -> int: ...
+
+
+class Outgoing(NamedTuple):
+    """One record to be written, to an explicit partition of a logical topic."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+
+
+class Consumer(Protocol):
+    """A member of a consumer group that starts where it is told to, and only there.
+
+    Not safe for use from several threads. Newly assigned partitions arrive paused: nothing of
+    them is delivered until they have been noted, sought and resumed by the caller.
+    """
+
+    def poll(
+        self, timeout_seconds: float, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Records since the last poll. Empty proves nothing: a dead broker gives the same."""
+        ...
+
+    def newly_assigned(self) -> set[TopicPartition]:
+        """Partitions that must be sought before they deliver. Noted until `seek` succeeds."""
+        ...
+
+    def assignment(self) -> set[TopicPartition]:
+        """What this member holds, as far as it knows."""
+        ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Deliver next the record at `offset`, and deliver again if the partition was paused."""
+        ...
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Deliver nothing of the partition until the next `seek`."""
+        ...
+
+    def confirm(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        """Commit `offsets` to the group (informative); False when this is no member any more."""
+        ...
+
+    def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last record of each, as the broker says now. Raises `TryLater`."""
+        ...
+
+    def first_offset(self, partition: TopicPartition) -> int:
+        """The offset of the oldest record that is kept. Raises `TryLater`."""
+        ...
+
+    def topic_id(self, topic: str) -> str:
+        """The broker's id of the topic; another one means that it was made anew."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group at once, so that others take over without a session timeout."""
+        ...
+
+
+class Producer(Protocol):
+    """Writes records; only the relay holds one."""
+
+    def publish(self, records: Sequence[Outgoing]) -> None:
+        """Write all and wait for every acknowledgement, in order per partition.
+
+        Raises `TryLater` when not every record is known to be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the connection back; never raises."""
+        ...

@@ -1,0 +1,109 @@
+"""The door to Postgres: one engine a process, one transaction a use case, limits on everything."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+
+_SEE_PRACTICE = text("select set_config('rapport.practice_id', :practice_id, true)")
+_SEE_AS_OPERATOR = text("select set_config('rapport.operator', 'on', true)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseLimits:
+    """How long and how many: timeouts in milliseconds (0 = none), pool sizes in connections.
+
+    A worker sets `idle_in_transaction_ms` below its session timeout, so that the locks of a
+    frozen worker fall before its partitions pass on (ARCHITECTURE §3).
+    """
+
+    pool_size: int = 5
+    max_overflow: int = 5
+    pool_wait_seconds: float = 5.0
+    connect_seconds: int = 5
+    statement_ms: int = 30_000
+    lock_ms: int = 10_000
+    idle_in_transaction_ms: int = 10_000
+
+
+class Database:
+    """Postgres as this process may use it.
+
+    Nothing is connected before the first transaction. Parameters never show in an error's text.
+    """
+
+    def __init__(
+        self, url: str, *, application_name: str, limits: DatabaseLimits | None = None
+    ) -> None:
+        chosen = limits or DatabaseLimits()
+        address = psycopg_url(url)
+        self.engine: Engine = create_engine(
+            address,
+            pool_size=chosen.pool_size,
+            max_overflow=chosen.max_overflow,
+            pool_timeout=chosen.pool_wait_seconds,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "application_name": application_name,
+                "connect_timeout": chosen.connect_seconds,
+                "options": _options(address, chosen),
+            },
+        )
+
+    @contextmanager
+    def transaction(
+        self, practice_id: str | None = None, *, operator: bool = False
+    ) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back by any exception.
+
+        With `practice_id` or `operator` row-level security lets the API's role see that practice,
+        or the rows that a table opens to operators; without either it sees nothing of a guarded
+        table. The permission ends with the transaction, so a pooled connection carries none over.
+        """
+        with self.engine.begin() as connection:
+            if practice_id is not None:
+                connection.execute(_SEE_PRACTICE, {"practice_id": practice_id})
+            if operator:
+                connection.execute(_SEE_AS_OPERATOR)
+            yield connection
+
+    def ping(self) -> str | None:
+        """A readiness check: None when Postgres answers; raises what the driver raises."""
+        with self.engine.connect() as connection:
+            connection.execute(text("select 1"))
+        return None
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+
+def driver(connection: Connection) -> psycopg.Connection:
+    """The psycopg connection beneath, in the same transaction, for COPY and binary arrays."""
+    return cast("psycopg.Connection", connection.connection.driver_connection)
+
+
+def psycopg_url(url: str) -> URL:
+    """An address as people write it (`postgresql://…`), made to name psycopg 3."""
+    address = make_url(url)
+    if address.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ValueError(f"not a Postgres address: {address.get_backend_name()}://…")
+    return address.set(drivername="postgresql+psycopg")
+
+
+def _options(address: URL, limits: DatabaseLimits) -> str:
+    own = address.query.get("options", "")
+    asked = own if isinstance(own, str) else " ".join(own)
+    return " ".join(
+        [
+            asked,
+            f"-c statement_timeout={limits.statement_ms}",
+            f"-c lock_timeout={limits.lock_ms}",
+            f"-c idle_in_transaction_session_timeout={limits.idle_in_transaction_ms}",
+            "-c timezone=UTC",
+        ]
+    ).strip()

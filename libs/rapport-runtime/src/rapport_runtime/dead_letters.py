@@ -1,0 +1,110 @@
+"""Records that could not be handled, kept as they were until a person decides (ARCHITECTURE §3)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from rapport_runtime.batch import Letter
+from rapport_runtime.bus.port import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as it was kept; satisfies `Record`."""
+
+    letter_id: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp: int
+
+
+_SAVE = sa.text("""
+    INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_key,
+        record_value, header_names, header_values, record_timestamp, practice_id, reason, field,
+        detail)
+    VALUES (:group, :topic, :partition, :offset, :key, :value, :names, :values, :timestamp,
+        :practice_id, :reason, :field, :detail)
+    ON CONFLICT (consumer_group, topic, partition, record_offset) DO UPDATE
+    SET reason = excluded.reason, field = excluded.field, detail = excluded.detail,
+        state = 'held', decided_at = NULL
+""")
+_TAKE = sa.text("""
+    SELECT id, record_offset, record_key, record_value, header_names, header_values,
+        record_timestamp
+    FROM dead_letter
+    WHERE consumer_group = :group AND topic = :topic AND partition = :partition
+      AND state = 'queued'
+    ORDER BY record_offset LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_QUEUED = sa.text("""
+    SELECT DISTINCT topic, partition FROM dead_letter
+    WHERE consumer_group = :group AND state = 'queued'
+""")
+_DONE = sa.text("""
+    UPDATE dead_letter SET state = 'replayed', decided_at = clock_timestamp()
+    WHERE id = ANY(:ids)
+""")
+
+
+def save(tx: sa.Connection, group: str, letters: Iterable[Letter]) -> None:
+    """Keep the letters; one that comes back from a replay is held again with its new reason."""
+    rows = [
+        {
+            "group": group,
+            "topic": letter.partition.topic,
+            "partition": letter.partition.partition,
+            "offset": letter.record.offset,
+            "key": letter.record.key,
+            "value": letter.record.value,
+            "names": [name for name, _ in letter.record.headers],
+            "values": [value for _, value in letter.record.headers],
+            "timestamp": letter.record.timestamp,
+            "practice_id": letter.error.practice_id,
+            "reason": letter.error.reason,
+            "field": letter.error.field,
+            "detail": letter.error.detail,
+        }
+        for letter in letters
+    ]
+    if rows:
+        tx.execute(_SAVE, rows)
+
+
+def queued_partitions(tx: sa.Connection, group: str) -> set[TopicPartition]:
+    """Where letters wait to be replayed."""
+    rows = tx.execute(_QUEUED, {"group": group})
+    return {TopicPartition(row.topic, row.partition) for row in rows}
+
+
+def take_queued(
+    tx: sa.Connection, group: str, partition: TopicPartition, limit: int
+) -> list[StoredRecord]:
+    """Letters of the partition that somebody asked to replay, locked, oldest offset first."""
+    rows = tx.execute(
+        _TAKE,
+        {
+            "group": group,
+            "topic": partition.topic,
+            "partition": partition.partition,
+            "limit": limit,
+        },
+    )
+    return [
+        StoredRecord(
+            row.id,
+            row.record_offset,
+            row.record_key,
+            row.record_value,
+            tuple(zip(row.header_names, row.header_values, strict=True)),
+            row.record_timestamp,
+        )
+        for row in rows
+    ]
+
+
+def mark_replayed(tx: sa.Connection, records: Sequence[StoredRecord]) -> None:
+    """Say that these letters were handled."""
+    tx.execute(_DONE, {"ids": [record.letter_id for record in records]})

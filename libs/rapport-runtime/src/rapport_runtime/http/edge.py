@@ -1,0 +1,170 @@
+"""The outermost layer of the app: request ids, limits on bodies, headers, one log line, metrics."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rapport_runtime.http.problems import (
+    BadRequest,
+    BodyTooLarge,
+    InternalError,
+    ProblemError,
+    RequestTimedOut,
+    UnsupportedMediaType,
+)
+from rapport_runtime.http.strict_json import check_json
+from rapport_runtime.logs import get_logger
+from rapport_runtime.metrics import HTTP_REQUESTS, HTTP_SECONDS
+
+REQUEST_ID = "X-Request-ID"
+BODY_SECONDS = 10.0
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_JSON = re.compile(r"application/(?:[\w.-]+\+)?json")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_LOG = get_logger(__name__)
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Edge:
+    """ASGI middleware that lets only whole, small, well-formed requests in.
+
+    Bodies are read to their end before any route runs: longer than the limit is 413 (declared or
+    chunked), slower than 10 s is 408, compressed is 415 (no bombs), and JSON must pass
+    `check_json`. An exception that nobody answered becomes a 500 that says nothing but the
+    request's id; the log has its type and place. `routes` maps endpoints to path templates, for
+    metrics and logs: a path as sent may hold ids.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        routes: Mapping[Any, str],
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._routes = routes
+        self._body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; anything but HTTP passes through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        answer = _Answer(send, _request_id(headers))
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
+            try:
+                body = await self._admit(scope, headers, receive)
+                await self._app(scope, _replay(body, receive), answer.send)
+            except ProblemError as refused:
+                await _say(refused, scope, receive, answer)
+            except Exception:
+                _LOG.exception("request_failed")
+                if answer.status is not None:
+                    raise
+                await _say(InternalError(), scope, receive, answer)
+            finally:
+                self._count(scope, answer, time.perf_counter() - started)
+
+    async def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
+        target = scope.get("raw_path", b"") + b"?" + scope.get("query_string", b"")
+        if b"%00" in target or b"\0" in target:
+            raise BadRequest("the address holds U+0000")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("send the body without Content-Encoding")
+        declared = headers.get("content-length", "0")
+        if declared.isdigit() and int(declared[:20]) > self._max_body_bytes:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                body = await self._read(receive)
+        except TimeoutError:
+            raise RequestTimedOut(f"more than {self._body_seconds:g} s") from None
+        if body and _JSON.match(headers.get("content-type", "").lower()):
+            check_json(body)
+        return body
+
+    async def _read(self, receive: Receive) -> bytes:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":  # the caller went away
+                return bytes(body)
+            body += message.get("body", b"")
+            if len(body) > self._max_body_bytes:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(
+            f"at most {self._max_body_bytes} bytes", headers={"Connection": "close"}
+        )
+
+    def _count(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
+        route = self._routes.get(scope.get("endpoint"), "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        HTTP_REQUESTS.labels(method, route, str(answer.status or 499)).inc()
+        HTTP_SECONDS.labels(method, route).observe(seconds)
+        principal = scope.get("state", {}).get("principal")
+        _LOG.info(
+            "request_answered",
+            method=method,
+            route=route,
+            status=answer.status,
+            milliseconds=round(seconds * 1000, 1),
+            key_id=getattr(principal, "key_id", None),
+        )
+
+
+class _Answer:
+    """The way out: adds our headers, and remembers the status that was sent."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self.request_id = request_id
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self.request_id
+            for name, value in _SAFE_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+async def _say(refused: ProblemError, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    response = refused.problem.response(refused.headers, answer.request_id)
+    await response(scope, receive, answer.send)
+
+
+def _request_id(headers: Headers) -> str:
+    asked = headers.get(REQUEST_ID, "")
+    return asked if _SANE_ID.fullmatch(asked) else uuid.uuid4().hex
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed

@@ -1,0 +1,83 @@
+"""From exceptions to problems: what a caller is told about each kind of failure."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+import psycopg
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from rapport_runtime.http.problems import (
+    FieldError,
+    InvalidRequest,
+    ProblemError,
+    Unavailable,
+    problem_of_status,
+)
+from rapport_runtime.logs import describe, get_logger
+
+_LOG = get_logger(__name__)
+_PLACES = frozenset({"body", "query", "path", "header", "cookie"})
+_AWAY = ("08", "40", "53", "55", "57")  # SQLSTATE classes that blame nobody (ARCHITECTURE §3)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every exception that its routes raise with a problem."""
+    app.add_exception_handler(ProblemError, _of_problem)
+    app.add_exception_handler(HTTPException, _of_status)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    for away in (DBAPIError, psycopg.Error, PoolTimeout):
+        app.add_exception_handler(away, _of_database)
+
+
+def field_errors(faults: Sequence[Any]) -> list[FieldError]:
+    """Pydantic's errors as ours: where (name and pointer) and why, never the value."""
+    return [_field_error(tuple(fault["loc"]), str(fault["msg"])) for fault in faults]
+
+
+def _field_error(loc: tuple[str | int, ...], message: str) -> FieldError:
+    place = str(loc[0]) if loc else "body"
+    known = place if place in _PLACES else "body"
+    inner = loc[1:] if place in _PLACES else loc
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in inner)
+    return FieldError(
+        location=cast(Literal["body", "query", "path", "header", "cookie"], known),
+        field=".".join(str(part) for part in inner) or known,
+        pointer="#" + "".join(f"/{part}" for part in escaped) if known == "body" else None,
+        reason=message.removeprefix("Value error, "),
+    )
+
+
+def _of_problem(_request: Request, error: Exception) -> Response:
+    refused = cast(ProblemError, error)
+    return refused.problem.response(refused.headers)
+
+
+def _of_status(_request: Request, error: Exception) -> Response:
+    raised = cast(HTTPException, error)
+    return problem_of_status(raised.status_code, raised.headers)
+
+
+def _of_validation(request: Request, error: Exception) -> Response:
+    faults = field_errors(cast(RequestValidationError, error).errors())
+    return _of_problem(request, InvalidRequest(f"{len(faults)} found", errors=faults))
+
+
+def _of_database(request: Request, error: Exception) -> Response:
+    if not _is_away(error):
+        raise error
+    _LOG.warning("database_away", error=describe(error))
+    return _of_problem(request, Unavailable("the database did not answer"))
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, PoolTimeout):
+        return True
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(original, "sqlstate", None)
+    if state is None:
+        return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+    return str(state)[:2] in _AWAY

@@ -1,0 +1,191 @@
+"""How this system says no: RFC 9457 problems, with types that stay the same for ever."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar, Literal
+
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+MEDIA_TYPE = "application/problem+json"
+_URN = "urn:rapport:problem:"
+
+
+class FieldError(BaseModel):
+    """One thing wrong with one part of a request; the reason never repeats the value."""
+
+    location: Literal["body", "query", "path", "header", "cookie"]
+    field: str = Field(description="The name as sent; dots lead inward.", examples=["items.0.id"])
+    pointer: str | None = Field(
+        default=None,
+        description="RFC 6901 pointer into the body, as a URI fragment.",
+        examples=["#/items/0/id"],
+    )
+    reason: str
+
+
+class Problem(BaseModel):
+    """A problem detail of RFC 9457; `type` is stable, the texts are for people."""
+
+    type: str = Field(examples=[f"{_URN}not-found"])
+    title: str
+    status: int
+    detail: str | None = None
+    request_id: str | None = Field(default=None, description="Quote it when asking for help.")
+    errors: list[FieldError] = Field(default_factory=list)
+
+    def response(
+        self, headers: Mapping[str, str] | None = None, request_id: str | None = None
+    ) -> Response:
+        """This problem as an HTTP answer."""
+        said = self.model_copy(update={"request_id": request_id}) if request_id else self
+        return Response(
+            content=said.model_dump_json(exclude_none=True),
+            status_code=self.status,
+            media_type=MEDIA_TYPE,
+            headers=dict(headers or {}),
+        )
+
+
+class ProblemError(Exception):
+    """An answer other than yes; a subclass names its status, slug and title once.
+
+    `detail` is for the caller and never repeats personal data. Routes declare the classes that
+    they raise with `responses(...)`.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Iterable[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+    @property
+    def problem(self) -> Problem:
+        """What the caller is told."""
+        return Problem(
+            type=_URN + self.slug,
+            title=self.title,
+            status=self.status,
+            detail=self.detail,
+            errors=self.errors,
+        )
+
+
+class BadRequest(ProblemError):
+    """The request cannot be read at all."""
+
+    status, slug, title = 400, "bad-request", "The request cannot be read"
+
+
+class MalformedJson(BadRequest):
+    """The body is not the JSON that we accept."""
+
+    slug, title = "malformed-json", "The body is not JSON that can be accepted"
+
+
+class InvalidCursor(BadRequest):
+    """The cursor is not one that this list gave out."""
+
+    slug, title = "invalid-cursor", "The cursor is not one that this list gave out"
+
+
+class Unauthorised(ProblemError):
+    """No API key, or one that does not hold."""
+
+    status, slug, title = 401, "unauthorised", "A valid API key is needed"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="rapport"'})
+
+
+class Forbidden(ProblemError):
+    """The key holds, but not for this."""
+
+    status, slug, title = 403, "forbidden", "The API key does not permit this"
+
+
+class NotFound(ProblemError):
+    """There is none, or none that the caller may know of."""
+
+    status, slug, title = 404, "not-found", "There is no such thing here"
+
+
+class RequestTimedOut(ProblemError):
+    """The body did not arrive in time."""
+
+    status, slug, title = 408, "request-timeout", "The body took too long to arrive"
+
+
+class Conflict(ProblemError):
+    """What is asked contradicts what is."""
+
+    status, slug, title = 409, "conflict", "The request contradicts what is there"
+
+
+class BodyTooLarge(ProblemError):
+    """The body is longer than the limit; it was not read."""
+
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+
+class UnsupportedMediaType(ProblemError):
+    """The body is encoded in a way that is not accepted."""
+
+    status, slug, title = 415, "unsupported-media-type", "The body's encoding is not accepted"
+
+
+class InvalidRequest(ProblemError):
+    """The request can be read, but parts of it are not as the document says."""
+
+    status, slug, title = 422, "invalid-request", "Parts of the request are not valid"
+
+
+class TooManyRequests(ProblemError):
+    """The caller asks faster than it may."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+
+class InternalError(ProblemError):
+    """A fault of ours; the log has it under the request's id."""
+
+
+class Unavailable(ProblemError):
+    """Something that the service needs is away; asking again later may help."""
+
+    status, slug, title = 503, "unavailable", "The service cannot answer at the moment"
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+def problem_of_status(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem for a bare status that the framework raised; its headers are kept (Allow)."""
+    phrase = HTTPStatus(status).phrase
+    problem = Problem(type=_URN + phrase.lower().replace(" ", "-"), title=phrase, status=status)
+    return problem.response(headers)
+
+
+def responses(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses=`: the problems that it raises, typed in the OpenAPI document."""
+    said: dict[int | str, list[type[ProblemError]]] = {}
+    for kind in kinds:
+        said.setdefault(kind.status, []).append(kind)
+    return {
+        status: {
+            "description": "; ".join(f"{kind.title} (`{_URN}{kind.slug}`)" for kind in group),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, group in said.items()
+    }

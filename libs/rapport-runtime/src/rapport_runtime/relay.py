@@ -1,0 +1,121 @@
+"""The only writer to the bus: drains the outbox, then says how far time has come."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from rapport_runtime import failpoints
+from rapport_runtime.bus.port import Outgoing, Producer
+from rapport_runtime.database import Database, driver
+from rapport_runtime.metrics import PUBLISHED
+
+LOCK_CLASS = 0x0B0C
+"""The advisory-lock class of outbox buckets: one lock for each output partition."""
+
+IDLE_TIMEOUT_MS = 45_000
+"""Above the producer's delivery timeout: an open transaction waits for acknowledgements here."""
+
+READ_ROWS = 10_000
+
+WatermarkOf = Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime]]
+"""From a transaction and buckets to the business time up to which each is complete."""
+
+WatermarkRecord = Callable[[int, datetime], Outgoing]
+"""From a bucket and an instant to the record that says so."""
+
+_LOCK = sa.text("""
+    SELECT bucket FROM unnest(:buckets ::int[]) AS bucket
+    WHERE pg_try_advisory_xact_lock(:lock_class, bucket)
+""")
+_READ = """
+    SELECT id, topic, partition, key, value FROM outbox
+    WHERE partition = ANY(%s) ORDER BY id LIMIT %s
+"""
+_REMOVE = "DELETE FROM outbox WHERE id = ANY(%b::bigint[])"
+_PUBLISHED = sa.text("SELECT partition, published_through FROM outbox_watermark")
+_NOTE = sa.text("""
+    INSERT INTO outbox_watermark (partition, published_through)
+    SELECT * FROM unnest(:partitions ::int[], :instants ::timestamptz[])
+    ON CONFLICT (partition) DO UPDATE SET published_through = excluded.published_through
+""")
+
+
+class Relay:
+    """Publishes the outbox of a service, bucket by bucket, each under its own lock.
+
+    Order within a bucket is the order of the rows. At least once: a crash between the
+    acknowledgement and the removal publishes again.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        producer: Producer,
+        *,
+        buckets: int,
+        watermark_of: WatermarkOf,
+        watermark_record: WatermarkRecord,
+    ) -> None:
+        self._database = database
+        self._producer = producer
+        self._buckets = list(range(buckets))
+        self._watermark_of = watermark_of
+        self._watermark_record = watermark_record
+
+    def drain(self) -> int:
+        """Publish all that is there and the watermarks that it completes; return how many rows.
+
+        Buckets that another worker is draining are left to it. Raises `TryLater` when the bus did
+        not acknowledge; the rows stay.
+        """
+        with self._database.transaction() as tx:
+            tx.execute(
+                sa.text(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}")
+            )
+            locked = list(
+                tx.execute(_LOCK, {"buckets": self._buckets, "lock_class": LOCK_CLASS}).scalars()
+            )
+            if not locked:
+                return 0
+            # Read before draining: all that was complete at this instant is in the outbox now.
+            complete = self._watermark_of(tx, locked)
+            published = self._drain_rows(tx, locked)
+            self._publish_watermarks(tx, complete)
+        return published
+
+    def _drain_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
+        published = 0
+        with driver(tx).cursor(binary=True) as cursor:
+            while True:
+                rows = cursor.execute(_READ, (buckets, READ_ROWS)).fetchall()
+                if not rows:
+                    break
+                failpoints.hit("outbox_claimed")
+                self._producer.publish([Outgoing(*row[1:]) for row in rows])
+                failpoints.hit("acked_not_marked")
+                cursor.execute(_REMOVE, ([row[0] for row in rows],))
+                published += len(rows)
+                for topic, count in Counter(row[1] for row in rows).items():
+                    PUBLISHED.labels(topic).inc(count)
+                if len(rows) < READ_ROWS:
+                    break
+        return published
+
+    def _publish_watermarks(self, tx: sa.Connection, complete: Mapping[int, datetime]) -> None:
+        said = {row.partition: row.published_through for row in tx.execute(_PUBLISHED)}
+        news = {
+            bucket: instant
+            for bucket, instant in complete.items()
+            if bucket not in said or instant > said[bucket]
+        }
+        if not news:
+            return
+        self._producer.publish([self._watermark_record(*item) for item in news.items()])
+        tx.execute(_NOTE, {"partitions": list(news), "instants": list(news.values())})
+
+
+def no_watermarks(_tx: sa.Connection, _buckets: Iterable[int]) -> Mapping[int, datetime]:
+    """For a service whose events carry no time of their own."""
+    return {}

@@ -1,0 +1,70 @@
+"""What a migration says about who sees which rows: grants, and row-level security by practice."""
+
+import re
+from collections.abc import Iterable
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+WORKER_ROLE = "rapport_worker"
+API_ROLE = "rapport_api"
+_EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_OF_PRACTICE = "practice_id = current_setting('rapport.practice_id', true)"
+_OPERATOR = "current_setting('rapport.operator', true) = 'on'"
+
+
+class Migration(Protocol):
+    """What is needed of `alembic.op`, which is a module."""
+
+    def execute(self, sqltext: str, /) -> None:
+        """Run one statement."""
+
+    def get_bind(self) -> Connection:
+        """The connection of the migration."""
+
+
+def row_level_security(
+    op: Migration,
+    table: str,
+    *,
+    api_may: Iterable[str] = ("SELECT",),
+    operator_sees: bool = False,
+    worker_role: str = WORKER_ROLE,
+    api_role: str = API_ROLE,
+) -> None:
+    """Guard `table` (which has a text column `practice_id`) and grant it to both roles.
+
+    The worker's role sees all rows: a batch spans practices. The API's role sees the rows of the
+    practice that its transaction named (`Database.transaction(practice_id)`), and, where
+    `operator_sees`, all rows in an operator's transaction. FORCE holds the table's owner too,
+    who has no policy: migrations create and alter, they cannot read or fill a guarded table.
+    """
+    name = _checked(table)
+    op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY {name}_worker ON {name} TO {_checked(worker_role)}"
+        " USING (true) WITH CHECK (true)"
+    )
+    sees = f"{_OF_PRACTICE} OR {_OPERATOR}" if operator_sees else _OF_PRACTICE
+    op.execute(
+        f"CREATE POLICY {name}_api ON {name} TO {_checked(api_role)}"
+        f" USING ({sees}) WITH CHECK ({sees})"
+    )
+    grant(op, name, role=worker_role, may=_EVERYTHING)
+    grant(op, name, role=api_role, may=api_may)
+
+
+def grant(op: Migration, table: str, *, role: str, may: Iterable[str] = ("SELECT",)) -> None:
+    """Let `role` do to `table` what `may` lists: SELECT, INSERT, UPDATE, DELETE."""
+    allowed = [word for word in _EVERYTHING if word in set(may)]
+    if len(allowed) != len(set(may)) or not allowed:
+        raise ValueError(f"may lists some of {', '.join(_EVERYTHING)}")
+    op.execute(f"GRANT {', '.join(allowed)} ON {_checked(table)} TO {_checked(role)}")
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a plain lower-case name: {name!r}")
+    return name

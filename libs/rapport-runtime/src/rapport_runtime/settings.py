@@ -1,0 +1,106 @@
+"""What the environment may set for every service: names, defaults, limits, and why each exists."""
+
+import hashlib
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "RAPPORT_"
+_SESSION_PARTS = 3
+
+
+class SettingsError(Exception):
+    """The environment lacks a variable, or one holds what it may not; the text names each."""
+
+
+class ServiceSettings(BaseSettings):
+    """The variables that all services share; a service's own settings subclass it.
+
+    A subclass sets `service`. Secrets are `SecretStr`, so that no repr shows them, and errors
+    never quote the value that was found. Durations end in their unit.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    service: ClassVar[str]
+
+    environment: Literal["development", "production"] = "production"
+    database_url: SecretStr
+    kafka_bootstrap_servers: str = Field(min_length=1)
+    topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,100}$")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    worker_port: int = Field(default=0, ge=0, le=65535, description="probes; 0 = a free port")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    session_timeout_ms: int = Field(default=15_000, ge=1_000)
+    heartbeat_interval_ms: int = Field(default=3_000, ge=100)
+    max_poll_interval_ms: int = Field(default=120_000, ge=1_000)
+    max_poll_records: int = Field(default=5_000, ge=1)
+    fetch_max_wait_ms: int = Field(default=20, ge=10, le=50, description="ARCHITECTURE §4")
+
+    simulated_clock: bool = False
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024, description="RELIABILITY S6")
+    cursor_secret: SecretStr | None = None
+
+    dead_letter_max_ratio: float = Field(default=0.2, gt=0, le=1)
+    dead_letter_min_sample: int = Field(default=100, ge=1)
+    dead_letter_max_consecutive: int = Field(default=50, ge=1)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the environment; raises `SettingsError` that names every variable at fault."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(_explain(cls.service, error)) from None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.simulated_clock and self.environment != "development":
+            raise ValueError(
+                f"{PREFIX}SIMULATED_CLOCK needs {PREFIX}ENVIRONMENT=development:"
+                " real clients are not moved through invented time"
+            )
+        if self.heartbeat_interval_ms * _SESSION_PARTS > self.session_timeout_ms:
+            raise ValueError(
+                f"{PREFIX}HEARTBEAT_INTERVAL_MS may be a third of {PREFIX}SESSION_TIMEOUT_MS"
+                " at most: two heartbeats must be allowed to be lost"
+            )
+        return self
+
+    @property
+    def idle_in_transaction_ms(self) -> int:
+        """The longest that a worker may be frozen inside a transaction, in milliseconds.
+
+        Two thirds of the session timeout: the row locks of a frozen worker fall before its
+        partitions pass to another (ARCHITECTURE §3, frozen workers).
+        """
+        return self.session_timeout_ms * 2 // _SESSION_PARTS
+
+    @property
+    def cursor_key(self) -> bytes:
+        """The 32-byte key that signs page cursors, the same in every process of the service.
+
+        Without a secret of its own it is derived from the database's address, which holds a
+        password: a cursor grants nothing that row-level security would not grant anyway.
+        """
+        secret = self.cursor_secret or self.database_url
+        material = f"rapport cursor {self.service} {secret.get_secret_value()}"
+        return hashlib.sha256(material.encode()).digest()
+
+
+def _explain(service: str, error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        name = "_".join(str(part) for part in fault["loc"]).upper()
+        if fault["type"] == "missing":
+            lines.append(f"{PREFIX}{name} is missing")
+        elif name:
+            lines.append(f"{PREFIX}{name}: {fault['msg']}")
+        else:
+            lines.append(fault["msg"].removeprefix("Value error, "))
+    return f"{service} cannot start: " + "; ".join(lines)

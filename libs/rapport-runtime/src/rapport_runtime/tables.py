@@ -1,0 +1,89 @@
+"""The chassis's own tables, which each service's first migration creates in its database."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+
+def chassis_tables(metadata: sa.MetaData) -> None:
+    """Add consumer_position, outbox, outbox_watermark, dead_letter and worker to `metadata`."""
+    sa.Table(
+        "consumer_position",
+        metadata,
+        sa.Column("consumer_group", sa.Text, primary_key=True),
+        sa.Column("topic", sa.Text, primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True),
+        sa.Column("topic_id", sa.Text, nullable=False),
+        sa.Column("next_offset", sa.BigInteger, nullable=False),
+        sa.Column("processed_through", sa.DateTime(timezone=True)),
+        sa.Column("swept_through", sa.DateTime(timezone=True)),
+        comment="where each group stands; moves in the transaction that holds the effects",
+    )
+    sa.Table(
+        "outbox",
+        metadata,
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("key", sa.LargeBinary, nullable=False),
+        sa.Column("value", sa.LargeBinary, nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.func.clock_timestamp(),
+        ),
+        sa.Index("outbox_by_bucket", "partition", "id"),
+        comment="what is to be published; a bucket is an output partition",
+    )
+    sa.Table(
+        "outbox_watermark",
+        metadata,
+        sa.Column("partition", sa.Integer, primary_key=True),
+        sa.Column("published_through", sa.DateTime(timezone=True), nullable=False),
+        comment="the last watermark that was published on each output partition",
+    )
+    sa.Table(
+        "dead_letter",
+        metadata,
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("consumer_group", sa.Text, nullable=False),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("record_offset", sa.BigInteger, nullable=False),
+        sa.Column("record_key", sa.LargeBinary),
+        sa.Column("record_value", sa.LargeBinary),
+        sa.Column("header_names", ARRAY(sa.Text), nullable=False),
+        sa.Column("header_values", ARRAY(sa.LargeBinary), nullable=False),
+        sa.Column("record_timestamp", sa.BigInteger, nullable=False),
+        sa.Column("practice_id", sa.Text),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("field", sa.Text),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False, server_default="held"),
+        sa.Column(
+            "received_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.func.clock_timestamp(),
+        ),
+        sa.Column("decided_at", sa.DateTime(timezone=True)),
+        sa.UniqueConstraint("consumer_group", "topic", "partition", "record_offset"),
+        sa.CheckConstraint("state IN ('held', 'queued', 'replayed', 'dropped')"),
+        sa.Index(
+            "dead_letter_queued", "topic", "partition", postgresql_where=sa.text("state = 'queued'")
+        ),
+        comment="records that could not be handled, as they were; a table can erase",
+    )
+    sa.Table(
+        "worker",
+        metadata,
+        sa.Column("worker_id", sa.Text, primary_key=True),
+        sa.Column("consumer_group", sa.Text, nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("progressed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("partitions", ARRAY(sa.Text), nullable=False),
+        sa.Column("lag", sa.BigInteger),
+        sa.Column("last_error", sa.Text),
+        sa.Column("last_error_at", sa.DateTime(timezone=True)),
+        comment="what each worker last said of itself",
+    )

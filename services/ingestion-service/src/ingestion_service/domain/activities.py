@@ -1,0 +1,223 @@
+"""What a booking or payment counts for, and the deltas by which a new fact changes that.
+
+The effect of a set of facts does not depend on the order in which they arrived (RELIABILITY R8):
+facts are ordered by their own time. Each new fact causes the difference between the effect after
+it and the effect before it, so the deltas always add up to the effect (ARCHITECTURE §5).
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, tzinfo
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
+
+ActivityKind = Literal["registered", "booked", "completed", "no_show", "settled", "refunded"]
+
+_NAMESPACE: Final = uuid.UUID("6f0b6c1e-0d9a-5a5e-9a9e-2d1c7a1b5f10")
+_ORDER: Final[dict[ActivityKind, int]] = {
+    "booked": 0,
+    "completed": 1,
+    "no_show": 2,
+    "settled": 3,
+    "refunded": 4,
+}
+
+
+class Standing(NamedTuple):
+    """What one kind counts for at present. A subject has at most one standing of each kind."""
+
+    on: date
+    starts_at: datetime | None
+    number: int
+    amount_minor: int
+
+
+Effect = Mapping[ActivityKind, Standing]
+
+
+class Delta(NamedTuple):
+    """One signed change on one practice-local day; `refers_to` is the id of the older activity."""
+
+    activity_id: str
+    kind: ActivityKind
+    on: date
+    starts_at: datetime | None
+    number: int
+    amount_minor: int
+    refers_to: str | None
+
+
+class Account(NamedTuple):
+    """Whose activities they are, in which zone their days and in which currency their amounts."""
+
+    practice_id: PracticeId
+    client_id: ClientId
+    generation: int
+    zone: str
+    currency: str
+
+
+class Activity(NamedTuple):
+    """A delta with its client and its place in the client's gapless sequence, as it is published.
+
+    `cause` is the source event's id, None for a registration.
+    """
+
+    account: Account
+    sequence: int
+    occurred_at: datetime
+    accepted_at: datetime
+    cause: str | None
+    delta: Delta
+
+
+def activity_id(practice_id: str, source: str, event_id: str, ordinal: int) -> str:
+    """The id of the `ordinal`-th activity that a source event causes: the same on every replay."""
+    return str(uuid.uuid5(_NAMESPACE, f"{practice_id}\x00{source}\x00{event_id}\x00{ordinal}"))
+
+
+def caused(
+    fact: SourceFact,
+    account: Account,
+    deltas: Iterable[Delta],
+    first_sequence: int,
+    accepted_at: datetime,
+) -> list[Activity]:
+    """The activities of one fact's deltas, numbered from `first_sequence` on."""
+    return [
+        Activity(account, sequence, fact.occurred_at, accepted_at, fact.event_id, delta)
+        for sequence, delta in enumerate(deltas, start=first_sequence)
+    ]
+
+
+def registered(account: Account, sequence: int, now: datetime) -> Activity:
+    """The activity by which a client becomes known whatever they have done or not done."""
+    today = now.astimezone(ZoneInfo(account.zone)).date()
+    identity = activity_id(account.practice_id, "", account.client_id, 0)
+    delta = Delta(identity, "registered", today, None, 1, 0, None)
+    return Activity(account, sequence, now, now, None, delta)
+
+
+class Subject:
+    """One booking or payment, folded fact by fact in the order of acceptance.
+
+    It keeps only what decides: the last word on a booking; of a payment the last settlement, the
+    last failure and the sum that went back. Each of these is the same in whatever order the facts
+    come, hence so is the effect.
+    """
+
+    __slots__ = (
+        "_failed",
+        "_given_back",
+        "_givings",
+        "_ids",
+        "_last",
+        "_settled",
+        "_zone",
+        "effect",
+    )
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._last: SourceFact | None = None
+        self._settled: SourceFact | None = None
+        self._failed: SourceFact | None = None
+        self._givings = 0
+        self._given_back = 0
+        self._ids: dict[ActivityKind, str] = {}
+        self.effect: Effect = {}
+
+    def fold(self, fact: SourceFact) -> list[Delta]:
+        """Take one more accepted fact and say what it changes: the negative deltas first, then
+        booked, completed, no_show, settled, refunded."""
+        if fact.subject_kind == "booking":
+            self._last = _later(self._last, fact)
+            after = _effect_of_booking(self._last, self._zone)
+        else:
+            self._take_payment(fact)
+            after = self._effect_of_payment()
+        changes = sorted(_differences(self.effect, after), key=_sign_then_kind)
+        deltas = [self._delta(fact, ordinal, *change) for ordinal, change in enumerate(changes)]
+        self.effect = after
+        return deltas
+
+    def _take_payment(self, fact: SourceFact) -> None:
+        if fact.kind == "settled":
+            self._settled = _later(self._settled, fact)
+        elif fact.kind == "failed":
+            self._failed = _later(self._failed, fact)
+        else:
+            self._givings += 1
+            self._given_back += fact.amount_minor or 0
+
+    def _effect_of_payment(self) -> Effect:
+        settled = self._settled
+        if settled is None or (self._failed is not None and self._failed.order > settled.order):
+            return {}
+        on = settled.occurred_at.astimezone(self._zone).date()
+        effect: dict[ActivityKind, Standing] = {
+            "settled": Standing(on, None, 1, settled.amount_minor or 0)
+        }
+        if self._givings:
+            effect["refunded"] = Standing(on, None, self._givings, self._given_back)
+        return effect
+
+    def _delta(self, fact: SourceFact, ordinal: int, kind: ActivityKind, change: Standing) -> Delta:
+        identity = activity_id(fact.practice_id, fact.source, fact.event_id, ordinal)
+        older = self._ids.get(kind) if kind in self.effect else None
+        refers_to = older
+        if kind == "refunded" and not _is_negative(change):
+            refers_to = self._ids["settled"]
+        if older is None or change[:2] != self.effect[kind][:2]:
+            self._ids[kind] = identity
+        return Delta(identity, kind, *change, refers_to)
+
+
+def activities_of(facts: Iterable[SourceFact], zone: tzinfo) -> list[Delta]:
+    """Every delta of one subject, from its facts in the order of acceptance. Pure: the ledger is
+    enough to know each activity again, with its id and what it refers to."""
+    subject = Subject(zone)
+    return [delta for fact in facts for delta in subject.fold(fact)]
+
+
+def _later(known: SourceFact | None, fact: SourceFact) -> SourceFact:
+    return fact if known is None or fact.order > known.order else known
+
+
+def _effect_of_booking(last: SourceFact, zone: tzinfo) -> Effect:
+    if last.kind == "cancelled":
+        return {}
+    if last.kind == "completed":
+        return {"completed": Standing(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
+    if last.kind == "no_show":
+        return {"no_show": Standing(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
+    if last.starts_at is None:
+        msg = "a created or rescheduled booking has a starts_at"
+        raise ValueError(msg)
+    return {"booked": Standing(last.starts_at.astimezone(zone).date(), last.starts_at, 1, 0)}
+
+
+def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Standing]]:
+    """The signed changes from one effect to the other; two of a kind when its day has moved."""
+    for kind in _ORDER:
+        old, new = before.get(kind), after.get(kind)
+        if old == new:
+            continue
+        if old is not None and new is not None and old[:2] == new[:2]:
+            amount = new.amount_minor - old.amount_minor
+            yield kind, Standing(new.on, new.starts_at, new.number - old.number, amount)
+            continue
+        if old is not None:
+            yield kind, Standing(old.on, old.starts_at, -old.number, -old.amount_minor)
+        if new is not None:
+            yield kind, new
+
+
+def _is_negative(change: Standing) -> bool:
+    return (change.number, change.amount_minor) < (0, 0)
+
+
+def _sign_then_kind(change: tuple[ActivityKind, Standing]) -> tuple[bool, int]:
+    return (not _is_negative(change[1]), _ORDER[change[0]])

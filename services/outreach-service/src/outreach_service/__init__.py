@@ -1,0 +1,1 @@
+"""Paces the outreach that follows a tier change, within consent, caps and limits."""

@@ -1,0 +1,289 @@
+"""Whether a message may go now: one pure decision, asked before the claim and again within it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from outreach_service.domain.playbook import Mode, Play, Route, Step
+from outreach_service.domain.quiet import DEFAULT_HOURS, Hours, next_opening
+from outreach_service.domain.terms import Change, Channel, Purpose, Reason, permitted
+
+
+class Scope(StrEnum):
+    """Whose messages a cap counts: one client's, or all that went to one contact point."""
+
+    CLIENT = "client"
+    CONTACT = "contact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cap:
+    """At most `limit` messages of `purposes` per client or contact point in any `window`."""
+
+    scope: Scope
+    purposes: frozenset[Purpose]
+    limit: int
+    window: timedelta
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.window <= timedelta() or not self.purposes:
+            msg = "a cap needs a purpose, a limit of at least 1 and a window"
+            raise ValueError(msg)
+
+
+def _weekly(scope: Scope, limit: int, *purposes: Purpose) -> Cap:
+    return Cap(scope=scope, purposes=frozenset(purposes), limit=limit, window=timedelta(days=7))
+
+
+DEFAULT_CAPS = (
+    _weekly(Scope.CLIENT, 2, Purpose.MARKETING),
+    _weekly(Scope.CLIENT, 2, Purpose.CARE),
+    _weekly(Scope.CLIENT, 3, Purpose.MARKETING, Purpose.CARE),
+    _weekly(Scope.CONTACT, 3, Purpose.MARKETING, Purpose.CARE),
+)
+"""Rolling, over all channels (F30); service messages are not capped (RELIABILITY L2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A message that counts against a cap: accepted, on its way, or of unknown outcome (§5.5).
+
+    `contact` is the blind index of the contact point: families share phones.
+    """
+
+    at: datetime
+    purpose: Purpose
+    client_id: str
+    contact: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a practice allows: opening hours by purpose, caps, and how stale its inputs may be."""
+
+    hours: Mapping[Purpose, Hours]
+    caps: tuple[Cap, ...]
+    longest_lag: timedelta
+
+
+DEFAULT_RULES = Rules(hours=DEFAULT_HOURS, caps=DEFAULT_CAPS, longest_lag=timedelta(minutes=15))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """All that is known about one message at the moment of deciding. Instants are aware.
+
+    `contacts` maps a channel to its contact point's blind index; `zones` are those in which the
+    hours must be open (the practice's, and a provider's own where it has one); `sent` holds the
+    counted messages of this client and of its contact points, within the longest cap window;
+    `booking_at` is the start of the next booking; `activity_at` the newest activity of the client;
+    `inputs_up_to` how far activity has been read.
+    """
+
+    now: datetime
+    play: Play
+    step: Step
+    change: Change
+    due_at: datetime
+    approved: bool
+    contacts: Mapping[Channel, str]
+    consents: frozenset[tuple[Channel, Purpose]]
+    zones: tuple[str, ...]
+    sent: tuple[Sent, ...]
+    booking_at: datetime | None
+    activity_at: datetime | None
+    inputs_up_to: datetime | None
+    rules: Rules = DEFAULT_RULES
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it is too late for this message."""
+        return self.due_at + self.play.expires_after
+
+
+@dataclass(frozen=True)
+class Send:
+    """Nothing stands in the way: send it by this route."""
+
+    route: Route
+
+
+@dataclass(frozen=True)
+class Defer:
+    """Not now; decide again at `until`, or sooner when something changes (an approval, a setting).
+
+    `until` is after now and never beyond the message's expiry, at which the decision is final.
+    """
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Suppress:
+    """Never: this message will not be sent."""
+
+    reason: str
+
+
+Decision = Send | Defer | Suppress
+
+OBSERVING = "mode:observe"
+AWAITING_APPROVAL = "mode:awaiting-approval"
+EXPIRED = "expired"
+NO_CHANNEL = "no-permitted-channel"
+UPCOMING_BOOKING = "upcoming-booking"
+NEWER_ACTIVITY = "newer-activity"
+INPUTS_LAG = "inputs-lag"
+QUIET_HOURS = "quiet-hours"
+NEVER_OPEN = "quiet-hours:no-opening"
+CAPPED = "frequency-cap"
+
+
+@dataclass(frozen=True)
+class NoChannel:
+    """No route of the step is open; `missing` says of each why."""
+
+    missing: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """What is missing, channel by channel, in the step's order."""
+        return f"{NO_CHANNEL}: {', '.join(self.missing)}"
+
+
+def _missing(context: Context, channel: Channel) -> str | None:
+    """What keeps a channel closed for this client and purpose."""
+    purpose = context.play.purpose
+    if not permitted(channel, purpose):
+        return f"{channel} not permitted for {purpose}"
+    if (channel, purpose) not in context.consents:
+        return f"{channel} without consent for {purpose}"
+    if channel not in context.contacts:
+        return f"{channel} without contact"
+    return None
+
+
+def choose_channel(context: Context) -> Route | NoChannel:
+    """The step's first route that is permitted for the purpose and has consent and contact."""
+    missing = []
+    for route in context.step.routes:
+        lacks = _missing(context, route.channel)
+        if lacks is None:
+            return route
+        missing.append(lacks)
+    return NoChannel(tuple(missing))
+
+
+def _booking(context: Context, _: Route) -> Suppress | None:
+    if not context.play.unless.upcoming_booking or context.booking_at is None:
+        return None
+    return Suppress(UPCOMING_BOOKING) if context.booking_at > context.now else None
+
+
+def _activity(context: Context, _: Route) -> Suppress | None:
+    """Activity after the cause; a change by time is caused by a midnight, not by an activity."""
+    if not context.play.unless.newer_activity or context.activity_at is None:
+        return None
+    cause_at = context.change.effective_at
+    at_cause = context.activity_at == cause_at and context.change.reason is Reason.ELAPSED_TIME
+    return Suppress(NEWER_ACTIVITY) if context.activity_at > cause_at or at_cause else None
+
+
+def _inputs(context: Context, _: Route) -> Defer | None:
+    """A play that looks at bookings or activity cannot decide on what it has not read yet."""
+    unless = context.play.unless
+    if not (unless.upcoming_booking or unless.newer_activity):
+        return None
+    read = context.inputs_up_to
+    if read is None or context.now - read > context.rules.longest_lag:
+        return Defer(context.now + context.rules.longest_lag, INPUTS_LAG)
+    return None
+
+
+def _hours(context: Context, _: Route) -> Defer | None:
+    hours = context.rules.hours.get(context.play.purpose)
+    if hours is None:
+        return None
+    opening = next_opening(context.now, hours, context.zones)
+    if opening is None:
+        return Defer(context.expires_at, NEVER_OPEN)
+    return None if opening == context.now else Defer(opening, QUIET_HOURS)
+
+
+def _counts(cap: Cap, context: Context, route: Route) -> list[datetime]:
+    """When the messages that this cap counts now were sent, the oldest first."""
+    contact = context.contacts[route.channel]
+    return sorted(
+        sent.at
+        for sent in context.sent
+        if sent.purpose in cap.purposes
+        and sent.at > context.now - cap.window
+        and (
+            sent.client_id == context.change.client_id
+            if cap.scope is Scope.CLIENT
+            else sent.contact == contact
+        )
+    )
+
+
+def _caps(context: Context, route: Route) -> Defer | None:
+    """Wait until the oldest of the counted messages falls out of every full cap's window."""
+    free_at = []
+    for cap in context.rules.caps:
+        if context.play.purpose not in cap.purposes:
+            continue
+        counted = _counts(cap, context, route)
+        if len(counted) >= cap.limit:
+            free_at.append((counted[-cap.limit] + cap.window, cap.scope))
+    if not free_at:
+        return None
+    until, scope = max(free_at)
+    return Defer(until, f"{CAPPED}:{scope}")
+
+
+_GATES: tuple[Callable[[Context, Route], Defer | Suppress | None], ...] = (
+    _booking,
+    _activity,
+    _inputs,
+    _hours,
+    _caps,
+)
+
+
+def _mode(context: Context) -> Defer | Suppress | None:
+    if context.play.mode is Mode.OBSERVE:
+        return Suppress(OBSERVING)
+    if context.now >= context.expires_at:
+        return Suppress(EXPIRED)
+    if context.play.mode is Mode.APPROVE and not context.approved:
+        return Defer(context.expires_at, AWAITING_APPROVAL)
+    return None
+
+
+def _by(route: Route, context: Context) -> Decision:
+    """What the gates that know the route say; never later than the message's expiry."""
+    for ask in _GATES:
+        objection = ask(context, route)
+        if isinstance(objection, Defer):
+            return Defer(min(objection.until, context.expires_at), objection.reason)
+        if objection is not None:
+            return objection
+    return Send(route)
+
+
+def gate(context: Context) -> Decision:
+    """Send, defer or suppress a message; the first gate that objects decides.
+
+    The order: mode, expiry, a permitted channel with consent and contact, an upcoming booking,
+    newer activity, inputs that lag, quiet hours, frequency caps (issue 3, RELIABILITY L10, L12).
+    Provider rate limits are not asked here: they are permits, on the real clock (ARCHITECTURE §4).
+    """
+    objection = _mode(context)
+    if objection is not None:
+        return objection
+    route = choose_channel(context)
+    if isinstance(route, NoChannel):
+        return Suppress(route.reason)
+    return _by(route, context)

@@ -1,0 +1,1 @@
+"""Keeps a live tier for every client, says why, and says when it will change."""

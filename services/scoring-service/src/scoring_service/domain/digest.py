@@ -1,0 +1,128 @@
+"""What a client's history comes to: sums for each practice-local day, and nothing else."""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from struct import Struct
+
+from scoring_service.domain.facts import FactRefused
+
+_VERSION = b"\x01"
+_ROW = Struct("<iiiqq")
+_COUNTS = frozenset({"completed", "no_show"})
+_AMOUNTS = frozenset({"settled", "refunded"})
+_UNKEPT = frozenset({"registered", "booked"})
+_LARGEST_COUNT = 2**31 - 1
+_LARGEST_AMOUNT = 2**63 - 1
+
+
+@lru_cache(maxsize=1_024)
+def _rows(number: int) -> Struct:
+    return Struct("<" + _ROW.format.removeprefix("<") * number)
+
+
+@dataclass(slots=True)
+class Digest:
+    """Net sums by day, as five columns of one length, ordered by day (ARCHITECTURE §5).
+
+    `days` are proleptic ordinals (`date.toordinal`), `completed` and `no_show` counts, `settled`
+    and `refunded` minor units of the practice's currency, refunds positive. Folding is addition:
+    commutative, so late and out-of-order facts cannot change the result, and a day on which all
+    comes to nothing vanishes. A net may be negative while a correction is ahead of its original.
+    """
+
+    days: list[int] = field(default_factory=list)
+    completed: list[int] = field(default_factory=list)
+    no_show: list[int] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
+    refunded: list[int] = field(default_factory=list)
+
+    def add(self, kind: str, on: date, count: int, amount_minor: int) -> bool:
+        """Fold one difference in; True if the digest changed.
+
+        `completed` and `no_show` take `count`, `settled` and `refunded` take `amount_minor`;
+        `registered` and `booked` leave nothing. FactRefused for any other kind, or when a day's
+        net leaves 32 bits (counts) or 64 (amounts); the digest is then as it was.
+        """
+        if kind in _COUNTS:
+            delta, largest = count, _LARGEST_COUNT
+        elif kind in _AMOUNTS:
+            delta, largest = amount_minor, _LARGEST_AMOUNT
+        elif kind in _UNKEPT:
+            return False
+        else:
+            raise FactRefused("kind", f"{kind!r} is unknown")
+        if not delta:
+            return False
+        column: list[int] = getattr(self, kind)
+        day = on.toordinal()
+        place = bisect_left(self.days, day)
+        known = place < len(self.days) and self.days[place] == day
+        net = column[place] + delta if known else delta
+        if not -largest <= net <= largest:
+            raise FactRefused(kind, f"the net of {on} would be {net}, beyond what is kept")
+        if not known:
+            self._open(place, day)
+        column[place] = net
+        if not net:
+            self._close_if_empty(place)
+        return True
+
+    def last_completed(self, counted_to: int) -> int:
+        """The last day up to `counted_to` with a positive net of completed bookings, else 0.
+
+        Derived, never kept as a maximum: a maximum cannot be taken back (ARCHITECTURE §5).
+        """
+        completed = self.completed
+        for place in range(bisect_right(self.days, counted_to) - 1, -1, -1):
+            if completed[place] > 0:
+                return self.days[place]
+        return 0
+
+    @property
+    def first_completed_on(self) -> date | None:
+        """The first day with a positive net of completed bookings, future days included."""
+        return next(
+            (date.fromordinal(d) for d, n in zip(self.days, self.completed, strict=True) if n > 0),
+            None,
+        )
+
+    @property
+    def last_completed_on(self) -> date | None:
+        """The last day with a positive net of completed bookings, future days included."""
+        last = self.last_completed(self.days[-1]) if self.days else 0
+        return date.fromordinal(last) if last else None
+
+    def to_bytes(self) -> bytes:
+        """A version byte (1), then 28 bytes a day, little-endian, ordered by day.
+
+        Each day: ordinal int32 (1 = 0001-01-01), completed int32, no_show int32, settled int64,
+        refunded int64. Equal digests give equal bytes.
+        """
+        rows = map(
+            _ROW.pack, self.days, self.completed, self.no_show, self.settled, self.refunded
+        )
+        return _VERSION + b"".join(rows)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Digest":
+        """The digest that `to_bytes` wrote; ValueError for another version or a broken length."""
+        if data[:1] != _VERSION:
+            raise ValueError(f"digest of an unknown version: {data[:1]!r}")
+        number, rest = divmod(len(data) - 1, _ROW.size)
+        if rest:
+            raise ValueError(f"digest cut off: {rest} bytes after {number} days")
+        flat = list(_rows(number).unpack_from(data, 1))
+        return cls(flat[0::5], flat[1::5], flat[2::5], flat[3::5], flat[4::5])
+
+    def _open(self, place: int, day: int) -> None:
+        self.days.insert(place, day)
+        for column in (self.completed, self.no_show, self.settled, self.refunded):
+            column.insert(place, 0)
+
+    def _close_if_empty(self, place: int) -> None:
+        columns = (self.completed, self.no_show, self.settled, self.refunded)
+        if not any(column[place] for column in columns):
+            for column in (self.days, *columns):
+                del column[place]
