@@ -59,16 +59,18 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent
     if value is None or len(value) > MAX_VALUE_BYTES:
         raise _not_an_event(value)
     try:
-        event = decoder.decode(value.decode())
+        text = value.decode()
+        event = decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        refusal = _why_not(topic, value, error)
+        failure = error
     else:
-        if b"\\" in value:  # events of ours hardly hold one: the cheapest guard against \u0000
+        if "\\" in text:  # events of ours hardly hold one: the cheapest guard against \u0000
             refuse_null_characters(parse(value))
         if not key and not isinstance(event, WatermarkAdvanced):
             raise InvalidEvent("missing-key", "has no key")
         return event
-    raise refusal  # outside `except`: the decoder's own error may repeat the value
+    # outside `except`, so that the decoder's own error, which may repeat the value, is no context
+    raise _why_not(topic, value, failure)
 
 
 def encode_source(event: SourceEvent) -> bytes:

@@ -27,7 +27,7 @@ def parse(value: bytes) -> object:
     be followed are not JSON here), or `invalid-field` for a number that no float can hold.
     """
     try:
-        return msgspec.json.decode(value)
+        return msgspec.json.decode(value.decode())
     except UnicodeDecodeError:
         refusal = InvalidEvent("not-utf8", "is not UTF-8")
     except RecursionError:

@@ -50,7 +50,7 @@ Fetch = Callable[[LockedJar, Path], Path]
 def lock_file() -> Path:
     """`RAPPORT_KAFKA_JARS_LOCK`, else `deploy/kafka/jars.lock` of this file's repository.
 
-    Raises FileNotFoundError when there is neither.
+    `server.properties` and `log4j2.properties` lie beside it. Raises FileNotFoundError for neither.
     """
     named = os.environ.get("RAPPORT_KAFKA_JARS_LOCK")
     places = (

@@ -136,7 +136,7 @@ class Kafka:
     def destroy(self) -> None:
         """Stop, and delete all data; the jars stay. Nothing if it is not ours."""
         self.stop()
-        if self._node is not None:
+        if self._node is not None and self._node.folder.exists():
             shutil.rmtree(self._node.folder)
 
     def __enter__(self) -> Self:

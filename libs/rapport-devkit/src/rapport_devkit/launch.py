@@ -26,7 +26,8 @@ def main(death_signal: int, parent_pid: int, user: str, program: list[str]) -> N
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent_pid:
             sys.exit("the parent ended before its child began")
-    os.execvp(program[0], program)  # noqa: S606  # nosec B606: argv as given, no shell
+    # argv as given, no shell
+    os.execvp(program[0], program)  # noqa: S606  # nosec B606
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ class Postgres:
     def destroy(self) -> None:
         """Stop, and delete all data, wherever they lie. Nothing if it is not ours."""
         self.stop()
-        if self._folder is not None:
+        if self._folder is not None and self._folder.exists():
             private = _recorded_private_folder(self._folder)
             if private is not None:
                 shutil.rmtree(private)

@@ -34,7 +34,7 @@ from rapport_runtime.auth import (
     same_hash,
 )
 from rapport_runtime.database import Database
-from rapport_runtime.row_security import API_ROLE, Migration, grant
+from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, grant
 
 CACHE_SECONDS = 5.0
 _CACHE_SIZE = 10_000
@@ -62,9 +62,10 @@ _KEYS = api_key_table(MetaData())
 
 
 def create_api_key_table(op: Migration) -> None:
-    """For a migration: make the table; the API's role may only read it."""
+    """For a migration: make the table; the API's role may only read it, the worker's nothing."""
     _KEYS.create(op.get_bind())
     grant(op, _KEYS.name, role=API_ROLE)
+    grant(op, _KEYS.name, role=WORKER_ROLE, may=())
 
 
 @dataclass(frozen=True)

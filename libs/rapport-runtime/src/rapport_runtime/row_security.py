@@ -39,6 +39,7 @@ def row_level_security(
     practice that its transaction named (`Database.transaction(practice_id)`), and, where
     `operator_sees`, all rows in an operator's transaction. FORCE holds the table's owner too,
     who has no policy: migrations create and alter, they cannot read or fill a guarded table.
+    Postgres refuses COPY into a guarded table (0A000): COPY into a temporary one, then INSERT.
     """
     name = _checked(table)
     op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
@@ -57,11 +58,17 @@ def row_level_security(
 
 
 def grant(op: Migration, table: str, *, role: str, may: Iterable[str] = ("SELECT",)) -> None:
-    """Let `role` do to `table` what `may` lists: SELECT, INSERT, UPDATE, DELETE."""
-    allowed = [word for word in _EVERYTHING if word in set(may)]
-    if len(allowed) != len(set(may)) or not allowed:
+    """Let `role` do to `table` exactly what `may` lists: SELECT, INSERT, UPDATE, DELETE.
+
+    What the role had before, by default privileges for example, is taken away first.
+    """
+    asked = set(may)
+    if not asked <= set(_EVERYTHING):
         raise ValueError(f"may lists some of {', '.join(_EVERYTHING)}")
-    op.execute(f"GRANT {', '.join(allowed)} ON {_checked(table)} TO {_checked(role)}")
+    name, holder = _checked(table), _checked(role)
+    op.execute(f"REVOKE ALL ON {name} FROM {holder}")
+    if asked:
+        op.execute(f"GRANT {', '.join(sorted(asked))} ON {name} TO {holder}")
 
 
 def _checked(name: str) -> str:

@@ -54,7 +54,7 @@ class ServiceSettings(BaseSettings):
     def from_environment(cls) -> Self:
         """Read the environment; raises `SettingsError` that names every variable at fault."""
         try:
-            return cls()
+            return cls()  # type: ignore[call-arg]  # the environment holds them
         except ValidationError as error:
             raise SettingsError(_explain(cls.service, error)) from None
 

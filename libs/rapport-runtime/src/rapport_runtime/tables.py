@@ -3,6 +3,47 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from rapport_runtime.keys import create_api_key_table
+from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, grant
+
+CHASSIS = ("consumer_position", "outbox", "outbox_watermark", "dead_letter", "worker")
+
+_LETTERS_OF_API = """
+    (practice_id = current_setting('rapport.practice_id', true))
+    OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
+"""
+
+
+def create_chassis_tables(op: Migration) -> None:
+    """For a service's first migration: make the chassis's tables and open them to both roles.
+
+    Dead letters lie under row-level security: a practice's keys see its own, an operator's those
+    that nobody could decode.
+    """
+    metadata = sa.MetaData()
+    chassis_tables(metadata)
+    metadata.create_all(op.get_bind())
+    create_api_key_table(op)
+    for table in CHASSIS:
+        grant(op, table, role=WORKER_ROLE, may=("SELECT", "INSERT", "UPDATE", "DELETE"))
+    for table in ("consumer_position", "outbox_watermark", "worker"):
+        grant(op, table, role=API_ROLE)
+    grant(op, "outbox", role=API_ROLE, may=("SELECT", "INSERT"))
+    grant(op, "dead_letter", role=API_ROLE, may=("SELECT", "UPDATE"))
+    op.execute("ALTER TABLE dead_letter ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE dead_letter FORCE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY worker ON dead_letter TO {WORKER_ROLE} USING (true)")
+    op.execute(
+        f"CREATE POLICY api ON dead_letter TO {API_ROLE}"
+        f" USING ({_LETTERS_OF_API}) WITH CHECK ({_LETTERS_OF_API})"
+    )
+
+
+def drop_chassis_tables(op: Migration) -> None:
+    """Undo `create_chassis_tables`."""
+    for table in (*CHASSIS, "api_key"):
+        op.execute(f"DROP TABLE {table}")
+
 
 def chassis_tables(metadata: sa.MetaData) -> None:
     """Add consumer_position, outbox, outbox_watermark, dead_letter and worker to `metadata`."""

@@ -84,7 +84,7 @@ class Intake(Practices, Clients, Protocol):
         """The content hash of each of these events that was accepted before."""
 
     def histories(self, keys: Collection[SubjectKey]) -> Mapping[SubjectKey, list[SourceFact]]:
-        """The accepted facts of each subject that has any, in the order of acceptance."""
+        """The accepted facts of each subject, in the order of acceptance; often none."""
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Add them to the ledger, in this order."""

@@ -1,7 +1,10 @@
 """Apache Kafka through kafka-python: the only file that knows the client (ARCHITECTURE §2)."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,11 @@ log = logging.getLogger(__name__)
 
 CONFIRM_TIMEOUT_MS = 3000
 CLOSE_TIMEOUT_MS = 3000
+ASK_TIMEOUT_MS = 3000
+"""A question must not outlast a shutdown's 10 s (RELIABILITY R2), whatever the broker does."""
+
+REBUILD_SECONDS = 30.0
+"""A member without partitions for so long may be stuck in joining (ARCHITECTURE §3)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +49,21 @@ class KafkaConsumer:
 
     def __init__(self, options: KafkaOptions, group: str, topics: Sequence[str]) -> None:
         self._prefix = options.topic_prefix
+        self._group = self._prefix + group
         self._noted: set[TopicPartition] = set()
+        self._noting = threading.Lock()
         self._admin: Any = None
         self._options = options
         self._names = {self._prefix + topic: topic for topic in topics}
-        self._consumer = kafka.KafkaConsumer(
+        self._consumer = self._join()
+        self._idle_since = time.monotonic()
+
+    def _join(self) -> Any:
+        options = self._options
+        consumer = kafka.KafkaConsumer(
             bootstrap_servers=options.bootstrap_servers.split(","),
             client_id=options.client_id,
-            group_id=self._prefix + group,
+            group_id=self._group,
             enable_auto_commit=False,
             # Positions live in Postgres; without a seek there must be no reading at all.
             auto_offset_reset="none",
@@ -63,26 +78,31 @@ class KafkaConsumer:
             fetch_max_bytes=16 * 1024 * 1024,
             metadata_max_age_ms=30_000,
         )
-        self._consumer.subscribe(topics=list(self._names), listener=_Listener(self))
+        consumer.subscribe(topics=list(self._names), listener=_Listener(self))
+        return consumer
 
     def poll(
         self, timeout_seconds: float, max_records: int
     ) -> Mapping[TopicPartition, Sequence[Record]]:
         """See `Consumer.poll`."""
+        self._rejoin_if_stuck()
         try:
             polled = self._consumer.poll(int(timeout_seconds * 1000), max_records=max_records)
         except kafka.errors.NoOffsetForPartitionError:
             return {}  # a new assignment that has not been sought yet
-        except kafka.errors.OffsetOutOfRangeError as error:
+        except (kafka.errors.OffsetOutOfRangeError, kafka.errors.LogTruncationError) as error:
             msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
             raise LoopHalted(msg) from error
+        except UnicodeDecodeError as error:
+            raise LoopHalted("a record's header has a name that is not UTF-8") from error
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
         return {self._logical(tp): records for tp, records in polled.items()}
 
     def newly_assigned(self) -> set[TopicPartition]:
         """See `Consumer.newly_assigned`."""
-        return set(self._noted)
+        with self._noting:
+            return set(self._noted)
 
     def assignment(self) -> set[TopicPartition]:
         """See `Consumer.assignment`."""
@@ -94,7 +114,8 @@ class KafkaConsumer:
         if physical in self._consumer.assignment():
             self._consumer.seek(physical, offset)
             self._consumer.resume(physical)
-        self._noted.discard(partition)
+        with self._noting:
+            self._noted.discard(partition)
 
     def pause(self, partition: TopicPartition) -> None:
         """See `Consumer.pause`."""
@@ -121,7 +142,8 @@ class KafkaConsumer:
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Consumer.end_offsets`."""
         try:
-            ends = self._consumer.end_offsets([self._physical(tp) for tp in partitions])
+            asked = [self._physical(tp) for tp in partitions]
+            ends = self._consumer.end_offsets(asked, timeout_ms=ASK_TIMEOUT_MS)
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
         return {self._logical(tp): offset for tp, offset in ends.items()}
@@ -130,39 +152,71 @@ class KafkaConsumer:
         """See `Consumer.first_offset`."""
         physical = self._physical(partition)
         try:
-            return int(self._consumer.beginning_offsets([physical])[physical])
+            asked = self._consumer.beginning_offsets([physical], timeout_ms=ASK_TIMEOUT_MS)
+            return int(asked[physical])
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
 
     def topic_id(self, topic: str) -> str:
         """See `Consumer.topic_id`."""
         try:
-            if self._admin is None:
-                self._admin = _admin(self._options)
-            return str(self._admin.describe_topics([self._prefix + topic])[0]["topic_id"])
+            told = self._asking().describe_topics([self._prefix + topic])[0]
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
+        if told["error_code"] or told["topic_id"] == str(uuid.UUID(int=0)):
+            raise TryLater(f"the broker does not know {topic}: error {told['error_code']}")
+        return str(told["topic_id"])
 
     def close(self) -> None:
         """See `Consumer.close`."""
-        for client in (self._consumer, self._admin):
-            try:
-                if client is self._consumer:
-                    client.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
-                elif client is not None:
-                    client.close()
-            except kafka.errors.KafkaError:
-                log.warning("closing a Kafka client failed", exc_info=True)
+        _close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
+        if self._admin is not None:
+            _close_quietly(self._admin.close)
 
     def note(self, assigned: Iterable[Any]) -> None:
         """Pause and remember what was just assigned. Runs on the client's thread: CPU only."""
         for physical in assigned:
             self._consumer.pause(physical)
-            self._noted.add(self._logical(physical))
+        with self._noting:
+            self._noted |= {self._logical(physical) for physical in assigned}
 
     def forget(self, revoked: Iterable[Any]) -> None:
         """Drop notes about what is no longer ours. Called on the client's own thread."""
-        self._noted -= {self._logical(physical) for physical in revoked}
+        with self._noting:
+            self._noted -= {self._logical(physical) for physical in revoked}
+
+    def _asking(self) -> Any:
+        if self._admin is None:
+            self._admin = _admin(self._options)
+        return self._admin
+
+    def _rejoin_if_stuck(self) -> None:
+        """Begin anew when this member has had nothing for long though partitions are unowned."""
+        now = time.monotonic()
+        if self._consumer.assignment():
+            self._idle_since = now
+        if now - self._idle_since < REBUILD_SECONDS:
+            return
+        self._idle_since = now
+        if self._everything_is_owned():
+            return
+        log.warning("rebuilding a consumer that was given no partition")
+        _close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
+        self._consumer = self._join()
+
+    def _everything_is_owned(self) -> bool:
+        """Whether members of the group hold all partitions of our topics between them."""
+        try:
+            topics = self._asking().describe_topics(list(self._names))
+            group = self._asking().describe_groups([self._group])[self._group]
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+        held = sum(
+            len(part["partitions"])
+            for member in group["members"]
+            for part in (member["member_assignment"] or {}).get("assigned_partitions", ())
+        )
+        return bool(held >= sum(len(topic["partitions"]) for topic in topics))
 
     def _logical(self, physical: Any) -> TopicPartition:
         return TopicPartition(self._names[physical.topic], physical.partition)
@@ -227,10 +281,7 @@ class KafkaProducer:
 
     def close(self) -> None:
         """See `Producer.close`. With the broker down kafka-python's close raises (finding 5)."""
-        try:
-            self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000)
-        except kafka.errors.KafkaError:
-            log.warning("closing the producer failed", exc_info=True)
+        _close_quietly(lambda: self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,5 +329,16 @@ def _create(
 
 def _admin(options: KafkaOptions) -> Any:
     return KafkaAdminClient(
-        bootstrap_servers=options.bootstrap_servers.split(","), client_id=options.client_id
+        bootstrap_servers=options.bootstrap_servers.split(","),
+        client_id=options.client_id,
+        request_timeout_ms=ASK_TIMEOUT_MS,
+        bootstrap_timeout_ms=ASK_TIMEOUT_MS,
     )
+
+
+def _close_quietly(close: Callable[[], None]) -> None:
+    try:
+        close()
+    except kafka.errors.KafkaError:
+        log.warning("closing a Kafka client failed", exc_info=True)
+

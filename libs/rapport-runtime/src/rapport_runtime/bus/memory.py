@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rapport_runtime.bus.port import Outgoing, Record, TopicPartition
+from rapport_runtime.errors import LoopHalted, TryLater
 
 
 class MemoryRecord(NamedTuple):
@@ -20,38 +21,74 @@ class MemoryRecord(NamedTuple):
 
 @dataclass
 class MemoryBus:
-    """The logs themselves, and who reads which partition. Producer and broker in one."""
+    """The logs themselves, and who reads which partition. Producer and broker in one.
+
+    A log's records may be removed (compaction, retention); offsets are never given out again.
+    """
 
     logs: dict[TopicPartition, list[MemoryRecord]] = field(default_factory=dict)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
     topic_ids: dict[str, str] = field(default_factory=dict)
     members: dict[str, list["MemoryConsumer"]] = field(default_factory=dict)
+    down: bool = False
 
     def create(self, topic: str, partitions: int) -> None:
-        """Make an empty topic, with an id of its own."""
+        """Make an empty topic with an id of its own; one of that name is replaced."""
         self.topic_ids[topic] = uuid.uuid4().hex
         for number in range(partitions):
             self.logs[TopicPartition(topic, number)] = []
+            self.ends[TopicPartition(topic, number)] = 0
 
-    def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> int:
+    def append(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: tuple[tuple[str, bytes], ...] = (),
+    ) -> int:
         """Write one record and return its offset."""
-        log = self.logs[TopicPartition(topic, partition)]
-        log.append(MemoryRecord(len(log), key, value))
-        return len(log) - 1
+        tp = TopicPartition(topic, partition)
+        offset = self.ends[tp]
+        self.logs[tp].append(MemoryRecord(offset, key, value, headers))
+        self.ends[tp] = offset + 1
+        return offset
+
+    def remove(self, partition: TopicPartition, offsets: Iterable[int]) -> None:
+        """Drop records as compaction or retention would; the others keep their offsets."""
+        gone = set(offsets)
+        self.logs[partition] = [kept for kept in self.logs[partition] if kept.offset not in gone]
 
     def publish(self, records: Sequence[Outgoing]) -> None:
         """See `Producer.publish`."""
+        self.answer()
         for topic, partition, key, value in records:
             self.append(topic, partition, key, value)
 
     def close(self) -> None:
         """See `Producer.close`."""
 
+    def answer(self) -> None:
+        """What every question to the broker begins with; raises `TryLater` while it is down."""
+        if self.down:
+            raise TryLater("the bus in memory is down")
+
     def consumer(self, group: str, topics: Sequence[str]) -> "MemoryConsumer":
         """A new member of the group; the partitions are dealt out anew among its members."""
         member = MemoryConsumer(self, group, topics)
+        self.join(group, member)
+        return member
+
+    def join(self, group: str, member: "MemoryConsumer") -> None:
+        """Let `member` in, which makes a rebalance."""
         self.members.setdefault(group, []).append(member)
         self.rebalance(group)
-        return member
+
+    def evict(self, group: str, member: "MemoryConsumer") -> None:
+        """Go on without `member`, as after a session timeout. It is not told: it is a zombie
+        until its next `confirm` is refused, after which it joins again with its next poll."""
+        self.members[group].remove(member)
+        self.rebalance(group)
 
     def rebalance(self, group: str) -> None:
         """Deal partition N of all topics to member N modulo the members, as `range` would."""
@@ -75,26 +112,36 @@ class MemoryConsumer:
         self._assigned: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._noted: set[TopicPartition] = set()
+        self._refused = False
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Take these partitions instead of those held; kept positions stay, as in kafka-python."""
         self._assigned = set(partitions)
         self._noted = set(self._assigned)
         self._paused = set(self._assigned)
+        self._positions = {tp: at for tp, at in self._positions.items() if tp in self._assigned}
 
     def poll(
         self, timeout_seconds: float, max_records: int
     ) -> Mapping[TopicPartition, Sequence[Record]]:
-        """See `Consumer.poll`; never waits."""
+        """See `Consumer.poll`; never waits. Raises `LoopHalted` where nothing more can be read."""
         del timeout_seconds
+        if self._refused:
+            self._refused = False
+            self._bus.join(self._group, self)
+        if self._bus.down:
+            return {}
         polled: dict[TopicPartition, Sequence[Record]] = {}
         room = max_records
         for tp in sorted(self._assigned - self._paused):
-            records = self._bus.logs[tp][self._positions[tp] :][:room]
+            at = self._positions[tp]
+            if not self.first_offset(tp) <= at <= self._bus.ends[tp]:
+                raise LoopHalted(f"{tp} has no offset {at}")
+            records = [record for record in self._bus.logs[tp] if record.offset >= at][:room]
             if records:
                 polled[tp] = records
                 room -= len(records)
-                self._positions[tp] += len(records)
+                self._positions[tp] = records[-1].offset + 1
         return polled
 
     def newly_assigned(self) -> set[TopicPartition]:
@@ -118,24 +165,35 @@ class MemoryConsumer:
 
     def confirm(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """See `Consumer.confirm`."""
+        if self._bus.down:
+            return False
+        if self not in self._bus.members[self._group]:
+            self._refused = True
+            return False
         return any(tp in self._assigned for tp in offsets)
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Consumer.end_offsets`."""
-        return {tp: len(self._bus.logs[tp]) for tp in partitions}
+        self._bus.answer()
+        return {tp: self._bus.ends[tp] for tp in partitions}
 
     def first_offset(self, partition: TopicPartition) -> int:
         """See `Consumer.first_offset`."""
+        self._bus.answer()
         log = self._bus.logs[partition]
-        return log[0].offset if log else 0
+        return log[0].offset if log else self._bus.ends[partition]
 
     def topic_id(self, topic: str) -> str:
         """See `Consumer.topic_id`."""
+        self._bus.answer()
+        if topic not in self._bus.topic_ids:
+            raise TryLater(f"there is no topic {topic}")
         return self._bus.topic_ids[topic]
 
     def close(self) -> None:
         """See `Consumer.close`."""
-        self._assigned = set()
-        self._bus.members[self._group].remove(self)
-        if self._bus.members[self._group]:
+        self._assigned, self._noted, self._refused = set(), set(), False
+        members = self._bus.members[self._group]
+        if self in members:
+            members.remove(self)
             self._bus.rebalance(self._group)

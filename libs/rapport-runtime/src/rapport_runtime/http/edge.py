@@ -104,8 +104,8 @@ class Edge:
         body = bytearray()
         while True:
             message = await receive()
-            if message["type"] != "http.request":  # the caller went away
-                return bytes(body)
+            if message["type"] != "http.request":
+                raise BadRequest("the caller went away before the body's end")
             body += message.get("body", b"")
             if len(body) > self._max_body_bytes:
                 raise self._too_large()
@@ -152,7 +152,7 @@ class _Answer:
 
 
 async def _say(refused: ProblemError, scope: Scope, receive: Receive, answer: _Answer) -> None:
-    response = refused.problem.response(refused.headers, answer.request_id)
+    response = refused.problem.response(refused.headers)
     await response(scope, receive, answer.send)
 
 

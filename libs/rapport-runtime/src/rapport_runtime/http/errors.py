@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
-import psycopg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from rapport_runtime.blame import DatabaseError, is_for_later
 from rapport_runtime.http.problems import (
     FieldError,
     InvalidRequest,
@@ -21,7 +20,6 @@ from rapport_runtime.logs import describe, get_logger
 
 _LOG = get_logger(__name__)
 _PLACES = frozenset({"body", "query", "path", "header", "cookie"})
-_AWAY = ("08", "40", "53", "55", "57")  # SQLSTATE classes that blame nobody (ARCHITECTURE §3)
 
 
 def install(app: FastAPI) -> None:
@@ -29,7 +27,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _of_problem)
     app.add_exception_handler(HTTPException, _of_status)
     app.add_exception_handler(RequestValidationError, _of_validation)
-    for away in (DBAPIError, psycopg.Error, PoolTimeout):
+    for away in (*DatabaseError, PoolTimeout):
         app.add_exception_handler(away, _of_database)
 
 
@@ -67,17 +65,7 @@ def _of_validation(request: Request, error: Exception) -> Response:
 
 
 def _of_database(request: Request, error: Exception) -> Response:
-    if not _is_away(error):
+    if not isinstance(error, PoolTimeout) and not is_for_later(error):
         raise error
     _LOG.warning("database_away", error=describe(error))
     return _of_problem(request, Unavailable("the database did not answer"))
-
-
-def _is_away(error: Exception) -> bool:
-    if isinstance(error, PoolTimeout):
-        return True
-    original = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(original, "sqlstate", None)
-    if state is None:
-        return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
-    return str(state)[:2] in _AWAY

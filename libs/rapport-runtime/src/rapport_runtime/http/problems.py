@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal
 
+import structlog
 from fastapi import Response
 from pydantic import BaseModel, Field
 
@@ -34,11 +35,10 @@ class Problem(BaseModel):
     request_id: str | None = Field(default=None, description="Quote it when asking for help.")
     errors: list[FieldError] = Field(default_factory=list)
 
-    def response(
-        self, headers: Mapping[str, str] | None = None, request_id: str | None = None
-    ) -> Response:
-        """This problem as an HTTP answer."""
-        said = self.model_copy(update={"request_id": request_id}) if request_id else self
+    def response(self, headers: Mapping[str, str] | None = None) -> Response:
+        """This problem as an HTTP answer, with the id of the request that is being served."""
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        said = self.model_copy(update={"request_id": request_id})
         return Response(
             content=said.model_dump_json(exclude_none=True),
             status_code=self.status,

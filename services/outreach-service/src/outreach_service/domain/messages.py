@@ -1,4 +1,4 @@
-"""The life of one message: its states, what may happen to it, and what a provider's answer means."""
+"""The life of one message: its states, what may happen to it, what a provider's answer means."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,9 +57,7 @@ WAITING = frozenset({State.DRAFTED, State.SCHEDULED, State.DEFERRED, State.AWAIT
 SETTLED = frozenset(State) - WAITING - {State.SENDING}
 """Nothing of ours will happen to it any more; a late receipt still may."""
 
-COUNTED = frozenset(
-    {State.SENDING, State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNKNOWN}
-)
+COUNTED = frozenset({State.SENDING, State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNKNOWN})
 """What frequency caps count: everything that may have reached a person (REQUIREMENTS §5.5)."""
 
 _FROM_WAITING = {

@@ -120,9 +120,7 @@ def plays_for(playbook: Playbook, change: Change) -> list[Play]:
     return [play for play in playbook.plays if play.when.covers(change)]
 
 
-def message_id(
-    practice_id: str, client_id: str, play: str, tier_version: int, step: int
-) -> str:
+def message_id(practice_id: str, client_id: str, play: str, tier_version: int, step: int) -> str:
     """The identity of a message (ARCHITECTURE §5): 32 hex digits, the same for the same arguments.
 
     It is also the provider's idempotency key; WeChat allows 32 characters (RELIABILITY §3.1).

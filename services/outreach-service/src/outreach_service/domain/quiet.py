@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from outreach_service.domain.terms import Purpose
 
 HARD_OPEN, HARD_CLOSE = time(8), time(22)
-"""No promotional message outside these local hours, whatever a practice wishes (RELIABILITY L12)."""
+"""No promotional message outside these local hours, whatever a practice wishes (L12)."""
 
 
 @dataclass(frozen=True)

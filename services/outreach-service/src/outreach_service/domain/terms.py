@@ -1,4 +1,4 @@
-"""The words that every decision of outreach shares: channels, purposes, and a client's tier change."""
+"""The words that every decision of outreach shares: channels, purposes, a client's tier change."""
 
 import re
 from dataclasses import dataclass

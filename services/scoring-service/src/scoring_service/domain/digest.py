@@ -100,9 +100,7 @@ class Digest:
         Each day: ordinal int32 (1 = 0001-01-01), completed int32, no_show int32, settled int64,
         refunded int64. Equal digests give equal bytes.
         """
-        rows = map(
-            _ROW.pack, self.days, self.completed, self.no_show, self.settled, self.refunded
-        )
+        rows = map(_ROW.pack, self.days, self.completed, self.no_show, self.settled, self.refunded)
         return _VERSION + b"".join(rows)
 
     @classmethod

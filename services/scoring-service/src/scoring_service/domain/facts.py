@@ -1,7 +1,7 @@
 """What scoring is told about a client: one signed difference at a time."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
 
 FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = date(2199, 12, 31)
@@ -16,8 +16,12 @@ class FactRefused(ValueError):
         self.reason = reason
 
 
-class Fact(NamedTuple):
-    """One activity of one client, in domain words (ARCHITECTURE §5; a named tuple: it is hot).
+@dataclass(slots=True)
+class Fact:
+    """One activity of one client, in domain words (ARCHITECTURE §5).
+
+    Not frozen, though nothing changes one: freezing would treble the cost of making it, and one
+    is made for every record.
 
     `kind` is registered | booked | completed | no_show | settled | refunded. `count` and
     `amount_minor` are signed differences that land on the practice-local day `on`; a correction

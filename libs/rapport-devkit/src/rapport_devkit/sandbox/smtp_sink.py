@@ -1,0 +1,79 @@
+"""An SMTP server that takes every message in and sends none on."""
+
+import asyncio
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from weakref import WeakKeyDictionary
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from rapport_devkit.sandbox.deliveries import Arrival, DeliveryLog
+from rapport_devkit.sandbox.faults import Fault, Faults
+
+_KEPT_HEADERS = ("From", "To", "Date", "Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post")
+
+_AT_RECIPIENT = {"reject": "550 5.1.1 no such mailbox", "rate_limit": "451 4.7.1 try again later"}
+
+
+class Sink:
+    """aiosmtpd's handler: says yes, or what the armed fault says, and writes deliveries down."""
+
+    def __init__(self, log: DeliveryLog, faults: Faults) -> None:
+        self._log = log
+        self._faults = faults
+        self._drawn: WeakKeyDictionary[Session, Fault] = WeakKeyDictionary()
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd names it
+        self, _server: SMTP, session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """One fault is drawn for a message, here; those of a later stage wait for DATA."""
+        fault = self._faults.strike("email")
+        if fault is not None and fault.kind in _AT_RECIPIENT:
+            return fault.code or _AT_RECIPIENT[fault.kind]
+        if fault is not None:
+            self._drawn[session] = fault
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd names it
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        """Deliver, unless the fault says that the message is lost."""
+        fault = self._drawn.pop(session, None)
+        kind = fault.kind if fault is not None else None
+        if fault is not None and kind == "timeout":
+            await asyncio.sleep(fault.hold_seconds)
+            return "451 4.4.1 took too long"
+        if fault is not None and kind == "5xx":
+            return fault.code or "554 5.3.0 out of order"
+        delivered = self._deliver(envelope)
+        if kind == "drop_response" and isinstance(server.transport, asyncio.Transport):
+            server.transport.abort()
+        return f"250 2.0.0 queued as {delivered}"
+
+    def _deliver(self, envelope: Envelope) -> str:
+        raw = envelope.content if isinstance(envelope.content, bytes) else b""
+        mail = message_from_bytes(raw, policy=default)
+        body = mail.get_body(("plain",)) if isinstance(mail, EmailMessage) else None
+        delivery = self._log.add(
+            Arrival(
+                channel="email",
+                message_id=str(mail["Message-ID"]).strip("<>").partition("@")[0],
+                recipient=", ".join(envelope.rcpt_tos),
+                subject=str(mail["Subject"]),
+                body=body.get_content() if body is not None else "",
+                headers={name: str(mail[name]) for name in _KEPT_HEADERS if name in mail},
+            )
+        )
+        return delivery.provider_ref
+
+
+async def serve_smtp(sink: Sink, host: str, port: int) -> asyncio.Server:
+    """Listen for SMTP. The host name is given, since aiosmtpd would ask the resolver for it."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(
+        lambda: SMTP(sink, hostname="sandbox.invalid", enable_SMTPUTF8=True, loop=loop),
+        host,
+        port,
+    )

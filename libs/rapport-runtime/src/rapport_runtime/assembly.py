@@ -1,0 +1,86 @@
+"""How the chassis's parts are put together, the same way in every service's bootstrap."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+
+from rapport_runtime import logs
+from rapport_runtime.batch import BatchHandler
+from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
+from rapport_runtime.database import Database, DatabaseLimits
+from rapport_runtime.http.probes import serve_probes
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.settings import ServiceSettings
+from rapport_runtime.watermarks import Now, ReadToEnd
+from rapport_runtime.worker import Worker, stop_on_signals
+
+Command = Callable[[Sequence[str]], int]
+
+
+def kafka_options(settings: ServiceSettings, role: str) -> KafkaOptions:
+    """Where the cluster is, for a process of this service in this role."""
+    return KafkaOptions(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        client_id=f"{settings.service}-{role}",
+        topic_prefix=settings.topic_prefix,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+        max_poll_interval_ms=settings.max_poll_interval_ms,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+    )
+
+
+def worker_database(settings: ServiceSettings) -> Database:
+    """The database for a worker: a transaction of a frozen one ends before its session does."""
+    return Database(
+        settings.database_url.get_secret_value(),
+        application_name=f"{settings.service}-worker",
+        limits=DatabaseLimits(idle_in_transaction_ms=settings.idle_in_transaction_ms),
+    )
+
+
+def run_worker(
+    settings: ServiceSettings,
+    database: Database,
+    handler: BatchHandler,
+    *,
+    group: str,
+    topics: Sequence[str],
+    now: Now | None = None,
+) -> int:
+    """Run one worker of a group until it is told to stop; its exit code.
+
+    `now` is given by a service whose topics carry no watermarks: it then says how far it has read
+    by its own clock.
+    """
+    stop = stop_on_signals()
+    consumer = KafkaConsumer(kafka_options(settings, "worker"), group, topics)
+    limit = DeadLetterLimit(
+        settings.dead_letter_max_ratio,
+        settings.dead_letter_min_sample,
+        settings.dead_letter_max_consecutive,
+    )
+    options = LoopOptions(group=group, max_records=settings.max_poll_records)
+    loop = BatchLoop(consumer, database, handler, options, limit)
+    each_turn: list[Callable[[], None]] = []
+    if now is not None:
+        reader = ReadToEnd(database, group, now)
+        each_turn.append(lambda: reader.observe(consumer, loop))
+    worker = Worker(
+        group=group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
+    )
+    probes = serve_probes(settings.worker_port, {"progress": worker.pulse.ready}, stop)
+    code = worker.run(stop)
+    stop.set()
+    probes.join()
+    return code
+
+
+def main(service: str, commands: Mapping[str, Command], argv: Sequence[str]) -> int:
+    """Run the sub-command that `argv` names with the rest of it; the process's exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m {service}")
+    parser.add_argument("command", choices=sorted(commands))
+    parser.add_argument("rest", nargs=argparse.REMAINDER)
+    asked = parser.parse_args(argv)
+    logs.configure(service, "INFO")
+    return commands[asked.command](asked.rest)

@@ -1,0 +1,94 @@
+"""The app of every service: closed by default, and answering every refusal with a problem."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from rapport_runtime.auth import KeyVerifier
+from rapport_runtime.http import docs, errors
+from rapport_runtime.http.auth import Guard
+from rapport_runtime.http.edge import Edge
+from rapport_runtime.http.probes import Check, probe_router
+
+_MEBIBYTE = 1024 * 1024
+
+
+class UnguardedRoute(Exception):
+    """A route that anybody could call; the service must not start with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What the app needs to know of its service.
+
+    `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
+    decide `/readyz`; bodies above `max_body_bytes` are refused unread.
+    """
+
+    title: str
+    version: str
+    description: str
+    keys: KeyVerifier
+    cursor_key: bytes
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    max_body_bytes: int = _MEBIBYTE
+
+
+def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
+    """The app with these routers, probes and docs.
+
+    Raises `UnguardedRoute` when a route of a router has no `require…` dependency (on itself or
+    its router), or is not a plain HTTP route: mounts and websockets could not be checked.
+    """
+    app = FastAPI(
+        title=service.title,
+        version=service.version,
+        description=service.description,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.keys = service.keys
+    app.state.cursor_key = service.cursor_key
+    for router in routers:
+        app.include_router(router)
+    _refuse_unguarded(app)
+    app.include_router(docs.docs_router(app))
+    app.include_router(probe_router(service.checks))
+    document = docs.openapi(app)
+    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
+    errors.install(app)
+    app.add_middleware(Edge, max_body_bytes=service.max_body_bytes, routes=dict(_templates(app)))
+    return app
+
+
+def _refuse_unguarded(app: FastAPI) -> None:
+    for context in iter_route_contexts(app.routes):
+        if not isinstance(context.original_route, APIRoute):
+            raise UnguardedRoute(f"{context.path}: only plain HTTP routes can be guarded")
+        if not _is_guarded(context.dependant):
+            raise UnguardedRoute(
+                f"{sorted(context.methods or ())} {context.path}: give it require(<scope>)"
+            )
+
+
+def _is_guarded(dependant: Dependant) -> bool:
+    return isinstance(dependant.call, Guard) or any(
+        _is_guarded(inner) for inner in dependant.dependencies
+    )
+
+
+def _templates(app: FastAPI) -> Iterator[tuple[Any, str]]:
+    context: RouteContext
+    for context in iter_route_contexts(app.routes):
+        if context.endpoint is not None and context.path_format is not None:
+            yield context.endpoint, context.path_format
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.tags[0]}-{route.name}" if route.tags else route.name

@@ -1,0 +1,79 @@
+"""The guards of routes: `Depends(require("tiers:read"))` lets in only keys that may do that."""
+
+from enum import Enum
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from rapport_runtime.auth import KeyVerifier, Principal
+from rapport_runtime.http.problems import Forbidden, Unauthorised
+
+_BEARER = HTTPBearer(
+    auto_error=False,
+    scheme_name="ApiKey",
+    bearerFormat="rk_<id>_<secret>",
+    description="A key made by `keys create`, sent as `Authorization: Bearer rk_…`.",
+)
+
+
+class Guard:
+    """A dependency that decides who may pass; `create_app` refuses a route that has none.
+
+    Another way to prove oneself (a provider's signature on its receipt) is a subclass, too.
+    """
+
+
+class Holder(Enum):
+    """Whose keys a route is for."""
+
+    ANYONE = "anyone with the scope"
+    PRACTICE = "keys of a practice"
+    OPERATOR = "keys of an operator"
+
+
+class Requirement(Guard):
+    """Asks for a key of the right holder with one scope; gives the route its `Principal`.
+
+    401 without a key that holds; 403, naming what is missing, for one that may not do this.
+    """
+
+    def __init__(self, scope: str, holder: Holder) -> None:
+        self.scope = scope
+        self.holder = holder
+
+    def __call__(
+        self,
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    ) -> Principal:
+        """The holder of the request's key; raises `Unauthorised` or `Forbidden`."""
+        if credentials is None:
+            raise Unauthorised("send Authorization: Bearer rk_…")
+        verifier: KeyVerifier = request.app.state.keys
+        principal = verifier.verify(credentials.credentials)
+        if principal is None:
+            raise Unauthorised("the key is unknown, revoked or expired")
+        request.state.principal = principal
+        if self.holder is Holder.PRACTICE and principal.practice_id is None:
+            raise Forbidden("this needs a practice's key; an operator's key sees no client")
+        if self.holder is Holder.OPERATOR and principal.practice_id is not None:
+            raise Forbidden("this needs an operator's key")
+        if self.scope not in principal.scopes:
+            raise Forbidden(f"the key lacks the scope {self.scope}")
+        return principal
+
+
+def require(scope: str) -> Requirement:
+    """Any key with `scope`: of a practice, or an operator's."""
+    return Requirement(scope, Holder.ANYONE)
+
+
+def require_practice(scope: str) -> Requirement:
+    """A practice's key with `scope`; `principal.practice` is then its id."""
+    return Requirement(scope, Holder.PRACTICE)
+
+
+def require_operator(scope: str) -> Requirement:
+    """An operator's key with `scope`: practices, status, clock, undecodable dead letters."""
+    return Requirement(scope, Holder.OPERATOR)

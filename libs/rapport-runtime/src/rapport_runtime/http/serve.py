@@ -1,0 +1,42 @@
+"""Run an app until it is told to stop; what is being answered then is answered, within 10 s."""
+
+import signal
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from rapport_runtime.logs import get_logger
+from rapport_runtime.settings import ServiceSettings
+
+GRACE_SECONDS = 8
+_KEEP_ALIVE_SECONDS = 5
+_LOG = get_logger(__name__)
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Serve `app` on the settings' host and port; returns after SIGTERM or SIGINT.
+
+    Call it from the main thread, after `logs.configure`. New connections are refused at once,
+    open requests have 8 s. Exits with 3 when it cannot start (the port is taken).
+    """
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,  # the lines go to our own handler
+        access_log=False,  # it would print paths as sent; the edge writes one line a request
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        proxy_headers=False,
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal again once it has stopped; a stop that was asked for exits with 0
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: None)
+    _LOG.info("api_starting", host=settings.host, port=settings.port)
+    server.run()
+    if not server.started:
+        sys.exit(3)
+    _LOG.info("api_stopped")

@@ -1,0 +1,69 @@
+"""`GET /v1/status`: how far this service has come, for operators and for the next service."""
+
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Depends
+from pydantic import AwareDatetime, BaseModel, Field
+
+from rapport_runtime.auth import Principal
+from rapport_runtime.http.auth import require_operator
+from rapport_runtime.http.problems import Forbidden, Unauthorised, Unavailable, responses
+
+SCOPE = "status:read"
+
+
+class PartitionStatus(BaseModel):
+    """How far one partition was handled (ARCHITECTURE §4)."""
+
+    topic: str
+    partition: int
+    position: int = Field(description="The next offset to handle.")
+    processed_through: AwareDatetime | None = Field(
+        default=None, description="All that was there up to this instant is handled."
+    )
+    swept_through: AwareDatetime | None = Field(
+        default=None, description="All that time alone changes up to this instant is done."
+    )
+
+
+class WorkerStatus(BaseModel):
+    """One worker process, by its last sign of progress."""
+
+    id: str
+    last_progress_at: AwareDatetime | None = None
+    partitions: list[str] = Field(default_factory=list, examples=[["client-activity.v1/0"]])
+    last_error: str | None = Field(default=None, description="Its kind; never a value.")
+
+
+class Status(BaseModel):
+    """The service as a whole; null means that it cannot be told yet."""
+
+    service: str
+    as_of: AwareDatetime = Field(description="The database's clock when this was read.")
+    business_time: AwareDatetime | None = Field(
+        default=None, description="The least over the partitions; days end by this clock."
+    )
+    partitions: list[PartitionStatus] = Field(default_factory=list)
+    lag: int | None = Field(default=None, description="Records between positions and log ends.")
+    oldest_due_at: AwareDatetime | None = None
+    oldest_unpublished_at: AwareDatetime | None = None
+    workers: list[WorkerStatus] = Field(default_factory=list)
+
+
+class StatusSource(Protocol):
+    """Whatever can tell how far a service has come; its store, as a rule."""
+
+    def status(self) -> Status:
+        """The state now, read in one transaction."""
+
+
+def status_router(source: StatusSource) -> APIRouter:
+    """The router with the one page, for operators' keys with the scope `status:read`."""
+    router = APIRouter(prefix="/v1", tags=["status"])
+
+    @router.get("/status", responses=responses(Unauthorised, Forbidden, Unavailable))
+    def status(_principal: Annotated[Principal, Depends(require_operator(SCOPE))]) -> Status:
+        """How far this service has come: business time, lag, oldest work, workers."""
+        return source.status()
+
+    return router

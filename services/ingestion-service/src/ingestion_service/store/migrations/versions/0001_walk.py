@@ -1,0 +1,130 @@
+"""Practices, clients, identities, the ledger and the clock, beside the chassis's own tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, grant, row_level_security
+from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+def upgrade() -> None:
+    create_chassis_tables(op)
+    create_practice()
+    create_client()
+    create_ledger()
+    create_clock()
+    row_level_security(op, "practice", api_may=("SELECT", "INSERT", "UPDATE"), operator_sees=True)
+    row_level_security(op, "client", api_may=("SELECT", "INSERT", "UPDATE"))
+    row_level_security(op, "identity", api_may=("SELECT", "INSERT", "UPDATE"))
+    row_level_security(op, "ledger", api_may=("SELECT", "INSERT"))
+
+
+def downgrade() -> None:
+    for table in ("clock", "ledger", "identity", "client", "practice"):
+        op.drop_table(table)
+    drop_chassis_tables(op)
+    op.execute("DROP FUNCTION ledger_is_append_only")
+
+
+def create_practice() -> None:
+    op.create_table(
+        "practice",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("zone", sa.Text, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column(
+            "registered_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.func.now(),
+        ),
+    )
+
+
+def create_client() -> None:
+    op.create_table(
+        "client",
+        sa.Column(
+            "practice_id",
+            sa.Text(collation="C"),
+            sa.ForeignKey("practice.practice_id"),
+            primary_key=True,
+        ),
+        sa.Column("client_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("last_sequence", sa.BigInteger, nullable=False),
+        sa.Column("known_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("registered_at", sa.DateTime(timezone=True)),
+        sa.Column("registered_sequence", sa.BigInteger),
+        sa.CheckConstraint(
+            "(registered_at IS NULL) = (registered_sequence IS NULL)",
+            name="client_registered_once",
+        ),
+        comment="a pseudonym; where its gapless sequence of activities stands",
+    )
+    op.create_table(
+        "identity",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("source", sa.Text(collation="C"), primary_key=True),
+        sa.Column("external_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("client_id", sa.Text(collation="C"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["practice_id", "client_id"], ["client.practice_id", "client.client_id"]
+        ),
+        comment="how each source names a client",
+    )
+
+
+def create_ledger() -> None:
+    op.create_table(
+        "ledger",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("source", sa.Text(collation="C"), primary_key=True),
+        sa.Column("event_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("ledger_id", sa.BigInteger, sa.Identity(always=True), nullable=False),
+        sa.Column("content_hash", sa.LargeBinary, nullable=False),
+        sa.Column("client_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("external_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("subject_kind", sa.Text(collation="C"), nullable=False),
+        sa.Column("subject_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("kind", sa.Text(collation="C"), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True)),
+        sa.Column("amount_minor", sa.BigInteger),
+        sa.Column("currency", sa.Text),
+        sa.Column("first_sequence", sa.BigInteger, nullable=False),
+        sa.Column("activities", sa.SmallInteger, nullable=False),
+        sa.Index("ledger_by_subject", "client_id", "subject_id"),
+        comment="every accepted source event; ledger_id is the order of acceptance within a client",
+    )
+    op.execute("""
+        CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'restrict_violation';
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER ledger_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger
+        FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()
+    """)
+
+
+def create_clock() -> None:
+    op.create_table(
+        "clock",
+        sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+        sa.Column("simulated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("is_only", name="clock_is_one_row"),
+        comment="simulated time; empty where time is real or not set yet",
+    )
+    grant(op, "clock", role=WORKER_ROLE, may=("SELECT",))
+    grant(op, "clock", role=API_ROLE, may=("SELECT", "INSERT", "UPDATE"))

@@ -1,0 +1,95 @@
+"""The tables of database `ingestion`, as SQLAlchemy knows them; migrations make the same."""
+
+import sqlalchemy as sa
+
+from rapport_runtime.keys import api_key_table
+from rapport_runtime.tables import chassis_tables
+
+metadata = sa.MetaData()
+chassis_tables(metadata)
+api_key_table(metadata)
+
+
+def _word() -> sa.Text:
+    """Text that is compared byte by byte: ids sort and look up faster, and alike everywhere."""
+    return sa.Text(collation="C")
+
+
+practice = sa.Table(
+    "practice",
+    metadata,
+    sa.Column("practice_id", _word(), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("zone", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column(
+        "registered_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.now(),
+    ),
+)
+
+client = sa.Table(
+    "client",
+    metadata,
+    sa.Column("practice_id", _word(), sa.ForeignKey("practice.practice_id"), primary_key=True),
+    sa.Column("client_id", _word(), primary_key=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    sa.Column("known_since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("registered_at", sa.DateTime(timezone=True)),
+    sa.Column("registered_sequence", sa.BigInteger),
+    sa.CheckConstraint(
+        "(registered_at IS NULL) = (registered_sequence IS NULL)", name="client_registered_once"
+    ),
+    comment="a pseudonym; where its gapless sequence of activities stands",
+)
+
+identity = sa.Table(
+    "identity",
+    metadata,
+    sa.Column("practice_id", _word(), primary_key=True),
+    sa.Column("source", _word(), primary_key=True),
+    sa.Column("external_id", _word(), primary_key=True),
+    sa.Column("client_id", _word(), nullable=False),
+    sa.ForeignKeyConstraint(
+        ["practice_id", "client_id"], ["client.practice_id", "client.client_id"]
+    ),
+    comment="how each source names a client",
+)
+
+# No foreign key to client: it would cost a look-up for each row, and only this service's one
+# statement writes here, with clients that it has locked. The key is the dedup (RELIABILITY R7).
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("practice_id", _word(), primary_key=True),
+    sa.Column("source", _word(), primary_key=True),
+    sa.Column("event_id", _word(), primary_key=True),
+    sa.Column("ledger_id", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("content_hash", sa.LargeBinary, nullable=False),
+    sa.Column("client_id", _word(), nullable=False),
+    sa.Column("external_id", _word(), nullable=False),
+    sa.Column("subject_kind", _word(), nullable=False),
+    sa.Column("subject_id", _word(), nullable=False),
+    sa.Column("kind", _word(), nullable=False),
+    sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("starts_at", sa.DateTime(timezone=True)),
+    sa.Column("amount_minor", sa.BigInteger),
+    sa.Column("currency", sa.Text),
+    sa.Column("first_sequence", sa.BigInteger, nullable=False),
+    sa.Column("activities", sa.SmallInteger, nullable=False),
+    sa.Index("ledger_by_subject", "client_id", "subject_id"),
+    comment="every accepted source event; ledger_id is the order of acceptance within a client",
+)
+
+clock = sa.Table(
+    "clock",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("simulated_at", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("is_only", name="clock_is_one_row"),
+    comment="simulated time; empty where time is real or not set yet",
+)

@@ -1,0 +1,131 @@
+"""Wire words to domain words and back; nothing else knows both."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from ingestion_service.domain.activities import Activity
+from ingestion_service.domain.facts import PracticeId, SourceFact, SourceKind
+from ingestion_service.domain.practices import Practice
+from rapport_contracts.canonical import Activity as WireActivity
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    PracticeRegistered,
+    Watermark,
+    WatermarkAdvanced,
+)
+from rapport_contracts.canonical import Practice as WirePractice
+from rapport_contracts.codec import encode
+from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.source import (
+    BookingData,
+    BookingEvent,
+    BookingTimes,
+    PaymentAmount,
+    PaymentEvent,
+)
+from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
+from rapport_runtime.bus.port import Outgoing
+
+SOURCE: Final = "ingestion-service"
+"""Who says what this service says, in the envelope's `source`."""
+
+_KINDS: Final[dict[str, SourceKind]] = {
+    "rapport.booking.created.v1": "created",
+    "rapport.booking.rescheduled.v1": "rescheduled",
+    "rapport.booking.cancelled.v1": "cancelled",
+    "rapport.booking.completed.v1": "completed",
+    "rapport.booking.no_show.v1": "no_show",
+    "rapport.payment.settled.v1": "settled",
+    "rapport.payment.refunded.v1": "refunded",
+    "rapport.payment.failed.v1": "failed",
+    "rapport.payment.charged_back.v1": "charged_back",
+}
+_LAST_YEAR: Final = 9998
+"""Beyond it an instant may have no local day in some zone; the same for years before 2."""
+
+_MONEY: Final = frozenset({"settled", "refunded"})
+
+
+def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
+    """The domain's fact of a decoded source event. Raises `InvalidEvent` for an instant that has
+    no place in some time zone's calendar."""
+    data = event.data
+    return SourceFact(
+        PracticeId(event.practiceid),
+        event.source,
+        event.id,
+        event.subject,
+        "booking" if isinstance(data, BookingData) else "payment",
+        data.booking_id if isinstance(data, BookingData) else data.payment_id,
+        _KINDS[event.type],
+        _utc(event.time, "/time"),
+        _utc(data.starts_at, "/data/starts_at") if isinstance(data, BookingTimes) else None,
+        data.amount_minor if isinstance(data, PaymentAmount) else None,
+        data.currency if isinstance(data, PaymentAmount) else None,
+    )
+
+
+def record_of_activity(activity: Activity) -> Outgoing:
+    """The record for `client-activity.v1`."""
+    account, delta = activity.account, activity.delta
+    event = ActivityRecorded(
+        id=delta.activity_id,
+        source=SOURCE,
+        time=activity.accepted_at,
+        practiceid=account.practice_id,
+        subject=account.client_id,
+        causationid=activity.cause,
+        data=WireActivity(
+            client_id=account.client_id,
+            generation=account.generation,
+            sequence=activity.sequence,
+            kind=delta.kind,
+            on=delta.on,
+            zone=account.zone,
+            count=delta.number,
+            amount_minor=delta.amount_minor,
+            currency=account.currency if delta.kind in _MONEY else None,
+            occurred_at=activity.occurred_at,
+            accepted_at=activity.accepted_at,
+            refers_to=delta.refers_to,
+            starts_at=delta.starts_at,
+        ),
+    )
+    partition = partition_of(account.client_id, CLIENT_ACTIVITY.partitions)
+    return Outgoing(CLIENT_ACTIVITY.name, partition, account.client_id.encode(), encode(event))
+
+
+def record_of_practice(practice: Practice, now: datetime) -> Outgoing:
+    """The record for `practices.v1`."""
+    event = PracticeRegistered(
+        id=f"{practice.practice_id}/{now.isoformat()}",
+        source=SOURCE,
+        time=now,
+        practiceid=practice.practice_id,
+        subject=practice.practice_id,
+        data=WirePractice(
+            practice_id=practice.practice_id,
+            name=practice.name,
+            zone=practice.zone,
+            currency=practice.currency,
+        ),
+    )
+    partition = partition_of(practice.practice_id, PRACTICES.partitions)
+    return Outgoing(PRACTICES.name, partition, practice.practice_id.encode(), encode(event))
+
+
+def record_of_watermark(partition: int, up_to: datetime) -> Outgoing:
+    """The record that says on one partition of `client-activity.v1` how far time has come."""
+    event = WatermarkAdvanced(
+        id=f"{CLIENT_ACTIVITY.name}/{partition}/{up_to.isoformat()}",
+        source=SOURCE,
+        time=up_to,
+        data=Watermark(up_to=up_to),
+    )
+    return Outgoing(CLIENT_ACTIVITY.name, partition, b"watermark", encode(event))
+
+
+def _utc(instant: datetime, field: str) -> datetime:
+    if not 2 <= instant.year <= _LAST_YEAR:
+        raise InvalidEvent("invalid-field", f"must be of the years 2 to {_LAST_YEAR}", field)
+    return instant.astimezone(UTC)

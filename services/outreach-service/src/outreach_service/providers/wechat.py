@@ -1,0 +1,160 @@
+"""WeChat template messages: a shared token, one call, and a key by which WeChat drops a repeat."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
+from outreach_service.domain.terms import Purpose
+from outreach_service.ports import Token, TokenStore
+from outreach_service.providers.web import Answer, NoAnswer, NotSent, ask
+
+BAD_TOKEN = frozenset({40001, 40014, 42001})
+"""The token ended or was replaced: fetch once, try once more, never loop (RELIABILITY §3.1)."""
+
+BUSY = frozenset({-1, 45011})
+"""Busy, or over the minute's quota: again with the same key within 8 minutes, else unknown."""
+
+RETRY_LATER: Mapping[int, float] = MappingProxyType(
+    {
+        43117: 6 * 3600.0,  # too often to this person, an undocumented limit
+        40164: 600.0,  # our address is not listed; these five are the account's fault
+        48001: 600.0,
+        48004: 600.0,
+        50002: 600.0,
+        61004: 600.0,
+    }
+)
+"""Codes that prove that nothing was sent, and the seconds to wait."""
+
+DAILY_QUOTA = 45009
+_SHANGHAI = "Asia/Shanghai"
+
+
+@dataclass(frozen=True)
+class WeChatAccount:
+    """Where and as which official account to send."""
+
+    base_url: str
+    appid: str
+    secret: str = field(repr=False)
+
+
+class _NoToken(Exception):
+    """WeChat gave no token; the message was not tried. The argument is the code to record."""
+
+
+def _until_midnight(now: datetime) -> float:
+    """Seconds until the quota is new: 00:00 in Shanghai."""
+    local = now.astimezone(ZoneInfo(_SHANGHAI))
+    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight - local).total_seconds()
+
+
+def _outcome(answer: Answer, now: datetime) -> Outcome:
+    code = answer.body.get("errcode")
+    if code == 0:
+        return Accepted(str(answer.body.get("msgid", "")))
+    if not isinstance(code, int):
+        return Unknown(f"wechat:HTTP {answer.status}")
+    if code in BUSY:
+        return Unknown(f"wechat:{code}")
+    if code == DAILY_QUOTA:
+        return Rejected(f"wechat:{code}", final=False, retry_after=_until_midnight(now))
+    if code in BAD_TOKEN:
+        return Rejected(f"wechat:{code}", final=False)
+    wait = RETRY_LATER.get(code)
+    return Rejected(f"wechat:{code}", final=wait is None, retry_after=wait)
+
+
+class WeChat:
+    """Sends template messages of one official account.
+
+    `tokens` is shared by all workers; `clock` says the real time, aware.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        account: WeChatAccount,
+        tokens: TokenStore,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._account = account
+        self._tokens = tokens
+        self._clock = clock
+
+    async def send(self, message: Outgoing) -> Outcome:
+        """One call, and a second only when WeChat refused the token of the first."""
+        if message.purpose is Purpose.MARKETING:
+            return Rejected("wechat:marketing-not-permitted", final=True)
+        try:
+            token = await self._token(refused=None)
+            answer = await self._post(message, token)
+            if answer.body.get("errcode") in BAD_TOKEN:
+                token = await self._token(refused=token)
+                answer = await self._post(message, token)
+        except _NoToken as problem:
+            return Rejected(f"wechat:token:{problem}", final=False)
+        except NotSent as problem:
+            return Rejected(f"wechat:{problem}", final=False)
+        except NoAnswer as problem:
+            return Unknown(f"wechat:{problem}")
+        return _outcome(answer, self._clock())
+
+    async def _post(self, message: Outgoing, token: str) -> Answer:
+        request = self._client.build_request(
+            "POST",
+            f"{self._account.base_url}/cgi-bin/message/template/send",
+            params={"access_token": token},
+            json={
+                "touser": message.recipient,
+                "template_id": message.provider_template,
+                "client_msg_id": message.message_id,
+                "data": {name: {"value": text} for name, text in message.params.items()},
+            },
+        )
+        return await ask(self._client, request)
+
+    def _usable(self, token: Token | None, refused: str | None) -> bool:
+        return token is not None and token.value != refused and token.expires_at > self._clock()
+
+    async def _token(self, *, refused: str | None) -> str:
+        """A token that is not the refused one; among all workers only one asks WeChat for it."""
+        known = await self._tokens.get(self._account.appid)
+        if known is not None and self._usable(known, refused):
+            return known.value
+        async with self._tokens.lock(self._account.appid):
+            known = await self._tokens.get(self._account.appid)
+            if known is not None and self._usable(known, refused):
+                return known.value
+            fresh = await self._fetch()
+            await self._tokens.put(self._account.appid, fresh)
+        return fresh.value
+
+    async def _fetch(self) -> Token:
+        """A stable token, which WeChat renews itself 5 minutes before its end (§3.1)."""
+        asked_at = self._clock()
+        request = self._client.build_request(
+            "POST",
+            f"{self._account.base_url}/cgi-bin/stable_token",
+            json={
+                "grant_type": "client_credential",
+                "appid": self._account.appid,
+                "secret": self._account.secret,
+                "force_refresh": False,
+            },
+        )
+        try:
+            answer = await ask(self._client, request)
+        except (NotSent, NoAnswer) as problem:
+            raise _NoToken(str(problem)) from None
+        value, seconds = answer.body.get("access_token"), answer.body.get("expires_in")
+        if not isinstance(value, str) or not isinstance(seconds, int):
+            raise _NoToken(str(answer.body.get("errcode")))
+        return Token(value, asked_at + timedelta(seconds=seconds))

@@ -1,0 +1,169 @@
+"""The wire shapes of the scoring API."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from scoring_service.domain.assess import Assessment, NextTransition
+from scoring_service.domain.explain import score_decimal
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.ports import ChangeRow, ClientTier, TierCount
+
+ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Score = Annotated[Decimal, Field(description="0.00 to 100.00, two decimals.", examples=["72.50"])]
+
+
+class Names(BaseModel):
+    """A tier's labels; internal, never shown to a client (C-21)."""
+
+    en: str = Field(examples=["Silver"])
+    zh: str = Field(examples=["银牌"])
+
+
+class ExplanationLine(BaseModel):
+    """One line of why: what was looked at, what was found, what it earns, and until when."""
+
+    line: str = Field(description="The rung of the rulebook.", examples=["recency.within_P3M"])
+    input: str = Field(examples=["last_completed"])
+    value: str = Field(examples=["1997-11-25"])
+    points: int
+    until: date | None = Field(description="The last local day on which it still earns this.")
+
+
+class Cause(BaseModel):
+    """Which line of the rulebook, over which input."""
+
+    line: str
+    input: str
+
+
+class Coming(BaseModel):
+    """What happens at `at`, the start of a local day, if nothing else does (F21)."""
+
+    at: AwareDatetime
+    from_tier: str
+    to_tier: str
+    direction: str
+    because: Cause
+    assumes: str
+    rulebook_version: int
+
+    @classmethod
+    def of(cls, coming: NextTransition) -> "Coming":
+        """From the domain's value."""
+        return cls(
+            at=coming.at,
+            from_tier=coming.from_tier,
+            to_tier=coming.to_tier,
+            direction=coming.direction,
+            because=Cause(line=coming.because.line, input=coming.because.input),
+            assumes=coming.assumes,
+            rulebook_version=coming.rulebook_version,
+        )
+
+
+class TierAnswer(BaseModel):
+    """A client's tier, why, and when it will change; all as of `as_of` (F50)."""
+
+    client_id: str
+    tier: str | None = Field(description="null until the first watermark has come.")
+    tier_names: Names | None
+    score: Score | None
+    since: AwareDatetime | None = Field(description="When the last change took effect.")
+    version: int = Field(description="The number of changes so far.")
+    zone: str
+    rulebook: str
+    rulebook_version: int
+    as_of: AwareDatetime | None = Field(description="All input up to here is in the answer.")
+    inputs_complete: bool = Field(
+        description="False while activities are known to be missing; the tier may then change."
+    )
+    explanation: list[ExplanationLine]
+    next_transition: Coming | None
+
+    @classmethod
+    def of(cls, found: ClientTier, rulebook: Rulebook) -> "TierAnswer":
+        """From the store's row and its assessment."""
+        known = found.assessment
+        return cls(
+            client_id=found.client_id,
+            tier=known.tier if known else None,
+            tier_names=_names(known, rulebook) if known else None,
+            score=score_decimal(known.score) if known else None,
+            since=found.since,
+            version=found.version,
+            zone=found.zone,
+            rulebook=rulebook.key,
+            rulebook_version=rulebook.version,
+            as_of=found.as_of,
+            inputs_complete=found.missing == 0,
+            explanation=[ExplanationLine(**line._asdict()) for line in known.explanation]
+            if known
+            else [],
+            next_transition=Coming.of(known.next_transition)
+            if known and known.next_transition
+            else None,
+        )
+
+
+class Lookup(BaseModel):
+    """Whose tiers to look up."""
+
+    client_ids: list[ClientId] = Field(min_length=1, max_length=1000)
+
+
+class LookupAnswer(BaseModel):
+    """The tiers found, in the order asked; `unknown` are ids that this practice does not have."""
+
+    items: list[TierAnswer]
+    unknown: list[str]
+
+
+class HistoryLine(BaseModel):
+    """One change of tier; the list is append-only, `version` gapless."""
+
+    version: int
+    rulebook: str
+    rulebook_version: int
+    from_tier: str | None
+    to_tier: str
+    direction: str
+    reason: str
+    origin: str
+    effective_at: AwareDatetime
+    happened_at: AwareDatetime | None
+    activity_id: str | None
+    score: Score
+
+    @classmethod
+    def of(cls, row: ChangeRow) -> "HistoryLine":
+        """From the store's row."""
+        return cls(**{**row._asdict(), "score": score_decimal(row.score)})
+
+
+class Share(BaseModel):
+    """How many clients are in a tier."""
+
+    tier: str
+    names: Names
+    clients: int
+
+    @classmethod
+    def of(cls, count: TierCount) -> "Share":
+        """From the store's row."""
+        return cls(tier=count.tier, names=Names(**count.names), clients=count.clients)
+
+
+class Distribution(BaseModel):
+    """The clients of a practice by tier, lowest tier first."""
+
+    as_of: AwareDatetime | None
+    rulebook: str
+    rulebook_version: int
+    tiers: list[Share]
+
+
+def _names(known: Assessment, rulebook: Rulebook) -> Names:
+    return Names(**rulebook.tiers[rulebook.tier_named(known.tier)].names)

@@ -1,0 +1,119 @@
+"""Where the parts of scoring meet; the only file that knows every room."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI
+from rapport_runtime.http.dead_letters import dead_letter_router
+from rapport_runtime.status_source import ChassisStatus
+
+from rapport_contracts import topics
+from rapport_runtime import keys, migrations
+from rapport_runtime.assembly import Command, kafka_options, run_worker, worker_database
+from rapport_runtime.bus.kafka import KafkaProducer
+from rapport_runtime.bus.port import Producer
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.serve import serve
+from rapport_runtime.http.status import status_router
+from rapport_runtime.relay import Relay
+from scoring_service import translate
+from scoring_service.api.tiers import tier_router
+from scoring_service.consumers import GROUP, STREAM, TOPICS, ScoringConsumer
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.settings import ScoringSettings
+from scoring_service.store.reads import PostgresTiers
+from scoring_service.store.tables import register_rulebook
+
+
+def api(_argv: Sequence[str]) -> int:
+    """Serve the REST API until told to stop."""
+    settings = ScoringSettings.from_environment()
+    serve(build_api(settings), settings)
+    return 0
+
+
+def worker(_argv: Sequence[str]) -> int:
+    """Fold activities and let time pass until told to stop."""
+    settings = ScoringSettings.from_environment()
+    database = worker_database(settings)
+    producer = KafkaProducer(kafka_options(settings, "relay"))
+    try:
+        handler = build_consumer(database, producer, rulebook_source(settings))
+        return run_worker(settings, database, handler, group=GROUP, topics=TOPICS)
+    finally:
+        producer.close()
+        database.close()
+
+
+def migrate(_argv: Sequence[str]) -> int:
+    """Bring the database to this code's schema; needs the owner's address."""
+    settings = ScoringSettings.from_environment()
+    migrations.upgrade(settings.database_url.get_secret_value(), "scoring_service")
+    return 0
+
+
+def manage_keys(argv: Sequence[str]) -> int:
+    """Create, list and revoke API keys; needs the owner's address."""
+    settings = ScoringSettings.from_environment()
+    return keys.cli(settings.database_url.get_secret_value(), argv)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "api": api,
+    "worker": worker,
+    "migrate": migrate,
+    "keys": manage_keys,
+}
+
+
+def rulebook_source(settings: ScoringSettings) -> Any:
+    """The rulebook's JSON: the file that the settings name, else the built-in one."""
+    if settings.rulebook_path is not None:
+        return json.loads(settings.rulebook_path.read_text(encoding="utf-8"))
+    built_in = resources.files("scoring_service") / "rulebooks" / "rfm.json"
+    return json.loads(built_in.read_text(encoding="utf-8"))
+
+
+def build_consumer(database: Database, producer: Producer, source: Any) -> ScoringConsumer:
+    """The handler of a worker: with its rulebook on record and its relay behind it."""
+    rulebook: Rulebook = parse_rulebook(source)
+    with database.transaction() as tx:
+        register_rulebook(tx, rulebook.key, rulebook.version, source)
+    relay = Relay(
+        database,
+        producer,
+        buckets=topics.TIER_CHANGES.partitions,
+        watermark_of=STREAM.swept_through,
+        watermark_record=translate.watermark,
+    )
+    return ScoringConsumer(database, rulebook, relay.drain)
+
+
+def build_api(settings: ScoringSettings) -> FastAPI:
+    """The app, on the API's role."""
+    database = Database(
+        settings.database_url.get_secret_value(), application_name="scoring-service-api"
+    )
+    rulebook = parse_rulebook(rulebook_source(settings))
+    service = Service(
+        title="Rapport scoring",
+        version="0.1.0",
+        description=(
+            "A live tier for every client of a practice: which, since when, why, and when it will"
+            " change if nothing happens. Tiers are internal; they never reach a client."
+        ),
+        keys=keys.ApiKeys(database),
+        cursor_key=settings.cursor_key,
+        checks={"database": database.ping},
+        max_body_bytes=settings.max_body_bytes,
+    )
+    routers = [
+        tier_router(PostgresTiers(database, STREAM, rulebook)),
+        status_router(ChassisStatus(database, settings.service, GROUP)),
+        dead_letter_router(database),
+    ]
+    return create_app(service, routers)

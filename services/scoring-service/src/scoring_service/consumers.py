@@ -1,0 +1,135 @@
+"""Which event goes where: activities are folded, watermarks let time pass, practices are kept."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from rapport_contracts import topics
+from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered, WatermarkAdvanced
+from rapport_runtime import failpoints
+from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.database import Database
+from scoring_service import translate
+from scoring_service.domain.facts import Fact
+from scoring_service.domain.periods import local_day
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.handlers import Work, fold_facts, sweep
+from scoring_service.ports import ClientKey
+from scoring_service.store import tables
+from scoring_service.store.clients import PostgresClients
+
+GROUP = "scoring-service"
+TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name)
+STREAM = tables.Stream(GROUP, topics.CLIENT_ACTIVITY.name)
+
+
+class ScoringConsumer:
+    """What scoring does with a batch, and with the time that a batch brought."""
+
+    def __init__(
+        self, database: Database, rulebook: Rulebook, publish: Callable[[], object]
+    ) -> None:
+        self._database = database
+        self._rulebook = rulebook
+        self._encode = translate.tier_changed(rulebook)
+        self._publish = publish
+        self._zones: dict[int, _Zones] = {}
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
+        """See `BatchHandler.decode`."""
+        return translate.decode(topic, key, value)
+
+    def cut(self, part: Slice) -> int:
+        """A watermark that crosses a midnight of any zone served is the last of its batch (§4)."""
+        if part.partition.topic != topics.CLIENT_ACTIVITY.name:
+            return len(part.records)
+        zones = self._zones_of(part)
+        before = part.position.processed_through
+        for index, event in enumerate(part.events):
+            if isinstance(event, ActivityRecorded):
+                zones.add(event.data.zone)
+            elif isinstance(event, WatermarkAdvanced):
+                up_to = event.data.up_to
+                if before is None or _crosses_midnight(before, up_to, zones):
+                    return index + 1
+        return len(part.records)
+
+    def reached(self, part: Slice) -> datetime | None:
+        """See `BatchHandler.reached`."""
+        marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
+        return max(marks) if marks else None
+
+    def handle(self, tx: sa.Connection, batch: Batch) -> None:
+        """Fold what a batch holds; each partition on the day that it had before the batch."""
+        works, sources = [], {}
+        for part in batch.slices:
+            facts: dict[ClientKey, list[Fact]] = {}
+            for index, event in enumerate(part.events):
+                if isinstance(event, ActivityRecorded):
+                    fact = translate.fact(event)
+                    key = ClientKey(event.practiceid or "", event.data.client_id)
+                    facts.setdefault(key, []).append(fact)
+                    sources[id(fact)] = (part, index)
+                elif isinstance(event, PracticeRegistered):
+                    tables.save_practice(tx, translate.practice(event))
+            if facts:
+                number = part.partition.partition
+                works.append(Work(number, part.position.processed_through, facts))
+        clients = PostgresClients(tx, self._rulebook, self._encode)
+        for refused in fold_facts(clients, self._rulebook, works):
+            part, index = sources[id(refused.fact)]
+            batch.reject(part, index, translate.refusal(refused.key.practice_id, refused.error))
+        self._note_first_watermarks(tx, batch)
+
+    def settle(self) -> None:
+        """Let time pass for whoever is due, then publish what came of it."""
+        with self._database.transaction() as tx:
+            unswept = STREAM.unswept(tx)
+        for partition in unswept:
+            while not self._sweep_some(partition):
+                pass
+        self._publish()
+
+    def _sweep_some(self, partition: int) -> bool:
+        """One bounded transaction of a partition's sweep; True when there is no more to do."""
+        with self._database.transaction() as tx:
+            until = STREAM.lock_unswept(tx, partition)
+            if until is None:
+                return True
+            clients = PostgresClients(tx, self._rulebook, self._encode)
+            done = sweep(clients, self._rulebook, partition, until)
+            if done:
+                STREAM.swept(tx, partition, until)
+            failpoints.hit("sweeping")
+        return done
+
+    def _note_first_watermarks(self, tx: sa.Connection, batch: Batch) -> None:
+        for part in batch.slices:
+            reached = self.reached(part)
+            if part.position.processed_through is None and reached is not None:
+                tables.await_first_assessment(tx, part.partition.partition, reached)
+
+    def _zones_of(self, part: Slice) -> set[str]:
+        """The zones served by a partition, read anew when it was elsewhere meanwhile."""
+        number = part.partition.partition
+        known = self._zones.get(number)
+        if known is None or known.at != part.position.next_offset:
+            with self._database.transaction() as tx:
+                known = _Zones(tables.zones_of(tx, number))
+            self._zones[number] = known
+        known.at = part.next_offset
+        return known.zones
+
+
+class _Zones:
+    """Zones seen on a partition, and the offset up to which that is all."""
+
+    def __init__(self, zones: set[str]) -> None:
+        self.zones = zones
+        self.at = -1
+
+
+def _crosses_midnight(before: datetime, up_to: datetime, zones: set[str]) -> bool:
+    return any(local_day(before, zone) != local_day(up_to, zone) for zone in zones)

@@ -1,0 +1,194 @@
+"""The one question that the product answers: which tier, why, and until when (ARCHITECTURE §5).
+
+Live folding, the sweep, the API and every recompute ask the functions of this room. Inside, days
+are proleptic ordinals; `counted_to` is the last day whose facts count, which is the day of the
+question itself, or the day before it while the walk has not yet let the day's own facts in.
+"""
+
+from bisect import bisect_left, bisect_right
+from datetime import date, datetime
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal, NamedTuple
+
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.explain import Because, Line, because, explain
+from scoring_service.domain.falls import frequency_falls, monetary_falls, recency_falls
+from scoring_service.domain.periods import midnight, skipped_days
+from scoring_service.domain.rulebook import IRON, PROSPECT, Rulebook
+from scoring_service.domain.standing import Standing
+
+Direction = Literal["entered", "upgraded", "downgraded", "left"]
+
+
+class NextTransition(NamedTuple):
+    """What happens at the first instant of the local day `on` if nothing else does (F21, §5.2)."""
+
+    on: date
+    at: datetime
+    from_tier: str
+    to_tier: str
+    direction: Direction
+    because: Because
+    assumes: Literal["no_activity"]
+    rulebook_version: int
+
+
+class Assessment(NamedTuple):
+    """The whole answer for one client on one local day; `score` is in hundredths of a point."""
+
+    tier: str
+    score: int
+    explanation: tuple[Line, ...]
+    next_transition: NextTransition | None
+
+
+class Step(NamedTuple):
+    """A change of tier on the way through time; tiers are indices into the rulebook's.
+
+    `counted_to == day` when the day's own facts, known beforehand, made the change; it is the day
+    before when time alone did.
+    """
+
+    day: int
+    counted_to: int
+    before: int
+    after: int
+    because: Because
+
+
+def assess(digest: Digest, rulebook: Rulebook, on_day: date, zone: str) -> Assessment:
+    """Tier, score, explanation and next transition on a practice-local day; pure.
+
+    Facts of days after `on_day` never count. UnknownZone.
+    """
+    today = on_day.toordinal()
+    now = standing_at(digest, rulebook, today, today)
+    return Assessment(
+        tier=rulebook.tiers[now.tier].key,
+        score=now.score,
+        explanation=explain(digest, rulebook, now, today, today),
+        next_transition=next_transition(digest, rulebook, on_day, zone),
+    )
+
+
+def standing(digest: Digest, rulebook: Rulebook, on_day: date) -> Standing:
+    """The part of the answer that every fact needs: tier and score, and what they rest on."""
+    today = on_day.toordinal()
+    return standing_at(digest, rulebook, today, today)
+
+
+def standing_at(digest: Digest, rulebook: Rulebook, today: int, counted_to: int) -> Standing:
+    """How a client stands on day `today` by the facts up to day `counted_to`.
+
+    R and F count completed bookings, M is settled less refunded, each within its window (S2-06 to
+    S2-08); a day with a net of nothing or less is no sign of life (C-15).
+    """
+    recency_starts, frequency_start, monetary_start = rulebook.windows(today)
+    days = digest.days
+    end = bisect_right(days, counted_to)
+    first = bisect_left(days, frequency_start, 0, end)
+    completed = sum(digest.completed[first:end])
+    if monetary_start != frequency_start:
+        first = bisect_left(days, monetary_start, 0, end)
+    amount = sum(digest.settled[first:end]) - sum(digest.refunded[first:end])
+    last = digest.last_completed(counted_to)
+    rungs = (
+        bisect_right(recency_starts, last),
+        bisect_right(rulebook.frequency.cuts, completed),
+        bisect_right(rulebook.monetary.cuts, amount),
+    )
+    score = rulebook.score(rungs)
+    if rungs[0]:
+        return Standing(rulebook.band_tier(score), score, last, completed, amount, rungs)
+    return Standing(IRON if last else PROSPECT, score, last, completed, amount, rungs)
+
+
+def next_transition(
+    digest: Digest, rulebook: Rulebook, on_day: date, zone: str
+) -> NextTransition | None:
+    """The first change of tier after `on_day` that needs nobody to do anything, or None.
+
+    Exact: between two breakpoints nothing can change (REQUIREMENTS §5.2). UnknownZone.
+    """
+    today = on_day.toordinal()
+    step = first_change(digest, rulebook, zone, today, today)
+    if step is None:
+        return None
+    on = date.fromordinal(step.day)
+    return NextTransition(
+        on=on,
+        at=midnight(on, zone),
+        from_tier=rulebook.tiers[step.before].key,
+        to_tier=rulebook.tiers[step.after].key,
+        direction=direction(step.before, step.after),
+        because=step.because,
+        assumes="no_activity",
+        rulebook_version=rulebook.version,
+    )
+
+
+def direction(before: int | None, after: int) -> Direction:
+    """The word for a move between two tiers, given as indices; None is no tier yet."""
+    if before is None:
+        return "entered"
+    return "upgraded" if after > before else "downgraded"
+
+
+def first_change(
+    digest: Digest, rulebook: Rulebook, zone: str, today: int, counted_to: int
+) -> Step | None:
+    """The first change of tier after the position (`today`, `counted_to`), or None.
+
+    A day whose facts are known already is asked twice: first without them, as time alone would
+    have it, then with them (ARCHITECTURE §4).
+    """
+    while True:
+        before = standing_at(digest, rulebook, today, counted_to)
+        step = _first_loss(digest, rulebook, zone, before, (today, counted_to))
+        place = bisect_right(digest.days, counted_to)
+        if place == len(digest.days):
+            return step
+        coming = digest.days[place]
+        if step is not None and step.day <= coming:
+            return step
+        without = standing_at(digest, rulebook, coming, coming - 1)
+        having = standing_at(digest, rulebook, coming, coming)
+        if having.tier != without.tier:
+            cause = because(rulebook, without.rungs, having.rungs)
+            return Step(coming, coming, without.tier, having.tier, cause)
+        today = counted_to = coming
+
+
+def _first_loss(
+    digest: Digest,
+    rulebook: Rulebook,
+    zone: str,
+    before: Standing,
+    position: tuple[int, int],
+) -> Step | None:
+    """The first change that time alone makes, by the facts counted so far.
+
+    Only the days on which some ladder's rung changes are looked at, lazily, for the first few
+    usually decide. Nobody below the longest recency period can be moved by time.
+    """
+    if not before.rungs[0]:
+        return None
+    skipped = skipped_days(zone)
+    after = before.rungs
+    falls = merge(
+        recency_falls(rulebook, before),
+        frequency_falls(digest, rulebook, before, *position),
+        monetary_falls(digest, rulebook, before, *position),
+        key=itemgetter(0),
+    )
+    for day, together in groupby(falls, key=lambda fall: fall[0] + (fall[0] in skipped)):
+        rungs, now = after, list(after)
+        for _, ladder, rung in together:
+            now[ladder] = rung
+        after = (now[0], now[1], now[2])
+        tier = rulebook.band_tier(rulebook.score(after)) if after[0] else IRON
+        if tier != before.tier:
+            return Step(day, day - 1, before.tier, tier, because(rulebook, rungs, after))
+    return None

@@ -1,0 +1,131 @@
+"""Why a client has a tier: each line of the rulebook, what it earned, and until when (F19)."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.falls import (
+    MONETARY,
+    RECENCY,
+    Fall,
+    frequency_falls,
+    monetary_falls,
+    recency_falls,
+)
+from scoring_service.domain.rulebook import Ladder, Rulebook, Rungs
+from scoring_service.domain.standing import Standing
+
+
+class Line(NamedTuple):
+    """One line of an explanation.
+
+    `line` names the rung of the rulebook, `input` what it looks at, `value` what it found (a date,
+    a count, minor units), `points` what that earns (0 to 100, before the weight). `until` is the
+    last local day on which it still earns just that without activity; None: for good.
+    """
+
+    line: str
+    input: str
+    value: str
+    points: int
+    until: date | None
+
+
+class Because(NamedTuple):
+    """Which line of the rulebook, over which input, is the cause of a transition."""
+
+    line: str
+    input: str
+
+
+def explain(
+    digest: Digest, rulebook: Rulebook, now: Standing, today: int, counted_to: int
+) -> tuple[Line, ...]:
+    """The three dimensions as they stand, then the ways up, where one step is enough.
+
+    `now` must be the standing on the day `today` by the facts of `digest` up to the day
+    `counted_to` (ordinals); later facts are no part of an explanation. The lines for a way up
+    begin with `next_tier.`, their value is what is missing: "+2" bookings completed today, or
+    "+5000" minor units.
+    """
+    last = date.fromordinal(now.last).isoformat() if now.last else "never"
+    values = (last, str(now.completed), str(now.amount_minor))
+    falls = (
+        recency_falls(rulebook, now),
+        frequency_falls(digest, rulebook, now, today, counted_to),
+        monetary_falls(digest, rulebook, now, today, counted_to),
+    )
+    lines = (
+        Line(ladder.lines[rung], ladder.input, value, ladder.points[rung], _until(rung, fall))
+        for ladder, rung, value, fall in zip(
+            rulebook.ladders, now.rungs, values, falls, strict=True
+        )
+    )
+    return (*lines, *_ways_up(rulebook, now))
+
+
+def because(rulebook: Rulebook, before: Rungs, after: Rungs) -> Because:
+    """The dimension that moved the score the most in the direction of the change.
+
+    Who falls out of the longest recency period, or comes into it, does so by recency (C-07). A
+    loss is named by the rung that was lost, a gain by the rung that was gained.
+    """
+    gains = [
+        ladder.earned[now] - ladder.earned[then]
+        for ladder, then, now in zip(rulebook.ladders, before, after, strict=True)
+    ]
+    up = sum(gains) > 0
+    if not (before[0] and after[0]):
+        decisive = 0
+    else:
+        decisive = gains.index(max(gains) if up else min(gains))
+    ladder = rulebook.ladders[decisive]
+    return Because(ladder.lines[(after if up else before)[decisive]], ladder.input)
+
+
+def score_decimal(score: int) -> Decimal:
+    """A score in hundredths as the exact decimal with two places that goes on the wire (C-02)."""
+    return Decimal(score).scaleb(-2)
+
+
+def _until(rung: int, falls: Iterator[Fall]) -> date | None:
+    """The day before the first on which the ladder ends up on another rung."""
+    for day, together in groupby(falls, key=itemgetter(0)):
+        *_, (_, _, left) = together
+        if left != rung:
+            return date.fromordinal(day - 1)
+    return None
+
+
+def _ways_up(rulebook: Rulebook, now: Standing) -> Iterator[Line]:
+    """By bookings completed today alone, and by money alone: the least that lifts the tier."""
+    frequency, monetary = rulebook.frequency, rulebook.monetary
+    held = now.rungs[MONETARY]
+    fresh = rulebook.recency.ladder.earned[-1] + monetary.ladder.earned[held]
+    for more in sorted(
+        {1, *(cut - now.completed for cut in frequency.cuts if cut > now.completed)}
+    ):
+        rung = bisect_right(frequency.cuts, now.completed + more)
+        reached = rulebook.band_tier(fresh + frequency.ladder.earned[rung])
+        if reached > now.tier:
+            yield _way_up(rulebook, reached, frequency.ladder, rung, more)
+            break
+    if not now.rungs[RECENCY]:
+        return  # money alone brings nobody back (C-07)
+    rest = now.score - monetary.ladder.earned[held]
+    for rung in range(held + 1, len(monetary.ladder.points)):
+        reached = rulebook.band_tier(rest + monetary.ladder.earned[rung])
+        if reached > now.tier:
+            missing = monetary.cuts[rung - 1] - now.amount_minor
+            yield _way_up(rulebook, reached, monetary.ladder, rung, missing)
+            break
+
+
+def _way_up(rulebook: Rulebook, reached: int, ladder: Ladder, rung: int, missing: int) -> Line:
+    line = f"next_tier.{rulebook.tiers[reached].key}"
+    return Line(line, ladder.input, f"+{missing}", ladder.points[rung], None)

@@ -1,0 +1,122 @@
+"""A rulebook of the kind `rfm`, as data: what earns points, and which score is which tier."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+from scoring_service.domain.periods import Period, first_day_counted
+
+PROSPECT, IRON = 0, 1
+
+Rungs = tuple[int, int, int]
+"""Where a client stands on the three ladders: recency, frequency, monetary."""
+
+
+class Windows(NamedTuple):
+    """Where the windows that end on one day begin: ordinals of the first days that count."""
+
+    recency: tuple[int, ...]
+    frequency: int
+    monetary: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A level that a client can be on: its key, and its labels by language (C-21)."""
+
+    key: str
+    names: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The rungs of one dimension, low to high; rung 0 lies below the lowest and earns nothing.
+
+    `points` are 0 to 100 (C-22). `earned` is what each rung adds to the score, in hundredths:
+    the weight is a percentage, so weight times points needs no rounding (C-02).
+    """
+
+    name: str
+    input: str
+    weight: int
+    points: tuple[int, ...]
+    lines: tuple[str, ...]
+    earned: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "earned", tuple(self.weight * points for points in self.points))
+
+
+@dataclass(frozen=True, slots=True)
+class Recency:
+    """R: how lately the last completed booking was (S2-06); `periods` from longest to shortest."""
+
+    ladder: Ladder
+    periods: tuple[Period, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """F or M: a sum over a window that ends today (S2-07, S2-08); `cuts` ascend."""
+
+    ladder: Ladder
+    window: Period
+    cuts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """One immutable version of the rules, total by construction (S2-10..S2-14, C-07).
+
+    `tiers` run from low to high. The first two are fixed: `prospect` never completed a booking,
+    `iron` did, but not within the longest recency period. All others have a band of the score:
+    `bands[i]` is the least score, in hundredths, of `tiers[i + 2]`; half-open, from 0 up (C-02).
+    Build one with `rulebook_source.parse_rulebook`, which checks it.
+    """
+
+    key: str
+    version: int
+    tiers: tuple[Tier, ...]
+    recency: Recency
+    frequency: Windowed
+    monetary: Windowed
+    bands: tuple[int, ...]
+    ladders: tuple[Ladder, Ladder, Ladder] = field(init=False, repr=False, compare=False)
+    _windows: dict[int, Windows] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        ladders = (self.recency.ladder, self.frequency.ladder, self.monetary.ladder)
+        object.__setattr__(self, "ladders", ladders)
+
+    def score(self, rungs: Rungs) -> int:
+        """What those rungs come to, in hundredths of a point: 0 to 10,000."""
+        recency, frequency, monetary = self.ladders
+        return recency.earned[rungs[0]] + frequency.earned[rungs[1]] + monetary.earned[rungs[2]]
+
+    def windows(self, today: int) -> Windows:
+        """The windows that end on the day with that ordinal; remembered, for all clients share."""
+        windows = self._windows.get(today)
+        if windows is None:
+            windows = self._windows[today] = self._windows_of(date.fromordinal(today))
+        return windows
+
+    def band_tier(self, score: int) -> int:
+        """The tier, as an index into `tiers`, of a client who bought within the window."""
+        return IRON + bisect_right(self.bands, score)
+
+    def tier_named(self, key: str) -> int:
+        """The index of the tier with that key; ValueError when there is none."""
+        for index, tier in enumerate(self.tiers):
+            if tier.key == key:
+                return index
+        raise ValueError(f"rulebook {self.key!r} has no tier {key!r}")
+
+    def _windows_of(self, day: date) -> Windows:
+        return Windows(
+            tuple(first_day_counted(day, period).toordinal() for period in self.recency.periods),
+            first_day_counted(day, self.frequency.window).toordinal(),
+            first_day_counted(day, self.monetary.window).toordinal(),
+        )

@@ -1,0 +1,291 @@
+"""How a client moves: by time, midnight after midnight, and by facts, each in its turn.
+
+The order is the law (ARCHITECTURE §4): a client whom a record touches is first brought to the
+batch's day (`catch_up`), then each fact is folded and assessed (`fold`), and once a batch the
+client is asked when something must next be said (`review`). So the changes depend on the log
+alone, never on where its batches end or how late a sweep comes.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from scoring_service.domain.assess import (
+    Direction,
+    NextTransition,
+    direction,
+    first_change,
+    next_transition,
+    standing_at,
+)
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.explain import Line, explain
+from scoring_service.domain.facts import FIRST_DAY, LAST_DAY, Fact, FactRefused
+from scoring_service.domain.periods import midnight
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.standing import Standing
+
+Reason = Literal["activity", "elapsed_time", "correction"]
+Origin = Literal["live", "backfill"]
+
+BACKFILL_AFTER = timedelta(days=7)
+MOST_MISSING = 1_000
+
+
+class Change(NamedTuple):
+    """A client's move to another tier; `version` is gapless from 1 for each client.
+
+    `score` is in hundredths. `effective_at` is exact in time; `happened_at` and `activity_id` are
+    those of the causing fact, None for a change by time or by a fact that had been known before
+    its day. `on_day` and `explanation` are of the moment of the change, later facts left out.
+    """
+
+    version: int
+    from_tier: str | None
+    to_tier: str
+    direction: Direction
+    reason: Reason
+    origin: Origin
+    effective_at: datetime
+    happened_at: datetime | None
+    activity_id: str | None
+    score: int
+    on_day: date
+    explanation: tuple[Line, ...]
+
+
+@dataclass(slots=True)
+class ClientState:
+    """All that scoring keeps of one client between batches.
+
+    `missing` are the sequences below `last_sequence` that have not arrived, ascending. `tier`
+    (an index into the rulebook's tiers) and `score` (hundredths) are as of `assessed_on`, a local
+    day that never falls; all three are None or 0 until the first assessment. `version` and
+    `effective_at` are those of the last change. `review_at` is the first instant at which
+    anything must be said if nothing happens; true while `reviewed`, stale until the next `review`
+    otherwise.
+    """
+
+    practice_id: str
+    client_id: str
+    partition: int
+    zone: str
+    generation: int = 1
+    last_sequence: int = 0
+    missing: tuple[int, ...] = ()
+    digest: Digest = field(default_factory=Digest)
+    assessed_on: date | None = None
+    tier: int | None = None
+    score: int = 0
+    version: int = 0
+    effective_at: datetime | None = None
+    review_at: datetime | None = None
+    reviewed: bool = False
+
+    def accepts(self, sequence: int) -> bool:
+        """Take note of a sequence; False when it has been folded before (ARCHITECTURE §5).
+
+        A gap is remembered; who comes late fills it, and is accepted once. FactRefused when more
+        than MOST_MISSING would be missing: that is no straggler but a broken sender.
+        """
+        if sequence == self.last_sequence + 1:
+            self.last_sequence = sequence
+            return True
+        if sequence > self.last_sequence:
+            gap = sequence - self.last_sequence - 1
+            if gap + len(self.missing) > MOST_MISSING:
+                raise FactRefused("sequence", f"{gap} facts before {sequence} have not arrived")
+            self.missing += tuple(range(self.last_sequence + 1, sequence))
+            self.last_sequence = sequence
+            return True
+        place = bisect_left(self.missing, sequence)
+        if place == len(self.missing) or self.missing[place] != sequence:
+            return False
+        self.missing = self.missing[:place] + self.missing[place + 1 :]
+        return True
+
+
+class _Cause(NamedTuple):
+    """What brings a change about, as the history will tell it."""
+
+    reason: Reason
+    origin: Origin
+    effective_at: datetime
+    happened_at: datetime | None = None
+    activity_id: str | None = None
+
+
+def catch_up(
+    state: ClientState, rulebook: Rulebook, *, first_day: date, to_day: date
+) -> list[Change]:
+    """Bring a client to the day `to_day`, in order: the first assessment if it is due, then time.
+
+    `first_day` is the local day of the partition's first watermark. A client without any fact is
+    left alone: its first fact will assess it.
+    """
+    changes = []
+    if state.assessed_on is None and state.last_sequence:
+        changes.append(first_assessment(state, rulebook, first_day))
+    return changes + walk(state, rulebook, to_day)
+
+
+def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
+    """Let time pass for a client, through every breakpoint after `assessed_on` up to `to_day`.
+
+    Any number of steps gives the same changes. Changes by time take effect at the midnight of
+    their day. A day whose facts were known beforehand is assessed first without them
+    (elapsed_time), then with them (activity). Does nothing for a client never assessed, or one
+    assessed on that day or later.
+    """
+    if state.assessed_on is None or state.assessed_on >= to_day:
+        return []
+    today, end = state.assessed_on.toordinal(), to_day.toordinal()
+    changes: list[Change] = []
+    if not state.reviewed or _due(state, to_day):
+        counted_to = today
+        while step := first_change(state.digest, rulebook, state.zone, today, counted_to):
+            if step.day > end:
+                break
+            today, counted_to = step.day, step.counted_to
+            cause = _passing(state, date.fromordinal(today), arrived=counted_to == today)
+            after = standing_at(state.digest, rulebook, today, counted_to)
+            changes.append(_change(state, rulebook, after, (today, counted_to), cause))
+            state.reviewed = False
+    state.assessed_on = to_day
+    state.score = standing_at(state.digest, rulebook, end, end).score
+    return changes
+
+
+def fold(
+    state: ClientState, fact: Fact, rulebook: Rulebook, business_day: date | None
+) -> Change | None:
+    """Fold one fact and assess the client; the change of tier, if it made one.
+
+    `business_day` is the batch's day in the fact's zone, None before the partition's first
+    watermark: then nothing is assessed. The client must have been brought to that day before
+    (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused, after which the
+    state must be thrown away, for a fact that does not fit: another zone or generation
+    (ARCHITECTURE §5: each opens a new generation), a day out of range, too wide a gap.
+    """
+    _refuse_misfit(state, fact)
+    if not state.accepts(fact.sequence):
+        return None
+    if state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor):
+        state.reviewed = False
+    elif state.tier is not None:
+        return None
+    if business_day is None:
+        return None
+    return _assess_fact(state, fact, rulebook, business_day)
+
+
+def first_assessment(state: ClientState, rulebook: Rulebook, day: date) -> Change:
+    """The one assessment of a client whose facts came before the partition's first watermark.
+
+    Of origin backfill, so that it triggers nothing; in effect from the midnight of `day`, the
+    local day of that watermark (ARCHITECTURE §4). ValueError if it is not the first.
+    """
+    if state.tier is not None:
+        raise ValueError(f"client {state.client_id} has been assessed before")
+    today = day.toordinal()
+    state.assessed_on, state.reviewed = day, False
+    cause = _Cause("activity", "backfill", midnight(day, state.zone))
+    after = standing_at(state.digest, rulebook, today, today)
+    return _change(state, rulebook, after, (today, today), cause)
+
+
+def review(state: ClientState, rulebook: Rulebook) -> NextTransition | None:
+    """Settle `review_at` from the digest as it is now; the transition that it announces, if any.
+
+    Once a batch for each client whose state is not `reviewed` any more; before the first
+    assessment there is nothing to announce.
+    """
+    if state.assessed_on is None:
+        return None
+    coming = next_transition(state.digest, rulebook, state.assessed_on, state.zone)
+    state.review_at = coming.at if coming else None
+    state.reviewed = True
+    return coming
+
+
+def _due(state: ClientState, to_day: date) -> bool:
+    return state.review_at is not None and state.review_at <= midnight(to_day, state.zone)
+
+
+def _refuse_misfit(state: ClientState, fact: Fact) -> None:
+    if fact.zone != state.zone:
+        raise FactRefused("zone", f"{fact.zone} where generation {state.generation} has another")
+    if fact.generation != state.generation:
+        raise FactRefused("generation", f"{fact.generation} where {state.generation} is current")
+    if not FIRST_DAY <= fact.on <= LAST_DAY:
+        raise FactRefused("on", f"{fact.on} is not from {FIRST_DAY} to {LAST_DAY}")
+
+
+def _assess_fact(
+    state: ClientState, fact: Fact, rulebook: Rulebook, business_day: date
+) -> Change | None:
+    on_day = state.assessed_on or business_day
+    if on_day < business_day:
+        raise ValueError(f"client {state.client_id} has not been brought to {business_day}")
+    state.assessed_on, today = on_day, on_day.toordinal()
+    after = standing_at(state.digest, rulebook, today, today)
+    if after.tier == state.tier:
+        state.score = after.score
+        return None
+    return _change(state, rulebook, after, (today, today), _cause(state, fact, on_day))
+
+
+def _cause(state: ClientState, fact: Fact, on_day: date) -> _Cause:
+    """Why and since when, for a change by a fact: in effect as soon as it happened and was known.
+
+    A fact of an earlier day takes effect when it becomes known, so the latest of its own time, the
+    start of the business day and the last change's effect (ARCHITECTURE §4).
+    """
+    effective_at = max(fact.occurred_at, midnight(on_day, state.zone))
+    if state.effective_at is not None:
+        effective_at = max(effective_at, state.effective_at)
+    return _Cause(
+        reason="activity" if fact.refers_to is None else "correction",
+        origin="backfill" if fact.accepted_at - fact.occurred_at > BACKFILL_AFTER else "live",
+        effective_at=effective_at,
+        happened_at=fact.occurred_at,
+        activity_id=fact.activity_id,
+    )
+
+
+def _passing(state: ClientState, day: date, *, arrived: bool) -> _Cause:
+    """Why and since when, for a change at a midnight: time, or a fact whose day has now come."""
+    start = midnight(day, state.zone)
+    if not arrived:
+        return _Cause("elapsed_time", "live", start)
+    return _Cause("activity", "live", max(start, state.effective_at or start))
+
+
+def _change(
+    state: ClientState,
+    rulebook: Rulebook,
+    after: Standing,
+    position: tuple[int, int],
+    cause: _Cause,
+) -> Change:
+    """Move the state to the standing `after`, reached at `position` (today, counted_to)."""
+    today, counted_to = position
+    before = state.tier
+    state.tier, state.score = after.tier, after.score
+    state.version += 1
+    state.effective_at = cause.effective_at
+    return Change(
+        version=state.version,
+        from_tier=None if before is None else rulebook.tiers[before].key,
+        to_tier=rulebook.tiers[after.tier].key,
+        direction=direction(before, after.tier),
+        reason=cause.reason,
+        origin=cause.origin,
+        effective_at=cause.effective_at,
+        happened_at=cause.happened_at,
+        activity_id=cause.activity_id,
+        score=after.score,
+        on_day=date.fromordinal(today),
+        explanation=explain(state.digest, rulebook, after, today, counted_to),
+    )

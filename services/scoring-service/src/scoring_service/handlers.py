@@ -1,0 +1,108 @@
+"""The two use cases of scoring: facts that arrived, and time that passed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from scoring_service.domain.assess import next_transition
+from scoring_service.domain.facts import Fact, FactRefused
+from scoring_service.domain.periods import local_day
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
+from scoring_service.ports import ClientKey, Clients, Moved
+
+SWEEP_ROWS = 2_000
+"""Clients a transaction of the sweep; it holds their rows and the position's for so long."""
+
+
+class Work(NamedTuple):
+    """The facts of one partition's part of a batch, and how far its business time had come."""
+
+    partition: int
+    business_time: datetime | None
+    facts: Mapping[ClientKey, Sequence[Fact]]
+
+
+class Refused(NamedTuple):
+    """A fact that can never be folded, and why."""
+
+    key: ClientKey
+    fact: Fact
+    error: FactRefused
+
+
+def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> list[Refused]:
+    """Fold and assess every fact in its turn; load once, save once (ARCHITECTURE §3, §4)."""
+    known = clients.load([key for work in works for key in work.facts])
+    touched: list[ClientState] = []
+    moves: list[Moved] = []
+    refused: list[Refused] = []
+    for work in works:
+        for key, facts in work.facts.items():
+            state = known.get(key) or _new_client(key, work.partition, facts[0])
+            day = _business_day(work.business_time, state.zone)
+            moves += _moves(state, rulebook, _brought_to(state, rulebook, day))
+            for fact in facts:
+                try:
+                    change = fold(state, fact, rulebook, day)
+                except FactRefused as error:
+                    refused.append(Refused(key, fact, error))
+                    continue
+                if change:
+                    moves += _moves(state, rulebook, [change])
+            _review(state, rulebook)
+            touched.append(state)
+    clients.save([state for state in touched if state.last_sequence])
+    clients.record(moves)
+    return refused
+
+
+def sweep(clients: Clients, rulebook: Rulebook, partition: int, until: datetime) -> bool:
+    """Let time pass for up to SWEEP_ROWS due clients; True when none is left."""
+    states = clients.due(partition, until, SWEEP_ROWS)
+    moves: list[Moved] = []
+    for state in states:
+        day = local_day(until, state.zone)
+        moves += _moves(state, rulebook, _brought_to(state, rulebook, day))
+        _review(state, rulebook)
+    clients.save(states)
+    clients.record(moves)
+    return len(states) < SWEEP_ROWS
+
+
+def _new_client(key: ClientKey, partition: int, first: Fact) -> ClientState:
+    return ClientState(
+        practice_id=key.practice_id,
+        client_id=key.client_id,
+        partition=partition,
+        zone=first.zone,
+    )
+
+
+def _business_day(business_time: datetime | None, zone: str) -> date | None:
+    return None if business_time is None else local_day(business_time, zone)
+
+
+def _brought_to(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:
+    """Walk a client to the batch's day before any fact of the batch is folded.
+
+    One that was folded before the partition's first watermark carries that instant as its
+    `review_at` until it has been assessed.
+    """
+    if day is None:
+        return []
+    unassessed = state.assessed_on is None and state.review_at is not None
+    first_day = local_day(state.review_at, state.zone) if unassessed and state.review_at else day
+    return catch_up(state, rulebook, first_day=first_day, to_day=day)
+
+
+def _moves(state: ClientState, rulebook: Rulebook, changes: Sequence[Change]) -> list[Moved]:
+    return [
+        Moved(state, change, next_transition(state.digest, rulebook, change.on_day, state.zone))
+        for change in changes
+    ]
+
+
+def _review(state: ClientState, rulebook: Rulebook) -> None:
+    if state.assessed_on is not None and not state.reviewed:
+        review(state, rulebook)

@@ -1,0 +1,108 @@
+"""What the use cases need from outside: clients by key, and a place for what became of them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from scoring_service.domain.assess import Assessment, NextTransition
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import Change, ClientState
+
+
+class ClientKey(NamedTuple):
+    """A client of a practice."""
+
+    practice_id: str
+    client_id: str
+
+
+class Moved(NamedTuple):
+    """One change of one client, with what was to come next at that moment."""
+
+    state: ClientState
+    change: Change
+    next_transition: NextTransition | None
+
+
+class Clients(Protocol):
+    """The clients of one database, within one transaction."""
+
+    def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
+        """Those that exist, locked in the order of their keys."""
+        ...
+
+    def due(self, partition: int, until: datetime, limit: int) -> Sequence[ClientState]:
+        """Clients of the partition about whom something must be said by `until`, locked."""
+        ...
+
+    def save(self, states: Collection[ClientState]) -> None:
+        """Write what is new or changed."""
+        ...
+
+    def record(self, moves: Sequence[Moved]) -> None:
+        """Append to the history and to the outbox, in this order."""
+        ...
+
+
+class ClientTier(NamedTuple):
+    """A client's tier as of `as_of`; no assessment before the first watermark has come."""
+
+    client_id: str
+    zone: str
+    version: int
+    since: datetime | None
+    as_of: datetime | None
+    missing: int
+    assessment: Assessment | None
+
+
+class ChangeRow(NamedTuple):
+    """One line of a client's history."""
+
+    version: int
+    rulebook: str
+    rulebook_version: int
+    from_tier: str | None
+    to_tier: str
+    direction: str
+    reason: str
+    origin: str
+    effective_at: datetime
+    happened_at: datetime | None
+    activity_id: str | None
+    score: int
+
+
+class TierCount(NamedTuple):
+    """How many clients of a practice are in a tier."""
+
+    tier: str
+    names: Mapping[str, str]
+    clients: int
+
+
+class Tiers(Protocol):
+    """What the API reads; everything is of one practice."""
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rulebook in force."""
+        ...
+
+    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[ClientTier]:
+        """The tiers of those clients that exist, in no order."""
+        ...
+
+    def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[ClientTier]:
+        """Clients in a tier by client id, behind `after`."""
+        ...
+
+    def history(
+        self, practice_id: str, client_id: str, after: int, limit: int
+    ) -> Sequence[ChangeRow] | None:
+        """A client's changes behind version `after`; None when there is no such client."""
+        ...
+
+    def distribution(self, practice_id: str) -> tuple[datetime | None, list[TierCount]]:
+        """As of when, and how many clients each tier of the rulebook has."""
+        ...

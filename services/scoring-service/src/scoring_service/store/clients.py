@@ -1,0 +1,204 @@
+"""Clients, their history and the outbox: loaded once and saved once a batch, set by set."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.database import driver
+from rapport_runtime.outbox import COPY_FROM_ROWS, append
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import ClientState
+from scoring_service.ports import ClientKey, Moved
+
+_COLUMNS = (
+    "practice_id, client_id, partition, zone, generation, last_sequence, missing, digest,"
+    " assessed_on, tier, score, version, effective_at, review_at"
+)
+_TYPES = (
+    "text",
+    "text",
+    "int4",
+    "text",
+    "int8",
+    "int8",
+    "int8[]",
+    "bytea",
+    "date",
+    "text",
+    "int4",
+    "int8",
+    "timestamptz",
+    "timestamptz",
+)
+# Ordered by key, so that no two transactions can wait for each other in a circle.
+_LOAD = f"""
+    SELECT {", ".join("c." + name.strip() for name in _COLUMNS.split(","))}
+    FROM client c
+    JOIN unnest(%b::text[], %b::text[]) AS wanted(practice_id, client_id)
+        USING (practice_id, client_id)
+    ORDER BY c.practice_id, c.client_id FOR UPDATE OF c
+"""
+_DUE = f"""
+    SELECT {_COLUMNS} FROM client WHERE partition = %s AND review_at <= %s
+    ORDER BY practice_id, client_id LIMIT %s FOR UPDATE
+"""
+_CONFLICT = """
+    ON CONFLICT (practice_id, client_id) DO UPDATE SET
+        last_sequence = excluded.last_sequence, missing = excluded.missing,
+        digest = excluded.digest, assessed_on = excluded.assessed_on, tier = excluded.tier,
+        score = excluded.score, version = excluded.version,
+        effective_at = excluded.effective_at, review_at = excluded.review_at
+"""
+_UPSERT = f"INSERT INTO client ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming {_CONFLICT}"
+_UPSERT_ONE = f"INSERT INTO client ({_COLUMNS}) VALUES ({', '.join(['%s'] * 14)}) {_CONFLICT}"
+_HISTORY = (
+    "practice_id, client_id, version, rulebook, rulebook_version, from_tier, to_tier, direction,"
+    " reason, origin, effective_at, happened_at, activity_id, score, on_day"
+)
+_HISTORY_TYPES = (
+    "text",
+    "text",
+    "int8",
+    "text",
+    "int4",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "timestamptz",
+    "timestamptz",
+    "text",
+    "int4",
+    "date",
+)
+
+
+class PostgresClients:
+    """`Clients` within one transaction; `encode` makes the event of a move."""
+
+    def __init__(
+        self, tx: sa.Connection, rulebook: Rulebook, encode: Callable[[Moved], Outgoing]
+    ) -> None:
+        self._tx = tx
+        self._rulebook = rulebook
+        self._encode = encode
+        self._index: dict[str | None, int | None] = {
+            tier.key: index for index, tier in enumerate(rulebook.tiers)
+        }
+        self._index[None] = None
+
+    def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
+        """See `Clients.load`."""
+        if not keys:
+            return {}
+        practices = [key.practice_id for key in keys]
+        ids = [key.client_id for key in keys]
+        with driver(self._tx).cursor(binary=True) as cursor:
+            rows = cursor.execute(_LOAD, (practices, ids)).fetchall()
+        return {ClientKey(row[0], row[1]): self._state(row) for row in rows}
+
+    def due(self, partition: int, until: datetime, limit: int) -> Sequence[ClientState]:
+        """See `Clients.due`."""
+        with driver(self._tx).cursor(binary=True) as cursor:
+            rows = cursor.execute(_DUE, (partition, until, limit)).fetchall()
+        return [self._state(row) for row in rows]
+
+    def save(self, states: Collection[ClientState]) -> None:
+        """See `Clients.save`."""
+        rows = [self._row(state) for state in states]
+        if not rows:
+            return
+        with driver(self._tx).cursor() as cursor:
+            if len(rows) < COPY_FROM_ROWS:
+                cursor.executemany(_UPSERT_ONE, rows)
+                return
+            cursor.execute(
+                "CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE client) ON COMMIT DELETE ROWS"
+            )
+            _copy(cursor, f"incoming ({_COLUMNS})", _TYPES, rows)
+            cursor.execute(_UPSERT)
+            cursor.execute("TRUNCATE incoming")
+
+    def record(self, moves: Sequence[Moved]) -> None:
+        """See `Clients.record`."""
+        if not moves:
+            return
+        with driver(self._tx).cursor() as cursor:
+            rows = map(self._history_row, moves)
+            _copy(cursor, f"tier_change ({_HISTORY})", _HISTORY_TYPES, rows)
+        append(self._tx, [self._encode(move) for move in moves])
+
+    def _state(self, row: tuple[Any, ...]) -> ClientState:
+        return ClientState(
+            practice_id=row[0],
+            client_id=row[1],
+            partition=row[2],
+            zone=row[3],
+            generation=row[4],
+            last_sequence=row[5],
+            missing=tuple(row[6]),
+            digest=Digest.from_bytes(row[7]),
+            assessed_on=row[8],
+            tier=self._index[row[9]],
+            score=row[10],
+            version=row[11],
+            effective_at=row[12],
+            review_at=row[13],
+            reviewed=row[8] is not None,
+        )
+
+    def _row(self, state: ClientState) -> tuple[Any, ...]:
+        return (
+            state.practice_id,
+            state.client_id,
+            state.partition,
+            state.zone,
+            state.generation,
+            state.last_sequence,
+            list(state.missing),
+            state.digest.to_bytes(),
+            state.assessed_on,
+            None if state.tier is None else self._rulebook.tiers[state.tier].key,
+            state.score,
+            state.version,
+            state.effective_at,
+            state.review_at,
+        )
+
+    def _history_row(self, move: Moved) -> tuple[Any, ...]:
+        state, change = move.state, move.change
+        return (
+            state.practice_id,
+            state.client_id,
+            change.version,
+            self._rulebook.key,
+            self._rulebook.version,
+            change.from_tier,
+            change.to_tier,
+            change.direction,
+            change.reason,
+            change.origin,
+            change.effective_at,
+            change.happened_at,
+            change.activity_id,
+            change.score,
+            change.on_day,
+        )
+
+
+def _copy(
+    cursor: psycopg.Cursor[Any],
+    into: str,
+    types: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
+) -> None:
+    with cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,139 @@
+"""Clients with their digests and tiers, the history of changes, practices and rulebooks."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, grant, row_level_security
+from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    create_chassis_tables(op)
+    create_practice()
+    create_rulebook()
+    create_client()
+    create_digest_view()
+    create_tier_change()
+    for table in ("practice", "client", "tier_change"):
+        row_level_security(op, table)
+
+
+def downgrade() -> None:
+    op.execute("DROP VIEW client_day")
+    op.execute("DROP FUNCTION digest_days")
+    op.execute("DROP FUNCTION digest_number")
+    for table in ("tier_change", "client", "rulebook", "practice"):
+        op.drop_table(table)
+    drop_chassis_tables(op)
+
+
+def create_practice() -> None:
+    op.create_table(
+        "practice",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("zone", sa.Text, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+    )
+
+
+def create_rulebook() -> None:
+    op.create_table(
+        "rulebook",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("version", sa.Integer, primary_key=True),
+        sa.Column("body", JSONB, nullable=False),
+        sa.Column(
+            "registered_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.func.now(),
+        ),
+        comment="what each version said; a version is never changed",
+    )
+    grant(op, "rulebook", role=WORKER_ROLE, may=("SELECT", "INSERT"))
+    grant(op, "rulebook", role=API_ROLE)
+
+
+def create_client() -> None:
+    op.create_table(
+        "client",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("client_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("zone", sa.Text, nullable=False),
+        sa.Column("generation", sa.BigInteger, nullable=False),
+        sa.Column("last_sequence", sa.BigInteger, nullable=False),
+        sa.Column("missing", ARRAY(sa.BigInteger), nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("assessed_on", sa.Date),
+        sa.Column("tier", sa.Text),
+        sa.Column("score", sa.Integer),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("effective_at", sa.DateTime(timezone=True)),
+        sa.Column("review_at", sa.DateTime(timezone=True)),
+        # Rows grow by a day bucket at a time; room on the page keeps updates there.
+        postgresql_with={"fillfactor": "70"},
+        comment="one client: what is known as a digest, and the tier it comes to",
+    )
+    op.create_index("client_due", "client", ["partition", "review_at"])
+    op.create_index("client_by_tier", "client", ["practice_id", "tier", "client_id"])
+
+
+def create_digest_view() -> None:
+    """For people on call: digests as rows, one for each client and day (domain/digest.py)."""
+    op.execute("""
+        CREATE FUNCTION digest_number(digest bytea, at integer, width integer) RETURNS numeric
+        LANGUAGE sql IMMUTABLE STRICT AS $$
+            SELECT sum(get_byte(digest, at + i) * 256::numeric ^ i)
+                 - CASE WHEN get_byte(digest, at + width - 1) < 128 THEN 0
+                        ELSE 256::numeric ^ width END
+            FROM generate_series(0, width - 1) AS i
+        $$
+    """)
+    op.execute("""
+        CREATE FUNCTION digest_days(digest bytea) RETURNS TABLE (
+            on_day date, completed bigint, no_show bigint, settled bigint, refunded bigint
+        ) LANGUAGE sql IMMUTABLE STRICT AS $$
+            SELECT date '0001-01-01' + (digest_number(digest, at, 4)::integer - 1),
+                   digest_number(digest, at + 4, 4)::bigint,
+                   digest_number(digest, at + 8, 4)::bigint,
+                   digest_number(digest, at + 12, 8)::bigint,
+                   digest_number(digest, at + 20, 8)::bigint
+            FROM generate_series(1, length(digest) - 28, 28) AS at
+            WHERE get_byte(digest, 0) = 1
+        $$
+    """)
+    op.execute("""
+        CREATE VIEW client_day WITH (security_invoker = true) AS
+        SELECT practice_id, client_id, day.* FROM client, digest_days(digest) AS day
+    """)
+    op.execute(f"GRANT SELECT ON client_day TO {WORKER_ROLE}")
+
+
+def create_tier_change() -> None:
+    op.create_table(
+        "tier_change",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("client_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("version", sa.BigInteger, primary_key=True),
+        sa.Column("rulebook", sa.Text, nullable=False),
+        sa.Column("rulebook_version", sa.Integer, nullable=False),
+        sa.Column("from_tier", sa.Text),
+        sa.Column("to_tier", sa.Text, nullable=False),
+        sa.Column("direction", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("origin", sa.Text, nullable=False),
+        sa.Column("effective_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("happened_at", sa.DateTime(timezone=True)),
+        sa.Column("activity_id", sa.Text),
+        sa.Column("score", sa.Integer, nullable=False),
+        sa.Column("on_day", sa.Date, nullable=False),
+        comment="append-only: every move of every client",
+    )

@@ -1,0 +1,112 @@
+"""What the API reads: the stored row, assessed for the day that scoring has come to."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from rapport_runtime.database import Database
+from scoring_service.domain.assess import Assessment, assess
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.periods import local_day
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.ports import ChangeRow, ClientTier, TierCount, Tiers
+from scoring_service.store.tables import Stream
+
+_CLIENTS = """
+    SELECT c.client_id, c.zone, c.digest, c.assessed_on, c.tier, c.version, c.effective_at,
+           cardinality(c.missing) AS missing, p.swept_through
+    FROM client c
+    LEFT JOIN consumer_position p ON p.consumer_group = :group AND p.topic = :topic
+        AND p.partition = c.partition
+"""
+_SOME = sa.text(f"{_CLIENTS} WHERE c.practice_id = :practice_id AND c.client_id = ANY(:ids)")
+_BY_TIER = sa.text(f"""
+    {_CLIENTS} WHERE c.practice_id = :practice_id AND c.tier = :tier AND c.client_id > :after
+    ORDER BY c.client_id LIMIT :limit
+""")
+_HISTORY = sa.text("""
+    SELECT version, rulebook, rulebook_version, from_tier, to_tier, direction, reason, origin,
+           effective_at, happened_at, activity_id, score
+    FROM tier_change
+    WHERE practice_id = :practice_id AND client_id = :client_id AND version > :after
+    ORDER BY version LIMIT :limit
+""")
+_COUNTS = sa.text("""
+    SELECT tier, count(*) AS clients FROM client
+    WHERE practice_id = :practice_id AND tier IS NOT NULL GROUP BY tier
+""")
+_AS_OF = sa.text("""
+    SELECT min(swept_through) FROM consumer_position
+    WHERE consumer_group = :group AND topic = :topic
+    HAVING count(*) = count(swept_through)
+""")
+_EXISTS = sa.text("SELECT 1 FROM client WHERE practice_id = :practice_id AND client_id = :id")
+
+
+class PostgresTiers(Tiers):
+    """`Tiers` from the API's side of row-level security."""
+
+    def __init__(self, database: Database, stream: Stream, rulebook: Rulebook) -> None:
+        self._database = database
+        self._stream = {"group": stream.group, "topic": stream.topic}
+        self._rulebook = rulebook
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """See `Tiers.rulebook`."""
+        return self._rulebook
+
+    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[ClientTier]:
+        """See `Tiers.of_clients`."""
+        asked = {**self._stream, "practice_id": practice_id, "ids": list(client_ids)}
+        with self._database.transaction(practice_id) as tx:
+            return [self._tier(row) for row in tx.execute(_SOME, asked)]
+
+    def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[ClientTier]:
+        """See `Tiers.in_tier`."""
+        asked = {"practice_id": practice_id, "tier": tier, "after": after, "limit": limit}
+        with self._database.transaction(practice_id) as tx:
+            return [self._tier(row) for row in tx.execute(_BY_TIER, {**self._stream, **asked})]
+
+    def history(
+        self, practice_id: str, client_id: str, after: int, limit: int
+    ) -> Sequence[ChangeRow] | None:
+        """See `Tiers.history`."""
+        asked = {"practice_id": practice_id, "client_id": client_id, "after": after}
+        with self._database.transaction(practice_id) as tx:
+            if tx.execute(_EXISTS, {"practice_id": practice_id, "id": client_id}).first() is None:
+                return None
+            return [ChangeRow(*row) for row in tx.execute(_HISTORY, {**asked, "limit": limit})]
+
+    def distribution(self, practice_id: str) -> tuple[datetime | None, list[TierCount]]:
+        """See `Tiers.distribution`."""
+        with self._database.transaction(practice_id) as tx:
+            as_of = tx.execute(_AS_OF, self._stream).scalar()
+            rows = tx.execute(_COUNTS, {"practice_id": practice_id})
+            clients = {row.tier: row.clients for row in rows}
+        return as_of, [
+            TierCount(tier.key, tier.names, clients.get(tier.key, 0))
+            for tier in self._rulebook.tiers
+        ]
+
+    def _tier(self, row: sa.Row[tuple[object, ...]]) -> ClientTier:
+        return ClientTier(
+            client_id=row.client_id,
+            zone=row.zone,
+            version=row.version,
+            since=row.effective_at,
+            as_of=row.swept_through,
+            missing=row.missing,
+            assessment=self._assess(row),
+        )
+
+    def _assess(self, row: sa.Row[tuple[object, ...]]) -> Assessment | None:
+        """By the same pure function as the worker's, for the later of the row's day and the
+        day that the whole partition has been swept to; between reviews no tier can differ."""
+        if row.assessed_on is None:
+            return None
+        day = row.assessed_on
+        if row.swept_through is not None:
+            day = max(day, local_day(row.swept_through, row.zone))
+        return assess(Digest.from_bytes(bytes(row.digest)), self._rulebook, day, row.zone)

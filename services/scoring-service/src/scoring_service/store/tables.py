@@ -1,0 +1,100 @@
+"""The small statements of scoring: practices, rulebooks, zones served, sweeps to do."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+_SAVE_PRACTICE = sa.text("""
+    INSERT INTO practice (practice_id, name, zone, currency)
+    VALUES (:practice_id, :name, :zone, :currency)
+    ON CONFLICT (practice_id) DO UPDATE
+    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
+""")
+_ZONES = sa.text("SELECT DISTINCT zone FROM client WHERE partition = :partition")
+_AWAIT_FIRST = sa.text("""
+    UPDATE client SET review_at = :watermark
+    WHERE partition = :partition AND assessed_on IS NULL AND review_at IS NULL
+""")
+_UNSWEPT = sa.text("""
+    SELECT partition FROM consumer_position
+    WHERE consumer_group = :group AND topic = :topic AND processed_through IS NOT NULL
+      AND swept_through IS DISTINCT FROM processed_through
+    ORDER BY partition
+""")
+_LOCK = sa.text("""
+    SELECT processed_through FROM consumer_position
+    WHERE consumer_group = :group AND topic = :topic AND partition = :partition
+      AND swept_through IS DISTINCT FROM processed_through
+    FOR UPDATE SKIP LOCKED
+""")
+_SWEPT = sa.text("""
+    UPDATE consumer_position SET swept_through = greatest(swept_through, :until)
+    WHERE consumer_group = :group AND topic = :topic AND partition = :partition
+""")
+_SWEPT_THROUGH = sa.text("""
+    SELECT partition, swept_through FROM consumer_position
+    WHERE consumer_group = :group AND topic = :topic AND partition = ANY(:partitions)
+      AND swept_through IS NOT NULL
+""")
+_REGISTER = sa.text("""
+    INSERT INTO rulebook (key, version, body) VALUES (:key, :version, CAST(:body AS jsonb))
+    ON CONFLICT DO NOTHING
+""")
+_REGISTERED = sa.text("SELECT body FROM rulebook WHERE key = :key AND version = :version")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The group and topic whose positions carry scoring's business time."""
+
+    group: str
+    topic: str
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"group": self.group, "topic": self.topic}
+
+    def unswept(self, tx: sa.Connection) -> list[int]:
+        """Partitions whose watermark has passed on while their sweep has not."""
+        return list(tx.execute(_UNSWEPT, self._names).scalars())
+
+    def lock_unswept(self, tx: sa.Connection, partition: int) -> datetime | None:
+        """Lock the partition's position and return up to when to sweep; None if there is nothing
+        to do, or another worker has the row. While it is held no batch of it can commit."""
+        return tx.execute(_LOCK, {**self._names, "partition": partition}).scalar_one_or_none()
+
+    def swept(self, tx: sa.Connection, partition: int, until: datetime) -> None:
+        """Say that time up to `until` has been let pass for all clients of the partition."""
+        tx.execute(_SWEPT, {**self._names, "partition": partition, "until": until})
+
+    def swept_through(self, tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
+        """How far each partition is swept; the watermark that may be passed on."""
+        rows = tx.execute(_SWEPT_THROUGH, {**self._names, "partitions": list(partitions)})
+        return {row.partition: row.swept_through for row in rows}
+
+
+def save_practice(tx: sa.Connection, practice: Mapping[str, str]) -> None:
+    """Remember a practice as it is now."""
+    tx.execute(_SAVE_PRACTICE, dict(practice))
+
+
+def zones_of(tx: sa.Connection, partition: int) -> set[str]:
+    """The zones of the clients of a partition: whose midnights cut its batches."""
+    return set(tx.execute(_ZONES, {"partition": partition}).scalars())
+
+
+def await_first_assessment(tx: sa.Connection, partition: int, watermark: datetime) -> None:
+    """At a partition's first watermark, make all that was folded before it due at that instant."""
+    tx.execute(_AWAIT_FIRST, {"partition": partition, "watermark": watermark})
+
+
+def register_rulebook(tx: sa.Connection, key: str, version: int, body: Any) -> None:
+    """Keep what this version says. Raises ValueError when it once said something else."""
+    tx.execute(_REGISTER, {"key": key, "version": version, "body": json.dumps(body)})
+    if tx.execute(_REGISTERED, {"key": key, "version": version}).scalar_one() != body:
+        msg = f"rulebook {key!r} version {version} is known with other content: give it a new one"
+        raise ValueError(msg)

@@ -1,0 +1,130 @@
+"""Wire words to domain words and back; nothing else knows both."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+from rapport_contracts import canonical, codec, topics
+from rapport_contracts.errors import InvalidEvent
+from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.errors import InvalidRecord
+from scoring_service.domain.assess import NextTransition
+from scoring_service.domain.explain import Line, score_decimal
+from scoring_service.domain.facts import Fact, FactRefused
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.ports import Moved
+
+SOURCE = "scoring-service"
+
+
+def decode(topic: str, key: bytes | None, value: bytes | None) -> canonical.CanonicalEvent:
+    """The event in a record. Raises `InvalidRecord`."""
+    try:
+        return codec.decode(topic, key, value)
+    except InvalidEvent as error:
+        raise InvalidRecord(error.reason, error.detail, field=error.field) from error
+
+
+def fact(event: canonical.ActivityRecorded) -> Fact:
+    """What an activity says, in scoring's words."""
+    data = event.data
+    return Fact(
+        event.id,
+        data.generation,
+        data.sequence,
+        data.kind,
+        data.on,
+        data.zone,
+        data.count,
+        data.amount_minor,
+        data.occurred_at,
+        data.accepted_at,
+        data.refers_to,
+    )
+
+
+def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
+    """A practice as the store keeps it."""
+    data = event.data
+    return {
+        "practice_id": data.practice_id,
+        "name": data.name,
+        "zone": data.zone,
+        "currency": data.currency,
+    }
+
+
+def refusal(practice_id: str, error: FactRefused) -> InvalidRecord:
+    """The dead letter's reason for a fact that could not be folded."""
+    return InvalidRecord(
+        "fact-refused", error.reason, field=f"/data/{error.field}", practice_id=practice_id
+    )
+
+
+def tier_changed(rulebook: Rulebook) -> Callable[[Moved], Outgoing]:
+    """The encoder of tier changes under one rulebook; ids are the same whenever a log is read."""
+
+    def encode(move: Moved) -> Outgoing:
+        state, change = move.state, move.change
+        event = canonical.TierChanged(
+            id=f"{state.practice_id}.{state.client_id}.{change.version}",
+            source=SOURCE,
+            time=change.effective_at,
+            practiceid=state.practice_id,
+            subject=state.client_id,
+            causationid=change.activity_id,
+            data=canonical.TierChange(
+                client_id=state.client_id,
+                version=change.version,
+                rulebook=rulebook.key,
+                rulebook_version=rulebook.version,
+                from_tier=change.from_tier,
+                to_tier=change.to_tier,
+                direction=change.direction,
+                reason=change.reason,
+                origin=change.origin,
+                effective_at=change.effective_at,
+                happened_at=change.happened_at,
+                activity_id=change.activity_id,
+                score=score_decimal(change.score),
+                explanation=tuple(map(_line, change.explanation)),
+                next_transition=_next(move.next_transition),
+                zone=state.zone,
+            ),
+        )
+        return Outgoing(
+            topics.TIER_CHANGES.name, state.partition, state.client_id.encode(), codec.encode(event)
+        )
+
+    return encode
+
+
+def watermark(partition: int, up_to: datetime) -> Outgoing:
+    """The record that says that all tier changes up to `up_to` are before it."""
+    event = canonical.WatermarkAdvanced(
+        id=uuid.uuid4().hex,
+        source=SOURCE,
+        time=up_to,
+        data=canonical.Watermark(up_to=up_to),
+    )
+    return Outgoing(topics.TIER_CHANGES.name, partition, b"watermark", codec.encode(event))
+
+
+def _line(line: Line) -> canonical.Line:
+    return canonical.Line(
+        line=line.line, input=line.input, value=line.value, points=line.points, until=line.until
+    )
+
+
+def _next(coming: NextTransition | None) -> canonical.NextTransition | None:
+    if coming is None:
+        return None
+    return canonical.NextTransition(
+        at=coming.at,
+        from_tier=coming.from_tier,
+        to_tier=coming.to_tier,
+        direction=coming.direction,
+        because=canonical.Because(line=coming.because.line, input=coming.because.input),
+        assumes=coming.assumes,
+        rulebook_version=coming.rulebook_version,
+    )

@@ -1,0 +1,55 @@
+"""What tests share: one Postgres, one Apache Kafka, databases and topic names of one's own."""
+
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.postgres import Postgres
+from tests.support.places import JARS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python 3.0.12 reads its schemas through importlib.resources.read_text, once, at import.
+    for function in ("read_text", "open_text"):
+        ignored = f"ignore:{function} is deprecated:DeprecationWarning"
+        config.addinivalue_line("filterwarnings", ignored)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server without fsync, or the one at DATABASE_URL."""
+    server = Postgres.start(tmp_path_factory.mktemp("postgres"), durable=False)
+    yield server
+    server.destroy()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker, or the cluster at KAFKA_BOOTSTRAP_SERVERS."""
+    broker = Kafka.start(tmp_path_factory.mktemp("kafka"), jars=JARS)
+    yield broker
+    broker.destroy()
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """What to put before every topic's name, so that no other test reads it."""
+    return f"t{secrets.token_hex(5)}-"
+
+
+@pytest.fixture
+def service_database(postgres: Postgres) -> Iterator[Callable[[str], ServiceDatabase]]:
+    """`service_database("scoring")`: a new, empty database with its roles, dropped at the end."""
+    made: list[tuple[str, str]] = []
+
+    def make(service: str) -> ServiceDatabase:
+        prefix = f"t{secrets.token_hex(5)}_"
+        made.append((service, prefix))
+        return create_database(postgres.url(), service, prefix=prefix)
+
+    yield make
+    for service, prefix in made:
+        drop_database(postgres.url(), service, prefix=prefix)

@@ -1,0 +1,1 @@
+"""The chassis against real Postgres and Kafka."""

@@ -1,0 +1,1 @@
+"""What rapport-contracts promises, without a broker."""

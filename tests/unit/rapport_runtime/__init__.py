@@ -1,0 +1,1 @@
+"""The chassis, each part alone."""

@@ -1,0 +1,408 @@
+"""The app says no in one way, lets nobody in by accident, and leaks nothing."""
+
+import asyncio
+import json
+import logging
+from io import StringIO
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, WebSocket
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from rapport_runtime import logs
+from rapport_runtime.http.app import UnguardedRoute, create_app
+from rapport_runtime.http.auth import require
+from tests.unit.rapport_runtime.toy import (
+    CANARY,
+    OPERATOR,
+    PRACTICE,
+    READER,
+    ask,
+    router,
+    toy_app,
+    toy_service,
+)
+
+JSON = {"Content-Type": "application/json"} | PRACTICE
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return toy_app()
+
+
+def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = response.json()
+    assert said["type"] == f"urn:rapport:problem:{slug}"
+    assert said["status"] == status
+    assert said["title"]
+    assert said["request_id"] == response.headers["x-request-id"]
+    return said
+
+
+def test_a_good_request_is_answered_with_safe_headers(app: FastAPI) -> None:
+    response = ask(
+        app, "POST", "/v1/things", headers=PRACTICE, json={"title": "心理咨询😀", "amount_minor": 1}
+    )
+    assert response.status_code == 201
+    assert response.json() == {"practice": "north"}
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_a_sane_request_id_is_echoed(app: FastAPI) -> None:
+    response = ask(app, "GET", "/healthz", headers={"X-Request-ID": "order-7:a.b_c"})
+    assert response.headers["x-request-id"] == "order-7:a.b_c"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param("x" * 65, id="long"),
+        pytest.param("a b", id="with a space"),
+        pytest.param('"}', id="forging a log line"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_an_insane_request_id_is_replaced(app: FastAPI, sent: str) -> None:
+    response = ask(app, "GET", "/healthz", headers={"X-Request-ID": sent})
+    assert len(response.headers["x-request-id"]) == 32
+
+
+def test_unknown_path_and_method(app: FastAPI) -> None:
+    problem(ask(app, "GET", "/nothing"), 404, "not-found")
+    response = ask(app, "DELETE", "/v1/things", headers=PRACTICE)
+    problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_an_invalid_body_is_told_by_pointer_and_without_the_value(app: FastAPI) -> None:
+    body = {"title": 5, "amount_minor": -1, "parts": [{"size": 1}, {"size": CANARY}]}
+    response = ask(app, "POST", "/v1/things", headers=PRACTICE, json=body)
+    said = problem(response, 422, "invalid-request")
+    assert {error["pointer"] for error in said["errors"]} == {
+        "#/title",
+        "#/amount_minor",
+        "#/parts/1/size",
+    }
+    assert all(error["location"] == "body" and error["reason"] for error in said["errors"])
+    assert CANARY not in response.text
+
+
+def test_an_invalid_query_is_told_by_name(app: FastAPI) -> None:
+    response = ask(app, "GET", "/v1/numbers?limit=0", headers=PRACTICE)
+    said = problem(response, 422, "invalid-request")
+    assert [(e["location"], e["field"]) for e in said["errors"]] == [("query", "limit")]
+    assert "pointer" not in said["errors"][0]
+
+
+BAD_BODIES = [
+    pytest.param(b"{", "not JSON", id="cut off"),
+    pytest.param(b'{"title": NaN}', "NaN is not JSON", id="NaN"),
+    pytest.param(b'{"title": -Infinity}', "-Infinity is not JSON", id="infinity"),
+    pytest.param(b'{"amount_minor": 1e999}', "range of a double", id="a float too large"),
+    pytest.param(b'{"amount_minor": ' + b"9" * 5000 + b"}", "too long", id="5,000 digits"),
+    pytest.param(b'{"title": "\xff"}', "not UTF-8 at byte 11", id="bad UTF-8"),
+    pytest.param('{"title": "a"}'.encode("utf-16"), "not UTF-8", id="UTF-16"),
+    pytest.param(b'\xef\xbb\xbf{"title": "a"}', "not JSON", id="byte order mark"),
+    pytest.param(rb'{"title": "a\u0000"}', "U+0000", id="escaped U+0000"),
+    pytest.param(rb'{"a\u0000": 1}', "U+0000", id="U+0000 in a key"),
+    pytest.param(rb'{"title": "\ud800"}', "surrogate", id="lone high surrogate"),
+    pytest.param(rb'{"anything": [{"x": "\udfff!"}]}', "surrogate", id="lone low surrogate"),
+    pytest.param(b'{"title": "a", "title": "b"}', "same key twice", id="duplicate key"),
+    pytest.param(b"[" * 10_000 + b"]" * 10_000, "deeper than 32", id="10,000 deep list"),
+    pytest.param(b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "deeper than 32", id="10,000 deep"),
+    pytest.param(b"[" * 34 + b"]" * 34, "deeper than 32", id="34 deep"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), BAD_BODIES)
+def test_a_body_that_is_not_our_json(app: FastAPI, body: bytes, reason: str) -> None:
+    said = problem(
+        ask(app, "POST", "/v1/things", headers=JSON, content=body), 400, "malformed-json"
+    )
+    assert reason in said["detail"]
+
+
+def test_thirty_two_levels_and_surrogate_pairs_are_fine(app: FastAPI) -> None:
+    deep = b'{"title": "\\ud83d\\ude00", "amount_minor": 1, "anything": '
+    body = deep + b"[" * 31 + b"]" * 31 + b"}"
+    assert ask(app, "POST", "/v1/things", headers=JSON, content=body).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/cloudevents+json", "application/json; charset=utf-8", "Application/JSON"],
+)
+def test_every_spelling_of_json_is_checked(app: FastAPI, kind: str) -> None:
+    response = ask(
+        app, "POST", "/v1/raw", headers=PRACTICE | {"Content-Type": kind}, content=b"NaN"
+    )
+    problem(response, 400, "malformed-json")
+
+
+def test_a_body_without_json_type_is_refused_by_the_route(app: FastAPI) -> None:
+    response = ask(app, "POST", "/v1/things", headers=PRACTICE, content=b'{"title": "a"}')
+    problem(response, 422, "invalid-request")
+
+
+def test_a_declared_large_body_is_refused(app: FastAPI) -> None:
+    body = b'{"title": "' + b"a" * 2_000_000 + b'"}'
+    problem(ask(app, "POST", "/v1/things", headers=JSON, content=body), 413, "body-too-large")
+
+
+def test_a_chunked_large_body_is_refused_without_reading_it_to_the_end(app: FastAPI) -> None:
+    given = []
+
+    async def chunks() -> Any:
+        for number in range(1000):
+            given.append(number)
+            yield b"a" * 100_000
+
+    response = ask(app, "POST", "/v1/things", headers=JSON, content=chunks())
+    problem(response, 413, "body-too-large")
+    assert len(given) < 20
+
+
+def test_a_lying_content_length_does_not_help(app: FastAPI) -> None:
+    async def chunks() -> Any:
+        for _ in range(30):
+            yield b"a" * 100_000
+
+    headers = JSON | {"Content-Length": "10"}
+    response = ask(app, "POST", "/v1/things", headers=headers, content=chunks())
+    problem(response, 413, "body-too-large")
+
+
+def test_a_slow_body_times_out() -> None:
+    app = toy_app()
+    edge = next(layer for layer in app.user_middleware)
+    edge.kwargs["body_seconds"] = 0.05
+
+    async def slow() -> Any:
+        yield b"{"
+        await asyncio.sleep(5)
+        yield b"}"
+
+    response = ask(app, "POST", "/v1/things", headers=JSON, content=slow())
+    problem(response, 408, "request-timeout")
+
+
+def test_a_body_that_ends_with_its_sender_is_not_half_handled() -> None:
+    app = toy_app()
+    sent: list[Any] = []
+    told = iter(
+        [
+            {"type": "http.request", "body": b"half", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive() -> Any:
+        return next(told)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/raw",
+        "raw_path": b"/v1/raw",
+        "query_string": b"",
+        "headers": [(b"authorization", b"Bearer practice")],
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+    }
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 400
+
+
+def test_a_compressed_body_is_refused(app: FastAPI) -> None:
+    response = ask(
+        app, "POST", "/v1/things", headers=JSON | {"Content-Encoding": "gzip"}, content=b"bomb"
+    )
+    problem(response, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("path", ["/v1/things/a%00b", "/v1/numbers?least=%00"])
+def test_u0000_in_the_address(app: FastAPI, path: str) -> None:
+    problem(ask(app, "GET", path, headers=PRACTICE), 400, "bad-request")
+
+
+def test_a_business_problem_keeps_its_own_type(app: FastAPI) -> None:
+    body = {"title": "double", "amount_minor": 1}
+    said = problem(ask(app, "POST", "/v1/things", headers=PRACTICE, json=body), 409, "thing-exists")
+    assert said["detail"] == "double"
+
+
+def test_a_fault_of_ours_leaks_nothing_and_is_logged_by_place(app: FastAPI) -> None:
+    out = StringIO()
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    logs.configure("toy", "INFO", out)
+    try:
+        response = ask(app, "GET", "/v1/things/boom", headers=PRACTICE)
+    finally:
+        logging.getLogger().handlers[:], level = before
+        logging.getLogger().setLevel(level)
+    problem(response, 500, "internal-error")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    failed = next(line for line in lines if line["action"] == "request_failed")
+    assert failed["error"] == "RuntimeError"
+    assert failed["request_id"] == response.headers["x-request-id"]
+    assert any("toy.py" in place for place in failed["trace"])
+    answered = next(line for line in lines if line["action"] == "request_answered")
+    assert answered["route"] == "/v1/things/{thing_id}"
+    assert answered["key_id"] == "k1"
+    assert CANARY not in response.text + out.getvalue()
+    assert "boom" not in out.getvalue().replace('== "boom"', "")
+
+
+class _AdminShutdown(psycopg.OperationalError):
+    sqlstate = "57P01"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(psycopg.OperationalError("refused"), 503, id="connection refused"),
+        pytest.param(
+            OperationalError("select", {}, psycopg.OperationalError("gone")), 503, id="wrapped"
+        ),
+        pytest.param(_AdminShutdown("bye"), 503, id="shut down"),
+        pytest.param(
+            IntegrityError("insert", {}, psycopg.errors.UniqueViolation(CANARY)), 500, id="ours"
+        ),
+    ],
+)
+def test_a_database_that_is_away_is_503(error: Exception, status: int) -> None:
+    failing = APIRouter(dependencies=[Depends(require("things:read"))])
+
+    @failing.get("/fails")
+    def fails() -> None:
+        raise error
+
+    response = ask(create_app(toy_service(), [failing]), "GET", "/fails", headers=PRACTICE)
+    assert response.status_code == status
+    assert CANARY not in response.text
+    assert ("retry-after" in response.headers) is (status == 503)
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "status"),
+    [
+        pytest.param({}, "/v1/numbers", 401, id="no key"),
+        pytest.param({"Authorization": "Basic eDp5"}, "/v1/numbers", 401, id="other scheme"),
+        pytest.param({"Authorization": "Bearer nobody"}, "/v1/numbers", 401, id="unknown key"),
+        pytest.param({"Authorization": "Bearer "}, "/v1/numbers", 401, id="empty key"),
+        pytest.param({"Authorization": "Bearer \xff"}, "/v1/numbers", 401, id="not ASCII"),
+        pytest.param(READER, "/v1/numbers", 200, id="the scope suffices"),
+        pytest.param(OPERATOR, "/v1/numbers", 403, id="an operator without the scope"),
+        pytest.param(PRACTICE, "/v1/operators", 403, id="a practice at an operator's route"),
+        pytest.param(OPERATOR, "/v1/operators", 200, id="an operator"),
+    ],
+)
+def test_who_may(app: FastAPI, headers: dict[str, str], path: str, status: int) -> None:
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    response = ask(app, "GET", path, headers=raw)
+    assert response.status_code == status
+    if status == 401:
+        assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_missing_scope_is_named(app: FastAPI) -> None:
+    body = {"title": "a", "amount_minor": 1}
+    response = ask(app, "POST", "/v1/things", headers=READER, json=body)
+    assert "things:write" in problem(response, 403, "forbidden")["detail"]
+    response = ask(app, "POST", "/v1/things", headers=OPERATOR, json=body)
+    assert "practice" in problem(response, 403, "forbidden")["detail"]
+
+
+def test_every_documented_route_is_closed_without_a_key(app: FastAPI) -> None:
+    document = ask(app, "GET", "/openapi.json").json()
+    asked = 0
+    for path, operations in document["paths"].items():
+        for method in operations:
+            sent: dict[str, Any] = {"json": {"title": "a", "amount_minor": 1}}
+            assert ask(app, method.upper(), path, **sent).status_code == 401, path
+            asked += 1
+    assert asked == 5
+
+
+def _open_route() -> APIRouter:
+    open_router = APIRouter()
+
+    @open_router.get("/open")
+    def page() -> str:
+        return "open"
+
+    return open_router
+
+
+def _nested_open_route() -> APIRouter:
+    outer = APIRouter(prefix="/outer")
+    outer.include_router(router)
+    outer.include_router(_open_route())
+    return outer
+
+
+def _websocket() -> APIRouter:
+    sockets = APIRouter(dependencies=[Depends(require("things:read"))])
+
+    @sockets.websocket("/socket")
+    async def page(socket: WebSocket) -> None:
+        await socket.accept()
+
+    return sockets
+
+
+def _mount() -> APIRouter:
+    mounted = APIRouter(dependencies=[Depends(require("things:read"))])
+    mounted.mount("/under", FastAPI())
+    return mounted
+
+
+@pytest.mark.parametrize("make", [_open_route, _nested_open_route, _websocket, _mount])
+def test_an_app_with_an_unguarded_route_does_not_start(make: Any) -> None:
+    with pytest.raises(UnguardedRoute):
+        create_app(toy_service(), [router, make()])
+
+
+def test_a_guard_on_the_router_closes_its_routes() -> None:
+    outer = APIRouter(dependencies=[Depends(require("things:read"))])
+    outer.include_router(_open_route())
+    guarded = create_app(toy_service(), [outer])
+    assert ask(guarded, "GET", "/open").status_code == 401
+    assert ask(guarded, "GET", "/open", headers=READER).status_code == 200
+
+
+def test_problems_are_typed_in_the_document(app: FastAPI) -> None:
+    document = ask(app, "GET", "/openapi.json").json()
+    answers = document["paths"]["/v1/things"]["post"]["responses"]
+    for status in ("409", "422", "default"):
+        schema = answers[status]["content"]["application/problem+json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Problem"}
+    assert "errors" in document["components"]["schemas"]["Problem"]["properties"]
+    assert "FieldError" in document["components"]["schemas"]
+    assert "HTTPValidationError" not in json.dumps(document)
+    assert document["paths"]["/v1/things"]["post"]["security"] == [{"ApiKey": []}]
+    assert document["openapi"].startswith("3.1")
+
+
+def test_the_docs_page_needs_nothing_from_elsewhere(app: FastAPI) -> None:
+    page = ask(app, "GET", "/docs")
+    assert "text/html" in page.headers["content-type"]
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js", "LICENSE"):
+        asset = ask(app, "GET", f"/docs/{name}")
+        assert asset.status_code == 200
+        assert asset.content
+    assert "Apache License" in asset.text

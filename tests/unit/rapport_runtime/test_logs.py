@@ -1,0 +1,130 @@
+"""A log line says what was done and where it failed, never who was concerned."""
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from rapport_runtime import logs
+
+CANARIES = {
+    "phone": "13912345678",
+    "email": "zhang@example.net",
+    "openid": "o6_canary",
+    "token": "canary-token",
+    "authorization": "Bearer rk_0123456789abcdef_canary",
+    "address": "1 Canary Road",
+    "name": "Zhang Canary",
+    "text": "I feel like a canary",
+}
+
+
+@pytest.fixture
+def out() -> Iterator[StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = StringIO()
+    logs.configure("toy", "DEBUG", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(out: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_line_of_ours_has_its_action(out: StringIO) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="r1"):
+        logs.get_logger("toy.module").info("batch_committed", records=3)
+    (line,) = lines(out)
+    assert line["action"] == "batch_committed"
+    assert (line["records"], line["service"], line["level"]) == (3, "toy", "info")
+    assert (line["logger"], line["request_id"]) == ("toy.module", "r1")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_personal_keys_are_hidden_at_any_depth(out: StringIO) -> None:
+    client = {f"client_{key}": value for key, value in CANARIES.items()}
+    logs.get_logger("toy").info("told", **CANARIES, inner=[{"client": client}])
+    assert not any(value in out.getvalue() for value in CANARIES.values())
+    (line,) = lines(out)
+    assert {line[key] for key in CANARIES} == {logs.REDACTED}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "13912345678",
+        "+8613912345678",
+        "zhang.wei@mail.example.net",
+        "rk_0123456789abcdef_AbCd-_09",
+        "toy:hunter2",
+    ],
+)
+def test_personal_patterns_are_scrubbed_from_any_text(out: StringIO, secret: str) -> None:
+    whole = f"postgresql://{secret}@db/toy" if ":" in secret else f"sent to {secret}, ok"
+    logs.get_logger("toy").info("told", reason=whole)
+    logging.getLogger("some.library").warning("it said %s", whole)
+    assert secret not in out.getvalue()
+    assert [line["action"] for line in lines(out)] == ["told", "library"]
+    assert lines(out)[1]["message"].startswith("it said ")
+
+
+def test_plain_numbers_stay_readable(out: StringIO) -> None:
+    logs.get_logger("toy").info("told", offset=13912345678, topic="client-activity.v1", ok=True)
+    (line,) = lines(out)
+    assert (line["offset"], line["topic"], line["ok"]) == (13912345678, "client-activity.v1", True)
+
+
+def _failing() -> None:
+    try:
+        raise KeyError(CANARIES["name"])
+    except KeyError as cause:
+        raise IntegrityError("insert", {"a": CANARIES["phone"]}, ValueError("x")) from cause
+
+
+def test_an_exception_is_told_by_type_and_place(out: StringIO) -> None:
+    for log in (logs.get_logger("toy").exception, logging.getLogger("uvicorn.error").exception):
+        try:
+            _failing()
+        except IntegrityError:
+            log("went_wrong")
+    for line in lines(out):
+        assert line["error"] == "IntegrityError from KeyError"
+        assert line["trace"][-1].endswith("_failing")
+    assert len(lines(out)) == 2
+    assert CANARIES["name"] not in out.getvalue()
+    assert CANARIES["phone"] not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "silent"),
+    [
+        ("kafka.consumer", logging.DEBUG, True),
+        ("kafka.consumer", logging.INFO, False),
+        ("httpx", logging.INFO, True),
+        ("httpcore.http11", logging.INFO, True),
+        ("uvicorn.access", logging.INFO, True),
+        ("sqlalchemy.engine.Engine", logging.INFO, True),
+        ("uvicorn.error", logging.INFO, False),
+    ],
+)
+def test_talkative_libraries_are_pinned(
+    out: StringIO, name: str, level: int, *, silent: bool
+) -> None:
+    logging.getLogger(name).log(level, "told")
+    assert (out.getvalue() == "") is silent
+
+
+def test_a_sentence_of_ours_is_not_an_action(out: StringIO) -> None:
+    logs.get_logger("toy").info("Sent to zhang@example.net")
+    (line,) = lines(out)
+    assert line["action"] == "library"
+    assert "zhang" not in line["message"]

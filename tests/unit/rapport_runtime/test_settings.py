@@ -1,0 +1,84 @@
+"""What is missing or wrong in the environment is named; what is secret is never shown."""
+
+from typing import ClassVar
+
+import pytest
+
+from rapport_runtime.settings import ServiceSettings, SettingsError
+
+
+class ToySettings(ServiceSettings):
+    """A service's settings with one variable of its own."""
+
+    service: ClassVar[str] = "toy"
+
+    colour: str = "red"
+
+
+GIVEN = {
+    "RAPPORT_DATABASE_URL": "postgresql://toy:hunter2@db/toy",
+    "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "broker:9092",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in GIVEN.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_defaults_and_an_own_variable(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RAPPORT_COLOUR", "blue")
+    settings = ToySettings.from_environment()
+    assert settings.colour == "blue"
+    assert settings.environment == "production"
+    assert settings.idle_in_transaction_ms < settings.session_timeout_ms
+    assert settings.database_url.get_secret_value() == GIVEN["RAPPORT_DATABASE_URL"]
+    assert "hunter2" not in repr(settings) + str(settings.model_dump())
+
+
+def test_all_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GIVEN:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsError) as told:
+        ToySettings.from_environment()
+    assert str(told.value) == (
+        "toy cannot start: RAPPORT_DATABASE_URL is missing;"
+        " RAPPORT_KAFKA_BOOTSTRAP_SERVERS is missing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RAPPORT_PORT", "hunter3"),
+        ("RAPPORT_ENVIRONMENT", "hunter3"),
+        ("RAPPORT_DEAD_LETTER_MAX_RATIO", "2"),
+        ("RAPPORT_FETCH_MAX_WAIT_MS", "500"),
+        ("RAPPORT_TOPIC_PREFIX", "hunter3 "),
+        ("RAPPORT_SIMULATED_CLOCK", "true"),
+        ("RAPPORT_HEARTBEAT_INTERVAL_MS", "14000"),
+    ],
+)
+def test_a_wrong_value_is_named_but_not_repeated(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as told:
+        ToySettings.from_environment()
+    assert "hunter" not in str(told.value)
+
+
+def test_simulated_time_in_development(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RAPPORT_SIMULATED_CLOCK", "true")
+    environment.setenv("RAPPORT_ENVIRONMENT", "development")
+    assert ToySettings.from_environment().simulated_clock
+
+
+def test_the_cursor_key_is_stable_and_follows_its_secret(environment: pytest.MonkeyPatch) -> None:
+    first = ToySettings.from_environment().cursor_key
+    assert ToySettings.from_environment().cursor_key == first
+    environment.setenv("RAPPORT_CURSOR_SECRET", "another")
+    assert ToySettings.from_environment().cursor_key != first
+    assert len(first) == 32
