@@ -16,8 +16,10 @@ from rapport_runtime.positions import Position
 class Slice:
     """A run of one partition's records with what they decoded to, in the log's order.
 
-    `position` is where the group stood before the first of them. Records that could not be
-    decoded are not in it; `next_offset` lies behind them all the same.
+    `position` is where the group stood before the first of them (its `swept_through` is read
+    under the claim). `handle` gets slices without the records that could not be decoded, `cut`
+    and `reached` get them with an `InvalidRecord` as their event; `next_offset` lies behind them
+    all the same. A batch may be handled again after a rollback: events must not be changed.
     """
 
     partition: TopicPartition
@@ -67,7 +69,11 @@ class BatchHandler(Protocol):
         ...
 
     def handle(self, tx: sa.Connection, batch: Batch) -> None:
-        """Apply the batch. Never commits. Anything it raises rolls everything back."""
+        """Apply the batch. Never commits. Anything it raises rolls everything back.
+
+        `batch.reject` is the cheap way to refuse a record; for a raised `InvalidRecord` or a
+        data error the loop halves the batch until the record stands alone.
+        """
         ...
 
     def settle(self) -> None:

@@ -15,8 +15,15 @@ idle for too long (we were frozen); a lock that was not to be had."""
 
 
 def is_blamed_on_data(error: Exception) -> bool:
-    """Whether a record may be at fault, so that halving the batch will find it."""
-    return _sqlstate(error).startswith(DATA_CLASSES)
+    """Whether a record may be at fault, so that halving the batch will find it. What the driver
+    itself refuses to send (U+0000 in a text) has no SQLSTATE."""
+    state = _sqlstate(error)
+    return state.startswith(DATA_CLASSES) if state else _is_refused_unsent(error)
+
+
+def describe(error: Exception) -> str:
+    """What the database said, without the values that its message may repeat."""
+    return f"SQLSTATE {_sqlstate(error) or 'none'} ({type(_original(error)).__name__})"
 
 
 def is_for_later(error: Exception) -> bool:
@@ -27,10 +34,16 @@ def is_for_later(error: Exception) -> bool:
 
 
 def _is_operational(error: Exception) -> bool:
-    original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+    return isinstance(_original(error), psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def _is_refused_unsent(error: Exception) -> bool:
+    return isinstance(_original(error), psycopg.DataError)
+
+
+def _original(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, sa.exc.DBAPIError) else error
 
 
 def _sqlstate(error: Exception) -> str:
-    original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    return getattr(original, "sqlstate", None) or ""
+    return getattr(_original(error), "sqlstate", None) or ""

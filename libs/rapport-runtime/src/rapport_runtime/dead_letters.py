@@ -29,6 +29,7 @@ _SAVE = sa.text("""
         :practice_id, :reason, :field, :detail)
     ON CONFLICT (consumer_group, topic, partition, record_offset) DO UPDATE
     SET reason = excluded.reason, field = excluded.field, detail = excluded.detail,
+        practice_id = coalesce(excluded.practice_id, dead_letter.practice_id),
         state = 'held', decided_at = NULL
 """)
 _TAKE = sa.text("""
@@ -59,18 +60,23 @@ def save(tx: sa.Connection, group: str, letters: Iterable[Letter]) -> None:
             "offset": letter.record.offset,
             "key": letter.record.key,
             "value": letter.record.value,
-            "names": [name for name, _ in letter.record.headers],
+            "names": [_storable(name) for name, _ in letter.record.headers],
             "values": [value for _, value in letter.record.headers],
             "timestamp": letter.record.timestamp,
             "practice_id": letter.error.practice_id,
             "reason": letter.error.reason,
-            "field": letter.error.field,
-            "detail": letter.error.detail,
+            "field": None if letter.error.field is None else _storable(letter.error.field),
+            "detail": _storable(letter.error.detail),
         }
         for letter in letters
     ]
     if rows:
         tx.execute(_SAVE, rows)
+
+
+def _storable(text: str) -> str:
+    """A text as Postgres takes it. Header names and JSON pointers come from the poison itself."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def queued_partitions(tx: sa.Connection, group: str) -> set[TopicPartition]:

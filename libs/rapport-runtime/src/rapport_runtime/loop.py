@@ -11,25 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rapport_runtime import dead_letters, failpoints, positions
-from rapport_runtime.batch import Batch, BatchHandler, Letter, Slice
-from rapport_runtime.blame import DatabaseError, is_blamed_on_data, is_for_later
+from rapport_runtime.assignment import NOWHERE, Assignment
+from rapport_runtime.batch import Batch, BatchHandler, Slice
+from rapport_runtime.blame import DatabaseError, describe, is_blamed_on_data, is_for_later
 from rapport_runtime.bus.port import Consumer, Record, TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.errors import InvalidRecord, LoopHalted, TryLater
+from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.metrics import (
-    BATCH_SECONDS,
-    BATCHES,
-    DEAD_LETTERS,
-    FENCED,
-    RECORDS,
-    ROLLED_BACK,
-)
+from rapport_runtime.metrics import BATCH_SECONDS, BATCHES, DEAD_LETTERS, RECORDS, ROLLED_BACK
 from rapport_runtime.positions import Move, Position
+from rapport_runtime.slices import batch_of, decoded, halve, split
 
 log = logging.getLogger(__name__)
 
-CONFIRM_EVERY_SECONDS = 5.0
 REPLAY_EVERY_SECONDS = 1.0
 REPLAY_ROWS = 200
 JOIN_POLL_SECONDS = 1.0
@@ -63,21 +57,23 @@ class BatchLoop:
         self._handler = handler
         self._options = options
         self._limit = limit
-        self._positions: dict[TopicPartition, Position] = {}
-        self._fenced: set[TopicPartition] = set()
-        self._confirmed_at = time.monotonic()
-        self._replayed_at = self._confirmed_at
+        self._held = Assignment(consumer, database, options.group)
+        self._replayed_at = time.monotonic()
         self._failures = 0
 
     @property
     def positions(self) -> Mapping[TopicPartition, Position]:
         """Where this worker stands in the partitions that it holds."""
-        return self._positions
+        return self._held.positions
 
     @property
     def assigned(self) -> bool:
         """Whether any partition is held and positioned."""
-        return bool(self._positions)
+        return bool(self._held.positions)
+
+    def moved(self, claimed: Mapping[TopicPartition, Position]) -> None:
+        """Remember positions that a step between the turns has moved and committed."""
+        self._held.moved(claimed)
 
     def turn(self, stop: threading.Event) -> int:
         """One turn: poll, handle what came, settle. Returns the number of records handled.
@@ -88,11 +84,11 @@ class BatchLoop:
         try:
             handled = self._turn(stop)
         except TryLater as error:
-            self._read_again(str(error))
+            self._roll_back(str(error))
         except DatabaseError as error:
             if not is_for_later(error):
                 raise
-            self._read_again(type(error).__name__)
+            self._roll_back(describe(error))
         else:
             self._failures = 0
             return handled
@@ -103,143 +99,53 @@ class BatchLoop:
         wait = self._options.poll_seconds if self.assigned else JOIN_POLL_SECONDS
         polled = self._consumer.poll(wait, self._options.max_records)
         failpoints.hit("polled")
-        self._position_new()
-        self._confirm()
-        waiting = self._decode(polled)
+        new = self._held.take_up()
+        self._held.confirm()
+        # What came before the seek of this turn may lie beyond the stored position: a silent gap.
+        waiting = self._decode({tp: records for tp, records in polled.items() if tp not in new})
         handled = 0
         while waiting and not stop.is_set():
             handled += self._process(self._next_batch(waiting))
-            waiting = {tp: part for tp, part in waiting.items() if part.next_offset > self._at(tp)}
+            waiting = {tp: p for tp, p in waiting.items() if p.next_offset > self._held.at(tp)}
             self._handler.settle()
-        if waiting:  # stopped half-way: the rest is read again by whoever comes next
-            self._forget(waiting)
+        self._held.read_again(waiting)  # stopped half-way: whoever comes next reads the rest
+        self._replay(stop)
         if not handled:
-            self._replay()
             self._handler.settle()
         return handled
 
-    # -- assignment and positions ---------------------------------------------------------------
-
-    def _position_new(self) -> None:
-        """Seek every newly assigned partition to its stored position, kept ones too (finding 1)."""
-        noted = self._consumer.newly_assigned()
-        held = self._consumer.assignment()
-        self._positions = {tp: at for tp, at in self._positions.items() if tp in held - noted}
-        self._fenced &= held
-        if not noted:
-            return
-        failpoints.hit("rebalance_assigned")
-        with self._database.transaction() as tx:
-            stored = positions.load(tx, self._options.group, noted)
-            for tp in noted - stored.keys():
-                positions.create(
-                    tx,
-                    self._options.group,
-                    tp,
-                    topic_id=self._consumer.topic_id(tp.topic),
-                    next_offset=self._consumer.first_offset(tp),
-                )
-            stored = positions.load(tx, self._options.group, noted)
-        self._check_topics(stored)
-        for tp, position in stored.items():
-            self._consumer.seek(tp, position.next_offset)
-            self._positions[tp] = position
-            self._fenced.discard(tp)
-
-    def _check_topics(self, stored: Mapping[TopicPartition, Position]) -> None:
-        ids = {topic: self._consumer.topic_id(topic) for topic in {tp.topic for tp in stored}}
-        for tp, position in stored.items():
-            if position.topic_id != ids[tp.topic]:
-                msg = (
-                    f"{tp.topic} was created anew (id {ids[tp.topic]}, known {position.topic_id}): "
-                    "its offsets mean something else now"
-                )
-                raise LoopHalted(msg)
-
-    def _confirm(self) -> None:
-        """Commit to Kafka now and then (for lag tools), and at once when a swap was lost.
-
-        Only a member can commit; a zombie learns here that the group went on without it, before
-        it reads the new positions and competes (R3).
-        """
-        now = time.monotonic()
-        if not self._fenced and now - self._confirmed_at < CONFIRM_EVERY_SECONDS:
-            return
-        self._confirmed_at = now
-        failpoints.hit("before_kafka_commit")
-        offsets = {tp: position.next_offset for tp, position in self._positions.items()}
-        if self._consumer.confirm(offsets) and self._fenced:
-            self._restore(self._fenced & self._consumer.assignment())
-            self._fenced = set()
-
-    def _restore(self, partitions: set[TopicPartition]) -> None:
-        """Read the stored positions again and go on from there."""
-        with self._database.transaction() as tx:
-            stored = positions.load(tx, self._options.group, partitions)
-        for tp, position in stored.items():
-            self._positions[tp] = position
-            self._consumer.seek(tp, position.next_offset)
-
-    def _fence(self, partitions: set[TopicPartition]) -> None:
-        """Another worker has moved these, or holds their rows: stand back until confirmed."""
-        for tp in partitions:
-            self._consumer.pause(tp)
-        self._fenced |= partitions
-        FENCED.labels(self._options.group).inc(len(partitions))
-        log.warning("batch fenced", extra={"partitions": sorted(map(str, partitions))})
-
-    def _read_again(self, why: str) -> None:
-        """After a rollback the client's memory is ahead of the table: seek back to the table."""
+    def _roll_back(self, why: str) -> None:
         self._failures += 1
         ROLLED_BACK.labels(self._options.group, "try-later").inc()
         log.warning("batch rolled back, trying later", extra={"error": why})
-        self._forget(self._positions)
-
-    def _forget(self, partitions: Mapping[TopicPartition, object]) -> None:
-        for tp in set(partitions) & self._consumer.assignment() - self._fenced:
-            self._consumer.seek(tp, self._positions[tp].next_offset)
+        self._held.read_again(self.positions)
 
     def _pause_seconds(self) -> float:
         doubled = self._options.retry_seconds * 2.0 ** min(self._failures - 1, 20)
         return min(doubled, self._options.max_retry_seconds)
-
-    def _at(self, partition: TopicPartition) -> int:
-        """The next offset to handle; infinitely far where nothing may be handled."""
-        position = self._positions.get(partition)
-        if position is None or partition in self._fenced:
-            return 2**63 - 1
-        return position.next_offset
 
     # -- batches --------------------------------------------------------------------------------
 
     def _decode(
         self, polled: Mapping[TopicPartition, Sequence[Record]]
     ) -> dict[TopicPartition, Slice]:
-        """Decode each record once; what cannot be decoded stands as its own error."""
+        """Each partition's records that are still to be handled, decoded once."""
         waiting = {}
-        decode = self._handler.decode
         for tp, records in polled.items():
-            at = self._at(tp)
-            if at == 2**63 - 1 or not records or records[-1].offset < at:
+            at = self._held.at(tp)
+            if at == NOWHERE or not records or records[-1].offset < at:
                 continue
             if records[0].offset < at:
                 records = [record for record in records if record.offset >= at]
-            events: list[object] = []
-            for record in records:
-                try:
-                    events.append(decode(tp.topic, record.key, record.value))
-                except InvalidRecord as error:
-                    events.append(error)
-            waiting[tp] = Slice(tp, self._positions[tp], records, events, records[-1].offset + 1)
+            waiting[tp] = decoded(self._handler, tp, self.positions[tp], records)
         return waiting
 
     def _next_batch(self, waiting: dict[TopicPartition, Slice]) -> list[Slice]:
         """Cut the next batch off what waits; what remains of a slice stays in `waiting`."""
         batch = []
         for tp, part in waiting.items():
-            part.position = self._positions[tp]
-            count = self._handler.cut(part)
-            head, tail = _split(part, count)
+            part.position = self.positions[tp]
+            head, tail = split(part, self._handler.cut(part))
             batch.append(head)
             if tail is not None:
                 waiting[tp] = tail
@@ -248,48 +154,52 @@ class BatchLoop:
     def _process(self, parts: list[Slice]) -> int:
         """Handle one batch in one transaction; on a data error halve it until the record stands
         alone (ARCHITECTURE §3, blame)."""
-        started = time.monotonic()
         try:
-            handled = self._commit(parts)
-        except DatabaseError as error:
-            if not is_blamed_on_data(error):
+            return self._commit(parts)
+        except (InvalidRecord, *DatabaseError) as error:
+            blamed = _blame(error)
+            if blamed is None:
                 raise
-            ROLLED_BACK.labels(self._options.group, "data").inc()
-            first, second = _halve(parts)
-            if not second:
-                blamed = InvalidRecord("database-refused", type(error).__name__)
-                handled = self._commit([replace(first[0], events=[blamed])])
-            else:
-                return self._process(first) + self._process(self._still_ours(second))
-        BATCHES.labels(self._options.group).inc()
-        BATCH_SECONDS.labels(self._options.group).observe(time.monotonic() - started)
-        return handled
+        ROLLED_BACK.labels(self._options.group, "data").inc()
+        first, second = halve(parts)
+        if second:
+            return self._process(first) + self._process(self._still_ours(second))
+        return self._commit([replace(first[0], events=[blamed])])
 
     def _still_ours(self, parts: list[Slice]) -> list[Slice]:
         """The same slices at today's positions, without those that were fenced meanwhile."""
-        ours = [part for part in parts if part.partition not in self._fenced]
-        return [replace(part, position=self._positions[part.partition]) for part in ours]
+        ours = self._held.ours()
+        return [
+            replace(part, position=self.positions[part.partition])
+            for part in parts
+            if part.partition in ours
+        ]
 
     def _commit(self, parts: list[Slice]) -> int:
         if not parts:
             return 0
+        started = time.monotonic()
         group = self._options.group
         with self._database.transaction() as tx:
             claimed = positions.claim(tx, group, [self._move(part) for part in parts])
             failpoints.hit("in_tx")
-            batch = _batch([part for part in parts if part.partition in claimed])
-            self._handler.handle(tx, batch)
+            won = [_under_claim(part, claimed) for part in parts if part.partition in claimed]
+            batch = batch_of(won)
+            if batch.slices:
+                self._handler.handle(tx, batch)
             dead_letters.save(tx, group, batch.letters)
-            records = sum(len(part.records) for part in parts if part.partition in claimed)
+            records = sum(len(part.records) for part in won)
             self._limit.check(records=records, invalid=len(batch.letters))
             failpoints.hit("before_db_commit")
         failpoints.hit("after_db_commit")
-        self._positions.update(claimed)
+        self._held.moved(claimed)
         self._limit.count(records=records, invalid=len(batch.letters))
         lost = {part.partition for part in parts} - claimed.keys()
         if lost:
-            self._fence(lost)
-        self._count(batch, [part for part in parts if part.partition in claimed])
+            self._held.fence(lost)
+        BATCHES.labels(group).inc()
+        BATCH_SECONDS.labels(group).observe(time.monotonic() - started)
+        self._count(batch, won)
         return records
 
     def _count(self, batch: Batch, parts: list[Slice]) -> None:
@@ -305,86 +215,68 @@ class BatchLoop:
 
     # -- dead letters that come back ------------------------------------------------------------
 
-    def _replay(self) -> None:
+    def _replay(self, stop: threading.Event) -> None:
         """Handle queued dead letters of the partitions held, under the partition's position row."""
         now = time.monotonic()
-        if now - self._replayed_at < REPLAY_EVERY_SECONDS:
+        if stop.is_set() or now - self._replayed_at < REPLAY_EVERY_SECONDS:
             return
         self._replayed_at = now
         with self._database.transaction() as tx:
             queued = dead_letters.queued_partitions(tx, self._options.group)
-        for tp in queued & self._positions.keys() - self._fenced:
-            self._replay_partition(tp, self._positions[tp])
+        for tp in queued & self._held.ours():
+            self._replay_partition(tp)
 
-    def _replay_partition(self, tp: TopicPartition, position: Position) -> None:
-        group = self._options.group
-        with self._database.transaction() as tx:
-            records = dead_letters.take_queued(tx, group, tp, REPLAY_ROWS)
-            still = Move(tp, position.next_offset, position.next_offset, None)
-            if not records or not positions.claim(tx, group, [still]):
+    def _replay_partition(self, tp: TopicPartition) -> None:
+        """As many as there are at once; one by one, as soon as one of them is to blame."""
+        try:
+            self._replay_some(tp, REPLAY_ROWS, None)
+        except (InvalidRecord, *DatabaseError) as error:
+            if _blame(error) is None:
+                raise
+        else:
+            return
+        for _ in range(REPLAY_ROWS):
+            try:
+                done = self._replay_some(tp, 1, None)
+            except (InvalidRecord, *DatabaseError) as error:
+                blamed = _blame(error)
+                if blamed is None:
+                    raise
+                done = self._replay_some(tp, 1, blamed)
+            if not done:
                 return
-            part = self._decode_stored(tp, position, records)
-            batch = _batch([part])
-            self._handler.handle(tx, batch)
+
+    def _replay_some(self, tp: TopicPartition, rows: int, blamed: InvalidRecord | None) -> int:
+        """Replay up to `rows` letters, or hold the first again because of `blamed`."""
+        group, position = self._options.group, self.positions[tp]
+        still = Move(tp, position.next_offset, position.next_offset, None)
+        with self._database.transaction() as tx:
+            claimed = positions.claim(tx, group, [still])
+            records = dead_letters.take_queued(tx, group, tp, rows) if claimed else []
+            if not records:
+                return 0
+            part = decoded(self._handler, tp, claimed[tp], records)
+            part.next_offset = position.next_offset
+            if blamed is not None:
+                part.events = [blamed]
+            batch = batch_of([part])
+            if batch.slices:
+                self._handler.handle(tx, batch)
             dead_letters.mark_replayed(tx, records)
             dead_letters.save(tx, group, batch.letters)
-
-    def _decode_stored(
-        self, tp: TopicPartition, position: Position, records: Sequence[Record]
-    ) -> Slice:
-        events: list[object] = []
-        for record in records:
-            try:
-                events.append(self._handler.decode(tp.topic, record.key, record.value))
-            except InvalidRecord as error:
-                events.append(error)
-        return Slice(tp, position, records, events, position.next_offset)
+        return len(records)
 
 
-def _batch(parts: list[Slice]) -> Batch:
-    """The batch of these slices: what did not decode is a letter from the start."""
-    batch = Batch([])
-    for part in parts:
-        bad = [i for i, event in enumerate(part.events) if isinstance(event, InvalidRecord)]
-        if bad:
-            batch.letters += [Letter(part.partition, part.records[i], part.events[i]) for i in bad]
-            skip = set(bad)
-            good = [i for i in range(len(part.events)) if i not in skip]
-            part = replace(
-                part,
-                records=[part.records[i] for i in good],
-                events=[part.events[i] for i in good],
-            )
-        batch.slices.append(part)
-    return batch
+def _blame(error: Exception) -> InvalidRecord | None:
+    """Why a record that stands alone is refused; None when no record may be blamed for this."""
+    if isinstance(error, InvalidRecord):
+        return error
+    if is_blamed_on_data(error):
+        return InvalidRecord("database-refused", describe(error))
+    return None
 
 
-def _split(part: Slice, count: int) -> tuple[Slice, Slice | None]:
-    """The first `count` records of a slice, and the rest."""
-    if count >= len(part.records):
-        return part, None
-    head = replace(
-        part,
-        records=part.records[:count],
-        events=part.events[:count],
-        next_offset=part.records[count].offset,
-    )
-    tail = replace(part, records=part.records[count:], events=part.events[count:])
-    return head, tail
-
-
-def _halve(parts: list[Slice]) -> tuple[list[Slice], list[Slice]]:
-    """The first half of a batch's records and the second; the second is empty for a single one."""
-    half = max(1, sum(len(part.records) for part in parts) // 2)
-    first: list[Slice] = []
-    second: list[Slice] = []
-    for part in parts:
-        room = half - sum(len(done.records) for done in first)
-        if room <= 0:
-            second.append(part)
-            continue
-        head, tail = _split(part, room)
-        first.append(head)
-        if tail is not None:
-            second.append(tail)
-    return first, second
+def _under_claim(part: Slice, claimed: Mapping[TopicPartition, Position]) -> Slice:
+    """The slice with what a sweep may have moved since its position was read."""
+    swept = claimed[part.partition].swept_through
+    return replace(part, position=replace(part.position, swept_through=swept))

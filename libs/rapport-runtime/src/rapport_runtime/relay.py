@@ -38,7 +38,8 @@ _PUBLISHED = sa.text("SELECT partition, published_through FROM outbox_watermark"
 _NOTE = sa.text("""
     INSERT INTO outbox_watermark (partition, published_through)
     SELECT * FROM unnest(:partitions ::int[], :instants ::timestamptz[])
-    ON CONFLICT (partition) DO UPDATE SET published_through = excluded.published_through
+    ON CONFLICT (partition) DO UPDATE
+    SET published_through = greatest(outbox_watermark.published_through, excluded.published_through)
 """)
 
 
@@ -70,6 +71,16 @@ class Relay:
         Buckets that another worker is draining are left to it. Raises `TryLater` when the bus did
         not acknowledge; the rows stay.
         """
+        published = 0
+        while True:
+            rows = self._drain_once()
+            published += rows
+            if rows < READ_ROWS:
+                return published
+
+    def _drain_once(self) -> int:
+        """One bounded transaction: what was acknowledged and removed is not published again when
+        a later one fails. Only the one with a short read says how far time has come."""
         with self._database.transaction() as tx:
             tx.execute(
                 sa.text(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}")
@@ -81,27 +92,23 @@ class Relay:
                 return 0
             # Read before draining: all that was complete at this instant is in the outbox now.
             complete = self._watermark_of(tx, locked)
-            published = self._drain_rows(tx, locked)
-            self._publish_watermarks(tx, complete)
-        return published
+            rows = self._publish_rows(tx, locked)
+            if rows < READ_ROWS:
+                self._publish_watermarks(tx, complete)
+        return rows
 
-    def _drain_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
-        published = 0
+    def _publish_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
         with driver(tx).cursor(binary=True) as cursor:
-            while True:
-                rows = cursor.execute(_READ, (buckets, READ_ROWS)).fetchall()
-                if not rows:
-                    break
-                failpoints.hit("outbox_claimed")
-                self._producer.publish([Outgoing(*row[1:]) for row in rows])
-                failpoints.hit("acked_not_marked")
-                cursor.execute(_REMOVE, ([row[0] for row in rows],))
-                published += len(rows)
-                for topic, count in Counter(row[1] for row in rows).items():
-                    PUBLISHED.labels(topic).inc(count)
-                if len(rows) < READ_ROWS:
-                    break
-        return published
+            rows = cursor.execute(_READ, (buckets, READ_ROWS)).fetchall()
+            if not rows:
+                return 0
+            failpoints.hit("outbox_claimed")
+            self._producer.publish([Outgoing(*row[1:]) for row in rows])
+            failpoints.hit("acked_not_marked")
+            cursor.execute(_REMOVE, ([row[0] for row in rows],))
+        for topic, count in Counter(row[1] for row in rows).items():
+            PUBLISHED.labels(topic).inc(count)
+        return len(rows)
 
     def _publish_watermarks(self, tx: sa.Connection, complete: Mapping[int, datetime]) -> None:
         said = {row.partition: row.published_through for row in tx.execute(_PUBLISHED)}

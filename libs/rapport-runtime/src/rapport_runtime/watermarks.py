@@ -49,4 +49,5 @@ class ReadToEnd:
             return
         with self._database.transaction() as tx:
             moved = positions.reach(tx, self._group, reached, now)
+        loop.moved(moved)
         self._said.update(dict.fromkeys(moved, now))

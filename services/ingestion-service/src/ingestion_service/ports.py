@@ -1,6 +1,7 @@
 """What the use cases need from the outside, each inside one transaction that the caller owns."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -99,3 +100,68 @@ class Clock(Protocol):
 
     def save_clock(self, now: datetime) -> None:
         """Move it."""
+
+
+class Session(NamedTuple):
+    """One transaction of intake, and ingestion's time in it."""
+
+    intake: Intake
+    now: datetime
+
+
+class Sessions(Protocol):
+    """Where transactions come from: committed at the end of the `with`, undone by any exception."""
+
+    def intake(self, practice_id: PracticeId) -> AbstractContextManager[Session]:
+        """For what one practice sends. Raises `NotYet` before a simulated clock is first set."""
+
+    def practices(self) -> AbstractContextManager[Session]:
+        """For an operator, who registers practices, also before there is any simulated time."""
+
+    def clock(self) -> AbstractContextManager[Clock]:
+        """For an operator, who advances the simulated time."""
+
+
+class KnownClient(NamedTuple):
+    """A client as its source names it."""
+
+    client_id: ClientId
+    source: str
+    external_id: str
+
+
+class SourceProgress(NamedTuple):
+    """What one source has sent. Both instants are the latest of their kind."""
+
+    source: str
+    events: int
+    last_occurred_at: datetime
+    last_accepted_at: datetime
+
+
+class ClockReading(NamedTuple):
+    """The simulated time, None before it is set, and the least watermark that was published."""
+
+    now: datetime | None
+    published_through: datetime | None
+
+
+class Reads(Protocol):
+    """What the API shows. Each call is one transaction that sees what its caller may see."""
+
+    def practices(
+        self, practice_id: PracticeId | None, after: str | None, limit: int
+    ) -> list[Practice]:
+        """Practices by id, after `after`; only `practice_id` itself unless that is None."""
+
+    def client(self, key: IdentityKey) -> KnownClient | None: ...
+
+    def activities(
+        self, practice_id: PracticeId, client_id: ClientId, after: int, limit: int
+    ) -> list[Activity] | None:
+        """At most `limit` activities with a sequence above `after`, recomputed from the ledger;
+        None when the practice has no such client."""
+
+    def sources(self, practice_id: PracticeId) -> list[SourceProgress]: ...
+
+    def clock(self) -> ClockReading: ...

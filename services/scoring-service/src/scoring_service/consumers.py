@@ -42,19 +42,17 @@ class ScoringConsumer:
         return translate.decode(topic, key, value)
 
     def cut(self, part: Slice) -> int:
-        """A watermark that crosses a midnight of any zone served is the last of its batch (§4)."""
+        """A watermark that crosses a midnight of any zone served is the last of its batch (§4).
+
+        A zone is served from its first activity on; if a midnight of it lies between the batch's
+        business time and that activity, the batch ends before the activity.
+        """
         if part.partition.topic != topics.CLIENT_ACTIVITY.name:
             return len(part.records)
-        zones = self._zones_of(part)
-        before = part.position.processed_through
-        for index, event in enumerate(part.events):
-            if isinstance(event, ActivityRecorded):
-                zones.add(event.data.zone)
-            elif isinstance(event, WatermarkAdvanced):
-                up_to = event.data.up_to
-                if before is None or _crosses_midnight(before, up_to, zones):
-                    return index + 1
-        return len(part.records)
+        known = self._zones_of(part)
+        count = _batch_end(part, known.zones)
+        known.at = part.next_offset if count == len(part.records) else part.records[count].offset
+        return count
 
     def reached(self, part: Slice) -> datetime | None:
         """See `BatchHandler.reached`."""
@@ -111,16 +109,14 @@ class ScoringConsumer:
             if part.position.processed_through is None and reached is not None:
                 tables.await_first_assessment(tx, part.partition.partition, reached)
 
-    def _zones_of(self, part: Slice) -> set[str]:
+    def _zones_of(self, part: Slice) -> "_Zones":
         """The zones served by a partition, read anew when it was elsewhere meanwhile."""
         number = part.partition.partition
         known = self._zones.get(number)
         if known is None or known.at != part.position.next_offset:
             with self._database.transaction() as tx:
-                known = _Zones(tables.zones_of(tx, number))
-            self._zones[number] = known
-        known.at = part.next_offset
-        return known.zones
+                known = self._zones[number] = _Zones(tables.zones_of(tx, number))
+        return known
 
 
 class _Zones:
@@ -131,5 +127,24 @@ class _Zones:
         self.at = -1
 
 
-def _crosses_midnight(before: datetime, up_to: datetime, zones: set[str]) -> bool:
+def _batch_end(part: Slice, zones: set[str]) -> int:
+    before = latest = part.position.processed_through
+    for index, event in enumerate(part.events):
+        if isinstance(event, ActivityRecorded):
+            zone = event.data.zone
+            if zone not in zones:
+                if _crosses_midnight(before, latest, {zone}):
+                    return index
+                zones.add(zone)
+        elif isinstance(event, WatermarkAdvanced):
+            latest = event.data.up_to
+            if _crosses_midnight(before, latest, zones):
+                return index + 1
+    return len(part.records)
+
+
+def _crosses_midnight(before: datetime | None, up_to: datetime | None, zones: set[str]) -> bool:
+    """Whether a local day begins between the two; a first watermark always crosses."""
+    if before is None or up_to is None:
+        return before is not up_to
     return any(local_day(before, zone) != local_day(up_to, zone) for zone in zones)

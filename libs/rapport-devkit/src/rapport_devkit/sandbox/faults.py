@@ -35,6 +35,9 @@ class Fault(BaseModel):
         if (self.count is None) == (self.ratio is None):
             msg = "give either count or ratio"
             raise ValueError(msg)
+        if self.kind == "token_expired" and self.channel != "wechat":
+            msg = "only WeChat has tokens"
+            raise ValueError(msg)
         return self
 
 

@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +162,7 @@ class KafkaConsumer:
             told = self._asking().describe_topics([self._prefix + topic])[0]
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
-        if told["error_code"] or told["topic_id"] == str(uuid.UUID(int=0)):
+        if told["error_code"]:
             raise TryLater(f"the broker does not know {topic}: error {told['error_code']}")
         return str(told["topic_id"])
 
@@ -341,4 +340,3 @@ def _close_quietly(close: Callable[[], None]) -> None:
         close()
     except kafka.errors.KafkaError:
         log.warning("closing a Kafka client failed", exc_info=True)
-

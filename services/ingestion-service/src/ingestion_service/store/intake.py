@@ -104,7 +104,7 @@ _HISTORIES: Final = f"""
         OFFSET 0
     ) l
     ORDER BY l.ledger_id
-"""  # noqa: S608 - only a constant of this file is interpolated
+"""
 _APPEND: Final = """
     INSERT INTO ledger (practice_id, source, event_id, external_id, subject_kind, subject_id, kind,
         occurred_at, starts_at, amount_minor, currency, content_hash, client_id, accepted_at,

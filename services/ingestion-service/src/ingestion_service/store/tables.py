@@ -44,6 +44,7 @@ client = sa.Table(
         "(registered_at IS NULL) = (registered_sequence IS NULL)", name="client_registered_once"
     ),
     comment="a pseudonym; where its gapless sequence of activities stands",
+    postgresql_with={"fillfactor": 70},
 )
 
 identity = sa.Table(

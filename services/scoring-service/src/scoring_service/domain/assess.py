@@ -7,7 +7,6 @@ question itself, or the day before it while the walk has not yet let the day's o
 
 from bisect import bisect_left, bisect_right
 from datetime import date, datetime
-from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal, NamedTuple
@@ -175,20 +174,22 @@ def _first_loss(
     """
     if not before.rungs[0]:
         return None
+    falls = [
+        *recency_falls(rulebook, before),
+        *frequency_falls(digest, rulebook, before, *position),
+        *monetary_falls(digest, rulebook, before, *position),
+    ]
     skipped = skipped_days(zone)
-    after = before.rungs
-    falls = merge(
-        recency_falls(rulebook, before),
-        frequency_falls(digest, rulebook, before, *position),
-        monetary_falls(digest, rulebook, before, *position),
-        key=itemgetter(0),
-    )
-    for day, together in groupby(falls, key=lambda fall: fall[0] + (fall[0] in skipped)):
-        rungs, now = after, list(after)
+    if skipped:
+        falls = [(day + (day in skipped), ladder, rung) for day, ladder, rung in falls]
+    falls.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last fall holds
+    rungs = list(before.rungs)
+    for day, together in groupby(falls, key=itemgetter(0)):
+        then = (rungs[0], rungs[1], rungs[2])
         for _, ladder, rung in together:
-            now[ladder] = rung
-        after = (now[0], now[1], now[2])
-        tier = rulebook.band_tier(rulebook.score(after)) if after[0] else IRON
+            rungs[ladder] = rung
+        now = (rungs[0], rungs[1], rungs[2])
+        tier = rulebook.band_tier(rulebook.score(now)) if now[0] else IRON
         if tier != before.tier:
-            return Step(day, day - 1, before.tier, tier, because(rulebook, rungs, after))
+            return Step(day, day - 1, before.tier, tier, because(rulebook, then, now))
     return None

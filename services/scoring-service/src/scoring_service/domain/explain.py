@@ -75,17 +75,18 @@ def because(rulebook: Rulebook, before: Rungs, after: Rungs) -> Because:
     Who falls out of the longest recency period, or comes into it, does so by recency (C-07). A
     loss is named by the rung that was lost, a gain by the rung that was gained.
     """
+    then, now = before[RECENCY], after[RECENCY]
+    if not (then and now):
+        ladder = rulebook.ladders[RECENCY]
+        return Because(ladder.lines[max(then, now)], ladder.input)
     gains = [
         ladder.earned[now] - ladder.earned[then]
         for ladder, then, now in zip(rulebook.ladders, before, after, strict=True)
     ]
-    up = sum(gains) > 0
-    if not (before[0] and after[0]):
-        decisive = 0
-    else:
-        decisive = gains.index(max(gains) if up else min(gains))
-    ladder = rulebook.ladders[decisive]
-    return Because(ladder.lines[(after if up else before)[decisive]], ladder.input)
+    decisive, told = (max(gains), after) if sum(gains) > 0 else (min(gains), before)
+    place = gains.index(decisive)
+    ladder = rulebook.ladders[place]
+    return Because(ladder.lines[told[place]], ladder.input)
 
 
 def score_decimal(score: int) -> Decimal:

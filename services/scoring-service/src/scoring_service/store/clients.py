@@ -60,23 +60,13 @@ _HISTORY = (
     "practice_id, client_id, version, rulebook, rulebook_version, from_tier, to_tier, direction,"
     " reason, origin, effective_at, happened_at, activity_id, score, on_day"
 )
-_HISTORY_TYPES = (
-    "text",
-    "text",
-    "int8",
-    "text",
-    "int4",
-    "text",
-    "text",
-    "text",
-    "text",
-    "text",
-    "timestamptz",
-    "timestamptz",
-    "text",
-    "int4",
-    "date",
-)
+# COPY cannot write a table under row-level security, and history rows are small.
+_APPEND_HISTORY = f"""
+    INSERT INTO tier_change ({_HISTORY})
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::text[], %b::int[], %b::text[],
+        %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[],
+        %b::text[], %b::int[], %b::date[])
+"""
 
 
 class PostgresClients:
@@ -100,7 +90,7 @@ class PostgresClients:
         practices = [key.practice_id for key in keys]
         ids = [key.client_id for key in keys]
         with driver(self._tx).cursor(binary=True) as cursor:
-            rows = cursor.execute(_LOAD, (practices, ids)).fetchall()
+            rows = cursor.execute(_LOAD, (practices, ids), prepare=False).fetchall()
         return {ClientKey(row[0], row[1]): self._state(row) for row in rows}
 
     def due(self, partition: int, until: datetime, limit: int) -> Sequence[ClientState]:
@@ -129,9 +119,9 @@ class PostgresClients:
         """See `Clients.record`."""
         if not moves:
             return
+        columns = zip(*map(self._history_row, moves), strict=True)
         with driver(self._tx).cursor() as cursor:
-            rows = map(self._history_row, moves)
-            _copy(cursor, f"tier_change ({_HISTORY})", _HISTORY_TYPES, rows)
+            cursor.execute(_APPEND_HISTORY, [list(column) for column in columns], prepare=False)
         append(self._tx, [self._encode(move) for move in moves])
 
     def _state(self, row: tuple[Any, ...]) -> ClientState:

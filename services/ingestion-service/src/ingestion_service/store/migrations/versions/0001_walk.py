@@ -69,6 +69,7 @@ def create_client() -> None:
             name="client_registered_once",
         ),
         comment="a pseudonym; where its gapless sequence of activities stands",
+        postgresql_with={"fillfactor": 70},
     )
     op.create_table(
         "identity",

@@ -1,0 +1,201 @@
+"""Both buses keep the same promises: what the loop and the relay rely on, on memory and on Kafka."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.errors import LoopHalted, TryLater
+from tests.support.buses import InMemory, OnKafka, TestBus, eventually, read, settle, take_up
+
+T0, T1 = TopicPartition("things.v1", 0), TopicPartition("things.v1", 1)
+
+
+@pytest.fixture(
+    params=["memory", pytest.param("kafka", marks=pytest.mark.integration)],
+)
+def bus(request: pytest.FixtureRequest) -> Iterator[TestBus]:
+    made: TestBus
+    if request.param == "memory":
+        made = InMemory()
+    else:
+        made = OnKafka(request.getfixturevalue("kafka").bootstrap)
+    made.create("things.v1", 2)
+    yield made
+    made.close()
+
+
+def test_delivers_nothing_before_the_seek_and_from_there_afterwards(bus: TestBus) -> None:
+    for word in (b"a", b"b", b"c"):
+        bus.put(T0, word)
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    assert member.newly_assigned() == {T0, T1}
+    assert read(member, 1, seconds=0.3) == {}
+    member.seek(T0, 1)
+    assert member.newly_assigned() == {T1}
+    assert [record.value for record in read(member, 2)[T0]] == [b"b", b"c"]
+
+
+def test_pause_silences_a_partition_until_the_next_seek(bus: TestBus) -> None:
+    bus.put(T0, b"a")
+    bus.put(T1, b"b")
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    take_up(member)
+    member.pause(T0)
+    assert set(read(member, 2, seconds=0.5)) == {T1}
+    member.seek(T0, 0)
+    assert set(read(member, 1)) == {T0}
+
+
+def test_a_seek_back_delivers_again(bus: TestBus) -> None:
+    for word in (b"a", b"b"):
+        bus.put(T0, word)
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    take_up(member)
+    assert len(read(member, 2)[T0]) == 2
+    member.seek(T0, 0)
+    assert [record.value for record in read(member, 2)[T0]] == [b"a", b"b"]
+
+
+def test_a_kept_partition_is_noted_again_and_silent_until_it_is_sought(bus: TestBus) -> None:
+    for tp in (T0, T1):
+        for word in (b"a", b"b"):
+            bus.put(tp, word)
+    first = bus.consumer("g", ["things.v1"])
+    settle(first, want=2)
+    take_up(first)
+    assert len(read(first, 4)) == 2
+    second = bus.consumer("g", ["things.v1"])
+    settle(first, second, want=2)
+    (kept,) = first.assignment()
+    assert first.newly_assigned() == {kept}
+    assert read(first, 1, seconds=0.3) == {}
+    first.seek(kept, 0)
+    assert [record.value for record in read(first, 2)[kept]] == [b"a", b"b"]
+    assert second.newly_assigned() == {T0, T1} - {kept}
+
+
+def test_a_member_that_closes_hands_over_at_once(bus: TestBus) -> None:
+    first = bus.consumer("g", ["things.v1"])
+    settle(first, want=2)
+    second = bus.consumer("g", ["things.v1"])
+    settle(first, second, want=2)
+    started = time.monotonic()
+    first.close()
+    settle(second, want=2)
+    assert time.monotonic() - started < 4  # the session timeout is 6 s
+    assert second.newly_assigned() == {T0, T1}
+
+
+def test_a_seek_of_what_is_not_held_is_forgotten_quietly(bus: TestBus) -> None:
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    member.seek(TopicPartition("things.v1", 1), 0)
+    second = bus.consumer("g", ["things.v1"])
+    settle(member, second, want=2)
+    (foreign,) = second.assignment()
+    member.seek(foreign, 7)
+    member.pause(foreign)
+    assert foreign not in member.newly_assigned()
+    assert foreign not in member.assignment()
+
+
+def test_several_topics_meet_by_partition_number(bus: TestBus) -> None:
+    bus.create("others.v1", 2)
+    members = [bus.consumer("g", ["things.v1", "others.v1"]) for _ in range(2)]
+    settle(*members, want=4)
+    for member in members:
+        held = member.assignment()
+        assert {tp.topic for tp in held} == {"things.v1", "others.v1"}
+        assert len({tp.partition for tp in held}) == 1
+
+
+def test_knows_both_ends_of_the_log(bus: TestBus) -> None:
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    assert member.end_offsets([T0, T1]) == {T0: 0, T1: 0}
+    for _ in range(5):
+        bus.put(T0, b"x")
+    assert member.end_offsets([T0, T1]) == {T0: 5, T1: 0}
+    assert member.first_offset(T0) == 0
+    bus.forget_before(T0, 3)
+    assert eventually(lambda: member.first_offset(T0) == 3)
+    assert member.end_offsets([T0]) == {T0: 5}
+
+
+def test_a_position_before_the_log_halts_instead_of_skipping(bus: TestBus) -> None:
+    for _ in range(5):
+        bus.put(T0, b"x")
+    bus.forget_before(T0, 3)
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    take_up(member, 0)
+    with pytest.raises(LoopHalted):
+        read(member, 1)
+
+
+def test_a_position_beyond_the_log_halts_instead_of_waiting(bus: TestBus) -> None:
+    bus.put(T0, b"x")
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    take_up(member, 9)
+    with pytest.raises(LoopHalted):
+        read(member, 1, seconds=5)
+
+
+def test_a_topic_made_anew_has_another_id(bus: TestBus) -> None:
+    member = bus.consumer("g", ["things.v1"])
+    known = member.topic_id("things.v1")
+    assert member.topic_id("things.v1") == known
+    bus.drop("things.v1")
+    with pytest.raises(TryLater):
+        member.topic_id("things.v1")
+    bus.create("things.v1", 2)
+    assert eventually(lambda: _id_or_none(member) not in (None, known))
+
+
+def test_publishes_to_the_partition_that_was_named_in_order(bus: TestBus) -> None:
+    producer = bus.producer()
+    sent = [
+        Outgoing("things.v1", number % 2, b"same key", str(number).encode()) for number in range(40)
+    ]
+    producer.publish(sent)
+    producer.publish([Outgoing("things.v1", 1, b"k", b"last")])
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    take_up(member)
+    got = read(member, 41)
+    assert [record.value for record in got[T0]] == [str(n).encode() for n in range(0, 40, 2)]
+    assert [record.value for record in got[T1]][:-1] == [str(n).encode() for n in range(1, 40, 2)]
+    assert got[T1][-1].value == b"last"
+    assert got[T1][0].key == b"same key"
+    assert [record.offset for record in got[T0]] == list(range(20))
+
+
+def test_headers_keys_and_tombstones_arrive_as_they_were(bus: TestBus) -> None:
+    headers = (("traceparent", b"00-1"), ("raw", b"\xff\x00"))
+    bus.put(T0, None, key=b"gone", headers=headers)
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    take_up(member)
+    (record,) = read(member, 1)[T0]
+    assert (record.key, record.value, tuple(record.headers)) == (b"gone", None, headers)
+    assert isinstance(record.timestamp, int)
+
+
+def test_a_member_is_confirmed_and_one_that_left_is_not(bus: TestBus) -> None:
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2)
+    assert member.confirm({T0: 0, T1: 0})
+    assert not member.confirm({})
+
+
+def _id_or_none(member: object) -> str | None:
+    try:
+        return member.topic_id("things.v1")  # type: ignore[attr-defined]  # either consumer
+    except TryLater:
+        return None

@@ -1,0 +1,1 @@
+"""Ingestion against a real Postgres."""

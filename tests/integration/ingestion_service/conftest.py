@@ -1,0 +1,44 @@
+"""A migrated database of ingestion, with the practice Lakeside in it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from ingestion_service.domain.practices import practice
+from ingestion_service.handlers import register_practice
+from ingestion_service.store.intake import PostgresIntake
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import migrations
+from rapport_runtime.database import Database
+
+NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def urls(service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
+    made = service_database("ingestion")
+    migrations.upgrade(made.owner_url, "ingestion_service")
+    return made
+
+
+@pytest.fixture
+def database(urls: ServiceDatabase) -> Iterator[Database]:
+    """As a worker sees it."""
+    opened = Database(urls.worker_url, application_name="test-worker")
+    with opened.transaction() as tx:
+        for name, zone, currency in (
+            ("lakeside", "Asia/Shanghai", "CNY"),
+            ("harbour", "Europe/London", "GBP"),
+        ):
+            register_practice(practice(name, name, zone, currency), PostgresIntake(tx), NOW)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def api_database(urls: ServiceDatabase, database: Database) -> Iterator[Database]:
+    """As the API sees it: under row-level security."""
+    opened = Database(urls.api_url, application_name="test-api")
+    yield opened
+    opened.close()

@@ -1,0 +1,1 @@
+"""Outreach against the parts that it stands on."""

@@ -1,0 +1,79 @@
+"""Scoring over a log: tiers, exact times, and the same result however the log is read."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scoring_service
+
+from rapport_devkit.databases import ServiceDatabase
+from tests.support.scoring_world import Log, ScoringWorld
+
+pytestmark = pytest.mark.integration
+RULEBOOK = json.loads(
+    (Path(scoring_service.__file__).parent / "rulebooks" / "rfm.json").read_text()
+)
+Build = Callable[..., ScoringWorld]
+
+
+@pytest.fixture
+def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build]:
+    made: list[ScoringWorld] = []
+
+    def build(log: Log, **more: Any) -> ScoringWorld:
+        made.append(ScoringWorld(log, service_database("scoring"), RULEBOOK, **more))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.close()
+
+
+def at(day: str, hour: int = 12) -> datetime:
+    return datetime.fromisoformat(f"{day}T{hour:02}:00:00").replace(tzinfo=UTC)
+
+
+def test_a_booking_becomes_a_tier_and_silence_takes_it_away(world: Build) -> None:
+    log = Log()
+    log.watermark(at("1997-01-01"))
+    log.activity("ada", "registered", date(1997, 1, 1), at("1997-01-01"))
+    log.watermark(at("1997-01-02"))
+    log.activity("ada", "completed", date(1997, 1, 2), at("1997-01-02"))
+    log.activity("ada", "settled", date(1997, 1, 2), at("1997-01-02"), amount_minor=5000)
+    log.watermark(at("1998-06-30"))
+    scoring = world(log, records=5000)
+    scoring.read_all()
+    changes = scoring.changes()
+    assert [(c.version, c.from_tier, c.to_tier, c.reason) for c in changes][:2] == [
+        (1, None, "prospect", "activity"),
+        (2, "prospect", changes[1].to_tier, "activity"),
+    ]
+    last = changes[-1]
+    assert (last.to_tier, last.reason, last.direction) == ("iron", "elapsed_time", "downgraded")
+    # C-03: within P1Y counts through 2 January 1998, so iron from the first instant of the 3rd.
+    assert last.effective_at == at("1998-01-03", 0)
+    assert [c.version for c in changes] == list(range(1, len(changes) + 1))
+
+
+def test_the_same_log_in_other_batches_and_a_late_sweep_says_the_same(world: Build) -> None:
+    log = Log()
+    start = datetime(1997, 1, 1, 12, tzinfo=UTC)
+    for day in range(500):
+        noon = start + timedelta(days=day)
+        log.watermark(noon)
+        client = f"client-{day % 7}"
+        if day % 3 == 0:
+            log.activity(client, "completed", noon.date(), noon)
+            log.activity(client, "settled", noon.date(), noon, amount_minor=100 * day)
+    results = []
+    for records in (5000, 7):
+        scoring = world(log, records=records)
+        scoring.read_all()
+        results.append(
+            [tuple(row) for row in scoring.rows("SELECT * FROM tier_change ORDER BY 1, 2, 3")]
+        )
+    assert results[0] == results[1]
+    assert len(results[0]) > 10

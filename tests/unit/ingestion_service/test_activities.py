@@ -1,0 +1,195 @@
+"""What facts count for: in any order of arrival the same, and the deltas always add up to it."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion_service.domain.activities import Delta, activities_of
+from ingestion_service.domain.facts import RANK, SourceFact, SourceKind, SubjectKind
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)
+BOOKING_KINDS: Sequence[SourceKind] = (
+    "created",
+    "rescheduled",
+    "cancelled",
+    "completed",
+    "no_show",
+)
+PAYMENT_KINDS: Sequence[SourceKind] = ("settled", "refunded", "charged_back", "failed")
+Totals = dict[tuple[str, date, datetime | None], tuple[int, int]]
+
+
+def fact(kind: SourceKind, event_id: str = "e1", hours: int = 0, amount: int = 100) -> SourceFact:
+    """A fact of Wang Fang's booking or payment `s1`, so many hours after noon."""
+    subject_kind: SubjectKind = "booking" if kind in BOOKING_KINDS else "payment"
+    starts_at = NOON + timedelta(days=hours) if kind in {"created", "rescheduled"} else None
+    has_money = kind in {"settled", "refunded", "charged_back"}
+    return SourceFact(
+        "lakeside",
+        "desk",
+        event_id,
+        "wang-fang",
+        subject_kind,
+        "s1",
+        kind,
+        NOON + timedelta(hours=hours),
+        starts_at,
+        amount if has_money else None,
+        "CNY" if has_money else None,
+    )
+
+
+def totals(deltas: Sequence[Delta]) -> Totals:
+    """The sums of deltas by kind and day, without those that came to nothing."""
+    numbers: Counter[tuple[str, date, datetime | None]] = Counter()
+    amounts: Counter[tuple[str, date, datetime | None]] = Counter()
+    for delta in deltas:
+        key = (delta.kind, delta.on, delta.starts_at)
+        numbers[key] += delta.number
+        amounts[key] += delta.amount_minor
+    return {key: (numbers[key], amounts[key]) for key in numbers if numbers[key] or amounts[key]}
+
+
+def expected(facts: Sequence[SourceFact]) -> Totals:
+    """The definition, written out over all facts at once: what they count for."""
+    ordered = sorted(facts, key=lambda f: (f.occurred_at, RANK[f.kind], f.event_id))
+    if not ordered:
+        return {}
+    if ordered[0].subject_kind == "booking":
+        last = ordered[-1]
+        happened_on = last.occurred_at.astimezone(ZONE).date()
+        if last.kind in {"completed", "no_show"}:
+            return {(last.kind, happened_on, None): (1, 0)}
+        if last.starts_at is not None:
+            on = last.starts_at.astimezone(ZONE).date()
+            return {("booked", on, last.starts_at): (1, 0)}
+        return {}
+    deciding = [f for f in ordered if f.kind in {"settled", "failed"}]
+    settled = [f for f in deciding if f.kind == "settled"]
+    if not deciding or deciding[-1].kind == "failed":
+        return {}
+    on = settled[-1].occurred_at.astimezone(ZONE).date()
+    backs = [f.amount_minor or 0 for f in ordered if f.kind in {"refunded", "charged_back"}]
+    counts: Totals = {("settled", on, None): (1, settled[-1].amount_minor or 0)}
+    if backs:
+        counts["refunded", on, None] = (len(backs), sum(backs))
+    return counts
+
+
+def facts_of(kinds: Sequence[SourceKind]) -> st.SearchStrategy[list[SourceFact]]:
+    """Up to eight facts of one subject, many of them at the same instant."""
+    one = st.tuples(st.sampled_from(kinds), st.integers(0, 60), st.integers(0, 3))
+    return st.lists(one, max_size=8).map(
+        lambda drawn: [
+            fact(kind, f"e{index}", hours, amount * 100)
+            for index, (kind, hours, amount) in enumerate(drawn)
+        ]
+    )
+
+
+ANY_FACTS = st.one_of(facts_of(BOOKING_KINDS), facts_of(PAYMENT_KINDS))
+
+
+@given(facts=ANY_FACTS, seed=st.integers(0, 2**32))
+def test_arrival_in_any_order_gives_the_same_totals(facts: list[SourceFact], seed: int) -> None:
+    shuffled = list(facts)
+    random.Random(seed).shuffle(shuffled)
+    assert totals(activities_of(shuffled, ZONE)) == expected(facts)
+
+
+@given(facts=ANY_FACTS)
+def test_after_every_fact_the_deltas_add_up_to_the_effect(facts: list[SourceFact]) -> None:
+    deltas = activities_of(facts, ZONE)
+    by_cause: list[Delta] = []
+    for number in range(len(facts) + 1):
+        by_cause = activities_of(facts[:number], ZONE)
+        assert totals(by_cause) == expected(facts[:number])
+        assert deltas[: len(by_cause)] == by_cause
+
+
+@given(facts=ANY_FACTS)
+def test_activities_have_ids_of_their_own_and_refer_to_earlier_ones(
+    facts: list[SourceFact],
+) -> None:
+    seen: set[str] = set()
+    for delta in activities_of(facts, ZONE):
+        assert delta.activity_id not in seen
+        assert delta.refers_to is None or delta.refers_to in seen
+        assert delta.number or delta.amount_minor
+        if delta.number < 0 or delta.kind == "refunded":
+            assert delta.refers_to is not None
+        seen.add(delta.activity_id)
+
+
+def test_a_completed_booking_takes_back_the_booked_hour() -> None:
+    booked, unbooked, completed = activities_of(
+        [fact("created"), fact("completed", "e2", hours=30)], ZONE
+    )
+    assert (booked.kind, booked.number, booked.on) == ("booked", 1, date(2024, 2, 28))
+    assert (unbooked.kind, unbooked.number, unbooked.on) == ("booked", -1, date(2024, 2, 28))
+    assert unbooked.refers_to == booked.activity_id
+    assert unbooked.starts_at == booked.starts_at == NOON
+    assert (completed.kind, completed.number, completed.on) == ("completed", 1, date(2024, 3, 1))
+    assert completed.refers_to is None
+
+
+def test_a_day_is_the_practices_own() -> None:
+    late = fact("completed", hours=5)  # 17:00 in London, 01:00 of the next day in Shanghai
+    assert [delta.on for delta in activities_of([late], ZONE)] == [date(2024, 2, 29)]
+    assert [delta.on for delta in activities_of([late], ZoneInfo("Europe/London"))] == [
+        date(2024, 2, 28)
+    ]
+
+
+def test_a_cancellation_before_its_booking_leaves_nothing() -> None:
+    assert activities_of([fact("cancelled", "e2", hours=9), fact("created")], ZONE) == []
+
+
+def test_a_cancellation_of_the_same_instant_has_the_last_word() -> None:
+    facts = [fact("cancelled", "e1"), fact("completed", "e2"), fact("created", "e3")]
+    assert totals(activities_of(facts, ZONE)) == {}
+
+
+def test_a_refund_waits_for_its_payment_and_lands_on_the_payments_day() -> None:
+    parked = activities_of([fact("refunded", "e2", hours=48, amount=30)], ZONE)
+    settled, refunded = activities_of(
+        [fact("refunded", "e2", hours=48, amount=30), fact("settled", "e1", amount=100)], ZONE
+    )
+    assert parked == []
+    assert (settled.kind, settled.amount_minor, settled.refers_to) == ("settled", 100, None)
+    assert (refunded.kind, refunded.amount_minor, refunded.on) == ("refunded", 30, settled.on)
+    assert refunded.refers_to == settled.activity_id
+
+
+def test_a_failure_takes_back_the_settlement_and_what_was_refunded_of_it() -> None:
+    facts = [fact("settled"), fact("refunded", "e2", 1, 30), fact("failed", "e3", 2)]
+    settled, refunded, unsettled, unrefunded = activities_of(facts, ZONE)
+    assert (unsettled.kind, unsettled.number, unsettled.amount_minor) == ("settled", -1, -100)
+    assert unsettled.refers_to == settled.activity_id
+    assert (unrefunded.kind, unrefunded.number, unrefunded.amount_minor) == ("refunded", -1, -30)
+    assert unrefunded.refers_to == refunded.activity_id
+
+
+def test_a_corrected_amount_is_the_difference_on_the_same_day() -> None:
+    settled, corrected = activities_of([fact("settled"), fact("settled", "e2", 1, 70)], ZONE)
+    assert (corrected.number, corrected.amount_minor) == (0, -30)
+    assert corrected.on == settled.on
+    assert corrected.refers_to == settled.activity_id
+
+
+def test_a_rescheduled_booking_moves_and_refers_to_the_one_that_it_replaces() -> None:
+    first, gone, moved = activities_of([fact("created"), fact("rescheduled", "e2", 3)], ZONE)
+    assert (gone.number, moved.number) == (-1, 1)
+    assert gone.refers_to == moved.refers_to == first.activity_id
+    assert moved.starts_at == NOON + timedelta(days=3)
+
+
+def test_the_same_facts_give_the_same_ids() -> None:
+    facts = [fact("settled"), fact("refunded", "e2", 1)]
+    assert activities_of(facts, ZONE) == activities_of(facts, ZONE)

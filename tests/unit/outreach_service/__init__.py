@@ -1,0 +1,1 @@
+"""Outreach: its rules, without a database or a network."""

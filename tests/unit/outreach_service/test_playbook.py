@@ -1,0 +1,188 @@
+"""Playbooks: read strictly, matched exactly, and messages with one identity each."""
+
+import json
+from datetime import timedelta
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outreach_service.builtin import builtin_catalogue, builtin_playbook
+from outreach_service.domain.playbook import (
+    InvalidPlaybook,
+    Mode,
+    message_id,
+    parse_playbook,
+    plays_for,
+)
+from outreach_service.domain.templates import without_template
+from outreach_service.domain.terms import Channel, Direction, Origin, Purpose, Reason, duration
+from tests.unit.outreach_service.builders import a_change, a_play, a_play_document, a_playbook
+
+WECHAT_FIRST = [{"channels": [{"channel": "wechat", "template": "win-back"}]}]
+TWICE = [{"channels": [{"channel": "sms", "template": t} for t in ("one", "two")]}]
+
+
+def test_what_is_left_out_takes_the_careful_default() -> None:
+    play = a_play(mode=None)
+
+    assert play.mode is Mode.OBSERVE
+    assert play.expires_after == timedelta(days=7)
+    assert play.when.reasons == {Reason.ACTIVITY, Reason.ELAPSED_TIME}
+    assert play.when.origins == {Origin.LIVE}
+    assert play.unless.upcoming_booking
+    assert play.unless.newer_activity
+
+
+def test_only_plays_on_a_downgrade_look_for_bookings_by_default() -> None:
+    play = a_play(when={"directions": ["upgraded"]})
+
+    assert not play.unless.upcoming_booking
+    assert not play.unless.newer_activity
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        pytest.param({"key": None}, "plays[0].key", id="no key"),
+        pytest.param({"kee": "x"}, "plays[0].kee", id="a misspelt key"),
+        pytest.param({"purpose": "sales"}, "plays[0].purpose", id="an unknown purpose"),
+        pytest.param({"mode": True}, "plays[0].mode", id="a mode that is no word"),
+        pytest.param({"when": []}, "plays[0].when", id="when is no object"),
+        pytest.param({"when": {}}, "plays[0].when.directions", id="no direction"),
+        pytest.param(
+            {"when": {"directions": ["sideways"]}},
+            "plays[0].when.directions[0]",
+            id="an unknown direction",
+        ),
+        pytest.param(
+            {"when": {"directions": ["left"], "reasons": []}},
+            "plays[0].when.reasons",
+            id="no reason at all",
+        ),
+        pytest.param({"unless": {"newer_activity": 1}}, "plays[0].unless.newer_activity", id="1"),
+        pytest.param({"expires_after": "P1M"}, "plays[0].expires_after", id="a month"),
+        pytest.param({"expires_after": "PT0S"}, "plays[0].expires_after", id="expires at once"),
+        pytest.param({"steps": []}, "plays[0].steps", id="no step"),
+        pytest.param({"steps": TWICE}, "plays[0].steps[0].channels", id="a channel twice"),
+        pytest.param(
+            {"purpose": "marketing", "steps": WECHAT_FIRST},
+            "plays[0].steps[0].channels[0].channel",
+            id="marketing by WeChat (L14)",
+        ),
+    ],
+)
+def test_a_wrong_playbook_is_refused_by_field(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidPlaybook) as refused:
+        a_playbook(a_play_document(**changes))
+
+    assert refused.value.field == field
+
+
+def test_two_plays_of_one_key_are_refused() -> None:
+    with pytest.raises(InvalidPlaybook, match="already taken"):
+        a_playbook(a_play_document(), a_play_document())
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
+def test_whatever_comes_is_a_playbook_or_a_named_field(document: Any) -> None:
+    with pytest.raises(InvalidPlaybook):
+        parse_playbook(document)
+
+
+@pytest.mark.parametrize(
+    ("changes", "answered"),
+    [
+        pytest.param({}, True, id="the change it is for"),
+        pytest.param({"direction": Direction.UPGRADED}, False, id="another direction"),
+        pytest.param({"to_tier": "iron"}, False, id="another tier"),
+        pytest.param({"reason": Reason.CORRECTION}, False, id="a correction"),
+        pytest.param({"reason": Reason.RULEBOOK}, False, id="a published rulebook"),
+        pytest.param({"origin": Origin.BACKFILL}, False, id="imported history"),
+    ],
+)
+def test_a_play_answers_only_its_changes(changes: dict[str, Any], answered: bool) -> None:  # noqa: FBT001
+    plays = plays_for(a_playbook(a_play_document()), a_change(**changes))
+
+    assert [play.key for play in plays] == (["check-in"] if answered else [])
+
+
+def test_the_tier_before_is_not_asked_of_who_had_none() -> None:
+    when = {"directions": ["entered", "upgraded"], "from_tiers": ["prospect"]}
+    book = a_playbook(a_play_document(when=when))
+    entered = a_change(direction=Direction.ENTERED, from_tier=None)
+    risen = a_change(direction=Direction.UPGRADED, from_tier="iron")
+
+    assert plays_for(book, entered)
+    assert not plays_for(book, risen)
+
+
+def test_a_message_has_the_identity_it_always_had() -> None:
+    assert message_id("harbour", "c1", "welcome", 1, 0) == "3953a4f5ecb85c389e408dc1b49f85d1"
+
+
+@given(*[st.tuples(st.text(), st.text(), st.text(), st.integers(1), st.integers(0))] * 2)
+def test_messages_are_one_when_all_their_parts_are(one: Any, other: Any) -> None:
+    assert (message_id(*one) == message_id(*other)) == (one == other)
+    assert len(message_id(*one)) == 32
+
+
+@pytest.mark.parametrize("shifted", [("a", "bc"), ("ab", "c"), ("a:b", "c"), ("1:a,", "b")])
+def test_parts_do_not_run_into_each_other(shifted: tuple[str, str]) -> None:
+    others = {("a", "bc"), ("ab", "c"), ("a:b", "c"), ("1:a,", "b")} - {shifted}
+
+    assert message_id(*shifted, "p", 1, 0) not in {message_id(*o, "p", 1, 0) for o in others}
+
+
+def test_the_built_in_plays_only_watch_and_have_all_their_texts() -> None:
+    book = builtin_playbook()
+
+    assert {play.mode for play in book.plays} == {Mode.OBSERVE}
+    assert without_template(book, builtin_catalogue()) == []
+    assert [play.purpose for play in book.plays] == [
+        Purpose.CARE,
+        Purpose.CARE,
+        Purpose.MARKETING,
+        Purpose.CARE,
+    ]
+
+
+def test_the_demo_sends_the_same_plays() -> None:
+    text = (files("rapport_devkit") / "data" / "playbook.json").read_text(encoding="utf-8")
+    demo = parse_playbook(json.loads(text))
+
+    assert {play.mode for play in demo.plays} == {Mode.SEND}
+    assert [p.steps for p in demo.plays] == [p.steps for p in builtin_playbook().plays]
+
+
+def test_the_sandbox_has_approved_every_built_in_text() -> None:
+    text = (files("rapport_devkit") / "data" / "approved_templates.json").read_text("utf-8")
+    approved = json.loads(text)
+    texts = builtin_catalogue().templates.values()
+    used = {
+        provider: {t.provider_template: sorted(t.params) for t in texts if t.channel is channel}
+        for provider, channel in (("wechat", Channel.WECHAT), ("aliyun_sms", Channel.SMS))
+    }
+
+    assert approved == used
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        pytest.param("P7D", timedelta(days=7), id="days"),
+        pytest.param("P2W", timedelta(weeks=2), id="weeks"),
+        pytest.param("PT90M", timedelta(minutes=90), id="minutes"),
+        pytest.param("P1DT12H", timedelta(hours=36), id="days and hours"),
+    ],
+)
+def test_durations_of_fixed_length(text: str, length: timedelta) -> None:
+    assert duration(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "P", "PT", "P1M", "P1Y", "7D", "P-1D", "P1W2D", "P1.5D"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not an ISO 8601 duration"):
+        duration(text)

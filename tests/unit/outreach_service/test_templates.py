@@ -1,0 +1,188 @@
+"""Texts: what the lint refuses, what rendering lets through, and the texts that come built in."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outreach_service.builtin import builtin_catalogue
+from outreach_service.domain.templates import (
+    InvalidTemplate,
+    Template,
+    lint,
+    parse_templates,
+)
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.rendering import Renderer, RenderingFailed
+
+VALUES = {
+    "name": "林小满",
+    "practice": "海港",
+    "unsubscribe_url": "https://rapport.invalid/u/0f0f",
+}
+CATALOGUE = builtin_catalogue()
+
+
+def a_text(**changes: Any) -> Template:
+    known = Template(
+        key="hello",
+        version=1,
+        channel=Channel.EMAIL,
+        purpose=Purpose.CARE,
+        language="en",
+        subject="Hello",
+        body="Hello {{ name }}",
+        provider_template="",
+        params={},
+    )
+    return replace(known, **changes)
+
+
+SMS = {"channel": Channel.SMS, "provider_template": "SMS_1", "body": "【{{ practice }}】Hello"}
+PROMOTION = {"purpose": Purpose.MARKETING}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        pytest.param({"body": "You are GOLD now"}, "body", id="a tier's name"),
+        pytest.param({"subject": "金钻专享"}, "subject", id="a tier's name in Chinese"),
+        pytest.param({"body": "your therapy"}, "body", id="what the practice does"),
+        pytest.param({"body": "保证有效"}, "body", id="a promise of effect"),
+        pytest.param({"body": "a discount for you"}, "body", id="an offer in a care message"),
+        pytest.param({"body": "see https://example.net/x"}, "body", id="a link"),
+        pytest.param({"body": "<img src=x>"}, "body", id="a pixel"),
+        pytest.param({"body": "{{ mood }}"}, "body", id="a value that texts may not know"),
+        pytest.param({"body": "{{ name.__class__ }}"}, "body", id="code"),
+        pytest.param({"body": "{% for x in name %}{% endfor %}"}, "body", id="a loop"),
+        pytest.param({"subject": ""}, "subject", id="no subject"),
+        pytest.param({"subject": "a\nBcc: x"}, "subject", id="a subject of two lines"),
+        pytest.param({**SMS, "body": "Hello"}, "body", id="an SMS without signature"),
+        pytest.param({**SMS, **PROMOTION}, "body", id="a promotional SMS without a way out"),
+        pytest.param({**SMS, "provider_template": ""}, "provider_template", id="no code"),
+        pytest.param({**SMS, "params": {"x": "silver"}}, "params.x", id="a tier in a parameter"),
+        pytest.param(PROMOTION, "body", id="a promotional e-mail without a way out"),
+        pytest.param(
+            {**PROMOTION, "channel": Channel.WECHAT, "provider_template": "T"},
+            "purpose",
+            id="marketing by WeChat",
+        ),
+        pytest.param({"body": "the harbour school"}, "body", id="the practice's own word"),
+    ],
+)
+def test_the_lint_objects(changes: dict[str, Any], where: str) -> None:
+    assert where in {finding.field for finding in lint(a_text(**changes), ["harbour"])}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="a plain hello"),
+        pytest.param({"body": "environment, golden, secured"}, id="words that only contain one"),
+        pytest.param({**SMS, **PROMOTION, "body": f"{SMS['body']} 拒收请回复R"}, id="with way out"),
+        pytest.param({**PROMOTION, "body": "No more: {{ unsubscribe_url }}"}, id="with its link"),
+    ],
+)
+def test_the_lint_is_content(changes: dict[str, Any]) -> None:
+    assert lint(a_text(**changes)) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        pytest.param({"language": "en"}, "templates", id="no texts"),
+        pytest.param({"language": "en", "templates": [1]}, "en.templates[0]", id="no object"),
+        pytest.param(
+            {"language": "en", "templates": [{"colour": "red"}]},
+            "en.templates[0].colour",
+            id="an unknown key",
+        ),
+        pytest.param({"language": "en", "templates": [{}]}, "en.templates[0].key", id="no key"),
+        pytest.param(
+            {
+                "language": "en",
+                "templates": [
+                    {
+                        "key": "a",
+                        "version": 1,
+                        "channel": "fax",
+                        "purpose": "care",
+                        "subject": "s",
+                        "body": "b",
+                    }
+                ],
+            },
+            "en.templates[0].channel",
+            id="an unknown channel",
+        ),
+    ],
+)
+def test_a_wrong_catalogue_is_refused_by_field(document: Any, field: str) -> None:
+    with pytest.raises(InvalidTemplate) as refused:
+        parse_templates([document])
+
+    assert refused.value.field == field
+
+
+def test_a_missing_language_falls_back() -> None:
+    found = CATALOGUE.find("welcome", Channel.SMS, "fr")
+
+    assert found is not None
+    assert found.language == "zh-CN"
+    assert CATALOGUE.find("farewell", Channel.SMS, "en") is None
+
+
+@pytest.mark.parametrize(
+    "template",
+    [pytest.param(t, id="/".join(key)) for key, t in builtin_catalogue().templates.items()],
+)
+def test_every_built_in_text_can_be_sent(template: Template) -> None:
+    text = Renderer().render(template, VALUES)
+
+    assert "{" not in text.body + text.subject + "".join(text.params.values())
+    assert "林小满" in text.body
+    if template.channel is Channel.WECHAT:
+        assert all(1 <= len(value) <= 20 for value in text.params.values())
+
+
+@given(st.text(max_size=200))
+def test_no_name_breaks_out_of_its_line(name: str) -> None:
+    template = a_text(subject="For {{ name }}", **{**SMS, "body": "【{{ practice }}】{{ name }}!"})
+    try:
+        text = Renderer().render(template, {**VALUES, "name": name})
+    except RenderingFailed as failed:
+        assert failed.field == "name"
+        return
+
+    assert len(text.subject.splitlines()) == 1
+    assert len(text.body.splitlines()) == 1
+    assert text.body.count("【") == 1
+
+
+@pytest.mark.parametrize("name", ["{{ practice }}", "{% raw %}", "{{ ''.__class__ }}", "<b>x</b>"])
+def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
+    text = Renderer().render(a_text(), {**VALUES, "name": name})
+
+    assert text.body == f"Hello {name}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "values", "field"),
+    [
+        pytest.param({"body": "{{ nobody }}"}, VALUES, "body", id="a missing value"),
+        pytest.param({"body": "{{ name.__class__.__mro__ }}"}, VALUES, "body", id="reaching out"),
+        pytest.param({"body": "{{ name"}, VALUES, "body", id="not a template"),
+        pytest.param({"body": "x" * 20_001}, VALUES, "body", id="too long a text"),
+        pytest.param({}, {"name": "x" * 201}, "name", id="too long a name"),
+        pytest.param({}, {"name": " \n "}, "name", id="no name"),
+    ],
+)
+def test_what_cannot_be_rendered_names_its_field(
+    changes: dict[str, Any], values: dict[str, str], field: str
+) -> None:
+    with pytest.raises(RenderingFailed) as failed:
+        Renderer().render(a_text(**changes), values)
+
+    assert failed.value.field == field

@@ -1,0 +1,1 @@
+"""The rules of scoring, against examples and against an oracle."""

@@ -1,0 +1,110 @@
+"""The digest: addition, and the bytes that it is kept in."""
+
+import random
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.facts import FactRefused
+
+from tests.support.oracle_tiers import OracleFact
+from tests.unit.scoring_service.histories import digest_of, facts
+
+TODAY = date(2026, 3, 1)
+FACTS = st.lists(facts("Asia/Shanghai", TODAY), max_size=20)
+
+
+@given(FACTS, st.randoms(use_true_random=False))
+def test_the_order_of_facts_does_not_matter(known: list[OracleFact], order: random.Random) -> None:
+    shuffled = known.copy()
+    order.shuffle(shuffled)
+    assert digest_of(shuffled) == digest_of(known)
+    assert digest_of(shuffled).to_bytes() == digest_of(known).to_bytes()
+
+
+@given(FACTS, FACTS)
+def test_what_is_folded_and_unfolded_leaves_nothing(
+    known: list[OracleFact], more: list[OracleFact]
+) -> None:
+    digest = digest_of(known + more)
+    for fact in more:
+        digest.add(fact.kind, fact.on, -fact.count, -fact.amount_minor)
+    assert digest == digest_of(known)
+
+
+@given(FACTS)
+def test_bytes_round_trip(known: list[OracleFact]) -> None:
+    digest = digest_of(known)
+    data = digest.to_bytes()
+    assert len(data) == 1 + 28 * len(digest.days)
+    assert Digest.from_bytes(data) == digest
+
+
+@given(FACTS)
+def test_days_are_ordered_and_none_is_empty(known: list[OracleFact]) -> None:
+    digest = digest_of(known)
+    assert digest.days == sorted(set(digest.days))
+    columns = (digest.completed, digest.no_show, digest.settled, digest.refunded)
+    assert all(any(row) for row in zip(*columns, strict=True))
+
+
+def test_the_extremes_of_a_day_survive_the_bytes() -> None:
+    digest = Digest()
+    digest.add("completed", TODAY, 2**31 - 1, 0)
+    digest.add("no_show", TODAY, -(2**31) + 1, 0)
+    digest.add("settled", TODAY, 0, 2**63 - 1)
+    digest.add("refunded", TODAY, 0, -(2**63) + 1)
+    assert Digest.from_bytes(digest.to_bytes()) == digest
+
+
+def test_registered_and_booked_leave_nothing() -> None:
+    digest = Digest()
+    assert not digest.add("registered", TODAY, 1, 0)
+    assert not digest.add("booked", TODAY, 1, 0)
+    assert not digest.add("completed", TODAY, 0, 500)
+    assert digest == Digest()
+    assert digest.to_bytes() == b"\x01"
+
+
+def test_first_and_last_completed_days_can_be_taken_back() -> None:
+    digest = Digest()
+    for age in (40, 20, 1):
+        digest.add("completed", TODAY - timedelta(days=age), 1, 0)
+    digest.add("settled", TODAY, 0, 100)
+    assert digest.first_completed_on == TODAY - timedelta(days=40)
+    assert digest.last_completed_on == TODAY - timedelta(days=1)
+    digest.add("completed", TODAY - timedelta(days=40), -1, 0)
+    digest.add("completed", TODAY - timedelta(days=1), -1, 0)
+    assert digest.first_completed_on == digest.last_completed_on == TODAY - timedelta(days=20)
+    digest.add("completed", TODAY - timedelta(days=20), -1, 0)
+    assert digest.first_completed_on is digest.last_completed_on is None
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"\x02" + bytes(28), b"\x01" + bytes(27)])
+def test_bytes_of_another_version_or_length_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="digest"):
+        Digest.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "amount"),
+    [("completed", 2**31 - 1, 0), ("settled", 0, 2**63 - 1), ("refunded", 0, -(2**63) + 1)],
+)
+def test_a_net_that_cannot_be_kept_is_refused_and_leaves_the_digest(
+    kind: str, count: int, amount: int
+) -> None:
+    digest = Digest()
+    digest.add(kind, TODAY, count, amount)
+    before = digest.to_bytes()
+    with pytest.raises(FactRefused) as refusal:
+        digest.add(kind, TODAY, count, amount)
+    assert refusal.value.field == kind
+    assert digest.to_bytes() == before
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(FactRefused) as refusal:
+        Digest().add("gifted", TODAY, 1, 1)
+    assert refusal.value.field == "kind"
