@@ -166,6 +166,20 @@ def test_a_cap_defers_until_the_oldest_counted_message_falls_out() -> None:
     assert decision == Defer(NOON + 2 * DAY, "frequency-cap:client")
 
 
+def test_more_than_the_limit_must_all_but_one_fall_out() -> None:
+    sent = tuple(a_sent(NOON - days * DAY) for days in (6, 4, 1))
+
+    assert gate(a_context(sent=sent)) == Defer(NOON + 3 * DAY, "frequency-cap:client")
+
+
+def test_of_two_full_caps_the_later_decides() -> None:
+    own = a_sent(NOON - 6 * DAY), a_sent(NOON - 5 * DAY)
+    others = tuple(a_sent(NOON - DAY, client_id=f"sibling-{n}") for n in range(3))
+
+    assert gate(a_context(sent=own)) == Defer(NOON + DAY, "frequency-cap:client")
+    assert gate(a_context(sent=own + others)) == Defer(NOON + 6 * DAY, "frequency-cap:contact")
+
+
 def test_the_edge_of_a_window_is_outside() -> None:
     at_edge = a_sent(NOON - 7 * DAY)
     just_in = replace(at_edge, at=at_edge.at + timedelta(microseconds=1))
@@ -197,11 +211,8 @@ def test_a_cap_that_caps_nothing_is_refused(wrong: dict[str, Any]) -> None:
         Cap(scope=Scope.CLIENT, **fields)
 
 
-INSTANTS = st.datetimes(
-    datetime(2024, 1, 1),
-    datetime(2027, 12, 31),
-    timezones=st.just(UTC),  # noqa: DTZ001
-)
+FIRST = datetime(2024, 1, 1, tzinfo=UTC)
+INSTANTS = st.timedeltas(timedelta(), timedelta(days=1460)).map(lambda age: FIRST + age)
 ZONES = ("Asia/Shanghai", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC")
 
 

@@ -150,11 +150,8 @@ def test_every_built_in_text_can_be_sent(template: Template) -> None:
 @given(st.text(max_size=200))
 def test_no_name_breaks_out_of_its_line(name: str) -> None:
     template = a_text(subject="For {{ name }}", **{**SMS, "body": "【{{ practice }}】{{ name }}!"})
-    try:
-        text = Renderer().render(template, {**VALUES, "name": name})
-    except RenderingFailed as failed:
-        assert failed.field == "name"
-        return
+    values = {**VALUES, "name": f"a{name}"[:200]}
+    text = Renderer().render(template, values)
 
     assert len(text.subject.splitlines()) == 1
     assert len(text.body.splitlines()) == 1

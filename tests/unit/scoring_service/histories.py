@@ -4,12 +4,12 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import scoring_service
 from hypothesis import strategies as st
+
+import scoring_service
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
-
 from tests.support.oracle_tiers import OracleFact, Rules, exists
 
 RFM: Rules = json.loads(

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.facts import FactRefused
-
 from tests.support.oracle_tiers import OracleFact
 from tests.unit.scoring_service.histories import digest_of, facts
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scoring_service.domain.periods import (
     Period,
     UnknownZone,
@@ -13,7 +14,6 @@ from scoring_service.domain.periods import (
     midnight,
     skipped_days,
 )
-
 from tests.support import oracle_tiers as oracle
 from tests.unit.scoring_service.histories import ODD_DAYS
 
@@ -42,7 +42,7 @@ def test_a_fact_counts_through_the_clamped_day(text: str, day: date, last: date)
     "text", ["", "P", "P0D", "P1", "1M", "P1M2Y", "PT1H", "p1m", "P-1M", "P1.5M", "P101Y", "P١M"]
 )
 def test_what_is_no_period_of_whole_days_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="P|empty|longer"):
+    with pytest.raises(ValueError, match=r"period|100 years"):
         Period.parse(text)
 
 

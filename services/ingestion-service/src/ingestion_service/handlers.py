@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ingestion_service.domain.activities import Account, Activity, Subject, caused, registered
@@ -15,41 +15,20 @@ from ingestion_service.domain.facts import (
     SourceFact,
     SubjectKey,
 )
+from ingestion_service.domain.outcomes import (
+    ACCEPTED,
+    CONFLICT,
+    DUPLICATE,
+    IN_THE_FUTURE,
+    OTHER_CURRENCY,
+    UNKNOWN_PRACTICE,
+    Outcome,
+)
 from ingestion_service.domain.practices import Practice, check_successor
 from ingestion_service.ports import Client, Clients, Clock, Intake, LedgerEntry, Practices
 
 AHEAD: Final = timedelta(hours=48)
 """How far beyond ingestion's time a fact may be dated (ARCHITECTURE §4)."""
-
-RejectReason = Literal[
-    "unknown-practice", "currency-mismatch", "occurred-in-the-future", "conflicting-duplicate"
-]
-
-
-class Outcome(NamedTuple):
-    """What became of one fact. `reason`, `field` (a JSON pointer) and `detail` explain a rejection;
-    `detail` never repeats a value."""
-
-    status: Literal["accepted", "duplicate", "rejected"]
-    reason: RejectReason | None = None
-    field: str | None = None
-    detail: str | None = None
-
-
-ACCEPTED: Final = Outcome("accepted")
-DUPLICATE: Final = Outcome("duplicate")
-_UNKNOWN_PRACTICE: Final = Outcome(
-    "rejected", "unknown-practice", "/practiceid", "no practice is registered under this id"
-)
-_IN_THE_FUTURE: Final = Outcome(
-    "rejected", "occurred-in-the-future", "/time", "more than 48 hours ahead of ingestion's time"
-)
-_OTHER_CURRENCY: Final = Outcome(
-    "rejected", "currency-mismatch", "/data/currency", "not the currency of the practice"
-)
-_CONFLICT: Final = Outcome(
-    "rejected", "conflicting-duplicate", "/id", "this id was accepted with other content"
-)
 
 
 class Registration(NamedTuple):
@@ -139,11 +118,11 @@ def _refusal(
     """Why this fact can never be accepted, whatever else is known; None when it may be."""
     practice = practices.get(fact.practice_id)
     if practice is None:
-        return _UNKNOWN_PRACTICE
+        return UNKNOWN_PRACTICE
     if fact.occurred_at - now > AHEAD:
-        return _IN_THE_FUTURE
+        return IN_THE_FUTURE
     if fact.currency is not None and fact.currency != practice.currency:
-        return _OTHER_CURRENCY
+        return OTHER_CURRENCY
     return None
 
 
@@ -157,7 +136,7 @@ def _deduplicated(
         known[key] = content_hash
         fresh.append((fact, content_hash))
         return ACCEPTED
-    return DUPLICATE if earlier == content_hash else _CONFLICT
+    return DUPLICATE if earlier == content_hash else CONFLICT
 
 
 def _record(

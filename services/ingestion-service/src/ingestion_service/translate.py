@@ -5,6 +5,7 @@ from typing import Final
 
 from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import PracticeId, SourceFact, SourceKind
+from ingestion_service.domain.outcomes import Outcome
 from ingestion_service.domain.practices import Practice
 from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
@@ -14,7 +15,7 @@ from rapport_contracts.canonical import (
     WatermarkAdvanced,
 )
 from rapport_contracts.canonical import Practice as WirePractice
-from rapport_contracts.codec import encode
+from rapport_contracts.codec import decode_source, encode
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import (
     BookingData,
@@ -25,6 +26,7 @@ from rapport_contracts.source import (
 )
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
 from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.errors import InvalidRecord
 
 SOURCE: Final = "ingestion-service"
 """Who says what this service says, in the envelope's `source`."""
@@ -46,6 +48,27 @@ _LAST_YEAR: Final = 9998
 _MONEY: Final = frozenset({"settled", "refunded"})
 
 
+def decode(topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
+    """The fact in a record of a source topic. Raises `InvalidRecord`."""
+    try:
+        return fact_of(decode_source(topic, key, value))
+    except InvalidEvent as invalid:
+        refused = InvalidRecord(invalid.reason, invalid.detail, field=invalid.field)
+    raise refused  # outside `except`: no cause that may repeat the value
+
+
+def refusal(fact: SourceFact, outcome: Outcome) -> InvalidRecord:
+    """Why a decoded fact becomes a dead letter; nobody's, that is an operator's, where the
+    practice is unknown."""
+    practice_id = None if outcome.reason == "unknown-practice" else fact.practice_id
+    return InvalidRecord(
+        outcome.reason or "rejected",
+        outcome.detail or "",
+        field=outcome.field,
+        practice_id=practice_id,
+    )
+
+
 def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
     """The domain's fact of a decoded source event. Raises `InvalidEvent` for an instant that has
     no place in some time zone's calendar."""
@@ -63,6 +86,11 @@ def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
         data.amount_minor if isinstance(data, PaymentAmount) else None,
         data.currency if isinstance(data, PaymentAmount) else None,
     )
+
+
+def currency_of(activity: Activity) -> str | None:
+    """The currency of its amount; None for what has no amount."""
+    return activity.account.currency if activity.delta.kind in _MONEY else None
 
 
 def record_of_activity(activity: Activity) -> Outgoing:
@@ -84,7 +112,7 @@ def record_of_activity(activity: Activity) -> Outgoing:
             zone=account.zone,
             count=delta.number,
             amount_minor=delta.amount_minor,
-            currency=account.currency if delta.kind in _MONEY else None,
+            currency=currency_of(activity),
             occurred_at=activity.occurred_at,
             accepted_at=activity.accepted_at,
             refers_to=delta.refers_to,

@@ -62,7 +62,7 @@ class Sink:
                 message_id=str(mail["Message-ID"]).strip("<>").partition("@")[0],
                 recipient=", ".join(envelope.rcpt_tos),
                 subject=str(mail["Subject"]),
-                body=body.get_content() if body is not None else "",
+                body=body.get_content().replace("\r\n", "\n") if body is not None else "",
                 headers={name: str(mail[name]) for name in _KEPT_HEADERS if name in mail},
             )
         )

@@ -87,8 +87,6 @@ class KafkaConsumer:
         self._rejoin_if_stuck()
         try:
             polled = self._consumer.poll(int(timeout_seconds * 1000), max_records=max_records)
-        except kafka.errors.NoOffsetForPartitionError:
-            return {}  # a new assignment that has not been sought yet
         except (kafka.errors.OffsetOutOfRangeError, kafka.errors.LogTruncationError) as error:
             msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
             raise LoopHalted(msg) from error
@@ -173,9 +171,14 @@ class KafkaConsumer:
             _close_quietly(self._admin.close)
 
     def note(self, assigned: Iterable[Any]) -> None:
-        """Pause and remember what was just assigned. Runs on the client's thread: CPU only."""
+        """Pause and remember what was just assigned. Runs on the client's thread: CPU only.
+
+        The placeholder of a position is never read from; without it every poll would raise, for
+        all partitions, until the last of them is sought.
+        """
         for physical in assigned:
             self._consumer.pause(physical)
+            self._consumer.seek(physical, 0)
         with self._noting:
             self._noted |= {self._logical(physical) for physical in assigned}
 
@@ -254,7 +257,7 @@ class KafkaProducer:
             enable_idempotence=True,
             acks="all",
             delivery_timeout_ms=delivery_timeout_ms,
-            request_timeout_ms=min(10_000, delivery_timeout_ms),
+            request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
             max_block_ms=5_000,
             linger_ms=2,
             batch_size=256 * 1024,

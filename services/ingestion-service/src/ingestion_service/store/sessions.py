@@ -3,12 +3,23 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import sqlalchemy as sa
+
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.ports import Clock, Session
 from ingestion_service.store.clock import PostgresClock, hold_simulated_time, real_time
 from ingestion_service.store.intake import PostgresIntake
 from rapport_runtime.database import Database
+
+
+def session_in(tx: sa.Connection, *, is_simulated: bool) -> Session:
+    """Intake in a transaction that somebody else opened. Raises `NotYet` before a simulated clock
+    is first set."""
+    now = hold_simulated_time(tx) if is_simulated else real_time(tx)
+    if now is None:
+        raise NotYet("clock-not-set", "the simulated clock has not been set yet")
+    return Session(PostgresIntake(tx), now)
 
 
 class PostgresSessions:
@@ -21,10 +32,7 @@ class PostgresSessions:
     @contextmanager
     def intake(self, practice_id: PracticeId) -> Iterator[Session]:
         with self._database.transaction(practice_id) as tx:
-            now = hold_simulated_time(tx) if self._is_simulated else real_time(tx)
-            if now is None:
-                raise NotYet("clock-not-set", "the simulated clock has not been set yet")
-            yield Session(PostgresIntake(tx), now)
+            yield session_in(tx, is_simulated=self._is_simulated)
 
     @contextmanager
     def practices(self) -> Iterator[Session]:

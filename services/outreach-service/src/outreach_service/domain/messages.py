@@ -70,10 +70,7 @@ _FROM_WAITING = {
     Event.EXPIRE: State.EXPIRED,
 }
 _FROM_SENDING = {
-    Event.RETRY: State.SCHEDULED,
-    Event.DEFER: State.DEFERRED,  # the gate inside the claim objected; nothing was called
-    Event.SUPPRESS: State.SUPPRESSED,
-    Event.EXPIRE: State.EXPIRED,
+    Event.RETRY: State.SCHEDULED,  # proven unsent, or released before the call
     Event.ACCEPT: State.ACCEPTED,
     Event.FAIL: State.FAILED,
     Event.LOSE: State.UNKNOWN,

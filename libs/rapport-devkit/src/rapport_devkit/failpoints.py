@@ -1,0 +1,130 @@
+"""Run a service with failpoints armed: `python -m rapport_devkit.failpoints MODULE [ARGUMENT ...]`.
+
+RAPPORT_FAILPOINTS says where and how it shall go wrong, as a list with commas:
+`NAME=ACTION[@N][~P[/SEED]]`. ACTION is `kill`, `raise`, `hang` or `sleep:SECONDS`. `@N`: only at
+the N-th passing; `~P`: with probability P at each passing (repeatable by SEED, default 0); without
+either: at every passing. Example: `after_db_commit=kill@3,in_tx=sleep:0.2~0.05/7`.
+
+No image carries the devkit, so no production process can be started this way (RELIABILITY §5.1).
+"""
+
+import os
+import random
+import re
+import runpy
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rapport_runtime import failpoints
+
+VARIABLE = "RAPPORT_FAILPOINTS"
+_SPEC = re.compile(
+    r"(?P<name>[a-z][a-z0-9_]*)"
+    r"=(?P<action>kill|raise|hang|sleep:(?P<seconds>\d+(\.\d+)?))"
+    r"(@(?P<nth>[1-9]\d*))?"
+    r"(~(?P<probability>0?\.\d+|1)(/(?P<seed>\d+))?)?"
+)
+
+
+class InvalidFailpoints(ValueError):
+    """The text names no failpoints; the message quotes the part that cannot be read."""
+
+
+class FailpointRaised(RuntimeError):
+    """What `raise` raises: an error that nobody foresaw, so the process should end with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failpoint:
+    """One entry of the list. `nth` None means at every passing; `probability` 1 means always."""
+
+    name: str
+    action: str
+    seconds: float = 0.0
+    nth: int | None = None
+    probability: float = 1.0
+    seed: int = 0
+
+
+def parse(text: str) -> list[Failpoint]:
+    """The failpoints that a text lists; none for an empty text. Raises InvalidFailpoints."""
+    return [_parse_one(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def _parse_one(part: str) -> Failpoint:
+    found = _SPEC.fullmatch(part)
+    if found is None:
+        raise InvalidFailpoints(f"not NAME=ACTION[@N][~P[/SEED]]: {part!r}")
+    return Failpoint(
+        name=found["name"],
+        action=found["action"].partition(":")[0],
+        seconds=float(found["seconds"] or 0),
+        nth=int(found["nth"]) if found["nth"] else None,
+        probability=float(found["probability"] or 1),
+        seed=int(found["seed"] or 0),
+    )
+
+
+class Armed:
+    """Failpoints that count their passings and strike when it is their turn; safe for threads."""
+
+    def __init__(
+        self, points: Iterable[Failpoint], perform: Callable[[Failpoint], None] | None = None
+    ) -> None:
+        self._perform = perform or _perform
+        self._lock = threading.Lock()
+        self._points: dict[str, list[tuple[Failpoint, random.Random]]] = {}
+        self._passed: dict[str, int] = {}
+        for point in points:
+            chance = random.Random(f"{point.name}/{point.seed}")  # noqa: S311  # nosec B311
+            self._points.setdefault(point.name, []).append((point, chance))
+
+    def hit(self, name: str) -> None:
+        """Pass the failpoint `name`; what strikes is written to stderr first, for the log."""
+        if name not in self._points:
+            return
+        with self._lock:
+            self._passed[name] = passed = self._passed.get(name, 0) + 1
+            struck = [point for point, chance in self._points[name] if _due(point, chance, passed)]
+        for point in struck:
+            print(f"failpoint {name} at passing {passed}: {point.action}", file=sys.stderr)
+            sys.stderr.flush()
+            self._perform(point)
+
+
+def _due(point: Failpoint, chance: random.Random, passed: int) -> bool:
+    if point.nth is not None and passed != point.nth:
+        return False
+    return point.probability == 1 or chance.random() < point.probability
+
+
+def _perform(point: Failpoint) -> None:
+    if point.action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif point.action == "raise":
+        raise FailpointRaised(point.name)
+    elif point.action == "hang":
+        threading.Event().wait()
+    else:
+        time.sleep(point.seconds)
+
+
+def main(argv: list[str]) -> None:
+    """Arm what the environment lists, then become `python -m` of the rest of the command line."""
+    if not argv:
+        sys.exit(__doc__)
+    try:
+        points = parse(os.environ.get(VARIABLE, ""))
+    except InvalidFailpoints as problem:
+        sys.exit(f"{VARIABLE}: {problem}")
+    failpoints.install(Armed(points).hit)
+    sys.argv = argv
+    runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

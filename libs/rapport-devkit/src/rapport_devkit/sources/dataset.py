@@ -1,0 +1,117 @@
+"""What a source of events gives: who the clients are, and what they did, day by day."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from rapport_contracts.codec import decode_source, encode_source
+from rapport_contracts.source import SourceEvent
+from rapport_contracts.topics import (
+    PER_CLIENT_PARTITIONS,
+    SOURCE_BOOKINGS,
+    SOURCE_PAYMENTS,
+    partition_of,
+)
+from rapport_runtime.bus.port import Outgoing
+
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Whose events these are: the practice they belong to, its zone (IANA), and their source."""
+
+    practice_id: str
+    zone: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """One event before it has an envelope: `kind` such as `booking.completed`, `at` aware."""
+
+    event_id: str
+    client: str
+    kind: str
+    at: datetime
+    data: Mapping[str, Any]
+
+    def event(self, origin: Origin) -> SourceEvent:
+        """The source event, held to the contract. Raises InvalidEvent, which names the field."""
+        document = {
+            "specversion": "1.0",
+            "id": self.event_id,
+            "source": origin.source,
+            "type": f"rapport.{self.kind}.v1",
+            "practiceid": origin.practice_id,
+            "subject": self.client,
+            "time": self.at,
+            "data": self.data,
+        }
+        return decode_source(None, None, msgspec.json.encode(document))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Events by practice-local day, in the order of their time. `currency` is ISO 4217."""
+
+    title: str
+    currency: str
+    days: Mapping[date, Sequence[SourceEvent]]
+
+    @property
+    def first_on(self) -> date:
+        """The first day on which something happened."""
+        return min(self.days)
+
+    @property
+    def last_on(self) -> date:
+        """The last day on which something happened."""
+        return max(self.days)
+
+    @property
+    def events(self) -> int:
+        """How many events there are."""
+        return sum(map(len, self.days.values()))
+
+    def calendar(self) -> Iterator[tuple[date, Sequence[SourceEvent]]]:
+        """Every day from the first to the last, those without events, too."""
+        on = self.first_on
+        while on <= self.last_on:
+            yield on, self.days.get(on, ())
+            on += _ONE_DAY
+
+    def clients(self) -> list[str]:
+        """The external ids of all clients, sorted."""
+        return sorted({event.subject for events in self.days.values() for event in events})
+
+    def until(self, days: int | None) -> "Dataset":
+        """The first `days` days alone; all of them for None. Raises ValueError below 1."""
+        if days is None:
+            return self
+        if days < 1:
+            raise ValueError("at least one day")
+        end = self.first_on + days * _ONE_DAY
+        kept = {on: events for on, events in self.days.items() if on < end}
+        return Dataset(title=self.title, currency=self.currency, days=kept)
+
+
+def by_day(events: Iterable[SourceEvent], zone: str) -> dict[date, list[SourceEvent]]:
+    """Events by the local day of `zone`, each day in the order of time (equal times: as given)."""
+    place = ZoneInfo(zone)
+    days: dict[date, list[SourceEvent]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: event.time):
+        days[event.time.astimezone(place).date()].append(event)
+    return dict(days)
+
+
+def record_of(event: SourceEvent) -> Outgoing:
+    """The record of its topic, keyed and placed by the client's external id."""
+    topic = SOURCE_BOOKINGS if event.type.startswith("rapport.booking.") else SOURCE_PAYMENTS
+    partition = partition_of(event.subject, PER_CLIENT_PARTITIONS)
+    return Outgoing(topic.name, partition, event.subject.encode(), encode_source(event))

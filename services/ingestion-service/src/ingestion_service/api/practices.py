@@ -1,0 +1,81 @@
+"""`/v1/practices`: whom this system works for."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from ingestion_service.api.refusals import answered
+from ingestion_service.api.schemas import PracticeAnswer, PracticeBody
+from ingestion_service.domain.facts import PracticeId
+from ingestion_service.domain.practices import Practice, practice
+from ingestion_service.handlers import register_practice
+from ingestion_service.ports import Reads, Sessions
+from rapport_runtime.auth import Principal
+from rapport_runtime.http.auth import require, require_operator
+from rapport_runtime.http.paging import Page, PageQuery
+from rapport_runtime.http.problems import (
+    Conflict,
+    Forbidden,
+    InvalidCursor,
+    InvalidRequest,
+    Unauthorised,
+    Unavailable,
+    responses,
+)
+
+_DENIED = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
+
+
+def practices_router(sessions: Sessions, reads: Reads) -> APIRouter:
+    """Register practices (operators) and list them."""
+    router = APIRouter(prefix="/v1/practices", tags=["practices"])
+
+    @router.put(
+        "/{practice_id}",
+        status_code=200,
+        responses={
+            201: {"model": PracticeAnswer, "description": "It is new."},
+            **responses(*_DENIED, Conflict),
+        },
+    )
+    def put_practice(
+        principal: Annotated[Principal, Depends(require_operator("practices:write"))],
+        practice_id: Annotated[
+            str,
+            Path(max_length=64, pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", examples=["lakeside"]),
+        ],
+        body: PracticeBody,
+        response: Response,
+    ) -> PracticeAnswer:
+        """Register a practice, or change its name.
+
+        Do this first: events, clients and contacts of an unknown practice are refused. The zone
+        and the currency cannot change afterwards (409), for they decide what events already
+        accepted have counted for. The other services learn of it within a second or so.
+        """
+        with answered():
+            wanted = practice(practice_id, body.name, body.zone, body.currency)
+            with sessions.practices() as (store, now):
+                saved = register_practice(wanted, store, now)
+        if saved.is_new:
+            response.status_code = 201
+        return _answer(saved.practice)
+
+    @router.get("", responses=responses(Unauthorised, Forbidden, InvalidCursor, Unavailable))
+    def list_practices(
+        principal: Annotated[Principal, Depends(require("practices:read"))],
+        page: PageQuery,
+    ) -> Page[PracticeAnswer]:
+        """The practices by id. A practice's key sees its own alone, an operator's all."""
+        own = None if principal.practice_id is None else PracticeId(principal.practice_id)
+        after = None if page.after is None else str(page.after[0])
+        found = reads.practices(own, after, page.fetch)
+        return page.page([_answer(one) for one in found], lambda one: (one.practice_id,))
+
+    return router
+
+
+def _answer(known: Practice) -> PracticeAnswer:
+    return PracticeAnswer(
+        practice_id=known.practice_id, name=known.name, zone=known.zone, currency=known.currency
+    )

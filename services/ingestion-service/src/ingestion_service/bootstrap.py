@@ -1,0 +1,127 @@
+"""Where the parts of ingestion meet; the only file that knows every room."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from fastapi import FastAPI
+from rapport_runtime.http.dead_letters import dead_letter_router
+from rapport_runtime.status_source import ChassisStatus
+
+from ingestion_service import translate
+from ingestion_service.api.clients import clients_router
+from ingestion_service.api.clock import clock_router
+from ingestion_service.api.events import events_router
+from ingestion_service.api.practices import practices_router
+from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
+from ingestion_service.settings import IngestionSettings
+from ingestion_service.store.clock import real_time, simulated_time
+from ingestion_service.store.reads import PostgresReads
+from ingestion_service.store.sessions import PostgresSessions, session_in
+from ingestion_service.store.watermarks import complete_through
+from rapport_contracts import topics
+from rapport_runtime import keys, migrations
+from rapport_runtime.assembly import Command, kafka_options, run_worker, worker_database
+from rapport_runtime.bus.kafka import KafkaProducer
+from rapport_runtime.bus.port import Producer, TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.serve import serve
+from rapport_runtime.http.status import status_router
+from rapport_runtime.relay import Relay
+
+SOURCES = frozenset(
+    TopicPartition(topic.name, partition)
+    for topic in TOPICS
+    for partition in range(topic.partitions)
+)
+"""The partitions that must all have been read up to T before a watermark may say T."""
+
+
+def api(_argv: Sequence[str]) -> int:
+    """Serve the REST API until told to stop."""
+    settings = IngestionSettings.from_environment()
+    serve(build_api(settings), settings)
+    return 0
+
+
+def worker(_argv: Sequence[str]) -> int:
+    """Accept what the sources send, and publish it, until told to stop."""
+    settings = IngestionSettings.from_environment()
+    database = worker_database(settings)
+    producer = KafkaProducer(kafka_options(settings, "relay"))
+    names = [topic.name for topic in TOPICS]
+    now = simulated_time if settings.simulated_clock else real_time
+    try:
+        handler = build_consumer(settings, database, producer)
+        return run_worker(settings, database, handler, group=GROUP, topics=names, now=now)
+    finally:
+        producer.close()
+        database.close()
+
+
+def migrate(_argv: Sequence[str]) -> int:
+    """Bring the database to this code's schema; needs the owner's address."""
+    settings = IngestionSettings.from_environment()
+    migrations.upgrade(settings.database_url.get_secret_value(), "ingestion_service")
+    return 0
+
+
+def manage_keys(argv: Sequence[str]) -> int:
+    """Create, list and revoke API keys; needs the owner's address."""
+    settings = IngestionSettings.from_environment()
+    return keys.cli(settings.database_url.get_secret_value(), argv)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "api": api,
+    "worker": worker,
+    "migrate": migrate,
+    "keys": manage_keys,
+}
+
+
+def build_consumer(
+    settings: IngestionSettings, database: Database, producer: Producer
+) -> SourceConsumer:
+    """The handler of a worker, with its relay behind it."""
+    relay = Relay(
+        database,
+        producer,
+        buckets=topics.CLIENT_ACTIVITY.partitions,
+        watermark_of=complete_through(GROUP, SOURCES),
+        watermark_record=translate.record_of_watermark,
+    )
+    open_session = partial(session_in, is_simulated=settings.simulated_clock)
+    return SourceConsumer(open_session, relay.drain)
+
+
+def build_api(settings: IngestionSettings) -> FastAPI:
+    """The app, on the API's role."""
+    database = Database(
+        settings.database_url.get_secret_value(), application_name="ingestion-service-api"
+    )
+    sessions = PostgresSessions(database, is_simulated=settings.simulated_clock)
+    reads = PostgresReads(database)
+    service = Service(
+        title="Rapport ingestion",
+        version="0.1.0",
+        description=(
+            "Accepts what booking and payment systems report, once each and in any order, and"
+            " tells the other services what it changed for which client. Start here: register the"
+            " practice, then send events to the bus or to `POST /v1/events`."
+        ),
+        keys=keys.ApiKeys(database),
+        cursor_key=settings.cursor_key,
+        checks={"database": database.ping},
+        max_body_bytes=settings.max_body_bytes,
+    )
+    routers = [
+        practices_router(sessions, reads),
+        events_router(sessions),
+        clients_router(sessions, reads),
+        status_router(ChassisStatus(database, settings.service, GROUP)),
+        dead_letter_router(database),
+    ]
+    if settings.simulated_clock:
+        routers.append(clock_router(sessions, reads))
+    return create_app(service, routers)

@@ -1,0 +1,21 @@
+"""Up to when everything that the sources sent has reached the outbox."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from rapport_runtime import positions
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.relay import WatermarkOf
+
+
+def complete_through(group: str, sources: Collection[TopicPartition]) -> WatermarkOf:
+    """For the relay: each bucket is complete up to the least that any source partition was read
+    through, for a client's events may come from any of them; none before all have been (§4)."""
+
+    def of(tx: sa.Connection, buckets: Iterable[int]) -> Mapping[int, datetime]:
+        reached = positions.complete_through(tx, group, sources)
+        return {} if reached is None else dict.fromkeys(buckets, reached)
+
+    return of

@@ -1,0 +1,52 @@
+"""What the environment may set for outreach, beside what every service takes."""
+
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from rapport_runtime.settings import PREFIX, ServiceSettings
+
+
+class OutreachSettings(ServiceSettings):
+    """Sending is off unless it is switched on: then every channel needs its account.
+
+    `contact_keys` maps key ids to base64 of 32 bytes and is given as JSON; `contact_active_key`
+    names the one that seals. `*_per_second` and `*_burst` are what the provider allows (F35).
+    """
+
+    service: ClassVar[str] = "outreach-service"
+
+    sending: Literal["off", "on"] = "off"
+    playbook_path: Path | None = None
+    contact_keys: dict[str, SecretStr]
+    contact_active_key: str
+    contact_index_key: SecretStr
+    public_url: str = Field(default="http://127.0.0.1:8000", description="for unsubscribe links")
+    patience: Literal["provider", "sandbox"] = "provider"
+
+    smtp_host: str | None = None
+    smtp_port: int = 587
+    smtp_sender: str = "care@practice.example"
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_per_second: float = Field(default=20, gt=0)
+    smtp_burst: float = Field(default=40, ge=1)
+
+    wechat_base_url: str | None = None
+    wechat_appid: str = ""
+    wechat_secret: SecretStr = SecretStr("")
+    wechat_per_second: float = Field(default=50, gt=0)
+    wechat_burst: float = Field(default=100, ge=1)
+
+    aliyun_base_url: str | None = None
+    aliyun_access_key_id: str = ""
+    aliyun_access_key_secret: SecretStr = SecretStr("")
+    aliyun_sign_name: str = ""
+    aliyun_per_second: float = Field(default=50, gt=0)
+    aliyun_burst: float = Field(default=100, ge=1)
+
+    @model_validator(mode="after")
+    def _sandbox_is_for_development(self) -> Self:
+        if self.patience == "sandbox" and self.environment != "development":
+            raise ValueError(f"{PREFIX}PATIENCE=sandbox needs {PREFIX}ENVIRONMENT=development")
+        return self

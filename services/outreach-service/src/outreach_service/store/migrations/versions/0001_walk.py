@@ -1,0 +1,220 @@
+"""Practices and clients as heard of, contacts, consents, playbooks, messages, attempts, limits."""
+
+import sqlalchemy as sa
+from alembic import op
+from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, grant, row_level_security
+from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+OWN = ("attempt", "message", "playbook", "consent", "contact", "booking", "client", "practice")
+STATES = (
+    "drafted scheduled deferred sending awaiting_staff accepted delivered bounced failed"
+    " suppressed cancelled expired unknown"
+).split()
+
+
+def upgrade() -> None:
+    create_chassis_tables(op)
+    create_practice()
+    create_client()
+    create_contact()
+    create_consent()
+    create_playbook()
+    create_message()
+    create_limits()
+    for table in ("practice", "client", "booking", "attempt"):
+        row_level_security(op, table)
+    row_level_security(op, "contact", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
+    row_level_security(op, "consent", api_may=("SELECT", "INSERT"))
+    row_level_security(op, "playbook", api_may=("SELECT", "INSERT", "UPDATE"))
+    row_level_security(op, "message", api_may=("SELECT", "UPDATE"))
+
+
+def downgrade() -> None:
+    for table in (*OWN, "permit", "provider_token"):
+        op.drop_table(table)
+    drop_chassis_tables(op)
+
+
+def _id(name: str, *, key: bool = True) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(collation="C"), primary_key=key, nullable=False)
+
+
+def _instant(name: str, *, needed: bool = False) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=not needed)
+
+
+def create_practice() -> None:
+    op.create_table(
+        "practice",
+        _id("practice_id"),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("zone", sa.Text, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+    )
+
+
+def create_client() -> None:
+    op.create_table(
+        "client",
+        _id("practice_id"),
+        _id("client_id"),
+        sa.Column("last_sequence", sa.BigInteger, nullable=False),
+        sa.Column("missing", ARRAY(sa.BigInteger), nullable=False),
+        _instant("activity_at"),
+        comment="what outreach has heard of a client; the newest activity is never one of ours",
+    )
+    op.create_table(
+        "booking",
+        _id("practice_id"),
+        _id("client_id"),
+        sa.Column("starts_at", sa.DateTime(timezone=True), primary_key=True),
+        sa.Column("count", sa.Integer, nullable=False),
+        comment="sums of signed differences: bookings stand where the sum is positive",
+    )
+
+
+def create_contact() -> None:
+    op.create_table(
+        "contact",
+        _id("practice_id"),
+        _id("client_id"),
+        sa.Column("channel", sa.Text, primary_key=True),
+        sa.Column("sealed_address", sa.Text, nullable=False),
+        sa.Column("sealed_name", sa.Text, nullable=False),
+        sa.Column("language", sa.Text, nullable=False),
+        sa.Column("blind_index", sa.Text, nullable=False),
+        _instant("updated_at", needed=True),
+        sa.CheckConstraint("channel IN ('wechat', 'sms', 'email')"),
+        sa.Index("contact_by_address", "practice_id", "blind_index"),
+        comment="AES-GCM under a key id; the index finds a point without opening it",
+    )
+
+
+def create_consent() -> None:
+    op.create_table(
+        "consent",
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        _id("practice_id", key=False),
+        _id("client_id", key=False),
+        sa.Column("channel", sa.Text, nullable=False),
+        sa.Column("purpose", sa.Text, nullable=False),
+        sa.Column("granted", sa.Boolean, nullable=False),
+        sa.Column("evidence", sa.Text, nullable=False),
+        sa.Column("text_version", sa.Text, nullable=False),
+        _instant("stated_at", needed=True),
+        sa.CheckConstraint("channel IN ('wechat', 'sms', 'email')"),
+        sa.CheckConstraint("purpose IN ('service', 'care', 'marketing')"),
+        sa.Index("consent_of_client", "practice_id", "client_id", "channel", "purpose", "id"),
+        comment="append-only (L1): the last word for a channel and purpose holds",
+    )
+    op.execute("REVOKE UPDATE, DELETE, TRUNCATE ON consent FROM PUBLIC")
+
+
+def create_playbook() -> None:
+    op.create_table(
+        "playbook",
+        _id("practice_id"),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("body", JSONB, nullable=False),
+        _instant("updated_at", needed=True),
+        comment="a practice's own plays; without a row the deployment's default holds",
+    )
+
+
+def create_message() -> None:
+    op.create_table(
+        "message",
+        _id("practice_id"),
+        _id("message_id"),
+        _id("client_id", key=False),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("play", sa.Text, nullable=False),
+        sa.Column("step", sa.Integer, nullable=False),
+        sa.Column("tier_version", sa.BigInteger, nullable=False),
+        sa.Column("playbook_body", JSONB, nullable=False, comment="the play as it was then"),
+        sa.Column("purpose", sa.Text, nullable=False),
+        sa.Column("change", JSONB, nullable=False, comment="the tier change that caused it"),
+        _instant("due_at", needed=True),
+        _instant("decide_at", needed=True),
+        sa.Column(
+            "not_before",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("'-infinity'"),
+            comment="real clock: a permit or a retry is waited for",
+        ),
+        sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("channel", sa.Text),
+        sa.Column("template", sa.Text),
+        sa.Column("contact_index", sa.Text),
+        _instant("sent_at"),
+        _instant("lease_until"),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("provider_ref", sa.Text),
+        _instant("changed_at", needed=True),
+        sa.UniqueConstraint("practice_id", "client_id", "play", "tier_version", "step"),
+        sa.CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in STATES))),
+        comment="one intended contact; its identity makes a second row impossible (§5)",
+    )
+    waiting = sa.text("state IN ('drafted', 'scheduled', 'deferred')")
+    counted = sa.text("state IN ('sending', 'accepted', 'delivered', 'bounced', 'unknown')")
+    op.create_index("message_due", "message", ["decide_at"], postgresql_where=waiting)
+    op.create_index(
+        "message_leased", "message", ["lease_until"], postgresql_where=sa.text("state = 'sending'")
+    )
+    op.create_index(
+        "message_counted_client",
+        "message",
+        ["practice_id", "client_id", "sent_at"],
+        postgresql_where=counted,
+    )
+    op.create_index(
+        "message_counted_contact",
+        "message",
+        ["practice_id", "contact_index", "sent_at"],
+        postgresql_where=counted,
+    )
+    op.create_table(
+        "attempt",
+        _id("practice_id"),
+        _id("message_id"),
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("channel", sa.Text, nullable=False),
+        _instant("started_at", needed=True),
+        _instant("business_at", needed=True),
+        _instant("finished_at"),
+        sa.Column("outcome", sa.Text),
+        sa.Column("code", sa.Text),
+        sa.CheckConstraint("outcome IN ('accepted', 'rejected', 'unknown')"),
+        comment="one provider call; without an outcome it is under way, or its worker died",
+    )
+
+
+def create_limits() -> None:
+    op.create_table(
+        "permit",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("tokens", sa.Float, nullable=False),
+        sa.Column("per_second", sa.Float, nullable=False),
+        sa.Column("burst", sa.Float, nullable=False),
+        _instant("refilled_at", needed=True),
+        comment="token buckets by provider account, on the real clock, shared by all workers (F35)",
+    )
+    op.create_table(
+        "provider_token",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("sealed_token", sa.Text, nullable=False),
+        _instant("expires_at", needed=True),
+    )
+    grant(op, "permit", role=WORKER_ROLE, may=("SELECT", "INSERT", "UPDATE"))
+    grant(op, "permit", role=API_ROLE)
+    grant(op, "provider_token", role=WORKER_ROLE, may=("SELECT", "INSERT", "UPDATE"))
+    op.execute(f"REVOKE ALL ON provider_token FROM {API_ROLE}")

@@ -1,0 +1,483 @@
+"""Each provider over loopback against the sandbox: what it sends, and what it makes of faults."""
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from outreach_service.domain.messages import (
+    Accepted,
+    Outcome,
+    Outgoing,
+    Rejected,
+    Unknown,
+)
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports import Provider, Token
+from outreach_service.providers.acs3 import AccessKey
+from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
+from outreach_service.providers.console import SENDING_IS_OFF, ConsoleProvider
+from outreach_service.providers.recording import RecordingProvider
+from outreach_service.providers.smtp import Smtp, SmtpAccount
+from outreach_service.providers.tokens import MemoryTokens
+from outreach_service.providers.web import Timeouts, http_client
+from outreach_service.providers.wechat import WeChat, WeChatAccount
+from rapport_devkit.sandbox import credentials
+from tests.support.sandbox import Sandbox
+
+pytestmark = pytest.mark.integration
+
+T = TypeVar("T")
+
+PATIENCE = 0.5
+CHANNELS = [Channel.WECHAT, Channel.SMS, Channel.EMAIL]
+OPENID = "oABCD-efgh_0123456789abcdefg"
+RECIPIENTS = {
+    Channel.WECHAT: OPENID,
+    Channel.SMS: "+8613800138000",
+    Channel.EMAIL: "canary@example.net",
+}
+TEMPLATES = {Channel.WECHAT: "RapportWelcomeZh", Channel.SMS: "SMS_100001", Channel.EMAIL: ""}
+PARAMS = {
+    Channel.WECHAT: {"thing1": "林小满", "thing2": "海港", "thing3": "感谢您的到来"},
+    Channel.SMS: {"name": "林 小满&=+~*'()"},
+    Channel.EMAIL: {},
+}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def a_message(channel: Channel, **changes: Any) -> Outgoing:
+    known = Outgoing(
+        message_id=secrets.token_hex(16),
+        channel=channel,
+        purpose=Purpose.CARE,
+        recipient=RECIPIENTS[channel],
+        subject="感谢您的到来",
+        body="林小满，您好：\n.\n感谢您的到来。\n",
+        provider_template=TEMPLATES[channel],
+        params=PARAMS[channel],
+    )
+    return replace(known, **changes)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    started = Sandbox.start(tmp_path_factory.mktemp("sandbox") / "deliveries.jsonl")
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
+    yield running
+    running.heal()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The providers of one test, sharing one HTTP client."""
+
+    client: httpx.AsyncClient
+    url: str
+    smtp_port: int
+    tokens: MemoryTokens
+    clock: Callable[[], datetime] = now
+
+    def wechat(self) -> WeChat:
+        account = WeChatAccount(self.url, credentials.WECHAT_APPID, credentials.WECHAT_SECRET)
+        return WeChat(self.client, account, self.tokens, self.clock)
+
+    def sms(self) -> AliyunSms:
+        key = AccessKey(credentials.ALIYUN_KEY_ID, credentials.ALIYUN_KEY_SECRET)
+        account = AliyunAccount(self.url, key, credentials.ALIYUN_SIGN_NAME)
+        return AliyunSms(self.client, account, self.clock)
+
+    def email(self) -> Smtp:
+        account = SmtpAccount(
+            host="127.0.0.1",
+            port=self.smtp_port,
+            sender_address="hello@harbour.example.net",
+            sender_name="海港",
+            timeout_seconds=PATIENCE,
+        )
+        return Smtp(account, self.clock)
+
+    def provider(self, channel: Channel) -> Provider:
+        makers: dict[Channel, Callable[[], Provider]] = {
+            Channel.WECHAT: self.wechat,
+            Channel.SMS: self.sms,
+            Channel.EMAIL: self.email,
+        }
+        return makers[channel]()
+
+
+def at_desk(sandbox: Sandbox, work: Callable[[Desk], Awaitable[T]], **more: Any) -> T:
+    async def run() -> T:
+        async with http_client(Timeouts(connect=PATIENCE, answer=PATIENCE)) as client:
+            desk = Desk(client, sandbox.http_url, sandbox.smtp_port, MemoryTokens())
+            return await work(replace(desk, **more))
+
+    return asyncio.run(run())
+
+
+def send(sandbox: Sandbox, message: Outgoing, **more: Any) -> Outcome:
+    return at_desk(sandbox, lambda desk: desk.provider(message.channel).send(message), **more)
+
+
+def arrived(sandbox: Sandbox, message: Outgoing) -> list[dict[str, Any]]:
+    return [each for each in sandbox.deliveries() if each["message_id"] == message.message_id]
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_message_arrives_once_and_whole(sandbox: Sandbox, channel: Channel) -> None:
+    message = a_message(channel)
+    outcome = send(sandbox, message)
+
+    assert isinstance(outcome, Accepted)
+    (delivery,) = arrived(sandbox, message)
+    assert delivery["provider_ref"] in outcome.provider_ref
+    assert delivery["recipient"].removeprefix("+86") == message.recipient.removeprefix("+86")
+    assert delivery["params"] == dict(message.params)
+    if channel is Channel.EMAIL:
+        assert delivery["subject"] == message.subject
+        assert delivery["body"] == message.body
+        assert "List-Unsubscribe" not in delivery["headers"]
+
+
+FAULTS = [
+    ("timeout", Unknown, 0),
+    ("drop_response", Unknown, 1),
+    ("reject", Rejected, 0),
+    ("rate_limit", Rejected, 0),
+]
+"""Kind, what every channel must make of it, and how often the message arrived."""
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize(("kind", "outcome", "deliveries"), FAULTS)
+def test_faults(
+    sandbox: Sandbox, channel: Channel, kind: str, outcome: type, deliveries: int
+) -> None:
+    message = a_message(channel)
+    sandbox.fault(channel, kind, hold_seconds=2 * PATIENCE)
+    found = send(sandbox, message)
+
+    if (channel, kind) == (Channel.WECHAT, "rate_limit"):
+        assert found == Unknown("wechat:45011")  # RELIABILITY §3.1: as good as busy
+    else:
+        assert isinstance(found, outcome)
+    if isinstance(found, Rejected):
+        assert found.final == (kind == "reject")
+    assert len(arrived(sandbox, message)) == deliveries
+
+
+@pytest.mark.parametrize("channel", [Channel.WECHAT, Channel.SMS])
+def test_a_gateways_error_says_nothing_of_the_message(sandbox: Sandbox, channel: Channel) -> None:
+    sandbox.fault(channel, "5xx")
+
+    assert send(sandbox, a_message(channel)) == Unknown(f"{channel}:HTTP 503")
+
+
+def test_a_relays_5xx_is_its_last_word(sandbox: Sandbox) -> None:
+    sandbox.fault("email", "5xx")
+
+    assert send(sandbox, a_message(Channel.EMAIL)) == Rejected("email:554", final=True)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_nobody_there_means_nothing_was_sent(sandbox: Sandbox, channel: Channel) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    nowhere = {"url": f"http://127.0.0.1:{port}", "smtp_port": port}
+    outcome = send(sandbox, a_message(channel), **nowhere)
+
+    assert isinstance(outcome, Rejected)
+    assert not outcome.final
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        pytest.param("40003", Rejected("wechat:40003", final=True), id="unknown person"),
+        pytest.param("43101", Rejected("wechat:43101", final=True), id="refuses us"),
+        pytest.param("47003", Rejected("wechat:47003", final=True), id="a wrong argument"),
+        pytest.param("-1", Unknown("wechat:-1"), id="busy"),
+        pytest.param(
+            "43117", Rejected("wechat:43117", final=False, retry_after=21600), id="too often"
+        ),
+        pytest.param(
+            "48004", Rejected("wechat:48004", final=False, retry_after=600), id="our account"
+        ),
+        pytest.param(
+            "45009", Rejected("wechat:45009", final=False, retry_after=3600), id="day's quota"
+        ),
+    ],
+)
+def test_wechat_codes(sandbox: Sandbox, code: str, outcome: Outcome) -> None:
+    sandbox.fault("wechat", "reject", code=code)
+    eleven_in_shanghai = datetime(2026, 3, 3, 15, tzinfo=UTC)
+
+    assert send(sandbox, a_message(Channel.WECHAT), clock=lambda: eleven_in_shanghai) == outcome
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        pytest.param("isp.SYSTEM_ERROR", Unknown("sms:isp.SYSTEM_ERROR"), id="it does not know"),
+        pytest.param(
+            "isv.BUSINESS_LIMIT_CONTROL",
+            Rejected("sms:isv.BUSINESS_LIMIT_CONTROL", final=False, retry_after=3600),
+            id="too often",
+        ),
+        pytest.param(
+            "isv.SMS_CONTENT_ILLEGAL",
+            Rejected("sms:isv.SMS_CONTENT_ILLEGAL", final=True),
+            id="the text",
+        ),
+    ],
+)
+def test_sms_codes(sandbox: Sandbox, code: str, outcome: Outcome) -> None:
+    sandbox.fault("sms", "reject", code=code)
+
+    assert send(sandbox, a_message(Channel.SMS)) == outcome
+
+
+def test_wechat_drops_a_repeat_after_a_lost_answer(sandbox: Sandbox) -> None:
+    message = a_message(Channel.WECHAT)
+    sandbox.fault("wechat", "drop_response")
+
+    assert isinstance(send(sandbox, message), Unknown)
+    assert isinstance(send(sandbox, message), Accepted)
+    assert len(arrived(sandbox, message)) == 1
+
+
+def test_sms_does_not_which_is_why_nobody_repeats_it(sandbox: Sandbox) -> None:
+    message = a_message(Channel.SMS)
+    sandbox.fault("sms", "drop_response")
+
+    assert isinstance(send(sandbox, message), Unknown)
+    assert isinstance(send(sandbox, message), Accepted)
+    assert len(arrived(sandbox, message)) == 2
+
+
+def test_a_revoked_token_is_fetched_again_once(sandbox: Sandbox) -> None:
+    sandbox.fault("wechat", "token_expired")
+    once = a_message(Channel.WECHAT)
+    assert isinstance(send(sandbox, once), Accepted)
+
+    sandbox.fault("wechat", "token_expired", count=2)
+    twice = a_message(Channel.WECHAT)
+    assert send(sandbox, twice) == Rejected("wechat:42001", final=False)
+    assert (len(arrived(sandbox, once)), len(arrived(sandbox, twice))) == (1, 0)
+
+
+class CountingTokens(MemoryTokens):
+    """Counts the tokens that were fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched = 0
+
+    async def put(self, account: str, token: Token) -> None:
+        self.fetched += 1
+        await super().put(account, token)
+
+
+def test_many_senders_fetch_one_token(sandbox: Sandbox) -> None:
+    tokens = CountingTokens()
+    messages = [a_message(Channel.WECHAT) for _ in range(30)]
+
+    async def work(desk: Desk) -> list[Outcome]:
+        stale = Token("stale", now() + timedelta(hours=1))
+        await MemoryTokens.put(tokens, credentials.WECHAT_APPID, stale)
+        return await asyncio.gather(*(desk.wechat().send(each) for each in messages))
+
+    outcomes = at_desk(sandbox, work, tokens=tokens)
+
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    assert tokens.fetched == 1
+
+
+def test_no_token_means_nothing_was_sent(sandbox: Sandbox) -> None:
+    async def work(desk: Desk) -> Outcome:
+        account = WeChatAccount(desk.url, credentials.WECHAT_APPID, "wrong")
+        provider = WeChat(desk.client, account, desk.tokens, now)
+        return await provider.send(a_message(Channel.WECHAT))
+
+    assert at_desk(sandbox, work) == Rejected("wechat:token:40125", final=False)
+
+
+@pytest.mark.parametrize(
+    ("key_id", "secret", "code"),
+    [
+        pytest.param(credentials.ALIYUN_KEY_ID, "wrong", "SignatureDoesNotMatch", id="secret"),
+        pytest.param("nobody", "wrong", "InvalidAccessKeyId.NotFound", id="key id"),
+    ],
+)
+def test_a_wrong_signature_is_refused(
+    sandbox: Sandbox, key_id: str, secret: str, code: str
+) -> None:
+    async def work(desk: Desk) -> Outcome:
+        account = AliyunAccount(desk.url, AccessKey(key_id, secret), credentials.ALIYUN_SIGN_NAME)
+        return await AliyunSms(desk.client, account, now).send(a_message(Channel.SMS))
+
+    assert at_desk(sandbox, work) == Rejected(f"sms:{code}", final=True)
+
+
+def test_an_old_signature_is_refused(sandbox: Sandbox) -> None:
+    outcome = send(sandbox, a_message(Channel.SMS), clock=lambda: now() - timedelta(hours=1))
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "sms:InvalidTimeStamp.Expired"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        pytest.param({"provider_template": "SMS_9"}, "isv.SMS_TEMPLATE_ILLEGAL", id="template"),
+        pytest.param({"params": {}}, "isv.TEMPLATE_MISSING_PARAMETERS", id="parameter"),
+        pytest.param({"recipient": "+862"}, "isv.MOBILE_NUMBER_ILLEGAL", id="number"),
+    ],
+)
+def test_the_sms_sandbox_checks_what_it_is_sent(
+    sandbox: Sandbox, changes: dict[str, Any], code: str
+) -> None:
+    outcome = send(sandbox, a_message(Channel.SMS, **changes))
+
+    assert outcome == Rejected(f"sms:{code}", final=True)
+
+
+def test_marketing_mail_can_be_left_with_one_click(sandbox: Sandbox) -> None:
+    url = "https://rapport.invalid/u/0f0f"
+    message = a_message(Channel.EMAIL, purpose=Purpose.MARKETING, unsubscribe_url=url)
+    assert isinstance(send(sandbox, message), Accepted)
+
+    headers = arrived(sandbox, message)[0]["headers"]
+    assert headers["List-Unsubscribe"] == f"<{url}>"
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    without = replace(message, unsubscribe_url=None)
+    assert send(sandbox, without) == Rejected("email:no-unsubscribe-url", final=True)
+
+
+def test_marketing_never_reaches_wechat(sandbox: Sandbox) -> None:
+    message = a_message(Channel.WECHAT, purpose=Purpose.MARKETING)
+
+    assert isinstance(send(sandbox, message), Rejected)
+    assert arrived(sandbox, message) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"subject": "Hello\r\nBcc: canary@example.net"}, id="subject"),
+        pytest.param({"recipient": "a@example.net\r\nBcc: canary@example.net"}, id="recipient"),
+    ],
+)
+def test_no_header_is_smuggled_in(sandbox: Sandbox, changes: dict[str, Any]) -> None:
+    message = a_message(Channel.EMAIL, **changes)
+
+    assert send(sandbox, message) == Rejected("email:malformed", final=True)
+    assert arrived(sandbox, message) == []
+
+
+def test_logs_hold_no_token_number_or_text(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for channel in CHANNELS:
+        send(sandbox, a_message(channel))
+    asyncio.run(ConsoleProvider().send(a_message(Channel.SMS)))
+
+    told = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    for canary in ("13800138000", "access_token", "canary@", OPENID, "林", "感谢"):
+        assert canary not in told
+
+
+def test_nothing_is_sent_while_sending_is_off(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    message = a_message(Channel.SMS)
+
+    assert asyncio.run(ConsoleProvider().send(message)) == Rejected(SENDING_IS_OFF, final=True)
+    assert [record.__dict__["message_id"] for record in caplog.records] == [message.message_id]
+
+
+def test_the_double_keeps_what_it_is_given_and_says_what_it_was_told() -> None:
+    double = RecordingProvider([Unknown("lost")])
+    messages = [a_message(Channel.SMS), a_message(Channel.EMAIL)]
+    outcomes = [asyncio.run(double.send(message)) for message in messages]
+
+    assert outcomes == [Unknown("lost"), Accepted("recorded-2")]
+    assert double.sent == messages
+
+
+def test_many_mails_at_once_all_arrive_once(sandbox: Sandbox) -> None:
+    messages = [a_message(Channel.EMAIL) for _ in range(40)]
+
+    async def work(desk: Desk) -> list[Outcome]:
+        provider = desk.email()
+        return await asyncio.gather(*(provider.send(each) for each in messages))
+
+    outcomes = at_desk(sandbox, work)
+    found = Counter(each["message_id"] for each in sandbox.deliveries())
+
+    assert Counter(type(outcome) for outcome in outcomes) == {Accepted: 40}
+    assert {found[each.message_id] for each in messages} == {1}
+    counted = httpx.get(f"{sandbox.http_url}/deliveries/count").json()
+    assert counted["total"] == len(sandbox.deliveries())
+
+
+def test_faults_by_chance_repeat_by_seed(sandbox: Sandbox) -> None:
+    def run() -> list[bool]:
+        sandbox.fault("sms", "reject", ratio=0.5, seed=7)
+
+        async def work(desk: Desk) -> list[Outcome]:
+            numbers = (f"+86138001380{n:02}" for n in range(12))
+            return [await desk.sms().send(a_message(Channel.SMS, recipient=n)) for n in numbers]
+
+        outcomes = at_desk(sandbox, work)
+        sandbox.heal()
+        return [isinstance(outcome, Accepted) for outcome in outcomes]
+
+    first = run()
+    assert run() == first
+    assert len(set(first)) == 2
+
+
+def test_the_sandbox_limits_a_number_and_a_rate(sandbox: Sandbox, tmp_path: Any) -> None:
+    slow = Sandbox.start(tmp_path / "slow.jsonl", "--per-second", "5")
+    try:
+        messages = [a_message(Channel.SMS) for _ in range(60)]
+
+        async def work(desk: Desk) -> list[Outcome]:
+            return [await desk.sms().send(each) for each in messages]
+
+        paced = Counter(getattr(o, "code", "ok") for o in at_desk(slow, work))
+        limited = Counter(
+            getattr(o, "code", "ok")
+            for o in at_desk(
+                sandbox,
+                lambda desk: asyncio.gather(
+                    *(
+                        desk.sms().send(replace(each, recipient="+8613900139000"))
+                        for each in messages
+                    )
+                ),
+            )
+        )
+    finally:
+        assert slow.stop() == 0
+
+    assert paced["sms:Throttling.User"] > 0
+    assert 5 <= paced["ok"] < 60
+    assert limited == {"ok": 50, "sms:isv.BUSINESS_LIMIT_CONTROL": 10}

@@ -1,0 +1,209 @@
+"""A toy service on the real chassis: it writes down each record, and misbehaves on demand."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import failpoints
+from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.bus.port import Consumer, TopicPartition
+from rapport_runtime.database import Database, DatabaseLimits
+from rapport_runtime.errors import InvalidRecord, TryLater
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.tables import chassis_tables
+
+GROUP, TOPIC = "ledger", "things.v1"
+MIDNIGHT = datetime(2024, 3, 1, tzinfo=UTC)
+TOMBSTONE = "tombstone"
+
+_RAISE = sa.text("SELECT pg_temp.fail(:state)")
+_FAIL = """
+    CREATE OR REPLACE FUNCTION pg_temp.fail(state text) RETURNS void LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'asked to' USING ERRCODE = state; END $$
+"""
+_INSERT = sa.text("INSERT INTO entry (topic, partition, value) VALUES (:topic, :partition, :value)")
+_ONCE = sa.text("INSERT INTO seen (value) VALUES (:value) ON CONFLICT DO NOTHING RETURNING value")
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def metadata() -> sa.MetaData:
+    """The chassis's tables and the toy's two."""
+    tables = sa.MetaData()
+    chassis_tables(tables)
+    sa.Table(
+        "entry",
+        tables,
+        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+        sa.Column("topic", sa.Text),
+        sa.Column("partition", sa.Integer),
+        sa.Column("value", sa.Text),
+    )
+    sa.Table("seen", tables, sa.Column("value", sa.Text, primary_key=True))
+    return tables
+
+
+def create_tables(database: ServiceDatabase) -> None:
+    """As the owner, as a migration would."""
+    owner = Database(database.owner_url, application_name="owner")
+    metadata().create_all(owner.engine)
+    owner.close()
+
+
+def worker_database(database: ServiceDatabase, **limits: Any) -> Database:
+    """The worker's door."""
+    return Database(database.worker_url, application_name="worker", limits=DatabaseLimits(**limits))
+
+
+@dataclass
+class Ledger:
+    """A `BatchHandler`. What a record's value asks for happens to it:
+
+    `bad` cannot be decoded; `reject` is rejected by the handler, `invalid` raises; `<n>:state`
+    raises that SQLSTATE in the database; `mark:<n>` is a watermark, n days after MIDNIGHT, and the
+    last record of its batch; `once:<id>` has its effect once; all else is written down.
+    """
+
+    database: Database
+    batches: list[list[str]] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
+    settled: int = 0
+    later: int = 0
+    heal: set[str] = field(default_factory=set)
+    before: Callable[[], None] = lambda: None
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> str:
+        del topic, key
+        if value is None:
+            return TOMBSTONE
+        word = value.decode()
+        if word.startswith("bad") and word not in self.heal:
+            raise InvalidRecord("unreadable", "asked to", field="/a\0b", practice_id="north")
+        return word
+
+    def cut(self, part: Slice) -> int:
+        for index, event in enumerate(part.events):
+            if str(event).startswith("mark:"):
+                return index + 1
+        return len(part.events)
+
+    def reached(self, part: Slice) -> datetime | None:
+        marks = [event for event in part.events if str(event).startswith("mark:")]
+        return MIDNIGHT.replace(day=1 + int(marks[-1][5:])) if marks else None
+
+    def handle(self, tx: sa.Connection, batch: Batch) -> None:
+        self.before()
+        if self.later:
+            self.later -= 1
+            raise TryLater("asked to")
+        tx.exec_driver_sql(_FAIL)
+        for part in batch.slices:
+            for index, event in enumerate(part.events):
+                self._handle(tx, batch, part, index, event)
+        self.slices = batch.slices
+        self.batches.append([event for part in batch.slices for event in part.events])
+
+    def _handle(self, tx: sa.Connection, batch: Batch, part: Slice, index: int, event: str) -> None:
+        first, _, rest = event.partition(":")
+        if event not in self.heal:
+            if first == "reject":
+                batch.reject(part, index, InvalidRecord("impossible", "asked to"))
+                return
+            if first == "invalid":
+                raise InvalidRecord("raised", "asked to")
+            if first == "state":
+                tx.execute(_RAISE, {"state": rest})
+        if first == "once" and not tx.execute(_ONCE, {"value": rest}).all():
+            return
+        where = {"topic": part.partition.topic, "partition": part.partition.partition}
+        tx.execute(_INSERT, where | {"value": event})
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    # -- what the test asks -----------------------------------------------------------------------
+
+    def entries(self, partition: int | None = None) -> list[str]:
+        """Every effect, in the order of its commit."""
+        return [
+            row.value
+            for row in self.rows("SELECT * FROM entry ORDER BY id")
+            if partition is None or row.partition == partition
+        ]
+
+    def rows(self, statement: str, **values: Any) -> list[Any]:
+        """The rows of a statement."""
+        with self.database.transaction() as tx:
+            return list(tx.execute(sa.text(statement), values))
+
+    def run(self, statement: str, **values: Any) -> None:
+        """A statement without rows."""
+        with self.database.transaction() as tx:
+            tx.execute(sa.text(statement), values)
+
+    def offsets(self) -> dict[int, int]:
+        """The stored next offset of each partition."""
+        found = self.rows("SELECT partition, next_offset FROM consumer_position")
+        return {row.partition: row.next_offset for row in found}
+
+
+def loop_of(
+    consumer: Consumer, ledger: Ledger, limit: DeadLetterLimit | None = None, **options: Any
+) -> BatchLoop:
+    """A loop that waits little."""
+    waits = {"poll_seconds": 0.01, "retry_seconds": 0.001, "max_retry_seconds": 0.01}
+    return BatchLoop(
+        consumer,
+        ledger.database,
+        ledger,
+        LoopOptions(group=GROUP, **(waits | options)),
+        limit or DeadLetterLimit(max_consecutive=1_000, min_sample=1_000),
+    )
+
+
+@contextmanager
+def at(name: str, action: Callable[[], None], *, times: int = 1) -> Iterator[list[str]]:
+    """Do `action` when the failpoint is hit, the first `times` times; yields what was hit."""
+    hits: list[str] = []
+    left = [times]
+
+    def hit(passed: str) -> None:
+        hits.append(passed)
+        if passed == name and left[0] > 0:
+            left[0] -= 1
+            action()
+
+    failpoints.install(hit)
+    try:
+        yield hits
+    finally:
+        failpoints.install(lambda _name: None)
+
+
+def crash() -> None:
+    """For `at`: die."""
+    raise Crash
+
+
+def partition(number: int) -> TopicPartition:
+    """A partition of the toy's topic."""
+    return TopicPartition(TOPIC, number)
+
+
+def words(prefix: str, count: int) -> list[str]:
+    """`count` different words."""
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+def put_all(put: Callable[[TopicPartition, bytes], Any], number: int, said: Sequence[str]) -> None:
+    """Write words to a partition."""
+    for word in said:
+        put(partition(number), word.encode())

@@ -1,0 +1,388 @@
+"""Moving clients: facts in their turn, time in its order, the same history however it is cut."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring_service.domain.assess import standing
+from scoring_service.domain.facts import Fact, FactRefused
+from scoring_service.domain.periods import local_day, midnight
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import (
+    MOST_MISSING,
+    Change,
+    ClientState,
+    catch_up,
+    first_assessment,
+    fold,
+    review,
+    walk,
+)
+from tests.support.oracle_tiers import OracleClient, OracleFact, Rules, exists
+from tests.unit.scoring_service.histories import (
+    BOOKS,
+    RULEBOOK,
+    digest_of,
+    facts,
+    noon,
+    places,
+    situations,
+)
+
+ZONE = "Asia/Shanghai"
+DAY = date(2026, 3, 2)
+DAYS = timedelta(days=1)
+
+
+def client(zone: str = ZONE, **kept: object) -> ClientState:
+    return ClientState("harbour", "mirabel", 0, zone, **kept)  # type: ignore[arg-type]  # by name
+
+
+def fact(sequence: int = 1, kind: str = "completed", on: date = DAY, **more: object) -> Fact:
+    """A fact that happened at noon of its day and was accepted at once, if nothing else is said."""
+    at = noon(on)
+    told: dict[str, object] = {"count": 1, "amount_minor": 0, "occurred_at": at, "accepted_at": at}
+    told |= {"zone": ZONE, "generation": 1, "activity_id": f"act-{sequence}"} | more
+    return Fact(sequence=sequence, kind=kind, on=on, **told)  # type: ignore[arg-type]  # by name
+
+
+def told(changes: Sequence[Change]) -> list[tuple[object, ...]]:
+    """What the oracle tells of a change, too."""
+    return [
+        (
+            c.version,
+            c.from_tier,
+            c.to_tier,
+            c.reason,
+            c.origin,
+            c.effective_at,
+            c.score,
+            c.activity_id,
+        )
+        for c in changes
+    ]
+
+
+# --- walking --------------------------------------------------------------------------------
+
+
+def standing_client(
+    known: list[OracleFact], rulebook: Rulebook, zone: str, today: date
+) -> ClientState:
+    """A client who was assessed on `today` with those facts, some of them yet to come."""
+    now = standing(digest_of(known), rulebook, today)
+    state = client(zone, digest=digest_of(known), last_sequence=len(known), version=1)
+    state.assessed_on, state.tier, state.score = today, now.tier, now.score
+    state.effective_at = midnight(today, zone)
+    return state
+
+
+@settings(deadline=None)
+@given(situations(future=40), st.sets(st.integers(1, 500), max_size=8), st.booleans())
+def test_a_walk_in_any_steps_gives_the_changes_of_one_walk(
+    situation: tuple[Rules, Rulebook, str, date, list[OracleFact]],
+    stops: set[int],
+    reviewed: bool,  # noqa: FBT001 - drawn, not passed
+) -> None:
+    _, rulebook, zone, today, known = situation
+    end = today + 501 * DAYS
+    at_once = standing_client(known, rulebook, zone, today)
+    in_steps = standing_client(known, rulebook, zone, today)
+    expected = walk(at_once, rulebook, end)
+    found = []
+    for stop in sorted(stops):
+        if reviewed and not in_steps.reviewed:
+            review(in_steps, rulebook)
+        day = today + stop * DAYS
+        found += walk(in_steps, rulebook, day if exists(day, zone) else day + DAYS)
+    found += walk(in_steps, rulebook, end)
+    assert found == expected
+    assert (in_steps.tier, in_steps.score) == (at_once.tier, at_once.score)
+    assert at_once.score == standing(at_once.digest, rulebook, end).score
+
+
+def test_time_takes_a_tier_at_midnight_and_says_so() -> None:
+    state, day = client(), date(2025, 11, 30)
+    fold(state, fact(1, on=day), RULEBOOK, day)
+    fold(state, fact(2, "settled", day, amount_minor=5000), RULEBOOK, day)
+    (change,) = walk(state, RULEBOOK, date(2026, 3, 1))
+    assert (change.from_tier, change.to_tier) == ("silver", "bronze")
+    assert (change.direction, change.reason, change.origin) == (
+        "downgraded",
+        "elapsed_time",
+        "live",
+    )
+    assert change.effective_at == datetime(2026, 2, 28, 16, tzinfo=UTC)
+    assert (change.happened_at, change.activity_id) == (None, None)
+    assert (change.on_day, change.score) == (date(2026, 3, 1), 3950)
+    assert change.explanation[0].line == "recency.within_P6M"
+
+
+def test_a_day_known_beforehand_is_walked_first_without_its_facts_then_with_them() -> None:
+    state = client()
+    for number in range(3):
+        before = date(2025, 6, 1)
+        fold(state, fact(3 * number + 1, on=before), RULEBOOK, before)
+        paid = fact(3 * number + 2, "settled", before, amount_minor=5000)
+        fold(state, paid, RULEBOOK, before)
+        fold(state, fact(3 * number + 3, "booked", before), RULEBOOK, before)
+    lapse = date(2026, 6, 2)
+    fold(state, fact(10, on=lapse), RULEBOOK, before)
+    fold(state, fact(11, "settled", lapse, amount_minor=5000), RULEBOOK, before)
+    lost, won = walk(state, RULEBOOK, lapse)[-2:]
+    assert (lost.to_tier, lost.reason, lost.happened_at) == ("iron", "elapsed_time", None)
+    assert (won.from_tier, won.to_tier, won.reason) == ("iron", "silver", "activity")
+    assert lost.effective_at == won.effective_at == midnight(lapse, ZONE)
+    assert lost.explanation[0].line == "recency.beyond_P1Y"
+    assert won.explanation[0].line == "recency.within_P1M"
+
+
+def test_nobody_is_walked_back_or_before_the_first_assessment() -> None:
+    assert walk(client(), RULEBOOK, DAY) == []
+    state = client()
+    fold(state, fact(), RULEBOOK, DAY)
+    before = state.score
+    assert walk(state, RULEBOOK, DAY - 30 * DAYS) == []
+    assert (state.assessed_on, state.score) == (DAY, before)
+
+
+def test_a_review_announces_what_the_walk_then_does() -> None:
+    state = client()
+    fold(state, fact(on=DAY), RULEBOOK, DAY)
+    fold(state, fact(2, "settled", amount_minor=2000), RULEBOOK, DAY)
+    assert not state.reviewed
+    coming = review(state, RULEBOOK)
+    assert coming is not None
+    assert state.reviewed
+    assert state.review_at == coming.at
+    assert walk(state, RULEBOOK, coming.on - DAYS) == []
+    assert state.reviewed
+    (change,) = walk(state, RULEBOOK, coming.on)
+    assert (change.effective_at, change.to_tier) == (coming.at, coming.to_tier)
+    assert not state.reviewed
+    assert review(client(), RULEBOOK) is None
+
+
+# --- folding --------------------------------------------------------------------------------
+
+
+def test_the_first_fact_enters_a_client() -> None:
+    state = client()
+    change = fold(state, fact(kind="registered"), RULEBOOK, DAY)
+    assert change is not None
+    assert (change.version, change.from_tier, change.to_tier) == (1, None, "prospect")
+    assert (change.direction, change.reason, change.origin) == ("entered", "activity", "live")
+    assert change.happened_at == change.effective_at == noon(DAY)
+    assert (change.activity_id, change.on_day) == ("act-1", DAY)
+
+
+@pytest.mark.parametrize(
+    ("age", "origin"),
+    [(timedelta(days=7), "live"), (timedelta(days=7, microseconds=1), "backfill")],
+)
+def test_a_fact_accepted_more_than_7_days_late_is_backfill(age: timedelta, origin: str) -> None:
+    change = fold(client(), fact(accepted_at=noon(DAY) + age), RULEBOOK, DAY + 8 * DAYS)
+    assert change is not None
+    assert change.origin == origin
+    assert change.effective_at == midnight(DAY + 8 * DAYS, ZONE)
+    assert change.happened_at == noon(DAY)
+
+
+def test_a_correction_says_so_and_takes_effect_no_earlier_than_what_it_corrects() -> None:
+    state = client()
+    fold(state, fact(), RULEBOOK, DAY)
+    earlier = noon(DAY) - timedelta(hours=1)
+    undone = fact(2, count=-1, refers_to="act-1", occurred_at=earlier)
+    change = fold(state, undone, RULEBOOK, DAY)
+    assert change is not None
+    assert (change.to_tier, change.direction, change.reason) == (
+        "prospect",
+        "downgraded",
+        "correction",
+    )
+    assert change.effective_at == noon(DAY)
+    assert change.happened_at == earlier
+
+
+def test_a_fact_of_tomorrow_waits_for_tomorrow() -> None:
+    state = client()
+    change = fold(state, fact(on=DAY + DAYS), RULEBOOK, DAY)
+    assert change is not None
+    assert change.to_tier == "prospect"
+    (won,) = walk(state, RULEBOOK, DAY + DAYS)
+    assert (won.to_tier, won.reason, won.activity_id) == ("bronze", "activity", None)
+    assert won.effective_at == change.effective_at  # never before the change that it follows
+
+
+def test_a_client_must_be_brought_to_the_day_before_a_fact_is_folded() -> None:
+    state = client()
+    fold(state, fact(), RULEBOOK, DAY)
+    with pytest.raises(ValueError, match="mirabel"):
+        fold(state, fact(2), RULEBOOK, DAY + DAYS)
+
+
+def test_before_the_first_watermark_facts_are_only_folded() -> None:
+    state = client()
+    assert fold(state, fact(), RULEBOOK, None) is None
+    assert (state.tier, state.assessed_on, state.version) == (None, None, 0)
+    assert review(state, RULEBOOK) is None
+    change = first_assessment(state, RULEBOOK, DAY + 5 * DAYS)
+    assert (change.to_tier, change.reason, change.origin) == ("bronze", "activity", "backfill")
+    assert change.effective_at == midnight(DAY + 5 * DAYS, ZONE)
+    with pytest.raises(ValueError, match="before"):
+        first_assessment(state, RULEBOOK, DAY + 6 * DAYS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"zone": "Asia/Tokyo"}, "zone"),
+        ({"generation": 2}, "generation"),
+        ({"kind": "gifted"}, "kind"),
+        ({"on": date(1969, 12, 31), "occurred_at": noon(DAY)}, "on"),
+        ({"on": date(9999, 12, 31), "occurred_at": noon(DAY)}, "on"),
+        ({"sequence": MOST_MISSING + 2}, "sequence"),
+    ],
+)
+def test_a_fact_that_does_not_fit_is_refused(wrong: dict[str, object], field: str) -> None:
+    with pytest.raises(FactRefused) as refusal:
+        fold(client(), fact(**wrong), RULEBOOK, DAY)  # type: ignore[arg-type]  # by name
+    assert refusal.value.field == field
+    assert isinstance(refusal.value, ValueError)
+
+
+@given(st.lists(st.integers(1, 30), max_size=60))
+def test_each_sequence_is_accepted_once_and_gaps_are_remembered(arriving: list[int]) -> None:
+    state = client()
+    seen: set[int] = set()
+    for sequence in arriving:
+        assert state.accepts(sequence) == (sequence not in seen)
+        seen.add(sequence)
+        assert state.last_sequence == max(seen)
+        assert state.missing == tuple(n for n in range(1, max(seen)) if n not in seen)
+
+
+def test_a_duplicate_changes_nothing() -> None:
+    state = client()
+    fold(state, fact(), RULEBOOK, DAY)
+    review(state, RULEBOOK)
+    before = state.digest.to_bytes()
+    assert fold(state, fact(), RULEBOOK, DAY) is None
+    assert (state.digest.to_bytes(), state.reviewed) == (before, True)
+
+
+# --- whole histories ------------------------------------------------------------------------
+
+
+Log = list[OracleFact | datetime]
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[Rules, Rulebook, str, Log]:
+    """A partition's records of one client: facts, corrections, late ones, twice, and watermarks."""
+    rules, rulebook = draw(st.sampled_from(BOOKS))
+    zone, day = draw(places())
+    clock = midnight(day, zone) + timedelta(hours=draw(st.integers(0, 30)))
+    log: Log = []
+    for sequence in range(1, draw(st.integers(1, 12)) + 1):
+        if draw(st.booleans()):
+            clock += timedelta(hours=draw(st.sampled_from((1, 12, 24, 25, 24 * 31, 24 * 200))))
+            log.append(clock)
+        base = draw(facts(zone, local_day(clock, zone), future=2))
+        age = draw(st.sampled_from((0, 0, 3600, 86_400, 8 * 86_400)))
+        log.append(
+            OracleFact(
+                base.kind,
+                base.on,
+                base.count,
+                base.amount_minor,
+                sequence,
+                occurred_at=clock - timedelta(seconds=age),
+                accepted_at=clock,
+                refers_to=draw(st.sampled_from((None, None, "act-0"))),
+                activity_id=f"act-{sequence}",
+            )
+        )
+        if draw(st.integers(0, 4)) == 0:
+            log.append(draw(st.sampled_from([r for r in log if isinstance(r, OracleFact)])))
+    order = draw(st.permutations(range(len(log)))) if draw(st.booleans()) else range(len(log))
+    times = iter([r for r in log if isinstance(r, datetime)])
+    shuffled = [log[place] for place in order]
+    log = [next(times) if isinstance(r, datetime) else r for r in shuffled]
+    return rules, rulebook, zone, [*log, clock + timedelta(days=draw(st.integers(0, 500)))]
+
+
+def as_domain(record: OracleFact, zone: str) -> Fact:
+    return Fact(
+        record.activity_id,
+        1,
+        record.sequence,
+        record.kind,
+        record.on,
+        zone,
+        record.count,
+        record.amount_minor,
+        record.occurred_at,
+        record.accepted_at,
+        record.refers_to,
+    )
+
+
+def replay(rulebook: Rulebook, zone: str, log: Log, sweeps: list[bool]) -> list[Change]:
+    """The log through the domain: every fact after `catch_up`, sweeps only where asked."""
+    state = client(zone)
+    changes: list[Change] = []
+    first: date | None = None
+    today: date | None = None
+    for place, record in enumerate(log):
+        last = place == len(log) - 1
+        if isinstance(record, datetime):
+            today = local_day(record, zone)
+            first = first or today
+            due = state.review_at is None or state.review_at <= record
+            if last or (due and sweeps[place % len(sweeps)]):
+                changes += catch_up(state, rulebook, first_day=first, to_day=today)
+        else:
+            if first is not None and today is not None:
+                changes += catch_up(state, rulebook, first_day=first, to_day=today)
+            change = fold(state, as_domain(record, zone), rulebook, today)
+            changes += [change] if change else []
+        if not state.reviewed and sweeps[(place + 1) % len(sweeps)]:
+            review(state, rulebook)
+    return changes
+
+
+@settings(max_examples=400, deadline=None)
+@given(logs(), st.lists(st.booleans(), min_size=1, max_size=7))
+def test_history_is_the_oracles_however_late_the_sweep_and_however_it_is_batched(
+    logged: tuple[Rules, Rulebook, str, Log], sweeps: list[bool]
+) -> None:
+    rules, rulebook, zone, log = logged
+    oracle = OracleClient(rules, zone)
+    for record in log:
+        if isinstance(record, datetime):
+            oracle.watermark(record)
+        else:
+            oracle.fact(record)
+    expected = [
+        (c.version, c.from_tier, c.to_tier, c.reason, c.origin, c.effective_at, c.score, c.cause)
+        for c in oracle.changes
+    ]
+    changes = replay(rulebook, zone, log, sweeps)
+    assert told(changes) == expected
+    assert [c.version for c in changes] == list(range(1, len(changes) + 1))
+    assert all(now.from_tier == then.to_tier for then, now in pairwise(changes))
+
+
+def test_a_change_of_utc_offset_moves_no_boundary() -> None:
+    """Sao Paulo had no 00:00 on 15 October 2017: the day begins at 01:00, 03:00 UTC."""
+    zone, day = "America/Sao_Paulo", date(2017, 9, 14)
+    state = client(zone)
+    for sequence, kind in enumerate(("completed", "settled"), start=1):
+        fold(state, fact(sequence, kind, day, zone=zone, amount_minor=3_500), RULEBOOK, day)
+    changes = walk(state, RULEBOOK, date(2017, 10, 15))
+    assert [change.effective_at for change in changes] == [datetime(2017, 10, 15, 3, tzinfo=UTC)]
