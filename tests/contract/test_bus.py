@@ -1,4 +1,4 @@
-"""Both buses keep the same promises, those that the loop and the relay rely on: memory and Kafka."""
+"""Both buses, memory and Kafka, keep the same promises: what the loop and the relay rely on."""
 
 import time
 from collections.abc import Iterator

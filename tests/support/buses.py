@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import kafka
@@ -99,16 +99,23 @@ class OnKafka:
         name = self.options.topic_prefix + tp.topic
         self._raw.send(name, value, key=key, partition=tp.partition, headers=list(headers)).get(10)
 
+    def put_many(self, records: Iterable[tuple[TopicPartition, bytes]]) -> None:
+        """Write all, then wait for all."""
+        prefix = self.options.topic_prefix
+        for tp, value in records:
+            self._raw.send(prefix + tp.topic, value, key=b"k", partition=tp.partition)
+        self._raw.flush(10)
+
     def forget_before(self, tp: TopicPartition, offset: int) -> None:
         name = self.options.topic_prefix + tp.topic
         self.admin.delete_records({kafka.TopicPartition(name, tp.partition): offset})
 
-    def consumer(self, group: str, topics: Sequence[str]) -> Consumer:
+    def consumer(self, group: str, topics: Sequence[str]) -> KafkaConsumer:
         made = KafkaConsumer(self.options, group, topics)
         self._open.append(made)
         return made
 
-    def producer(self) -> Producer:
+    def producer(self) -> KafkaProducer:
         made = KafkaProducer(self.options, delivery_timeout_ms=5_000)
         self._open.append(made)
         return made

@@ -87,7 +87,7 @@ class TestThePlainWalk:
         turns(subject, 2)
         assert ledger.batches == [["a", "mark:1", "d", "mark:1"], ["b", "mark:2", "e"], ["c"]]
         reached = {tp: held.processed_through for tp, held in subject.positions.items()}
-        assert reached == {P0: MIDNIGHT + timedelta(days=1), P1: MIDNIGHT}
+        assert reached == {P0: MIDNIGHT + timedelta(days=2), P1: MIDNIGHT + timedelta(days=1)}
         assert ledger.slices[0].position.next_offset == 4
         assert ledger.slices[0].position.processed_through == reached[P0]
 

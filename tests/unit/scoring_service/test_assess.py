@@ -14,7 +14,7 @@ from scoring_service.domain.periods import midnight
 from scoring_service.domain.rulebook import Rulebook
 from tests.support import oracle_tiers as oracle
 from tests.support.oracle_tiers import OracleFact, Rules
-from tests.unit.scoring_service.histories import RULEBOOK, digest_of, situations
+from tests.unit.scoring_service.histories import BOOKS, RULEBOOK, digest_of, situations
 
 ZONE = "Asia/Shanghai"
 Situation = tuple[Rules, Rulebook, str, date, list[OracleFact]]
@@ -85,6 +85,30 @@ def test_a_way_up_leads_up_and_one_step_less_does_not(situation: Situation) -> N
 
         assert with_more(missing) == way.line.removeprefix("next_tier.")
         assert with_more(missing - 1) == told.tier
+
+
+@pytest.mark.parametrize(
+    "bookings",
+    [
+        pytest.param({28: 1, 29: 1, 30: 2, 110: 1}, id="two rungs lost at one midnight"),
+        pytest.param({28: 2, 29: -2, 45: 2}, id="a rung lost and found again at one midnight"),
+        pytest.param({30: 1, 120: -4}, id="a correction of a day to come"),
+        pytest.param({}, id="nothing"),
+    ],
+)
+def test_days_that_leave_a_window_together_are_one_step(bookings: dict[int, int]) -> None:
+    rules, rulebook = BOOKS[1]  # whose window for F is P3M: 28, 29 and 30 November end together
+    today, start = date(2026, 2, 20), date(2025, 10, 31)
+    known = [
+        OracleFact("completed", start + timedelta(days=day), count)
+        for day, count in bookings.items()
+    ]
+    digest = digest_of(known)
+    told = assess(digest, rulebook, today, ZONE)
+    assert [tuple(line) for line in told.explanation[:3]] == oracle.explanation(rules, known, today)
+    coming = told.next_transition
+    expected = oracle.next_transition(rules, known, today, ZONE)
+    assert (coming and (coming.on, coming.at, coming.from_tier, coming.to_tier)) == expected
 
 
 @given(situations(future=40), st.integers(1, 5))

@@ -1,6 +1,7 @@
 """How the chassis's parts are put together, the same way in every service's bootstrap."""
 
 import argparse
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from rapport_runtime import logs
@@ -47,11 +48,13 @@ def run_worker(
     group: str,
     topics: Sequence[str],
     now: Now | None = None,
+    beside: Callable[[threading.Event], None] | None = None,
 ) -> int:
     """Run one worker of a group until it is told to stop; its exit code.
 
     `now` is given by a service whose topics carry no watermarks: it then says how far it has read
-    by its own clock.
+    by its own clock. `beside` runs on a thread of its own until the event is set; if it fails,
+    the worker ends with 1.
     """
     stop = stop_on_signals()
     consumer = KafkaConsumer(kafka_options(settings, "worker"), group, topics)
@@ -70,10 +73,37 @@ def run_worker(
         group=group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
     )
     probes = serve_probes(settings.worker_port, {"progress": worker.pulse.ready}, stop)
+    companion = Companion(beside, stop) if beside else None
     code = worker.run(stop)
     stop.set()
+    if companion is not None:
+        code = code or companion.join()
     probes.join()
     return code
+
+
+class Companion:
+    """A second loop of the same worker, on a thread; when one fails both end."""
+
+    def __init__(self, body: Callable[[threading.Event], None], stop: threading.Event) -> None:
+        self._body = body
+        self._stop = stop
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name="companion")
+        self._thread.start()
+
+    def join(self) -> int:
+        """Wait until it has finished what it held; 1 if it had failed, else 0."""
+        self._thread.join()
+        return int(self._failed)
+
+    def _run(self) -> None:
+        try:
+            self._body(self._stop)
+        except Exception:
+            self._failed = True
+            logs.get_logger(__name__).exception("companion_failed")
+            self._stop.set()
 
 
 def main(service: str, commands: Mapping[str, Command], argv: Sequence[str]) -> int:

@@ -60,7 +60,7 @@ class Clients(Protocol):
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
-        """Make the identities that are missing, then lock all in the order of their keys.
+        """The clients of all these keys, made where they are missing, and locked.
 
         Must come before any reading of the ledger: two workers that hold a booking and its
         cancellation would otherwise each miss the other's (ARCHITECTURE §3).

@@ -1,11 +1,22 @@
 """What outreach needs of the world outside it, said as protocols; bootstrap decides who answers."""
 
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
-from outreach_service.domain.messages import Outcome, Outgoing
+from outreach_service.domain.gates import Decision, Sent
+from outreach_service.domain.messages import Event, Outcome, Outgoing
+from outreach_service.domain.playbook import Play
+from outreach_service.domain.terms import Change, Channel, Purpose
+from outreach_service.domain.wishes import (
+    ConsentSaid,
+    ContactSaid,
+    MaskedContact,
+    Preferences,
+    Subscription,
+)
 
 
 class Provider(Protocol):
@@ -38,3 +49,354 @@ class TokenStore(Protocol):
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
         """Held by the one who fetches; the others wait, then read."""
+
+
+class Heard(NamedTuple):
+    """A client did something at `at`."""
+
+    practice_id: str
+    client_id: str
+    at: datetime
+
+
+class Booked(NamedTuple):
+    """By one activity, the number of bookings that start at `starts_at` changed by `count`."""
+
+    practice_id: str
+    client_id: str
+    sequence: int
+    starts_at: datetime
+    count: int
+
+
+class Planned(NamedTuple):
+    """A message that a tier change asks for. `play_body` is the play's own document."""
+
+    message_id: str
+    change: Change
+    partition: int
+    play: Play
+    play_body: Mapping[str, Any]
+    step: int
+    due_at: datetime
+
+
+class Inbox(Protocol):
+    """What the bus told, within one transaction."""
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        """Remember a practice as it is now."""
+        ...
+
+    def hear(self, heard: Collection[Heard]) -> None:
+        """Move each client's newest activity forward."""
+        ...
+
+    def note_bookings(self, booked: Collection[Booked]) -> None:
+        """Keep each difference once."""
+        ...
+
+    def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Any]:
+        """The playbook documents of those practices that have one of their own."""
+        ...
+
+    def plan(self, planned: Sequence[Planned]) -> None:
+        """Keep each message once, by its identity."""
+        ...
+
+
+class Situation(NamedTuple):
+    """What is known about a message's client at the moment of deciding."""
+
+    now: datetime
+    contacts: Mapping[Channel, str]
+    consents: frozenset[tuple[Channel, Purpose]]
+    zone: str
+    sent: tuple[Sent, ...]
+    booking_at: datetime | None
+    activity_at: datetime | None
+    inputs_up_to: datetime | None
+
+
+class Waiting(NamedTuple):
+    """A message whose time has come to be decided on, locked, with its client's situation."""
+
+    message_id: str
+    change: Change
+    partition: int
+    play: Play
+    step: int
+    due_at: datetime
+    approved: bool
+    attempts: int
+    situation: Situation
+
+
+@dataclass(frozen=True)
+class Throttled:
+    """It may go, but the provider account's rate leaves no room at this moment."""
+
+
+class Decided(NamedTuple):
+    """What is to become of a waiting message now."""
+
+    waiting: Waiting
+    decision: Decision | Throttled
+
+
+class Claimed(NamedTuple):
+    """A message that this worker, and no other, may hand to a provider once.
+
+    `attempt` counts from 1; `first_try_seconds` is the real time since the first began;
+    `unsure` whether an earlier one's outcome is unknown.
+    """
+
+    practice_id: str
+    message_id: str
+    client_id: str
+    channel: Channel
+    purpose: Purpose
+    template: str
+    address: str
+    name: str
+    language: str
+    practice_name: str
+    attempt: int
+    first_try_seconds: float
+    unsure: bool
+
+
+class Verdict(NamedTuple):
+    """What a provider's answer does to a message: the event, and when to try again if at all."""
+
+    event: Event
+    outcome: str
+    code: str | None
+    provider_ref: str | None
+    retry_seconds: float | None
+
+
+class Desk(Protocol):
+    """Where waiting messages are taken from and their fate is written down."""
+
+    def claim(self, limit: int) -> list[Claimed]:
+        """Decide on up to `limit` due messages and claim those that may go, in one transaction."""
+        ...
+
+    def record(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:
+        """Write down what the providers said."""
+        ...
+
+    def recover(self) -> int:
+        """Settle messages whose worker died between request and result; how many there were."""
+        ...
+
+
+class NoBusinessTime(Exception):
+    """Simulated time has not reached every partition yet; nothing can be dated (ARCHITECTURE §4)."""
+
+
+class WrongState(Exception):
+    """What is asked of a message cannot happen to it in the state that it is in."""
+
+
+class People(Protocol):
+    """Contacts and consents; each write excludes the dispatcher's claims of that client."""
+
+    def save_contacts(
+        self, practice_id: str, said: Sequence[ContactSaid]
+    ) -> Sequence[MaskedContact]:
+        """Set contact points, the last word for each client and channel."""
+        ...
+
+    def remove_contact(self, practice_id: str, client_id: str, channel: Channel) -> bool:
+        """Forget a contact point; False when there is none."""
+        ...
+
+    def save_consents(self, practice_id: str, said: Sequence[ConsentSaid]) -> datetime:
+        """Append words, in this order, and say as of when. Raises NoBusinessTime."""
+        ...
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Withdraw by one click; a no-op when the last word is no. Raises NoBusinessTime."""
+        ...
+
+    def preferences(self, practice_id: str, client_id: str) -> Preferences | None:
+        """A client's contacts and consents; None when outreach knows no such client."""
+        ...
+
+
+class MessageNews(NamedTuple):
+    """A message reached another state, for those who listen."""
+
+    practice_id: str
+    message_id: str
+    client_id: str
+    partition: int
+    play: str
+    step: int
+    tier_version: int
+    channel: str | None
+    purpose: str
+    state: str
+    reason: str | None
+    at: datetime
+
+
+class MessageRow(NamedTuple):
+    """Where one message stands. `decide_at` is when the gates are asked next."""
+
+    message_id: str
+    client_id: str
+    play: str
+    step: int
+    tier_version: int
+    purpose: str
+    mode: str
+    state: str
+    reason: str | None
+    channel: str | None
+    approved: bool
+    attempts: int
+    due_at: datetime
+    decide_at: datetime
+    expires_at: datetime
+    sent_at: datetime | None
+    changed_at: datetime
+
+
+class AttemptRow(NamedTuple):
+    """One provider call; without an outcome it is under way, or its worker died."""
+
+    number: int
+    channel: str
+    started_at: datetime
+    business_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    code: str | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A message as it would be rendered now; `missing` says why there is no text."""
+
+    channel: str | None = None
+    template: str | None = None
+    template_version: int | None = None
+    language: str | None = None
+    subject: str = field(default="", repr=False)
+    body: str = field(default="", repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    missing: str | None = None
+
+
+class MessageStory(NamedTuple):
+    """A message with its cause, its attempts and its text."""
+
+    row: MessageRow
+    change: Mapping[str, Any]
+    attempts: list[AttemptRow]
+    preview: Preview
+
+
+class MessageFilter(NamedTuple):
+    """Which messages a list shows; None shows all."""
+
+    client_id: str | None = None
+    state: str | None = None
+    channel: str | None = None
+    play: str | None = None
+
+
+class MessageCount(NamedTuple):
+    """How many messages stand where, and why."""
+
+    play: str
+    channel: str | None
+    state: str
+    reason: str | None
+    messages: int
+
+
+class Messages(Protocol):
+    """A practice's messages, and what its people may do to them."""
+
+    def page(
+        self, practice_id: str, only: MessageFilter, after: str, limit: int
+    ) -> Sequence[MessageRow]:
+        """Messages by message id, behind `after`."""
+        ...
+
+    def story(self, practice_id: str, message_id: str) -> MessageStory | None:
+        """One message whole."""
+        ...
+
+    def summary(self, practice_id: str) -> Sequence[MessageCount]:
+        """All messages, counted."""
+        ...
+
+    def approve(self, practice_id: str, message_id: str) -> MessageRow | None:
+        """Let one that awaits staff be decided on again. Raises WrongState, NoBusinessTime."""
+        ...
+
+    def cancel(self, practice_id: str, message_id: str) -> MessageRow | None:
+        """Withdraw one before it goes. Raises WrongState, NoBusinessTime."""
+        ...
+
+
+class KeptPlaybook(NamedTuple):
+    """A practice's plays; version 0 is the deployment's default."""
+
+    version: int
+    body: Mapping[str, Any]
+    updated_at: datetime | None
+
+
+class Playbooks(Protocol):
+    """The playbook in force for a practice."""
+
+    def current(self, practice_id: str) -> KeptPlaybook:
+        """Its own, else the default."""
+        ...
+
+    def save(self, practice_id: str, body: Mapping[str, Any]) -> KeptPlaybook:
+        """Replace it by one that has been checked; what is already planned keeps its play."""
+        ...
+
+
+class ChannelSetup(NamedTuple):
+    """How a channel is set up: by which provider account, None when there is none."""
+
+    channel: Channel
+    account: str | None
+    is_sending: bool
+
+
+class Permits(NamedTuple):
+    """What a provider account allows at this moment."""
+
+    tokens: float
+    per_second: float
+    burst: float
+
+
+class ChannelState(NamedTuple):
+    """A channel's set-up and its last hour on the real clock, of one practice."""
+
+    setup: ChannelSetup
+    permits: Permits | None
+    attempts: int
+    accepted: int
+    rejected: int
+    unknown: int
+    waiting: int
+    oldest_waiting_at: datetime | None
+
+
+class Channels(Protocol):
+    """How the channels do."""
+
+    def states(self, practice_id: str) -> Sequence[ChannelState]:
+        """Each channel's state."""
+        ...

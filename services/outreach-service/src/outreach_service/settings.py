@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
+
 from rapport_runtime.settings import PREFIX, ServiceSettings
 
 

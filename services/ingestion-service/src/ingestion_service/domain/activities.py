@@ -138,7 +138,7 @@ class Subject:
         else:
             self._take_payment(fact)
             after = self._effect_of_payment()
-        changes = sorted(_differences(self.effect, after), key=_sign_then_kind)
+        changes = _differences(self.effect, after) if self.effect else after.items()
         deltas = [self._delta(fact, ordinal, *change) for ordinal, change in enumerate(changes)]
         self.effect = after
         return deltas
@@ -200,7 +200,12 @@ def _effect_of_booking(last: SourceFact, zone: tzinfo) -> Effect:
 
 
 def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Standing]]:
-    """The signed changes from one effect to the other; two of a kind when its day has moved."""
+    """The signed changes from one effect to the other, in the order of `fold`."""
+    return sorted(_changes(before, after), key=_sign_then_kind)
+
+
+def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Standing]]:
+    """Two of a kind where its day has moved, one where only its number or amount has."""
     for kind in _ORDER:
         old, new = before.get(kind), after.get(kind)
         if old == new:

@@ -39,37 +39,29 @@ _SAVE_PRACTICE: Final = """
     VALUES (%b, %b, %b, %b)
     ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name
 """
-# In the order of the key, so that two workers that make the same clients cannot deadlock.
+# Arrays come sorted by key, and rows are locked and made in that order, so that two workers do not
+# deadlock. The lock is on the client's row, which a waiting worker then reads as the other left it.
+_LOCK_CLIENTS: Final = """
+    SELECT wanted.*, c.*
+    FROM unnest(%b::text[], %b::text[], %b::text[]) AS wanted(practice_id, source, external_id),
+    LATERAL (
+        SELECT client.client_id, generation, last_sequence, registered_at IS NOT NULL
+        FROM identity JOIN client USING (practice_id, client_id)
+        WHERE identity.practice_id = wanted.practice_id AND identity.source = wanted.source
+          AND identity.external_id = wanted.external_id
+        FOR UPDATE OF client
+    ) c
+"""
 _MAKE_CLIENTS: Final = """
-    WITH wanted AS (
-        SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[])
-            AS wanted(practice_id, source, external_id, client_id)
-    ), made AS (
+    WITH made AS (
         INSERT INTO identity (practice_id, source, external_id, client_id)
-        SELECT practice_id, source, external_id, client_id FROM wanted
-        WHERE NOT EXISTS (
-            SELECT FROM identity i
-            WHERE i.practice_id = wanted.practice_id AND i.source = wanted.source
-              AND i.external_id = wanted.external_id
-        )
-        ORDER BY practice_id COLLATE "C", source COLLATE "C", external_id COLLATE "C"
+        SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[])
         ON CONFLICT DO NOTHING
         RETURNING practice_id, client_id
     )
     INSERT INTO client (practice_id, client_id, generation, last_sequence, known_since)
     SELECT practice_id, client_id, 1, 0, %b::timestamptz FROM made
     RETURNING client_id
-"""
-# The lock is on the client's row, which a waiting worker then reads again as the other left it;
-# the identity's never changes. In the order of the key, so that no two workers deadlock.
-_LOCK_CLIENTS: Final = """
-    SELECT i.practice_id, i.source, i.external_id,
-        c.client_id, c.generation, c.last_sequence, c.registered_at IS NOT NULL
-    FROM unnest(%b::text[], %b::text[], %b::text[]) AS wanted(practice_id, source, external_id)
-    JOIN identity i USING (practice_id, source, external_id)
-    JOIN client c ON c.practice_id = i.practice_id AND c.client_id = i.client_id
-    ORDER BY c.practice_id, c.client_id
-    FOR UPDATE OF c
 """
 _SAVE_SEQUENCES: Final = """
     UPDATE client SET last_sequence = moved.last_sequence
@@ -139,13 +131,23 @@ class PostgresIntake:
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
-        columns = _columns(keys, 3)
-        ids = [uuid.uuid4().hex for _ in keys]
-        new = {row[0] for row in self._rows(_MAKE_CLIENTS, [*columns, ids, now])}
-        rows = self._rows(_LOCK_CLIENTS, columns)
+        wanted = sorted(keys)
+        clients = self._lock(wanted, frozenset())
+        missing = [key for key in wanted if key not in clients]
+        if missing:
+            ids = [uuid.uuid4().hex for _ in missing]
+            made = self._rows(_MAKE_CLIENTS, [*_columns(missing, 3), ids, now])
+            clients |= self._lock(missing, frozenset(row[0] for row in made))
+        return clients
+
+    def _lock(
+        self, keys: Sequence[IdentityKey], made: Collection[str]
+    ) -> dict[IdentityKey, Client]:
         return {
-            IdentityKey(*key): Client(client_id, generation, last, registered, client_id in new)
-            for *key, client_id, generation, last, registered in rows
+            IdentityKey(*key): Client(client_id, generation, last, registered, client_id in made)
+            for *key, client_id, generation, last, registered in self._rows(
+                _LOCK_CLIENTS, _columns(keys, 3)
+            )
         }
 
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:

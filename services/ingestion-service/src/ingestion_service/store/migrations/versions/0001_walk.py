@@ -11,8 +11,6 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
-
 
 def upgrade() -> None:
     create_chassis_tables(op)

@@ -2,9 +2,10 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
 from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, grant, row_level_security
 from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0001"
 down_revision = None
@@ -12,10 +13,21 @@ branch_labels = None
 depends_on = None
 
 OWN = ("attempt", "message", "playbook", "consent", "contact", "booking", "client", "practice")
-STATES = (
-    "drafted scheduled deferred sending awaiting_staff accepted delivered bounced failed"
-    " suppressed cancelled expired unknown"
-).split()
+STATES = [
+    "drafted",
+    "scheduled",
+    "deferred",
+    "sending",
+    "awaiting_staff",
+    "accepted",
+    "delivered",
+    "bounced",
+    "failed",
+    "suppressed",
+    "cancelled",
+    "expired",
+    "unknown",
+]
 
 
 def upgrade() -> None:
@@ -64,18 +76,17 @@ def create_client() -> None:
         "client",
         _id("practice_id"),
         _id("client_id"),
-        sa.Column("last_sequence", sa.BigInteger, nullable=False),
-        sa.Column("missing", ARRAY(sa.BigInteger), nullable=False),
-        _instant("activity_at"),
-        comment="what outreach has heard of a client; the newest activity is never one of ours",
+        _instant("activity_at", needed=True),
+        comment="when a client was last active; our own messages never count (C-15)",
     )
     op.create_table(
         "booking",
         _id("practice_id"),
         _id("client_id"),
-        sa.Column("starts_at", sa.DateTime(timezone=True), primary_key=True),
+        sa.Column("sequence", sa.BigInteger, primary_key=True),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("count", sa.Integer, nullable=False),
-        comment="sums of signed differences: bookings stand where the sum is positive",
+        comment="signed differences by activity: a time is booked where they sum above zero",
     )
 
 
@@ -137,7 +148,7 @@ def create_message() -> None:
         sa.Column("play", sa.Text, nullable=False),
         sa.Column("step", sa.Integer, nullable=False),
         sa.Column("tier_version", sa.BigInteger, nullable=False),
-        sa.Column("playbook_body", JSONB, nullable=False, comment="the play as it was then"),
+        sa.Column("play_body", JSONB, nullable=False, comment="the play as it was then"),
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("change", JSONB, nullable=False, comment="the tier change that caused it"),
         _instant("due_at", needed=True),

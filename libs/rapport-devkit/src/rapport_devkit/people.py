@@ -1,0 +1,91 @@
+"""Invented people: contacts and consents for ids of real files, the same at every run.
+
+Nobody's: numbers and addresses only ever reach the sandbox. Consents are as mixed as in life, so
+that some messages go by another channel and some are withheld; families share a phone.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rapport_devkit.api_client import ApiClient
+
+_BULK = 1000
+_SHARES_WITH_NEXT = 9
+_EVIDENCE = "invented for the demo"
+_TEXT_VERSION = "demo-1"
+_CHANNELS = ("wechat", "sms", "email")
+_HAS = {"wechat": 60, "sms": 85, "email": 90}
+"""How many of a hundred people can be reached by each channel."""
+_GRANTS = {"service": 100, "care": 85, "marketing": 50}
+"""How many of a hundred agree to each purpose; WeChat carries no marketing, so is not asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """One client as outreach shall know them. `household` is the number whose phone they use."""
+
+    client_id: str
+    external_id: str
+    household: int
+
+    def contacts(self) -> Iterator[dict[str, Any]]:
+        """The bodies of their contacts."""
+        addresses = {
+            "wechat": f"o{self._digest('openid').hex()[:27]}",
+            "sms": f"1390{self.household % 10**7:07d}",
+            "email": f"{self.external_id}@example.net",
+        }
+        for channel in self._channels():
+            yield {
+                "client_id": self.client_id,
+                "channel": channel,
+                "address": addresses[channel],
+            }
+
+    def consents(self) -> Iterator[dict[str, Any]]:
+        """The bodies of their consents, one for each channel they have and each purpose."""
+        for channel in self._channels():
+            for purpose, of_hundred in _GRANTS.items():
+                if (channel, purpose) == ("wechat", "marketing"):
+                    continue
+                yield {
+                    "client_id": self.client_id,
+                    "channel": channel,
+                    "purpose": purpose,
+                    "granted": self._percentile(f"{channel}/{purpose}") < of_hundred,
+                    "evidence": _EVIDENCE,
+                    "text_version": _TEXT_VERSION,
+                }
+
+    def _channels(self) -> list[str]:
+        return [name for name in _CHANNELS if self._percentile(name) < _HAS[name]]
+
+    def _percentile(self, about: str) -> int:
+        """A number from 0 to 99 that depends on the person and the question alone."""
+        return int.from_bytes(self._digest(about)[:4], "big") % 100
+
+    def _digest(self, about: str) -> bytes:
+        return hashlib.sha256(f"{self.external_id}/{about}".encode()).digest()
+
+
+def invent(client_ids: Mapping[str, str]) -> list[Person]:
+    """People for external id -> client id; every ninth uses the phone of the one before."""
+    return [
+        Person(
+            client_id=client_ids[external_id],
+            external_id=external_id,
+            household=number - (number % _SHARES_WITH_NEXT == 0),
+        )
+        for number, external_id in enumerate(sorted(client_ids), 1)
+    ]
+
+
+def tell_outreach(outreach: ApiClient, people: Sequence[Person]) -> None:
+    """Hand in everybody's contacts and consents, 1,000 at a time. Raises ApiProblem."""
+    contacts = [body for person in people for body in person.contacts()]
+    consents = [body for person in people for body in person.consents()]
+    for path, bodies in (("/v1/contacts", contacts), ("/v1/consents", consents)):
+        for first in range(0, len(bodies), _BULK):
+            outreach.post(path, {"items": bodies[first : first + _BULK]})

@@ -1,0 +1,340 @@
+"""All of Rapport as separate supervised processes on loopback, up with one call, gone with another.
+
+Apache Kafka, Postgres, databases, topics, migrations, the provider sandbox, an API and workers for
+each service. What the demo, the end-to-end tests and the proof stand on.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import httpx
+
+from rapport_contracts.topics import TOPICS
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.databases import ServiceDatabase, create_database
+from rapport_devkit.failpoints import VARIABLE as FAILPOINTS
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.postgres import Postgres
+from rapport_devkit.processes import ProcessFailed, Supervised, Supervisor, free_port, tail
+from rapport_devkit.stack_options import (
+    Environment,
+    SandboxPorts,
+    StackOptions,
+    Surroundings,
+    new_contact_keys,
+    service_environment,
+)
+from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, TopicPlan, ensure_topics
+
+SANDBOX = "sandbox"
+
+_NOTHING: Environment = MappingProxyType({})
+_MIGRATION_SECONDS = 120.0
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+_PROBE_SECONDS = 2.0
+
+Say = Callable[[str], None]
+
+
+class Stack:
+    """A running Rapport; a context manager. Processes are named `scoring-worker-1`, `scoring-api`.
+
+    Give it servers of your own and they are left alone at the end; without, it starts and stops
+    them. Start it from a thread that lives as long as the stack (see `processes.spawn`).
+    """
+
+    def __init__(
+        self,
+        options: StackOptions,
+        *,
+        postgres: Postgres | None = None,
+        kafka: Kafka | None = None,
+        say: Say = lambda _: None,
+    ) -> None:
+        self.options = options
+        self.supervisor = Supervisor(options.folder / "logs")
+        self._given = (postgres, kafka)
+        self._postgres = postgres
+        self._kafka = kafka
+        self._say = say
+        self._around: Surroundings | None = None
+        self._probes: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+        self._clients: list[ApiClient] = []
+
+    # -- up and down ----------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Bring everything up; returns when all answer /readyz with 200.
+
+        Raises ProcessFailed, with the log's end, for whoever does not come up; nothing is left
+        running then.
+        """
+        try:
+            self._start_servers()
+            self._start_processes()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End everything that the stack started: services first, its own servers last."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+        children = self.supervisor.children
+        with ThreadPoolExecutor(max(1, len(children))) as pool:
+            list(pool.map(lambda child: child.terminate(_STOP_SECONDS), children.values()))
+        children.clear()
+        given_postgres, given_kafka = self._given
+        if self._kafka is not None and given_kafka is None:
+            self._kafka.stop()
+        if self._postgres is not None and given_postgres is None:
+            self._postgres.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- single processes -----------------------------------------------------------------------
+
+    def start_worker(
+        self,
+        service: str,
+        *,
+        environment: Environment = _NOTHING,
+        failpoints: str = "",
+        restart_on_exit: bool | None = None,
+    ) -> str:
+        """Start one more worker and return its name; it may not be ready yet (`wait_ready`).
+
+        `failpoints` is in the language of `rapport_devkit.failpoints`. `restart_on_exit` None means
+        as the options say.
+        """
+        self._counts[service] = number = self._counts.get(service, 0) + 1
+        name = f"{service}-worker-{number}"
+        port = free_port()
+        self._probes[name] = f"http://127.0.0.1:{port}/readyz"
+        own = {"RAPPORT_WORKER_PORT": str(port), **environment}
+        launcher = [] if not failpoints else ["rapport_devkit.failpoints"]
+        if failpoints:
+            own[FAILPOINTS] = failpoints
+        restart = self.options.restart_on_exit if restart_on_exit is None else restart_on_exit
+        self.supervisor.start(
+            name,
+            [sys.executable, "-m", *launcher, f"{service}_service", "worker"],
+            env=self._environment(service, "worker", own),
+            restart_on_exit=restart,
+        )
+        return name
+
+    def child(self, name: str) -> Supervised:
+        """A process by name, to kill, freeze, thaw or watch. Raises KeyError."""
+        return self.supervisor.children[name]
+
+    def workers(self, service: str) -> list[str]:
+        """The names of a service's workers, running or ended, the oldest first."""
+        return [name for name in self.supervisor.children if name.startswith(f"{service}-worker-")]
+
+    def end_child(self, name: str) -> int:
+        """SIGTERM without restart, and forget it; the exit code. Raises KeyError."""
+        self._probes.pop(name, None)
+        return self.supervisor.children.pop(name).terminate(_STOP_SECONDS)
+
+    def wait_ready(self, names: Iterable[str] | None = None) -> None:
+        """Wait until these processes (default all) answer 200. Raises ProcessFailed."""
+        deadline = time.monotonic() + self.options.ready_seconds
+        for name in list(self._probes) if names is None else list(names):
+            child = self.child(name)
+            while not _answers(self._probes[name]):
+                late = time.monotonic() > deadline
+                gone = not child.running and not self.options.restart_on_exit
+                if late or gone:
+                    why = "is not ready in time" if late else "ended before it was ready"
+                    raise ProcessFailed(f"{name} {why}:\n{tail(child.log)}")
+                time.sleep(_POLL_SECONDS)
+
+    # -- what is there --------------------------------------------------------------------------
+
+    @property
+    def postgres(self) -> Postgres:
+        """The database server. Raises RuntimeError before `start`."""
+        if self._postgres is None:
+            raise RuntimeError("the stack has not been started")
+        return self._postgres
+
+    @property
+    def kafka(self) -> Kafka:
+        """The broker. Raises RuntimeError before `start`."""
+        if self._kafka is None:
+            raise RuntimeError("the stack has not been started")
+        return self._kafka
+
+    @property
+    def sandbox(self) -> SandboxPorts:
+        """Where the provider sandbox listens; it runs when outreach does."""
+        return self._surroundings().sandbox
+
+    def url(self, service: str) -> str:
+        """The base address of a service's API."""
+        return self._surroundings().urls[service]
+
+    def database(self, service: str) -> ServiceDatabase:
+        """The three doors to a service's database."""
+        return self._surroundings().databases[service]
+
+    def kafka_options(self, client_id: str) -> KafkaOptions:
+        """How to reach the broker as this stack's services do, with their topic prefix."""
+        return KafkaOptions(
+            bootstrap_servers=self.kafka.bootstrap,
+            client_id=client_id,
+            topic_prefix=self.options.topic_prefix,
+        )
+
+    def producer(self) -> KafkaProducer:
+        """An idempotent producer; the caller closes it."""
+        return KafkaProducer(self.kafka_options("rapport-devkit"))
+
+    def create_keys(self, scopes: Mapping[str, str], practice: str | None = None) -> dict[str, str]:
+        """New API keys by the services' own command lines: service -> scopes to service -> key.
+
+        `practice` None makes operators' keys. Raises ProcessFailed.
+        """
+        holder = ["--operator"] if practice is None else ["--practice", practice]
+        asked = {
+            service: self._run(service, "keys", "create", *holder, "--scopes", wanted)
+            for service, wanted in scopes.items()
+        }
+        return {service: _output(service, process).strip() for service, process in asked.items()}
+
+    def api(self, service: str, key: str) -> ApiClient:
+        """A client of a service's API; closed with the stack."""
+        client = ApiClient(self.url(service), key)
+        self._clients.append(client)
+        return client
+
+    # -- the steps of starting ------------------------------------------------------------------
+
+    def _start_servers(self) -> None:
+        folder = self.options.folder
+        if self._postgres is None:
+            self._say("starting Postgres")
+            self._postgres = Postgres.start(folder / "postgres", durable=self.options.durable)
+        if self._kafka is None:
+            self._say("starting Apache Kafka")
+            self._kafka = Kafka.start(folder / "kafka", jars=self.options.jars)
+        self._say("creating topics and databases")
+        plans = [
+            TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
+            for t in TOPICS
+        ]
+        ensure_topics(self.kafka_options("rapport-devkit"), plans)
+        prefix = self.options.database_prefix
+        self._around = Surroundings(
+            bootstrap=self._kafka.bootstrap,
+            databases={
+                service: create_database(self._postgres.url(), service, prefix=prefix)
+                for service in self.options.services
+            },
+            urls={service: f"http://127.0.0.1:{free_port()}" for service in self.options.services},
+            sandbox=SandboxPorts(http=free_port(), smtp=free_port()),
+            contact_keys=new_contact_keys(),
+        )
+
+    def _start_processes(self) -> None:
+        self._say("migrating the databases")
+        migrations = {service: self._run(service, "migrate") for service in self.options.services}
+        if "outreach" in self.options.services:
+            self._start_sandbox()
+        for service, process in migrations.items():
+            _output(service, process)
+        self._say("starting the services")
+        for service in self.options.services:
+            self._start_api(service)
+            for _ in range(self.options.workers):
+                self.start_worker(service)
+        self.wait_ready()
+
+    def _start_sandbox(self) -> None:
+        ports = self.sandbox
+        self._probes[SANDBOX] = f"{ports.url}/health"
+        listen = [f"--http-port={ports.http}", f"--smtp-port={ports.smtp}"]
+        log = f"--log={self.options.folder / 'deliveries.jsonl'}"
+        self.supervisor.start(
+            SANDBOX,
+            [
+                *(sys.executable, "-m", "rapport_devkit.sandbox"),
+                *(*listen, log),
+                *self.options.sandbox_arguments,
+            ],
+        )
+
+    def _start_api(self, service: str) -> None:
+        name, url = f"{service}-api", self.url(service)
+        self._probes[name] = f"{url}/readyz"
+        own = {"RAPPORT_PORT": url.rpartition(":")[2]}
+        self.supervisor.start(
+            name,
+            [sys.executable, "-m", f"{service}_service", "api"],
+            env=self._environment(service, "api", own),
+            restart_on_exit=self.options.restart_on_exit,
+        )
+
+    def _environment(self, service: str, role: str, own: Environment) -> Environment:
+        database = self.database(service)
+        doors = {"api": database.api_url, "worker": database.worker_url}
+        return {
+            **service_environment(self.options, self._surroundings(), service),
+            "RAPPORT_DATABASE_URL": doors.get(role, database.owner_url),
+            **own,
+        }
+
+    def _surroundings(self) -> Surroundings:
+        if self._around is None:
+            raise RuntimeError("the stack has not been started")
+        return self._around
+
+    def _run(self, service: str, *command: str) -> subprocess.Popen[str]:
+        """Begin a short command of a service as its database's owner."""
+        return subprocess.Popen(
+            [sys.executable, "-m", f"{service}_service", *command],
+            env={**os.environ, **self._environment(service, "owner", _NOTHING)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def _output(service: str, process: subprocess.Popen[str]) -> str:
+    """What a short command printed. Raises ProcessFailed unless it ends with 0."""
+    try:
+        said, complained = process.communicate(timeout=_MIGRATION_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, complained = process.communicate()
+    if process.returncode != 0:
+        raise ProcessFailed(f"{service}: a command ended with {process.returncode}:\n{complained}")
+    return said
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=_PROBE_SECONDS).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

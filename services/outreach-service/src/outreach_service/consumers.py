@@ -1,0 +1,72 @@
+"""Which event goes where: practices and activity are remembered, tier changes become messages."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from outreach_service import translate
+from outreach_service.handlers import Moved, plan_messages
+from outreach_service.ports import Booked, Heard, Inbox
+from rapport_contracts import topics
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    PracticeRegistered,
+    TierChanged,
+    WatermarkAdvanced,
+)
+from rapport_runtime.batch import Batch, Slice
+
+GROUP = "outreach-service"
+TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
+
+
+class OutreachConsumer:
+    """What outreach does with a batch. `inbox` opens one in the batch's transaction."""
+
+    def __init__(
+        self,
+        inbox: Callable[[sa.Connection], Inbox],
+        playbook: Mapping[str, Any],
+        publish: Callable[[], object],
+    ) -> None:
+        self._inbox = inbox
+        self._playbook = playbook
+        self._publish = publish
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
+        """See `BatchHandler.decode`."""
+        return translate.decode(topic, key, value)
+
+    def cut(self, part: Slice) -> int:
+        """Everything that waits: nothing here depends on where a batch ends."""
+        return len(part.records)
+
+    def reached(self, part: Slice) -> datetime | None:
+        """See `BatchHandler.reached`."""
+        marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
+        return max(marks) if marks else None
+
+    def handle(self, tx: sa.Connection, batch: Batch) -> None:
+        """Remember and plan; sending is the dispatcher's."""
+        inbox = self._inbox(tx)
+        heard: list[Heard | None] = []
+        booked: list[Booked | None] = []
+        moves: list[Moved] = []
+        for part in batch.slices:
+            for event in part.events:
+                if isinstance(event, ActivityRecorded):
+                    heard.append(translate.heard(event))
+                    booked.append(translate.booked(event))
+                elif isinstance(event, TierChanged):
+                    moves.append(Moved(translate.change(event), part.partition.partition))
+                elif isinstance(event, PracticeRegistered):
+                    inbox.save_practice(translate.practice(event))
+        inbox.hear([each for each in heard if each])
+        inbox.note_bookings([each for each in booked if each])
+        plan_messages(inbox, self._playbook, moves)
+
+    def settle(self) -> None:
+        """Publish what became of messages."""
+        self._publish()

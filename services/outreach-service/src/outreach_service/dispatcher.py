@@ -1,0 +1,113 @@
+"""The loop that sends: claim what is due, hand it to providers, write down what they said."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from outreach_service.domain.messages import Outcome, Outgoing, Rejected
+from outreach_service.domain.templates import Catalogue
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports import Claimed, Desk, Provider
+from outreach_service.rendering import Renderer, RenderingFailed
+from rapport_runtime import failpoints
+from rapport_runtime.blame import DatabaseError, is_for_later
+from rapport_runtime.logs import get_logger
+
+_LOG = get_logger(__name__)
+
+CLAIM_ROWS = 200
+AT_ONCE = 32
+"""Provider calls under way at one time; a claim's calls end well within its lease."""
+
+IDLE_SECONDS = 0.02
+RECOVER_EVERY = 100
+
+
+class Dispatcher:
+    """Sends due messages through one provider a channel.
+
+    `unsubscribe_url` makes the address under which a client leaves a purpose of a channel.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        providers: Mapping[Channel, Provider],
+        catalogue: Catalogue,
+        unsubscribe_url: Callable[[Claimed], str],
+    ) -> None:
+        self._desk = desk
+        self._providers = providers
+        self._catalogue = catalogue
+        self._renderer = Renderer()
+        self._unsubscribe_url = unsubscribe_url
+
+    def run(self, stop: threading.Event) -> None:
+        """Turn until `stop`; what has been claimed by then is sent and written down.
+
+        A database that is away is waited for; anything else ends the thread loudly.
+        """
+        with asyncio.Runner() as runner:
+            turns = 0
+            while not stop.is_set():
+                turns += 1
+                try:
+                    if turns % RECOVER_EVERY == 1:
+                        self._desk.recover()
+                    if not self.turn(runner):
+                        stop.wait(IDLE_SECONDS)
+                except DatabaseError as error:
+                    if not is_for_later(error):
+                        raise
+                    _LOG.warning("dispatch_waits", error=type(error).__name__)
+                    stop.wait(1.0)
+
+    def turn(self, runner: asyncio.Runner) -> int:
+        """Claim, send, record once; how many messages were handed to a provider."""
+        claimed = self._desk.claim(CLAIM_ROWS)
+        if claimed:
+            outcomes = runner.run(self._send_all(claimed))
+            failpoints.hit("response_read")
+            self._desk.record(list(zip(claimed, outcomes, strict=True)))
+            failpoints.hit("result_recorded")
+        return len(claimed)
+
+    async def _send_all(self, claimed: Sequence[Claimed]) -> list[Outcome]:
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def send(one: Claimed) -> Outcome:
+            async with room:
+                return await self._send(one)
+
+        return list(await asyncio.gather(*map(send, claimed)))
+
+    async def _send(self, claimed: Claimed) -> Outcome:
+        try:
+            message = self._composed(claimed)
+        except RenderingFailed as error:
+            return Rejected(f"{claimed.channel}:rendering:{error.field}", final=True)
+        outcome = await self._providers[claimed.channel].send(message)
+        failpoints.hit("request_sent")
+        return outcome
+
+    def _composed(self, claimed: Claimed) -> Outgoing:
+        """The message as its provider takes it. Raises RenderingFailed."""
+        template = self._catalogue.find(claimed.template, claimed.channel, claimed.language)
+        if template is None:
+            raise RenderingFailed("template", "is not known")
+        values = {"name": claimed.name, "practice": claimed.practice_name}
+        url = None
+        if claimed.purpose is Purpose.MARKETING and claimed.channel is Channel.EMAIL:
+            url = values["unsubscribe_url"] = self._unsubscribe_url(claimed)
+        rendered = self._renderer.render(template, values)
+        return Outgoing(
+            message_id=claimed.message_id,
+            channel=claimed.channel,
+            purpose=claimed.purpose,
+            recipient=claimed.address,
+            body=rendered.body,
+            subject=rendered.subject,
+            provider_template=template.provider_template,
+            params=rendered.params,
+            unsubscribe_url=url,
+        )

@@ -1,0 +1,164 @@
+"""The use cases of outreach: plan after a tier change, decide when due, settle after an answer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from json import dumps, loads
+from typing import Any
+
+from outreach_service.domain.gates import (
+    DEFAULT_RULES,
+    Context,
+    Rules,
+    Send,
+    Sent,
+    choose_channel,
+    gate,
+)
+from outreach_service.domain.messages import (
+    Accepted,
+    Event,
+    GiveUp,
+    Outcome,
+    Rejected,
+    RetryAt,
+    RetryPolicy,
+    Tries,
+    retry_decision,
+)
+from outreach_service.domain.playbook import Playbook, Route, message_id, parse_playbook, plays_for
+from outreach_service.domain.terms import Change, Channel, Purpose
+from outreach_service.ports import (
+    Claimed,
+    Decided,
+    Inbox,
+    Planned,
+    Throttled,
+    Verdict,
+    Waiting,
+)
+
+SHANGHAI = "Asia/Shanghai"
+"""Promotional SMS keep to the hours here too, whichever are stricter (RELIABILITY L12)."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A tier change with the partition that it came on."""
+
+    change: Change
+    partition: int
+
+
+def plan_messages(inbox: Inbox, default: Mapping[str, Any], moves: Sequence[Moved]) -> None:
+    """Write down a message for each step of each play that answers a change."""
+    if not moves:
+        return
+    own = inbox.playbooks({move.change.practice_id for move in moves})
+    planned = [
+        message
+        for move in moves
+        for message in _messages_for(move, own.get(move.change.practice_id, default))
+    ]
+    inbox.plan(planned)
+
+
+def decide(
+    waiting: Sequence[Waiting], permits: dict[Channel, int], rules: Rules = DEFAULT_RULES
+) -> list[Decided]:
+    """Ask the gates for each message in turn, seeing what was decided before it.
+
+    Takes from `permits` one for each message that is sent; without one it is throttled.
+    """
+    decided: list[Decided] = []
+    granted: dict[str, list[Sent]] = {}
+    for message in waiting:
+        practice_id = message.change.practice_id
+        context = _context(message, tuple(granted.get(practice_id, ())), rules)
+        decision = gate(context)
+        if not isinstance(decision, Send):
+            decided.append(Decided(message, decision))
+        elif permits.get(decision.route.channel, 0) < 1:
+            decided.append(Decided(message, Throttled()))
+        else:
+            permits[decision.route.channel] -= 1
+            granted.setdefault(practice_id, []).append(_sent(message, decision))
+            decided.append(Decided(message, decision))
+    return decided
+
+
+def settle(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
+    """What an answer means for a message (RELIABILITY §3.8): unknown is never retried blindly."""
+    if isinstance(outcome, Accepted):
+        return Verdict(Event.ACCEPT, "accepted", None, outcome.provider_ref, None)
+    word = "rejected" if isinstance(outcome, Rejected) else "unknown"
+    code = outcome.code if isinstance(outcome, Rejected) else outcome.why
+    tries = Tries(count=claimed.attempt, seconds=claimed.first_try_seconds, unknown=claimed.unsure)
+    following = retry_decision(tries, outcome, claimed.purpose, policy)
+    if isinstance(following, RetryAt):
+        return Verdict(Event.RETRY, word, code, None, following.seconds)
+    event = Event.FAIL if isinstance(following, GiveUp) else Event.LOSE
+    return Verdict(event, word, code, None, None)
+
+
+def play_of(body: Mapping[str, Any]) -> Playbook:
+    """The playbook of one play that a message keeps; the same text is read once."""
+    return _read_playbook(dumps({"key": "kept", "plays": [body]}, sort_keys=True))
+
+
+def _messages_for(move: Moved, document: Mapping[str, Any]) -> Iterator[Planned]:
+    change = move.change
+    playbook = _read_playbook(dumps(document, sort_keys=True))
+    bodies = {body["key"]: body for body in document["plays"]}
+    for play in plays_for(playbook, change):
+        for number, step in enumerate(play.steps):
+            yield Planned(
+                message_id=message_id(
+                    change.practice_id, change.client_id, play.key, change.version, number
+                ),
+                change=change,
+                partition=move.partition,
+                play=play,
+                play_body=bodies[play.key],
+                step=number,
+                due_at=change.effective_at + step.delay,
+            )
+
+
+@lru_cache(maxsize=256)
+def _read_playbook(text: str) -> Playbook:
+    return parse_playbook(loads(text))
+
+
+def _context(message: Waiting, granted: tuple[Sent, ...], rules: Rules) -> Context:
+    known = message.situation
+    context = Context(
+        now=known.now,
+        play=message.play,
+        step=message.play.steps[message.step],
+        change=message.change,
+        due_at=message.due_at,
+        approved=message.approved,
+        contacts=known.contacts,
+        consents=known.consents,
+        zones=(known.zone,),
+        sent=known.sent + granted,
+        booking_at=known.booking_at,
+        activity_at=known.activity_at,
+        inputs_up_to=known.inputs_up_to,
+        rules=rules,
+    )
+    route = choose_channel(context)
+    promotes_by_sms = isinstance(route, Route) and route.channel is Channel.SMS
+    if promotes_by_sms and message.play.purpose is Purpose.MARKETING:
+        return replace(context, zones=(known.zone, SHANGHAI))
+    return context
+
+
+def _sent(message: Waiting, decision: Send) -> Sent:
+    return Sent(
+        at=message.situation.now,
+        purpose=message.play.purpose,
+        client_id=message.change.client_id,
+        contact=message.situation.contacts[decision.route.channel],
+    )

@@ -1,0 +1,52 @@
+"""Outreach's business time: how far its inputs have come, or the database's clock (§4)."""
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from outreach_service.ports import NoBusinessTime
+from rapport_contracts import topics
+
+GROUP: Final = "outreach-service"
+"""The consumer group whose positions carry outreach's time."""
+
+INPUTS: Final = (topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
+"""The topics with watermarks that outreach reads."""
+
+_LEAST: Final = sa.text("""
+    SELECT min(processed_through) FROM consumer_position
+    WHERE consumer_group = :group AND topic = ANY(:topics)
+    HAVING count(processed_through) = :expected
+""")
+_REAL: Final = sa.text("SELECT clock_timestamp()")
+
+
+def inputs_up_to(tx: sa.Connection) -> datetime | None:
+    """The instant up to which all activity and all tier changes have been read; None until each
+    partition of both has had its first watermark."""
+    asked = {
+        "group": GROUP,
+        "topics": [topic.name for topic in INPUTS],
+        "expected": sum(topic.partitions for topic in INPUTS),
+    }
+    return tx.execute(_LEAST, asked).scalar()
+
+
+def business_now(tx: sa.Connection, *, simulated: bool) -> datetime | None:
+    """The time by which consents, caps and attempts are stamped; None before there is any."""
+    return inputs_up_to(tx) if simulated else real_now(tx)
+
+
+def real_now(tx: sa.Connection) -> datetime:
+    """The database's clock: leases, permits and retries go by it."""
+    instant: datetime = tx.execute(_REAL).scalar_one()
+    return instant
+
+
+def business_time(tx: sa.Connection, *, simulated: bool) -> datetime:
+    """`business_now` where there must be one. Raises NoBusinessTime."""
+    instant = business_now(tx, simulated=simulated)
+    if instant is None:
+        raise NoBusinessTime("simulated time has not reached outreach yet; ask again later")
+    return instant

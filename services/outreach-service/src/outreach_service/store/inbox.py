@@ -1,0 +1,126 @@
+"""What the bus told, written down set by set: practices, activity, bookings, planned messages."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+
+from outreach_service.ports import Booked, Heard, MessageNews, Planned
+from outreach_service.translate import change_to_json
+from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.database import driver
+from rapport_runtime.outbox import append
+
+_SAVE_PRACTICE = sa.text("""
+    INSERT INTO practice (practice_id, name, zone, currency)
+    VALUES (:practice_id, :name, :zone, :currency)
+    ON CONFLICT (practice_id) DO UPDATE
+    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
+""")
+# In the order of the key, so that no two workers deadlock.
+_HEAR = """
+    INSERT INTO client (practice_id, client_id, activity_at)
+    SELECT practice_id, client_id, max(at)
+    FROM unnest(%b::text[], %b::text[], %b::timestamptz[]) AS heard(practice_id, client_id, at)
+    GROUP BY practice_id, client_id
+    ORDER BY practice_id COLLATE "C", client_id COLLATE "C"
+    ON CONFLICT (practice_id, client_id) DO UPDATE
+    SET activity_at = greatest(client.activity_at, excluded.activity_at)
+"""
+_BOOK = """
+    INSERT INTO booking (practice_id, client_id, sequence, starts_at, count)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[], %b::int[])
+    ON CONFLICT DO NOTHING
+"""
+_PLAYBOOKS = sa.text("SELECT practice_id, body FROM playbook WHERE practice_id = ANY(:ids)")
+_PLAN = """
+    INSERT INTO message (practice_id, message_id, client_id, partition, play, step, tier_version,
+        play_body, purpose, change, due_at, decide_at, state, changed_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'scheduled', %s)
+    ON CONFLICT DO NOTHING
+    RETURNING message_id
+"""
+
+
+class PostgresInbox:
+    """`Inbox` within one transaction; `announce` makes the event of a message's change."""
+
+    def __init__(self, tx: sa.Connection, announce: Callable[[MessageNews], Outgoing]) -> None:
+        self._tx = tx
+        self._announce = announce
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        """See `Inbox.save_practice`."""
+        self._tx.execute(_SAVE_PRACTICE, dict(practice))
+
+    def hear(self, heard: Collection[Heard]) -> None:
+        """See `Inbox.hear`."""
+        self._write(_HEAR, heard)
+
+    def note_bookings(self, booked: Collection[Booked]) -> None:
+        """See `Inbox.note_bookings`: the activity's sequence is the key, so once is enough."""
+        self._write(_BOOK, booked)
+
+    def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Any]:
+        """See `Inbox.playbooks`."""
+        rows = self._tx.execute(_PLAYBOOKS, {"ids": list(practice_ids)})
+        return {row.practice_id: row.body for row in rows}
+
+    def plan(self, planned: Sequence[Planned]) -> None:
+        """See `Inbox.plan`. A tier change that comes twice plans nothing twice (F33)."""
+        if not planned:
+            return
+        with driver(self._tx).cursor() as cursor:
+            cursor.executemany(_PLAN, [_row(message) for message in planned], returning=True)
+            new = set(_returned(cursor))
+        news = [_news(message) for message in planned if message.message_id in new]
+        append(self._tx, [self._announce(each) for each in news])
+
+    def _write(self, statement: str, rows: Collection[Sequence[Any]]) -> None:
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            with driver(self._tx).cursor() as cursor:
+                cursor.execute(statement.encode(), columns, prepare=False)
+
+
+def _returned(cursor: Any) -> Iterable[str]:
+    """The ids that `RETURNING` gave, one result set for each row that was sent."""
+    for _ in cursor.results():
+        yield from (row[0] for row in cursor.fetchall())
+
+
+def _row(message: Planned) -> tuple[Any, ...]:
+    change = message.change
+    return (
+        change.practice_id,
+        message.message_id,
+        change.client_id,
+        message.partition,
+        message.play.key,
+        message.step,
+        change.version,
+        Jsonb(message.play_body),
+        str(message.play.purpose),
+        Jsonb(change_to_json(change)),
+        message.due_at,
+        message.due_at,
+        message.due_at,
+    )
+
+
+def _news(message: Planned) -> MessageNews:
+    return MessageNews(
+        practice_id=message.change.practice_id,
+        message_id=message.message_id,
+        client_id=message.change.client_id,
+        partition=message.partition,
+        play=message.play.key,
+        step=message.step,
+        tier_version=message.change.version,
+        channel=None,
+        purpose=str(message.play.purpose),
+        state="scheduled",
+        reason=None,
+        at=message.due_at,
+    )

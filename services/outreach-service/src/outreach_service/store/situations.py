@@ -1,0 +1,210 @@
+"""What is known about the clients of waiting messages, read under their locks in few statements."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from outreach_service.domain.gates import DEFAULT_CAPS, Sent
+from outreach_service.domain.terms import (
+    Change,
+    Channel,
+    Direction,
+    Origin,
+    Purpose,
+    Reason,
+)
+from outreach_service.handlers import play_of
+from outreach_service.ports import Situation, Waiting
+from outreach_service.store.clock import inputs_up_to
+from outreach_service.store.locks import lock_clients, lock_contacts
+
+LONGEST_WINDOW = max(cap.window for cap in DEFAULT_CAPS)
+
+_OF = "(practice_id, client_id) IN (SELECT * FROM unnest(:practices ::text[], :clients ::text[]))"
+_ZONES = sa.text("SELECT practice_id, zone FROM practice WHERE practice_id = ANY(:practices)")
+_CONTACTS = sa.text(f"SELECT practice_id, client_id, channel, blind_index FROM contact WHERE {_OF}")
+_CONSENTS = sa.text(f"""
+    SELECT DISTINCT ON (practice_id, client_id, channel, purpose)
+           practice_id, client_id, channel, purpose, granted
+    FROM consent WHERE {_OF}
+    ORDER BY practice_id, client_id, channel, purpose, id DESC
+""")
+_ACTIVITY = sa.text(f"SELECT practice_id, client_id, activity_at FROM client WHERE {_OF}")
+_BOOKINGS = sa.text(f"""
+    SELECT practice_id, client_id, min(starts_at) AS starts_at FROM (
+        SELECT practice_id, client_id, starts_at FROM booking
+        WHERE {_OF} AND starts_at > :now
+        GROUP BY practice_id, client_id, starts_at HAVING sum(count) > 0
+    ) AS standing GROUP BY practice_id, client_id
+""")
+_COUNTED = "state IN ('sending', 'accepted', 'delivered', 'bounced', 'unknown')"
+_SENT = sa.text(f"""
+    SELECT practice_id, client_id, contact_index, purpose, sent_at FROM message
+    WHERE {_COUNTED} AND sent_at > :since AND {_OF}
+    UNION
+    SELECT practice_id, client_id, contact_index, purpose, sent_at FROM message
+    WHERE {_COUNTED} AND sent_at > :since AND (practice_id, contact_index) IN (
+        SELECT * FROM unnest(:of_contacts ::text[], :contacts ::text[]))
+""")
+_PERSON = sa.text("""
+    SELECT c.sealed_address, c.sealed_name, c.language, p.name AS practice_name
+    FROM contact c JOIN practice p USING (practice_id)
+    WHERE practice_id = :practice_id AND client_id = :client_id AND channel = :channel
+""")
+_HISTORY = sa.text("""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(started_at)), 0)::float AS seconds,
+           coalesce(bool_or(outcome = 'unknown'), false) AS unsure
+    FROM attempt WHERE practice_id = :practice_id AND message_id = :message_id
+""")
+
+Pair = tuple[str, str]
+
+
+class Person(NamedTuple):
+    """Whom a message goes to; address and name are sealed."""
+
+    sealed_address: str
+    sealed_name: str
+    language: str
+    practice_name: str
+
+
+class History(NamedTuple):
+    """What was tried before: real seconds since the first try, and whether any is unknown."""
+
+    seconds: float
+    unsure: bool
+
+
+@dataclass
+class _Known:
+    """What the statements found, by client."""
+
+    zones: dict[str, str]
+    contacts: dict[Pair, dict[Channel, str]] = field(default_factory=lambda: defaultdict(dict))
+    consents: dict[Pair, set[tuple[Channel, Purpose]]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    activity: dict[Pair, datetime] = field(default_factory=dict)
+    bookings: dict[Pair, datetime] = field(default_factory=dict)
+    sent: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
+
+
+def load(tx: sa.Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> list[Waiting]:
+    """The waiting messages with their clients' situations.
+
+    First the locks of the clients, then those of their contact points (families share phones),
+    each in the order of the keys: consents, claims and caps of one client never pass each other.
+    """
+    pairs = sorted({(row.practice_id, row.client_id) for row in rows})
+    lock_clients(tx, pairs)
+    known = _known(tx, pairs, now)
+    read = inputs_up_to(tx)
+    return [_waiting(row, known, now, read) for row in rows]
+
+
+def person(tx: sa.Connection, practice_id: str, client_id: str, channel: Channel) -> Person:
+    """The contact point of a client's channel, and by what name the practice goes."""
+    asked = {"practice_id": practice_id, "client_id": client_id, "channel": str(channel)}
+    return Person(*tx.execute(_PERSON, asked).one())
+
+
+def history(tx: sa.Connection, practice_id: str, message_id: str) -> History:
+    """What was tried of a message; 0 seconds when this is its first try."""
+    asked = {"practice_id": practice_id, "message_id": message_id}
+    return History(*tx.execute(_HISTORY, asked).one())
+
+
+def _known(tx: sa.Connection, pairs: Sequence[Pair], now: datetime) -> _Known:
+    practices = [practice for practice, _ in pairs]
+    of = {"practices": practices, "clients": [client for _, client in pairs]}
+    known = _Known({row.practice_id: row.zone for row in tx.execute(_ZONES, of)})
+    for row in tx.execute(_CONTACTS, of):
+        channels = known.contacts[row.practice_id, row.client_id]
+        channels[Channel(row.channel)] = row.blind_index
+    points = _points(known)
+    lock_contacts(tx, points)
+    for row in tx.execute(_CONSENTS, of):
+        if row.granted:
+            pair = (Channel(row.channel), Purpose(row.purpose))
+            known.consents[row.practice_id, row.client_id].add(pair)
+    for row in tx.execute(_ACTIVITY, of):
+        known.activity[row.practice_id, row.client_id] = row.activity_at
+    for row in tx.execute(_BOOKINGS, {**of, "now": now}):
+        known.bookings[row.practice_id, row.client_id] = row.starts_at
+    contacts = {
+        "of_contacts": [practice for practice, _ in points],
+        "contacts": [index for _, index in points],
+    }
+    for row in tx.execute(_SENT, {**of, **contacts, "since": now - LONGEST_WINDOW}):
+        known.sent[row.practice_id].append(
+            Sent(
+                at=row.sent_at,
+                purpose=Purpose(row.purpose),
+                client_id=row.client_id,
+                contact=row.contact_index,
+            )
+        )
+    return known
+
+
+def _points(known: _Known) -> list[Pair]:
+    found: Iterable[Pair] = (
+        (practice, index)
+        for (practice, _), channels in known.contacts.items()
+        for index in channels.values()
+    )
+    return sorted(set(found))
+
+
+def _waiting(row: sa.Row[Any], known: _Known, now: datetime, read: datetime | None) -> Waiting:
+    pair = (row.practice_id, row.client_id)
+    return Waiting(
+        message_id=row.message_id,
+        change=_change(row),
+        partition=row.partition,
+        play=play_of(row.play_body).plays[0],
+        step=row.step,
+        due_at=row.due_at,
+        approved=row.approved,
+        attempts=row.attempts,
+        situation=Situation(
+            now=now,
+            contacts=known.contacts.get(pair, {}),
+            consents=frozenset(known.consents.get(pair, ())),
+            zone=known.zones.get(row.practice_id, ""),
+            sent=_sent_of(row, known),
+            booking_at=known.bookings.get(pair),
+            activity_at=known.activity.get(pair),
+            inputs_up_to=read,
+        ),
+    )
+
+
+def _sent_of(row: sa.Row[Any], known: _Known) -> tuple[Sent, ...]:
+    """Sends that a cap of this message may count: its client's, and those to its contact points."""
+    points = set(known.contacts.get((row.practice_id, row.client_id), {}).values())
+    return tuple(
+        sent
+        for sent in known.sent.get(row.practice_id, ())
+        if sent.client_id == row.client_id or sent.contact in points
+    )
+
+
+def _change(row: sa.Row[Any]) -> Change:
+    said = row.change
+    return Change(
+        practice_id=row.practice_id,
+        client_id=row.client_id,
+        version=row.tier_version,
+        from_tier=said["from_tier"],
+        to_tier=said["to_tier"],
+        direction=Direction(said["direction"]),
+        reason=Reason(said["reason"]),
+        origin=Origin(said["origin"]),
+        effective_at=datetime.fromisoformat(said["effective_at"]),
+    )

@@ -1,0 +1,106 @@
+"""Wire words to domain words and back; nothing else knows both."""
+
+from datetime import datetime
+from typing import Any
+
+from outreach_service.domain.terms import Change, Direction, Origin, Reason
+from outreach_service.ports import Booked, Heard, MessageNews
+from rapport_contracts import canonical, codec, topics
+from rapport_contracts.errors import InvalidEvent
+from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.errors import InvalidRecord
+
+SOURCE = "outreach-service"
+
+
+def decode(topic: str, key: bytes | None, value: bytes | None) -> canonical.CanonicalEvent:
+    """The event in a record. Raises `InvalidRecord`."""
+    try:
+        return codec.decode(topic, key, value)
+    except InvalidEvent as error:
+        raise InvalidRecord(error.reason, error.detail, field=error.field) from error
+
+
+def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
+    """A practice as the store keeps it."""
+    data = event.data
+    return {
+        "practice_id": data.practice_id,
+        "name": data.name,
+        "zone": data.zone,
+        "currency": data.currency,
+    }
+
+
+def heard(event: canonical.ActivityRecorded) -> Heard | None:
+    """That a client was active; being registered is our doing, not the client's."""
+    if event.data.kind == "registered" or event.practiceid is None:
+        return None
+    return Heard(event.practiceid, event.data.client_id, event.data.occurred_at)
+
+
+def booked(event: canonical.ActivityRecorded) -> Booked | None:
+    """What an activity changes about bookings to come."""
+    data = event.data
+    if data.kind != "booked" or data.starts_at is None or event.practiceid is None:
+        return None
+    return Booked(event.practiceid, data.client_id, data.sequence, data.starts_at, data.count)
+
+
+def change(event: canonical.TierChanged) -> Change:
+    """A tier change in outreach's words."""
+    data = event.data
+    return Change(
+        practice_id=event.practiceid or "",
+        client_id=data.client_id,
+        version=data.version,
+        from_tier=data.from_tier,
+        to_tier=data.to_tier,
+        direction=Direction(data.direction),
+        reason=Reason(data.reason),
+        origin=Origin(data.origin),
+        effective_at=data.effective_at,
+    )
+
+
+def change_to_json(known: Change) -> dict[str, Any]:
+    """A change as a message keeps it."""
+    return {
+        "from_tier": known.from_tier,
+        "to_tier": known.to_tier,
+        "direction": str(known.direction),
+        "reason": str(known.reason),
+        "origin": str(known.origin),
+        "effective_at": known.effective_at.isoformat(),
+    }
+
+
+def message_changed(news: MessageNews) -> Outgoing:
+    """The event that says that a message reached another state."""
+    event = canonical.MessageChanged(
+        id=f"{news.message_id}.{news.state}.{news.at.isoformat()}",
+        source=SOURCE,
+        time=news.at,
+        practiceid=news.practice_id,
+        subject=news.client_id,
+        data=canonical.Message(
+            message_id=news.message_id,
+            client_id=news.client_id,
+            play=news.play,
+            step=news.step,
+            tier_version=news.tier_version,
+            channel=news.channel,
+            purpose=news.purpose,
+            state=news.state,
+            reason=news.reason,
+            at=news.at,
+        ),
+    )
+    return Outgoing(
+        topics.OUTREACH_EVENTS.name, news.partition, news.client_id.encode(), codec.encode(event)
+    )
+
+
+def no_watermark(partition: int, up_to: datetime) -> Outgoing:
+    """Outreach events carry no time of their own; nobody may ask for one."""
+    raise LookupError(f"no watermark for partition {partition} up to {up_to}")

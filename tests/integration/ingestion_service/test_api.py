@@ -1,0 +1,248 @@
+"""The REST face on Postgres: who may do what, what a caller is told, and that it counts once."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from ingestion_service.api.clients import clients_router
+from ingestion_service.api.clock import clock_router
+from ingestion_service.api.events import events_router
+from ingestion_service.api.practices import practices_router
+from ingestion_service.store.reads import PostgresReads
+from ingestion_service.store.sessions import PostgresSessions
+from rapport_runtime.auth import Principal
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+
+pytestmark = pytest.mark.integration
+
+SCOPES = frozenset(
+    {
+        "practices:write",
+        "practices:read",
+        "events:write",
+        "clients:write",
+        "clients:read",
+        "clock:write",
+    }
+)
+DAY_0 = datetime(2024, 6, 1, tzinfo=UTC)
+Call = Callable[..., httpx.Response]
+
+
+class Holders:
+    """Every name is a key: `operator` an operator's, any other that practice's."""
+
+    def verify(self, raw_key: str) -> Principal | None:
+        return Principal(raw_key, None if raw_key == "operator" else raw_key, SCOPES)
+
+
+@pytest.fixture
+def app(api_database: Database) -> FastAPI:
+    sessions = PostgresSessions(api_database, is_simulated=True)
+    reads = PostgresReads(api_database)
+    routers = [
+        practices_router(sessions, reads),
+        events_router(sessions),
+        clients_router(sessions, reads),
+        clock_router(sessions, reads),
+    ]
+    service = Service(
+        title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
+    )
+    return create_app(service, routers)
+
+
+@pytest.fixture
+def call(app: FastAPI) -> Call:
+    """`call("PUT", "/v1/clock", key="operator", json=…)`; the key is Lakeside's by default."""
+
+    def send(method: str, path: str, key: str = "lakeside", **more: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://ingestion") as http:
+                headers = {"Authorization": f"Bearer {key}"}
+                return await http.request(method, path, headers=headers, **more)
+
+        return asyncio.run(ask())
+
+    return send
+
+
+@pytest.fixture
+def at_day_0(call: Call) -> None:
+    answer = call("PUT", "/v1/clock", key="operator", json={"now": DAY_0.isoformat()})
+    assert answer.json() == {"now": "2024-06-01T00:00:00Z", "state": "advancing"}
+
+
+def event(event_id: str = "e1", **changes: Any) -> dict[str, Any]:
+    """Wang Fang paid 50.00 yesterday."""
+    return {
+        "specversion": "1.0",
+        "type": "rapport.payment.settled.v1",
+        "id": event_id,
+        "source": "till",
+        "practiceid": "lakeside",
+        "subject": "wang-fang",
+        "time": (DAY_0 - timedelta(days=1)).isoformat(),
+        "data": {"payment_id": "p1", "amount_minor": 5000, "currency": "CNY"},
+        **changes,
+    }
+
+
+def test_nothing_is_accepted_before_the_simulated_clock_is_set(call: Call) -> None:
+    assert call("GET", "/v1/clock", key="operator").json() == {"now": None, "state": "unset"}
+    answer = call("POST", "/v1/events", json=event())
+    assert (answer.status_code, "clock-not-set" in answer.json()["detail"]) == (409, True)
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_events_count_once_and_show_as_activity(call: Call) -> None:
+    late = event("e3", time=(DAY_0 + timedelta(days=3)).isoformat())
+    answer = call("POST", "/v1/events", json=[event(), event(), late, event("e2", data=None)])
+    assert answer.status_code == 207
+    items = answer.json()["items"]
+    assert [(item["index"], item["id"]) for item in items] == list(
+        enumerate(["e1", "e1", "e3", "e2"])
+    )
+    assert [(item["outcome"], item["reason"], item["field"]) for item in items] == [
+        ("accepted", None, None),
+        ("duplicate", None, None),
+        ("rejected", "occurred-in-the-future", "/time"),
+        ("rejected", "invalid-field", "/data"),
+    ]
+    known = {"source": "till", "external_id": "wang-fang"}
+    found = call("GET", "/v1/clients", params=known).json()
+    page = call("GET", f"/v1/clients/{found['client_id']}/activity").json()
+    assert [(one["kind"], one["amount_minor"], one["currency"]) for one in page["items"]] == [
+        ("settled", 5000, "CNY")
+    ]
+    [source] = call("GET", "/v1/sources").json()["items"]
+    assert (source["source"], source["events"]) == ("till", 1)
+    assert source["last_accepted_at"] == "2024-06-01T00:00:00Z"
+
+
+@pytest.mark.usefixtures("at_day_0")
+@pytest.mark.parametrize(
+    ("wrong", "pointer"),
+    [
+        pytest.param({"data": {"payment_id": "p1"}}, "#/data/amount_minor", id="no amount"),
+        pytest.param(
+            {"data": {"payment_id": "p1", "amount_minor": -1, "currency": "CNY"}},
+            "#/data/amount_minor",
+            id="a negative amount",
+        ),
+        pytest.param(
+            {"data": {"payment_id": "p1", "amount_minor": 10**20, "currency": "CNY"}},
+            "#/data/amount_minor",
+            id="twenty digits",
+        ),
+        pytest.param(
+            {"data": {"payment_id": "p1", "amount_minor": 1, "currency": "USD"}},
+            "#/data/currency",
+            id="another currency",
+        ),
+        pytest.param({"time": "1970-01-01T00:00:00Z"}, "#/time", id="1970"),
+        pytest.param({"time": "9999-12-31T23:59:59-05:00"}, "#/time", id="the end of time"),
+        pytest.param({"practiceid": "harbour"}, "#/practiceid", id="another's practice"),
+    ],
+)
+def test_a_single_event_that_is_rejected_is_a_problem(
+    call: Call, wrong: dict[str, Any], pointer: str
+) -> None:
+    answer = call("POST", "/v1/events", json=event(**wrong))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_a_conflicting_duplicate_is_a_conflict(call: Call) -> None:
+    assert call("POST", "/v1/events", json=event()).status_code == 200
+    other = event(data={"payment_id": "p1", "amount_minor": 1, "currency": "CNY"})
+    assert call("POST", "/v1/events", json=other).status_code == 409
+
+
+@pytest.mark.usefixtures("at_day_0")
+@pytest.mark.parametrize("body", [[], [event()] * 1001, "text", None])
+def test_what_is_not_one_to_a_thousand_events_is_refused(call: Call, body: Any) -> None:
+    assert call("POST", "/v1/events", json=body).status_code in {413, 422}
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_a_client_is_registered_once_and_found(call: Call) -> None:
+    names = {"source": "desk", "external_id": "li-na"}
+    first = call("PUT", "/v1/clients", json=names)
+    again = call("PUT", "/v1/clients", json=names)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json() == call("GET", "/v1/clients", params=names).json()
+    path = f"/v1/clients/{first.json()['client_id']}/activity"
+    assert [one["kind"] for one in call("GET", path).json()["items"]] == ["registered"]
+    assert call("GET", path, key="harbour").status_code == 404
+    assert call("GET", "/v1/clients", key="harbour", params=names).status_code == 404
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_activity_comes_in_pages(call: Call) -> None:
+    events = [
+        event(f"e{n}", data={"payment_id": f"p{n}", "amount_minor": n, "currency": "CNY"})
+        for n in range(1, 6)
+    ]
+    assert call("POST", "/v1/events", json=events).status_code == 200
+    known = {"source": "till", "external_id": "wang-fang"}
+    client_id = call("GET", "/v1/clients", params=known).json()["client_id"]
+    amounts, cursor = [], None
+    while True:
+        params = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = call("GET", f"/v1/clients/{client_id}/activity", params=params).json()
+        amounts.append([one["amount_minor"] for one in page["items"]])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert amounts == [[1, 2], [3, 4], [5]]
+
+
+def test_practices_are_the_operators_to_register(call: Call) -> None:
+    body = {"name": "Meadow", "zone": "America/New_York", "currency": "USD"}
+    assert call("PUT", "/v1/practices/meadow", json=body).status_code == 403
+    made = call("PUT", "/v1/practices/meadow", key="operator", json=body)
+    assert (made.status_code, made.json()) == (201, {"practice_id": "meadow", **body})
+    renamed = {**body, "name": "Meadows"}
+    assert call("PUT", "/v1/practices/meadow", key="operator", json=renamed).status_code == 200
+    moved = {**body, "zone": "Asia/Tokyo"}
+    assert call("PUT", "/v1/practices/meadow", key="operator", json=moved).status_code == 409
+    nowhere = {**body, "zone": "Mars/Olympus"}
+    problem = call("PUT", "/v1/practices/meadow", key="operator", json=nowhere)
+    assert problem.status_code == 422
+    assert problem.json()["errors"][0]["pointer"] == "#/zone"
+    pages = []
+    cursor: str | None = ""
+    while cursor is not None:
+        params = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = call("GET", "/v1/practices", key="operator", params=params).json()
+        pages.append([one["practice_id"] for one in page["items"]])
+        cursor = page["next_cursor"]
+    assert pages == [["harbour", "lakeside"], ["meadow"]]
+    own = call("GET", "/v1/practices", key="meadow").json()["items"]
+    assert [one["name"] for one in own] == ["Meadows"]
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_the_clock_is_the_operators_and_never_goes_back(call: Call) -> None:
+    earlier = {"now": (DAY_0 - timedelta(seconds=1)).isoformat()}
+    assert call("PUT", "/v1/clock", key="operator", json=earlier).status_code == 409
+    assert call("PUT", "/v1/clock", json=earlier).status_code == 403
+    naive = {"now": "2025-01-01T00:00:00"}
+    assert call("PUT", "/v1/clock", key="operator", json=naive).status_code == 422
+
+
+def test_the_document_shows_what_an_event_is(call: Call) -> None:
+    document = call("GET", "/openapi.json").json()
+    body = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]
+    assert "BookingCreated" in document["components"]["schemas"]
+    assert "anyOf" in body["schema"]

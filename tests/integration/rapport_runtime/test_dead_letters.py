@@ -1,0 +1,232 @@
+"""Letters come back on demand and have their effect once; too many of them halt the loop."""
+
+import itertools
+import threading
+
+import pytest
+
+from rapport_runtime import loop
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.errors import LoopHalted
+from rapport_runtime.limits import DeadLetterLimit
+from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
+
+pytestmark = pytest.mark.integration
+GO = threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
+
+
+def put(bus: MemoryBus, number: int, *said: str) -> None:
+    for word in said:
+        bus.append(TOPIC, number, b"k", word.encode())
+
+
+def turns(subject: loop.BatchLoop, count: int = 3) -> None:
+    for _ in range(count):
+        subject.turn(GO)
+
+
+def queue(ledger: Ledger, offset: int | None = None) -> None:
+    ledger.run(
+        "UPDATE dead_letter SET state = 'queued'"
+        " WHERE record_offset = coalesce(:offset ::bigint, record_offset)",
+        offset=offset,
+    )
+
+
+def states(ledger: Ledger) -> list[str]:
+    return [row.state for row in ledger.rows("SELECT state FROM dead_letter ORDER BY id")]
+
+
+class TestReplay:
+    """R12: replayed twice, in any order, the state is as if nothing had been wrong."""
+
+    def test_a_healed_letter_has_its_effect(self, bus: MemoryBus, ledger: Ledger) -> None:
+        put(bus, 0, "a", "bad", "b")
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject)
+        ledger.heal.add("bad")
+        queue(ledger)
+        turns(subject, 1)
+        assert ledger.entries() == ["a", "b", "bad"]
+        assert states(ledger) == ["replayed"]
+        assert ledger.offsets()[0] == 3
+
+    def test_it_is_replayed_under_load_too(self, bus: MemoryBus, ledger: Ledger) -> None:
+        put(bus, 0, "bad")
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject)
+        ledger.heal.add("bad")
+        queue(ledger)
+        put(bus, 0, "a")
+        assert subject.turn(GO) == 1
+        assert ledger.entries() == ["a", "bad"]
+
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+    def test_twice_and_in_any_order_has_effect_once(
+        self, bus: MemoryBus, ledger: Ledger, order: tuple[int, ...]
+    ) -> None:
+        put(bus, 0, *(f"once:{n}" for n in range(3)))
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject)
+        ledger.run(
+            """
+            INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_value,
+                header_names, header_values, record_timestamp, reason, detail)
+            SELECT :group, :topic, 0, n, convert_to('once:' || n, 'UTF8'), '{}', '{}', 0, 'x', ''
+            FROM generate_series(0, 5) AS n
+        """,
+            group=GROUP,
+            topic=TOPIC,
+        )
+        for number in (*order, *order, 4, 5, 4):
+            queue(ledger, number)
+            turns(subject, 1)
+        assert sorted(ledger.entries()) == sorted(f"once:{n}" for n in (0, 1, 2, 4, 5))
+
+    def test_one_that_is_still_bad_is_held_again_with_its_new_reason(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        put(bus, 0, "bad", "state:22012", "reject")
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject)
+        ledger.run("UPDATE dead_letter SET reason = 'old', state = 'queued', decided_at = now()")
+        turns(subject)
+        rows = ledger.rows("SELECT * FROM dead_letter ORDER BY record_offset")
+        assert [row.reason for row in rows] == ["unreadable", "database-refused", "impossible"]
+        assert {(row.state, row.decided_at) for row in rows} == {("held", None)}
+
+    def test_a_poison_among_the_replayed_does_not_hold_up_the_others(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        said = ["bad1", "state:22003", "bad2", "invalid", "bad3"]
+        put(bus, 0, *said)
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject)
+        ledger.heal |= {"bad1", "bad2", "bad3"}
+        queue(ledger)
+        turns(subject, 1)
+        assert ledger.entries() == ["bad1", "bad2", "bad3"]
+        rows = ledger.rows("SELECT state FROM dead_letter ORDER BY record_offset")
+        assert [row.state for row in rows] == ["replayed", "held", "replayed", "held", "replayed"]
+
+    def test_what_may_pass_leaves_it_queued(self, bus: MemoryBus, ledger: Ledger) -> None:
+        put(bus, 0, "bad")
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject)
+        ledger.heal.add("bad")
+        queue(ledger)
+        ledger.later = 1
+        turns(subject, 1)
+        assert states(ledger) == ["queued"]
+        turns(subject, 1)
+        assert states(ledger) == ["replayed"]
+
+    def test_only_the_partitions_owner_replays(self, bus: MemoryBus, ledger: Ledger) -> None:
+        put(bus, 0, "bad0")
+        put(bus, 1, "bad1")
+        first, second = (loop_of(bus.consumer(GROUP, [TOPIC]), ledger) for _ in range(2))
+        turns(first)
+        turns(second)
+        ledger.heal |= {"bad0", "bad1"}
+        queue(ledger)
+        turns(first, 1)
+        assert ledger.entries() == ["bad0"]
+        turns(second, 1)
+        assert ledger.entries() == ["bad0", "bad1"]
+
+    def test_one_whose_partition_is_locked_waits(self, bus: MemoryBus, ledger: Ledger) -> None:
+        put(bus, 0, "bad")
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject)
+        ledger.heal.add("bad")
+        queue(ledger)
+        with ledger.database.transaction() as frozen:
+            frozen.exec_driver_sql("SELECT 1 FROM consumer_position FOR UPDATE")
+            turns(subject, 1)
+            assert ledger.entries() == []
+        turns(subject, 1)
+        assert ledger.entries() == ["bad"]
+
+
+class TestLimit:
+    """R10: a bad deploy stops the loop instead of putting everything aside."""
+
+    def limited(self, bus: MemoryBus, ledger: Ledger, **limits: float) -> loop.BatchLoop:
+        limit = DeadLetterLimit(**limits)  # type: ignore[arg-type]  # counts are whole
+        return loop_of(bus.consumer(GROUP, [TOPIC]), ledger, limit)
+
+    def test_too_many_in_a_row_halt_it_without_a_commit(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        put(bus, 0, *words("bad", 50))
+        with pytest.raises(LoopHalted, match="50 invalid"):
+            turns(self.limited(bus, ledger))
+        assert ledger.offsets()[0] == 0
+        assert states(ledger) == []
+
+    def test_the_row_goes_on_over_batches(self, bus: MemoryBus, ledger: Ledger) -> None:
+        subject = self.limited(bus, ledger, max_consecutive=5)
+        subject.turn(GO)
+        for _ in range(2):
+            put(bus, 0, *words("bad", 2))
+            subject.turn(GO)
+        put(bus, 0, "bad")
+        with pytest.raises(LoopHalted):
+            subject.turn(GO)
+        assert ledger.offsets()[0] == 4
+
+    def test_a_good_one_ends_the_row(self, bus: MemoryBus, ledger: Ledger) -> None:
+        subject = self.limited(bus, ledger, max_consecutive=5)
+        subject.turn(GO)
+        for said in (words("bad", 4), ["good"], words("bad", 4)):
+            put(bus, 0, *said)
+            subject.turn(GO)
+        assert ledger.offsets()[0] == 9
+
+    def test_too_large_a_part_halts_it_over_a_minimum_sample(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        subject = self.limited(bus, ledger, max_ratio=0.2, min_sample=10)
+        subject.turn(GO)
+        put(bus, 0, "bad", "bad", "a", "b", "c")  # 40 %, but of five only
+        subject.turn(GO)
+        assert ledger.offsets()[0] == 5
+        put(bus, 0, "d", "e", "f", "g", "h")  # 2 of 10
+        subject.turn(GO)
+        put(bus, 0, "bad", "i")
+        with pytest.raises(LoopHalted, match="3 of the last 12"):
+            subject.turn(GO)
+        assert ledger.offsets()[0] == 10
+
+    def test_an_old_past_does_not_hide_the_present(self) -> None:
+        limit = DeadLetterLimit(max_ratio=0.2, min_sample=10, max_consecutive=10_000)
+        for _ in range(1_000):
+            limit.count(records=100, invalid=0)
+        for _ in range(250):
+            limit.check(records=10, invalid=2)
+            limit.count(records=10, invalid=2)
+        for _ in range(250):
+            limit.count(records=10, invalid=9)
+        with pytest.raises(LoopHalted):
+            limit.check(records=10, invalid=9)
+
+    def test_records_found_bad_by_halving_count_as_well(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        put(bus, 0, *["state:22012"] * 8)
+        with pytest.raises(LoopHalted):
+            turns(self.limited(bus, ledger, max_consecutive=4))
+        assert len(states(ledger)) == 3
+
+    def test_no_position_moves_past_what_was_not_put_aside(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        put(bus, 0, "a", "bad", "state:22012")
+        turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        assert ledger.offsets()[partition(0).partition] == 3
+        assert states(ledger) == ["held", "held"]

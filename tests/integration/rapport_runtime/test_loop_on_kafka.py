@@ -1,0 +1,218 @@
+"""The same loop on Apache Kafka: rebalances under load, a zombie, and logs that were emptied."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from rapport_devkit.kafka import Kafka
+from rapport_runtime import outbox
+from rapport_runtime.bus import kafka as adapter
+from rapport_runtime.bus.kafka import KafkaConsumer
+from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.errors import LoopHalted
+from rapport_runtime.loop import BatchLoop
+from rapport_runtime.relay import Relay, no_watermarks
+from tests.support import ledger as toy
+from tests.support.buses import OnKafka, eventually
+from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
+
+pytestmark = pytest.mark.integration
+GO = threading.Event()
+
+
+@pytest.fixture
+def real_bus(kafka: Kafka) -> Iterator[OnKafka]:
+    made = OnKafka(kafka.bootstrap)
+    made.create(TOPIC, 4)
+    yield made
+    made.close()
+
+
+class Group:
+    """Loops on threads of their own, of which the oldest leaves first."""
+
+    def __init__(self, bus: OnKafka, ledger: Ledger) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._members: list[tuple[threading.Thread, threading.Event]] = []
+
+    def join(self) -> None:
+        stop = threading.Event()
+        thread = threading.Thread(target=self._run, args=(stop,))
+        thread.start()
+        self._members.append((thread, stop))
+
+    def leave(self) -> None:
+        thread, stop = self._members.pop(0)
+        stop.set()
+        thread.join()
+
+    def end(self) -> None:
+        while self._members:
+            self.leave()
+
+    def _run(self, stop: threading.Event) -> None:
+        consumer = self._bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, self._ledger, max_records=40)
+        while not stop.is_set():
+            subject.turn(stop)
+        consumer.close()
+
+
+def test_members_come_and_go_under_load_and_every_record_counts_once(
+    real_bus: OnKafka, ledger: Ledger
+) -> None:
+    said = words("w", 3_000)
+    real_bus.put_many((partition(number % 4), word.encode()) for number, word in enumerate(said))
+    group = Group(real_bus, ledger)
+
+    def done(count: int) -> bool:
+        return eventually(lambda: len(ledger.entries()) >= count, 20)
+
+    try:
+        group.join()
+        assert done(200)
+        group.join()
+        assert done(1_000)
+        group.leave()
+        group.join()
+        assert done(len(said))
+    finally:
+        group.end()
+    assert Counter(ledger.entries()) == Counter(said)
+    for number in range(4):
+        assert ledger.entries(number) == said[number::4]
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_kept_partitions_are_sought_again_on_the_real_client(
+    real_bus: OnKafka, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """What was polled and rolled back during a rebalance comes again, with the seek only."""
+    for number in range(4):
+        for word in words(f"p{number}-", 3):
+            real_bus.put(partition(number), word.encode())
+    if mutant:
+        monkeypatch.setattr(KafkaConsumer, "note", _forgetful_note)
+        monkeypatch.setattr(KafkaConsumer, "seek", _forgetful_seek)
+    first = real_bus.consumer(GROUP, [TOPIC])
+    subject = loop_of(first, ledger)
+    assert eventually(lambda: subject.turn(GO) >= 0 and subject.assigned)
+    got = 0
+    while got < 12:  # in the client's memory all is read, in the table nothing
+        got += sum(map(len, first.poll(0.2, 100).values()))
+    second = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)
+
+    def finished() -> bool:
+        subject.turn(GO)
+        second.turn(GO)
+        return len(ledger.entries()) == 12
+
+    assert eventually(finished, 8 if not mutant else 3) is not mutant
+
+
+def _forgetful_note(self: KafkaConsumer, assigned: set[object]) -> None:
+    """A listener that relies on the client's memory for what it kept."""
+    known = getattr(self, "known", set())
+    for physical in assigned:
+        if physical not in known:
+            self._consumer.pause(physical)
+            self._consumer.seek(physical, 0)
+    with self._noting:
+        self._noted |= {self._logical(physical) for physical in assigned}
+    self.known = known | set(assigned)  # type: ignore[attr-defined]  # the mutant's own
+
+
+def _forgetful_seek(self: KafkaConsumer, partition: TopicPartition, offset: int) -> None:
+    """Seeks only what is new to this member."""
+    sought = getattr(self, "sought", set())
+    if partition not in sought:
+        self._consumer.seek(self._physical(partition), offset)
+    self._consumer.resume(self._physical(partition))
+    self.sought = sought | {partition}  # type: ignore[attr-defined]  # the mutant's own
+    with self._noting:
+        self._noted.discard(partition)
+
+
+def test_a_member_without_partitions_though_some_are_unowned_begins_anew(
+    real_bus: OnKafka, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "REBUILD_SECONDS", 0.2)
+    real_bus.put(partition(0), b"a")
+    consumer = real_bus.consumer(GROUP, [TOPIC])
+    monkeypatch.setattr(consumer._consumer, "poll", lambda *_a, **_k: {})  # never joins
+    subject = loop_of(consumer, ledger)
+    assert eventually(lambda: subject.turn(GO) == 1, 15)
+
+
+def test_a_member_that_is_one_too_many_waits_without_disturbing_the_group(
+    real_bus: OnKafka, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_bus.create("narrow.v1", 1)
+    monkeypatch.setattr(adapter, "REBUILD_SECONDS", 0.2)
+    members = [real_bus.consumer("narrow", ["narrow.v1"]) for _ in range(2)]
+
+    def stable() -> bool:
+        for member in members:
+            member.poll(0.3, 10)
+        return sum(len(member.assignment()) for member in members) == 1
+
+    assert eventually(stable)
+    clients = [member._consumer for member in members]
+    for _ in range(4):
+        stable()
+    assert [member._consumer for member in members] == clients
+
+
+def test_retention_that_overtook_the_group_halts_the_loop(
+    real_bus: OnKafka, ledger: Ledger
+) -> None:
+    consumer = real_bus.consumer(GROUP, [TOPIC])
+    assert eventually(lambda: loop_of(consumer, ledger).turn(GO) >= 0 and _positions(ledger) == 4)
+    consumer.close()
+    for word in words("a", 6):
+        real_bus.put(partition(0), word.encode())
+    real_bus.forget_before(partition(0), 4)
+    successor = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)
+    with pytest.raises(LoopHalted, match="no longer holds"):
+        _turn_for(successor, 10)
+    assert ledger.entries() == []
+
+
+def test_a_topic_made_anew_halts_the_loop(real_bus: OnKafka, ledger: Ledger) -> None:
+    consumer = real_bus.consumer(GROUP, [TOPIC])
+    assert eventually(lambda: loop_of(consumer, ledger).turn(GO) >= 0 and _positions(ledger) == 4)
+    consumer.close()
+    real_bus.drop(TOPIC)
+    real_bus.create(TOPIC, 4)
+    with pytest.raises(LoopHalted, match="anew"):
+        _turn_for(loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger), 10)
+
+
+def test_what_the_relay_publishes_the_loop_reads(real_bus: OnKafka, ledger: Ledger) -> None:
+    with ledger.database.transaction() as tx:
+        outbox.append(
+            tx,
+            [Outgoing(TOPIC, n % 4, b"k", word.encode()) for n, word in enumerate(words("w", 400))],
+        )
+    relay = Relay(
+        ledger.database,
+        real_bus.producer(),
+        buckets=4,
+        watermark_of=no_watermarks,
+        watermark_record=lambda bucket, _instant: Outgoing(TOPIC, bucket, b"", b""),
+    )
+    assert relay.drain() == 400
+    subject = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)
+    assert eventually(lambda: subject.turn(GO) >= 0 and len(ledger.entries()) == 400)
+    assert ledger.entries(1) == words("w", 400)[1::4]
+
+
+def _positions(ledger: toy.Ledger) -> int:
+    return len(ledger.offsets())
+
+
+def _turn_for(subject: BatchLoop, seconds: float) -> None:
+    eventually(lambda: subject.turn(GO) < 0, seconds)

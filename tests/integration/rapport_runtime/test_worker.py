@@ -1,0 +1,205 @@
+"""A worker says that it lives only while broker and database answer, and it leaves in good time."""
+
+import json
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.processes import Supervised, Supervisor
+from rapport_runtime import worker
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.errors import LoopHalted
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.worker import Worker
+from tests.conftest import JARS
+from tests.support import toy_worker
+from tests.support.buses import OnKafka, eventually, settle
+from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition
+
+pytestmark = pytest.mark.integration
+
+
+class TestInProcess:
+    """The worker's own logic, on the bus in memory."""
+
+    def worker(self, bus: MemoryBus, ledger: Ledger, **more: object) -> Worker:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        limit = DeadLetterLimit(max_consecutive=2)
+        loop = loop_of(consumer, ledger, limit)
+        return Worker(group=GROUP, consumer=consumer, database=ledger.database, loop=loop, **more)
+
+    def test_it_says_what_it_holds_while_it_runs_and_nothing_when_it_has_left(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        bus.append(TOPIC, 0, b"k", b"a")
+        stop = threading.Event()
+        seen: list[object] = []
+
+        def look() -> None:
+            seen[:] = ledger.rows("SELECT * FROM worker")
+            if seen:
+                stop.set()
+
+        assert self.worker(bus, ledger, each_turn=[look]).run(stop) == 0
+        (row,) = seen
+        assert (row.consumer_group, row.partitions) == (GROUP, [f"{TOPIC}/0", f"{TOPIC}/1"])
+        assert row.lag is not None
+        assert row.last_error is None
+        assert ledger.rows("SELECT 1 FROM worker") == []
+        assert bus.members[GROUP] == []
+
+    def test_a_halt_ends_it_with_3_and_stays_to_be_read(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        for _ in range(2):
+            bus.append(TOPIC, 0, b"k", b"bad")
+        assert self.worker(bus, ledger).run(threading.Event()) == 3
+        (row,) = ledger.rows("SELECT * FROM worker")
+        assert "2 invalid records" in row.last_error
+        assert bus.members[GROUP] == []
+
+    def test_a_step_that_halts_halts_the_worker(self, bus: MemoryBus, ledger: Ledger) -> None:
+        def halt() -> None:
+            raise LoopHalted("told to")
+
+        assert self.worker(bus, ledger, each_turn=[halt]).run(threading.Event()) == 3
+
+    def test_without_the_broker_the_pulse_stops_and_it_recovers(
+        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
+        monkeypatch.setattr(worker, "STALE_SECONDS", 0.3)
+        stop = threading.Event()
+        subject = self.worker(bus, ledger)
+        thread = threading.Thread(target=subject.run, args=(stop,))
+        thread.start()
+        try:
+            assert eventually(lambda: bool(ledger.rows("SELECT 1 FROM worker")))
+            assert subject.pulse.ready() is None
+            bus.down = True
+            assert eventually(lambda: "no progress" in (subject.pulse.ready() or ""))
+            bus.down = False
+            assert eventually(lambda: subject.pulse.ready() is None)
+            (row,) = ledger.rows("SELECT * FROM worker")
+            assert row.last_error.startswith("TryLater")
+        finally:
+            stop.set()
+            thread.join()
+
+    def test_without_the_database_the_pulse_stops(
+        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
+        monkeypatch.setattr(
+            worker, "_BEAT", worker.sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
+        )
+        subject = self.worker(bus, ledger)
+        beat_at = subject.pulse.beat_at
+        stop = threading.Event()
+        threading.Timer(0.5, stop.set).start()
+        assert subject.run(stop) == 0
+        assert subject.pulse.beat_at == beat_at
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path) as supervisor:
+        yield supervisor
+
+
+def start(
+    processes: Supervisor, folder: Path, kafka: OnKafka, database: ServiceDatabase
+) -> Supervised:
+    said = {
+        "bootstrap": kafka.options.bootstrap_servers,
+        "prefix": kafka.options.topic_prefix,
+        "database": database.worker_url,
+        "port": str(folder / "port"),
+        "stale_seconds": "2",
+    }
+    root = Path(toy_worker.__file__).parents[2]
+    return processes.start(
+        "toy",
+        [sys.executable, "-m", "tests.support.toy_worker", json.dumps(said)],
+        env={"PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"},
+    )
+
+
+def ready(port: Path) -> int:
+    """The status of /readyz; 0 while there is none."""
+    try:
+        address = f"http://127.0.0.1:{port.read_text()}/readyz"
+        with urllib.request.urlopen(address, timeout=2) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+class TestAProcess:
+    """A worker of its own on Apache Kafka."""
+
+    def test_sigterm_under_load_ends_it_quickly_and_hands_over_at_once(
+        self,
+        kafka: Kafka,
+        chassis_database: ServiceDatabase,
+        ledger: Ledger,
+        processes: Supervisor,
+        tmp_path: Path,
+    ) -> None:
+        bus = OnKafka(kafka.bootstrap)
+        bus.create(TOPIC, 4)
+        said = [f"w{number}" for number in range(2_000)]
+        bus.put_many((partition(number % 4), word.encode()) for number, word in enumerate(said))
+        child = start(processes, tmp_path, bus, chassis_database)
+        assert eventually(lambda: len(ledger.entries()) > 0, 20), child.log.read_text()
+        started = time.monotonic()
+        assert child.terminate(10) == 0, child.log.read_text()
+        assert time.monotonic() - started < 10
+        assert ledger.rows("SELECT 1 FROM worker") == []
+        successor = bus.consumer(GROUP, [TOPIC])
+        started = time.monotonic()
+        settle(successor, want=4)
+        assert time.monotonic() - started < 5  # the session timeout is 15 s
+        loop = loop_of(successor, ledger)
+        stop = threading.Event()
+        assert eventually(lambda: loop.turn(stop) >= 0 and len(ledger.entries()) >= len(said))
+        assert sorted(ledger.entries()) == sorted(said)
+        bus.close()
+
+    def test_with_a_dead_broker_it_is_not_ready_and_still_ends_in_time(
+        self,
+        chassis_database: ServiceDatabase,
+        ledger: Ledger,
+        processes: Supervisor,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+        broker = Kafka.start(tmp_path / "kafka", jars=JARS)
+        bus = OnKafka(broker.bootstrap)
+        bus.create(TOPIC, 4)
+        bus.put(partition(0), b"a")
+        child = start(processes, tmp_path, bus, chassis_database)
+        assert eventually(lambda: ledger.entries() == ["a"], 20), child.log.read_text()
+        assert eventually(lambda: ready(tmp_path / "port") == 200)
+        bus.close()
+        broker.kill()
+        assert eventually(lambda: ready(tmp_path / "port") == 503, 15)
+        started = time.monotonic()
+        child_code = child.terminate(10)
+        assert child_code == 0, child.log.read_text()
+        assert time.monotonic() - started < 10
+        assert child_code != -signal.SIGKILL
+        broker.destroy()

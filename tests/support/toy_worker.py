@@ -1,0 +1,43 @@
+"""A small real worker in a process of its own: `python toy_worker.py '<json>'`, logs as it goes."""
+
+import json
+import sys
+from pathlib import Path
+
+from rapport_runtime import worker
+from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
+from rapport_runtime.database import Database
+from rapport_runtime.http.probes import serve_probes
+from rapport_runtime.watermarks import ReadToEnd
+from rapport_runtime.worker import Worker, stop_on_signals
+from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, Ledger, loop_of
+
+
+def main(said: dict[str, str]) -> int:
+    """Run until SIGTERM; writes the port of the probes to the file `port`."""
+    worker.STALE_SECONDS = float(said["stale_seconds"])
+    stop = stop_on_signals()
+    options = KafkaOptions(
+        bootstrap_servers=said["bootstrap"], client_id="toy", topic_prefix=said["prefix"]
+    )
+    database = Database(said["database"], application_name="toy")
+    consumer = KafkaConsumer(options, GROUP, [TOPIC])
+    loop = loop_of(consumer, Ledger(database))
+    ends = ReadToEnd(database, GROUP, lambda _tx: MIDNIGHT)
+    subject = Worker(
+        group=GROUP,
+        consumer=consumer,
+        database=database,
+        loop=loop,
+        each_turn=[lambda: ends.observe(consumer, loop)],
+    )
+    probes = serve_probes(0, {"progress": subject.pulse.ready}, stop)
+    Path(said["port"]).write_text(str(probes.port))
+    code = subject.run(stop)
+    probes.join()
+    database.close()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))
