@@ -1,6 +1,7 @@
 """Moving clients: facts in their turn, time in its order, the same history however it is cut."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -386,3 +387,28 @@ def test_a_change_of_utc_offset_moves_no_boundary() -> None:
         fold(state, fact(sequence, kind, day, zone=zone, amount_minor=3_500), RULEBOOK, day)
     changes = walk(state, RULEBOOK, date(2017, 10, 15))
     assert [change.effective_at for change in changes] == [datetime(2017, 10, 15, 3, tzinfo=UTC)]
+
+
+def test_a_refused_fact_leaves_its_sequence_missing_so_that_a_replay_can_fold_it() -> None:
+    state = ClientState("harbour", "ada", 0, "Europe/London")
+    wide = Fact(
+        activity_id="a1",
+        generation=1,
+        sequence=1,
+        kind="completed",
+        on=date(2024, 3, 1),
+        zone="Europe/London",
+        count=2**31 - 1,
+        amount_minor=0,
+        occurred_at=datetime(2024, 3, 1, 12, tzinfo=UTC),
+        accepted_at=datetime(2024, 3, 1, 12, tzinfo=UTC),
+    )
+    assert fold(state, wide, RULEBOOK, None) is None
+    too_much = replace(wide, activity_id="a2", sequence=2, count=1)
+    with pytest.raises(FactRefused):
+        fold(state, too_much, RULEBOOK, None)
+    assert (state.last_sequence, state.missing) == (1, ())
+    fold(state, replace(wide, activity_id="a3", sequence=3, count=-1), RULEBOOK, None)
+    assert state.missing == (2,)
+    fold(state, too_much, RULEBOOK, None)
+    assert (state.last_sequence, state.missing) == (3, ())

@@ -3,6 +3,7 @@
 import argparse
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rapport_runtime import logs
 from rapport_runtime.batch import BatchHandler
@@ -40,40 +41,43 @@ def worker_database(settings: ServiceSettings) -> Database:
     )
 
 
-def run_worker(
-    settings: ServiceSettings,
-    database: Database,
-    handler: BatchHandler,
-    *,
-    group: str,
-    topics: Sequence[str],
-    now: Now | None = None,
-    beside: Callable[[threading.Event], None] | None = None,
-) -> int:
-    """Run one worker of a group until it is told to stop; its exit code.
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a service's worker is there for.
 
     `now` is given by a service whose topics carry no watermarks: it then says how far it has read
     by its own clock. `beside` runs on a thread of its own until the event is set; if it fails,
     the worker ends with 1.
     """
+
+    group: str
+    topics: Sequence[str]
+    now: Now | None = None
+    beside: Callable[[threading.Event], None] | None = None
+
+
+def run_worker(
+    settings: ServiceSettings, database: Database, handler: BatchHandler, job: Job
+) -> int:
+    """Run one worker of the job's group until it is told to stop; its exit code."""
     stop = stop_on_signals()
-    consumer = KafkaConsumer(kafka_options(settings, "worker"), group, topics)
+    consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)
     limit = DeadLetterLimit(
         settings.dead_letter_max_ratio,
         settings.dead_letter_min_sample,
         settings.dead_letter_max_consecutive,
     )
-    options = LoopOptions(group=group, max_records=settings.max_poll_records)
+    options = LoopOptions(group=job.group, max_records=settings.max_poll_records)
     loop = BatchLoop(consumer, database, handler, options, limit)
     each_turn: list[Callable[[], None]] = []
-    if now is not None:
-        reader = ReadToEnd(database, group, now)
+    if job.now is not None:
+        reader = ReadToEnd(database, job.group, job.now)
         each_turn.append(lambda: reader.observe(consumer, loop))
     worker = Worker(
-        group=group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
+        group=job.group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
     )
     probes = serve_probes(settings.worker_port, {"progress": worker.pulse.ready}, stop)
-    companion = Companion(beside, stop) if beside else None
+    companion = Companion(job.beside, stop) if job.beside else None
     code = worker.run(stop)
     stop.set()
     if companion is not None:
@@ -100,7 +104,7 @@ class Companion:
     def _run(self) -> None:
         try:
             self._body(self._stop)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the worker must end with it
             self._failed = True
             logs.get_logger(__name__).exception("companion_failed")
             self._stop.set()

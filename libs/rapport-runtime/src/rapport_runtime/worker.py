@@ -12,7 +12,7 @@ from types import FrameType
 
 import sqlalchemy as sa
 
-from rapport_runtime.blame import DatabaseError
+from rapport_runtime.blame import DatabaseError, describe
 from rapport_runtime.bus.port import Consumer
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, TryLater
@@ -99,12 +99,12 @@ class Worker:
                 self._beat()
                 self._beat_due = time.monotonic() + BEAT_SECONDS
         except TryLater as error:
-            self._note(error, stop)
+            self._note(f"TryLater: {error}"[:500], stop)
         except DatabaseError as error:
-            self._note(error, stop)
+            self._note(describe(error), stop)
 
-    def _note(self, error: Exception, stop: threading.Event) -> None:
-        self._error = f"{type(error).__name__}: {error}"[:500]
+    def _note(self, error: str, stop: threading.Event) -> None:
+        self._error = error
         log.warning("between turns", extra={"action": "worker_error", "error": self._error})
         stop.wait(0.2)
 

@@ -20,7 +20,7 @@ from ingestion_service.store.sessions import PostgresSessions, session_in
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import topics
 from rapport_runtime import keys, migrations
-from rapport_runtime.assembly import Command, kafka_options, run_worker, worker_database
+from rapport_runtime.assembly import Command, Job, kafka_options, run_worker, worker_database
 from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database
@@ -53,7 +53,8 @@ def worker(_argv: Sequence[str]) -> int:
     now = simulated_time if settings.simulated_clock else real_time
     try:
         handler = build_consumer(settings, database, producer)
-        return run_worker(settings, database, handler, group=GROUP, topics=names, now=now)
+        job = Job(group=GROUP, topics=names, now=now)
+        return run_worker(settings, database, handler, job)
     finally:
         producer.close()
         database.close()

@@ -1,6 +1,6 @@
 """The use cases: load once, ask the domain, save once, publish; the caller owns the transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -64,7 +64,8 @@ def accept(facts: Sequence[SourceFact], store: Intake, now: datetime) -> list[Ou
         _deduplicated(fact, known, fresh) if refusal is None else refusal
         for fact, refusal in zip(facts, refusals, strict=True)
     ]
-    _record(fresh, clients, practices, store, now)
+    placed = [_placed(fact, digest, clients[_identity(fact)]) for fact, digest in fresh]
+    _record(placed, practices, store, now)
     return outcomes
 
 
@@ -139,49 +140,53 @@ def _deduplicated(
     return DUPLICATE if earlier == content_hash else CONFLICT
 
 
+class _Placed(NamedTuple):
+    """A new fact with the client and the subject that it belongs to."""
+
+    fact: SourceFact
+    content_hash: bytes
+    client: Client
+    subject: SubjectKey
+
+
+def _placed(fact: SourceFact, content_hash: bytes, client: Client) -> _Placed:
+    subject = SubjectKey(
+        fact.practice_id, client.client_id, fact.source, fact.subject_kind, fact.subject_id
+    )
+    return _Placed(fact, content_hash, client, subject)
+
+
 def _record(
-    fresh: Sequence[tuple[SourceFact, bytes]],
-    clients: Mapping[IdentityKey, Client],
+    fresh: Sequence[_Placed],
     practices: Mapping[PracticeId, Practice],
     store: Intake,
     now: datetime,
 ) -> None:
     """Fold each new fact into its subject; write the ledger, the sequences and the activities."""
-    subjects = _subjects(fresh, clients, practices, store)
+    subjects = _subjects({placed.subject for placed in fresh}, practices, store)
     sequences: dict[tuple[PracticeId, ClientId], int] = {}
     entries: list[LedgerEntry] = []
     activities: list[Activity] = []
-    for fact, content_hash in fresh:
-        client = clients[_identity(fact)]
-        deltas = subjects[_subject(fact, client.client_id)].fold(fact)
+    for fact, content_hash, client, subject in fresh:
+        deltas = subjects[subject].fold(fact)
         owner = (fact.practice_id, client.client_id)
-        last = sequences.get(owner, client.last_sequence)
-        entries.append(
-            LedgerEntry(fact, content_hash, client.client_id, now, last + 1, len(deltas))
-        )
+        first = sequences.get(owner, client.last_sequence) + 1
+        entries.append(LedgerEntry(fact, content_hash, client.client_id, now, first, len(deltas)))
         if deltas:
-            sequences[owner] = last + len(deltas)
+            sequences[owner] = first + len(deltas) - 1
             account = _account(client, practices[fact.practice_id])
-            activities.extend(caused(fact, account, deltas, last + 1, now))
+            activities.extend(caused(fact, account, deltas, first, now))
     if entries:
         store.append(entries)
         store.save_sequences(sequences)
         store.publish(activities)
 
 
-def _subject(fact: SourceFact, client_id: ClientId) -> SubjectKey:
-    return SubjectKey(fact.practice_id, client_id, fact.source, fact.subject_kind, fact.subject_id)
-
-
 def _subjects(
-    fresh: Sequence[tuple[SourceFact, bytes]],
-    clients: Mapping[IdentityKey, Client],
-    practices: Mapping[PracticeId, Practice],
-    store: Intake,
+    keys: Collection[SubjectKey], practices: Mapping[PracticeId, Practice], store: Intake
 ) -> dict[SubjectKey, Subject]:
     """Every subject of the batch as its ledger has it before the batch."""
     zones = {key: ZoneInfo(practice.zone) for key, practice in practices.items()}
-    keys = {_subject(fact, clients[_identity(fact)].client_id) for fact, _ in fresh}
     subjects = {key: Subject(zones[key.practice_id]) for key in keys}
     for key, history in store.histories(keys).items():
         for fact in history:

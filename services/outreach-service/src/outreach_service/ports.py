@@ -60,13 +60,13 @@ class Heard(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """By one activity, the number of bookings that start at `starts_at` changed by `count`."""
+    """By one activity, the number of bookings that start at `starts_at` changed by `delta`."""
 
     practice_id: str
     client_id: str
     sequence: int
     starts_at: datetime
-    count: int
+    delta: int
 
 
 class Planned(NamedTuple):
@@ -366,10 +366,10 @@ class Playbooks(Protocol):
 
 
 class ChannelSetup(NamedTuple):
-    """How a channel is set up: by which provider account, None when there is none."""
+    """Whether a channel has a provider account, and whether anything leaves through it."""
 
     channel: Channel
-    account: str | None
+    is_configured: bool
     is_sending: bool
 
 
@@ -382,7 +382,10 @@ class Permits(NamedTuple):
 
 
 class ChannelState(NamedTuple):
-    """A channel's set-up and its last hour on the real clock, of one practice."""
+    """A channel's set-up and its last hour on the real clock, of one practice.
+
+    A message waits for the channel that it tried last, else for its step's first.
+    """
 
     setup: ChannelSetup
     permits: Permits | None

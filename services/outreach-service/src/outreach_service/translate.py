@@ -1,7 +1,7 @@
 """Wire words to domain words and back; nothing else knows both."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, cast
 
 from outreach_service.domain.terms import Change, Direction, Origin, Reason
 from outreach_service.ports import Booked, Heard, MessageNews
@@ -11,6 +11,7 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord
 
 SOURCE = "outreach-service"
+PurposeWord = Literal["service", "care", "marketing"]
 
 
 def decode(topic: str, key: bytes | None, value: bytes | None) -> canonical.CanonicalEvent:
@@ -90,8 +91,8 @@ def message_changed(news: MessageNews) -> Outgoing:
             step=news.step,
             tier_version=news.tier_version,
             channel=news.channel,
-            purpose=news.purpose,
-            state=news.state,
+            purpose=cast(PurposeWord, news.purpose),
+            state=cast(canonical.MessageState, news.state),
             reason=news.reason,
             at=news.at,
         ),

@@ -11,7 +11,7 @@ from rapport_runtime.status_source import ChassisStatus
 
 from rapport_contracts import topics
 from rapport_runtime import keys, migrations
-from rapport_runtime.assembly import Command, kafka_options, run_worker, worker_database
+from rapport_runtime.assembly import Command, Job, kafka_options, run_worker, worker_database
 from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
@@ -43,7 +43,7 @@ def worker(_argv: Sequence[str]) -> int:
     producer = KafkaProducer(kafka_options(settings, "relay"))
     try:
         handler = build_consumer(database, producer, rulebook_source(settings))
-        return run_worker(settings, database, handler, group=GROUP, topics=TOPICS)
+        return run_worker(settings, database, handler, Job(group=GROUP, topics=TOPICS))
     finally:
         producer.close()
         database.close()

@@ -85,10 +85,9 @@ _HASHES: Final = """
         OFFSET 0
     ) l
 """
-FACT_COLUMNS: Final = """l.practice_id, l.source, l.event_id, l.external_id, l.subject_kind,
-    l.subject_id, l.kind, l.occurred_at, l.starts_at, l.amount_minor, l.currency"""
-_HISTORIES: Final = f"""
-    SELECT l.client_id, {FACT_COLUMNS}
+_HISTORIES: Final = """
+    SELECT l.client_id, l.practice_id, l.source, l.event_id, l.external_id, l.subject_kind,
+        l.subject_id, l.kind, l.occurred_at, l.starts_at, l.amount_minor, l.currency
     FROM unnest(%b::text[], %b::text[]) AS wanted(client_id, subject_id),
     LATERAL (
         SELECT * FROM ledger

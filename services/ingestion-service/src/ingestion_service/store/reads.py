@@ -10,7 +10,6 @@ from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, So
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
 from ingestion_service.store.clock import simulated_time
-from ingestion_service.store.intake import FACT_COLUMNS
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.database import Database
 
@@ -27,10 +26,11 @@ _ACCOUNT: Final = sa.text("""
     FROM client c JOIN practice p USING (practice_id)
     WHERE c.practice_id = :practice_id AND c.client_id = :client_id
 """)
-_LEDGER: Final = sa.text(
-    f"SELECT {FACT_COLUMNS}, l.accepted_at, l.first_sequence FROM ledger l"
-    " WHERE l.practice_id = :practice_id AND l.client_id = :client_id ORDER BY l.ledger_id"
-)
+_LEDGER: Final = sa.text("""
+    SELECT practice_id, source, event_id, external_id, subject_kind, subject_id, kind, occurred_at,
+        starts_at, amount_minor, currency, accepted_at, first_sequence
+    FROM ledger WHERE practice_id = :practice_id AND client_id = :client_id ORDER BY ledger_id
+""")
 _SOURCES: Final = sa.text("""
     SELECT source, count(*), max(occurred_at), max(accepted_at) FROM ledger
     WHERE practice_id = :practice_id GROUP BY source ORDER BY source

@@ -164,14 +164,21 @@ def fold(
 
     `business_day` is the batch's day in the fact's zone, None before the partition's first
     watermark: then nothing is assessed. The client must have been brought to that day before
-    (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused, after which the
-    state must be thrown away, for a fact that does not fit: another zone or generation
-    (ARCHITECTURE §5: each opens a new generation), a day out of range, too wide a gap.
+    (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused, which leaves the
+    state as it was, so that the sequence stays missing until somebody puts it right, for a fact
+    that does not fit: another zone or generation (ARCHITECTURE §5: each opens a new generation),
+    a day out of range, too wide a gap, a net that cannot be kept.
     """
     _refuse_misfit(state, fact)
+    seen = state.last_sequence, state.missing
     if not state.accepts(fact.sequence):
         return None
-    if state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor):
+    try:
+        changed = state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor)
+    except FactRefused:
+        state.last_sequence, state.missing = seen
+        raise
+    if changed:
         state.reviewed = False
     elif state.tier is not None:
         return None

@@ -44,7 +44,8 @@ def upgrade() -> None:
     row_level_security(op, "contact", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
     row_level_security(op, "consent", api_may=("SELECT", "INSERT"))
     row_level_security(op, "playbook", api_may=("SELECT", "INSERT", "UPDATE"))
-    row_level_security(op, "message", api_may=("SELECT", "UPDATE"))
+    # An operator's status tells the oldest message that awaits its first attempt, of anybody.
+    row_level_security(op, "message", api_may=("SELECT", "UPDATE"), operator_sees=True)
 
 
 def downgrade() -> None:

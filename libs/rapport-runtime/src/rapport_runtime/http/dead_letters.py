@@ -1,0 +1,195 @@
+"""`/v1/dead-letters`: list, inspect without seeing a value, replay, drop (ARCHITECTURE §3)."""
+
+import hmac
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from rapport_runtime.auth import Principal
+from rapport_runtime.database import Database
+from rapport_runtime.http.auth import require
+from rapport_runtime.http.paging import Page, PageQuery
+from rapport_runtime.http.problems import (
+    Conflict,
+    Forbidden,
+    InvalidCursor,
+    NotFound,
+    Unauthorised,
+    Unavailable,
+    responses,
+)
+from rapport_runtime.http.redaction import structure
+from rapport_runtime.letter_box import LetterBox, LetterFilter
+
+READ, DECIDE = "dead-letters:read", "dead-letters:decide"
+_HASH_HEX = 16
+_MAX_COUNT = 10_000
+
+State = Literal["held", "queued", "replayed", "dropped"]
+Reader = Annotated[Principal, Depends(require(READ))]
+Decider = Annotated[Principal, Depends(require(DECIDE))]
+LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Reason = Annotated[str | None, Query(max_length=100)]
+Topic = Annotated[str | None, Query(max_length=249)]
+
+
+class LetterSummary(BaseModel):
+    """A record that was put aside: where it lay and why; nothing of what it says."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    consumer_group: str
+    reason: str = Field(examples=["unreadable"])
+    field: str | None = Field(description="A JSON pointer to what is wrong, where that is known.")
+    detail: str
+    state: State = Field(description="queued: will be replayed by the partition's worker.")
+    received_at: AwareDatetime
+    decided_at: AwareDatetime | None
+
+
+class HeaderShape(BaseModel):
+    """A header's name and size."""
+
+    name: str
+    bytes: int
+
+
+class LetterShape(LetterSummary):
+    """A letter in detail, redacted: sizes, a keyed hash, names of fields; never a value."""
+
+    recorded_at: AwareDatetime = Field(description="The record's own timestamp.")
+    key_bytes: int | None
+    key_hash: str | None = Field(
+        description="Equal for equal keys of this service; not reversible."
+    )
+    value_bytes: int | None = Field(description="Null for a tombstone.")
+    headers: list[HeaderShape]
+    structure: Any = Field(
+        description="The JSON's shape with each value replaced by its type; null when it is none."
+    )
+
+
+class ReplayRequest(BaseModel):
+    """Which held letters to replay: the oldest `count` that match."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: int = Field(ge=1, le=_MAX_COUNT)
+    reason: str | None = Field(default=None, max_length=100)
+    topic: str | None = Field(default=None, max_length=249)
+
+
+class ReplayAnswer(BaseModel):
+    """How many were queued."""
+
+    queued: int
+
+
+def dead_letter_router(database: Database) -> APIRouter:
+    """The router over the API's database: a practice's key sees that practice's letters, an
+    operator's key those of which nobody could tell the practice."""
+    router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
+    box = LetterBox(database)
+    refusals = (Unauthorised, Forbidden, Unavailable)
+
+    @router.get("", responses=responses(*refusals, InvalidCursor))
+    def list_letters(
+        who: Reader,
+        page: PageQuery,
+        state: State | None = None,
+        reason: Reason = None,
+        topic: Topic = None,
+    ) -> Page[LetterSummary]:
+        """The letters, oldest first."""
+        after = 0 if page.after is None else int(page.after[0])
+        wanted = LetterFilter(state=state, reason=reason, topic=topic)
+        rows = box.page(who, wanted, after=after, limit=page.fetch)
+        return page.page([_summary(row) for row in rows], key=lambda letter: (letter.id,))
+
+    @router.get("/{letter_id}", responses=responses(*refusals, NotFound))
+    def inspect(letter_id: LetterId, who: Reader, request: Request) -> LetterShape:
+        """One letter, redacted."""
+        row = box.letter(who, letter_id)
+        if row is None:
+            raise NotFound("no such letter")
+        return _shape(row, request.app.state.cursor_key)
+
+    @router.post("/replay", status_code=202, responses=responses(*refusals))
+    def replay_many(wanted: ReplayRequest, who: Decider) -> ReplayAnswer:
+        """Queue the oldest held letters that match; one that is still bad is held again."""
+        matching = LetterFilter(reason=wanted.reason, topic=wanted.topic)
+        return ReplayAnswer(queued=box.queue_many(who, matching, wanted.count))
+
+    @router.post(
+        "/{letter_id}/replay", status_code=202, responses=responses(*refusals, NotFound, Conflict)
+    )
+    def replay(letter_id: LetterId, who: Decider) -> LetterSummary:
+        """Queue a letter; the worker that holds its partition handles it within seconds."""
+        return _decided(box, who, letter_id, box.queue(who, letter_id), "it was dropped")
+
+    @router.post("/{letter_id}/drop", responses=responses(*refusals, NotFound, Conflict))
+    def drop(letter_id: LetterId, who: Decider) -> LetterSummary:
+        """Decide that a letter is never to be handled."""
+        return _decided(box, who, letter_id, box.drop(who, letter_id), "it was replayed")
+
+    return router
+
+
+def _decided(
+    box: LetterBox, who: Principal, letter_id: int, row: Any, otherwise: str
+) -> LetterSummary:
+    if row is not None:
+        return _summary(row)
+    if box.letter(who, letter_id) is None:
+        raise NotFound("no such letter")
+    raise Conflict(otherwise)
+
+
+def _summary(row: Any) -> LetterSummary:
+    return LetterSummary(**_common(row))
+
+
+def _shape(row: Any, secret: bytes) -> LetterShape:
+    headers = zip(row.header_names, row.header_values, strict=True)
+    return LetterShape(
+        **_common(row),
+        recorded_at=datetime.fromtimestamp(max(row.record_timestamp, 0) / 1000, UTC),
+        key_bytes=_size(row.record_key),
+        key_hash=_hash(secret, row.record_key),
+        value_bytes=_size(row.record_value),
+        headers=[HeaderShape(name=name, bytes=_size(value) or 0) for name, value in headers],
+        structure=structure(row.record_value),
+    )
+
+
+def _common(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "topic": row.topic,
+        "partition": row.partition,
+        "offset": row.record_offset,
+        "consumer_group": row.consumer_group,
+        "reason": row.reason,
+        "field": row.field,
+        "detail": row.detail,
+        "state": row.state,
+        "received_at": row.received_at,
+        "decided_at": row.decided_at,
+    }
+
+
+def _size(raw: bytes | None) -> int | None:
+    return None if raw is None else len(raw)
+
+
+def _hash(secret: bytes, key: bytes | None) -> str | None:
+    """Keyed, since keys are short: a plain hash could be reversed by trying."""
+    return (
+        None
+        if key is None
+        else hmac.digest(secret, b"dead-letter" + key, "sha256").hex()[:_HASH_HEX]
+    )

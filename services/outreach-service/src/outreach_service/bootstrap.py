@@ -1,0 +1,212 @@
+"""Where the parts of outreach meet; the only file that knows every room."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI
+from rapport_contracts import topics
+from rapport_runtime import keys, migrations
+from rapport_runtime.assembly import Command, Job, kafka_options, run_worker, worker_database
+from rapport_runtime.bus.kafka import KafkaProducer
+from rapport_runtime.bus.port import Producer
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.dead_letters import dead_letter_router
+from rapport_runtime.http.serve import serve
+from rapport_runtime.http.status import status_router
+from rapport_runtime.relay import Relay, no_watermarks
+from rapport_runtime.status_source import ChassisStatus
+
+from outreach_service import translate
+from outreach_service.builtin import builtin_catalogue
+from outreach_service.consumers import GROUP, TOPICS, OutreachConsumer
+from outreach_service.dispatcher import Dispatcher
+from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
+from outreach_service.domain.playbook import parse_playbook
+from outreach_service.domain.templates import without_template
+from outreach_service.domain.terms import Channel
+from outreach_service.ports import Claimed, Provider
+from outreach_service.providers.acs3 import AccessKey
+from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
+from outreach_service.providers.console import ConsoleProvider
+from outreach_service.providers.smtp import Smtp, SmtpAccount
+from outreach_service.providers.web import http_client
+from outreach_service.providers.wechat import WeChat, WeChatAccount
+from outreach_service.sealing import Keyring
+from outreach_service.settings import OutreachSettings
+from outreach_service.store.dispatch import PostgresDesk
+from outreach_service.store.inbox import PostgresInbox
+from outreach_service.store.permits import Rate, set_up
+from outreach_service.store.status import OutreachStatus
+from outreach_service.store.tokens import PostgresTokens
+from outreach_service.unsubscribe import unsubscribe_token
+
+
+def api(_argv: Sequence[str]) -> int:
+    """Serve the REST API until told to stop."""
+    settings = OutreachSettings.from_environment()
+    serve(build_api(settings), settings)
+    return 0
+
+
+def worker(_argv: Sequence[str]) -> int:
+    """Plan messages and send those that are due, until told to stop."""
+    settings = OutreachSettings.from_environment()
+    database = worker_database(settings)
+    producer = KafkaProducer(kafka_options(settings, "relay"))
+    try:
+        handler = build_consumer(database, producer, playbook_source(settings))
+        dispatch = build_dispatcher(settings, database)
+        job = Job(group=GROUP, topics=TOPICS, beside=dispatch)
+        return run_worker(settings, database, handler, job)
+    finally:
+        producer.close()
+        database.close()
+
+
+def migrate(_argv: Sequence[str]) -> int:
+    """Bring the database to this code's schema; needs the owner's address."""
+    settings = OutreachSettings.from_environment()
+    migrations.upgrade(settings.database_url.get_secret_value(), "outreach_service")
+    return 0
+
+
+def manage_keys(argv: Sequence[str]) -> int:
+    """Create, list and revoke API keys; needs the owner's address."""
+    settings = OutreachSettings.from_environment()
+    return keys.cli(settings.database_url.get_secret_value(), argv)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "api": api,
+    "worker": worker,
+    "migrate": migrate,
+    "keys": manage_keys,
+}
+
+
+def playbook_source(settings: OutreachSettings) -> Any:
+    """The deployment's playbook, checked: the file that the settings name, else the built-in one.
+
+    Raises InvalidPlaybook, and ValueError for a route that no template serves.
+    """
+    if settings.playbook_path is not None:
+        text = settings.playbook_path.read_text(encoding="utf-8")
+    else:
+        built_in = resources.files("outreach_service") / "playbooks" / "default.json"
+        text = built_in.read_text(encoding="utf-8")
+    document = json.loads(text)
+    gaps = without_template(parse_playbook(document), builtin_catalogue())
+    if gaps:
+        raise ValueError(f"no template for {', '.join(gaps)}")
+    return document
+
+
+def build_consumer(database: Database, producer: Producer, playbook: Any) -> OutreachConsumer:
+    """The handler of a worker, with its relay behind it."""
+    relay = Relay(
+        database,
+        producer,
+        buckets=topics.OUTREACH_EVENTS.partitions,
+        watermark_of=no_watermarks,
+        watermark_record=translate.no_watermark,
+    )
+    return OutreachConsumer(
+        lambda tx: PostgresInbox(tx, translate.message_changed), playbook, relay.drain
+    )
+
+
+def build_dispatcher(
+    settings: OutreachSettings, database: Database
+) -> Callable[[threading.Event], None]:
+    """The sending loop of a worker, with what each channel may do a second set up."""
+    keyring = build_keyring(settings)
+    with database.transaction() as tx:
+        set_up(tx, _rates(settings))
+    desk = PostgresDesk(
+        database,
+        keyring,
+        SANDBOX_RETRIES if settings.patience == "sandbox" else DEFAULT_RETRIES,
+        translate.message_changed,
+        simulated=settings.simulated_clock,
+    )
+    providers = build_providers(settings, PostgresTokens(database, keyring))
+    return Dispatcher(desk, providers, builtin_catalogue(), _unsubscribe_url(settings)).run
+
+
+def build_keyring(settings: OutreachSettings) -> Keyring:
+    """The keys of contact details. Raises InvalidKeys."""
+    return Keyring(
+        {name: key.get_secret_value() for name, key in settings.contact_keys.items()},
+        active=settings.contact_active_key,
+        index_key=settings.contact_index_key.get_secret_value(),
+    )
+
+
+def build_providers(
+    settings: OutreachSettings, tokens: PostgresTokens
+) -> Mapping[Channel, Provider]:
+    """One provider a channel; the console for all of them while sending is off, and for a
+    channel without an account."""
+    providers: dict[Channel, Provider] = dict.fromkeys(Channel, ConsoleProvider())
+    if settings.sending == "off":
+        return providers
+    client = http_client()
+    if settings.smtp_host is not None:
+        providers[Channel.EMAIL] = Smtp(_smtp_account(settings), _now)
+    if settings.wechat_base_url is not None:
+        wechat = WeChatAccount(
+            settings.wechat_base_url,
+            settings.wechat_appid,
+            settings.wechat_secret.get_secret_value(),
+        )
+        providers[Channel.WECHAT] = WeChat(client, wechat, tokens, _now)
+    if settings.aliyun_base_url is not None:
+        key = AccessKey(
+            settings.aliyun_access_key_id, settings.aliyun_access_key_secret.get_secret_value()
+        )
+        sms = AliyunAccount(settings.aliyun_base_url, key, settings.aliyun_sign_name)
+        providers[Channel.SMS] = AliyunSms(client, sms, _now)
+    return providers
+
+
+def build_api(settings: OutreachSettings) -> FastAPI:
+    """The app, on the API's role."""
+    raise NotImplementedError
+
+
+def _smtp_account(settings: OutreachSettings) -> SmtpAccount:
+    password = settings.smtp_password
+    return SmtpAccount(
+        host=settings.smtp_host or "",
+        port=settings.smtp_port,
+        sender_address=settings.smtp_sender,
+        username=settings.smtp_username,
+        password=password.get_secret_value() if password else None,
+    )
+
+
+def _rates(settings: OutreachSettings) -> Mapping[Channel, Rate]:
+    return {
+        Channel.EMAIL: Rate(settings.smtp_per_second, settings.smtp_burst),
+        Channel.WECHAT: Rate(settings.wechat_per_second, settings.wechat_burst),
+        Channel.SMS: Rate(settings.aliyun_per_second, settings.aliyun_burst),
+    }
+
+
+def _unsubscribe_url(settings: OutreachSettings) -> Callable[[Claimed], str]:
+    key = settings.contact_index_key.get_secret_value()
+
+    def url(claimed: Claimed) -> str:
+        raise NotImplementedError(key)
+
+    return url
+
+
+def _now() -> datetime:
+    """The real time, for providers: signatures and tokens go by it, never a tier."""
+    return datetime.now(UTC)  # noqa: TID251

@@ -1,0 +1,68 @@
+"""How the channels do: the accounts' permits, and a practice's last hour on each."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from outreach_service.ports import ChannelSetup, ChannelState, Permits
+from rapport_runtime.database import Database
+
+_PERMITS: Final = sa.text("""
+    SELECT account, per_second, burst,
+           least(burst, tokens + per_second
+               * extract(epoch FROM clock_timestamp() - refilled_at)) AS tokens
+    FROM permit
+""")
+_LAST_HOUR: Final = sa.text("""
+    SELECT channel, count(*) AS attempts,
+           count(*) FILTER (WHERE outcome = 'accepted') AS accepted,
+           count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
+           count(*) FILTER (WHERE outcome = 'unknown') AS unknown
+    FROM attempt
+    WHERE practice_id = :practice_id AND started_at > clock_timestamp() - interval '1 hour'
+    GROUP BY channel
+""")
+_WAITING: Final = sa.text("""
+    SELECT coalesce(channel, play_body->'steps'->step->'channels'->0->>'channel') AS channel,
+           count(*) AS waiting, min(due_at) AS oldest_at
+    FROM message
+    WHERE practice_id = :practice_id
+      AND state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
+    GROUP BY 1
+""")
+
+
+class PostgresChannels:
+    """`Channels` from the API's side of row-level security."""
+
+    def __init__(self, database: Database, setups: Sequence[ChannelSetup]) -> None:
+        self._database = database
+        self._setups = tuple(setups)
+
+    def states(self, practice_id: str) -> Sequence[ChannelState]:
+        """See `Channels.states`."""
+        asked = {"practice_id": practice_id}
+        with self._database.transaction(practice_id) as tx:
+            permits = {
+                row.account: Permits(float(row.tokens), row.per_second, row.burst)
+                for row in tx.execute(_PERMITS)
+            }
+            hours = {row.channel: row for row in tx.execute(_LAST_HOUR, asked)}
+            waits = {row.channel: row for row in tx.execute(_WAITING, asked)}
+        states = []
+        for setup in self._setups:
+            hour, wait = hours.get(setup.channel), waits.get(setup.channel)
+            states.append(
+                ChannelState(
+                    setup=setup,
+                    permits=permits.get(setup.channel),
+                    attempts=hour.attempts if hour else 0,
+                    accepted=hour.accepted if hour else 0,
+                    rejected=hour.rejected if hour else 0,
+                    unknown=hour.unknown if hour else 0,
+                    waiting=wait.waiting if wait else 0,
+                    oldest_waiting_at=wait.oldest_at if wait else None,
+                )
+            )
+        return states

@@ -1,0 +1,41 @@
+"""Playbooks as rows: a practice's own, or the deployment's default."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+
+from outreach_service.ports import KeptPlaybook
+from rapport_runtime.database import Database
+
+_CURRENT: Final = sa.text(
+    "SELECT version, body, updated_at FROM playbook WHERE practice_id = :practice_id"
+)
+_SAVE: Final = sa.text("""
+    INSERT INTO playbook (practice_id, version, body, updated_at)
+    VALUES (:practice_id, 1, :body, clock_timestamp())
+    ON CONFLICT (practice_id) DO UPDATE
+    SET version = playbook.version + 1, body = excluded.body, updated_at = excluded.updated_at
+    RETURNING version, body, updated_at
+""")
+
+
+class PostgresPlaybooks:
+    """`Playbooks` from the API's side of row-level security. `default` has been parsed before."""
+
+    def __init__(self, database: Database, default: Mapping[str, Any]) -> None:
+        self._database = database
+        self._default = default
+
+    def current(self, practice_id: str) -> KeptPlaybook:
+        """See `Playbooks.current`."""
+        with self._database.transaction(practice_id) as tx:
+            row = tx.execute(_CURRENT, {"practice_id": practice_id}).one_or_none()
+        return KeptPlaybook(0, self._default, None) if row is None else KeptPlaybook(*row)
+
+    def save(self, practice_id: str, body: Mapping[str, Any]) -> KeptPlaybook:
+        """See `Playbooks.save`."""
+        with self._database.transaction(practice_id) as tx:
+            said = {"practice_id": practice_id, "body": Jsonb(body)}
+            return KeptPlaybook(*tx.execute(_SAVE, said).one())
