@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.bus.port import Consumer, Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
-from tests.support.buses import InMemory, OnKafka, TestBus, eventually, read, settle, take_up
+from tests.support.buses import AnyBus, InMemory, OnKafka, eventually, read, settle, take_up
 
 T0, T1 = TopicPartition("things.v1", 0), TopicPartition("things.v1", 1)
 
@@ -15,8 +15,8 @@ T0, T1 = TopicPartition("things.v1", 0), TopicPartition("things.v1", 1)
 @pytest.fixture(
     params=["memory", pytest.param("kafka", marks=pytest.mark.integration)],
 )
-def bus(request: pytest.FixtureRequest) -> Iterator[TestBus]:
-    made: TestBus
+def bus(request: pytest.FixtureRequest) -> Iterator[AnyBus]:
+    made: AnyBus
     if request.param == "memory":
         made = InMemory()
     else:
@@ -26,7 +26,7 @@ def bus(request: pytest.FixtureRequest) -> Iterator[TestBus]:
     made.close()
 
 
-def test_delivers_nothing_before_the_seek_and_from_there_afterwards(bus: TestBus) -> None:
+def test_delivers_nothing_before_the_seek_and_from_there_afterwards(bus: AnyBus) -> None:
     for word in (b"a", b"b", b"c"):
         bus.put(T0, word)
     member = bus.consumer("g", ["things.v1"])
@@ -38,7 +38,7 @@ def test_delivers_nothing_before_the_seek_and_from_there_afterwards(bus: TestBus
     assert [record.value for record in read(member, 2)[T0]] == [b"b", b"c"]
 
 
-def test_pause_silences_a_partition_until_the_next_seek(bus: TestBus) -> None:
+def test_pause_silences_a_partition_until_the_next_seek(bus: AnyBus) -> None:
     bus.put(T0, b"a")
     bus.put(T1, b"b")
     member = bus.consumer("g", ["things.v1"])
@@ -50,7 +50,7 @@ def test_pause_silences_a_partition_until_the_next_seek(bus: TestBus) -> None:
     assert set(read(member, 1)) == {T0}
 
 
-def test_a_seek_back_delivers_again(bus: TestBus) -> None:
+def test_a_seek_back_delivers_again(bus: AnyBus) -> None:
     for word in (b"a", b"b"):
         bus.put(T0, word)
     member = bus.consumer("g", ["things.v1"])
@@ -61,7 +61,7 @@ def test_a_seek_back_delivers_again(bus: TestBus) -> None:
     assert [record.value for record in read(member, 2)[T0]] == [b"a", b"b"]
 
 
-def test_a_kept_partition_is_noted_again_and_silent_until_it_is_sought(bus: TestBus) -> None:
+def test_a_kept_partition_is_noted_again_and_silent_until_it_is_sought(bus: AnyBus) -> None:
     for tp in (T0, T1):
         for word in (b"a", b"b"):
             bus.put(tp, word)
@@ -79,7 +79,7 @@ def test_a_kept_partition_is_noted_again_and_silent_until_it_is_sought(bus: Test
     assert second.newly_assigned() == {T0, T1} - {kept}
 
 
-def test_a_member_that_closes_hands_over_at_once(bus: TestBus) -> None:
+def test_a_member_that_closes_hands_over_at_once(bus: AnyBus) -> None:
     first = bus.consumer("g", ["things.v1"])
     settle(first, want=2)
     second = bus.consumer("g", ["things.v1"])
@@ -91,7 +91,7 @@ def test_a_member_that_closes_hands_over_at_once(bus: TestBus) -> None:
     assert second.newly_assigned() == {T0, T1}
 
 
-def test_a_seek_of_what_is_not_held_is_forgotten_quietly(bus: TestBus) -> None:
+def test_a_seek_of_what_is_not_held_is_forgotten_quietly(bus: AnyBus) -> None:
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
     member.seek(TopicPartition("things.v1", 1), 0)
@@ -104,7 +104,7 @@ def test_a_seek_of_what_is_not_held_is_forgotten_quietly(bus: TestBus) -> None:
     assert foreign not in member.assignment()
 
 
-def test_several_topics_meet_by_partition_number(bus: TestBus) -> None:
+def test_several_topics_meet_by_partition_number(bus: AnyBus) -> None:
     bus.create("others.v1", 2)
     members = [bus.consumer("g", ["things.v1", "others.v1"]) for _ in range(2)]
     settle(*members, want=4)
@@ -114,7 +114,7 @@ def test_several_topics_meet_by_partition_number(bus: TestBus) -> None:
         assert len({tp.partition for tp in held}) == 1
 
 
-def test_knows_both_ends_of_the_log(bus: TestBus) -> None:
+def test_knows_both_ends_of_the_log(bus: AnyBus) -> None:
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
     assert member.end_offsets([T0, T1]) == {T0: 0, T1: 0}
@@ -127,7 +127,7 @@ def test_knows_both_ends_of_the_log(bus: TestBus) -> None:
     assert member.end_offsets([T0]) == {T0: 5}
 
 
-def test_a_position_before_the_log_halts_instead_of_skipping(bus: TestBus) -> None:
+def test_a_position_before_the_log_halts_instead_of_skipping(bus: AnyBus) -> None:
     for _ in range(5):
         bus.put(T0, b"x")
     bus.forget_before(T0, 3)
@@ -138,7 +138,7 @@ def test_a_position_before_the_log_halts_instead_of_skipping(bus: TestBus) -> No
         read(member, 1)
 
 
-def test_a_position_beyond_the_log_halts_instead_of_waiting(bus: TestBus) -> None:
+def test_a_position_beyond_the_log_halts_instead_of_waiting(bus: AnyBus) -> None:
     bus.put(T0, b"x")
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
@@ -147,7 +147,7 @@ def test_a_position_beyond_the_log_halts_instead_of_waiting(bus: TestBus) -> Non
         read(member, 1, seconds=5)
 
 
-def test_a_topic_made_anew_has_another_id(bus: TestBus) -> None:
+def test_a_topic_made_anew_has_another_id(bus: AnyBus) -> None:
     member = bus.consumer("g", ["things.v1"])
     known = member.topic_id("things.v1")
     assert member.topic_id("things.v1") == known
@@ -158,7 +158,7 @@ def test_a_topic_made_anew_has_another_id(bus: TestBus) -> None:
     assert eventually(lambda: _id_or_none(member) not in (None, known))
 
 
-def test_publishes_to_the_partition_that_was_named_in_order(bus: TestBus) -> None:
+def test_publishes_to_the_partition_that_was_named_in_order(bus: AnyBus) -> None:
     producer = bus.producer()
     sent = [
         Outgoing("things.v1", number % 2, b"same key", str(number).encode()) for number in range(40)
@@ -176,7 +176,7 @@ def test_publishes_to_the_partition_that_was_named_in_order(bus: TestBus) -> Non
     assert [record.offset for record in got[T0]] == list(range(20))
 
 
-def test_headers_keys_and_tombstones_arrive_as_they_were(bus: TestBus) -> None:
+def test_headers_keys_and_tombstones_arrive_as_they_were(bus: AnyBus) -> None:
     headers = (("traceparent", b"00-1"), ("raw", b"\xff\x00"))
     bus.put(T0, None, key=b"gone", headers=headers)
     member = bus.consumer("g", ["things.v1"])
@@ -187,15 +187,15 @@ def test_headers_keys_and_tombstones_arrive_as_they_were(bus: TestBus) -> None:
     assert isinstance(record.timestamp, int)
 
 
-def test_a_member_is_confirmed_and_one_that_left_is_not(bus: TestBus) -> None:
+def test_a_member_is_confirmed_and_one_that_left_is_not(bus: AnyBus) -> None:
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
     assert member.confirm({T0: 0, T1: 0})
     assert not member.confirm({})
 
 
-def _id_or_none(member: object) -> str | None:
+def _id_or_none(member: Consumer) -> str | None:
     try:
-        return member.topic_id("things.v1")  # type: ignore[attr-defined]  # either consumer
+        return member.topic_id("things.v1")
     except TryLater:
         return None

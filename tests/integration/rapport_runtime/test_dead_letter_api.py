@@ -23,7 +23,7 @@ from rapport_runtime.http.dead_letters import DECIDE, READ, dead_letter_router
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.http.status import status_router
 from rapport_runtime.status_source import ChassisStatus
-from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
+from rapport_runtime.tables import chassis_tables, create_chassis_tables, drop_chassis_tables
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition, worker_database
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 
@@ -62,9 +62,11 @@ def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:
 def worker(migrated: ServiceDatabase) -> Iterator[Database]:
     door = worker_database(migrated)
     yield door
+    tables = sa.MetaData()
+    chassis_tables(tables)
     with door.transaction() as tx:
-        for table in ("dead_letter", "consumer_position", "outbox", "worker"):
-            tx.exec_driver_sql("DELETE FROM " + table)
+        for table in tables.sorted_tables:
+            tx.execute(sa.delete(table))
     door.close()
 
 

@@ -234,7 +234,7 @@ class TestAssignment:
                 seek(self, tp, self._positions.get(tp, offset))
 
             monkeypatch.setattr(MemoryConsumer, "seek", no_seek)
-        with at("polled", lambda: bus.consumer(GROUP, [TOPIC]) and None):
+        with at("polled", lambda: bus.join(GROUP, MemoryConsumer(bus, GROUP, [TOPIC]))):
             subject.turn(GO)
         turns(subject)
         survives = ledger.entries(0) == words("a", 5)
@@ -383,9 +383,11 @@ class TestRollback:
     ) -> None:
         claim = positions.claim
 
-        def apart(_tx: sa.Connection, group: str, moves: list[Move]) -> dict[object, Position]:
+        def apart(
+            _tx: sa.Connection, group: str, moves: list[Move]
+        ) -> dict[TopicPartition, Position]:
             with ledger.database.transaction() as own:
-                return dict(claim(own, group, moves))
+                return claim(own, group, moves)
 
         monkeypatch.setattr(positions, "claim", apart)
         assert _crash_and_restart(bus, ledger, "before_db_commit") != words("a", 5)

@@ -14,7 +14,6 @@ from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.loop import BatchLoop
 from rapport_runtime.relay import Relay, no_watermarks
-from tests.support import ledger as toy
 from tests.support.buses import OnKafka, eventually
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
 
@@ -98,24 +97,27 @@ def test_kept_partitions_are_sought_again_on_the_real_client(
         monkeypatch.setattr(KafkaConsumer, "note", _forgetful_note)
         monkeypatch.setattr(KafkaConsumer, "seek", _forgetful_seek)
     first = real_bus.consumer(GROUP, [TOPIC])
-    subject = loop_of(first, ledger)
+    subject = loop_of(first, ledger, poll_seconds=0.3)
     assert eventually(lambda: subject.turn(GO) >= 0 and subject.assigned)
     got = 0
     while got < 12:  # in the client's memory all is read, in the table nothing
         got += sum(map(len, first.poll(0.2, 100).values()))
-    second = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)
+    second = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger, poll_seconds=0.3)
 
-    def finished() -> bool:
+    def both_hold_some() -> bool:
         subject.turn(GO)
         second.turn(GO)
-        return len(ledger.entries()) == 12
+        return second.assigned and len(first.assignment()) == 2
 
-    assert eventually(finished, 8 if not mutant else 3) is not mutant
+    assert eventually(both_hold_some, 30)
+    for _ in range(5):
+        both_hold_some()
+    assert (len(ledger.entries()) == 12) is not mutant
 
 
 def _forgetful_note(self: KafkaConsumer, assigned: set[object]) -> None:
     """A listener that relies on the client's memory for what it kept."""
-    known = getattr(self, "known", set())
+    known: set[object] = getattr(self, "known", set())
     for physical in assigned:
         if physical not in known:
             self._consumer.pause(physical)
@@ -127,7 +129,7 @@ def _forgetful_note(self: KafkaConsumer, assigned: set[object]) -> None:
 
 def _forgetful_seek(self: KafkaConsumer, partition: TopicPartition, offset: int) -> None:
     """Seeks only what is new to this member."""
-    sought = getattr(self, "sought", set())
+    sought: set[object] = getattr(self, "sought", set())
     if partition not in sought:
         self._consumer.seek(self._physical(partition), offset)
     self._consumer.resume(self._physical(partition))
@@ -210,7 +212,7 @@ def test_what_the_relay_publishes_the_loop_reads(real_bus: OnKafka, ledger: Ledg
     assert ledger.entries(1) == words("w", 400)[1::4]
 
 
-def _positions(ledger: toy.Ledger) -> int:
+def _positions(ledger: Ledger) -> int:
     return len(ledger.offsets())
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime import outbox, positions, relay
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.bus.port import Outgoing, Producer
+from rapport_runtime.bus.port import Outgoing, Producer, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import TryLater
 from rapport_runtime.relay import Relay, no_watermarks
@@ -390,14 +390,17 @@ class TestReadToEnd:
         subject.turn(GO)
         order: list[str] = []
         ends = consumer.end_offsets
-        monkeypatch.setattr(
-            consumer, "end_offsets", lambda asked: order.append("ends") or ends(asked)
-        )
-        step = ReadToEnd(
-            ledger.database,
-            GROUP,
-            lambda _tx: order.append("now") or MIDNIGHT,  # type: ignore[func-returns-value]  # None or the instant
-        )
+
+        def asked(partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+            order.append("ends")
+            return ends(partitions)
+
+        def now(_tx: sa.Connection) -> datetime:
+            order.append("now")
+            return MIDNIGHT
+
+        monkeypatch.setattr(consumer, "end_offsets", asked)
+        step = ReadToEnd(ledger.database, GROUP, now)
         step.observe(consumer, subject)
         assert order == ["now", "ends"]
 

@@ -7,10 +7,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
@@ -20,36 +22,43 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.worker import Worker
-from tests.conftest import JARS
 from tests.support import toy_worker
 from tests.support.buses import OnKafka, eventually, settle
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition
 
 pytestmark = pytest.mark.integration
+ROOT = Path(toy_worker.__file__).parents[2]
+JARS = ROOT / ".local" / "kafka" / "jars"
 
 
 class TestInProcess:
     """The worker's own logic, on the bus in memory."""
 
-    def worker(self, bus: MemoryBus, ledger: Ledger, **more: object) -> Worker:
+    def worker(self, bus: MemoryBus, ledger: Ledger, *steps: Callable[[], None]) -> Worker:
         consumer = bus.consumer(GROUP, [TOPIC])
         limit = DeadLetterLimit(max_consecutive=2)
         loop = loop_of(consumer, ledger, limit)
-        return Worker(group=GROUP, consumer=consumer, database=ledger.database, loop=loop, **more)
+        return Worker(
+            group=GROUP,
+            consumer=consumer,
+            database=ledger.database,
+            loop=loop,
+            each_turn=steps,
+        )
 
     def test_it_says_what_it_holds_while_it_runs_and_nothing_when_it_has_left(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         bus.append(TOPIC, 0, b"k", b"a")
         stop = threading.Event()
-        seen: list[object] = []
+        seen: list[Any] = []
 
         def look() -> None:
             seen[:] = ledger.rows("SELECT * FROM worker")
             if seen:
                 stop.set()
 
-        assert self.worker(bus, ledger, each_turn=[look]).run(stop) == 0
+        assert self.worker(bus, ledger, look).run(stop) == 0
         (row,) = seen
         assert (row.consumer_group, row.partitions) == (GROUP, [f"{TOPIC}/0", f"{TOPIC}/1"])
         assert row.lag is not None
@@ -71,7 +80,7 @@ class TestInProcess:
         def halt() -> None:
             raise LoopHalted("told to")
 
-        assert self.worker(bus, ledger, each_turn=[halt]).run(threading.Event()) == 3
+        assert self.worker(bus, ledger, halt).run(threading.Event()) == 3
 
     def test_without_the_broker_the_pulse_stops_and_it_recovers(
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
@@ -100,7 +109,7 @@ class TestInProcess:
     ) -> None:
         monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
         monkeypatch.setattr(
-            worker, "_BEAT", worker.sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
+            worker, "_BEAT", sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
         )
         subject = self.worker(bus, ledger)
         beat_at = subject.pulse.beat_at
@@ -126,11 +135,10 @@ def start(
         "port": str(folder / "port"),
         "stale_seconds": "2",
     }
-    root = Path(toy_worker.__file__).parents[2]
     return processes.start(
         "toy",
         [sys.executable, "-m", "tests.support.toy_worker", json.dumps(said)],
-        env={"PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"},
+        env={"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
     )
 
 

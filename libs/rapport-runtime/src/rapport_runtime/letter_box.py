@@ -51,11 +51,12 @@ _DROP = sa.text(f"""
     RETURNING {_SUMMARY}
 """)  # noqa: S608 - as above
 _QUEUE_MANY = sa.text(f"""
-    UPDATE dead_letter SET state = 'queued', decided_at = NULL
-    WHERE id IN (
+    WITH oldest AS MATERIALIZED (  -- a plain IN (…) may run again for each row, past its limit
         SELECT id FROM dead_letter WHERE {_OURS} AND {_MATCH}
         ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
     )
+    UPDATE dead_letter SET state = 'queued', decided_at = NULL
+    FROM oldest WHERE dead_letter.id = oldest.id
 """)  # noqa: S608 - as above
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fastapi import FastAPI
-from rapport_runtime.http.dead_letters import dead_letter_router
-from rapport_runtime.status_source import ChassisStatus
 
 from ingestion_service import translate
 from ingestion_service.api.clients import clients_router
@@ -25,9 +23,11 @@ from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.serve import serve
 from rapport_runtime.http.status import status_router
 from rapport_runtime.relay import Relay
+from rapport_runtime.status_source import ChassisStatus
 
 SOURCES = frozenset(
     TopicPartition(topic.name, partition)

@@ -29,6 +29,7 @@ from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.playbook import parse_playbook
 from outreach_service.domain.templates import without_template
 from outreach_service.domain.terms import Channel
+from outreach_service.domain.wishes import Subscription
 from outreach_service.ports import Claimed, Provider
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
@@ -43,7 +44,7 @@ from outreach_service.store.inbox import PostgresInbox
 from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.status import OutreachStatus
 from outreach_service.store.tokens import PostgresTokens
-from outreach_service.unsubscribe import unsubscribe_token
+from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 
 
 def api(_argv: Sequence[str]) -> int:
@@ -199,12 +200,16 @@ def _rates(settings: OutreachSettings) -> Mapping[Channel, Rate]:
 
 
 def _unsubscribe_url(settings: OutreachSettings) -> Callable[[Claimed], str]:
-    key = settings.contact_index_key.get_secret_value()
+    key = unsubscribe_key(settings.contact_index_key.get_secret_value())
 
     def url(claimed: Claimed) -> str:
-        raise NotImplementedError(key)
+        return unsubscribe_url(settings.public_url, key, _subscription(claimed))
 
     return url
+
+
+def _subscription(claimed: Claimed) -> Subscription:
+    return Subscription(claimed.practice_id, claimed.client_id, claimed.channel, claimed.purpose)
 
 
 def _now() -> datetime:

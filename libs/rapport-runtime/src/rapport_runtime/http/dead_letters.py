@@ -63,9 +63,7 @@ class LetterShape(LetterSummary):
 
     recorded_at: AwareDatetime = Field(description="The record's own timestamp.")
     key_bytes: int | None
-    key_hash: str | None = Field(
-        description="Equal for equal keys of this service; not reversible."
-    )
+    key_hash: str | None = Field(description="Equal for equal keys; not reversible.")
     value_bytes: int | None = Field(description="Null for a tombstone.")
     headers: list[HeaderShape]
     structure: Any = Field(
@@ -95,6 +93,7 @@ def dead_letter_router(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
     box = LetterBox(database)
     refusals = (Unauthorised, Forbidden, Unavailable)
+    decision_refusals = responses(*refusals, NotFound, Conflict)
 
     @router.get("", responses=responses(*refusals, InvalidCursor))
     def list_letters(
@@ -124,14 +123,12 @@ def dead_letter_router(database: Database) -> APIRouter:
         matching = LetterFilter(reason=wanted.reason, topic=wanted.topic)
         return ReplayAnswer(queued=box.queue_many(who, matching, wanted.count))
 
-    @router.post(
-        "/{letter_id}/replay", status_code=202, responses=responses(*refusals, NotFound, Conflict)
-    )
+    @router.post("/{letter_id}/replay", status_code=202, responses=decision_refusals)
     def replay(letter_id: LetterId, who: Decider) -> LetterSummary:
         """Queue a letter; the worker that holds its partition handles it within seconds."""
         return _decided(box, who, letter_id, box.queue(who, letter_id), "it was dropped")
 
-    @router.post("/{letter_id}/drop", responses=responses(*refusals, NotFound, Conflict))
+    @router.post("/{letter_id}/drop", responses=decision_refusals)
     def drop(letter_id: LetterId, who: Decider) -> LetterSummary:
         """Decide that a letter is never to be handled."""
         return _decided(box, who, letter_id, box.drop(who, letter_id), "it was replayed")

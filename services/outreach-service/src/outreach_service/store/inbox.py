@@ -69,12 +69,12 @@ class PostgresInbox:
 
     def plan(self, planned: Sequence[Planned]) -> None:
         """See `Inbox.plan`. A tier change that comes twice plans nothing twice (F33)."""
-        if not planned:
+        unique = {message.message_id: message for message in planned}
+        if not unique:
             return
         with driver(self._tx).cursor() as cursor:
-            cursor.executemany(_PLAN, [_row(message) for message in planned], returning=True)
-            new = set(_returned(cursor))
-        news = [_news(message) for message in planned if message.message_id in new]
+            cursor.executemany(_PLAN, [_row(one) for one in unique.values()], returning=True)
+            news = [_news(unique[message_id]) for message_id in _returned(cursor)]
         append(self._tx, [self._announce(each) for each in news])
 
     def _write(self, statement: str, rows: Collection[Sequence[Any]]) -> None:

@@ -32,7 +32,8 @@ _SAVE_CONTACTS: Final = sa.text("""
                          blind_index, updated_at)
     SELECT :practice_id, said.*, clock_timestamp()
     FROM unnest(CAST(:clients AS text[]), CAST(:channels AS text[]), CAST(:addresses AS text[]),
-                CAST(:names AS text[]), CAST(:languages AS text[]), CAST(:indexes AS text[])) AS said
+                CAST(:names AS text[]), CAST(:languages AS text[]),
+                CAST(:indexes AS text[])) AS said
     ON CONFLICT (practice_id, client_id, channel) DO UPDATE
     SET sealed_address = excluded.sealed_address, sealed_name = excluded.sealed_name,
         language = excluded.language, blind_index = excluded.blind_index,
@@ -105,7 +106,9 @@ class PostgresPeople:
             lock_clients(tx, [(practice_id, one.client_id) for one in last])
             tx.execute(_SAVE_CONTACTS, self._contact_rows(practice_id, last))
         return [
-            MaskedContact(one.client_id, one.channel, masked(one.channel, one.address), one.language)
+            MaskedContact(
+                one.client_id, one.channel, masked(one.channel, one.address), one.language
+            )
             for one in said
         ]
 
@@ -153,9 +156,7 @@ class PostgresPeople:
             [_word(client_id, row) for row in words],
         )
 
-    def _append(
-        self, tx: sa.Connection, practice_id: str, said: Sequence[ConsentSaid]
-    ) -> datetime:
+    def _append(self, tx: sa.Connection, practice_id: str, said: Sequence[ConsentSaid]) -> datetime:
         stated_at = business_time(tx, simulated=self._simulated)
         rows = {
             "practice_id": practice_id,

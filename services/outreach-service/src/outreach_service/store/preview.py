@@ -6,10 +6,10 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from outreach_service.domain.playbook import Route, Step
+from outreach_service.domain.stories import Preview
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose, permitted
 from outreach_service.handlers import play_of
-from outreach_service.ports import Preview
 from outreach_service.rendering import Renderer, RenderingFailed
 from outreach_service.sealing import CannotUnseal, Keyring
 from outreach_service.store.people import name_place

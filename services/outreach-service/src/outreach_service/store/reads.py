@@ -6,16 +6,15 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from outreach_service.domain.messages import Event, ImpossibleTransition, State, advance
-from outreach_service.handlers import play_of
-from outreach_service.ports import (
+from outreach_service.domain.stories import (
     AttemptRow,
     MessageCount,
     MessageFilter,
-    MessageNews,
     MessageRow,
     MessageStory,
-    WrongState,
 )
+from outreach_service.handlers import play_of
+from outreach_service.ports import MessageNews, WrongState
 from outreach_service.store.clock import business_time
 from outreach_service.store.preview import Previews
 from rapport_runtime.bus.port import Outgoing

@@ -158,7 +158,7 @@ def create_message() -> None:
             "not_before",
             sa.DateTime(timezone=True),
             nullable=False,
-            server_default=sa.text("'-infinity'"),
+            server_default=sa.text("'epoch'"),
             comment="real clock: a permit or a retry is waited for",
         ),
         sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),

@@ -1,0 +1,102 @@
+"""`POST /v1/contacts` and `/v1/consents`: up to 1,000 at once, each judged by itself."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ValidationError
+
+from outreach_service.api.people import (
+    ConsentsWriter,
+    ContactsWriter,
+    consent_said,
+    contact_said,
+)
+from outreach_service.api.refusals import ALWAYS, NotDatedYet, answered
+from outreach_service.api.schemas import (
+    ConsentItem,
+    ConsentItems,
+    ContactItem,
+    ContactItems,
+    ItemOutcome,
+    ItemOutcomes,
+)
+from outreach_service.contacts import InvalidContact
+from outreach_service.ports import People
+from rapport_runtime.http.errors import field_errors
+from rapport_runtime.http.problems import BodyTooLarge, responses
+
+Item = TypeVar("Item", bound=BaseModel)
+Said = TypeVar("Said")
+_SOME_REJECTED: dict[int | str, dict[str, Any]] = {
+    207: {"model": ItemOutcomes, "description": "At least one was rejected; the others are saved."}
+}
+
+
+def bulk_router(people: People) -> APIRouter:
+    """The two routes."""
+    router = APIRouter(prefix="/v1", tags=["clients"])
+
+    @router.post("/contacts", responses=_SOME_REJECTED | responses(*ALWAYS, BodyTooLarge))
+    def post_contacts(
+        body: ContactItems, principal: ContactsWriter, response: Response
+    ) -> ItemOutcomes:
+        """Set up to 1,000 contacts; one that is wrong does not stop the others.
+
+        207 says that some were rejected, and the items why. Safe to send again.
+        """
+        said, outcomes = _judged(
+            body.items, ContactItem, lambda item: contact_said(item.client_id, item)
+        )
+        if said:
+            people.save_contacts(principal.practice, said)
+        return _told(outcomes, response)
+
+    @router.post(
+        "/consents", responses=_SOME_REJECTED | responses(*ALWAYS, NotDatedYet, BodyTooLarge)
+    )
+    def post_consents(
+        body: ConsentItems, principal: ConsentsWriter, response: Response
+    ) -> ItemOutcomes:
+        """Write down up to 1,000 words in this order; one that is wrong does not stop the others.
+
+        207 says that some were rejected, and the items why.
+        """
+        said, outcomes = _judged(
+            body.items, ConsentItem, lambda item: consent_said(item.client_id, item)
+        )
+        if said:
+            with answered():
+                people.save_consents(principal.practice, said)
+        return _told(outcomes, response)
+
+    return router
+
+
+def _judged(
+    items: Sequence[Any], kind: type[Item], say: Callable[[Item], Said]
+) -> tuple[list[Said], list[ItemOutcome]]:
+    """What can be saved, and the outcome of each item should saving succeed."""
+    said: list[Said] = []
+    outcomes: list[ItemOutcome] = []
+    for index, item in enumerate(items):
+        try:
+            said.append(say(kind.model_validate(item)))
+        except ValidationError as invalid:
+            fault = field_errors(invalid.errors())[0]
+            outcomes.append(_rejected(index, fault.field, fault.reason))
+        except InvalidContact as invalid:
+            outcomes.append(_rejected(index, "address", invalid.problem))
+        else:
+            outcomes.append(ItemOutcome(index=index, outcome="saved"))
+    return said, outcomes
+
+
+def _rejected(index: int, field: str, reason: str) -> ItemOutcome:
+    return ItemOutcome(index=index, outcome="rejected", field=field, reason=reason)
+
+
+def _told(outcomes: list[ItemOutcome], response: Response) -> ItemOutcomes:
+    if any(outcome.outcome == "rejected" for outcome in outcomes):
+        response.status_code = 207
+    return ItemOutcomes(items=outcomes)

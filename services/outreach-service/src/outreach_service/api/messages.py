@@ -1,0 +1,104 @@
+"""`/v1/messages`: what was sent, what waits and why, and what people may do about it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from outreach_service.api.refusals import ALWAYS, NO_MESSAGE, NotDatedYet, answered
+from outreach_service.api.schemas import (
+    ClientId,
+    CountAnswer,
+    MessageAnswer,
+    MessageDetail,
+    SummaryAnswer,
+)
+from outreach_service.domain.messages import State
+from outreach_service.domain.stories import MessageFilter
+from outreach_service.domain.terms import Channel
+from outreach_service.ports import Messages
+from rapport_runtime.auth import Principal
+from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.paging import Page, PageQuery
+from rapport_runtime.http.problems import Conflict, InvalidCursor, NotFound, responses
+
+Reader = Annotated[Principal, Depends(require_practice("messages:read"))]
+Writer = Annotated[Principal, Depends(require_practice("messages:write"))]
+MessageId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+
+def messages_router(messages: Messages) -> APIRouter:
+    """The routes of messages."""
+    router = APIRouter(prefix="/v1/messages", tags=["messages"])
+    _add_lists(router, messages)
+    _add_one(router, messages)
+    _add_steering(router, messages)
+    return router
+
+
+def message_filter(
+    client_id: Annotated[ClientId | None, Query()] = None,
+    state: State | None = None,
+    channel: Channel | None = None,
+    play: Annotated[str | None, Query(max_length=64)] = None,
+) -> MessageFilter:
+    """The dependency behind the list's filters."""
+    return MessageFilter(client_id, state, channel, play)
+
+
+def _add_lists(router: APIRouter, messages: Messages) -> None:
+    @router.get("", responses=responses(*ALWAYS, InvalidCursor))
+    def list_messages(
+        only: Annotated[MessageFilter, Depends(message_filter)], page: PageQuery, principal: Reader
+    ) -> Page[MessageAnswer]:
+        """Messages by message id: where each stands, why, and when it is decided on next."""
+        after = str(page.after[0]) if page.after else ""
+        rows = messages.page(principal.practice, only, after, page.fetch)
+        answers = [MessageAnswer.of(row) for row in rows]
+        return page.page(answers, lambda answer: (answer.message_id,))
+
+    @router.get("/summary", responses=responses(*ALWAYS))
+    def summary(principal: Reader) -> SummaryAnswer:
+        """All messages, counted by play, channel, state and reason."""
+        counts = messages.summary(principal.practice)
+        return SummaryAnswer(items=[CountAnswer(**count._asdict()) for count in counts])
+
+
+def _add_one(router: APIRouter, messages: Messages) -> None:
+    @router.get("/{message_id}", responses=responses(*ALWAYS, NotFound))
+    def get_message(message_id: MessageId, principal: Reader) -> MessageDetail:
+        """One message: its cause, its attempts, the reason why it waits, and its text.
+
+        The text is rendered now, with the contact and templates as they are now.
+        """
+        story = messages.story(principal.practice, message_id)
+        if story is None:
+            raise NotFound(NO_MESSAGE)
+        return MessageDetail.told(story)
+
+
+def _add_steering(router: APIRouter, messages: Messages) -> None:
+    said = responses(*ALWAYS, NotFound, Conflict, NotDatedYet)
+
+    @router.post("/{message_id}/approve", responses=said)
+    def approve(message_id: MessageId, principal: Writer) -> MessageAnswer:
+        """Approve a message that awaits staff; every other gate is then asked again.
+
+        409 for one in any other state.
+        """
+        with answered():
+            row = messages.approve(principal.practice, message_id)
+        if row is None:
+            raise NotFound(NO_MESSAGE)
+        return MessageAnswer.of(row)
+
+    @router.post("/{message_id}/cancel", responses=said)
+    def cancel(message_id: MessageId, principal: Writer) -> MessageAnswer:
+        """Withdraw a message before it goes; safe to repeat.
+
+        409 once a provider may have it. What was suppressed or has expired stays so.
+        """
+        with answered():
+            row = messages.cancel(principal.practice, message_id)
+        if row is None:
+            raise NotFound(NO_MESSAGE)
+        return MessageAnswer.of(row)

@@ -1,0 +1,109 @@
+"""`/v1/clients/{client_id}/…`: how one client may be reached, and what they said about it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+
+from outreach_service.api.refusals import ALWAYS, NO_CLIENT, NotDatedYet, answered, field_error
+from outreach_service.api.schemas import (
+    ClientId,
+    ConsentAnswer,
+    ConsentBody,
+    ConsentSaved,
+    ContactAnswer,
+    ContactBody,
+    PreferencesAnswer,
+)
+from outreach_service.contacts import InvalidContact, normalise
+from outreach_service.domain.terms import Channel
+from outreach_service.domain.wishes import ConsentSaid, ContactSaid
+from outreach_service.ports import People
+from rapport_runtime.auth import Principal
+from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.problems import InvalidRequest, NotFound, responses
+
+CONTACTS_SCOPE = "contacts:write"
+CONSENTS_SCOPE = "consents:write"
+ClientPath = Annotated[ClientId, Path()]
+ContactsWriter = Annotated[Principal, Depends(require_practice(CONTACTS_SCOPE))]
+ConsentsWriter = Annotated[Principal, Depends(require_practice(CONSENTS_SCOPE))]
+Reader = Annotated[Principal, Depends(require_practice("preferences:read"))]
+
+
+def people_router(people: People) -> APIRouter:
+    """The routes of one client."""
+    router = APIRouter(prefix="/v1/clients/{client_id}", tags=["clients"])
+    _add_contacts(router, people)
+    _add_consents(router, people)
+    return router
+
+
+def contact_said(client_id: str, body: ContactBody) -> ContactSaid:
+    """A contact with its address in its one spelling. Raises InvalidContact."""
+    address = normalise(body.channel, body.address)
+    return ContactSaid(client_id, body.channel, address, body.name, body.language)
+
+
+def consent_said(client_id: str, body: ConsentBody) -> ConsentSaid:
+    """A client's word in the domain's shape."""
+    return ConsentSaid(
+        client_id, body.channel, body.purpose, body.granted, body.evidence, body.text_version
+    )
+
+
+def _add_contacts(router: APIRouter, people: People) -> None:
+    @router.put("/contacts", responses=responses(*ALWAYS))
+    def put_contact(
+        client_id: ClientPath, body: ContactBody, principal: ContactsWriter
+    ) -> ContactAnswer:
+        """Set how to reach a client on a channel; replaces what was there.
+
+        The address is brought into its one spelling (full-width digits and spaces are understood),
+        kept encrypted, and never given out again. Consent is another matter: without it nothing
+        is sent.
+        """
+        try:
+            said = contact_said(client_id, body)
+        except InvalidContact as invalid:
+            faults = [field_error("address", invalid.problem)]
+            raise InvalidRequest("1 found", errors=faults) from None
+        return ContactAnswer.of(people.save_contacts(principal.practice, [said])[0])
+
+    @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
+    def delete_contact(client_id: ClientPath, channel: Channel, principal: ContactsWriter) -> None:
+        """Forget a client's contact point on a channel; 404 when there is none."""
+        if not people.remove_contact(principal.practice, client_id, channel):
+            raise NotFound("this client has no contact on this channel")
+
+
+def _add_consents(router: APIRouter, people: People) -> None:
+    @router.put("/consents", responses=responses(*ALWAYS, NotDatedYet))
+    def put_consent(
+        client_id: ClientPath, body: ConsentBody, principal: ConsentsWriter
+    ) -> ConsentSaved:
+        """Write down what a client said about one purpose on one channel.
+
+        Words are only ever added; the last one holds. Once this is answered, a withdrawal stops
+        every message that is not already on its way.
+        """
+        with answered():
+            stated_at = people.save_consents(principal.practice, [consent_said(client_id, body)])
+        return ConsentSaved(
+            client_id=client_id,
+            channel=body.channel,
+            purpose=body.purpose,
+            granted=body.granted,
+            stated_at=stated_at,
+        )
+
+    @router.get("/preferences", responses=responses(*ALWAYS, NotFound))
+    def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
+        """A client's contact points (masked), and their last word on each channel and purpose."""
+        found = people.preferences(principal.practice, client_id)
+        if found is None:
+            raise NotFound(NO_CLIENT)
+        return PreferencesAnswer(
+            client_id=client_id,
+            contacts=[ContactAnswer.of(contact) for contact in found.contacts],
+            consents=[ConsentAnswer.of(word) for word in found.consents],
+        )

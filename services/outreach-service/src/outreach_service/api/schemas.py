@@ -1,0 +1,327 @@
+"""The wire shapes of the outreach API."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    Field,
+    SkipValidation,
+    StrictBool,
+    StringConstraints,
+)
+
+from outreach_service.domain.stories import MessageRow, MessageStory
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.wishes import ConsentWord, MaskedContact
+from outreach_service.ports import ChannelState, KeptPlaybook
+
+MAX_ITEMS = 1000
+LONGEST_NAME = 200
+
+
+def _visible(text: str) -> str:
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+        raise ValueError("holds nothing that can be seen")
+    return text
+
+
+ClientId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{32}$"),
+    Field(description="The client id that ingestion gave out."),
+]
+Visible = AfterValidator(_visible)
+
+
+class ContactBody(BaseModel):
+    """How to reach a client on a channel, and by what name to greet them."""
+
+    channel: Channel
+    address: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=320),
+        Field(
+            description="A phone number (with + and country code; without, it is read as a Chinese"
+            " one), an e-mail address, or a WeChat openid. It is never given out again.",
+            examples=["+8613800138000"],
+        ),
+    ]
+    name: Annotated[
+        str, StringConstraints(max_length=LONGEST_NAME), Visible, Field(examples=["林小满"])
+    ]
+    language: Literal["zh-CN", "en"] = "zh-CN"
+
+
+class ContactItem(ContactBody):
+    """A contact among many."""
+
+    client_id: ClientId
+
+
+class ConsentBody(BaseModel):
+    """What a client said about one purpose on one channel, and what proves it."""
+
+    channel: Channel
+    purpose: Purpose
+    granted: StrictBool = Field(description="false withdraws; the last word holds.")
+    evidence: Annotated[
+        str,
+        StringConstraints(max_length=500),
+        Visible,
+        Field(description="Where the proof is kept.", examples=["form 2024-06-01, no. 118"]),
+    ]
+    text_version: Annotated[
+        str,
+        StringConstraints(max_length=64),
+        Visible,
+        Field(description="Which text the client was shown.", examples=["care-2024-05"]),
+    ]
+
+
+class ConsentItem(ConsentBody):
+    """A consent among many."""
+
+    client_id: ClientId
+
+
+class ContactItems(BaseModel):
+    """Up to 1,000 contacts; each is judged by itself."""
+
+    items: list[SkipValidation[ContactItem]] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class ConsentItems(BaseModel):
+    """Up to 1,000 consents; each is judged by itself, the last of equals holds."""
+
+    items: list[SkipValidation[ConsentItem]] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class ItemOutcome(BaseModel):
+    """What became of one item of many; the reason never repeats a value."""
+
+    index: int
+    outcome: Literal["saved", "rejected"]
+    field: str | None = Field(default=None, examples=["address"])
+    reason: str | None = None
+
+
+class ItemOutcomes(BaseModel):
+    """What became of each item, in the order of sending."""
+
+    items: list[ItemOutcome]
+
+
+class ContactAnswer(BaseModel):
+    """A contact point, masked."""
+
+    client_id: str
+    channel: Channel
+    address: str = Field(examples=["***8000"])
+    language: str
+
+    @classmethod
+    def of(cls, contact: MaskedContact) -> "ContactAnswer":
+        """From the store's view."""
+        return cls(**contact._asdict())
+
+
+class ConsentAnswer(BaseModel):
+    """The last word on a channel and purpose."""
+
+    channel: Channel
+    purpose: Purpose
+    granted: bool
+    evidence: str
+    text_version: str
+    stated_at: AwareDatetime = Field(description="Business time.")
+    statements: int = Field(description="How many words were given in all; none is ever removed.")
+
+    @classmethod
+    def of(cls, word: ConsentWord) -> "ConsentAnswer":
+        """From the store's view."""
+        said = word.said._asdict()
+        del said["client_id"]
+        return cls(**said, stated_at=word.stated_at, statements=word.statements)
+
+
+class ConsentSaved(BaseModel):
+    """That a word was written down."""
+
+    client_id: str
+    channel: Channel
+    purpose: Purpose
+    granted: bool
+    stated_at: AwareDatetime
+
+
+class PreferencesAnswer(BaseModel):
+    """How a client may be reached, and for what."""
+
+    client_id: str
+    contacts: list[ContactAnswer]
+    consents: list[ConsentAnswer]
+
+
+class MessageAnswer(BaseModel):
+    """Where one message stands, and why; when it is decided on next, and when it is too late."""
+
+    message_id: str
+    client_id: str
+    play: str
+    step: int
+    tier_version: int
+    purpose: Purpose
+    mode: str = Field(examples=["observe", "approve", "send"])
+    state: str
+    reason: str | None = Field(examples=["quiet-hours"])
+    channel: str | None
+    approved: bool
+    attempts: int
+    due_at: AwareDatetime
+    decide_at: AwareDatetime
+    expires_at: AwareDatetime
+    sent_at: AwareDatetime | None
+    changed_at: AwareDatetime
+
+    @classmethod
+    def of(cls, row: MessageRow) -> "MessageAnswer":
+        """From the store's row."""
+        return cls(**row._asdict())
+
+
+class Cause(BaseModel):
+    """The tier change that a message answers."""
+
+    from_tier: str | None
+    to_tier: str
+    direction: str
+    reason: str
+    origin: str
+    effective_at: AwareDatetime
+
+
+class AttemptAnswer(BaseModel):
+    """One provider call; without an outcome it is under way, or its worker died."""
+
+    number: int
+    channel: str
+    started_at: AwareDatetime = Field(description="Real time.")
+    business_at: AwareDatetime
+    finished_at: AwareDatetime | None
+    outcome: str | None
+    code: str | None
+
+
+class PreviewAnswer(BaseModel):
+    """The text as it would be rendered now, or why there is none. The link in it does not work."""
+
+    channel: str | None
+    template: str | None
+    template_version: int | None
+    language: str | None
+    subject: str
+    body: str
+    params: dict[str, str]
+    missing: str | None = Field(examples=["no contact"])
+
+
+class MessageDetail(MessageAnswer):
+    """A message whole: cause, attempts, text."""
+
+    cause: Cause
+    tries: list[AttemptAnswer]
+    preview: PreviewAnswer
+
+    @classmethod
+    def told(cls, story: MessageStory) -> "MessageDetail":
+        """From the store's view."""
+        return cls(
+            **story.row._asdict(),
+            cause=Cause(**story.change),
+            tries=[AttemptAnswer(**attempt._asdict()) for attempt in story.attempts],
+            preview=PreviewAnswer(**vars(story.preview)),
+        )
+
+
+class CountAnswer(BaseModel):
+    """How many messages stand where, and why."""
+
+    play: str
+    channel: str | None
+    state: str
+    reason: str | None
+    messages: int
+
+
+class SummaryAnswer(BaseModel):
+    """All messages of a practice, counted."""
+
+    items: list[CountAnswer]
+
+
+class PlaybookAnswer(BaseModel):
+    """The plays in force. Version 0 is the deployment's default."""
+
+    version: int
+    playbook: dict[str, Any]
+    updated_at: AwareDatetime | None
+
+    @classmethod
+    def of(cls, kept: KeptPlaybook) -> "PlaybookAnswer":
+        """From the store's row."""
+        return cls(version=kept.version, playbook=dict(kept.body), updated_at=kept.updated_at)
+
+
+class PermitsAnswer(BaseModel):
+    """What the provider account allows now; all practices share it."""
+
+    tokens: float
+    per_second: float
+    burst: float
+
+
+class LastHour(BaseModel):
+    """Attempts that began within the last hour, on the real clock."""
+
+    attempts: int
+    accepted: int
+    rejected: int
+    unknown: int
+
+
+class ChannelAnswer(BaseModel):
+    """How a channel does."""
+
+    channel: Channel
+    configured: bool
+    sending: Literal["off", "on"]
+    permits: PermitsAnswer | None
+    last_hour: LastHour
+    waiting: int
+    oldest_waiting_at: AwareDatetime | None = Field(description="Its due time; business time.")
+
+    @classmethod
+    def of(cls, state: ChannelState) -> "ChannelAnswer":
+        """From the store's view."""
+        return cls(
+            channel=state.setup.channel,
+            configured=state.setup.is_configured,
+            sending="on" if state.setup.is_sending else "off",
+            permits=PermitsAnswer(**state.permits._asdict()) if state.permits else None,
+            last_hour=LastHour(
+                attempts=state.attempts,
+                accepted=state.accepted,
+                rejected=state.rejected,
+                unknown=state.unknown,
+            ),
+            waiting=state.waiting,
+            oldest_waiting_at=state.oldest_waiting_at,
+        )
+
+
+class ChannelsAnswer(BaseModel):
+    """All channels."""
+
+    items: list[ChannelAnswer]

@@ -1,0 +1,71 @@
+"""`/v1/unsubscribe/{token}`: the way out that every marketing e-mail carries (RFC 8058, L22)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import HTMLResponse
+
+from outreach_service.api.refusals import NotDatedYet, answered
+from outreach_service.domain.wishes import Subscription
+from outreach_service.ports import People
+from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
+from rapport_runtime.http.auth import Guard
+from rapport_runtime.http.problems import InvalidRequest, NotFound, responses
+
+_PAGE = """<!doctype html>
+<html lang="{language}">
+<head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body>{content}</body>
+</html>
+"""
+_ASK = _PAGE.format(
+    language="zh-CN",
+    title="退订 · Unsubscribe",
+    content="""<p>不再接收此类消息？</p><p lang="en">Stop these messages?</p>
+<form method="post"><button>退订 · Unsubscribe</button></form>""",
+)
+_DONE = _PAGE.format(
+    language="zh-CN",
+    title="已退订 · Unsubscribed",
+    content="""<p>您将不再收到此类消息。</p>
+<p lang="en">You will get no more of these messages.</p>""",
+)
+
+
+class SignedLink(Guard):
+    """Lets in whoever holds a link that we signed: that is the client, or their mail provider."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, token: Annotated[str, Path(max_length=LONGEST_TOKEN)]) -> Subscription:
+        """What the link ends; raises NotFound for one that we did not make."""
+        found = subscription_of(self._key, token)
+        if found is None:
+            raise NotFound("no such link")
+        return found
+
+
+def unsubscribe_router(people: People, key: bytes) -> APIRouter:
+    """The link's two routes; no API key is asked for, the link itself is signed."""
+    router = APIRouter(prefix="/v1/unsubscribe", tags=["unsubscribe"])
+    link = SignedLink(key)
+    said = responses(NotFound, InvalidRequest)
+
+    @router.get("/{token}", response_class=HTMLResponse, responses=said)
+    def ask(_subscription: Annotated[Subscription, Depends(link)]) -> str:
+        """A page with one button. Looking at it changes nothing: mail scanners open links."""
+        return _ASK
+
+    @router.post("/{token}", response_class=HTMLResponse, responses=said | responses(NotDatedYet))
+    def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
+        """Withdraw the link's purpose on its channel, at once. Safe to repeat.
+
+        A mail provider posts `List-Unsubscribe=One-Click`; the body is not looked at.
+        """
+        with answered():
+            people.unsubscribe(subscription)
+        return _DONE
+
+    return router

@@ -1,0 +1,82 @@
+"""What people are told of messages: where each stands and why, its attempts, its text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class MessageRow(NamedTuple):
+    """Where one message stands. `decide_at` is when the gates are asked next."""
+
+    message_id: str
+    client_id: str
+    play: str
+    step: int
+    tier_version: int
+    purpose: str
+    mode: str
+    state: str
+    reason: str | None
+    channel: str | None
+    approved: bool
+    attempts: int
+    due_at: datetime
+    decide_at: datetime
+    expires_at: datetime
+    sent_at: datetime | None
+    changed_at: datetime
+
+
+class AttemptRow(NamedTuple):
+    """One provider call; without an outcome it is under way, or its worker died."""
+
+    number: int
+    channel: str
+    started_at: datetime
+    business_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    code: str | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A message as it would be rendered now; `missing` says why there is no text."""
+
+    channel: str | None = None
+    template: str | None = None
+    template_version: int | None = None
+    language: str | None = None
+    subject: str = field(default="", repr=False)
+    body: str = field(default="", repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    missing: str | None = None
+
+
+class MessageStory(NamedTuple):
+    """A message with its cause, its attempts and its text."""
+
+    row: MessageRow
+    change: Mapping[str, Any]
+    attempts: list[AttemptRow]
+    preview: Preview
+
+
+class MessageFilter(NamedTuple):
+    """Which messages a list shows; None shows all."""
+
+    client_id: str | None = None
+    state: str | None = None
+    channel: str | None = None
+    play: str | None = None
+
+
+class MessageCount(NamedTuple):
+    """How many messages stand where, and why."""
+
+    play: str
+    channel: str | None
+    state: str
+    reason: str | None
+    messages: int

@@ -1,0 +1,171 @@
+"""From a source's record to an activity and a watermark, through the loop and the relay."""
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from ingestion_service.bootstrap import build_api, build_consumer
+from ingestion_service.consumers import GROUP, TOPICS
+from ingestion_service.handlers import advance_clock
+from ingestion_service.settings import IngestionSettings
+from ingestion_service.store.clock import PostgresClock, simulated_time
+from rapport_contracts import topics
+from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
+from rapport_contracts.codec import decode
+from rapport_contracts.topics import partition_of
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.watermarks import ReadToEnd
+
+pytestmark = pytest.mark.integration
+DAY_0 = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def settings_for(url: str) -> IngestionSettings:
+    return IngestionSettings(
+        database_url=url,
+        kafka_bootstrap_servers="unused:9092",
+        environment="development",
+        simulated_clock=True,
+    )
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    made = MemoryBus()
+    for topic in topics.TOPICS:
+        made.create(topic.name, topic.partitions)
+    return made
+
+
+@pytest.fixture
+def turn(bus: MemoryBus, database: Database, urls: ServiceDatabase) -> Callable[[], None]:
+    """One turn of a worker: poll, accept, publish; then say how far was read, and publish that."""
+    handler = build_consumer(settings_for(urls.worker_url), database, bus)
+    consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
+    options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
+    loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
+    reader = ReadToEnd(database, GROUP, simulated_time)
+
+    def run() -> None:
+        loop.turn(threading.Event())
+        reader.observe(consumer, loop)
+        handler.settle()
+
+    return run
+
+
+def send(bus: MemoryBus, event: dict[str, Any]) -> None:
+    topic = topics.SOURCE_PAYMENTS if "payment" in event["type"] else topics.SOURCE_BOOKINGS
+    key = event["subject"]
+    partition = partition_of(key, topic.partitions)
+    bus.append(topic.name, partition, key.encode(), json.dumps(event).encode())
+
+
+def event(kind: str, event_id: str, **changes: Any) -> dict[str, Any]:
+    """Wang Fang's payment or booking `s1`, of the day before the first."""
+    is_payment = kind.startswith("payment")
+    return {
+        "specversion": "1.0",
+        "type": f"rapport.{kind}.v1",
+        "id": event_id,
+        "source": "till",
+        "practiceid": "lakeside",
+        "subject": "wang-fang",
+        "time": (DAY_0 - timedelta(days=1)).isoformat(),
+        "data": {"payment_id": "s1", "amount_minor": 5000, "currency": "CNY"}
+        if is_payment
+        else {"booking_id": "s1"},
+        **changes,
+    }
+
+
+def said(bus: MemoryBus) -> list[ActivityRecorded | WatermarkAdvanced]:
+    """All that lies on client-activity.v1, partition by partition."""
+    events = []
+    for number in range(topics.CLIENT_ACTIVITY.partitions):
+        for record in bus.logs[TopicPartition(topics.CLIENT_ACTIVITY.name, number)]:
+            one = decode(topics.CLIENT_ACTIVITY.name, record.key, record.value)
+            assert isinstance(one, ActivityRecorded | WatermarkAdvanced)
+            events.append(one)
+    return events
+
+
+def set_clock(database: Database, urls: ServiceDatabase, now: datetime) -> None:
+    api = Database(urls.api_url, application_name="test-clock")
+    with api.transaction(operator=True) as tx:
+        advance_clock(now, PostgresClock(tx))
+    api.close()
+
+
+def test_records_become_activities_dead_letters_and_then_watermarks(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    send(bus, event("payment.settled", "e1"))
+    send(bus, event("payment.settled", "e1"))
+    send(bus, event("booking.completed", "e2"))
+    send(bus, event("booking.completed", "e3", practiceid="nowhere"))
+    send(bus, event("booking.completed", "e4", data={}))
+    send(bus, event("booking.completed", "e5", time=(DAY_0 + timedelta(days=9)).isoformat()))
+    turn()
+    assert said(bus) == []  # there is no business time yet: nothing is accepted, nothing lost
+    set_clock(database, urls, DAY_0)
+    turn()
+    activities = [one.data for one in said(bus) if isinstance(one, ActivityRecorded)]
+    assert {(one.kind, one.accepted_at) for one in activities} == {
+        ("completed", DAY_0),
+        ("settled", DAY_0),
+    }
+    assert [one.sequence for one in activities] == [1, 2]
+    with database.transaction() as tx:
+        letters = tx.execute(
+            sa.text("SELECT practice_id, reason, field FROM dead_letter ORDER BY record_offset")
+        ).all()
+    assert [tuple(letter) for letter in letters] == [
+        (None, "unknown-practice", "/practiceid"),
+        (None, "invalid-field", "/data/booking_id"),
+        ("lakeside", "occurred-in-the-future", "/time"),
+    ]
+    marks = [one.data.up_to for one in said(bus) if isinstance(one, WatermarkAdvanced)]
+    assert marks == [DAY_0] * topics.CLIENT_ACTIVITY.partitions
+
+
+def test_a_watermark_comes_after_all_that_it_speaks_of(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    send(bus, event("payment.settled", "e1"))
+    set_clock(database, urls, DAY_0 + timedelta(days=1))
+    turn()
+    turn()
+    [partition] = {
+        number
+        for number in range(topics.CLIENT_ACTIVITY.partitions)
+        if len(bus.logs[TopicPartition(topics.CLIENT_ACTIVITY.name, number)]) == 3
+    }
+    log = bus.logs[TopicPartition(topics.CLIENT_ACTIVITY.name, partition)]
+    events = [decode(topics.CLIENT_ACTIVITY.name, record.key, record.value) for record in log]
+    assert [type(one).__name__ for one in events] == [
+        "WatermarkAdvanced",
+        "ActivityRecorded",
+        "WatermarkAdvanced",
+    ]
+
+
+def test_the_whole_api_is_guarded_and_described(urls: ServiceDatabase) -> None:
+    document = build_api(settings_for(urls.api_url)).openapi()
+    assert {"/v1/practices", "/v1/events", "/v1/clock", "/v1/status"} <= set(document["paths"])
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert operation["description"]
+            assert operation["security"]

@@ -1,0 +1,204 @@
+"""The outreach API over a migrated database, and rows that only a worker may write."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+from outreach_service.api.routes import ApiParts, api_routers
+from outreach_service.builtin import builtin_catalogue
+from outreach_service.domain.terms import Channel
+from outreach_service.ports import ChannelSetup, MessageNews
+from outreach_service.sealing import Keyring
+from outreach_service.store.channels import PostgresChannels
+from outreach_service.store.clock import GROUP, INPUTS
+from outreach_service.store.people import PostgresPeople
+from outreach_service.store.playbooks import PostgresPlaybooks
+from outreach_service.store.preview import Previews
+from outreach_service.store.reads import PostgresMessages
+from outreach_service.unsubscribe import unsubscribe_key
+from rapport_runtime.auth import Principal
+from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+
+SCOPES = frozenset(
+    {
+        *("contacts:write", "consents:write", "preferences:read", "channels:read"),
+        *("messages:read", "messages:write", "playbook:read", "playbook:write"),
+    }
+)
+INDEX_KEY = "aW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtMTI="
+LINK_KEY = unsubscribe_key(INDEX_KEY)
+KEYRING = Keyring(
+    {"k1": "c2VhbC1zZWFsLXNlYWwtc2VhbC1zZWFsLXNlYWwtMTI="}, active="k1", index_key=INDEX_KEY
+)
+DAY_1 = datetime(2024, 6, 1, tzinfo=UTC)
+DAY_2 = datetime(2024, 6, 2, tzinfo=UTC)
+LIN = "11111111111111111111111111111111"
+WANG = "22222222222222222222222222222222"
+PLAY = {
+    "key": "check-in",
+    "when": {"directions": ["downgraded"]},
+    "purpose": "care",
+    "mode": "approve",
+    "steps": [
+        {
+            "channels": [
+                {"channel": "sms", "template": "check-in"},
+                {"channel": "email", "template": "check-in"},
+            ]
+        }
+    ],
+}
+CHANGE = {
+    "from_tier": "gold",
+    "to_tier": "silver",
+    "direction": "downgraded",
+    "reason": "elapsed_time",
+    "origin": "live",
+    "effective_at": "2024-06-01T00:00:00+00:00",
+}
+
+
+class Holders:
+    """Every name is a key: of the practice of that name, or the operator's."""
+
+    def verify(self, raw_key: str) -> Principal | None:
+        return Principal(raw_key, None if raw_key == "operator" else raw_key, SCOPES)
+
+
+def announced(news: MessageNews) -> Outgoing:
+    """The news as it is, where a test can read it."""
+    said = json.dumps([*news[:-1], news.at.isoformat()]).encode()
+    return Outgoing("outreach-events.v1", news.partition, news.client_id.encode(), said)
+
+
+def api_app(database: Database, *, simulated: bool) -> FastAPI:
+    """The app as bootstrap makes it, with keys that need no table."""
+    previews = Previews(KEYRING, builtin_catalogue(), "https://rapport.example")
+    setups = [
+        ChannelSetup(Channel.EMAIL, is_configured=True, is_sending=True),
+        ChannelSetup(Channel.SMS, is_configured=False, is_sending=False),
+    ]
+    parts = ApiParts(
+        people=PostgresPeople(database, KEYRING, simulated=simulated),
+        messages=PostgresMessages(database, previews, announced, simulated=simulated),
+        playbooks=PostgresPlaybooks(database, {"key": "default", "plays": [PLAY]}),
+        channels=PostgresChannels(database, setups),
+        catalogue=builtin_catalogue(),
+        unsubscribe_key=LINK_KEY,
+    )
+    service = Service(
+        title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
+    )
+    return create_app(service, api_routers(parts))
+
+
+@dataclass(frozen=True)
+class World:
+    """An app, the worker's door to its database, and the API's."""
+
+    app: FastAPI
+    worker: Database
+    api: Database
+
+    def call(
+        self, method: str, path: str, key: str | None = "harbour", **more: Any
+    ) -> httpx.Response:
+        """`call("GET", "/v1/playbook")`; the key is Harbour's unless another is named."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+                return await http.request(method, path, headers=headers, **more)
+
+        return asyncio.run(ask())
+
+    def put_contact(self, client_id: str = LIN, **changes: Any) -> httpx.Response:
+        """Set Lin's phone, or what `changes` say."""
+        body = {"channel": "sms", "address": "13800138000", "name": "林小满", **changes}
+        return self.call("PUT", f"/v1/clients/{client_id}/contacts", json=body)
+
+    def put_consent(self, client_id: str = LIN, **changes: Any) -> httpx.Response:
+        """Lin says yes to care by SMS, or what `changes` say."""
+        return self.call("PUT", f"/v1/clients/{client_id}/consents", json=a_consent(**changes))
+
+    def consents(self, client_id: str = LIN) -> dict[tuple[str, str], bool]:
+        """The last word on each channel and purpose."""
+        said = self.call("GET", f"/v1/clients/{client_id}/preferences").json()
+        return {(one["channel"], one["purpose"]): one["granted"] for one in said["consents"]}
+
+    def run(self, statement: str, **values: Any) -> None:
+        """As a worker."""
+        with self.worker.transaction() as tx:
+            tx.execute(sa.text(statement), values)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a worker sees."""
+        with self.worker.transaction() as tx:
+            return [tuple(row) for row in tx.execute(sa.text(statement))]
+
+    def read_up_to(self, instant: datetime, *, but_one: bool = False) -> None:
+        """All partitions have been read up to then; with `but_one` the last has no watermark."""
+        places = [(topic.name, each) for topic in INPUTS for each in range(topic.partitions)]
+        for topic, partition in places[: -1 if but_one else None]:
+            self.run(
+                """INSERT INTO consumer_position (consumer_group, topic, partition, topic_id,
+                                                  next_offset, processed_through)
+                   VALUES (:group, :topic, :partition, 'id', 1, :instant)
+                   ON CONFLICT (consumer_group, topic, partition)
+                   DO UPDATE SET processed_through = excluded.processed_through""",
+                group=GROUP,
+                topic=topic,
+                partition=partition,
+                instant=instant,
+            )
+
+    def add_message(self, message_id: str, **changes: Any) -> None:
+        """A message of Harbour's for Lin that awaits staff, or what `changes` say."""
+        values = {
+            "practice_id": "harbour",
+            "message_id": message_id,
+            "client_id": LIN,
+            "state": "awaiting_staff",
+            "reason": "mode:awaiting-approval",
+            "channel": None,
+            "template": None,
+            "tier_version": int(message_id, 16) % 1_000_000,
+            "play_body": json.dumps(PLAY),
+            "change": json.dumps(CHANGE),
+            "due_at": DAY_1,
+            **changes,
+        }
+        self.run(
+            """INSERT INTO message (practice_id, message_id, client_id, partition, play, step,
+                   tier_version, play_body, purpose, change, due_at, decide_at, state, reason,
+                   channel, template, changed_at)
+               VALUES (:practice_id, :message_id, :client_id, 3, 'check-in', 0, :tier_version,
+                   CAST(:play_body AS jsonb), 'care', CAST(:change AS jsonb), :due_at, :due_at,
+                   :state, :reason, :channel, :template, :due_at)""",
+            **values,
+        )
+
+
+def a_consent(**changes: Any) -> dict[str, Any]:
+    """Yes to care by SMS, on paper."""
+    known = {
+        "channel": "sms",
+        "purpose": "care",
+        "granted": True,
+        "evidence": "form 118",
+        "text_version": "care-1",
+    }
+    return {**known, **changes}
+
+
+MakeWorld = Callable[..., World]

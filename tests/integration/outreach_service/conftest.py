@@ -1,0 +1,34 @@
+"""A migrated database of outreach behind its API."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import migrations
+from rapport_runtime.database import Database
+from tests.integration.outreach_service.api_world import MakeWorld, World, api_app
+
+
+@pytest.fixture
+def make_world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[MakeWorld]:
+    """`make_world(simulated=True)`: the API with one clock or the other."""
+    opened: list[Database] = []
+
+    def make(*, simulated: bool) -> World:
+        urls = service_database("outreach")
+        migrations.upgrade(urls.owner_url, "outreach_service")
+        worker = Database(urls.worker_url, application_name="test-worker")
+        api = Database(urls.api_url, application_name="test-api")
+        opened.extend([worker, api])
+        return World(api_app(api, simulated=simulated), worker, api)
+
+    yield make
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """The API on the database's clock."""
+    return make_world(simulated=False)

@@ -1,0 +1,236 @@
+"""From a tier change to one provider call: never doubled, never against a client's word."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
+from outreach_service.domain.terms import Channel
+from outreach_service.providers.recording import RecordingProvider
+from rapport_devkit.databases import ServiceDatabase
+from tests.support.outreach_world import OutreachWorld, playbook
+
+pytestmark = pytest.mark.integration
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PHONE = "+8613800138000"
+Build = Callable[..., OutreachWorld]
+
+
+@pytest.fixture
+def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build]:
+    made: list[OutreachWorld] = []
+
+    def build(
+        book: Mapping[str, Any] | None = None, sms: RecordingProvider | None = None
+    ) -> OutreachWorld:
+        provider = sms or RecordingProvider()
+        providers = dict.fromkeys(Channel, provider)
+        one = OutreachWorld(
+            service_database("outreach"), book or playbook(directions=["entered"]), providers
+        )
+        made.append(one)
+        return one
+
+    yield build
+    for one in made:
+        one.close()
+
+
+def test_a_tier_change_becomes_one_message_however_often_it_comes(world: Build) -> None:
+    provider = RecordingProvider()
+    outreach = world(sms=provider)
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    for _ in range(3):
+        outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 1
+    assert outreach.dispatch() == 0
+    assert len(provider.sent) == 1
+    assert [row.state for row in outreach.messages().values()] == ["accepted"]
+    outreach.loop.turn(threading.Event())
+    assert [news.state for news in outreach.announced()] == ["scheduled", "sending", "accepted"]
+
+
+def test_nothing_is_sent_before_its_time(world: Build) -> None:
+    outreach = world()
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON + timedelta(hours=1))
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 0
+    outreach.now_is(NOON + timedelta(hours=1))
+    assert outreach.dispatch() == 1
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        pytest.param(lambda w: None, "no-permitted-channel", id="no contact and no consent"),
+        pytest.param(
+            lambda w: (
+                w.reachable("ada", Channel.SMS, PHONE),
+                w.consent("ada", Channel.SMS, "care", granted=False),
+            ),
+            "no-permitted-channel",
+            id="the last word was no",
+        ),
+        pytest.param(
+            lambda w: (
+                w.reachable("ada", Channel.SMS, PHONE),
+                w.active("ada", 1, NOON + timedelta(minutes=1)),
+            ),
+            "newer-activity",
+            id="came again meanwhile",
+        ),
+        pytest.param(
+            lambda w: (
+                w.reachable("ada", Channel.SMS, PHONE),
+                w.active(
+                    "ada",
+                    1,
+                    NOON - timedelta(days=9),
+                    kind="booked",
+                    starts_at=NOON + timedelta(days=3),
+                ),
+            ),
+            "upcoming-booking",
+            id="has a booking to come",
+        ),
+    ],
+)
+def test_a_message_that_may_not_go_is_suppressed_with_its_reason(
+    world: Build, prepare: Callable[[OutreachWorld], Any], reason: str
+) -> None:
+    outreach = world(playbook(directions=["downgraded"]))
+    prepare(outreach)
+    outreach.moved("ada", 2, NOON, from_tier="silver", direction="downgraded")
+    outreach.now_is(NOON + timedelta(minutes=2))
+    assert outreach.dispatch() == 0
+    (row,) = outreach.messages().values()
+    assert (row.state, row.reason.partition(":")[0]) == ("suppressed", reason)
+
+
+def test_a_booking_that_was_cancelled_holds_nothing_back(world: Build) -> None:
+    outreach = world(playbook(directions=["downgraded"]))
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    starts_at = NOON + timedelta(days=3)
+    before = NOON - timedelta(days=9)
+    outreach.active("ada", 1, before, kind="booked", starts_at=starts_at)
+    outreach.active("ada", 2, before, kind="booked", starts_at=starts_at, count=-1)
+    outreach.active("ada", 2, before, kind="booked", starts_at=starts_at, count=-1)
+    outreach.moved("ada", 2, NOON, from_tier="silver", direction="downgraded")
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 1
+
+
+def test_observe_sends_nothing_and_says_what_it_would_have_done(world: Build) -> None:
+    outreach = world(playbook(directions=["entered"], mode="observe"))
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 0
+    assert [row.reason for row in outreach.messages().values()] == ["mode:observe"]
+
+
+def test_at_night_a_message_waits_for_the_morning(world: Build) -> None:
+    outreach = world()
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    night = NOON.replace(hour=23)
+    outreach.moved("ada", 1, night)
+    outreach.now_is(night)
+    assert outreach.dispatch() == 0
+    (row,) = outreach.messages().values()
+    assert (row.state, row.reason) == ("deferred", "quiet-hours")
+    assert row.decide_at == datetime(2026, 3, 3, 9, tzinfo=UTC)
+    outreach.now_is(row.decide_at)
+    assert outreach.dispatch() == 1
+
+
+def test_a_family_phone_is_not_called_more_than_its_cap(world: Build) -> None:
+    outreach = world()
+    for number in range(5):
+        outreach.reachable(f"child-{number}", Channel.SMS, PHONE)
+        outreach.moved(f"child-{number}", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 3
+    reasons = [row.reason for row in outreach.messages().values() if row.state == "deferred"]
+    assert reasons == ["frequency-cap:contact"] * 2
+
+
+def test_sixteen_dispatchers_keep_one_cap(world: Build) -> None:
+    provider = RecordingProvider()
+    outreach = world(sms=provider)
+    for number in range(40):
+        outreach.reachable(f"child-{number}", Channel.SMS, PHONE)
+        outreach.moved(f"child-{number}", 1, NOON)
+    outreach.now_is(NOON)
+    with ThreadPoolExecutor(16) as pool:
+        claims = [pool.submit(outreach.desk.claim, 3) for _ in range(32)]
+        claimed = [one for claim in claims for one in claim.result()]
+    assert len(claimed) == 3
+
+
+def test_a_full_bucket_makes_messages_wait_on_the_real_clock(world: Build) -> None:
+    outreach = world()
+    outreach.execute("UPDATE permit SET tokens = 2, per_second = 0.001, burst = 2")
+    for number in range(5):
+        outreach.reachable(f"client-{number}", Channel.SMS, f"+861380013800{number}")
+        outreach.moved(f"client-{number}", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 2
+    waiting = [row for row in outreach.messages().values() if row.state == "scheduled"]
+    assert [row.reason for row in waiting] == ["rate-limit"] * 3
+    outreach.execute("UPDATE permit SET tokens = 2")
+    outreach.execute("UPDATE message SET not_before = 'epoch'")
+    assert outreach.dispatch() == 2
+
+
+def test_a_refusal_is_tried_again_and_a_lost_answer_never_is(world: Build) -> None:
+    outcomes: list[Outcome] = [Rejected("sms:busy", final=False), Unknown("sms:timeout")]
+    provider = RecordingProvider(outcomes)
+    outreach = world(sms=provider)
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 1
+    assert outreach.messages()["ada", 1].state == "scheduled"
+    outreach.execute("UPDATE message SET not_before = 'epoch'")
+    assert outreach.dispatch() == 1
+    assert outreach.messages()["ada", 1].state == "unknown"
+    outreach.execute("UPDATE message SET not_before = 'epoch', decide_at = 'epoch'")
+    assert outreach.dispatch() == 0
+    attempts = outreach.rows("SELECT outcome FROM attempt ORDER BY number")
+    assert [row.outcome for row in attempts] == ["rejected", "unknown"]
+
+
+def test_a_claim_whose_worker_died_is_unknown_and_its_late_answer_still_counts(
+    world: Build,
+) -> None:
+    outreach = world()
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    (claimed,) = outreach.desk.claim(10)
+    assert outreach.desk.recover() == 0
+    outreach.execute("UPDATE message SET lease_until = clock_timestamp() - interval '1 second'")
+    assert outreach.desk.recover() == 1
+    assert outreach.messages()["ada", 1].state == "unknown"
+    assert outreach.desk.claim(10) == []
+    outreach.desk.record([(claimed, Accepted("late"))])
+    assert outreach.messages()["ada", 1].state == "accepted"
+
+
+def test_consent_withdrawn_before_the_claim_commits_is_heard(world: Build) -> None:
+    class Withdrawing(RecordingProvider):
+        async def send(self, message: Outgoing) -> Outcome:
+            raise AssertionError(message.message_id)
+
+    outreach = world(sms=Withdrawing())
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    outreach.consent("ada", Channel.SMS, "care", granted=False)
+    assert outreach.dispatch() == 0

@@ -1,0 +1,128 @@
+"""The per-event twin: the same job by the same rules, one transaction for each event.
+
+psycopg without an ORM, with prepared statements and binary rows. It does not publish what it
+writes to the outbox, and lets no time pass for clients whom no event touches: both in its favour.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from rapport_contracts import topics
+from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
+
+from scoring_service import translate
+from scoring_service.domain.assess import next_transition
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.periods import local_day
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
+from scoring_service.ports import Moved
+
+_GROUP = "twin"
+_PLACE = """
+    INSERT INTO consumer_position (consumer_group, topic, partition, topic_id, next_offset)
+    VALUES (%s, %s, %s, '', 0)
+"""
+_LOCK = """
+    SELECT generation, last_sequence, missing, digest, assessed_on, tier, score, version,
+           effective_at, review_at
+    FROM client WHERE practice_id = %s AND client_id = %s FOR UPDATE
+"""
+_SAVE = """
+    INSERT INTO client (practice_id, client_id, partition, zone, generation, last_sequence,
+        missing, digest, assessed_on, tier, score, version, effective_at, review_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (practice_id, client_id) DO UPDATE SET
+        last_sequence = excluded.last_sequence, missing = excluded.missing,
+        digest = excluded.digest, assessed_on = excluded.assessed_on, tier = excluded.tier,
+        score = excluded.score, version = excluded.version,
+        effective_at = excluded.effective_at, review_at = excluded.review_at
+"""
+_HISTORY = """
+    INSERT INTO tier_change (practice_id, client_id, version, rulebook, rulebook_version,
+        from_tier, to_tier, direction, reason, origin, effective_at, happened_at, activity_id,
+        score, on_day)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+_OUTBOX = "INSERT INTO outbox (topic, partition, key, value) VALUES (%s, %s, %s, %s)"
+_MOVE = """
+    UPDATE consumer_position
+    SET next_offset = %s, processed_through = greatest(processed_through, %s)
+    WHERE consumer_group = %s AND topic = %s AND partition = %s
+"""
+
+
+class Twin:
+    """Handles one event at a time, each in a transaction of its own."""
+
+    def __init__(self, url: str, rulebook: Rulebook) -> None:
+        self._db = psycopg.connect(url, options="-c timezone=UTC")
+        self._cursor = self._db.cursor(binary=True)
+        self._rulebook = rulebook
+        self._encode = translate.tier_changed(rulebook)
+        self._tiers: dict[str | None, int | None] = {
+            tier.key: index for index, tier in enumerate(rulebook.tiers)
+        }
+        self._tiers[None] = None
+        self._time: dict[int, datetime] = {}
+        for partition in range(topics.PER_CLIENT_PARTITIONS):
+            self._cursor.execute(_PLACE, (_GROUP, topics.CLIENT_ACTIVITY.name, partition))
+        self._db.commit()
+
+    def handle(self, partition: int, offset: int, event: object) -> None:
+        """Fold one event and commit, its position with it."""
+        reached = None
+        if isinstance(event, ActivityRecorded):
+            self._activity(partition, event)
+        elif isinstance(event, WatermarkAdvanced):
+            reached = self._time[partition] = event.data.up_to
+        topic = topics.CLIENT_ACTIVITY.name
+        self._cursor.execute(_MOVE, (offset + 1, reached, _GROUP, topic, partition))
+        self._db.commit()
+
+    def _activity(self, partition: int, event: ActivityRecorded) -> None:
+        fact = translate.fact(event)
+        state = self._locked(partition, event)
+        day = local_day(self._time[partition], fact.zone)
+        changes = catch_up(state, self._rulebook, first_day=day, to_day=day)
+        if change := fold(state, fact, self._rulebook, day):
+            changes.append(change)
+        review(state, self._rulebook)
+        self._save(state)
+        for change in changes:
+            self._record(state, change)
+
+    def _locked(self, partition: int, event: ActivityRecorded) -> ClientState:
+        client = event.data.client_id
+        row = self._cursor.execute(_LOCK, (event.practiceid, client)).fetchone()
+        state = ClientState(event.practiceid, client, partition, event.data.zone)
+        if row is not None:
+            state.generation, state.last_sequence = row[0], row[1]
+            state.missing, state.digest = tuple(row[2]), Digest.from_bytes(row[3])
+            state.assessed_on, state.tier, state.score = row[4], self._tiers[row[5]], row[6]
+            state.version, state.effective_at, state.review_at = row[7], row[8], row[9]
+            state.reviewed = True
+        return state
+
+    def _save(self, state: ClientState) -> None:
+        tier = None if state.tier is None else self._rulebook.tiers[state.tier].key
+        row: list[Any] = [state.practice_id, state.client_id, state.partition, state.zone]
+        row += [state.generation, state.last_sequence, list(state.missing)]
+        row += [state.digest.to_bytes(), state.assessed_on, tier, state.score]
+        row += [state.version, state.effective_at, state.review_at]
+        self._cursor.execute(_SAVE, row)
+
+    def _record(self, state: ClientState, change: Change) -> None:
+        rulebook = self._rulebook
+        row: list[Any] = [state.practice_id, state.client_id, change.version]
+        row += [rulebook.key, rulebook.version, change.from_tier, change.to_tier]
+        row += [change.direction, change.reason, change.origin, change.effective_at]
+        row += [change.happened_at, change.activity_id, change.score, change.on_day]
+        self._cursor.execute(_HISTORY, row)
+        coming = next_transition(state.digest, rulebook, change.on_day, state.zone)
+        self._cursor.execute(_OUTBOX, self._encode(Moved(state, change, coming)))
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._db.close()

@@ -1,0 +1,224 @@
+"""Outreach alone, on a bus in memory, a real Postgres and providers that only note."""
+
+import asyncio
+import base64
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from outreach_service import translate
+from outreach_service.bootstrap import build_consumer
+from outreach_service.builtin import builtin_catalogue
+from outreach_service.consumers import GROUP, TOPICS
+from outreach_service.contacts import normalise
+from outreach_service.dispatcher import Dispatcher
+from outreach_service.domain.messages import SANDBOX_RETRIES
+from outreach_service.domain.terms import Channel
+from outreach_service.ports import Provider
+from outreach_service.sealing import Keyring, Place
+from outreach_service.store.dispatch import PostgresDesk
+from outreach_service.store.permits import Rate, set_up
+from rapport_contracts import canonical, codec, topics
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.migrations import upgrade
+
+KEY = base64.b64encode(b"k" * 32).decode()
+KEYRING = Keyring({"k1": KEY}, active="k1", index_key=KEY)
+PRACTICE = "harbour"
+
+
+def playbook(*, directions: Sequence[str], **play: Any) -> dict[str, Any]:
+    """A playbook of one play that sends `welcome` for care by every channel, unless told else."""
+    channels = play.pop("channels", ["wechat", "sms", "email"])
+    template = play.pop("template", "welcome")
+    routes = [{"channel": channel, "template": template} for channel in channels]
+    return {
+        "key": "test",
+        "plays": [
+            {
+                "key": "hello",
+                "when": {"directions": list(directions)},
+                "purpose": "care",
+                "mode": "send",
+                "steps": [{"delay": "PT0S", "channels": routes}],
+                **play,
+            }
+        ],
+    }
+
+
+class OutreachWorld:
+    """One outreach database, its worker's loop, and a dispatcher that is turned by hand."""
+
+    def __init__(
+        self, made: ServiceDatabase, book: Mapping[str, Any], providers: Mapping[Channel, Provider]
+    ) -> None:
+        upgrade(made.owner_url, "outreach_service")
+        self.bus = MemoryBus()
+        for topic in (
+            *(topics.PRACTICES, topics.CLIENT_ACTIVITY),
+            *(topics.TIER_CHANGES, topics.OUTREACH_EVENTS),
+        ):
+            self.bus.create(topic.name, topic.partitions)
+        self.database = Database(made.worker_url, application_name="test")
+        consumer = self.bus.consumer(GROUP, TOPICS)
+        handler = build_consumer(self.database, self.bus, book)
+        options = LoopOptions(group=GROUP)
+        self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
+        with self.database.transaction() as tx:
+            set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
+        self.desk = PostgresDesk(
+            self.database, KEYRING, SANDBOX_RETRIES, translate.message_changed, simulated=True
+        )
+        self.dispatcher = Dispatcher(
+            self.desk, providers, builtin_catalogue(), lambda _: "https://practice.example/u/1"
+        )
+        practice = canonical.Practice(
+            practice_id=PRACTICE, name="Harbour", zone="Europe/London", currency="GBP"
+        )
+        event = canonical.PracticeRegistered(
+            id="p1",
+            source="test",
+            time=datetime.fromisoformat("2026-01-01T00:00:00+00:00"),
+            practiceid=PRACTICE,
+            data=practice,
+        )
+        self.bus.append(topics.PRACTICES.name, 0, PRACTICE.encode(), codec.encode(event))
+
+    def rows(self, statement: str) -> Sequence[sa.Row[Any]]:
+        """What a query says, as the worker."""
+        with self.database.transaction() as tx:
+            return tx.execute(sa.text(statement)).fetchall()
+
+    def execute(self, statement: str, **parameters: Any) -> None:
+        """Change something behind the product's back."""
+        with self.database.transaction() as tx:
+            tx.execute(sa.text(statement), parameters)
+
+    def reachable(
+        self, client_id: str, channel: Channel, address: str, purpose: str = "care"
+    ) -> None:
+        """A client with a contact point and consent to use it."""
+        point = normalise(channel, address)
+        self.execute(
+            """INSERT INTO contact VALUES (:practice, :client, :channel, :address, :name, 'en',
+               :blind, now())""",
+            practice=PRACTICE,
+            client=client_id,
+            channel=str(channel),
+            address=KEYRING.seal(point, Place(PRACTICE, client_id, f"contact.{channel}")),
+            name=KEYRING.seal("Ada", Place(PRACTICE, client_id, f"name.{channel}")),
+            blind=KEYRING.blind_index(PRACTICE, str(channel), point),
+        )
+        self.consent(client_id, channel, purpose, granted=True)
+
+    def consent(self, client_id: str, channel: Channel, purpose: str, *, granted: bool) -> None:
+        """A client's word."""
+        self.execute(
+            """INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence,
+               text_version, stated_at) VALUES (:p, :c, :ch, :pu, :g, 'form', '1', now())""",
+            p=PRACTICE,
+            c=client_id,
+            ch=str(channel),
+            pu=purpose,
+            g=granted,
+        )
+
+    def moved(self, client_id: str, version: int, at: datetime, **said: Any) -> None:
+        """A tier change on the bus."""
+        change = canonical.TierChange(
+            client_id=client_id,
+            version=version,
+            rulebook="rfm",
+            rulebook_version=1,
+            from_tier=said.get("from_tier"),
+            to_tier=said.get("to_tier", "bronze"),
+            direction=said.get("direction", "entered"),
+            reason=said.get("reason", "activity"),
+            origin=said.get("origin", "live"),
+            effective_at=at,
+            happened_at=None,
+            activity_id=None,
+            score=Decimal("50.00"),
+            explanation=(),
+            zone="Europe/London",
+        )
+        event = canonical.TierChanged(
+            id=f"{client_id}.{version}", source="test", time=at, practiceid=PRACTICE, data=change
+        )
+        partition = topics.partition_of(client_id, topics.PER_CLIENT_PARTITIONS)
+        self.bus.append(
+            topics.TIER_CHANGES.name, partition, client_id.encode(), codec.encode(event)
+        )
+
+    def active(self, client_id: str, sequence: int, at: datetime, **said: Any) -> None:
+        """An activity on the bus."""
+        data = canonical.Activity(
+            client_id=client_id,
+            generation=1,
+            sequence=sequence,
+            kind=said.get("kind", "completed"),
+            on=at.date(),
+            zone="Europe/London",
+            count=said.get("count", 1),
+            occurred_at=at,
+            accepted_at=at,
+            starts_at=said.get("starts_at"),
+        )
+        event = canonical.ActivityRecorded(
+            id=f"{client_id}.{sequence}", source="test", time=at, practiceid=PRACTICE, data=data
+        )
+        partition = topics.partition_of(client_id, topics.PER_CLIENT_PARTITIONS)
+        self.bus.append(
+            topics.CLIENT_ACTIVITY.name, partition, client_id.encode(), codec.encode(event)
+        )
+
+    def now_is(self, instant: datetime) -> None:
+        """Let business time come, and read everything before it."""
+        for topic in (topics.CLIENT_ACTIVITY, topics.TIER_CHANGES):
+            for partition in range(topic.partitions):
+                event = canonical.WatermarkAdvanced(
+                    id="w", source="test", time=instant, data=canonical.Watermark(up_to=instant)
+                )
+                self.bus.append(topic.name, partition, b"watermark", codec.encode(event))
+        stop = threading.Event()
+        while self._behind():
+            self.loop.turn(stop)
+
+    def dispatch(self) -> int:
+        """Send what is due; how many were handed to a provider."""
+        with asyncio.Runner() as runner:
+            return self.dispatcher.turn(runner)
+
+    def messages(self) -> dict[tuple[str, int], Any]:
+        """Messages by client and tier version."""
+        rows = self.rows("SELECT * FROM message")
+        return {(row.client_id, row.tier_version): row for row in rows}
+
+    def announced(self) -> list[canonical.Message]:
+        """What outreach said on the bus."""
+        found = []
+        for partition in range(topics.PER_CLIENT_PARTITIONS):
+            for record in self.bus.logs[TopicPartition(topics.OUTREACH_EVENTS.name, partition)]:
+                event = codec.decode(topics.OUTREACH_EVENTS.name, record.key, record.value)
+                assert isinstance(event, canonical.MessageChanged)
+                found.append(event.data)
+        return found
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.database.close()
+
+    def _behind(self) -> bool:
+        at = self.loop.positions
+        held = [tp for tp in self.bus.logs if tp.topic in TOPICS]
+        return any(tp not in at or at[tp].next_offset < len(self.bus.logs[tp]) for tp in held)
