@@ -38,7 +38,7 @@ lint: venv ## Style, types, who may import whom, declared dependencies, security
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy $(addsuffix /src,$(MEMBERS))
 	@$(VENV)/bin/lint-imports --no-cache
-	@for m in $(MEMBERS); do (cd $$m && ../../$(VENV)/bin/deptry src --known-first-party $$(ls src)) || exit 1; done
+	@for m in $(MEMBERS); do (cd $$m && ../../$(VENV)/bin/deptry src --known-first-party $$(ls src | head -1)) || exit 1; done
 	@$(VENV)/bin/bandit -q -r $(addsuffix /src,$(MEMBERS)) -c pyproject.toml
 
 format: venv ## Let ruff format and mend what it can

@@ -17,17 +17,17 @@ from typing import Any
 
 from kafka import KafkaConsumer as Client
 from kafka import TopicPartition as Place
+
 from rapport_contracts import codec, topics
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
-from tests.load.order import Order, Outcome
-from tests.load.twin import Twin
-
 from scoring_service.bootstrap import build_consumer
 from scoring_service.consumers import GROUP, TOPICS
 from scoring_service.domain.rulebook_source import parse_rulebook
+from tests.load.order import Order, Outcome
+from tests.load.twin import Twin
 
 ACTIVITY = topics.CLIENT_ACTIVITY.name
 POLL_RECORDS = 5_000
@@ -95,9 +95,7 @@ def worker(order: Order) -> Outcome:
     consumer = KafkaConsumer(options, GROUP, TOPICS)
     producer = KafkaProducer(options)
     handler = build_consumer(database, producer, order.rulebook)
-    loop = BatchLoop(
-        consumer, database, handler, LoopOptions(group=GROUP), DeadLetterLimit()
-    )
+    loop = BatchLoop(consumer, database, handler, LoopOptions(group=GROUP), DeadLetterLimit())
     stop = threading.Event()
     while not loop.assigned:
         loop.turn(stop)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from kafka import KafkaProducer
+
 from rapport_contracts import canonical, codec, topics
 from rapport_runtime.bus.kafka import KafkaOptions, TopicPlan, ensure_topics
 
@@ -42,8 +43,8 @@ class _Step(NamedTuple):
     client: int
 
 
-def write(options: KafkaOptions, plan: Plan, seed: int) -> None:
-    """Create the topics of scoring and write the log of `plan`; returns when all is acknowledged.
+def write(options: KafkaOptions, plan: Plan, seed: int) -> int:
+    """Create the topics of scoring and write the log of `plan`; the number of its records.
 
     A visit is a completed booking and, later, its payment; 5 % of payments are refunded. 10 % of
     visits become known late, by up to 400 days. Each client comes at least once.
@@ -58,18 +59,19 @@ def write(options: KafkaOptions, plan: Plan, seed: int) -> None:
         acks="all",
         linger_ms=50,
         batch_size=512 * 1024,
-        buffer_memory=64 * 1024 * 1024,
     )
     for practice, zone in ZONES.items():
         producer.send(topics.PRACTICES.name, _practice(practice, zone), key=practice.encode())
     rng = random.Random(seed)
-    clients = _clients(rng, plan.clients)
-    for partition, members in enumerate(clients):
+    written = 0
+    for partition, members in enumerate(_clients(rng, plan.clients)):
         facts = plan.events // PARTITIONS + (partition < plan.events % PARTITIONS)
         for key, value in _partition(rng, members, facts, plan.facts_per_midnight):
             producer.send(topics.CLIENT_ACTIVITY.name, value, key=key, partition=partition)
+            written += 1
     producer.flush()
     producer.close()
+    return written
 
 
 def _clients(rng: random.Random, number: int) -> list[list[str]]:

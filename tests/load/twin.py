@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
-
 from scoring_service import translate
 from scoring_service.domain.assess import next_transition
 from scoring_service.domain.digest import Digest

@@ -3,6 +3,8 @@
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import kafka
@@ -135,12 +137,21 @@ def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
     return holds()
 
 
+def together(*calls: Callable[[], object]) -> None:
+    """Make all calls at once, each on a thread of its own."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for call in [pool.submit(call) for call in calls]:
+            call.result()
+
+
 def settle(*members: Consumer, want: int, seconds: float = 15) -> None:
-    """Poll all members in turn until each holds partitions, `want` together, all noted."""
+    """Poll all members at once until each holds partitions, `want` together, all noted.
+
+    At once: a join that completes while nobody polls its member is begun again (kafka-python).
+    """
 
     def done() -> bool:
-        for member in members:
-            member.poll(0.2, 100)
+        together(*(partial(member.poll, 0.2, 100) for member in members))
         held = [member.assignment() for member in members]
         return all(held) and sum(map(len, held)) == want
 

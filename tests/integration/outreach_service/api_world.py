@@ -68,10 +68,11 @@ CHANGE = {
 
 
 class Holders:
-    """Every name is a key: of the practice of that name, or the operator's."""
+    """Every name is a key: of the practice of that name, or the operator's. One can do nothing."""
 
     def verify(self, raw_key: str) -> Principal | None:
-        return Principal(raw_key, None if raw_key == "operator" else raw_key, SCOPES)
+        scopes = frozenset({"nothing:read"}) if raw_key == "powerless" else SCOPES
+        return Principal(raw_key, None if raw_key == "operator" else raw_key, scopes)
 
 
 def announced(news: MessageNews) -> Outgoing:
@@ -161,6 +162,25 @@ class World:
                 partition=partition,
                 instant=instant,
             )
+
+    def fill_what_the_bus_tells(self) -> None:
+        """Harbour itself, Lin's activity and booking, and an attempt for the first message."""
+        self.run("INSERT INTO practice VALUES ('harbour', '海港', 'Asia/Shanghai', 'CNY')")
+        self.run("INSERT INTO client VALUES ('harbour', :client_id, now())", client_id=LIN)
+        self.run("INSERT INTO booking VALUES ('harbour', :client_id, 1, now(), 1)", client_id=LIN)
+        self.add_attempt("a" * 32, 1, "accepted")
+
+    def add_attempt(self, message_id: str, number: int, outcome: str | None) -> None:
+        """A try by e-mail, half an hour ago."""
+        self.run(
+            """INSERT INTO attempt (practice_id, message_id, number, channel, started_at,
+                                    business_at, outcome)
+               VALUES ('harbour', :message_id, :number, 'email', now() - interval '30 minutes',
+                       now(), :outcome)""",
+            message_id=message_id,
+            number=number,
+            outcome=outcome,
+        )
 
     def add_message(self, message_id: str, **changes: Any) -> None:
         """A message of Harbour's for Lin that awaits staff, or what `changes` say."""

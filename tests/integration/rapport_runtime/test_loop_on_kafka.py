@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.loop import BatchLoop
 from rapport_runtime.relay import Relay, no_watermarks
-from tests.support.buses import OnKafka, eventually
+from tests.support.buses import OnKafka, eventually, together
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
 
 pytestmark = pytest.mark.integration
@@ -105,8 +106,7 @@ def test_kept_partitions_are_sought_again_on_the_real_client(
     second = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger, poll_seconds=0.3)
 
     def both_hold_some() -> bool:
-        subject.turn(GO)
-        second.turn(GO)
+        together(lambda: subject.turn(GO), lambda: second.turn(GO))
         return second.assigned and len(first.assignment()) == 2
 
     assert eventually(both_hold_some, 30)
@@ -157,8 +157,7 @@ def test_a_member_that_is_one_too_many_waits_without_disturbing_the_group(
     members = [real_bus.consumer("narrow", ["narrow.v1"]) for _ in range(2)]
 
     def stable() -> bool:
-        for member in members:
-            member.poll(0.3, 10)
+        together(*(partial(member.poll, 0.3, 10) for member in members))
         return sum(len(member.assignment()) for member in members) == 1
 
     assert eventually(stable)

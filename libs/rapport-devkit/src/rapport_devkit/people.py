@@ -20,6 +20,12 @@ _HAS = {"wechat": 60, "sms": 85, "email": 90}
 """How many of a hundred people can be reached by each channel."""
 _GRANTS = {"service": 100, "care": 85, "marketing": 50}
 """How many of a hundred agree to each purpose; WeChat carries no marketing, so is not asked."""
+_FAMILY = "王李张刘陈杨黄赵吴周徐孙马朱胡林"
+_GIVEN = ("小满", "思远", "佳宁", "子涵", "雨桐", "晓峰", "静怡", "文博", "嘉欣", "明轩")
+
+
+class ContactRefused(RuntimeError):
+    """Outreach refused an invented contact or consent: the inventor is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,12 @@ class Person:
     client_id: str
     external_id: str
     household: int
+
+    @property
+    def name(self) -> str:
+        """How messages greet them."""
+        family, given = self._digest("name")[:2]
+        return _FAMILY[family % len(_FAMILY)] + _GIVEN[given % len(_GIVEN)]
 
     def contacts(self) -> Iterator[dict[str, Any]]:
         """The bodies of their contacts."""
@@ -42,6 +54,7 @@ class Person:
                 "client_id": self.client_id,
                 "channel": channel,
                 "address": addresses[channel],
+                "name": self.name,
             }
 
     def consents(self) -> Iterator[dict[str, Any]]:
@@ -83,9 +96,15 @@ def invent(client_ids: Mapping[str, str]) -> list[Person]:
 
 
 def tell_outreach(outreach: ApiClient, people: Sequence[Person]) -> None:
-    """Hand in everybody's contacts and consents, 1,000 at a time. Raises ApiProblem."""
+    """Hand in everybody's contacts and consents, 1,000 at a time.
+
+    Raises ApiProblem, and ContactRefused when outreach does not take one of them.
+    """
     contacts = [body for person in people for body in person.contacts()]
     consents = [body for person in people for body in person.consents()]
     for path, bodies in (("/v1/contacts", contacts), ("/v1/consents", consents)):
         for first in range(0, len(bodies), _BULK):
-            outreach.post(path, {"items": bodies[first : first + _BULK]})
+            said = outreach.post(path, {"items": bodies[first : first + _BULK]})
+            refused = [item for item in said["items"] if item["outcome"] != "saved"]
+            if refused:
+                raise ContactRefused(f"{path}: {refused[0]}")

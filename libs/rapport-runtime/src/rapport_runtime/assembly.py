@@ -1,6 +1,8 @@
 """How the chassis's parts are put together, the same way in every service's bootstrap."""
 
 import argparse
+import os
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
-from rapport_runtime.settings import ServiceSettings
+from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.watermarks import Now, ReadToEnd
 from rapport_runtime.worker import Worker, stop_on_signals
 
@@ -111,10 +113,17 @@ class Companion:
 
 
 def main(service: str, commands: Mapping[str, Command], argv: Sequence[str]) -> int:
-    """Run the sub-command that `argv` names with the rest of it; the process's exit code."""
+    """Run the sub-command that `argv` names with the rest of it.
+
+    Returns the process's exit code: 2 when the environment lacks something, which is then named.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m {service}")
     parser.add_argument("command", choices=sorted(commands))
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     asked = parser.parse_args(argv)
-    logs.configure(service, "INFO")
-    return commands[asked.command](asked.rest)
+    logs.configure(service, os.environ.get(f"{PREFIX}LOG_LEVEL", "INFO"))
+    try:
+        return commands[asked.command](asked.rest)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2

@@ -22,6 +22,11 @@ CLOSE_TIMEOUT_MS = 3000
 ASK_TIMEOUT_MS = 3000
 """A question must not outlast a shutdown's 10 s (RELIABILITY R2), whatever the broker does."""
 
+JOIN_MS = 3000
+"""How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
+away by kafka-python 3.0 and begun again, for the whole group: so there must be next to no between.
+"""
+
 REBUILD_SECONDS = 30.0
 """A member without partitions for so long may be stuck in joining (ARCHITECTURE §3)."""
 
@@ -51,6 +56,7 @@ class KafkaConsumer:
         self._group = self._prefix + group
         self._noted: set[TopicPartition] = set()
         self._noting = threading.Lock()
+        self._joining = True
         self._admin: Any = None
         self._options = options
         self._names = {self._prefix + topic: topic for topic in topics}
@@ -87,6 +93,8 @@ class KafkaConsumer:
         self._rejoin_if_stuck()
         try:
             polled = self._consumer.poll(int(timeout_seconds * 1000), max_records=max_records)
+            if self._joining and not polled:
+                polled = self._consumer.poll(JOIN_MS, max_records=max_records)
         except (kafka.errors.OffsetOutOfRangeError, kafka.errors.LogTruncationError) as error:
             msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
             raise LoopHalted(msg) from error
@@ -181,11 +189,13 @@ class KafkaConsumer:
             self._consumer.seek(physical, 0)
         with self._noting:
             self._noted |= {self._logical(physical) for physical in assigned}
+        self._joining = False
 
     def forget(self, revoked: Iterable[Any]) -> None:
         """Drop notes about what is no longer ours. Called on the client's own thread."""
         with self._noting:
             self._noted -= {self._logical(physical) for physical in revoked}
+        self._joining = True
 
     def _asking(self) -> Any:
         if self._admin is None:
@@ -204,6 +214,7 @@ class KafkaConsumer:
             return
         log.warning("rebuilding a consumer that was given no partition")
         _close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
+        self._joining = True
         self._consumer = self._join()
 
     def _everything_is_owned(self) -> bool:

@@ -1,0 +1,48 @@
+"""API keys and clients for whoever drives a stack: as an operator, and as one practice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.stack import Stack
+
+OPERATOR_SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        "ingestion": "practices:read,practices:write,clock:write,status:read,dead-letters:read",
+        "scoring": "status:read,dead-letters:read",
+        "outreach": "status:read,dead-letters:read",
+    }
+)
+PRACTICE_SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        "ingestion": "practices:read,clients:read,clients:write,events:write,dead-letters:read",
+        "scoring": "tiers:read,dead-letters:read",
+        "outreach": (
+            "contacts:write,consents:write,preferences:read,messages:read,messages:write,"
+            "playbook:read,playbook:write,channels:read,dead-letters:read"
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Clients of the running services' APIs, by service; closed with their stack."""
+
+    practice_id: str
+    operator: Mapping[str, ApiClient]
+    practice: Mapping[str, ApiClient]
+
+
+def open_access(stack: Stack, practice_id: str) -> Access:
+    """Keys for an operator and for one practice, made by the services' own command lines.
+
+    Raises ProcessFailed.
+    """
+    services = stack.options.services
+    doors = []
+    for scopes, holder in ((OPERATOR_SCOPES, None), (PRACTICE_SCOPES, practice_id)):
+        keys = stack.create_keys({service: scopes[service] for service in services}, holder)
+        doors.append({service: stack.api(service, key) for service, key in keys.items()})
+    return Access(practice_id=practice_id, operator=doors[0], practice=doors[1])

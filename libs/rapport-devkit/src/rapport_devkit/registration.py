@@ -1,0 +1,52 @@
+"""What a practice does before its first event: itself, its clients, their contacts and consents."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rapport_devkit.access import Access
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.clock import SimulatedClock, noon
+from rapport_devkit.people import invent, tell_outreach
+from rapport_devkit.sources.dataset import Dataset, Origin
+
+_AT_ONCE = 4
+
+
+def register(
+    access: Access,
+    origin: Origin,
+    dataset: Dataset,
+    *,
+    name: str,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, str]:
+    """Everything in the order that simulated time needs; external id -> client id.
+
+    The practice; day 0; the first watermark of every partition; then clients, contacts, consents
+    (ARCHITECTURE §4). Contacts and consents are left out where outreach does not run.
+    Raises ApiProblem, BarrierTimeout.
+    """
+    say("registering the practice")
+    practice = {"name": name, "zone": origin.zone, "currency": dataset.currency}
+    access.operator["ingestion"].put(f"/v1/practices/{origin.practice_id}", practice)
+    SimulatedClock(access.operator).step(noon(dataset.first_on, origin.zone))
+    external_ids = dataset.clients()
+    say(f"registering {len(external_ids):,} clients")
+    client_ids = register_clients(access.practice["ingestion"], origin.source, external_ids)
+    if "outreach" in access.practice:
+        say("handing in contacts and consents")
+        tell_outreach(access.practice["outreach"], invent(client_ids))
+    return client_ids
+
+
+def register_clients(
+    ingestion: ApiClient, source: str, external_ids: Sequence[str]
+) -> dict[str, str]:
+    """Register clients, a few at a time; external id -> client id. Raises ApiProblem."""
+
+    def put(external_id: str) -> tuple[str, str]:
+        body = {"source": source, "external_id": external_id}
+        return external_id, ingestion.put("/v1/clients", body)["client_id"]
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return dict(pool.map(put, external_ids))

@@ -1,0 +1,63 @@
+"""Whether the worker did what its figures are about: all folded, all published, nothing twice."""
+
+import psycopg
+from kafka import KafkaConsumer, TopicPartition
+
+from rapport_contracts import codec, topics
+from rapport_contracts.canonical import TierChanged
+
+TOPIC = topics.TIER_CHANGES
+PLACES = [TopicPartition(TOPIC.name, number) for number in range(TOPIC.partitions)]
+
+_FOLDED = "SELECT coalesce(sum(last_sequence - cardinality(missing)), 0)::bigint FROM client"
+_HISTORY = "SELECT practice_id, client_id, version FROM tier_change ORDER BY 1, 2, 3"
+_WAITING = "SELECT count(*) FROM outbox"
+_LETTERS = "SELECT count(*) FROM dead_letter"
+
+
+def ends(bootstrap: str) -> dict[TopicPartition, int]:
+    """Where tier-changes.v1 ends now."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","))
+    try:
+        return dict(consumer.end_offsets(PLACES))
+    finally:
+        consumer.close()
+
+
+def check(url: str, bootstrap: str, activities: int, before: dict[TopicPartition, int]) -> int:
+    """The number of tier changes, which are all on the bus since `before`, each once.
+
+    Raises RuntimeError when facts are missing, something still waits or was put aside, or history
+    and bus differ.
+    """
+    with psycopg.connect(url) as db:
+        folded, waiting, letters = (
+            db.execute(query).fetchone()[0] for query in (_FOLDED, _WAITING, _LETTERS)
+        )
+        history = db.execute(_HISTORY).fetchall()
+    if (folded, waiting, letters) != (activities, 0, 0):
+        raise RuntimeError(
+            f"{folded} of {activities} facts folded, {waiting} rows unpublished, {letters} letters"
+        )
+    if sorted(_published(bootstrap, before)) != history:
+        raise RuntimeError("history and bus differ")
+    return len(history)
+
+
+def _published(bootstrap: str, before: dict[TopicPartition, int]) -> list[tuple[str, str, int]]:
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","))
+    consumer.assign(PLACES)
+    for place, offset in before.items():
+        consumer.seek(place, offset)
+    found = []
+    last = consumer.end_offsets(PLACES)
+    while any(consumer.position(place) < offset for place, offset in last.items()):
+        for records in consumer.poll(1_000, max_records=5_000).values():
+            events = (codec.decode(TOPIC.name, record.key, record.value) for record in records)
+            found += [
+                (event.practiceid, event.data.client_id, event.data.version)
+                for event in events
+                if isinstance(event, TierChanged)
+            ]
+    consumer.close()
+    return found
