@@ -36,13 +36,16 @@ class Access:
 
 
 def open_access(stack: Stack, practice_id: str) -> Access:
-    """Keys for an operator and for one practice, made by the services' own command lines.
+    """New keys for an operator and for one practice, and clients that use them."""
 
-    Raises ProcessFailed.
-    """
-    services = stack.options.services
-    doors = []
-    for scopes, holder in ((OPERATOR_SCOPES, None), (PRACTICE_SCOPES, practice_id)):
-        keys = stack.create_keys({service: scopes[service] for service in services}, holder)
-        doors.append({service: stack.api(service, key) for service, key in keys.items()})
-    return Access(practice_id=practice_id, operator=doors[0], practice=doors[1])
+    def doors(scopes: Mapping[str, str], holder: str | None) -> dict[str, ApiClient]:
+        return {
+            service: stack.api(service, stack.create_key(service, scopes[service], holder))
+            for service in stack.options.services
+        }
+
+    return Access(
+        practice_id=practice_id,
+        operator=doors(OPERATOR_SCOPES, None),
+        practice=doors(PRACTICE_SCOPES, practice_id),
+    )

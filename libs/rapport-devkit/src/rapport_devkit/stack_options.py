@@ -27,7 +27,8 @@ class StackOptions:
 
     `folder` takes the logs, and the data of servers that the stack starts itself. `services`: the
     three, or fewer. `workers`: at first, of each service. `restart_on_exit`: whether workers come
-    back by themselves, also after SIGKILL. `environment` is added for every process of a service,
+    back by themselves, also after SIGKILL. `playbook` and `rulebook` are JSON files, default the
+    services' own. `environment` is added for every process of a service,
     `service_environment` for those of one service alone; both win over what the stack says.
     `topic_prefix` and `database_prefix` keep stacks on the same servers apart. `jars`: the cache of
     Kafka's jars, default `.local/kafka/jars`. `durable=False`: Postgres without fsync.
@@ -44,6 +45,7 @@ class StackOptions:
     session_timeout_ms: int = 15_000
     simulated_clock: bool = True
     playbook: Path | None = None
+    rulebook: Path | None = None
     sandbox_arguments: tuple[str, ...] = ()
     ready_seconds: float = 60.0
     environment: Environment = field(default_factory=dict)
@@ -100,6 +102,8 @@ def service_environment(options: StackOptions, around: Surroundings, service: st
         "RAPPORT_SESSION_TIMEOUT_MS": str(options.session_timeout_ms),
         "RAPPORT_HEARTBEAT_INTERVAL_MS": str(options.session_timeout_ms // _HEARTBEATS_A_SESSION),
     }
+    if service == "scoring" and options.rulebook is not None:
+        said["RAPPORT_RULEBOOK_PATH"] = str(options.rulebook)
     if service == "outreach":
         said |= _outreach(options, around)
     own = options.service_environment.get(service, {})

@@ -2,9 +2,8 @@
 
 import sys
 
-from rapport_runtime.assembly import main
-
 from outreach_service.bootstrap import COMMANDS
+from rapport_runtime.assembly import main
 
 if __name__ == "__main__":
     sys.exit(main("outreach_service", COMMANDS, sys.argv[1:]))

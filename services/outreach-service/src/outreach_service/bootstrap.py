@@ -8,6 +8,37 @@ from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
+
+from outreach_service import translate
+from outreach_service.api.routes import ApiParts, api_routers
+from outreach_service.builtin import builtin_catalogue
+from outreach_service.consumers import GROUP, TOPICS, OutreachConsumer
+from outreach_service.dispatcher import Dispatcher
+from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
+from outreach_service.domain.playbook import parse_playbook
+from outreach_service.domain.templates import without_template
+from outreach_service.domain.terms import Channel
+from outreach_service.domain.wishes import Subscription
+from outreach_service.ports import ChannelSetup, Claimed, Provider
+from outreach_service.providers.acs3 import AccessKey
+from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
+from outreach_service.providers.console import ConsoleProvider
+from outreach_service.providers.smtp import Smtp, SmtpAccount
+from outreach_service.providers.web import http_client
+from outreach_service.providers.wechat import WeChat, WeChatAccount
+from outreach_service.sealing import Keyring
+from outreach_service.settings import OutreachSettings
+from outreach_service.store.channels import PostgresChannels
+from outreach_service.store.dispatch import PostgresDesk
+from outreach_service.store.inbox import PostgresInbox
+from outreach_service.store.people import PostgresPeople
+from outreach_service.store.permits import Rate, set_up
+from outreach_service.store.playbooks import PostgresPlaybooks
+from outreach_service.store.preview import Previews
+from outreach_service.store.reads import PostgresMessages
+from outreach_service.store.status import OutreachStatus
+from outreach_service.store.tokens import PostgresTokens
+from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import topics
 from rapport_runtime import keys, migrations
 from rapport_runtime.assembly import Command, Job, kafka_options, run_worker, worker_database
@@ -20,31 +51,6 @@ from rapport_runtime.http.serve import serve
 from rapport_runtime.http.status import status_router
 from rapport_runtime.relay import Relay, no_watermarks
 from rapport_runtime.status_source import ChassisStatus
-
-from outreach_service import translate
-from outreach_service.builtin import builtin_catalogue
-from outreach_service.consumers import GROUP, TOPICS, OutreachConsumer
-from outreach_service.dispatcher import Dispatcher
-from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
-from outreach_service.domain.playbook import parse_playbook
-from outreach_service.domain.templates import without_template
-from outreach_service.domain.terms import Channel
-from outreach_service.domain.wishes import Subscription
-from outreach_service.ports import Claimed, Provider
-from outreach_service.providers.acs3 import AccessKey
-from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
-from outreach_service.providers.console import ConsoleProvider
-from outreach_service.providers.smtp import Smtp, SmtpAccount
-from outreach_service.providers.web import http_client
-from outreach_service.providers.wechat import WeChat, WeChatAccount
-from outreach_service.sealing import Keyring
-from outreach_service.settings import OutreachSettings
-from outreach_service.store.dispatch import PostgresDesk
-from outreach_service.store.inbox import PostgresInbox
-from outreach_service.store.permits import Rate, set_up
-from outreach_service.store.status import OutreachStatus
-from outreach_service.store.tokens import PostgresTokens
-from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 
 
 def api(_argv: Sequence[str]) -> int:
@@ -177,7 +183,62 @@ def build_providers(
 
 def build_api(settings: OutreachSettings) -> FastAPI:
     """The app, on the API's role."""
-    raise NotImplementedError
+    database = Database(
+        settings.database_url.get_secret_value(), application_name="outreach-service-api"
+    )
+    service = Service(
+        title="Rapport outreach",
+        version="0.1.0",
+        description=(
+            "Paces what follows a tier change: messages by WeChat, SMS and e-mail, within consent,"
+            " quiet hours, caps and provider limits; and says of each why it went or did not."
+        ),
+        keys=keys.ApiKeys(database),
+        cursor_key=settings.cursor_key,
+        checks={"database": database.ping},
+        max_body_bytes=settings.max_body_bytes,
+    )
+    chassis = ChassisStatus(database, settings.service, GROUP)
+    routers = [
+        *api_routers(_api_parts(settings, database)),
+        status_router(OutreachStatus(database, chassis)),
+        dead_letter_router(database),
+    ]
+    return create_app(service, routers)
+
+
+def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
+    keyring, catalogue = build_keyring(settings), builtin_catalogue()
+    simulated = settings.simulated_clock
+    return ApiParts(
+        people=PostgresPeople(database, keyring, simulated=simulated),
+        messages=PostgresMessages(
+            database,
+            Previews(keyring, catalogue, settings.public_url),
+            translate.message_changed,
+            simulated=simulated,
+        ),
+        playbooks=PostgresPlaybooks(database, playbook_source(settings)),
+        channels=PostgresChannels(database, _channel_setups(settings)),
+        catalogue=catalogue,
+        unsubscribe_key=unsubscribe_key(settings.contact_index_key.get_secret_value()),
+    )
+
+
+def _channel_setups(settings: OutreachSettings) -> list[ChannelSetup]:
+    addresses = {
+        Channel.WECHAT: settings.wechat_base_url,
+        Channel.SMS: settings.aliyun_base_url,
+        Channel.EMAIL: settings.smtp_host,
+    }
+    return [
+        ChannelSetup(
+            channel,
+            is_configured=address is not None,
+            is_sending=address is not None and settings.sending == "on",
+        )
+        for channel, address in addresses.items()
+    ]
 
 
 def _smtp_account(settings: OutreachSettings) -> SmtpAccount:

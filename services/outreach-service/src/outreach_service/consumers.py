@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from outreach_service import translate
 from outreach_service.handlers import Moved, plan_messages
+from outreach_service.ports import GROUP as GROUP
 from outreach_service.ports import Booked, Heard, Inbox
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
@@ -18,7 +19,6 @@ from rapport_contracts.canonical import (
 )
 from rapport_runtime.batch import Batch, Slice
 
-GROUP = "outreach-service"
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 
 

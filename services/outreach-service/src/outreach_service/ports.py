@@ -24,6 +24,9 @@ from outreach_service.domain.wishes import (
     Subscription,
 )
 
+GROUP = "outreach-service"
+"""The consumer group whose positions carry outreach's time."""
+
 
 class Provider(Protocol):
     """Whoever carries messages of one channel.

@@ -192,7 +192,13 @@ class KafkaConsumer:
         self._joining = False
 
     def forget(self, revoked: Iterable[Any]) -> None:
-        """Drop notes about what is no longer ours. Called on the client's own thread."""
+        """Drop notes about what is no longer ours. Called on the client's own thread.
+
+        kafka-python 3.0.12 forgets a join under way that a change of metadata began (a topic just
+        made): the group's leader then never takes up its assignment nor sends a heartbeat, unless
+        the join is also asked for by this flag, which stands until the join is complete.
+        """
+        self._consumer._coordinator.request_rejoin()
         with self._noting:
             self._noted -= {self._logical(physical) for physical in revoked}
         self._joining = True
@@ -203,16 +209,17 @@ class KafkaConsumer:
         return self._admin
 
     def _rejoin_if_stuck(self) -> None:
-        """Begin anew when this member has had nothing for long though partitions are unowned."""
+        """Begin anew when this member has been joining for long, or has nothing though partitions
+        are unowned."""
         now = time.monotonic()
-        if self._consumer.assignment():
+        if self._consumer.assignment() and not self._joining:
             self._idle_since = now
         if now - self._idle_since < REBUILD_SECONDS:
             return
         self._idle_since = now
-        if self._everything_is_owned():
+        if not self._joining and self._everything_is_owned():
             return
-        log.warning("rebuilding a consumer that was given no partition")
+        log.warning("rebuilding a consumer that is stuck without partitions")
         _close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
         self._joining = True
         self._consumer = self._join()

@@ -5,11 +5,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from outreach_service.ports import NoBusinessTime
+from outreach_service.ports import GROUP, NoBusinessTime
 from rapport_contracts import topics
-
-GROUP: Final = "outreach-service"
-"""The consumer group whose positions carry outreach's time."""
 
 INPUTS: Final = (topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
 """The topics with watermarks that outreach reads."""

@@ -37,7 +37,7 @@ _DUE = sa.text("""
     SELECT practice_id, message_id, client_id, partition, play, step, tier_version, play_body,
            purpose, change, due_at, approved, attempts, state
     FROM message
-    WHERE state IN ('drafted', 'scheduled', 'deferred')
+    WHERE state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
       AND decide_at <= :now AND not_before <= clock_timestamp()
     ORDER BY decide_at, message_id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)

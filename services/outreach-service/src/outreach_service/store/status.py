@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from rapport_runtime.database import Database
-from rapport_runtime.http.status import Status, StatusSource
 
 from outreach_service.store.clock import inputs_up_to
+from rapport_runtime.database import Database
+from rapport_runtime.http.status import Status, StatusSource
 
 _FIRST_AWAITED = sa.text("""
     SELECT min(decide_at) FROM message

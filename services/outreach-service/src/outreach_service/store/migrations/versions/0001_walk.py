@@ -176,7 +176,7 @@ def create_message() -> None:
         sa.CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in STATES))),
         comment="one intended contact; its identity makes a second row impossible (§5)",
     )
-    waiting = sa.text("state IN ('drafted', 'scheduled', 'deferred')")
+    waiting = sa.text("state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')")
     counted = sa.text("state IN ('sending', 'accepted', 'delivered', 'bounced', 'unknown')")
     op.create_index("message_due", "message", ["decide_at"], postgresql_where=waiting)
     op.create_index(
@@ -206,6 +206,7 @@ def create_message() -> None:
         sa.Column("outcome", sa.Text),
         sa.Column("code", sa.Text),
         sa.CheckConstraint("outcome IN ('accepted', 'rejected', 'unknown')"),
+        sa.Index("attempt_lately", "practice_id", "started_at"),
         comment="one provider call; without an outcome it is under way, or its worker died",
     )
 
