@@ -1,6 +1,7 @@
 """One way to speak to both buses in tests: the one in memory, and Apache Kafka."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,25 +138,37 @@ def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
     return holds()
 
 
-def together(*calls: Callable[[], object]) -> None:
-    """Make all calls at once, each on a thread of its own."""
+def together(
+    calls: Sequence[Callable[[], object]], until: Callable[[], bool], seconds: float
+) -> bool:
+    """Make each call again and again on a thread of its own until it holds, or time is up.
+
+    As members of a group live: a join that completes while nobody polls its member is begun again.
+    """
+    enough = threading.Event()
+
+    def again(call: Callable[[], object]) -> None:
+        while not enough.is_set():
+            call()
+
     with ThreadPoolExecutor(len(calls)) as pool:
-        for call in [pool.submit(call) for call in calls]:
-            call.result()
+        running = [pool.submit(again, call) for call in calls]
+        held = eventually(until, seconds)
+        enough.set()
+        for one in running:
+            one.result()
+    return held
 
 
 def settle(*members: Consumer, want: int, seconds: float = 15) -> None:
-    """Poll all members at once until each holds partitions, `want` together, all noted.
-
-    At once: a join that completes while nobody polls its member is begun again (kafka-python).
-    """
+    """Poll all members until each holds partitions, `want` together, all noted."""
 
     def done() -> bool:
-        together(*(partial(member.poll, 0.2, 100) for member in members))
         held = [member.assignment() for member in members]
-        return all(held) and sum(map(len, held)) == want
+        return all(held) and sum(map(len, held)) == want and len(set().union(*held)) == want
 
-    assert eventually(done, seconds), [member.assignment() for member in members]
+    polls = [partial(member.poll, 0.2, 100) for member in members]
+    assert together(polls, done, seconds), [member.assignment() for member in members]
 
 
 def take_up(member: Consumer, offset: int = 0) -> set[TopicPartition]:

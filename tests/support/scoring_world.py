@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
+
 from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
@@ -15,7 +16,6 @@ from rapport_runtime.database import Database
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
-
 from scoring_service.bootstrap import build_consumer
 from scoring_service.consumers import GROUP, TOPICS
 

@@ -8,7 +8,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from tests.support.poison import BIG, POISON, Document
 
 ONE_DAY = timedelta(days=1)
 LATE_DAYS = 400
-DUPLICATES, LATE, POISONED, CONFLICTS = 0.10, 0.10, 0.01, 0.002
+DUPLICATES, LATE, POISONED, CONFLICTS = 0.10, 0.12, 0.01, 0.002
 """Shares of the events: sent again, sent days after they happened, unreadable, contradicted."""
 
 
@@ -219,8 +219,9 @@ class _Sender:
         """The day of sending: at once, some days late, or long after for what is history."""
         if happened < 0:
             return self._chance.randrange(self._days)
-        if self._chance.random() < LATE / 2:
-            happened += self._chance.randint(1, self._days)
+        left = self._days - 1 - happened
+        if left > 0 and self._chance.random() < LATE / 2:
+            happened += self._chance.randint(1, left)
         return min(happened, self._days - 1)
 
     def _mishaps(self, event: _Event, document: Document, day: int, partition: int) -> None:
@@ -242,7 +243,8 @@ class _Sender:
         """The next kind of poison, made from a good event of the kind's topic with its own id."""
         kind = POISON[self._poisoned % len(POISON)]
         self._poisoned += 1
-        word, data = "booking.created", {"booking_id": "x", "starts_at": event.at.isoformat()}
+        word = "booking.created"
+        data: Document = {"booking_id": "x", "starts_at": event.at.isoformat()}
         if kind.of == "payment":
             word = "payment.settled"
             data = {"payment_id": "x", "currency": event.practice.currency, "amount_minor": 1}
@@ -251,7 +253,7 @@ class _Sender:
         key, value = kind.record(base.document())
         sent = self._sent(word, self._partition(), key, value)
         if value is not None and len(value) >= BIG and self._poisoned > len(POISON):
-            sent = replace_value(sent, b"\xff")  # one of 2 MB is enough
+            sent = sent._replace(value=b"\xff")  # one of 2 MB is enough
             self._walk.letters["not-utf8"] += 1
         else:
             self._walk.letters[kind.reason] += 1
@@ -269,13 +271,3 @@ class _Sender:
     def _partition(self) -> int:
         """Any: what belongs to one client is deliberately spread, so that workers must meet."""
         return self._chance.randrange(PER_CLIENT_PARTITIONS)
-
-
-def replace_value(sent: Sent, value: bytes) -> Sent:
-    """The same record with another value."""
-    return sent._replace(value=value)
-
-
-def resized(size: WalkSize, **changed: int) -> WalkSize:
-    """The size with some of its numbers changed."""
-    return replace(size, **changed)

@@ -12,12 +12,14 @@ from typing import Any
 from rapport_devkit.api_client import ApiClient
 
 _BULK = 1000
-_SHARES_WITH_NEXT = 9
+_FAMILY_EVERY = 12
+_FAMILY_SIZE = 4
 _EVIDENCE = "invented for the demo"
 _TEXT_VERSION = "demo-1"
 _CHANNELS = ("wechat", "sms", "email")
 _HAS = {"wechat": 60, "sms": 85, "email": 90}
 """How many of a hundred people can be reached by each channel."""
+_RESERVED = 6
 _GRANTS = {"service": 100, "care": 85, "marketing": 50}
 """How many of a hundred agree to each purpose; WeChat carries no marketing, so is not asked."""
 _FAMILY = "王李张刘陈杨黄赵吴周徐孙马朱胡林"
@@ -30,10 +32,12 @@ class ContactRefused(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """One client as outreach shall know them. `household` is the number whose phone they use."""
+    """One client as outreach shall know them. `household` is the number whose phone they use;
+    who uses another's has no WeChat either."""
 
     client_id: str
     external_id: str
+    number: int
     household: int
 
     @property
@@ -67,12 +71,20 @@ class Person:
                     "client_id": self.client_id,
                     "channel": channel,
                     "purpose": purpose,
-                    "granted": self._percentile(f"{channel}/{purpose}") < of_hundred,
+                    "granted": self._agrees(channel, purpose, of_hundred),
                     "evidence": _EVIDENCE,
                     "text_version": _TEXT_VERSION,
                 }
 
+    def _agrees(self, channel: str, purpose: str, of_hundred: int) -> bool:
+        """Some want nothing but service anywhere; others decide by channel and purpose."""
+        if purpose != "service" and self._percentile("reserved") < _RESERVED:
+            return False
+        return self._percentile(f"{channel}/{purpose}") < of_hundred
+
     def _channels(self) -> list[str]:
+        if self.household != self.number:
+            return ["sms"]
         return [name for name in _CHANNELS if self._percentile(name) < _HAS[name]]
 
     def _percentile(self, about: str) -> int:
@@ -84,15 +96,21 @@ class Person:
 
 
 def invent(client_ids: Mapping[str, str]) -> list[Person]:
-    """People for external id -> client id; every ninth uses the phone of the one before."""
+    """People for external id -> client id; of every twelve, four are a family with one phone."""
     return [
         Person(
             client_id=client_ids[external_id],
             external_id=external_id,
-            household=number - (number % _SHARES_WITH_NEXT == 0),
+            number=number,
+            household=_household(number),
         )
-        for number, external_id in enumerate(sorted(client_ids), 1)
+        for number, external_id in enumerate(sorted(client_ids))
     ]
+
+
+def _household(number: int) -> int:
+    place = number % _FAMILY_EVERY
+    return number - place if place < _FAMILY_SIZE else number
 
 
 def tell_outreach(outreach: ApiClient, people: Sequence[Person]) -> None:

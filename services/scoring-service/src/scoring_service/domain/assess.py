@@ -13,11 +13,17 @@ from typing import Literal, NamedTuple
 
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import Because, Line, because, explain
-from scoring_service.domain.falls import frequency_falls, monetary_falls, recency_falls
+from scoring_service.domain.falls import (
+    RECENCY,
+    frequency_falls,
+    monetary_falls,
+    recency_falls,
+)
 from scoring_service.domain.periods import midnight, skipped_days
-from scoring_service.domain.rulebook import IRON, PROSPECT, Rulebook
+from scoring_service.domain.rulebook import PROSPECT, Rulebook, Rungs
 from scoring_service.domain.standing import Standing
 
+NEVER = date.max.toordinal()
 Direction = Literal["entered", "upgraded", "downgraded", "left"]
 
 
@@ -47,14 +53,14 @@ class Step(NamedTuple):
     """A change of tier on the way through time; tiers are indices into the rulebook's.
 
     `counted_to == day` when the day's own facts, known beforehand, made the change; it is the day
-    before when time alone did.
+    before when time alone did. `rungs` are those right before the change and right after it.
     """
 
     day: int
     counted_to: int
     before: int
     after: int
-    because: Because
+    rungs: tuple[Rungs, Rungs]
 
 
 def assess(digest: Digest, rulebook: Rulebook, on_day: date, zone: str) -> Assessment:
@@ -98,10 +104,8 @@ def standing_at(digest: Digest, rulebook: Rulebook, today: int, counted_to: int)
         bisect_right(rulebook.frequency.cuts, completed),
         bisect_right(rulebook.monetary.cuts, amount),
     )
-    score = rulebook.score(rungs)
-    if rungs[0]:
-        return Standing(rulebook.band_tier(score), score, last, completed, amount, rungs)
-    return Standing(IRON if last else PROSPECT, score, last, completed, amount, rungs)
+    score, tier = rulebook.outcomes[rungs]
+    return Standing(tier if last else PROSPECT, score, last, completed, amount, rungs)
 
 
 def next_transition(
@@ -122,7 +126,7 @@ def next_transition(
         from_tier=rulebook.tiers[step.before].key,
         to_tier=rulebook.tiers[step.after].key,
         direction=direction(step.before, step.after),
-        because=step.because,
+        because=because(rulebook, *step.rungs),
         assumes="no_activity",
         rulebook_version=rulebook.version,
     )
@@ -155,8 +159,8 @@ def first_change(
         without = standing_at(digest, rulebook, coming, coming - 1)
         having = standing_at(digest, rulebook, coming, coming)
         if having.tier != without.tier:
-            cause = because(rulebook, without.rungs, having.rungs)
-            return Step(coming, coming, without.tier, having.tier, cause)
+            rungs = without.rungs, having.rungs
+            return Step(coming, coming, without.tier, having.tier, rungs)
         today = counted_to = coming
 
 
@@ -169,17 +173,21 @@ def _first_loss(
 ) -> Step | None:
     """The first change that time alone makes, by the facts counted so far.
 
-    Only the days on which some ladder's rung changes are looked at, lazily, for the first few
-    usually decide. Nobody below the longest recency period can be moved by time.
+    Nobody below the longest recency period can be moved by time. Who has no bucket that leaves a
+    window before growing old makes the difference, as most have not, is told at once; for others
+    the days on which some ladder's rung changes are looked at, one after the other.
     """
-    if not before.rungs[0]:
+    if not before.rungs[RECENCY]:
         return None
+    skipped = skipped_days(zone)
+    oldest = _first_loss_of_recency(rulebook, before)
+    if not skipped and _first_leaving(digest, rulebook, *position) > oldest.day:
+        return oldest
     falls = [
         *recency_falls(rulebook, before),
         *frequency_falls(digest, rulebook, before, *position),
         *monetary_falls(digest, rulebook, before, *position),
     ]
-    skipped = skipped_days(zone)
     if skipped:
         falls = [(day + (day in skipped), ladder, rung) for day, ladder, rung in falls]
     falls.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last fall holds
@@ -189,7 +197,33 @@ def _first_loss(
         for _, ladder, rung in together:
             rungs[ladder] = rung
         now = (rungs[0], rungs[1], rungs[2])
-        tier = rulebook.band_tier(rulebook.score(now)) if now[0] else IRON
+        tier = rulebook.outcomes[now].tier
         if tier != before.tier:
-            return Step(day, day - 1, before.tier, tier, because(rulebook, then, now))
+            return Step(day, day - 1, before.tier, tier, (then, now))
     return None
+
+
+def _first_loss_of_recency(rulebook: Rulebook, before: Standing) -> Step:
+    """The first change if nothing but recency were lost; in the end it costs every tier (C-07)."""
+    top, frequency, monetary = then = before.rungs
+    tier, rung = before.tier, top
+    while tier == before.tier:
+        then, rung = (rung, frequency, monetary), rung - 1
+        tier = rulebook.outcomes[rung, frequency, monetary].tier
+    day = rulebook.recency.periods[rung].expiry(before.last)
+    return Step(day, day - 1, before.tier, tier, (then, (rung, frequency, monetary)))
+
+
+def _first_leaving(digest: Digest, rulebook: Rulebook, today: int, counted_to: int) -> int:
+    """The first day on which a bucket leaves its window; NEVER when none is in one."""
+    days = digest.days
+    windows = rulebook.windows(today)
+    first = NEVER
+    for start, dimension in (
+        (windows.frequency, rulebook.frequency),
+        (windows.monetary, rulebook.monetary),
+    ):
+        place = bisect_left(days, start)
+        if place < len(days) and days[place] <= counted_to:
+            first = min(first, dimension.window.expiry(days[place]))
+    return first

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from itertools import chain
 from struct import Struct
 
 from scoring_service.domain.facts import FactRefused
@@ -100,8 +101,10 @@ class Digest:
         Each day: ordinal int32 (1 = 0001-01-01), completed int32, no_show int32, settled int64,
         refunded int64. Equal digests give equal bytes.
         """
-        rows = map(_ROW.pack, self.days, self.completed, self.no_show, self.settled, self.refunded)
-        return _VERSION + b"".join(rows)
+        rows = zip(
+            self.days, self.completed, self.no_show, self.settled, self.refunded, strict=True
+        )
+        return _VERSION + _rows(len(self.days)).pack(*chain.from_iterable(rows))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Digest":

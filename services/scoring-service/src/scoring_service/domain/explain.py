@@ -4,8 +4,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
 from scoring_service.domain.digest import Digest
@@ -96,11 +94,12 @@ def score_decimal(score: int) -> Decimal:
 
 def _until(rung: int, falls: Iterator[Fall]) -> date | None:
     """The day before the first on which the ladder ends up on another rung."""
-    for day, together in groupby(falls, key=itemgetter(0)):
-        *_, (_, _, left) = together
-        if left != rung:
-            return date.fromordinal(day - 1)
-    return None
+    ends, held = 0, rung
+    for day, _, left in falls:
+        if day != ends and held != rung:
+            break
+        ends, held = day, left
+    return None if held == rung else date.fromordinal(ends - 1)
 
 
 def _ways_up(rulebook: Rulebook, now: Standing) -> Iterator[Line]:

@@ -1,8 +1,10 @@
 """A rulebook of the kind `rfm`, as data: what earns points, and which score is which tier."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import product
 from typing import NamedTuple
 
 from scoring_service.domain.periods import Period, first_day_counted
@@ -11,6 +13,16 @@ PROSPECT, IRON = 0, 1
 
 Rungs = tuple[int, int, int]
 """Where a client stands on the three ladders: recency, frequency, monetary."""
+
+
+class Outcome(NamedTuple):
+    """What three rungs come to: a score in hundredths (0 to 10,000), and a tier by its index.
+
+    The tier is that of a client who has completed a booking; without one it is always PROSPECT.
+    """
+
+    score: int
+    tier: int
 
 
 class Windows(NamedTuple):
@@ -83,6 +95,7 @@ class Rulebook:
     monetary: Windowed
     bands: tuple[int, ...]
     ladders: tuple[Ladder, Ladder, Ladder] = field(init=False, repr=False, compare=False)
+    outcomes: Mapping[Rungs, Outcome] = field(init=False, repr=False, compare=False)
     _windows: dict[int, Windows] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -90,6 +103,9 @@ class Rulebook:
     def __post_init__(self) -> None:
         ladders = (self.recency.ladder, self.frequency.ladder, self.monetary.ladder)
         object.__setattr__(self, "ladders", ladders)
+        recency, frequency, monetary = (range(len(ladder.earned)) for ladder in ladders)
+        places = product(recency, frequency, monetary)
+        object.__setattr__(self, "outcomes", {rungs: self._outcome(rungs) for rungs in places})
 
     def score(self, rungs: Rungs) -> int:
         """What those rungs come to, in hundredths of a point: 0 to 10,000."""
@@ -113,6 +129,10 @@ class Rulebook:
             if tier.key == key:
                 return index
         raise ValueError(f"rulebook {self.key!r} has no tier {key!r}")
+
+    def _outcome(self, rungs: Rungs) -> Outcome:
+        score = self.score(rungs)
+        return Outcome(score, self.band_tier(score) if rungs[0] else IRON)
 
     def _windows_of(self, day: date) -> Windows:
         return Windows(

@@ -1,0 +1,1 @@
+"""The main job, seen live: real data through all of Rapport, then what came of it."""

@@ -1,0 +1,164 @@
+"""The demo from start to end: bring everything up, replay, count, tell, stay, take it all down."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from rich.console import Console
+
+from rapport_devkit.access import Access, open_access
+from rapport_devkit.clock import SimulatedClock
+from rapport_devkit.databases import SERVICES, drop_database
+from rapport_devkit.demo.doors import print_doors
+from rapport_devkit.demo.figures import Sent, gather
+from rapport_devkit.demo.live import LiveView
+from rapport_devkit.demo.story import find_story, print_story
+from rapport_devkit.demo.tables import print_figures, print_rulebook, print_verdict
+from rapport_devkit.mishaps import Mishaps
+from rapport_devkit.postgres import Postgres
+from rapport_devkit.registration import register
+from rapport_devkit.replay import Progress, Replay
+from rapport_devkit.sources.dataset import Dataset, Origin
+from rapport_devkit.stack import Stack
+from rapport_devkit.stack_options import StackOptions
+
+PRACTICE_NAME = "静港心理咨询"
+DATABASE_PREFIX = "demo_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """`folder` is wiped at the start. `stays`: until Ctrl-C; else it stops by itself."""
+
+    folder: Path
+    origin: Origin
+    services: tuple[str, ...]
+    stays: bool
+
+
+class AlreadyRunning(RuntimeError):
+    """Another demo uses the same folder."""
+
+
+def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
+    """The whole demo; 0, or 1 when anything was lost.
+
+    Raises AlreadyRunning, ProcessFailed when a process does not come up, BarrierTimeout when one
+    does not follow, ApiProblem.
+    """
+    began = time.monotonic()
+    with _alone(options.folder), _demo_files() as (playbook, rulebook):
+        _wipe(options.folder)
+        stack_options = StackOptions(
+            folder=options.folder,
+            services=options.services,
+            durable=False,
+            topic_prefix=_topic_prefix(),
+            database_prefix=DATABASE_PREFIX,
+            playbook=playbook,
+            rulebook=rulebook,
+        )
+
+        def say(what: str) -> None:
+            console.print(f"[dim]{time.monotonic() - began:6.1f} s[/] {what}", highlight=False)
+
+        with Stack(stack_options, say=say) as stack:
+            access = open_access(stack, options.origin.practice_id)
+            client_ids = register(access, options.origin, dataset, name=PRACTICE_NAME, say=say)
+            print_rulebook(console, rulebook)
+            say(f"replaying {dataset.title}: {dataset.events:,} events")
+            sent = _replay(stack, access, options.origin, dataset, console)
+            say(f"replayed in {sent.seconds:.0f} s")
+            figures = gather(stack, access, sent)
+            print_figures(console, figures)
+            story = find_story(access, client_ids, figures.changes)
+            print_story(console, story)
+            print_doors(console, access, options.origin, story)
+            losses = figures.losses()
+            print_verdict(console, losses)
+            console.print(f"logs: {options.folder / 'logs'}", highlight=False, soft_wrap=True)
+            if options.stays:
+                _stay(console)
+    return 1 if losses else 0
+
+
+def _replay(
+    stack: Stack, access: Access, origin: Origin, dataset: Dataset, console: Console
+) -> Sent:
+    """Send everything, with mishaps; a day at a time."""
+    mishaps = Mishaps()
+    producer = stack.producer()
+    replay = Replay(
+        clock=SimulatedClock(access.operator),
+        producer=producer,
+        zone=origin.zone,
+        records=mishaps.records,
+    )
+    days = (dataset.last_on - dataset.first_on).days + 1
+    try:
+        with LiveView(console, access, days) as view:
+            done: Progress = replay.run(dataset, view)
+    finally:
+        producer.close()
+    return Sent(
+        records=done.sent,
+        duplicates=mishaps.duplicates,
+        junk=mishaps.junk,
+        clients=len(dataset.clients()),
+        seconds=done.seconds,
+    )
+
+
+def _stay(console: Console) -> None:
+    """Wait for Ctrl-C, or for SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    console.print("[bold]Everything stays up until Ctrl-C.[/]")
+    stop.wait()
+    console.print("stopping")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock file, which lies beside it. Raises AlreadyRunning."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"another demo runs in {folder}") from None
+        yield
+
+
+@contextmanager
+def _demo_files() -> Iterator[tuple[Path, Path]]:
+    """The demo's playbook and rulebook as files."""
+    data = files("rapport_devkit") / "data"
+    with as_file(data / "playbook.json") as playbook, as_file(data / "rulebook.json") as rulebook:
+        yield playbook, rulebook
+
+
+def _wipe(folder: Path) -> None:
+    """Nothing of an earlier run is left: not its data, not its databases on a server of others."""
+    Postgres("", folder / "postgres").destroy()
+    shutil.rmtree(folder, ignore_errors=True)
+    existing = os.environ.get("DATABASE_URL")
+    if existing:
+        for service in SERVICES:
+            drop_database(existing, service, prefix=DATABASE_PREFIX)
+
+
+def _topic_prefix() -> str:
+    """None on a broker of our own; on somebody's cluster one that no earlier run has used."""
+    own = "KAFKA_BOOTSTRAP_SERVERS" not in os.environ
+    return "" if own else f"demo-{secrets.token_hex(4)}-"

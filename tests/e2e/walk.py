@@ -1,0 +1,252 @@
+"""The walk under fire: months of two practices through the whole house, while its workers die.
+
+`run_walk` sends what the generator made, day by day in simulated time, kills, freezes and swaps
+workers meanwhile, waits until all is quiet, and compares everything with the oracles.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import outreach_service
+from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
+from rapport_devkit.access import OPERATOR_SCOPES, PRACTICE_SCOPES
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.clock import BarrierTimeout, SimulatedClock
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.people import Person, invent, tell_outreach
+from rapport_devkit.postgres import Postgres
+from rapport_devkit.registration import register_clients
+from rapport_devkit.stack import Stack
+from rapport_devkit.stack_options import StackOptions
+from tests.support.bus_log import BusLog, RawProducer
+from tests.support.places import JARS
+from tests.support.walk_crew import Crew, Death, Slot
+from tests.support.walk_generator import PRACTICES, Walk, WalkSize, generate
+
+SESSION_MS = 6_000
+PATIENCE_SECONDS = 240.0
+MOST_QUIET_DAYS = 90
+"""After the last event, at most: until every message that a cap holds back has gone or expired."""
+
+WAITING = {"drafted", "scheduled", "deferred"}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkPlan:
+    """A size and what goes wrong. `deaths` for each slot: service -> one list a worker."""
+
+    size: WalkSize
+    deaths: dict[str, list[list[Death]]]
+    freeze_on: int
+    joins: dict[int, str] = field(default_factory=dict)
+    leaves: tuple[int, ...] = ()
+
+
+@dataclass
+class World:
+    """What is there when the walk has ended, for the comparison; the stack still runs."""
+
+    plan: WalkPlan
+    walk: Walk
+    stack: Stack
+    crew: Crew
+    log: BusLog
+    practices: dict[str, dict[str, ApiClient]]
+    people: list[tuple[str, Person]]
+    steps: list[tuple[datetime, datetime]]
+    playbook: dict[str, Any]
+    seconds: float = 0.0
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Every message as the API lists it, with its practice."""
+        return [
+            {**message, "practice_id": practice_id}
+            for practice_id, apis in self.practices.items()
+            for message in apis["outreach"].items("/v1/messages")
+        ]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """The sandbox's own log, whole."""
+        lines = (self.stack.options.folder / "deliveries.jsonl").read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def sending_playbook(folder: Path) -> Path:
+    """The built-in playbook with every play in mode `send`, written to a file."""
+    built_in = Path(outreach_service.__file__).parent / "playbooks" / "default.json"
+    playbook = json.loads(built_in.read_text("utf-8"))
+    for play in playbook["plays"]:
+        play["mode"] = "send"
+    path = folder / "playbook.json"
+    path.write_text(json.dumps(playbook), "utf-8")
+    return path
+
+
+def run_walk(
+    plan: WalkPlan,
+    folder: Path,
+    look: Callable[[World], Any],
+    *,
+    postgres: Postgres | None = None,
+    kafka: Kafka | None = None,
+    say: Say = lambda _: None,
+) -> Any:
+    """Walk, and return what `look` sees at the end, while everything still runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = StackOptions(
+        folder=folder,
+        workers=0,
+        durable=postgres is not None,
+        jars=JARS,
+        topic_prefix=f"{folder.name}-" if kafka is not None else "",
+        database_prefix=f"{folder.name}_" if postgres is not None else "",
+        session_timeout_ms=SESSION_MS,
+        playbook=sending_playbook(folder),
+    )
+    say("making the events")
+    walk = generate(plan.size)
+    with Stack(options, postgres=postgres, kafka=kafka, say=say) as stack:
+        slots = [
+            Slot(service, list(deaths)) for service, each in plan.deaths.items() for deaths in each
+        ]
+        return _Walker(plan, walk, stack, Crew(stack, slots), say).run(look)
+
+
+class _Walker:
+    """One run: the house is up, without workers."""
+
+    def __init__(self, plan: WalkPlan, walk: Walk, stack: Stack, crew: Crew, say: Say) -> None:
+        self._plan = plan
+        self._walk = walk
+        self._stack = stack
+        self._crew = crew
+        self._say = say
+        self._day = 0
+        self._steps: list[tuple[datetime, datetime]] = []
+        self._log = BusLog(stack.kafka.bootstrap, stack.options.topic_prefix)
+        operators = {
+            service: stack.api(service, stack.create_key(service, scopes))
+            for service, scopes in OPERATOR_SCOPES.items()
+        }
+        self._ingestion = operators["ingestion"]
+        self._clock = SimulatedClock(operators)
+        self._practices = {
+            practice.practice_id: {
+                service: stack.api(service, stack.create_key(service, scopes, practice.practice_id))
+                for service, scopes in PRACTICE_SCOPES.items()
+            }
+            for practice in PRACTICES
+        }
+
+    def run(self, look: Callable[[World], Any]) -> Any:
+        began = time.monotonic()
+        self._log.let_in_large_records([SOURCE_BOOKINGS.name, SOURCE_PAYMENTS.name])
+        self._crew.man()
+        people = self._register()
+        producer = RawProducer(self._log)
+        try:
+            for day, records in enumerate(self._walk.days):
+                self._begin(day)
+                producer.send(records)
+                self._say(f"day {day}: {len(records)} records")
+        finally:
+            producer.close()
+        self._wind_down()
+        playbook = json.loads(self._stack.options.playbook.read_text("utf-8"))  # type: ignore[union-attr]  # this module sets it
+        world = World(
+            self._plan,
+            self._walk,
+            self._stack,
+            self._crew,
+            self._log,
+            self._practices,
+            people,
+            self._steps,
+            playbook,
+            time.monotonic() - began,
+        )
+        self._wait_for_messages()
+        return look(world)
+
+    def _register(self) -> list[tuple[str, Person]]:
+        """Practices, day 0, then nine of ten clients with contacts and consents."""
+        people = []
+        for practice in PRACTICES:
+            body = {"name": practice.practice_id, "zone": practice.zone}
+            path = f"/v1/practices/{practice.practice_id}"
+            self._ingestion.put(path, body | {"currency": practice.currency})
+        self._step(self._walk.noon(0))
+        for practice in PRACTICES:
+            apis = self._practices[practice.practice_id]
+            ids = [name for owner, name in self._walk.clients if owner == practice]
+            known = [name for number, name in enumerate(ids) if number % 10]
+            clients = register_clients(apis["ingestion"], practice.source, known)
+            invented = invent(clients)
+            tell_outreach(apis["outreach"], invented)
+            people += [(practice.practice_id, person) for person in invented]
+        return people
+
+    def _begin(self, day: int) -> None:
+        """Noon of a day: everybody follows, then the plan's mishaps of this day begin."""
+        self._day = day
+        self._step(self._walk.noon(day))
+        self._crew.new_day(day)
+        if day in self._plan.joins:
+            self._crew.join(self._plan.joins[day])
+        if day in self._plan.leaves:
+            self._crew.leave()
+        if day == self._plan.freeze_on:
+            self._crew.freeze("scoring", 2.5 * SESSION_MS / 1000)
+
+    def _wind_down(self) -> None:
+        """Days without events, until every message that waits for a cap has gone or expired."""
+        last = len(self._walk.days)
+        while self._crew.freezing:
+            self._crew.tend(self._day)
+            time.sleep(0.2)
+        self._crew.disarm(last)
+        for day in range(last, last + MOST_QUIET_DAYS):
+            self._day = day
+            self._step(self._walk.noon(day))
+            if not self._messages_in(WAITING):
+                return
+
+    def _messages_in(self, states: set[str]) -> int:
+        return sum(
+            count["messages"]
+            for apis in self._practices.values()
+            for count in apis["outreach"].get("/v1/messages/summary")["items"]
+            if count["state"] in states
+        )
+
+    def _step(self, now: datetime) -> None:
+        """Set the clock and wait for everybody, replacing the dead meanwhile."""
+        self._steps.append((now.astimezone(UTC), datetime.now(UTC)))
+        self._clock.set(now)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self._crew.tend(self._day)
+            try:
+                self._clock.wait(now, timeout_seconds=0.3)
+            except BarrierTimeout:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _wait_for_messages(self) -> None:
+        """Until every message is final: a killed worker's claims come free with their lease."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while left := self._messages_in({*WAITING, "sending"}):
+            if time.monotonic() > deadline:
+                return  # the comparison will tell of them
+            self._crew.tend(self._day)
+            self._say(f"waiting for {left} messages")
+            time.sleep(1)

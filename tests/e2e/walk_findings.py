@@ -1,0 +1,310 @@
+"""What the walk left behind, compared with the oracles: each finding is a list of what is wrong."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+import scoring_service
+from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
+from tests.e2e.walk import World
+from tests.support.oracle_ledger import (
+    Who,
+    differences,
+    expect,
+    history_faults,
+    net_facts,
+    published_nets,
+)
+from tests.support.oracle_messages import (
+    Letterbox,
+    Reachable,
+    due_messages,
+    unknown_faults,
+)
+from tests.support.walk_generator import PRACTICES, EventKey
+
+ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
+_LOOKUP = 1_000
+Json = dict[str, Any]
+
+
+@dataclass
+class Findings:
+    """Figures, and faults by kind; an empty list of every kind is what must be."""
+
+    figures: dict[str, Any] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
+
+    def worst(self, most: int = 3) -> str:
+        """A few of each kind of fault, to be read by whoever looks for the cause."""
+        return "\n".join(
+            f"{kind}: {len(found)}\n  " + "\n  ".join(found[:most])
+            for kind, found in self.faults.items()
+            if found
+        )
+
+
+def look(world: World) -> Findings:
+    """Ask the databases, the bus, the APIs and the sandbox's log, and compare."""
+    findings = Findings()
+    clients = _client_ids(world)
+    activities = _events(world, CLIENT_ACTIVITY.name, "rapport.activity.recorded.v1")
+    changes = _events(world, TIER_CHANGES.name, "rapport.tier.changed.v1")
+    _look_at_ledger(world, findings)
+    _look_at_activities(world, findings, clients, activities)
+    _look_at_histories(findings, changes)
+    _look_at_tiers(world, findings, clients, activities, changes)
+    _look_at_messages(world, findings, clients, changes)
+    _look_at_rests(world, findings)
+    _look_at_crew(world, findings)
+    return findings
+
+
+# --- ingestion ------------------------------------------------------------------------------
+
+
+def _look_at_ledger(world: World, findings: Findings) -> None:
+    rows = _rows(world, "ingestion", "SELECT practice_id, source, event_id FROM ledger")
+    found = Counter(EventKey(*row) for row in rows)
+    wanted = world.walk.accepted.keys()
+    letters = Counter(
+        dict(_rows(world, "ingestion", "SELECT reason, count(*) FROM dead_letter GROUP BY 1"))
+    )
+    findings.figures |= {
+        "records sent": world.walk.records,
+        "events to accept": len(wanted),
+        "events accepted": len(found),
+        "copies sent": world.walk.copies,
+        "sent late": world.walk.late,
+        "poison sent": world.walk.letters.total(),
+        "dead letters": letters.total(),
+    }
+    findings.faults["lost events"] = [str(key) for key in wanted - found.keys()]
+    findings.faults["events of nobody"] = [str(key) for key in found.keys() - wanted]
+    findings.faults["events doubled"] = [str(key) for key, count in found.items() if count > 1]
+    findings.faults["dead letters"] = [
+        f"{reason}: {letters[reason]} instead of {world.walk.letters[reason]}"
+        for reason in letters.keys() | world.walk.letters.keys()
+        if letters[reason] != world.walk.letters[reason]
+    ]
+
+
+def _look_at_activities(
+    world: World, findings: Findings, clients: Mapping[Who, str], activities: list[Json]
+) -> None:
+    """What was published must add up to what the accepted events come to, numbered without gap."""
+    wanted = net_facts(world.walk.accepted.values(), ZONES)
+    found = published_nets(activities)
+    wrong = []
+    for who, net in wanted.items():
+        published = found.get((who.practice_id, clients.get(who, "")), {})
+        if published != net:
+            wrong.append(f"{who}: {published} instead of {net}")
+    sequences = defaultdict(list)
+    for event in activities:
+        data = event["data"]
+        sequences[data["client_id"], data["generation"]].append(data["sequence"])
+    findings.faults["wrong sums"] = wrong
+    findings.faults["sequence gaps"] = [
+        f"{client}: {sorted(each)}"
+        for client, each in sequences.items()
+        if sorted(each) != list(range(1, len(each) + 1))
+    ]
+
+
+# --- scoring --------------------------------------------------------------------------------
+
+
+def _look_at_histories(findings: Findings, changes: list[Json]) -> None:
+    histories: dict[str, list[Json]] = defaultdict(list)
+    for event in changes:
+        histories[event["data"]["client_id"]].append(event["data"])
+    findings.faults["version gaps"] = [
+        f"{client}: {fault}" for client, told in histories.items() for fault in history_faults(told)
+    ]
+    findings.figures["tier changes"] = len(changes)
+    findings.figures["changes by reason"] = dict(Counter(e["data"]["reason"] for e in changes))
+
+
+def _look_at_tiers(
+    world: World,
+    findings: Findings,
+    clients: Mapping[Who, str],
+    activities: list[Json],
+    changes: list[Json],
+) -> None:
+    """Every answer against the offline recomputation, and against the changes on the bus."""
+    rules = json.loads(
+        (Path(scoring_service.__file__).parent / "rulebooks" / "rfm.json").read_text("utf-8")
+    )
+    nets = net_facts(world.walk.accepted.values(), ZONES)
+    told = {(e["practiceid"], e["data"]["client_id"]) for e in activities}
+    last = {
+        (e["practiceid"], e["data"]["client_id"]): e["data"]
+        for e in sorted(changes, key=lambda event: int(event["data"]["version"]))
+    }
+    answers = _answers(world, clients)
+    now = world.steps[-1][0]
+    wrong: dict[str, list[str]] = {
+        kind: []
+        for kind in ("tier", "score", "explanation", "next_transition", "as_of", "last_change")
+    }
+    wrong["unknown"] = [str(key) for key in told ^ answers.keys()]
+    for who, client_id in clients.items():
+        answer = answers.get((who.practice_id, client_id))
+        if answer is None:
+            continue
+        zone = ZONES[who.practice_id]
+        expected = expect(rules, nets.get(who, {}), _day(now, zone), zone)
+        for kind in differences(expected, answer):
+            wrong[kind].append(f"{who} {answer} instead of {expected}")
+        if datetime.fromisoformat(answer["as_of"]) != now or not answer["inputs_complete"]:
+            wrong["as_of"].append(f"{who} as of {answer['as_of']}, not {now}")
+        change = last.get((who.practice_id, client_id))
+        if change is None or _standing(answer) != _standing_after(change):
+            wrong["last_change"].append(f"{who} {answer} after {change}")
+    findings.figures["clients compared"] = len(answers)
+    findings.figures["tiers"] = dict(Counter(answer["tier"] for answer in answers.values()))
+    findings.faults |= {f"wrong {kind}": found for kind, found in wrong.items()}
+
+
+def _standing(answer: Json) -> tuple[Any, ...]:
+    return answer["tier"], answer["version"], datetime.fromisoformat(answer["since"])
+
+
+def _standing_after(change: Json) -> tuple[Any, ...]:
+    return change["to_tier"], change["version"], datetime.fromisoformat(change["effective_at"])
+
+
+def _answers(world: World, clients: Mapping[Who, str]) -> dict[tuple[str, str], Json]:
+    """The tier of every client whom scoring knows, by (practice, client id)."""
+    answers = {}
+    for practice_id, apis in world.practices.items():
+        ids = [each for who, each in clients.items() if who.practice_id == practice_id]
+        for first in range(0, len(ids), _LOOKUP):
+            body = {"client_ids": ids[first : first + _LOOKUP]}
+            for answer in apis["scoring"].post("/v1/tiers/lookup", body)["items"]:
+                answers[practice_id, answer["client_id"]] = answer
+    return answers
+
+
+# --- outreach -------------------------------------------------------------------------------
+
+
+def _look_at_messages(
+    world: World, findings: Findings, clients: Mapping[Who, str], changes: list[Json]
+) -> None:
+    box = Letterbox(
+        due=due_messages(changes, world.playbook),
+        messages=world.messages(),
+        deliveries=world.deliveries(),
+        people=_people(world),
+        documents=_documents(world, clients),
+        steps=world.steps,
+    )
+    unknown = [m for m in box.messages if m["state"] == "unknown"]
+    tries = [(m, _tries(world, m)) for m in unknown]
+    findings.figures |= {
+        "messages expected": len(box.due),
+        "messages found": len(box.messages),
+        "messages by state": dict(Counter(m["state"] for m in box.messages)),
+        "deliveries": len(box.deliveries),
+        "deliveries by channel": dict(Counter(d["channel"] for d in box.deliveries)),
+        "unknown": len(unknown),
+    }
+    findings.faults |= {
+        "messages": box.set_faults(),
+        "messages unfinished": box.unfinished(),
+        "double deliveries": box.doubles(),
+        "log and state": box.log_faults(),
+        "consent": box.consent_faults(),
+        "withheld": box.withheld_faults(),
+        "caps": box.cap_faults(),
+        "stamps": box.clock_faults(),
+        "unexplained unknown": unknown_faults(tries, world.crew.in_doubt),
+    }
+
+
+def _tries(world: World, message: Mapping[str, Any]) -> list[Json]:
+    api = world.practices[message["practice_id"]]["outreach"]
+    tries: list[Json] = api.get(f"/v1/messages/{message['message_id']}")["tries"]
+    return tries
+
+
+def _people(world: World) -> dict[tuple[str, str], Reachable]:
+    people = {}
+    for practice_id, person in world.people:
+        contacts = {body["channel"]: body["address"] for body in person.contacts()}
+        consents = {(b["channel"], b["purpose"]) for b in person.consents() if b["granted"]}
+        people[practice_id, person.client_id] = Reachable(contacts, consents)
+    return people
+
+
+def _documents(world: World, clients: Mapping[Who, str]) -> dict[tuple[str, str], list[Json]]:
+    documents: dict[tuple[str, str], list[Json]] = defaultdict(list)
+    for said in world.walk.accepted.values():
+        who = Who(said["practiceid"], said["source"], said["subject"])
+        documents[who.practice_id, clients.get(who, "")].append(said)
+    return documents
+
+
+# --- what must be left over -----------------------------------------------------------------
+
+
+def _look_at_rests(world: World, findings: Findings) -> None:
+    """Empty outboxes, and nothing that a service would not take from another."""
+    outboxes, letters = [], []
+    for service in world.stack.options.services:
+        ((rows,),) = _rows(world, service, "SELECT count(*) FROM outbox")
+        ((held,),) = _rows(world, service, "SELECT count(*) FROM dead_letter")
+        outboxes += [f"{rows} rows in {service}"] if rows else []
+        letters += [f"{held} letters in {service}"] if held and service != "ingestion" else []
+    findings.faults["outbox"] = outboxes
+    findings.faults["letters between services"] = letters
+
+
+def _look_at_crew(world: World, findings: Findings) -> None:
+    crew = world.crew
+    kills = crew.kills()
+    findings.figures |= {
+        "kills": kills,
+        "least kills": min(map(len, kills.values())),
+        "failpoints struck": sorted({each for struck in kills.values() for each in struck}),
+        "freezes": crew.freezes,
+        "joins": crew.joins,
+        "leaves": crew.leaves,
+        "seconds": round(world.seconds),
+    }
+    findings.faults["workers' surprises"] = crew.surprises
+
+
+# --- asking ---------------------------------------------------------------------------------
+
+
+def _rows(world: World, service: str, statement: str) -> list[tuple[Any, ...]]:
+    """What a query says, past all row-level security."""
+    url = world.stack.postgres.url(world.stack.database(service).name)
+    with psycopg.connect(url) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def _events(world: World, topic: str, kind: str) -> list[Json]:
+    return [event for event in world.log.events(topic) if event["type"] == kind]
+
+
+def _client_ids(world: World) -> dict[Who, str]:
+    rows = _rows(
+        world, "ingestion", "SELECT practice_id, source, external_id, client_id FROM identity"
+    )
+    return {Who(*key): client_id for *key, client_id in rows}
+
+
+def _day(instant: datetime, zone: str) -> date:
+    return instant.astimezone(ZoneInfo(zone)).date()

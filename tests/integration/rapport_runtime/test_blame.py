@@ -1,0 +1,157 @@
+"""Frozen workers hold nobody up, and only the data's own faults put a record aside."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import assignment, loop
+from rapport_runtime.blame import describe
+from rapport_runtime.bus.memory import MemoryBus
+from tests.support.buses import eventually
+from tests.support.ledger import (
+    GROUP,
+    TOPIC,
+    Ledger,
+    at,
+    loop_of,
+    partition,
+    words,
+    worker_database,
+)
+
+pytestmark = pytest.mark.integration
+GO = threading.Event()
+P0, P1 = partition(0), partition(1)
+
+
+def put(bus: MemoryBus, number: int, *said: str) -> None:
+    for word in said:
+        bus.append(TOPIC, number, b"k", word.encode())
+
+
+def turns(subject: loop.BatchLoop, count: int = 3) -> None:
+    for _ in range(count):
+        subject.turn(GO)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assignment, "CONFIRM_FENCED_SECONDS", 0.0)
+
+
+class TestFrozenWorkers:
+    """A worker that is frozen in a transaction holds its row locks."""
+
+    def test_a_locked_partition_is_left_out_and_the_others_go_on(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        subject.turn(GO)
+        put(bus, 0, "a")
+        put(bus, 1, "b")
+        with ledger.database.transaction() as frozen:
+            frozen.execute(
+                sa.text("SELECT 1 FROM consumer_position WHERE partition = 0 FOR UPDATE")
+            )
+            turns(subject)
+            assert ledger.entries() == ["b"]
+        turns(subject)
+        assert ledger.entries() == ["b", "a"]
+
+    def test_the_locks_of_a_frozen_worker_fall_and_its_batch_is_rolled_back(
+        self, bus: MemoryBus, ledger: Ledger, chassis_database: ServiceDatabase
+    ) -> None:
+        put(bus, 0, "a")
+        door = worker_database(chassis_database, idle_in_transaction_ms=200)
+        frozen_ledger = Ledger(door)
+        consumer = bus.consumer(GROUP, [TOPIC])
+        frozen = loop_of(consumer, frozen_ledger)
+        frozen.turn(GO)
+
+        def freeze() -> None:
+            bus.evict(GROUP, consumer)
+            successor = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+            assert eventually(lambda: successor.turn(GO) == 1, seconds=5)
+
+        with at("before_db_commit", freeze):
+            frozen.turn(GO)
+        turns(frozen)
+        door.close()
+        assert ledger.entries() == ["a"]
+
+
+class TestBlame:
+    """Only the data's own faults may blame a record."""
+
+    @pytest.mark.parametrize("poison", ["state:22003", "state:23505", "invalid", "reject", "bad"])
+    @pytest.mark.parametrize("place", [0, 7, 14])
+    def test_the_one_record_is_put_aside_and_all_others_have_their_effect(
+        self, bus: MemoryBus, ledger: Ledger, poison: str, place: int
+    ) -> None:
+        said = words("a", 15)
+        said[place] = poison
+        put(bus, 0, *said[:8])
+        put(bus, 1, *said[8:])
+        turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        assert ledger.entries(0) == [word for word in said[:8] if word != poison]
+        assert ledger.entries(1) == [word for word in said[8:] if word != poison]
+        assert ledger.offsets() == {0: 8, 1: 7}
+        (letter,) = ledger.rows("SELECT * FROM dead_letter")
+        assert bytes(letter.record_value).decode() == poison
+        assert (letter.partition, letter.record_offset) == (place // 8, place % 8)
+        assert letter.state == "held"
+
+    def test_several_poisons_in_one_batch(self, bus: MemoryBus, ledger: Ledger) -> None:
+        put(bus, 0, "state:22012", "a", "bad", "b", "state:23502", "mark:1", "reject", "c")
+        turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        assert ledger.entries() == ["a", "b", "mark:1", "c"]
+        letters = ledger.rows("SELECT reason FROM dead_letter ORDER BY record_offset")
+        assert [letter.reason for letter in letters] == [
+            "database-refused",
+            "unreadable",
+            "database-refused",
+            "impossible",
+        ]
+
+    @pytest.mark.parametrize(
+        "state", ["08006", "40P01", "40001", "53300", "53100", "57P01", "57014", "55P03"]
+    )
+    def test_what_may_pass_blames_nothing(self, bus: MemoryBus, ledger: Ledger, state: str) -> None:
+        put(bus, 0, "a", f"state:{state}", "b")
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        turns(subject, 4)
+        assert ledger.entries() == []
+        assert ledger.rows("SELECT 1 FROM dead_letter") == []
+        assert ledger.offsets()[0] == 0
+        ledger.heal.add(f"state:{state}")
+        turns(subject)
+        assert ledger.entries() == ["a", f"state:{state}", "b"]
+
+    def test_a_fault_of_the_program_stops_it_and_commits_nothing(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        put(bus, 0, "a", "state:42703")
+        with pytest.raises(sa.exc.DBAPIError) as raised:
+            turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        assert describe(raised.value).startswith("SQLSTATE 42703")
+        assert ledger.entries() == []
+
+    def test_a_value_that_the_driver_refuses_to_send_is_the_datas_fault(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        put(bus, 0, "a", "nul\0", "b")
+        turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        assert ledger.entries() == ["a", "b"]
+
+    def test_a_letter_keeps_all_of_the_record(self, bus: MemoryBus, ledger: Ledger) -> None:
+        headers = (("na\0me", b"\xff"), ("b", b""))
+        bus.append(TOPIC, 0, None, b"bad\x00", headers)
+        turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        (letter,) = ledger.rows("SELECT * FROM dead_letter")
+        assert (letter.record_key, bytes(letter.record_value)) == (None, b"bad\x00")
+        assert letter.header_names == ["na\ufffdme", "b"]
+        assert [bytes(value) for value in letter.header_values] == [b"\xff", b""]
+        assert (letter.practice_id, letter.reason) == ("north", "unreadable")
+        assert letter.field == "/a\ufffdb"

@@ -1,0 +1,113 @@
+"""How a reader of other people's topics knows that it has read all there was."""
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.errors import TryLater
+from rapport_runtime.watermarks import ReadToEnd
+from tests.support.ledger import (
+    GROUP,
+    MIDNIGHT,
+    TOPIC,
+    Ledger,
+    loop_of,
+    partition,
+)
+
+pytestmark = pytest.mark.integration
+OUT = "out.v1"
+GO = threading.Event()
+
+
+class TestReadToEnd:
+    """An empty poll proves nothing; the end, asked for after the time was read, does."""
+
+    def reached(self, ledger: Ledger) -> dict[int, datetime | None]:
+        found = ledger.rows("SELECT partition, processed_through FROM consumer_position")
+        return {row.partition: row.processed_through for row in found}
+
+    def test_only_partitions_that_were_read_to_their_end_move(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        bus.append(TOPIC, 0, b"k", b"a")
+        now = MIDNIGHT
+        step = ReadToEnd(ledger.database, GROUP, lambda _tx: now)
+        step.observe(consumer, subject)
+        assert self.reached(ledger) == {0: None, 1: MIDNIGHT}
+        subject.turn(GO)
+        step.observe(consumer, subject)
+        assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT}
+        assert subject.positions[partition(0)].processed_through == MIDNIGHT
+
+    def test_time_is_read_before_the_end_is_asked_for(
+        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        order: list[str] = []
+        ends = consumer.end_offsets
+
+        def asked(partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+            order.append("ends")
+            return ends(partitions)
+
+        def now(_tx: sa.Connection) -> datetime:
+            order.append("now")
+            return MIDNIGHT
+
+        monkeypatch.setattr(consumer, "end_offsets", asked)
+        step = ReadToEnd(ledger.database, GROUP, now)
+        step.observe(consumer, subject)
+        assert order == ["now", "ends"]
+
+    def test_a_broker_that_is_down_proves_nothing(self, bus: MemoryBus, ledger: Ledger) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        bus.down = True
+        assert consumer.poll(0, 10) == {}
+        with pytest.raises(TryLater):
+            ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT).observe(consumer, subject)
+        assert self.reached(ledger) == {0: None, 1: None}
+
+    def test_where_another_has_moved_on_nothing_is_said(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        ledger.run("UPDATE consumer_position SET next_offset = 5 WHERE partition = 0")
+        ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT).observe(consumer, subject)
+        assert self.reached(ledger) == {0: None, 1: MIDNIGHT}
+
+    def test_it_asks_about_once_a_second_and_at_once_after_a_jump(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        times = [MIDNIGHT + timedelta(seconds=s) for s in (0, 0.5, 1.2, 86_400)]
+        now = iter(times)
+        step = ReadToEnd(ledger.database, GROUP, lambda _tx: next(now))
+        seen = []
+        for _ in times:
+            step.observe(consumer, subject)
+            seen.append(self.reached(ledger)[0])
+        assert seen == [times[0], times[0], times[2], times[3]]
+
+    def test_without_a_business_time_nothing_is_asked(self, bus: MemoryBus, ledger: Ledger) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        bus.down = True
+        ReadToEnd(ledger.database, GROUP, lambda _tx: None).observe(consumer, subject)

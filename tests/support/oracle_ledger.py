@@ -1,0 +1,228 @@
+"""What the house must know at the end, from the generator's events alone; no service code.
+
+Bookings and payments are settled by their documented rules, written here a second time: facts of
+one subject are ordered by (time, rank, id); the last word on a booking counts; a payment counts
+from its last settlement unless it failed after that, and what went back counts on its day.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from tests.support import oracle_tiers
+from tests.support.oracle_tiers import OracleFact, Rules
+from tests.support.poison import Document
+
+_BOOKING = ("created", "rescheduled", "no_show", "completed", "cancelled")
+_PAYMENT = ("settled", "refunded", "charged_back", "failed")
+RANKS = {verb: rank for verbs in (_BOOKING, _PAYMENT) for rank, verb in enumerate(verbs)}
+"""What takes back has the last word among facts of one instant."""
+
+INPUTS = {"frequency": "completed_count", "monetary": "settled_less_refunded_minor"}
+
+
+class Who(NamedTuple):
+    """A client as the source knows them."""
+
+    practice_id: str
+    source: str
+    external_id: str
+
+
+Net = dict[tuple[str, date], tuple[int, int]]
+"""(kind, local day) -> (count, minor units), without those that come to nothing."""
+
+
+def net_facts(documents: Iterable[Document], zones: Mapping[str, str]) -> dict[Who, Net]:
+    """What each client's accepted events come to, whatever order they were sent in."""
+    subjects: dict[tuple[Who, str, str], list[Document]] = defaultdict(list)
+    for said in documents:
+        who = Who(said["practiceid"], said["source"], said["subject"])
+        _, noun, _, _ = said["type"].split(".")
+        subjects[who, noun, said["data"][f"{noun}_id"]].append(said)
+    sums: dict[Who, dict[tuple[str, date], list[int]]] = defaultdict(dict)
+    for (who, noun, _), said_of_it in subjects.items():
+        told = sorted(said_of_it, key=_order)
+        zone = ZoneInfo(zones[who.practice_id])
+        of_it = _of_booking(told, zone) if noun == "booking" else _of_payment(told, zone)
+        sums[who].update({})  # a client is one, though nothing may come of all that was said
+        for kind, on, count, amount in of_it:
+            held = sums[who].setdefault((kind, on), [0, 0])
+            held[0] += count
+            held[1] += amount
+    return {who: _without_nothing(held) for who, held in sums.items()}
+
+
+def _order(said: Document) -> tuple[datetime, int, str]:
+    return datetime.fromisoformat(said["time"]), RANKS[_verb(said)], said["id"]
+
+
+def _verb(said: Document) -> str:
+    return str(said["type"]).split(".")[2]
+
+
+def _day(instant: str, zone: ZoneInfo) -> date:
+    return datetime.fromisoformat(instant).astimezone(zone).date()
+
+
+def _without_nothing(held: Mapping[tuple[str, date], Sequence[int]]) -> Net:
+    return {key: (count, amount) for key, (count, amount) in held.items() if count or amount}
+
+
+Facts = list[tuple[str, date, int, int]]
+
+
+def _of_booking(told: Sequence[Document], zone: ZoneInfo) -> Facts:
+    last = told[-1]
+    verb = _verb(last)
+    if verb == "cancelled":
+        return []
+    if verb in ("completed", "no_show"):
+        return [(verb, _day(last["time"], zone), 1, 0)]
+    return [("booked", _day(last["data"]["starts_at"], zone), 1, 0)]
+
+
+def _of_payment(told: Sequence[Document], zone: ZoneInfo) -> Facts:
+    arrivals = [said for said in told if _verb(said) in ("settled", "failed")]
+    settled = [said for said in arrivals if _verb(said) == "settled"]
+    if not settled or arrivals[-1] is not settled[-1]:
+        return []
+    on = _day(settled[-1]["time"], zone)
+    facts: Facts = [("settled", on, 1, settled[-1]["data"]["amount_minor"])]
+    back = [s["data"]["amount_minor"] for s in told if _verb(s) in ("refunded", "charged_back")]
+    return [*facts, ("refunded", on, len(back), sum(back))] if back else facts
+
+
+def published_nets(activities: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Net]:
+    """The same sums from the activities on the bus: (practice, client id) -> net facts.
+
+    Registrations are left out: they are no event of a source. Give each activity once.
+    """
+    sums: dict[tuple[str, str], dict[tuple[str, date], list[int]]] = defaultdict(dict)
+    for event in activities:
+        data = event["data"]
+        of_client = sums[event["practiceid"], data["client_id"]]
+        if data["kind"] == "registered":
+            continue
+        held = of_client.setdefault((data["kind"], date.fromisoformat(data["on"])), [0, 0])
+        held[0] += data["count"]
+        held[1] += data.get("amount_minor", 0)
+    return {whose: _without_nothing(held) for whose, held in sums.items()}
+
+
+# --- what scoring must answer ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What `GET /v1/clients/{id}/tier` must say of a client on a day."""
+
+    tier: str
+    score: Decimal
+    lines: list[dict[str, Any]]
+    transition: dict[str, Any] | None
+
+
+def expect(rules: Rules, net: Net, today: date, zone: str) -> Expected:
+    """The whole answer on a local day, found the slow way."""
+    facts = [OracleFact(kind, on, count, amount) for (kind, on), (count, amount) in net.items()]
+    tier, score = oracle_tiers.tier_on(rules, facts, today)
+    coming = oracle_tiers.next_transition(rules, facts, today, zone)
+    lines = [
+        {"line": line, "input": source, "value": value, "points": points, "until": until}
+        for line, source, value, points, until in oracle_tiers.explanation(rules, facts, today)
+    ]
+    known = [fact for fact in facts if fact.on <= today]
+    lines += [*_by_bookings(rules, known, today, tier), *_by_money(rules, known, today, tier)]
+    transition = None
+    if coming is not None:
+        _, at, before, after = coming
+        direction = oracle_tiers.direction(rules, before, after)
+        transition = {"at": at, "from_tier": before, "to_tier": after, "direction": direction}
+    return Expected(tier, Decimal(score).scaleb(-2), lines, transition)
+
+
+def _by_bookings(
+    rules: Rules, facts: list[OracleFact], today: date, tier: str
+) -> list[dict[str, Any]]:
+    """The least number of bookings completed today that lifts the tier, found by trying."""
+    most = max(level["at_least"] for level in rules["frequency"]["levels"])
+    for more in range(1, most + 1):
+        line = _tried(rules, facts, OracleFact("completed", today, more), (today, tier))
+        if line is not None:
+            return [line | {"input": INPUTS["frequency"], "value": f"+{more}"}]
+    return []
+
+
+def _by_money(
+    rules: Rules, facts: list[OracleFact], today: date, tier: str
+) -> list[dict[str, Any]]:
+    """The least amount settled today that lifts the tier, of those that reach a level."""
+    amount = oracle_tiers.points(rules, facts, today, today)[2]
+    missing = [level["at_least_minor"] - amount for level in rules["monetary"]["levels"]]
+    for more in sorted(each for each in missing if each > 0):
+        line = _tried(rules, facts, OracleFact("settled", today, 1, more), (today, tier))
+        if line is not None:
+            return [line | {"input": INPUTS["monetary"], "value": f"+{more}"}]
+    return []
+
+
+def _tried(
+    rules: Rules, facts: list[OracleFact], more: OracleFact, now: tuple[date, str]
+) -> dict[str, Any] | None:
+    today, tier = now
+    having = [*facts, more]
+    reached = oracle_tiers.tier_on(rules, having, today)[0]
+    if oracle_tiers.rank(rules, reached) <= oracle_tiers.rank(rules, tier):
+        return None
+    place = 4 if more.kind == "completed" else 5
+    points = oracle_tiers.points(rules, having, today, today)[place]
+    return {"line": f"next_tier.{reached}", "points": points, "until": None}
+
+
+# --- comparing ------------------------------------------------------------------------------
+
+
+def differences(expected: Expected, answer: Mapping[str, Any]) -> list[str]:
+    """Which parts of an answer are wrong: `tier`, `score`, `explanation`, `next_transition`."""
+    wrong = []
+    if answer["tier"] != expected.tier:
+        wrong.append("tier")
+    if answer["score"] is None or Decimal(answer["score"]) != expected.score:
+        wrong.append("score")
+    lines = [line | {"until": _until(line["until"])} for line in answer["explanation"]]
+    if lines != expected.lines:
+        wrong.append("explanation")
+    if _transition(answer["next_transition"]) != expected.transition:
+        wrong.append("next_transition")
+    return wrong
+
+
+def _until(said: str | None) -> date | None:
+    return None if said is None else date.fromisoformat(said)
+
+
+def _transition(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if said is None:
+        return None
+    kept = {name: said[name] for name in ("from_tier", "to_tier", "direction")}
+    return {"at": datetime.fromisoformat(said["at"]), **kept}
+
+
+def history_faults(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with one client's changes, in any order: gaps, or one that does not start
+    where the one before it ended."""
+    told = sorted(changes, key=lambda change: int(change["version"]))
+    faults = []
+    if [change["version"] for change in told] != list(range(1, len(told) + 1)):
+        faults.append(f"versions {[change['version'] for change in told]}")
+    tier = None
+    for change in told:
+        if change["from_tier"] != tier:
+            faults.append(f"version {change['version']} starts from {change['from_tier']}")
+        tier = change["to_tier"]
+    return faults

@@ -1,0 +1,321 @@
+"""Which messages must exist and which may have left, from the bus, the playbook and the consents.
+
+No service code: the plays are read from the playbook's JSON, the limits are written here again
+(REQUIREMENTS F30, RELIABILITY L1, L2), and what reached people is the sandbox's own log.
+"""
+
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+Json = Mapping[str, Any]
+
+FINAL = {
+    *("accepted", "delivered", "bounced", "failed"),
+    *("suppressed", "cancelled", "expired", "unknown"),
+}
+WENT = {"accepted", "delivered", "bounced"}
+MAY_HAVE_GONE = WENT | {"unknown"}
+WEEK = timedelta(days=7)
+CAPS = (
+    ("client", frozenset({"marketing"}), 2),
+    ("client", frozenset({"care"}), 2),
+    ("client", frozenset({"marketing", "care"}), 3),
+    ("contact", frozenset({"marketing", "care"}), 3),
+)
+"""At most so many messages of these purposes per client or contact point in any seven days."""
+
+
+class Identity(NamedTuple):
+    """What makes a message that message (ARCHITECTURE §5)."""
+
+    practice_id: str
+    client_id: str
+    play: str
+    tier_version: int
+    step: int
+
+
+class Due(NamedTuple):
+    """A message that must exist: why, and by which play and step."""
+
+    play: Json
+    step: Json
+    change: Json
+
+
+@dataclass
+class Reachable:
+    """How a client may be reached: channel -> address, and (channel, purpose) agreed to."""
+
+    contacts: dict[str, str] = field(default_factory=dict)
+    consents: set[tuple[str, str]] = field(default_factory=set)
+
+
+class Window(NamedTuple):
+    """Real time in which a worker ran and at whose end it was killed with messages in its hands."""
+
+    started_at: datetime
+    killed_at: datetime
+
+
+def due_messages(changes: Iterable[Json], playbook: Json) -> dict[Identity, Due]:
+    """Every message that follows from tier-change events, each event given once."""
+    due = {}
+    for event in changes:
+        change = event["data"]
+        for play in playbook["plays"]:
+            if not _answers(play["when"], change):
+                continue
+            for number, step in enumerate(play["steps"]):
+                who = (event["practiceid"], change["client_id"])
+                due[Identity(*who, play["key"], change["version"], number)] = Due(
+                    play, step, change
+                )
+    return due
+
+
+def _answers(when: Json, change: Json) -> bool:
+    tiers_to, tiers_from = when.get("to_tiers"), when.get("from_tiers")
+    return (
+        change["direction"] in when["directions"]
+        and change["reason"] in when.get("reasons", ("activity", "elapsed_time"))
+        and change["origin"] in when.get("origins", ("live",))
+        and (not tiers_to or change["to_tier"] in tiers_to)
+        and (not tiers_from or change["from_tier"] is None or change["from_tier"] in tiers_from)
+    )
+
+
+def identity(message: Json) -> Identity:
+    """The identity of a message as the API lists it, with its practice."""
+    names = ("practice_id", "client_id", "play", "tier_version", "step")
+    return Identity(*(message[name] for name in names))
+
+
+@dataclass
+class Letterbox:
+    """Everything that the checks look at. `messages` are the API's, `deliveries` the sandbox's.
+
+    `documents` are the accepted source events by (practice, client id); `steps` the simulated
+    instants in order, each with the real instant at which the clock was set to it.
+    """
+
+    due: Mapping[Identity, Due]
+    messages: Sequence[Json]
+    deliveries: Sequence[Json]
+    people: Mapping[tuple[str, str], Reachable]
+    documents: Mapping[tuple[str, str], Sequence[Json]]
+    steps: Sequence[tuple[datetime, datetime]]
+
+    def __post_init__(self) -> None:
+        self.by_id = {message["message_id"]: message for message in self.messages}
+        self.logged = {delivery["message_id"] for delivery in self.deliveries}
+        self._times: dict[Any, dict[Any, list[datetime]]] = {}
+
+    # -- which exist ------------------------------------------------------------------------
+
+    def set_faults(self) -> list[str]:
+        """Messages that are missing, that nobody asked for, or that exist twice."""
+        found = Counter(map(identity, self.messages))
+        faults = [f"missing {each}" for each in self.due.keys() - found.keys()]
+        faults += [f"nobody asked for {each}" for each in found.keys() - self.due.keys()]
+        return faults + [f"{count} times {each}" for each, count in found.items() if count > 1]
+
+    def unfinished(self) -> list[str]:
+        """Messages that are not in a final state."""
+        return [_told(m) for m in self.messages if m["state"] not in FINAL]
+
+    # -- what left --------------------------------------------------------------------------
+
+    def doubles(self) -> list[str]:
+        """Identities that reached a person more than once."""
+        times = Counter(delivery["message_id"] for delivery in self.deliveries)
+        return [f"{count} times {each}" for each, count in times.items() if count > 1]
+
+    def log_faults(self) -> list[str]:
+        """Deliveries of no message or of one that says it never went; accepted, yet not there."""
+        faults = [f"delivery of no message {each}" for each in self.logged - self.by_id.keys()]
+        for message in self.messages:
+            went = message["message_id"] in self.logged
+            if went and message["state"] not in MAY_HAVE_GONE:
+                faults.append(f"went: {_told(message)}")
+            if not went and message["state"] in WENT:
+                faults.append(f"never arrived: {_told(message)}")
+        return faults
+
+    def consent_faults(self) -> list[str]:
+        """Deliveries without consent, to another address, or by another channel than the first
+        open one of the step."""
+        faults = []
+        for delivery in self.deliveries:
+            message = self.by_id.get(delivery["message_id"])
+            if message is None or identity(message) not in self.due:
+                continue  # `log_faults` and `set_faults` tell of these
+            play, step, _ = self.due[identity(message)]
+            person = self._person(message)
+            channel = first_open(step, play["purpose"], person)
+            if channel is None or channel != delivery["channel"]:
+                faults.append(f"by {delivery['channel']}, open is {channel}: {_told(message)}")
+            elif not _same_address(channel, person.contacts[channel], delivery["recipient"]):
+                faults.append(f"to another address: {_told(message)}")
+        return faults
+
+    # -- what stayed ------------------------------------------------------------------------
+
+    def withheld_faults(self) -> list[str]:
+        """Messages that did not go though nothing that the oracle knows stood in the way."""
+        return [
+            f"{problem}: {_told(message)}"
+            for message in self.messages
+            if identity(message) in self.due and message["state"] not in MAY_HAVE_GONE
+            for problem in [self._why_not(message)]
+            if problem
+        ]
+
+    def _why_not(self, message: Json) -> str | None:
+        """What is wrong with the reason for which a message did not go; None when it holds."""
+        play, step, change = self.due[identity(message)]
+        reason = str(message["reason"])
+        is_open = first_open(step, play["purpose"], self._person(message)) is not None
+        if message["state"] == "expired":
+            return None if self._was_capped(message) else "expired, though the caps had room"
+        if message["state"] != "suppressed":
+            return "given up, though no provider refuses"
+        if reason.startswith("no-permitted-channel"):
+            return "a channel was open" if is_open else None
+        told = self.documents.get((message["practice_id"], message["client_id"]), ())
+        if not is_open or not _looks_first(play):
+            return "suppressed for a reason that its play does not know"
+        if reason == "upcoming-booking":
+            starts = [datetime.fromisoformat(d["data"].get("starts_at", d["time"])) for d in told]
+            return None if any(at > _at(message["due_at"]) for at in starts) else "no booking"
+        if reason == "newer-activity":
+            cause = _at(change["effective_at"])
+            newer = any(datetime.fromisoformat(d["time"]) >= cause for d in told)
+            return None if newer else "nothing newer happened"
+        return "no reason that the oracle knows"
+
+    def _was_capped(self, message: Json) -> bool:
+        """Whether some cap was full at every step of the clock at which the message might go."""
+        due, ends = _at(message["due_at"]), _at(message["expires_at"])
+        moments = [simulated for simulated, _ in self.steps if due <= simulated < ends]
+        return bool(moments) and all(self._is_full(message, moment) for moment in moments)
+
+    def _is_full(self, message: Json, moment: datetime) -> bool:
+        channel = first_open(
+            self.due[identity(message)].step, message["purpose"], self._person(message)
+        )
+        for scope, purposes, limit in CAPS:
+            if message["purpose"] not in purposes:
+                continue
+            key = self._key(scope, message, channel or "")
+            times = self._counted(scope, purposes, only_logged=False).get(key, [])
+            inside = bisect_right(times, moment) - bisect_right(times, moment - WEEK)
+            if inside >= limit:
+                return True
+        return False
+
+    # -- limits -----------------------------------------------------------------------------
+
+    def cap_faults(self) -> list[str]:
+        """Seven days in which the log holds more than a cap allows."""
+        faults = []
+        for scope, purposes, limit in CAPS:
+            for key, times in self._counted(scope, purposes, only_logged=True).items():
+                for last, at in enumerate(times):
+                    inside = last + 1 - bisect_right(times, at - WEEK)
+                    if inside > limit:
+                        faults.append(f"{inside} of {limit} by {scope} {key} until {at}")
+        return faults
+
+    def clock_faults(self) -> list[str]:
+        """Deliveries stamped with another business time than the clock had when they arrived."""
+        reals = [real for _, real in self.steps]
+        faults = []
+        for delivery in self.deliveries:
+            message = self.by_id.get(delivery["message_id"])
+            place = bisect_right(reals, _at(delivery["at"])) - 1
+            if message is None or message["sent_at"] is None:
+                continue  # `log_faults` tells
+            earliest = self.steps[max(place - 1, 0)][0]
+            if not earliest <= _at(message["sent_at"]) <= self.steps[place][0]:
+                faults.append(f"stamped {message['sent_at']}: {_told(message)}")
+        return faults
+
+    def _counted(
+        self, scope: str, purposes: frozenset[str], *, only_logged: bool
+    ) -> dict[Any, list[datetime]]:
+        """When messages of these purposes went, in order, by client or by contact point."""
+        asked = (scope, purposes, only_logged)
+        if asked not in self._times:
+            times: dict[Any, list[datetime]] = defaultdict(list)
+            for message in self.messages:
+                went = message["message_id"] in self.logged
+                counts = went if only_logged else message["state"] in MAY_HAVE_GONE
+                if counts and message["purpose"] in purposes:
+                    key = self._key(scope, message, message["channel"])
+                    times[key].append(_at(message["sent_at"]))
+            for moments in times.values():
+                moments.sort()
+            self._times[asked] = times
+        return self._times[asked]
+
+    def _key(self, scope: str, message: Json, channel: str) -> tuple[str, str]:
+        if scope == "client":
+            return message["practice_id"], message["client_id"]
+        address = self._person(message).contacts.get(channel, "")
+        return message["practice_id"], f"{channel}:{address}"
+
+    def _person(self, message: Json) -> Reachable:
+        return self.people.get((message["practice_id"], message["client_id"]), Reachable())
+
+
+def first_open(step: Json, purpose: str, person: Reachable) -> str | None:
+    """The step's first channel with consent for the purpose and a contact; WeChat carries no
+    marketing."""
+    for route in step["channels"]:
+        channel = route["channel"]
+        if (channel, purpose) == ("wechat", "marketing"):
+            continue
+        if channel in person.contacts and (channel, purpose) in person.consents:
+            return str(channel)
+    return None
+
+
+def unknown_faults(
+    unknown: Iterable[tuple[Json, Sequence[Json]]], windows: Sequence[Window]
+) -> list[str]:
+    """Unknown messages (with their tries) that no worker killed in between can explain."""
+    return [
+        f"unknown without a killed worker: {_told(message)}"
+        for message, tries in unknown
+        if not any(
+            window.started_at <= _at(tries[-1]["started_at"]) <= window.killed_at
+            for window in windows
+        )
+    ]
+
+
+def _looks_first(play: Json) -> bool:
+    """Whether a play asks for bookings and activity before it sends: those on a downgrade do."""
+    falls = "downgraded" in play["when"]["directions"]
+    unless = play.get("unless", {})
+    return bool(unless.get("upcoming_booking", falls) or unless.get("newer_activity", falls))
+
+
+def _same_address(channel: str, said: str, reached: str) -> bool:
+    if channel == "sms":
+        return re.sub(r"\D", "", reached)[-11:] == re.sub(r"\D", "", said)[-11:]
+    return said == reached
+
+
+def _told(message: Json) -> str:
+    return f"{identity(message)} is {message['state']} ({message['reason']})"
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,165 @@
+"""Workers who die, freeze, join and leave on a plan, while somebody else moves the days.
+
+Each slot is one worker's place. The one in it may be armed with a failpoint at which SIGKILL
+strikes; whoever is found dead is replaced. All is done on the caller's thread (`tend`), so that
+the children live as long as it does.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from rapport_devkit.failpoints import parse
+from rapport_devkit.stack import Stack
+from tests.support.oracle_messages import Window
+
+KILLED = -9
+_STRUCK = re.compile(r"^failpoint (\w+) at passing \d+: kill$", re.MULTILINE)
+IN_DOUBT = {"claim_committed", "request_sent", "response_read"}
+"""Failpoints between the claim of a message and the record of its result."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """From day `day` on the slot's worker runs with `failpoint`, such as `in_tx=kill@3`."""
+
+    day: int
+    failpoint: str
+
+
+@dataclass
+class Slot:
+    """One worker's place and the deaths that are still ahead of who fills it."""
+
+    service: str
+    deaths: list[Death] = field(default_factory=list)
+    name: str = ""
+    armed: str = ""
+    since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    struck: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Freeze:
+    """One worker stopped for so many real seconds."""
+
+    name: str
+    until: float
+
+
+class Crew:
+    """The slots of a stack that was started without workers."""
+
+    def __init__(self, stack: Stack, slots: Sequence[Slot]) -> None:
+        self._stack = stack
+        self.slots = list(slots)
+        self.joins = 0
+        self.leaves = 0
+        self.freezes = 0
+        self.surprises: list[str] = []
+        self.in_doubt: list[Window] = []
+        self._frozen: Freeze | None = None
+        self._extra: list[str] = []
+
+    # -- on the plan ----------------------------------------------------------------------------
+
+    def man(self, day: int = 0) -> None:
+        """Fill every slot, and wait until all are ready."""
+        for slot in self.slots:
+            self._fill(slot, day)
+        self._stack.wait_ready()
+
+    def new_day(self, day: int) -> None:
+        """Swap workers whose next death is due: the old one leaves, an armed one joins."""
+        for slot in self.slots:
+            due = slot.deaths and slot.deaths[0].day <= day
+            if due and not slot.armed and slot.name != self._frozen_name():
+                self._leave(slot.name)
+                self._fill(slot, day)
+                self.joins += 1
+
+    def tend(self, day: int) -> None:
+        """Thaw who has been frozen long enough; replace the dead."""
+        if self._frozen is not None and time.monotonic() >= self._frozen.until:
+            self._stack.child(self._frozen.name).thaw()
+            self._frozen = None
+        for slot in self.slots:
+            child = self._stack.child(slot.name)
+            if not child.running:
+                self._bury(slot)
+                self._fill(slot, day)
+
+    def disarm(self, day: int) -> None:
+        """Let nobody die any more: whoever is armed leaves for a worker who is not."""
+        for slot in self.slots:
+            slot.deaths.clear()
+        for slot in self.slots:
+            if slot.armed:
+                self._leave(slot.name)
+                self._fill(slot, day)
+                self.joins += 1
+
+    # -- on demand ------------------------------------------------------------------------------
+
+    def join(self, service: str) -> None:
+        """One more worker of a service."""
+        self._extra.append(self._stack.start_worker(service))
+        self.joins += 1
+
+    def leave(self) -> None:
+        """The oldest of those who joined leaves, in good order."""
+        self._leave(self._extra.pop(0))
+
+    def freeze(self, service: str, seconds: float) -> None:
+        """SIGSTOP for the first unarmed worker of a service; `tend` lets it go on."""
+        name = next(s.name for s in self.slots if s.service == service and not s.armed)
+        self._stack.child(name).freeze()
+        self._frozen = Freeze(name, time.monotonic() + seconds)
+        self.freezes += 1
+
+    @property
+    def freezing(self) -> bool:
+        """Whether somebody is frozen."""
+        return self._frozen is not None
+
+    def kills(self) -> dict[str, list[str]]:
+        """Each slot, and the failpoints at which its workers were killed."""
+        return {
+            f"{slot.service} {number}": slot.struck for number, slot in enumerate(self.slots, 1)
+        }
+
+    # -- single steps ---------------------------------------------------------------------------
+
+    def _frozen_name(self) -> str:
+        return self._frozen.name if self._frozen else ""
+
+    def _fill(self, slot: Slot, day: int) -> None:
+        slot.armed = ""
+        if slot.deaths and slot.deaths[0].day <= day:
+            slot.armed = slot.deaths.pop(0).failpoint
+            assert parse(slot.armed)
+        slot.since = datetime.now(UTC)
+        slot.name = self._stack.start_worker(
+            slot.service, failpoints=slot.armed, restart_on_exit=False
+        )
+
+    def _bury(self, slot: Slot) -> None:
+        """Note how a worker ended: at its failpoint, or in a way that nobody planned."""
+        child = self._stack.child(slot.name)
+        code, log = child.wait(1), child.log
+        self._stack.end_child(slot.name)
+        struck = _STRUCK.findall(log.read_text(errors="replace"))
+        if code != KILLED or not struck:
+            self.surprises.append(f"{slot.name} ended with {code}: {log.read_text()[-600:]}")
+            return
+        slot.struck.append(struck[-1])
+        if struck[-1] in IN_DOUBT:
+            self.in_doubt.append(Window(slot.since, datetime.now(UTC)))
+
+    def _leave(self, name: str) -> None:
+        code = self._stack.end_child(name)
+        self.leaves += 1
+        if code:
+            self.surprises.append(f"{name} left with {code}")
