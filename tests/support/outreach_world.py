@@ -77,7 +77,12 @@ class OutreachWorld:
         with self.database.transaction() as tx:
             set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
         self.desk = PostgresDesk(
-            self.database, KEYRING, SANDBOX_RETRIES, translate.message_changed, simulated=True
+            self.database,
+            KEYRING,
+            SANDBOX_RETRIES,
+            translate.message_changed,
+            simulated=True,
+            lease_seconds=60,
         )
         self.dispatcher = Dispatcher(
             self.desk, providers, builtin_catalogue(), lambda _: "https://practice.example/u/1"

@@ -1,4 +1,4 @@
-"""Scoring alone, on a bus in memory and a real Postgres: write a log, read it, look at the result."""
+"""Scoring alone, on a bus in memory and a real Postgres: write a log, read it, look at it."""
 
 import threading
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
 from outreach_service.domain.terms import Channel
@@ -234,3 +235,69 @@ def test_consent_withdrawn_before_the_claim_commits_is_heard(world: Build) -> No
     outreach.now_is(NOON)
     outreach.consent("ada", Channel.SMS, "care", granted=False)
     assert outreach.dispatch() == 0
+
+
+def test_a_lost_wechat_answer_is_repeated_by_its_key_and_counts_meanwhile(world: Build) -> None:
+    provider = RecordingProvider([Unknown("wechat:timeout")])
+    outreach = world(sms=provider)
+    outreach.reachable("ada", Channel.WECHAT, "openid-0000000000000000000001")
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 1
+    assert outreach.messages()["ada", 1].state == "unknown"
+    outreach.execute("UPDATE message SET not_before = 'epoch'")
+    assert outreach.dispatch() == 1
+    assert outreach.messages()["ada", 1].state == "accepted"
+    assert [message.message_id for message in provider.sent] == [provider.sent[0].message_id] * 2
+
+
+def test_what_may_have_been_sent_is_never_repeated_by_another_channel(world: Build) -> None:
+    provider = RecordingProvider([Unknown("wechat:timeout")])
+    outreach = world(sms=provider)
+    outreach.reachable("ada", Channel.WECHAT, "openid-0000000000000000000001")
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 1
+    outreach.consent("ada", Channel.WECHAT, "care", granted=False)
+    outreach.execute("UPDATE message SET not_before = 'epoch'")
+    assert outreach.dispatch() == 0
+    outreach.consent("ada", Channel.WECHAT, "care", granted=True)
+    assert outreach.dispatch() == 0
+    assert outreach.messages()["ada", 1].state == "unknown"
+
+
+def test_a_repeat_ends_with_the_time_for_which_the_provider_knows_its_key(world: Build) -> None:
+    outreach = world(sms=RecordingProvider([Unknown("wechat:timeout")]))
+    outreach.reachable("ada", Channel.WECHAT, "openid-0000000000000000000001")
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 1
+    outreach.execute(
+        "UPDATE message SET not_before = 'epoch', retry_until = retry_until - interval '8 minutes'"
+    )
+    assert outreach.dispatch() == 0
+    assert outreach.messages()["ada", 1].state == "unknown"
+
+
+def test_a_late_answer_of_an_older_try_leaves_the_newer_alone(world: Build) -> None:
+    outreach = world()
+    outreach.reachable("ada", Channel.WECHAT, "openid-0000000000000000000001")
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    (first,) = outreach.desk.claim(10)
+    outreach.execute("UPDATE message SET lease_until = clock_timestamp() - interval '1 second'")
+    assert outreach.desk.recover() == 1
+    outreach.execute("UPDATE message SET not_before = 'epoch'")
+    (second,) = outreach.desk.claim(10)
+    outreach.desk.record([(first, Rejected("wechat:late", final=True))])
+    assert outreach.messages()["ada", 1].state == "sending"
+    outreach.desk.record([(second, Accepted("m2"))])
+    assert outreach.messages()["ada", 1].state == "accepted"
+
+
+def test_a_word_once_given_cannot_be_changed(world: Build) -> None:
+    outreach = world()
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    with pytest.raises(sa.exc.IntegrityError, match="append-only"):
+        outreach.execute("UPDATE consent SET granted = false")

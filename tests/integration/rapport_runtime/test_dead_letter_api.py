@@ -27,6 +27,8 @@ from rapport_runtime.tables import chassis_tables, create_chassis_tables, drop_c
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition, worker_database
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 
+TIMED = [partition(0), partition(1)]
+
 pytestmark = pytest.mark.integration
 SOUTH = {"Authorization": "Bearer south"}
 
@@ -85,7 +87,10 @@ def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
     service = Service(
         title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
     )
-    routers = [dead_letter_router(door), status_router(ChassisStatus(door, "toy", GROUP))]
+    routers = [
+        dead_letter_router(door),
+        status_router(ChassisStatus(door, "toy", GROUP, timed=TIMED)),
+    ]
     yield create_app(service, routers)
     door.close()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scoring_service
 
+import scoring_service
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.scoring_world import Log, ScoringWorld
 

@@ -6,10 +6,12 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rapport_runtime import logs
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
+from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.limits import DeadLetterLimit
@@ -31,6 +33,22 @@ def kafka_options(settings: ServiceSettings, role: str) -> KafkaOptions:
         heartbeat_interval_ms=settings.heartbeat_interval_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
+    )
+
+
+class Partitioned(Protocol):
+    """A topic, as far as its partitions go."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def partitions(self) -> int: ...
+
+
+def partitions_of(*topics: Partitioned) -> frozenset[TopicPartition]:
+    """Every partition of these topics."""
+    return frozenset(
+        TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)
     )
 
 

@@ -17,8 +17,11 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from rapport_runtime.database import psycopg_url
+from rapport_runtime.row_security import API_ROLE, WORKER_ROLE
 
 _LOCK = text("select pg_advisory_xact_lock(hashtextextended('rapport.migrations', 0))")
+
+_CLOSE = text(f"REVOKE ALL ON alembic_version FROM {WORKER_ROLE}, {API_ROLE}")
 
 
 def upgrade(url: str, package: str, revision: str = "head") -> None:
@@ -28,6 +31,7 @@ def upgrade(url: str, package: str, revision: str = "head") -> None:
     to do. Any error leaves the database as it was.
     """
     _run(url, package, lambda config: command.upgrade(config, revision))
+    _close_version_table(url)
 
 
 def downgrade(url: str, package: str, revision: str = "base") -> None:
@@ -40,6 +44,13 @@ def differences(url: str, metadata: MetaData) -> list[Any]:
     engine = create_engine(psycopg_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+def _close_version_table(url: str) -> None:
+    """Only the owner says which schema this is; default privileges had opened it to the others."""
+    engine = create_engine(psycopg_url(url), poolclass=NullPool, hide_parameters=True)
+    with engine.begin() as connection:
+        connection.execute(_CLOSE)
 
 
 def _run(url: str, package: str, action: Callable[[Config], None]) -> None:

@@ -57,6 +57,20 @@ def row_level_security(
     grant(op, name, role=api_role, may=api_may)
 
 
+def append_only(op: Migration, table: str) -> None:
+    """Refuse UPDATE, DELETE and TRUNCATE of `table`, whoever asks: what was said stays said."""
+    name = _checked(table)
+    op.execute(f"""
+        CREATE FUNCTION {name}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION '{name} is append-only' USING ERRCODE = 'restrict_violation'; END
+        $$
+    """)
+    op.execute(f"""
+        CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}
+        FOR EACH STATEMENT EXECUTE FUNCTION {name}_is_append_only()
+    """)
+
+
 def grant(op: Migration, table: str, *, role: str, may: Iterable[str] = ("SELECT",)) -> None:
     """Let `role` do to `table` exactly what `may` lists: SELECT, INSERT, UPDATE, DELETE.
 

@@ -1,9 +1,8 @@
 """How far a service has come, read from the chassis's own tables."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -29,8 +28,8 @@ _NOW = sa.text("SELECT clock_timestamp()")
 class ChassisStatus:
     """A `StatusSource` on the database of a service, for its one consumer group.
 
-    `timed` names the partitions whose watermarks make business time; without it they are all
-    stored partitions of those topics of which any has a time (a topic of practices has none).
+    `timed` names the partitions whose watermarks make business time, all of which must have one;
+    `by` the column that says how far each has come: what is read, or what is swept too.
     """
 
     def __init__(
@@ -39,12 +38,14 @@ class ChassisStatus:
         service: str,
         group: str,
         *,
-        timed: Collection[TopicPartition] | None = None,
+        timed: Collection[TopicPartition],
+        by: Literal["processed_through", "swept_through"] = "processed_through",
     ) -> None:
         self._database = database
         self._service = service
         self._group = group
         self._timed = timed
+        self._by = by
 
     def status(self) -> Status:
         """The state now, read in one transaction."""
@@ -57,29 +58,18 @@ class ChassisStatus:
         return Status(
             service=self._service,
             as_of=now,
-            business_time=_least_time(stored, self._timed),
+            business_time=self._least_time(stored),
             partitions=[_partition(row) for row in positions],
             lag=_lag(stored, [row for row in workers if now - row.progressed_at < LIVE]),
             oldest_unpublished_at=oldest,
             workers=[_worker(row) for row in workers],
         )
 
-
-def _least_time(
-    stored: Mapping[TopicPartition, Any], timed: Collection[TopicPartition] | None
-) -> datetime | None:
-    """The least `processed_through`; None until every timed partition has one."""
-    expected = _with_time(stored) if timed is None else timed
-    instants = [stored[tp].processed_through if tp in stored else None for tp in expected]
-    known = [instant for instant in instants if instant is not None]
-    return min(known) if known and len(known) == len(instants) else None
-
-
-def _with_time(stored: Mapping[TopicPartition, Any]) -> list[TopicPartition]:
-    times: dict[str, bool] = defaultdict(bool)
-    for tp, row in stored.items():
-        times[tp.topic] |= row.processed_through is not None
-    return [tp for tp in stored if times[tp.topic]]
+    def _least_time(self, stored: Mapping[TopicPartition, Any]) -> datetime | None:
+        """The least over the timed partitions; None until each has one."""
+        instants = [getattr(stored.get(tp), self._by, None) for tp in self._timed]
+        known = [instant for instant in instants if instant is not None]
+        return min(known) if known and len(known) == len(instants) else None
 
 
 def _lag(stored: Mapping[TopicPartition, Any], live: Sequence[Any]) -> int | None:

@@ -18,9 +18,16 @@ from ingestion_service.store.sessions import PostgresSessions, session_in
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import topics
 from rapport_runtime import keys, migrations
-from rapport_runtime.assembly import Command, Job, kafka_options, run_worker, worker_database
+from rapport_runtime.assembly import (
+    Command,
+    Job,
+    kafka_options,
+    partitions_of,
+    run_worker,
+    worker_database,
+)
 from rapport_runtime.bus.kafka import KafkaProducer
-from rapport_runtime.bus.port import Producer, TopicPartition
+from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
@@ -29,11 +36,7 @@ from rapport_runtime.http.status import status_router
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 
-SOURCES = frozenset(
-    TopicPartition(topic.name, partition)
-    for topic in TOPICS
-    for partition in range(topic.partitions)
-)
+SOURCES = partitions_of(*TOPICS)
 """The partitions that must all have been read up to T before a watermark may say T."""
 
 
@@ -120,7 +123,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         practices_router(sessions, reads),
         events_router(sessions),
         clients_router(sessions, reads),
-        status_router(ChassisStatus(database, settings.service, GROUP)),
+        status_router(ChassisStatus(database, settings.service, GROUP, timed=SOURCES)),
         dead_letter_router(database),
     ]
     if settings.simulated_clock:

@@ -41,7 +41,14 @@ from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import topics
 from rapport_runtime import keys, migrations
-from rapport_runtime.assembly import Command, Job, kafka_options, run_worker, worker_database
+from rapport_runtime.assembly import (
+    Command,
+    Job,
+    kafka_options,
+    partitions_of,
+    run_worker,
+    worker_database,
+)
 from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
@@ -140,6 +147,7 @@ def build_dispatcher(
         SANDBOX_RETRIES if settings.patience == "sandbox" else DEFAULT_RETRIES,
         translate.message_changed,
         simulated=settings.simulated_clock,
+        lease_seconds=settings.lease_seconds,
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
     return Dispatcher(desk, providers, builtin_catalogue(), _unsubscribe_url(settings)).run
@@ -198,7 +206,8 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
     )
-    chassis = ChassisStatus(database, settings.service, GROUP)
+    timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
+    chassis = ChassisStatus(database, settings.service, GROUP, timed=timed)
     routers = [
         *api_routers(_api_parts(settings, database)),
         status_router(OutreachStatus(database, chassis)),

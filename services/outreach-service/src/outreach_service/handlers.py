@@ -9,6 +9,7 @@ from typing import Any
 from outreach_service.domain.gates import (
     DEFAULT_RULES,
     Context,
+    Decision,
     Rules,
     Send,
     Sent,
@@ -24,6 +25,7 @@ from outreach_service.domain.messages import (
     RetryAt,
     RetryPolicy,
     Tries,
+    Unknown,
     retry_decision,
 )
 from outreach_service.domain.playbook import Playbook, Route, message_id, parse_playbook, plays_for
@@ -32,6 +34,7 @@ from outreach_service.ports import (
     Claimed,
     Decided,
     Inbox,
+    LeaveUnknown,
     Planned,
     Throttled,
     Verdict,
@@ -76,7 +79,9 @@ def decide(
         practice_id = message.change.practice_id
         context = _context(message, tuple(granted.get(practice_id, ())), rules)
         decision = gate(context)
-        if not isinstance(decision, Send):
+        if message.unsure_of and not _repeats(decision, message.unsure_of):
+            decided.append(Decided(message, LeaveUnknown()))
+        elif not isinstance(decision, Send):
             decided.append(Decided(message, decision))
         elif permits.get(decision.route.channel, 0) < 1:
             decided.append(Decided(message, Throttled()))
@@ -96,6 +101,9 @@ def settle(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
     tries = Tries(count=claimed.attempt, seconds=claimed.first_try_seconds, unknown=claimed.unsure)
     following = retry_decision(tries, outcome, claimed.purpose, policy)
     if isinstance(following, RetryAt):
+        if claimed.unsure or isinstance(outcome, Unknown):
+            keyed = policy.same_key_seconds
+            return Verdict(Event.LOSE, word, code, None, following.seconds, keyed)
         return Verdict(Event.RETRY, word, code, None, following.seconds)
     event = Event.FAIL if isinstance(following, GiveUp) else Event.LOSE
     return Verdict(event, word, code, None, None)
@@ -104,6 +112,10 @@ def settle(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
 def play_of(body: Mapping[str, Any]) -> Playbook:
     """The playbook of one play that a message keeps; the same text is read once."""
     return _read_playbook(dumps({"key": "kept", "plays": [body]}, sort_keys=True))
+
+
+def _repeats(decision: Decision, channel: Channel) -> bool:
+    return isinstance(decision, Send) and decision.route.channel is channel
 
 
 def _messages_for(move: Moved, document: Mapping[str, Any]) -> Iterator[Planned]:

@@ -128,7 +128,11 @@ class Situation(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A message whose time has come to be decided on, locked, with its client's situation."""
+    """A message whose time has come to be decided on, locked, with its client's situation.
+
+    `unsure_of` is the channel that may have carried it already: it may be repeated there, under
+    its key, and nowhere else.
+    """
 
     message_id: str
     change: Change
@@ -139,6 +143,7 @@ class Waiting(NamedTuple):
     approved: bool
     attempts: int
     situation: Situation
+    unsure_of: Channel | None
 
 
 @dataclass(frozen=True)
@@ -146,11 +151,16 @@ class Throttled:
     """It may go, but the provider account's rate leaves no room at this moment."""
 
 
+@dataclass(frozen=True)
+class LeaveUnknown:
+    """It may have been sent, and may not be repeated as things are now: unknown it stays."""
+
+
 class Decided(NamedTuple):
     """What is to become of a waiting message now."""
 
     waiting: Waiting
-    decision: Decision | Throttled
+    decision: Decision | Throttled | LeaveUnknown
 
 
 class Claimed(NamedTuple):
@@ -176,13 +186,18 @@ class Claimed(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a provider's answer does to a message: the event, and when to try again if at all."""
+    """What a provider's answer does to a message: the event, and when to try again if at all.
+
+    `keyed_seconds`, from the first try on, is how long the provider drops a repeat by its key;
+    None where a retry repeats nothing that may have been sent.
+    """
 
     event: Event
     outcome: str
     code: str | None
     provider_ref: str | None
     retry_seconds: float | None
+    keyed_seconds: float | None = None
 
 
 class Desk(Protocol):

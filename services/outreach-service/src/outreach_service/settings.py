@@ -23,6 +23,9 @@ class OutreachSettings(ServiceSettings):
     contact_active_key: str
     contact_index_key: SecretStr
     public_url: str = Field(default="http://127.0.0.1:8000", description="for unsubscribe links")
+    lease_seconds: float = Field(
+        default=600, ge=5, description="a claim is taken for lost after; above all its time-outs"
+    )
     patience: Literal["provider", "sandbox"] = "provider"
 
     smtp_host: str | None = None

@@ -1,5 +1,6 @@
 """Wire words to domain words and back; nothing else knows both."""
 
+import uuid
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -79,7 +80,7 @@ def change_to_json(known: Change) -> dict[str, Any]:
 def message_changed(news: MessageNews) -> Outgoing:
     """The event that says that a message reached another state."""
     event = canonical.MessageChanged(
-        id=f"{news.message_id}.{news.state}.{news.at.isoformat()}",
+        id=uuid.uuid4().hex,
         source=SOURCE,
         time=news.at,
         practiceid=news.practice_id,

@@ -6,19 +6,26 @@ from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
-from rapport_runtime.http.dead_letters import dead_letter_router
-from rapport_runtime.status_source import ChassisStatus
 
 from rapport_contracts import topics
 from rapport_runtime import keys, migrations
-from rapport_runtime.assembly import Command, Job, kafka_options, run_worker, worker_database
+from rapport_runtime.assembly import (
+    Command,
+    Job,
+    kafka_options,
+    partitions_of,
+    run_worker,
+    worker_database,
+)
 from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.serve import serve
 from rapport_runtime.http.status import status_router
 from rapport_runtime.relay import Relay
+from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
 from scoring_service.api.tiers import tier_router
 from scoring_service.consumers import GROUP, STREAM, TOPICS, ScoringConsumer
@@ -27,6 +34,8 @@ from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.tables import register_rulebook
+
+TIMED = partitions_of(topics.CLIENT_ACTIVITY)
 
 
 def api(_argv: Sequence[str]) -> int:
@@ -113,7 +122,9 @@ def build_api(settings: ScoringSettings) -> FastAPI:
     )
     routers = [
         tier_router(PostgresTiers(database, STREAM, rulebook)),
-        status_router(ChassisStatus(database, settings.service, GROUP)),
+        status_router(
+            ChassisStatus(database, settings.service, GROUP, timed=TIMED, by="swept_through")
+        ),
         dead_letter_router(database),
     ]
     return create_app(service, routers)

@@ -18,7 +18,7 @@ from outreach_service.domain.messages import (
 )
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import decide, settle
-from outreach_service.ports import Claimed, Decided, MessageNews, Throttled
+from outreach_service.ports import Claimed, Decided, LeaveUnknown, MessageNews, Throttled
 from outreach_service.sealing import Keyring, Place
 from outreach_service.store import permits, situations
 from outreach_service.store.clock import business_now
@@ -27,23 +27,22 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from rapport_runtime.outbox import append
 
-LEASE_SECONDS = 120
-"""Above every provider time-out together; a message still `sending` then lost its worker."""
-
 LOST_WORKER = "worker-lost"
 RATE_LIMIT = "rate-limit"
 
 _DUE = sa.text("""
     SELECT practice_id, message_id, client_id, partition, play, step, tier_version, play_body,
-           purpose, change, due_at, approved, attempts, state
+           purpose, change, due_at, approved, attempts, state, channel
     FROM message
-    WHERE state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
+    WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
+           OR retry_until IS NOT NULL)
       AND decide_at <= :now AND not_before <= clock_timestamp()
     ORDER BY decide_at, message_id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 _CLAIM = sa.text("""
     UPDATE message SET state = 'sending', reason = NULL, channel = :channel, template = :template,
         contact_index = :contact_index, sent_at = :now, attempts = attempts + 1,
+        retry_until = NULL,
         lease_until = clock_timestamp() + make_interval(secs => :lease), changed_at = :now
     WHERE practice_id = :practice_id AND message_id = :message_id
 """)
@@ -55,6 +54,13 @@ _MOVE = sa.text("""
     UPDATE message SET state = :state, reason = :reason, decide_at = :decide_at, changed_at = :now
     WHERE practice_id = :practice_id AND message_id = :message_id
 """)
+_LEAVE = sa.text("""
+    UPDATE message SET retry_until = NULL
+    WHERE practice_id = :practice_id AND message_id = :message_id
+""")
+_END_REPEATS = sa.text("""
+    UPDATE message SET retry_until = NULL WHERE retry_until < clock_timestamp()
+""")
 _THROTTLE = sa.text("""
     UPDATE message SET reason = 'rate-limit',
         not_before = clock_timestamp() + make_interval(secs => 1.0 / (
@@ -63,7 +69,7 @@ _THROTTLE = sa.text("""
 """)
 _LOCK = sa.text("""
     SELECT m.practice_id, m.message_id, m.client_id, m.partition, m.play, m.step, m.tier_version,
-           m.purpose, m.channel, m.state, m.sent_at, a.outcome
+           m.purpose, m.channel, m.state, m.sent_at, m.attempts, a.outcome
     FROM message m JOIN attempt a USING (practice_id, message_id)
     WHERE m.practice_id = :practice_id AND m.message_id = :message_id AND a.number = :number
     FOR UPDATE
@@ -75,7 +81,10 @@ _FINISH = sa.text("""
 _SETTLE = sa.text("""
     UPDATE message SET state = :state, reason = :reason, lease_until = NULL,
         provider_ref = coalesce(:provider_ref, provider_ref), changed_at = :now,
-        not_before = clock_timestamp() + make_interval(secs => :wait)
+        not_before = clock_timestamp() + make_interval(secs => :wait),
+        retry_until = make_interval(secs => :keyed) + (
+            SELECT min(started_at) FROM attempt
+            WHERE practice_id = :practice_id AND message_id = :message_id)
     WHERE practice_id = :practice_id AND message_id = :message_id
 """)
 _LOST = sa.text("""
@@ -102,12 +111,14 @@ class PostgresDesk:
         announce: Callable[[MessageNews], Outgoing],
         *,
         simulated: bool,
+        lease_seconds: float,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._policies = policies
         self._announce = announce
         self._simulated = simulated
+        self._lease_seconds = lease_seconds
 
     def claim(self, limit: int) -> list[Claimed]:
         """See `Desk.claim`. Consent, bookings, caps and permits are looked at under the clients'
@@ -116,6 +127,7 @@ class PostgresDesk:
             now = business_now(tx, simulated=self._simulated)
             if now is None:
                 return []  # nothing was heard of time yet
+            tx.execute(_END_REPEATS)
             rows = tx.execute(_DUE, {"now": now, "limit": limit}).fetchall()
             if not rows:
                 return []
@@ -148,6 +160,9 @@ class PostgresDesk:
         if isinstance(decision, Throttled):
             tx.execute(_THROTTLE, who)
             return None
+        if isinstance(decision, LeaveUnknown):
+            tx.execute(_LEAVE, who)
+            return None
         if isinstance(decision, Send):
             return self._claim(tx, decided, decision, now)
         decide_at = decision.until if isinstance(decision, Defer) else now
@@ -170,7 +185,7 @@ class PostgresDesk:
                 "template": decision.route.template,
                 "contact_index": index,
                 "now": now,
-                "lease": LEASE_SECONDS,
+                "lease": self._lease_seconds,
             },
         )
         number = waiting.attempts + 1
@@ -201,13 +216,15 @@ class PostgresDesk:
         if row.outcome is not None and not _is_news(row.outcome, outcome):
             return
         verdict = settle(claimed, outcome, self._policies[claimed.channel])
-        if row.state != State.SENDING and verdict.event is Event.RETRY:
-            return  # settled as lost meanwhile; that it was rejected is written on the attempt
-        state = advance(State(row.state), verdict.event)
         tx.execute(
             _FINISH,
             {**who, "number": claimed.attempt, "outcome": verdict.outcome, "code": verdict.code},
         )
+        if row.attempts > claimed.attempt:
+            return  # a later try is under way; its answer decides
+        if row.state != State.SENDING and verdict.event is Event.RETRY:
+            return  # taken for lost meanwhile, and unknown it stays
+        state = advance(State(row.state), verdict.event)
         tx.execute(
             _SETTLE,
             {
@@ -217,6 +234,7 @@ class PostgresDesk:
                 "provider_ref": verdict.provider_ref,
                 "now": now,
                 "wait": verdict.retry_seconds or 0,
+                "keyed": verdict.keyed_seconds,
             },
         )
         news = _news_of(row, state=str(state), reason=verdict.code, at=now)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from outreach_service.domain.gates import DEFAULT_CAPS, Sent
+from outreach_service.domain.messages import State
 from outreach_service.domain.terms import (
     Change,
     Channel,
@@ -43,10 +44,10 @@ _BOOKINGS = sa.text(f"""
 """)
 _COUNTED = "state IN ('sending', 'accepted', 'delivered', 'bounced', 'unknown')"
 _SENT = sa.text(f"""
-    SELECT practice_id, client_id, contact_index, purpose, sent_at FROM message
+    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
     WHERE {_COUNTED} AND sent_at > :since AND {_OF}
     UNION
-    SELECT practice_id, client_id, contact_index, purpose, sent_at FROM message
+    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
     WHERE {_COUNTED} AND sent_at > :since AND (practice_id, contact_index) IN (
         SELECT * FROM unnest(:of_contacts ::text[], :contacts ::text[]))
 """)
@@ -91,7 +92,7 @@ class _Known:
     )
     activity: dict[Pair, datetime] = field(default_factory=dict)
     bookings: dict[Pair, datetime] = field(default_factory=dict)
-    sent: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
+    sent: dict[str, dict[str, Sent]] = field(default_factory=lambda: defaultdict(dict))
 
 
 def load(tx: sa.Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> list[Waiting]:
@@ -141,13 +142,11 @@ def _known(tx: sa.Connection, pairs: Sequence[Pair], now: datetime) -> _Known:
         "contacts": [index for _, index in points],
     }
     for row in tx.execute(_SENT, {**of, **contacts, "since": now - LONGEST_WINDOW}):
-        known.sent[row.practice_id].append(
-            Sent(
-                at=row.sent_at,
-                purpose=Purpose(row.purpose),
-                client_id=row.client_id,
-                contact=row.contact_index,
-            )
+        known.sent[row.practice_id][row.message_id] = Sent(
+            at=row.sent_at,
+            purpose=Purpose(row.purpose),
+            client_id=row.client_id,
+            contact=row.contact_index,
         )
     return known
 
@@ -182,15 +181,18 @@ def _waiting(row: sa.Row[Any], known: _Known, now: datetime, read: datetime | No
             activity_at=known.activity.get(pair),
             inputs_up_to=read,
         ),
+        unsure_of=Channel(row.channel) if row.state == State.UNKNOWN else None,
     )
 
 
 def _sent_of(row: sa.Row[Any], known: _Known) -> tuple[Sent, ...]:
-    """Sends that a cap of this message may count: its client's, and those to its contact points."""
+    """Sends that a cap of this message may count: its client's, and those to its contact points;
+    itself, when it is repeated, not."""
     points = set(known.contacts.get((row.practice_id, row.client_id), {}).values())
     return tuple(
         sent
-        for sent in known.sent.get(row.practice_id, ())
+        for message_id, sent in known.sent.get(row.practice_id, {}).items()
+        if message_id != row.message_id
         if sent.client_id == row.client_id or sent.contact in points
     )
 

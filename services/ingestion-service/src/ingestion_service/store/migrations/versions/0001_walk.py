@@ -3,7 +3,13 @@
 import sqlalchemy as sa
 from alembic import op
 
-from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, grant, row_level_security
+from rapport_runtime.row_security import (
+    API_ROLE,
+    WORKER_ROLE,
+    append_only,
+    grant,
+    row_level_security,
+)
 from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
 
 revision = "0001"
@@ -105,16 +111,7 @@ def create_ledger() -> None:
         sa.Index("ledger_by_subject", "client_id", "subject_id"),
         comment="every accepted source event; ledger_id is the order of acceptance within a client",
     )
-    op.execute("""
-        CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'restrict_violation';
-        END $$
-    """)
-    op.execute("""
-        CREATE TRIGGER ledger_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger
-        FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()
-    """)
+    append_only(op, "ledger")
 
 
 def create_clock() -> None:

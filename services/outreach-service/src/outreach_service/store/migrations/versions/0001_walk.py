@@ -4,7 +4,13 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, grant, row_level_security
+from rapport_runtime.row_security import (
+    API_ROLE,
+    WORKER_ROLE,
+    append_only,
+    grant,
+    row_level_security,
+)
 from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
 
 revision = "0001"
@@ -51,6 +57,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (*OWN, "permit", "provider_token"):
         op.drop_table(table)
+    op.execute("DROP FUNCTION consent_is_append_only")
     drop_chassis_tables(op)
 
 
@@ -125,7 +132,7 @@ def create_consent() -> None:
         sa.Index("consent_of_client", "practice_id", "client_id", "channel", "purpose", "id"),
         comment="append-only (L1): the last word for a channel and purpose holds",
     )
-    op.execute("REVOKE UPDATE, DELETE, TRUNCATE ON consent FROM PUBLIC")
+    append_only(op, "consent")
 
 
 def create_playbook() -> None:
@@ -169,6 +176,11 @@ def create_message() -> None:
         sa.Column("contact_index", sa.Text),
         _instant("sent_at"),
         _instant("lease_until"),
+        sa.Column(
+            "retry_until",
+            sa.DateTime(timezone=True),
+            comment="real clock: so long a message of unknown outcome may be repeated by its key",
+        ),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("provider_ref", sa.Text),
         _instant("changed_at", needed=True),
@@ -176,7 +188,9 @@ def create_message() -> None:
         sa.CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in STATES))),
         comment="one intended contact; its identity makes a second row impossible (§5)",
     )
-    waiting = sa.text("state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')")
+    waiting = sa.text(
+        "state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff') OR retry_until IS NOT NULL"
+    )
     counted = sa.text("state IN ('sending', 'accepted', 'delivered', 'bounced', 'unknown')")
     op.create_index("message_due", "message", ["decide_at"], postgresql_where=waiting)
     op.create_index(

@@ -4,7 +4,13 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, grant, row_level_security
+from rapport_runtime.row_security import (
+    API_ROLE,
+    WORKER_ROLE,
+    append_only,
+    grant,
+    row_level_security,
+)
 from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
 
 revision = "0001"
@@ -30,6 +36,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION digest_number")
     for table in ("tier_change", "client", "rulebook", "practice"):
         op.drop_table(table)
+    op.execute("DROP FUNCTION tier_change_is_append_only")
     drop_chassis_tables(op)
 
 
@@ -135,5 +142,6 @@ def create_tier_change() -> None:
         sa.Column("activity_id", sa.Text),
         sa.Column("score", sa.Integer, nullable=False),
         sa.Column("on_day", sa.Date, nullable=False),
-        comment="append-only: every move of every client",
+        comment="every move of every client, as it was told",
     )
+    append_only(op, "tier_change")

@@ -1,0 +1,156 @@
+"""The demo as a reader meets it: it keeps its promises, its commands work, nothing is left."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import JARS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+TABLES = (
+    "Rulebook rfm-demo version 1",
+    "Clients per tier",
+    "Tier changes by reason",
+    "Messages by channel and state",
+    "Messages not delivered, and why",
+    "Deferred by the limits at some time",
+    "What they did",
+    "Each change of tier, and why",
+    "A message as it was rendered",
+    "Another one that was withheld",
+    "Next, if nothing happens:",
+    "Nothing lost, nothing twice.",
+)
+
+
+@contextmanager
+def demo(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The demo in a folder of its own, on servers of its own; the jars are shared."""
+    cache = folder / ".local" / "kafka"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (cache / "jars").exists():
+        JARS.mkdir(parents=True, exist_ok=True)
+        (cache / "jars").symlink_to(JARS)
+    foreign = {"DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"}
+    clean = {name: value for name, value in os.environ.items() if name not in foreign}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rapport_devkit.demo", *arguments],
+        cwd=folder,
+        env={**clean, "COLUMNS": "160", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def read_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
+    """The lines up to the one that holds `wanted`; all of them when it never comes."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if wanted in line:
+            break
+    return lines
+
+
+def descendants(pid: int) -> set[int]:
+    """The process ids of all children and theirs, by what the kernel says."""
+    below: set[int] = set()
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, listed.read_text().split()):
+            below |= {child} | descendants(child)
+    return below
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and not a zombie that nobody has waited for."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()
+
+
+def number(lines: list[str], row: str) -> int:
+    """The last cell of a table's row."""
+    (line,) = [line for line in lines if line.startswith(f"│ {row} ")]
+    return int(line.strip("│ ").split("│")[-1].replace(",", ""))
+
+
+def test_the_demo_tells_its_story_and_its_commands_work(tmp_path: Path) -> None:
+    with demo(tmp_path, "--days", "40") as process:
+        lines = read_until(process, "until Ctrl-C")
+        text = "\n".join(lines)
+        assert [title for title in TABLES if title not in text] == []
+        assert number(lines, "sent to the bus") == 2_512 + 50 + 5
+        assert number(lines, "accepted (events in)") == 2_512
+        assert number(lines, "duplicates") == 50
+        assert number(lines, "dead letters") == 5
+        assert len(re.findall(r"^\w+ +http://127\.0\.0\.1:\d+/docs$", text, re.MULTILINE)) == 3
+
+        commands = [line for line in lines if line.startswith("curl ")]
+        assert len(commands) == 7
+        for command in commands:
+            done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        children = descendants(process.pid)
+        assert len(children) >= 9  # three APIs, three workers, sandbox, broker, Postgres
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert eventually(lambda: not any(map(is_alive, children)))
+
+
+def test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean(tmp_path: Path) -> None:
+    mine = tmp_path / "my.csv"
+    mine.write_text(
+        "client_id,happened_at,event,id,amount,currency\n"
+        "wren,2026-03-02 09:30,completed,b1,,\n"
+        "wren,2026-03-02 09:40,settled,p1,180.00,CNY\n"
+        "heron,2026-03-04,refunded,p2,80.00,CNY\n"
+        "heron,2026-03-05,settled,p2,80.00,CNY\n"
+    )
+    for _ in range(2):
+        with demo(tmp_path, "--data", str(mine), "--exit") as process:
+            text = "\n".join(read_until(process, "never comes"))
+            assert process.wait(60) == 0, text
+        assert "Nothing lost, nothing twice." in text
+        assert number(text.splitlines(), "accepted (events in)") == 4
+
+
+def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:
+    mine = tmp_path / "my.csv"
+    mine.write_text("client_id,happened_at,event,id\nwren,soon,completed,b1\n")
+    with demo(tmp_path, "--data", str(mine), "--exit") as process:
+        lines = read_until(process, "never comes")
+        assert process.wait(60) == 2
+    assert lines == [
+        "line 2, happened_at: is not a date such as 2026-03-01 14:30",
+        "nothing was replayed",
+    ]
+    assert not (tmp_path / ".local" / "demo").exists()

@@ -1,0 +1,164 @@
+"""A replay sends each day at its noon, waits for all, and its mishaps are the same each time."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, cast
+
+import pytest
+
+from rapport_contracts.codec import decode_source
+from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.source import SourceEvent
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.clock import BarrierTimeout, SimulatedClock, noon
+from rapport_devkit.mishaps import Mishaps
+from rapport_devkit.people import Person, invent
+from rapport_devkit.replay import Progress, Replay
+from rapport_devkit.sources.cdnow import purchase
+from rapport_devkit.sources.dataset import Dataset, Origin, by_day
+from rapport_runtime.bus.port import Outgoing
+
+ORIGIN = Origin(practice_id="harbour", zone="Asia/Shanghai", source="test")
+
+
+class SlowService:
+    """An API whose business time follows the clock after a few questions."""
+
+    def __init__(self, log: list[str], answers_late: int) -> None:
+        self._log = log
+        self._answers_late = answers_late
+        self._asked = 0
+        self.now: str | None = None
+
+    def put(self, path: str, body: Mapping[str, Any]) -> None:
+        self._log.append(f"{path} {body['now']}")
+        self.now = body["now"]
+
+    def get(self, path: str) -> dict[str, Any]:
+        self._asked += 1
+        assert path == "/v1/status"
+        late = self._asked % (self._answers_late + 1) != 0
+        return {"business_time": None if late else "2030-01-01T00:00:00Z", "lag": 3}
+
+
+class Bus:
+    """A producer that writes down when it was used."""
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
+    def publish(self, records: Sequence[Outgoing]) -> None:
+        self._log.append(f"published {len(records)}")
+
+    def close(self) -> None:
+        self._log.append("closed")
+
+
+def clock(log: list[str], late: int = 2) -> SimulatedClock:
+    services = {name: SlowService(log, late) for name in ("ingestion", "scoring")}
+    return SimulatedClock(cast("dict[str, ApiClient]", services))
+
+
+def events(*days: str) -> list[SourceEvent]:
+    return [
+        event
+        for number, day in enumerate(days, 1)
+        for event in purchase(number, f"1 {number:04d} {day} 1 9.99", ORIGIN)
+    ]
+
+
+def dataset(*days: str) -> Dataset:
+    return Dataset(title="test", currency="USD", days=by_day(events(*days), ORIGIN.zone))
+
+
+def test_noon_is_the_practices_own() -> None:
+    assert noon(date(1997, 1, 1), ORIGIN.zone) == datetime(1997, 1, 1, 4, tzinfo=UTC)
+
+
+def test_each_day_is_sent_at_its_noon_and_followed_by_another() -> None:
+    log: list[str] = []
+    seen: list[Progress] = []
+    replay = Replay(clock=clock(log), producer=Bus(log), zone=ORIGIN.zone)
+    done = replay.run(dataset("19970101", "19970103", "19970103"), seen.append)
+    assert log == [
+        "/v1/clock 1997-01-01T12:00:00+08:00",
+        "published 2",
+        "/v1/clock 1997-01-02T12:00:00+08:00",
+        "published 0",
+        "/v1/clock 1997-01-03T12:00:00+08:00",
+        "published 4",
+        "/v1/clock 1997-01-04T12:00:00+08:00",
+    ]
+    assert [(progress.days, progress.sent) for progress in seen] == [(1, 2), (2, 2), (3, 6)]
+    assert (done.sent, done.lag) == (6, 6)
+
+
+def test_the_barrier_names_who_is_behind() -> None:
+    with pytest.raises(BarrierTimeout, match="scoring is at None"):
+        clock([], late=10**6).step(noon(date(1997, 1, 1), ORIGIN.zone), timeout_seconds=0.05)
+
+
+class TestMishaps:
+    """What goes wrong on purpose."""
+
+    @pytest.fixture
+    def records(self) -> list[Outgoing]:
+        mishaps = Mishaps()
+        days = [events(*["19970101"] * 5) for _ in range(40)]
+        found = [record for day in days for record in mishaps.records(day)]
+        assert (mishaps.duplicates, mishaps.junk) == (8, 5)
+        assert len(found) == 400 + 8 + 5
+        return found
+
+    def test_junk_is_refused_by_the_codec_or_knows_no_practice_or_is_days_ahead(
+        self, records: list[Outgoing]
+    ) -> None:
+        reasons = []
+        strangers = []
+        for topic, _, key, value in records:
+            try:
+                event = decode_source(topic, key, value)
+            except InvalidEvent as invalid:
+                reasons.append(invalid.reason)
+            else:
+                if event.practiceid != ORIGIN.practice_id or event.id.endswith("-ahead"):
+                    strangers.append(event.practiceid)
+        assert reasons == ["not-json", "unknown-version", "wrong-topic"]
+        assert strangers == ["nobody-knows-us", ORIGIN.practice_id]
+
+    def test_a_duplicate_is_the_same_to_the_byte(self) -> None:
+        mishaps = Mishaps()
+        found = [r for _ in range(6) for r in mishaps.records(events(*["19970101"] * 5))]
+        assert found[49] == found[50]
+
+
+class TestPeople:
+    """Contacts and consents that nobody has."""
+
+    @pytest.fixture(scope="class")
+    def people(self) -> list[Person]:
+        return invent({f"cdnow-{number:04d}": f"{number:032x}" for number in range(1200)})
+
+    def test_are_the_same_at_every_run(self, people: list[Person]) -> None:
+        again = invent({person.external_id: person.client_id for person in reversed(people)})
+        assert [[*a.contacts(), *a.consents()] for a in again] == [
+            [*p.contacts(), *p.consents()] for p in people
+        ]
+
+    def test_families_share_a_phone(self, people: list[Person]) -> None:
+        phones = [
+            contact["address"]
+            for person in people[:4]
+            for contact in person.contacts()
+            if contact["channel"] == "sms"
+        ]
+        assert len(phones) >= 3
+        assert len(set(phones)) == 1
+
+    def test_some_cannot_be_reached_or_do_not_want_to(self, people: list[Person]) -> None:
+        consents = [consent for person in people for consent in person.consents()]
+        refused = [c for c in consents if not c["granted"]]
+        assert 0.1 < len(refused) / len(consents) < 0.5
+        assert {c["purpose"] for c in refused} == {"care", "marketing"}
+        assert ("wechat", "marketing") not in {(c["channel"], c["purpose"]) for c in consents}
+        assert 0 < sum(not list(person.contacts()) for person in people) < 100
