@@ -29,6 +29,9 @@ from tests.support.walk_crew import Crew, Death, Slot
 from tests.support.walk_generator import PRACTICES, Walk, WalkSize, generate
 
 SESSION_MS = 6_000
+LEASE_SECONDS = 30
+"""Far above what a claim takes in the sandbox; a killed worker's messages are free after it."""
+
 PATIENCE_SECONDS = 240.0
 MOST_QUIET_DAYS = 90
 """After the last event, at most: until every message that a cap holds back has gone or expired."""
@@ -108,6 +111,7 @@ def run_walk(
         topic_prefix=f"{folder.name}-" if kafka is not None else "",
         database_prefix=f"{folder.name}_" if postgres is not None else "",
         session_timeout_ms=SESSION_MS,
+        service_environment={"outreach": {"RAPPORT_LEASE_SECONDS": str(LEASE_SECONDS)}},
         playbook=sending_playbook(folder),
     )
     say("making the events")

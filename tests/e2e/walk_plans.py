@@ -1,4 +1,4 @@
-"""How long the walk is and when which worker dies: the short one of CI, the full one of the proof."""
+"""How long the walk is and when which worker dies: the short one of CI, the proof's full one."""
 
 from tests.e2e.walk import WalkPlan
 from tests.support.walk_crew import Death

@@ -19,13 +19,15 @@ from kafka import KafkaConsumer as Client
 from kafka import TopicPartition as Place
 
 from rapport_contracts import codec, topics
+from rapport_runtime import memory
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from scoring_service.bootstrap import build_consumer
-from scoring_service.consumers import GROUP, TOPICS
+from scoring_service.consumers import TOPICS
 from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.ports import GROUP
 from tests.load.order import Order, Outcome
 from tests.load.twin import Twin
 
@@ -99,6 +101,7 @@ def worker(order: Order) -> Outcome:
     stop = threading.Event()
     while not loop.assigned:
         loop.turn(stop)
+    memory.collect_seldom()
     watch = Stopwatch()
     for owner, method, part in (
         (consumer, "poll", "poll"),

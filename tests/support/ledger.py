@@ -1,6 +1,6 @@
 """A toy service on the real chassis: it writes down each record, and misbehaves on demand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -126,7 +126,7 @@ class Ledger:
         where = {"topic": part.partition.topic, "partition": part.partition.partition}
         tx.execute(_INSERT, where | {"value": event})
 
-    def settle(self) -> None:
+    def settle(self, held: Collection[TopicPartition]) -> None:
         self.settled += 1
 
     # -- what the test asks -----------------------------------------------------------------------

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from outreach_service import translate
 from outreach_service.bootstrap import build_consumer
 from outreach_service.builtin import builtin_catalogue
-from outreach_service.consumers import GROUP, TOPICS
+from outreach_service.consumers import TOPICS
 from outreach_service.contacts import normalise
 from outreach_service.dispatcher import Dispatcher
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import Provider
+from outreach_service.ports import GROUP, Provider
 from outreach_service.sealing import Keyring, Place
 from outreach_service.store.dispatch import PostgresDesk
 from outreach_service.store.permits import Rate, set_up

@@ -1,7 +1,8 @@
 """Scoring alone, on a bus in memory and a real Postgres: write a log, read it, look at it."""
 
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -17,7 +18,8 @@ from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
 from scoring_service.bootstrap import build_consumer
-from scoring_service.consumers import GROUP, TOPICS
+from scoring_service.consumers import TOPICS
+from scoring_service.ports import GROUP
 
 ACTIVITY = topics.CLIENT_ACTIVITY.name
 
@@ -84,11 +86,22 @@ class ScoringWorld:
         limit = DeadLetterLimit()
         self.loop = BatchLoop(self.consumer, self.database, self.handler, options, limit)
 
+    def sweep_only_every(self, turns: int) -> None:
+        """Let the sweep come late: at each so-many-th opportunity, and at the end."""
+        settle, counted = self.handler.settle, itertools.count(1)
+
+        def late(held: Collection[TopicPartition]) -> None:
+            if next(counted) % turns == 0 or not self._behind():
+                settle(held)
+
+        self.handler.settle = late  # type: ignore[method-assign]
+
     def read_all(self) -> None:
-        """Turn the loop until it stands at every log's end."""
+        """Turn the loop until it stands at every log's end, and once more to settle."""
         stop = threading.Event()
         while self._behind():
             self.loop.turn(stop)
+        self.loop.turn(stop)
 
     def _behind(self) -> bool:
         at = self.loop.positions

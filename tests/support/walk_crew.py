@@ -16,6 +16,7 @@ from rapport_devkit.stack import Stack
 from tests.support.oracle_messages import Window
 
 KILLED = -9
+MOST_SURPRISES = 3
 _STRUCK = re.compile(r"^failpoint (\w+) at passing \d+: kill$", re.MULTILINE)
 IN_DOUBT = {"claim_committed", "request_sent", "response_read"}
 """Failpoints between the claim of a message and the record of its result."""
@@ -47,6 +48,10 @@ class Freeze:
 
     name: str
     until: float
+
+
+class TooManySurprises(RuntimeError):
+    """Workers end again and again though nobody killed them; the message says how."""
 
 
 class Crew:
@@ -152,7 +157,10 @@ class Crew:
         self._stack.end_child(slot.name)
         struck = _STRUCK.findall(log.read_text(errors="replace"))
         if code != KILLED or not struck:
-            self.surprises.append(f"{slot.name} ended with {code}: {log.read_text()[-600:]}")
+            said = log.read_text(errors="replace")[-1_500:]
+            self.surprises.append(f"{slot.name} ended with {code}: {said}")
+            if len(self.surprises) >= MOST_SURPRISES:
+                raise TooManySurprises("\n".join(self.surprises))
             return
         slot.struck.append(struck[-1])
         if struck[-1] in IN_DOUBT:

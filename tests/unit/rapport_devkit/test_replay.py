@@ -135,7 +135,7 @@ class TestMishaps:
 class TestPeople:
     """Contacts and consents that nobody has."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def people(self) -> list[Person]:
         return invent({f"cdnow-{number:04d}": f"{number:032x}" for number in range(1200)})
 

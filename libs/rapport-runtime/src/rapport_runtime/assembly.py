@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rapport_runtime import logs
+from rapport_runtime import logs, memory
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
 from rapport_runtime.bus.port import TopicPartition
@@ -98,6 +98,7 @@ def run_worker(
     )
     probes = serve_probes(settings.worker_port, {"progress": worker.pulse.ready}, stop)
     companion = Companion(job.beside, stop) if job.beside else None
+    memory.collect_seldom()
     code = worker.run(stop)
     stop.set()
     if companion is not None:

@@ -1,6 +1,6 @@
 """Which event goes where: bookings and payments are accepted, side by side in one batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from ingestion_service.ports import Session
 from rapport_contracts import topics
 from rapport_runtime import failpoints
 from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
 
 GROUP = "ingestion-service"
@@ -55,6 +56,6 @@ class SourceConsumer:
             if outcome.status == "rejected":
                 batch.reject(part, index, translate.refusal(fact, outcome))
 
-    def settle(self) -> None:
+    def settle(self, held: Collection[TopicPartition]) -> None:
         """Publish what was accepted, and how far time has come."""
         self._publish()

@@ -12,14 +12,14 @@ from fastapi import FastAPI
 from outreach_service import translate
 from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
-from outreach_service.consumers import GROUP, TOPICS, OutreachConsumer
+from outreach_service.consumers import TOPICS, OutreachConsumer
 from outreach_service.dispatcher import Dispatcher
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.playbook import parse_playbook
 from outreach_service.domain.templates import without_template
 from outreach_service.domain.terms import Channel
 from outreach_service.domain.wishes import Subscription
-from outreach_service.ports import ChannelSetup, Claimed, Provider
+from outreach_service.ports import GROUP, ChannelSetup, Claimed, Provider
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
 from outreach_service.providers.console import ConsoleProvider

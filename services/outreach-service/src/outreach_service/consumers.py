@@ -1,14 +1,11 @@
 """Which event goes where: practices and activity are remembered, tier changes become messages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from outreach_service import translate
 from outreach_service.handlers import Moved, plan_messages
-from outreach_service.ports import GROUP as GROUP
 from outreach_service.ports import Booked, Heard, Inbox
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
@@ -18,6 +15,7 @@ from rapport_contracts.canonical import (
     WatermarkAdvanced,
 )
 from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.bus.port import TopicPartition
 
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 
@@ -27,7 +25,7 @@ class OutreachConsumer:
 
     def __init__(
         self,
-        inbox: Callable[[sa.Connection], Inbox],
+        inbox: Callable[[Any], Inbox],
         playbook: Mapping[str, Any],
         publish: Callable[[], object],
     ) -> None:
@@ -48,7 +46,7 @@ class OutreachConsumer:
         marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
         return max(marks) if marks else None
 
-    def handle(self, tx: sa.Connection, batch: Batch) -> None:
+    def handle(self, tx: Any, batch: Batch) -> None:
         """Remember and plan; sending is the dispatcher's."""
         inbox = self._inbox(tx)
         heard: list[Heard | None] = []
@@ -67,6 +65,6 @@ class OutreachConsumer:
         inbox.note_bookings([each for each in booked if each])
         plan_messages(inbox, self._playbook, moves)
 
-    def settle(self) -> None:
+    def settle(self, held: Collection[TopicPartition]) -> None:
         """Publish what became of messages."""
         self._publish()

@@ -28,13 +28,16 @@ from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
 from scoring_service.api.tiers import tier_router
-from scoring_service.consumers import GROUP, STREAM, TOPICS, ScoringConsumer
+from scoring_service.consumers import TOPICS, ScoringConsumer
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.reads import PostgresTiers
-from scoring_service.store.tables import register_rulebook
+from scoring_service.store.stores import PostgresStores
+from scoring_service.store.tables import Stream, register_rulebook
 
+STREAM = Stream(GROUP, topics.CLIENT_ACTIVITY.name)
 TIMED = partitions_of(topics.CLIENT_ACTIVITY)
 
 
@@ -99,7 +102,8 @@ def build_consumer(database: Database, producer: Producer, source: Any) -> Scori
         watermark_of=STREAM.swept_through,
         watermark_record=translate.watermark,
     )
-    return ScoringConsumer(database, rulebook, relay.drain)
+    stores = PostgresStores(database, rulebook, STREAM, translate.tier_changed(rulebook))
+    return ScoringConsumer(stores, rulebook, relay.drain)
 
 
 def build_api(settings: ScoringSettings) -> FastAPI:

@@ -1,39 +1,30 @@
 """Which event goes where: activities are folded, watermarks let time pass, practices are kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
-
-import sqlalchemy as sa
 
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered, WatermarkAdvanced
 from rapport_runtime import failpoints
 from rapport_runtime.batch import Batch, Slice
-from rapport_runtime.database import Database
+from rapport_runtime.bus.port import TopicPartition
 from scoring_service import translate
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import Work, fold_facts, sweep
-from scoring_service.ports import ClientKey
-from scoring_service.store import tables
-from scoring_service.store.clients import PostgresClients
+from scoring_service.ports import ClientKey, Store, Stores
 
-GROUP = "scoring-service"
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name)
-STREAM = tables.Stream(GROUP, topics.CLIENT_ACTIVITY.name)
 
 
 class ScoringConsumer:
     """What scoring does with a batch, and with the time that a batch brought."""
 
-    def __init__(
-        self, database: Database, rulebook: Rulebook, publish: Callable[[], object]
-    ) -> None:
-        self._database = database
+    def __init__(self, stores: Stores, rulebook: Rulebook, publish: Callable[[], object]) -> None:
+        self._stores = stores
         self._rulebook = rulebook
-        self._encode = translate.tier_changed(rulebook)
         self._publish = publish
         self._zones: dict[int, _Zones] = {}
 
@@ -59,63 +50,69 @@ class ScoringConsumer:
         marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
         return max(marks) if marks else None
 
-    def handle(self, tx: sa.Connection, batch: Batch) -> None:
+    def handle(self, tx: Any, batch: Batch) -> None:
         """Fold what a batch holds; each partition on the day that it had before the batch."""
+        store = self._stores.within(tx)
         works, sources = [], {}
         for part in batch.slices:
             facts: dict[ClientKey, list[Fact]] = {}
             for index, event in enumerate(part.events):
                 if isinstance(event, ActivityRecorded):
                     fact = translate.fact(event)
-                    key = ClientKey(event.practiceid or "", event.data.client_id)
+                    key = ClientKey(event.practiceid, event.data.client_id)
                     facts.setdefault(key, []).append(fact)
                     sources[id(fact)] = (part, index)
                 elif isinstance(event, PracticeRegistered):
-                    tables.save_practice(tx, translate.practice(event))
+                    store.save_practice(translate.practice(event))
             if facts:
                 number = part.partition.partition
                 works.append(Work(number, part.position.processed_through, facts))
-        clients = PostgresClients(tx, self._rulebook, self._encode)
-        for refused in fold_facts(clients, self._rulebook, works):
+        for refused in fold_facts(store.clients, self._rulebook, works):
             part, index = sources[id(refused.fact)]
             batch.reject(part, index, translate.refusal(refused.key.practice_id, refused.error))
-        self._note_first_watermarks(tx, batch)
+        self._note_first_watermarks(store, batch)
 
-    def settle(self) -> None:
-        """Let time pass for whoever is due, then publish what came of it."""
-        with self._database.transaction() as tx:
-            unswept = STREAM.unswept(tx)
+    def settle(self, held: Collection[TopicPartition]) -> None:
+        """Let time pass for whoever is due in the partitions held, then publish what came of it."""
+        ours = {part.partition for part in held if part.topic == topics.CLIENT_ACTIVITY.name}
+        with self._stores.open() as store:
+            unswept = [partition for partition in store.unswept() if partition in ours]
         for partition in unswept:
             while not self._sweep_some(partition):
                 pass
         self._publish()
 
     def _sweep_some(self, partition: int) -> bool:
-        """One bounded transaction of a partition's sweep; True when there is no more to do."""
-        with self._database.transaction() as tx:
-            until = STREAM.lock_unswept(tx, partition)
+        """One bounded transaction of a partition's sweep; True when there is no more to do.
+
+        While it holds the position's row no batch of the partition can commit, so a worker that
+        does not know yet that it lost the partition does no harm.
+        """
+        with self._stores.open() as store:
+            until = store.lock_unswept(partition)
             if until is None:
                 return True
-            clients = PostgresClients(tx, self._rulebook, self._encode)
-            done = sweep(clients, self._rulebook, partition, until)
+            done = sweep(store.clients, self._rulebook, partition, until)
             if done:
-                STREAM.swept(tx, partition, until)
+                store.swept(partition, until)
             failpoints.hit("sweeping")
         return done
 
-    def _note_first_watermarks(self, tx: sa.Connection, batch: Batch) -> None:
+    def _note_first_watermarks(self, store: Store, batch: Batch) -> None:
         for part in batch.slices:
+            if part.position.processed_through is not None:
+                continue
             reached = self.reached(part)
-            if part.position.processed_through is None and reached is not None:
-                tables.await_first_assessment(tx, part.partition.partition, reached)
+            if reached is not None:
+                store.await_first_assessment(part.partition.partition, reached)
 
     def _zones_of(self, part: Slice) -> "_Zones":
         """The zones served by a partition, read anew when it was elsewhere meanwhile."""
         number = part.partition.partition
         known = self._zones.get(number)
         if known is None or known.at != part.position.next_offset:
-            with self._database.transaction() as tx:
-                known = self._zones[number] = _Zones(tables.zones_of(tx, number))
+            with self._stores.open() as store:
+                known = self._zones[number] = _Zones(store.zones_of(number))
         return known
 
 

@@ -8,7 +8,7 @@ from scoring_service.domain.assess import next_transition
 from scoring_service.domain.facts import Fact, FactRefused
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
+from scoring_service.domain.walk import Change, ClientState, catch_up, fold, remind, review
 from scoring_service.ports import ClientKey, Clients, Moved
 
 SWEEP_ROWS = 2_000
@@ -31,6 +31,18 @@ class Refused(NamedTuple):
     error: FactRefused
 
 
+class _Days(dict[str, date | None]):
+    """The local day of one instant by zone, asked for every client; None before any instant."""
+
+    def __init__(self, instant: datetime | None) -> None:
+        super().__init__()
+        self._instant = instant
+
+    def __missing__(self, zone: str) -> date | None:
+        self[zone] = day = None if self._instant is None else local_day(self._instant, zone)
+        return day
+
+
 def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> list[Refused]:
     """Fold and assess every fact in its turn; load once, save once (ARCHITECTURE §3, §4)."""
     known = clients.load([key for work in works for key in work.facts])
@@ -38,10 +50,12 @@ def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> l
     moves: list[Moved] = []
     refused: list[Refused] = []
     for work in works:
+        days = _Days(work.business_time)
         for key, facts in work.facts.items():
             state = known.get(key) or _new_client(key, work.partition, facts[0])
-            day = _business_day(work.business_time, state.zone)
-            moves += _moves(state, rulebook, _brought_to(state, rulebook, day))
+            day = days[state.zone]
+            if state.assessed_on != day:
+                moves += _moves(state, rulebook, _brought_to(state, rulebook, day))
             for fact in facts:
                 try:
                     change = fold(state, fact, rulebook, day)
@@ -49,7 +63,8 @@ def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> l
                     refused.append(Refused(key, fact, error))
                     continue
                 if change:
-                    moves += _moves(state, rulebook, [change])
+                    # What is announced holds until the next fact: usually this is the last one.
+                    moves.append(Moved(state, change, review(state, rulebook)))
             _review(state, rulebook)
             touched.append(state)
     clients.save([state for state in touched if state.last_sequence])
@@ -79,10 +94,6 @@ def _new_client(key: ClientKey, partition: int, first: Fact) -> ClientState:
     )
 
 
-def _business_day(business_time: datetime | None, zone: str) -> date | None:
-    return None if business_time is None else local_day(business_time, zone)
-
-
 def _brought_to(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:
     """Walk a client to the batch's day before any fact of the batch is folded.
 
@@ -105,4 +116,4 @@ def _moves(state: ClientState, rulebook: Rulebook, changes: Sequence[Change]) ->
 
 def _review(state: ClientState, rulebook: Rulebook) -> None:
     if state.assessed_on is not None and not state.reviewed:
-        review(state, rulebook)
+        remind(state, rulebook)

@@ -1,12 +1,16 @@
 """What the use cases need from outside: clients by key, and a place for what became of them."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from scoring_service.domain.assess import Assessment, NextTransition
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState
+
+GROUP = "scoring-service"
+"""The consumer group whose positions carry scoring's time."""
 
 
 class ClientKey(NamedTuple):
@@ -41,6 +45,52 @@ class Clients(Protocol):
 
     def record(self, moves: Sequence[Moved]) -> None:
         """Append to the history and to the outbox, in this order."""
+        ...
+
+
+class Store(Protocol):
+    """What scoring keeps, within one transaction."""
+
+    @property
+    def clients(self) -> Clients:
+        """The clients."""
+        ...
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        """Remember a practice as it is now."""
+        ...
+
+    def zones_of(self, partition: int) -> set[str]:
+        """The zones of the clients of a partition: whose midnights cut its batches."""
+        ...
+
+    def await_first_assessment(self, partition: int, watermark: datetime) -> None:
+        """At a partition's first watermark, make due at that instant all that was folded before."""
+        ...
+
+    def unswept(self) -> list[int]:
+        """Partitions whose watermark has passed on while their sweep has not."""
+        ...
+
+    def lock_unswept(self, partition: int) -> datetime | None:
+        """Lock the partition's position and return up to when to sweep; None if there is nothing
+        to do, or another worker has the row. While it is held no batch of it can commit."""
+        ...
+
+    def swept(self, partition: int, until: datetime) -> None:
+        """Say that time up to `until` has been let pass for all clients of the partition."""
+        ...
+
+
+class Stores(Protocol):
+    """Where a store comes from: the loop's transaction, or one of its own."""
+
+    def within(self, tx: Any) -> Store:
+        """The store in a transaction that somebody else commits."""
+        ...
+
+    def open(self) -> AbstractContextManager[Store]:
+        """A store whose transaction ends with the block."""
         ...
 
 

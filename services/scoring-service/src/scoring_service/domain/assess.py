@@ -14,7 +14,10 @@ from typing import Literal, NamedTuple
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import Because, Line, because, explain
 from scoring_service.domain.falls import (
+    NEVER,
     RECENCY,
+    Fall,
+    Position,
     frequency_falls,
     monetary_falls,
     recency_falls,
@@ -23,7 +26,6 @@ from scoring_service.domain.periods import midnight, skipped_days
 from scoring_service.domain.rulebook import PROSPECT, Rulebook, Rungs
 from scoring_service.domain.standing import Standing
 
-NEVER = date.max.toordinal()
 Direction = Literal["entered", "upgraded", "downgraded", "left"]
 
 
@@ -116,7 +118,11 @@ def next_transition(
     Exact: between two breakpoints nothing can change (REQUIREMENTS §5.2). UnknownZone.
     """
     today = on_day.toordinal()
-    step = first_change(digest, rulebook, zone, today, today)
+    return announced(first_change(digest, rulebook, zone, today, today), rulebook, zone)
+
+
+def announced(step: Step | None, rulebook: Rulebook, zone: str) -> NextTransition | None:
+    """A change to come, in the words of the answer."""
     if step is None:
         return None
     on = date.fromordinal(step.day)
@@ -140,15 +146,20 @@ def direction(before: int | None, after: int) -> Direction:
 
 
 def first_change(
-    digest: Digest, rulebook: Rulebook, zone: str, today: int, counted_to: int
+    digest: Digest,
+    rulebook: Rulebook,
+    zone: str,
+    today: int,
+    counted_to: int,
+    known: Standing | None = None,
 ) -> Step | None:
     """The first change of tier after the position (`today`, `counted_to`), or None.
 
-    A day whose facts are known already is asked twice: first without them, as time alone would
+    `known` is the standing at that position, if the caller has it. A day whose facts are known already is asked twice: first without them, as time alone would
     have it, then with them (ARCHITECTURE §4).
     """
     while True:
-        before = standing_at(digest, rulebook, today, counted_to)
+        before = known or standing_at(digest, rulebook, today, counted_to)
         step = _first_loss(digest, rulebook, zone, before, (today, counted_to))
         place = bisect_right(digest.days, counted_to)
         if place == len(digest.days):
@@ -162,34 +173,40 @@ def first_change(
             rungs = without.rungs, having.rungs
             return Step(coming, coming, without.tier, having.tier, rungs)
         today = counted_to = coming
+        known = having
 
 
 def _first_loss(
-    digest: Digest,
-    rulebook: Rulebook,
-    zone: str,
-    before: Standing,
-    position: tuple[int, int],
+    digest: Digest, rulebook: Rulebook, zone: str, before: Standing, position: Position
 ) -> Step | None:
     """The first change that time alone makes, by the facts counted so far.
 
-    Nobody below the longest recency period can be moved by time. Who has no bucket that leaves a
-    window before growing old makes the difference, as most have not, is told at once; for others
-    the days on which some ladder's rung changes are looked at, one after the other.
+    Nobody below the longest recency period can be moved by time. Growing old costs the tier in the
+    end (C-07), so what leaves a window after that day need not be looked at; unless a net of less
+    than nothing, on leaving, has lifted the client over that day.
     """
     if not before.rungs[RECENCY]:
         return None
+    old = _grown_old(rulebook, before)
     skipped = skipped_days(zone)
-    oldest = _first_loss_of_recency(rulebook, before)
-    if not skipped and _first_leaving(digest, rulebook, *position) > oldest.day:
-        return oldest
-    falls = [
-        *recency_falls(rulebook, before),
-        *frequency_falls(digest, rulebook, before, *position),
-        *monetary_falls(digest, rulebook, before, *position),
-    ]
-    if skipped:
-        falls = [(day + (day in skipped), ladder, rung) for day, ladder, rung in falls]
+    if not skipped and _first_leaving(digest, rulebook, *position) > old.day:
+        return old
+    for limit in (NEVER,) if skipped else (old.day, NEVER):
+        falls = [
+            *recency_falls(rulebook, before, limit),
+            *frequency_falls(digest, rulebook, before, position, limit),
+            *monetary_falls(digest, rulebook, before, position, limit),
+        ]
+        if skipped:
+            falls = [(day + (day in skipped), ladder, rung) for day, ladder, rung in falls]
+        step = _first_of(falls, rulebook, before)
+        if step is not None:
+            return step
+    return None
+
+
+def _first_of(falls: list[Fall], rulebook: Rulebook, before: Standing) -> Step | None:
+    """The first day whose falls, all together, change the tier."""
     falls.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last fall holds
     rungs = list(before.rungs)
     for day, together in groupby(falls, key=itemgetter(0)):
@@ -203,7 +220,7 @@ def _first_loss(
     return None
 
 
-def _first_loss_of_recency(rulebook: Rulebook, before: Standing) -> Step:
+def _grown_old(rulebook: Rulebook, before: Standing) -> Step:
     """The first change if nothing but recency were lost; in the end it costs every tier (C-07)."""
     top, frequency, monetary = then = before.rungs
     tier, rung = before.tier, top

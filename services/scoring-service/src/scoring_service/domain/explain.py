@@ -55,8 +55,8 @@ def explain(
     values = (last, str(now.completed), str(now.amount_minor))
     falls = (
         recency_falls(rulebook, now),
-        frequency_falls(digest, rulebook, now, today, counted_to),
-        monetary_falls(digest, rulebook, now, today, counted_to),
+        frequency_falls(digest, rulebook, now, (today, counted_to)),
+        monetary_falls(digest, rulebook, now, (today, counted_to)),
     )
     lines = (
         Line(ladder.lines[rung], ladder.input, value, ladder.points[rung], _until(rung, fall))

@@ -14,9 +14,10 @@ from typing import Literal, NamedTuple
 from scoring_service.domain.assess import (
     Direction,
     NextTransition,
+    Step,
+    announced,
     direction,
     first_change,
-    next_transition,
     standing_at,
 )
 from scoring_service.domain.digest import Digest
@@ -64,7 +65,8 @@ class ClientState:
     day that never falls; all three are None or 0 until the first assessment. `version` and
     `effective_at` are those of the last change. `review_at` is the first instant at which
     anything must be said if nothing happens; true while `reviewed`, stale until the next `review`
-    otherwise.
+    otherwise. `standing` is the one of `assessed_on` when it is at hand, None when it must be
+    asked for; it is not kept between batches.
     """
 
     practice_id: str
@@ -82,6 +84,7 @@ class ClientState:
     effective_at: datetime | None = None
     review_at: datetime | None = None
     reviewed: bool = False
+    standing: Standing | None = field(default=None, compare=False, repr=False)
 
     def accepts(self, sequence: int) -> bool:
         """Take note of a sequence; False when it has been folded before (ARCHITECTURE §5).
@@ -153,7 +156,8 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
             changes.append(_change(state, rulebook, after, (today, counted_to), cause))
             state.reviewed = False
     state.assessed_on = to_day
-    state.score = standing_at(state.digest, rulebook, end, end).score
+    state.standing = standing_at(state.digest, rulebook, end, end)
+    state.score = state.standing.score
     return changes
 
 
@@ -179,7 +183,7 @@ def fold(
         state.last_sequence, state.missing = seen
         raise
     if changed:
-        state.reviewed = False
+        state.reviewed, state.standing = False, None
     elif state.tier is not None:
         return None
     if business_day is None:
@@ -208,12 +212,19 @@ def review(state: ClientState, rulebook: Rulebook) -> NextTransition | None:
     Once a batch for each client whose state is not `reviewed` any more; before the first
     assessment there is nothing to announce.
     """
+    return announced(remind(state, rulebook), rulebook, state.zone)
+
+
+def remind(state: ClientState, rulebook: Rulebook) -> Step | None:
+    """Settle `review_at` as `review` does, where nobody asks for the announcement."""
     if state.assessed_on is None:
         return None
-    coming = next_transition(state.digest, rulebook, state.assessed_on, state.zone)
-    state.review_at = coming.at if coming else None
+    today = state.assessed_on.toordinal()
+    step = first_change(state.digest, rulebook, state.zone, today, today, state.standing)
+    on = None if step is None else date.fromordinal(step.day)
+    state.review_at = None if on is None else midnight(on, state.zone)
     state.reviewed = True
-    return coming
+    return step
 
 
 def _due(state: ClientState, to_day: date) -> bool:
@@ -236,7 +247,7 @@ def _assess_fact(
     if on_day < business_day:
         raise ValueError(f"client {state.client_id} has not been brought to {business_day}")
     state.assessed_on, today = on_day, on_day.toordinal()
-    after = standing_at(state.digest, rulebook, today, today)
+    state.standing = after = standing_at(state.digest, rulebook, today, today)
     if after.tier == state.tier:
         state.score = after.score
         return None

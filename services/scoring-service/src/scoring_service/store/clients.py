@@ -60,13 +60,25 @@ _HISTORY = (
     "practice_id, client_id, version, rulebook, rulebook_version, from_tier, to_tier, direction,"
     " reason, origin, effective_at, happened_at, activity_id, score, on_day"
 )
-# COPY cannot write a table under row-level security, and history rows are small.
-_APPEND_HISTORY = f"""
-    INSERT INTO tier_change ({_HISTORY})
-    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::text[], %b::int[], %b::text[],
-        %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[],
-        %b::text[], %b::int[], %b::date[])
-"""
+_HISTORY_TYPES = (
+    "text",
+    "text",
+    "int8",
+    "text",
+    "int4",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "timestamptz",
+    "timestamptz",
+    "text",
+    "int4",
+    "date",
+)
+_APPEND = f"INSERT INTO tier_change ({_HISTORY}) SELECT {_HISTORY} FROM incoming_change"
+_APPEND_ONE = f"INSERT INTO tier_change ({_HISTORY}) VALUES ({', '.join(['%s'] * 15)})"
 
 
 class PostgresClients:
@@ -101,27 +113,29 @@ class PostgresClients:
 
     def save(self, states: Collection[ClientState]) -> None:
         """See `Clients.save`."""
-        rows = [self._row(state) for state in states]
-        if not rows:
+        if not states:
             return
+        rows = [self._row(state) for state in states]
         with driver(self._tx).cursor() as cursor:
             if len(rows) < COPY_FROM_ROWS:
                 cursor.executemany(_UPSERT_ONE, rows)
                 return
-            cursor.execute(
-                "CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE client) ON COMMIT DELETE ROWS"
-            )
-            _copy(cursor, f"incoming ({_COLUMNS})", _TYPES, rows)
+            _copy_to_temporary(cursor, "incoming", "client", _COLUMNS, _TYPES, rows)
             cursor.execute(_UPSERT)
-            cursor.execute("TRUNCATE incoming")
 
     def record(self, moves: Sequence[Moved]) -> None:
         """See `Clients.record`."""
         if not moves:
             return
-        columns = zip(*map(self._history_row, moves), strict=True)
+        rows = [self._history_row(move) for move in moves]
         with driver(self._tx).cursor() as cursor:
-            cursor.execute(_APPEND_HISTORY, [list(column) for column in columns], prepare=False)
+            if len(rows) < COPY_FROM_ROWS:
+                cursor.executemany(_APPEND_ONE, rows)
+            else:
+                _copy_to_temporary(
+                    cursor, "incoming_change", "tier_change", _HISTORY, _HISTORY_TYPES, rows
+                )
+                cursor.execute(_APPEND)
         append(self._tx, [self._encode(move) for move in moves])
 
     def _state(self, row: tuple[Any, ...]) -> ClientState:
@@ -182,13 +196,21 @@ class PostgresClients:
         )
 
 
-def _copy(
+def _copy_to_temporary(
     cursor: psycopg.Cursor[Any],
-    into: str,
+    table: str,
+    like: str,
+    columns: str,
     types: Sequence[str],
     rows: Iterable[tuple[Any, ...]],
 ) -> None:
-    with cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
+    """Fill a temporary table anew; COPY cannot write one under row-level security."""
+    cursor.execute(
+        f"CREATE TEMP TABLE IF NOT EXISTS {table} (LIKE {like}) ON COMMIT DELETE ROWS;"
+        f" DELETE FROM {table}",
+        prepare=False,  # two statements in one round trip
+    )
+    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)

@@ -1,0 +1,74 @@
+"""The doors to what scoring keeps: in the loop's transaction, or in one of its own."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.database import Database
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.ports import Moved
+from scoring_service.store import tables
+from scoring_service.store.clients import PostgresClients
+
+
+class PostgresStore:
+    """`Store` within one transaction."""
+
+    def __init__(self, tx: sa.Connection, clients: PostgresClients, stream: tables.Stream) -> None:
+        self._tx = tx
+        self._stream = stream
+        self.clients = clients
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        """See `Store.save_practice`."""
+        tables.save_practice(self._tx, practice)
+
+    def zones_of(self, partition: int) -> set[str]:
+        """See `Store.zones_of`."""
+        return tables.zones_of(self._tx, partition)
+
+    def await_first_assessment(self, partition: int, watermark: datetime) -> None:
+        """See `Store.await_first_assessment`."""
+        tables.await_first_assessment(self._tx, partition, watermark)
+
+    def unswept(self) -> list[int]:
+        """See `Store.unswept`."""
+        return self._stream.unswept(self._tx)
+
+    def lock_unswept(self, partition: int) -> datetime | None:
+        """See `Store.lock_unswept`."""
+        return self._stream.lock_unswept(self._tx, partition)
+
+    def swept(self, partition: int, until: datetime) -> None:
+        """See `Store.swept`."""
+        self._stream.swept(self._tx, partition, until)
+
+
+class PostgresStores:
+    """`Stores` over one database; `encode` makes the event of a move."""
+
+    def __init__(
+        self,
+        database: Database,
+        rulebook: Rulebook,
+        stream: tables.Stream,
+        encode: Callable[[Moved], Outgoing],
+    ) -> None:
+        self._database = database
+        self._rulebook = rulebook
+        self._stream = stream
+        self._encode = encode
+
+    def within(self, tx: sa.Connection) -> PostgresStore:
+        """See `Stores.within`."""
+        clients = PostgresClients(tx, self._rulebook, self._encode)
+        return PostgresStore(tx, clients, self._stream)
+
+    @contextmanager
+    def open(self) -> Iterator[PostgresStore]:
+        """See `Stores.open`."""
+        with self._database.transaction() as tx:
+            yield self.within(tx)

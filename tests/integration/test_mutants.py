@@ -1,0 +1,190 @@
+"""Each protection of the walk is real: with it taken out, the same scenario goes wrong.
+
+Two more are where the loop's own tests are (compare-and-swap, seek); `tests.support.proof` counts
+all five. `mutant` True takes the protection out, and the test passes only if that does harm.
+"""
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
+from ingestion_service.domain.practices import practice
+from ingestion_service.handlers import register_practice
+from ingestion_service.settings import IngestionSettings
+from ingestion_service.store.intake import PostgresIntake
+from ingestion_service.store.sessions import session_in
+from outreach_service import handlers as outreach_handlers
+from outreach_service.domain.terms import Channel
+from outreach_service.providers.recording import RecordingProvider
+from rapport_contracts import topics
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import migrations, outbox
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.relay import Relay, no_watermarks
+from tests.support.ledger import Crash, at, crash
+from tests.support.outreach_world import OutreachWorld, playbook
+
+pytestmark = pytest.mark.integration
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SETTLED = {
+    "specversion": "1.0",
+    "type": "rapport.payment.settled.v1",
+    "id": "e1",
+    "source": "till",
+    "practiceid": "harbour",
+    "subject": "ada",
+    "time": "2026-03-01T12:00:00Z",
+    "data": {"payment_id": "p1", "amount_minor": 5000, "currency": "GBP"},
+}
+REFUNDED = SETTLED | {"type": "rapport.payment.refunded.v1", "id": "e2"}
+_KEYS = sa.text(
+    "SELECT conname FROM pg_constraint WHERE conrelid = CAST(:table AS regclass)"
+    " AND contype::text = ANY(:kinds)"
+)
+MakeDatabase = Callable[[str], ServiceDatabase]
+
+
+class Intake:
+    """Ingestion on a bus in memory; `restart` is another process on the same database."""
+
+    def __init__(self, urls: ServiceDatabase) -> None:
+        migrations.upgrade(urls.owner_url, IngestionSettings.service.replace("-", "_"))
+        self.urls = urls
+        self.bus = MemoryBus()
+        for topic in topics.TOPICS:
+            self.bus.create(topic.name, topic.partitions)
+        self.database = Database(urls.worker_url, application_name="test")
+        with self.database.transaction() as tx:
+            known = practice("harbour", "Harbour", "Europe/London", "GBP")
+            register_practice(known, PostgresIntake(tx), NOON)
+        relay = Relay(
+            self.database,
+            self.bus,
+            buckets=topics.CLIENT_ACTIVITY.partitions,
+            watermark_of=no_watermarks,
+            watermark_record=_no_record,
+        )
+        self.publish: Callable[[], object] = relay.drain
+        self.restart()
+
+    def restart(self) -> None:
+        """A worker that knows nothing but the database."""
+        consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
+        self.bus.members[GROUP] = [consumer]
+        handler = SourceConsumer(partial(session_in, is_simulated=False), self.publish)
+        options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
+        self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
+        self.turn()
+
+    def turn(self) -> None:
+        self.loop.turn(threading.Event())
+
+    def send(self, event: dict[str, Any]) -> None:
+        """An event of Ada's, once more."""
+        topic = topics.SOURCE_PAYMENTS.name
+        self.bus.append(topic, 0, b"ada", json.dumps(event).encode())
+
+    def published(self) -> list[dict[str, Any]]:
+        """The activities on the bus."""
+        return [
+            json.loads(record.value or b"")["data"]
+            for number in range(topics.CLIENT_ACTIVITY.partitions)
+            for record in self.bus.logs[TopicPartition(topics.CLIENT_ACTIVITY.name, number)]
+        ]
+
+
+@pytest.fixture
+def intake(service_database: MakeDatabase) -> Iterator[Intake]:
+    made = Intake(service_database("ingestion"))
+    yield made
+    made.database.close()
+
+
+def _no_record(partition: int, up_to: datetime) -> Outgoing:
+    raise LookupError(f"no watermark for {partition} up to {up_to}")
+
+
+def _drop_keys(urls: ServiceDatabase, table: str, *kinds: str) -> None:
+    """Take away a table's primary (p) or unique (u) keys."""
+    owner = Database(urls.owner_url, application_name="owner")
+    with owner.transaction() as tx:
+        of = {"table": table, "kinds": list(kinds)}
+        for key in tx.execute(_KEYS, of).scalars().all():
+            tx.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {key}")
+    owner.close()
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_dedup(intake: Intake, monkeypatch: pytest.MonkeyPatch, *, mutant: bool) -> None:
+    """A source event that is sent in two batches counts once."""
+    if mutant:
+        monkeypatch.setattr(PostgresIntake, "hashes", lambda _self, _keys: {})
+        _drop_keys(intake.urls, "ledger", "p")
+    for event in (SETTLED, REFUNDED, SETTLED, REFUNDED):
+        intake.send(event)
+        intake.turn()
+    sums = [0, 0]
+    for activity in intake.published():
+        sums[activity["kind"] == "refunded"] += activity["amount_minor"]
+    survives = sums == [5000, 5000]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_outbox(intake: Intake, monkeypatch: pytest.MonkeyPatch, *, mutant: bool) -> None:
+    """What was accepted before a crash is published after it."""
+    if mutant:
+        in_memory: list[Outgoing] = []
+
+        def publish_directly() -> None:
+            intake.bus.publish(in_memory)
+            in_memory.clear()
+
+        monkeypatch.setattr(outbox, "append", lambda _tx, rows: in_memory.extend(rows))
+        intake.publish = publish_directly
+        intake.restart()
+    intake.send(SETTLED)
+    with at("after_db_commit", crash), suppress(Crash):
+        intake.turn()
+    if mutant:
+        in_memory.clear()  # as a process's memory is when it dies
+    intake.restart()
+    intake.turn()
+    survives = [activity["amount_minor"] for activity in intake.published()] == [5000]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_message_identity(
+    service_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """A tier change that the bus delivers twice, as it may, makes one delivery."""
+    provider = RecordingProvider()
+    urls = service_database("outreach")
+    book = playbook(directions=["entered"])
+    outreach = OutreachWorld(urls, book, dict.fromkeys(Channel, provider))
+    if mutant:
+        monkeypatch.setattr(outreach_handlers, "message_id", lambda *_said: uuid.uuid4().hex)
+        _drop_keys(urls, "message", "u")
+    outreach.reachable("ada", Channel.SMS, "+8613800138000")
+    for _ in range(2):
+        outreach.moved("ada", 1, NOON)
+        outreach.now_is(NOON)
+    while outreach.dispatch():
+        pass
+    outreach.close()
+    survives = len(provider.sent) == 1
+    assert survives is not mutant
