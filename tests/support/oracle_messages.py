@@ -21,6 +21,7 @@ FINAL = {
 WENT = {"accepted", "delivered", "bounced"}
 MAY_HAVE_GONE = WENT | {"unknown"}
 WEEK = timedelta(days=7)
+LONGEST_CALL = timedelta(seconds=10)
 CAPS = (
     ("client", frozenset({"marketing"}), 2),
     ("client", frozenset({"care"}), 2),
@@ -233,15 +234,17 @@ class Letterbox:
         return faults
 
     def clock_faults(self) -> list[str]:
-        """Deliveries stamped with another business time than the clock had when they arrived."""
+        """Deliveries stamped with a business time that the clock had not reached when they arrived,
+        or had left before a call to a provider can have begun."""
         reals = [real for _, real in self.steps]
         faults = []
         for delivery in self.deliveries:
             message = self.by_id.get(delivery["message_id"])
             place = bisect_right(reals, _at(delivery["at"])) - 1
+            begun = bisect_right(reals, _at(delivery["at"]) - LONGEST_CALL) - 1
             if message is None or message["sent_at"] is None:
                 continue  # `log_faults` tells
-            earliest = self.steps[max(place - 1, 0)][0]
+            earliest = self.steps[max(begun - 1, 0)][0]
             if not earliest <= _at(message["sent_at"]) <= self.steps[place][0]:
                 faults.append(f"stamped {message['sent_at']}: {_told(message)}")
         return faults

@@ -109,7 +109,7 @@ POISON: tuple[Poison, ...] = (
     Poison("lone surrogate", "not-json", 400, BOOKING, _spliced("booking_id", '"\\ud800"')),
     Poison("10,000 deep", "not-json", 400, BOOKING, _too_deep),
     Poison("2 MB", "too-large", 413, BOOKING, _too_large),
-    Poison("U+0000", "invalid-field", 422, BOOKING, _null_character),
+    Poison("U+0000", "invalid-field", 400, BOOKING, _null_character),
     Poison("negative amount", "invalid-field", 422, PAYMENT, _data(amount_minor=-1)),
     Poison("20-digit amount", "invalid-field", 422, PAYMENT, _data(amount_minor=10**19)),
     Poison("text for a number", "invalid-field", 422, PAYMENT, _data(amount_minor="1200")),

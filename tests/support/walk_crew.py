@@ -167,6 +167,9 @@ class Crew:
             self.in_doubt.append(Window(slot.since, datetime.now(UTC)))
 
     def _leave(self, name: str) -> None:
+        """SIGTERM for a worker who has come so far that it can leave in good order."""
+        if self._stack.child(name).running:
+            self._stack.wait_ready([name])
         code = self._stack.end_child(name)
         self.leaves += 1
         if code:

@@ -6,14 +6,17 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from rapport_runtime import logs, memory
+from fastapi import FastAPI
+
+from rapport_runtime import keys, logs, migrations
 from rapport_runtime.batch import BatchHandler
-from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
-from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
+from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.probes import serve_probes
+from rapport_runtime.http.serve import serve
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
@@ -21,6 +24,7 @@ from rapport_runtime.watermarks import Now, ReadToEnd
 from rapport_runtime.worker import Worker, stop_on_signals
 
 Command = Callable[[Sequence[str]], int]
+Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
 def kafka_options(settings: ServiceSettings, role: str) -> KafkaOptions:
@@ -76,9 +80,48 @@ class Job:
     beside: Callable[[threading.Event], None] | None = None
 
 
-def run_worker(
-    settings: ServiceSettings, database: Database, handler: BatchHandler, job: Job
-) -> int:
+def commands(
+    settings: type[Settings],
+    package: str,
+    *,
+    api: Callable[[Settings], FastAPI],
+    worker: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
+) -> Mapping[str, Command]:
+    """What every service can be told to do: api, worker, migrate, keys.
+
+    `api` builds the app, on the API role's address; `worker` the handler and its job, on the
+    worker's. `migrate` and `keys` need the owner's address.
+    """
+
+    def run_api(_argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        serve(api(chosen), chosen)
+        return 0
+
+    def run_worker(_argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        database = worker_database(chosen)
+        producer = KafkaProducer(kafka_options(chosen, "relay"))
+        try:
+            handler, job = worker(chosen, database, producer)
+            return work(chosen, database, handler, job)
+        finally:
+            producer.close()
+            database.close()
+
+    def migrate(_argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        migrations.upgrade(chosen.database_url.get_secret_value(), package)
+        return 0
+
+    def manage_keys(argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        return keys.cli(chosen.database_url.get_secret_value(), argv)
+
+    return {"api": run_api, "worker": run_worker, "migrate": migrate, "keys": manage_keys}
+
+
+def work(settings: ServiceSettings, database: Database, handler: BatchHandler, job: Job) -> int:
     """Run one worker of the job's group until it is told to stop; its exit code."""
     stop = stop_on_signals()
     consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)

@@ -1,6 +1,5 @@
 """Where the parts of ingestion meet; the only file that knows every room."""
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fastapi import FastAPI
@@ -17,71 +16,22 @@ from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.sessions import PostgresSessions, session_in
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import topics
-from rapport_runtime import keys, migrations
+from rapport_runtime import keys
 from rapport_runtime.assembly import (
-    Command,
     Job,
-    kafka_options,
+    commands,
     partitions_of,
-    run_worker,
-    worker_database,
 )
-from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
-from rapport_runtime.http.serve import serve
 from rapport_runtime.http.status import status_router
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 
 SOURCES = partitions_of(*TOPICS)
 """The partitions that must all have been read up to T before a watermark may say T."""
-
-
-def api(_argv: Sequence[str]) -> int:
-    """Serve the REST API until told to stop."""
-    settings = IngestionSettings.from_environment()
-    serve(build_api(settings), settings)
-    return 0
-
-
-def worker(_argv: Sequence[str]) -> int:
-    """Accept what the sources send, and publish it, until told to stop."""
-    settings = IngestionSettings.from_environment()
-    database = worker_database(settings)
-    producer = KafkaProducer(kafka_options(settings, "relay"))
-    names = [topic.name for topic in TOPICS]
-    now = simulated_time if settings.simulated_clock else real_time
-    try:
-        handler = build_consumer(settings, database, producer)
-        job = Job(group=GROUP, topics=names, now=now)
-        return run_worker(settings, database, handler, job)
-    finally:
-        producer.close()
-        database.close()
-
-
-def migrate(_argv: Sequence[str]) -> int:
-    """Bring the database to this code's schema; needs the owner's address."""
-    settings = IngestionSettings.from_environment()
-    migrations.upgrade(settings.database_url.get_secret_value(), "ingestion_service")
-    return 0
-
-
-def manage_keys(argv: Sequence[str]) -> int:
-    """Create, list and revoke API keys; needs the owner's address."""
-    settings = IngestionSettings.from_environment()
-    return keys.cli(settings.database_url.get_secret_value(), argv)
-
-
-COMMANDS: Mapping[str, Command] = {
-    "api": api,
-    "worker": worker,
-    "migrate": migrate,
-    "keys": manage_keys,
-}
 
 
 def build_consumer(
@@ -129,3 +79,15 @@ def build_api(settings: IngestionSettings) -> FastAPI:
     if settings.simulated_clock:
         routers.append(clock_router(sessions, reads))
     return create_app(service, routers)
+
+
+def build_worker(
+    settings: IngestionSettings, database: Database, producer: Producer
+) -> tuple[SourceConsumer, Job]:
+    """The handler that accepts what the sources send, and its job."""
+    now = simulated_time if settings.simulated_clock else real_time
+    job = Job(group=GROUP, topics=[topic.name for topic in TOPICS], now=now)
+    return build_consumer(settings, database, producer), job
+
+
+COMMANDS = commands(IngestionSettings, "ingestion_service", api=build_api, worker=build_worker)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -40,67 +40,19 @@ from outreach_service.store.status import OutreachStatus
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import topics
-from rapport_runtime import keys, migrations
+from rapport_runtime import keys
 from rapport_runtime.assembly import (
-    Command,
     Job,
-    kafka_options,
+    commands,
     partitions_of,
-    run_worker,
-    worker_database,
 )
-from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
-from rapport_runtime.http.serve import serve
 from rapport_runtime.http.status import status_router
 from rapport_runtime.relay import Relay, no_watermarks
 from rapport_runtime.status_source import ChassisStatus
-
-
-def api(_argv: Sequence[str]) -> int:
-    """Serve the REST API until told to stop."""
-    settings = OutreachSettings.from_environment()
-    serve(build_api(settings), settings)
-    return 0
-
-
-def worker(_argv: Sequence[str]) -> int:
-    """Plan messages and send those that are due, until told to stop."""
-    settings = OutreachSettings.from_environment()
-    database = worker_database(settings)
-    producer = KafkaProducer(kafka_options(settings, "relay"))
-    try:
-        handler = build_consumer(database, producer, playbook_source(settings))
-        dispatch = build_dispatcher(settings, database)
-        job = Job(group=GROUP, topics=TOPICS, beside=dispatch)
-        return run_worker(settings, database, handler, job)
-    finally:
-        producer.close()
-        database.close()
-
-
-def migrate(_argv: Sequence[str]) -> int:
-    """Bring the database to this code's schema; needs the owner's address."""
-    settings = OutreachSettings.from_environment()
-    migrations.upgrade(settings.database_url.get_secret_value(), "outreach_service")
-    return 0
-
-
-def manage_keys(argv: Sequence[str]) -> int:
-    """Create, list and revoke API keys; needs the owner's address."""
-    settings = OutreachSettings.from_environment()
-    return keys.cli(settings.database_url.get_secret_value(), argv)
-
-
-COMMANDS: Mapping[str, Command] = {
-    "api": api,
-    "worker": worker,
-    "migrate": migrate,
-    "keys": manage_keys,
-}
 
 
 def playbook_source(settings: OutreachSettings) -> Any:
@@ -285,3 +237,15 @@ def _subscription(claimed: Claimed) -> Subscription:
 def _now() -> datetime:
     """The real time, for providers: signatures and tokens go by it, never a tier."""
     return datetime.now(UTC)  # noqa: TID251
+
+
+def build_worker(
+    settings: OutreachSettings, database: Database, producer: Producer
+) -> tuple[OutreachConsumer, Job]:
+    """The handler that plans messages, and its job, with the sending loop beside it."""
+    handler = build_consumer(database, producer, playbook_source(settings))
+    job = Job(group=GROUP, topics=TOPICS, beside=build_dispatcher(settings, database))
+    return handler, job
+
+
+COMMANDS = commands(OutreachSettings, "outreach_service", api=build_api, worker=build_worker)

@@ -1,28 +1,22 @@
 """Where the parts of scoring meet; the only file that knows every room."""
 
 import json
-from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
 
 from rapport_contracts import topics
-from rapport_runtime import keys, migrations
+from rapport_runtime import keys
 from rapport_runtime.assembly import (
-    Command,
     Job,
-    kafka_options,
+    commands,
     partitions_of,
-    run_worker,
-    worker_database,
 )
-from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
-from rapport_runtime.http.serve import serve
 from rapport_runtime.http.status import status_router
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
@@ -39,47 +33,6 @@ from scoring_service.store.tables import Stream, register_rulebook
 
 STREAM = Stream(GROUP, topics.CLIENT_ACTIVITY.name)
 TIMED = partitions_of(topics.CLIENT_ACTIVITY)
-
-
-def api(_argv: Sequence[str]) -> int:
-    """Serve the REST API until told to stop."""
-    settings = ScoringSettings.from_environment()
-    serve(build_api(settings), settings)
-    return 0
-
-
-def worker(_argv: Sequence[str]) -> int:
-    """Fold activities and let time pass until told to stop."""
-    settings = ScoringSettings.from_environment()
-    database = worker_database(settings)
-    producer = KafkaProducer(kafka_options(settings, "relay"))
-    try:
-        handler = build_consumer(database, producer, rulebook_source(settings))
-        return run_worker(settings, database, handler, Job(group=GROUP, topics=TOPICS))
-    finally:
-        producer.close()
-        database.close()
-
-
-def migrate(_argv: Sequence[str]) -> int:
-    """Bring the database to this code's schema; needs the owner's address."""
-    settings = ScoringSettings.from_environment()
-    migrations.upgrade(settings.database_url.get_secret_value(), "scoring_service")
-    return 0
-
-
-def manage_keys(argv: Sequence[str]) -> int:
-    """Create, list and revoke API keys; needs the owner's address."""
-    settings = ScoringSettings.from_environment()
-    return keys.cli(settings.database_url.get_secret_value(), argv)
-
-
-COMMANDS: Mapping[str, Command] = {
-    "api": api,
-    "worker": worker,
-    "migrate": migrate,
-    "keys": manage_keys,
-}
 
 
 def rulebook_source(settings: ScoringSettings) -> Any:
@@ -132,3 +85,14 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         dead_letter_router(database),
     ]
     return create_app(service, routers)
+
+
+def build_worker(
+    settings: ScoringSettings, database: Database, producer: Producer
+) -> tuple[ScoringConsumer, Job]:
+    """The handler that folds activities and lets time pass, and its job."""
+    handler = build_consumer(database, producer, rulebook_source(settings))
+    return handler, Job(group=GROUP, topics=TOPICS)
+
+
+COMMANDS = commands(ScoringSettings, "scoring_service", api=build_api, worker=build_worker)

@@ -155,8 +155,9 @@ def first_change(
 ) -> Step | None:
     """The first change of tier after the position (`today`, `counted_to`), or None.
 
-    `known` is the standing at that position, if the caller has it. A day whose facts are known already is asked twice: first without them, as time alone would
-    have it, then with them (ARCHITECTURE §4).
+    `known` is the standing at that position, if the caller has it. A day whose facts are known
+    already is asked twice: first without them, as time alone would have it, then with them
+    (ARCHITECTURE §4).
     """
     while True:
         before = known or standing_at(digest, rulebook, today, counted_to)
