@@ -1,4 +1,4 @@
-"""Bad input of every kind: a dead letter with its reason, or a clear 4xx; and the service goes on."""
+"""Bad input of every kind: a dead letter with its reason, or a clear 4xx; the service goes on."""
 
 from pathlib import Path
 

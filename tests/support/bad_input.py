@@ -59,7 +59,8 @@ def feed(folder: Path, *, postgres: Postgres | None = None, kafka: Kafka | None 
 
 def good_event(number: int, of: str = BOOKING) -> Document:
     """A good event of the one client; `number` makes it another one."""
-    kind, data = "booking.created", {"booking_id": f"b{number}", "starts_at": NOON.isoformat()}
+    kind = "booking.created"
+    data: Document = {"booking_id": f"b{number}", "starts_at": NOON.isoformat()}
     if of != BOOKING:
         kind = "payment.settled"
         data = {"payment_id": f"p{number}", "amount_minor": 1, "currency": PRACTICE.currency}

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from rapport_runtime import keys, logs, migrations
+from rapport_runtime import keys, logs, memory, migrations
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition

@@ -1,0 +1,81 @@
+"""`make proof`: one line for each claim, measured now; the exit code is 1 if one falls short.
+
+Options: `--only PART`, `--seed N` (default: drawn anew; printed, so that a run can be repeated).
+"""
+
+import argparse
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rapport_devkit.postgres import Postgres
+from tests.support.claims import bad_input, downtime, exact_time, protections, the_walk
+from tests.support.claims.claim import Bench, Measured, Part
+
+PARTS: Mapping[str, Sequence[Part]] = {
+    "walk": (
+        the_walk.measure,
+        protections.measure,
+        exact_time.measure,
+        downtime.measure,
+        bad_input.measure,
+    ),
+}
+"""Part -> what measures its claims. Later issues add theirs."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure, print, and say by the exit code whether everything holds."""
+    parser = argparse.ArgumentParser(prog="make proof", description=__doc__)
+    parser.add_argument("--only", choices=sorted(PARTS))
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    asked = parser.parse_args(argv)
+    parts = [asked.only] if asked.only else sorted(PARTS)
+    began = time.monotonic()
+    print(f"seed {asked.seed}", file=sys.stderr)
+    lines: list[tuple[str, Measured]] = []
+    with tempfile.TemporaryDirectory(prefix="rapport-proof-") as folder:
+        root = Path(folder)
+        with Postgres.start(root / "postgres", durable=False) as postgres:
+            bench = Bench(root, postgres, asked.seed, _say)
+            for part in parts:
+                for measure in PARTS[part]:
+                    lines += [(part, line) for line in _measured(measure, bench)]
+    print(table(lines))
+    short = [line for _, line in lines if not line.ok]
+    print(f"{len(lines)} claims, {len(short)} short, {time.monotonic() - began:.0f} s")
+    return 1 if short else 0
+
+
+def table(lines: Sequence[tuple[str, Measured]]) -> str:
+    """The claims in columns: part, claim, figure, goal, ok or short."""
+    rows = [("part", "claim", "figure", "goal", "")]
+    rows += [
+        (part, line.claim, line.figure, line.goal, "ok" if line.ok else "SHORT")
+        for part, line in lines
+    ]
+    widths = [max(len(row[place]) for row in rows) for place in range(5)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _measured(measure: Part, bench: Bench) -> list[Measured]:
+    """The lines of one measurement; one that breaks down is a claim that falls short."""
+    try:
+        return list(measure(bench))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the other claims are measured
+        what = f"{measure.__module__.rpartition('.')[2]} could not be measured"
+        return [Measured(what, f"{type(error).__name__}: {str(error)[:200]}", "a figure", ok=False)]
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
