@@ -1,7 +1,8 @@
 """One contender in a process of its own: `python -m tests.load.contender NAME`, order on stdin.
 
 Reads what it is to do as JSON, prints what it measured as JSON. Clocks start once partitions are
-held and positioned, so that neither imports nor joining a group are part of any figure.
+held and positioned, so that neither imports nor joining a group are part of any figure; all three
+collect garbage as the house's workers do.
 """
 
 import cProfile
@@ -65,6 +66,7 @@ class Stopwatch:
 
 def bare(order: Order) -> Outcome:
     """Poll and decode, nothing else."""
+    memory.collect_seldom()
     watch = Stopwatch()
     read = 0
     for _, records in _reading(order, order.records):
@@ -76,7 +78,9 @@ def bare(order: Order) -> Outcome:
 
 def per_event(order: Order) -> Outcome:
     """The twin, on the first `twin_records` that come."""
-    twin = Twin(order.database_url, parse_rulebook(order.rulebook))
+    database = _database(order)
+    twin = Twin(database, parse_rulebook(order.rulebook))
+    memory.collect_seldom()
     watch = Stopwatch()
     done = 0
     for place, records in _reading(order, order.twin_records):
@@ -85,15 +89,14 @@ def per_event(order: Order) -> Outcome:
             twin.handle(place.partition, record.offset, event)
             done += 1
     outcome = watch.outcome(done)
-    twin.close()
+    database.close()
     return outcome
 
 
 def worker(order: Order) -> Outcome:
     """The service's own loop, handler, store and relay, until the log's end and an empty outbox."""
     options = KafkaOptions(bootstrap_servers=order.bootstrap, client_id="bench")
-    limits = DatabaseLimits(idle_in_transaction_ms=options.session_timeout_ms * 2 // 3)
-    database = Database(order.database_url, application_name="bench", limits=limits)
+    database = _database(order)
     consumer = KafkaConsumer(options, GROUP, TOPICS)
     producer = KafkaProducer(options)
     handler = build_consumer(database, producer, order.rulebook)
@@ -121,6 +124,11 @@ def worker(order: Order) -> Outcome:
     producer.close()
     database.close()
     return outcome
+
+
+def _database(order: Order) -> Database:
+    limits = DatabaseLimits(idle_in_transaction_ms=10_000)
+    return Database(order.database_url, application_name="bench", limits=limits)
 
 
 def _reading(order: Order, records: int) -> Iterator[tuple[Place, list[Any]]]:

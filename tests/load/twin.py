@@ -1,9 +1,12 @@
 """The per-event twin: the same job by the same rules, one transaction for each event.
 
-psycopg without an ORM, with prepared statements and binary rows. It does not publish what it
-writes to the outbox, and lets no time pass for clients whom no event touches: both in its favour.
+A session from the house's pool for each event, then psycopg without an ORM, with prepared
+statements and binary rows. It does not publish what it writes to the outbox, and lets no time pass
+for clients whom no event touches: both in its favour.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +14,7 @@ import psycopg
 
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
+from rapport_runtime.database import Database, driver
 from scoring_service import translate
 from scoring_service.domain.assess import next_transition
 from scoring_service.domain.digest import Digest
@@ -19,7 +23,10 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
 from scoring_service.ports import Moved
 
+Cursor = psycopg.Cursor[Any]
+
 _GROUP = "twin"
+TOPIC = topics.CLIENT_ACTIVITY.name
 _PLACE = """
     INSERT INTO consumer_position (consumer_group, topic, partition, topic_id, next_offset)
     VALUES (%s, %s, %s, '', 0)
@@ -56,9 +63,8 @@ _MOVE = """
 class Twin:
     """Handles one event at a time, each in a transaction of its own."""
 
-    def __init__(self, url: str, rulebook: Rulebook) -> None:
-        self._db = psycopg.connect(url, options="-c timezone=UTC")
-        self._cursor = self._db.cursor(binary=True)
+    def __init__(self, database: Database, rulebook: Rulebook) -> None:
+        self._database = database
         self._rulebook = rulebook
         self._encode = translate.tier_changed(rulebook)
         self._tiers: dict[str | None, int | None] = {
@@ -66,36 +72,40 @@ class Twin:
         }
         self._tiers[None] = None
         self._time: dict[int, datetime] = {}
-        for partition in range(topics.PER_CLIENT_PARTITIONS):
-            self._cursor.execute(_PLACE, (_GROUP, topics.CLIENT_ACTIVITY.name, partition))
-        self._db.commit()
+        places = [(_GROUP, TOPIC, number) for number in range(topics.PER_CLIENT_PARTITIONS)]
+        with self._session() as cursor:
+            cursor.executemany(_PLACE, places)
 
     def handle(self, partition: int, offset: int, event: object) -> None:
         """Fold one event and commit, its position with it."""
         reached = None
-        if isinstance(event, ActivityRecorded):
-            self._activity(partition, event)
-        elif isinstance(event, WatermarkAdvanced):
+        if isinstance(event, WatermarkAdvanced):
             reached = self._time[partition] = event.data.up_to
-        topic = topics.CLIENT_ACTIVITY.name
-        self._cursor.execute(_MOVE, (offset + 1, reached, _GROUP, topic, partition))
-        self._db.commit()
+        with self._session() as cursor:
+            if isinstance(event, ActivityRecorded):
+                self._activity(cursor, partition, event)
+            cursor.execute(_MOVE, (offset + 1, reached, _GROUP, TOPIC, partition))
 
-    def _activity(self, partition: int, event: ActivityRecorded) -> None:
+    @contextmanager
+    def _session(self) -> Iterator[Cursor]:
+        with self._database.transaction() as tx, driver(tx).cursor(binary=True) as cursor:
+            yield cursor
+
+    def _activity(self, cursor: Cursor, partition: int, event: ActivityRecorded) -> None:
         fact = translate.fact(event)
-        state = self._locked(partition, event)
+        state = self._locked(cursor, partition, event)
         day = local_day(self._time[partition], fact.zone)
         changes = catch_up(state, self._rulebook, first_day=day, to_day=day)
         if change := fold(state, fact, self._rulebook, day):
             changes.append(change)
         review(state, self._rulebook)
-        self._save(state)
+        self._save(cursor, state)
         for change in changes:
-            self._record(state, change)
+            self._record(cursor, state, change)
 
-    def _locked(self, partition: int, event: ActivityRecorded) -> ClientState:
+    def _locked(self, cursor: Cursor, partition: int, event: ActivityRecorded) -> ClientState:
         client = event.data.client_id
-        row = self._cursor.execute(_LOCK, (event.practiceid, client)).fetchone()
+        row = cursor.execute(_LOCK, (event.practiceid, client)).fetchone()
         state = ClientState(event.practiceid, client, partition, event.data.zone)
         if row is not None:
             state.generation, state.last_sequence = row[0], row[1]
@@ -105,24 +115,20 @@ class Twin:
             state.reviewed = True
         return state
 
-    def _save(self, state: ClientState) -> None:
+    def _save(self, cursor: Cursor, state: ClientState) -> None:
         tier = None if state.tier is None else self._rulebook.tiers[state.tier].key
         row: list[Any] = [state.practice_id, state.client_id, state.partition, state.zone]
         row += [state.generation, state.last_sequence, list(state.missing)]
         row += [state.digest.to_bytes(), state.assessed_on, tier, state.score]
         row += [state.version, state.effective_at, state.review_at]
-        self._cursor.execute(_SAVE, row)
+        cursor.execute(_SAVE, row)
 
-    def _record(self, state: ClientState, change: Change) -> None:
+    def _record(self, cursor: Cursor, state: ClientState, change: Change) -> None:
         rulebook = self._rulebook
         row: list[Any] = [state.practice_id, state.client_id, change.version]
         row += [rulebook.key, rulebook.version, change.from_tier, change.to_tier]
         row += [change.direction, change.reason, change.origin, change.effective_at]
         row += [change.happened_at, change.activity_id, change.score, change.on_day]
-        self._cursor.execute(_HISTORY, row)
+        cursor.execute(_HISTORY, row)
         coming = next_transition(state.digest, rulebook, change.on_day, state.zone)
-        self._cursor.execute(_OUTBOX, self._encode(Moved(state, change, coming)))
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._db.close()
+        cursor.execute(_OUTBOX, self._encode(Moved(state, change, coming)))

@@ -1,6 +1,7 @@
 """The desk of waiting messages: claim what may go, write down what became of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +17,17 @@ from outreach_service.domain.messages import (
     advance,
     event_of,
 )
+from outreach_service.domain.playbook import Route
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import decide, settle
-from outreach_service.ports import Claimed, Decided, LeaveUnknown, MessageNews, Throttled
+from outreach_service.ports import (
+    Claimed,
+    Decided,
+    LeaveUnknown,
+    MessageNews,
+    Throttled,
+    Waiting,
+)
 from outreach_service.sealing import Keyring, Place
 from outreach_service.store import permits, situations
 from outreach_service.store.clock import business_now
@@ -28,7 +37,6 @@ from rapport_runtime.database import Database
 from rapport_runtime.outbox import append
 
 LOST_WORKER = "worker-lost"
-RATE_LIMIT = "rate-limit"
 
 _DUE = sa.text("""
     SELECT practice_id, message_id, client_id, partition, play, step, tier_version, play_body,
@@ -69,10 +77,11 @@ _THROTTLE = sa.text("""
 """)
 _LOCK = sa.text("""
     SELECT m.practice_id, m.message_id, m.client_id, m.partition, m.play, m.step, m.tier_version,
-           m.purpose, m.channel, m.state, m.sent_at, m.attempts, a.outcome
+           m.purpose, m.channel, m.state, m.sent_at, m.attempts, a.number, a.outcome
     FROM message m JOIN attempt a USING (practice_id, message_id)
-    WHERE m.practice_id = :practice_id AND m.message_id = :message_id AND a.number = :number
-    FOR UPDATE
+    WHERE (m.practice_id, m.message_id, a.number) IN (
+        SELECT * FROM unnest(:practices ::text[], :messages ::text[], :numbers ::int[]))
+    ORDER BY m.practice_id, m.message_id FOR UPDATE OF m
 """)
 _FINISH = sa.text("""
     UPDATE attempt SET finished_at = clock_timestamp(), outcome = :outcome, code = :code
@@ -98,6 +107,18 @@ _LOST = sa.text("""
     WHERE m.state = 'sending' AND m.lease_until < clock_timestamp()
     LIMIT 500
 """)
+
+
+@dataclass
+class Written:
+    """What a transaction is going to write: rows by statement, sent together; and the news."""
+
+    statements: dict[sa.TextClause, list[dict[str, Any]]] = field(default_factory=dict)
+    news: list[MessageNews] = field(default_factory=list)
+
+    def add(self, statement: sa.TextClause, row: dict[str, Any]) -> None:
+        """Run `statement` with `row`, together with its other rows, in the order of first use."""
+        self.statements.setdefault(statement, []).append(row)
 
 
 class PostgresDesk:
@@ -136,16 +157,32 @@ class PostgresDesk:
             left = dict(granted)
             decided = decide(waiting, left)
             permits.give_back(tx, left.items())
-            claimed = [one for each in decided if (one := self._carry_out(tx, each, now))]
+            claimed = self._carry_out(tx, decided, now)
             failpoints.hit("intent_claimed")
         failpoints.hit("claim_committed")
         return claimed
 
     def record(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:
         """See `Desk.record`."""
-        for claimed, outcome in results:
-            with self._database.transaction() as tx:
-                self._settle(tx, claimed, outcome)
+        if not results:
+            return
+        tried = [
+            (claimed.practice_id, claimed.message_id, claimed.attempt) for claimed, _ in results
+        ]
+        practices, messages, numbers = map(list, zip(*tried, strict=True))
+        columns = {"practices": practices, "messages": messages, "numbers": numbers}
+        with self._database.transaction() as tx:
+            found = {
+                (row.practice_id, row.message_id, row.number): row
+                for row in tx.execute(_LOCK, columns)
+            }
+            now = business_now(tx, simulated=self._simulated)
+            written = Written()
+            for key, (claimed, outcome) in zip(tried, results, strict=True):
+                row = found[key]
+                if row.outcome is None or _is_news(row.outcome, outcome):
+                    self._settle(written, row, claimed, outcome, now or row.sent_at)
+            self._write(tx, written)
 
     def recover(self) -> int:
         """See `Desk.recover`. What a dead worker had claimed may have been sent."""
@@ -154,78 +191,95 @@ class PostgresDesk:
         self.record([(_lost(row), Unknown(f"{row.channel}:{LOST_WORKER}")) for row in rows])
         return len(rows)
 
-    def _carry_out(self, tx: sa.Connection, decided: Decided, now: datetime) -> Claimed | None:
-        waiting, decision = decided
-        who = {"practice_id": waiting.change.practice_id, "message_id": waiting.message_id}
-        if isinstance(decision, Throttled):
-            tx.execute(_THROTTLE, who)
-            return None
-        if isinstance(decision, LeaveUnknown):
-            tx.execute(_LEAVE, who)
-            return None
-        if isinstance(decision, Send):
-            return self._claim(tx, decided, decision, now)
-        decide_at = decision.until if isinstance(decision, Defer) else now
-        state = advance(State.SCHEDULED, event_of(decision))
-        moved = {"state": str(state), "reason": decision.reason, "decide_at": decide_at}
-        tx.execute(_MOVE, {**who, **moved, "now": now})
-        self._say(tx, decided, str(state), decision.reason, None, now)
-        return None
+    def _carry_out(
+        self, tx: sa.Connection, decided: Sequence[Decided], now: datetime
+    ) -> list[Claimed]:
+        written = Written()
+        sends = []
+        for each in decided:
+            decision = each.decision
+            who = _who(each)
+            if isinstance(decision, Send):
+                sends.append((each.waiting, decision.route))
+            elif isinstance(decision, Throttled):
+                written.add(_THROTTLE, who)
+            elif isinstance(decision, LeaveUnknown):
+                written.add(_LEAVE, who)
+            else:
+                decide_at = decision.until if isinstance(decision, Defer) else now
+                # Every waiting state knows the same events, so which of them it was is no matter.
+                state = advance(State.SCHEDULED, event_of(decision))
+                moved = {"state": str(state), "reason": decision.reason, "decide_at": decide_at}
+                written.add(_MOVE, {**who, **moved, "now": now})
+                news = _news(each.waiting, now, state=state, channel=None, reason=decision.reason)
+                written.news.append(news)
+        claimed = self._claim(tx, written, sends, now)
+        self._write(tx, written)
+        return claimed
 
-    def _claim(self, tx: sa.Connection, decided: Decided, decision: Send, now: datetime) -> Claimed:
-        waiting = decided.waiting
-        change, channel = waiting.change, decision.route.channel
-        who = {"practice_id": change.practice_id, "message_id": waiting.message_id}
-        index = waiting.situation.contacts[channel]
-        tx.execute(
-            _CLAIM,
-            {
-                **who,
+    def _claim(
+        self,
+        tx: sa.Connection,
+        written: "Written",
+        sends: Sequence[tuple[Waiting, Route]],
+        now: datetime,
+    ) -> list[Claimed]:
+        people = situations.people(tx, [waiting.change for waiting, _ in sends])
+        histories = situations.histories(tx, [w for w, _ in sends if w.attempts])
+        claimed = []
+        for waiting, route in sends:
+            change, channel = waiting.change, route.channel
+            who = {"practice_id": change.practice_id, "message_id": waiting.message_id}
+            number = waiting.attempts + 1
+            taken = {
                 "channel": str(channel),
-                "template": decision.route.template,
-                "contact_index": index,
-                "now": now,
+                "template": route.template,
+                "contact_index": waiting.situation.contacts[channel],
                 "lease": self._lease_seconds,
-            },
-        )
-        number = waiting.attempts + 1
-        tx.execute(_TRY, {**who, "number": number, "channel": str(channel), "now": now})
-        self._say(tx, decided, str(State.SENDING), None, channel, now)
-        person = situations.person(tx, change.practice_id, change.client_id, channel)
-        history = situations.history(tx, change.practice_id, waiting.message_id)
-        return Claimed(
-            practice_id=change.practice_id,
-            message_id=waiting.message_id,
-            client_id=change.client_id,
-            channel=channel,
-            purpose=waiting.play.purpose,
-            template=decision.route.template,
-            address=self._unseal(person.sealed_address, change, f"contact.{channel}"),
-            name=self._unseal(person.sealed_name, change, f"name.{channel}"),
-            language=person.language,
-            practice_name=person.practice_name,
-            attempt=number,
-            first_try_seconds=history.seconds,
-            unsure=history.unsure,
-        )
+            }
+            written.add(_CLAIM, {**who, **taken, "now": now})
+            written.add(_TRY, {**who, "number": number, "channel": str(channel), "now": now})
+            news = _news(waiting, now, state=State.SENDING, channel=channel, reason=None)
+            written.news.append(news)
+            person = people[change.practice_id, change.client_id, channel]
+            tried = histories.get(waiting.message_id, situations.UNTRIED)
+            claimed.append(
+                Claimed(
+                    practice_id=change.practice_id,
+                    message_id=waiting.message_id,
+                    client_id=change.client_id,
+                    channel=channel,
+                    purpose=waiting.play.purpose,
+                    template=route.template,
+                    address=self._unseal(person.sealed_address, change, f"contact.{channel}"),
+                    name=self._unseal(person.sealed_name, change, f"name.{channel}"),
+                    language=person.language,
+                    practice_name=person.practice_name,
+                    attempt=number,
+                    first_try_seconds=tried.seconds,
+                    unsure=tried.unsure,
+                )
+            )
+        return claimed
 
-    def _settle(self, tx: sa.Connection, claimed: Claimed, outcome: Outcome) -> None:
+    def _settle(
+        self,
+        written: "Written",
+        row: sa.Row[Any],
+        claimed: Claimed,
+        outcome: Outcome,
+        now: datetime,
+    ) -> None:
         who = {"practice_id": claimed.practice_id, "message_id": claimed.message_id}
-        row = tx.execute(_LOCK, {**who, "number": claimed.attempt}).one()
-        now = business_now(tx, simulated=self._simulated) or row.sent_at
-        if row.outcome is not None and not _is_news(row.outcome, outcome):
-            return
         verdict = settle(claimed, outcome, self._policies[claimed.channel])
-        tx.execute(
-            _FINISH,
-            {**who, "number": claimed.attempt, "outcome": verdict.outcome, "code": verdict.code},
-        )
+        finished = {"outcome": verdict.outcome, "code": verdict.code}
+        written.add(_FINISH, {**who, "number": claimed.attempt, **finished})
         if row.attempts > claimed.attempt:
             return  # a later try is under way; its answer decides
         if row.state != State.SENDING and verdict.event is Event.RETRY:
             return  # taken for lost meanwhile, and unknown it stays
         state = advance(State(row.state), verdict.event)
-        tx.execute(
+        written.add(
             _SETTLE,
             {
                 **who,
@@ -237,34 +291,12 @@ class PostgresDesk:
                 "keyed": verdict.keyed_seconds,
             },
         )
-        news = _news_of(row, state=str(state), reason=verdict.code, at=now)
-        append(tx, [self._announce(news)])
+        written.news.append(_news_of(row, state=str(state), reason=verdict.code, at=now))
 
-    def _say(
-        self,
-        tx: sa.Connection,
-        decided: Decided,
-        state: str,
-        reason: str | None,
-        channel: Channel | None,
-        now: datetime,
-    ) -> None:
-        waiting = decided.waiting
-        news = MessageNews(
-            practice_id=waiting.change.practice_id,
-            message_id=waiting.message_id,
-            client_id=waiting.change.client_id,
-            partition=waiting.partition,
-            play=waiting.play.key,
-            step=waiting.step,
-            tier_version=waiting.change.version,
-            channel=channel,
-            purpose=str(waiting.play.purpose),
-            state=state,
-            reason=reason,
-            at=now,
-        )
-        append(tx, [self._announce(news)])
+    def _write(self, tx: sa.Connection, written: "Written") -> None:
+        for statement, rows in written.statements.items():
+            tx.execute(statement, rows)
+        append(tx, [self._announce(news) for news in written.news])
 
     def _unseal(self, sealed: str, change: Any, field: str) -> str:
         return self._keyring.unseal(sealed, Place(change.practice_id, change.client_id, field))
@@ -291,6 +323,30 @@ def _lost(row: sa.Row[Any]) -> Claimed:
         attempt=row.attempts,
         first_try_seconds=float(row.seconds),
         unsure=row.unsure,
+    )
+
+
+def _who(decided: Decided) -> dict[str, Any]:
+    waiting = decided.waiting
+    return {"practice_id": waiting.change.practice_id, "message_id": waiting.message_id}
+
+
+def _news(
+    waiting: Waiting, at: datetime, *, state: State, channel: Channel | None, reason: str | None
+) -> MessageNews:
+    return MessageNews(
+        practice_id=waiting.change.practice_id,
+        message_id=waiting.message_id,
+        client_id=waiting.change.client_id,
+        partition=waiting.partition,
+        play=waiting.play.key,
+        step=waiting.step,
+        tier_version=waiting.change.version,
+        channel=channel,
+        purpose=str(waiting.play.purpose),
+        state=str(state),
+        reason=reason,
+        at=at,
     )
 
 

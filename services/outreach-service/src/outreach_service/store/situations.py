@@ -51,15 +51,17 @@ _SENT = sa.text(f"""
     WHERE {_COUNTED} AND sent_at > :since AND (practice_id, contact_index) IN (
         SELECT * FROM unnest(:of_contacts ::text[], :contacts ::text[]))
 """)
-_PERSON = sa.text("""
-    SELECT c.sealed_address, c.sealed_name, c.language, p.name AS practice_name
-    FROM contact c JOIN practice p USING (practice_id)
-    WHERE practice_id = :practice_id AND client_id = :client_id AND channel = :channel
+_PEOPLE = sa.text(f"""
+    SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,
+           name AS practice_name
+    FROM contact JOIN practice USING (practice_id) WHERE {_OF}
 """)
-_HISTORY = sa.text("""
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(started_at)), 0)::float AS seconds,
+_HISTORIES = sa.text("""
+    SELECT message_id,
+           extract(epoch FROM clock_timestamp() - min(started_at))::float AS seconds,
            coalesce(bool_or(outcome = 'unknown'), false) AS unsure
-    FROM attempt WHERE practice_id = :practice_id AND message_id = :message_id
+    FROM attempt
+    WHERE practice_id = ANY(:practices) AND message_id = ANY(:messages) GROUP BY message_id
 """)
 
 Pair = tuple[str, str]
@@ -79,6 +81,9 @@ class History(NamedTuple):
 
     seconds: float
     unsure: bool
+
+
+UNTRIED = History(0, unsure=False)
 
 
 @dataclass
@@ -108,16 +113,32 @@ def load(tx: sa.Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> list[
     return [_waiting(row, known, now, read) for row in rows]
 
 
-def person(tx: sa.Connection, practice_id: str, client_id: str, channel: Channel) -> Person:
-    """The contact point of a client's channel, and by what name the practice goes."""
-    asked = {"practice_id": practice_id, "client_id": client_id, "channel": str(channel)}
-    return Person(*tx.execute(_PERSON, asked).one())
+def people(tx: sa.Connection, changes: Sequence[Change]) -> dict[tuple[str, str, Channel], Person]:
+    """The contact points of these changes' clients, and by what name their practices go."""
+    if not changes:
+        return {}
+    of = {
+        "practices": [change.practice_id for change in changes],
+        "clients": [change.client_id for change in changes],
+    }
+    return {
+        (row.practice_id, row.client_id, Channel(row.channel)): Person(
+            row.sealed_address, row.sealed_name, row.language, row.practice_name
+        )
+        for row in tx.execute(_PEOPLE, of)
+    }
 
 
-def history(tx: sa.Connection, practice_id: str, message_id: str) -> History:
-    """What was tried of a message; 0 seconds when this is its first try."""
-    asked = {"practice_id": practice_id, "message_id": message_id}
-    return History(*tx.execute(_HISTORY, asked).one())
+def histories(tx: sa.Connection, tried: Sequence[Waiting]) -> dict[str, History]:
+    """What was tried before, by message id, of messages that have been tried."""
+    if not tried:
+        return {}
+    asked = {
+        "practices": list({waiting.change.practice_id for waiting in tried}),
+        "messages": [waiting.message_id for waiting in tried],
+    }
+    rows = tx.execute(_HISTORIES, asked)
+    return {row.message_id: History(row.seconds, row.unsure) for row in rows}
 
 
 def _known(tx: sa.Connection, pairs: Sequence[Pair], now: datetime) -> _Known:
