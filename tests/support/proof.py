@@ -5,6 +5,7 @@ Options: `--only PART`, `--seed N` (default: drawn anew; printed, so that a run 
 
 import argparse
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -35,19 +36,28 @@ def main(argv: Sequence[str]) -> int:
     asked = parser.parse_args(argv)
     parts = [asked.only] if asked.only else sorted(PARTS)
     began = time.monotonic()
+    root = Path(tempfile.mkdtemp(prefix="rapport-proof-"))
     print(f"seed {asked.seed}", file=sys.stderr)
-    lines: list[tuple[str, Measured]] = []
-    with tempfile.TemporaryDirectory(prefix="rapport-proof-") as folder:
-        root = Path(folder)
-        with Postgres.start(root / "postgres", durable=False) as postgres:
-            bench = Bench(root, postgres, asked.seed, _say)
-            for part in parts:
-                for measure in PARTS[part]:
-                    lines += [(part, line) for line in _measured(measure, bench)]
+    lines = measure_all(parts, root, asked.seed)
     print(table(lines))
     short = [line for _, line in lines if not line.ok]
     print(f"{len(lines)} claims, {len(short)} short, {time.monotonic() - began:.0f} s")
-    return 1 if short else 0
+    if short:
+        print(f"logs are kept in {root}", file=sys.stderr)
+        return 1
+    shutil.rmtree(root)
+    return 0
+
+
+def measure_all(parts: Sequence[str], root: Path, seed: int) -> list[tuple[str, Measured]]:
+    """Every claim of these parts, with its part, on a Postgres that is gone afterwards."""
+    lines: list[tuple[str, Measured]] = []
+    with Postgres.start(root / "postgres", durable=False) as postgres:
+        bench = Bench(root, postgres, seed, _say)
+        for part in parts:
+            for measure in PARTS[part]:
+                lines += [(part, line) for line in _measured(measure, bench)]
+    return lines
 
 
 def table(lines: Sequence[tuple[str, Measured]]) -> str:

@@ -42,7 +42,7 @@ def find_story(
     access: Access, client_ids: Mapping[str, str], changes: Mapping[str, Sequence[TierChange]]
 ) -> Story:
     """The most telling client's story: one to whom something was said and something withheld,
-    and whose changes have several reasons. The same client at every run."""
+    and whose changes have several reasons."""
     messages = _messages(access)
     external_id = min(
         client_ids,
