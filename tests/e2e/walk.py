@@ -159,7 +159,8 @@ class _Walker:
             for day, records in enumerate(self._walk.days):
                 self._begin(day)
                 producer.send(records)
-                self._say(f"day {day}: {len(records)} records")
+                if day % 10 == 0:
+                    self._say(f"day {day} of {len(self._walk.days)}")
         finally:
             producer.close()
         self._wind_down()
@@ -248,9 +249,9 @@ class _Walker:
     def _wait_for_messages(self) -> None:
         """Until every message is final: a killed worker's claims come free with their lease."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while left := self._messages_in({*WAITING, "sending"}):
+        self._say("waiting until every message is final")
+        while self._messages_in({*WAITING, "sending"}):
             if time.monotonic() > deadline:
                 return  # the comparison will tell of them
             self._crew.tend(self._day)
-            self._say(f"waiting for {left} messages")
             time.sleep(1)

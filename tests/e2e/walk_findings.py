@@ -201,10 +201,11 @@ def _answers(world: World, clients: Mapping[Who, str]) -> dict[tuple[str, str], 
 def _look_at_messages(
     world: World, findings: Findings, clients: Mapping[Who, str], changes: list[Json]
 ) -> None:
+    deliveries = world.deliveries()
     box = Letterbox(
         due=due_messages(changes, world.playbook),
-        messages=world.messages(),
-        deliveries=world.deliveries(),
+        messages=_stamped(world, deliveries),
+        deliveries=deliveries,
         people=_people(world),
         documents=_documents(world, clients),
         steps=world.steps,
@@ -230,6 +231,21 @@ def _look_at_messages(
         "stamps": box.clock_faults(),
         "unexplained unknown": unknown_faults(tries, world.crew.in_doubt),
     }
+
+
+def _stamped(world: World, deliveries: list[Json]) -> list[Json]:
+    """The messages; one that was tried again carries the business time of the try that arrived."""
+    arrived = {
+        delivery["message_id"]: datetime.fromisoformat(delivery["at"]) for delivery in deliveries
+    }
+    messages = world.messages()
+    for message in messages:
+        at = arrived.get(message["message_id"])
+        if message["attempts"] > 1 and at is not None:
+            tries = _tries(world, message)
+            begun = [t for t in tries if datetime.fromisoformat(t["started_at"]) <= at]
+            message["sent_at"] = begun[-1]["business_at"] if begun else message["sent_at"]
+    return messages
 
 
 def _tries(world: World, message: Mapping[str, Any]) -> list[Json]:

@@ -1,8 +1,7 @@
 """One contender in a process of its own: `python -m tests.load.contender NAME`, order on stdin.
 
 Reads what it is to do as JSON, prints what it measured as JSON. Clocks start once partitions are
-held and positioned, so that neither imports nor joining a group are part of any figure; all three
-collect garbage as the house's workers do.
+held and positioned, so that neither imports nor joining a group are part of any figure.
 """
 
 import cProfile
@@ -66,7 +65,6 @@ class Stopwatch:
 
 def bare(order: Order) -> Outcome:
     """Poll and decode, nothing else."""
-    memory.collect_seldom()
     watch = Stopwatch()
     read = 0
     for _, records in _reading(order, order.records):
@@ -80,7 +78,6 @@ def per_event(order: Order) -> Outcome:
     """The twin, on the first `twin_records` that come."""
     database = _database(order)
     twin = Twin(database, parse_rulebook(order.rulebook))
-    memory.collect_seldom()
     watch = Stopwatch()
     done = 0
     for place, records in _reading(order, order.twin_records):
@@ -100,7 +97,7 @@ def worker(order: Order) -> Outcome:
     consumer = KafkaConsumer(options, GROUP, TOPICS)
     producer = KafkaProducer(options)
     handler = build_consumer(database, producer, order.rulebook)
-    loop = BatchLoop(consumer, database, handler, LoopOptions(group=GROUP), DeadLetterLimit())
+    loop = BatchLoop(consumer, database, handler, LoopOptions(group=GROUP, max_records=int(__import__('os').environ.get('MAXR','5000'))), DeadLetterLimit())
     stop = threading.Event()
     while not loop.assigned:
         loop.turn(stop)

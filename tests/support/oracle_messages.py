@@ -21,6 +21,8 @@ FINAL = {
 WENT = {"accepted", "delivered", "bounced"}
 MAY_HAVE_GONE = WENT | {"unknown"}
 WEEK = timedelta(days=7)
+HEARD_WITHIN = timedelta(days=1)
+"""A day's events follow its noon: what they cause may be heard of a step after it was due."""
 LONGEST_CALL = timedelta(seconds=10)
 CAPS = (
     ("client", frozenset({"marketing"}), 2),
@@ -202,8 +204,8 @@ class Letterbox:
 
     def _was_capped(self, message: Json) -> bool:
         """Whether some cap was full at every step of the clock at which the message might go."""
-        due, ends = _at(message["due_at"]), _at(message["expires_at"])
-        moments = [simulated for simulated, _ in self.steps if due <= simulated < ends]
+        known, ends = _at(message["due_at"]) + HEARD_WITHIN, _at(message["expires_at"])
+        moments = [simulated for simulated, _ in self.steps if known <= simulated < ends]
         return bool(moments) and all(self._is_full(message, moment) for moment in moments)
 
     def _is_full(self, message: Json, moment: datetime) -> bool:

@@ -1,6 +1,7 @@
 """Nothing lost, nothing twice, order free: the full walk under fire, compared with the oracles."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tests.e2e.walk import run_walk
 from tests.e2e.walk_findings import Findings, look
@@ -35,9 +36,10 @@ KILLS = 3
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
-    """One full walk on servers of its own."""
+    """One full walk on servers of its own, with this run's seed."""
     folder = bench.folder / "walk"
-    findings = run_walk(FULL, folder, look, say=bench.say)
+    plan = replace(FULL, size=replace(FULL.size, seed=bench.seed))
+    findings = run_walk(plan, folder, look, say=bench.say)
     worst = findings.worst()
     if worst:
         bench.say(worst)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from rapport_devkit.api_client import ApiClient
 
-_FIRST_POLL_SECONDS = 0.01
+_FIRST_POLL_SECONDS = 0.03
 _LAST_POLL_SECONDS = 0.05
 _POLL_GROWTH = 1.5
 _STEP_SECONDS = 120.0

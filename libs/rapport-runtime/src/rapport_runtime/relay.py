@@ -34,6 +34,7 @@ _READ = """
     WHERE partition = ANY(%s) ORDER BY id LIMIT %s
 """
 _REMOVE = "DELETE FROM outbox WHERE id = ANY(%b::bigint[])"
+_WAITS = sa.text("SELECT EXISTS (SELECT FROM outbox)")
 _PUBLISHED = sa.text("SELECT partition, published_through FROM outbox_watermark")
 _NOTE = sa.text("""
     INSERT INTO outbox_watermark (partition, published_through)
@@ -64,6 +65,7 @@ class Relay:
         self._buckets = list(range(buckets))
         self._watermark_of = watermark_of
         self._watermark_record = watermark_record
+        self._said: Mapping[int, datetime] = {}
 
     def drain(self) -> int:
         """Publish all that is there and the watermarks that it completes; return how many rows.
@@ -71,12 +73,22 @@ class Relay:
         Buckets that another worker is draining are left to it. Raises `TryLater` when the bus did
         not acknowledge; the rows stay.
         """
+        if self._has_nothing_to_say():
+            return 0
         published = 0
         while True:
             rows = self._drain_once()
             published += rows
             if rows < READ_ROWS:
                 return published
+
+    def _has_nothing_to_say(self) -> bool:
+        """A look without locks, for the many turns in which nothing happened: two statements."""
+        with self._database.transaction() as tx:
+            if tx.execute(_WAITS).scalar_one():
+                return False
+            complete = self._watermark_of(tx, self._buckets)
+        return not _news(complete, self._said)
 
     def _drain_once(self) -> int:
         """One bounded transaction: what was acknowledged and removed is not published again when
@@ -93,8 +105,8 @@ class Relay:
             # Read before draining: all that was complete at this instant is in the outbox now.
             complete = self._watermark_of(tx, locked)
             rows = self._publish_rows(tx, locked)
-            if rows < READ_ROWS:
-                self._publish_watermarks(tx, complete)
+            said = self._publish_watermarks(tx, complete) if rows < READ_ROWS else self._said
+        self._said = said  # only now that it is committed
         return rows
 
     def _publish_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
@@ -110,17 +122,25 @@ class Relay:
             PUBLISHED.labels(topic).inc(count)
         return len(rows)
 
-    def _publish_watermarks(self, tx: sa.Connection, complete: Mapping[int, datetime]) -> None:
+    def _publish_watermarks(
+        self, tx: sa.Connection, complete: Mapping[int, datetime]
+    ) -> Mapping[int, datetime]:
+        """Publish what is new; returns what has been said of all buckets."""
         said = {row.partition: row.published_through for row in tx.execute(_PUBLISHED)}
-        news = {
-            bucket: instant
-            for bucket, instant in complete.items()
-            if bucket not in said or instant > said[bucket]
-        }
-        if not news:
-            return
-        self._producer.publish([self._watermark_record(*item) for item in news.items()])
-        tx.execute(_NOTE, {"partitions": list(news), "instants": list(news.values())})
+        news = _news(complete, said)
+        if news:
+            self._producer.publish([self._watermark_record(*item) for item in news.items()])
+            tx.execute(_NOTE, {"partitions": list(news), "instants": list(news.values())})
+        return {**said, **news}
+
+
+def _news(complete: Mapping[int, datetime], said: Mapping[int, datetime]) -> dict[int, datetime]:
+    """The buckets that are complete to a later instant than has been said."""
+    return {
+        bucket: instant
+        for bucket, instant in complete.items()
+        if bucket not in said or instant > said[bucket]
+    }
 
 
 def no_watermarks(_tx: sa.Connection, _buckets: Iterable[int]) -> Mapping[int, datetime]:

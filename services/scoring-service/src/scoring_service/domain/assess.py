@@ -188,11 +188,14 @@ def _first_loss(
     """
     if not before.rungs[RECENCY]:
         return None
-    old = _grown_old(rulebook, before)
+    faded = rulebook.fades_at[before.rungs]
+    old = rulebook.recency.periods[faded].expiry(before.last)
     skipped = skipped_days(zone)
-    if not skipped and _first_leaving(digest, rulebook, *position) > old.day:
-        return old
-    for limit in (NEVER,) if skipped else (old.day, NEVER):
+    if not skipped and _nothing_leaves(digest, rulebook, position, old):
+        _, frequency, monetary = before.rungs
+        rungs = (faded + 1, frequency, monetary), (faded, frequency, monetary)
+        return Step(old, old - 1, before.tier, rulebook.outcomes[rungs[1]].tier, rungs)
+    for limit in (NEVER,) if skipped else (old, NEVER):
         falls = [
             *recency_falls(rulebook, before, limit),
             *frequency_falls(digest, rulebook, before, position, limit),
@@ -204,6 +207,19 @@ def _first_loss(
         if step is not None:
             return step
     return None
+
+
+def _nothing_leaves(digest: Digest, rulebook: Rulebook, position: Position, day: int) -> bool:
+    """Whether all that counts at the position still counts on the later `day`."""
+    today, counted_to = position
+    days, now, then = digest.days, rulebook.windows(today), rulebook.windows(day)
+    last = min(counted_to, then.frequency - 1)
+    if bisect_left(days, now.frequency) != bisect_right(days, last):
+        return False
+    if (now.monetary, then.monetary) == (now.frequency, then.frequency):
+        return True
+    last = min(counted_to, then.monetary - 1)
+    return bisect_left(days, now.monetary) == bisect_right(days, last)
 
 
 def _first_of(falls: list[Fall], rulebook: Rulebook, before: Standing) -> Step | None:
@@ -219,29 +235,3 @@ def _first_of(falls: list[Fall], rulebook: Rulebook, before: Standing) -> Step |
         if tier != before.tier:
             return Step(day, day - 1, before.tier, tier, (then, now))
     return None
-
-
-def _grown_old(rulebook: Rulebook, before: Standing) -> Step:
-    """The first change if nothing but recency were lost; in the end it costs every tier (C-07)."""
-    top, frequency, monetary = then = before.rungs
-    tier, rung = before.tier, top
-    while tier == before.tier:
-        then, rung = (rung, frequency, monetary), rung - 1
-        tier = rulebook.outcomes[rung, frequency, monetary].tier
-    day = rulebook.recency.periods[rung].expiry(before.last)
-    return Step(day, day - 1, before.tier, tier, (then, (rung, frequency, monetary)))
-
-
-def _first_leaving(digest: Digest, rulebook: Rulebook, today: int, counted_to: int) -> int:
-    """The first day on which a bucket leaves its window; NEVER when none is in one."""
-    days = digest.days
-    windows = rulebook.windows(today)
-    first = NEVER
-    for start, dimension in (
-        (windows.frequency, rulebook.frequency),
-        (windows.monetary, rulebook.monetary),
-    ):
-        place = bisect_left(days, start)
-        if place < len(days) and days[place] <= counted_to:
-            first = min(first, dimension.window.expiry(days[place]))
-    return first

@@ -58,12 +58,12 @@ def explain(
         frequency_falls(digest, rulebook, now, (today, counted_to)),
         monetary_falls(digest, rulebook, now, (today, counted_to)),
     )
-    lines = (
+    lines = [
         Line(ladder.lines[rung], ladder.input, value, ladder.points[rung], _until(rung, fall))
         for ladder, rung, value, fall in zip(
             rulebook.ladders, now.rungs, values, falls, strict=True
         )
-    )
+    ]
     return (*lines, *_ways_up(rulebook, now))
 
 
@@ -102,28 +102,28 @@ def _until(rung: int, falls: Iterator[Fall]) -> date | None:
     return None if held == rung else date.fromordinal(ends - 1)
 
 
-def _ways_up(rulebook: Rulebook, now: Standing) -> Iterator[Line]:
+def _ways_up(rulebook: Rulebook, now: Standing) -> list[Line]:
     """By bookings completed today alone, and by money alone: the least that lifts the tier."""
-    frequency, monetary = rulebook.frequency, rulebook.monetary
-    held = now.rungs[MONETARY]
-    fresh = rulebook.recency.ladder.earned[-1] + monetary.ladder.earned[held]
-    for more in sorted(
-        {1, *(cut - now.completed for cut in frequency.cuts if cut > now.completed)}
-    ):
-        rung = bisect_right(frequency.cuts, now.completed + more)
-        reached = rulebook.band_tier(fresh + frequency.ladder.earned[rung])
+    recency, held, paid = now.rungs
+    newest = len(rulebook.recency.periods)
+    outcomes, ways = rulebook.outcomes, []
+    cuts = rulebook.frequency.cuts
+    for rung in range(bisect_right(cuts, now.completed + 1), len(cuts) + 1):
+        reached = outcomes[newest, rung, paid].tier
         if reached > now.tier:
-            yield _way_up(rulebook, reached, frequency.ladder, rung, more)
+            more = max(1, cuts[rung - 1] - now.completed) if rung else 1
+            ways.append(_way_up(rulebook, reached, rulebook.frequency.ladder, rung, more))
             break
-    if not now.rungs[RECENCY]:
-        return  # money alone brings nobody back (C-07)
-    rest = now.score - monetary.ladder.earned[held]
-    for rung in range(held + 1, len(monetary.ladder.points)):
-        reached = rulebook.band_tier(rest + monetary.ladder.earned[rung])
+    if not recency:
+        return ways  # money alone brings nobody back (C-07)
+    cuts = rulebook.monetary.cuts
+    for rung in range(paid + 1, len(cuts) + 1):
+        reached = outcomes[recency, held, rung].tier
         if reached > now.tier:
-            missing = monetary.cuts[rung - 1] - now.amount_minor
-            yield _way_up(rulebook, reached, monetary.ladder, rung, missing)
+            missing = cuts[rung - 1] - now.amount_minor
+            ways.append(_way_up(rulebook, reached, rulebook.monetary.ladder, rung, missing))
             break
+    return ways
 
 
 def _way_up(rulebook: Rulebook, reached: int, ladder: Ladder, rung: int, missing: int) -> Line:
