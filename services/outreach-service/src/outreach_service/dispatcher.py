@@ -20,7 +20,7 @@ AT_ONCE = 32
 """Provider calls under way at one time. Two rounds of the slowest (SMTP, 30 s a step) stay well
 within the default lease of 600 s."""
 
-IDLE_SECONDS = 0.02
+IDLE_SECONDS = 0.05
 RECOVER_EVERY = 100
 
 

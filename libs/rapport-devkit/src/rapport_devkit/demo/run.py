@@ -31,7 +31,8 @@ from rapport_devkit.sources.dataset import Dataset, Origin
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 
-PRACTICE_NAME = "静港心理咨询"
+PRACTICE_NAME = "静港"
+"""Neutral: an SMS opens with it, and a lock screen shows it to whoever looks (L15)."""
 DATABASE_PREFIX = "demo_"
 
 

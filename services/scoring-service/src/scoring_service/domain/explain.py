@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.falls import (
-    MONETARY,
     RECENCY,
     Fall,
     frequency_falls,
