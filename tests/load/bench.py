@@ -32,7 +32,8 @@ GOAL_OF_BARE = 0.1
 GOAL_OF_TWIN = 30.0
 TITLES = {
     "bare": "bare poll and decode",
-    "per_event": "per-event twin",
+    "per_event": "per-event twin, all published",
+    "unpublished": "per-event twin, outbox left",
     "worker": "scoring worker, all published",
 }
 EVENTS, CLIENTS_PER_EVENT, TWIN_EVENTS = 500_000, 10, 20_000

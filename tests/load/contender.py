@@ -24,6 +24,8 @@ from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.relay import Relay, no_watermarks
+from scoring_service import translate
 from scoring_service.bootstrap import build_consumer
 from scoring_service.consumers import TOPICS
 from scoring_service.domain.rulebook_source import parse_rulebook
@@ -33,7 +35,7 @@ from tests.load.twin import Twin
 
 ACTIVITY = topics.CLIENT_ACTIVITY.name
 POLL_RECORDS = 5_000
-PROFILE_LINES = 60
+PROFILE_LINES = 40
 
 
 class Stopwatch:
@@ -75,9 +77,31 @@ def bare(order: Order) -> Outcome:
 
 
 def per_event(order: Order) -> Outcome:
-    """The twin, on the first `twin_records` that come."""
+    """The twin that does the whole job: it publishes what it commits."""
     database = _database(order)
-    twin = Twin(database, parse_rulebook(order.rulebook))
+    producer = KafkaProducer(_options(order))
+    relay = Relay(
+        database,
+        producer,
+        buckets=topics.TIER_CHANGES.partitions,
+        watermark_of=no_watermarks,
+        watermark_record=translate.watermark,
+    )
+    outcome = _one_by_one(order, Twin(database, parse_rulebook(order.rulebook), relay.drain))
+    producer.close()
+    database.close()
+    return outcome
+
+
+def unpublished(order: Order) -> Outcome:
+    """The twin that leaves its outbox to somebody else."""
+    database = _database(order)
+    outcome = _one_by_one(order, Twin(database, parse_rulebook(order.rulebook), lambda: None))
+    database.close()
+    return outcome
+
+
+def _one_by_one(order: Order, twin: Twin) -> Outcome:
     watch = Stopwatch()
     done = 0
     for place, records in _reading(order, order.twin_records):
@@ -85,19 +109,16 @@ def per_event(order: Order) -> Outcome:
             event = codec.decode(ACTIVITY, record.key, record.value)
             twin.handle(place.partition, record.offset, event)
             done += 1
-    outcome = watch.outcome(done)
-    database.close()
-    return outcome
+    return watch.outcome(done)
 
 
 def worker(order: Order) -> Outcome:
     """The service's own loop, handler, store and relay, until the log's end and an empty outbox."""
-    options = KafkaOptions(bootstrap_servers=order.bootstrap, client_id="bench")
     database = _database(order)
-    consumer = KafkaConsumer(options, GROUP, TOPICS)
-    producer = KafkaProducer(options)
+    consumer = KafkaConsumer(_options(order), GROUP, TOPICS)
+    producer = KafkaProducer(_options(order))
     handler = build_consumer(database, producer, order.rulebook)
-    loop = BatchLoop(consumer, database, handler, LoopOptions(group=GROUP, max_records=int(__import__('os').environ.get('MAXR','5000'))), DeadLetterLimit())
+    loop = BatchLoop(consumer, database, handler, LoopOptions(group=GROUP), DeadLetterLimit())
     stop = threading.Event()
     while not loop.assigned:
         loop.turn(stop)
@@ -121,6 +142,10 @@ def worker(order: Order) -> Outcome:
     producer.close()
     database.close()
     return outcome
+
+
+def _options(order: Order) -> KafkaOptions:
+    return KafkaOptions(bootstrap_servers=order.bootstrap, client_id="bench")
 
 
 def _database(order: Order) -> Database:
@@ -155,7 +180,7 @@ def _profiled(wanted: bool) -> Iterator[None]:  # noqa: FBT001 - one caller, one
     profile = cProfile.Profile()
     with profile:
         yield
-    pstats.Stats(profile, stream=sys.stderr).sort_stats("cumtime").print_stats(PROFILE_LINES)
+    pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(PROFILE_LINES)
 
 
 def _cpu_seconds() -> float:
@@ -163,7 +188,12 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-CONTENDERS = {"bare": bare, "per_event": per_event, "worker": worker}
+CONTENDERS = {
+    "bare": bare,
+    "per_event": per_event,
+    "unpublished": unpublished,
+    "worker": worker,
+}
 
 if __name__ == "__main__":
     measured = CONTENDERS[sys.argv[1]](Order(**json.load(sys.stdin)))

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,8 @@ START = datetime(2025, 11, 3, tzinfo=UTC)
 INTERVALS = (timedelta(hours=16), timedelta(hours=8))
 WATERMARKS = 5
 """So many in each interval, the last of which reaches the midnight at its end."""
-LATE, LATEST = 0.1, 400 * 86_400
+LATE, LATEST = 0.02, 400 * 86_400
+ZIPF = 0.8
 REFUNDED = 0.05
 AFTER = {"settled": 300, "refunded": 6_000}
 """About so many facts of the partition later a visit is paid, or a payment taken back."""
@@ -46,8 +48,9 @@ class _Step(NamedTuple):
 def write(options: KafkaOptions, plan: Plan, seed: int) -> int:
     """Create the topics of scoring and write the log of `plan`; the number of its records.
 
-    A visit is a completed booking and, later, its payment; 5 % of payments are refunded. 10 % of
-    visits become known late, by up to 400 days. Each client comes at least once.
+    A visit is a completed booking and, later, its payment; 5 % of payments are refunded. 2 % of
+    visits become known late, by up to 400 days. Clients come by Zipf's law, as in the job of
+    PERFORMANCE.md §1: some every few days, most now and then.
     """
     needed = (topics.PRACTICES, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
     plans = [
@@ -104,12 +107,11 @@ def _partition(
 
 def _steps(rng: random.Random, clients: int, facts: int) -> list[_Step]:
     steps: list[_Step] = []
-    comers = list(range(clients))
-    rng.shuffle(comers)
-    for visit in range(facts):
+    odds = list(accumulate(rank**-ZIPF for rank in range(1, clients + 1)))
+    comers = rng.choices(range(clients), cum_weights=odds, k=facts)
+    for visit, client in enumerate(comers):
         if len(steps) >= facts:
             break
-        client = comers[visit] if visit < clients else int(clients * rng.random() ** 1.5)
         place = rng.random() * facts
         steps.append(_Step(place, "completed", visit, client))
         place += rng.expovariate(1 / AFTER["settled"])

@@ -1,11 +1,12 @@
 """The per-event twin: the same job by the same rules, one transaction for each event.
 
 A session from the house's pool for each event, then psycopg without an ORM, with prepared
-statements and binary rows. It does not publish what it writes to the outbox, and lets no time pass
-for clients whom no event touches: both in its favour.
+statements and binary rows. It publishes straight after a commit that left something in the outbox,
+as the worker does, or not at all. It lets no time pass for clients whom no event touches, which is
+in its favour.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -61,10 +62,13 @@ _MOVE = """
 
 
 class Twin:
-    """Handles one event at a time, each in a transaction of its own."""
+    """Handles one event at a time, each in a transaction of its own; then lets `publish`."""
 
-    def __init__(self, database: Database, rulebook: Rulebook) -> None:
+    def __init__(
+        self, database: Database, rulebook: Rulebook, publish: Callable[[], object]
+    ) -> None:
         self._database = database
+        self._publish = publish
         self._rulebook = rulebook
         self._encode = translate.tier_changed(rulebook)
         self._tiers: dict[str | None, int | None] = {
@@ -78,20 +82,22 @@ class Twin:
 
     def handle(self, partition: int, offset: int, event: object) -> None:
         """Fold one event and commit, its position with it."""
-        reached = None
+        reached, changed = None, False
         if isinstance(event, WatermarkAdvanced):
             reached = self._time[partition] = event.data.up_to
         with self._session() as cursor:
             if isinstance(event, ActivityRecorded):
-                self._activity(cursor, partition, event)
+                changed = self._activity(cursor, partition, event)
             cursor.execute(_MOVE, (offset + 1, reached, _GROUP, TOPIC, partition))
+        if changed:
+            self._publish()
 
     @contextmanager
     def _session(self) -> Iterator[Cursor]:
         with self._database.transaction() as tx, driver(tx).cursor(binary=True) as cursor:
             yield cursor
 
-    def _activity(self, cursor: Cursor, partition: int, event: ActivityRecorded) -> None:
+    def _activity(self, cursor: Cursor, partition: int, event: ActivityRecorded) -> bool:
         fact = translate.fact(event)
         state = self._locked(cursor, partition, event)
         day = local_day(self._time[partition], fact.zone)
@@ -102,6 +108,7 @@ class Twin:
         self._save(cursor, state)
         for change in changes:
             self._record(cursor, state, change)
+        return bool(changes)
 
     def _locked(self, cursor: Cursor, partition: int, event: ActivityRecorded) -> ClientState:
         client = event.data.client_id

@@ -35,7 +35,7 @@ class LoopOptions:
     """How much to take at once and how long to wait for it."""
 
     group: str
-    max_records: int = 5000
+    max_records: int = 10_000
     poll_seconds: float = 0.05
     retry_seconds: float = 0.2
     max_retry_seconds: float = 10.0

@@ -39,7 +39,7 @@ class ServiceSettings(BaseSettings):
     session_timeout_ms: int = Field(default=15_000, ge=1_000)
     heartbeat_interval_ms: int = Field(default=3_000, ge=100)
     max_poll_interval_ms: int = Field(default=120_000, ge=1_000)
-    max_poll_records: int = Field(default=5_000, ge=1)
+    max_poll_records: int = Field(default=10_000, ge=1)
     fetch_max_wait_ms: int = Field(default=20, ge=10, le=50, description="ARCHITECTURE §4")
 
     simulated_clock: bool = False

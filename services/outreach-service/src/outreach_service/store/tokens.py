@@ -18,7 +18,6 @@ _PUT = sa.text("""
     SET sealed_token = excluded.sealed_token, expires_at = excluded.expires_at
 """)
 _LOCK = sa.text("SELECT pg_advisory_lock(hashtextextended('token ' || :account, 0))")
-_UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended('token ' || :account, 0))")
 
 
 class PostgresTokens:
@@ -27,6 +26,7 @@ class PostgresTokens:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
+        self._turn = asyncio.Lock()
 
     async def get(self, account: str) -> Token | None:
         """See `TokenStore.get`; a token that our keys no longer open is no token."""
@@ -38,21 +38,19 @@ class PostgresTokens:
 
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
-        """See `TokenStore.lock`: a session lock, held on a connection of its own."""
-        connection = await asyncio.to_thread(self._database.engine.connect)
-        try:
-            await asyncio.to_thread(connection.execute, _LOCK, {"account": account})
-            connection.commit()
-            yield
-        finally:
-            await asyncio.to_thread(self._release, connection, account)
+        """See `TokenStore.lock`: a session lock, held on a connection of its own.
 
-    def _release(self, connection: sa.Connection, account: str) -> None:
-        try:
-            connection.execute(_UNLOCK, {"account": account})
-        finally:
-            connection.invalidate()
-            connection.close()
+        One of this process's sends asks at a time: many at once would hold every thread and
+        connection that the holder of the lock needs to go on. The lock ends with its connection.
+        """
+        async with self._turn:
+            connection = await asyncio.to_thread(self._database.engine.connect)
+            try:
+                await asyncio.to_thread(connection.execute, _LOCK, {"account": account})
+                connection.commit()
+                yield
+            finally:
+                await asyncio.to_thread(_end, connection)
 
     def _get(self, account: str) -> Token | None:
         with self._database.transaction() as tx:
@@ -70,6 +68,11 @@ class PostgresTokens:
         row = {"account": account, "sealed_token": sealed, "expires_at": token.expires_at}
         with self._database.transaction() as tx:
             tx.execute(_PUT, row)
+
+
+def _end(connection: sa.Connection) -> None:
+    connection.invalidate()
+    connection.close()
 
 
 def _place(account: str) -> Place:

@@ -1,0 +1,49 @@
+"""Provider tokens under load: a cold start asks once, whatever the size of the connection pool."""
+
+import asyncio
+import base64
+from collections.abc import Callable
+
+import pytest
+
+from outreach_service.sealing import Keyring
+from outreach_service.store.tokens import PostgresTokens
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.database import Database
+from rapport_runtime.migrations import upgrade
+
+pytestmark = pytest.mark.integration
+KEY = base64.b64encode(b"k" * 32).decode()
+AT_ONCE = 32
+"""As many sends as the dispatcher has under way; more than the pool has connections."""
+
+
+def test_a_cold_start_of_many_sends_does_not_starve_the_one_that_holds_the_lock(
+    service_database: Callable[[str], ServiceDatabase],
+) -> None:
+    made = service_database("outreach")
+    upgrade(made.owner_url, "outreach_service")
+    workers = [Database(made.worker_url, application_name=f"worker-{n}") for n in range(2)]
+    keyring = Keyring({"k1": KEY}, active="k1", index_key=KEY)
+    stores = [PostgresTokens(database, keyring) for database in workers]
+    inside: list[int] = []
+    together: list[int] = []
+
+    async def one(store: PostgresTokens) -> None:
+        async with store.lock("wechat"):
+            inside.append(1)
+            await store.get("wechat")
+            together.append(len(inside))
+            inside.pop()
+
+    async def all_at_once() -> None:
+        await asyncio.wait_for(
+            asyncio.gather(*(one(stores[n % 2]) for n in range(2 * AT_ONCE))), timeout=9
+        )
+
+    try:
+        asyncio.run(all_at_once())
+    finally:
+        for database in workers:
+            database.close()
+    assert together == [1] * (2 * AT_ONCE)
