@@ -31,14 +31,10 @@ def check(url: str, bootstrap: str, activities: int, before: dict[TopicPartition
     and bus differ.
     """
     with psycopg.connect(url) as db:
-        folded, waiting, letters = (
-            db.execute(query).fetchone()[0] for query in (_FOLDED, _WAITING, _LETTERS)
-        )
+        counted = db.execute(f"SELECT ({_FOLDED}), ({_WAITING}), ({_LETTERS})").fetchone()
         history = db.execute(_HISTORY).fetchall()
-    if (folded, waiting, letters) != (activities, 0, 0):
-        raise RuntimeError(
-            f"{folded} of {activities} facts folded, {waiting} rows unpublished, {letters} letters"
-        )
+    if counted != (activities, 0, 0):
+        raise RuntimeError(f"facts, unpublished rows, letters: {counted}, of {activities} facts")
     if sorted(_published(bootstrap, before)) != history:
         raise RuntimeError("history and bus differ")
     return len(history)

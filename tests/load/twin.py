@@ -1,9 +1,7 @@
 """The per-event twin: the same job by the same rules, one transaction for each event.
 
-A session from the house's pool for each event, then psycopg without an ORM, with prepared
-statements and binary rows. It publishes straight after a commit that left something in the outbox,
-as the worker does, or not at all. It lets no time pass for clients whom no event touches, which is
-in its favour.
+psycopg without an ORM or a pool: one connection, prepared statements, binary rows. It lets no time
+pass for clients whom no event touches, which is in its favour.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +13,6 @@ import psycopg
 
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
-from rapport_runtime.database import Database, driver
 from scoring_service import translate
 from scoring_service.domain.assess import next_transition
 from scoring_service.domain.digest import Digest
@@ -65,9 +62,9 @@ class Twin:
     """Handles one event at a time, each in a transaction of its own; then lets `publish`."""
 
     def __init__(
-        self, database: Database, rulebook: Rulebook, publish: Callable[[], object]
+        self, url: str, rulebook: Rulebook, publish: Callable[[], object] = lambda: None
     ) -> None:
-        self._database = database
+        self._db = psycopg.connect(url, options="-c timezone=UTC", autocommit=True)
         self._publish = publish
         self._rulebook = rulebook
         self._encode = translate.tier_changed(rulebook)
@@ -77,7 +74,7 @@ class Twin:
         self._tiers[None] = None
         self._time: dict[int, datetime] = {}
         places = [(_GROUP, TOPIC, number) for number in range(topics.PER_CLIENT_PARTITIONS)]
-        with self._session() as cursor:
+        with self._transaction() as cursor:
             cursor.executemany(_PLACE, places)
 
     def handle(self, partition: int, offset: int, event: object) -> None:
@@ -85,7 +82,7 @@ class Twin:
         reached, changed = None, False
         if isinstance(event, WatermarkAdvanced):
             reached = self._time[partition] = event.data.up_to
-        with self._session() as cursor:
+        with self._transaction() as cursor:
             if isinstance(event, ActivityRecorded):
                 changed = self._activity(cursor, partition, event)
             cursor.execute(_MOVE, (offset + 1, reached, _GROUP, TOPIC, partition))
@@ -93,8 +90,8 @@ class Twin:
             self._publish()
 
     @contextmanager
-    def _session(self) -> Iterator[Cursor]:
-        with self._database.transaction() as tx, driver(tx).cursor(binary=True) as cursor:
+    def _transaction(self) -> Iterator[Cursor]:
+        with self._db.transaction(), self._db.cursor(binary=True) as cursor:
             yield cursor
 
     def _activity(self, cursor: Cursor, partition: int, event: ActivityRecorded) -> bool:
@@ -139,3 +136,7 @@ class Twin:
         cursor.execute(_HISTORY, row)
         coming = next_transition(state.digest, rulebook, change.on_day, state.zone)
         cursor.execute(_OUTBOX, self._encode(Moved(state, change, coming)))
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._db.close()
