@@ -14,12 +14,15 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
+from rapport_runtime.http.status import Status
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
-from scoring_service.bootstrap import build_consumer
+from rapport_runtime.status_source import ChassisStatus
+from scoring_service.bootstrap import TIMED, build_consumer
 from scoring_service.consumers import TOPICS
 from scoring_service.ports import GROUP
+from scoring_service.store.status import ScoringStatus
 
 ACTIVITY = topics.CLIENT_ACTIVITY.name
 
@@ -87,21 +90,30 @@ class ScoringWorld:
         self.loop = BatchLoop(self.consumer, self.database, self.handler, options, limit)
 
     def sweep_only_every(self, turns: int) -> None:
-        """Let the sweep come late: at each so-many-th opportunity, and at the end."""
-        settle, counted = self.handler.settle, itertools.count(1)
+        """Let the sweep come late, at each so-many-th opportunity; `read_all` ends with one."""
+        settle, counted = type(self.handler).settle, itertools.count(1)
 
         def late(held: Collection[TopicPartition]) -> None:
-            if next(counted) % turns == 0 or not self._behind():
-                settle(held)
+            if next(counted) % turns == 0:
+                settle(self.handler, held)
 
         self.handler.settle = late  # type: ignore[method-assign]
 
     def read_all(self) -> None:
         """Turn the loop until it stands at every log's end, and once more to settle."""
-        stop = threading.Event()
         while self._behind():
-            self.loop.turn(stop)
-        self.loop.turn(stop)
+            self.turn()
+        self.sweep_only_every(1)
+        self.turn()
+
+    def turn(self) -> None:
+        """Turn the loop once."""
+        self.loop.turn(threading.Event())
+
+    def status(self) -> Status:
+        """What the API would tell an operator, asked as the worker."""
+        chassis = ChassisStatus(self.database, "scoring", GROUP, timed=TIMED, by="swept_through")
+        return ScoringStatus(self.database, chassis, group=GROUP, topic=ACTIVITY).status()
 
     def _behind(self) -> bool:
         at = self.loop.positions

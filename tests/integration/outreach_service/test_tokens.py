@@ -3,9 +3,15 @@
 import asyncio
 import base64
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from outreach_service.domain.messages import Outcome, Outgoing, Rejected
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports import TokenStoreAway
+from outreach_service.providers.web import http_client
+from outreach_service.providers.wechat import WeChat, WeChatAccount
 from outreach_service.sealing import Keyring
 from outreach_service.store.tokens import PostgresTokens
 from rapport_devkit.databases import ServiceDatabase
@@ -47,3 +53,27 @@ def test_a_cold_start_of_many_sends_does_not_starve_the_one_that_holds_the_lock(
         for database in workers:
             database.close()
     assert together == [1] * (2 * AT_ONCE)
+
+
+def test_a_store_that_is_away_is_said_so_and_is_no_provider_s_answer() -> None:
+    nowhere = Database("postgresql://nobody:x@127.0.0.1:9/none", application_name="test")
+    store = PostgresTokens(nowhere, Keyring({"k1": KEY}, active="k1", index_key=KEY))
+
+    async def lock() -> None:
+        async with store.lock("wechat"):
+            pass
+
+    for ask in (lock(), store.get("wechat")):
+        with pytest.raises(TokenStoreAway):
+            asyncio.run(ask)
+    account = WeChatAccount("http://127.0.0.1:9", "appid", "secret")
+    message = Outgoing(
+        message_id="0" * 32, channel=Channel.WECHAT, purpose=Purpose.CARE, recipient="x", body="y"
+    )
+
+    async def send() -> Outcome:
+        async with http_client() as client:
+            wechat = WeChat(client, account, store, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+            return await wechat.send(message)
+
+    assert asyncio.run(send()) == Rejected("wechat:token:store-away", final=False)

@@ -78,3 +78,23 @@ def test_the_same_log_in_other_batches_and_a_late_sweep_says_the_same(world: Bui
         )
     assert results[0] == results[1] == results[2]
     assert len(results[0]) > 10
+
+
+def test_status_tells_what_time_owes_until_the_sweep_has_paid(world: Build) -> None:
+    log = Log()
+    log.watermark(at("1997-01-01"))
+    log.activity("ada", "registered", date(1997, 1, 1), at("1997-01-01"))
+    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"))
+    scoring = world(log, records=5000)
+    scoring.read_all()
+    assert scoring.status().oldest_due_at is None
+    log.watermark(at("1998-06-30"))
+    scoring.sweep_only_every(10**9)
+    scoring.turn()
+    owed = scoring.status()
+    assert owed.oldest_due_at is not None
+    assert owed.business_time == at("1997-01-01")
+    scoring.sweep_only_every(1)
+    scoring.turn()
+    paid = scoring.status()
+    assert (paid.oldest_due_at, paid.business_time) == (None, at("1998-06-30"))

@@ -47,8 +47,15 @@ class Token:
     expires_at: datetime
 
 
+class TokenStoreAway(Exception):
+    """The tokens cannot be read, written or locked at this moment; nothing was sent."""
+
+
 class TokenStore(Protocol):
-    """Where workers share access tokens, so that one of them fetches and all use (§3.1)."""
+    """Where workers share access tokens, so that one of them fetches and all use (§3.1).
+
+    Everything here may raise TokenStoreAway.
+    """
 
     async def get(self, account: str) -> Token | None:
         """The account's token as last put, expired or not."""

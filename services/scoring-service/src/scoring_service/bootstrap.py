@@ -28,6 +28,7 @@ from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.reads import PostgresTiers
+from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
 from scoring_service.store.tables import Stream, register_rulebook
 
@@ -79,12 +80,15 @@ def build_api(settings: ScoringSettings) -> FastAPI:
     )
     routers = [
         tier_router(PostgresTiers(database, STREAM, rulebook)),
-        status_router(
-            ChassisStatus(database, settings.service, GROUP, timed=TIMED, by="swept_through")
-        ),
+        status_router(_status(settings, database)),
         dead_letter_router(database),
     ]
     return create_app(service, routers)
+
+
+def _status(settings: ScoringSettings, database: Database) -> ScoringStatus:
+    chassis = ChassisStatus(database, settings.service, GROUP, timed=TIMED, by="swept_through")
+    return ScoringStatus(database, chassis, group=GROUP, topic=topics.CLIENT_ACTIVITY.name)
 
 
 def build_worker(

@@ -1,14 +1,18 @@
 """Provider tokens shared by all workers: sealed in a row, fetched by one at a time (R19)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from outreach_service.ports import Token
+from outreach_service.ports import Token, TokenStoreAway
 from outreach_service.sealing import CannotUnseal, Keyring, Place
+from rapport_runtime.blame import DatabaseError
 from rapport_runtime.database import Database
+
+T = TypeVar("T")
 
 _GET = sa.text("SELECT sealed_token, expires_at FROM provider_token WHERE account = :account")
 _PUT = sa.text("""
@@ -30,11 +34,11 @@ class PostgresTokens:
 
     async def get(self, account: str) -> Token | None:
         """See `TokenStore.get`; a token that our keys no longer open is no token."""
-        return await asyncio.to_thread(self._get, account)
+        return await asyncio.to_thread(_or_away, self._get, account)
 
     async def put(self, account: str, token: Token) -> None:
         """See `TokenStore.put`."""
-        await asyncio.to_thread(self._put, account, token)
+        await asyncio.to_thread(_or_away, self._put, account, token)
 
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
@@ -44,10 +48,9 @@ class PostgresTokens:
         connection that the holder of the lock needs to go on. The lock ends with its connection.
         """
         async with self._turn:
-            connection = await asyncio.to_thread(self._database.engine.connect)
+            connection = await asyncio.to_thread(_or_away, self._database.engine.connect)
             try:
-                await asyncio.to_thread(connection.execute, _LOCK, {"account": account})
-                connection.commit()
+                await asyncio.to_thread(_or_away, _take, connection, account)
                 yield
             finally:
                 await asyncio.to_thread(_end, connection)
@@ -68,6 +71,20 @@ class PostgresTokens:
         row = {"account": account, "sealed_token": sealed, "expires_at": token.expires_at}
         with self._database.transaction() as tx:
             tx.execute(_PUT, row)
+
+
+def _or_away(call: Callable[..., T], *arguments: Any) -> T:
+    """What the call returns. A database that is away, or a lock that somebody else holds for too
+    long, is no answer of a provider's: TokenStoreAway."""
+    try:
+        return call(*arguments)
+    except DatabaseError as error:
+        raise TokenStoreAway(type(error).__name__) from error
+
+
+def _take(connection: sa.Connection, account: str) -> None:
+    connection.execute(_LOCK, {"account": account})
+    connection.commit()
 
 
 def _end(connection: sa.Connection) -> None:
