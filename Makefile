@@ -54,7 +54,7 @@ schemas: venv ## Write the JSON Schemas and OpenAPI documents anew from the code
 	@$(PY) -m rapport_contracts.schemas
 
 lock: ## Compile requirements/*.in into hashed *.txt (needs uv)
-	@cd requirements && for f in runtime dev; do \
+	@cd requirements && for f in build runtime sandbox dev; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $$f.in -o $$f.txt; done
 
 clean: ## Remove what running leaves behind

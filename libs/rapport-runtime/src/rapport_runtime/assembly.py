@@ -12,7 +12,13 @@ from fastapi import FastAPI
 
 from rapport_runtime import keys, logs, memory, migrations
 from rapport_runtime.batch import BatchHandler
-from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
+from rapport_runtime.bus.kafka import (
+    KafkaConsumer,
+    KafkaOptions,
+    KafkaProducer,
+    TopicPlan,
+    ensure_topics,
+)
 from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.probes import serve_probes
@@ -47,6 +53,13 @@ class Partitioned(Protocol):
     def name(self) -> str: ...
     @property
     def partitions(self) -> int: ...
+
+
+class Retained(Partitioned, Protocol):
+    """A topic as it is created; `retention_ms` None means compacted."""
+
+    @property
+    def retention_ms(self) -> int | None: ...
 
 
 def partitions_of(*topics: Partitioned) -> frozenset[TopicPartition]:
@@ -86,11 +99,13 @@ def commands(
     *,
     api: Callable[[Settings], FastAPI],
     worker: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
+    topics: Sequence[Retained],
 ) -> Mapping[str, Command]:
-    """What every service can be told to do: api, worker, migrate, keys.
+    """What every service can be told to do: api, worker, migrate, topics, keys.
 
     `api` builds the app, on the API role's address; `worker` the handler and its job, on the
-    worker's. `migrate` and `keys` need the owner's address.
+    worker's. `migrate` and `keys` need the owner's address. `topics` are those that the command of
+    that name creates where they are missing: the house's whole table, whichever service is asked.
     """
 
     def run_api(_argv: Sequence[str]) -> int:
@@ -114,11 +129,29 @@ def commands(
         migrations.upgrade(chosen.database_url.get_secret_value(), package)
         return 0
 
+    def make_topics(argv: Sequence[str]) -> int:
+        parser = argparse.ArgumentParser(prog=f"{package} topics")
+        parser.add_argument("--replication-factor", type=int, default=1)
+        asked = parser.parse_args(argv)
+        options = kafka_options(settings.from_environment(), "topics")
+        plans = [
+            TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
+            for t in topics
+        ]
+        ensure_topics(options, plans, replication_factor=asked.replication_factor)
+        return 0
+
     def manage_keys(argv: Sequence[str]) -> int:
         chosen = settings.from_environment()
         return keys.cli(chosen.database_url.get_secret_value(), argv)
 
-    return {"api": run_api, "worker": run_worker, "migrate": migrate, "keys": manage_keys}
+    return {
+        "api": run_api,
+        "worker": run_worker,
+        "migrate": migrate,
+        "topics": make_topics,
+        "keys": manage_keys,
+    }
 
 
 def work(settings: ServiceSettings, database: Database, handler: BatchHandler, job: Job) -> int:
@@ -139,7 +172,8 @@ def work(settings: ServiceSettings, database: Database, handler: BatchHandler, j
     worker = Worker(
         group=job.group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
     )
-    probes = serve_probes(settings.worker_port, {"progress": worker.pulse.ready}, stop)
+    checks = {"progress": worker.pulse.ready}
+    probes = serve_probes(settings.worker_port, checks, stop, settings.host)
     companion = Companion(job.beside, stop) if job.beside else None
     memory.collect_seldom()
     code = worker.run(stop)

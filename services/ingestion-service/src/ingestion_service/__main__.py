@@ -1,9 +1,15 @@
-"""`python -m ingestion_service api | worker | migrate | keys`."""
+"""`python -m ingestion_service api | worker | migrate | topics | keys`."""
 
 import sys
 
 from ingestion_service.bootstrap import COMMANDS
 from rapport_runtime.assembly import main
 
+
+def run() -> int:
+    """The command line, also installed as `ingestion-service`; its exit code."""
+    return main("ingestion_service", COMMANDS, sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main("ingestion_service", COMMANDS, sys.argv[1:]))
+    sys.exit(run())

@@ -90,4 +90,10 @@ def build_worker(
     return build_consumer(settings, database, producer), job
 
 
-COMMANDS = commands(IngestionSettings, "ingestion_service", api=build_api, worker=build_worker)
+COMMANDS = commands(
+    IngestionSettings,
+    "ingestion_service",
+    api=build_api,
+    worker=build_worker,
+    topics=topics.TOPICS,
+)

@@ -1,9 +1,15 @@
-"""`python -m outreach_service api | worker | migrate | keys`."""
+"""`python -m outreach_service api | worker | migrate | topics | keys`."""
 
 import sys
 
 from outreach_service.bootstrap import COMMANDS
 from rapport_runtime.assembly import main
 
+
+def run() -> int:
+    """The command line, also installed as `outreach-service`; its exit code."""
+    return main("outreach_service", COMMANDS, sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main("outreach_service", COMMANDS, sys.argv[1:]))
+    sys.exit(run())

@@ -248,4 +248,10 @@ def build_worker(
     return handler, job
 
 
-COMMANDS = commands(OutreachSettings, "outreach_service", api=build_api, worker=build_worker)
+COMMANDS = commands(
+    OutreachSettings,
+    "outreach_service",
+    api=build_api,
+    worker=build_worker,
+    topics=topics.TOPICS,
+)

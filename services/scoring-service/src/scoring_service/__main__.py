@@ -1,9 +1,15 @@
-"""`python -m scoring_service api | worker | migrate | keys`."""
+"""`python -m scoring_service api | worker | migrate | topics | keys`."""
 
 import sys
 
 from rapport_runtime.assembly import main
 from scoring_service.bootstrap import COMMANDS
 
+
+def run() -> int:
+    """The command line, also installed as `scoring-service`; its exit code."""
+    return main("scoring_service", COMMANDS, sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main("scoring_service", COMMANDS, sys.argv[1:]))
+    sys.exit(run())

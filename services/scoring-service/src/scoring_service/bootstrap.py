@@ -99,4 +99,10 @@ def build_worker(
     return handler, Job(group=GROUP, topics=TOPICS)
 
 
-COMMANDS = commands(ScoringSettings, "scoring_service", api=build_api, worker=build_worker)
+COMMANDS = commands(
+    ScoringSettings,
+    "scoring_service",
+    api=build_api,
+    worker=build_worker,
+    topics=topics.TOPICS,
+)

@@ -1,0 +1,1 @@
+"""What is shipped: images, compose file, rules."""
