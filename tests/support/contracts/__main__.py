@@ -1,4 +1,4 @@
-"""`python -m tests.support.contracts write | check | snapshot`; make schemas and make snapshot use it."""
+"""`python -m tests.support.contracts write | check | snapshot`: what `make` calls."""
 
 import argparse
 import sys
@@ -14,7 +14,8 @@ def main() -> int:
     if what == "write":
         documents.write(documents.PACKAGE)
         return 0
-    breaks = comparison.breaks_since(documents.releases()[-1], documents.PACKAGE)
+    last = documents.releases()[-1:]
+    breaks = [line for one in last for line in comparison.breaks_since(one, documents.PACKAGE)]
     for line in breaks:
         print(line)
     if what == "snapshot" and not breaks:

@@ -1,4 +1,4 @@
-"""Whether everything that one JSON Schema permits is permitted by another, and if not, where not."""
+"""Whether all that one JSON Schema permits is permitted by another, and if not, where not."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,9 +52,11 @@ class Containment:
             return
         homes = self._cases(outer, is_inner=False, at=at)
         for case in self._cases(inner, is_inner=True, at=at):
-            likely = [home for home in homes if _fits(case, home)] or homes
-            found = (list(self._case_gaps(case, home, at, seen | {pair})) for home in likely)
-            yield from min(found, key=len)
+            tried = (
+                (list(self._case_gaps(case, home, at, seen | {pair})), _resembles(case, home))
+                for home in homes
+            )
+            yield from min(tried, key=lambda one: (bool(one[0]), not one[1], len(one[0])))[0]
 
     def _cases(self, schema: Schema, *, is_inner: bool, at: str) -> list[Schema]:
         """The schema's alternatives, with references followed; each of one type at most."""
@@ -142,6 +144,11 @@ def _fits(inner: Schema, outer: Schema) -> bool:
     return found is not None and all(
         kind in expected or (kind == "integer" and "number" in expected) for kind in found
     )
+
+
+def _resembles(inner: Schema, outer: Schema) -> bool:
+    """Whether the outer is likely to be what the inner has become, so that gaps are named well."""
+    return _fits(inner, outer) and inner.get("title") == outer.get("title")
 
 
 def _types(schema: Schema) -> set[str] | None:

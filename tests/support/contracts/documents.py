@@ -1,4 +1,4 @@
-"""Which documents there are: OpenAPI of each service, AsyncAPI of the bus; as coded, committed, released."""
+"""The OpenAPI of each service and the AsyncAPI of the bus: as coded, committed and released."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What of the bus breaks its readers and writers, seen from two releases' documents and examples."""
+"""What of the bus breaks its readers and writers, seen from the documents of two releases."""
 
 import json
 from collections.abc import Iterator, Mapping
