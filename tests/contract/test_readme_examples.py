@@ -53,12 +53,10 @@ def bus(kafka: Kafka) -> Iterator[OnKafka]:
 
 def script(example: str, bus: OnKafka, folder: Path) -> Path:
     """The example, with the test's broker and prefix in place of the ones it names."""
-    for printed, here in (
-        ('BROKERS = "localhost:9092"', f'BROKERS = "{bus.options.bootstrap_servers}"'),
-        ('PREFIX = ""', f'PREFIX = "{bus.options.topic_prefix}"'),
-    ):
-        assert example.count(printed) == 1
-        example = example.replace(printed, here)
+    printed = 'BROKERS, PREFIX = "localhost:9092", ""'
+    assert example.count(printed) == 1
+    here = (bus.options.bootstrap_servers, bus.options.topic_prefix)
+    example = example.replace(printed, f"BROKERS, PREFIX = {here!r}")
     path = folder / "example.py"
     path.write_text(example, "utf-8")
     return path
@@ -101,9 +99,7 @@ def test_the_subscriber_prints_each_change_once_among_doubles_watermarks_and_rub
         finally:
             subscriber.terminate()
             subscriber.wait(SECONDS)
-    when = datetime.fromisoformat(
-        example_of("rapport.tier.changed.v1", "entered")["data"]["effective_at"]
-    )
+    when = datetime.fromisoformat(example_of("rapport.tier.changed.v1", "entered")["time"])
     prospect, refused, bronze, silver = printed.read_text().splitlines()
     assert prospect == f"c1 None -> prospect {when}"
     assert refused.startswith("0 3 ")

@@ -413,6 +413,7 @@ def test_the_events_page_shows_the_services_document_and_needs_nothing_from_else
     told = {"asyncapi": "3.0.0", "info": {"title": "Toy", "version": "1"}}
     app = create_app(toy_service(events=told), [router])
     assert ask(app, "GET", "/asyncapi.json").json() == told
+    assert ask(app, "GET", "/openapi.json").json()["externalDocs"]["url"] == "/docs/events"
     page = ask(app, "GET", "/docs/events")
     assert "text/html" in page.headers["content-type"]
     assert "script-src 'self';" in page.headers["content-security-policy"]
@@ -425,5 +426,6 @@ def test_the_events_page_shows_the_services_document_and_needs_nothing_from_else
 
 
 def test_a_service_without_events_has_no_page_of_them(app: FastAPI) -> None:
+    assert "externalDocs" not in ask(app, "GET", "/openapi.json").json()
     problem(ask(app, "GET", "/docs/events"), 404, "not-found")
     problem(ask(app, "GET", "/asyncapi.json"), 404, "not-found")

@@ -53,6 +53,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        openapi_external_docs=None if service.events is None else docs.EVENTS,
         generate_unique_id_function=_operation_id,
     )
     app.state.keys = service.keys

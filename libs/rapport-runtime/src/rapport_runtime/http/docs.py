@@ -40,6 +40,7 @@ _POLICY = (
     " img-src 'self' data:; font-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+EVENTS = {"description": "The events on the bus", "url": "/docs/events"}
 _PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -85,6 +86,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    if app.openapi_external_docs:  # FastAPI's own model refuses a relative address
+        document["externalDocs"] = app.openapi_external_docs
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
