@@ -9,7 +9,7 @@ ARGS ?=
 ONLY ?=
 DATA ?=
 
-.PHONY: help venv demo test lint proof bench lock schemas format clean
+.PHONY: help venv demo test lint proof bench lock schemas snapshot format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -50,8 +50,11 @@ proof: venv ## One line for each claim, measured now (ONLY=walk for one part)
 bench: venv ## Speed and memory, as ratios from one run
 	@$(PY) -m tests.load.bench $(ARGS)
 
-schemas: venv ## Write the JSON Schemas and OpenAPI documents anew from the code
-	@$(PY) -m rapport_contracts.schemas
+schemas: venv ## Write JSON Schemas, OpenAPI and AsyncAPI documents anew from the code
+	@$(PY) -m rapport_contracts.schemas && $(PY) -m tests.support.contracts write
+
+snapshot: venv ## Keep the contracts as this version's promise, unless they break an older one
+	@$(PY) -m tests.support.contracts snapshot
 
 lock: ## Compile requirements/*.in into hashed *.txt (needs uv)
 	@cd requirements && for f in build runtime sandbox dev; do \

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from io import StringIO
 from typing import Any
 
@@ -406,3 +407,25 @@ def test_the_docs_page_needs_nothing_from_elsewhere(app: FastAPI) -> None:
         assert asset.status_code == 200
         assert asset.content
     assert "Apache License" in asset.text
+
+
+def test_the_events_page_shows_the_services_document_and_needs_nothing_from_elsewhere() -> None:
+    told = {"asyncapi": "3.0.0", "info": {"title": "Toy", "version": "1"}}
+    app = create_app(toy_service(events=told), [router])
+    assert ask(app, "GET", "/asyncapi.json").json() == told
+    assert ask(app, "GET", "/openapi.json").json()["externalDocs"]["url"] == "/docs/events"
+    page = ask(app, "GET", "/docs/events")
+    assert "text/html" in page.headers["content-type"]
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert sorted(addresses) == ["/asyncapi.json", "/docs/events/asyncapi-viewer.js", "data:,"]
+    script = ask(app, "GET", "/docs/events/asyncapi-viewer.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert "customElements.define(" in script.text
+    assert "MIT License" in ask(app, "GET", "/docs/events/LICENSE").text
+
+
+def test_a_service_without_events_has_no_page_of_them(app: FastAPI) -> None:
+    assert "externalDocs" not in ask(app, "GET", "/openapi.json").json()
+    problem(ask(app, "GET", "/docs/events"), 404, "not-found")
+    problem(ask(app, "GET", "/asyncapi.json"), 404, "not-found")

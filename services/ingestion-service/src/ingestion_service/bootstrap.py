@@ -15,7 +15,7 @@ from ingestion_service.store.clock import real_time, simulated_time
 from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.sessions import PostgresSessions, session_in
 from ingestion_service.store.watermarks import complete_through
-from rapport_contracts import topics
+from rapport_contracts import asyncapi, topics
 from rapport_runtime import keys
 from rapport_runtime.assembly import (
     Job,
@@ -68,6 +68,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
+        events=asyncapi.document(),
     )
     routers = [
         practices_router(sessions, reads),

@@ -39,7 +39,7 @@ from outreach_service.store.reads import PostgresMessages
 from outreach_service.store.status import OutreachStatus
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
-from rapport_contracts import topics
+from rapport_contracts import asyncapi, topics
 from rapport_runtime import keys
 from rapport_runtime.assembly import (
     Job,
@@ -157,6 +157,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
+        events=asyncapi.document(),
     )
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
     chassis = ChassisStatus(database, settings.service, GROUP, timed=timed)

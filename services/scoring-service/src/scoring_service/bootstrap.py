@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from rapport_contracts import topics
+from rapport_contracts import asyncapi, topics
 from rapport_runtime import keys
 from rapport_runtime.assembly import (
     Job,
@@ -77,6 +77,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
+        events=asyncapi.document(),
     )
     routers = [
         tier_router(PostgresTiers(database, STREAM, rulebook)),

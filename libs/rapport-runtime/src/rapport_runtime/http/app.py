@@ -26,7 +26,8 @@ class Service:
     """What the app needs to know of its service.
 
     `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
-    decide `/readyz`; bodies above `max_body_bytes` are refused unread.
+    decide `/readyz`; bodies above `max_body_bytes` are refused unread; `events` is the AsyncAPI
+    document of the bus, for the page beside Swagger.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Service:
     cursor_key: bytes
     checks: Mapping[str, Check] = field(default_factory=dict)
     max_body_bytes: int = _MEBIBYTE
+    events: Mapping[str, Any] | None = None
 
 
 def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
@@ -51,6 +53,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        openapi_external_docs=None if service.events is None else docs.EVENTS,
         generate_unique_id_function=_operation_id,
     )
     app.state.keys = service.keys
@@ -58,7 +61,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     for router in routers:
         app.include_router(router)
     _refuse_unguarded(app)
-    app.include_router(docs.docs_router(app))
+    app.include_router(docs.docs_router(app, service.events))
     app.include_router(probe_router(service.checks))
     document = docs.openapi(app)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way

@@ -1,0 +1,151 @@
+"""The committed documents are the code's, keep every released promise, and are what they claim."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator, Draft202012Validator
+
+from rapport_contracts import asyncapi
+from rapport_contracts.schemas import schemas
+from rapport_contracts.topics import TOPICS
+from tests.support.contracts import documents
+from tests.support.contracts.comparison import breaks_since
+from tests.support.contracts.events import undecodable
+
+OFFICIAL = Path(__file__).parent / "asyncapi" / "3.0.0.json"
+each_release = pytest.mark.parametrize(
+    "release", documents.releases(), ids=lambda folder: folder.name
+)
+
+
+@pytest.fixture(scope="module")
+def official() -> Draft7Validator:
+    return Draft7Validator(json.loads(OFFICIAL.read_text("utf-8")))
+
+
+@pytest.fixture
+def committed() -> dict[str, Any]:
+    return documents.read(documents.PACKAGE, documents.ASYNCAPI)
+
+
+def test_the_committed_documents_are_those_of_the_code():
+    outdated = documents.outdated(documents.PACKAGE)
+    assert not outdated, f"{outdated}: run `make schemas` (python -m tests.support.contracts write)"
+
+
+def test_an_outdated_and_a_missing_document_are_named_and_written_anew(tmp_path: Path):
+    documents.write(tmp_path)
+    assert documents.outdated(tmp_path) == []
+    (tmp_path / "asyncapi.json").write_text("{}", "utf-8")
+    (tmp_path / "openapi" / "scoring-service.json").unlink()
+    assert documents.outdated(tmp_path) == ["asyncapi.json", "openapi/scoring-service.json"]
+
+
+@each_release
+def test_every_promise_of_a_release_is_kept(release: Path):
+    """Of any release, not of the last alone: a break must not become right by being released."""
+    assert breaks_since(release, documents.PACKAGE) == []
+
+
+@each_release
+def test_a_release_holds_examples_of_all_its_events(release: Path):
+    promised = documents.read(release, documents.ASYNCAPI)["components"]["messages"]
+    assert {path.parent.name for path in (release / "examples").glob("*/*.json")} == set(promised)
+
+
+def test_a_released_example_that_no_longer_decodes_is_named(tmp_path: Path):
+    (source,) = (documents.PACKAGE / "examples").glob("rapport.tier.changed.v1/entered.json")
+    folder = tmp_path / source.parent.name
+    folder.mkdir()
+    (folder / "kept.json").write_bytes(source.read_bytes())
+    event = json.loads(source.read_bytes())
+    del event["data"]["zone"]
+    (folder / "before-zones.json").write_text(json.dumps(event), "utf-8")
+    (named,) = undecodable(tmp_path)
+    assert "before-zones.json" in named
+    assert "tier-changes.v1" in named
+
+
+def test_a_snapshot_keeps_what_is_committed_and_is_never_rewritten(tmp_path: Path):
+    documents.write(tmp_path)
+    (tmp_path / "examples").mkdir()
+    release = documents.snapshot(tmp_path, "9.9.9")
+    assert breaks_since(release, tmp_path) == []
+    with pytest.raises(FileExistsError):
+        documents.snapshot(tmp_path, "9.9.9")
+
+
+def test_the_version_is_one_everywhere():
+    apps = {documents.APPS[name]().version for name in documents.APPS}
+    assert apps | {asyncapi.VERSION} == {documents.version()}
+
+
+def test_the_asyncapi_document_meets_the_official_schema(
+    official: Draft7Validator, committed: dict[str, Any]
+):
+    assert [
+        f"{one.json_path}: {one.message[:200]}" for one in official.iter_errors(committed)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("asyncapi",), "4.0.0"),
+        (("operations", "scoring-service.send.tier-changes.v1", "action"), "shout"),
+        (("channels", "tier-changes.v1", "bindings", "kafka", "partitions"), "four"),
+        (("components", "schemas", "TierChange", "type"), "objct"),
+        (("components", "messages", "rapport.tier.changed.v1", "headers"), "none"),
+    ],
+)
+def test_the_official_schema_finds_a_seeded_fault(
+    official: Draft7Validator, committed: dict[str, Any], place: tuple[str, ...], value: str
+):
+    part = committed
+    for step in place[:-1]:
+        part = part[step]
+    part[place[-1]] = value
+    assert not official.is_valid(committed)
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere_inside(committed: dict[str, Any]):
+    references = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(committed)))
+    assert references
+    for reference in references:
+        part = committed
+        for step in reference.removeprefix("#/").split("/"):
+            part = part[step]
+
+
+def test_channels_are_the_topic_table_and_messages_all_events(committed: dict[str, Any]):
+    assert set(committed["channels"]) == {topic.name for topic in TOPICS}
+    assert set(committed["components"]["messages"]) == set(schemas())
+    ways = {
+        (*name.split(".", 2)[:2], one["channel"]["$ref"].removeprefix("#/channels/"))
+        for name, one in committed["operations"].items()
+    }
+    table = {(who, "send", topic.name) for topic in TOPICS for who in topic.writers}
+    table |= {(who, "receive", topic.name) for topic in TOPICS for who in topic.readers}
+    assert ways == {way for way in table if way[0].endswith("-service")}
+    assert len(ways) == len(committed["operations"])
+
+
+@pytest.mark.parametrize("event_type", sorted(schemas()))
+def test_an_events_payload_says_what_its_own_schema_says(
+    committed: dict[str, Any], event_type: str
+):
+    """Both permit the examples, and refuse them without any one of their fields alike."""
+    payload = committed["components"]["messages"][event_type]["payload"]
+    in_asyncapi = Draft7Validator({**payload, "components": committed["components"]})
+    alone = Draft202012Validator(schemas()[event_type])
+    for path in (documents.PACKAGE / "examples" / event_type).glob("*.json"):
+        example = json.loads(path.read_bytes())
+        in_asyncapi.validate(example)
+        for part in (example, example["data"]):
+            for field in list(part):
+                kept = part.pop(field)
+                assert in_asyncapi.is_valid(example) == alone.is_valid(example), field
+                part[field] = kept
