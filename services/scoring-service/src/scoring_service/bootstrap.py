@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from rapport_contracts import topics
+from rapport_contracts import codec, topics
 from rapport_runtime import keys
 from rapport_runtime.assembly import (
     Job,
@@ -27,6 +27,7 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
+from scoring_service.store.feed import FeedWriter
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
@@ -55,6 +56,7 @@ def build_consumer(database: Database, producer: Producer, source: Any) -> Scori
         buckets=topics.TIER_CHANGES.partitions,
         watermark_of=STREAM.swept_through,
         watermark_record=translate.watermark,
+        on_published=FeedWriter(topics.TIER_CHANGES.name, codec.practice_of).append,
     )
     stores = PostgresStores(database, rulebook, STREAM, translate.tier_changed(rulebook))
     return ScoringConsumer(stores, rulebook, relay.drain)
