@@ -18,16 +18,18 @@ from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.status import status_router
+from rapport_runtime.http.streams import Streams
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
+from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
 from scoring_service.consumers import TOPICS, ScoringConsumer
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
-from scoring_service.store.feed import FeedWriter
+from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
@@ -79,9 +81,12 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
+        streams=Streams(settings.max_streams),
     )
+    feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [
-        tier_router(PostgresTiers(database, STREAM, rulebook)),
+        tier_router(PostgresTiers(database, STREAM, rulebook), feed),
+        feed_router(feed),
         status_router(_status(settings, database)),
         dead_letter_router(database),
     ]

@@ -13,6 +13,7 @@ from rapport_runtime.http import docs, errors
 from rapport_runtime.http.auth import Guard
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.probes import Check, probe_router
+from rapport_runtime.http.streams import Streams
 
 _MEBIBYTE = 1024 * 1024
 
@@ -26,7 +27,8 @@ class Service:
     """What the app needs to know of its service.
 
     `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
-    decide `/readyz`; bodies above `max_body_bytes` are refused unread.
+    decide `/readyz`; bodies above `max_body_bytes` are refused unread; `streams` are the answers
+    that stay open.
     """
 
     title: str
@@ -36,6 +38,7 @@ class Service:
     cursor_key: bytes
     checks: Mapping[str, Check] = field(default_factory=dict)
     max_body_bytes: int = _MEBIBYTE
+    streams: Streams = field(default_factory=Streams)
 
 
 def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
@@ -55,6 +58,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     )
     app.state.keys = service.keys
     app.state.cursor_key = service.cursor_key
+    app.state.streams = service.streams
     for router in routers:
         app.include_router(router)
     _refuse_unguarded(app)
