@@ -34,7 +34,7 @@ START: Reached = (0,) * BUCKETS
 
 
 class Holders:
-    """Every name is a key of the practice of that name; one can do nothing, one is no practice's."""
+    """A name is a key of the practice of that name; one may do nothing, one is an operator's."""
 
     def verify(self, raw_key: str) -> Principal | None:
         scope = "nothing:read" if raw_key == "powerless" else "tiers:read"
