@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -69,6 +70,24 @@ class TestOnce:
         ids, reached = feed_world.follow()
         assert ids == ["harbour.ada.1", "harbour.ada.2"]
         assert feed_world.follow(reached) == ([], reached)
+
+    def test_a_crash_after_the_numbering_takes_the_numbers_back(
+        self, feed_world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        append = FeedWriter.append
+
+        def then_die(self: FeedWriter, *told: Any) -> None:
+            append(self, *told)
+            raise Crash
+
+        feed_world.write(change("ada", 1))
+        monkeypatch.setattr(FeedWriter, "append", then_die)
+        with pytest.raises(Crash):
+            feed_world.relay().drain()
+        assert feed_world.follow() == ([], START)
+        monkeypatch.undo()
+        feed_world.relay().drain()
+        assert feed_world.follow()[0] == ["harbour.ada.1"]
 
     def test_what_the_bus_did_not_acknowledge_is_not_shown(self, feed_world: FeedWorld) -> None:
         feed_world.write(change("ada", 1))
