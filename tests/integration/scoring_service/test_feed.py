@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from rapport_runtime import failpoints, outbox, relay
+from rapport_runtime import failpoints, migrations, outbox, relay
 from rapport_runtime.bus.port import Outgoing
 from scoring_service.store import feed as feed_module
 from scoring_service.store.feed import FeedWriter
@@ -277,3 +277,11 @@ class TestWhoSees:
             "SELECT relforcerowsecurity FROM pg_class WHERE oid = 'feed'::regclass"
         )
         assert row.relforcerowsecurity
+
+
+def test_the_migration_can_be_undone_and_done_again(feed_world: FeedWorld) -> None:
+    feed_world.publish(change("ada", 1))
+    migrations.downgrade(feed_world.urls.owner_url, "scoring_service")
+    migrations.upgrade(feed_world.urls.owner_url, "scoring_service")
+    feed_world.publish(change("ada", 2))
+    assert feed_world.follow()[0] == ["harbour.ada.2"]

@@ -36,7 +36,7 @@ def schemas() -> dict[str, Schema]:
 def inlined(name: str) -> Schema:
     """One event's schema without references, for a document with definitions of its own."""
     schema = schemas()[name]
-    parts = schema.pop("$defs")
+    parts = schema.pop("$defs", {})
 
     def inline(node: Any) -> Any:
         if isinstance(node, list):
