@@ -57,6 +57,15 @@ def test_an_example_and_what_we_write_meet_the_committed_schema(path: Path):
 
 
 @each_example
+def test_the_schema_without_references_says_the_same(path: Path):
+    schema = schemas.inlined(path.parent.name)
+    assert "$ref" not in json.dumps(schema)
+    example = json.loads(path.read_bytes())
+    Draft202012Validator(schema).validate(example)
+    assert not Draft202012Validator(schema).is_valid(example | {"data": {}})
+
+
+@each_example
 def test_the_cloudevents_sdk_reads_what_we_write_as_cloudevents_1_0(path: Path):
     written = over_the_wire(path.parent.name, path.read_bytes())
     event = JSONFormat().read(CloudEvent, written)

@@ -114,7 +114,7 @@ def test_the_demo_tells_its_story_and_its_commands_work(tmp_path: Path) -> None:
         assert len(re.findall(r"^\w+ +http://127\.0\.0\.1:\d+/docs$", text, re.MULTILINE)) == 3
 
         commands = [line for line in lines if line.startswith("curl ")]
-        assert len(commands) == 7
+        assert len(commands) == 8
         for command in commands:
             done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"

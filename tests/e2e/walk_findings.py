@@ -60,6 +60,7 @@ def look(world: World) -> Findings:
     _look_at_ledger(world, findings)
     _look_at_activities(world, findings, clients, activities)
     _look_at_histories(findings, changes)
+    _look_at_feed(world, findings, changes)
     _look_at_tiers(world, findings, clients, activities, changes)
     _look_at_messages(world, findings, clients, changes)
     _look_at_rests(world, findings)
@@ -131,6 +132,27 @@ def _look_at_histories(findings: Findings, changes: list[Json]) -> None:
     ]
     findings.figures["tier changes"] = len(changes)
     findings.figures["changes by reason"] = dict(Counter(e["data"]["reason"] for e in changes))
+
+
+def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None:
+    """Over REST: each change that is on the bus, as it is there, once and in the client's order."""
+    said = {event["id"]: event for event in changes}
+    given: list[Json] = []
+    for apis in world.practices.values():
+        query = "limit=200"
+        while (page := apis["scoring"].get(f"/v1/tier-changes?{query}"))["items"]:
+            given += page["items"]
+            query = f"limit=200&after={page['next_cursor']}"
+    counts = Counter(event["id"] for event in given)
+    versions = defaultdict(list)
+    for event in given:
+        versions[event["data"]["client_id"]].append(event["data"]["version"])
+    findings.faults["feed"] = [
+        *(f"{each}: {counts[each]} times" for each in said.keys() | counts if counts[each] != 1),
+        *(f"{event['id']} differs" for event in given if said.get(event["id"]) != event),
+        *(f"{client}: {told}" for client, told in versions.items() if told != sorted(told)),
+    ]
+    findings.figures["changes in the feed"] = len(given)
 
 
 def _look_at_tiers(

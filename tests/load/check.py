@@ -1,16 +1,19 @@
 """Whether the worker did what its figures are about: all folded, all published, nothing twice."""
 
+from collections.abc import Iterable
+
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from rapport_contracts import codec, topics
-from rapport_contracts.canonical import TierChanged
+from rapport_contracts.canonical import CanonicalEvent, TierChanged
 
 TOPIC = topics.TIER_CHANGES
 PLACES = [TopicPartition(TOPIC.name, number) for number in range(TOPIC.partitions)]
 
 _FOLDED = "SELECT coalesce(sum(last_sequence - cardinality(missing)), 0)::bigint FROM client"
 _HISTORY = "SELECT practice_id, client_id, version FROM tier_change ORDER BY 1, 2, 3"
+_FEED = "SELECT event FROM feed"
 _WAITING = "SELECT count(*) FROM outbox"
 _LETTERS = "SELECT count(*) FROM dead_letter"
 
@@ -25,18 +28,22 @@ def ends(bootstrap: str) -> dict[TopicPartition, int]:
 
 
 def check(url: str, bootstrap: str, activities: int, before: dict[TopicPartition, int]) -> int:
-    """The number of tier changes, which are all on the bus since `before`, each once.
+    """The number of tier changes, which are all on the bus since `before` and in the feed, each
+    once.
 
-    Raises RuntimeError when facts are missing, something still waits or was put aside, or history
-    and bus differ.
+    Raises RuntimeError when facts are missing, something still waits or was put aside, or history,
+    bus and feed differ.
     """
     with psycopg.connect(url) as db:
         counted = db.execute(f"SELECT ({_FOLDED}), ({_WAITING}), ({_LETTERS})").fetchone()
         history = db.execute(_HISTORY).fetchall()
+        feed = [codec.decode(TOPIC.name, b"any", event) for (event,) in db.execute(_FEED)]
     if counted != (activities, 0, 0):
         raise RuntimeError(f"facts, unpublished rows, letters: {counted}, of {activities} facts")
     if sorted(_published(bootstrap, before)) != history:
         raise RuntimeError("history and bus differ")
+    if sorted(_changes(feed)) != history:
+        raise RuntimeError("history and feed differ")
     return len(history)
 
 
@@ -45,15 +52,20 @@ def _published(bootstrap: str, before: dict[TopicPartition, int]) -> list[tuple[
     consumer.assign(PLACES)
     for place, offset in before.items():
         consumer.seek(place, offset)
-    found = []
+    found: list[tuple[str, str, int]] = []
     last = consumer.end_offsets(PLACES)
     while any(consumer.position(place) < offset for place, offset in last.items()):
         for records in consumer.poll(1_000, max_records=5_000).values():
-            events = (codec.decode(TOPIC.name, record.key, record.value) for record in records)
-            found += [
-                (event.practiceid, event.data.client_id, event.data.version)
-                for event in events
-                if isinstance(event, TierChanged)
-            ]
+            found += _changes(
+                codec.decode(TOPIC.name, record.key, record.value) for record in records
+            )
     consumer.close()
     return found
+
+
+def _changes(events: Iterable[CanonicalEvent]) -> list[tuple[str, str, int]]:
+    return [
+        (event.practiceid, event.data.client_id, event.data.version)
+        for event in events
+        if isinstance(event, TierChanged)
+    ]

@@ -15,7 +15,14 @@ from rapport_contracts.canonical import (
     WatermarkAdvanced,
 )
 from rapport_contracts.catalogue import CANONICAL, SOURCE
-from rapport_contracts.codec import MAX_VALUE_BYTES, decode, decode_source, encode, encode_source
+from rapport_contracts.codec import (
+    MAX_VALUE_BYTES,
+    decode,
+    decode_source,
+    encode,
+    encode_source,
+    practice_of,
+)
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import BookingCreated, PaymentSettled
 
@@ -343,6 +350,11 @@ class TestCanonicalEvents:
     def test_a_topic_that_is_not_ours_is_the_callers_error(self):
         with pytest.raises(KeyError):
             decode(PAYMENTS, KEY, RECORDED)
+
+    @pytest.mark.parametrize("value", [RECORDED, CHANGED])
+    def test_the_practice_is_read_without_the_rest(self, value: bytes):
+        assert practice_of(value) == json.loads(value)["practiceid"]
+        assert practice_of(altered(value, "/data", b"null")) == practice_of(value)
 
     def test_a_text_that_utf8_cannot_hold_is_not_written(self):
         instant = datetime(2024, 3, 10, tzinfo=UTC)

@@ -35,6 +35,15 @@ _DECODERS: dict[str, msgspec.json.Decoder[CanonicalEvent]] = {
 }
 
 
+class _OfPractice(msgspec.Struct, frozen=True, gc=False):
+    """The one field of an event that a reader of all practices needs first."""
+
+    practiceid: str
+
+
+_OF_PRACTICE = msgspec.json.Decoder(_OfPractice)
+
+
 def encode(event: CanonicalEvent) -> bytes:
     """The event as structured CloudEvents JSON in UTF-8.
 
@@ -71,6 +80,11 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent
         return event
     # outside `except`, so that the decoder's own error, which may repeat the value, is no context
     raise _why_not(topic, value, failure)
+
+
+def practice_of(value: bytes) -> str:
+    """The practice of an event that `encode` made and that has one; the rest is not looked at."""
+    return _OF_PRACTICE.decode(value).practiceid
 
 
 def encode_source(event: SourceEvent) -> bytes:

@@ -33,6 +33,24 @@ def schemas() -> dict[str, Schema]:
     }
 
 
+def inlined(name: str) -> Schema:
+    """One event's schema without references, for a document with definitions of its own."""
+    schema = schemas()[name]
+    parts = schema.pop("$defs", {})
+
+    def inline(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inline(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        part = parts[node["$ref"].rpartition("/")[2]] if "$ref" in node else {}
+        own = {key: value for key, value in node.items() if key not in {"$ref", "$schema", "$id"}}
+        return {key: inline(value) for key, value in {**part, **own}.items()}
+
+    found: Schema = inline(schema)
+    return found
+
+
 def files() -> dict[str, str]:
     """File name -> text of each schema, as committed."""
     return {

@@ -7,6 +7,9 @@ import sqlalchemy as sa
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import driver
 
+OutboxRow = tuple[int, str, int, bytes, bytes]
+"""As the relay reads it: id, topic, partition, key, value."""
+
 COPY_FROM_ROWS = 64
 """From here on COPY is cheaper than one INSERT over arrays; below, it costs a round trip more."""
 

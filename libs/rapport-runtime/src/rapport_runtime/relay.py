@@ -1,7 +1,7 @@
 """The only writer to the bus: drains the outbox, then says how far time has come."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing, Producer
 from rapport_runtime.database import Database, driver
 from rapport_runtime.metrics import PUBLISHED
+from rapport_runtime.outbox import OutboxRow
 
 LOCK_CLASS = 0x0B0C
 """The advisory-lock class of outbox buckets: one lock for each output partition."""
@@ -24,6 +25,10 @@ WatermarkOf = Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime]]
 
 WatermarkRecord = Callable[[int, datetime], Outgoing]
 """From a bucket and an instant to the record that says so."""
+
+OnPublished = Callable[[sa.Connection, Sequence[OutboxRow]], None]
+"""Told of the rows that the bus acknowledged, in the transaction that then removes them, under
+their buckets' locks and in the order of each bucket: whatever it writes, it writes once a row."""
 
 _LOCK = sa.text("""
     SELECT bucket FROM unnest(:buckets ::int[]) AS bucket
@@ -59,12 +64,14 @@ class Relay:
         buckets: int,
         watermark_of: WatermarkOf,
         watermark_record: WatermarkRecord,
+        on_published: OnPublished = lambda _tx, _rows: None,
     ) -> None:
         self._database = database
         self._producer = producer
         self._buckets = list(range(buckets))
         self._watermark_of = watermark_of
         self._watermark_record = watermark_record
+        self._on_published = on_published
         self._said: Mapping[int, datetime] = {}
 
     def drain(self) -> int:
@@ -117,6 +124,7 @@ class Relay:
             failpoints.hit("outbox_claimed")
             self._producer.publish([Outgoing(*row[1:]) for row in rows])
             failpoints.hit("acked_not_marked")
+            self._on_published(tx, rows)
             cursor.execute(_REMOVE, ([row[0] for row in rows],))
         for topic, count in Counter(row[1] for row in rows).items():
             PUBLISHED.labels(topic).inc(count)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from rapport_contracts import asyncapi, topics
+from rapport_contracts import asyncapi, codec, topics
 from rapport_runtime import keys
 from rapport_runtime.assembly import (
     Job,
@@ -18,15 +18,18 @@ from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.status import status_router
+from rapport_runtime.http.streams import Streams
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
+from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
 from scoring_service.consumers import TOPICS, ScoringConsumer
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
+from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
@@ -55,6 +58,7 @@ def build_consumer(database: Database, producer: Producer, source: Any) -> Scori
         buckets=topics.TIER_CHANGES.partitions,
         watermark_of=STREAM.swept_through,
         watermark_record=translate.watermark,
+        on_published=FeedWriter(topics.TIER_CHANGES.name, codec.practice_of).append,
     )
     stores = PostgresStores(database, rulebook, STREAM, translate.tier_changed(rulebook))
     return ScoringConsumer(stores, rulebook, relay.drain)
@@ -78,9 +82,12 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
+        streams=Streams(settings.max_streams),
     )
+    feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [
-        tier_router(PostgresTiers(database, STREAM, rulebook)),
+        tier_router(PostgresTiers(database, STREAM, rulebook), feed),
+        feed_router(feed),
         status_router(_status(settings, database)),
         dead_letter_router(database),
     ]

@@ -156,3 +156,44 @@ class Tiers(Protocol):
     def distribution(self, practice_id: str) -> tuple[datetime | None, list[TierCount]]:
         """As of when, and how many clients each tier of the rulebook has."""
         ...
+
+
+Reached = tuple[int, ...]
+"""How far a reader of the feed has come: the last position that it has seen of each bucket."""
+
+
+class FeedEntry(NamedTuple):
+    """One published tier change: where it is, and its bytes as they are on the bus."""
+
+    bucket: int
+    position: int
+    event: bytes
+
+
+class FeedPage(NamedTuple):
+    """The next changes; `as_of` is the business time up to which there are no others, None when
+    there may be: on a full page, or before the first watermark was published."""
+
+    entries: Sequence[FeedEntry]
+    as_of: datetime | None
+
+
+class Feed(Protocol):
+    """The published tier changes of a practice; positions are gapless in each bucket, from 1.
+
+    A client's changes are all in one bucket, in the order of their versions. What is seen of a
+    bucket is its beginning: nothing is ever published before what was seen.
+    """
+
+    @property
+    def buckets(self) -> int:
+        """How many there are."""
+        ...
+
+    def head(self, practice_id: str) -> Reached:
+        """The position of the last change of each bucket; 0 where there is none."""
+        ...
+
+    def read(self, practice_id: str, after: Reached, limit: int) -> FeedPage:
+        """Up to `limit` changes after those; of each bucket in its order."""
+        ...

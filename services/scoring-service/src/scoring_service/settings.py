@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from rapport_runtime.settings import ServiceSettings
 
 
@@ -12,3 +14,4 @@ class ScoringSettings(ServiceSettings):
     service: ClassVar[str] = "scoring-service"
 
     rulebook_path: Path | None = None
+    max_streams: int = Field(default=50, ge=0, description="answers kept open by one API process")

@@ -28,6 +28,7 @@ def curl_lines(access: Access, origin: Origin, story: Story) -> Iterator[str]:
     yield _curl(access, "scoring", f"/v1/clients/{client}/tier")
     yield _curl(access, "scoring", f"/v1/clients/{client}/history")
     yield _curl(access, "scoring", "/v1/distribution")
+    yield _curl(access, "scoring", "/v1/tier-changes?limit=3")
     yield _curl(access, "ingestion", f"/v1/clients/{client}/activity")
     yield _curl(access, "ingestion", "/v1/events", _new_event(access, origin, story))
     if "outreach" in access.practice:

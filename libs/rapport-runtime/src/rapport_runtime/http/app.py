@@ -13,6 +13,7 @@ from rapport_runtime.http import docs, errors
 from rapport_runtime.http.auth import Guard
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.probes import Check, probe_router
+from rapport_runtime.http.streams import Streams
 
 _MEBIBYTE = 1024 * 1024
 
@@ -27,7 +28,7 @@ class Service:
 
     `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
     decide `/readyz`; bodies above `max_body_bytes` are refused unread; `events` is the AsyncAPI
-    document of the bus, for the page beside Swagger.
+    document of the bus, for the page beside Swagger; `streams` are the answers that stay open.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Service:
     checks: Mapping[str, Check] = field(default_factory=dict)
     max_body_bytes: int = _MEBIBYTE
     events: Mapping[str, Any] | None = None
+    streams: Streams = field(default_factory=Streams)
 
 
 def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
@@ -58,6 +60,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     )
     app.state.keys = service.keys
     app.state.cursor_key = service.cursor_key
+    app.state.streams = service.streams
     for router in routers:
         app.include_router(router)
     _refuse_unguarded(app)

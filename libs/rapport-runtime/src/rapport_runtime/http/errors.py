@@ -18,6 +18,9 @@ from rapport_runtime.http.problems import (
 )
 from rapport_runtime.logs import describe, get_logger
 
+AWAY = (*DatabaseError, PoolTimeout)
+"""What a statement may raise; `is_away` tells whether it is worth while to ask again."""
+
 _LOG = get_logger(__name__)
 _PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 
@@ -27,8 +30,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _of_problem)
     app.add_exception_handler(HTTPException, _of_status)
     app.add_exception_handler(RequestValidationError, _of_validation)
-    for away in (*DatabaseError, PoolTimeout):
+    for away in AWAY:
         app.add_exception_handler(away, _of_database)
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database did not answer, for now, rather than refuse."""
+    return isinstance(error, PoolTimeout) or is_for_later(error)
 
 
 def field_errors(faults: Sequence[Any]) -> list[FieldError]:
@@ -65,7 +73,7 @@ def _of_validation(request: Request, error: Exception) -> Response:
 
 
 def _of_database(request: Request, error: Exception) -> Response:
-    if not isinstance(error, PoolTimeout) and not is_for_later(error):
+    if not is_away(error):
         raise error
     _LOG.warning("database_away", error=describe(error))
     return _of_problem(request, Unavailable("the database did not answer"))

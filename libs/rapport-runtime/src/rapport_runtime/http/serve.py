@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,11 +15,20 @@ _KEEP_ALIVE_SECONDS = 5
 _LOG = get_logger(__name__)
 
 
+class _Server(uvicorn.Server):
+    """Tells the streams as soon as it is told: they would not end by themselves."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.config.app.state.streams.close()  # type: ignore[union-attr]  # ours is a FastAPI
+        super().handle_exit(sig, frame)
+
+
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Serve `app` on the settings' host and port; returns after SIGTERM or SIGINT.
 
     Call it from the main thread, after `logs.configure`. New connections are refused at once,
-    open requests have 8 s. Exits with 3 when it cannot start (the port is taken).
+    streams end, other open requests have 8 s. Exits with 3 when it cannot start (the port is
+    taken).
     """
     config = uvicorn.Config(
         app,
@@ -31,7 +41,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
         proxy_headers=False,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     # uvicorn raises the signal again once it has stopped; a stop that was asked for exits with 0
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: None)

@@ -2,15 +2,18 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from rapport_contracts import schemas
+from rapport_runtime.http.paging import Page
 from scoring_service.domain.assess import Assessment, NextTransition
 from scoring_service.domain.explain import score_decimal
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ChangeRow, ClientTier, TierCount
 
+EVENT_TYPE = "rapport.tier.changed.v1"
 ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Score = Annotated[Decimal, Field(description="0.00 to 100.00, two decimals.", examples=["72.50"])]
 
@@ -108,6 +111,16 @@ class TierAnswer(BaseModel):
         )
 
 
+class TierPage(Page[TierAnswer]):
+    """Clients, and from where to follow what becomes of them."""
+
+    changes_cursor: str = Field(
+        description="Send it as `after` to `/v1/tier-changes`: whatever is not in this page's"
+        " answers yet is behind it. Of several pages keep the first one's. A change whose version"
+        " is not above an answer's is in that answer already."
+    )
+
+
 class Lookup(BaseModel):
     """Whose tiers to look up."""
 
@@ -141,6 +154,28 @@ class HistoryLine(BaseModel):
     def of(cls, row: ChangeRow) -> "HistoryLine":
         """From the store's row."""
         return cls(**{**row._asdict(), "score": score_decimal(row.score)})
+
+
+class _AsPublished:
+    """The contract's own schema of a tier change, there being one definition of an event."""
+
+    def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
+        return schemas.inlined(EVENT_TYPE)
+
+
+class TierChangesTail(BaseModel):
+    """Where a page of the feed ends, and in time."""
+
+    next_cursor: str = Field(description="Send it as `after`, also when there were no items.")
+    as_of: AwareDatetime | None = Field(
+        description="There is no other change up to here; null while there may be more to read."
+    )
+
+
+class TierChanges(TierChangesTail):
+    """The next tier changes, each exactly as it is on the bus (`tier-changes.v1`)."""
+
+    items: list[Annotated[dict[str, Any], _AsPublished()]]
 
 
 class Share(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_practice
@@ -16,6 +16,7 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
+from scoring_service.api.bookmarks import Bookmarks
 from scoring_service.api.schemas import (
     ClientId,
     Distribution,
@@ -24,8 +25,9 @@ from scoring_service.api.schemas import (
     LookupAnswer,
     Share,
     TierAnswer,
+    TierPage,
 )
-from scoring_service.ports import Tiers
+from scoring_service.ports import Feed, Tiers
 
 SCOPE = "tiers:read"
 Reader = Annotated[Principal, Depends(require_practice(SCOPE))]
@@ -34,11 +36,12 @@ _ALWAYS = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
 _NO_CLIENT = "this practice has no such client, or scoring has not heard of it yet"
 
 
-def tier_router(tiers: Tiers) -> APIRouter:
+def tier_router(tiers: Tiers, feed: Feed) -> APIRouter:
     """The routes, for keys of a practice with the scope `tiers:read`."""
     router = APIRouter(prefix="/v1", tags=["tiers"])
     _add_one_client(router, tiers)
     _add_many_clients(router, tiers)
+    _add_list(router, tiers, feed)
     return router
 
 
@@ -76,18 +79,6 @@ def _add_many_clients(router: APIRouter, tiers: Tiers) -> None:
             unknown=[asked_id for asked_id in asked.client_ids if asked_id not in found],
         )
 
-    @router.get("/tiers/{tier}/clients", responses=responses(*_ALWAYS, NotFound, InvalidCursor))
-    def clients_of_tier(
-        tier: Annotated[str, Path(max_length=50)], page: PageQuery, principal: Reader
-    ) -> Page[TierAnswer]:
-        """The clients in one tier, by client id."""
-        if tier not in {known.key for known in tiers.rulebook.tiers}:
-            raise NotFound("the rulebook has no such tier")
-        after = str(page.after[0]) if page.after else ""
-        rows = tiers.in_tier(principal.practice, tier, after, page.fetch)
-        answers = [TierAnswer.of(row, tiers.rulebook) for row in rows]
-        return page.page(answers, lambda answer: (answer.client_id,))
-
     @router.get("/distribution", responses=responses(*_ALWAYS))
     def distribution(principal: Reader) -> Distribution:
         """How many clients each tier has."""
@@ -98,3 +89,25 @@ def _add_many_clients(router: APIRouter, tiers: Tiers) -> None:
             rulebook_version=tiers.rulebook.version,
             tiers=[Share.of(count) for count in counts],
         )
+
+
+def _add_list(router: APIRouter, tiers: Tiers, feed: Feed) -> None:
+    @router.get("/tiers/{tier}/clients", responses=responses(*_ALWAYS, NotFound, InvalidCursor))
+    def clients_of_tier(
+        tier: Annotated[str, Path(max_length=50)],
+        page: PageQuery,
+        request: Request,
+        principal: Reader,
+    ) -> TierPage:
+        """The clients in one tier, by client id, and the cursor from which to follow them."""
+        if tier not in {known.key for known in tiers.rulebook.tiers}:
+            raise NotFound("the rulebook has no such tier")
+        # Before the clients are read: what is published between the two then comes twice, which
+        # its version tells, and not never.
+        head = feed.head(principal.practice)
+        after = str(page.after[0]) if page.after else ""
+        rows = tiers.in_tier(principal.practice, tier, after, page.fetch)
+        answers = [TierAnswer.of(row, tiers.rulebook) for row in rows]
+        listed = page.page(answers, lambda answer: (answer.client_id,))
+        bookmarks = Bookmarks.of(request, principal.practice, feed.buckets)
+        return TierPage(**dict(listed), changes_cursor=bookmarks.seal(head))

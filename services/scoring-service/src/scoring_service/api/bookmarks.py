@@ -1,0 +1,52 @@
+"""Cursors of the feed: a practice's place in it, sealed."""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import Request
+
+from rapport_runtime.http.paging import open_cursor, seal_cursor
+from rapport_runtime.http.problems import FieldError, InvalidCursor
+from scoring_service.ports import Reached
+
+_REASON = "not given out for this practice's tier changes; begin anew with the list of clients"
+
+
+@dataclass(frozen=True)
+class Bookmarks:
+    """Makes the cursors of one practice and opens them; another's do not open."""
+
+    secret: bytes
+    practice_id: str
+    buckets: int
+
+    @classmethod
+    def of(cls, request: Request, practice_id: str, buckets: int) -> "Bookmarks":
+        """With the key of the app that is asked."""
+        return cls(request.app.state.cursor_key, practice_id, buckets)
+
+    def seal(self, reached: Reached) -> str:
+        """The cursor of a place; safe in an address and as the id of a server-sent event."""
+        return seal_cursor(self.secret, self._about, reached)
+
+    def open(self, cursor: str, location: Literal["query", "header"], field: str) -> Reached:
+        """The place of a cursor; buckets that it does not know yet begin at their beginning.
+
+        Raises `InvalidCursor`, which names where the cursor was sent.
+        """
+        try:
+            known = open_cursor(self.secret, self._about, cursor)
+        except InvalidCursor:
+            fault = FieldError(location=location, field=field, reason=_REASON)
+            raise InvalidCursor(field, errors=[fault]) from None
+        return (*map(int, known), *[0] * (self.buckets - len(known)))
+
+    @property
+    def start(self) -> Reached:
+        """Before the first change."""
+        return (0,) * self.buckets
+
+    @property
+    def _about(self) -> bytes:
+        return json.dumps(["tier-changes", self.practice_id]).encode()

@@ -1,0 +1,173 @@
+"""Tier changes as they were published, for those without Kafka: by page or as a stream."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from rapport_runtime.http import errors
+from rapport_runtime.http.problems import (
+    Forbidden,
+    InvalidCursor,
+    InvalidRequest,
+    TooManyRequests,
+    Unauthorised,
+    Unavailable,
+    responses,
+)
+from rapport_runtime.http.streams import Streams
+from rapport_runtime.logs import describe, get_logger
+from scoring_service.api.bookmarks import Bookmarks
+from scoring_service.api.schemas import EVENT_TYPE, TierChanges, TierChangesTail
+from scoring_service.api.tiers import Reader
+from scoring_service.ports import Feed, FeedPage, Reached
+
+STREAM_ROWS = 100
+RETRY_MS = 2_000
+_MAX_CURSOR = 2000
+_ALWAYS = (
+    *(Unauthorised, Forbidden, InvalidRequest, InvalidCursor),
+    *(TooManyRequests, Unavailable),
+)
+_LOG = get_logger(__name__)
+After = Annotated[
+    str | None,
+    Query(
+        max_length=_MAX_CURSOR,
+        description="`next_cursor`, `changes_cursor` or an event's id; without it: from the first",
+    ),
+]
+LastEventId = Annotated[
+    str | None,
+    Header(max_length=_MAX_CURSOR, description="Sent by who comes back; it goes before `after`."),
+]
+Limit = Annotated[int, Query(ge=1, le=1000, description="changes at most")]
+Wait = Annotated[int, Query(ge=0, le=30, description="wait so long while there is nothing new")]
+
+
+@dataclass
+class Follower:
+    """Somebody who reads a practice's feed, and how far they have come."""
+
+    feed: Feed
+    bookmarks: Bookmarks
+    streams: Streams
+    reached: Reached
+
+    @property
+    def practice_id(self) -> str:
+        """Whose changes they read."""
+        return self.bookmarks.practice_id
+
+    @property
+    def cursor(self) -> str:
+        """Where they are."""
+        return self.bookmarks.seal(self.reached)
+
+    async def read(self, limit: int) -> FeedPage:
+        """What is next, on a thread; they have not come further by it."""
+        return await run_in_threadpool(self.feed.read, self.practice_id, self.reached, limit)
+
+    def take(self, bucket: int, position: int) -> None:
+        """Come so far in a bucket."""
+        self.reached = (*self.reached[:bucket], position, *self.reached[bucket + 1 :])
+
+
+def feed_router(feed: Feed) -> APIRouter:
+    """The routes, for keys of a practice with the scope `tiers:read`."""
+    router = APIRouter(prefix="/v1", tags=["tier changes"])
+    _add_pages(router, feed)
+    _add_stream(router, feed)
+    return router
+
+
+def _add_pages(router: APIRouter, feed: Feed) -> None:
+    @router.get("/tier-changes", response_model=TierChanges, responses=responses(*_ALWAYS))
+    async def changes(
+        request: Request,
+        principal: Reader,
+        after: After = None,
+        limit: Limit = 100,
+        wait_seconds: Wait = 0,
+    ) -> Response:
+        """Published tier changes after a cursor, each once, a client's in the order of versions.
+
+        Go on with `next_cursor`, which is always there; no items means that nothing is new.
+        """
+        follower = _follower(request, feed, principal.practice, after, None)
+        page = await follower.read(limit)
+        if wait_seconds and not page.entries:
+            page = await _wait(follower, limit, wait_seconds)
+        for entry in page.entries:
+            follower.take(entry.bucket, entry.position)
+        tail = TierChangesTail(next_cursor=follower.cursor, as_of=page.as_of)
+        items = b",".join(entry.event for entry in page.entries)
+        body = b'{"items":[%b],%b' % (items, tail.model_dump_json().encode()[1:])
+        return Response(body, media_type="application/json")
+
+
+def _add_stream(router: APIRouter, feed: Feed) -> None:
+    async def opened(
+        request: Request, principal: Reader, after: After = None, last_event_id: LastEventId = None
+    ) -> AsyncIterator[Follower]:
+        follower = _follower(request, feed, principal.practice, after, last_event_id)
+        async with follower.streams.place(principal.practice):
+            yield follower
+
+    @router.get(
+        "/tier-changes/stream",
+        response_class=EventSourceResponse,
+        responses=responses(*_ALWAYS),
+    )
+    async def stream(
+        follower: Annotated[Follower, Depends(opened)],
+    ) -> AsyncIterator[ServerSentEvent]:
+        """The same as server-sent events: `data` is the change as on the bus, `id` the cursor.
+
+        A comment comes every 15 s. The stream ends after 15 minutes, when the service stops or
+        its database is away; come back with `Last-Event-ID`, as EventSource does by itself.
+        """
+        until = follower.streams.deadline()
+        yield ServerSentEvent(retry=RETRY_MS)
+        while not follower.streams.is_over(until):
+            try:
+                page = await follower.read(STREAM_ROWS)
+            except errors.AWAY as error:
+                if not errors.is_away(error):
+                    raise
+                _LOG.warning("database_away", error=describe(error))
+                return
+            for entry in page.entries:
+                follower.take(entry.bucket, entry.position)
+                yield ServerSentEvent(
+                    raw_data=entry.event.decode(), event=EVENT_TYPE, id=follower.cursor
+                )
+            if not page.entries:
+                await follower.streams.pause()
+
+
+def _follower(
+    request: Request, feed: Feed, practice_id: str, after: str | None, last_event_id: str | None
+) -> Follower:
+    bookmarks = Bookmarks.of(request, practice_id, feed.buckets)
+    if last_event_id:
+        reached = bookmarks.open(last_event_id, "header", "Last-Event-ID")
+    elif after:
+        reached = bookmarks.open(after, "query", "after")
+    else:
+        reached = bookmarks.start
+    return Follower(feed, bookmarks, request.app.state.streams, reached)
+
+
+async def _wait(follower: Follower, limit: int, seconds: int) -> FeedPage:
+    """The first page that holds something, or the last that was looked at in so many seconds."""
+    async with follower.streams.place(follower.practice_id):
+        until = follower.streams.deadline(seconds)
+        while True:
+            await follower.streams.pause()
+            page = await follower.read(limit)
+            if page.entries or follower.streams.is_over(until):
+                return page

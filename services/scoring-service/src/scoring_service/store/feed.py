@@ -1,0 +1,110 @@
+"""The feed: published tier changes, numbered when the bus had acknowledged them (ADR 19)."""
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from rapport_runtime.database import Database, driver
+from rapport_runtime.outbox import OutboxRow
+from scoring_service.ports import Feed, FeedEntry, FeedPage, Reached
+
+_HEADS = """
+    SELECT practice_id, bucket, coalesce(
+        (SELECT f.position FROM feed f
+         WHERE f.practice_id = asked.practice_id AND f.bucket = asked.bucket
+         ORDER BY f.position DESC LIMIT 1), 0)
+    FROM unnest(%b::text[], %b::int[]) AS asked(practice_id, bucket)
+"""
+# The events are copied from the outbox, where they still are: they need not travel once more.
+_APPEND = """
+    INSERT INTO feed (practice_id, bucket, position, event)
+    SELECT told.practice_id, o.partition, told.position, o.value
+    FROM unnest(%b::bigint[], %b::text[], %b::bigint[]) AS told(id, practice_id, position)
+    JOIN outbox o USING (id)
+"""
+_COMPLETE = sa.text("""
+    SELECT min(published_through) FROM outbox_watermark HAVING count(*) = :buckets
+""")
+# One bucket after the other would let a busy one keep the rest waiting: the next of each comes
+# first, then the second of each.
+_PAGE = sa.text("""
+    SELECT f.bucket, f.position, f.event
+    FROM unnest(CAST(:after AS bigint[])) WITH ORDINALITY AS reached(position, number)
+    CROSS JOIN LATERAL (
+        SELECT bucket, position, event FROM feed
+        WHERE practice_id = :practice_id AND bucket = CAST(reached.number - 1 AS int)
+          AND position > reached.position
+        ORDER BY position LIMIT :limit
+    ) AS f
+    ORDER BY f.position - reached.position, f.bucket LIMIT :limit
+""")
+_HEAD = sa.text("""
+    SELECT coalesce(
+        (SELECT position FROM feed WHERE practice_id = :practice_id AND bucket = each
+         ORDER BY position DESC LIMIT 1), 0)
+    FROM generate_series(0, :buckets - 1) AS each ORDER BY each
+""")
+
+
+class FeedWriter:
+    """Gives each published change the next position of its practice and bucket.
+
+    For the relay to call, in the transaction that removes the rows from the outbox and under
+    their buckets' locks: one that is published again after a crash is numbered once. Rows of
+    other topics are left alone. `practice_of` reads the practice out of an event.
+    """
+
+    def __init__(self, topic: str, practice_of: Callable[[bytes], str]) -> None:
+        self._topic = topic
+        self._practice_of = practice_of
+
+    def append(self, tx: sa.Connection, rows: Sequence[OutboxRow]) -> None:
+        """Number `rows`, which are in the order of their publication."""
+        ids, places = [], []
+        for number, topic, bucket, _key, value in rows:
+            if topic == self._topic:
+                ids.append(number)
+                places.append((self._practice_of(value), bucket))
+        if not ids:
+            return
+        wanted = sorted(set(places))
+        with driver(tx).cursor(binary=True) as cursor:
+            asked = [list(column) for column in zip(*wanted, strict=True)]
+            heads = {
+                (practice, bucket): position
+                for practice, bucket, position in cursor.execute(_HEADS, asked).fetchall()
+            }
+            positions = []
+            for place in places:
+                heads[place] += 1
+                positions.append(heads[place])
+            cursor.execute(_APPEND, (ids, [practice for practice, _ in places], positions))
+
+
+class PostgresFeed(Feed):
+    """`Feed` from the API's side of row-level security."""
+
+    def __init__(self, database: Database, buckets: int) -> None:
+        self._database = database
+        self._buckets = buckets
+
+    @property
+    def buckets(self) -> int:
+        """See `Feed.buckets`."""
+        return self._buckets
+
+    def head(self, practice_id: str) -> Reached:
+        """See `Feed.head`."""
+        asked = {"practice_id": practice_id, "buckets": self._buckets}
+        with self._database.transaction(practice_id) as tx:
+            return tuple(tx.execute(_HEAD, asked).scalars())
+
+    def read(self, practice_id: str, after: Reached, limit: int) -> FeedPage:
+        """See `Feed.read`."""
+        asked = {"practice_id": practice_id, "after": list(after), "limit": limit}
+        with self._database.transaction(practice_id) as tx:
+            # Before the rows: all that was published before this mark is seen by what follows.
+            complete = tx.execute(_COMPLETE, {"buckets": self._buckets}).scalar()
+            rows = tx.execute(_PAGE, asked).fetchall()
+        entries = [FeedEntry(row.bucket, row.position, bytes(row.event)) for row in rows]
+        return FeedPage(entries, complete if len(entries) < limit else None)

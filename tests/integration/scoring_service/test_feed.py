@@ -1,0 +1,287 @@
+"""The feed shows every published change once, and whoever follows it misses none (ADR 19)."""
+
+import random
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from rapport_runtime import failpoints, migrations, outbox, relay
+from rapport_runtime.bus.port import Outgoing
+from scoring_service.store import feed as feed_module
+from scoring_service.store.feed import FeedWriter
+from tests.support.feed_world import (
+    BUCKETS,
+    START,
+    FeedWorld,
+    change,
+    event_id,
+    in_order,
+)
+from tests.support.ledger import Crash, at, crash
+
+pytestmark = pytest.mark.integration
+
+
+def same_bucket() -> tuple[str, str]:
+    """Two clients who share a bucket."""
+    first = change("client-0", 1)
+    others = (f"client-{number}" for number in range(1, 100))
+    return "client-0", next(c for c in others if change(c, 1).partition == first.partition)
+
+
+class TestOnce:
+    """Exactly once, whatever happens to the relay."""
+
+    def test_it_holds_what_the_bus_holds_byte_by_byte(self, feed_world: FeedWorld) -> None:
+        rows = [change(f"client-{n}", v) for v in (1, 2) for n in range(20)]
+        feed_world.publish(*rows)
+        entries = feed_world.feed.read("harbour", START, 1000).entries
+        assert sorted(entry.event for entry in entries) == sorted(feed_world.on_the_bus())
+        assert len(entries) == 40
+
+    def test_positions_are_gapless_in_each_bucket_over_several_publications(
+        self, feed_world: FeedWorld
+    ) -> None:
+        for version in (1, 2, 3):
+            feed_world.publish(*[change(f"client-{n}", version) for n in range(12)])
+        feed_world.publish(change("else", 1, practice="lakeside"))
+        rows = feed_world.rows(
+            "SELECT bucket, position FROM feed WHERE practice_id = 'harbour' ORDER BY 1, 2"
+        )
+        for bucket in range(BUCKETS):
+            found = [row.position for row in rows if row.bucket == bucket]
+            assert found == list(range(1, len(found) + 1))
+        ids, _ = feed_world.follow()
+        assert len(ids) == 36
+        assert all(in_order(ids))
+
+    def test_a_crash_after_the_acknowledgement_repeats_on_the_bus_but_not_here(
+        self, feed_world: FeedWorld
+    ) -> None:
+        feed_world.write(change("ada", 1), change("ada", 2))
+        with at("acked_not_marked", crash), pytest.raises(Crash):
+            feed_world.relay().drain()
+        assert feed_world.follow() == ([], START)
+        feed_world.relay().drain()
+        assert len(feed_world.on_the_bus()) == 4
+        ids, reached = feed_world.follow()
+        assert ids == ["harbour.ada.1", "harbour.ada.2"]
+        assert feed_world.follow(reached) == ([], reached)
+
+    def test_a_crash_after_the_numbering_takes_the_numbers_back(
+        self, feed_world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        append = FeedWriter.append
+
+        def then_die(self: FeedWriter, *told: Any) -> None:
+            append(self, *told)
+            raise Crash
+
+        feed_world.write(change("ada", 1))
+        monkeypatch.setattr(FeedWriter, "append", then_die)
+        with pytest.raises(Crash):
+            feed_world.relay().drain()
+        assert feed_world.follow() == ([], START)
+        monkeypatch.undo()
+        feed_world.relay().drain()
+        assert feed_world.follow()[0] == ["harbour.ada.1"]
+
+    def test_what_the_bus_did_not_acknowledge_is_not_shown(self, feed_world: FeedWorld) -> None:
+        feed_world.write(change("ada", 1))
+        with at("outbox_claimed", crash), pytest.raises(Crash):
+            feed_world.relay().drain()
+        assert feed_world.follow() == ([], START)
+
+    def test_records_of_other_topics_are_left_alone(self, feed_world: FeedWorld) -> None:
+        feed_world.publish(Outgoing("other.v1", 0, b"k", b"not even JSON"), change("ada", 1))
+        assert feed_world.follow()[0] == ["harbour.ada.1"]
+
+    def test_it_is_append_only(self, feed_world: FeedWorld) -> None:
+        feed_world.publish(change("ada", 1))
+        for statement in ("UPDATE feed SET position = 2", "DELETE FROM feed", "TRUNCATE feed"):
+            with pytest.raises(sa.exc.DBAPIError), feed_world.worker.transaction() as tx:
+                tx.execute(sa.text(statement))
+        assert feed_world.follow()[0] == ["harbour.ada.1"]
+
+
+def numbered_at_writing(
+    self: FeedWriter, tx: sa.Connection, rows: Sequence[outbox.OutboxRow]
+) -> None:
+    """The naive design: a sequence's value, handed out before the commit, is the cursor."""
+    ids = [row[0] for row in rows]
+    practices = [self._practice_of(row[4]) for row in rows]
+    relay.driver(tx).execute(feed_module._APPEND, (ids, practices, ids), binary=True)
+
+
+class TestFollowing:
+    """Nothing appears before what a reader has seen."""
+
+    @pytest.mark.parametrize("mutant", [False, True])
+    def test_a_change_that_was_committed_late_is_still_ahead(
+        self, feed_world: FeedWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+    ) -> None:
+        """Mutant: "id > last", with the id that the outbox gave before the commit."""
+        if mutant:
+            monkeypatch.setattr(FeedWriter, "append", numbered_at_writing)
+        slow, quick = same_bucket()
+        with feed_world.worker.engine.connect() as late:
+            transaction = late.begin()
+            outbox.append(late, [change(slow, 1)])  # takes the smaller id
+            feed_world.publish(change(quick, 1))
+            first, reached = feed_world.follow()
+            transaction.commit()
+        feed_world.relay().drain()
+        then, _ = feed_world.follow(reached)
+        assert first == [f"harbour.{quick}.1"]
+        assert (then == [f"harbour.{slow}.1"]) is not mutant
+
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_writers_relays_and_crashes_at_once(
+        self, feed_world: FeedWorld, monkeypatch: pytest.MonkeyPatch, seed: int
+    ) -> None:
+        monkeypatch.setattr(relay, "READ_ROWS", 7)
+        storm = Storm(feed_world, seed)
+        read = storm.run()
+        assert sorted(read) == sorted(storm.written)
+        assert all(in_order(read))
+        assert len(feed_world.on_the_bus()) > len(read), "no crash was hit: raise the odds"
+
+    def test_a_busy_bucket_does_not_keep_the_others_waiting(self, feed_world: FeedWorld) -> None:
+        feed_world.publish(*[change("busy", version) for version in range(1, 200)])
+        quiet = [f"client-{n}" for n in range(40)]
+        busy = change("busy", 1).partition
+        feed_world.publish(*[change(c, 1) for c in quiet if change(c, 1).partition != busy])
+        entries = feed_world.feed.read("harbour", START, 8).entries
+        assert {entry.bucket for entry in entries} == set(range(BUCKETS))
+
+    def test_as_of_is_told_at_the_end_alone(self, feed_world: FeedWorld) -> None:
+        feed_world.publish(*[change(f"client-{n}", 1) for n in range(5)])
+        assert feed_world.feed.read("harbour", START, 10).as_of is None
+        for bucket in range(BUCKETS):
+            with feed_world.worker.transaction() as tx:
+                tx.execute(
+                    sa.text("INSERT INTO outbox_watermark VALUES (:bucket, :at)"),
+                    {"bucket": bucket, "at": f"2026-03-0{bucket + 1}T00:00:00Z"},
+                )
+        page = feed_world.feed.read("harbour", START, 10)
+        assert page.as_of is not None
+        assert page.as_of.isoformat() == "2026-03-01T00:00:00+00:00"
+        assert feed_world.feed.read("harbour", START, 5).as_of is None
+
+
+class Storm:
+    """Writers that commit late, relays that crash, and one reader, all at once."""
+
+    def __init__(self, world: FeedWorld, seed: int) -> None:
+        self.world = world
+        self.written: list[str] = []
+        self._seed = seed
+        self._still_writing = threading.Event()
+        self._still_publishing = threading.Event()
+        self._failures: list[BaseException] = []
+
+    def run(self) -> list[str]:
+        """What the reader saw, in the order in which it did."""
+        self._still_writing.set()
+        self._still_publishing.set()
+        writers = [threading.Thread(target=self._guarded, args=(self._write, n)) for n in range(4)]
+        relays = [threading.Thread(target=self._guarded, args=(self._relay, n)) for n in range(2)]
+        read: list[str] = []
+        reader = threading.Thread(target=self._guarded, args=(self._read, read))
+        failpoints.install(self._maybe_crash)
+        try:
+            for thread in (*writers, *relays, reader):
+                thread.start()
+            _join(writers)
+            self._still_writing.clear()
+            _join(relays)
+            self._still_publishing.clear()
+            _join([reader])
+        finally:
+            failpoints.install(lambda _name: None)
+        assert self._failures == []
+        return read
+
+    def _guarded(self, body: object, argument: object) -> None:
+        try:
+            body(argument)  # type: ignore[operator]
+        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+            self._failures.append(error)
+
+    def _maybe_crash(self, name: str) -> None:
+        if name == "acked_not_marked" and random.random() < 0.2:
+            raise Crash
+
+    def _write(self, number: int) -> None:
+        """Each writer has its own clients, as a worker has their rows locked."""
+        chance = random.Random(f"{self._seed}.{number}")
+        versions = {f"client-{number}-{n}": 0 for n in range(6)}
+        for _ in range(15):
+            rows = []
+            for client in chance.choices(list(versions), k=chance.randint(1, 8)):
+                versions[client] += 1
+                rows.append(change(client, versions[client]))
+            with self.world.worker.transaction() as tx:
+                outbox.append(tx, rows)
+                threading.Event().wait(chance.uniform(0, 0.03))
+            self.written += [event_id(row.value) for row in rows]
+
+    def _relay(self, _number: int) -> None:
+        subject = self.world.relay()
+        while self._still_writing.is_set() or self.world.rows("SELECT 1 FROM outbox LIMIT 1"):
+            try:
+                subject.drain()
+            except Crash:
+                continue
+
+    def _read(self, read: list[str]) -> None:
+        chance, reached, more = random.Random(self._seed), START, True
+        while more:
+            more = self._still_publishing.is_set()
+            found, reached = self.world.follow(reached, limit=chance.randint(1, 9))
+            read += found
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive()
+
+
+class TestWhoSees:
+    """A practice sees its own, beneath whatever the API asks."""
+
+    def test_another_practice_sees_nothing(self, feed_world: FeedWorld) -> None:
+        feed_world.publish(change("ada", 1), change("bea", 1, practice="lakeside"))
+        assert feed_world.follow(practice="lakeside")[0] == ["lakeside.bea.1"]
+        assert feed_world.follow(practice="nobody") == ([], START)
+
+    @pytest.mark.parametrize("practice", ["lakeside", None])
+    def test_row_level_security_lies_beneath(
+        self, feed_world: FeedWorld, practice: str | None
+    ) -> None:
+        feed_world.publish(change("ada", 1))
+        asked = sa.text("SELECT count(*) FROM feed WHERE practice_id = 'harbour'")
+        with feed_world.api.transaction(practice) as tx:
+            assert tx.execute(asked).scalar_one() == 0
+        with feed_world.api.transaction("harbour") as tx:
+            assert tx.execute(asked).scalar_one() == 1
+
+    def test_the_api_may_read_and_no_more(self, feed_world: FeedWorld) -> None:
+        with pytest.raises(sa.exc.ProgrammingError), feed_world.api.transaction("harbour") as tx:
+            tx.execute(sa.text("INSERT INTO feed VALUES ('harbour', 0, 1, '')"))
+        (row,) = feed_world.rows(
+            "SELECT relforcerowsecurity FROM pg_class WHERE oid = 'feed'::regclass"
+        )
+        assert row.relforcerowsecurity
+
+
+def test_the_migration_can_be_undone_and_done_again(feed_world: FeedWorld) -> None:
+    feed_world.publish(change("ada", 1))
+    migrations.downgrade(feed_world.urls.owner_url, "scoring_service")
+    migrations.upgrade(feed_world.urls.owner_url, "scoring_service")
+    feed_world.publish(change("ada", 2))
+    assert feed_world.follow()[0] == ["harbour.ada.2"]

@@ -1,0 +1,189 @@
+"""Scoring's outbox, relay and feed without its worker: publish tier changes, follow them."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+from rapport_contracts import canonical, codec, topics
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import outbox
+from rapport_runtime.auth import Principal
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.streams import Streams
+from rapport_runtime.migrations import upgrade
+from rapport_runtime.relay import Relay, no_watermarks
+from scoring_service import translate
+from scoring_service.api.feed import feed_router
+from scoring_service.ports import Reached
+from scoring_service.store.feed import FeedWriter, PostgresFeed
+
+TOPIC = topics.TIER_CHANGES.name
+BUCKETS = topics.TIER_CHANGES.partitions
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+START: Reached = (0,) * BUCKETS
+
+
+class Holders:
+    """A name is a key of the practice of that name; one may do nothing, one is an operator's."""
+
+    def verify(self, raw_key: str) -> Principal | None:
+        scope = "nothing:read" if raw_key == "powerless" else "tiers:read"
+        return Principal(raw_key, None if raw_key == "operator" else raw_key, frozenset({scope}))
+
+
+def change(client: str, version: int, practice: str = "harbour") -> Outgoing:
+    """The record of one change, with an explanation and what comes next."""
+    event = canonical.TierChanged(
+        id=f"{practice}.{client}.{version}",
+        source="test",
+        time=NOON,
+        practiceid=practice,
+        subject=client,
+        data=canonical.TierChange(
+            client_id=client,
+            version=version,
+            rulebook="rfm",
+            rulebook_version=1,
+            from_tier="silver",
+            to_tier="gold",
+            direction="upgraded",
+            reason="activity",
+            origin="live",
+            effective_at=NOON,
+            happened_at=NOON,
+            activity_id="a1",
+            score=Decimal("72.50"),
+            explanation=(
+                canonical.Line(line="recency.within_P3M", input="last", value="“3”", points=40),
+            ),
+            next_transition=canonical.NextTransition(
+                at=NOON + timedelta(days=90),
+                from_tier="gold",
+                to_tier="silver",
+                direction="downgraded",
+                because=canonical.Because(line="recency.within_P3M", input="last"),
+                assumes="no_activity",
+                rulebook_version=1,
+            ),
+            zone="Europe/London",
+        ),
+    )
+    partition = topics.partition_of(client, BUCKETS)
+    return Outgoing(TOPIC, partition, client.encode(), codec.encode(event))
+
+
+@dataclass
+class FeedWorld:
+    """A migrated database with the worker's and the API's door, and a bus in memory."""
+
+    urls: ServiceDatabase
+    bus: MemoryBus = field(default_factory=MemoryBus)
+    streams: Streams = field(default_factory=Streams)
+
+    def __post_init__(self) -> None:
+        upgrade(self.urls.owner_url, "scoring_service")
+        self.worker = Database(self.urls.worker_url, application_name="worker")
+        self.api = Database(self.urls.api_url, application_name="api")
+        self.feed = PostgresFeed(self.api, BUCKETS)
+        self.bus.create(TOPIC, BUCKETS)
+        self.bus.create("other.v1", BUCKETS)
+
+    def relay(self) -> Relay:
+        """A relay of its own, as another worker's."""
+        return Relay(
+            self.worker,
+            self.bus,
+            buckets=BUCKETS,
+            watermark_of=no_watermarks,
+            watermark_record=translate.watermark,
+            on_published=FeedWriter(TOPIC, codec.practice_of).append,
+        )
+
+    def write(self, *rows: Outgoing) -> None:
+        """One transaction of a worker."""
+        with self.worker.transaction() as tx:
+            outbox.append(tx, rows)
+
+    def publish(self, *rows: Outgoing) -> None:
+        """Write, and drain the outbox."""
+        self.write(*rows)
+        self.relay().drain()
+
+    def follow(
+        self, after: Reached = START, *, limit: int = 1000, practice: str = "harbour"
+    ) -> tuple[list[str], Reached]:
+        """The ids of all changes behind `after`, page by page, and the place of the last."""
+        found: list[str] = []
+        while page := self.feed.read(practice, after, limit).entries:
+            for entry in page:
+                after = (*after[: entry.bucket], entry.position, *after[entry.bucket + 1 :])
+                found.append(event_id(entry.event))
+        return found, after
+
+    def on_the_bus(self) -> list[bytes]:
+        """Every value of the topic, by partition."""
+        logs = [self.bus.logs[TopicPartition(TOPIC, number)] for number in range(BUCKETS)]
+        return [record.value or b"" for log in logs for record in log]
+
+    def rows(self, statement: str) -> Sequence[sa.Row[Any]]:
+        """What a query says, as the worker."""
+        with self.worker.transaction() as tx:
+            return tx.execute(sa.text(statement)).fetchall()
+
+    def app(self) -> FastAPI:
+        """The API with the feed alone."""
+        service = Service(
+            title="t",
+            version="0",
+            description="t",
+            keys=Holders(),
+            cursor_key=bytes(range(32)),
+            streams=self.streams,
+        )
+        return create_app(service, [feed_router(self.feed)])
+
+    def get(self, query: str = "", key: str = "harbour") -> httpx.Response:
+        """`GET /v1/tier-changes` with a practice's key."""
+        return get(self.app(), f"/v1/tier-changes{query}", key)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.worker.close()
+        self.api.close()
+
+
+def get(app: FastAPI, path: str, key: str = "harbour") -> httpx.Response:
+    """GET a path of an app, without a socket."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+            return await http.get(path, headers={"Authorization": f"Bearer {key}"})
+
+    return asyncio.run(ask())
+
+
+def event_id(event: bytes) -> str:
+    """Practice, client and version, joined by dots."""
+    decoded = codec.decode(TOPIC, b"k", event)
+    assert isinstance(decoded, canonical.TierChanged)
+    return decoded.id
+
+
+def in_order(ids: Sequence[str]) -> Iterator[bool]:
+    """Of each client, whether its versions came gapless from 1."""
+    versions: dict[str, list[int]] = {}
+    for one in ids:
+        client, _, version = one.rpartition(".")
+        versions.setdefault(client, []).append(int(version))
+    return (found == list(range(1, len(found) + 1)) for found in versions.values())
