@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.load.benches import api, ingestion, scoring
+from tests.load.benches import api, ingestion, latency, scoring, variants
 from tests.load.figures import table
 from tests.load.ground import Ground, facts
 from tests.load.sizes import QUICK, Sizes
@@ -21,6 +21,8 @@ BENCHES: Mapping[str, Callable[[Ground, Sizes], list[Measured]]] = {
     "scoring": scoring.measure,
     "ingestion": ingestion.measure,
     "api": api.measure,
+    "latency": latency.measure,
+    "variants": variants.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """What another bench measures on its way, for who wants only that."""

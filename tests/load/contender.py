@@ -10,7 +10,7 @@ import select
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.load import ingestion_contenders, scoring_contenders
+from tests.load import ingestion_contenders, paced, scoring_contenders
 from tests.load.order import Order, Outcome
 
 
@@ -41,6 +41,8 @@ CONTENDERS: Mapping[str, Callable[[Order, Talk], None]] = {
     "intake_per_event": ingestion_contenders.per_event,
     "intake_publishing": ingestion_contenders.publishing,
     "intake": ingestion_contenders.worker,
+    "source": paced.source,
+    "observer": paced.observer,
 }
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ class Order:
     """The log, its length in records of all partitions, and an empty database of one's own.
 
     `members`: how many processes of the contender's group share the log. `delay` is how long a
-    relay of its own waits between looks, in seconds; 0 = until it is notified.
+    relay of its own waits between looks, in seconds; 0 = until it is notified. `rate`: events a
+    second, of who sends them.
     """
 
     bootstrap: str
@@ -18,6 +19,7 @@ class Order:
     topic_prefix: str = ""
     members: int = 1
     delay: float = 0.0
+    rate: float = 0.0
     rulebook: Any = None
     profile: bool = False
 
@@ -25,8 +27,8 @@ class Order:
 class Outcome(NamedTuple):
     """Records handled between two instants of the machine's monotonic clock, in seconds.
 
-    With CPU seconds, peak memory in MiB, wall seconds of named parts, and how memory went:
-    (records so far, resident MiB).
+    With CPU seconds, peak memory in MiB, wall seconds of named parts, how memory went (records so
+    far, resident MiB), and when named things happened (Unix time in seconds).
     """
 
     records: int
@@ -36,6 +38,7 @@ class Outcome(NamedTuple):
     peak_mib: float
     parts: dict[str, float]
     memory: list[tuple[int, float]]
+    marks: dict[str, float]
 
     @property
     def seconds(self) -> float:
@@ -60,4 +63,5 @@ def together(outcomes: list[Outcome]) -> Outcome:
             name: sum(one.parts.get(name, 0.0) for one in outcomes) for name in outcomes[0].parts
         },
         memory=outcomes[0].memory,
+        marks={},
     )

@@ -19,6 +19,7 @@ class Stopwatch:
         self._begun, self._cpu = time.monotonic(), _cpu_seconds()
         self.parts: dict[str, float] = {}
         self._memory: list[tuple[int, float]] = []
+        self._marks: dict[str, float] = {}
 
     def timed(self, owner: object, method: str, part: str) -> None:
         """Let every later call of `owner.method` count for `part`."""
@@ -39,6 +40,10 @@ class Stopwatch:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         self._memory.append((records, pages * _PAGE_MIB))
 
+    def mark(self, name: str, at: float | None = None) -> None:
+        """Remember when something first happened: now, or `at` (Unix time)."""
+        self._marks.setdefault(name, time.time() if at is None else at)
+
     def outcome(self, records: int) -> Outcome:
         """What was measured up to now."""
         return Outcome(
@@ -49,6 +54,7 @@ class Stopwatch:
             peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             parts=self.parts,
             memory=self._memory,
+            marks=self._marks,
         )
 
 
