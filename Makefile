@@ -47,8 +47,8 @@ format: venv ## Let ruff format and mend what it can
 proof: venv ## One line for each claim, measured now (ONLY=walk for one part)
 	@$(PY) -m tests.support.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
-bench: venv ## Speed and memory, as ratios from one run
-	@$(PY) -m tests.load.bench $(ARGS)
+bench: venv ## Speed and memory, as ratios from one run (ONLY=scoring,api, ARGS=--quick)
+	@$(PY) -m tests.load.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 schemas: venv ## Write JSON Schemas, OpenAPI and AsyncAPI documents anew from the code
 	@$(PY) -m rapport_contracts.schemas && $(PY) -m tests.support.contracts write

@@ -4,9 +4,15 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
+
+REMEMBERED_SECONDS = 2.0
+"""So long a revoked or expired key may still pass."""
+_REMEMBERED_KEYS = 10_000
 
 _KEY = re.compile(r"rk_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 _SCOPE = re.compile(r"[a-z][a-z-]*:[a-z][a-z-]*")
@@ -34,6 +40,42 @@ class KeyVerifier(Protocol):
 
     def verify(self, raw_key: str) -> Principal | None:
         """The holder, or None for a key that is malformed, unknown, revoked or expired."""
+
+
+class RememberedKeys:
+    """A verifier that remembers for 2 seconds whom it has verified.
+
+    So a busy client does not ask the database with every request. A refused key is not remembered:
+    a new one works at once. Keys are kept as hashes.
+    """
+
+    def __init__(
+        self, verifier: KeyVerifier, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._verifier = verifier
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._known: dict[bytes, tuple[float, Principal]] = {}
+
+    def recall(self, raw_key: str) -> Principal | None:
+        """The holder of a key verified a moment ago, else None; asks nobody, so it never blocks."""
+        with self._lock:
+            until, principal = self._known.get(hash_secret(raw_key), (0.0, None))
+        return principal if self._monotonic() < until else None
+
+    def verify(self, raw_key: str) -> Principal | None:
+        """See `KeyVerifier.verify`; counted from before the asking."""
+        asked_at = self._monotonic()
+        principal = self._verifier.verify(raw_key)
+        slot = hash_secret(raw_key)
+        with self._lock:
+            if principal is None:
+                self._known.pop(slot, None)
+            else:
+                if len(self._known) >= _REMEMBERED_KEYS:
+                    self._known.clear()
+                self._known[slot] = (asked_at + REMEMBERED_SECONDS, principal)
+        return principal
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import cast
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 
-_SEE_PRACTICE = text("select set_config('rapport.practice_id', :practice_id, true)")
+_SEE_PRACTICE = "select set_config('rapport.practice_id', %s, true)"
 _SEE_AS_OPERATOR = text("select set_config('rapport.operator', 'on', true)")
 
 
@@ -66,7 +66,7 @@ class Database:
         """
         with self.engine.begin() as connection:
             if practice_id is not None:
-                connection.execute(_SEE_PRACTICE, {"practice_id": practice_id})
+                driver(connection).execute(_SEE_PRACTICE, [practice_id])
             if operator:
                 connection.execute(_SEE_AS_OPERATOR)
             yield connection

@@ -2,11 +2,9 @@
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
 
 from sqlalchemy import (
     CheckConstraint,
@@ -36,8 +34,6 @@ from rapport_runtime.auth import (
 from rapport_runtime.database import Database
 from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, grant
 
-CACHE_SECONDS = 5.0
-_CACHE_SIZE = 10_000
 _NO_HASH = bytes(32)
 
 
@@ -132,37 +128,15 @@ def list_keys(connection: Connection) -> list[KeyRow]:
 
 
 class ApiKeys:
-    """Verifies keys against the table; a revoked or expired key may still pass for 5 seconds.
+    """Verifies keys against the table, with every call; see `RememberedKeys` for who asks often."""
 
-    Verified keys are remembered for `CACHE_SECONDS`, so that a busy client does not ask the
-    database with every request; refused keys are not, so a new key works at once.
-    """
-
-    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._monotonic = monotonic
-        self._lock = Lock()
-        self._known: dict[tuple[str, bytes], tuple[float, Principal]] = {}
 
     def verify(self, raw_key: str) -> Principal | None:
         """The holder, or None for a key that is malformed, unknown, revoked or expired."""
         parts = parse_key(raw_key)
-        if parts is None:
-            return None
-        slot = (parts.id, parts.secret_hash)
-        with self._lock:
-            until, principal = self._known.get(slot, (0.0, None))
-        if principal is not None and self._monotonic() < until:
-            return principal
-        principal = self._read(parts.id, parts.secret_hash)
-        with self._lock:
-            if principal is None:
-                self._known.pop(slot, None)
-            else:
-                if len(self._known) >= _CACHE_SIZE:
-                    self._known.clear()
-                self._known[slot] = (self._monotonic() + CACHE_SECONDS, principal)
-        return principal
+        return None if parts is None else self._read(parts.id, parts.secret_hash)
 
     def _read(self, key_id: str, secret_hash: bytes) -> Principal | None:
         with self._database.transaction() as connection:
@@ -209,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--scopes", required=True, help="such as tiers:read,clients:write")
     create.add_argument("--days", type=int, help="days until it expires; without: never")
     create.set_defaults(run=_create)
-    revoke = commands.add_parser("revoke", help="end a key; it may still pass for 5 seconds")
+    revoke = commands.add_parser("revoke", help="end a key; it may still pass for 2 seconds")
     revoke.add_argument("id", help="the part between rk_ and the next underscore")
     revoke.set_defaults(run=_revoke)
     commands.add_parser("list", help="all keys, without secrets").set_defaults(run=_list)

@@ -6,6 +6,7 @@ and becomes the key `action`. Lines of libraries become `action="library"` with 
 quote the values that they choked on (RELIABILITY S7).
 """
 
+import json
 import logging
 import re
 import sys
@@ -33,6 +34,7 @@ _SCRUB = re.compile(
     r"|(?<![\w.])(?:\+\d{8,15}|1[3-9]\d{9})(?!\w)"  # phones: E.164, mainland China
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in an address
 )
+_JSON = json.JSONEncoder(ensure_ascii=False)  # once: `json.dumps` would make one for each line
 _OWN_KEYS = frozenset({"action", "event", "level", "logger", "timestamp", "service"})
 
 
@@ -59,7 +61,7 @@ def configure(service: str, level: str, stream: TextIO | None = None) -> None:
                 _Named(service),
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 redact,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                structlog.processors.JSONRenderer(lambda event, **_: _JSON.encode(event)),
             ],
         )
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from rapport_runtime.auth import KeyVerifier
+from rapport_runtime.auth import KeyVerifier, RememberedKeys
 from rapport_runtime.http import docs, errors
 from rapport_runtime.http.auth import Guard
 from rapport_runtime.http.edge import Edge
@@ -58,7 +58,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         openapi_external_docs=None if service.events is None else docs.EVENTS,
         generate_unique_id_function=_operation_id,
     )
-    app.state.keys = service.keys
+    app.state.keys = RememberedKeys(service.keys)
     app.state.cursor_key = service.cursor_key
     app.state.streams = service.streams
     for router in routers:

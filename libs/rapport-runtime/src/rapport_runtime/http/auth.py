@@ -4,9 +4,10 @@ from enum import Enum
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from rapport_runtime.auth import KeyVerifier, Principal
+from rapport_runtime.auth import Principal, RememberedKeys
 from rapport_runtime.http.problems import Forbidden, Unauthorised
 
 _BEARER = HTTPBearer(
@@ -42,7 +43,7 @@ class Requirement(Guard):
         self.scope = scope
         self.holder = holder
 
-    def __call__(
+    async def __call__(
         self,
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
@@ -50,8 +51,10 @@ class Requirement(Guard):
         """The holder of the request's key; raises `Unauthorised` or `Forbidden`."""
         if credentials is None:
             raise Unauthorised("send Authorization: Bearer rk_…")
-        verifier: KeyVerifier = request.app.state.keys
-        principal = verifier.verify(credentials.credentials)
+        keys: RememberedKeys = request.app.state.keys
+        principal = keys.recall(credentials.credentials)
+        if principal is None:
+            principal = await run_in_threadpool(keys.verify, credentials.credentials)
         if principal is None:
             raise Unauthorised("the key is unknown, revoked or expired")
         request.state.principal = principal

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_practice
@@ -17,6 +17,7 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from scoring_service.api.bookmarks import Bookmarks
+from scoring_service.api.coalesced import Coalesced
 from scoring_service.api.schemas import (
     ClientId,
     Distribution,
@@ -46,13 +47,20 @@ def tier_router(tiers: Tiers, feed: Feed) -> APIRouter:
 
 
 def _add_one_client(router: APIRouter, tiers: Tiers) -> None:
-    @router.get("/clients/{client_id}/tier", responses=responses(*_ALWAYS, NotFound))
-    def tier(client_id: ClientPath, principal: Reader) -> TierAnswer:
+    reads = Coalesced(tiers.of_clients)
+
+    @router.get(
+        "/clients/{client_id}/tier",
+        response_model=TierAnswer,
+        responses=responses(*_ALWAYS, NotFound),
+    )
+    async def tier(client_id: ClientPath, principal: Reader) -> Response:
         """A client's tier now: since when, why, and when it will change if nothing happens."""
-        found = tiers.of_clients(principal.practice, [client_id])
-        if not found:
+        found = await reads.one(principal.practice, client_id)
+        if found is None:
             raise NotFound(_NO_CLIENT)
-        return TierAnswer.of(found[0], tiers.rulebook)
+        answer = TierAnswer.of(found, tiers.rulebook)  # checked already: FastAPI would do it again
+        return Response(answer.model_dump_json(), media_type="application/json")
 
     @router.get("/clients/{client_id}/history", responses=responses(*_ALWAYS, NotFound))
     def history(client_id: ClientPath, page: PageQuery, principal: Reader) -> Page[HistoryLine]:

@@ -63,14 +63,17 @@ def write(options: KafkaOptions, plan: Plan, seed: int) -> int:
         linger_ms=50,
         batch_size=512 * 1024,
     )
+    prefix = options.topic_prefix
     for practice, zone in ZONES.items():
-        producer.send(topics.PRACTICES.name, _practice(practice, zone), key=practice.encode())
+        producer.send(
+            prefix + topics.PRACTICES.name, _practice(practice, zone), key=practice.encode()
+        )
     rng = random.Random(seed)
     written = 0
     for partition, members in enumerate(_clients(rng, plan.clients)):
         facts = plan.events // PARTITIONS + (partition < plan.events % PARTITIONS)
         for key, value in _partition(rng, members, facts, plan.facts_per_midnight):
-            producer.send(topics.CLIENT_ACTIVITY.name, value, key=key, partition=partition)
+            producer.send(prefix + topics.CLIENT_ACTIVITY.name, value, key=key, partition=partition)
             written += 1
     producer.flush()
     producer.close()

@@ -1,0 +1,80 @@
+"""Ingestion from the sources' topics to published canonical activity, beside its per-event twin."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+
+import psycopg
+
+from tests.load import ingestion_check, source_log
+from tests.load.benches.scoring import per_100k
+from tests.load.figures import at_least, plain
+from tests.load.ground import Ground
+from tests.load.order import Order
+from tests.load.runs import Run, line_of, run, split_of
+from tests.load.sizes import Sizes
+from tests.support.claims.claim import Measured
+
+SEED = 20251104
+PREFIX = "intake_"
+TITLES = {
+    "intake_per_event": "per-event twin, outbox left",
+    "intake_publishing": "per-event twin, all published",
+    "intake": "ingestion worker, all published",
+}
+PARTS = ("poll", "decode", "transaction", "relay")
+_PRACTICE = "INSERT INTO practice (practice_id, name, zone, currency) VALUES (%s, %s, %s, %s)"
+
+
+def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+    """One worker's rate beside the twin's."""
+    print(f"writing {sizes.source_events:,} source events", flush=True)
+    written = source_log.write(ground.kafka_options(PREFIX), sizes.source_events, SEED)
+    order = Order(
+        bootstrap=ground.kafka.bootstrap,
+        database_url="",
+        records=written.records,
+        topic_prefix=PREFIX,
+        profile=sizes.profile,
+    )
+    reps = [_repetition(ground, order, written.events, sizes) for _ in range(sizes.repetitions)]
+    twin = [rep["intake"].rate / rep["intake_per_event"].rate for rep in reps]
+    whole = [rep["intake"].rate / rep["intake_publishing"].rate for rep in reps]
+    rate = statistics.median(rep["intake"].rate for rep in reps)
+    cpu = f"CPU {per_100k(reps, 'intake')} to {per_100k(reps, 'intake_per_event')} s/100k"
+    return [
+        plain("one worker, events a second", f"{rate:,.0f}"),
+        at_least("one worker, times the per-event twin", twin, 30, note=cpu),
+        plain("one worker, times a twin that also publishes", f"{statistics.median(whole):.3g}"),
+    ]
+
+
+def _repetition(ground: Ground, order: Order, events: int, sizes: Sizes) -> Mapping[str, Run]:
+    shorter = {
+        "intake_per_event": sizes.twin_events,
+        "intake_publishing": sizes.publishing_events,
+    }
+    done = {}
+    for name in TITLES:
+        own = replace(order, records=min(order.records, shorter.get(name, order.records)))
+        done[name] = _contend(ground, name, own, events)
+    print(split_of(done["intake"], PARTS), flush=True)
+    return done
+
+
+def _contend(ground: Ground, name: str, order: Order, events: int) -> Run:
+    """Run a contender on a database that knows the practice; check what the worker left.
+
+    Raises RuntimeError when it failed, or left something else behind than it claims.
+    """
+    with ground.database("ingestion") as made:
+        with psycopg.connect(made.worker_url, autocommit=True) as database:
+            practice = source_log.PRACTICE
+            database.execute(_PRACTICE, (practice, practice, source_log.ZONE, source_log.CURRENCY))
+        before = ingestion_check.ends(order)
+        order = replace(order, database_url=made.worker_url)
+        done = run(ground, name, order)
+        if name == "intake":
+            ingestion_check.check(order, events, before)
+    print(line_of(TITLES[name], done), flush=True)
+    return done

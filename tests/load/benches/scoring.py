@@ -1,0 +1,155 @@
+"""Scoring beside bare reading and its per-event twin, on one log; one worker and two; memory."""
+
+import json
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import resources
+from typing import Any
+
+from tests.load import scoring_check, scoring_log
+from tests.load.figures import at_least, at_most, plain
+from tests.load.ground import Ground
+from tests.load.order import Order
+from tests.load.runs import Run, line_of, run, split_of
+from tests.load.sizes import Sizes
+from tests.support.claims.claim import Measured
+
+CLIENTS_PER_EVENT = 10
+SEED = 20251103
+"""The same log every time."""
+TITLES = {
+    "bare": "bare poll and decode",
+    "per_event": "per-event twin, outbox left",
+    "publishing": "per-event twin, all published",
+    "worker": "scoring worker, all published",
+    "two": "two workers of one group",
+}
+PARTS = ("poll", "decode", "transaction", "sweep", "relay")
+MOST_MIB, MOST_SLOPE = 400, 5.0
+"""A worker's size, and its growth in MiB for each 100,000 events in the later half of the log."""
+
+
+def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+    """Everything that is asked of scoring's throughput, and of its memory on the way."""
+    order, plan = written(ground, sizes)
+    reps = [_repetition(ground, order, plan, sizes) for _ in range(sizes.repetitions)]
+    return [*_ratios(reps), *_of_two(reps), *memory_of([rep["worker"] for rep in reps])]
+
+
+def measure_memory(ground: Ground, sizes: Sizes) -> list[Measured]:
+    """The worker alone, for its memory."""
+    order, plan = written(ground, sizes)
+    return memory_of([contend(ground, "worker", order, plan) for _ in range(sizes.repetitions)])
+
+
+def written(
+    ground: Ground, sizes: Sizes, facts_per_midnight: int = 2_500, prefix: str = ""
+) -> tuple[Order, scoring_log.Plan]:
+    """A log on the broker, and the order to read it."""
+    events = sizes.events if facts_per_midnight == 2_500 else sizes.backlog_events
+    plan = scoring_log.Plan(events, max(1, events // CLIENTS_PER_EVENT), facts_per_midnight)
+    print(f"writing {plan.events:,} activities of {plan.clients:,} clients", flush=True)
+    records = scoring_log.write(ground.kafka_options(prefix), plan, SEED)
+    order = Order(
+        bootstrap=ground.kafka.bootstrap,
+        database_url="",
+        records=records,
+        topic_prefix=prefix,
+        rulebook=rulebook(),
+        profile=sizes.profile,
+    )
+    return order, plan
+
+
+def contend(ground: Ground, name: str, order: Order, plan: scoring_log.Plan) -> Run:
+    """Run a contender on an empty database; what the worker left is checked before it counts.
+
+    Raises RuntimeError when the contender failed, or what it left behind is not what it claims.
+    """
+    contender = "worker" if name == "two" else name
+    with ground.database("scoring") as made:
+        before = scoring_check.ends(order)
+        order = replace(order, database_url=made.worker_url)
+        done = run(ground, contender, order)
+        if contender == "worker":
+            scoring_check.check(order, plan.events, before)
+    print(line_of(TITLES[name], done), flush=True)
+    return done
+
+
+def _repetition(
+    ground: Ground, order: Order, plan: scoring_log.Plan, sizes: Sizes
+) -> Mapping[str, Run]:
+    shorter = {"per_event": sizes.twin_events, "publishing": sizes.publishing_events}
+    done = {}
+    for name in TITLES:
+        records = min(order.records, shorter.get(name, order.records))
+        own = replace(order, records=records, members=2 if name == "two" else 1)
+        done[name] = contend(ground, name, own, plan)
+    print(split_of(done["worker"], PARTS), flush=True)
+    return done
+
+
+def _ratios(reps: list[Mapping[str, Run]]) -> list[Measured]:
+    def rates(name: str) -> list[float]:
+        return [rep["worker"].rate / rep[name].rate for rep in reps]
+
+    def note(name: str) -> str:
+        return f"CPU {per_100k(reps, 'worker')} to {per_100k(reps, name)} s/100k"
+
+    twin, bare = rates("per_event"), rates("bare")
+    rate = statistics.median(rep["worker"].rate for rep in reps)
+    return [
+        plain("one worker, events a second", f"{rate:,.0f}"),
+        at_least("one worker, times the per-event twin", twin, 60, note=note("per_event")),
+        at_least("the same, the first issue's goal", twin, 30),
+        at_least("one worker, of bare poll and decode", bare, 0.25, note=note("bare")),
+        at_least("the same, the first issue's goal", bare, 0.1),
+        plain(
+            "one worker, times a twin that also publishes",
+            f"{statistics.median(rates('publishing')):.3g}",
+        ),
+    ]
+
+
+def _of_two(reps: list[Mapping[str, Run]]) -> list[Measured]:
+    times = [rep["two"].rate / rep["worker"].rate for rep in reps]
+    cpu = [rep["two"].cpu_per_record / rep["worker"].cpu_per_record for rep in reps]
+    note = f"{per_100k(reps, 'two')} to {per_100k(reps, 'worker')} s/100k"
+    return [
+        at_least("two workers, times one", times, 1.6),
+        at_most("two workers, CPU of an event, times one's", cpu, 1.15, note=note),
+    ]
+
+
+def memory_of(runs: list[Run]) -> list[Measured]:
+    """The worker's size at the end, and its growth once the first half of the log was read."""
+    sizes = [run.outcome.memory[-1][1] for run in runs]
+    slopes = [_slope(run.outcome.memory) for run in runs]
+    events = f"after {runs[0].outcome.records:,} records"
+    peak = statistics.median(run.outcome.peak_mib for run in runs)
+    return [
+        at_most("a worker's memory, MiB", sizes, MOST_MIB, note=f"{events}, peak {peak:.0f}"),
+        at_most("its growth, MiB for 100,000 more", slopes, MOST_SLOPE, note="later half"),
+    ]
+
+
+def _slope(samples: list[tuple[int, float]]) -> float:
+    """MiB for 100,000 records, by least squares over the later half."""
+    later = samples[len(samples) // 2 :]
+    if len(later) < 2:
+        raise RuntimeError("too few batches to see how memory goes")
+    records, sizes = zip(*later, strict=True)
+    return 100_000 * statistics.linear_regression(records, sizes).slope
+
+
+def per_100k(reps: list[Mapping[str, Run]], name: str) -> str:
+    """The median CPU seconds of 100,000 records."""
+    return f"{statistics.median(rep[name].cpu_per_record for rep in reps) * 100_000:.2f}"
+
+
+def rulebook() -> Any:
+    """The built-in rulebook's JSON."""
+    built_in = resources.files("scoring_service") / "rulebooks" / "rfm.json"
+    return json.loads(built_in.read_text(encoding="utf-8"))

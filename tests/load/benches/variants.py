@@ -1,0 +1,80 @@
+"""What was decided by figures, measured again: where the relay runs, and a year's backlog."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from rapport_devkit.stack import Stack
+from tests.load import scoring_check
+from tests.load.benches import latency
+from tests.load.benches.scoring import contend, rulebook, written
+from tests.load.figures import plain
+from tests.load.ground import Ground
+from tests.load.order import Order
+from tests.load.runs import Run, child, line_of, run_beside
+from tests.load.sizes import Sizes
+from tests.support.claims.claim import Measured
+
+YEAR_FACTS, DAY_FACTS = 200, 2_500
+"""Facts of a partition between two midnights: a year's backlog at once, or one day's."""
+APART = {"notified": 0.0, "polling every 100 ms": 0.1}
+"""A relay in a process of its own, by how it learns that there is something."""
+
+
+def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+    """Each variant once: they are compared, not gated."""
+    day, plan = written(ground, sizes, DAY_FACTS, "day_")
+    inside = contend(ground, "worker", day, plan)
+    year, year_plan = written(ground, sizes, YEAR_FACTS, "year_")
+    backlog = contend(ground, "worker", year, year_plan)
+    lines = [
+        plain("relay in the worker, events a second", _figure(inside)),
+        *_apart(ground, day, plan.events),
+        plain("a year's backlog, events a second", _figure(backlog)),
+        plain("one day's, times a year's", f"{inside.rate / backlog.rate:.2f}"),
+    ]
+    return lines + _latencies(ground, sizes)
+
+
+def _apart(ground: Ground, order: Order, activities: int) -> Iterator[Measured]:
+    for how, delay in APART.items():
+        with ground.database("scoring") as made:
+            own = replace(order, database_url=made.worker_url, delay=delay)
+            before = scoring_check.ends(own)
+            done = run_beside(ground, "beside_relay", own, "relay")
+            scoring_check.check(own, activities, before)
+        print(line_of(f"worker and relay, {how}", done), flush=True)
+        yield plain(f"relay apart, {how}, until the outbox is empty", _figure(done))
+
+
+def _latencies(ground: Ground, sizes: Sizes) -> list[Measured]:
+    lines = []
+    with latency.both(ground, "relay_") as stack:
+        stack.end_child("scoring-worker-1")
+        crews = {"in the worker": ("worker",)} | dict.fromkeys(APART, ("beside_relay", "relay"))
+        for how, names in crews.items():
+            with _crew(stack, names, APART.get(how, 0.0)):
+                said = latency.told(latency.paced(stack, sizes.latency_seconds)).strip()
+            print(f"  relay {how}: {said}", flush=True)
+            lines.append(plain(f"relay {how}: booking to change", said))
+    return lines
+
+
+@contextmanager
+def _crew(stack: Stack, names: tuple[str, ...], delay: float) -> Iterator[None]:
+    """Contenders in the place of scoring's worker: once at the log's end they go on reading."""
+    order = replace(latency.order_for(stack, delay=delay), rulebook=rulebook())
+    with ExitStack() as crew:
+        members = [crew.enter_context(child(name, order)) for name in names]
+        for member in members:
+            member.await_ready()
+            member.go()
+        yield
+
+
+def _figure(run: Run) -> str:
+    servers = sum(run.servers.values()) / run.outcome.records
+    return (
+        f"{run.rate:,.0f} (CPU s/100k: {run.cpu_per_record * 100_000:.2f},"
+        f" servers {servers * 100_000:.2f})"
+    )

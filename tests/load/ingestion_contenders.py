@@ -1,0 +1,73 @@
+"""Who takes in the same source events: the per-event twins, and ingestion's own worker."""
+
+from collections.abc import Callable
+
+from pydantic import SecretStr
+
+from ingestion_service import translate
+from ingestion_service.bootstrap import SOURCES, build_consumer
+from ingestion_service.consumers import GROUP, TOPICS
+from ingestion_service.settings import IngestionSettings
+from ingestion_service.store.watermarks import complete_through
+from rapport_contracts import topics
+from rapport_runtime.batch import BatchHandler
+from rapport_runtime.bus.kafka import KafkaProducer
+from rapport_runtime.bus.port import Producer
+from rapport_runtime.database import Database
+from rapport_runtime.relay import Relay
+from tests.load import one_worker, reading
+from tests.load.ingestion_twin import Twin
+from tests.load.one_worker import Conversation
+from tests.load.order import Order
+from tests.load.stopwatch import Stopwatch
+
+NAMES = [topic.name for topic in TOPICS]
+
+
+def per_event(order: Order, talk: Conversation) -> None:
+    """The twin whose outbox is left to somebody else."""
+    _one_by_one(order, talk, lambda: None)
+
+
+def publishing(order: Order, talk: Conversation) -> None:
+    """The twin that publishes what each commit left in the outbox."""
+    database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
+    relay = Relay(
+        database,
+        producer,
+        buckets=topics.CLIENT_ACTIVITY.partitions,
+        watermark_of=complete_through(GROUP, SOURCES),
+        watermark_record=translate.record_of_watermark,
+    )
+    _one_by_one(order, talk, relay.drain)
+    producer.close()
+    database.close()
+
+
+def worker(order: Order, talk: Conversation) -> None:
+    """The service's own: every fact in the ledger and every activity published."""
+    settings = IngestionSettings(
+        database_url=SecretStr(order.database_url), kafka_bootstrap_servers=order.bootstrap
+    )
+
+    def handler(database: Database, producer: Producer) -> BatchHandler:
+        return build_consumer(settings, database, producer)
+
+    one_worker.work(order, talk, GROUP, NAMES, handler)
+
+
+def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:
+    twin = Twin(order.database_url, publish)
+    client = reading.open_log(order, NAMES, topics.PER_CLIENT_PARTITIONS)
+    talk.ready()
+    watch = Stopwatch()
+    done = 0
+    for place, records in reading.batches(client, order.records):
+        name = place.topic.removeprefix(order.topic_prefix)
+        for record in records:
+            fact = translate.decode(name, record.key, record.value)
+            twin.handle(name, place.partition, record.offset, fact)
+        done += len(records)
+    talk.done(watch.outcome(done))
+    client.close()
+    twin.close()

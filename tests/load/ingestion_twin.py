@@ -1,0 +1,118 @@
+"""Ingestion's per-event twin: the same job by the same rules, one transaction for each event.
+
+psycopg without an ORM or a pool: one connection, prepared statements, binary rows. It knows the
+practice by heart and asks for duplicates by inserting, which is in its favour.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from ingestion_service import translate
+from ingestion_service.domain.activities import Account, Activity, Subject, caused
+from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
+from tests.load import source_log
+
+Cursor = psycopg.Cursor[Any]
+
+_GROUP = "twin"
+_PLACE = """
+    INSERT INTO consumer_position (consumer_group, topic, partition, topic_id, next_offset)
+    VALUES (%s, %s, %s, '', 0)
+"""
+_LOCK = """
+    SELECT client.client_id, generation, last_sequence FROM identity
+    JOIN client USING (practice_id, client_id)
+    WHERE practice_id = %s AND source = %s AND external_id = %s FOR UPDATE OF client
+"""
+_MAKE_IDENTITY = """
+    INSERT INTO identity (practice_id, source, external_id, client_id) VALUES (%s, %s, %s, %s)
+"""
+_MAKE_CLIENT = """
+    INSERT INTO client (practice_id, client_id, generation, last_sequence, known_since)
+    VALUES (%s, %s, 1, 0, now())
+"""
+_HISTORY = """
+    SELECT practice_id, source, event_id, external_id, subject_kind, subject_id, kind, occurred_at,
+           starts_at, amount_minor, currency
+    FROM ledger WHERE client_id = %s AND subject_id = %s AND subject_kind = %s ORDER BY ledger_id
+"""
+_LEDGER = """
+    INSERT INTO ledger (practice_id, source, event_id, external_id, subject_kind, subject_id, kind,
+        occurred_at, starts_at, amount_minor, currency, content_hash, client_id, accepted_at,
+        first_sequence, activities)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
+"""
+_MOVE_SEQUENCE = "UPDATE client SET last_sequence = %s WHERE practice_id = %s AND client_id = %s"
+_OUTBOX = "INSERT INTO outbox (topic, partition, key, value) VALUES (%s, %s, %s, %s)"
+_MOVE = """
+    UPDATE consumer_position SET next_offset = %s
+    WHERE consumer_group = %s AND topic = %s AND partition = %s
+"""
+
+
+class Twin:
+    """Accepts one event at a time, each in a transaction of its own; then lets `publish`."""
+
+    def __init__(self, url: str, publish: Callable[[], object] = lambda: None) -> None:
+        self._db = psycopg.connect(url, options="-c timezone=UTC", autocommit=True)
+        self._publish = publish
+        self._zone = ZoneInfo(source_log.ZONE)
+        places = [
+            (_GROUP, topic.name, number)
+            for topic in (source_log.BOOKINGS, source_log.PAYMENTS)
+            for number in range(topic.partitions)
+        ]
+        with self._db.transaction(), self._db.cursor(binary=True) as cursor:
+            cursor.executemany(_PLACE, places)
+
+    def handle(self, topic: str, partition: int, offset: int, fact: SourceFact) -> None:
+        """Accept one fact and commit, its position with it."""
+        now = datetime.now(UTC)
+        with self._db.transaction(), self._db.cursor(binary=True) as cursor:
+            activities = self._accept(cursor, fact, now)
+            for activity in activities:
+                cursor.execute(_OUTBOX, translate.record_of_activity(activity))
+            cursor.execute(_MOVE, (offset + 1, _GROUP, topic, partition))
+        if activities:
+            self._publish()
+
+    def _accept(self, cursor: Cursor, fact: SourceFact, now: datetime) -> Sequence[Activity]:
+        """Lock the client, fold the subject, write the ledger; nothing for a duplicate."""
+        client_id, generation, last = self._locked(cursor, fact)
+        subject = Subject(self._zone)
+        known = (client_id, fact.subject_id, fact.subject_kind)
+        for row in cursor.execute(_HISTORY, known).fetchall():
+            subject.fold(SourceFact(*row))
+        deltas = subject.fold(fact)
+        entry = (*fact, fact.content_hash, client_id, now, last + 1, len(deltas))
+        if not cursor.execute(_LEDGER, entry).rowcount or not deltas:
+            return ()
+        cursor.execute(_MOVE_SEQUENCE, (last + len(deltas), fact.practice_id, client_id))
+        account = Account(
+            PracticeId(fact.practice_id),
+            ClientId(client_id),
+            generation,
+            source_log.ZONE,
+            source_log.CURRENCY,
+        )
+        return caused(fact, account, deltas, last + 1, now)
+
+    def _locked(self, cursor: Cursor, fact: SourceFact) -> tuple[str, int, int]:
+        key = (fact.practice_id, fact.source, fact.external_id)
+        row = cursor.execute(_LOCK, key).fetchone()
+        if row is not None:
+            return row[0], row[1], row[2]
+        client_id = uuid.uuid4().hex
+        cursor.execute(_MAKE_CLIENT, (fact.practice_id, client_id))
+        cursor.execute(_MAKE_IDENTITY, (*key, client_id))
+        return client_id, 1, 0
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._db.close()

@@ -1,0 +1,124 @@
+"""A service's own worker, in parts: its loop, handler, store and relay, until the log's end."""
+
+import cProfile
+import pstats
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rapport_contracts import topics
+from rapport_runtime import memory
+from rapport_runtime.batch import BatchHandler
+from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
+from rapport_runtime.bus.port import Producer, TopicPartition
+from rapport_runtime.database import Database, DatabaseLimits
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.loop import BatchLoop, LoopOptions
+from tests.load.order import Order, Outcome
+from tests.load.stopwatch import Stopwatch
+
+PROFILE_LINES = 40
+LONGEST_SECONDS = 900.0
+
+
+class Conversation(Protocol):
+    """See `contender.Talk`."""
+
+    def ready(self) -> None: ...
+    def over(self) -> bool: ...
+    def done(self, outcome: Outcome) -> None: ...
+
+
+Handlers = Callable[[Database, Producer], BatchHandler]
+
+
+def options_of(order: Order) -> KafkaOptions:
+    """Where the contender's broker is."""
+    return KafkaOptions(
+        bootstrap_servers=order.bootstrap, client_id="bench", topic_prefix=order.topic_prefix
+    )
+
+
+def database_of(order: Order) -> Database:
+    """The contender's database, as a worker opens it."""
+    limits = DatabaseLimits(idle_in_transaction_ms=10_000)
+    return Database(order.database_url, application_name="bench", limits=limits)
+
+
+def work(
+    order: Order, talk: Conversation, group: str, names: Sequence[str], handler_of: Handlers
+) -> None:
+    """Handle the log of these topics as one of `order.members` workers, then stay in the group
+    until all are done, so that nobody's partitions move meanwhile.
+
+    Raises RuntimeError when the log's end is not reached in time.
+    """
+    database = database_of(order)
+    consumer = KafkaConsumer(options_of(order), group, names)
+    producer = KafkaProducer(options_of(order))
+    handler = handler_of(database, producer)
+    loop = BatchLoop(consumer, database, handler, LoopOptions(group=group), DeadLetterLimit())
+    _await_share(consumer, len(names) * topics.PER_CLIENT_PARTITIONS // order.members)
+    stop = threading.Event()
+    memory.collect_seldom()
+    talk.ready()
+    watch = Stopwatch()
+    for owner, method, part in (
+        (consumer, "poll", "poll"),
+        (loop, "_decode", "decode"),
+        (loop, "_process", "transaction"),
+        (handler, "settle", "settle"),
+        (handler, "_publish", "relay"),
+    ):
+        watch.timed(owner, method, part)
+    with _profiled(order.profile):
+        handled = _to_the_end(consumer, loop, stop, watch)
+    outcome = watch.outcome(handled)
+    sweep = outcome.parts["settle"] - outcome.parts["relay"]
+    talk.done(outcome._replace(parts=outcome.parts | {"sweep": sweep}))
+    while not talk.over():
+        loop.turn(stop)
+    consumer.close()
+    producer.close()
+    database.close()
+
+
+def _await_share(consumer: KafkaConsumer, partitions: int) -> None:
+    """Join, and wait until the group is complete; what is assigned stays paused until the loop
+    takes it up."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while len(consumer.assignment()) != partitions:
+        consumer.poll(1.0, 1)
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"holds {len(consumer.assignment())} of {partitions} partitions")
+
+
+def _to_the_end(
+    consumer: KafkaConsumer, loop: BatchLoop, stop: threading.Event, watch: Stopwatch
+) -> int:
+    handled = 0
+    deadline = time.monotonic() + LONGEST_SECONDS
+    ends: Mapping[TopicPartition, int] = consumer.end_offsets(consumer.assignment())
+    while any(
+        part not in loop.positions or loop.positions[part].next_offset < end
+        for part, end in ends.items()
+    ):
+        handled += loop.turn(stop)
+        watch.note_memory(handled)
+        if time.monotonic() > deadline:
+            raise RuntimeError("the log's end was not reached in time")
+    return handled
+
+
+@contextmanager
+def _profiled(wanted: bool) -> Iterator[None]:  # noqa: FBT001 - one caller, one meaning
+    if not wanted:
+        yield
+        return
+    profile = cProfile.Profile()
+    with profile:
+        yield
+    pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(PROFILE_LINES)

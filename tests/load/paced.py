@@ -1,0 +1,92 @@
+"""Bookings at a steady pace, and an observer of everything that they cause on the bus.
+
+Each booking is the first of a client, so that each makes one activity and one change of tier.
+"""
+
+import json
+import time
+from datetime import UTC, datetime
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from rapport_contracts import codec, topics
+from rapport_contracts.canonical import ActivityRecorded, TierChanged
+from tests.load import source_log
+from tests.load.one_worker import Conversation
+from tests.load.order import Order
+from tests.load.stopwatch import Stopwatch
+
+SOURCE, ACTIVITY, CHANGES = topics.SOURCE_BOOKINGS, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES
+GRACE_SECONDS = 30.0
+
+
+def source(order: Order, talk: Conversation) -> None:
+    """Send `order.records` completed bookings, `order.rate` a second; marks `sent <event id>`."""
+    producer = KafkaProducer(bootstrap_servers=order.bootstrap.split(","), acks="all")
+    topic = order.topic_prefix + SOURCE.name
+    producer.partitions_for(topic)
+    talk.ready()
+    watch = Stopwatch()
+    run, begun = time.time_ns(), time.monotonic()
+    for index in range(order.records):
+        number = f"{run}-{index}"
+        booking = source_log.event(
+            number, "booking.completed", f"client-{number}", number, datetime.now(UTC)
+        )
+        value = json.dumps(booking).encode()
+        partition = topics.partition_of(booking["subject"], SOURCE.partitions)
+        time.sleep(max(0.0, begun + index / order.rate - time.monotonic()))
+        watch.mark(f"sent {number}")
+        producer.send(topic, value, key=booking["subject"].encode(), partition=partition)
+    producer.flush()
+    talk.done(watch.outcome(order.records))
+    producer.close()
+
+
+def observer(order: Order, talk: Conversation) -> None:
+    """Read from now on until `order.records` changes have come, or far too long has passed.
+
+    Marks, with the id of the booking: `hop` when its own record was received; `activity` and
+    `change` when those were sent, by the record's timestamp; `end` when the change was received.
+    """
+    client = _at_the_end(order)
+    talk.ready()
+    watch = Stopwatch()
+    bookings: dict[str, str] = {}
+    deadline = time.monotonic() + order.records / order.rate + GRACE_SECONDS
+    changes = 0
+    while changes < order.records and time.monotonic() < deadline:
+        for place, records in client.poll(100).items():
+            now = time.time()
+            name = place.topic.removeprefix(order.topic_prefix)
+            for record in records:
+                if name == SOURCE.name:
+                    watch.mark(f"hop {json.loads(record.value)['id']}", now)
+                    continue
+                event = codec.decode(name, record.key, record.value)
+                sent = record.timestamp / 1000
+                if isinstance(event, ActivityRecorded) and event.causationid:
+                    bookings[event.data.client_id] = event.causationid
+                    watch.mark(f"activity {event.causationid}", sent)
+                elif isinstance(event, TierChanged):
+                    changes += 1
+                    watch.mark(f"change {bookings[event.data.client_id]}", sent)
+                    watch.mark(f"end {bookings[event.data.client_id]}", now)
+    talk.done(watch.outcome(changes))
+    client.close()
+
+
+def _at_the_end(order: Order) -> KafkaConsumer:
+    client = KafkaConsumer(
+        bootstrap_servers=order.bootstrap.split(","), enable_auto_commit=False, fetch_max_wait_ms=20
+    )
+    places = [
+        TopicPartition(order.topic_prefix + topic.name, number)
+        for topic in (SOURCE, ACTIVITY, CHANGES)
+        for number in range(topic.partitions)
+    ]
+    client.assign(places)
+    client.seek_to_end()
+    for place in places:
+        client.position(place)
+    return client

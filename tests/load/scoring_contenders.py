@@ -1,0 +1,121 @@
+"""Who scores the same log: bare reading, the per-event twins, the worker, a relay of its own."""
+
+import select
+from collections.abc import Callable
+
+import psycopg
+
+from rapport_contracts import codec, topics
+from rapport_runtime.batch import BatchHandler
+from rapport_runtime.bus.kafka import KafkaProducer
+from rapport_runtime.bus.port import Producer
+from rapport_runtime.database import Database
+from rapport_runtime.relay import Relay
+from scoring_service import translate
+from scoring_service.bootstrap import STREAM, build_consumer
+from scoring_service.consumers import TOPICS
+from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.ports import GROUP
+from tests.load import one_worker, reading
+from tests.load.one_worker import Conversation
+from tests.load.order import Order
+from tests.load.scoring_twin import Twin
+from tests.load.stopwatch import Stopwatch
+
+ACTIVITY = topics.CLIENT_ACTIVITY
+CHANNEL = "bench_outbox"
+LONGEST_WAIT = 1.0
+
+
+def bare(order: Order, talk: Conversation) -> None:
+    """Poll and decode, nothing else."""
+    client = reading.open_log(order, [ACTIVITY.name], ACTIVITY.partitions)
+    talk.ready()
+    watch = Stopwatch()
+    read = 0
+    for _, records in reading.batches(client, order.records):
+        for record in records:
+            codec.decode(ACTIVITY.name, record.key, record.value)
+        read += len(records)
+    talk.done(watch.outcome(read))
+    client.close()
+
+
+def per_event(order: Order, talk: Conversation) -> None:
+    """The twin as the goal has it: its outbox is left to somebody else."""
+    _one_by_one(order, talk, lambda: None)
+
+
+def publishing(order: Order, talk: Conversation) -> None:
+    """The twin that does the whole job: what a commit left in the outbox is published at once."""
+    database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
+    _one_by_one(order, talk, _relay(database, producer).drain)
+    producer.close()
+    database.close()
+
+
+def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:
+    twin = Twin(order.database_url, parse_rulebook(order.rulebook), publish)
+    client = reading.open_log(order, [ACTIVITY.name], ACTIVITY.partitions)
+    talk.ready()
+    watch = Stopwatch()
+    done = 0
+    for place, records in reading.batches(client, order.records):
+        for record in records:
+            event = codec.decode(ACTIVITY.name, record.key, record.value)
+            twin.handle(place.partition, record.offset, event)
+        done += len(records)
+    talk.done(watch.outcome(done))
+    client.close()
+    twin.close()
+
+
+def worker(order: Order, talk: Conversation) -> None:
+    """The service's own: all tiers committed and all changes published."""
+
+    def handler(database: Database, producer: Producer) -> BatchHandler:
+        return build_consumer(database, producer, order.rulebook)
+
+    one_worker.work(order, talk, GROUP, TOPICS, handler)
+
+
+def beside_relay(order: Order, talk: Conversation) -> None:
+    """The same, but it only tells a relay in another process that there may be something."""
+    with psycopg.connect(order.database_url, autocommit=True) as bell:
+
+        def handler(database: Database, producer: Producer) -> BatchHandler:
+            built = build_consumer(database, producer, order.rulebook)
+            built._publish = lambda: bell.execute(f"NOTIFY {CHANNEL}")
+            return built
+
+        one_worker.work(order, talk, GROUP, TOPICS, handler)
+
+
+def relay(order: Order, talk: Conversation) -> None:
+    """The relay in a process of its own: drains when told, or every `order.delay` seconds."""
+    database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
+    drain = _relay(database, producer).drain
+    with psycopg.connect(order.database_url, autocommit=True) as bell:
+        bell.execute(f"LISTEN {CHANNEL}")
+        talk.ready()
+        watch = Stopwatch()
+        published = 0
+        while not talk.over():
+            if order.delay:
+                select.select([], [], [], order.delay)
+            else:
+                list(bell.notifies(timeout=LONGEST_WAIT, stop_after=1))
+            published += drain()
+        talk.done(watch.outcome(published))
+    producer.close()
+    database.close()
+
+
+def _relay(database: Database, producer: Producer) -> Relay:
+    return Relay(
+        database,
+        producer,
+        buckets=topics.TIER_CHANGES.partitions,
+        watermark_of=STREAM.swept_through,
+        watermark_record=translate.watermark,
+    )

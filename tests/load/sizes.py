@@ -1,0 +1,30 @@
+"""How much a bench does: as the issue asks, in a hurry, or as one part of the proof."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Counts of events, seconds of closed or paced load, repetitions."""
+
+    repetitions: int = 3
+    events: int = 500_000
+    twin_events: int = 20_000
+    publishing_events: int = 4_000
+    source_events: int = 200_000
+    backlog_events: int = 100_000
+    api_seconds: float = 5.0
+    latency_seconds: float = 15.0
+    profile: bool = False
+
+
+QUICK = Sizes(
+    repetitions=1,
+    events=60_000,
+    twin_events=2_000,
+    publishing_events=500,
+    source_events=30_000,
+    backlog_events=20_000,
+    api_seconds=2.0,
+    latency_seconds=5.0,
+)
