@@ -17,9 +17,7 @@ from rapport_runtime.errors import LoopHalted, TryLater
 
 log = logging.getLogger(__name__)
 
-CONFIRM_TIMEOUT_MS = 2000
-CLOSE_TIMEOUT_MS = 2000
-ASK_TIMEOUT_MS = 2000
+CONFIRM_TIMEOUT_MS = CLOSE_TIMEOUT_MS = ASK_TIMEOUT_MS = 2000
 """All three in a row must not outlast a shutdown's 10 s (RELIABILITY R2), even on a dead broker."""
 
 JOIN_MS = 3000
@@ -27,10 +25,8 @@ JOIN_MS = 3000
 away by kafka-python 3.0 and begun again, for the whole group: so there must be next to no between.
 """
 
-FLUSH_SECONDS = 0.2
-LAST_WORDS_SECONDS = 2.0
-"""How often a publisher looks whether it is to stop, and how long it then waits for what is under
-way: a dead broker must not hold a shutdown for a delivery timeout (RELIABILITY R2)."""
+FLUSH_SECONDS, LAST_WORDS_SECONDS = 0.2, 2.0
+"""How often a publisher looks whether it is to stop, and how long it may then still wait (R2)."""
 
 REBUILD_SECONDS = 30.0
 """A member without partitions for so long may be stuck in joining (ARCHITECTURE §3)."""
@@ -38,11 +34,8 @@ REBUILD_SECONDS = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaOptions:
-    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings).
-
-    `topic_prefix` stands before every logical topic and group name, so that deployments can
-    share a cluster.
-    """
+    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings); `topic_prefix`
+    stands before every topic's and group's name, so that deployments can share a cluster."""
 
     bootstrap_servers: str
     client_id: str
@@ -63,6 +56,7 @@ class KafkaConsumer:
         self._noting = threading.Lock()
         self._joining = True
         self._admin: Any = None
+        self._ids: dict[str, Any] = {}
         self._options = options
         self._names = {self._prefix + topic: topic for topic in topics}
         self._consumer = self._join()
@@ -107,6 +101,7 @@ class KafkaConsumer:
             raise LoopHalted("a record's header has a name that is not UTF-8") from error
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
+        self._check_topics({tp.topic for tp in polled})
         return {self._logical(tp): records for tp, records in polled.items()}
 
     def newly_assigned(self) -> set[TopicPartition]:
@@ -208,6 +203,15 @@ class KafkaConsumer:
             self._noted -= {self._logical(physical) for physical in revoked}
         self._joining = True
 
+    def _check_topics(self, names: Iterable[str]) -> None:
+        """Halt at records of another topic of the same name (R5), by the metadata at hand: the
+        client asks for them anew after each lost connection, before it fetches."""
+        for name in names:
+            now = self._consumer._cluster.topic_id(name)
+            if self._ids.setdefault(name, now) != now:
+                msg = f"{self._names[name]} was created anew: its offsets mean something else now"
+                raise LoopHalted(msg)
+
     def _asking(self) -> Any:
         if self._admin is None:
             self._admin = _admin(self._options)
@@ -264,9 +268,7 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         """What is revoked needs no seek by us."""
         self._owner.forget(revoked)
 
-    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        """The group went on without us: the same as revoked, since nothing is committed here."""
-        self._owner.forget(lost)
+    on_partitions_lost = on_partitions_revoked  # nothing is committed here, so it is the same
 
 
 class KafkaProducer:
@@ -322,8 +324,7 @@ class KafkaProducer:
     def _send(self, records: Sequence[Outgoing]) -> list[Any]:
         """Hand all over and wait until each was acknowledged or failed.
 
-        Raises KafkaTimeoutError when it takes longer than it may, which is LAST_WORDS_SECONDS once
-        we are to stop: nothing is known then of what is left.
+        Raises KafkaTimeoutError when it takes too long: nothing is known then of what is left.
         """
         prefix, send = self._options.topic_prefix, self._producer.send
         futures = [
