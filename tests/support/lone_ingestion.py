@@ -1,7 +1,7 @@
 """Ingestion alone, as processes on real servers, with one practice: made to be mistreated."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tests.support.bad_input import PRACTICE, good_event
 from tests.support.bus_log import BusLog, RawProducer
-from tests.support.places import JARS
+from tests.support.places import JARS, REPOSITORY
 from tests.support.walk_generator import Sent
 
 WORKER = "ingestion-worker-1"
@@ -30,7 +30,7 @@ class LoneIngestion:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        scopes = "practices:write,clock:write,status:read"
+        scopes = "practices:write,clock:write,status:read,dead-letters:decide"
         self.operator = stack.api("ingestion", stack.create_key("ingestion", scopes))
         own = stack.create_key("ingestion", "events:write,clients:read", PRACTICE.practice_id)
         self.practice = stack.api("ingestion", own)
@@ -49,11 +49,11 @@ class LoneIngestion:
         self.clock.step(NOON + timedelta(hours=self._hours))
         self._hours += 1
 
-    def send(self, values: Iterable[bytes]) -> None:
-        """Write raw records to the bookings' first partition, with the good events' key."""
+    def send(self, values: Iterable[bytes], topic: str = SOURCE_BOOKINGS.name) -> None:
+        """Write raw records to the topic's first partition, with the good events' key."""
         producer = RawProducer(self.log)
         try:
-            producer.send(Sent(SOURCE_BOOKINGS.name, 0, b"ada", value) for value in values)
+            producer.send(Sent(topic, 0, b"ada", value) for value in values)
         finally:
             producer.close()
 
@@ -86,9 +86,10 @@ def lone_ingestion(
     kafka: Kafka,
     *,
     environment: Mapping[str, str] = MappingProxyType({}),
+    launcher: Sequence[str] = (),
 ) -> Iterator[LoneIngestion]:
-    """Up, with its practice, on given servers; names are made from the folder's, so that tests
-    do not meet."""
+    """Up, with its practice and one worker, on given servers; names are made from the folder's, so
+    that tests do not meet. `launcher` is for the worker (see `Stack.start_worker`)."""
     options = StackOptions(
         folder=folder,
         services=("ingestion",),
@@ -97,9 +98,12 @@ def lone_ingestion(
         topic_prefix=f"{folder.name}-",
         database_prefix=f"{folder.name}_",
         session_timeout_ms=6_000,
-        environment=environment,
+        workers=0,
+        environment={"PYTHONPATH": str(REPOSITORY), **environment},
     )
     with Stack(options, postgres=postgres, kafka=kafka) as stack:
+        stack.start_worker("ingestion", launcher=launcher)
+        stack.wait_ready()
         lone = LoneIngestion(stack)
         lone.open_practice()
         yield lone
