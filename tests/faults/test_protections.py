@@ -28,6 +28,6 @@ def _with_a_mutant(folder: Path) -> Iterator[str]:
     """The ids of the tests in a folder that take a `mutant`."""
     for file in sorted(folder.glob("test_*.py")):
         for node in ast.parse(file.read_text("utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                if "mutant" in {arg.arg for arg in node.args.kwonlyargs}:
-                    yield f"{file.relative_to(REPOSITORY)}::{node.name}"
+            is_test = isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+            if is_test and "mutant" in {arg.arg for arg in node.args.kwonlyargs}:
+                yield f"{file.relative_to(REPOSITORY)}::{node.name}"
