@@ -1,6 +1,6 @@
 """Scoring alone, as processes on real servers, reading a log that a test has written in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import psycopg
 from rapport_contracts import topics
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
+from rapport_devkit.processes import tail
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tests.support.bus_log import BusLog, RawProducer
@@ -45,15 +46,20 @@ class LoneScoring:
     def wait(self, up_to: datetime) -> None:
         """Wait until every partition is swept up to an instant and all is published."""
         wanted = [(topics.PER_CLIENT_PARTITIONS,)]
-        assert eventually(lambda: self.rows(_REACHED, up_to) == wanted, _PATIENCE_SECONDS)
-        outbox = "SELECT count(*) FROM outbox"
-        assert eventually(lambda: self.rows(outbox) == [(0,)], _PATIENCE_SECONDS)
+        self._until(lambda: self.rows(_REACHED, up_to) == wanted)
+        self._until(lambda: self.rows("SELECT count(*) FROM outbox") == [(0,)])
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the database says, asked as its superuser."""
         url = self.stack.postgres.url(self.stack.database("scoring").name)
         with psycopg.connect(url) as connection:
             return connection.execute(statement.encode(), values).fetchall()
+
+    def _until(self, holds: Callable[[], bool]) -> None:
+        """Wait, as long as every worker lives."""
+        workers = [self.stack.child(name) for name in self.stack.workers("scoring")]
+        eventually(lambda: holds() or not all(one.running for one in workers), _PATIENCE_SECONDS)
+        assert holds(), [tail(one.log) for one in workers]
 
     def _news(self, log: Log) -> Iterator[Sent]:
         for (topic, partition), records in log.bus.logs.items():

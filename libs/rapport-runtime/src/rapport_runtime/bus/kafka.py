@@ -22,8 +22,7 @@ CONFIRM_TIMEOUT_MS = CLOSE_TIMEOUT_MS = ASK_TIMEOUT_MS = 2000
 
 JOIN_MS = 3000
 """How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
-away by kafka-python 3.0 and begun again, for the whole group: so there must be next to no between.
-"""
+away by kafka-python 3.0 and begun again, for all: so there must be next to no between."""
 
 FLUSH_SECONDS, LAST_WORDS_SECONDS = 0.2, 2.0
 """How often a publisher looks whether it is to stop, and how long it may then still wait (R2)."""
