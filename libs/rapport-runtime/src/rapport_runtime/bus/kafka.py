@@ -17,8 +17,8 @@ from rapport_runtime.errors import LoopHalted, TryLater
 
 log = logging.getLogger(__name__)
 
-CONFIRM_TIMEOUT_MS = CLOSE_TIMEOUT_MS = ASK_TIMEOUT_MS = 2000
-"""All three in a row must not outlast a shutdown's 10 s (RELIABILITY R2), even on a dead broker."""
+SET_UP_TIMEOUT_MS, CONFIRM_TIMEOUT_MS, CLOSE_TIMEOUT_MS, ASK_TIMEOUT_MS = 30_000, 2000, 2000, 2000
+"""The last three in a row must not outlast a shutdown's 10 s (RELIABILITY R2), even on a dead broker."""
 
 JOIN_MS = 3000
 """How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
@@ -368,7 +368,7 @@ def ensure_topics(
     options: KafkaOptions, topics: Iterable[TopicPlan], *, replication_factor: int = 1
 ) -> None:
     """Create the topics that are missing; leave those that exist as they are."""
-    admin = _admin(options)
+    admin = _admin(options, SET_UP_TIMEOUT_MS)
     try:
         for plan in topics:
             name, kept = options.topic_prefix + plan.name, {"cleanup.policy": "compact"}
@@ -383,12 +383,12 @@ def ensure_topics(
         admin.close()
 
 
-def _admin(options: KafkaOptions) -> Any:
+def _admin(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any:
     return KafkaAdminClient(
         bootstrap_servers=options.bootstrap_servers.split(","),
         client_id=options.client_id,
-        request_timeout_ms=ASK_TIMEOUT_MS,
-        bootstrap_timeout_ms=ASK_TIMEOUT_MS,
+        request_timeout_ms=timeout_ms,
+        bootstrap_timeout_ms=timeout_ms,
     )
 
 
