@@ -9,7 +9,7 @@ ARGS ?=
 ONLY ?=
 DATA ?=
 
-.PHONY: help venv demo test lint proof bench lock schemas snapshot format clean
+.PHONY: help venv demo test faults campaign lint proof bench lock schemas snapshot format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ demo: venv ## The walk on real data: a booking in, a tier, a message out (DATA=m
 
 test: venv ## Everything, on Apache Kafka and Postgres
 	@$(PY) -m pytest $(ARGS)
+
+faults: venv ## What must hold when brokers, databases, disks and clocks fail; the mutants
+	@$(PY) -m pytest tests/faults $(ARGS)
 
 lint: venv ## Style, types, who may import whom, declared dependencies, security
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .

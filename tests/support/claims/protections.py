@@ -5,32 +5,75 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree  # of a report that our own pytest has written
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from tests.support.claims.claim import Bench, Measured, all_of
 from tests.support.places import REPOSITORY
 
-_LOOP = "tests/integration/rapport_runtime/test_loop.py"
-_OWN = "tests/integration/test_mutants.py"
+_CHASSIS = "tests/integration/rapport_runtime"
+_LOOP = f"{_CHASSIS}/test_loop.py"
+_RELAY = f"{_CHASSIS}/test_relay.py"
+_OUT_OF_CHASSIS = f"{_CHASSIS}/test_mutants.py"
+_INGESTION = "tests/integration/test_mutants.py"
+_OUTREACH = "tests/faults/test_mutants_outreach.py"
+_SCORING = "tests/faults/test_mutants_scoring.py"
 PROTECTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "dedup": f"{_OWN}::test_dedup",
-        "outbox": f"{_OWN}::test_outbox",
-        "message identity": f"{_OWN}::test_message_identity",
+        "dedup": f"{_INGESTION}::test_dedup",
+        "outbox": f"{_INGESTION}::test_outbox",
+        "message identity": f"{_INGESTION}::test_message_identity",
         "compare-and-swap": f"{_LOOP}::TestZombies::test_a_zombies_batch_changes_nothing",
         "seek": f"{_LOOP}::TestAssignment::test_kept_partitions_are_sought_again",
+        "seek back after a rollback": (
+            f"{_CHASSIS}/test_rollback.py::TestRollback::test_after_a_rollback_it_seeks_back"
+        ),
+        "position with its effects": f"{_OUT_OF_CHASSIS}::test_effects_and_position_move_together",
+        "no waiting for a held position": (
+            f"{_OUT_OF_CHASSIS}::test_a_partition_whose_row_is_held_does_not_hold_up_the_others"
+        ),
+        "time-out of idle transactions": (
+            f"{_OUT_OF_CHASSIS}::test_a_worker_frozen_in_its_transaction_lets_go"
+        ),
+        "dead-letter limit": f"{_OUT_OF_CHASSIS}::test_past_the_limit_nothing_more_is_put_aside",
+        "replay once": f"{_OUT_OF_CHASSIS}::test_a_letter_is_replayed_once",
+        "removal after acknowledgement": (
+            f"{_OUT_OF_CHASSIS}::test_a_row_is_removed_only_after_its_acknowledgement"
+        ),
+        "bucket lock": f"{_OUT_OF_CHASSIS}::test_one_relay_at_a_time_drains_a_bucket",
+        "never id > last": (
+            f"{_RELAY}::TestLateCommits::test_a_row_that_was_committed_late_is_published"
+        ),
+        "time read before draining": (
+            f"{_RELAY}::TestWatermarks::test_no_mark_overtakes_a_row_that_was_complete_at_its_time"
+        ),
+        "walk before fold": (
+            f"{_SCORING}::test_a_client_is_walked_to_the_day_before_a_fact_is_folded"
+        ),
+        "first watermark": f"{_SCORING}::test_the_first_watermark_assesses_who_came_before_it",
+        "generation and sequence": f"{_SCORING}::test_an_activity_that_comes_twice_counts_once",
+        "watermark after its sweep": f"{_SCORING}::test_time_is_passed_on_only_after_its_sweep",
+        "cap lock": (
+            "tests/faults/test_claims.py::"
+            "test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes"
+        ),
+        "consent in the claim": f"{_OUTREACH}::test_the_claim_hears_the_last_word",
+        "client lock of a withdrawal": f"{_OUTREACH}::test_a_withdrawal_does_not_pass_a_claim",
+        "row lock of a message": f"{_OUTREACH}::test_two_desks_never_claim_one_message",
+        "no retry of the unknown": f"{_OUTREACH}::test_an_unknown_outcome_is_not_tried_again",
+        "row-level security": f"{_OUTREACH}::test_the_api_sees_one_practice",
+        "the database's clock": "tests/faults/test_clocks.py::test_the_databases_clock_decides",
     }
 )
 """Protection -> a test with a parameter `mutant`: False, it is there and all is well; True, it is
 taken out and the test passes only if the scenario then fails."""
-_LONGEST = 300.0
+_LONGEST = 900.0
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
     """One run of those tests; a protection counts when both of its cases have passed."""
     bench.say(f"{len(PROTECTIONS)} protections, each taken out")
-    passed = passing(bench)
-    killed = [name for name, test in PROTECTIONS.items() if passed.get(test, 0) == 2]
+    killed = mutants_killed(bench.folder / "mutants.xml", bench.postgres.url(), PROTECTIONS)
     alive = sorted(PROTECTIONS.keys() - killed)
     line = all_of("protections: mutants killed", len(killed), len(PROTECTIONS))
     if alive:
@@ -40,14 +83,19 @@ def measure(bench: Bench) -> Iterable[Measured]:
     return [line]
 
 
-def passing(bench: Bench) -> dict[str, int]:
+def mutants_killed(report: Path, postgres_url: str, wanted: Mapping[str, str]) -> set[str]:
+    """Of these protections, those whose test passed with it and without it."""
+    passed = _passing(report, postgres_url, set(wanted.values()))
+    return {name for name, test in wanted.items() if passed.get(test, 0) == len((False, True))}
+
+
+def _passing(report: Path, postgres_url: str, tests: Iterable[str]) -> dict[str, int]:
     """How many cases of each test passed."""
-    report = bench.folder / "mutants.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     subprocess.run(
-        [*command, f"--junitxml={report}", *PROTECTIONS.values()],
+        [*command, f"--junitxml={report}", *sorted(tests)],
         cwd=REPOSITORY,
-        env={**os.environ, "DATABASE_URL": bench.postgres.url()},
+        env={**os.environ, "DATABASE_URL": postgres_url},
         stdout=subprocess.DEVNULL,
         timeout=_LONGEST,
         check=False,

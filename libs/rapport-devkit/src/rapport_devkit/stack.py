@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -121,20 +121,22 @@ class Stack:
         *,
         environment: Environment = _NOTHING,
         failpoints: str = "",
+        launcher: Sequence[str] = (),
         restart_on_exit: bool | None = None,
     ) -> str:
         """Start one more worker and return its name; it may not be ready yet (`wait_ready`).
 
-        `failpoints` is in the language of `rapport_devkit.failpoints`. `restart_on_exit` None means
-        as the options say.
+        `failpoints` is in the language of `rapport_devkit.failpoints`. `launcher` is a module with
+        its arguments that becomes the service, such as one that alters it for a test.
+        `restart_on_exit` None means as the options say.
         """
         self._counts[service] = number = self._counts.get(service, 0) + 1
         name = f"{service}-worker-{number}"
         port = free_port()
         self._probes[name] = f"http://127.0.0.1:{port}/readyz"
         own = {"RAPPORT_WORKER_PORT": str(port), **environment}
-        launcher = [] if not failpoints else ["rapport_devkit.failpoints"]
         if failpoints:
+            launcher = ["rapport_devkit.failpoints", *launcher]
             own[FAILPOINTS] = failpoints
         restart = self.options.restart_on_exit if restart_on_exit is None else restart_on_exit
         self.supervisor.start(

@@ -115,11 +115,12 @@ def commands(
 
     def run_worker(_argv: Sequence[str]) -> int:
         chosen = settings.from_environment()
+        stop = stop_on_signals()
         database = worker_database(chosen)
-        producer = KafkaProducer(kafka_options(chosen, "relay"))
+        producer = KafkaProducer(kafka_options(chosen, "relay"), stop=stop)
         try:
             handler, job = worker(chosen, database, producer)
-            return work(chosen, database, handler, job)
+            return work(chosen, database, handler, job, stop)
         finally:
             producer.close()
             database.close()
@@ -154,9 +155,14 @@ def commands(
     }
 
 
-def work(settings: ServiceSettings, database: Database, handler: BatchHandler, job: Job) -> int:
-    """Run one worker of the job's group until it is told to stop; its exit code."""
-    stop = stop_on_signals()
+def work(
+    settings: ServiceSettings,
+    database: Database,
+    handler: BatchHandler,
+    job: Job,
+    stop: threading.Event,
+) -> int:
+    """Run one worker of the job's group until `stop` is set; its exit code."""
     consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)
     limit = DeadLetterLimit(
         settings.dead_letter_max_ratio,

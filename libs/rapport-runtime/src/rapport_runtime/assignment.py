@@ -1,6 +1,5 @@
 """Which partitions this worker holds, where it stands in each, and which it must leave alone."""
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -8,10 +7,11 @@ from rapport_runtime import failpoints, positions
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted
+from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import FENCED
 from rapport_runtime.positions import Position
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 CONFIRM_SECONDS = 5.0
 CONFIRM_FENCED_SECONDS = 0.2
@@ -85,7 +85,7 @@ class Assignment:
         self._fenced |= partitions
         FENCED.labels(self._group).inc(len(partitions))
         names = sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)
-        log.warning("batch fenced", extra={"partitions": names})
+        log.warning("batch_fenced", partitions=names)
 
     def read_again(self, partitions: Iterable[TopicPartition]) -> None:
         """After a rollback the client's memory is ahead of the table: seek back to the table."""

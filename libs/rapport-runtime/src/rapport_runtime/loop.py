@@ -4,7 +4,6 @@ The traps that it avoids are the bullets of ARCHITECTURE §3 and findings 1–4 
 tests/integration/rapport_runtime/test_loop.py has one test for each.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,12 @@ from rapport_runtime.bus.port import Consumer, Record, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import BATCH_SECONDS, BATCHES, DEAD_LETTERS, RECORDS, ROLLED_BACK
 from rapport_runtime.positions import Move, Position
 from rapport_runtime.slices import batch_of, decoded, halve, split
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 REPLAY_EVERY_SECONDS = 1.0
 REPLAY_ROWS = 200
@@ -117,7 +117,7 @@ class BatchLoop:
     def _roll_back(self, why: str) -> None:
         self._failures += 1
         ROLLED_BACK.labels(self._options.group, "try-later").inc()
-        log.warning("batch rolled back, trying later", extra={"error": why})
+        log.warning("batch_rolled_back", error=why)
         self._held.read_again(self.positions)
 
     def _pause_seconds(self) -> float:

@@ -1,6 +1,5 @@
 """A worker process: one loop, its signals, its probes, and what it says of itself."""
 
-import logging
 import os
 import signal
 import socket
@@ -16,10 +15,11 @@ from rapport_runtime.blame import DatabaseError, describe
 from rapport_runtime.bus.port import Consumer
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, TryLater
+from rapport_runtime.logs import get_logger
 from rapport_runtime.loop import BatchLoop
 from rapport_runtime.metrics import BUSINESS_TIME, LAG
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 BEAT_SECONDS = 1.0
 STALE_SECONDS = 10.0
@@ -82,7 +82,7 @@ class Worker:
                 self._loop.turn(stop)
                 self._between_turns(stop)
         except LoopHalted as halt:
-            log.critical("loop halted", extra={"action": "loop_halted", "error": str(halt)})
+            log.critical("loop_halted", error=str(halt))
             self._error = str(halt)
             self._say_last_word(_BEAT)
             return 3
@@ -105,7 +105,7 @@ class Worker:
 
     def _note(self, error: str, stop: threading.Event) -> None:
         self._error = error
-        log.warning("between turns", extra={"action": "worker_error", "error": self._error})
+        log.warning("worker_error", error=self._error)
         stop.wait(0.2)
 
     def _beat(self) -> None:
@@ -140,7 +140,7 @@ class Worker:
             with self._database.transaction() as tx:
                 tx.execute(statement, self._row(None))
         except DatabaseError:
-            log.warning("the last word was not written", exc_info=True)
+            log.warning("last_word_lost", exc_info=True)
 
 
 def stop_on_signals() -> threading.Event:

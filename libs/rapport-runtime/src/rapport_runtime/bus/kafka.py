@@ -17,15 +17,15 @@ from rapport_runtime.errors import LoopHalted, TryLater
 
 log = logging.getLogger(__name__)
 
-CONFIRM_TIMEOUT_MS = 2000
-CLOSE_TIMEOUT_MS = 2000
-ASK_TIMEOUT_MS = 2000
-"""All three in a row must not outlast a shutdown's 10 s (RELIABILITY R2), even on a dead broker."""
+SET_UP_TIMEOUT_MS, CONFIRM_TIMEOUT_MS, CLOSE_TIMEOUT_MS, ASK_TIMEOUT_MS = 30_000, 2000, 2000, 2000
+"""The last three in a row must not outlast a shutdown's 10 s (RELIABILITY R2), even on a dead broker."""
 
 JOIN_MS = 3000
 """How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
-away by kafka-python 3.0 and begun again, for the whole group: so there must be next to no between.
-"""
+away by kafka-python 3.0 and begun again, for all: so there must be next to no between."""
+
+FLUSH_SECONDS, LAST_WORDS_SECONDS = 0.2, 2.0
+"""How often a publisher looks whether it is to stop, and how long it may then still wait (R2)."""
 
 REBUILD_SECONDS = 30.0
 """A member without partitions for so long may be stuck in joining (ARCHITECTURE §3)."""
@@ -33,11 +33,8 @@ REBUILD_SECONDS = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaOptions:
-    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings).
-
-    `topic_prefix` stands before every logical topic and group name, so that deployments can
-    share a cluster.
-    """
+    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings); `topic_prefix`
+    stands before every topic's and group's name, so that deployments can share a cluster."""
 
     bootstrap_servers: str
     client_id: str
@@ -58,6 +55,7 @@ class KafkaConsumer:
         self._noting = threading.Lock()
         self._joining = True
         self._admin: Any = None
+        self._ids: dict[str, Any] = {}
         self._options = options
         self._names = {self._prefix + topic: topic for topic in topics}
         self._consumer = self._join()
@@ -102,6 +100,7 @@ class KafkaConsumer:
             raise LoopHalted("a record's header has a name that is not UTF-8") from error
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
+        self._check_topics({tp.topic for tp in polled})
         return {self._logical(tp): records for tp, records in polled.items()}
 
     def newly_assigned(self) -> set[TopicPartition]:
@@ -203,6 +202,15 @@ class KafkaConsumer:
             self._noted -= {self._logical(physical) for physical in revoked}
         self._joining = True
 
+    def _check_topics(self, names: Iterable[str]) -> None:
+        """Halt at records of another topic of the same name (R5), by the metadata at hand: the
+        client asks for them anew after each lost connection, before it fetches."""
+        for name in names:
+            now = self._consumer._cluster.topic_id(name)
+            if self._ids.setdefault(name, now) != now:
+                msg = f"{self._names[name]} was created anew: its offsets mean something else now"
+                raise LoopHalted(msg)
+
     def _asking(self) -> Any:
         if self._admin is None:
             self._admin = _admin(self._options)
@@ -259,49 +267,92 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         """What is revoked needs no seek by us."""
         self._owner.forget(revoked)
 
-    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        """The group went on without us: the same as revoked, since nothing is committed here."""
-        self._owner.forget(lost)
+    on_partitions_lost = on_partitions_revoked  # nothing is committed here, so it is the same
 
 
 class KafkaProducer:
-    """An idempotent producer that waits for every acknowledgement."""
+    """An idempotent producer that waits for every acknowledgement, until its process must stop.
 
-    def __init__(self, options: KafkaOptions, *, delivery_timeout_ms: int = 20_000) -> None:
-        self._prefix = options.topic_prefix
-        self._producer = kafka.KafkaProducer(
-            bootstrap_servers=options.bootstrap_servers.split(","),
-            client_id=options.client_id,
+    It begins anew after each failure: kafka-python 3.0.12 gives up its producer id when a batch
+    expires that had been sent, never asks for another, and would hold every later record for ever.
+    """
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        *,
+        delivery_timeout_ms: int = 20_000,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._options = options
+        self._delivery_timeout_ms = delivery_timeout_ms
+        self._stop = stop or threading.Event()
+        self._producer: Any = self._begin()
+
+    def _begin(self, **more: int) -> Any:
+        return kafka.KafkaProducer(
+            bootstrap_servers=self._options.bootstrap_servers.split(","),
+            client_id=self._options.client_id,
             enable_idempotence=True,
             acks="all",
-            delivery_timeout_ms=delivery_timeout_ms,
-            request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
+            delivery_timeout_ms=self._delivery_timeout_ms,
+            request_timeout_ms=min(10_000, self._delivery_timeout_ms // 2),
             max_block_ms=5_000,
             linger_ms=2,
             batch_size=256 * 1024,
             max_request_size=4 * 1024 * 1024,
             allow_auto_create_topics=False,
+            **more,
         )
 
     def publish(self, records: Sequence[Outgoing]) -> None:
         """See `Producer.publish`."""
-        prefix, send = self._prefix, self._producer.send
         try:
-            futures = [
-                send(prefix + topic, value=value, key=key, partition=partition)
-                for topic, partition, key, value in records
-            ]
-            self._producer.flush()
+            if self._producer is None:
+                self._producer = self._begin(bootstrap_timeout_ms=ASK_TIMEOUT_MS)
+            futures = self._send(records)
         except kafka.errors.KafkaError as error:
+            self._give_up()
             raise TryLater(repr(error)) from error
         lost = [future for future in futures if not future.succeeded()]
         if lost:
+            self._give_up()
             msg = f"{len(lost)} of {len(records)} records not acknowledged: {lost[0].exception!r}"
             raise TryLater(msg)
 
+    def _send(self, records: Sequence[Outgoing]) -> list[Any]:
+        """Hand all over and wait until each was acknowledged or failed.
+
+        Raises KafkaTimeoutError when it takes too long: nothing is known then of what is left.
+        """
+        prefix, send = self._options.topic_prefix, self._producer.send
+        futures = [
+            send(prefix + topic, value, key=key, partition=partition)
+            for topic, partition, key, value in records
+        ]
+        enough_at = time.monotonic() + self._delivery_timeout_ms / 1000 + LAST_WORDS_SECONDS
+        while True:
+            try:
+                self._producer.flush(timeout=FLUSH_SECONDS)
+            except kafka.errors.KafkaTimeoutError:
+                if time.monotonic() >= enough_at:
+                    raise
+                if self._stop.is_set():
+                    enough_at = min(enough_at, time.monotonic() + LAST_WORDS_SECONDS)
+            else:
+                return futures
+
+    def _give_up(self) -> None:
+        """Drop the client and what it still holds: the rows are in the outbox."""
+        if self._producer is not None:
+            self._producer._sender.force_close()
+        self.close()
+        self._producer = None
+
     def close(self) -> None:
         """See `Producer.close`. With the broker down kafka-python's close raises (finding 5)."""
-        _close_quietly(lambda: self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000))
+        if self._producer is not None:
+            _close_quietly(lambda: self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,42 +368,27 @@ def ensure_topics(
     options: KafkaOptions, topics: Iterable[TopicPlan], *, replication_factor: int = 1
 ) -> None:
     """Create the topics that are missing; leave those that exist as they are."""
-    admin = _admin(options)
+    admin = _admin(options, SET_UP_TIMEOUT_MS)
     try:
         for plan in topics:
-            config = (
-                {"cleanup.policy": "compact"}
-                if plan.retention_ms is None
-                else {"retention.ms": str(plan.retention_ms)}
-            )
-            _create(
-                admin, options.topic_prefix + plan.name, plan.partitions, replication_factor, config
-            )
+            name, kept = options.topic_prefix + plan.name, {"cleanup.policy": "compact"}
+            if plan.retention_ms is not None:
+                kept = {"retention.ms": str(plan.retention_ms)}
+            topic = NewTopic(name, plan.partitions, replication_factor, topic_configs=kept)
+            try:
+                admin.create_topics([topic])
+            except kafka.errors.TopicAlreadyExistsError:
+                log.info("topic exists", extra={"topic": name})
     finally:
         admin.close()
 
 
-def _create(
-    admin: Any, name: str, partitions: int, replication_factor: int, config: Mapping[str, str]
-) -> None:
-    topic = NewTopic(
-        name=name,
-        num_partitions=partitions,
-        replication_factor=replication_factor,
-        topic_configs=dict(config),
-    )
-    try:
-        admin.create_topics([topic])
-    except kafka.errors.TopicAlreadyExistsError:
-        log.info("topic exists", extra={"topic": name})
-
-
-def _admin(options: KafkaOptions) -> Any:
+def _admin(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any:
     return KafkaAdminClient(
         bootstrap_servers=options.bootstrap_servers.split(","),
         client_id=options.client_id,
-        request_timeout_ms=ASK_TIMEOUT_MS,
-        bootstrap_timeout_ms=ASK_TIMEOUT_MS,
+        request_timeout_ms=timeout_ms,
+        bootstrap_timeout_ms=timeout_ms,
     )
 
 

@@ -1,0 +1,123 @@
+"""A broker that is dead, or came back without its log: workers leave in time, and skip nothing."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from rapport_contracts.topics import TOPICS
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.postgres import Postgres
+from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, TopicPlan, ensure_topics
+from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.errors import TryLater
+from tests.support.bad_input import good_event
+from tests.support.broker import read
+from tests.support.buses import HOUR_MS, eventually
+from tests.support.lone_ingestion import WORKER, LoneIngestion, good, lone_ingestion
+from tests.support.places import JARS
+
+pytestmark = pytest.mark.integration
+HALTED = 3
+
+
+@pytest.fixture(autouse=True)
+def own_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests stop their broker, so it must be one of their own."""
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+
+
+def test_a_worker_leaves_in_time_though_the_broker_died_while_it_was_publishing(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """R2: what was not acknowledged stays in the outbox, and the API takes events all the while."""
+    with (
+        Kafka.start(tmp_path / "kafka", jars=JARS) as kafka,
+        lone_ingestion(tmp_path / "dead", postgres, kafka) as lone,
+    ):
+        kafka.kill()
+        lone.practice.post("/v1/events", good_event(1))
+        assert eventually(lambda: _is_publishing(lone), 30)
+        time.sleep(1)  # into the wait for acknowledgements
+        assert _is_publishing(lone)
+        started = time.monotonic()
+        assert lone.stack.end_child(WORKER) == 0
+        assert time.monotonic() - started < 10
+        assert lone.count("outbox") == 1
+        assert lone.count("ledger") == 1
+
+
+def test_a_publisher_that_waited_in_vain_publishes_again_when_the_broker_answers(
+    tmp_path: Path,
+) -> None:
+    """R4: a batch that expires after it was sent must not hold all that comes after it."""
+    with Kafka.start(tmp_path / "kafka", jars=JARS) as kafka:
+        options = KafkaOptions(bootstrap_servers=kafka.bootstrap, client_id="test")
+        ensure_topics(options, [TopicPlan(name="out.v1", partitions=1, retention_ms=HOUR_MS)])
+        producer = KafkaProducer(options, delivery_timeout_ms=3_000)
+        producer.publish([_record(b"first")])
+        os.kill(kafka.pid, signal.SIGSTOP)
+        with pytest.raises(TryLater):
+            producer.publish([_record(b"lost")])
+        os.kill(kafka.pid, signal.SIGCONT)
+        assert eventually(lambda: _is_published(producer), 60)
+        assert read(kafka.bootstrap, "out.v1")[-1] == b"again"
+        producer.close()
+
+
+@pytest.mark.parametrize(
+    "refilled", [pytest.param(0, id="empty"), pytest.param(40, id="longer than the one before")]
+)
+def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
+    tmp_path: Path, postgres: Postgres, refilled: int
+) -> None:
+    """R5: offsets of the old log mean something else in the new one; nothing is read by them."""
+    port_of = Kafka.start(tmp_path / "old", jars=JARS)
+    with lone_ingestion(tmp_path / f"empty{refilled}", postgres, port_of) as lone:
+        lone.send(good(range(20)))
+        lone.read_all()
+        assert lone.count("ledger") == 20
+        worker = lone.stack.child(WORKER)
+        worker.freeze()
+        port = int(port_of.bootstrap.rpartition(":")[2])
+        port_of.destroy()
+        with Kafka.start(tmp_path / "new", jars=JARS, port=port):
+            plans = [
+                TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
+                for t in TOPICS
+            ]
+            ensure_topics(lone.stack.kafka_options("test"), plans)
+            if refilled:
+                lone.send(good(range(100, 100 + refilled)))
+            worker.thaw()
+            assert worker.wait(60) == HALTED, worker.log.read_text()
+        ((said,),) = lone.rows("SELECT last_error FROM worker")
+        assert "anew" in said or "no longer holds" in said
+        assert '"action": "loop_halted"' in worker.log.read_text()
+        offset = "SELECT next_offset FROM consumer_position WHERE topic = 'source.bookings.v1'"
+        assert (20,) in lone.rows(offset)
+        assert lone.count("ledger") == 20
+
+
+def _record(value: bytes) -> Outgoing:
+    return Outgoing("out.v1", 0, b"k", value)
+
+
+def _is_published(producer: KafkaProducer) -> bool:
+    try:
+        producer.publish([_record(b"again")])
+    except TryLater:
+        return False
+    return True
+
+
+def _is_publishing(lone: LoneIngestion) -> bool:
+    """Whether a relay holds its buckets' locks and waits."""
+    return bool(
+        lone.rows("""
+            SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+            WHERE locktype = 'advisory' AND datname = current_database()
+        """)
+    )

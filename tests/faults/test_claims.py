@@ -1,0 +1,125 @@
+"""Many workers claim at once: caps hold to the message, and nobody deadlocks (RELIABILITY R24)."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import psycopg
+import pytest
+
+from outreach_service import translate
+from outreach_service.domain.gates import DEFAULT_RULES, Cap, Rules, Scope
+from outreach_service.domain.messages import SANDBOX_RETRIES
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.handlers import decide
+from outreach_service.providers.recording import RecordingProvider
+from outreach_service.store import dispatch, situations
+from outreach_service.store.dispatch import PostgresDesk
+from rapport_devkit.databases import ServiceDatabase
+from rapport_devkit.postgres import Postgres
+from rapport_runtime.database import Database
+from tests.support.buses import eventually
+from tests.support.ledger import at
+from tests.support.outreach_world import KEYRING, OutreachWorld, playbook
+
+pytestmark = pytest.mark.integration
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+WORKERS = 16
+CAP_1 = Rules(
+    hours=DEFAULT_RULES.hours,
+    caps=(
+        Cap(
+            scope=Scope.CLIENT,
+            purposes=frozenset({Purpose.CARE}),
+            limit=1,
+            window=timedelta(days=7),
+        ),
+    ),
+    longest_lag=DEFAULT_RULES.longest_lag,
+)
+
+
+@contextmanager
+def desks(urls: ServiceDatabase) -> Iterator[list[PostgresDesk]]:
+    """The desks of sixteen workers, each with connections of its own."""
+    doors = [Database(urls.worker_url, application_name=f"desk-{n}") for n in range(WORKERS)]
+    yield [
+        PostgresDesk(
+            door,
+            KEYRING,
+            SANDBOX_RETRIES,
+            translate.message_changed,
+            simulated=True,
+            lease_seconds=60,
+        )
+        for door in doors
+    ]
+    for door in doors:
+        door.close()
+
+
+def outreach(urls: ServiceDatabase) -> OutreachWorld:
+    providers = dict.fromkeys(Channel, RecordingProvider())
+    return OutreachWorld(urls, playbook(directions=["entered"]), providers)
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes(
+    service_database: Callable[[str], ServiceDatabase],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    mutant: bool,
+) -> None:
+    """Each worker has another message of hers in hand. Mutant: nobody locks the client."""
+    urls = service_database("outreach")
+    world = outreach(urls)
+    monkeypatch.setattr(dispatch, "decide", partial(decide, rules=CAP_1))
+    if mutant:
+        for name in ("lock_clients", "lock_contacts"):
+            monkeypatch.setattr(situations, name, lambda _tx, _keys: None)
+    world.reachable("ada", Channel.SMS, "+8613800138000")
+    for version in range(1, WORKERS + 1):
+        world.moved("ada", version, NOON)
+    world.now_is(NOON)
+    with (
+        desks(urls) as workers,
+        at("intent_claimed", lambda: eventually(lambda: False, 0.1), times=WORKERS),
+        ThreadPoolExecutor(WORKERS) as pool,
+    ):
+        claims = list(pool.map(lambda desk: desk.claim(1), workers))
+    world.close()
+    survives = sum(map(len, claims)) == 1
+    assert survives is not mutant
+
+
+def test_sixteen_workers_on_shared_phones_never_deadlock(
+    postgres: Postgres, service_database: Callable[[str], ServiceDatabase]
+) -> None:
+    """Eighty clients of twenty families: each claim locks several, in the order of their turn."""
+    urls = service_database("outreach")
+    world = outreach(urls)
+    for number in range(80):
+        world.reachable(f"child-{number}", Channel.SMS, f"+8613800138{number * 7 % 20:03d}")
+        world.moved(f"child-{number}", 1, NOON - timedelta(seconds=number * 37 % 80))
+    world.now_is(NOON)
+    with desks(urls) as workers, ThreadPoolExecutor(WORKERS) as pool:
+        rounds = [pool.submit(desk.claim, 6) for _ in range(4) for desk in workers]
+        claimed = [one for each in rounds for one in each.result()]
+    world.close()
+    per_phone = Counter(one.address for one in claimed)
+    assert set(per_phone.values()) == {3}
+    assert len(per_phone) == 20
+    assert _deadlocks(postgres, urls.name) == 0
+
+
+def _deadlocks(postgres: Postgres, database: str) -> int:
+    """How many the server has counted in the database since it was made."""
+    with psycopg.connect(postgres.url(database)) as connection:
+        row = connection.execute(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])

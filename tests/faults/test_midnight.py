@@ -1,0 +1,118 @@
+"""Time alone moves clients: each once, at its midnight, on whatever day, by whoever's clock."""
+
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rapport_contracts import topics
+from rapport_devkit.databases import ServiceDatabase
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.postgres import Postgres
+from scoring_service.bootstrap import rulebook_source
+from tests.support.broker import read
+from tests.support.claims.downtime import changes, differing, write
+from tests.support.lone_scoring import LoneScoring, lone_scoring
+from tests.support.scoring_world import Log, ScoringWorld
+
+pytestmark = pytest.mark.integration
+CLIENTS = int(os.environ.get("RAPPORT_MIDNIGHT_CLIENTS", "10000"))
+"""How many cross one midnight; 50,000 in RELIABILITY R14, fewer in CI."""
+
+VISIT = datetime(2025, 1, 10, 12, tzinfo=UTC)
+FALL = datetime(2025, 4, 10, 23, tzinfo=UTC)
+"""The first London midnight after three months, in summer time: recency falls from 75 to 50."""
+
+LEAP_FROM, LEAP_TO = datetime(2024, 2, 20, tzinfo=UTC), datetime(2024, 4, 6, tzinfo=UTC)
+STEP = timedelta(hours=6)
+RULEBOOK = rulebook_source(SimpleNamespace(rulebook_path=None))  # type: ignore[arg-type]
+
+
+def test_everybody_who_falls_at_one_midnight_falls_once_and_the_api_answers_meanwhile(
+    tmp_path: Path, postgres: Postgres, kafka: Kafka
+) -> None:
+    """R14: 54.5 points make silver; 30 x 0.5 + 35 x 0.2 + 35 x 0.5 = 39.5 make bronze."""
+    log = Log()
+    log.watermark(VISIT)
+    for number in range(CLIENTS):
+        log.activity(f"client-{number}", "completed", VISIT.date(), VISIT)
+        log.activity(f"client-{number}", "settled", VISIT.date(), VISIT, amount_minor=5_000)
+    log.watermark(FALL - timedelta(seconds=1))
+    with lone_scoring(tmp_path / "midnight", postgres, kafka, launchers=[(), ()]) as scoring:
+        scoring.send(log)
+        scoring.wait(FALL - timedelta(seconds=1))
+        assert _fallen(scoring) == []
+        log.watermark(FALL)
+        with ThreadPoolExecutor(1) as pool:
+            scoring.send(log)
+            waiting = pool.submit(scoring.wait, FALL)
+            answers = _ask_until(scoring, waiting.done)
+            waiting.result()
+        fallen = _fallen(scoring)
+        assert len(fallen) == CLIENTS
+        assert {one["client_id"] for one in fallen} == {f"client-{n}" for n in range(CLIENTS)}
+        moves = Counter(
+            (one["from_tier"], one["to_tier"], datetime.fromisoformat(one["effective_at"]))
+            for one in fallen
+        )
+        assert moves == {("silver", "bronze", FALL): CLIENTS}
+        assert sum(answers.values()) >= 1
+        assert answers.keys() <= {"silver", "bronze"}
+
+
+def test_workers_with_wrong_clocks_tell_leap_days_and_summer_time_as_one_that_is_right(
+    tmp_path: Path,
+    postgres: Postgres,
+    kafka: Kafka,
+    service_database: Callable[[str], ServiceDatabase],
+) -> None:
+    """R13: one is ten minutes ahead, the other jumps to and fro; the log's time decides."""
+    log, chance, now = Log(), random.Random(7), LEAP_FROM
+    while now < LEAP_TO:
+        write(chance, log, now)
+        now += STEP
+    wrong = [["tests.support.altered", how] for how in ("skewed:600", "jumping:600")]
+    right = ScoringWorld(log, service_database("scoring"), RULEBOOK, records=5_000)
+    right.read_all()
+    with lone_scoring(tmp_path / "leap", postgres, kafka, launchers=wrong) as scoring:
+        scoring.send(log)
+        scoring.wait(now - STEP)
+        told = scoring.rows("""
+            SELECT practice_id, client_id, version, from_tier, to_tier, reason, origin, score,
+                   activity_id, effective_at
+            FROM tier_change ORDER BY practice_id, client_id, version
+        """)
+    expected = changes(right)
+    right.close()
+    assert len(expected) > 50
+    assert differing(expected, told) == 0
+
+
+def _fallen(scoring: LoneScoring) -> list[dict[str, Any]]:
+    """Each change by time on the bus, as often as it lies there."""
+    name = scoring.stack.options.topic_prefix + topics.TIER_CHANGES.name
+    values = [
+        json.loads(value)["data"]
+        for partition in range(topics.PER_CLIENT_PARTITIONS)
+        for value in read(scoring.stack.kafka.bootstrap, name, partition=partition)
+    ]
+    return [said for said in values if said.get("reason") == "elapsed_time"]
+
+
+def _ask_until(scoring: LoneScoring, done: Callable[[], bool]) -> Counter[str]:
+    """Ask for one client's tier again and again; every answer must be 200. Tier -> how often."""
+    key = scoring.stack.create_key("scoring", "tiers:read", "harbour")
+    api = scoring.stack.api("scoring", key)
+    said: Counter[str] = Counter()
+    while not done():
+        answer = api.get(f"/v1/clients/client-{sum(said.values()) % CLIENTS}/tier")
+        said[answer["tier"]] += 1
+    return said

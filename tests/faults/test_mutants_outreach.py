@@ -1,0 +1,160 @@
+"""Protections of outreach, each taken out once: the same scenario then goes wrong.
+
+`mutant` True takes the protection out, and the test passes only if that does harm;
+`tests.support.claims.protections` lists all.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
+from outreach_service.domain.terms import Channel
+from outreach_service.handlers import settle
+from outreach_service.ports import Claimed, Verdict
+from outreach_service.providers.recording import RecordingProvider
+from outreach_service.store import dispatch, locks, situations
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.database import Database
+from tests.support.ledger import at
+from tests.support.outreach_world import PRACTICE, OutreachWorld, playbook
+
+pytestmark = pytest.mark.integration
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PHONE = "+8613800138000"
+
+
+class Outreach:
+    """An outreach whose one client, Ada, has a message that is due."""
+
+    def __init__(self, urls: ServiceDatabase) -> None:
+        self.urls = urls
+        self.provider = RecordingProvider()
+        providers = dict.fromkeys(Channel, self.provider)
+        self.world = OutreachWorld(urls, playbook(directions=["entered"]), providers)
+        self.world.reachable("ada", Channel.SMS, PHONE)
+        self.world.moved("ada", 1, NOON)
+        self.world.now_is(NOON)
+
+    def as_owner(self, statement: str) -> None:
+        """Change the schema."""
+        owner = Database(self.urls.owner_url, application_name="owner")
+        with owner.transaction() as tx:
+            tx.exec_driver_sql(statement)
+        owner.close()
+
+    def send_all(self) -> int:
+        """Dispatch until nothing is due; how often a provider was called."""
+        while self.world.dispatch():
+            self.world.execute("UPDATE message SET not_before = 'epoch'")
+        return len(self.provider.sent)
+
+
+@pytest.fixture
+def outreach(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Outreach]:
+    made = Outreach(service_database("outreach"))
+    yield made
+    made.world.close()
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_the_claim_hears_the_last_word(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """L1: consent is looked at in the claim. Mutant: what it was when the message was planned."""
+    if mutant:
+        first = situations._CONSENTS.text.replace("purpose, id DESC", "purpose, id")
+        assert first != situations._CONSENTS.text
+        monkeypatch.setattr(situations, "_CONSENTS", sa.text(first))
+    outreach.world.consent("ada", Channel.SMS, "care", granted=False)
+    survives = outreach.send_all() == 0
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_withdrawal_does_not_pass_a_claim(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """R25: it commits before the claim reads, or after the claim has committed. Mutant: the claim
+    takes no client's lock."""
+    if mutant:
+        monkeypatch.setattr(situations, "lock_clients", lambda _tx, _clients: None)
+    order: list[str] = []
+
+    def withdraw() -> None:
+        with outreach.world.database.transaction() as tx:
+            locks.lock_clients(tx, [(PRACTICE, "ada")])
+        order.append("withdrawn")
+
+    thread = threading.Thread(target=withdraw)
+
+    def meanwhile() -> None:
+        thread.start()
+        thread.join(5 if mutant else 0.5)
+
+    with at("intent_claimed", meanwhile):
+        assert len(outreach.world.desk.claim(10)) == 1
+        order.append("claimed")
+    thread.join()
+    survives = order == ["claimed", "withdrawn"]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_two_desks_never_claim_one_message(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Mutant: what is due is read without locking its rows, nor is an attempt's number a key."""
+    if mutant:
+        outreach.as_owner("ALTER TABLE attempt DROP CONSTRAINT attempt_pkey CASCADE")
+        unlocked = dispatch._DUE.text.replace("FOR UPDATE SKIP LOCKED", "")
+        assert unlocked != dispatch._DUE.text
+        monkeypatch.setattr(dispatch, "_DUE", sa.text(unlocked))
+    claimed: list[Claimed] = []
+    thread = threading.Thread(target=lambda: claimed.extend(outreach.world.desk.claim(10)))
+
+    def meanwhile() -> None:
+        thread.start()
+        thread.join(1)
+
+    with at("intent_claimed", meanwhile):
+        claimed += outreach.world.desk.claim(10)
+    thread.join()
+    survives = len(claimed) == 1
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_an_unknown_outcome_is_not_tried_again(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Finding 7: no SMS provider knows a repeat. Mutant: no answer counts as a refusal."""
+
+    def refused(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
+        if isinstance(outcome, Unknown):
+            outcome = Rejected(outcome.why, final=False)
+        return settle(claimed, outcome, policy)
+
+    if mutant:
+        monkeypatch.setattr(dispatch, "settle", refused)
+    outreach.provider._outcomes.append(Unknown("sms:timeout"))
+    survives = outreach.send_all() == 1
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_the_api_sees_one_practice(outreach: Outreach, *, mutant: bool) -> None:
+    """S3: by row-level security, whatever the statement says. Mutant: it is switched off."""
+    if mutant:
+        outreach.as_owner("ALTER TABLE message DISABLE ROW LEVEL SECURITY")
+    api = Database(outreach.urls.api_url, application_name="api")
+    seen = []
+    for practice in (PRACTICE, "another"):
+        with api.transaction(practice) as tx:
+            seen.append(tx.exec_driver_sql("SELECT count(*) FROM message").scalar_one())
+    api.close()
+    survives = seen == [1, 0]
+    assert survives is not mutant

@@ -1,0 +1,150 @@
+"""Protections of scoring, each taken out once: the same scenario then goes wrong.
+
+`mutant` True takes the protection out, and the test passes only if that does harm;
+`tests.support.claims.protections` lists all.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+import sqlalchemy as sa
+
+from rapport_contracts import canonical, codec, topics
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.bus.port import TopicPartition
+from scoring_service import consumers, handlers
+from scoring_service.bootstrap import rulebook_source
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import Change, ClientState
+from scoring_service.handlers import Refused, Work
+from scoring_service.ports import Clients
+from scoring_service.store import tables
+from tests.support.scoring_world import Log, ScoringWorld
+
+pytestmark = pytest.mark.integration
+RULEBOOK = rulebook_source(SimpleNamespace(rulebook_path=None))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def scoring(service_database: Callable[[str], ServiceDatabase]) -> Iterator[ScoringWorld]:
+    """Scoring with an empty log."""
+    world = ScoringWorld(Log(), service_database("scoring"), RULEBOOK, records=5_000)
+    yield world
+    world.close()
+
+
+def noon(month: int, day: int) -> datetime:
+    return datetime(2025, month, day, 12, tzinfo=UTC)
+
+
+def visit(log: Log, at: datetime, **more: Any) -> None:
+    """Ada comes at `at`, and it is known at once."""
+    log.activity("ada", "completed", at.date(), at, **more)
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_client_is_walked_to_the_day_before_a_fact_is_folded(
+    scoring: ScoringWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """However late the sweep: who fell and came again is seen to fall. Mutant: the fact is folded
+    as if the days before it had been empty of changes."""
+    if mutant:
+        monkeypatch.setattr(consumers, "fold_facts", _fold_without_walking)
+    log = scoring.log
+    log.watermark(noon(1, 10))
+    for day in (10, 11, 12):
+        visit(log, noon(1, day))
+    log.watermark(noon(1, 12))
+    scoring.read_all()
+    scoring.sweep_only_every(1_000_000)
+    log.watermark(noon(7, 20))  # six months later
+    visit(log, noon(7, 20))
+    scoring.read_all()
+    reasons = [change.reason for change in scoring.changes()]
+    survives = "elapsed_time" in reasons
+    assert survives is not mutant
+
+
+def _fold_without_walking(
+    clients: Clients, rulebook: Rulebook, works: Sequence[Work]
+) -> list[Refused]:
+    def jump(state: ClientState, _rulebook: Rulebook, day: date | None) -> list[Change]:
+        state.assessed_on = day
+        return []
+
+    with mock.patch.object(handlers, "_brought_to", jump):
+        return handlers.fold_facts(clients, rulebook, works)
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_the_first_watermark_assesses_who_came_before_it(
+    scoring: ScoringWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Facts from before time was known are folded, and assessed when it is. Mutant: nobody is
+    made due by it."""
+    if mutant:
+        monkeypatch.setattr(tables, "await_first_assessment", lambda *_said: None)
+    visit(scoring.log, noon(1, 10))
+    scoring.log.watermark(noon(1, 11))
+    scoring.read_all()
+    told = [(change.version, change.origin) for change in scoring.changes()]
+    survives = told == [(1, "backfill")]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_an_activity_that_comes_twice_counts_once(
+    scoring: ScoringWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """R7: a relay publishes at least once; (generation, sequence) tells. Mutant: it is not
+    looked at."""
+    if mutant:
+        monkeypatch.setattr(ClientState, "accepts", lambda _state, _sequence: True)
+    log = scoring.log
+    log.watermark(noon(1, 10))
+    for _ in range(3):
+        visit(log, noon(1, 10), sequence=1)
+    log.watermark(noon(1, 11))
+    scoring.read_all()
+    scores = {change.score for change in scoring.changes()}
+    survives = scores == {Decimal("37.00")}  # 30 for recency, a fifth of 35 for one visit
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_time_is_passed_on_only_after_its_sweep(
+    scoring: ScoringWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Who hears a watermark has heard the changes that it brings. Mutant: it is passed on as soon
+    as it was read."""
+    if mutant:
+        read = tables._SWEPT_THROUGH.text.replace("swept_through", "processed_through")
+        read = read.replace("processed_through FROM", "processed_through AS swept_through FROM")
+        monkeypatch.setattr(tables, "_SWEPT_THROUGH", sa.text(read))
+    log = scoring.log
+    log.watermark(noon(1, 10))
+    visit(log, noon(1, 10))
+    scoring.read_all()
+    publish = scoring.handler._publish
+    monkeypatch.setattr(scoring.handler, "settle", lambda _held: publish())  # the sweep is late
+    log.watermark(noon(7, 20))
+    for _ in range(2):
+        scoring.turn()
+    survives = noon(7, 20) not in _passed_on(scoring)
+    assert survives is not mutant
+
+
+def _passed_on(scoring: ScoringWorld) -> set[datetime]:
+    """The watermarks on the tier changes."""
+    return {
+        event.data.up_to
+        for number in range(topics.PER_CLIENT_PARTITIONS)
+        for record in scoring.log.bus.logs[TopicPartition(topics.TIER_CHANGES.name, number)]
+        for event in [codec.decode(topics.TIER_CHANGES.name, record.key, record.value)]
+        if isinstance(event, canonical.WatermarkAdvanced)
+    }

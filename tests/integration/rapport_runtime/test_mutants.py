@@ -1,0 +1,247 @@
+"""Protections of the chassis, each taken out once: the same scenario then goes wrong.
+
+`mutant` True takes the protection out, and the test passes only if that does harm. More of them
+stand beside what they protect (test_loop, test_rollback, test_relay);
+`tests.support.claims.protections` lists all.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import pytest
+import sqlalchemy as sa
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import dead_letters, loop, outbox, positions, relay
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.errors import LoopHalted, TryLater
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.positions import Move, Position
+from rapport_runtime.relay import Relay, no_watermarks
+from tests.support.buses import eventually
+from tests.support.ledger import (
+    GROUP,
+    TOPIC,
+    Crash,
+    Ledger,
+    at,
+    crash,
+    loop_of,
+    partition,
+    put_all,
+    words,
+    worker_database,
+)
+
+pytestmark = pytest.mark.integration
+GO = threading.Event()
+HOLD = sa.text("SELECT 1 FROM consumer_position WHERE partition = 0 FOR UPDATE")
+
+
+def put(bus: MemoryBus, number: int, said: Sequence[str]) -> None:
+    put_all(lambda tp, value: bus.append(*tp, b"k", value), number, said)
+
+
+def relay_of(database: Database, producer: object) -> Relay:
+    return Relay(
+        database,
+        producer,  # type: ignore[arg-type]  # some of these producers are broken on purpose
+        buckets=2,
+        watermark_of=no_watermarks,
+        watermark_record=lambda bucket, _instant: Outgoing(TOPIC, bucket, b"", b""),
+    )
+
+
+def published(bus: MemoryBus) -> list[str]:
+    return [(record.value or b"").decode() for record in bus.logs[partition(0)]]
+
+
+def append(database: Database, said: Sequence[str]) -> None:
+    with database.transaction() as tx:
+        outbox.append(tx, [Outgoing(TOPIC, 0, b"k", word.encode()) for word in said])
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_effects_and_position_move_together(
+    bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """A crash before the commit loses nothing. Mutant: the position moves on its own."""
+    claim = positions.claim
+
+    def apart(
+        _tx: sa.Connection, group: str, moves: Sequence[Move]
+    ) -> dict[TopicPartition, Position]:
+        with ledger.database.transaction() as own:
+            return claim(own, group, moves)
+
+    if mutant:
+        monkeypatch.setattr(positions, "claim", apart)
+    put(bus, 0, words("a", 5))
+    for moment in ("before_db_commit", "nowhere"):
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        with at(moment, crash), suppress(Crash):
+            for _ in range(3):
+                subject.turn(GO)
+        bus.evict(GROUP, consumer)
+    survives = ledger.entries() == words("a", 5)
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_row_is_removed_only_after_its_acknowledgement(
+    bus: MemoryBus, database: Database, *, mutant: bool
+) -> None:
+    """R22, R4: an unanswered publish leaves the rows. Mutant: they are removed all the same."""
+
+    class Deaf(MemoryBus):
+        def publish(self, records: Sequence[Outgoing]) -> None:
+            raise TryLater(f"none of {len(records)} acknowledged")
+
+    class Careless(Deaf):
+        def publish(self, records: Sequence[Outgoing]) -> None:
+            with suppress(TryLater):
+                super().publish(records)
+
+    append(database, ["a", "b"])
+    with suppress(TryLater):
+        relay_of(database, Careless() if mutant else Deaf()).drain()
+    relay_of(database, bus).drain()
+    survives = published(bus) == ["a", "b"]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_one_relay_at_a_time_drains_a_bucket(
+    bus: MemoryBus, database: Database, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Mutant: no bucket's lock is taken, and a later row is published before an earlier one."""
+    if mutant:
+        monkeypatch.setattr(
+            relay,
+            "_LOCK",
+            sa.text("SELECT unnest(:buckets ::int[]) WHERE :lock_class ::int IS NOT NULL"),
+        )
+    append(database, ["a"])
+
+    def meanwhile() -> None:
+        append(database, ["b"])
+        relay_of(database, bus).drain()
+
+    with at("outbox_claimed", meanwhile), suppress(sa.exc.OperationalError):
+        relay_of(database, bus).drain()
+    relay_of(database, bus).drain()
+    survives = published(bus) == ["a", "b"]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_past_the_limit_nothing_more_is_put_aside(
+    bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """R10: 50 bad ones in a row halt the loop. Mutant: everything becomes a dead letter."""
+    if mutant:
+        monkeypatch.setattr(DeadLetterLimit, "check", lambda _self, **_counts: None)
+    put(bus, 0, words("bad", 80))
+    subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger, DeadLetterLimit(), max_records=10)
+    with suppress(LoopHalted):
+        for _ in range(12):
+            subject.turn(GO)
+    (row,) = ledger.rows("SELECT count(*) AS letters FROM dead_letter")
+    survives = row.letters < 50
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_letter_is_replayed_once(
+    bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """R12: its mark commits with its effect. Mutant: the mark is forgotten."""
+    if mutant:
+        monkeypatch.setattr(dead_letters, "mark_replayed", lambda _tx, _records: None)
+    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
+    put(bus, 0, ["bad"])
+    subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+    for _ in range(2):
+        subject.turn(GO)
+    ledger.heal.add("bad")
+    ledger.run("UPDATE dead_letter SET state = 'queued'")
+    for _ in range(3):
+        subject.turn(GO)
+    survives = ledger.entries() == ["bad"]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_partition_whose_row_is_held_does_not_hold_up_the_others(
+    bus: MemoryBus,
+    ledger: Ledger,
+    chassis_database: ServiceDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    mutant: bool,
+) -> None:
+    """A frozen predecessor has a position's row. Mutant: the claim waits for it."""
+    if mutant:
+        waiting = positions._CLAIM.text.replace("SKIP LOCKED", "")
+        assert waiting != positions._CLAIM.text
+        monkeypatch.setattr(positions, "_CLAIM", sa.text(waiting))
+    hurried = worker_database(chassis_database, lock_ms=300)
+    subject = loop_of(bus.consumer(GROUP, [TOPIC]), Ledger(hurried))
+    subject.turn(GO)
+    put(bus, 0, ["a"])
+    put(bus, 1, ["b"])
+    with ledger.database.transaction() as frozen:
+        frozen.execute(HOLD)
+        for _ in range(2):
+            subject.turn(GO)
+        survives = ledger.entries() == ["b"]
+    hurried.close()
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_worker_frozen_in_its_transaction_lets_go(
+    bus: MemoryBus, ledger: Ledger, chassis_database: ServiceDatabase, *, mutant: bool
+) -> None:
+    """Its successor takes over while it is still frozen. Mutant: no timeout for idle ones."""
+    put(bus, 0, ["a"])
+    with _frozen(bus, chassis_database, idle_in_transaction_ms=0 if mutant else 500):
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+
+        def taken_over() -> bool:
+            subject.turn(GO)
+            return ledger.entries() == ["a"]
+
+        survives = eventually(taken_over, 2 if mutant else 20)
+    assert survives is not mutant
+    assert ledger.entries() == ["a"]
+
+
+@contextmanager
+def _frozen(
+    bus: MemoryBus, urls: ServiceDatabase, *, idle_in_transaction_ms: int
+) -> Iterator[None]:
+    """A worker that stops inside its batch's transaction, and wakes up at the end."""
+    door = worker_database(urls, idle_in_transaction_ms=idle_in_transaction_ms)
+    awake, asleep = threading.Event(), threading.Event()
+    consumer = bus.consumer(GROUP, [TOPIC])
+    subject = loop_of(consumer, Ledger(door))
+    subject.turn(GO)
+
+    def fall_asleep() -> None:
+        asleep.set()
+        awake.wait(60)
+
+    with at("in_tx", fall_asleep):
+        thread = threading.Thread(target=subject.turn, args=(GO,))
+        thread.start()
+        assert asleep.wait(30)
+        bus.evict(GROUP, consumer)
+        yield
+        awake.set()
+        thread.join()
+    door.close()
