@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from rapport_runtime import keys, logs, memory, migrations
+from rapport_runtime import keys, letter_commands, logs, memory, migrations, pause_commands
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition
@@ -19,6 +19,8 @@ from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.http.serve import serve
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.operators import OperatorCommand
+from rapport_runtime.pauses import Pausable
 from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.watermarks import Now, ReadToEnd
 from rapport_runtime.worker import Worker, stop_on_signals
@@ -86,11 +88,13 @@ def commands(
     *,
     api: Callable[[Settings], FastAPI],
     worker: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
+    pausable: Pausable,
 ) -> Mapping[str, Command]:
-    """What every service can be told to do: api, worker, migrate, keys.
+    """What every service can be told to do: api, worker, migrate, keys, and what operators need.
 
     `api` builds the app, on the API role's address; `worker` the handler and its job, on the
-    worker's. `migrate` and `keys` need the owner's address.
+    worker's. `migrate` and `keys` need the owner's address; pause, resume, pauses, audit and
+    letters the worker's, so that they can be given where a worker runs.
     """
 
     def run_api(_argv: Sequence[str]) -> int:
@@ -118,7 +122,25 @@ def commands(
         chosen = settings.from_environment()
         return keys.cli(chosen.database_url.get_secret_value(), argv)
 
-    return {"api": run_api, "worker": run_worker, "migrate": migrate, "keys": manage_keys}
+    def operate(command: OperatorCommand) -> Command:
+        def run(argv: Sequence[str]) -> int:
+            chosen = settings.from_environment()
+            database = worker_database(chosen)
+            try:
+                return command(database, chosen.cursor_key, argv)
+            finally:
+                database.close()
+
+        return run
+
+    return {
+        "api": run_api,
+        "worker": run_worker,
+        "migrate": migrate,
+        "keys": manage_keys,
+        "letters": operate(letter_commands.letters),
+        **{name: operate(command) for name, command in pause_commands.commands(pausable).items()},
+    }
 
 
 def work(settings: ServiceSettings, database: Database, handler: BatchHandler, job: Job) -> int:
@@ -139,7 +161,8 @@ def work(settings: ServiceSettings, database: Database, handler: BatchHandler, j
     worker = Worker(
         group=job.group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
     )
-    probes = serve_probes(settings.worker_port, {"progress": worker.pulse.ready}, stop)
+    checks = {"progress": worker.pulse.ready}
+    probes = serve_probes(settings.worker_port, checks, stop, say=lambda: loop.stopped.said())
     companion = Companion(job.beside, stop) if job.beside else None
     memory.collect_seldom()
     code = worker.run(stop)

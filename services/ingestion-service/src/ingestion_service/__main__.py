@@ -1,4 +1,4 @@
-"""`python -m ingestion_service api | worker | migrate | keys`."""
+"""`python -m ingestion_service api | worker | migrate | keys | pause | …`; `-h` lists all."""
 
 import sys
 

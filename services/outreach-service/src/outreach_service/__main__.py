@@ -1,4 +1,4 @@
-"""`python -m outreach_service api | worker | migrate | keys`."""
+"""`python -m outreach_service api | worker | migrate | keys | pause | …`; `-h` lists all."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`python -m scoring_service api | worker | migrate | keys`."""
+"""`python -m scoring_service api | worker | migrate | keys | pause | …`; `-h` lists all."""
 
 import sys
 

@@ -15,9 +15,12 @@ from rapport_runtime.assembly import (
 )
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
+from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
+from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
+from rapport_runtime.pauses import Pausable
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
@@ -34,6 +37,12 @@ from scoring_service.store.tables import Stream, register_rulebook
 
 STREAM = Stream(GROUP, topics.CLIENT_ACTIVITY.name)
 TIMED = partitions_of(topics.CLIENT_ACTIVITY)
+NO_PRACTICE = (
+    "scoring does not pause a practice: its tiers would no longer follow from the log. Pause the"
+    " topic (time then stands still, for everybody), or pause the practice in outreach, so that"
+    " nothing is sent."
+)
+PAUSABLE = Pausable(TOPICS, NO_PRACTICE)
 
 
 def rulebook_source(settings: ScoringSettings) -> Any:
@@ -76,12 +85,14 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
+        refresh=[DatabaseGauges(database, GROUP)],
         max_body_bytes=settings.max_body_bytes,
     )
     routers = [
         tier_router(PostgresTiers(database, STREAM, rulebook)),
         status_router(_status(settings, database)),
         dead_letter_router(database),
+        pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)
 
@@ -99,4 +110,6 @@ def build_worker(
     return handler, Job(group=GROUP, topics=TOPICS)
 
 
-COMMANDS = commands(ScoringSettings, "scoring_service", api=build_api, worker=build_worker)
+COMMANDS = commands(
+    ScoringSettings, "scoring_service", api=build_api, worker=build_worker, pausable=PAUSABLE
+)

@@ -12,7 +12,7 @@ from rapport_runtime.auth import KeyVerifier
 from rapport_runtime.http import docs, errors
 from rapport_runtime.http.auth import Guard
 from rapport_runtime.http.edge import Edge
-from rapport_runtime.http.probes import Check, probe_router
+from rapport_runtime.http.probes import Check, Refresh, probe_router
 
 _MEBIBYTE = 1024 * 1024
 
@@ -26,7 +26,8 @@ class Service:
     """What the app needs to know of its service.
 
     `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
-    decide `/readyz`; bodies above `max_body_bytes` are refused unread.
+    decide `/readyz`, `refresh` brings up to date what `/metrics` tells of the database; bodies
+    above `max_body_bytes` are refused unread.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Service:
     keys: KeyVerifier
     cursor_key: bytes
     checks: Mapping[str, Check] = field(default_factory=dict)
+    refresh: Sequence[Refresh] = ()
     max_body_bytes: int = _MEBIBYTE
 
 
@@ -59,7 +61,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         app.include_router(router)
     _refuse_unguarded(app)
     app.include_router(docs.docs_router(app))
-    app.include_router(probe_router(service.checks))
+    app.include_router(probe_router(service.checks, service.refresh))
     document = docs.openapi(app)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
     errors.install(app)
