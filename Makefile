@@ -9,7 +9,7 @@ ARGS ?=
 ONLY ?=
 DATA ?=
 
-.PHONY: help venv demo test lint proof bench lock schemas format clean
+.PHONY: help venv demo test lint proof bench lock schemas metrics format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ bench: venv ## Speed and memory, as ratios from one run
 
 schemas: venv ## Write the JSON Schemas and OpenAPI documents anew from the code
 	@$(PY) -m rapport_contracts.schemas
+
+metrics: venv ## Write docs/metrics.md anew from the code
+	@$(PY) -m rapport_runtime.metrics_page > docs/metrics.md
 
 lock: ## Compile requirements/*.in into hashed *.txt (needs uv)
 	@cd requirements && for f in runtime dev; do \

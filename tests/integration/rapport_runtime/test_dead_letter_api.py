@@ -23,7 +23,13 @@ from rapport_runtime.http.dead_letters import DECIDE, READ, dead_letter_router
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.http.status import status_router
 from rapport_runtime.status_source import ChassisStatus
-from rapport_runtime.tables import chassis_tables, create_chassis_tables, drop_chassis_tables
+from rapport_runtime.tables import (
+    CHASSIS,
+    create_chassis_tables,
+    create_control_tables,
+    drop_chassis_tables,
+    drop_control_tables,
+)
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition, worker_database
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 
@@ -35,7 +41,7 @@ SOUTH = {"Authorization": "Bearer south"}
 
 @dataclass
 class Migration:
-    """What a service's first migration hands over."""
+    """What a service's migrations hand over."""
 
     tx: sa.Connection
 
@@ -48,13 +54,15 @@ class Migration:
 
 @pytest.fixture(scope="module")
 def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:
-    """A database as a service's first migration leaves it."""
+    """A database as a service's migrations leave it."""
     database = create_database(postgres.url(), "letters", prefix="t_")
     owner = Database(database.owner_url, application_name="owner")
     with owner.transaction() as tx:
         create_chassis_tables(Migration(tx))
+        create_control_tables(Migration(tx))
     yield database
     with owner.transaction() as tx:
+        drop_control_tables(Migration(tx))
         drop_chassis_tables(Migration(tx))
     owner.close()
     drop_database(postgres.url(), "letters", prefix="t_")
@@ -64,11 +72,9 @@ def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:
 def worker(migrated: ServiceDatabase) -> Iterator[Database]:
     door = worker_database(migrated)
     yield door
-    tables = sa.MetaData()
-    chassis_tables(tables)
     with door.transaction() as tx:
-        for table in tables.sorted_tables:
-            tx.execute(sa.delete(table))
+        for table in (*CHASSIS, "pause"):
+            tx.execute(sa.delete(sa.table(table)))
     door.close()
 
 
@@ -144,7 +150,7 @@ class TestWhoSeesWhat:
             for word in ("replay", "drop"):
                 assert ask(app, "POST", f"{where}/{word}", headers=who).status_code == 404
             many = ask(app, "POST", "/v1/dead-letters/replay", headers=who, json={"count": 9})
-            assert many.json() == {"queued": 0}
+            assert many.json() == {"queued": 0, "dry_run": False}
         assert ask(app, "GET", where, headers=PRACTICE).json()["state"] == "held"
 
     def test_reading_is_not_deciding(self, app: FastAPI, worker: Database) -> None:
@@ -298,9 +304,9 @@ class TestDeciding:
         self.decide(app, "drop")
         body = {"count": 1, "reason": "unreadable"}
         where = "/v1/dead-letters/replay"
-        assert ask(app, "POST", where, headers=PRACTICE, json=body).json() == {"queued": 1}
+        assert ask(app, "POST", where, headers=PRACTICE, json=body).json()["queued"] == 1
         assert listed(app, PRACTICE, "?state=queued") == [2]
-        assert ask(app, "POST", where, headers=PRACTICE, json={"count": 99}).json() == {"queued": 2}
+        assert ask(app, "POST", where, headers=PRACTICE, json={"count": 99}).json()["queued"] == 2
         assert listed(app, SOUTH, "?state=held") == [5]
         for wrong in ({}, {"count": 0}, {"count": 1, "state": "dropped"}):
             assert ask(app, "POST", where, headers=PRACTICE, json=wrong).status_code == 422

@@ -162,7 +162,9 @@ def work(settings: ServiceSettings, database: Database, handler: BatchHandler, j
         group=job.group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
     )
     checks = {"progress": worker.pulse.ready}
-    probes = serve_probes(settings.worker_port, checks, stop, say=lambda: loop.stopped.said())
+    probes = serve_probes(
+        settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.said()
+    )
     companion = Companion(job.beside, stop) if job.beside else None
     memory.collect_seldom()
     code = worker.run(stop)

@@ -11,7 +11,7 @@ from types import FrameType
 import sqlalchemy as sa
 
 from rapport_runtime.blame import DatabaseError, describe
-from rapport_runtime.bus.port import Consumer
+from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.loop import BatchLoop
@@ -80,6 +80,7 @@ class Worker:
         self._beat_due = 0.0
         self._count_due = 0.0
         self._reasons: set[str] = set()
+        self._told: set[TopicPartition] = set()
         self._error: str | None = None
 
     def run(self, stop: threading.Event) -> int:
@@ -119,6 +120,9 @@ class Worker:
         """Ask the broker for the ends and write the row: proof that both answer."""
         held = self._loop.positions
         ends = self._consumer.end_offsets(held) if held else {}
+        for tp in self._told - held.keys():  # its new holder tells its lag now
+            LAG.remove(self._group, tp.topic, tp.partition)
+        self._told = set(held)
         lag = 0
         for tp, position in held.items():
             behind = max(0, ends[tp] - position.next_offset)

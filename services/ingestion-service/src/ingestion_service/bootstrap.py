@@ -37,8 +37,8 @@ SOURCES = partitions_of(*TOPICS)
 """The partitions that must all have been read up to T before a watermark may say T."""
 NO_PRACTICE = (
     "ingestion does not pause a practice: time would go on without its events, and its clients"
-    " would fall by it. Pause the topics (time then stands still, for everybody), or pause the practice"
-    " in outreach, so that nothing is sent."
+    " would fall by it. Pause the topics (time then stands still, for everybody), or pause the"
+    " practice in outreach, so that nothing is sent."
 )
 PAUSABLE = Pausable([topic.name for topic in TOPICS], NO_PRACTICE)
 
