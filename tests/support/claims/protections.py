@@ -11,6 +11,8 @@ from tests.support.claims.claim import Bench, Measured, all_of
 from tests.support.places import REPOSITORY
 
 _LOOP = "tests/integration/rapport_runtime/test_loop.py"
+_PAUSES = "tests/integration/outreach_service/test_pauses.py"
+_TOPIC = "tests/integration/rapport_runtime/test_pauses.py::TestATopic"
 _OWN = "tests/integration/test_mutants.py"
 PROTECTIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -18,6 +20,8 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
         "outbox": f"{_OWN}::test_outbox",
         "message identity": f"{_OWN}::test_message_identity",
         "compare-and-swap": f"{_LOOP}::TestZombies::test_a_zombies_batch_changes_nothing",
+        "pause of a practice, in the claim": f"{_PAUSES}::test_a_paused_practice_sends_nothing",
+        "pause of a topic, in the claim": f"{_TOPIC}::test_a_pause_is_obeyed_by_the_claim_itself",
         "seek": f"{_LOOP}::TestAssignment::test_kept_partitions_are_sought_again",
     }
 )
