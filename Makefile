@@ -9,7 +9,7 @@ ARGS ?=
 ONLY ?=
 DATA ?=
 
-.PHONY: help venv demo test faults campaign lint proof bench lock schemas snapshot format clean
+.PHONY: help venv demo test faults campaign lint proof bench lock schemas snapshot metrics format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ schemas: venv ## Write JSON Schemas, OpenAPI and AsyncAPI documents anew from th
 
 snapshot: venv ## Keep the contracts as this version's promise, unless they break an older one
 	@$(PY) -m tests.support.contracts snapshot
+
+metrics: venv ## Write docs/metrics.md anew from the code
+	@$(PY) -m rapport_runtime.metrics_page > docs/metrics.md
 
 lock: ## Compile requirements/*.in into hashed *.txt (needs uv)
 	@cd requirements && for f in build runtime sandbox dev; do \

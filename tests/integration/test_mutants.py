@@ -1,7 +1,8 @@
 """Each protection of the walk is real: with it taken out, the same scenario goes wrong.
 
-Two more are where the loop's own tests are (compare-and-swap, seek); `tests.support.proof` counts
-all five. `mutant` True takes the protection out, and the test passes only if that does harm.
+Others are where the tests of their subject are (compare-and-swap, seek, pauses); the list that
+`tests.support.proof` counts is in `tests/support/claims/protections.py`. `mutant` True takes the
+protection out, and the test passes only if that does harm.
 """
 
 import json

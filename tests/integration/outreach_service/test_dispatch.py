@@ -13,6 +13,7 @@ from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Reject
 from outreach_service.domain.terms import Channel
 from outreach_service.providers.recording import RecordingProvider
 from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.metrics import PROVIDER_ATTEMPTS
 from tests.support.outreach_world import OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
@@ -294,6 +295,25 @@ def test_a_late_answer_of_an_older_try_leaves_the_newer_alone(world: Build) -> N
     assert outreach.messages()["ada", 1].state == "sending"
     outreach.desk.record([(second, Accepted("m2"))])
     assert outreach.messages()["ada", 1].state == "accepted"
+
+
+def test_what_came_of_the_calls_is_counted(world: Build) -> None:
+    outcomes: list[Outcome] = [
+        Accepted("ref"),
+        Rejected("sms:busy", final=False),
+        Rejected("sms:no-such-number", final=True),
+        Unknown("sms:timeout"),
+    ]
+    words = ("accepted", "busy", "rejected", "unknown")
+    outreach = world(sms=RecordingProvider(outcomes))
+    before = [PROVIDER_ATTEMPTS.labels("sms", word)._value.get() for word in words]
+    for number in range(4):
+        outreach.reachable(f"client-{number}", Channel.SMS, f"+861380013800{number}")
+        outreach.moved(f"client-{number}", 1, NOON)
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 4
+    after = [PROVIDER_ATTEMPTS.labels("sms", word)._value.get() for word in words]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1, 1]
 
 
 def test_a_word_once_given_cannot_be_changed(world: Build) -> None:

@@ -1,21 +1,18 @@
 """Letters and status over HTTP, on the API's role: who sees which, and never a value."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
-from rapport_devkit.postgres import Postgres
-from rapport_runtime import dead_letters, outbox, positions
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import dead_letters
 from rapport_runtime.auth import Principal
 from rapport_runtime.batch import Letter
 from rapport_runtime.bus.memory import MemoryRecord
-from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.http.app import Service, create_app
@@ -23,53 +20,13 @@ from rapport_runtime.http.dead_letters import DECIDE, READ, dead_letter_router
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.http.status import status_router
 from rapport_runtime.status_source import ChassisStatus
-from rapport_runtime.tables import chassis_tables, create_chassis_tables, drop_chassis_tables
-from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition, worker_database
+from tests.support.ledger import GROUP, TOPIC, partition
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 
 TIMED = [partition(0), partition(1)]
 
 pytestmark = pytest.mark.integration
 SOUTH = {"Authorization": "Bearer south"}
-
-
-@dataclass
-class Migration:
-    """What a service's first migration hands over."""
-
-    tx: sa.Connection
-
-    def execute(self, sqltext: str, /) -> None:
-        self.tx.exec_driver_sql(sqltext)
-
-    def get_bind(self) -> sa.Connection:
-        return self.tx
-
-
-@pytest.fixture(scope="module")
-def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:
-    """A database as a service's first migration leaves it."""
-    database = create_database(postgres.url(), "letters", prefix="t_")
-    owner = Database(database.owner_url, application_name="owner")
-    with owner.transaction() as tx:
-        create_chassis_tables(Migration(tx))
-    yield database
-    with owner.transaction() as tx:
-        drop_chassis_tables(Migration(tx))
-    owner.close()
-    drop_database(postgres.url(), "letters", prefix="t_")
-
-
-@pytest.fixture
-def worker(migrated: ServiceDatabase) -> Iterator[Database]:
-    door = worker_database(migrated)
-    yield door
-    tables = sa.MetaData()
-    chassis_tables(tables)
-    with door.transaction() as tx:
-        for table in tables.sorted_tables:
-            tx.execute(sa.delete(table))
-    door.close()
 
 
 @pytest.fixture
@@ -120,6 +77,12 @@ def listed(app: FastAPI, who: dict[str, str], query: str = "") -> list[Any]:
     return [item["offset"] for item in answer.json()["items"]]
 
 
+def audited(worker: Database) -> list[tuple[Any, ...]]:
+    with worker.transaction() as tx:
+        said = tx.execute(sa.text("SELECT who, action, subject, why, count FROM audit ORDER BY id"))
+        return [tuple(row) for row in said]
+
+
 def the_id(app: FastAPI, who: dict[str, str]) -> int:
     items = ask(app, "GET", "/v1/dead-letters", headers=who).json()["items"]
     return int(items[0]["id"])
@@ -144,7 +107,7 @@ class TestWhoSeesWhat:
             for word in ("replay", "drop"):
                 assert ask(app, "POST", f"{where}/{word}", headers=who).status_code == 404
             many = ask(app, "POST", "/v1/dead-letters/replay", headers=who, json={"count": 9})
-            assert many.json() == {"queued": 0}
+            assert many.json() == {"queued": 0, "dry_run": False}
         assert ask(app, "GET", where, headers=PRACTICE).json()["state"] == "held"
 
     def test_reading_is_not_deciding(self, app: FastAPI, worker: Database) -> None:
@@ -298,90 +261,49 @@ class TestDeciding:
         self.decide(app, "drop")
         body = {"count": 1, "reason": "unreadable"}
         where = "/v1/dead-letters/replay"
-        assert ask(app, "POST", where, headers=PRACTICE, json=body).json() == {"queued": 1}
+        assert ask(app, "POST", where, headers=PRACTICE, json=body).json()["queued"] == 1
         assert listed(app, PRACTICE, "?state=queued") == [2]
-        assert ask(app, "POST", where, headers=PRACTICE, json={"count": 99}).json() == {"queued": 2}
+        assert ask(app, "POST", where, headers=PRACTICE, json={"count": 99}).json()["queued"] == 2
         assert listed(app, SOUTH, "?state=held") == [5]
         for wrong in ({}, {"count": 0}, {"count": 1, "state": "dropped"}):
             assert ask(app, "POST", where, headers=PRACTICE, json=wrong).status_code == 422
 
 
-class TestStatus:
-    """How far the service has come."""
+class TestReplayPolicies:
+    """Which, how many, which first; and a dry run that changes nothing."""
 
-    def status(self, app: FastAPI) -> Any:
-        answer = ask(app, "GET", "/v1/status", headers=OPERATOR)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    def replay(self, app: FastAPI, **body: Any) -> int:
+        where = "/v1/dead-letters/replay"
+        answer = ask(app, "POST", where, headers=PRACTICE, json=body)
+        assert answer.status_code == 202, answer.text
+        return int(answer.json()["queued"])
 
-    def place(self, worker: Database, topic: str, number: int, instant: datetime | None) -> None:
-        tp = TopicPartition(topic, number)
-        with worker.transaction() as tx:
-            positions.create(tx, GROUP, tp, topic_id="x", next_offset=3)
-            if instant is not None:
-                positions.reach(tx, GROUP, {tp: 3}, instant)
+    def test_a_dry_run_counts_and_changes_nothing(self, app: FastAPI, worker: Database) -> None:
+        put_aside(worker, "north", 1, 2, 3)
+        put_aside(worker, "south", 4)
+        assert self.replay(app, count=2, dry_run=True) == 2
+        assert self.replay(app, count=9, dry_run=True) == 3
+        assert listed(app, PRACTICE, "?state=held") == [1, 2, 3]
+        assert audited(worker) == []
 
-    def beat(self, worker: Database, name: str, held: list[str], lag: int, age: int = 0) -> None:
-        with worker.transaction() as tx:
-            tx.execute(
-                sa.text("""
-                    INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at,
-                        partitions, lag)
-                    VALUES (:name, :group, now(), now() - make_interval(secs => :age), :held, :lag)
-                """),
-                {"name": name, "group": GROUP, "held": held, "lag": lag, "age": age},
-            )
+    def test_the_newest_first_and_only_of_a_field(self, app: FastAPI, worker: Database) -> None:
+        put_aside(worker, "north", 1, 2, 3)
+        assert self.replay(app, count=9, field="/b") == 0
+        assert self.replay(app, count=2, field="/a", order="newest") == 2
+        assert listed(app, PRACTICE, "?state=queued") == [2, 3]
+        assert listed(app, PRACTICE, "?field=/a&state=held") == [1]
 
-    def test_of_nothing(self, app: FastAPI, worker: Database) -> None:
-        del worker
-        said = self.status(app)
-        assert said["service"] == "toy"
-        for part in ("business_time", "lag", "oldest_unpublished_at"):
-            assert said[part] is None
-        assert (said["partitions"], said["workers"]) == ([], [])
-
-    def test_business_time_is_the_least_once_all_have_one(
-        self, app: FastAPI, worker: Database
-    ) -> None:
-        self.place(worker, TOPIC, 0, MIDNIGHT + timedelta(days=1))
-        self.place(worker, TOPIC, 1, None)
-        self.place(worker, "practices.v1", 0, None)
-        assert self.status(app)["business_time"] is None
-        self.place(worker, TOPIC, 1, MIDNIGHT)
-        said = self.status(app)
-        assert datetime.fromisoformat(said["business_time"]) == MIDNIGHT
-        assert [part["position"] for part in said["partitions"]] == [3, 3, 3]
-
-    def test_with_the_timed_partitions_named_all_of_them_count(
-        self, migrated: ServiceDatabase, worker: Database
-    ) -> None:
-        self.place(worker, TOPIC, 0, MIDNIGHT)
-        door = Database(migrated.api_url, application_name="api")
-        one = ChassisStatus(door, "toy", GROUP, timed=[partition(0)]).status()
-        two = ChassisStatus(door, "toy", GROUP, timed=[partition(0), partition(1)]).status()
-        door.close()
-        assert (one.business_time, two.business_time) == (MIDNIGHT, None)
-
-    def test_lag_is_told_only_when_every_partition_is_held_by_somebody_alive(
-        self, app: FastAPI, worker: Database
-    ) -> None:
-        self.place(worker, TOPIC, 0, None)
-        self.place(worker, TOPIC, 1, None)
-        self.beat(worker, "a", [f"{TOPIC}/0"], 5)
-        assert self.status(app)["lag"] is None
-        self.beat(worker, "dead", [f"{TOPIC}/1"], 7, age=60)
-        assert self.status(app)["lag"] is None
-        self.beat(worker, "b", [f"{TOPIC}/1"], 2)
-        said = self.status(app)
-        assert said["lag"] == 7
-        assert [row["id"] for row in said["workers"]] == ["a", "b", "dead"]
-
-    def test_the_oldest_unpublished_row(self, app: FastAPI, worker: Database) -> None:
-        with worker.transaction() as tx:
-            outbox.append(tx, [Outgoing(TOPIC, 0, b"k", b"v")])
-        said = self.status(app)
-        oldest = datetime.fromisoformat(said["oldest_unpublished_at"])
-        assert oldest <= datetime.fromisoformat(said["as_of"])
-
-    def test_it_is_for_operators(self, app: FastAPI) -> None:
-        assert ask(app, "GET", "/v1/status", headers=PRACTICE).status_code == 403
+    def test_what_changes_something_is_audited_once(self, app: FastAPI, worker: Database) -> None:
+        put_aside(worker, "north", 1, 2, 3)
+        self.replay(app, count=2, reason="r", why="mended")
+        assert self.replay(app, count=2, reason="other") == 0
+        letter = ask(app, "GET", "/v1/dead-letters?state=held", headers=PRACTICE).json()
+        where = f"/v1/dead-letters/{letter['items'][0]['id']}"
+        for _ in range(2):
+            ask(app, "POST", f"{where}/drop?why=test+data", headers=PRACTICE)
+        ask(app, "POST", f"{where}/replay", headers=PRACTICE)  # refused: it was dropped
+        one = where.rpartition("/")[2]
+        assert audited(worker) == [
+            ("key k1", "replay", "reason=r", "mended", 2),
+            ("key k1", "drop", one, "test data", 1),
+        ]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from prometheus_client import REGISTRY
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
@@ -75,6 +76,32 @@ class TestInProcess:
         (row,) = ledger.rows("SELECT * FROM worker")
         assert "2 invalid records" in row.last_error
         assert bus.members[GROUP] == []
+
+    def test_it_tells_what_only_a_worker_sees(
+        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker, "COUNT_SECONDS", 0.0)
+        monkeypatch.setattr(worker, "STALE_SECONDS", 5.0)
+        for word in (b"bad1", b"a"):
+            bus.append(TOPIC, 0, b"k", word)
+        subject = self.worker(bus, ledger)
+        for _ in range(3):
+            subject._loop.turn(threading.Event())
+        bus.append(TOPIC, 1, b"k", b"b")
+        subject._beat()
+        held, of = "rapport_dead_letters_held_records", {"group": GROUP}
+        assert REGISTRY.get_sample_value(held, of | {"reason": "unreadable"}) == 1
+        assert REGISTRY.get_sample_value("rapport_worker_ready", of) == 1
+        where = of | {"topic": TOPIC, "partition": "1"}
+        assert REGISTRY.get_sample_value("rapport_lag_records", where) == 1
+        ledger.run("UPDATE dead_letter SET state = 'dropped'")
+        bus.consumer(GROUP, [TOPIC])  # takes partition 1
+        subject._loop.turn(threading.Event())
+        subject._beat()
+        assert REGISTRY.get_sample_value(held, of | {"reason": "unreadable"}) == 0
+        assert REGISTRY.get_sample_value("rapport_lag_records", where) is None
+        monkeypatch.setattr(worker, "STALE_SECONDS", 0.0)
+        assert REGISTRY.get_sample_value("rapport_worker_ready", of) == 0
 
     def test_a_step_that_halts_halts_the_worker(self, bus: MemoryBus, ledger: Ledger) -> None:
         def halt() -> None:

@@ -18,12 +18,16 @@ _OUT_OF_CHASSIS = f"{_CHASSIS}/test_mutants.py"
 _INGESTION = "tests/integration/test_mutants.py"
 _OUTREACH = "tests/faults/test_mutants_outreach.py"
 _SCORING = "tests/faults/test_mutants_scoring.py"
+_PAUSES = "tests/integration/outreach_service/test_pauses.py"
+_TOPIC = "tests/integration/rapport_runtime/test_pauses.py::TestATopic"
 PROTECTIONS: Mapping[str, str] = MappingProxyType(
     {
         "dedup": f"{_INGESTION}::test_dedup",
         "outbox": f"{_INGESTION}::test_outbox",
         "message identity": f"{_INGESTION}::test_message_identity",
         "compare-and-swap": f"{_LOOP}::TestZombies::test_a_zombies_batch_changes_nothing",
+        "pause of a practice, in the claim": f"{_PAUSES}::test_a_paused_practice_sends_nothing",
+        "pause of a topic, in the claim": f"{_TOPIC}::test_a_pause_is_obeyed_by_the_claim_itself",
         "seek": f"{_LOOP}::TestAssignment::test_kept_partitions_are_sought_again",
         "seek back after a rollback": (
             f"{_CHASSIS}/test_rollback.py::TestRollback::test_after_a_rollback_it_seeks_back"

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from rapport_runtime import keys, logs, memory, migrations
+from rapport_runtime import keys, letter_commands, logs, memory, migrations, pause_commands
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import (
     KafkaConsumer,
@@ -25,6 +25,8 @@ from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.http.serve import serve
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.operators import OperatorCommand
+from rapport_runtime.pauses import Pausable
 from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.watermarks import Now, ReadToEnd
 from rapport_runtime.worker import Worker, stop_on_signals
@@ -99,13 +101,16 @@ def commands(
     *,
     api: Callable[[Settings], FastAPI],
     worker: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
+    pausable: Pausable,
     topics: Sequence[Retained],
 ) -> Mapping[str, Command]:
-    """What every service can be told to do: api, worker, migrate, topics, keys.
+    """What every service can be told to do: to run, to prepare, and what operators need.
 
     `api` builds the app, on the API role's address; `worker` the handler and its job, on the
-    worker's. `migrate` and `keys` need the owner's address. `topics` are those that the command of
-    that name creates where they are missing: the house's whole table, whichever service is asked.
+    worker's. `migrate` and `keys` need the owner's address; pause, resume, pauses, audit and
+    letters the worker's, so that they can be given where a worker runs. `topics` are those that
+    the command of that name creates where they are missing: the house's whole table, whichever
+    service is asked.
     """
 
     def run_api(_argv: Sequence[str]) -> int:
@@ -130,7 +135,25 @@ def commands(
         migrations.upgrade(chosen.database_url.get_secret_value(), package)
         return 0
 
-    def make_topics(argv: Sequence[str]) -> int:
+    def manage_keys(argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        return keys.cli(chosen.database_url.get_secret_value(), argv)
+
+    for_operators = {"letters": letter_commands.letters, **pause_commands.commands(pausable)}
+    return {
+        "api": run_api,
+        "worker": run_worker,
+        "migrate": migrate,
+        "topics": _creating(settings, package, topics),
+        "keys": manage_keys,
+        **{name: _operating(settings, run) for name, run in for_operators.items()},
+    }
+
+
+def _creating(settings: type[Settings], package: str, topics: Sequence[Retained]) -> Command:
+    """The command that creates the topics that are missing."""
+
+    def run(argv: Sequence[str]) -> int:
         parser = argparse.ArgumentParser(prog=f"{package} topics")
         parser.add_argument("--replication-factor", type=int, default=1)
         asked = parser.parse_args(argv)
@@ -142,17 +165,21 @@ def commands(
         ensure_topics(options, plans, replication_factor=asked.replication_factor)
         return 0
 
-    def manage_keys(argv: Sequence[str]) -> int:
-        chosen = settings.from_environment()
-        return keys.cli(chosen.database_url.get_secret_value(), argv)
+    return run
 
-    return {
-        "api": run_api,
-        "worker": run_worker,
-        "migrate": migrate,
-        "topics": make_topics,
-        "keys": manage_keys,
-    }
+
+def _operating(settings: type[Settings], command: OperatorCommand) -> Command:
+    """A command of operators, on the worker's database."""
+
+    def run(argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        database = worker_database(chosen)
+        try:
+            return command(database, chosen.cursor_key, argv)
+        finally:
+            database.close()
+
+    return run
 
 
 def work(
@@ -179,7 +206,9 @@ def work(
         group=job.group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
     )
     checks = {"progress": worker.pulse.ready}
-    probes = serve_probes(settings.worker_port, checks, stop, settings.host)
+    probes = serve_probes(
+        settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.said()
+    )
     companion = Companion(job.beside, stop) if job.beside else None
     memory.collect_seldom()
     code = worker.run(stop)

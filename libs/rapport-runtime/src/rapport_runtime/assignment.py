@@ -9,6 +9,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import FENCED
+from rapport_runtime.pauses import Stopped
 from rapport_runtime.positions import Position
 
 log = get_logger(__name__)
@@ -24,9 +25,10 @@ NOWHERE = 2**63 - 1
 class Assignment:
     """The stored positions of what the consumer holds, kept in step with the consumer's memory.
 
-    Two rules: a partition delivers only after a seek to its stored position, kept ones after each
+    Three rules: a partition delivers only after a seek to its stored position, kept ones after each
     rebalance too (kafka-python keeps positions in memory, RELIABILITY finding 1); and after a lost
-    swap a partition stays paused until the group has confirmed that we are a member (R3).
+    swap a partition stays paused until the group has confirmed that we are a member (R3); and what
+    operators have stopped is held, but nothing of it is read.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Assignment:
         self._clock = clock
         self._confirmed_at = clock()
         self._fenced: set[TopicPartition] = set()
+        self.stopped = Stopped()
         self.positions: dict[TopicPartition, Position] = {}
 
     def take_up(self) -> set[TopicPartition]:
@@ -87,9 +90,20 @@ class Assignment:
         names = sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)
         log.warning("batch_fenced", partitions=names)
 
+    def obey(self, stopped: Stopped) -> None:
+        """Read nothing of what operators have stopped, and go on with what they have not."""
+        before, self.stopped = self.stopped, stopped
+        if stopped == before:
+            return
+        self.read_again(tp for tp in self.positions if before.stops(tp))
+        for tp in self.positions:
+            if stopped.stops(tp):
+                self._consumer.pause(tp)
+        log.warning("operators' pauses changed", extra={"state": stopped.said()})
+
     def read_again(self, partitions: Iterable[TopicPartition]) -> None:
         """After a rollback the client's memory is ahead of the table: seek back to the table."""
-        for tp in set(partitions) & self._consumer.assignment() - self._fenced:
+        for tp in set(partitions) & self._consumer.assignment() & self.ours():
             self._consumer.seek(tp, self.positions[tp].next_offset)
 
     def at(self, partition: TopicPartition) -> int:
@@ -99,7 +113,9 @@ class Assignment:
 
     def ours(self) -> set[TopicPartition]:
         """The partitions that may be handled."""
-        return self.positions.keys() - self._fenced
+        return {
+            tp for tp in self.positions if tp not in self._fenced and not self.stopped.stops(tp)
+        }
 
     def moved(self, claimed: Mapping[TopicPartition, Position]) -> None:
         """Remember positions that were moved in a committed transaction."""
@@ -115,6 +131,8 @@ class Assignment:
         self._check_topics(stored)
         for tp, position in stored.items():
             self._consumer.seek(tp, position.next_offset)
+            if self.stopped.stops(tp):
+                self._consumer.pause(tp)
             self.positions[tp] = position
             self._fenced.discard(tp)
 

@@ -38,7 +38,24 @@ _TAKE = sa.text("""
     FROM dead_letter
     WHERE consumer_group = :group AND topic = :topic AND partition = :partition
       AND state = 'queued'
-    ORDER BY record_offset LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY record_offset LIMIT least(:limit, (
+        SELECT min(stop_after) FROM dead_letter WHERE consumer_group = :group AND topic = :topic
+          AND partition = :partition AND state = 'queued'))
+    FOR UPDATE SKIP LOCKED
+""")
+# Held again keeps its replay's id: it failed. What is stopped loses it, for it was not tried.
+_STOP = sa.text("""
+    WITH failed AS (
+        SELECT replay_id FROM dead_letter
+        WHERE replay_id IN (SELECT replay_id FROM dead_letter WHERE id = ANY(:ids))
+          AND state = 'held'
+        GROUP BY replay_id HAVING count(*) >= min(stop_after)
+    ), waiting AS (
+        SELECT id FROM dead_letter JOIN failed USING (replay_id) WHERE state = 'queued'
+        ORDER BY id FOR UPDATE OF dead_letter SKIP LOCKED
+    )
+    UPDATE dead_letter SET state = 'held', replay_id = NULL, stop_after = NULL
+    FROM waiting WHERE dead_letter.id = waiting.id
 """)
 _QUEUED = sa.text("""
     SELECT DISTINCT topic, partition FROM dead_letter
@@ -114,3 +131,9 @@ def take_queued(
 def mark_replayed(tx: sa.Connection, records: Sequence[StoredRecord]) -> None:
     """Say that these letters were handled."""
     tx.execute(_DONE, {"ids": [record.letter_id for record in records]})
+
+
+def stop_failing(tx: sa.Connection, records: Sequence[StoredRecord]) -> int:
+    """After a replay of `records`: hold what still waits of a replay of which as many failed again
+    as its policy allows; returns how many. What another worker is handling just now goes on."""
+    return tx.execute(_STOP, {"ids": [record.letter_id for record in records]}).rowcount

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rapport_runtime import dead_letters, failpoints, positions
+from rapport_runtime import dead_letters, failpoints, pauses, positions
 from rapport_runtime.assignment import NOWHERE, Assignment
 from rapport_runtime.batch import Batch, BatchHandler, Slice
 from rapport_runtime.blame import DatabaseError, describe, is_blamed_on_data, is_for_later
@@ -24,6 +24,7 @@ from rapport_runtime.slices import batch_of, decoded, halve, split
 
 log = get_logger(__name__)
 
+PAUSES_EVERY_SECONDS = 1.0
 REPLAY_EVERY_SECONDS = 1.0
 REPLAY_ROWS = 200
 JOIN_POLL_SECONDS = 1.0
@@ -59,6 +60,7 @@ class BatchLoop:
         self._limit = limit
         self._held = Assignment(consumer, database, options.group)
         self._replayed_at = time.monotonic()
+        self._looked_at = -PAUSES_EVERY_SECONDS
         self._failures = 0
 
     @property
@@ -70,6 +72,11 @@ class BatchLoop:
     def assigned(self) -> bool:
         """Whether any partition is held and positioned."""
         return bool(self._held.positions)
+
+    @property
+    def stopped(self) -> pauses.Stopped:
+        """What operators have stopped, as last looked at."""
+        return self._held.stopped
 
     def moved(self, claimed: Mapping[TopicPartition, Position]) -> None:
         """Remember positions that a step between the turns has moved and committed."""
@@ -96,6 +103,7 @@ class BatchLoop:
         return 0
 
     def _turn(self, stop: threading.Event) -> int:
+        self._look_for_pauses()
         wait = self._options.poll_seconds if self.assigned else JOIN_POLL_SECONDS
         polled = self._consumer.poll(wait, self._options.max_records)
         failpoints.hit("polled")
@@ -113,6 +121,15 @@ class BatchLoop:
         if not handled:
             self._handler.settle(self.positions.keys())
         return handled
+
+    def _look_for_pauses(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < PAUSES_EVERY_SECONDS:
+            return
+        with self._database.transaction() as tx:
+            stopped = pauses.stopped(tx)
+        self._looked_at = now
+        self._held.obey(stopped)
 
     def _roll_back(self, why: str) -> None:
         self._failures += 1
@@ -264,6 +281,8 @@ class BatchLoop:
                 self._handler.handle(tx, batch)
             dead_letters.mark_replayed(tx, records)
             dead_letters.save(tx, group, batch.letters)
+            if batch.letters:
+                dead_letters.stop_failing(tx, records)
         return len(records)
 
 

@@ -1,11 +1,15 @@
 """Every number that a service shows to Prometheus: name, kind, unit, and what to do about it.
 
-The list is closed: a metric is declared here or does not exist (STYLE rule 20). No label may
-hold a client, a key or a path as sent; labels are names that we chose ourselves.
+The list is closed: a metric is declared here or does not exist (STYLE rule 20); docs/metrics.md is
+made of it. No label may hold a practice, a client, a worker, a key or a path as sent; labels are
+names that we chose ourselves. What the database knows is told by the API, which is there when the
+workers are not; what only a worker sees is told by the worker.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+# A second family beside each counter, of which nobody makes use.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 HTTP_REQUESTS = Counter(
@@ -57,25 +61,72 @@ PUBLISHED = Counter(
     "Outbox rows that the bus acknowledged. Advice: flat while the oldest row ages: the relay.",
     ["topic"],
 )
-OUTBOX_OLDEST_SECONDS = Gauge(
-    "rapport_outbox_oldest_seconds",
-    "Age of the oldest unpublished row, in seconds; 0 when empty. Advice: above 30: the broker.",
+LAG = Gauge(
+    "rapport_lag_records",
+    "Records between the position and the log's end. Advice: growing for 10 minutes: add workers.",
+    ["group", "topic", "partition"],
+)
+WORKER_READY = Gauge(
+    "rapport_worker_ready",
+    "1 while broker and database both answer this worker, else 0. Advice: 0 for a minute: see why"
+    " at its /readyz.",
+    ["group"],
+)
+HELD_LETTERS = Gauge(
+    "rapport_dead_letters_held_records",
+    "Dead letters that wait for a person, by reason, of all practices; each worker tells the same."
+    " Advice: above 0: list, mend, replay or drop.",
+    ["group", "reason"],
+)
+PROVIDER_ATTEMPTS = Counter(
+    "rapport_provider_attempts_total",
+    "Provider calls by what came of them: accepted, rejected (for good), busy (a refusal that"
+    " passes), unknown (may have been sent). Advice: mostly busy or unknown: the provider is down.",
+    ["channel", "outcome"],
+)
+PROVIDER_SECONDS = Histogram(
+    "rapport_provider_call_seconds",
+    "Seconds of a provider call. Advice: p99 near the time-out: the provider is failing.",
+    ["channel"],
+    buckets=_SECONDS,
 )
 BUSINESS_TIME = Gauge(
     "rapport_business_time_seconds",
-    "Business time of a partition, in seconds since 1970 UTC. Advice: standing still holds every"
-    " change by time: look at the service upstream.",
+    "Business time of a partition, swept where time is swept, in seconds since 1970 UTC. Advice:"
+    " standing still holds every change by time: look at the service upstream.",
     ["group", "topic", "partition"],
 )
-LAG = Gauge(
-    "rapport_lag_records",
-    "Records between the position and the log's end. Advice: growing for 5 minutes: add workers.",
-    ["group", "topic", "partition"],
+OUTBOX_ROWS = Gauge(
+    "rapport_outbox_rows",
+    "Rows not published yet, counted up to 100,000. Advice: growing: the relay or the broker.",
+    ["group"],
+)
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "rapport_outbox_oldest_seconds",
+    "Age of the oldest unpublished row, in seconds; 0 when empty. Advice: above 30: the broker.",
+    ["group"],
+)
+WORKERS = Gauge(
+    "rapport_workers",
+    "Workers by what they last said: live (within 30 s), silent (longer, up to an hour), halted (in"
+    " the last 10 minutes a loop stopped itself). Advice: none live: nothing moves; halted: read"
+    " why in /v1/status.",
+    ["group", "state"],
+)
+PAUSES = Gauge(
+    "rapport_pauses",
+    "What operators have paused and not resumed, by kind: worker, topic, practice. Advice: above 0"
+    " for an hour: ask who still needs it.",
+    ["group", "kind"],
+)
+UNKNOWN_MESSAGES = Gauge(
+    "rapport_unknown_messages",
+    "Messages that may have been sent and may not, which nobody repeats. Advice: growing: look at"
+    " the provider, then at the messages.",
+    ["group"],
 )
 
-METRICS = (
-    HTTP_REQUESTS,
-    HTTP_SECONDS,
+OF_WORKERS = (
     RECORDS,
     BATCHES,
     BATCH_SECONDS,
@@ -83,7 +134,20 @@ METRICS = (
     FENCED,
     ROLLED_BACK,
     PUBLISHED,
-    OUTBOX_OLDEST_SECONDS,
-    BUSINESS_TIME,
     LAG,
+    WORKER_READY,
+    HELD_LETTERS,
+    PROVIDER_ATTEMPTS,
+    PROVIDER_SECONDS,
 )
+OF_APIS = (
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    BUSINESS_TIME,
+    OUTBOX_ROWS,
+    OUTBOX_OLDEST_SECONDS,
+    WORKERS,
+    PAUSES,
+    UNKNOWN_MESSAGES,
+)
+METRICS = (*OF_APIS, *OF_WORKERS)

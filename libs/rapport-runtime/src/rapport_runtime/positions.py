@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.pauses import paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ _CREATE = sa.text("""
 """)
 
 # SKIP LOCKED: a frozen worker that still holds the row must not freeze its successor as well;
-# the partition is left out of this batch instead (ARCHITECTURE §3, frozen workers).
-_CLAIM = sa.text("""
+# the partition is left out of this batch instead (ARCHITECTURE §3, frozen workers). A pause of
+# the topic that was committed before is obeyed here, whatever the worker knows of it.
+_CLAIM = sa.text(f"""
     WITH wish AS (
         SELECT * FROM unnest(:topics ::text[], :partitions ::int[], :expected ::bigint[],
                              :next_offsets ::bigint[], :reached ::timestamptz[])
@@ -55,6 +57,7 @@ _CLAIM = sa.text("""
         SELECT p.topic, p.partition FROM consumer_position p
         JOIN wish USING (topic, partition)
         WHERE p.consumer_group = :group AND p.next_offset = wish.expected
+          AND NOT {paused("topic", "p.topic")}
         ORDER BY p.topic, p.partition
         FOR UPDATE OF p SKIP LOCKED
     )
@@ -66,7 +69,7 @@ _CLAIM = sa.text("""
       AND p.next_offset = wish.expected
     RETURNING p.topic, p.partition, p.next_offset, p.topic_id, p.processed_through,
               p.swept_through
-""")
+""")  # noqa: S608 - the parts are constants of the code
 
 
 def load(
@@ -98,7 +101,8 @@ def claim(tx: sa.Connection, group: str, moves: Sequence[Move]) -> dict[TopicPar
     """Move positions by compare-and-swap, locking their rows; the FIRST statement of a batch.
 
     Returns the partitions that are ours to handle, as they stand now. One that is missing has
-    been moved by another worker, or is locked by one: nothing of it may be handled (R3).
+    been moved by another worker, or is locked by one (R3), or its topic is paused: nothing of it
+    may be handled.
     """
     topics, numbers = _columns(move.partition for move in moves)
     rows = tx.execute(

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.http.status import PartitionStatus, Status, WorkerStatus
+from rapport_runtime.http.status import PartitionStatus, PauseStatus, Status, WorkerStatus
+from rapport_runtime.pauses import in_force
 
 LIVE = timedelta(seconds=30)
 """A worker whose last sign is older does not tell the lag any more."""
@@ -54,6 +55,7 @@ class ChassisStatus:
             positions = tx.execute(_POSITIONS, {"group": self._group}).all()
             workers = tx.execute(_WORKERS, {"group": self._group}).all()
             oldest = tx.execute(_OLDEST).scalar_one()
+            paused = in_force(tx)
         stored = {TopicPartition(row.topic, row.partition): row for row in positions}
         return Status(
             service=self._service,
@@ -63,6 +65,7 @@ class ChassisStatus:
             lag=_lag(stored, [row for row in workers if now - row.progressed_at < LIVE]),
             oldest_unpublished_at=oldest,
             workers=[_worker(row) for row in workers],
+            pauses=[PauseStatus.of(pause) for pause in paused],
         )
 
     def _least_time(self, stored: Mapping[TopicPartition, Any]) -> datetime | None:

@@ -1,10 +1,10 @@
-"""The chassis's own tables, which each service's first migration creates in its database."""
+"""The chassis's own tables, which each service's migrations create in its database."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from rapport_runtime.keys import create_api_key_table
-from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, grant
+from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, append_only, grant
 
 CHASSIS = ("consumer_position", "outbox", "outbox_watermark", "dead_letter", "worker")
 
@@ -21,7 +21,7 @@ def create_chassis_tables(op: Migration) -> None:
     that nobody could decode.
     """
     metadata = sa.MetaData()
-    chassis_tables(metadata)
+    _first_tables(metadata)
     metadata.create_all(op.get_bind())
     create_api_key_table(op)
     for table in CHASSIS:
@@ -45,8 +45,97 @@ def drop_chassis_tables(op: Migration) -> None:
         op.execute(f"DROP TABLE {table}")
 
 
+def create_control_tables(op: Migration) -> None:
+    """For a service's second migration: pauses, the audit, and replays with a limit.
+
+    The audit only grows, whoever asks; of the API's transactions only an operator's may read it,
+    for it names practices and says in free text why.
+    """
+    metadata = sa.MetaData()
+    _pause_and_audit(metadata)
+    metadata.create_all(op.get_bind())
+    for table in ("pause", "audit"):
+        grant(op, table, role=WORKER_ROLE, may=_CONTROL_GRANTS[table])
+        grant(op, table, role=API_ROLE, may=_CONTROL_GRANTS[table])
+    append_only(op, "audit")
+    op.execute("ALTER TABLE audit ENABLE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY worker ON audit TO {WORKER_ROLE} USING (true) WITH CHECK (true)")
+    op.execute(f"CREATE POLICY api_says ON audit FOR INSERT TO {API_ROLE} WITH CHECK (true)")
+    op.execute(
+        f"CREATE POLICY api_reads ON audit FOR SELECT TO {API_ROLE}"
+        " USING (current_setting('rapport.operator', true) = 'on')"
+    )
+    op.execute("ALTER TABLE dead_letter ADD COLUMN replay_id text, ADD COLUMN stop_after integer")
+    op.execute("CREATE INDEX dead_letter_held ON dead_letter (reason) WHERE state = 'held'")
+    op.execute(
+        "CREATE INDEX dead_letter_replay ON dead_letter (replay_id) WHERE replay_id IS NOT NULL"
+    )
+
+
+def drop_control_tables(op: Migration) -> None:
+    """Undo `create_control_tables`."""
+    op.execute("DROP TABLE pause, audit")
+    op.execute("DROP FUNCTION audit_is_append_only")
+    op.execute("ALTER TABLE dead_letter DROP COLUMN replay_id, DROP COLUMN stop_after")
+    op.execute("DROP INDEX dead_letter_held")
+
+
 def chassis_tables(metadata: sa.MetaData) -> None:
-    """Add consumer_position, outbox, outbox_watermark, dead_letter and worker to `metadata`."""
+    """Add every table of the chassis to `metadata`, as the newest migration leaves it."""
+    _first_tables(metadata)
+    _pause_and_audit(metadata)
+    letters = metadata.tables["dead_letter"]
+    letters.append_column(sa.Column("replay_id", sa.Text))
+    letters.append_column(sa.Column("stop_after", sa.Integer))
+    held = sa.text("state = 'held'")
+    sa.Index("dead_letter_held", letters.c.reason, postgresql_where=held)
+    replayed = sa.text("replay_id IS NOT NULL")
+    sa.Index("dead_letter_replay", letters.c.replay_id, postgresql_where=replayed)
+
+
+_CONTROL_GRANTS = {
+    "pause": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "audit": ("SELECT", "INSERT"),
+}
+
+
+def _now(name: str) -> sa.Column[object]:
+    now = sa.func.clock_timestamp()
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=now)
+
+
+def _pause_and_audit(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "pause",
+        metadata,
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("subject", sa.Text, primary_key=True),
+        _now("paused_at"),
+        sa.Column("ends_at", sa.DateTime(timezone=True)),
+        sa.Column("who", sa.Text, nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
+        sa.CheckConstraint("kind IN ('worker', 'topic', 'practice')"),
+        comment="what operators stopped; in force until it is deleted or ends_at has passed",
+    )
+    sa.Table(
+        "audit",
+        metadata,
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        _now("at"),
+        sa.Column("who", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("why", sa.Text),
+        sa.Column("ends_at", sa.DateTime(timezone=True)),
+        sa.Column("count", sa.Integer, nullable=False, server_default="1"),
+        sa.CheckConstraint("action IN ('pause', 'resume', 'replay', 'drop')"),
+        sa.CheckConstraint("why IS NOT NULL OR kind = 'letters'", name="audit_of_pauses_says_why"),
+        comment="who stopped, started, replayed or dropped what; append-only",
+    )
+
+
+def _first_tables(metadata: sa.MetaData) -> None:
     sa.Table(
         "consumer_position",
         metadata,

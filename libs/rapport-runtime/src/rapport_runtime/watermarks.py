@@ -21,7 +21,7 @@ class ReadToEnd:
 
     An empty poll proves nothing (a dead broker gives the same): the end is asked for, and the
     time is read before the asking. About once a second of business time, so a jump of a
-    simulated clock is seen at once.
+    simulated clock is seen at once. Of what operators have stopped time stands still.
     """
 
     def __init__(self, database: Database, group: str, now: Now) -> None:
@@ -39,6 +39,7 @@ class ReadToEnd:
         due = {
             tp: position.next_offset
             for tp, position in loop.positions.items()
+            if not loop.stopped.stops(tp)
             if tp not in self._said or now - self._said[tp] >= ABOUT_ONCE
         }
         if not due:

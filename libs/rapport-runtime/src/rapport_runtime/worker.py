@@ -1,8 +1,6 @@
 """A worker process: one loop, its signals, its probes, and what it says of itself."""
 
-import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,16 +10,18 @@ from types import FrameType
 import sqlalchemy as sa
 
 from rapport_runtime.blame import DatabaseError, describe
-from rapport_runtime.bus.port import Consumer
+from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.logs import get_logger
 from rapport_runtime.loop import BatchLoop
-from rapport_runtime.metrics import BUSINESS_TIME, LAG
+from rapport_runtime.metrics import HELD_LETTERS, LAG, WORKER_READY
+from rapport_runtime.pauses import this_worker
 
 log = get_logger(__name__)
 
 BEAT_SECONDS = 1.0
+COUNT_SECONDS = 10.0
 STALE_SECONDS = 10.0
 """Readiness falls when nothing proved that broker and database answer for so long (finding 3)."""
 
@@ -38,6 +38,10 @@ _BEAT = sa.text("""
 _GONE = sa.text("DELETE FROM worker WHERE worker_id = :worker_id")
 _FORGET_DEAD = sa.text("""
     DELETE FROM worker WHERE consumer_group = :group AND progressed_at < now() - interval '1 hour'
+""")
+_HELD = sa.text("""
+    SELECT reason, count(*)::int AS held FROM dead_letter
+    WHERE state = 'held' AND consumer_group = :group GROUP BY reason
 """)
 
 
@@ -66,13 +70,17 @@ class Worker:
         each_turn: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.pulse = Pulse()
+        WORKER_READY.labels(group).set_function(lambda: float(self.pulse.ready() is None))
         self._group = group
         self._consumer = consumer
         self._database = database
         self._loop = loop
         self._each_turn = each_turn
-        self._id = f"{socket.gethostname()}-{os.getpid()}"
+        self._id = this_worker()
         self._beat_due = 0.0
+        self._count_due = 0.0
+        self._reasons: set[str] = set()
+        self._told: set[TopicPartition] = set()
         self._error: str | None = None
 
     def run(self, stop: threading.Event) -> int:
@@ -112,19 +120,30 @@ class Worker:
         """Ask the broker for the ends and write the row: proof that both answer."""
         held = self._loop.positions
         ends = self._consumer.end_offsets(held) if held else {}
+        for tp in self._told - held.keys():  # its new holder tells its lag now
+            LAG.remove(self._group, tp.topic, tp.partition)
+        self._told = set(held)
         lag = 0
         for tp, position in held.items():
             behind = max(0, ends[tp] - position.next_offset)
             lag += behind
             LAG.labels(self._group, tp.topic, tp.partition).set(behind)
-            if position.processed_through is not None:
-                at = position.processed_through.timestamp()
-                BUSINESS_TIME.labels(self._group, tp.topic, tp.partition).set(at)
         with self._database.transaction() as tx:
             tx.execute(_BEAT, self._row(lag))
             tx.execute(_FORGET_DEAD, {"group": self._group})
+            self._count_letters(tx)
         self.pulse.beat_at = time.monotonic()
         self._error = None
+
+    def _count_letters(self, tx: sa.Connection) -> None:
+        """Here and not in the API, whose role sees the letters of one practice at a time."""
+        if time.monotonic() < self._count_due:
+            return
+        self._count_due = time.monotonic() + COUNT_SECONDS
+        counts = {row.reason: row.held for row in tx.execute(_HELD, {"group": self._group})}
+        self._reasons |= counts.keys()
+        for reason in self._reasons:
+            HELD_LETTERS.labels(self._group, reason).set(counts.get(reason, 0))
 
     def _row(self, lag: int | None) -> dict[str, object]:
         return {

@@ -1,4 +1,4 @@
-"""`python -m ingestion_service api | worker | migrate | topics | keys`."""
+"""`python -m ingestion_service api | worker | migrate | …`; `-h` lists what else."""
 
 import sys
 

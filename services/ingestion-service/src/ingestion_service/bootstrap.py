@@ -24,14 +24,23 @@ from rapport_runtime.assembly import (
 )
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
+from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
+from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
+from rapport_runtime.pauses import Pausable
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 
 SOURCES = partitions_of(*TOPICS)
 """The partitions that must all have been read up to T before a watermark may say T."""
+NO_PRACTICE = (
+    "ingestion does not pause a practice: time would go on without its events, and its clients"
+    " would fall by it. Pause the topics (time then stands still, for everybody), or pause the"
+    " practice in outreach, so that nothing is sent."
+)
+PAUSABLE = Pausable([topic.name for topic in TOPICS], NO_PRACTICE)
 
 
 def build_consumer(
@@ -67,6 +76,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
+        refresh=[DatabaseGauges(database, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
     )
@@ -76,6 +86,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         clients_router(sessions, reads),
         status_router(ChassisStatus(database, settings.service, GROUP, timed=SOURCES)),
         dead_letter_router(database),
+        pauses_router(database, PAUSABLE),
     ]
     if settings.simulated_clock:
         routers.append(clock_router(sessions, reads))
@@ -96,5 +107,6 @@ COMMANDS = commands(
     "ingestion_service",
     api=build_api,
     worker=build_worker,
+    pausable=PAUSABLE,
     topics=topics.TOPICS,
 )

@@ -1,4 +1,4 @@
-"""`python -m outreach_service api | worker | migrate | topics | keys`."""
+"""`python -m outreach_service api | worker | migrate | …`; `-h` lists what else."""
 
 import sys
 

@@ -36,7 +36,7 @@ from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preview import Previews
 from outreach_service.store.reads import PostgresMessages
-from outreach_service.store.status import OutreachStatus
+from outreach_service.store.status import OutreachStatus, UnknownMessages, knows_practice
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
@@ -48,11 +48,16 @@ from rapport_runtime.assembly import (
 )
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
+from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
+from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
+from rapport_runtime.pauses import Pausable
 from rapport_runtime.relay import Relay, no_watermarks
 from rapport_runtime.status_source import ChassisStatus
+
+PAUSABLE = Pausable(TOPICS, knows_practice)
 
 
 def playbook_source(settings: OutreachSettings) -> Any:
@@ -156,6 +161,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
+        refresh=[DatabaseGauges(database, GROUP), UnknownMessages(database)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
     )
@@ -165,6 +171,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         *api_routers(_api_parts(settings, database)),
         status_router(OutreachStatus(database, chassis)),
         dead_letter_router(database),
+        pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)
 
@@ -254,5 +261,6 @@ COMMANDS = commands(
     "outreach_service",
     api=build_api,
     worker=build_worker,
+    pausable=PAUSABLE,
     topics=topics.TOPICS,
 )

@@ -12,6 +12,7 @@ from outreach_service.rendering import Renderer, RenderingFailed
 from rapport_runtime import failpoints
 from rapport_runtime.blame import DatabaseError, is_for_later
 from rapport_runtime.logs import get_logger
+from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 
 _LOG = get_logger(__name__)
 
@@ -87,8 +88,10 @@ class Dispatcher:
             message = self._composed(claimed)
         except RenderingFailed as error:
             return Rejected(f"{claimed.channel}:rendering:{error.field}", final=True)
-        outcome = await self._providers[claimed.channel].send(message)
+        with PROVIDER_SECONDS.labels(str(claimed.channel)).time():
+            outcome = await self._providers[claimed.channel].send(message)
         failpoints.hit("request_sent")
+        PROVIDER_ATTEMPTS.labels(str(claimed.channel), _word(outcome)).inc()
         return outcome
 
     def _composed(self, claimed: Claimed) -> Outgoing:
@@ -112,3 +115,10 @@ class Dispatcher:
             params=rendered.params,
             unsubscribe_url=url,
         )
+
+
+def _word(outcome: Outcome) -> str:
+    """What came of a call, as the metrics call it."""
+    if isinstance(outcome, Rejected):
+        return "rejected" if outcome.final else "busy"
+    return type(outcome).__name__.lower()

@@ -15,10 +15,13 @@ from rapport_runtime.assembly import (
 )
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
+from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.dead_letters import dead_letter_router
+from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.http.streams import Streams
+from rapport_runtime.pauses import Pausable
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
@@ -37,6 +40,12 @@ from scoring_service.store.tables import Stream, register_rulebook
 
 STREAM = Stream(GROUP, topics.CLIENT_ACTIVITY.name)
 TIMED = partitions_of(topics.CLIENT_ACTIVITY)
+NO_PRACTICE = (
+    "scoring does not pause a practice: its tiers would no longer follow from the log. Pause the"
+    " topic (time then stands still, for everybody), or pause the practice in outreach, so that"
+    " nothing is sent."
+)
+PAUSABLE = Pausable(TOPICS, NO_PRACTICE)
 
 
 def rulebook_source(settings: ScoringSettings) -> Any:
@@ -80,6 +89,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
+        refresh=[DatabaseGauges(database, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         streams=Streams(settings.max_streams),
@@ -90,6 +100,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         feed_router(feed),
         status_router(_status(settings, database)),
         dead_letter_router(database),
+        pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)
 
@@ -112,5 +123,6 @@ COMMANDS = commands(
     "scoring_service",
     api=build_api,
     worker=build_worker,
+    pausable=PAUSABLE,
     topics=topics.TOPICS,
 )

@@ -12,7 +12,7 @@ from rapport_runtime.auth import KeyVerifier, RememberedKeys
 from rapport_runtime.http import docs, errors
 from rapport_runtime.http.auth import Guard
 from rapport_runtime.http.edge import Edge
-from rapport_runtime.http.probes import Check, probe_router
+from rapport_runtime.http.probes import Check, Refresh, probe_router
 from rapport_runtime.http.streams import Streams
 
 _MEBIBYTE = 1024 * 1024
@@ -27,8 +27,9 @@ class Service:
     """What the app needs to know of its service.
 
     `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
-    decide `/readyz`; bodies above `max_body_bytes` are refused unread; `events` is the AsyncAPI
-    document of the bus, for the page beside Swagger; `streams` are the answers that stay open.
+    decide `/readyz`, `refresh` brings up to date what `/metrics` tells of the database; bodies
+    above `max_body_bytes` are refused unread; `events` is the AsyncAPI document of the bus, for
+    the page beside Swagger; `streams` are the answers that stay open.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Service:
     keys: KeyVerifier
     cursor_key: bytes
     checks: Mapping[str, Check] = field(default_factory=dict)
+    refresh: Sequence[Refresh] = ()
     max_body_bytes: int = _MEBIBYTE
     events: Mapping[str, Any] | None = None
     streams: Streams = field(default_factory=Streams)
@@ -65,7 +67,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         app.include_router(router)
     _refuse_unguarded(app)
     app.include_router(docs.docs_router(app, service.events))
-    app.include_router(probe_router(service.checks))
+    app.include_router(probe_router(service.checks, service.refresh))
     document = docs.openapi(app)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
     errors.install(app)

@@ -21,7 +21,7 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from rapport_runtime.http.redaction import structure
-from rapport_runtime.letter_box import LetterBox, LetterFilter
+from rapport_runtime.letter_box import Decider, LetterBox, LetterFilter, Order, ReplayPolicy
 
 READ, DECIDE = "dead-letters:read", "dead-letters:decide"
 _HASH_HEX = 16
@@ -29,10 +29,12 @@ _MAX_COUNT = 10_000
 
 State = Literal["held", "queued", "replayed", "dropped"]
 Reader = Annotated[Principal, Depends(require(READ))]
-Decider = Annotated[Principal, Depends(require(DECIDE))]
+Holder = Annotated[Principal, Depends(require(DECIDE))]
 LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Reason = Annotated[str | None, Query(max_length=100)]
 Topic = Annotated[str | None, Query(max_length=249)]
+AtField = Annotated[str | None, Query(max_length=300, alias="field")]
+Why = Annotated[str | None, Query(max_length=500, description="For the audit; name no client.")]
 
 
 class LetterSummary(BaseModel):
@@ -72,19 +74,32 @@ class LetterShape(LetterSummary):
 
 
 class ReplayRequest(BaseModel):
-    """Which held letters to replay: the oldest `count` that match."""
+    """Which held letters to replay: the oldest (or newest) `count` that match."""
 
     model_config = ConfigDict(extra="forbid")
 
     count: int = Field(ge=1, le=_MAX_COUNT)
     reason: str | None = Field(default=None, max_length=100)
     topic: str | None = Field(default=None, max_length=249)
+    field: str | None = Field(default=None, max_length=300)
+    order: Order = Field(default="oldest", description="Which of them, if more than `count` match.")
+    stop_after: int | None = Field(
+        default=None,
+        ge=1,
+        le=_MAX_COUNT,
+        description="When so many of these are held again, the rest is held too, untried.",
+    )
+    dry_run: bool = Field(default=False, description="Only say how many it would be.")
+    why: str | None = Field(
+        default=None, max_length=500, description="For the audit; name no client."
+    )
 
 
 class ReplayAnswer(BaseModel):
-    """How many were queued."""
+    """How many were queued, or, in a dry run, would be."""
 
     queued: int
+    dry_run: bool
 
 
 def dead_letter_router(database: Database) -> APIRouter:
@@ -102,42 +117,52 @@ def dead_letter_router(database: Database) -> APIRouter:
         state: State | None = None,
         reason: Reason = None,
         topic: Topic = None,
+        field: AtField = None,
     ) -> Page[LetterSummary]:
         """The letters, oldest first."""
         after = 0 if page.after is None else int(page.after[0])
-        wanted = LetterFilter(state=state, reason=reason, topic=topic)
-        rows = box.page(who, wanted, after=after, limit=page.fetch)
+        wanted = LetterFilter(state=state, reason=reason, topic=topic, field=field)
+        rows = box.page(_decider(who), wanted, after=after, limit=page.fetch)
         return page.page([_summary(row) for row in rows], key=lambda letter: (letter.id,))
 
     @router.get("/{letter_id}", responses=responses(*refusals, NotFound))
     def inspect(letter_id: LetterId, who: Reader, request: Request) -> LetterShape:
         """One letter, redacted."""
-        row = box.letter(who, letter_id)
+        row = box.letter(_decider(who), letter_id)
         if row is None:
             raise NotFound("no such letter")
-        return _shape(row, request.app.state.cursor_key)
+        return letter_shape(row, request.app.state.cursor_key)
 
     @router.post("/replay", status_code=202, responses=responses(*refusals))
-    def replay_many(wanted: ReplayRequest, who: Decider) -> ReplayAnswer:
-        """Queue the oldest held letters that match; one that is still bad is held again."""
-        matching = LetterFilter(reason=wanted.reason, topic=wanted.topic)
-        return ReplayAnswer(queued=box.queue_many(who, matching, wanted.count))
+    def replay_many(wanted: ReplayRequest, who: Holder) -> ReplayAnswer:
+        """Queue held letters that match; one that is still bad is held again."""
+        matching = LetterFilter(reason=wanted.reason, topic=wanted.topic, field=wanted.field)
+        policy = ReplayPolicy(count=wanted.count, order=wanted.order, stop_after=wanted.stop_after)
+        act = box.count if wanted.dry_run else box.queue_many
+        queued = act(_decider(who, wanted.why), matching, policy)
+        return ReplayAnswer(queued=queued, dry_run=wanted.dry_run)
 
     @router.post("/{letter_id}/replay", status_code=202, responses=decision_refusals)
-    def replay(letter_id: LetterId, who: Decider) -> LetterSummary:
+    def replay(letter_id: LetterId, who: Holder, why: Why = None) -> LetterSummary:
         """Queue a letter; the worker that holds its partition handles it within seconds."""
-        return _decided(box, who, letter_id, box.queue(who, letter_id), "it was dropped")
+        decider = _decider(who, why)
+        return _decided(box, decider, letter_id, box.queue(decider, letter_id), "it was dropped")
 
     @router.post("/{letter_id}/drop", responses=decision_refusals)
-    def drop(letter_id: LetterId, who: Decider) -> LetterSummary:
+    def drop(letter_id: LetterId, who: Holder, why: Why = None) -> LetterSummary:
         """Decide that a letter is never to be handled."""
-        return _decided(box, who, letter_id, box.drop(who, letter_id), "it was replayed")
+        decider = _decider(who, why)
+        return _decided(box, decider, letter_id, box.drop(decider, letter_id), "it was replayed")
 
     return router
 
 
+def _decider(who: Principal, why: str | None = None) -> Decider:
+    return Decider(who=f"key {who.key_id}", practice_id=who.practice_id, why=why)
+
+
 def _decided(
-    box: LetterBox, who: Principal, letter_id: int, row: Any, otherwise: str
+    box: LetterBox, who: Decider, letter_id: int, row: Any, otherwise: str
 ) -> LetterSummary:
     if row is not None:
         return _summary(row)
@@ -150,7 +175,7 @@ def _summary(row: Any) -> LetterSummary:
     return LetterSummary(**_common(row))
 
 
-def _shape(row: Any, secret: bytes) -> LetterShape:
+def letter_shape(row: Any, secret: bytes) -> LetterShape:
     headers = zip(row.header_names, row.header_values, strict=True)
     return LetterShape(
         **_common(row),

@@ -1,7 +1,7 @@
 """Alive, ready, and the numbers: three small pages for whoever runs the service."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -13,6 +13,12 @@ from rapport_runtime.logs import describe, get_logger
 
 Check = Callable[[], str | None]
 """Says None when all is well, else why not; an exception counts as "not", told by its type."""
+
+Say = Callable[[], str]
+"""What a process that is ready says of itself: ready, or that operators have paused it."""
+
+Refresh = Callable[[], None]
+"""Brings gauges up to date just before they are read; whatever it raises is only logged."""
 
 _LOG = get_logger(__name__)
 _JSON = "application/json"
@@ -34,28 +40,38 @@ def healthz() -> ProbeAnswer:
     return ProbeAnswer(200, _JSON, b'{"status":"alive"}')
 
 
-def readyz(checks: Mapping[str, Check]) -> ProbeAnswer:
-    """Ready: every check is content; else 503 with the reason of each that is not.
+def _ready() -> str:
+    return "ready"
+
+
+def readyz(checks: Mapping[str, Check], say: Say = _ready) -> ProbeAnswer:
+    """Ready: every check is content; else 503 with the reason of each that is not. Who is paused
+    is not stuck: 200, and says so.
 
     For a worker a check must ask for progress (when did the position last move or the log's end
     prove reached): `poll()` returns nothing both when all is read and when the broker is dead.
     """
     faults = {name: fault for name, check in checks.items() if (fault := _ask(check))}
-    said = {"status": "not ready" if faults else "ready", "reasons": faults}
+    said = {"status": "not ready" if faults else say(), "reasons": faults}
     return ProbeAnswer(503 if faults else 200, _JSON, json.dumps(said).encode())
 
 
-def metrics() -> ProbeAnswer:
+def metrics(refresh: Sequence[Refresh] = ()) -> ProbeAnswer:
     """All numbers in Prometheus's text format."""
+    for each in refresh:
+        try:
+            each()
+        except Exception as error:  # noqa: BLE001 - the other numbers are told all the same
+            _LOG.warning("gauges_unknown", error=describe(error))
     return ProbeAnswer(200, CONTENT_TYPE_LATEST, generate_latest())
 
 
-def probe_router(checks: Mapping[str, Check]) -> APIRouter:
+def probe_router(checks: Mapping[str, Check], refresh: Sequence[Refresh] = ()) -> APIRouter:
     """The three pages for an app; open to everyone, so they hold no client and no key."""
     router = APIRouter(tags=["probes"], include_in_schema=False)
     router.add_api_route("/healthz", lambda: _response(healthz()), methods=["GET"])
     router.add_api_route("/readyz", lambda: _response(readyz(checks)), methods=["GET"])
-    router.add_api_route("/metrics", lambda: _response(metrics()), methods=["GET"])
+    router.add_api_route("/metrics", lambda: _response(metrics(refresh)), methods=["GET"])
     return router
 
 
@@ -67,10 +83,15 @@ class ProbeServer:
     """
 
     def __init__(
-        self, port: int, checks: Mapping[str, Check], stop: Event, host: str = "127.0.0.1"
+        self,
+        port: int,
+        checks: Mapping[str, Check],
+        stop: Event,
+        host: str = "127.0.0.1",
+        say: Say = _ready,
     ) -> None:
         self._stop = stop
-        self._server = ThreadingHTTPServer((host, port), _handler(checks))
+        self._server = ThreadingHTTPServer((host, port), _handler(checks, say))
         self._server.daemon_threads = True
         self._server.timeout = _POLL_SECONDS
         self.port: int = self._server.server_address[1]
@@ -88,10 +109,14 @@ class ProbeServer:
 
 
 def serve_probes(
-    port: int, checks: Mapping[str, Check], stop: Event, host: str = "127.0.0.1"
+    port: int,
+    checks: Mapping[str, Check],
+    stop: Event,
+    host: str = "127.0.0.1",
+    say: Say = _ready,
 ) -> ProbeServer:
     """Start the probe pages of a worker; raises OSError when the port is taken."""
-    server = ProbeServer(port, checks, stop, host)
+    server = ProbeServer(port, checks, stop, host, say)
     _LOG.info("probes_served", port=server.port)
     return server
 
@@ -109,10 +134,10 @@ def _response(answer: ProbeAnswer) -> Response:
     )
 
 
-def _handler(checks: Mapping[str, Check]) -> type[BaseHTTPRequestHandler]:
+def _handler(checks: Mapping[str, Check], say: Say) -> type[BaseHTTPRequestHandler]:
     pages: dict[str, Callable[[], ProbeAnswer]] = {
         "/healthz": healthz,
-        "/readyz": lambda: readyz(checks),
+        "/readyz": lambda: readyz(checks, say),
         "/metrics": metrics,
     }
 

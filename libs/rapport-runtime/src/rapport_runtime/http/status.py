@@ -1,6 +1,6 @@
 """`GET /v1/status`: how far this service has come, for operators and for the next service."""
 
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, Self
 
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, Field
@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_operator
 from rapport_runtime.http.problems import Forbidden, Unauthorised, Unavailable, responses
+from rapport_runtime.pauses import Kind, Pause
 
 SCOPE = "status:read"
 
@@ -35,6 +36,29 @@ class WorkerStatus(BaseModel):
     last_error: str | None = Field(default=None, description="Its kind; never a value.")
 
 
+class PauseStatus(BaseModel):
+    """Something that operators have stopped, and that stands still until they let it go on."""
+
+    kind: Kind
+    subject: str = Field(examples=["lantern-harbour"])
+    since: AwareDatetime
+    until: AwareDatetime | None = Field(description="Null: until it is resumed.")
+    who: str = Field(description="`key` and its id, or whoever gave the command.")
+    why: str
+
+    @classmethod
+    def of(cls, pause: Pause) -> Self:
+        """A pause in the wire's words."""
+        return cls(
+            kind=pause.kind,
+            subject=pause.subject,
+            since=pause.paused_at,
+            until=pause.ends_at,
+            who=pause.who,
+            why=pause.why,
+        )
+
+
 class Status(BaseModel):
     """The service as a whole; null means that it cannot be told yet."""
 
@@ -48,6 +72,10 @@ class Status(BaseModel):
     oldest_due_at: AwareDatetime | None = None
     oldest_unpublished_at: AwareDatetime | None = None
     workers: list[WorkerStatus] = Field(default_factory=list)
+    pauses: list[PauseStatus] = Field(
+        default_factory=list,
+        description="While a topic or all workers are paused, business time stands still.",
+    )
 
 
 class StatusSource(Protocol):

@@ -35,16 +35,21 @@ from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from rapport_runtime.outbox import append
+from rapport_runtime.pauses import paused, this_worker
 
 LOST_WORKER = "worker-lost"
 
-_DUE = sa.text("""
+# A pause that was committed before this statement is obeyed by it: nothing else stands between
+# an operator's "stop" and the next provider call (ADR 20).
+_DUE = sa.text(f"""
     SELECT practice_id, message_id, client_id, partition, play, step, tier_version, play_body,
            purpose, change, due_at, approved, attempts, state, channel
     FROM message
     WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
            OR retry_until IS NOT NULL)
       AND decide_at <= :now AND not_before <= clock_timestamp()
+      AND NOT {paused("practice", "message.practice_id")}
+      AND NOT {paused("worker", ":worker")} AND NOT {paused("worker", "'*'")}
     ORDER BY decide_at, message_id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 _CLAIM = sa.text("""
@@ -149,7 +154,8 @@ class PostgresDesk:
             if now is None:
                 return []  # nothing was heard of time yet
             tx.execute(_END_REPEATS)
-            rows = tx.execute(_DUE, {"now": now, "limit": limit}).fetchall()
+            due = {"now": now, "limit": limit, "worker": this_worker()}
+            rows = tx.execute(_DUE, due).fetchall()
             if not rows:
                 return []
             waiting = situations.load(tx, rows, now)

@@ -4,14 +4,20 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from outreach_service.ports import GROUP
 from outreach_service.store.clock import inputs_up_to
 from rapport_runtime.database import Database
 from rapport_runtime.http.status import Status, StatusSource
+from rapport_runtime.metrics import UNKNOWN_MESSAGES
+from rapport_runtime.pauses import paused
 
-_FIRST_AWAITED = sa.text("""
+_FIRST_AWAITED = sa.text(f"""
     SELECT min(decide_at) FROM message
     WHERE state IN ('drafted', 'scheduled', 'deferred') AND attempts = 0
+      AND NOT {paused("practice", "message.practice_id")}
 """)
+_UNKNOWN = sa.text("SELECT count(*) FROM message WHERE state = 'unknown'")
+_KNOWN = sa.text("SELECT EXISTS (SELECT FROM practice WHERE practice_id = :practice_id)")
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -19,7 +25,8 @@ class OutreachStatus:
     """The chassis's status with outreach's own business time.
 
     A day is reported once activity and changes up to it are read and no message that is due by
-    then still awaits its first attempt; retries hold nothing up.
+    then still awaits its first attempt; retries hold nothing up, nor do messages of a practice
+    that operators have paused.
     """
 
     def __init__(self, database: Database, chassis: StatusSource) -> None:
@@ -36,3 +43,22 @@ class OutreachStatus:
         if read is not None and awaited is not None and awaited <= read:
             reached = awaited - _INSTANT
         return status.model_copy(update={"business_time": reached, "oldest_due_at": awaited})
+
+
+class UnknownMessages:
+    """Counts, for Prometheus, the messages that may have been sent and may not."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __call__(self) -> None:
+        """Read and set; when the database is away nothing is told."""
+        UNKNOWN_MESSAGES.clear()
+        with self._database.transaction(operator=True) as tx:
+            count = tx.execute(_UNKNOWN).scalar_one()
+        UNKNOWN_MESSAGES.labels(GROUP).set(count)
+
+
+def knows_practice(tx: sa.Connection, practice_id: str) -> bool:
+    """Whether outreach has heard of the practice; one that is misspelt must not seem paused."""
+    return bool(tx.execute(_KNOWN, {"practice_id": practice_id}).scalar_one())

@@ -1,0 +1,158 @@
+"""`/v1/pauses` and `/v1/audit`: operators stop and start a worker, a topic or a practice (F37)."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from rapport_runtime import audit, pauses
+from rapport_runtime.auth import Principal
+from rapport_runtime.database import Database
+from rapport_runtime.http.auth import require_operator
+from rapport_runtime.http.paging import Page, PageQuery
+from rapport_runtime.http.problems import (
+    Conflict,
+    Forbidden,
+    InvalidCursor,
+    NotFound,
+    ProblemError,
+    Unauthorised,
+    Unavailable,
+    responses,
+)
+from rapport_runtime.http.status import PauseStatus
+from rapport_runtime.pauses import Kind, NoSuchSubject, NotPausable, PastEnd, Pausable, Wish
+
+READ, WRITE = "controls:read", "controls:write"
+Reader = Annotated[Principal, Depends(require_operator(READ))]
+Writer = Annotated[Principal, Depends(require_operator(WRITE))]
+Why = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        description="Kept in the audit for ever: name no client.",
+        examples=["complaint of this morning, see ticket 4711"],
+    ),
+]
+
+
+class CannotPause(ProblemError):
+    """This service would do harm if it paused that; the detail says what to do instead."""
+
+    status, slug, title = 409, "cannot-pause", "This cannot be paused here"
+
+
+class ResumeBody(BaseModel):
+    """What shall go on, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    subject: str = Field(
+        max_length=300,
+        pattern=r"^[A-Za-z0-9._-]+$|^\*$",
+        description="A worker's id (`*` is all of them), a topic, or a practice's id.",
+        examples=["lantern-harbour"],
+    )
+    why: Why
+
+
+class PauseBody(ResumeBody):
+    """What shall stop, why, and until when (without: until it is resumed)."""
+
+    until: AwareDatetime | None = None
+
+
+class Answer(BaseModel):
+    """What became of the wish."""
+
+    changed: bool = Field(description="False: it was so already; nothing was done or noted.")
+    paused: bool
+
+
+class DeedSaid(BaseModel):
+    """Something that an operator, or a practice with its dead letters, has done."""
+
+    id: int
+    at: AwareDatetime
+    who: str
+    action: audit.Action
+    kind: str = Field(description="worker, topic, practice or letters.")
+    subject: str
+    why: str | None
+    until: AwareDatetime | None
+    count: int = Field(description="How many letters; else 1.")
+
+
+def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
+    """The router over the API's database, for operators' keys alone."""
+    router = APIRouter(prefix="/v1", tags=["controls"])
+    refusals = (Unauthorised, Forbidden, Unavailable)
+
+    @router.get("/pauses", responses=responses(*refusals, InvalidCursor))
+    def list_pauses(_who: Reader, page: PageQuery) -> Page[PauseStatus]:
+        """What is paused, by kind and subject."""
+        with database.transaction(operator=True) as tx:
+            found = [PauseStatus.of(pause) for pause in pauses.in_force(tx)]
+        after = tuple(map(str, page.after or ()))
+        rows = [one for one in found if _key(one) > after]
+        return page.page(rows[: page.fetch], key=_key)
+
+    @router.post("/pauses", responses=responses(*refusals, NotFound, CannotPause, Conflict))
+    def pause(wanted: PauseBody, who: Writer) -> Answer:
+        """Stop it; it takes effect within seconds. Again is as once, or sets another end."""
+        wish = _wish(who, wanted, wanted.until)
+        try:
+            with database.transaction(_practice(wanted), operator=True) as tx:
+                return Answer(changed=pauses.pause(tx, pausable, wish), paused=True)
+        except NotPausable as refused:
+            raise CannotPause(str(refused)) from refused
+        except NoSuchSubject as refused:
+            raise NotFound(str(refused)) from refused
+        except PastEnd as refused:
+            raise Conflict(str(refused)) from refused
+
+    @router.post("/pauses/resume", responses=responses(*refusals))
+    def resume(wanted: ResumeBody, who: Writer) -> Answer:
+        """Let it go on; what was not paused stays as it is, which `changed` says."""
+        with database.transaction(operator=True) as tx:
+            return Answer(changed=pauses.resume(tx, _wish(who, wanted, None)), paused=False)
+
+    @router.get("/audit", responses=responses(*refusals, InvalidCursor))
+    def list_audit(_who: Reader, page: PageQuery) -> Page[DeedSaid]:
+        """Who stopped, started, replayed or dropped what, and why; the oldest first."""
+        after = 0 if page.after is None else int(page.after[0])
+        with database.transaction(operator=True) as tx:
+            rows = audit.page(tx, after=after, limit=page.fetch)
+        return page.page([_deed(row) for row in rows], key=lambda deed: (deed.id,))
+
+    return router
+
+
+def _key(pause: PauseStatus) -> tuple[str, ...]:
+    return (pause.kind, pause.subject)
+
+
+def _practice(wanted: ResumeBody) -> str | None:
+    """Whose rows must be seen to tell whether it exists."""
+    return wanted.subject if wanted.kind == "practice" else None
+
+
+def _wish(who: Principal, wanted: ResumeBody, ends_at: Any) -> Wish:
+    return Wish(f"key {who.key_id}", wanted.kind, wanted.subject, wanted.why, ends_at)
+
+
+def _deed(row: Any) -> DeedSaid:
+    return DeedSaid(
+        id=row.id,
+        at=row.at,
+        who=row.who,
+        action=row.action,
+        kind=row.kind,
+        subject=row.subject,
+        why=row.why,
+        until=row.ends_at,
+        count=row.count,
+    )

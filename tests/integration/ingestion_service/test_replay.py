@@ -1,0 +1,150 @@
+"""Letters replayed twice and in any order leave ingestion as if nothing had been wrong (F37)."""
+
+import json
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from ingestion_service.bootstrap import build_consumer
+from ingestion_service.consumers import GROUP, TOPICS
+from ingestion_service.domain.practices import practice
+from ingestion_service.handlers import register_practice
+from ingestion_service.settings import IngestionSettings
+from ingestion_service.store.intake import PostgresIntake
+from rapport_contracts import topics
+from rapport_contracts.topics import partition_of
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import loop, migrations
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.letter_box import Decider, LetterBox
+from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.loop import BatchLoop, LoopOptions
+
+pytestmark = pytest.mark.integration
+GO = threading.Event()
+NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
+CLIENTS = ("ada", "bob")
+KINDS = ("booking.created", "booking.completed", "payment.settled", "payment.refunded")
+OPERATOR = Decider(who="ann", everyones=True, why="the practice is registered now")
+
+
+class Intake:
+    """Ingestion's worker on a database and a bus of its own."""
+
+    def __init__(self, urls: ServiceDatabase) -> None:
+        migrations.upgrade(urls.owner_url, "ingestion_service")
+        self.database = Database(urls.worker_url, application_name="test")
+        self.bus = MemoryBus()
+        for topic in topics.TOPICS:
+            self.bus.create(topic.name, topic.partitions)
+        settings = IngestionSettings(
+            database_url=urls.worker_url, kafka_bootstrap_servers="unused:9092"
+        )
+        handler = build_consumer(settings, self.database, self.bus)
+        consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
+        options = LoopOptions(group=GROUP, poll_seconds=0)
+        self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
+        self.turn()
+
+    def turn(self) -> None:
+        self.loop.turn(GO)
+
+    def register(self) -> None:
+        with self.database.transaction() as tx:
+            known = practice("harbour", "Harbour", "Europe/London", "GBP")
+            register_practice(known, PostgresIntake(tx), NOW)
+
+    def send(self) -> None:
+        """A booking and a payment of each client, with all that became of them."""
+        for client in CLIENTS:
+            for number, kind in enumerate(KINDS):
+                event = a_fact(client, kind, number)
+                topic = topics.SOURCE_PAYMENTS if "payment" in kind else topics.SOURCE_BOOKINGS
+                where = partition_of(client, topic.partitions)
+                self.bus.append(topic.name, where, client.encode(), json.dumps(event).encode())
+        self.turn()
+
+    def letters(self, state: str) -> list[int]:
+        with self.database.transaction() as tx:
+            said = sa.text("SELECT id FROM dead_letter WHERE state = :state ORDER BY id")
+            return list(tx.execute(said, {"state": state}).scalars())
+
+    def sums(self) -> dict[tuple[str, str], list[int]]:
+        """What was published, by client as the source calls it and by kind: count and money; a
+        booking that was seen and one that was completed at once differ only in noughts."""
+        with self.database.transaction() as tx:
+            rows = tx.execute(sa.text("SELECT client_id, external_id FROM identity"))
+            names = {row.client_id: row.external_id for row in rows}
+        found: dict[tuple[str, str], list[int]] = {}
+        for number in range(topics.CLIENT_ACTIVITY.partitions):
+            for record in self.bus.logs[TopicPartition(topics.CLIENT_ACTIVITY.name, number)]:
+                said = json.loads(record.value or b"")
+                if "client_id" not in said["data"]:
+                    continue
+                data = said["data"]
+                sums = found.setdefault((names[data["client_id"]], data["kind"]), [0, 0])
+                sums[0] += data.get("count", 0)
+                sums[1] += data.get("amount_minor", 0)
+        return {key: sums for key, sums in found.items() if any(sums)}
+
+    def accepted(self) -> list[str]:
+        """The ids in the ledger."""
+        with self.database.transaction() as tx:
+            return list(tx.execute(sa.text("SELECT event_id FROM ledger ORDER BY 1")).scalars())
+
+
+def a_fact(client: str, kind: str, number: int) -> dict[str, Any]:
+    payment = {"payment_id": "p1", "amount_minor": 5000 - number, "currency": "GBP"}
+    booking = {"booking_id": "b1"}
+    if kind == "booking.created":
+        booking["starts_at"] = (NOW + timedelta(days=2)).isoformat()
+    return {
+        "specversion": "1.0",
+        "type": f"rapport.{kind}.v1",
+        "id": f"{client}-{number}",
+        "source": "till",
+        "practiceid": "harbour",
+        "subject": client,
+        "time": (NOW - timedelta(days=3) + timedelta(hours=number)).isoformat(),
+        "data": payment if "payment" in kind else booking,
+    }
+
+
+@pytest.fixture
+def intake(service_database: Callable[[str], ServiceDatabase]) -> Callable[[], Intake]:
+    return lambda: Intake(service_database("ingestion"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_twice_and_in_any_order_gives_the_same_as_no_mishap(
+    intake: Callable[[], Intake], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
+    smooth, rough = intake(), intake()
+    smooth.register()
+    smooth.send()
+    rough.send()  # nobody knows the practice yet
+    held = rough.letters("held")
+    assert len(held) == len(CLIENTS) * len(KINDS)
+    rough.register()
+    box = LetterBox(rough.database)
+    chance = random.Random(seed)
+    order = held * 2
+    chance.shuffle(order)
+    while order:
+        for _ in range(min(len(order), chance.choice((1, 1, 3)))):
+            assert box.queue(OPERATOR, order.pop()) is not None
+        rough.turn()
+    rough.turn()
+    assert rough.letters("replayed") == held
+    assert rough.sums() == smooth.sums() != {}
+    assert rough.accepted() == smooth.accepted()
+    for each in (smooth, rough):
+        each.database.close()

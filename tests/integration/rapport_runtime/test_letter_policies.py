@@ -1,0 +1,152 @@
+"""A replay stops when its cure does not work; the commands do what the API does, for everybody."""
+
+import json
+import threading
+
+import pytest
+
+from rapport_runtime import letter_commands, loop
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.letter_box import Decider, LetterBox, LetterFilter, ReplayPolicy
+from rapport_runtime.loop import BatchLoop
+from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of
+
+pytestmark = pytest.mark.integration
+GO = threading.Event()
+EVERYONE = Decider(who="ann", everyones=True)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
+
+
+@pytest.fixture
+def subject(bus: MemoryBus, ledger: Ledger) -> BatchLoop:
+    """A loop that has put six letters of each kind aside, of one partition."""
+    for number in range(6):
+        for kind in ("bad", "reject", "invalid"):
+            bus.append(TOPIC, 0, b"k", f"{kind}:{number}".encode())
+    made = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+    turns(made)
+    assert counts(ledger) == {"held": 18}
+    return made
+
+
+def turns(subject: BatchLoop, count: int = 6) -> None:
+    for _ in range(count):
+        subject.turn(GO)
+
+
+def counts(ledger: Ledger, reason: str | None = None) -> dict[str, int]:
+    rows = ledger.rows(
+        "SELECT state, count(*) AS count FROM dead_letter"
+        " WHERE reason = coalesce(:reason ::text, reason) GROUP BY state",
+        reason=reason,
+    )
+    return {row.state: row.count for row in rows}
+
+
+def replay(ledger: Ledger, reason: str, *, stop_after: int | None, count: int = 99) -> int:
+    policy = ReplayPolicy(count=count, stop_after=stop_after)
+    return LetterBox(ledger.database).queue_many(EVERYONE, LetterFilter(reason=reason), policy)
+
+
+@pytest.mark.parametrize("reason", ["unreadable", "impossible", "raised"])
+def test_it_stops_when_so_many_fail_again(subject: BatchLoop, ledger: Ledger, reason: str) -> None:
+    assert replay(ledger, reason, stop_after=2) == 6
+    turns(subject)
+    assert counts(ledger) == {"held": 18}
+    tried = ledger.rows("SELECT 1 FROM dead_letter WHERE replay_id IS NOT NULL")
+    assert len(tried) == 2
+    assert ledger.entries() == []
+
+
+def test_the_first_that_fails_ends_a_trial_and_what_worked_stays(
+    subject: BatchLoop, ledger: Ledger
+) -> None:
+    ledger.heal = {"bad:0", "bad:1", "bad:3", "bad:4", "bad:5"}
+    replay(ledger, "unreadable", stop_after=1)
+    turns(subject)
+    assert counts(ledger, "unreadable") == {"replayed": 2, "held": 4}
+    assert ledger.entries() == ["bad:0", "bad:1"]
+    ledger.heal.add("bad:2")
+    assert replay(ledger, "unreadable", stop_after=1) == 4
+    turns(subject)
+    assert counts(ledger, "unreadable") == {"replayed": 6}
+
+
+def test_without_a_limit_all_are_tried(subject: BatchLoop, ledger: Ledger) -> None:
+    ledger.heal = {"bad:5"}
+    replay(ledger, "unreadable", stop_after=None)
+    turns(subject)
+    assert ledger.entries() == ["bad:5"]
+    assert counts(ledger, "unreadable") == {"replayed": 1, "held": 5}
+
+
+def test_another_replay_is_not_stopped_with_it(subject: BatchLoop, ledger: Ledger) -> None:
+    ledger.heal = {f"reject:{number}" for number in range(6)}
+    replay(ledger, "unreadable", stop_after=1)
+    replay(ledger, "impossible", stop_after=1)
+    turns(subject, 12)
+    assert counts(ledger, "impossible") == {"replayed": 6}
+    assert counts(ledger, "unreadable") == {"held": 6}
+
+
+class TestTheCommands:
+    """`letters list | show | replay | drop` on a worker's host: the letters of all practices."""
+
+    def give(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str], *argv: str
+    ) -> tuple[int, str]:
+        code = letter_commands.letters(ledger.database, b"k" * 32, argv)
+        told = capsys.readouterr()
+        return code, (told.out + told.err).strip()
+
+    def test_list_narrows_down(
+        self, subject: BatchLoop, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del subject
+        _, everything = self.give(ledger, capsys, "list")
+        assert len(everything.splitlines()) == 18
+        _, few = self.give(ledger, capsys, "list", "--practice", "north", "--limit", "2")
+        assert [line.split("\t")[1:5] for line in few.splitlines()] == [
+            ["held", f"{TOPIC}/0@{offset}", "north", "unreadable"] for offset in (0, 3)
+        ]
+        assert self.give(ledger, capsys, "list", "--state", "dropped") == (0, "")
+
+    def test_show_hides_every_value(
+        self, subject: BatchLoop, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del subject
+        (row,) = ledger.rows("SELECT id FROM dead_letter WHERE record_offset = 1")
+        code, said = self.give(ledger, capsys, "show", str(row.id))
+        shown = json.loads(said)
+        assert (code, shown["reason"], shown["value_bytes"]) == (0, "impossible", 8)
+        assert "reject:0" not in said
+        assert self.give(ledger, capsys, "show", "0") == (2, "no letter 0")
+
+    def test_replay_and_drop_are_audited_by_name(
+        self, subject: BatchLoop, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        few = ("replay", "--count", "4", "--reason", "unreadable", "--order", "newest")
+        assert self.give(ledger, capsys, *few, "--dry-run") == (0, "4 would be queued")
+        by = ("--by", "ann", "--why", "mended")
+        assert self.give(ledger, capsys, *few, "--stop-after", "3", *by) == (0, "4 queued")
+        ledger.heal = {f"bad:{number}" for number in range(6)}
+        turns(subject)
+        assert ledger.entries() == ["bad:2", "bad:3", "bad:4", "bad:5"]
+        (first,) = ledger.rows("SELECT id FROM dead_letter WHERE record_offset = 0")
+        assert self.give(ledger, capsys, "drop", str(first.id), *by)[0] == 0
+        assert self.give(ledger, capsys, "replay", str(first.id), *by)[0] == 2
+        rows = ledger.rows("SELECT who, action, subject, why, count FROM audit ORDER BY id")
+        assert [tuple(row) for row in rows] == [
+            ("ann", "replay", "reason=unreadable", "mended", 4),
+            ("ann", "drop", str(first.id), "mended", 1),
+        ]
+
+    @pytest.mark.parametrize("argv", [(), ("1", "--count", "2"), ("--count", "0")])
+    def test_a_replay_of_nothing_certain_is_refused(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]
+    ) -> None:
+        assert self.give(ledger, capsys, "replay", *argv)[0] == 2

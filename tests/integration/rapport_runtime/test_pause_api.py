@@ -1,0 +1,190 @@
+"""`/v1/pauses` and `/v1/audit`: for operators alone, the same twice, and never forgotten."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import audit
+from rapport_runtime.auth import Principal
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.pauses import READ, WRITE, pauses_router
+from rapport_runtime.pauses import Pausable
+from tests.support.ledger import TOPIC
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, FakeKeys, ask
+
+pytestmark = pytest.mark.integration
+WHY = "complaint, ticket 7"
+BODY = {"kind": "practice", "subject": "north", "why": WHY}
+
+
+@pytest.fixture
+def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
+    door = Database(migrated.api_url, application_name="api")
+    both = frozenset({READ, WRITE})
+    keys = FakeKeys(
+        {
+            "practice": Principal("k1", "north", both),
+            "reader": Principal("k2", None, frozenset({READ})),
+            "operator": Principal("k3", None, both),
+        }
+    )
+    service = Service(
+        title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
+    )
+    pausable = Pausable([TOPIC], lambda _tx, name: name in {"north", "south"})
+    yield create_app(service, [pauses_router(door, pausable)])
+    door.close()
+
+
+def post(app: FastAPI, path: str, who: dict[str, str] = OPERATOR, **body: Any) -> Any:
+    return ask(app, "POST", f"/v1/{path}", headers=who, json=body)
+
+
+def items(app: FastAPI, path: str) -> list[Any]:
+    answer = ask(app, "GET", f"/v1/{path}", headers=OPERATOR)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["items"])
+
+
+class TestPausing:
+    """Pause, look, resume; each of them twice."""
+
+    def test_twice_is_as_once_and_is_audited_once(self, app: FastAPI, worker: Database) -> None:
+        del worker
+        for changed in (True, False):
+            assert post(app, "pauses", **BODY).json() == {"changed": changed, "paused": True}
+        (said,) = items(app, "pauses")
+        assert (said["kind"], said["subject"], said["who"]) == ("practice", "north", "key k3")
+        assert (said["why"], said["until"]) == (WHY, None)
+        for changed in (True, False):
+            answer = post(app, "pauses/resume", **BODY)
+            assert (answer.status_code, answer.json()["changed"]) == (200, changed)
+        assert items(app, "pauses") == []
+        deeds = items(app, "audit")
+        assert [(deed["action"], deed["who"], deed["why"]) for deed in deeds] == [
+            ("pause", "key k3", WHY),
+            ("resume", "key k3", WHY),
+        ]
+
+    def test_another_end_replaces_the_old_and_keeps_since(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        del worker
+        post(app, "pauses", **BODY)
+        (first,) = items(app, "pauses")
+        answer = post(app, "pauses", **BODY, until="2999-01-01T00:00:00+08:00")
+        assert answer.json()["changed"]
+        (second,) = items(app, "pauses")
+        assert second["until"].startswith("2998-12-31T16:00:00")
+        assert second["since"] == first["since"]
+
+    def test_what_has_ended_is_not_in_force_and_can_begin_anew(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        post(app, "pauses", **BODY, until="2999-01-01T00:00:00Z")
+        (first,) = items(app, "pauses")
+        with worker.transaction() as tx:
+            tx.execute(sa.text("UPDATE pause SET ends_at = clock_timestamp()"))
+        assert items(app, "pauses") == []
+        assert post(app, "pauses", **BODY).json()["changed"]
+        (second,) = items(app, "pauses")
+        assert second["since"] > first["since"]
+
+    @pytest.mark.parametrize(
+        ("changes", "status"),
+        [
+            pytest.param({"subject": "nroth"}, 404, id="a practice that nobody knows"),
+            pytest.param({"kind": "topic", "subject": "x.v1"}, 404, id="a topic not read here"),
+            pytest.param({"kind": "worker", "subject": "host-1"}, 404, id="no such worker"),
+            pytest.param({"until": "2020-01-01T00:00:00Z"}, 409, id="an end that has passed"),
+            pytest.param({"until": "2999-01-01T00:00:00"}, 422, id="an end without a zone"),
+            pytest.param({"why": ""}, 422, id="without a reason"),
+            pytest.param({"why": "  "}, 422, id="with a blank reason"),
+            pytest.param({"why": "a\0b"}, 400, id="with what Postgres cannot hold"),
+            pytest.param({"kind": "client"}, 422, id="a kind that there is not"),
+            pytest.param({"subject": "a b"}, 422, id="a name that cannot be"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(
+        self, app: FastAPI, worker: Database, changes: dict[str, str], status: int
+    ) -> None:
+        del worker
+        answer = post(app, "pauses", **(BODY | changes))
+        assert answer.status_code == status, answer.text
+        assert items(app, "pauses") == items(app, "audit") == []
+
+    def test_where_practices_cannot_be_paused_it_says_why(self, migrated: ServiceDatabase) -> None:
+        door = Database(migrated.api_url, application_name="api")
+        keys = FakeKeys({"operator": Principal("k3", None, frozenset({WRITE}))})
+        service = Service(
+            title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
+        )
+        router = pauses_router(door, Pausable([TOPIC], "time would go on"))
+        answer = post(create_app(service, [router]), "pauses", **BODY)
+        door.close()
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:rapport:problem:cannot-pause"
+        assert answer.json()["detail"] == "time would go on"
+
+
+class TestWho:
+    """Operators with the scope; nobody else, not by row security alone either."""
+
+    @pytest.mark.parametrize("path", ["pauses", "audit"])
+    def test_reading_is_for_operators(self, app: FastAPI, path: str) -> None:
+        assert ask(app, "GET", f"/v1/{path}").status_code == 401
+        assert ask(app, "GET", f"/v1/{path}", headers=PRACTICE).status_code == 403
+        assert ask(app, "GET", f"/v1/{path}", headers=READER).status_code == 200
+
+    @pytest.mark.parametrize("path", ["pauses", "pauses/resume"])
+    def test_deciding_needs_its_own_scope(self, app: FastAPI, path: str) -> None:
+        assert post(app, path, PRACTICE, **BODY).status_code == 403
+        assert post(app, path, READER, **BODY).status_code == 403
+
+    def test_a_practices_transaction_writes_the_audit_but_reads_none(
+        self, migrated: ServiceDatabase, worker: Database
+    ) -> None:
+        door = Database(migrated.api_url, application_name="api")
+        with door.transaction("north") as tx:
+            audit.note(tx, audit.Deed("key k1", "drop", "letters", "1", None))
+        with door.transaction("north") as tx:
+            assert audit.page(tx, after=0, limit=9) == []
+        door.close()
+        with worker.transaction() as tx:
+            assert len(audit.page(tx, after=0, limit=9)) == 1
+
+    @pytest.mark.parametrize("change", ["UPDATE audit SET why = 'x'", "DELETE FROM audit"])
+    def test_nobody_changes_what_was_done(
+        self, app: FastAPI, worker: Database, migrated: ServiceDatabase, change: str
+    ) -> None:
+        post(app, "pauses", **BODY)
+        owner = Database(migrated.owner_url, application_name="owner")
+        for door in (worker, owner):
+            with pytest.raises(sa.exc.DBAPIError), door.transaction() as tx:
+                tx.execute(sa.text(change))
+        owner.close()
+        assert len(items(app, "audit")) == 1
+
+
+def test_both_lists_come_in_pages(app: FastAPI, worker: Database) -> None:
+    del worker
+    for subject in ("south", "north"):
+        post(app, "pauses", **(BODY | {"subject": subject}))
+    post(app, "pauses", kind="worker", subject="*", why=WHY)
+    for path, key in (("pauses", "subject"), ("audit", "subject")):
+        got: list[str] = []
+        cursor = ""
+        while True:
+            where = f"/v1/{path}?limit=1{cursor}"
+            page = ask(app, "GET", where, headers=OPERATOR).json()
+            got += [item[key] for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        expected = ["north", "south", "*"] if path == "pauses" else ["south", "north", "*"]
+        assert got == expected

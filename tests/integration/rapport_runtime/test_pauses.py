@@ -1,0 +1,262 @@
+"""What operators stop stands still, exactly and at once; what they let go on has lost nothing."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+
+from rapport_runtime import assignment, loop, pause_commands, pauses, positions
+from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.http.probes import readyz
+from rapport_runtime.loop import BatchLoop
+from rapport_runtime.pauses import EVERY_WORKER, Kind, Pausable, Wish, this_worker
+from rapport_runtime.watermarks import ReadToEnd
+from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, Ledger, at, loop_of, partition
+
+pytestmark = pytest.mark.integration
+GO = threading.Event()
+OTHER = "other.v1"
+PAUSABLE = Pausable([TOPIC, OTHER], "not here: pause the topic")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assignment, "CONFIRM_FENCED_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "PAUSES_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
+
+
+def wish(kind: Kind, subject: str) -> Wish:
+    return Wish("somebody", kind, subject, "a test")
+
+
+def pause(ledger: Ledger, kind: Kind, subject: str) -> bool:
+    with ledger.database.transaction() as tx:
+        return pauses.pause(tx, PAUSABLE, wish(kind, subject))
+
+
+def resume(ledger: Ledger, kind: Kind, subject: str) -> bool:
+    with ledger.database.transaction() as tx:
+        return pauses.resume(tx, wish(kind, subject))
+
+
+def running(bus: MemoryBus, ledger: Ledger, *topics: str) -> BatchLoop:
+    """A loop that holds its partitions."""
+    subject = loop_of(bus.consumer(GROUP, topics or (TOPIC,)), ledger)
+    subject.turn(GO)
+    assert subject.assigned
+    return subject
+
+
+def turns(subject: BatchLoop, count: int = 4) -> None:
+    for _ in range(count):
+        subject.turn(GO)
+
+
+def put(bus: MemoryBus, number: int, *said: str, topic: str = TOPIC) -> None:
+    for word in said:
+        bus.append(topic, number, b"k", word.encode())
+
+
+class TestATopic:
+    """Its partitions are not read, its position and time stay; other topics go on."""
+
+    def test_stands_still_and_goes_on_where_it_stood(self, bus: MemoryBus, ledger: Ledger) -> None:
+        bus.create(OTHER, 1)
+        subject = running(bus, ledger, TOPIC, OTHER)
+        put(bus, 0, "a")
+        turns(subject)
+        assert pause(ledger, "topic", TOPIC)
+        put(bus, 0, "b", "mark:1")
+        put(bus, 0, "other", topic=OTHER)
+        turns(subject)
+        assert ledger.entries() == ["a", "other"]
+        assert subject.positions[partition(0)].next_offset == 1
+        assert subject.positions[partition(0)].processed_through is None
+        assert resume(ledger, "topic", TOPIC)
+        turns(subject)
+        assert ledger.entries() == ["a", "other", "b", "mark:1"]
+
+    def test_stays_so_over_a_rebalance_and_a_rollback(self, bus: MemoryBus, ledger: Ledger) -> None:
+        bus.create(OTHER, 1)
+        subject = running(bus, ledger, TOPIC, OTHER)
+        pause(ledger, "topic", TOPIC)
+        turns(subject)
+        put(bus, 0, "a")
+        bus.rebalance(GROUP)
+        turns(subject)
+        put(bus, 0, "other", topic=OTHER)
+        ledger.later = 1
+        turns(subject)
+        assert ledger.entries() == ["other"]
+        resume(ledger, "topic", TOPIC)
+        turns(subject)
+        assert ledger.entries() == ["other", "a"]
+
+    @pytest.mark.parametrize("mutant", [False, True])
+    def test_a_pause_is_obeyed_by_the_claim_itself(
+        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+    ) -> None:
+        """The records are in hand already when the pause commits."""
+        if mutant:
+            check = f"AND NOT {pauses.paused('topic', 'p.topic')}"
+            assert positions._CLAIM.text.count(check) == 1
+            blind = positions._CLAIM.text.replace(check, "")
+            monkeypatch.setattr(positions, "_CLAIM", sa.text(blind))
+        subject = running(bus, ledger)
+        put(bus, 0, "a")
+        with at("polled", lambda: pause(ledger, "topic", TOPIC)):
+            subject.turn(GO)
+        survives = ledger.entries() == []
+        assert survives is not mutant
+        resume(ledger, "topic", TOPIC)
+        turns(subject)
+        assert ledger.entries() == ["a"]
+
+    def test_its_time_stands_still_though_all_is_read(self, bus: MemoryBus, ledger: Ledger) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        turns(subject)
+        reader = ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT)
+        pause(ledger, "topic", TOPIC)
+        reader.observe(consumer, subject)  # the loop has not looked yet: the claim knows
+        turns(subject)
+        reader.observe(consumer, subject)
+        assert {p.processed_through for p in subject.positions.values()} == {None}
+        resume(ledger, "topic", TOPIC)
+        turns(subject)
+        reader.observe(consumer, subject)
+        assert {p.processed_through for p in subject.positions.values()} == {MIDNIGHT}
+
+    def test_dead_letters_of_it_wait_too(self, bus: MemoryBus, ledger: Ledger) -> None:
+        subject = running(bus, ledger)
+        put(bus, 0, "bad:1")
+        turns(subject)
+        ledger.heal = {"bad:1"}
+        pause(ledger, "topic", TOPIC)
+        ledger.run("UPDATE dead_letter SET state = 'queued'")
+        turns(subject)
+        assert ledger.entries() == []
+        resume(ledger, "topic", TOPIC)
+        turns(subject)
+        assert ledger.entries() == ["bad:1"]
+
+
+class TestAWorker:
+    """It finishes what it holds and takes no more, keeps its partitions, and is not stuck."""
+
+    @pytest.mark.parametrize("subject_of", [lambda: EVERY_WORKER, this_worker], ids=["*", "itself"])
+    def test_takes_no_more_until_it_is_resumed(
+        self, bus: MemoryBus, ledger: Ledger, subject_of: Callable[[], str]
+    ) -> None:
+        name = subject_of()
+        ledger.run(
+            "INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at, partitions)"
+            " VALUES (:id, :group, now(), now(), '{}')",
+            id=this_worker(),
+            group=GROUP,
+        )
+        subject = running(bus, ledger)
+        pause(ledger, "worker", name)
+        put(bus, 0, "a")
+        put(bus, 1, "b")
+        turns(subject)
+        assert ledger.entries() == []
+        assert subject.assigned
+        assert readyz({}, subject.stopped.said).status == 200
+        assert b'"paused"' in readyz({}, subject.stopped.said).body
+        resume(ledger, "worker", name)
+        turns(subject)
+        assert sorted(ledger.entries()) == ["a", "b"]
+        assert subject.stopped.said() == "ready"
+
+    def test_another_ones_pause_is_not_ours(self, bus: MemoryBus, ledger: Ledger) -> None:
+        ledger.run(
+            "INSERT INTO pause (kind, subject, who, why) VALUES ('worker', 'else-1', 'x', 'y')"
+        )
+        subject = running(bus, ledger)
+        put(bus, 0, "a")
+        turns(subject)
+        assert ledger.entries() == ["a"]
+
+    def test_it_stays_a_member_of_its_group(self, bus: MemoryBus, ledger: Ledger) -> None:
+        subject = running(bus, ledger)
+        pause(ledger, "worker", EVERY_WORKER)
+        turns(subject)
+        assert len(bus.members[GROUP]) == 1
+        assert isinstance(bus.members[GROUP][0], MemoryConsumer)
+
+    def test_a_pause_ends_by_itself(self, bus: MemoryBus, ledger: Ledger) -> None:
+        subject = running(bus, ledger)
+        pause(ledger, "worker", EVERY_WORKER)
+        put(bus, 0, "a")
+        turns(subject)
+        ledger.run("UPDATE pause SET ends_at = clock_timestamp()")
+        turns(subject)
+        assert ledger.entries() == ["a"]
+        assert not resume(ledger, "worker", EVERY_WORKER)
+
+
+class TestTheCommands:
+    """`pause`, `resume`, `pauses`, `audit` as an operator gives them on a worker's host."""
+
+    def give(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str], name: str, *argv: str
+    ) -> tuple[int, str]:
+        code = pause_commands.commands(PAUSABLE)[name](ledger.database, b"", argv)
+        told = capsys.readouterr()
+        return code, (told.out + told.err).strip()
+
+    def test_all_of_a_pauses_life(self, ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+        said = ("topic", TOPIC, "--why", "ticket 7", "--by", "ann")
+        assert self.give(ledger, capsys, "pause", *said) == (0, f"topic {TOPIC}: paused")
+        again = self.give(ledger, capsys, "pause", *said)
+        assert again == (0, f"topic {TOPIC}: was paused already")
+        _, listed = self.give(ledger, capsys, "pauses")
+        assert listed.split("\t")[:2] == ["topic", TOPIC]
+        assert listed.split("\t")[3:] == ["until resumed", "ann", "ticket 7"]
+        assert self.give(ledger, capsys, "resume", *said)[1] == f"topic {TOPIC}: resumed"
+        assert self.give(ledger, capsys, "resume", *said)[1] == f"topic {TOPIC}: was not paused"
+        _, deeds = self.give(ledger, capsys, "audit")
+        assert [line.split("\t")[1:] for line in deeds.splitlines()] == [
+            ["ann", action, "topic", TOPIC, "1", "ticket 7"] for action in ("pause", "resume")
+        ]
+
+    def test_hours_make_an_end(self, ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+        self.give(ledger, capsys, "pause", "worker", "*", "--why", "x", "--hours", "2")
+        (row,) = ledger.rows("SELECT ends_at - paused_at AS lasts FROM pause")
+        assert abs(row.lasts.total_seconds() - 7200) < 60
+        code, said = self.give(ledger, capsys, "pause", "worker", "*", "--why", "x", "--hours", "0")
+        assert (code, said) == (2, "`until` has passed already")
+
+    @pytest.mark.parametrize(
+        ("what", "answer"),
+        [
+            (("practice", "north"), "not here: pause the topic"),
+            (("topic", "unheard.v1"), f"this service reads {TOPIC}, {OTHER}"),
+            (("worker", "nobody-1"), "workers are: none; * is all of them"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused_with_the_reason(
+        self,
+        ledger: Ledger,
+        capsys: pytest.CaptureFixture[str],
+        what: tuple[str, str],
+        answer: str,
+    ) -> None:
+        assert self.give(ledger, capsys, "pause", *what, "--why", "x") == (2, answer)
+        assert ledger.rows("SELECT 1 FROM pause") == []
+        assert ledger.rows("SELECT 1 FROM audit") == []
+
+
+def test_what_one_loop_holds_back_a_partition_that_comes_later_is_held_back_too(
+    bus: MemoryBus, ledger: Ledger
+) -> None:
+    pause(ledger, "topic", TOPIC)
+    put(bus, 0, "a")
+    subject = running(bus, ledger)
+    turns(subject)
+    assert ledger.entries() == []
+    assert subject.positions[TopicPartition(TOPIC, 0)].next_offset == 0

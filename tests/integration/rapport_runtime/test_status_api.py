@@ -1,0 +1,207 @@
+"""`/v1/status`, and the same for Prometheus: how far a service has come, on the API's role."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import outbox, positions
+from rapport_runtime.auth import Principal
+from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.gauges import DatabaseGauges
+from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.status import status_router
+from rapport_runtime.metrics import METRICS
+from rapport_runtime.status_source import ChassisStatus
+from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask
+
+TIMED = [partition(0), partition(1)]
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
+    door = Database(migrated.api_url, application_name="api")
+    keys = FakeKeys(
+        {
+            "practice": Principal("k1", "north", frozenset({"status:read"})),
+            "operator": Principal("k3", None, frozenset({"status:read"})),
+        }
+    )
+    service = Service(
+        title="Toy",
+        version="1",
+        description="A toy.",
+        keys=keys,
+        cursor_key=b"k" * 32,
+        refresh=[DatabaseGauges(door, GROUP)],
+    )
+    yield create_app(service, [status_router(ChassisStatus(door, "toy", GROUP, timed=TIMED))])
+    door.close()
+
+
+def place(worker: Database, topic: str, number: int, instant: datetime | None) -> None:
+    tp = TopicPartition(topic, number)
+    with worker.transaction() as tx:
+        positions.create(tx, GROUP, tp, topic_id="x", next_offset=3)
+        if instant is not None:
+            positions.reach(tx, GROUP, {tp: 3}, instant)
+
+
+def beat(worker: Database, name: str, held: list[str], lag: int | None, age: int = 0) -> None:
+    with worker.transaction() as tx:
+        tx.execute(
+            sa.text("""
+                INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at,
+                    partitions, lag)
+                VALUES (:name, :group, now(), now() - make_interval(secs => :age), :held, :lag)
+            """),
+            {"name": name, "group": GROUP, "held": held, "lag": lag, "age": age},
+        )
+
+
+class TestStatus:
+    """How far the service has come."""
+
+    def status(self, app: FastAPI) -> Any:
+        answer = ask(app, "GET", "/v1/status", headers=OPERATOR)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def test_of_nothing(self, app: FastAPI, worker: Database) -> None:
+        del worker
+        said = self.status(app)
+        assert said["service"] == "toy"
+        for part in ("business_time", "lag", "oldest_unpublished_at"):
+            assert said[part] is None
+        assert (said["partitions"], said["workers"], said["pauses"]) == ([], [], [])
+
+    def test_business_time_is_the_least_once_all_have_one(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        place(worker, TOPIC, 0, MIDNIGHT + timedelta(days=1))
+        place(worker, TOPIC, 1, None)
+        place(worker, "practices.v1", 0, None)
+        assert self.status(app)["business_time"] is None
+        place(worker, TOPIC, 1, MIDNIGHT)
+        said = self.status(app)
+        assert datetime.fromisoformat(said["business_time"]) == MIDNIGHT
+        assert [part["position"] for part in said["partitions"]] == [3, 3, 3]
+
+    def test_with_the_timed_partitions_named_all_of_them_count(
+        self, migrated: ServiceDatabase, worker: Database
+    ) -> None:
+        place(worker, TOPIC, 0, MIDNIGHT)
+        door = Database(migrated.api_url, application_name="api")
+        one = ChassisStatus(door, "toy", GROUP, timed=[partition(0)]).status()
+        two = ChassisStatus(door, "toy", GROUP, timed=[partition(0), partition(1)]).status()
+        door.close()
+        assert (one.business_time, two.business_time) == (MIDNIGHT, None)
+
+    def test_lag_is_told_only_when_every_partition_is_held_by_somebody_alive(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        place(worker, TOPIC, 0, None)
+        place(worker, TOPIC, 1, None)
+        beat(worker, "a", [f"{TOPIC}/0"], 5)
+        assert self.status(app)["lag"] is None
+        beat(worker, "dead", [f"{TOPIC}/1"], 7, age=60)
+        assert self.status(app)["lag"] is None
+        beat(worker, "b", [f"{TOPIC}/1"], 2)
+        said = self.status(app)
+        assert said["lag"] == 7
+        assert [row["id"] for row in said["workers"]] == ["a", "b", "dead"]
+
+    def test_the_oldest_unpublished_row(self, app: FastAPI, worker: Database) -> None:
+        with worker.transaction() as tx:
+            outbox.append(tx, [Outgoing(TOPIC, 0, b"k", b"v")])
+        said = self.status(app)
+        oldest = datetime.fromisoformat(said["oldest_unpublished_at"])
+        assert oldest <= datetime.fromisoformat(said["as_of"])
+
+    def test_it_is_for_operators(self, app: FastAPI) -> None:
+        assert ask(app, "GET", "/v1/status", headers=PRACTICE).status_code == 403
+
+
+class TestMetrics:
+    """What the API tells Prometheus of the database, read at the scrape."""
+
+    def scrape(self, app: FastAPI) -> dict[tuple[str, ...], float]:
+        """Each sample of our group, by its name and the rest of its labels."""
+        found = {}
+        text = ask(app, "GET", "/metrics").text
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.labels.get("group") == GROUP:
+                    rest = [value for name, value in sample.labels.items() if name != "group"]
+                    found[sample.name, *rest] = sample.value
+        return found
+
+    def test_it_tells_the_list_and_nothing_else(self, app: FastAPI) -> None:
+        families = text_string_to_metric_families(ask(app, "GET", "/metrics").text)
+        told = {
+            family.name
+            for family in families
+            if not family.name.startswith(("python_", "process_"))
+        }
+        assert told == {family.name for metric in METRICS for family in metric.describe()}
+
+    def test_of_nothing_there_are_noughts(self, app: FastAPI, worker: Database) -> None:
+        del worker
+        told = self.scrape(app)
+        assert told["rapport_outbox_rows",] == told["rapport_outbox_oldest_seconds",] == 0
+        assert [told["rapport_workers", state] for state in ("live", "silent", "halted")] == [0] * 3
+        kinds = ("worker", "topic", "practice")
+        assert [told["rapport_pauses", kind] for kind in kinds] == [0] * 3
+
+    def test_time_outbox_workers_and_pauses(self, app: FastAPI, worker: Database) -> None:
+        place(worker, TOPIC, 0, MIDNIGHT)
+        place(worker, TOPIC, 1, None)
+        beat(worker, "a", [], 0)
+        beat(worker, "b", [], 0, age=60)
+        beat(worker, "c", [], None, age=60)  # its last word: it had halted
+        beat(worker, "d", [], None, age=1200)
+        with worker.transaction() as tx:
+            outbox.append(tx, [Outgoing(TOPIC, 0, b"k", b"v")] * 2)
+            tx.execute(sa.text("UPDATE outbox SET created_at = now() - interval '1 hour'"))
+            tx.execute(
+                sa.text(
+                    "INSERT INTO pause (kind, subject, who, why) VALUES ('topic', 't', 'x', 'y')"
+                )
+            )
+        told = self.scrape(app)
+        assert told["rapport_business_time_seconds", "0", TOPIC] == MIDNIGHT.timestamp()
+        assert ("rapport_business_time_seconds", "1", TOPIC) not in told
+        assert [told["rapport_workers", state] for state in ("live", "silent", "halted")] == [1] * 3
+        assert told["rapport_outbox_rows",] == 2
+        assert 3600 <= told["rapport_outbox_oldest_seconds",] < 7200
+        assert told["rapport_pauses", "topic"] == 1
+
+    def test_without_the_database_nothing_old_is_told(
+        self, app: FastAPI, worker: Database, migrated: ServiceDatabase
+    ) -> None:
+        place(worker, TOPIC, 0, MIDNIGHT)
+        assert self.scrape(app)
+        lost = migrated.api_url.rpartition("/")[0] + "/nowhere"
+        gone = DatabaseGauges(Database(lost, application_name="api"), GROUP)
+        with pytest.raises(sa.exc.OperationalError):
+            gone()
+        service = Service(
+            title="Toy",
+            version="1",
+            description="A toy.",
+            keys=FakeKeys(),
+            cursor_key=b"k" * 32,
+            refresh=[gone],
+        )
+        answer = ask(create_app(service, []), "GET", "/metrics")
+        assert answer.status_code == 200
+        assert f'group="{GROUP}",partition="0"' not in answer.text

@@ -1,0 +1,1 @@
+"""What is checked of deploy/ without any server."""

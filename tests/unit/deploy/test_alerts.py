@@ -1,0 +1,82 @@
+"""Every alert looks at metrics that there are and names a runbook that there is, and vice versa."""
+
+import re
+
+import promql_parser
+import pytest
+
+from rapport_runtime.metrics_page import series_names
+from tests.support.alerting import (
+    RULES,
+    RUNBOOKS,
+    Alert,
+    alerts,
+    cases,
+    faults,
+    runbooks,
+)
+
+ALERTS = alerts()
+NAMED = [pytest.param(alert, id=alert.name) for alert in ALERTS]
+ISSUE = {
+    "lag-grows",
+    "business-time-stands-still",
+    "dead-letters",
+    "outbox-grows",
+    "provider-down",
+}
+
+
+@pytest.mark.parametrize("alert", NAMED)
+def test_an_alert_refers_only_to_what_is_there(alert: Alert) -> None:
+    assert faults(alert, series_names()) == []
+    assert alert.severity in {"page", "ticket"}
+    assert alert.summary
+
+
+def test_every_runbook_is_named_by_an_alert_and_the_issues_are_there() -> None:
+    assert {alert.runbook for alert in ALERTS} == set(runbooks())
+    assert {page.stem for page in runbooks()} >= ISSUE
+
+
+def test_every_alert_has_a_case_in_which_it_fires() -> None:
+    assert {alert for alert, fires in cases() if fires} == {alert.name for alert in ALERTS}
+    assert len({alert.name for alert in ALERTS}) == len(ALERTS)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("rapport_lag > 1", id="no such metric"),
+        pytest.param('rapport_lag_records{practice="x"} > 1', id="no such label to select by"),
+        pytest.param("sum by (practice) (rapport_lag_records) > 1", id="nor to add up by"),
+        pytest.param("increase(rapport_lag[5m]) > 1", id="no such metric over a range"),
+        pytest.param("vector(1) > 2", id="no metric at all"),
+    ],
+)
+def test_the_check_itself_finds_what_is_wrong(expression: str) -> None:
+    (known, *_) = ALERTS
+    wrong = Alert(
+        known.name,
+        promql_parser.parse(expression),
+        known.severity,
+        known.runbook,
+        known.summary,
+    )
+    assert faults(wrong, series_names()) != []
+    lost = Alert(known.name, known.expression, known.severity, RUNBOOKS / "lost.md", known.summary)
+    assert faults(lost, series_names()) != []
+
+
+def test_the_runbooks_speak_of_metrics_and_commands_that_there_are() -> None:
+    known = set(series_names())
+    for page in runbooks():
+        text = page.read_text("utf-8")
+        assert set(re.findall(r"\brapport_[a-z_]+(?=[\[{(\s`)])", text)) <= known, page
+        commands = set(re.findall(r"python -m [a-z<>_]+ (\w+)", text))
+        assert commands <= {"pause", "resume", "pauses", "audit", "letters", "keys"}, page
+
+
+def test_rules_are_where_the_example_looks_for_them() -> None:
+    example = (RULES.parent / "prometheus.yml").read_text("utf-8")
+    assert RULES.name in example
