@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from rapport_runtime.auth import KeyVerifier
 from rapport_runtime.http import docs, errors
-from rapport_runtime.http.auth import Guard
+from rapport_runtime.http.auth import guards
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.probes import Check, probe_router
 
@@ -51,6 +50,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # a redirect would be an answer that no document names
         generate_unique_id_function=_operation_id,
     )
     app.state.keys = service.keys
@@ -71,16 +71,10 @@ def _refuse_unguarded(app: FastAPI) -> None:
     for context in iter_route_contexts(app.routes):
         if not isinstance(context.original_route, APIRoute):
             raise UnguardedRoute(f"{context.path}: only plain HTTP routes can be guarded")
-        if not _is_guarded(context.dependant):
+        if not any(guards(context.dependant)):
             raise UnguardedRoute(
                 f"{sorted(context.methods or ())} {context.path}: give it require(<scope>)"
             )
-
-
-def _is_guarded(dependant: Dependant) -> bool:
-    return isinstance(dependant.call, Guard) or any(
-        _is_guarded(inner) for inner in dependant.dependencies
-    )
 
 
 def _templates(app: FastAPI) -> Iterator[tuple[Any, str]]:

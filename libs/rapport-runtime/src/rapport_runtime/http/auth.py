@@ -1,17 +1,20 @@
 """The guards of routes: `Depends(require("tiers:read"))` lets in only keys that may do that."""
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from rapport_runtime.auth import KeyVerifier, Principal
 from rapport_runtime.http.problems import Forbidden, Unauthorised
 
+SCHEME = "ApiKey"
 _BEARER = HTTPBearer(
     auto_error=False,
-    scheme_name="ApiKey",
+    scheme_name=SCHEME,
     bearerFormat="rk_<id>_<secret>",
     description="A key made by `keys create`, sent as `Authorization: Bearer rk_…`.",
 )
@@ -24,12 +27,20 @@ class Guard:
     """
 
 
+def guards(dependant: Dependant) -> Iterator[Guard]:
+    """Every guard that a route's dependencies name, however deep."""
+    if isinstance(dependant.call, Guard):
+        yield dependant.call
+    for inner in dependant.dependencies:
+        yield from guards(inner)
+
+
 class Holder(Enum):
     """Whose keys a route is for."""
 
-    ANYONE = "anyone with the scope"
-    PRACTICE = "keys of a practice"
-    OPERATOR = "keys of an operator"
+    ANYONE = "a key of a practice or of an operator"
+    PRACTICE = "a practice's key"
+    OPERATOR = "an operator's key"
 
 
 class Requirement(Guard):

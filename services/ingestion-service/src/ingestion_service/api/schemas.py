@@ -17,11 +17,13 @@ class WireModel(BaseModel):
 class PracticeBody(WireModel):
     """A practice as it shall be."""
 
-    name: str = Field(min_length=1, max_length=200, examples=["Lakeside Counselling"])
+    name: str = Field(
+        min_length=1, max_length=200, pattern=r"\S", examples=["Lakeside Counselling"]
+    )
     zone: str = Field(
-        max_length=100,
         description="IANA time zone. It decides which day an event belongs to; fixed once set.",
         examples=["Asia/Shanghai"],
+        json_schema_extra={"format": "iana-time-zone"},
     )
     currency: str = Field(
         pattern="^[A-Z]{3}$",
