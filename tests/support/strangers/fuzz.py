@@ -24,6 +24,8 @@ EXAMPLES = 50
 _WHAT_A_SCHEMA_CANNOT_SAY = (
     "holds U+0000",  # which no text of the database may, in whatever key or value
     "urn:rapport:problem:invalid-cursor",  # a cursor is signed: only one that was given out holds
+    "not the practice of this key",  # which practice that is, only the key's holder knows
+    "currency-mismatch",  # each practice has its own
     "is already taken",  # the key of a play is unique within its playbook
     "names a channel twice",  # the channels of a step differ, their templates may not matter
 )

@@ -94,6 +94,7 @@ def common_settings(urls: ServiceDatabase) -> dict[str, Any]:
         "kafka_bootstrap_servers": NO_BROKER,
         "environment": "development",
         "simulated_clock": True,
+        "failed_keys_per_minute": PATIENT,
     }
 
 

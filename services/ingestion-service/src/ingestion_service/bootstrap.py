@@ -68,6 +68,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
+        failed_keys_per_minute=settings.failed_keys_per_minute,
     )
     routers = [
         practices_router(sessions, reads),

@@ -157,6 +157,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
+        failed_keys_per_minute=settings.failed_keys_per_minute,
     )
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
     chassis = ChassisStatus(database, settings.service, GROUP, timed=timed)

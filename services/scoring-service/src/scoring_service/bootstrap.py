@@ -77,6 +77,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},
         max_body_bytes=settings.max_body_bytes,
+        failed_keys_per_minute=settings.failed_keys_per_minute,
     )
     routers = [
         tier_router(PostgresTiers(database, STREAM, rulebook)),

@@ -11,6 +11,7 @@ from rapport_runtime.auth import KeyVerifier
 from rapport_runtime.http import docs, errors
 from rapport_runtime.http.auth import guards
 from rapport_runtime.http.edge import Edge
+from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.probes import Check, probe_router
 
 _MEBIBYTE = 1024 * 1024
@@ -25,7 +26,8 @@ class Service:
     """What the app needs to know of its service.
 
     `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
-    decide `/readyz`; bodies above `max_body_bytes` are refused unread.
+    decide `/readyz`; bodies above `max_body_bytes` are refused unread; an address whose keys fail
+    more than `failed_keys_per_minute` times has to wait.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Service:
     cursor_key: bytes
     checks: Mapping[str, Check] = field(default_factory=dict)
     max_body_bytes: int = _MEBIBYTE
+    failed_keys_per_minute: int = 60
 
 
 def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
@@ -54,6 +57,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.keys = service.keys
+    app.state.failed_keys = FailedKeys(service.failed_keys_per_minute)
     app.state.cursor_key = service.cursor_key
     for router in routers:
         app.include_router(router)

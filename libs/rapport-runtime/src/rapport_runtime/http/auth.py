@@ -9,7 +9,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from rapport_runtime.auth import KeyVerifier, Principal
-from rapport_runtime.http.problems import Forbidden, Unauthorised
+from rapport_runtime.http.failed_keys import FailedKeys
+from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
 
 SCHEME = "ApiKey"
 _BEARER = HTTPBearer(
@@ -46,7 +47,8 @@ class Holder(Enum):
 class Requirement(Guard):
     """Asks for a key of the right holder with one scope; gives the route its `Principal`.
 
-    401 without a key that holds; 403, naming what is missing, for one that may not do this.
+    401 without a key that holds; 403, naming what is missing, for one that may not do this; 429
+    for an address whose keys failed too often.
     """
 
     def __init__(self, scope: str, holder: Holder) -> None:
@@ -58,13 +60,10 @@ class Requirement(Guard):
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> Principal:
-        """The holder of the request's key; raises `Unauthorised` or `Forbidden`."""
+        """The holder of the request's key; raises what the class says."""
         if credentials is None:
             raise Unauthorised("send Authorization: Bearer rk_…")
-        verifier: KeyVerifier = request.app.state.keys
-        principal = verifier.verify(credentials.credentials)
-        if principal is None:
-            raise Unauthorised("the key is unknown, revoked or expired")
+        principal = _verified(request, credentials.credentials)
         request.state.principal = principal
         if self.holder is Holder.PRACTICE and principal.practice_id is None:
             raise Forbidden("this needs a practice's key; an operator's key sees no client")
@@ -73,6 +72,21 @@ class Requirement(Guard):
         if self.scope not in principal.scopes:
             raise Forbidden(f"the key lacks the scope {self.scope}")
         return principal
+
+
+def _verified(request: Request, raw_key: str) -> Principal:
+    verifier: KeyVerifier = request.app.state.keys
+    failures: FailedKeys = request.app.state.failed_keys
+    address = request.client.host if request.client else "unknown"
+    wait = failures.wait_seconds(address, raw_key)
+    if wait:
+        raise TooManyRequests("too many keys did not hold", retry_after_seconds=wait)
+    principal = verifier.verify(raw_key)
+    if principal is None:
+        failures.failed(address, raw_key)
+        raise Unauthorised("the key is unknown, revoked or expired")
+    failures.held(raw_key)
+    return principal
 
 
 def require(scope: str) -> Requirement:

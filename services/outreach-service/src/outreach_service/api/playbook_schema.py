@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Any
 
-from outreach_service.domain.playbook import Mode
+from outreach_service.domain.playbook import LONGEST_LIST, Mode
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Direction, Origin, Purpose, Reason, permitted
 
@@ -76,7 +76,7 @@ def _object(required: Schema, optional: Schema) -> Schema:
 
 
 def _list(item: Schema) -> Schema:
-    return {"type": "array", "minItems": 1, "items": item}
+    return {"type": "array", "minItems": 1, "maxItems": LONGEST_LIST, "items": item}
 
 
 def _words(kind: Iterable[StrEnum]) -> Schema:
