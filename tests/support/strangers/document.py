@@ -40,7 +40,7 @@ class Operation:
 
     def parameters(self, place: str) -> list[str]:
         """The names of its parameters in path, query or header."""
-        return [one["name"] for one in self.told.get("parameters", ()) if one["in"] == place]
+        return [one["name"] for one in self.told.get("parameters", ()) if one.get("in") == place]
 
     def address(self, **values: str) -> str:
         """The path with its parameters filled in; one that is not given becomes `unknown`."""

@@ -43,6 +43,7 @@ def outreach(postgres_url: str) -> Iterator[ApiWorld]:
         known = {
             "path.client_id": CLIENTS,
             "query.client_id": CLIENTS,
+            "path.channel": ["email"],
             "path.message_id": messages,
             "path.letter_id": letters,
             "path.token": [_link(client) for client in CLIENTS],

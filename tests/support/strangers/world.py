@@ -50,11 +50,11 @@ class ApiWorld:
         """A key that may call the operation; any key for one that asks for none."""
         return self.keys["operator" if operation.holder == "operator" else "practice"]
 
-    def path(self, operation: Operation) -> str:
-        """The operation's address with parameters of rows that exist."""
+    def path(self, operation: Operation, **other: str) -> str:
+        """The operation's address with parameters of rows that exist, or `other` ones."""
         names = operation.parameters("path")
         found = {name: str(self.known[f"path.{name}"][0]) for name in names if self._knows(name)}
-        return operation.address(**found)
+        return operation.address(**found | other)
 
     def call(self, method: str, path: str, key: str | None, **more: Any) -> httpx.Response:
         """One request through the whole app, in this process."""

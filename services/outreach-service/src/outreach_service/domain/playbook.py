@@ -307,6 +307,6 @@ def parse_playbook(document: object) -> Playbook:
     seen: set[str] = set()
     for index, play in enumerate(plays):
         if play.key in seen:
-            raise InvalidPlaybook(f"plays[{index}].key", f"{play.key!r} is already taken")
+            raise InvalidPlaybook(f"plays[{index}].key", "is already taken")
         seen.add(play.key)
     return Playbook(key=key, plays=plays)

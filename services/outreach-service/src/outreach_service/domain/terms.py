@@ -89,6 +89,6 @@ def duration(text: str) -> timedelta:
     """
     found = _DURATION.fullmatch(text)
     if found is None or text == "P":
-        msg = f"not an ISO 8601 duration in weeks, days or time: {text!r}"
+        msg = "not an ISO 8601 duration in weeks, days or time"
         raise ValueError(msg)
     return timedelta(**{unit: int(value) for unit, value in found.groupdict(default="0").items()})
