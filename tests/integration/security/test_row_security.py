@@ -14,6 +14,18 @@ from tests.support.strangers.world import PRACTICE, STRANGER, ApiWorld
 pytestmark = pytest.mark.integration
 OPEN = {"api_key"}
 """Keys are read before anybody's practice is known; their secrets are kept as hashes."""
+OF_NOBODY = {
+    *("consumer_position", "outbox_watermark", "worker", "alembic_version"),
+    *("permit", "rulebook", "clock"),
+}
+"""Tables without a practice that the API may read whole: none of them tells of a client."""
+_WITHOUT_PRACTICE = """
+    SELECT relname FROM pg_class c
+    WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace = 'public'::regnamespace
+      AND has_table_privilege(%s, oid, 'SELECT')
+      AND NOT EXISTS (SELECT FROM pg_attribute a
+                      WHERE a.attrelid = c.oid AND a.attname = 'practice_id')
+"""
 _WITH_PRACTICE = """
     SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'practice_id'
@@ -99,6 +111,14 @@ def test_what_is_published_is_not_for_the_apis_eyes(api: psycopg.Connection) -> 
     """The outbox holds events of all practices, and no practice by which to guard them."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         api.execute("SELECT value FROM outbox")
+
+
+def test_of_other_tables_the_api_reads_only_what_tells_of_nobody(
+    world: ApiWorld, api: psycopg.Connection
+) -> None:
+    """A new table needs a practice and a policy, or a place in the list above."""
+    found = api.execute(_WITHOUT_PRACTICE, [api.info.user])
+    assert {name for (name,) in found} <= OF_NOBODY
 
 
 def _may(api: psycopg.Connection, table: str, right: str) -> bool:
