@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rapport_devkit.postgres import Postgres
-from tests.support.claims import alerting, bad_input, downtime, exact_time, protections, the_walk
+from tests.support.claims import (
+    alerting,
+    bad_input,
+    downtime,
+    exact_time,
+    protections,
+    strangers,
+    the_walk,
+)
 from tests.support.claims.claim import Bench, Measured, Part
 
 PARTS: Mapping[str, Sequence[Part]] = {
@@ -23,7 +31,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         downtime.measure,
         bad_input.measure,
     ),
-    "proof": (protections.measure, alerting.measure),
+    "proof": (protections.measure, strangers.measure, alerting.measure),
 }
 """Part -> what measures its claims. Later issues add theirs."""
 

@@ -186,3 +186,16 @@ def test_durations_of_fixed_length(text: str, length: timedelta) -> None:
 def test_other_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not an ISO 8601 duration"):
         duration(text)
+
+
+def test_too_many_plays_are_refused_before_any_is_read() -> None:
+    with pytest.raises(InvalidPlaybook) as refused:
+        parse_playbook({"key": "k", "plays": [{}] * 51})
+    assert (refused.value.field, refused.value.problem) == ("plays", "must hold 50 at most")
+
+
+@pytest.mark.parametrize("text", ["P１D", "P٣D", "P1D\n", "secret-value"])
+def test_a_duration_is_of_plain_digits_and_is_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match="not an ISO 8601 duration") as refused:
+        duration(text)
+    assert text not in str(refused.value)

@@ -82,6 +82,23 @@ def test_unknown_path_and_method(app: FastAPI) -> None:
     assert response.headers["allow"] == "POST"
 
 
+def test_a_method_that_is_not_there_is_told_with_all_that_are() -> None:
+    two = APIRouter(dependencies=[Depends(require("things:read"))])
+    two.add_api_route("/two", lambda: "got", methods=["GET"])
+    two.add_api_route("/two", lambda: "put", methods=["PUT"])
+    response = ask(create_app(toy_service(), [two]), "DELETE", "/two", headers=READER)
+    problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "GET, PUT"
+
+
+def test_a_slash_at_the_end_is_another_address_and_no_redirect(app: FastAPI) -> None:
+    problem(ask(app, "GET", "/v1/numbers/", headers=PRACTICE), 404, "not-found")
+
+
+def test_who_is_not_let_in_learns_nothing_of_a_cursor(app: FastAPI) -> None:
+    problem(ask(app, "GET", "/v1/numbers?cursor=forged"), 401, "unauthorised")
+
+
 def test_an_invalid_body_is_told_by_pointer_and_without_the_value(app: FastAPI) -> None:
     body = {"title": 5, "amount_minor": -1, "parts": [{"size": 1}, {"size": CANARY}]}
     response = ask(app, "POST", "/v1/things", headers=PRACTICE, json=body)
@@ -386,13 +403,18 @@ def test_a_guard_on_the_router_closes_its_routes() -> None:
 def test_problems_are_typed_in_the_document(app: FastAPI) -> None:
     document = ask(app, "GET", "/openapi.json").json()
     answers = document["paths"]["/v1/things"]["post"]["responses"]
-    for status in ("409", "422", "default"):
+    assert "default" not in answers  # else a tool could not tell which statuses are meant
+    for status in ("400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503"):
         schema = answers[status]["content"]["application/problem+json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/Problem"}
     assert "errors" in document["components"]["schemas"]["Problem"]["properties"]
     assert "FieldError" in document["components"]["schemas"]
     assert "HTTPValidationError" not in json.dumps(document)
-    assert document["paths"]["/v1/things"]["post"]["security"] == [{"ApiKey": []}]
+    assert document["paths"]["/v1/things"]["post"]["security"] == [{"ApiKey": ["things:write"]}]
+    assert document["paths"]["/v1/things"]["post"]["x-key-holder"] == "practice"
+    assert document["paths"]["/v1/operators"]["get"]["x-key-holder"] == "operator"
+    following = document["paths"]["/v1/numbers"]["get"]["responses"]["200"]["links"]["next"]
+    assert following["parameters"] == {"cursor": "$response.body#/next_cursor"}
     assert document["openapi"].startswith("3.1")
 
 

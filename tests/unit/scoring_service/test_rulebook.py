@@ -122,3 +122,10 @@ def test_what_is_no_object_is_refused(source: object) -> None:
 def test_equal_sources_give_equal_rulebooks() -> None:
     assert parse_rulebook(json.loads(json.dumps(RFM))) == RULEBOOK
     assert parse_rulebook(at("bands.0.at_least", "70.01")) != RULEBOOK
+
+
+@pytest.mark.parametrize("path", ["recency.levels", "frequency.levels", "bands", "tiers"])
+def test_ten_thousand_rules_are_refused_before_any_is_read(path: str) -> None:
+    with pytest.raises(InvalidRulebook) as refused:
+        parse_rulebook(at(path, [{}] * 10_000))
+    assert (refused.value.field, refused.value.reason) == (path, "must hold 100 at most")

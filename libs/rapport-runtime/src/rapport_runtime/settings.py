@@ -44,6 +44,7 @@ class ServiceSettings(BaseSettings):
 
     simulated_clock: bool = False
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, description="RELIABILITY S6")
+    failed_keys_per_minute: int = Field(default=60, ge=1, description="RELIABILITY S15")
     cursor_secret: SecretStr | None = None
 
     dead_letter_max_ratio: float = Field(default=0.2, gt=0, le=1)

@@ -79,6 +79,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         refresh=[DatabaseGauges(database, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
+        failed_keys_per_minute=settings.failed_keys_per_minute,
     )
     routers = [
         practices_router(sessions, reads),

@@ -50,6 +50,21 @@ class OutreachSettings(ServiceSettings):
     aliyun_burst: float = Field(default=100, ge=1)
 
     @model_validator(mode="after")
+    def _accounts_are_whole(self) -> Self:
+        """A channel with an address and no account would fail at its first message."""
+        wanted = {
+            "wechat_base_url": ("wechat_appid", "wechat_secret"),
+            "aliyun_base_url": ("aliyun_access_key_id", "aliyun_access_key_secret"),
+            "smtp_username": ("smtp_password",),
+        }
+        for name, needs in wanted.items():
+            missing = [need for need in needs if not getattr(self, need)]
+            if getattr(self, name) and missing:
+                words = " and ".join(f"{PREFIX}{need.upper()}" for need in missing)
+                raise ValueError(f"{PREFIX}{name.upper()} needs {words}")
+        return self
+
+    @model_validator(mode="after")
     def _sandbox_is_for_development(self) -> Self:
         if self.patience == "sandbox" and self.environment != "development":
             raise ValueError(f"{PREFIX}PATIENCE=sandbox needs {PREFIX}ENVIRONMENT=development")

@@ -93,6 +93,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         streams=Streams(settings.max_streams),
+        failed_keys_per_minute=settings.failed_keys_per_minute,
     )
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from rapport_runtime.auth import KeyVerifier, RememberedKeys
 from rapport_runtime.http import docs, errors
-from rapport_runtime.http.auth import Guard
+from rapport_runtime.http.auth import guards
 from rapport_runtime.http.edge import Edge
+from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.probes import Check, Refresh, probe_router
 from rapport_runtime.http.streams import Streams
 
@@ -29,7 +29,8 @@ class Service:
     `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
     decide `/readyz`, `refresh` brings up to date what `/metrics` tells of the database; bodies
     above `max_body_bytes` are refused unread; `events` is the AsyncAPI document of the bus, for
-    the page beside Swagger; `streams` are the answers that stay open.
+    the page beside Swagger; `streams` are the answers that stay open; an address whose keys fail
+    more than `failed_keys_per_minute` times has to wait.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Service:
     max_body_bytes: int = _MEBIBYTE
     events: Mapping[str, Any] | None = None
     streams: Streams = field(default_factory=Streams)
+    failed_keys_per_minute: int = 60
 
 
 def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
@@ -58,9 +60,11 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         openapi_external_docs=None if service.events is None else docs.EVENTS,
+        redirect_slashes=False,  # a redirect would be an answer that no document names
         generate_unique_id_function=_operation_id,
     )
     app.state.keys = RememberedKeys(service.keys)
+    app.state.failed_keys = FailedKeys(service.failed_keys_per_minute)
     app.state.cursor_key = service.cursor_key
     app.state.streams = service.streams
     for router in routers:
@@ -79,16 +83,10 @@ def _refuse_unguarded(app: FastAPI) -> None:
     for context in iter_route_contexts(app.routes):
         if not isinstance(context.original_route, APIRoute):
             raise UnguardedRoute(f"{context.path}: only plain HTTP routes can be guarded")
-        if not _is_guarded(context.dependant):
+        if not any(guards(context.dependant)):
             raise UnguardedRoute(
                 f"{sorted(context.methods or ())} {context.path}: give it require(<scope>)"
             )
-
-
-def _is_guarded(dependant: Dependant) -> bool:
-    return isinstance(dependant.call, Guard) or any(
-        _is_guarded(inner) for inner in dependant.dependencies
-    )
 
 
 def _templates(app: FastAPI) -> Iterator[tuple[Any, str]]:

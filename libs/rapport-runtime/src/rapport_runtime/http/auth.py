@@ -1,18 +1,22 @@
 """The guards of routes: `Depends(require("tiers:read"))` lets in only keys that may do that."""
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from rapport_runtime.auth import Principal, RememberedKeys
-from rapport_runtime.http.problems import Forbidden, Unauthorised
+from rapport_runtime.http.failed_keys import FailedKeys
+from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
 
+SCHEME = "ApiKey"
 _BEARER = HTTPBearer(
     auto_error=False,
-    scheme_name="ApiKey",
+    scheme_name=SCHEME,
     bearerFormat="rk_<id>_<secret>",
     description="A key made by `keys create`, sent as `Authorization: Bearer rk_…`.",
 )
@@ -25,18 +29,27 @@ class Guard:
     """
 
 
+def guards(dependant: Dependant) -> Iterator[Guard]:
+    """Every guard that a route's dependencies name, however deep."""
+    if isinstance(dependant.call, Guard):
+        yield dependant.call
+    for inner in dependant.dependencies:
+        yield from guards(inner)
+
+
 class Holder(Enum):
     """Whose keys a route is for."""
 
-    ANYONE = "anyone with the scope"
-    PRACTICE = "keys of a practice"
-    OPERATOR = "keys of an operator"
+    ANYONE = "a key of a practice or of an operator"
+    PRACTICE = "a practice's key"
+    OPERATOR = "an operator's key"
 
 
 class Requirement(Guard):
     """Asks for a key of the right holder with one scope; gives the route its `Principal`.
 
-    401 without a key that holds; 403, naming what is missing, for one that may not do this.
+    401 without a key that holds; 403, naming what is missing, for one that may not do this; 429
+    for an address whose keys failed too often.
     """
 
     def __init__(self, scope: str, holder: Holder) -> None:
@@ -48,15 +61,10 @@ class Requirement(Guard):
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> Principal:
-        """The holder of the request's key; raises `Unauthorised` or `Forbidden`."""
+        """The holder of the request's key; raises what the class says."""
         if credentials is None:
             raise Unauthorised("send Authorization: Bearer rk_…")
-        keys: RememberedKeys = request.app.state.keys
-        principal = keys.recall(credentials.credentials)
-        if principal is None:
-            principal = await run_in_threadpool(keys.verify, credentials.credentials)
-        if principal is None:
-            raise Unauthorised("the key is unknown, revoked or expired")
+        principal = await _verified(request, credentials.credentials)
         request.state.principal = principal
         if self.holder is Holder.PRACTICE and principal.practice_id is None:
             raise Forbidden("this needs a practice's key; an operator's key sees no client")
@@ -65,6 +73,24 @@ class Requirement(Guard):
         if self.scope not in principal.scopes:
             raise Forbidden(f"the key lacks the scope {self.scope}")
         return principal
+
+
+async def _verified(request: Request, raw_key: str) -> Principal:
+    keys: RememberedKeys = request.app.state.keys
+    principal = keys.recall(raw_key)
+    if principal is not None:
+        return principal
+    failures: FailedKeys = request.app.state.failed_keys
+    address = request.client.host if request.client else "unknown"
+    wait = failures.wait_seconds(address, raw_key)
+    if wait:
+        raise TooManyRequests("too many keys did not hold", retry_after_seconds=wait)
+    principal = await run_in_threadpool(keys.verify, raw_key)
+    if principal is None:
+        failures.failed(address, raw_key)
+        raise Unauthorised("the key is unknown, revoked or expired")
+    failures.held(raw_key)
+    return principal
 
 
 def require(scope: str) -> Requirement:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
 from rapport_runtime.http.auth import require
+from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (
     Conflict,
@@ -31,6 +32,7 @@ State = Literal["held", "queued", "replayed", "dropped"]
 Reader = Annotated[Principal, Depends(require(READ))]
 Holder = Annotated[Principal, Depends(require(DECIDE))]
 LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+_FIRST = {"letter_id": "$response.body#/items/0/id"}
 Reason = Annotated[str | None, Query(max_length=100)]
 Topic = Annotated[str | None, Query(max_length=249)]
 AtField = Annotated[str | None, Query(max_length=300, alias="field")]
@@ -110,7 +112,11 @@ def dead_letter_router(database: Database) -> APIRouter:
     refusals = (Unauthorised, Forbidden, Unavailable)
     decision_refusals = responses(*refusals, NotFound, Conflict)
 
-    @router.get("", responses=responses(*refusals, InvalidCursor))
+    @router.get(
+        "",
+        responses=responses(*refusals, InvalidCursor)
+        | links(200, {f"dead-letters-{name}": _FIRST for name in ("inspect", "replay", "drop")}),
+    )
     def list_letters(
         who: Reader,
         page: PageQuery,
@@ -125,7 +131,7 @@ def dead_letter_router(database: Database) -> APIRouter:
         rows = box.page(_decider(who), wanted, after=after, limit=page.fetch)
         return page.page([_summary(row) for row in rows], key=lambda letter: (letter.id,))
 
-    @router.get("/{letter_id}", responses=responses(*refusals, NotFound))
+    @router.get("/{letter_id:int}", responses=responses(*refusals, NotFound))
     def inspect(letter_id: LetterId, who: Reader, request: Request) -> LetterShape:
         """One letter, redacted."""
         row = box.letter(_decider(who), letter_id)
@@ -142,13 +148,13 @@ def dead_letter_router(database: Database) -> APIRouter:
         queued = act(_decider(who, wanted.why), matching, policy)
         return ReplayAnswer(queued=queued, dry_run=wanted.dry_run)
 
-    @router.post("/{letter_id}/replay", status_code=202, responses=decision_refusals)
+    @router.post("/{letter_id:int}/replay", status_code=202, responses=decision_refusals)
     def replay(letter_id: LetterId, who: Holder, why: Why = None) -> LetterSummary:
         """Queue a letter; the worker that holds its partition handles it within seconds."""
         decider = _decider(who, why)
         return _decided(box, decider, letter_id, box.queue(decider, letter_id), "it was dropped")
 
-    @router.post("/{letter_id}/drop", responses=decision_refusals)
+    @router.post("/{letter_id:int}/drop", responses=decision_refusals)
     def drop(letter_id: LetterId, who: Holder, why: Why = None) -> LetterSummary:
         """Decide that a letter is never to be handled."""
         decider = _decider(who, why)

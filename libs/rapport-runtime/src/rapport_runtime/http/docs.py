@@ -1,13 +1,32 @@
 """The OpenAPI and AsyncAPI documents and their pages, from our own files: nothing is fetched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
-from rapport_runtime.http.problems import MEDIA_TYPE, Problem
+from rapport_runtime.http.auth import SCHEME, Requirement, guards
+from rapport_runtime.http.edge import REQUEST_ID
+from rapport_runtime.http.links import link
+from rapport_runtime.http.problems import (
+    BadRequest,
+    BodyTooLarge,
+    Forbidden,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    ProblemError,
+    RequestTimedOut,
+    TooManyRequests,
+    Unauthorised,
+    Unavailable,
+    UnsupportedMediaType,
+    responses,
+)
 
 _SWAGGER = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -41,7 +60,24 @@ _POLICY = (
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 EVENTS = {"description": "The events on the bus", "url": "/docs/events"}
-_PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+_ALWAYS = (BadRequest, UnsupportedMediaType, InternalError, Unavailable)
+_WITH_BODY = (RequestTimedOut, BodyTooLarge, InvalidRequest)
+_WITH_KEY = (Unauthorised, Forbidden, TooManyRequests)
+_REQUEST_ID = {
+    "name": REQUEST_ID,
+    "in": "header",
+    "required": False,
+    "description": "Names the request in our logs and in the answer; of 1 to 64 letters, digits"
+    " and `._:-`, else we draw one.",
+    "schema": {"type": "string"},
+}
+_ANSWERS_REQUEST_ID = {
+    "description": "Quote it when asking for help.",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+}
+HOLDER = "x-key-holder"
+"""Names, on each operation, whose keys it takes: `practice`, `operator` or `anyone`."""
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -82,7 +118,8 @@ def _add_assets(router: APIRouter, path: str, folder: str, names: Mapping[str, s
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document, with problems instead of the framework's own errors."""
+    """The OpenAPI 3.1 document: every status that can happen is in it, as a problem where it is
+    one, and every operation says whose key with which scope it takes."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
@@ -94,13 +131,72 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template=_REFERENCE)
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
-    for path in document.get("paths", {}).values():
-        for operation in path.values():
-            answers = operation["responses"]
-            if "422" in answers:
-                answers["422"] = {"description": "Parts of the request are not valid"} | _PROBLEM
-            answers.setdefault("default", {"description": "Any other problem"} | _PROBLEM)
+    document["components"]["parameters"] = {"RequestId": _REQUEST_ID}
+    document["components"]["headers"] = {"RequestId": _ANSWERS_REQUEST_ID}
+    for operation, requirement in _operations(app, document):
+        if requirement is not None:
+            _say_who_may(operation, requirement)
+        _say_what_may_be_refused(operation)
+        _link_to_next_page(operation)
+        _say_request_id(operation)
     return document
+
+
+def _operations(
+    app: FastAPI, document: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], Requirement | None]]:
+    for context in iter_route_contexts(app.routes):
+        shown = document.get("paths", {}).get(context.path_format, {})
+        asked = [one for one in guards(context.dependant) if isinstance(one, Requirement)]
+        for method in context.methods or ():
+            if method.lower() in shown:
+                yield shown[method.lower()], next(iter(asked), None)
+
+
+def _say_who_may(operation: dict[str, Any], requirement: Requirement) -> None:
+    operation["security"] = [{SCHEME: [requirement.scope]}]
+    operation[HOLDER] = requirement.holder.name.lower()
+    needs = f"Needs {requirement.holder.value} with the scope `{requirement.scope}`."
+    operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
+
+
+def _say_what_may_be_refused(operation: dict[str, Any]) -> None:
+    """Add what the edge, the guards and the framework answer to what the route declares."""
+    kinds: list[type[ProblemError]] = list(_ALWAYS)
+    if "requestBody" in operation:
+        kinds += _WITH_BODY
+    if "security" in operation:
+        kinds += _WITH_KEY
+    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
+        kinds.append(NotFound)  # a slash in it makes the address another one
+    declared = operation["responses"]
+    if _is_frameworks(declared.get("422", {})):
+        declared.pop("422")
+        kinds.append(InvalidRequest)
+    for status, said in responses(*kinds).items():
+        declared.setdefault(str(status), said)
+    operation["responses"] = dict(sorted(declared.items()))
+
+
+def _link_to_next_page(operation: dict[str, Any]) -> None:
+    """A list that takes a cursor leads to its own next page."""
+    names = {one["name"]: one["in"] for one in operation.get("parameters", ())}
+    if "cursor" not in names:
+        return
+    same = {name: f"$request.{place}.{name}" for name, place in names.items() if place == "path"}
+    following = link(operation["operationId"], same | {"cursor": "$response.body#/next_cursor"})
+    operation["responses"]["200"].setdefault("links", {})["next"] = following
+
+
+def _say_request_id(operation: dict[str, Any]) -> None:
+    reference = {"$ref": "#/components/parameters/RequestId"}
+    operation["parameters"] = [*operation.get("parameters", ()), reference]
+    for response in operation["responses"].values():
+        response.setdefault("headers", {})[REQUEST_ID] = {"$ref": "#/components/headers/RequestId"}
+
+
+def _is_frameworks(response: dict[str, Any]) -> bool:
+    return "application/json" in response.get("content", {})
 
 
 class _Asset:

@@ -5,6 +5,7 @@ from typing import Any, Literal, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -21,6 +22,7 @@ from rapport_runtime.logs import describe, get_logger
 AWAY = (*DatabaseError, PoolTimeout)
 """What a statement may raise; `is_away` tells whether it is worth while to ask again."""
 
+_NOT_ALLOWED = 405
 _LOG = get_logger(__name__)
 _PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 
@@ -62,9 +64,19 @@ def _of_problem(_request: Request, error: Exception) -> Response:
     return refused.problem.response(refused.headers)
 
 
-def _of_status(_request: Request, error: Exception) -> Response:
+def _of_status(request: Request, error: Exception) -> Response:
     raised = cast(HTTPException, error)
-    return problem_of_status(raised.status_code, raised.headers)
+    headers = dict(raised.headers or {})
+    if raised.status_code == _NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return problem_of_status(raised.status_code, headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What may be asked of this path, by all of its routes; the framework names the first's."""
+    path = request.scope["path"]
+    here = [one for one in iter_route_contexts(request.app.routes) if one.path_regex.match(path)]
+    return sorted({method for route in here for method in route.methods or ()})
 
 
 def _of_validation(request: Request, error: Exception) -> Response:

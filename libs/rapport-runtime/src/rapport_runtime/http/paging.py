@@ -32,14 +32,22 @@ class Page(BaseModel, Generic[Item]):
 class PageRequest:
     """What the caller asked for: `limit` items after the key `after` (None: from the start).
 
-    The store is asked for `fetch` rows ordered by a unique key, with `key > after`; the row
-    beyond the limit tells whether there is a next page.
+    `after` raises `InvalidCursor` for a foreign or altered one: in the route, so that a caller
+    whom no guard lets in learns nothing of cursors. The store is asked for `fetch` rows ordered
+    by a unique key, with `key > after`; the row beyond the limit tells whether there is a next
+    page.
     """
 
     limit: int
-    after: tuple[Key, ...] | None
+    _cursor: str | None
+    _open: Callable[[str], tuple[Key, ...]]
     _seal: Callable[[tuple[Key, ...]], str]
     _link: Callable[[str], None]
+
+    @property
+    def after(self) -> tuple[Key, ...] | None:
+        """The key of the last item that the caller has seen."""
+        return None if self._cursor is None else self._open(self._cursor)
 
     @property
     def fetch(self) -> int:
@@ -64,7 +72,7 @@ def page_request(
         str | None, Query(max_length=2000, description="`next_cursor` of the page before")
     ] = None,
 ) -> PageRequest:
-    """The dependency behind `PageQuery`; raises `InvalidCursor` for a foreign or altered one."""
+    """The dependency behind `PageQuery`."""
     secret: bytes = request.app.state.cursor_key
     others = sorted(
         pair for pair in request.query_params.multi_items() if pair[0] not in _OWN_PARAMETERS
@@ -77,7 +85,8 @@ def page_request(
 
     return PageRequest(
         limit=limit,
-        after=None if cursor is None else open_cursor(secret, about, cursor),
+        _cursor=cursor,
+        _open=lambda given: open_cursor(secret, about, given),
         _seal=lambda key: seal_cursor(secret, about, key),
         _link=link,
     )

@@ -156,6 +156,9 @@ class TooManyRequests(ProblemError):
 
     status, slug, title = 429, "too-many-requests", "Too many requests"
 
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
 
 class InternalError(ProblemError):
     """A fault of ours; the log has it under the request's id."""

@@ -14,6 +14,9 @@ from rapport_runtime.http.problems import TooManyRequests, Unavailable
 TURN_SECONDS = 0.5
 """How often one that waits looks again: half of it is what following costs in time, on average."""
 
+RETRY_SECONDS = 10
+"""When to ask again for a place: others' answers end, but not at once."""
+
 
 class Streams:
     """The open answers of one process.
@@ -42,9 +45,8 @@ class Streams:
         if self._is_closed or self._open.total() >= self._places:
             raise Unavailable("no more answers can be kept open; ask another process, or later")
         if self._open[holder] >= self._of_each:
-            raise TooManyRequests(
-                f"at most {self._of_each} answers may be kept open by one practice"
-            )
+            msg = f"at most {self._of_each} answers may be kept open by one practice"
+            raise TooManyRequests(msg, retry_after_seconds=RETRY_SECONDS)
         self._open[holder] += 1
         try:
             yield

@@ -19,6 +19,7 @@ from ingestion_service.ports import Reads, Sessions
 from ingestion_service.translate import currency_of
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (
     Conflict,
@@ -32,6 +33,14 @@ from rapport_runtime.http.problems import (
 )
 
 Word = Annotated[str, Query(min_length=1, max_length=200)]
+_SAME = {name: f"$response.body#/{name}" for name in ("source", "external_id")}
+_LEADS_ON = links(
+    200,
+    {
+        "clients-list_activity": {"client_id": "$response.body#/client_id"},
+        "clients-find_client": _SAME,
+    },
+)[200]
 _DENIED = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
 
 
@@ -42,7 +51,8 @@ def clients_router(sessions: Sessions, reads: Reads) -> APIRouter:
     @router.put(
         "/clients",
         responses={
-            201: {"model": ClientAnswer, "description": "The client is new."},
+            201: {"model": ClientAnswer, "description": "The client is new.", **_LEADS_ON},
+            200: _LEADS_ON,
             **responses(*_DENIED, NotFound, Conflict),
         },
     )

@@ -1,11 +1,13 @@
 """What the REST face says and hears, as pydantic models; the events are the contract's."""
 
-from datetime import date
-from typing import Literal
+from datetime import date, datetime
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from rapport_contracts.source import Name
+
+_FIRST_YEAR, _LAST_YEAR = 1990, 9000
 
 
 class WireModel(BaseModel):
@@ -17,11 +19,13 @@ class WireModel(BaseModel):
 class PracticeBody(WireModel):
     """A practice as it shall be."""
 
-    name: str = Field(min_length=1, max_length=200, examples=["Lakeside Counselling"])
+    name: str = Field(
+        min_length=1, max_length=200, pattern=r"\S", examples=["Lakeside Counselling"]
+    )
     zone: str = Field(
-        max_length=100,
         description="IANA time zone. It decides which day an event belongs to; fixed once set.",
         examples=["Asia/Shanghai"],
+        json_schema_extra={"format": "iana-time-zone"},
     )
     currency: str = Field(
         pattern="^[A-Z]{3}$",
@@ -107,10 +111,19 @@ class SourcesAnswer(WireModel):
     items: list[SourceAnswer]
 
 
+def _tellable(instant: datetime) -> datetime:
+    """Refuse the ends of the calendar: time could then not be told in any zone, nor go back."""
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise ValueError(f"must be of the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return instant
+
+
 class ClockBody(WireModel):
     """The simulated time that shall be."""
 
-    now: AwareDatetime = Field(examples=["1997-01-01T00:00:00Z"])
+    now: Annotated[AwareDatetime, AfterValidator(_tellable)] = Field(
+        description="Of the years 1990 to 9000.", examples=["1997-01-01T00:00:00Z"]
+    )
 
 
 class ClockAnswer(WireModel):

@@ -18,11 +18,13 @@ from outreach_service.domain.terms import Channel
 from outreach_service.ports import Messages
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import Conflict, InvalidCursor, NotFound, responses
 
 Reader = Annotated[Principal, Depends(require_practice("messages:read"))]
 Writer = Annotated[Principal, Depends(require_practice("messages:write"))]
+_FIRST = {"message_id": "$response.body#/items/0/message_id"}
 MessageId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -46,7 +48,11 @@ def message_filter(
 
 
 def _add_lists(router: APIRouter, messages: Messages) -> None:
-    @router.get("", responses=responses(*ALWAYS, InvalidCursor))
+    @router.get(
+        "",
+        responses=responses(*ALWAYS, InvalidCursor)
+        | links(200, {f"messages-{name}": _FIRST for name in ("get_message", "approve", "cancel")}),
+    )
     def list_messages(
         only: Annotated[MessageFilter, Depends(message_filter)], page: PageQuery, principal: Reader
     ) -> Page[MessageAnswer]:

@@ -20,10 +20,12 @@ from outreach_service.domain.wishes import ConsentSaid, ContactSaid
 from outreach_service.ports import People
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.links import links
 from rapport_runtime.http.problems import InvalidRequest, NotFound, responses
 
 CONTACTS_SCOPE = "contacts:write"
 CONSENTS_SCOPE = "consents:write"
+_LEADS_ON = links(200, {"clients-get_preferences": {"client_id": "$response.body#/client_id"}})
 ClientPath = Annotated[ClientId, Path()]
 ContactsWriter = Annotated[Principal, Depends(require_practice(CONTACTS_SCOPE))]
 ConsentsWriter = Annotated[Principal, Depends(require_practice(CONSENTS_SCOPE))]
@@ -52,7 +54,7 @@ def consent_said(client_id: str, body: ConsentBody) -> ConsentSaid:
 
 
 def _add_contacts(router: APIRouter, people: People) -> None:
-    @router.put("/contacts", responses=responses(*ALWAYS))
+    @router.put("/contacts", responses=responses(*ALWAYS) | _LEADS_ON)
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
     ) -> ContactAnswer:
@@ -77,7 +79,7 @@ def _add_contacts(router: APIRouter, people: People) -> None:
 
 
 def _add_consents(router: APIRouter, people: People) -> None:
-    @router.put("/consents", responses=responses(*ALWAYS, NotDatedYet))
+    @router.put("/consents", responses=responses(*ALWAYS, NotDatedYet) | _LEADS_ON)
     def put_consent(
         client_id: ClientPath, body: ConsentBody, principal: ConsentsWriter
     ) -> ConsentSaved:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends
 
+from outreach_service.api.playbook_schema import playbook_schema
 from outreach_service.api.refusals import ALWAYS, field_error
 from outreach_service.api.schemas import PlaybookAnswer
 from outreach_service.domain.playbook import InvalidPlaybook, Playbook, parse_playbook
@@ -32,7 +33,7 @@ def playbook_router(playbooks: Playbooks, catalogue: Catalogue) -> APIRouter:
     @router.put("/playbook", responses=responses(*ALWAYS))
     def put_playbook(
         principal: Annotated[Principal, Depends(require_practice("playbook:write"))],
-        body: Annotated[dict[str, Any], Body(examples=[{"key": "ours", "plays": []}])],
+        body: Annotated[dict[str, Any], Body(json_schema_extra=playbook_schema(catalogue))],
     ) -> PlaybookAnswer:
         """Replace the plays; tier changes from now on are answered by them.
 

@@ -3,14 +3,15 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
+    ConfigDict,
     Field,
     SkipValidation,
     StrictBool,
     StringConstraints,
 )
+from pydantic.config import JsonDict
 
 from outreach_service.domain.stories import MessageRow, MessageStory
 from outreach_service.domain.terms import Channel, Purpose
@@ -21,22 +22,31 @@ MAX_ITEMS = 1000
 LONGEST_NAME = 200
 
 
-def _visible(text: str) -> str:
-    if not any(letter.isprintable() and not letter.isspace() for letter in text):
-        raise ValueError("holds nothing that can be seen")
-    return text
-
-
 ClientId = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9a-f]{32}$"),
     Field(description="The client id that ingestion gave out."),
 ]
-Visible = AfterValidator(_visible)
+Visible = Annotated[str, StringConstraints(pattern=r"\p{L}|\p{M}|\p{N}|\p{P}|\p{S}")]
+"""A text that holds something that can be seen."""
+_ADDRESSES: dict[str, JsonDict] = {
+    Channel.SMS: {"format": "phone-number"},
+    Channel.EMAIL: {"format": "email"},
+    Channel.WECHAT: {"pattern": r"^[A-Za-z0-9_-]{20,64}$"},
+}
+
+
+def _address_by_channel(schema: JsonDict) -> None:
+    schema["anyOf"] = [
+        {"properties": {"channel": {"const": channel}, "address": address}}
+        for channel, address in _ADDRESSES.items()
+    ]
 
 
 class ContactBody(BaseModel):
     """How to reach a client on a channel, and by what name to greet them."""
+
+    model_config = ConfigDict(json_schema_extra=_address_by_channel)
 
     channel: Channel
     address: Annotated[
@@ -45,12 +55,9 @@ class ContactBody(BaseModel):
         Field(
             description="A phone number (with + and country code; without, it is read as a Chinese"
             " one), an e-mail address, or a WeChat openid. It is never given out again.",
-            examples=["+8613800138000"],
         ),
     ]
-    name: Annotated[
-        str, StringConstraints(max_length=LONGEST_NAME), Visible, Field(examples=["林小满"])
-    ]
+    name: Annotated[Visible, Field(max_length=LONGEST_NAME, examples=["林小满"])]
     language: Literal["zh-CN", "en"] = "zh-CN"
 
 
@@ -67,16 +74,20 @@ class ConsentBody(BaseModel):
     purpose: Purpose
     granted: StrictBool = Field(description="false withdraws; the last word holds.")
     evidence: Annotated[
-        str,
-        StringConstraints(max_length=500),
         Visible,
-        Field(description="Where the proof is kept.", examples=["form 2024-06-01, no. 118"]),
+        Field(
+            max_length=500,
+            description="Where the proof is kept.",
+            examples=["form 2024-06-01, no. 118"],
+        ),
     ]
     text_version: Annotated[
-        str,
-        StringConstraints(max_length=64),
         Visible,
-        Field(description="Which text the client was shown.", examples=["care-2024-05"]),
+        Field(
+            max_length=64,
+            description="Which text the client was shown.",
+            examples=["care-2024-05"],
+        ),
     ]
 
 

@@ -21,6 +21,9 @@ from outreach_service.domain.terms import (
 MESSAGE_NAMESPACE = uuid.UUID("6f0c2f0e-6c0d-5b7e-9d6a-5c1a1f1f9b21")
 """The name space of message ids; changing it would give every message a second identity."""
 
+LONGEST_LIST = 50
+"""Plays, steps, words: each tier change of each client is held against all of them (S20)."""
+
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
@@ -202,6 +205,8 @@ def _list(item: Callable[[object, str], T]) -> Callable[[object, str], tuple[T, 
     def read(value: object, path: str) -> tuple[T, ...]:
         if not isinstance(value, list) or not value:
             raise InvalidPlaybook(path, "must be a list that is not empty")
+        if len(value) > LONGEST_LIST:
+            raise InvalidPlaybook(path, f"must hold {LONGEST_LIST} at most")
         return tuple(item(each, f"{path}[{index}]") for index, each in enumerate(value))
 
     return read
@@ -302,6 +307,6 @@ def parse_playbook(document: object) -> Playbook:
     seen: set[str] = set()
     for index, play in enumerate(plays):
         if play.key in seen:
-            raise InvalidPlaybook(f"plays[{index}].key", f"{play.key!r} is already taken")
+            raise InvalidPlaybook(f"plays[{index}].key", "is already taken")
         seen.add(play.key)
     return Playbook(key=key, plays=plays)

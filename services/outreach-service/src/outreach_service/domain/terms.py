@@ -77,7 +77,8 @@ class Change:
 
 _DURATION = re.compile(
     r"P(?:(?P<weeks>\d{1,4})W|(?:(?P<days>\d{1,4})D)?"
-    r"(?:T(?=\d)(?:(?P<hours>\d{1,5})H)?(?:(?P<minutes>\d{1,6})M)?(?:(?P<seconds>\d{1,8})S)?)?)"
+    r"(?:T(?=\d)(?:(?P<hours>\d{1,5})H)?(?:(?P<minutes>\d{1,6})M)?(?:(?P<seconds>\d{1,8})S)?)?)",
+    re.ASCII,
 )
 
 
@@ -88,6 +89,6 @@ def duration(text: str) -> timedelta:
     """
     found = _DURATION.fullmatch(text)
     if found is None or text == "P":
-        msg = f"not an ISO 8601 duration in weeks, days or time: {text!r}"
+        msg = "not an ISO 8601 duration in weeks, days or time"
         raise ValueError(msg)
     return timedelta(**{unit: int(value) for unit, value in found.groupdict(default="0").items()})

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (
     Forbidden,
@@ -33,6 +34,7 @@ from scoring_service.ports import Feed, Tiers
 SCOPE = "tiers:read"
 Reader = Annotated[Principal, Depends(require_practice(SCOPE))]
 ClientPath = Annotated[ClientId, Path(description="The client id that ingestion gave out.")]
+_FIRST = {"client_id": "$response.body#/items/0/client_id"}
 _ALWAYS = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
 _NO_CLIENT = "this practice has no such client, or scoring has not heard of it yet"
 
@@ -73,7 +75,9 @@ def _add_one_client(router: APIRouter, tiers: Tiers) -> None:
 
 
 def _add_many_clients(router: APIRouter, tiers: Tiers) -> None:
-    @router.post("/tiers/lookup", responses=responses(*_ALWAYS))
+    @router.post(
+        "/tiers/lookup", responses=responses(*_ALWAYS) | links(200, {"tiers-tier": _FIRST})
+    )
     def lookup(asked: Lookup, principal: Reader) -> LookupAnswer:
         """The tiers of up to 1,000 clients at once."""
         rows = tiers.of_clients(principal.practice, set(asked.client_ids))
@@ -100,7 +104,11 @@ def _add_many_clients(router: APIRouter, tiers: Tiers) -> None:
 
 
 def _add_list(router: APIRouter, tiers: Tiers, feed: Feed) -> None:
-    @router.get("/tiers/{tier}/clients", responses=responses(*_ALWAYS, NotFound, InvalidCursor))
+    @router.get(
+        "/tiers/{tier}/clients",
+        responses=responses(*_ALWAYS, NotFound, InvalidCursor)
+        | links(200, {"tiers-tier": _FIRST, "tiers-history": _FIRST}),
+    )
     def clients_of_tier(
         tier: Annotated[str, Path(max_length=50)],
         page: PageQuery,

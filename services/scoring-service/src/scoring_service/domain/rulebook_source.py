@@ -12,6 +12,7 @@ from scoring_service.domain.rulebook import IRON, Ladder, Recency, Rulebook, Tie
 Rung = TypeVar("Rung")
 
 _FIXED = ("prospect", "iron")
+_LONGEST_LIST = 100  # a person can still read that; every client is asked every rung (S20)
 _LANGUAGES = ("en", "zh")
 _DIMENSIONS = ("recency", "frequency", "monetary")
 # Leap, common, the leap day that 2100 lacks, leap again: every step that the calendar knows.
@@ -166,6 +167,8 @@ def _object(source: object, path: str, fields: tuple[str, ...]) -> Mapping[str, 
 def _items(source: object, path: str) -> list[tuple[str, object]]:
     if not isinstance(source, list) or not source:
         raise InvalidRulebook(path, "must be a list that is not empty")
+    if len(source) > _LONGEST_LIST:
+        raise InvalidRulebook(path, f"must hold {_LONGEST_LIST} at most")
     return [(f"{path}[{index}]", item) for index, item in enumerate(source)]
 
 

@@ -1,0 +1,20 @@
+"""Where an answer leads: OpenAPI links, which tools can follow and people can read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Parameters = Mapping[str, str]
+
+
+def links(status: int, targets: Mapping[str, Parameters]) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses=`: operation id -> which of its parameters come from where.
+
+    Values are runtime expressions of OpenAPI, such as `$response.body#/client_id`.
+    """
+    said = {target: link(target, parameters) for target, parameters in targets.items()}
+    return {status: {"links": said}}
+
+
+def link(target: str, parameters: Parameters) -> dict[str, Any]:
+    """One link to an operation."""
+    return {"operationId": target, "parameters": dict(parameters)}

@@ -1,0 +1,26 @@
+"""Strangers: a fuzzer with every check on finds nothing in the three APIs and their documents."""
+
+import contextlib
+import io
+from collections.abc import Iterable
+
+from tests.support.claims.claim import Bench, Measured, all_of, none
+from tests.support.strangers.fuzz import EXAMPLES, SEED, fuzz
+from tests.support.strangers.worlds import WORLDS
+
+
+def measure(bench: Bench) -> Iterable[Measured]:
+    """One run over each service, with the fixed seed: CI must find what we find."""
+    operations = enough = 0
+    findings: list[str] = []
+    for service, make in WORLDS.items():
+        bench.say(f"schemathesis over {service}, seed {SEED}")
+        with make(bench.postgres.url()) as world, contextlib.redirect_stdout(io.StringIO()):
+            report = fuzz(world)
+            operations += len(world.operations)
+            enough += sum(report.cases[one.label] >= EXAMPLES for one in world.operations)
+        findings += [f"{service}: {title}" for title in report.findings]
+    for finding in findings:
+        bench.say(finding)
+    claim = f"schemathesis: operations with at least {EXAMPLES} examples"
+    return [all_of(claim, enough, operations), none("schemathesis: findings", len(findings))]

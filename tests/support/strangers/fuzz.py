@@ -1,0 +1,148 @@
+"""Schemathesis over one service's document: every check, a fixed seed, every operation."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies
+from schemathesis.config import SchemathesisConfig
+from schemathesis.config._checks import NEGATIVE_DATA_REJECTION_EXPECTED_STATUSES
+from schemathesis.core.failures import Failure
+from schemathesis.core.transport import Response
+from schemathesis.engine import Status, events, from_schema
+from schemathesis.engine.recorder import ScenarioRecorder
+from schemathesis.generation.case import Case
+from schemathesis.openapi.checks import RejectedPositiveData
+
+from tests.support.strangers.world import ApiWorld
+
+SEED = 20_240_601
+EXAMPLES = 50
+_WHAT_A_SCHEMA_CANNOT_SAY = (
+    "holds U+0000",  # which no text of the database may, in whatever key or value
+    "urn:rapport:problem:invalid-cursor",  # a cursor is signed: only one that was given out holds
+    "not the practice of this key",  # which practice that is, only the key's holder knows
+    "currency-mismatch",  # each practice has its own
+    "is already taken",  # the key of a play is unique within its playbook
+    "names a channel twice",  # the channels of a step differ, their templates may not matter
+)
+"""Refusals of data that the document allows: rules between values, each named in the answer."""
+_REJECTIONS = ["207", *NEGATIVE_DATA_REJECTION_EXPECTED_STATUSES]
+"""207 is only ever said when at least one of several was rejected."""
+_MOSTLY = 0.6
+"""How often a value that the app knows stands where one can: the rest are invented."""
+
+
+@dataclass
+class Report:
+    """What a run did and found: cases by operation, findings in words, errors of the run itself."""
+
+    cases: Counter[str] = field(default_factory=Counter)
+    findings: dict[str, str] = field(default_factory=dict)
+    linked: int = 0
+
+    def __str__(self) -> str:
+        """The findings, for an assertion's message."""
+        return "\n\n".join(f"{title}\n{text}" for title, text in self.findings.items())
+
+
+def fuzz(world: ApiWorld) -> Report:
+    """Run all phases: examples, edges of each schema, random data, and chains along links."""
+    config = SchemathesisConfig.from_dict(_configuration(world))
+    schema = schemathesis.openapi.from_dict(world.app.openapi(), config=config)
+    schema.app = world.app
+    schema.hook(filter_failure)
+    _register_formats()
+    report = Report()
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished | events.FuzzScenarioFinished):
+            _count(report, event.recorder)
+        elif isinstance(event, events.NonFatalError):
+            report.findings[f"{event.label}: {type(event.value).__name__}"] = str(event.value)
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+    return report
+
+
+def filter_failure(_context: Any, failure: Failure, _case: Case, response: Response) -> bool:
+    """Keep a failure, unless valid data was refused for what no schema can say."""
+    is_excused = any(words in response.text for words in _WHAT_A_SCHEMA_CANNOT_SAY)
+    return not (is_excused and isinstance(failure, RejectedPositiveData))
+
+
+def _register_formats() -> None:
+    """Teach the tool what it does not know, or knows otherwise than the services."""
+    zones = strategies.sampled_from(["Europe/London", "Asia/Shanghai", "America/St_Johns", "UTC"])
+    phones = strategies.from_regex(r"\+861(3[0-9]|8[0-9])[0-9]{8}", fullmatch=True)
+    names = strategies.from_regex(r"[a-z][a-z0-9]{0,20}", fullmatch=True)
+    moments = strategies.datetimes(
+        min_value=datetime(1990, 1, 2),  # noqa: DTZ001 - as the strategy wants it
+        max_value=datetime(2100, 1, 1),  # noqa: DTZ001 - as above
+        timezones=strategies.sampled_from([UTC, timezone(timedelta(hours=8))]),
+    )
+    schemathesis.openapi.format("iana-time-zone", zones)
+    schemathesis.openapi.format("phone-number", phones)
+    # Without the names that are reserved for tests, such as .test, which are not deliverable.
+    schemathesis.openapi.format("email", names.map("{}@practice.com".format))
+    # Events of other ages are refused; tests/contract/test_injection.py sends such ones.
+    schemathesis.openapi.format("date-time", moments.map(datetime.isoformat))
+
+
+def _count(report: Report, recorder: ScenarioRecorder) -> None:
+    for node in recorder.cases.values():
+        report.cases[node.value.operation.label] += 1
+        report.linked += node.transition is not None
+    for failure, case_id in _failures(recorder):
+        label = recorder.cases[case_id].value.operation.label
+        title = f"{label}: {failure.title}"
+        report.findings.setdefault(title, f"{failure.message}\n{_said(recorder, case_id)}")
+
+
+def _failures(recorder: ScenarioRecorder) -> Iterator[tuple[Failure, str]]:
+    for case_id, checks in recorder.checks.items():
+        for check in checks:
+            if check.status == Status.FAILURE and check.failure_info is not None:
+                yield check.failure_info.failure, case_id
+
+
+def _said(recorder: ScenarioRecorder, case_id: str) -> str:
+    """The request and the answer, cut to what helps."""
+    exchange = recorder.interactions[case_id]
+    asked, answer = exchange.request, exchange.response
+    body = (asked.body or b"")[:600]
+    told = "" if answer is None else f"-> {answer.status_code} {answer.text[:600]}"
+    return f"{asked.method} {asked.uri} {body!r}\n{told}"
+
+
+def _configuration(world: ApiWorld) -> dict[str, Any]:
+    names = {place: place.translate(str.maketrans(".[*]", "____")) for place in world.known}
+    return {
+        "seed": SEED,
+        "dictionaries": {
+            names[place]: {"values": list(values)} for place, values in world.known.items()
+        },
+        "parameters": {
+            place: {"dictionary": name, "probability": _probability(place)}
+            for place, name in names.items()
+        },
+        "operations": [_as_operator(world)],
+        "headers": _bearer(world.keys["practice"]),
+        "checks": {"negative_data_rejection": {"expected-statuses": _REJECTIONS}},
+        "generation": {"max-examples": EXAMPLES, "deterministic": True, "no-shrink": True},
+    }
+
+
+def _probability(place: str) -> float:
+    return 1.0 if place.startswith("body.") else _MOSTLY
+
+
+def _as_operator(world: ApiWorld) -> Mapping[str, Any]:
+    labels = [one.label for one in world.operations if one.holder == "operator"]
+    return {"include-name": labels, "headers": _bearer(world.keys["operator"])}
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}

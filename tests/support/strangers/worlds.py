@@ -1,0 +1,15 @@
+"""Every service's world by name; a fourth service is one more line."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from types import MappingProxyType
+
+from tests.support.strangers.ingestion import ingestion
+from tests.support.strangers.outreach import outreach
+from tests.support.strangers.scoring import scoring
+from tests.support.strangers.world import ApiWorld
+
+WORLDS: Mapping[str, Callable[[str], AbstractContextManager[ApiWorld]]] = MappingProxyType(
+    {"ingestion": ingestion, "scoring": scoring, "outreach": outreach}
+)
+"""Service -> its world, made from the address of a Postgres server."""
