@@ -82,8 +82,9 @@ class TestPlaces:
             async with AsyncExitStack() as stack:
                 for _ in range(2):
                     await stack.enter_async_context(streams.place("a"))
-                with pytest.raises(TooManyRequests):
+                with pytest.raises(TooManyRequests) as refused:
                     await self.enter(streams, "a")
+                assert refused.value.headers == {"Retry-After": "2"}
                 await self.enter(streams, "b")
 
         run(scenario())

@@ -26,15 +26,17 @@ _COMPLETE = sa.text("""
     SELECT min(published_through) FROM outbox_watermark HAVING count(*) = :buckets
 """)
 # One bucket after the other would let a busy one keep the rest waiting: the next of each comes
-# first, then the second of each.
+# first, then the second of each. Positions are gapless, so that the rows wanted can be named: who
+# is far behind does not pay for all that is ahead, whatever the planner believes. The inner LIMIT
+# keeps it from joining the other way round.
 _PAGE = sa.text("""
     SELECT f.bucket, f.position, f.event
     FROM unnest(CAST(:after AS bigint[])) WITH ORDINALITY AS reached(position, number)
     CROSS JOIN LATERAL (
         SELECT bucket, position, event FROM feed
         WHERE practice_id = :practice_id AND bucket = CAST(reached.number - 1 AS int)
-          AND position > reached.position
-        ORDER BY position LIMIT :limit
+          AND position > reached.position AND position <= reached.position + :limit
+        LIMIT :limit
     ) AS f
     ORDER BY f.position - reached.position, f.bucket LIMIT :limit
 """)
