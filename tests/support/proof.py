@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rapport_devkit.postgres import Postgres
-from tests.support.claims import bad_input, downtime, exact_time, protections, the_walk
+from tests.support.claims import bad_input, downtime, exact_time, protections, speed, the_walk
 from tests.support.claims.claim import Bench, Measured, Part
 
 PARTS: Mapping[str, Sequence[Part]] = {
@@ -24,6 +24,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         downtime.measure,
         bad_input.measure,
     ),
+    "proof": (speed.measure,),
 }
 """Part -> what measures its claims. Later issues add theirs."""
 
