@@ -19,6 +19,7 @@ from tests.support.claims import (
     downtime,
     exact_time,
     protections,
+    speed,
     strangers,
     the_walk,
 )
@@ -31,7 +32,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         downtime.measure,
         bad_input.measure,
     ),
-    "proof": (protections.measure, strangers.measure, alerting.measure),
+    "proof": (protections.measure, strangers.measure, alerting.measure, speed.measure),
 }
 """Part -> what measures its claims. Later issues add theirs."""
 

@@ -14,8 +14,6 @@ from rapport_runtime.http.problems import TooManyRequests, Unavailable
 TURN_SECONDS = 1.0
 """How often one that waits looks again: half of it is what following costs in time, on average."""
 
-RETRY_AFTER_SECONDS = "2"
-
 RETRY_SECONDS = 10
 """When to ask again for a place: others' answers end, but not at once."""
 

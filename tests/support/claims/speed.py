@@ -1,0 +1,28 @@
+"""The ratios of `make bench` in a reduced size: speed beside its neighbours, each with its goal."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from tests.load.bench import BENCHES
+from tests.load.figures import NO_GOAL
+from tests.load.ground import Ground
+from tests.load.sizes import QUICK
+from tests.support.claims.claim import Bench, Measured
+
+SIZES = replace(QUICK, events=150_000, twin_events=4_000, source_events=60_000, api_seconds=4.0)
+"""Large enough for the ratios; three repetitions and all 500,000 events are `make bench`'s."""
+GATED = ("scoring", "ingestion", "api", "latency")
+
+
+def measure(bench: Bench) -> Iterable[Measured]:
+    """The lines that have a goal, on servers of their own: this Postgres must wait for its disk."""
+    with Ground.laid() as ground:
+        for name in GATED:
+            bench.say(f"speed: {name}")
+            yield from _gated(name, BENCHES[name](ground, SIZES))
+
+
+def _gated(name: str, lines: Iterable[Measured]) -> Iterator[Measured]:
+    for line in lines:
+        if line.goal != NO_GOAL:
+            yield replace(line, claim=f"speed, {name}: {line.claim}")
