@@ -18,7 +18,7 @@ from rapport_runtime.errors import LoopHalted, TryLater
 log = logging.getLogger(__name__)
 
 SET_UP_TIMEOUT_MS, CONFIRM_TIMEOUT_MS, CLOSE_TIMEOUT_MS, ASK_TIMEOUT_MS = 30_000, 2000, 2000, 2000
-"""The last three in a row must not outlast a shutdown's 10 s (RELIABILITY R2), even on a dead broker."""
+"""The last three in a row must not outlast a shutdown's 10 s (R2), even on a dead broker."""
 
 JOIN_MS = 3000
 """How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
