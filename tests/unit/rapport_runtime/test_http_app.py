@@ -84,8 +84,8 @@ def test_unknown_path_and_method(app: FastAPI) -> None:
 
 def test_a_method_that_is_not_there_is_told_with_all_that_are() -> None:
     two = APIRouter(dependencies=[Depends(require("things:read"))])
-    two.add_api_route("/two", lambda: "got", methods=["GET"])
-    two.add_api_route("/two", lambda: "put", methods=["PUT"])
+    two.add_api_route("/two", lambda: "got", methods=["GET"], name="get")
+    two.add_api_route("/two", lambda: "put", methods=["PUT"], name="put")
     response = ask(create_app(toy_service(), [two]), "DELETE", "/two", headers=READER)
     problem(response, 405, "method-not-allowed")
     assert response.headers["allow"] == "GET, PUT"
