@@ -14,7 +14,7 @@ from rapport_runtime.http.problems import TooManyRequests, Unavailable
 TURN_SECONDS = 1.0
 """How often one that waits looks again: half of it is what following costs in time, on average."""
 
-RETRY_SECONDS = 10
+RETRY_SECONDS = 2
 """When to ask again for a place: others' answers end, but not at once."""
 
 
