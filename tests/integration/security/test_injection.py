@@ -17,7 +17,7 @@ from tests.support.strangers.bodies import body_of, replaced, texts_in
 from tests.support.strangers.document import Operation
 from tests.support.strangers.world import ApiWorld
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 MARK = "q7Zx"
 """What each payload holds, so that an echo of it can be told."""
 PAYLOADS = (

@@ -13,7 +13,7 @@ from tests.support.strangers.document import Operation
 from tests.support.strangers.world import PRACTICE, ApiWorld, make_key
 from tests.support.strangers.worlds import WORLDS
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 BODY = {"json": {}}
 
 

@@ -82,23 +82,6 @@ def test_unknown_path_and_method(app: FastAPI) -> None:
     assert response.headers["allow"] == "POST"
 
 
-def test_a_method_that_is_not_there_is_told_with_all_that_are() -> None:
-    two = APIRouter(dependencies=[Depends(require("things:read"))])
-    two.add_api_route("/two", lambda: "got", methods=["GET"], name="get")
-    two.add_api_route("/two", lambda: "put", methods=["PUT"], name="put")
-    response = ask(create_app(toy_service(), [two]), "DELETE", "/two", headers=READER)
-    problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == "GET, PUT"
-
-
-def test_a_slash_at_the_end_is_another_address_and_no_redirect(app: FastAPI) -> None:
-    problem(ask(app, "GET", "/v1/numbers/", headers=PRACTICE), 404, "not-found")
-
-
-def test_who_is_not_let_in_learns_nothing_of_a_cursor(app: FastAPI) -> None:
-    problem(ask(app, "GET", "/v1/numbers?cursor=forged"), 401, "unauthorised")
-
-
 def test_an_invalid_body_is_told_by_pointer_and_without_the_value(app: FastAPI) -> None:
     body = {"title": 5, "amount_minor": -1, "parts": [{"size": 1}, {"size": CANARY}]}
     response = ask(app, "POST", "/v1/things", headers=PRACTICE, json=body)

@@ -30,7 +30,8 @@ def playbook_schema(catalogue: Catalogue) -> Schema:
     plays = [
         _play(purpose, routes) for purpose in Purpose if (routes := _routes(catalogue, purpose))
     ]
-    return _object({"key": _TEXT, "plays": _list({"oneOf": plays})}, {})
+    said = {"description": f"Every list in it holds {LONGEST_LIST} at most."}
+    return _object({"key": _TEXT, "plays": _list({"oneOf": plays})}, {}) | said
 
 
 def _play(purpose: Purpose, routes: list[Schema]) -> Schema:
@@ -76,7 +77,7 @@ def _object(required: Schema, optional: Schema) -> Schema:
 
 
 def _list(item: Schema) -> Schema:
-    return {"type": "array", "minItems": 1, "maxItems": LONGEST_LIST, "items": item}
+    return {"type": "array", "minItems": 1, "items": item}
 
 
 def _words(kind: Iterable[StrEnum]) -> Schema:

@@ -1,0 +1,31 @@
+"""Addresses and methods that are not there, and what is told to whom is not let in."""
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+
+from rapport_runtime.http.app import create_app
+from rapport_runtime.http.auth import require
+from tests.unit.rapport_runtime.test_http_app import problem
+from tests.unit.rapport_runtime.toy import PRACTICE, READER, ask, toy_app, toy_service
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return toy_app()
+
+
+def test_a_method_that_is_not_there_is_told_with_all_that_are() -> None:
+    two = APIRouter(dependencies=[Depends(require("things:read"))])
+    two.add_api_route("/two", lambda: "got", methods=["GET"], name="get")
+    two.add_api_route("/two", lambda: "put", methods=["PUT"], name="put")
+    response = ask(create_app(toy_service(), [two]), "DELETE", "/two", headers=READER)
+    problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "GET, PUT"
+
+
+def test_a_slash_at_the_end_is_another_address_and_no_redirect(app: FastAPI) -> None:
+    problem(ask(app, "GET", "/v1/numbers/", headers=PRACTICE), 404, "not-found")
+
+
+def test_who_is_not_let_in_learns_nothing_of_a_cursor(app: FastAPI) -> None:
+    problem(ask(app, "GET", "/v1/numbers?cursor=forged"), 401, "unauthorised")
