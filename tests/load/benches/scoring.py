@@ -32,34 +32,38 @@ MOST_MIB, MOST_SLOPE = 400, 5.0
 
 def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
     """Everything that is asked of scoring's throughput, and of its memory on the way."""
-    order, plan = written(ground, sizes)
+    plan = plan_of(sizes.events)
+    order = written(ground, plan, profile=sizes.profile)
     reps = [_repetition(ground, order, plan, sizes) for _ in range(sizes.repetitions)]
     return [*_ratios(reps), *_of_two(reps), *memory_of([rep["worker"] for rep in reps])]
 
 
 def measure_memory(ground: Ground, sizes: Sizes) -> list[Measured]:
     """The worker alone, for its memory."""
-    order, plan = written(ground, sizes)
+    plan = plan_of(sizes.events)
+    order = written(ground, plan, profile=sizes.profile)
     return memory_of([contend(ground, "worker", order, plan) for _ in range(sizes.repetitions)])
 
 
+def plan_of(events: int, facts_per_midnight: int = 2_500) -> scoring_log.Plan:
+    """A log of so many events."""
+    return scoring_log.Plan(events, max(1, events // CLIENTS_PER_EVENT), facts_per_midnight)
+
+
 def written(
-    ground: Ground, sizes: Sizes, facts_per_midnight: int = 2_500, prefix: str = ""
-) -> tuple[Order, scoring_log.Plan]:
-    """A log on the broker, and the order to read it."""
-    events = sizes.events if facts_per_midnight == 2_500 else sizes.backlog_events
-    plan = scoring_log.Plan(events, max(1, events // CLIENTS_PER_EVENT), facts_per_midnight)
+    ground: Ground, plan: scoring_log.Plan, prefix: str = "", *, profile: bool = False
+) -> Order:
+    """Write a log on the broker; the order to read it."""
     print(f"writing {plan.events:,} activities of {plan.clients:,} clients", flush=True)
     records = scoring_log.write(ground.kafka_options(prefix), plan, SEED)
-    order = Order(
+    return Order(
         bootstrap=ground.kafka.bootstrap,
         database_url="",
         records=records,
         topic_prefix=prefix,
         rulebook=rulebook(),
-        profile=sizes.profile,
+        profile=profile,
     )
-    return order, plan
 
 
 def contend(ground: Ground, name: str, order: Order, plan: scoring_log.Plan) -> Run:

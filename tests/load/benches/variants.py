@@ -7,7 +7,7 @@ from dataclasses import replace
 from rapport_devkit.stack import Stack
 from tests.load import scoring_check
 from tests.load.benches import latency
-from tests.load.benches.scoring import contend, rulebook, written
+from tests.load.benches.scoring import contend, plan_of, rulebook, written
 from tests.load.figures import plain
 from tests.load.ground import Ground
 from tests.load.order import Order
@@ -23,10 +23,10 @@ APART = {"notified": 0.0, "polling every 100 ms": 0.1}
 
 def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
     """Each variant once: they are compared, not gated."""
-    day, plan = written(ground, sizes, DAY_FACTS, "day_")
+    plan, year_plan = (plan_of(sizes.backlog_events, facts) for facts in (DAY_FACTS, YEAR_FACTS))
+    day = written(ground, plan, "day_")
     inside = contend(ground, "worker", day, plan)
-    year, year_plan = written(ground, sizes, YEAR_FACTS, "year_")
-    backlog = contend(ground, "worker", year, year_plan)
+    backlog = contend(ground, "worker", written(ground, year_plan, "year_"), year_plan)
     lines = [
         plain("relay in the worker, events a second", _figure(inside)),
         *_apart(ground, day, plan.events),

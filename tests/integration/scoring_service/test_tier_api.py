@@ -1,0 +1,90 @@
+"""Tiers over REST, on Postgres behind row-level security: whole answers, and nobody else's."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from fastapi import FastAPI
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.auth import Principal
+from rapport_runtime.database import Database
+from rapport_runtime.http.app import Service, create_app
+from scoring_service.api.tiers import tier_router
+from scoring_service.bootstrap import STREAM
+from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.store.reads import PostgresTiers
+from tests.integration.scoring_service.test_consumer import RULEBOOK
+from tests.support.scoring_world import Log, ScoringWorld
+from tests.unit.rapport_runtime.toy import FakeKeys, ask
+
+pytestmark = pytest.mark.integration
+ADA, BEN, EVE = ("a" * 32, "b" * 32, "e" * 32)
+HARBOUR, WILLOW = ({"Authorization": f"Bearer {name}"} for name in ("harbour", "willow"))
+NOON = datetime(1997, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def app(service_database: Callable[[str], ServiceDatabase]) -> Iterator[FastAPI]:
+    """Two clients of one practice, of whom one came and paid, and one of another practice."""
+    log = Log()
+    log.watermark(datetime(1997, 1, 1, 12, tzinfo=UTC))
+    for client, practice in ((ADA, "harbour"), (BEN, "harbour"), (EVE, "willow")):
+        log.activity(client, "registered", NOON.date(), NOON, practice=practice)
+    log.activity(ADA, "completed", NOON.date(), NOON)
+    log.activity(ADA, "settled", NOON.date(), NOON, amount_minor=5000)
+    log.watermark(datetime(1997, 1, 3, 12, tzinfo=UTC))
+    made = service_database("scoring")
+    world = ScoringWorld(log, made, RULEBOOK, records=5000)
+    world.read_all()
+    world.close()
+    database = Database(made.api_url, application_name="test")
+    scopes = frozenset({"tiers:read"})
+    keys = FakeKeys({name: Principal(name, name, scopes) for name in ("harbour", "willow")})
+    service = Service(title="T", version="1", description="T", keys=keys, cursor_key=b"k" * 32)
+    tiers = PostgresTiers(database, STREAM, parse_rulebook(RULEBOOK))
+    yield create_app(service, [tier_router(tiers)])
+    database.close()
+
+
+def test_one_tier_comes_with_why_and_until_when(app: FastAPI) -> None:
+    answer = ask(app, "GET", f"/v1/clients/{ADA}/tier", headers=HARBOUR)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    said = answer.json()
+    lines = [line for line in said["explanation"] if not line["value"].startswith("+")]
+    explained = {line["input"]: line["value"] for line in lines}
+    assert explained == {
+        "last_completed_on": "1997-01-02",
+        "completed_count": "1",
+        "settled_less_refunded_minor": "5000",
+    }
+    assert said["as_of"] == "1997-01-03T12:00:00Z"
+    assert said["next_transition"]["from_tier"] == said["tier"]
+    assert isinstance(said["score"], str)
+    assert said["inputs_complete"] is True
+
+
+def test_one_answer_is_the_same_as_the_bulk_and_the_list_give(app: FastAPI) -> None:
+    one = ask(app, "GET", f"/v1/clients/{ADA}/tier", headers=HARBOUR).json()
+    asked = {"client_ids": [ADA, EVE]}
+    many = ask(app, "POST", "/v1/tiers/lookup", headers=HARBOUR, json=asked).json()
+    assert many == {"items": [one], "unknown": [EVE]}
+    listed = ask(app, "GET", f"/v1/tiers/{one['tier']}/clients", headers=HARBOUR).json()
+    assert listed["items"] == [one]
+
+
+def test_a_list_holds_the_practices_own_alone(app: FastAPI) -> None:
+    ben = ask(app, "GET", f"/v1/clients/{BEN}/tier", headers=HARBOUR).json()
+    path = f"/v1/tiers/{ben['tier']}/clients"
+    assert ask(app, "GET", path, headers=HARBOUR).json()["items"] == [ben]
+    assert [
+        item["client_id"] for item in ask(app, "GET", path, headers=WILLOW).json()["items"]
+    ] == [EVE]
+
+
+@pytest.mark.parametrize("client", [EVE, "f" * 32], ids=["another practice's", "nobody's"])
+def test_who_is_not_the_practices_own_is_not_found(app: FastAPI, client: str) -> None:
+    answer = ask(app, "GET", f"/v1/clients/{client}/tier", headers=HARBOUR)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
