@@ -2,8 +2,8 @@
 
 A fall is (day, ladder, rung): from the ordinal `day` on, the client stands on `rung` of
 `rulebook.ladders[ladder]`. Each function yields its falls in order of day, lazily, by the facts
-up to `counted_to`, and up to the day `limit` if one is given; a day may come twice when several days leave a window together (28 to 31
-August, P6M), and then its last fall is the one that holds.
+up to `counted_to`, and up to the day `limit` if one is given. A day may come twice when several
+days leave a window together (28 to 31 August, P6M), and then its last fall is the one that holds.
 """
 
 from bisect import bisect_left, bisect_right

@@ -66,8 +66,8 @@ class ClientState:
     `effective_at` are those of the last change. Before `review_at` nothing need be said if nothing
     happens, nor ever if it is None; true while `reviewed`, stale until the next `review` otherwise.
     `review` sets it to the very instant; facts that can only put that off leave it, and it is then
-    early (ADR 0014). `standing` is the one of `assessed_on` when it is at hand, None when it must be
-    asked for; it is not kept between batches.
+    early (ADR 0014). `standing` is the one of `assessed_on` when it is at hand, None when it must
+    be asked for; it is not kept between batches.
     """
 
     practice_id: str
