@@ -7,14 +7,13 @@ question itself, or the day before it while the walk has not yet let the day's o
 
 from bisect import bisect_left, bisect_right
 from datetime import date, datetime
-from itertools import groupby
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import Because, Line, because, explain
 from scoring_service.domain.falls import (
-    NEVER,
+    FREQUENCY,
     RECENCY,
     Fall,
     Position,
@@ -191,47 +190,45 @@ def _first_loss(
     faded = rulebook.fades_at[before.rungs]
     old = rulebook.recency.periods[faded].expiry(before.last)
     skipped = skipped_days(zone)
-    if not skipped and _nothing_leaves(digest, rulebook, position, old):
-        _, frequency, monetary = before.rungs
-        rungs = (faded + 1, frequency, monetary), (faded, frequency, monetary)
-        return Step(old, old - 1, before.tier, rulebook.outcomes[rungs[1]].tier, rungs)
-    for limit in (NEVER,) if skipped else (old, NEVER):
+    if not skipped:
         falls = [
-            *recency_falls(rulebook, before, limit),
-            *frequency_falls(digest, rulebook, before, position, limit),
-            *monetary_falls(digest, rulebook, before, position, limit),
+            *frequency_falls(digest, rulebook, before, position, old),
+            *monetary_falls(digest, rulebook, before, position, old),
         ]
-        if skipped:
-            falls = [(day + (day in skipped), ladder, rung) for day, ladder, rung in falls]
+        if not falls:
+            _, frequency, monetary = before.rungs
+            rungs = (faded + 1, frequency, monetary), (faded, frequency, monetary)
+            return Step(old, old - 1, before.tier, rulebook.outcomes[rungs[1]].tier, rungs)
+        falls += (fall for fall in recency_falls(rulebook, before) if fall[0] <= old)
         step = _first_of(falls, rulebook, before)
         if step is not None:
             return step
-    return None
-
-
-def _nothing_leaves(digest: Digest, rulebook: Rulebook, position: Position, day: int) -> bool:
-    """Whether all that counts at the position still counts on the later `day`."""
-    today, counted_to = position
-    days, now, then = digest.days, rulebook.windows(today), rulebook.windows(day)
-    last = min(counted_to, then.frequency - 1)
-    if bisect_left(days, now.frequency) != bisect_right(days, last):
-        return False
-    if (now.monetary, then.monetary) == (now.frequency, then.frequency):
-        return True
-    last = min(counted_to, then.monetary - 1)
-    return bisect_left(days, now.monetary) == bisect_right(days, last)
+    falls = [
+        *recency_falls(rulebook, before),
+        *frequency_falls(digest, rulebook, before, position),
+        *monetary_falls(digest, rulebook, before, position),
+    ]
+    if skipped:
+        falls = [(day + (day in skipped), ladder, rung) for day, ladder, rung in falls]
+    return _first_of(falls, rulebook, before)
 
 
 def _first_of(falls: list[Fall], rulebook: Rulebook, before: Standing) -> Step | None:
     """The first day whose falls, all together, change the tier."""
     falls.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last fall holds
-    rungs = list(before.rungs)
-    for day, together in groupby(falls, key=itemgetter(0)):
-        then = (rungs[0], rungs[1], rungs[2])
-        for _, ladder, rung in together:
-            rungs[ladder] = rung
-        now = (rungs[0], rungs[1], rungs[2])
-        tier = rulebook.outcomes[now].tier
-        if tier != before.tier:
-            return Step(day, day - 1, before.tier, tier, (then, now))
-    return None
+    outcomes, on = rulebook.outcomes, 0
+    then = now = before.rungs
+    for day, ladder, rung in falls:
+        if day != on:
+            if outcomes[now].tier != before.tier:
+                break
+            on, then = day, now
+        recency, frequency, monetary = now
+        if ladder == RECENCY:
+            now = rung, frequency, monetary
+        elif ladder == FREQUENCY:
+            now = recency, rung, monetary
+        else:
+            now = recency, frequency, rung
+    tier = outcomes[now].tier
+    return None if tier == before.tier else Step(on, on - 1, before.tier, tier, (then, now))

@@ -4,7 +4,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import product
+from itertools import pairwise, product
+from math import inf
 from typing import NamedTuple
 
 from scoring_service.domain.periods import Period, first_day_counted
@@ -70,11 +71,18 @@ class Recency:
 
 @dataclass(frozen=True, slots=True)
 class Windowed:
-    """F or M: a sum over a window that ends today (S2-07, S2-08); `cuts` ascend."""
+    """F or M: a sum over a window that ends today (S2-07, S2-08); `cuts` ascend.
+
+    `bounds` are the least sum of each rung, and the least that is beyond it.
+    """
 
     ladder: Ladder
     window: Period
     cuts: tuple[int, ...]
+    bounds: tuple[tuple[float, float], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bounds", tuple(pairwise((-inf, *self.cuts, inf))))
 
 
 @dataclass(frozen=True, slots=True)

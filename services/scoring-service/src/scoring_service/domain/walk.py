@@ -63,10 +63,11 @@ class ClientState:
     `missing` are the sequences below `last_sequence` that have not arrived, ascending. `tier`
     (an index into the rulebook's tiers) and `score` (hundredths) are as of `assessed_on`, a local
     day that never falls; all three are None or 0 until the first assessment. `version` and
-    `effective_at` are those of the last change. `review_at` is the first instant at which
-    anything must be said if nothing happens; true while `reviewed`, stale until the next `review`
-    otherwise. `standing` is the one of `assessed_on` when it is at hand, None when it must be
-    asked for; it is not kept between batches.
+    `effective_at` are those of the last change. Before `review_at` nothing need be said if nothing
+    happens, nor ever if it is None; true while `reviewed`, stale until the next `review` otherwise.
+    `review` sets it to the very instant; facts that can only put that off leave it, and it is then
+    early (ADR 0014). `standing` is the one of `assessed_on` when it is at hand, None when it must
+    be asked for; it is not kept between batches.
     """
 
     practice_id: str
@@ -146,7 +147,7 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
     today, end = state.assessed_on.toordinal(), to_day.toordinal()
     changes: list[Change] = []
     if not state.reviewed or _due(state, to_day):
-        counted_to = today
+        state.reviewed, counted_to = False, today
         while step := first_change(state.digest, rulebook, state.zone, today, counted_to):
             if step.day > end:
                 break
@@ -154,7 +155,6 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
             cause = _passing(state, date.fromordinal(today), arrived=counted_to == today)
             after = standing_at(state.digest, rulebook, today, counted_to)
             changes.append(_change(state, rulebook, after, (today, counted_to), cause))
-            state.reviewed = False
     state.assessed_on = to_day
     state.standing = standing_at(state.digest, rulebook, end, end)
     state.score = state.standing.score
@@ -183,7 +183,8 @@ def fold(
         state.last_sequence, state.missing = seen
         raise
     if changed:
-        state.reviewed, state.standing = False, None
+        state.reviewed = state.reviewed and _only_puts_off(state, fact)
+        state.standing = None
     elif state.tier is not None:
         return None
     if business_day is None:
@@ -200,7 +201,7 @@ def first_assessment(state: ClientState, rulebook: Rulebook, day: date) -> Chang
     if state.tier is not None:
         raise ValueError(f"client {state.client_id} has been assessed before")
     today = day.toordinal()
-    state.assessed_on, state.reviewed = day, False
+    state.assessed_on = day
     cause = _Cause("activity", "backfill", midnight(day, state.zone))
     after = standing_at(state.digest, rulebook, today, today)
     return _change(state, rulebook, after, (today, today), cause)
@@ -229,6 +230,27 @@ def remind(state: ClientState, rulebook: Rulebook) -> Step | None:
 
 def _due(state: ClientState, to_day: date) -> bool:
     return state.review_at is not None and state.review_at <= midnight(to_day, state.zone)
+
+
+def _only_puts_off(state: ClientState, fact: Fact) -> bool:
+    """Whether a fact that was folded, and leaves the tier, cannot bring the next change forward.
+
+    More of what counts holds a tier for as long or longer; and time lifts nobody whose days have
+    all come and who has no day on which more was taken back than given.
+    """
+    digest, today = state.digest, state.assessed_on
+    if fact.kind == "completed":
+        gains = fact.count >= 0
+    else:
+        gains = fact.kind == "settled" and fact.amount_minor >= 0
+    return (
+        gains
+        and today is not None
+        and digest.days[-1:] <= [today.toordinal()]
+        and not any(digest.refunded)
+        and min(digest.completed, default=0) >= 0
+        and min(digest.settled, default=0) >= 0
+    )
 
 
 def _refuse_misfit(state: ClientState, fact: Fact) -> None:
@@ -290,7 +312,7 @@ def _change(
     """Move the state to the standing `after`, reached at `position` (today, counted_to)."""
     today, counted_to = position
     before = state.tier
-    state.tier, state.score = after.tier, after.score
+    state.tier, state.score, state.reviewed = after.tier, after.score, False
     state.version += 1
     state.effective_at = cause.effective_at
     return Change(

@@ -1,0 +1,104 @@
+"""A reminder that is kept after a fact: never late, and moved on when it turns out to be early."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring_service.domain.assess import next_transition, standing
+from scoring_service.domain.facts import Fact
+from scoring_service.domain.periods import local_day, midnight
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import ClientState, fold, review
+from scoring_service.handlers import sweep
+from scoring_service.ports import ClientKey, Moved
+from tests.support.oracle_tiers import OracleFact, Rules
+from tests.unit.scoring_service.histories import RULEBOOK, digest_of, facts, noon, situations
+
+ZONE = "Asia/Shanghai"
+DAY = date(2026, 3, 2)
+
+
+def as_fact(told: OracleFact, zone: str, sequence: int) -> Fact:
+    """The fact, told at noon of its day."""
+    at = noon(told.on)
+    name = f"act-{sequence}"
+    numbers = (told.count, told.amount_minor)
+    return Fact(name, 1, sequence, told.kind, told.on, zone, *numbers, at, at)
+
+
+def reviewed_client(
+    known: list[OracleFact], rulebook: Rulebook, zone: str, today: date
+) -> ClientState:
+    """A client who was assessed on `today` by those facts, and reviewed."""
+    now = standing(digest_of(known), rulebook, today)
+    state = ClientState("harbour", "ada", 0, zone, digest=digest_of(known))
+    state.last_sequence, state.assessed_on, state.version = len(known), today, 1
+    state.tier, state.score = now.tier, now.score
+    state.effective_at = midnight(today, zone)
+    review(state, rulebook)
+    return state
+
+
+@settings(max_examples=400, deadline=None)
+@given(situations(future=40), st.data())
+def test_a_reminder_that_a_fact_leaves_standing_is_never_later_than_the_next_change(
+    situation: tuple[Rules, Rulebook, str, date, list[OracleFact]], data: st.DataObject
+) -> None:
+    _, rulebook, zone, today, known = situation
+    state = reviewed_client(known, rulebook, zone, today)
+    told = data.draw(facts(zone, today, future=2))
+    fold(state, as_fact(told, zone, len(known) + 1), rulebook, today)
+    coming = next_transition(state.digest, rulebook, today, zone)
+    if state.reviewed and coming is not None:
+        assert state.review_at is not None
+        assert state.review_at <= coming.at
+
+
+def test_more_of_the_same_leaves_the_reminder_and_a_refund_does_not() -> None:
+    state = reviewed_client([OracleFact("completed", DAY, 1, 0)], RULEBOOK, ZONE, DAY)
+    reminder = state.review_at
+    paid, refunded = (OracleFact(kind, DAY, 1, 500) for kind in ("settled", "refunded"))
+    assert fold(state, as_fact(paid, ZONE, 2), RULEBOOK, DAY) is None
+    assert (state.reviewed, state.review_at) == (True, reminder)
+    assert fold(state, as_fact(refunded, ZONE, 3), RULEBOOK, DAY) is None
+    assert not state.reviewed
+
+
+class OneClient:
+    """`Clients` of a single client, due when its reminder says so."""
+
+    def __init__(self, state: ClientState) -> None:
+        self.state = state
+        self.moves: list[Moved] = []
+
+    def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
+        raise NotImplementedError
+
+    def due(self, partition: int, until: datetime, limit: int) -> Sequence[ClientState]:
+        at = self.state.review_at
+        return [self.state] if at is not None and at <= until else []
+
+    def save(self, states: Collection[ClientState]) -> None:
+        pass
+
+    def record(self, moves: Sequence[Moved]) -> None:
+        self.moves += moves
+
+
+def test_a_sweep_that_a_reminder_called_too_early_changes_nothing_and_moves_it_on() -> None:
+    visits = OracleFact("completed", DAY, 2, 0)
+    state = reviewed_client([visits], RULEBOOK, ZONE, DAY)
+    early = state.review_at
+    assert early is not None
+    again = OracleFact("completed", DAY + timedelta(days=10), 1, 0)
+    state.assessed_on = again.on
+    assert fold(state, as_fact(again, ZONE, 2), RULEBOOK, again.on) is None
+    assert state.review_at == early
+    clients = OneClient(state)
+    assert sweep(clients, RULEBOOK, 0, early)
+    assert clients.moves == []
+    coming = next_transition(state.digest, RULEBOOK, local_day(early, ZONE), ZONE)
+    assert coming is not None
+    assert state.review_at == coming.at > early
