@@ -41,7 +41,7 @@ def reviewed_client(
     return state
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(situations(future=40), st.data())
 def test_a_reminder_that_a_fact_leaves_standing_is_never_later_than_the_next_change(
     situation: tuple[Rules, Rulebook, str, date, list[OracleFact]], data: st.DataObject
