@@ -1,6 +1,7 @@
 """Ingestion alone, as processes on real servers, with one practice: made to be mistreated."""
 
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import psycopg
 
 from rapport_contracts.topics import CLIENT_ACTIVITY, SOURCE_BOOKINGS
 from rapport_devkit.clock import SimulatedClock
+from rapport_devkit.databases import drop_database
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.stack import Stack
@@ -88,15 +90,16 @@ def lone_ingestion(
     environment: Mapping[str, str] = MappingProxyType({}),
     launcher: Sequence[str] = (),
 ) -> Iterator[LoneIngestion]:
-    """Up, with its practice and one worker, on given servers; names are made from the folder's, so
-    that tests do not meet. `launcher` is for the worker (see `Stack.start_worker`)."""
+    """Up, with its practice and one worker, on given servers; names are of their own, so that
+    tests do not meet. `launcher` is for the worker (see `Stack.start_worker`)."""
+    unique = f"{folder.name}{secrets.token_hex(4)}"
     options = StackOptions(
         folder=folder,
         services=("ingestion",),
         jars=JARS,
         durable=False,
-        topic_prefix=f"{folder.name}-",
-        database_prefix=f"{folder.name}_",
+        topic_prefix=f"{unique}-",
+        database_prefix=f"{unique}_",
         session_timeout_ms=6_000,
         workers=0,
         environment={"PYTHONPATH": str(REPOSITORY), **environment},
@@ -107,3 +110,4 @@ def lone_ingestion(
         lone = LoneIngestion(stack)
         lone.open_practice()
         yield lone
+    drop_database(postgres.url(), "ingestion", prefix=f"{unique}_")

@@ -1,5 +1,6 @@
 """Scoring alone, as processes on real servers, reading a log that a test has written in memory."""
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 import psycopg
 
 from rapport_contracts import topics
+from rapport_devkit.databases import drop_database
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.processes import tail
@@ -74,14 +76,15 @@ def lone_scoring(
     folder: Path, postgres: Postgres, kafka: Kafka, *, launchers: Sequence[Sequence[str]]
 ) -> Iterator[LoneScoring]:
     """Up, with a worker for each launcher (see `Stack.start_worker`), on given servers; names are
-    made from the folder's, so that tests do not meet."""
+    of their own, so that tests do not meet."""
+    unique = f"{folder.name}{secrets.token_hex(4)}"
     options = StackOptions(
         folder=folder,
         services=("scoring",),
         jars=JARS,
         durable=False,
-        topic_prefix=f"{folder.name}-",
-        database_prefix=f"{folder.name}_",
+        topic_prefix=f"{unique}-",
+        database_prefix=f"{unique}_",
         workers=0,
         environment={"PYTHONPATH": str(REPOSITORY)},
     )
@@ -90,3 +93,4 @@ def lone_scoring(
             stack.start_worker("scoring", launcher=launcher)
         stack.wait_ready()
         yield LoneScoring(stack)
+    drop_database(postgres.url(), "scoring", prefix=f"{unique}_")
