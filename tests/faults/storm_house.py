@@ -1,0 +1,85 @@
+"""The house with a proxy before each of its servers, so that both can be taken from it."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.chaos import ChaosProxy
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.postgres import Postgres
+from rapport_devkit.processes import free_port
+from rapport_devkit.stack import Stack
+from tests.e2e.walk import Say, walk_options
+from tests.support.places import JARS
+from tests.support.walk_crew import Crew, Slot
+
+
+@dataclass
+class House:
+    """All that a fault may lay hands on. `day` is the simulated day; `letters` are clients of
+    ingestion's API whose keys decide on dead letters. What faults have found out: `exits` are the
+    seconds until a worker told to stop had ended, `backlogs` the rows of a relay's backlog."""
+
+    stack: Stack
+    crew: Crew
+    postgres: Postgres
+    kafka: Kafka
+    before_postgres: ChaosProxy
+    before_kafka: ChaosProxy
+    chance: random.Random
+    day: int = 0
+    letters: list[ApiClient] = field(default_factory=list)
+    exits: list[float] = field(default_factory=list)
+    backlogs: list[int] = field(default_factory=list)
+
+    def slot(self, service: str, place: int) -> Slot:
+        """A worker's place, 0 or 1, of a service."""
+        return [slot for slot in self.crew.slots if slot.service == service][place]
+
+
+@contextmanager
+def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say) -> Iterator[House]:
+    """Servers of its own (the environment must name none), the proxies, and the stack between.
+
+    The services know the proxies' addresses only; Kafka names its proxy to them too.
+    """
+    with ExitStack() as opened:
+        say("starting Postgres, Apache Kafka, and a proxy before each")
+        postgres = opened.enter_context(Postgres.start(folder / "postgres", durable=False))
+        before_postgres = opened.enter_context(ChaosProxy(_address(postgres.url())))
+        port = free_port()
+        before_kafka = opened.enter_context(ChaosProxy(("127.0.0.1", port)))
+        kafka = opened.enter_context(
+            Kafka.start(
+                folder / "kafka",
+                jars=JARS,
+                port=port,
+                advertised=("127.0.0.1", before_kafka.port),
+            )
+        )
+        if not (postgres.owned and kafka.owned):
+            raise RuntimeError("a storm needs servers of its own: unset DATABASE_URL and the like")
+        real, proxied = _port(postgres.url()), before_postgres.port
+        stack = opened.enter_context(
+            Stack(
+                walk_options(folder),
+                postgres=Postgres(postgres.url().replace(f":{real}/", f":{proxied}/")),
+                kafka=Kafka(f"127.0.0.1:{before_kafka.port}"),
+                say=say,
+            )
+        )
+        lists = folder / "failpoints"
+        lists.mkdir()
+        crew = Crew(stack, slots, lists)
+        yield House(stack, crew, postgres, kafka, before_postgres, before_kafka, chance)
+
+
+def _address(url: str) -> tuple[str, int]:
+    return "127.0.0.1", _port(url)
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2].partition("/")[0])
