@@ -9,7 +9,7 @@ ARGS ?=
 ONLY ?=
 DATA ?=
 
-.PHONY: help venv demo test lint proof bench lock schemas format clean
+.PHONY: help venv demo test lint proof faults campaign bench lock schemas format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -46,6 +46,12 @@ format: venv ## Let ruff format and mend what it can
 
 proof: venv ## One line for each claim, measured now (ONLY=walk for one part)
 	@$(PY) -m tests.support.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+faults: venv ## The fault tests: single faults, and the short storm with a fixed seed
+	@$(PY) -m pytest tests/faults $(ARGS)
+
+campaign: venv ## Storms in fresh worlds, into docs/reports (ARGS="--minutes 40 --seed N")
+	@$(PY) -m tests.faults.campaign $(ARGS)
 
 bench: venv ## Speed and memory, as ratios from one run
 	@$(PY) -m tests.load.bench $(ARGS)

@@ -6,7 +6,6 @@ such a round's folder, with all logs, is kept.
 """
 
 import argparse
-import os
 import secrets
 import shutil
 import sys
@@ -54,8 +53,6 @@ def main(argv: Sequence[str]) -> int:
     now = datetime.now(UTC)
     parser.add_argument("--report", type=Path, default=REPORTS / f"campaign-{now:%Y-%m-%d}")
     asked = parser.parse_args(argv)
-    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
-        os.environ.pop(name, None)  # a storm kills its servers: they must be its own
     root = Path(tempfile.mkdtemp(prefix="rapport-campaign-"))
     report = Report("Campaign of faults", now.isoformat(timespec="seconds"), [], versions())
     began = time.monotonic()

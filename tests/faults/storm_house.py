@@ -1,5 +1,6 @@
 """The house with a proxy before each of its servers, so that both can be taken from it."""
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,8 @@ from rapport_devkit.stack import Stack
 from tests.e2e.walk import Say, walk_options
 from tests.support.places import JARS
 from tests.support.walk_crew import Crew, Slot
+
+_OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 
 
 @dataclass
@@ -42,12 +45,13 @@ class House:
 
 @contextmanager
 def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say) -> Iterator[House]:
-    """Servers of its own (the environment must name none), the proxies, and the stack between.
+    """Servers of its own, whatever the environment names, the proxies, and the stack between.
 
     The services know the proxies' addresses only; Kafka names its proxy to them too.
     """
     with ExitStack() as opened:
         say("starting Postgres, Apache Kafka, and a proxy before each")
+        opened.enter_context(_no_servers_named())
         postgres = opened.enter_context(Postgres.start(folder / "postgres", durable=False))
         before_postgres = opened.enter_context(ChaosProxy(_address(postgres.url())))
         port = free_port()
@@ -60,8 +64,6 @@ def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say)
                 advertised=("127.0.0.1", before_kafka.port),
             )
         )
-        if not (postgres.owned and kafka.owned):
-            raise RuntimeError("a storm needs servers of its own: unset DATABASE_URL and the like")
         real, proxied = _port(postgres.url()), before_postgres.port
         stack = opened.enter_context(
             Stack(
@@ -75,6 +77,16 @@ def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say)
         lists.mkdir()
         crew = Crew(stack, slots, lists)
         yield House(stack, crew, postgres, kafka, before_postgres, before_kafka, chance)
+
+
+@contextmanager
+def _no_servers_named() -> Iterator[None]:
+    """A storm kills its servers: they must not be those that the environment offers."""
+    named = {name: os.environ.pop(name) for name in _OFFERS if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(named)
 
 
 def _address(url: str) -> tuple[str, int]:

@@ -14,11 +14,7 @@ LEAST_FAULTS = 25
 
 
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_doubled_or_wrong_in_a_storm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
-        monkeypatch.delenv(name, raising=False)
+def test_nothing_is_lost_doubled_or_wrong_in_a_storm(tmp_path: Path) -> None:
     done = storm(short, SEED, tmp_path / "storm", print)
     assert done.broke_off == ""
     assert done.findings.worst() == ""

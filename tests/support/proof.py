@@ -13,7 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rapport_devkit.postgres import Postgres
-from tests.support.claims import bad_input, downtime, exact_time, protections, the_walk
+from tests.support.claims import (
+    bad_input,
+    downtime,
+    exact_time,
+    proof_part,
+    protections,
+    the_walk,
+)
 from tests.support.claims.claim import Bench, Measured, Part
 
 PARTS: Mapping[str, Sequence[Part]] = {
@@ -24,8 +31,9 @@ PARTS: Mapping[str, Sequence[Part]] = {
         downtime.measure,
         bad_input.measure,
     ),
+    "proof": proof_part.MEASURES,
 }
-"""Part -> what measures its claims. Later issues add theirs."""
+"""Part -> what measures its claims."""
 
 
 def main(argv: Sequence[str]) -> int:
