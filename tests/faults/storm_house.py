@@ -4,7 +4,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rapport_devkit.api_client import ApiClient
@@ -67,7 +67,7 @@ def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say)
         real, proxied = _port(postgres.url()), before_postgres.port
         stack = opened.enter_context(
             Stack(
-                walk_options(folder),
+                replace(walk_options(folder), restart_on_exit=True),
                 postgres=Postgres(postgres.url().replace(f":{real}/", f":{proxied}/")),
                 kafka=Kafka(f"127.0.0.1:{before_kafka.port}"),
                 say=say,

@@ -142,8 +142,10 @@ def work(settings: ServiceSettings, database: Database, handler: BatchHandler, j
     probes = serve_probes(settings.worker_port, {"progress": worker.pulse.ready}, stop)
     companion = Companion(job.beside, stop) if job.beside else None
     memory.collect_seldom()
-    code = worker.run(stop)
-    stop.set()
+    try:
+        code = worker.run(stop)
+    finally:
+        stop.set()  # else a companion would keep a process alive that works no more
     if companion is not None:
         code = code or companion.join()
     probes.join()
