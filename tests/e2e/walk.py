@@ -34,7 +34,7 @@ SESSION_MS = 6_000
 LEASE_SECONDS = 30
 """Far above what a claim takes in the sandbox; a killed worker's messages are free after it."""
 
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 480.0
 MOST_QUIET_DAYS = 90
 """After the last event, at most: until every message that a cap holds back has gone or expired."""
 

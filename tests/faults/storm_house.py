@@ -67,7 +67,7 @@ def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say)
         real, proxied = _port(postgres.url()), before_postgres.port
         stack = opened.enter_context(
             Stack(
-                replace(walk_options(folder), restart_on_exit=True),
+                replace(walk_options(folder), restart_on_exit=True, ready_seconds=240.0),
                 postgres=Postgres(postgres.url().replace(f":{real}/", f":{proxied}/")),
                 kafka=Kafka(f"127.0.0.1:{before_kafka.port}"),
                 say=say,

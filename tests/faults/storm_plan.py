@@ -136,6 +136,14 @@ def _room(chance: random.Random, days: list[list[Fault]], fault: Fault) -> list[
     return chance.choice(free)
 
 
+def _fits(kill: Kill, day: StormDay) -> bool:
+    """Whether nothing else strikes that place, or that service's workers, on the day; and where
+    every worker must become unready, no new one may begin."""
+    taken = any(kill.service == k.service and kill.place == k.place for k in day.kills)
+    touched = any(f.unready or f.on.partition("/")[0] == kill.service for f in day.faults)
+    return not taken and not touched
+
+
 def _collide(one: Fault, other: Fault) -> bool:
     """Whether both take away the same thing, or workers of the same service; members come and go
     in good order only while the servers answer. And who is told to stop while Postgres answers
@@ -165,15 +173,15 @@ def _storm(
     events: int,
     clients: int,
 ) -> Storm:
-    """Deal everything to days: six kills a day, one in each worker's place; a quiet first day."""
+    """Deal everything to days: a worker's place is struck once a day; a quiet first day."""
     days = [StormDay(faults=list(faults)) for faults in together]
-    while kills:
-        taken: dict[tuple[str, int], Kill] = {}
-        for kill in kills:
-            taken.setdefault((kill.service, kill.place), kill)
-        days.append(StormDay(kills=list(taken.values())))
-        kills = [kill for kill in kills if kill not in taken.values()]
     chance.shuffle(days)
+    for kill in kills:
+        free = [day for day in days if _fits(kill, day)]
+        if not free:
+            days.append(StormDay())
+            free = days[-1:]
+        min(free, key=lambda day: len(day.kills)).kills.append(kill)
     days = [StormDay(), *days]
     bursts = tuple(n for n, day in enumerate(days) if BURST in day.faults)
     for number in chance.sample(range(1, len(days)), 3):

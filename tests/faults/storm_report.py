@@ -19,6 +19,9 @@ DOUBLED = ("events doubled", "wrong sums", "sequence gaps", "version gaps")
 WRONG = ("wrong tier", "wrong score", "wrong unknown", "wrong next_transition", "wrong explanation")
 SENT_TWICE = ("double deliveries",)
 _MOST_TOLD = 5
+EXITS, BACKLOGS = "exits after SIGTERM, s", "outbox backlogs"
+MEMORY, QUESTIONS = "most memory of a process, MB", "questions to APIs"
+"""Names of figures (`storm_findings`)."""
 
 
 @dataclass
@@ -150,7 +153,12 @@ def page(report: Report) -> str:
         f"| double sends | {said['double_sends']} |",
         f"| recovery, p50 | {statistics.median(recovered or [0]):.1f} s |",
         f"| recovery, p99 | {percentile(recovered, 99):.1f} s |",
-        f"| until every worker said 503, longest | {max(unready, default=0):.1f} s |",
+        f"| until every worker said 503 without a broker, longest | {_longest(unready)} |",
+        f"| until a worker had ended after SIGTERM, longest | {_longest(_all(report, EXITS))} |",
+        f"| rows in an outbox without a relay, most | {max(_all(report, BACKLOGS), default=0)} |",
+        f"| memory of one process, most | {max(_all(report, MEMORY), default=0)} MB |",
+        f"| questions to the APIs while it stormed | {sum(_all(report, QUESTIONS)):,} |",
+        f"| copies, late events and poison among the records | {_bad_input(report)} |",
         "",
         _bound(report),
         "",
@@ -176,6 +184,22 @@ def page(report: Report) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _longest(seconds: Sequence[float]) -> str:
+    return f"{max(seconds):.1f} s" if seconds else "-"
+
+
+def _all(report: Report, figure: str) -> list[Any]:
+    """A figure of every round; one that is a list counts with each of its entries."""
+    found = [each.findings.figures.get(figure, []) for each in report.rounds]
+    return [one for each in found for one in (each if isinstance(each, list) else [each])]
+
+
+def _bad_input(report: Report) -> str:
+    return ", ".join(
+        f"{sum(_all(report, figure)):,}" for figure in ("copies sent", "sent late", "poison sent")
+    )
 
 
 def _bound(report: Report) -> str:
