@@ -183,9 +183,17 @@ class StormWalker(Walker):
     def _storm_on(self, faults: list[Fault], sending: "Future[None]") -> None:
         """Drive the faults until all have ended and the armed have struck, or long enough."""
         only_broker = all(fault.apis_answer for fault in faults)
-        underway = [self._begin(fault, only_broker=only_broker) for fault in faults]
+        waiting, underway = list(faults), list[_Underway]()
         last_strike = time.monotonic() + MOST_STRIKE_SECONDS
-        while underway or not sending.done() or (self._armed and time.monotonic() < last_strike):
+        while (
+            waiting
+            or underway
+            or not sending.done()
+            or (self._armed and time.monotonic() < last_strike)
+        ):
+            for fault in _next(waiting, underway):
+                waiting.remove(fault)
+                underway.append(self._begin(fault, only_broker=only_broker))
             self._tend()
             underway = [each for each in underway if self._goes_on(each)]
             time.sleep(_TURN_SECONDS)
@@ -281,6 +289,15 @@ class StormWalker(Walker):
         known = sent_until(self._walk, day)
         so_far = {key: said for key, said in self._walk.accepted.items() if key in known}
         return self._compare(replace(self._world(0), walk=replace(self._walk, accepted=so_far)))
+
+
+def _next(waiting: list[Fault], underway: list[_Underway]) -> list[Fault]:
+    """The first that waits for each thing that nothing is done to at the moment."""
+    busy = {each.fault.on for each in underway}
+    first: dict[str, Fault] = {}
+    for fault in waiting:
+        first.setdefault(fault.on, fault)
+    return [fault for on, fault in first.items() if on not in busy]
 
 
 def _takes_servers(planned: StormDay) -> bool:

@@ -28,8 +28,8 @@ Steps = Callable[[House], Iterator[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One fault. `on` is what it takes away: two on the same never come together. `in_doubt`: what
-    was sent meanwhile may not get written down. `unready`: every worker must say 503 by its end.
+    """One fault. `on` is what it takes away: two on the same come one after the other. `in_doubt`:
+    what was sent meanwhile may not get written down. `unready`: every worker must say 503 by its end.
     `apis_answer`: every API must answer meanwhile."""
 
     row: str
@@ -145,9 +145,10 @@ def _weather(before: Before, begin: Callable[[ChaosProxy], None], seconds: float
 
 def _broker_killed(house: House) -> Iterator[float]:
     house.kafka.kill()
-    house.before_kafka.cut()
+    house.before_kafka.refuse()
     yield 3
     house.kafka.restart()
+    house.before_kafka.heal()
 
 
 BROKER = (
@@ -176,8 +177,10 @@ def _database(kind: str, steps: Steps) -> Fault:
 def _crash(how: signal.Signals) -> Steps:
     def steps(house: House) -> Iterator[float]:
         os.kill(house.postgres.pid, how)
+        house.before_postgres.refuse()
         yield 1
         house.postgres.restart()
+        house.before_postgres.heal()
 
     return steps
 
@@ -195,6 +198,14 @@ POSTGRES = (
     _database("immediate shutdown, restart", _crash(signal.SIGQUIT)),
     _database("SIGKILL, restart", _crash(signal.SIGKILL)),
 )
+
+
+SQUALLS = tuple(
+    fault
+    for fault in (*BROKER, *POSTGRES)
+    if fault.kind.endswith(("all connections cut", "lost", "slower for 5 s", "slower for 4 s"))
+)
+"""The short ones, of which a day can take several."""
 
 
 # --- load -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from tests.faults.storm_faults import (
     LETTERS,
     POSTGRES,
     SERVICES,
+    SQUALLS,
     Fault,
     api_killed,
     frozen,
@@ -38,6 +39,7 @@ FAILPOINTS: Mapping[str, Sequence[str]] = MappingProxyType(
 )
 """Every failpoint that a worker of the service passes."""
 
+SQUALLS_A_DAY = 12
 PLACES = 2
 """Workers of each service."""
 
@@ -114,7 +116,10 @@ def full(seed: int) -> Storm:
                 _room(chance, together, fault).append(fault)
     _room(chance, together, BACKLOG).append(BACKLOG)
     together.append([BURST, LETTERS])
-    return _storm(chance, seed, kills, together, events=4_000, clients=300)
+    storm = _storm(chance, seed, kills, together, events=4_000, clients=300)
+    for day in storm.days[1:]:
+        day.faults += _squalls(chance, day)
+    return storm
 
 
 def _two_at_once(outages: list[list[Fault]]) -> list[Fault]:
@@ -125,6 +130,14 @@ def _two_at_once(outages: list[list[Fault]]) -> list[Fault]:
             outages.remove(second)
             return first + second
     return first
+
+
+def _squalls(chance: random.Random, day: StormDay) -> list[Fault]:
+    """Some short ones more, one after the other; not where members come and go in good order,
+    where letters are replayed by a caller without patience, or a silence is measured."""
+    if any(fault.unready or fault.row in ("R12", "R15") for fault in day.faults):
+        return []
+    return [chance.choice(SQUALLS) for _ in range(SQUALLS_A_DAY)]
 
 
 def _room(chance: random.Random, days: list[list[Fault]], fault: Fault) -> list[Fault]:

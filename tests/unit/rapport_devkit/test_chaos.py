@@ -76,8 +76,8 @@ def is_turned_away(proxy: ChaosProxy) -> bool:
     try:
         with connect(proxy) as client:
             return is_reset(client)
-    except ConnectionResetError:
-        return True  # so soon that even `connect` sees it
+    except ConnectionError:
+        return True  # refused, or reset so soon that even `connect` sees it
 
 
 def is_silent(client: socket.socket) -> bool:

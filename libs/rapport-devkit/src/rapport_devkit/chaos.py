@@ -9,13 +9,13 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 _CHUNK = 64 * 1024
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 _RESET = struct.pack("ii", 1, 0)
 """Linger for no time at all: closing sends a reset, as a peer that is gone would."""
 
@@ -45,7 +45,6 @@ class _Link:
 class _Weather:
     """What is wrong at the moment."""
 
-    refuse: bool = False
     blackhole: bool = False
     delay_seconds: float = 0.0
     bytes_per_second: float = 0.0
@@ -70,6 +69,7 @@ class ChaosProxy:
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._stop = asyncio.Event()
+        self._door: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._run, name="chaos", daemon=True)
 
     def start(self) -> Self:
@@ -108,8 +108,8 @@ class ChaosProxy:
         return self._on_loop(lambda: self._reset(self._links))
 
     def refuse(self) -> None:
-        """Reset every connection, and each new one, until `heal`."""
-        self._change(refuse=True)
+        """Reset every connection and listen no more, as a server that is gone, until `heal`."""
+        self._await(self._close_door())
         self.cut()
 
     def blackhole(self) -> None:
@@ -141,11 +141,12 @@ class ChaosProxy:
     def heal(self) -> None:
         """No fault any more; connections that had gone silent are reset."""
 
-        def end() -> None:
+        async def end() -> None:
             self._weather = _Weather()
             self._reset({link for link in self._links if link.silent or link.doomed})
+            await self._open_door()
 
-        self._on_loop(end)
+        self._await(end())
 
     # -- on the loop ----------------------------------------------------------------------------
 
@@ -157,15 +158,24 @@ class ChaosProxy:
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
+        await self._open_door()
         self._listening.set()
         await self._stop.wait()
-        server.close()
+        await self._close_door()
         self._reset(self._links)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _open_door(self) -> None:
+        if self._door is None:
+            self._door = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+            self.port = self._door.sockets[0].getsockname()[1]
+
+    async def _close_door(self) -> None:
+        if self._door is not None:
+            self._door.close()
+            self._door = None
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link([writer], silent=self._weather.blackhole)
@@ -175,9 +185,7 @@ class ChaosProxy:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         try:
-            if self._weather.refuse:
-                self._reset({link})
-            elif link.silent:
+            if link.silent:
                 await reader.read()  # until the client gives up or the weather clears
             else:
                 await self._pass_on(link, reader, writer)
@@ -259,7 +267,10 @@ class ChaosProxy:
         async def run() -> T:
             return what()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_START_SECONDS)
+        return self._await(run())
+
+    def _await(self, what: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(_START_SECONDS)
 
 
 def is_commit(data: bytes) -> bool:

@@ -22,6 +22,9 @@ CLOSE_TIMEOUT_MS = 2000
 ASK_TIMEOUT_MS = 2000
 """All three in a row must not outlast a shutdown's 10 s (RELIABILITY R2), even on a dead broker."""
 
+FLUSH_MARGIN_SECONDS = 5.0
+"""How much longer than the delivery timeout a flush may take, below the relay's 45 s."""
+
 JOIN_MS = 3000
 """How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
 away by kafka-python 3.0 and begun again, for the whole group: so there must be next to no between.
@@ -265,17 +268,27 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka
 
 
 class KafkaProducer:
-    """An idempotent producer that waits for every acknowledgement."""
+    """An idempotent producer that waits for every acknowledgement, but not for ever.
+
+    After a broker's crash kafka-python 3.0.12 can lose sight of a batch that it was to send again:
+    it is then neither acknowledged nor expired, and a flush without a limit never returns.
+    """
 
     def __init__(self, options: KafkaOptions, *, delivery_timeout_ms: int = 20_000) -> None:
         self._prefix = options.topic_prefix
-        self._producer = kafka.KafkaProducer(
+        self._options = options
+        self._delivery_timeout_ms = delivery_timeout_ms
+        self._producer = self._make()
+
+    def _make(self) -> Any:
+        options = self._options
+        return kafka.KafkaProducer(
             bootstrap_servers=options.bootstrap_servers.split(","),
             client_id=options.client_id,
             enable_idempotence=True,
             acks="all",
-            delivery_timeout_ms=delivery_timeout_ms,
-            request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
+            delivery_timeout_ms=self._delivery_timeout_ms,
+            request_timeout_ms=min(10_000, self._delivery_timeout_ms // 2),
             max_block_ms=5_000,
             linger_ms=2,
             batch_size=256 * 1024,
@@ -285,23 +298,40 @@ class KafkaProducer:
 
     def publish(self, records: Sequence[Outgoing]) -> None:
         """See `Producer.publish`."""
-        prefix, send = self._prefix, self._producer.send
+        prefix = self._prefix
         try:
+            if self._producer is None:
+                self._producer = self._make()
+            send = self._producer.send
             futures = [
                 send(prefix + topic, value=value, key=key, partition=partition)
                 for topic, partition, key, value in records
             ]
-            self._producer.flush()
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
+        self._flush(self._producer)
         lost = [future for future in futures if not future.succeeded()]
         if lost:
             msg = f"{len(lost)} of {len(records)} records not acknowledged: {lost[0].exception!r}"
             raise TryLater(msg)
 
+    def _flush(self, producer: Any) -> None:
+        """Wait for the answers; leave a producer that does not come to an end, and what it holds:
+        the rows are still in the outbox."""
+        try:
+            producer.flush(timeout=self._delivery_timeout_ms / 1000 + FLUSH_MARGIN_SECONDS)
+        except kafka.errors.KafkaError as error:
+            log.warning("a producer is left, since it did not come to an end")
+            producer._sender.force_close()  # else `close` would only flush again
+            self.close()
+            self._producer = None
+            raise TryLater(repr(error)) from error
+
     def close(self) -> None:
         """See `Producer.close`. With the broker down kafka-python's close raises (finding 5)."""
-        _close_quietly(lambda: self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000))
+        producer = self._producer
+        if producer is not None:
+            _close_quietly(lambda: producer.close(timeout=CLOSE_TIMEOUT_MS / 1000))
 
 
 @dataclass(frozen=True, kw_only=True)
