@@ -29,7 +29,7 @@ Steps = Callable[[House], Iterator[float]]
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault. `on` is what it takes away: two on the same come one after the other. `in_doubt`:
-    what was sent meanwhile may not get written down. `unready`: every worker must say 503 by its end.
+    what was sent meanwhile may not get written down. `unready`: every worker must say 503 by then.
     `apis_answer`: every API must answer meanwhile."""
 
     row: str
