@@ -50,6 +50,9 @@ format: venv ## Let ruff format and mend what it can
 proof: venv ## One line for each claim, measured now (ONLY=walk for one part)
 	@$(PY) -m tests.support.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
+campaign: venv ## Storms in fresh worlds, into docs/reports (ARGS="--minutes 40 --seed N")
+	@$(PY) -m tests.faults.campaign $(ARGS)
+
 bench: venv ## Speed and memory, as ratios from one run (ONLY=scoring,api, ARGS=--quick)
 	@$(PY) -m tests.load.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 

@@ -7,15 +7,17 @@ workers meanwhile, waits until all is quiet, and compares everything with the or
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 import outreach_service
 from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
 from rapport_devkit.access import OPERATOR_SCOPES, PRACTICE_SCOPES
-from rapport_devkit.api_client import ApiClient
+from rapport_devkit.api_client import ApiClient, ApiProblem
 from rapport_devkit.clock import BarrierTimeout, SimulatedClock
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.people import Person, invent, tell_outreach
@@ -26,13 +28,13 @@ from rapport_devkit.stack_options import StackOptions
 from tests.support.bus_log import BusLog, RawProducer
 from tests.support.places import JARS
 from tests.support.walk_crew import Crew, Death, Slot
-from tests.support.walk_generator import PRACTICES, Walk, WalkSize, generate
+from tests.support.walk_generator import PRACTICES, Sent, Walk, WalkSize, generate
 
 SESSION_MS = 6_000
 LEASE_SECONDS = 30
 """Far above what a claim takes in the sandbox; a killed worker's messages are free after it."""
 
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 480.0
 MOST_QUIET_DAYS = 90
 """After the last event, at most: until every message that a cap holds back has gone or expired."""
 
@@ -50,6 +52,12 @@ class WalkPlan:
     freeze_on: int
     joins: dict[int, str] = field(default_factory=dict)
     leaves: tuple[int, ...] = ()
+
+    def slots(self) -> list[Slot]:
+        """A new place for each worker."""
+        return [
+            Slot(service, list(deaths)) for service, each in self.deaths.items() for deaths in each
+        ]
 
 
 @dataclass
@@ -102,29 +110,33 @@ def run_walk(
     say: Say = lambda _: None,
 ) -> Any:
     """Walk, and return what `look` sees at the end, while everything still runs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    options = StackOptions(
-        folder=folder,
-        workers=0,
+    options = replace(
+        walk_options(folder),
         durable=postgres is not None,
-        jars=JARS,
         topic_prefix=f"{folder.name}-" if kafka is not None else "",
         database_prefix=f"{folder.name}_" if postgres is not None else "",
-        session_timeout_ms=SESSION_MS,
-        service_environment={"outreach": {"RAPPORT_LEASE_SECONDS": str(LEASE_SECONDS)}},
-        playbook=sending_playbook(folder),
     )
     say("making the events")
     walk = generate(plan.size)
     with Stack(options, postgres=postgres, kafka=kafka, say=say) as stack:
-        slots = [
-            Slot(service, list(deaths)) for service, each in plan.deaths.items() for deaths in each
-        ]
-        return _Walker(plan, walk, stack, Crew(stack, slots), say).run(look)
+        return Walker(plan, walk, stack, Crew(stack, plan.slots()), say).run(look)
 
 
-class _Walker:
-    """One run: the house is up, without workers."""
+def walk_options(folder: Path) -> StackOptions:
+    """A stack without workers, whose sessions and leases are short enough to be seen to end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return StackOptions(
+        folder=folder,
+        workers=0,
+        jars=JARS,
+        session_timeout_ms=SESSION_MS,
+        service_environment={"outreach": {"RAPPORT_LEASE_SECONDS": str(LEASE_SECONDS)}},
+        playbook=sending_playbook(folder),
+    )
+
+
+class Walker:
+    """One run: the house is up, without workers. `live` is what happens in a day."""
 
     def __init__(self, plan: WalkPlan, walk: Walk, stack: Stack, crew: Crew, say: Say) -> None:
         self._plan = plan
@@ -134,6 +146,7 @@ class _Walker:
         self._say = say
         self._day = 0
         self._steps: list[tuple[datetime, datetime]] = []
+        self._people: list[tuple[str, Person]] = []
         self._log = BusLog(stack.kafka.bootstrap, stack.options.topic_prefix)
         operators = {
             service: stack.api(service, stack.create_key(service, scopes))
@@ -153,32 +166,34 @@ class _Walker:
         began = time.monotonic()
         self._log.let_in_large_records([SOURCE_BOOKINGS.name, SOURCE_PAYMENTS.name])
         self._crew.man()
-        people = self._register()
+        self._people = self._register()
         producer = RawProducer(self._log)
         try:
             for day, records in enumerate(self._walk.days):
-                self._begin(day)
-                producer.send(records)
+                self._day = day
+                self.live(day, records, producer)
                 if day % 10 == 0:
                     self._say(f"day {day} of {len(self._walk.days)}")
         finally:
             producer.close()
         self._wind_down()
+        self._wait_for_messages()
+        return look(self._world(time.monotonic() - began))
+
+    def _world(self, seconds: float) -> World:
         playbook = json.loads(self._stack.options.playbook.read_text("utf-8"))  # type: ignore[union-attr]  # this module sets it
-        world = World(
+        return World(
             self._plan,
             self._walk,
             self._stack,
             self._crew,
             self._log,
             self._practices,
-            people,
+            self._people,
             self._steps,
             playbook,
-            time.monotonic() - began,
+            seconds,
         )
-        self._wait_for_messages()
-        return look(world)
 
     def _register(self) -> list[tuple[str, Person]]:
         """Practices, day 0, then nine of ten clients with contacts and consents."""
@@ -198,9 +213,8 @@ class _Walker:
             people += [(practice.practice_id, person) for person in invented]
         return people
 
-    def _begin(self, day: int) -> None:
-        """Noon of a day: everybody follows, then the plan's mishaps of this day begin."""
-        self._day = day
+    def live(self, day: int, records: list[Sent], producer: RawProducer) -> None:
+        """Noon of a day: everybody follows; the plan's mishaps begin, and the records go."""
         self._step(self._walk.noon(day))
         self._crew.new_day(day)
         if day in self._plan.joins:
@@ -209,12 +223,13 @@ class _Walker:
             self._crew.leave()
         if day == self._plan.freeze_on:
             self._crew.freeze("scoring", 2.5 * SESSION_MS / 1000)
+        producer.send(records)
 
     def _wind_down(self) -> None:
         """Days without events, until every message that waits for a cap has gone or expired."""
         last = len(self._walk.days)
         while self._crew.freezing:
-            self._crew.tend(self._day)
+            self._tend()
             time.sleep(0.2)
         self._crew.disarm(last)
         for day in range(last, last + MOST_QUIET_DAYS):
@@ -234,17 +249,24 @@ class _Walker:
     def _step(self, now: datetime) -> None:
         """Set the clock and wait for everybody, replacing the dead meanwhile."""
         self._steps.append((now.astimezone(UTC), datetime.now(UTC)))
-        self._clock.set(now)
+        self._patiently(lambda: self._clock.set(now))
+        self._patiently(lambda: self._clock.wait(now, timeout_seconds=0.3))
+
+    def _tend(self) -> None:
+        """Look after the workers."""
+        self._crew.tend(self._day)
+
+    def _patiently(self, ask: Callable[[], None]) -> None:
+        """Ask until it succeeds; an API that is away (no answer, or 5xx) is asked again."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            self._crew.tend(self._day)
+            self._tend()
             try:
-                self._clock.wait(now, timeout_seconds=0.3)
-            except BarrierTimeout:
-                if time.monotonic() > deadline:
+                return ask()
+            except (BarrierTimeout, httpx.HTTPError, ApiProblem) as error:
+                refused = isinstance(error, ApiProblem) and error.status < 500
+                if refused or time.monotonic() > deadline:
                     raise
-            else:
-                return
 
     def _wait_for_messages(self) -> None:
         """Until every message is final: a killed worker's claims come free with their lease."""
@@ -253,5 +275,5 @@ class _Walker:
         while self._messages_in({*WAITING, "sending"}):
             if time.monotonic() > deadline:
                 return  # the comparison will tell of them
-            self._crew.tend(self._day)
+            self._tend()
             time.sleep(1)

@@ -32,6 +32,7 @@ from tests.support.walk_generator import PRACTICES, EventKey
 
 ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
 _LOOKUP = 1_000
+_HELD = "SELECT reason, count(*) FROM dead_letter WHERE state <> 'replayed' GROUP BY 1"
 Json = dict[str, Any]
 
 
@@ -54,14 +55,14 @@ class Findings:
 def look(world: World) -> Findings:
     """Ask the databases, the bus, the APIs and the sandbox's log, and compare."""
     findings = Findings()
-    clients = _client_ids(world)
-    activities = _events(world, CLIENT_ACTIVITY.name, "rapport.activity.recorded.v1")
-    changes = _events(world, TIER_CHANGES.name, "rapport.tier.changed.v1")
+    clients = client_ids(world)
+    activities = events(world, CLIENT_ACTIVITY.name, "rapport.activity.recorded.v1")
+    changes = events(world, TIER_CHANGES.name, "rapport.tier.changed.v1")
     _look_at_ledger(world, findings)
     _look_at_activities(world, findings, clients, activities)
     _look_at_histories(findings, changes)
     _look_at_feed(world, findings, changes)
-    _look_at_tiers(world, findings, clients, activities, changes)
+    look_at_tiers(world, findings, clients, activities, changes)
     _look_at_messages(world, findings, clients, changes)
     _look_at_rests(world, findings)
     _look_at_crew(world, findings)
@@ -72,12 +73,10 @@ def look(world: World) -> Findings:
 
 
 def _look_at_ledger(world: World, findings: Findings) -> None:
-    rows = _rows(world, "ingestion", "SELECT practice_id, source, event_id FROM ledger")
-    found = Counter(EventKey(*row) for row in rows)
+    ledger = rows(world, "ingestion", "SELECT practice_id, source, event_id FROM ledger")
+    found = Counter(EventKey(*row) for row in ledger)
     wanted = world.walk.accepted.keys()
-    letters = Counter(
-        dict(_rows(world, "ingestion", "SELECT reason, count(*) FROM dead_letter GROUP BY 1"))
-    )
+    letters = Counter(dict(rows(world, "ingestion", _HELD)))
     findings.figures |= {
         "records sent": world.walk.records,
         "events to accept": len(wanted),
@@ -155,7 +154,7 @@ def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None
     findings.figures["changes in the feed"] = len(given)
 
 
-def _look_at_tiers(
+def look_at_tiers(
     world: World,
     findings: Findings,
     clients: Mapping[Who, str],
@@ -300,9 +299,9 @@ def _look_at_rests(world: World, findings: Findings) -> None:
     """Empty outboxes, and nothing that a service would not take from another."""
     outboxes, letters = [], []
     for service in world.stack.options.services:
-        ((rows,),) = _rows(world, service, "SELECT count(*) FROM outbox")
-        ((held,),) = _rows(world, service, "SELECT count(*) FROM dead_letter")
-        outboxes += [f"{rows} rows in {service}"] if rows else []
+        ((left,),) = rows(world, service, "SELECT count(*) FROM outbox")
+        ((held,),) = rows(world, service, "SELECT count(*) FROM dead_letter")
+        outboxes += [f"{left} rows in {service}"] if left else []
         letters += [f"{held} letters in {service}"] if held and service != "ingestion" else []
     findings.faults["outbox"] = outboxes
     findings.faults["letters between services"] = letters
@@ -326,22 +325,24 @@ def _look_at_crew(world: World, findings: Findings) -> None:
 # --- asking ---------------------------------------------------------------------------------
 
 
-def _rows(world: World, service: str, statement: str) -> list[tuple[Any, ...]]:
+def rows(world: World, service: str, statement: str) -> list[tuple[Any, ...]]:
     """What a query says, past all row-level security."""
     url = world.stack.postgres.url(world.stack.database(service).name)
     with psycopg.connect(url) as connection:
         return connection.execute(statement.encode()).fetchall()
 
 
-def _events(world: World, topic: str, kind: str) -> list[Json]:
+def events(world: World, topic: str, kind: str) -> list[Json]:
+    """A topic's events of one type, each once."""
     return [event for event in world.log.events(topic) if event["type"] == kind]
 
 
-def _client_ids(world: World) -> dict[Who, str]:
-    rows = _rows(
+def client_ids(world: World) -> dict[Who, str]:
+    """Who is known by which client id, as ingestion has it."""
+    known = rows(
         world, "ingestion", "SELECT practice_id, source, external_id, client_id FROM identity"
     )
-    return {Who(*key): client_id for *key, client_id in rows}
+    return {Who(*key): client_id for *key, client_id in known}
 
 
 def _day(instant: datetime, zone: str) -> date:

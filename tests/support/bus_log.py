@@ -11,6 +11,7 @@ from kafka.admin import KafkaAdminClient
 from tests.support.walk_generator import Sent
 
 LARGE = 8 * 1024 * 1024
+_ACKNOWLEDGED_SECONDS = 150
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,17 @@ class BusLog:
     def events(self, topic: str) -> list[dict[str, Any]]:
         """Every event of a topic once, by source and id, in order per partition."""
         seen: dict[tuple[str, str], dict[str, Any]] = {}
-        for value in self._values(topic):
+        for value in self.values(topic):
             event = json.loads(value)
             seen.setdefault((event["source"], event["id"]), event)
         return list(seen.values())
 
     def records(self, topic: str) -> int:
         """How many records a topic holds."""
-        return sum(1 for _ in self._values(topic))
+        return sum(1 for _ in self.values(topic))
 
-    def _values(self, topic: str) -> Iterator[bytes]:
+    def values(self, topic: str) -> Iterator[bytes]:
+        """Every record's value, repeats too."""
         consumer = kafka.KafkaConsumer(
             bootstrap_servers=self.bootstrap, group_id=None, enable_auto_commit=False
         )
@@ -77,6 +79,7 @@ class RawProducer:
             enable_idempotence=True,
             max_request_size=LARGE,
             linger_ms=5,
+            request_timeout_ms=5_000,
         )
 
     def send(self, records: Iterable[Sent]) -> None:
@@ -88,7 +91,7 @@ class RawProducer:
             for sent in records
         ]
         for future in futures:
-            future.get(timeout=60)
+            future.get(timeout=_ACKNOWLEDGED_SECONDS)
 
     def close(self) -> None:
         """Give the connection back."""

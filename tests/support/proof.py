@@ -14,13 +14,10 @@ from pathlib import Path
 
 from rapport_devkit.postgres import Postgres
 from tests.support.claims import (
-    alerting,
     bad_input,
     downtime,
     exact_time,
-    protections,
-    speed,
-    strangers,
+    proof_part,
     the_walk,
 )
 from tests.support.claims.claim import Bench, Measured, Part
@@ -32,9 +29,9 @@ PARTS: Mapping[str, Sequence[Part]] = {
         downtime.measure,
         bad_input.measure,
     ),
-    "proof": (protections.measure, strangers.measure, alerting.measure, speed.measure),
+    "proof": proof_part.MEASURES,
 }
-"""Part -> what measures its claims. Later issues add theirs."""
+"""Part -> what measures its claims."""
 
 
 def main(argv: Sequence[str]) -> int:

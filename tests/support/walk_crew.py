@@ -10,15 +10,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from rapport_devkit.failpoints import parse
 from rapport_devkit.stack import Stack
 from tests.support.oracle_messages import Window
 
 KILLED = -9
+CANNOT_START = 1
 MOST_SURPRISES = 3
 _STRUCK = re.compile(r"^failpoint (\w+) at passing \d+: kill$", re.MULTILINE)
-IN_HANDS = timedelta(seconds=20)
+IN_HANDS = timedelta(seconds=40)
 """The longest that a worker of outreach may hold a claimed message, on a busy machine."""
 
 
@@ -57,16 +59,23 @@ class TooManySurprises(RuntimeError):
 class Crew:
     """The slots of a stack that was started without workers."""
 
-    def __init__(self, stack: Stack, slots: Sequence[Slot]) -> None:
+    def __init__(self, stack: Stack, slots: Sequence[Slot], lists: Path | None = None) -> None:
+        """`lists`: a folder; each worker then has a list of failpoints there, and can be armed
+        while it runs (`arm`)."""
         self._stack = stack
+        self._lists = lists
         self.slots = list(slots)
         self.joins = 0
         self.leaves = 0
         self.freezes = 0
         self.surprises: list[str] = []
         self.in_doubt: list[Window] = []
+        self.failed_starts = 0
+        self.servers_away_since: datetime | None = None
+        """Said by whoever takes them away: a worker that starts after it may fail to."""
         self._frozen: Freeze | None = None
         self._extra: list[str] = []
+        self._shot: set[str] = set()
 
     # -- on the plan ----------------------------------------------------------------------------
 
@@ -91,8 +100,8 @@ class Crew:
             self._stack.child(self._frozen.name).thaw()
             self._frozen = None
         for slot in self.slots:
-            child = self._stack.child(slot.name)
-            if not child.running:
+            child = self._stack.supervisor.children.get(slot.name)
+            if child is not None and not child.running:
                 self._bury(slot)
                 self._fill(slot, day)
 
@@ -107,6 +116,48 @@ class Crew:
                 self.joins += 1
 
     # -- on demand ------------------------------------------------------------------------------
+
+    def arm(self, slot: Slot, failpoint: str) -> None:
+        """The slot's worker, as it runs, will be killed at the failpoint (`in_tx=kill@3`)."""
+        path = self._list_of(slot)
+        partial = path.with_suffix(".partial")
+        partial.write_text(failpoint)
+        partial.rename(path)
+
+    def disarm_all(self) -> None:
+        """Who has not come by the failpoint yet is spared."""
+        for slot in self.slots:
+            self._list_of(slot).unlink(missing_ok=True)
+
+    def _list_of(self, slot: Slot) -> Path:
+        assert self._lists is not None
+        return self._lists / f"{slot.service}-{self.slots.index(slot)}"
+
+    def shoot(self, slot: Slot) -> None:
+        """SIGKILL at whatever moment it is; `tend` replaces the dead."""
+        self._shot.add(slot.name)
+        self._stack.child(slot.name).kill()
+
+    def swap(self, slot: Slot, day: int) -> float:
+        """SIGTERM under load, and another in its place; the seconds until it had ended."""
+        began = time.monotonic()
+        self._end(slot.name)
+        took = time.monotonic() - began
+        self._fill(slot, day)
+        return took
+
+    def dismiss(self, service: str) -> None:
+        """All workers of a service leave and nobody comes, until `recall`."""
+        for slot in self._of(service):
+            self._end(slot.name)
+
+    def recall(self, service: str, day: int) -> None:
+        """Fill a service's places again."""
+        for slot in self._of(service):
+            self._fill(slot, day)
+
+    def _of(self, service: str) -> list[Slot]:
+        return [slot for slot in self.slots if slot.service == service]
 
     def join(self, service: str) -> None:
         """One more worker of a service."""
@@ -146,8 +197,12 @@ class Crew:
             slot.armed = slot.deaths.pop(0).failpoint
             assert parse(slot.armed)
         slot.since = datetime.now(UTC)
+        failpoints = slot.armed
+        if self._lists is not None:
+            self._list_of(slot).unlink(missing_ok=True)
+            failpoints = f"@{self._list_of(slot)}"
         slot.name = self._stack.start_worker(
-            slot.service, failpoints=slot.armed, restart_on_exit=False
+            slot.service, failpoints=failpoints, restart_on_exit=False
         )
 
     def _bury(self, slot: Slot) -> None:
@@ -156,6 +211,12 @@ class Crew:
         code, log = child.wait(1), child.log
         self._stack.end_child(slot.name)
         struck = _STRUCK.findall(log.read_text(errors="replace"))
+        if slot.name in self._shot:
+            struck = ["SIGKILL"]
+        away = self.servers_away_since
+        if code == CANNOT_START and away is not None and slot.since >= away:
+            self.failed_starts += 1
+            return
         if code != KILLED or not struck:
             said = log.read_text(errors="replace")[-1_500:]
             self.surprises.append(f"{slot.name} ended with {code}: {said}")
@@ -171,6 +232,9 @@ class Crew:
         """SIGTERM for a worker who has come so far that it can leave in good order."""
         if self._stack.child(name).running:
             self._stack.wait_ready([name])
+        self._end(name)
+
+    def _end(self, name: str) -> None:
         code = self._stack.end_child(name)
         self.leaves += 1
         if code:

@@ -40,13 +40,17 @@ PRACTICES = (
 
 @dataclass(frozen=True, kw_only=True)
 class WalkSize:
-    """How much: distinct good events, clients over both practices, simulated days."""
+    """How much: distinct good events, clients over both practices, simulated days.
+
+    `bursts`: days on which half of all that is not history happens; none, as a rule.
+    """
 
     events: int
     clients: int
     days: int
     seed: int = 1
     first_on: date = date(2025, 2, 10)
+    bursts: tuple[int, ...] = ()
 
 
 class EventKey(NamedTuple):
@@ -137,6 +141,8 @@ def _story(
     """What happens around one appointment. Instants of one story sometimes coincide."""
     history = chance.random() < LATE / 2
     day = -chance.randint(1, LATE_DAYS) if history else chance.randrange(size.days)
+    if size.bursts and not history and chance.random() < 0.5:
+        day = chance.choice(size.bursts)
     start = datetime.combine(size.first_on + day * ONE_DAY, datetime.min.time(), UTC)
     at = start + timedelta(minutes=chance.randrange(0, 24 * 60, 5))
     kinds = list(_booking(chance)) + list(_payment(chance))

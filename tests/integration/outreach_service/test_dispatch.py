@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -321,3 +322,28 @@ def test_a_word_once_given_cannot_be_changed(world: Build) -> None:
     outreach.reachable("ada", Channel.SMS, PHONE)
     with pytest.raises(sa.exc.IntegrityError, match="append-only"):
         outreach.execute("UPDATE consent SET granted = false")
+
+
+def test_what_a_provider_said_is_written_down_when_the_database_is_back(
+    world: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, stop, tries = RecordingProvider(), threading.Event(), []
+    outreach = world(sms=provider)
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    record = outreach.desk.record
+
+    def away_at_first(results: Any) -> None:
+        if not results:
+            return
+        tries.append(results)
+        if len(tries) == 1:
+            raise sa.exc.OperationalError("record", {}, psycopg.OperationalError("gone"))
+        record(results)
+        stop.set()
+
+    monkeypatch.setattr(outreach.desk, "record", away_at_first)
+    outreach.dispatcher.run(stop)
+    assert outreach.messages()["ada", 1].state == "accepted"
+    assert (len(provider.sent), len(tries)) == (1, 2)

@@ -10,6 +10,7 @@ import pytest
 
 from rapport_devkit.failpoints import (
     Armed,
+    ArmedByFile,
     Failpoint,
     FailpointRaised,
     InvalidFailpoints,
@@ -127,3 +128,20 @@ class TestLauncher:
         assert done.returncode == 1
         assert done.stdout == ""
         assert "RAPPORT_FAILPOINTS: not NAME=ACTION" in done.stderr
+
+
+def test_a_process_that_runs_is_armed_by_its_file(tmp_path: Path) -> None:
+    struck: list[str] = []
+    listed = tmp_path / "listed"
+    armed = ArmedByFile(listed, perform=lambda point: struck.append(point.name))
+    armed.hit("in_tx")
+    assert struck == []
+    listed.write_text("in_tx=kill@2")
+    armed.hit("in_tx")
+    armed.hit("polled")
+    assert struck == []
+    armed.hit("in_tx")
+    assert struck == ["in_tx"]
+    listed.unlink()
+    armed.hit("in_tx")
+    assert struck == ["in_tx"]

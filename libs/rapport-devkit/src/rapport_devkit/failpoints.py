@@ -3,7 +3,8 @@
 RAPPORT_FAILPOINTS says where and how it shall go wrong, as a list with commas:
 `NAME=ACTION[@N][~P[/SEED]]`. ACTION is `kill`, `raise`, `hang` or `sleep:SECONDS`. `@N`: only at
 the N-th passing; `~P`: with probability P at each passing (repeatable by SEED, default 0); without
-either: at every passing. Example: `after_db_commit=kill@3,in_tx=sleep:0.2~0.05/7`.
+either: at every passing. Example: `after_db_commit=kill@3,in_tx=sleep:0.2~0.05/7`. `@PATH`: the
+list is read from a file, and read anew, with all counts at zero, when that has changed.
 
 No image carries the devkit, so no production process can be started this way (RELIABILITY §5.1).
 """
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rapport_runtime import failpoints
 
@@ -96,6 +98,26 @@ class Armed:
             self._perform(point)
 
 
+class ArmedByFile:
+    """Failpoints that a file lists; a process that runs already is armed by writing the file anew,
+    in one step (rename). No file is an empty list."""
+
+    def __init__(self, path: Path, perform: Callable[[Failpoint], None] | None = None) -> None:
+        self._path = path
+        self._perform = perform
+        self._read_at = 0
+        self._armed = Armed(())
+
+    def hit(self, name: str) -> None:
+        """Pass the failpoint `name`, as listed at this moment. Raises InvalidFailpoints."""
+        written_at = self._path.stat().st_mtime_ns if self._path.exists() else 0
+        if written_at != self._read_at:
+            self._read_at = written_at
+            text = self._path.read_text() if written_at else ""
+            self._armed = Armed(parse(text), self._perform)
+        self._armed.hit(name)
+
+
 def _due(point: Failpoint, chance: random.Random, passed: int) -> bool:
     if point.nth is not None and passed != point.nth:
         return False
@@ -118,12 +140,15 @@ def main(argv: list[str]) -> None:
     if not argv:
         sys.exit(__doc__)
     try:
-        points = parse(os.environ.get(VARIABLE, ""))
+        failpoints.install(_listed(os.environ.get(VARIABLE, "")).hit)
     except InvalidFailpoints as problem:
         sys.exit(f"{VARIABLE}: {problem}")
-    failpoints.install(Armed(points).hit)
     sys.argv = argv
     runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+
+
+def _listed(text: str) -> Armed | ArmedByFile:
+    return ArmedByFile(Path(text[1:])) if text.startswith("@") else Armed(parse(text))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ try:
 except ImportError:
     _wheel_java = None  # a Java on the PATH will do
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 _FORMAT_SECONDS = 60.0
 _OLDEST_JAVA = 17

@@ -32,7 +32,7 @@ from rapport_devkit.processes import (
 )
 
 _UNPRIVILEGED = "nobody"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 _ORPHANS_SECONDS = 15.0
 

@@ -173,6 +173,10 @@ class Stack:
                     raise ProcessFailed(f"{name} {why}:\n{tail(child.log)}")
                 time.sleep(_POLL_SECONDS)
 
+    def is_ready(self, name: str) -> bool:
+        """Whether a process answers 200 to /readyz now. Raises KeyError."""
+        return _answers(self._probes[name])
+
     # -- what is there --------------------------------------------------------------------------
 
     @property

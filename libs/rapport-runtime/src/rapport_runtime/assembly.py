@@ -211,8 +211,10 @@ def work(
     )
     companion = Companion(job.beside, stop) if job.beside else None
     memory.collect_seldom()
-    code = worker.run(stop)
-    stop.set()
+    try:
+        code = worker.run(stop)
+    finally:
+        stop.set()  # else a companion would keep a process alive that works no more
     if companion is not None:
         code = code or companion.join()
     probes.join()

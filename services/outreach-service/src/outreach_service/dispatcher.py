@@ -23,6 +23,8 @@ within the default lease of 600 s."""
 
 IDLE_SECONDS = 0.05
 RECOVER_EVERY = 100
+LAST_TRIES, LAST_PAUSE_SECONDS = 3, 1.0
+"""How often a worker that leaves tries to write down what it still holds (it has 10 s)."""
 
 
 class Dispatcher:
@@ -43,36 +45,55 @@ class Dispatcher:
         self._catalogue = catalogue
         self._renderer = Renderer()
         self._unsubscribe_url = unsubscribe_url
+        self._unwritten: list[tuple[Claimed, Outcome]] = []
 
     def run(self, stop: threading.Event) -> None:
         """Turn until `stop`; what has been claimed by then is sent and written down.
 
-        A database that is away is waited for; anything else ends the thread loudly.
+        A database that is away is waited for, and then told what the providers said: an outage
+        alone makes no outcome unknown. Anything else ends the thread loudly.
         """
         with asyncio.Runner() as runner:
             turns = 0
             while not stop.is_set():
                 turns += 1
                 try:
+                    self._write_down()
                     if turns % RECOVER_EVERY == 1:
                         self._desk.recover()
                     if not self.turn(runner):
                         stop.wait(IDLE_SECONDS)
                 except DatabaseError as error:
-                    if not is_for_later(error):
-                        raise
-                    _LOG.warning("dispatch_waits", error=type(error).__name__)
+                    _raise_unless_for_later(error)
                     stop.wait(1.0)
+            self._write_down_before_leaving()
 
     def turn(self, runner: asyncio.Runner) -> int:
         """Claim, send, record once; how many messages were handed to a provider."""
         claimed = self._desk.claim(CLAIM_ROWS)
         if claimed:
             outcomes = runner.run(self._send_all(claimed))
+            self._unwritten = list(zip(claimed, outcomes, strict=True))
             failpoints.hit("response_read")
-            self._desk.record(list(zip(claimed, outcomes, strict=True)))
+            self._write_down()
             failpoints.hit("result_recorded")
         return len(claimed)
+
+    def _write_down(self) -> None:
+        """What providers said; it is kept until it is committed (to write it twice is safe)."""
+        if self._unwritten:
+            self._desk.record(self._unwritten)
+            self._unwritten = []
+
+    def _write_down_before_leaving(self) -> None:
+        """A few tries; what cannot be written then is `unknown` when its lease has ended."""
+        for _ in range(LAST_TRIES):
+            try:
+                return self._write_down()
+            except DatabaseError as error:
+                _raise_unless_for_later(error)
+                threading.Event().wait(LAST_PAUSE_SECONDS)
+        return None
 
     async def _send_all(self, claimed: Sequence[Claimed]) -> list[Outcome]:
         room = asyncio.Semaphore(AT_ONCE)
@@ -122,3 +143,10 @@ def _word(outcome: Outcome) -> str:
     if isinstance(outcome, Rejected):
         return "rejected" if outcome.final else "busy"
     return type(outcome).__name__.lower()
+
+
+def _raise_unless_for_later(error: Exception) -> None:
+    """An error that waiting does not cure is not to be waited for."""
+    if not is_for_later(error):
+        raise error
+    _LOG.warning("dispatch_waits", error=type(error).__name__)

@@ -1,0 +1,97 @@
+"""The house with a proxy before each of its servers, so that both can be taken from it."""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.chaos import ChaosProxy
+from rapport_devkit.kafka import Kafka
+from rapport_devkit.postgres import Postgres
+from rapport_devkit.processes import free_port
+from rapport_devkit.stack import Stack
+from tests.e2e.walk import Say, walk_options
+from tests.support.places import JARS
+from tests.support.walk_crew import Crew, Slot
+
+_OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
+
+
+@dataclass
+class House:
+    """All that a fault may lay hands on. `day` is the simulated day; `letters` are clients of
+    ingestion's API whose keys decide on dead letters. What faults have found out: `exits` are the
+    seconds until a worker told to stop had ended, `backlogs` the rows of a relay's backlog."""
+
+    stack: Stack
+    crew: Crew
+    postgres: Postgres
+    kafka: Kafka
+    before_postgres: ChaosProxy
+    before_kafka: ChaosProxy
+    chance: random.Random
+    day: int = 0
+    letters: list[ApiClient] = field(default_factory=list)
+    exits: list[float] = field(default_factory=list)
+    backlogs: list[int] = field(default_factory=list)
+
+    def slot(self, service: str, place: int) -> Slot:
+        """A worker's place, 0 or 1, of a service."""
+        return [slot for slot in self.crew.slots if slot.service == service][place]
+
+
+@contextmanager
+def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say) -> Iterator[House]:
+    """Servers of its own, whatever the environment names, the proxies, and the stack between.
+
+    The services know the proxies' addresses only; Kafka names its proxy to them too.
+    """
+    with ExitStack() as opened:
+        say("starting Postgres, Apache Kafka, and a proxy before each")
+        opened.enter_context(_no_servers_named())
+        postgres = opened.enter_context(Postgres.start(folder / "postgres", durable=False))
+        before_postgres = opened.enter_context(ChaosProxy(_address(postgres.url())))
+        port = free_port()
+        before_kafka = opened.enter_context(ChaosProxy(("127.0.0.1", port)))
+        kafka = opened.enter_context(
+            Kafka.start(
+                folder / "kafka",
+                jars=JARS,
+                port=port,
+                advertised=("127.0.0.1", before_kafka.port),
+            )
+        )
+        real, proxied = _port(postgres.url()), before_postgres.port
+        stack = opened.enter_context(
+            Stack(
+                replace(walk_options(folder), restart_on_exit=True, ready_seconds=240.0),
+                postgres=Postgres(postgres.url().replace(f":{real}/", f":{proxied}/")),
+                kafka=Kafka(f"127.0.0.1:{before_kafka.port}"),
+                say=say,
+            )
+        )
+        lists = folder / "failpoints"
+        lists.mkdir()
+        crew = Crew(stack, slots, lists)
+        yield House(stack, crew, postgres, kafka, before_postgres, before_kafka, chance)
+
+
+@contextmanager
+def _no_servers_named() -> Iterator[None]:
+    """A storm kills its servers: they must not be those that the environment offers."""
+    named = {name: os.environ.pop(name) for name in _OFFERS if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(named)
+
+
+def _address(url: str) -> tuple[str, int]:
+    return "127.0.0.1", _port(url)
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2].partition("/")[0])

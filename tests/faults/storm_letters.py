@@ -1,0 +1,83 @@
+"""Replaying what was put aside, as an operator would, and what then must have become of it."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from rapport_devkit.api_client import ApiClient
+from rapport_devkit.stack import Stack
+from tests.faults.storm_house import House
+from tests.support.poison import Document
+from tests.support.walk_generator import PRACTICES, EventKey, Walk
+
+AHEAD = timedelta(hours=48)
+"""How far beyond ingestion's time an event may happen (ARCHITECTURE §4)."""
+
+_KNOWN = {practice.practice_id for practice in PRACTICES}
+
+
+def decider_keys(stack: Stack) -> list[ApiClient]:
+    """Clients of ingestion's API that decide on letters: the practices', and an operator's for
+    those of nobody."""
+    scopes = "dead-letters:read,dead-letters:decide"
+    holders = [None, *sorted(_KNOWN)]
+    return [
+        stack.api("ingestion", stack.create_key("ingestion", scopes, holder)) for holder in holders
+    ]
+
+
+def replay_all(house: House) -> int:
+    """Queue every letter, also one that was replayed, by its id in random order; how many."""
+    letters = [
+        (api, letter["id"]) for api in house.letters for letter in api.items("/v1/dead-letters")
+    ]
+    house.chance.shuffle(letters)
+    for api, number in letters:
+        api.post(f"/v1/dead-letters/{number}/replay", {})
+    return len(letters)
+
+
+def queued(house: House) -> int:
+    """How many letters still wait for their replay."""
+    return sum(1 for api in house.letters for _ in api.items("/v1/dead-letters", state="queued"))
+
+
+def accept_what_time_has_cured(walk: Walk, day: int, now: datetime) -> int:
+    """An event of too far ahead that is replayed later is a good event; how many became one."""
+    cured = 0
+    for sent_on in range(day):
+        refused_after = walk.noon(sent_on) + AHEAD
+        for said in _poison_of(walk, sent_on):
+            key = EventKey(said["practiceid"], said["source"], said["id"])
+            if refused_after < _time(said) <= now + AHEAD and key not in walk.accepted:
+                walk.accepted[key] = said
+                walk.letters["occurred-in-the-future"] -= 1
+                cured += 1
+    return cured
+
+
+def _time(said: Document) -> datetime:
+    return datetime.fromisoformat(said["time"])
+
+
+def _poison_of(walk: Walk, day: int) -> Iterator[Document]:
+    """A day's poison that is an event but for its time."""
+    for sent in walk.days[day]:
+        said = _event(sent.value)
+        if said is None or not str(said.get("id", "")).startswith("poison-"):
+            continue
+        keyed = sent.key == str(said.get("subject")).encode()
+        whole = "data" in said and said.get("practiceid") in _KNOWN
+        if keyed and whole and _time(said).tzinfo is not None:
+            yield said
+
+
+def _event(value: bytes | None) -> dict[str, Any] | None:
+    if value is None or len(value) > 10_000:
+        return None
+    try:
+        said = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None

@@ -1,0 +1,88 @@
+"""A day's records on their way: spread over some seconds, by the bus or over REST."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import httpx
+
+from rapport_devkit.api_client import ApiClient, ApiProblem
+from tests.support.bus_log import RawProducer
+from tests.support.poison import Document
+from tests.support.walk_generator import EventKey, Sent, Walk
+
+CHUNKS = 16
+_PATIENCE_SECONDS = 120.0
+_PAUSE_SECONDS = 0.5
+
+
+class Sender:
+    """Sends what a source sends and does not give up; `by_rest`: good events go to the API."""
+
+    def __init__(
+        self,
+        walk: Walk,
+        producer: RawProducer,
+        practices: Mapping[str, Mapping[str, ApiClient]],
+        *,
+        by_rest: bool,
+    ) -> None:
+        self._walk = walk
+        self._producer = producer
+        self._practices = practices
+        self._by_rest = by_rest
+
+    def send(self, records: Sequence[Sent], seconds: float) -> None:
+        """All records, in their order on each way, in chunks over so many seconds."""
+        size = max(1, -(-len(records) // CHUNKS))
+        for first in range(0, len(records), size):
+            self._send_some(records[first : first + size])
+            time.sleep(seconds / CHUNKS)
+
+    def _send_some(self, records: Sequence[Sent]) -> None:
+        by_bus = []
+        by_rest: dict[str, list[Document]] = defaultdict(list)
+        for sent in records:
+            said = good_event(self._walk, sent) if self._by_rest else None
+            if said is None:
+                by_bus.append(sent)
+            else:
+                by_rest[said["practiceid"]].append(said)
+        for practice_id, events in by_rest.items():
+            self._post(practice_id, events)
+        self._producer.send(by_bus)
+
+    def _post(self, practice_id: str, events: list[Document]) -> None:
+        """Hand in, and again whenever it is not sure that they were taken: that is safe."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                said = self._practices[practice_id]["ingestion"].post("/v1/events", events)
+            except (httpx.HTTPError, ApiProblem) as error:
+                refused = isinstance(error, ApiProblem) and error.status < 500
+                if refused or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                rejected = [item for item in said["items"] if item["outcome"] == "rejected"]
+                assert not rejected, rejected[:3]
+                return
+
+
+def good_event(walk: Walk, sent: Sent) -> Document | None:
+    """The event of a record that must be accepted as it is; None for poison and contradictions."""
+    if sent.value is None or len(sent.value) > 10_000:
+        return None
+    try:
+        said = json.loads(sent.value)
+        key = EventKey(said["practiceid"], said["source"], said["id"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return said if walk.accepted.get(key) == said else None
+
+
+def sent_until(walk: Walk, day: int) -> set[EventKey]:
+    """The good events of which a record was sent on this day or before, or a letter replayed."""
+    events = (good_event(walk, sent) for records in walk.days[: day + 1] for sent in records)
+    return {EventKey(e["practiceid"], e["source"], e["id"]) for e in events if e is not None}

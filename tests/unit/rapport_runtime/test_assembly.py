@@ -1,0 +1,46 @@
+"""A worker that ends by an error nobody foresaw ends as a whole, with what runs beside it."""
+
+import threading
+from typing import Any, ClassVar
+
+import pytest
+
+from rapport_runtime import assembly
+from rapport_runtime.assembly import Job, work
+from rapport_runtime.database import Database
+from rapport_runtime.settings import ServiceSettings
+from rapport_runtime.worker import Pulse
+
+
+class Settings(ServiceSettings):
+    """Of a service that does nothing."""
+
+    service: ClassVar[str] = "toy"
+
+
+class Broken:
+    """A worker that fails in its first turn."""
+
+    def __init__(self, **_: Any) -> None:
+        self.pulse = Pulse()
+
+    def run(self, _stop: threading.Event) -> int:
+        raise RuntimeError("nobody foresaw it")
+
+
+def test_what_runs_beside_a_worker_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+
+    def beside(stop: threading.Event) -> None:
+        if stop.wait(20):
+            told.set()
+
+    monkeypatch.setattr(assembly, "Worker", Broken)
+    monkeypatch.setattr(assembly, "KafkaConsumer", lambda *_: None)
+    monkeypatch.setattr(assembly, "stop_on_signals", threading.Event)
+    monkeypatch.setattr(assembly.memory, "collect_seldom", lambda: None)
+    settings = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
+    database = Database("postgresql://x@127.0.0.1/x", application_name="test")
+    with pytest.raises(RuntimeError, match="nobody foresaw it"):
+        work(settings, database, object(), Job(group="g", topics=["t"], beside=beside))
+    assert told.wait(5)

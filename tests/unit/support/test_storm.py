@@ -1,0 +1,107 @@
+"""A storm's plan is repeatable and complete; its report tells what was found."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.walk_findings import Findings
+from tests.faults.storm import Incident
+from tests.faults.storm_faults import BROKER, POSTGRES, SQUALLS
+from tests.faults.storm_letters import accept_what_time_has_cured
+from tests.faults.storm_plan import FAILPOINTS, Storm, full, short
+from tests.faults.storm_report import Report, Round, percentile
+from tests.faults.storm_sender import good_event, sent_until
+from tests.support.walk_generator import WalkSize, generate
+
+
+def told(storm: Storm) -> list[list[str]]:
+    return [[each.kind for each in (*day.kills, *day.faults)] for day in storm.days]
+
+
+@pytest.mark.parametrize("plan", [short, full])
+def test_a_seed_is_a_plan(plan: object) -> None:
+    assert callable(plan)
+    assert told(plan(7)) == told(plan(7))
+    assert told(plan(7)) != told(plan(8))
+
+
+def test_a_round_of_the_campaign_leaves_nothing_out() -> None:
+    for seed in range(20):
+        storm = full(seed)
+        kills = {(kill.service, kill.failpoint) for day in storm.days for kill in day.kills}
+        assert kills == {(service, name) for service in FAILPOINTS for name in FAILPOINTS[service]}
+        kinds = {fault.kind for day in storm.days for fault in day.faults}
+        assert kinds >= {fault.kind for fault in (*BROKER, *POSTGRES)}
+        assert sum(len(day.kills) + len(day.faults) for day in storm.days) >= 80
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_two_of_a_day_strike_the_same(seed: int) -> None:
+    for day in (*short(seed).days, *full(seed).days):
+        struck = [f"{kill.service}/{kill.place}" for kill in day.kills]
+        struck += [fault.on for fault in day.faults if fault not in SQUALLS]
+        assert len(set(struck)) == len(struck)
+        assert not (day.kills and any(fault.unready for fault in day.faults))
+    assert short(seed).days[0].faults == []
+
+
+def test_an_event_of_too_far_ahead_is_good_when_its_time_has_come() -> None:
+    walk = generate(WalkSize(events=6_000, clients=50, days=12, first_on=date(2025, 2, 10)))
+    held = walk.letters["occurred-in-the-future"]
+    before = len(walk.accepted)
+    assert held > 0
+    assert accept_what_time_has_cured(walk, 2, walk.noon(2)) == 0
+    cured = accept_what_time_has_cured(walk, 11, walk.noon(11))
+    assert cured > 0
+    assert len(walk.accepted) == before + cured
+    assert walk.letters["occurred-in-the-future"] == held - cured
+    assert accept_what_time_has_cured(walk, 11, walk.noon(11)) == 0
+
+
+def test_every_good_event_has_been_sent_when_all_days_are_over() -> None:
+    walk = generate(WalkSize(events=500, clients=20, days=6))
+    assert sent_until(walk, 5) == walk.accepted.keys()
+    assert len(sent_until(walk, 2)) < len(walk.accepted)
+    good = sum(good_event(walk, sent) is not None for day in walk.days for sent in day)
+    assert good == 500 + walk.copies
+
+
+def a_round(**found: list[str]) -> Round:
+    incidents = [
+        Incident("R4", "broker: cut", 1, "now", 10.0, 11.0, recovered_seconds=float(seconds))
+        for seconds in range(1, 101)
+    ]
+    figures = {"events to accept": 1_000, "outbox backlogs": [7, 3]}
+    faults = {kind.replace("_", " "): each for kind, each in found.items()}
+    return Round(5, 60.0, incidents, Findings(figures, faults))
+
+
+def test_a_report_of_a_run_without_findings_says_what_that_proves(tmp_path: Path) -> None:
+    report = Report("Storms", "today", [a_round(), a_round()])
+    report.write(tmp_path / "report")
+    page = (tmp_path / "report.md").read_text("utf-8")
+    assert "0 failures in 200 faults gives, at 95 %, an upper bound of about 3/200 = 1.50%" in page
+    assert "| R4 broker: cut | 200 | 200 | 50.0 | 99.0 |" in page
+    assert "## Found" not in page
+    said = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert (said["faults_injected"], said["events"], said["lost"]) == (200, 2_000, 0)
+    assert len(said["rounds"][0]["incidents"]) == 100
+
+
+def test_what_was_found_is_told_by_kind_and_spoils_the_claim() -> None:
+    found = a_round(lost_events=["a", "b"], double_deliveries=["c"], odd_things=["d"])
+    found.findings.faults["wrong tier on a day"] = ["day 3: e"]
+    report = Report("Storms", "today", [a_round(), found])
+    said = report.as_json()
+    names = ("lost", "double_sends", "wrong_tiers", "doubled")
+    assert [said[name] for name in names] == [2, 1, 1, 0]
+    assert found.faults_found == 5
+    assert Round(6, 1.0, [], broke_off="Timeout: …").faults_found == 1
+
+
+def test_percentiles_are_of_the_nearest_rank() -> None:
+    assert percentile([3, 1, 2], 50) == 2
+    assert percentile(range(1, 101), 99) == 99
+    assert percentile([], 99) == 0
