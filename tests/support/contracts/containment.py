@@ -62,11 +62,12 @@ class Containment:
         """The schema's alternatives, with references followed; each of one type at most."""
         if "$ref" in schema:
             document = self.old if is_inner == (self.side == "asked") else self.new
-            return self._cases(_found(document, schema["$ref"]), is_inner=is_inner, at=at)
+            return self._cases(found(document, schema["$ref"]), is_inner=is_inner, at=at)
         for choice in _CHOICES:
             if choice in schema:
-                _understood(schema.keys() - {choice} - _WORDS, frozenset(), at)
-                inside = (self._cases(one, is_inner=is_inner, at=at) for one in schema[choice])
+                rest = {word: schema[word] for word in schema.keys() - {choice} - _WORDS}
+                alternatives = (_both(rest, one) if rest else one for one in schema[choice])
+                inside = (self._cases(one, is_inner=is_inner, at=at) for one in alternatives)
                 return [case for cases in inside for case in cases]
         _understood(schema.keys(), _KNOWN, at)
         plain = {**schema, "enum": [schema["const"]]} if "const" in schema else schema
@@ -122,6 +123,14 @@ class Containment:
             yield f"{at}: unknown fields are refused now"
 
 
+def _both(rest: Schema, alternative: Schema) -> Schema:
+    """What stands beside a choice together with one alternative, which says more of some fields."""
+    fields = dict(rest.get("properties", {}))
+    for name, more in alternative.get("properties", {}).items():
+        fields[name] = more if "const" in more else {**fields.get(name, {}), **more}
+    return {**rest, **alternative, "properties": fields}
+
+
 def _limit_gaps(inner: Schema, outer: Schema, at: str) -> Iterator[str]:
     """Bounds and forms that the outer has and the inner does not keep."""
     for keyword in (_FLOORS | _CEILINGS | _EXACT) & outer.keys():
@@ -162,7 +171,7 @@ def _name(schema: Schema) -> str:
     return " or ".join(sorted(kinds)) if kinds else "anything"
 
 
-def _found(document: Mapping[str, Any], reference: str) -> Schema:
+def found(document: Mapping[str, Any], reference: str) -> Schema:
     """What a local reference names; KeyError when there is no such place."""
     place: Any = document
     for step in reference.removeprefix("#/").split("/"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.support.contracts.containment import Containment, Side
+from tests.support.contracts.containment import Containment, Side, found
 
 Document = Mapping[str, Any]
 _METHODS = ("get", "put", "post", "patch", "delete", "head", "options")
@@ -11,16 +11,16 @@ _METHODS = ("get", "put", "post", "patch", "delete", "head", "options")
 
 def rest_breaks(old: Document, new: Document) -> list[str]:
     """One line for each broken promise: where, and what."""
-    found: list[str] = []
+    breaks: list[str] = []
     for path, operations in old["paths"].items():
         there = new["paths"].get(path, {})
         for method in (one for one in _METHODS if one in operations):
             at = f"{method.upper()} {path}"
             if method not in there:
-                found.append(f"{at}: removed")
+                breaks.append(f"{at}: removed")
             else:
-                found += _Operation(old, new, at).breaks(operations[method], there[method])
-    return found
+                breaks += _Operation(old, new, at).breaks(operations[method], there[method])
+    return breaks
 
 
 class _Operation:
@@ -28,6 +28,7 @@ class _Operation:
 
     def __init__(self, old: Document, new: Document, at: str) -> None:
         self._at = at
+        self._documents = (old, new)
         sides: tuple[Side, ...] = ("asked", "said")
         self._asked, self._said = (Containment(old, new, side) for side in sides)
 
@@ -41,8 +42,8 @@ class _Operation:
 
     def _parameters(self, old: Document, new: Document) -> Iterator[str]:
         before, now = (
-            {(one["in"], one["name"]): one for one in side.get("parameters", ())}
-            for side in (old, new)
+            {(one["in"], one["name"]): one for one in _parameters(document, operation)}
+            for document, operation in zip(self._documents, (old, new), strict=True)
         )
         for key, parameter in before.items():
             at = f"{self._at} {key[0]} {key[1]}"
@@ -80,6 +81,12 @@ class _Operation:
         for status in new.keys() - old.keys():
             if status[0] in "23":
                 yield f"{self._at} {status}: another success, which callers do not know"
+
+
+def _parameters(document: Document, operation: Document) -> Iterator[Document]:
+    """An operation's parameters, those that it only refers to as well."""
+    for one in operation.get("parameters", ()):
+        yield found(document, one["$ref"]) if "$ref" in one else one
 
 
 def _contents(rule: Containment, old: Document, new: Document, at: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ _DURATION: Schema = {
     "description": "ISO 8601, of fixed length: weeks, or days, hours, minutes and seconds.",
     "examples": ["P2D"],
 }
-_LONGER_THAN_NOTHING: Schema = {"allOf": [_DURATION, {"pattern": "[1-9]"}]}
+_LONGER_THAN_NOTHING: Schema = _DURATION | {"pattern": f"^(?=.*[1-9]){_DURATION['pattern'][1:]}"}
 
 
 def playbook_schema(catalogue: Catalogue) -> Schema:
