@@ -138,10 +138,10 @@ def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None
     said = {event["id"]: event for event in changes}
     given: list[Json] = []
     for apis in world.practices.values():
-        query = "limit=200"
-        while (page := apis["scoring"].get(f"/v1/tier-changes?{query}"))["items"]:
+        after = None
+        while (page := apis["scoring"].get("/v1/tier-changes", limit=200, after=after))["items"]:
             given += page["items"]
-            query = f"limit=200&after={page['next_cursor']}"
+            after = page["next_cursor"]
     counts = Counter(event["id"] for event in given)
     versions = defaultdict(list)
     for event in given:
