@@ -13,6 +13,7 @@ import psycopg
 
 import scoring_service
 from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
+from rapport_devkit.api_client import ApiClient
 from tests.e2e.walk import World
 from tests.support.oracle_ledger import (
     Who,
@@ -138,9 +139,10 @@ def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None
     said = {event["id"]: event for event in changes}
     given: list[Json] = []
     for apis in world.practices.values():
-        after = None
-        while (page := apis["scoring"].get("/v1/tier-changes", limit=200, after=after))["items"]:
+        after: str | None = None
+        while (page := _feed_page(apis["scoring"], after))["items"]:
             given += page["items"]
+            assert page["next_cursor"] != after, "the feed does not get on"
             after = page["next_cursor"]
     counts = Counter(event["id"] for event in given)
     versions = defaultdict(list)
@@ -152,6 +154,11 @@ def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None
         *(f"{client}: {told}" for client, told in versions.items() if told != sorted(told)),
     ]
     findings.figures["changes in the feed"] = len(given)
+
+
+def _feed_page(scoring: ApiClient, after: str | None) -> Json:
+    page: Json = scoring.get("/v1/tier-changes", limit=200, after=after)
+    return page
 
 
 def look_at_tiers(

@@ -23,6 +23,9 @@ FREEZE_SECONDS = 15.0
 UNREADY_SECONDS = 14.0
 """Longer than a worker's readiness outlasts the last proof of its servers (10 s)."""
 
+CONNECT_SECONDS = 1.5
+"""After a cut, so that the next one finds connections again."""
+
 Steps = Callable[[House], Iterator[float]]
 
 
@@ -127,7 +130,7 @@ def _cut(before: Before, times: int) -> Steps:
     def steps(house: House) -> Iterator[float]:
         for _ in range(times):
             before(house).cut()
-            yield 0.5 if times > 1 else 0
+            yield 0.5 if times > 1 else CONNECT_SECONDS
 
     return steps
 

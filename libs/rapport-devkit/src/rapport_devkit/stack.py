@@ -37,7 +37,7 @@ from rapport_runtime.keys import create_key
 SANDBOX = "sandbox"
 
 _NOTHING: Environment = MappingProxyType({})
-_MIGRATION_SECONDS = 120.0
+_MIGRATION_SECONDS = 300.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _PROBE_SECONDS = 2.0
