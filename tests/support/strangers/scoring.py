@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 from rapport_contracts import topics
+from rapport_runtime.http.streams import Streams
 from scoring_service.bootstrap import build_api, rulebook_source
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
@@ -33,6 +34,7 @@ def scoring(postgres_url: str) -> Iterator[ApiWorld]:
         tiers = [row.tier for row in worker.rows("SELECT DISTINCT tier FROM client")]
         worker.close()
         app = build_api(settings)
+        app.state.streams = Streams(longest_seconds=0.2)  # answers that would stay open for minutes
         known = {
             "path.client_id": CLIENTS,
             "path.tier": tiers,

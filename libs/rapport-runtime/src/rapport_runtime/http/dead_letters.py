@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
@@ -91,7 +91,7 @@ class ReplayRequest(BaseModel):
         le=_MAX_COUNT,
         description="When so many of these are held again, the rest is held too, untried.",
     )
-    dry_run: bool = Field(default=False, description="Only say how many it would be.")
+    dry_run: StrictBool = Field(default=False, description="Only say how many it would be.")
     why: str | None = Field(
         default=None, max_length=500, description="For the audit; name no client."
     )

@@ -140,9 +140,13 @@ class BodyTooLarge(ProblemError):
 
 
 class UnsupportedMediaType(ProblemError):
-    """The body is encoded in a way that is not accepted."""
+    """The body is of a media type, or encoded in a way, that is not accepted."""
 
-    status, slug, title = 415, "unsupported-media-type", "The body's encoding is not accepted"
+    status, slug, title = (
+        415,
+        "unsupported-media-type",
+        "The body's media type or encoding is not accepted",
+    )
 
 
 class InvalidRequest(ProblemError):

@@ -27,6 +27,7 @@ from rapport_runtime.http.problems import (
     MalformedJson,
     Unauthorised,
     Unavailable,
+    UnsupportedMediaType,
     responses,
 )
 
@@ -74,6 +75,8 @@ def events_router(sessions: Sessions) -> APIRouter:
         conflicting duplicate, else 422. 503: nothing was written, send the whole request again.
         """
         sent: Any = body
+        if isinstance(sent, bytes):  # of another media type, the body is left as it came
+            raise UnsupportedMediaType("send application/json")
         items = sent if isinstance(sent, list) else [sent]
         if not 1 <= len(items) <= MAX_EVENTS:
             raise InvalidRequest(f"send 1 to {MAX_EVENTS} events, not {len(items)}")
