@@ -19,7 +19,7 @@ from tests.support.oracle_messages import Window
 KILLED = -9
 CANNOT_START = 1
 MOST_SURPRISES = 3
-_STRUCK = re.compile(r"^failpoint (\w+) at passing \d+: kill$", re.MULTILINE)
+_STRUCK = re.compile(r"failpoint (\w+) at passing \d+: kill")
 IN_HANDS = timedelta(seconds=40)
 """The longest that a worker of outreach may hold a claimed message, on a busy machine."""
 

@@ -93,8 +93,8 @@ class Armed:
             self._passed[name] = passed = self._passed.get(name, 0) + 1
             struck = [point for point, chance in self._points[name] if _due(point, chance, passed)]
         for point in struck:
-            print(f"failpoint {name} at passing {passed}: {point.action}", file=sys.stderr)
-            sys.stderr.flush()
+            said = f"failpoint {name} at passing {passed}: {point.action}\n"
+            os.write(sys.stderr.fileno(), said.encode())  # at once: other threads write there too
             self._perform(point)
 
 
@@ -110,12 +110,18 @@ class ArmedByFile:
 
     def hit(self, name: str) -> None:
         """Pass the failpoint `name`, as listed at this moment. Raises InvalidFailpoints."""
-        written_at = self._path.stat().st_mtime_ns if self._path.exists() else 0
+        written_at, text = self._read()
         if written_at != self._read_at:
             self._read_at = written_at
-            text = self._path.read_text() if written_at else ""
             self._armed = Armed(parse(text), self._perform)
         self._armed.hit(name)
+
+    def _read(self) -> tuple[int, str]:
+        """When it was written, and what; it may be removed at any moment."""
+        try:
+            return self._path.stat().st_mtime_ns, self._path.read_text()
+        except FileNotFoundError:
+            return 0, ""
 
 
 def _due(point: Failpoint, chance: random.Random, passed: int) -> bool:
