@@ -166,6 +166,7 @@ class ChaosProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # so that the reset transports are closed before their loop is
 
     async def _open_door(self) -> None:
         if self._door is None:
