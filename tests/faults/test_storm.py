@@ -8,7 +8,7 @@ import pytest
 from tests.faults.campaign import storm
 from tests.faults.storm_plan import short
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.storm]
 
 SEED = 20251125
 LEAST_FAULTS = 25
