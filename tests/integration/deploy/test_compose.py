@@ -106,7 +106,8 @@ def test_every_container_has_settings_that_its_service_takes(
 
 
 def test_the_sandboxs_settings_are_outreachs(services: dict[str, Any]) -> None:
-    lines = (REPOSITORY / "deploy" / "compose" / "sandbox.env").read_text("utf-8").splitlines()
+    example = REPOSITORY / "deploy" / "compose" / "sandbox.env.example"
+    lines = example.read_text("utf-8").splitlines()
     names = {line.partition("=")[0] for line in lines if not line.startswith("#")}
     assert names <= {PREFIX + name.upper() for name in OutreachSettings.model_fields}
 

@@ -37,10 +37,10 @@ def test_what_runs_beside_a_worker_ends_with_it(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(assembly, "Worker", Broken)
     monkeypatch.setattr(assembly, "KafkaConsumer", lambda *_: None)
-    monkeypatch.setattr(assembly, "stop_on_signals", threading.Event)
     monkeypatch.setattr(assembly.memory, "collect_seldom", lambda: None)
     settings = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
     database = Database("postgresql://x@127.0.0.1/x", application_name="test")
+    job = Job(group="g", topics=["t"], beside=beside)
     with pytest.raises(RuntimeError, match="nobody foresaw it"):
-        work(settings, database, object(), Job(group="g", topics=["t"], beside=beside))
+        work(settings, database, object(), job, threading.Event())
     assert told.wait(5)
