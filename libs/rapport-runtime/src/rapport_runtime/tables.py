@@ -30,7 +30,7 @@ def create_chassis_tables(op: Migration) -> None:
         grant(op, table, role=API_ROLE)
     grant(op, "outbox", role=API_ROLE, may=("INSERT",))
     # Its values are of all practices, and nothing in it says whose: the API sees how old it is.
-    op.execute(f"GRANT SELECT (created_at) ON outbox TO {API_ROLE}")
+    op.execute(f"GRANT SELECT (id, created_at) ON outbox TO {API_ROLE}")
     grant(op, "dead_letter", role=API_ROLE, may=("SELECT", "UPDATE"))
     op.execute("ALTER TABLE dead_letter ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE dead_letter FORCE ROW LEVEL SECURITY")
