@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from fastapi import FastAPI
 
+from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
@@ -13,6 +14,7 @@ from rapport_runtime.http.app import Service, create_app
 from scoring_service.api.tiers import tier_router
 from scoring_service.bootstrap import STREAM
 from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from tests.integration.scoring_service.test_consumer import RULEBOOK
 from tests.support.scoring_world import Log, ScoringWorld
@@ -43,7 +45,8 @@ def app(service_database: Callable[[str], ServiceDatabase]) -> Iterator[FastAPI]
     keys = FakeKeys({name: Principal(name, name, scopes) for name in ("harbour", "willow")})
     service = Service(title="T", version="1", description="T", keys=keys, cursor_key=b"k" * 32)
     tiers = PostgresTiers(database, STREAM, parse_rulebook(RULEBOOK))
-    yield create_app(service, [tier_router(tiers)])
+    feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
+    yield create_app(service, [tier_router(tiers, feed)])
     database.close()
 
 
