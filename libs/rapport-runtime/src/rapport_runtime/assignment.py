@@ -99,7 +99,7 @@ class Assignment:
         for tp in self.positions:
             if stopped.stops(tp):
                 self._consumer.pause(tp)
-        log.warning("operators' pauses changed", extra={"state": stopped.said()})
+        log.warning("pauses_changed", state=stopped.said())
 
     def read_again(self, partitions: Iterable[TopicPartition]) -> None:
         """After a rollback the client's memory is ahead of the table: seek back to the table."""
