@@ -16,6 +16,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.metrics import UNKNOWN_MESSAGES
 from scoring_service import bootstrap as scoring
+from tests.support.strangers.world import running
 
 pytestmark = pytest.mark.integration
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -101,10 +102,10 @@ def test_the_api_offers_the_same_and_tells_prometheus(
     commands["pause"](["topic", TOPICS[service], *WHY])
     capsys.readouterr()
     monkeypatch.setenv("RAPPORT_DATABASE_URL", os.environ["API_URL"])
-    app = build_api(settings.from_environment())  # type: ignore[arg-type]
-    paths = get(app, "/openapi.json").json()["paths"]
+    with running(build_api(settings.from_environment())) as app:  # type: ignore[arg-type]
+        paths = get(app, "/openapi.json").json()["paths"]
+        told = get(app, "/metrics").text
     assert {"/v1/pauses", "/v1/pauses/resume", "/v1/audit", "/v1/dead-letters"} <= paths.keys()
-    told = get(app, "/metrics").text
     assert f'rapport_pauses{{group="{service}-service",kind="topic"}} 1.0' in told
     assert f'rapport_workers{{group="{service}-service",state="live"}} 0.0' in told
     unknown = 'rapport_unknown_messages{group="outreach-service"} 0.0' in told

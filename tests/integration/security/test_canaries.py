@@ -9,11 +9,13 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
+from fastapi import FastAPI
 from prometheus_client import generate_latest
 from psycopg import sql
 
@@ -33,7 +35,7 @@ from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
 from tests.support.outreach_world import KEY, OutreachWorld, playbook
-from tests.support.strangers.world import PRACTICE, ApiWorld, common_settings, every_key
+from tests.support.strangers.world import PRACTICE, ApiWorld, common_settings, every_key, running
 
 pytestmark = pytest.mark.integration
 PHONE, EMAIL = "+8613912345678", "kanari.lin@practice.com"
@@ -43,6 +45,7 @@ CANARIES = ("13912345678", "kanari.lin", "Kanari", "Vogelsang")
 CLIENT = "c" * 32
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MakeDatabase = Callable[[str], ServiceDatabase]
+Start = Callable[[FastAPI], FastAPI]
 
 
 @pytest.fixture
@@ -54,6 +57,13 @@ def log() -> Iterator[io.StringIO]:
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Starts an app; all of them end with the test."""
+    with ExitStack() as apps:
+        yield lambda app: apps.enter_context(running(app))
 
 
 def assert_no_canary(where: str, text: str, *more: str) -> None:
@@ -82,14 +92,14 @@ def published(bus: MemoryBus) -> str:
 
 
 def test_outreach_keeps_its_contacts_to_itself(
-    service_database: MakeDatabase, log: io.StringIO
+    service_database: MakeDatabase, started: Start, log: io.StringIO
 ) -> None:
     urls, provider = service_database("outreach"), RecordingProvider()
     book = playbook(directions=["entered"])
     walk = OutreachWorld(urls, book, dict.fromkeys(Channel, provider))
     walk.now_is(NOON)
     keys = {"contact_keys": {"k1": KEY}, "contact_active_key": "k1", "contact_index_key": KEY}
-    app = build_api(OutreachSettings(**common_settings(urls), **keys))
+    app = started(build_api(OutreachSettings(**common_settings(urls), **keys)))
     api = ApiWorld("outreach", app, urls, keys=every_key(app, urls))
     answers = [_tell(api, channel, address) for channel, address in CONTACTS.items()]
     walk.moved(CLIENT, 1, NOON)
@@ -143,13 +153,13 @@ def _refusals(api: ApiWorld) -> str:
 
 
 def test_ingestion_passes_on_no_more_than_what_counts(
-    service_database: MakeDatabase, log: io.StringIO
+    service_database: MakeDatabase, started: Start, log: io.StringIO
 ) -> None:
     urls = service_database("ingestion")
     upgrade(urls.owner_url, "ingestion_service")
     bus = _bus()
     settings = IngestionSettings(**common_settings(urls))
-    app = ingestion.build_api(settings)
+    app = started(ingestion.build_api(settings))
     api = ApiWorld("ingestion", app, urls, keys=every_key(app, urls))
     said = {"name": "Harbour", "zone": "Europe/London", "currency": "GBP"}
     api.put("operator", f"/v1/practices/{PRACTICE}", said)

@@ -17,6 +17,7 @@ from tests.support.strangers.world import (
     common_settings,
     every_key,
     put_letters_aside,
+    running,
     service_database,
 )
 
@@ -30,12 +31,12 @@ def ingestion(postgres_url: str) -> Iterator[ApiWorld]:
     """The world, gone afterwards."""
     with service_database(postgres_url, "ingestion") as urls:
         upgrade(urls.owner_url, "ingestion_service")
-        app = build_api(IngestionSettings(**common_settings(urls)))
-        world = ApiWorld("ingestion", app, urls, keys=every_key(app, urls))
         worker = Database(urls.worker_url, application_name="test-worker")
         letters = put_letters_aside(worker, GROUP, topics.SOURCE_BOOKINGS.name)
         worker.close()
-        yield replace(world, known=_fill(world) | {"path.letter_id": letters})
+        with running(build_api(IngestionSettings(**common_settings(urls)))) as app:
+            world = ApiWorld("ingestion", app, urls, keys=every_key(app, urls))
+            yield replace(world, known=_fill(world) | {"path.letter_id": letters})
 
 
 def _fill(world: ApiWorld) -> dict[str, list[str | int]]:

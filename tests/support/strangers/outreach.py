@@ -18,6 +18,7 @@ from tests.support.strangers.world import (
     common_settings,
     every_key,
     put_letters_aside,
+    running,
     service_database,
 )
 
@@ -39,7 +40,6 @@ def outreach(postgres_url: str) -> Iterator[ApiWorld]:
             contact_active_key="k1",
             contact_index_key=KEY,
         )
-        app = build_api(settings)
         known = {
             "path.client_id": CLIENTS,
             "query.client_id": CLIENTS,
@@ -48,7 +48,8 @@ def outreach(postgres_url: str) -> Iterator[ApiWorld]:
             "path.letter_id": letters,
             "path.token": [_link(client) for client in CLIENTS],
         }
-        yield ApiWorld("outreach", app, urls, known, every_key(app, urls))
+        with running(build_api(settings)) as app:
+            yield ApiWorld("outreach", app, urls, known, every_key(app, urls))
 
 
 def _link(client: str) -> str:

@@ -16,6 +16,7 @@ from tests.support.strangers.world import (
     common_settings,
     every_key,
     put_letters_aside,
+    running,
     service_database,
 )
 
@@ -33,15 +34,15 @@ def scoring(postgres_url: str) -> Iterator[ApiWorld]:
         letters = put_letters_aside(worker.database, GROUP, topics.CLIENT_ACTIVITY.name)
         tiers = [row.tier for row in worker.rows("SELECT DISTINCT tier FROM client")]
         worker.close()
-        app = build_api(settings)
-        app.state.streams = Streams(longest_seconds=0.2)  # answers that would stay open for minutes
         known = {
             "path.client_id": CLIENTS,
             "path.tier": tiers,
             "path.letter_id": letters,
             "body.client_ids[*]": CLIENTS,
         }
-        yield ApiWorld("scoring", app, urls, known, every_key(app, urls))
+        with running(build_api(settings)) as app:
+            app.state.streams = Streams(longest_seconds=0.2)  # else they stay open for minutes
+            yield ApiWorld("scoring", app, urls, known, every_key(app, urls))
 
 
 def _log() -> Log:

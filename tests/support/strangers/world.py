@@ -80,6 +80,16 @@ class ApiWorld:
 
 
 @contextmanager
+def running(app: FastAPI) -> Iterator[FastAPI]:
+    """The app between its start and its end, as a server runs it: no connection is left."""
+    lifespan = app.router.lifespan_context(app)
+    with asyncio.Runner() as runner:
+        runner.run(lifespan.__aenter__())
+        yield app
+        runner.run(lifespan.__aexit__(None, None, None))
+
+
+@contextmanager
 def service_database(postgres_url: str, service: str) -> Iterator[ServiceDatabase]:
     """A new database for a service, gone afterwards."""
     prefix = f"t{secrets.token_hex(5)}_"

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import re
 from io import StringIO
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from rapport_runtime import logs
 from rapport_runtime.http.app import UnguardedRoute, create_app
 from rapport_runtime.http.auth import require
+from tests.support.strangers.world import running
 from tests.unit.rapport_runtime.toy import (
     CANARY,
     OPERATOR,
@@ -383,54 +383,9 @@ def test_a_guard_on_the_router_closes_its_routes() -> None:
     assert ask(guarded, "GET", "/open", headers=READER).status_code == 200
 
 
-def test_problems_are_typed_in_the_document(app: FastAPI) -> None:
-    document = ask(app, "GET", "/openapi.json").json()
-    answers = document["paths"]["/v1/things"]["post"]["responses"]
-    assert "default" not in answers  # else a tool could not tell which statuses are meant
-    for status in ("400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503"):
-        schema = answers[status]["content"]["application/problem+json"]["schema"]
-        assert schema == {"$ref": "#/components/schemas/Problem"}
-    assert "errors" in document["components"]["schemas"]["Problem"]["properties"]
-    assert "FieldError" in document["components"]["schemas"]
-    assert "HTTPValidationError" not in json.dumps(document)
-    assert document["paths"]["/v1/things"]["post"]["security"] == [{"ApiKey": ["things:write"]}]
-    assert document["paths"]["/v1/things"]["post"]["x-key-holder"] == "practice"
-    assert document["paths"]["/v1/operators"]["get"]["x-key-holder"] == "operator"
-    following = document["paths"]["/v1/numbers"]["get"]["responses"]["200"]["links"]["next"]
-    assert following["parameters"] == {"cursor": "$response.body#/next_cursor"}
-    assert document["openapi"].startswith("3.1")
-
-
-def test_the_docs_page_needs_nothing_from_elsewhere(app: FastAPI) -> None:
-    page = ask(app, "GET", "/docs")
-    assert "text/html" in page.headers["content-type"]
-    assert "http://" not in page.text
-    assert "https://" not in page.text
-    assert "script-src 'self';" in page.headers["content-security-policy"]
-    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js", "LICENSE"):
-        asset = ask(app, "GET", f"/docs/{name}")
-        assert asset.status_code == 200
-        assert asset.content
-    assert "Apache License" in asset.text
-
-
-def test_the_events_page_shows_the_services_document_and_needs_nothing_from_elsewhere() -> None:
-    told = {"asyncapi": "3.0.0", "info": {"title": "Toy", "version": "1"}}
-    app = create_app(toy_service(events=told), [router])
-    assert ask(app, "GET", "/asyncapi.json").json() == told
-    assert ask(app, "GET", "/openapi.json").json()["externalDocs"]["url"] == "/docs/events"
-    page = ask(app, "GET", "/docs/events")
-    assert "text/html" in page.headers["content-type"]
-    assert "script-src 'self';" in page.headers["content-security-policy"]
-    addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
-    assert sorted(addresses) == ["/asyncapi.json", "/docs/events/asyncapi-viewer.js", "data:,"]
-    script = ask(app, "GET", "/docs/events/asyncapi-viewer.js")
-    assert script.headers["content-type"].startswith("text/javascript")
-    assert "customElements.define(" in script.text
-    assert "MIT License" in ask(app, "GET", "/docs/events/LICENSE").text
-
-
-def test_a_service_without_events_has_no_page_of_them(app: FastAPI) -> None:
-    assert "externalDocs" not in ask(app, "GET", "/openapi.json").json()
-    problem(ask(app, "GET", "/docs/events"), 404, "not-found")
-    problem(ask(app, "GET", "/asyncapi.json"), 404, "not-found")
+def test_what_it_opened_is_closed_at_its_end() -> None:
+    closed: list[str] = []
+    with running(toy_app(closing=[lambda: closed.append("pool")])) as app:
+        ask(app, "GET", "/numbers", headers=READER)
+        assert closed == []
+    assert closed == ["pool"]

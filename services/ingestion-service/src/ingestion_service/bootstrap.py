@@ -80,6 +80,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,
+        closing=[database.close],
     )
     routers = [
         practices_router(sessions, reads),

@@ -165,6 +165,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,
+        closing=[database.close],
     )
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
     chassis = ChassisStatus(database, settings.service, GROUP, timed=timed)

@@ -94,6 +94,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         events=asyncapi.document(),
         streams=Streams(settings.max_streams),
         failed_keys_per_minute=settings.failed_keys_per_minute,
+        closing=[database.close],
     )
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [

@@ -1,6 +1,7 @@
 """The app of every service: closed by default, and answering every refusal with a problem."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,8 @@ class Service:
     decide `/readyz`, `refresh` brings up to date what `/metrics` tells of the database; bodies
     above `max_body_bytes` are refused unread; `events` is the AsyncAPI document of the bus, for
     the page beside Swagger; `streams` are the answers that stay open; an address whose keys fail
-    more than `failed_keys_per_minute` times has to wait.
+    more than `failed_keys_per_minute` times has to wait; `closing` is called when the last answer
+    is out.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Service:
     events: Mapping[str, Any] | None = None
     streams: Streams = field(default_factory=Streams)
     failed_keys_per_minute: int = 60
+    closing: Sequence[Callable[[], None]] = ()
 
 
 def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
@@ -62,6 +65,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         openapi_external_docs=None if service.events is None else docs.EVENTS,
         redirect_slashes=False,  # a redirect would be an answer that no document names
         generate_unique_id_function=_operation_id,
+        lifespan=_lifespan(service.closing),
     )
     app.state.keys = RememberedKeys(service.keys)
     app.state.failed_keys = FailedKeys(service.failed_keys_per_minute)
@@ -77,6 +81,18 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     errors.install(app)
     app.add_middleware(Edge, max_body_bytes=service.max_body_bytes, routes=dict(_templates(app)))
     return app
+
+
+def _lifespan(
+    closing: Sequence[Callable[[], None]],
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        for close in closing:
+            close()
+
+    return lifespan
 
 
 def _refuse_unguarded(app: FastAPI) -> None:
