@@ -232,14 +232,14 @@ def _look_at_messages(
     deliveries = world.deliveries()
     box = Letterbox(
         due=due_messages(changes, world.playbook),
-        messages=_stamped(world, deliveries),
+        messages=_with_tries(world, deliveries),
         deliveries=deliveries,
         people=_people(world),
         documents=_documents(world, clients),
         steps=world.steps,
     )
     unknown = [m for m in box.messages if m["state"] == "unknown"]
-    tries = [(m, _tries(world, m)) for m in unknown]
+    tries = [(m, m["tries"]) for m in unknown]
     findings.figures |= {
         "messages expected": len(box.due),
         "messages found": len(box.messages),
@@ -261,17 +261,18 @@ def _look_at_messages(
     }
 
 
-def _stamped(world: World, deliveries: list[Json]) -> list[Json]:
-    """The messages; one that was tried again carries the business time of the try that arrived."""
+def _with_tries(world: World, deliveries: list[Json]) -> list[Json]:
+    """The messages; one that was tried carries its tries, where there is more to tell than one that
+    arrived, and the business time of the try that arrived."""
     arrived = {
         delivery["message_id"]: datetime.fromisoformat(delivery["at"]) for delivery in deliveries
     }
     messages = world.messages()
     for message in messages:
         at = arrived.get(message["message_id"])
-        if message["attempts"] > 1 and at is not None:
-            tries = _tries(world, message)
-            begun = [t for t in tries if datetime.fromisoformat(t["started_at"]) <= at]
+        if message["attempts"] > (0 if at is None else 1):
+            tries = message["tries"] = _tries(world, message)
+            begun = [t for t in tries if at and datetime.fromisoformat(t["started_at"]) <= at]
             message["sent_at"] = begun[-1]["business_at"] if begun else message["sent_at"]
     return messages
 

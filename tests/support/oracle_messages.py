@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 Json = Mapping[str, Any]
@@ -24,6 +25,9 @@ WEEK = timedelta(days=7)
 HEARD_WITHIN = timedelta(days=1)
 """A day's events follow its noon: what they cause may be heard of a step after it was due."""
 LONGEST_CALL = timedelta(seconds=10)
+RETRIED_WITHIN = timedelta(seconds=45)
+"""Real time from a try to the next: the lease of a worker that died (30 s), the longest wait (5 s),
+and turns. The simulated days pass meanwhile (ARCHITECTURE §4: retries hold no day up)."""
 CAPS = (
     ("client", frozenset({"marketing"}), 2),
     ("client", frozenset({"care"}), 2),
@@ -49,6 +53,14 @@ class Due(NamedTuple):
     play: Json
     step: Json
     change: Json
+
+
+class Claim(NamedTuple):
+    """A message was handed to a provider, at a business time."""
+
+    at: datetime
+    message_id: str
+    purpose: str
 
 
 @dataclass
@@ -117,7 +129,7 @@ class Letterbox:
     def __post_init__(self) -> None:
         self.by_id = {message["message_id"]: message for message in self.messages}
         self.logged = {delivery["message_id"] for delivery in self.deliveries}
-        self._times: dict[Any, dict[Any, list[datetime]]] = {}
+        self.claims = self._claims()
 
     # -- which exist ------------------------------------------------------------------------
 
@@ -203,10 +215,18 @@ class Letterbox:
         return "no reason that the oracle knows"
 
     def _was_capped(self, message: Json) -> bool:
-        """Whether some cap was full at every step of the clock at which the message might go."""
+        """Whether some cap was full at every step of the clock at which the message might go; while
+        it waited for its next try it could not."""
         known, ends = _at(message["due_at"]) + HEARD_WITHIN, _at(message["expires_at"])
-        moments = [simulated for simulated, _ in self.steps if known <= simulated < ends]
-        return bool(moments) and all(self._is_full(message, moment) for moment in moments)
+        tries = message.get("tries", ())
+        free_from = _at(tries[-1]["started_at"]) + RETRIED_WITHIN if tries else None
+        steps = pairwise(self.steps)
+        moments = [
+            now
+            for (now, _), (_, left_at) in steps
+            if known <= now < ends and (free_from is None or left_at > free_from)
+        ]
+        return bool(moments or tries) and all(self._is_full(message, now) for now in moments)
 
     def _is_full(self, message: Json, moment: datetime) -> bool:
         channel = first_open(
@@ -216,9 +236,14 @@ class Letterbox:
             if message["purpose"] not in purposes:
                 continue
             key = self._key(scope, message, channel or "")
-            times = self._counted(scope, purposes, only_logged=False).get(key, [])
-            inside = bisect_right(times, moment) - bisect_right(times, moment - WEEK)
-            if inside >= limit:
+            inside = {
+                claim.message_id
+                for claim in self.claims.get(key, ())
+                if claim.message_id != message["message_id"]
+                and claim.purpose in purposes
+                and moment - WEEK < claim.at <= moment
+            }
+            if len(inside) >= limit:
                 return True
         return False
 
@@ -228,7 +253,7 @@ class Letterbox:
         """Seven days in which the log holds more than a cap allows."""
         faults = []
         for scope, purposes, limit in CAPS:
-            for key, times in self._counted(scope, purposes, only_logged=True).items():
+            for key, times in self._delivered(scope, purposes).items():
                 for last, at in enumerate(times):
                     inside = last + 1 - bisect_right(times, at - WEEK)
                     if inside > limit:
@@ -251,23 +276,29 @@ class Letterbox:
                 faults.append(f"stamped {message['sent_at']}: {_told(message)}")
         return faults
 
-    def _counted(
-        self, scope: str, purposes: frozenset[str], *, only_logged: bool
-    ) -> dict[Any, list[datetime]]:
-        """When messages of these purposes went, in order, by client or by contact point."""
-        asked = (scope, purposes, only_logged)
-        if asked not in self._times:
-            times: dict[Any, list[datetime]] = defaultdict(list)
-            for message in self.messages:
-                went = message["message_id"] in self.logged
-                counts = went if only_logged else message["state"] in MAY_HAVE_GONE
-                if counts and message["purpose"] in purposes:
-                    key = self._key(scope, message, message["channel"])
-                    times[key].append(_at(message["sent_at"]))
-            for moments in times.values():
-                moments.sort()
-            self._times[asked] = times
-        return self._times[asked]
+    def _delivered(
+        self, scope: str, purposes: frozenset[str]
+    ) -> Mapping[tuple[str, str], list[datetime]]:
+        """When messages of these purposes went that the log knows, by client or contact point."""
+        times = defaultdict(list)
+        for message in self.messages:
+            if message["message_id"] in self.logged and message["purpose"] in purposes:
+                key = self._key(scope, message, message["channel"])
+                times[key].append(_at(message["sent_at"]))
+        return {key: sorted(moments) for key, moments in times.items()}
+
+    def _claims(self) -> Mapping[tuple[str, str], list[Claim]]:
+        """Every claim that a cap may have counted, by client and by contact point. A try that
+        turned out not to have been sent counts too: until then it filled the cap."""
+        claims = defaultdict(list)
+        for message in self.messages:
+            went = message["state"] in MAY_HAVE_GONE
+            at = {message["sent_at"]} if went else set()
+            for moment in at | {each["business_at"] for each in message.get("tries", ())}:
+                claim = Claim(_at(moment), message["message_id"], message["purpose"])
+                for scope in ("client", "contact"):
+                    claims[self._key(scope, message, message["channel"])].append(claim)
+        return claims
 
     def _key(self, scope: str, message: Json, channel: str) -> tuple[str, str]:
         if scope == "client":

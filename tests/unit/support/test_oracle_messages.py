@@ -183,6 +183,22 @@ def test_who_expires_must_have_been_capped_all_the_time() -> None:
         assert found(box(messages, deliveries, changes=changes)) == faults
 
 
+def test_a_retry_may_come_too_late_and_fills_a_cap_until_it_is_known_to_have_failed() -> None:
+    changes = [change(version, "upgraded") for version in (1, 2, 3)]
+    never = message(3, state="expired", sent_at=None)
+    for last, faults in ((REAL + DAY, set()), (REAL, {"withheld_faults"})):
+        late = never | {
+            "tries": [{"started_at": last.isoformat(), "business_at": NOON.isoformat()}]
+        }
+        assert found(box([late], [], changes=changes[2:])) == faults
+    tried = late["tries"]
+    first, failed = message(1), message(2, sent_at=(NOON + 7 * DAY).isoformat(), tries=tried * 2)
+    deliveries = [delivery(1), delivery(2, at=(REAL + timedelta(minutes=7)).isoformat())]
+    assert found(box([first, failed, never], deliveries, changes=changes)) == set()
+    failed["tries"] = []
+    assert found(box([first, failed, never], deliveries, changes=changes)) == {"withheld_faults"}
+
+
 def test_a_suppressed_downgrade_needs_something_newer() -> None:
     changes = [change(1, "downgraded", reason="elapsed_time")]
     quiet = [message(1, "check-in", state="suppressed", reason="newer-activity")]
