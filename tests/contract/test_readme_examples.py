@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ingestion_service.bootstrap import build_consumer
+from ingestion_service.bootstrap import build_consumer, build_relay
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import register_practice
@@ -143,7 +143,7 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
         said.create(topic.name, topic.partitions)
     settings = IngestionSettings(database_url="none", kafka_bootstrap_servers="none:1")
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
-    handler = build_consumer(settings, ingestion, said)
+    handler = build_consumer(settings, build_relay(ingestion, said).drain)
     loop = BatchLoop(consumer, ingestion, handler, LoopOptions(group=GROUP), DeadLetterLimit())
     read = 0
 

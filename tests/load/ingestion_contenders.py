@@ -5,16 +5,13 @@ from collections.abc import Callable
 from pydantic import SecretStr
 
 from ingestion_service import translate
-from ingestion_service.bootstrap import SOURCES, build_consumer
+from ingestion_service.bootstrap import build_consumer, build_relay
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.settings import IngestionSettings
-from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import topics
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaProducer
-from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
-from rapport_runtime.relay import Relay
 from tests.load import one_worker, reading
 from tests.load.ingestion_twin import Twin
 from tests.load.one_worker import Conversation
@@ -32,14 +29,7 @@ def per_event(order: Order, talk: Conversation) -> None:
 def publishing(order: Order, talk: Conversation) -> None:
     """The twin that publishes what each commit left in the outbox."""
     database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
-    relay = Relay(
-        database,
-        producer,
-        buckets=topics.CLIENT_ACTIVITY.partitions,
-        watermark_of=complete_through(GROUP, SOURCES),
-        watermark_record=translate.record_of_watermark,
-    )
-    _one_by_one(order, talk, relay.drain)
+    _one_by_one(order, talk, build_relay(database, producer).drain)
     producer.close()
     database.close()
 
@@ -50,10 +40,10 @@ def worker(order: Order, talk: Conversation) -> None:
         database_url=SecretStr(order.database_url), kafka_bootstrap_servers=order.bootstrap
     )
 
-    def handler(database: Database, producer: Producer) -> BatchHandler:
-        return build_consumer(settings, database, producer)
+    def handler(_database: Database, publish: Callable[[], object]) -> BatchHandler:
+        return build_consumer(settings, publish)
 
-    one_worker.work(order, talk, GROUP, NAMES, handler)
+    one_worker.work(order, talk, GROUP, NAMES, (build_relay, handler))
 
 
 def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:

@@ -8,11 +8,8 @@ import psycopg
 from rapport_contracts import codec, topics
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaProducer
-from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
-from rapport_runtime.relay import Relay
-from scoring_service import translate
-from scoring_service.bootstrap import STREAM, build_consumer
+from scoring_service.bootstrap import build_consumer, build_relay
 from scoring_service.consumers import TOPICS
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.ports import GROUP
@@ -49,7 +46,7 @@ def per_event(order: Order, talk: Conversation) -> None:
 def publishing(order: Order, talk: Conversation) -> None:
     """The twin that does the whole job: what a commit left in the outbox is published at once."""
     database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
-    _one_by_one(order, talk, _relay(database, producer).drain)
+    _one_by_one(order, talk, build_relay(database, producer).drain)
     producer.close()
     database.close()
 
@@ -73,28 +70,31 @@ def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object])
 def worker(order: Order, talk: Conversation) -> None:
     """The service's own: all tiers committed and all changes published."""
 
-    def handler(database: Database, producer: Producer) -> BatchHandler:
-        return build_consumer(database, producer, order.rulebook)
+    one_worker.work(order, talk, GROUP, TOPICS, (build_relay, _handler_of(order)))
 
-    one_worker.work(order, talk, GROUP, TOPICS, handler)
+
+def in_turn(order: Order, talk: Conversation) -> None:
+    """The same, but each batch is published before the next is handled."""
+    parts = build_relay, _handler_of(order)
+    one_worker.work(order, talk, GROUP, TOPICS, parts, beside=False)
 
 
 def beside_relay(order: Order, talk: Conversation) -> None:
     """The same, but it only tells a relay in another process that there may be something."""
     with psycopg.connect(order.database_url, autocommit=True) as bell:
 
-        def handler(database: Database, producer: Producer) -> BatchHandler:
-            built = build_consumer(database, producer, order.rulebook)
-            built._publish = lambda: bell.execute(f"NOTIFY {CHANNEL}")
-            return built
+        def handler(database: Database, _publish: Callable[[], object]) -> BatchHandler:
+            return build_consumer(
+                database, lambda: bell.execute(f"NOTIFY {CHANNEL}"), order.rulebook
+            )
 
-        one_worker.work(order, talk, GROUP, TOPICS, handler)
+        one_worker.work(order, talk, GROUP, TOPICS, (build_relay, handler), beside=False)
 
 
 def relay(order: Order, talk: Conversation) -> None:
     """The relay in a process of its own: drains when told, or every `order.delay` seconds."""
     database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
-    drain = _relay(database, producer).drain
+    drain = build_relay(database, producer).drain
     with psycopg.connect(order.database_url, autocommit=True) as bell:
         bell.execute(f"LISTEN {CHANNEL}")
         talk.ready()
@@ -111,11 +111,8 @@ def relay(order: Order, talk: Conversation) -> None:
     database.close()
 
 
-def _relay(database: Database, producer: Producer) -> Relay:
-    return Relay(
-        database,
-        producer,
-        buckets=topics.TIER_CHANGES.partitions,
-        watermark_of=STREAM.swept_through,
-        watermark_record=translate.watermark,
-    )
+def _handler_of(order: Order) -> one_worker.Handlers:
+    def handler(database: Database, publish: Callable[[], object]) -> BatchHandler:
+        return build_consumer(database, publish, order.rulebook)
+
+    return handler

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from outreach_service import translate
-from outreach_service.bootstrap import build_consumer
+from outreach_service.bootstrap import build_consumer, build_relay
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS
 from outreach_service.contacts import normalise
@@ -71,7 +71,7 @@ class OutreachWorld:
             self.bus.create(topic.name, topic.partitions)
         self.database = Database(made.worker_url, application_name="test")
         consumer = self.bus.consumer(GROUP, TOPICS)
-        handler = build_consumer(self.database, self.bus, book)
+        handler = build_consumer(book, build_relay(self.database, self.bus).drain)
         options = LoopOptions(group=GROUP)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         with self.database.transaction() as tx:

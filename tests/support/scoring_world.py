@@ -19,7 +19,7 @@ from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.status_source import ChassisStatus
-from scoring_service.bootstrap import TIMED, build_consumer
+from scoring_service.bootstrap import TIMED, build_consumer, build_relay
 from scoring_service.consumers import TOPICS
 from scoring_service.ports import GROUP
 from scoring_service.store.status import ScoringStatus
@@ -84,7 +84,8 @@ class ScoringWorld:
         self.log = log
         self.database = Database(made.worker_url, application_name="test")
         self.consumer = log.bus.consumer(f"{GROUP}-{made.worker_url}", TOPICS)
-        self.handler = build_consumer(self.database, log.bus, rulebook)
+        relay = build_relay(self.database, log.bus)
+        self.handler = build_consumer(self.database, relay.drain, rulebook)
         options = LoopOptions(group=GROUP, max_records=records)
         limit = DeadLetterLimit()
         self.loop = BatchLoop(self.consumer, self.database, self.handler, options, limit)

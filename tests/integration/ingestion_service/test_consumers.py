@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ingestion_service.bootstrap import build_api, build_consumer
+from ingestion_service.bootstrap import build_api, build_consumer, build_relay
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.handlers import advance_clock
 from ingestion_service.settings import IngestionSettings
@@ -50,7 +50,7 @@ def bus() -> MemoryBus:
 @pytest.fixture
 def turn(bus: MemoryBus, database: Database, urls: ServiceDatabase) -> Callable[[], None]:
     """One turn of a worker: poll, accept, publish; then say how far was read, and publish that."""
-    handler = build_consumer(settings_for(urls.worker_url), database, bus)
+    handler = build_consumer(settings_for(urls.worker_url), build_relay(database, bus).drain)
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())

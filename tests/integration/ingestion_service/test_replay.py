@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ingestion_service.bootstrap import build_consumer
+from ingestion_service.bootstrap import build_consumer, build_relay
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import register_practice
@@ -47,7 +47,7 @@ class Intake:
         settings = IngestionSettings(
             database_url=urls.worker_url, kafka_bootstrap_servers="unused:9092"
         )
-        handler = build_consumer(settings, self.database, self.bus)
+        handler = build_consumer(settings, build_relay(self.database, self.bus).drain)
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
         options = LoopOptions(group=GROUP, poll_seconds=0)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())

@@ -104,7 +104,8 @@ class BatchLoop:
 
     def _turn(self, stop: threading.Event) -> int:
         self._look_for_pauses()
-        wait = self._options.poll_seconds if self.assigned else JOIN_POLL_SECONDS
+        joined = self.assigned or self._consumer.newly_assigned()
+        wait = self._options.poll_seconds if joined else JOIN_POLL_SECONDS
         polled = self._consumer.poll(wait, self._options.max_records)
         failpoints.hit("polled")
         new = self._held.take_up()

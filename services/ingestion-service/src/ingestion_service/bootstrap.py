@@ -1,5 +1,6 @@
 """Where the parts of ingestion meet; the only file that knows every room."""
 
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import FastAPI
@@ -30,6 +31,7 @@ from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.pauses import Pausable
+from rapport_runtime.publisher import Publisher
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 
@@ -43,19 +45,21 @@ NO_PRACTICE = (
 PAUSABLE = Pausable([topic.name for topic in TOPICS], NO_PRACTICE)
 
 
-def build_consumer(
-    settings: IngestionSettings, database: Database, producer: Producer
-) -> SourceConsumer:
-    """The handler of a worker, with its relay behind it."""
-    relay = Relay(
+def build_relay(database: Database, producer: Producer) -> Relay:
+    """What publishes canonical activity, and how far time has come."""
+    return Relay(
         database,
         producer,
         buckets=topics.CLIENT_ACTIVITY.partitions,
         watermark_of=complete_through(GROUP, SOURCES),
         watermark_record=translate.record_of_watermark,
     )
+
+
+def build_consumer(settings: IngestionSettings, publish: Callable[[], object]) -> SourceConsumer:
+    """The handler of a worker; `publish` is called once it has committed something."""
     open_session = partial(session_in, is_simulated=settings.simulated_clock)
-    return SourceConsumer(open_session, relay.drain)
+    return SourceConsumer(open_session, publish)
 
 
 def build_api(settings: IngestionSettings) -> FastAPI:
@@ -100,8 +104,10 @@ def build_worker(
 ) -> tuple[SourceConsumer, Job]:
     """The handler that accepts what the sources send, and its job."""
     now = simulated_time if settings.simulated_clock else real_time
-    job = Job(group=GROUP, topics=[topic.name for topic in TOPICS], now=now)
-    return build_consumer(settings, database, producer), job
+    publisher = Publisher(build_relay(database, producer).drain)
+    names = [topic.name for topic in TOPICS]
+    job = Job(group=GROUP, topics=names, now=now, beside=[publisher.run])
+    return build_consumer(settings, publisher.ring), job
 
 
 COMMANDS = commands(

@@ -54,6 +54,7 @@ from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.pauses import Pausable
+from rapport_runtime.publisher import Publisher
 from rapport_runtime.relay import Relay, no_watermarks
 from rapport_runtime.status_source import ChassisStatus
 
@@ -77,17 +78,21 @@ def playbook_source(settings: OutreachSettings) -> Any:
     return document
 
 
-def build_consumer(database: Database, producer: Producer, playbook: Any) -> OutreachConsumer:
-    """The handler of a worker, with its relay behind it."""
-    relay = Relay(
+def build_relay(database: Database, producer: Producer) -> Relay:
+    """What publishes the news of messages."""
+    return Relay(
         database,
         producer,
         buckets=topics.OUTREACH_EVENTS.partitions,
         watermark_of=no_watermarks,
         watermark_record=translate.no_watermark,
     )
+
+
+def build_consumer(playbook: Any, publish: Callable[[], object]) -> OutreachConsumer:
+    """The handler of a worker; `publish` is called once it has committed something."""
     return OutreachConsumer(
-        lambda tx: PostgresInbox(tx, translate.message_changed), playbook, relay.drain
+        lambda tx: PostgresInbox(tx, translate.message_changed), playbook, publish
     )
 
 
@@ -253,9 +258,10 @@ def build_worker(
     settings: OutreachSettings, database: Database, producer: Producer
 ) -> tuple[OutreachConsumer, Job]:
     """The handler that plans messages, and its job, with the sending loop beside it."""
-    handler = build_consumer(database, producer, playbook_source(settings))
-    job = Job(group=GROUP, topics=TOPICS, beside=build_dispatcher(settings, database))
-    return handler, job
+    publisher = Publisher(build_relay(database, producer).drain)
+    beside = [publisher.run, build_dispatcher(settings, database)]
+    handler = build_consumer(playbook_source(settings), publisher.ring)
+    return handler, Job(group=GROUP, topics=TOPICS, beside=beside)
 
 
 COMMANDS = commands(

@@ -1,6 +1,7 @@
 """Where the parts of scoring meet; the only file that knows every room."""
 
 import json
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -22,6 +23,7 @@ from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.pauses import Pausable
+from rapport_runtime.publisher import Publisher
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
@@ -56,12 +58,9 @@ def rulebook_source(settings: ScoringSettings) -> Any:
     return json.loads(built_in.read_text(encoding="utf-8"))
 
 
-def build_consumer(database: Database, producer: Producer, source: Any) -> ScoringConsumer:
-    """The handler of a worker: with its rulebook on record and its relay behind it."""
-    rulebook: Rulebook = parse_rulebook(source)
-    with database.transaction() as tx:
-        register_rulebook(tx, rulebook.key, rulebook.version, source)
-    relay = Relay(
+def build_relay(database: Database, producer: Producer) -> Relay:
+    """What publishes tier changes, and numbers them for the feed."""
+    return Relay(
         database,
         producer,
         buckets=topics.TIER_CHANGES.partitions,
@@ -69,8 +68,18 @@ def build_consumer(database: Database, producer: Producer, source: Any) -> Scori
         watermark_record=translate.watermark,
         on_published=FeedWriter(topics.TIER_CHANGES.name, codec.practice_of).append,
     )
+
+
+def build_consumer(
+    database: Database, publish: Callable[[], object], source: Any
+) -> ScoringConsumer:
+    """The handler of a worker, with its rulebook on record; `publish` is called once it has
+    committed something."""
+    rulebook: Rulebook = parse_rulebook(source)
+    with database.transaction() as tx:
+        register_rulebook(tx, rulebook.key, rulebook.version, source)
     stores = PostgresStores(database, rulebook, STREAM, translate.tier_changed(rulebook))
-    return ScoringConsumer(stores, rulebook, relay.drain)
+    return ScoringConsumer(stores, rulebook, publish)
 
 
 def build_api(settings: ScoringSettings) -> FastAPI:
@@ -116,8 +125,9 @@ def build_worker(
     settings: ScoringSettings, database: Database, producer: Producer
 ) -> tuple[ScoringConsumer, Job]:
     """The handler that folds activities and lets time pass, and its job."""
-    handler = build_consumer(database, producer, rulebook_source(settings))
-    return handler, Job(group=GROUP, topics=TOPICS)
+    publisher = Publisher(build_relay(database, producer).drain)
+    handler = build_consumer(database, publisher.ring, rulebook_source(settings))
+    return handler, Job(group=GROUP, topics=TOPICS, beside=[publisher.run])
 
 
 COMMANDS = commands(
