@@ -1,10 +1,11 @@
-"""A log read as plainly as the client allows: by hand-assigned partitions, from the beginning."""
+"""A log read as plainly as the client allows: by hand-assigned partitions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from rapport_contracts.topics import Topic
 from tests.load.order import Order
 
 POLL_RECORDS = 5_000
@@ -39,3 +40,27 @@ def batches(client: KafkaConsumer, records: int) -> Iterator[tuple[TopicPartitio
             wanted = batch[: records - read]
             read += len(wanted)
             yield place, wanted
+
+
+def ends(order: Order, topic: Topic) -> dict[TopicPartition, int]:
+    """Where a topic ends now."""
+    client = KafkaConsumer(bootstrap_servers=order.bootstrap.split(","))
+    name = order.topic_prefix + topic.name
+    try:
+        places = [TopicPartition(name, number) for number in range(topic.partitions)]
+        return dict(client.end_offsets(places))
+    finally:
+        client.close()
+
+
+def since(order: Order, before: dict[TopicPartition, int]) -> Iterator[Any]:
+    """The records between these ends and today's."""
+    client = KafkaConsumer(bootstrap_servers=order.bootstrap.split(","))
+    client.assign(list(before))
+    for place, offset in before.items():
+        client.seek(place, offset)
+    last = client.end_offsets(list(before))
+    while any(client.position(place) < offset for place, offset in last.items()):
+        for records in client.poll(1_000, max_records=POLL_RECORDS).values():
+            yield from records
+    client.close()

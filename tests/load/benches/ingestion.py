@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import psycopg
 
-from tests.load import ingestion_check, source_log
+from rapport_contracts import topics
+from tests.load import ingestion_check, reading, source_log
 from tests.load.benches.scoring import per_100k
 from tests.load.figures import at_least, plain
 from tests.load.ground import Ground
@@ -71,7 +72,7 @@ def _contend(ground: Ground, name: str, order: Order, events: int) -> Run:
         with psycopg.connect(made.worker_url, autocommit=True) as database:
             practice = source_log.PRACTICE
             database.execute(_PRACTICE, (practice, practice, source_log.ZONE, source_log.CURRENCY))
-        before = ingestion_check.ends(order)
+        before = reading.ends(order, topics.CLIENT_ACTIVITY)
         order = replace(order, database_url=made.worker_url)
         done = run(ground, name, order)
         if name == "intake":

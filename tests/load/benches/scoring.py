@@ -7,7 +7,8 @@ from dataclasses import replace
 from importlib import resources
 from typing import Any
 
-from tests.load import scoring_check, scoring_log
+from rapport_contracts import topics
+from tests.load import reading, scoring_check, scoring_log
 from tests.load.figures import at_least, at_most, plain
 from tests.load.ground import Ground
 from tests.load.order import Order
@@ -75,7 +76,7 @@ def contend(ground: Ground, name: str, order: Order, plan: scoring_log.Plan) -> 
     """
     contender = "worker" if name == "two" else name
     with ground.database("scoring") as made:
-        before = scoring_check.ends(order)
+        before = reading.ends(order, topics.TIER_CHANGES)
         order = replace(order, database_url=made.worker_url)
         done = run(ground, contender, order)
         if contender in ("worker", "in_turn"):

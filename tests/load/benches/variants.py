@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from rapport_contracts import topics
 from rapport_devkit.stack import Stack
-from tests.load import scoring_check
+from tests.load import reading, scoring_check
 from tests.load.benches import latency
 from tests.load.benches.scoring import contend, plan_of, rulebook, written
 from tests.load.figures import plain
@@ -41,7 +42,7 @@ def _apart(ground: Ground, order: Order, activities: int) -> Iterator[Measured]:
     for how, delay in APART.items():
         with ground.database("scoring") as made:
             own = replace(order, database_url=made.worker_url, delay=delay)
-            before = scoring_check.ends(own)
+            before = reading.ends(own, topics.TIER_CHANGES)
             done = run_beside(ground, "beside_relay", own, "relay")
             scoring_check.check(own, activities, before)
         print(line_of(f"worker and relay, {how}", done), flush=True)
