@@ -46,7 +46,7 @@ _DUE = sa.text(f"""
            purpose, change, due_at, approved, attempts, state, channel
     FROM message
     WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
-           OR retry_until IS NOT NULL)
+           OR retry_until > clock_timestamp())
       AND decide_at <= :now AND not_before <= clock_timestamp()
       AND NOT {paused("practice", "message.practice_id")}
       AND NOT {paused("worker", ":worker")} AND NOT {paused("worker", "'*'")}
@@ -153,7 +153,6 @@ class PostgresDesk:
             now = business_now(tx, simulated=self._simulated)
             if now is None:
                 return []  # nothing was heard of time yet
-            tx.execute(_END_REPEATS)
             due = {"now": now, "limit": limit, "worker": this_worker()}
             rows = tx.execute(_DUE, due).fetchall()
             if not rows:
@@ -193,6 +192,7 @@ class PostgresDesk:
     def recover(self) -> int:
         """See `Desk.recover`. What a dead worker had claimed may have been sent."""
         with self._database.transaction() as tx:
+            tx.execute(_END_REPEATS)
             rows = tx.execute(_LOST).fetchall()
         self.record([(_lost(row), Unknown(f"{row.channel}:{LOST_WORKER}")) for row in rows])
         return len(rows)
