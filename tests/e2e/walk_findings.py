@@ -24,6 +24,7 @@ from tests.support.oracle_ledger import (
     published_nets,
 )
 from tests.support.oracle_messages import (
+    WENT,
     Letterbox,
     Reachable,
     due_messages,
@@ -270,7 +271,7 @@ def _with_tries(world: World, deliveries: list[Json]) -> list[Json]:
     messages = world.messages()
     for message in messages:
         at = arrived.get(message["message_id"])
-        if message["attempts"] > (0 if at is None else 1):
+        if message["attempts"] > (1 if message["state"] in WENT else 0):
             tries = message["tries"] = _tries(world, message)
             begun = [t for t in tries if at and datetime.fromisoformat(t["started_at"]) <= at]
             message["sent_at"] = begun[-1]["business_at"] if begun else message["sent_at"]
