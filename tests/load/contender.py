@@ -36,7 +36,6 @@ CONTENDERS: Mapping[str, Callable[[Order, Talk], None]] = {
     "per_event": scoring_contenders.per_event,
     "publishing": scoring_contenders.publishing,
     "worker": scoring_contenders.worker,
-    "in_turn": scoring_contenders.in_turn,
     "beside_relay": scoring_contenders.beside_relay,
     "relay": scoring_contenders.relay,
     "intake_per_event": ingestion_contenders.per_event,

@@ -11,14 +11,12 @@ from typing import Protocol
 
 from rapport_contracts import topics
 from rapport_runtime import memory
-from rapport_runtime.assembly import Companion
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
-from rapport_runtime.publisher import Publisher
 from rapport_runtime.relay import Relay
 from tests.load.order import Order, Outcome
 from tests.load.stopwatch import Stopwatch
@@ -59,22 +57,18 @@ def work(
     group: str,
     names: Sequence[str],
     parts: tuple[Relays, Handlers],
-    *,
-    beside: bool = True,
 ) -> None:
     """Handle and publish the log of these topics as one of `order.members` workers, then stay in
     the group until all are done, so that nobody's partitions move meanwhile.
 
-    Unless `beside`, each batch is published before the next is handled. Raises RuntimeError when
-    the log's end is not reached in time.
+    Raises RuntimeError when the log's end is not reached in time.
     """
     relay_of, handler_of = parts
     database = database_of(order)
     consumer = KafkaConsumer(options_of(order), group, names)
     producer = KafkaProducer(options_of(order))
     relay = relay_of(database, producer)
-    publisher = Publisher(relay.drain)
-    handler = handler_of(database, publisher.ring)
+    handler = handler_of(database, lambda: relay.drain())
     loop = BatchLoop(consumer, database, handler, LoopOptions(group=group), DeadLetterLimit())
     _await_share(consumer, len(names) * topics.PER_CLIENT_PARTITIONS // order.members)
     stop = threading.Event()
@@ -86,15 +80,16 @@ def work(
         (loop, "_decode", "decode"),
         (loop, "_process", "transaction"),
         (handler, "settle", "settle"),
-        (publisher, "_drain", "relay"),
+        (relay, "drain", "relay"),
     ):
         watch.timed(owner, method, part)
-    with _publishing(publisher, beside=beside), _profiled(order.profile):
+    with _profiled(order.profile):
         handled = _to_the_end(consumer, loop, stop, watch)
-    talk.done(watch.outcome(handled))
-    with _publishing(publisher, beside=beside):
-        while not talk.over():
-            loop.turn(stop)
+    outcome = watch.outcome(handled)
+    sweep = outcome.parts["settle"] - outcome.parts["relay"]
+    talk.done(outcome._replace(parts=outcome.parts | {"sweep": sweep}))
+    while not talk.over():
+        loop.turn(stop)
     consumer.close()
     producer.close()
     database.close()
@@ -125,23 +120,6 @@ def _to_the_end(
         if time.monotonic() > deadline:
             raise RuntimeError("the log's end was not reached in time")
     return handled
-
-
-@contextmanager
-def _publishing(publisher: Publisher, *, beside: bool) -> Iterator[None]:
-    """The publisher on a thread of its own, if wanted; at the end everything is published."""
-    if not beside:
-        yield
-        return
-    over = threading.Event()
-    companion = Companion(publisher.run, over)
-    try:
-        yield
-    finally:
-        over.set()
-        failed = companion.join()
-    if failed:
-        raise RuntimeError("publishing failed; see the log")
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def observer(order: Order, talk: Conversation) -> None:
                 if isinstance(event, ActivityRecorded) and event.causationid:
                     bookings[event.data.client_id] = event.causationid
                     watch.mark(f"activity {event.causationid}", sent)
-                elif isinstance(event, TierChanged):
+                elif isinstance(event, TierChanged) and event.data.client_id in bookings:
                     changes += 1
                     watch.mark(f"change {bookings[event.data.client_id]}", sent)
                     watch.mark(f"end {bookings[event.data.client_id]}", now)

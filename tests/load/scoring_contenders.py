@@ -73,12 +73,6 @@ def worker(order: Order, talk: Conversation) -> None:
     one_worker.work(order, talk, GROUP, TOPICS, (build_relay, _handler_of(order)))
 
 
-def in_turn(order: Order, talk: Conversation) -> None:
-    """The same, but each batch is published before the next is handled."""
-    parts = build_relay, _handler_of(order)
-    one_worker.work(order, talk, GROUP, TOPICS, parts, beside=False)
-
-
 def beside_relay(order: Order, talk: Conversation) -> None:
     """The same, but it only tells a relay in another process that there may be something."""
     with psycopg.connect(order.database_url, autocommit=True) as bell:
@@ -88,7 +82,7 @@ def beside_relay(order: Order, talk: Conversation) -> None:
                 database, lambda: bell.execute(f"NOTIFY {CHANNEL}"), order.rulebook
             )
 
-        one_worker.work(order, talk, GROUP, TOPICS, (build_relay, handler), beside=False)
+        one_worker.work(order, talk, GROUP, TOPICS, (build_relay, handler))
 
 
 def relay(order: Order, talk: Conversation) -> None:

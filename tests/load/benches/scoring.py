@@ -24,10 +24,8 @@ TITLES = {
     "per_event": "per-event twin, outbox left",
     "publishing": "per-event twin, all published",
     "worker": "scoring worker, all published",
-    "in_turn": "the same, each batch published first",
     "two": "two workers of one group",
 }
-CONTENDERS = tuple(name for name in TITLES if name != "in_turn")
 PARTS = ("poll", "decode", "transaction", "sweep", "relay")
 MOST_MIB, MOST_SLOPE = 400, 5.0
 """A worker's size, and its growth in MiB for each 100,000 events in the later half of the log."""
@@ -79,7 +77,7 @@ def contend(ground: Ground, name: str, order: Order, plan: scoring_log.Plan) -> 
         before = reading.ends(order, topics.TIER_CHANGES)
         order = replace(order, database_url=made.worker_url)
         done = run(ground, contender, order)
-        if contender in ("worker", "in_turn"):
+        if contender == "worker":
             scoring_check.check(order, plan.events, before)
     print(line_of(TITLES[name], done), flush=True)
     return done
@@ -90,7 +88,7 @@ def _repetition(
 ) -> Mapping[str, Run]:
     shorter = {"per_event": sizes.twin_events, "publishing": sizes.publishing_events}
     done = {}
-    for name in CONTENDERS:
+    for name in TITLES:
         records = min(order.records, shorter.get(name, order.records))
         own = replace(order, records=records, members=2 if name == "two" else 1)
         done[name] = contend(ground, name, own, plan)

@@ -26,11 +26,10 @@ def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
     """Each variant once: they are compared, not gated."""
     plan, year_plan = (plan_of(sizes.backlog_events, facts) for facts in (DAY_FACTS, YEAR_FACTS))
     day = written(ground, plan, "day_")
-    inside, in_turn = (contend(ground, name, day, plan) for name in ("worker", "in_turn"))
+    inside = contend(ground, "worker", day, plan)
     backlog = contend(ground, "worker", written(ground, year_plan, "year_"), year_plan)
     lines = [
-        plain("relay beside the loop, events a second", _figure(inside)),
-        plain("relay in the loop's turn", _figure(in_turn)),
+        plain("relay in the worker, events a second", _figure(inside)),
         *_apart(ground, day, plan.events),
         plain("a year's backlog, events a second", _figure(backlog)),
         plain("one day's, times a year's", f"{inside.rate / backlog.rate:.2f}"),
@@ -53,9 +52,7 @@ def _latencies(ground: Ground, sizes: Sizes) -> list[Measured]:
     lines = []
     with latency.both(ground, "relay_") as stack:
         stack.end_child("scoring-worker-1")
-        crews = {"beside the loop": ("worker",), "in its turn": ("in_turn",)} | dict.fromkeys(
-            APART, ("beside_relay", "relay")
-        )
+        crews = {"in the worker": ("worker",)} | dict.fromkeys(APART, ("beside_relay", "relay"))
         for how, names in crews.items():
             with _crew(stack, names, APART.get(how, 0.0)):
                 said = latency.told(latency.paced(stack, sizes.latency_seconds)).strip()

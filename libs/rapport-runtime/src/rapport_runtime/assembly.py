@@ -85,14 +85,14 @@ class Job:
     """What a service's worker is there for.
 
     `now` is given by a service whose topics carry no watermarks: it then says how far it has read
-    by its own clock. Each of `beside` runs on a thread of its own until the event is set; if one
-    fails, the worker ends with 1.
+    by its own clock. `beside` runs on a thread of its own until the event is set; if it fails,
+    the worker ends with 1.
     """
 
     group: str
     topics: Sequence[str]
     now: Now | None = None
-    beside: Sequence[Callable[[threading.Event], None]] = ()
+    beside: Callable[[threading.Event], None] | None = None
 
 
 def commands(
@@ -209,13 +209,14 @@ def work(
     probes = serve_probes(
         settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.said()
     )
-    companions = [Companion(body, stop) for body in job.beside]
+    companion = Companion(job.beside, stop) if job.beside else None
     memory.collect_seldom()
     try:
         code = worker.run(stop)
     finally:
         stop.set()  # else a companion would keep a process alive that works no more
-    code = max(code, *(companion.join() for companion in companions)) if companions else code
+    if companion is not None:
+        code = code or companion.join()
     probes.join()
     return code
 

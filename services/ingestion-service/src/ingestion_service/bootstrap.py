@@ -31,7 +31,6 @@ from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.pauses import Pausable
-from rapport_runtime.publisher import Publisher
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 
@@ -104,10 +103,8 @@ def build_worker(
 ) -> tuple[SourceConsumer, Job]:
     """The handler that accepts what the sources send, and its job."""
     now = simulated_time if settings.simulated_clock else real_time
-    publisher = Publisher(build_relay(database, producer).drain)
-    names = [topic.name for topic in TOPICS]
-    job = Job(group=GROUP, topics=names, now=now, beside=[publisher.run])
-    return build_consumer(settings, publisher.ring), job
+    job = Job(group=GROUP, topics=[topic.name for topic in TOPICS], now=now)
+    return build_consumer(settings, build_relay(database, producer).drain), job
 
 
 COMMANDS = commands(

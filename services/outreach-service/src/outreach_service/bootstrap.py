@@ -54,7 +54,6 @@ from rapport_runtime.http.dead_letters import dead_letter_router
 from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.pauses import Pausable
-from rapport_runtime.publisher import Publisher
 from rapport_runtime.relay import Relay, no_watermarks
 from rapport_runtime.status_source import ChassisStatus
 
@@ -258,10 +257,9 @@ def build_worker(
     settings: OutreachSettings, database: Database, producer: Producer
 ) -> tuple[OutreachConsumer, Job]:
     """The handler that plans messages, and its job, with the sending loop beside it."""
-    publisher = Publisher(build_relay(database, producer).drain)
-    beside = [publisher.run, build_dispatcher(settings, database)]
-    handler = build_consumer(playbook_source(settings), publisher.ring)
-    return handler, Job(group=GROUP, topics=TOPICS, beside=beside)
+    handler = build_consumer(playbook_source(settings), build_relay(database, producer).drain)
+    job = Job(group=GROUP, topics=TOPICS, beside=build_dispatcher(settings, database))
+    return handler, job
 
 
 COMMANDS = commands(

@@ -23,7 +23,6 @@ from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.pauses import Pausable
-from rapport_runtime.publisher import Publisher
 from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service import translate
@@ -125,9 +124,9 @@ def build_worker(
     settings: ScoringSettings, database: Database, producer: Producer
 ) -> tuple[ScoringConsumer, Job]:
     """The handler that folds activities and lets time pass, and its job."""
-    publisher = Publisher(build_relay(database, producer).drain)
-    handler = build_consumer(database, publisher.ring, rulebook_source(settings))
-    return handler, Job(group=GROUP, topics=TOPICS, beside=[publisher.run])
+    publish = build_relay(database, producer).drain
+    handler = build_consumer(database, publish, rulebook_source(settings))
+    return handler, Job(group=GROUP, topics=TOPICS)
 
 
 COMMANDS = commands(

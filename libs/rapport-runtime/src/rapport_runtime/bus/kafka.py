@@ -12,7 +12,6 @@ import kafka.errors
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-from rapport_runtime.bus.fetched import FetchedRecords
 from rapport_runtime.bus.port import Outgoing, Record, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
 
@@ -82,7 +81,6 @@ class KafkaConsumer:
             fetch_max_bytes=16 * 1024 * 1024,
             metadata_max_age_ms=30_000,
         )
-        consumer._fetcher.PartitionRecords = FetchedRecords
         consumer.subscribe(topics=list(self._names), listener=_Listener(self))
         return consumer
 
