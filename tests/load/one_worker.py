@@ -47,7 +47,7 @@ def options_of(order: Order) -> KafkaOptions:
 
 def database_of(order: Order) -> Database:
     """The contender's database, as a worker opens it."""
-    limits = DatabaseLimits(idle_in_transaction_ms=10_000)
+    limits = DatabaseLimits(idle_in_transaction_ms=10_000, ask_first=False)
     return Database(order.database_url, application_name="bench", limits=limits)
 
 

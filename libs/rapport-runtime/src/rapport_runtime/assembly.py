@@ -72,11 +72,14 @@ def partitions_of(*topics: Partitioned) -> frozenset[TopicPartition]:
 
 
 def worker_database(settings: ServiceSettings) -> Database:
-    """The database for a worker: a transaction of a frozen one ends before its session does."""
+    """The database for a worker: a transaction of a frozen one ends before its session does; one
+    that failed for a connection lost is begun again anyway."""
     return Database(
         settings.database_url.get_secret_value(),
         application_name=f"{settings.service}-worker",
-        limits=DatabaseLimits(idle_in_transaction_ms=settings.idle_in_transaction_ms),
+        limits=DatabaseLimits(
+            idle_in_transaction_ms=settings.idle_in_transaction_ms, ask_first=False
+        ),
     )
 
 

@@ -17,7 +17,8 @@ class DatabaseLimits:
     """How long and how many: timeouts in milliseconds (0 = none), pool sizes in connections.
 
     A worker sets `idle_in_transaction_ms` below its session timeout, so that the locks of a
-    frozen worker fall before its partitions pass on (ARCHITECTURE §3).
+    frozen worker fall before its partitions pass on (ARCHITECTURE §3). With `ask_first` a pooled
+    connection is tried before each use, a round trip each time: for those who do not try again.
     """
 
     pool_size: int = 5
@@ -27,6 +28,7 @@ class DatabaseLimits:
     statement_ms: int = 30_000
     lock_ms: int = 10_000
     idle_in_transaction_ms: int = 10_000
+    ask_first: bool = True
 
 
 class Database:
@@ -45,7 +47,7 @@ class Database:
             pool_size=chosen.pool_size,
             max_overflow=chosen.max_overflow,
             pool_timeout=chosen.pool_wait_seconds,
-            pool_pre_ping=True,
+            pool_pre_ping=chosen.ask_first,
             hide_parameters=True,
             connect_args={
                 "application_name": application_name,
