@@ -216,7 +216,7 @@ def test_a_body_that_ends_with_its_sender_is_not_half_handled() -> None:
         "path": "/v1/raw",
         "raw_path": b"/v1/raw",
         "query_string": b"",
-        "headers": [(b"authorization", b"Bearer practice")],
+        "headers": [(b"authorization", b"Bearer practice"), (b"content-length", b"9")],
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
         "scheme": "http",

@@ -14,7 +14,7 @@ import traceback
 from typing import TextIO
 
 import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
+from structlog.types import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 PERSONAL = frozenset(
@@ -39,29 +39,34 @@ _OWN_KEYS = frozenset({"action", "event", "level", "logger", "timestamp", "servi
 
 
 def configure(service: str, level: str, stream: TextIO | None = None) -> None:
-    """Send every log line of this process, ours and the libraries', to `stream` (stdout)."""
+    """Send every log line of this process, ours and the libraries', to `stream` (stdout).
+
+    Ours go straight there: by way of `logging` a line costs nearly twice as much (ADR 23).
+    """
+    out = stream or sys.stdout
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         exceptions_by_place,
     ]
+    render = structlog.processors.JSONRenderer(lambda event, **_: _JSON.encode(event))
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, _Named(service, ours=True), redact, render],
+        logger_factory=lambda name: _Lines(name, out),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
-                _Named(service),
+                _Named(service, ours=False),
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 redact,
-                structlog.processors.JSONRenderer(lambda event, **_: _JSON.encode(event)),
+                render,
             ],
         )
     )
@@ -72,9 +77,9 @@ def configure(service: str, level: str, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(max(floor, logging.getLevelName(level)))
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+def get_logger(name: str) -> FilteringBoundLogger:
     """A logger for one module; every call's event is an action in snake case."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
@@ -108,15 +113,24 @@ def describe(error: BaseException) -> str:
     return named
 
 
+class _Lines(structlog.WriteLogger):
+    """Writes whole lines under one lock for each stream, and knows the name of its module."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.name = name
+
+
 class _Named:
     """Gives each line its service and its action; a library's text goes to `message`."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, *, ours: bool) -> None:
         self._service = service
+        self._ours = ours
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         said = str(event.pop("event", ""))
-        if event.get("_from_structlog") and _ACTION.fullmatch(said):
+        if self._ours and _ACTION.fullmatch(said):
             return {"action": said, "service": self._service, **event}
         return {"action": "library", "message": said, "service": self._service, **event}
 

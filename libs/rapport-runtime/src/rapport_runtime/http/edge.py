@@ -91,6 +91,8 @@ class Edge:
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared[:20]) > self._max_body_bytes:
             raise self._too_large()
+        if "content-length" not in headers and "transfer-encoding" not in headers:
+            return b""  # HTTP/1.1 knows no other body: there is nothing to wait for
         try:
             async with asyncio.timeout(self._body_seconds):
                 body = await self._read(receive)
