@@ -3,8 +3,10 @@
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
 import structlog
@@ -48,6 +50,31 @@ def test_a_line_of_ours_has_its_action(out: StringIO) -> None:
     assert (line["records"], line["service"], line["level"]) == (3, "toy", "info")
     assert (line["logger"], line["request_id"]) == ("toy.module", "r1")
     assert line["timestamp"].endswith("Z")
+
+
+def test_what_is_below_the_level_is_not_written(out: StringIO) -> None:
+    logs.configure("toy", "WARNING", out)
+    logs.get_logger("toy").info("told")
+    logs.get_logger("toy").error("failed")
+    assert [(line["action"], line["level"]) for line in lines(out)] == [("failed", "error")]
+
+
+def test_a_line_that_cannot_be_written_stops_nobody(
+    out: StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mock.patch.object(out, "write", side_effect=OSError("disk full")):
+        logs.get_logger("toy").info("told", client_email=CANARIES["email"])
+    said = capsys.readouterr().err
+    assert "disk full" in said
+    assert '"action": "told"' in said
+    assert CANARIES["email"] not in said
+
+
+def test_lines_of_many_threads_stay_whole(out: StringIO) -> None:
+    log = logs.get_logger("toy")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: log.info("told", number=number), range(200)))
+    assert {line["number"] for line in lines(out)} == set(range(200))
 
 
 def test_personal_keys_are_hidden_at_any_depth(out: StringIO) -> None:
