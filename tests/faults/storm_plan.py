@@ -166,7 +166,7 @@ def _collide(one: Fault, other: Fault) -> bool:
         one.on.partition("/")[0] == other.on.partition("/")[0]
         or rows <= {"R3", "R15", "R20"}
         or ("R15" in rows and {one.on, other.on} & {"broker", "postgres"})
-        or ("R2" in rows and "Postgres: black hole" in kinds)
+        or (rows & {"R2", "R20"} and "Postgres: black hole" in kinds)
     )
 
 

@@ -47,6 +47,13 @@ def test_no_two_of_a_day_strike_the_same(seed: int) -> None:
     assert short(seed).days[0].faults == []
 
 
+@pytest.mark.parametrize("seed", [*range(20), 574885])
+def test_nobody_is_told_to_stop_while_postgres_is_silent(seed: int) -> None:
+    for day in full(seed).days:
+        silent = any("Postgres: black hole" in fault.kind for fault in day.faults)
+        assert not silent or not {fault.row for fault in day.faults} & {"R2", "R20"}
+
+
 def test_an_event_of_too_far_ahead_is_good_when_its_time_has_come() -> None:
     walk = generate(WalkSize(events=6_000, clients=50, days=12, first_on=date(2025, 2, 10)))
     held = walk.letters["occurred-in-the-future"]
