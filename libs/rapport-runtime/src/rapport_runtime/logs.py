@@ -114,8 +114,8 @@ def describe(error: BaseException) -> str:
 class _Lines:
     """Where our lines go: to the handler's stream, with the handler's lock.
 
-    Not through `logging`: a record that carries a finished line took longer than the line itself,
-    and every request writes one (ADR 23). What cannot be written is told as `logging` tells it.
+    Not through `logging`: its records were four tenths of a line's cost, and every request writes
+    one (ADR 23). What cannot be written is told as `logging` tells it.
     """
 
     def __init__(self, handler: logging.StreamHandler[TextIO], name: str | None) -> None:

@@ -219,7 +219,8 @@ class Desk(Protocol):
         ...
 
     def recover(self) -> int:
-        """Settle messages whose worker died between request and result; how many there were."""
+        """Settle messages whose worker died between request and result; how many there were. And
+        let go of unknown ones that may not be repeated any more."""
         ...
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rapport_runtime.http.problems import (
@@ -25,17 +25,16 @@ from rapport_runtime.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 REQUEST_ID = "X-Request-ID"
 BODY_SECONDS = 10.0
-_REQUEST_ID = REQUEST_ID.lower().encode()
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
 _LOG = get_logger(__name__)
-_SAFE_HEADERS = {  # as the server sends them: names in lower case
-    b"x-content-type-options": b"nosniff",
-    b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"referrer-policy": b"no-referrer",
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
 }
 
 
@@ -70,20 +69,19 @@ class Edge:
         headers = Headers(scope=scope)
         answer = _Answer(send, _request_id(headers))
         started = time.perf_counter()
-        bound = structlog.contextvars.bind_contextvars(request_id=answer.request_id)
-        try:
-            body = await self._admit(scope, headers, receive)
-            await self._app(scope, _replay(body, receive), answer.send)
-        except ProblemError as refused:
-            await _say(refused, scope, receive, answer)
-        except Exception:
-            _LOG.exception("request_failed")
-            if answer.status is not None:
-                raise
-            await _say(InternalError(), scope, receive, answer)
-        finally:
-            self._count(scope, answer, time.perf_counter() - started)
-            structlog.contextvars.reset_contextvars(**bound)
+        with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
+            try:
+                body = await self._admit(scope, headers, receive)
+                await self._app(scope, _replay(body, receive), answer.send)
+            except ProblemError as refused:
+                await _say(refused, scope, receive, answer)
+            except Exception:
+                _LOG.exception("request_failed")
+                if answer.status is not None:
+                    raise
+                await _say(InternalError(), scope, receive, answer)
+            finally:
+                self._count(scope, answer, time.perf_counter() - started)
 
     async def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
         target = scope.get("raw_path", b"") + b"?" + scope.get("query_string", b"")
@@ -149,11 +147,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [one for one in message["headers"] if one[0] != _REQUEST_ID]
-            said = {name for name, _ in headers}
-            headers += [one for one in _SAFE_HEADERS.items() if one[0] not in said]
-            headers.append((_REQUEST_ID, self.request_id.encode()))
-            message["headers"] = headers
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self.request_id
+            for name, value in _SAFE_HEADERS.items():
+                headers.setdefault(name, value)
         await self._send(message)
 
 
