@@ -68,7 +68,7 @@ def work(
     consumer = KafkaConsumer(options_of(order), group, names)
     producer = KafkaProducer(options_of(order))
     relay = relay_of(database, producer)
-    handler = handler_of(database, lambda: relay.drain())
+    handler = handler_of(database, lambda: relay.drain())  # looked up each time: it is timed below
     loop = BatchLoop(consumer, database, handler, LoopOptions(group=group), DeadLetterLimit())
     _await_share(consumer, len(names) * topics.PER_CLIENT_PARTITIONS // order.members)
     stop = threading.Event()
