@@ -1,8 +1,10 @@
 """Tiers over REST, on Postgres behind row-level security: whole answers, and nobody else's."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -91,3 +93,18 @@ def test_who_is_not_the_practices_own_is_not_found(app: FastAPI, client: str) ->
     answer = ask(app, "GET", f"/v1/clients/{client}/tier", headers=HARBOUR)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_practices_that_ask_together_see_their_own_alone(app: FastAPI) -> None:
+    async def both() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as caller:
+            asked = [(client, whose) for client in (ADA, EVE) for whose in (HARBOUR, WILLOW)]
+            path = "/v1/clients/{}/tier"
+            return await asyncio.gather(
+                *(caller.get(path.format(client), headers=whose) for client, whose in asked)
+            )
+
+    answers = asyncio.run(both())
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 200]
+    assert [answer.json().get("client_id") for answer in answers] == [ADA, None, None, EVE]

@@ -43,8 +43,9 @@ def lines(out: StringIO) -> list[dict[str, Any]]:
 
 
 def test_a_line_of_ours_has_its_action(out: StringIO) -> None:
-    with structlog.contextvars.bound_contextvars(request_id="r1"):
-        logs.get_logger("toy.module").info("batch_committed", records=3)
+    before = logs.request_served.set("r1")
+    logs.get_logger("toy.module").info("batch_committed", records=3)
+    logs.request_served.reset(before)
     (line,) = lines(out)
     assert line["action"] == "batch_committed"
     assert (line["records"], line["service"], line["level"]) == (3, "toy", "info")
@@ -155,3 +156,37 @@ def test_a_sentence_of_ours_is_not_an_action(out: StringIO) -> None:
     (line,) = lines(out)
     assert line["action"] == "library"
     assert "zhang" not in line["message"]
+
+
+def answered(**changes: Any) -> None:
+    known: dict[str, Any] = {"method": "GET", "route": "/v1/things/{thing_id}", "status": 200}
+    logs.request_answered(**known | {"milliseconds": 1.5, "key_id": "k1"} | changes)
+
+
+def test_a_requests_line_is_like_any_other(out: StringIO) -> None:
+    before = logs.request_served.set("r1")
+    answered()
+    answered(status=None, key_id=None)
+    logs.get_logger("toy").info("told")
+    logs.request_served.reset(before)
+    first, second, told = lines(out)
+    assert first.keys() - told.keys() == {"method", "route", "status", "milliseconds", "key_id"}
+    assert (first["action"], first["service"], first["level"]) == (
+        "request_answered",
+        "toy",
+        "info",
+    )
+    assert (first["status"], first["milliseconds"], first["key_id"]) == (200, 1.5, "k1")
+    assert (first["route"], first["request_id"]) == ("/v1/things/{thing_id}", "r1")
+    assert first["timestamp"].endswith("Z")
+    assert (second["status"], second["key_id"]) == (None, None)
+
+
+def test_a_requests_line_obeys_the_level_and_hides_what_is_personal(out: StringIO) -> None:
+    before = logs.request_served.set("call-13912345678")
+    answered()
+    logs.configure("toy", "WARNING", out)
+    answered()
+    logs.request_served.reset(before)
+    (line,) = lines(out)
+    assert line["request_id"] == f"call-{logs.REDACTED}"

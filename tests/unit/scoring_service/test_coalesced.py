@@ -1,8 +1,7 @@
-"""Reads that share one transaction: each caller gets the own answer, and no older one."""
+"""Reads that share one round trip: each caller gets the own answer, and no older one."""
 
 import asyncio
-import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -10,29 +9,33 @@ from scoring_service.api.coalesced import Coalesced
 from scoring_service.ports import ClientTier
 
 SECONDS = 30
+Found = Mapping[str, list[ClientTier]]
 
 
 class Store:
     """Answers for every client but `nobody`, when it is let; remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, set[str]]] = []
+        self.asked: list[dict[str, set[str]]] = []
         self.version = 0
-        self.reading = threading.Event()
-        self.may_answer = threading.Event()
+        self.reading = asyncio.Event()
+        self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> Iterable[ClientTier]:
+    async def of_practices(self, asked: Mapping[str, Collection[str]]) -> Found:
         """One read."""
         version = self.version
-        self.asked.append((practice_id, set(client_ids)))
+        self.asked.append({practice: set(ids) for practice, ids in asked.items()})
         self.reading.set()
-        assert self.may_answer.wait(SECONDS)
-        return [
-            ClientTier(one, "UTC", version, None, None, 0, None)
-            for one in client_ids
-            if one != "nobody"
-        ]
+        await self.may_answer.wait()
+        return {
+            practice: [
+                ClientTier(one, practice, version, None, None, 0, None)
+                for one in ids
+                if one != "nobody"
+            ]
+            for practice, ids in asked.items()
+        }
 
 
 async def _all(*asked: object) -> list[ClientTier | None]:
@@ -40,14 +43,13 @@ async def _all(*asked: object) -> list[ClientTier | None]:
 
 
 async def _under_way(store: Store) -> None:
-    assert await asyncio.to_thread(store.reading.wait, SECONDS)
+    await asyncio.wait_for(store.reading.wait(), SECONDS)
 
 
 def test_who_asks_during_a_read_shares_the_next_one() -> None:
-    store = Store()
-
     async def scenario() -> None:
-        reads = Coalesced(store.of_clients)
+        store = Store()
+        reads = Coalesced(store.of_practices)
         store.may_answer.clear()
         first = asyncio.create_task(reads.one("north", "a"))
         await _under_way(store)
@@ -56,16 +58,15 @@ def test_who_asks_during_a_read_shares_the_next_one() -> None:
         store.may_answer.set()
         answers = await _all(first, *others)
         assert [answer and answer.client_id for answer in answers] == ["a", "b", "c", "b"]
+        assert store.asked == [{"north": {"a"}}, {"north": {"b", "c"}}]
 
     asyncio.run(scenario())
-    assert store.asked == [("north", {"a"}), ("north", {"b", "c"})]
 
 
 def test_a_question_is_never_answered_by_a_read_that_began_before_it() -> None:
-    store = Store()
-
     async def scenario() -> None:
-        reads = Coalesced(store.of_clients)
+        store = Store()
+        reads = Coalesced(store.of_practices)
         store.may_answer.clear()
         early = asyncio.create_task(reads.one("north", "a"))
         await _under_way(store)
@@ -79,20 +80,20 @@ def test_a_question_is_never_answered_by_a_read_that_began_before_it() -> None:
     asyncio.run(scenario())
 
 
-def test_practices_never_share_a_read() -> None:
-    store = Store()
-
+def test_practices_share_a_read_and_never_an_answer() -> None:
     async def scenario() -> None:
-        reads = Coalesced(store.of_clients)
-        await _all(*(reads.one(practice, "a") for practice in ("north", "south", "north")))
+        store = Store()
+        reads = Coalesced(store.of_practices)
+        answers = await _all(*(reads.one(practice, "a") for practice in ("north", "south")))
+        assert [answer and answer.zone for answer in answers] == ["north", "south"]
+        assert store.asked == [{"north": {"a"}, "south": {"a"}}]
 
     asyncio.run(scenario())
-    assert sorted(store.asked) == [("north", {"a"}), ("south", {"a"})]
 
 
 def test_an_unknown_client_is_none_and_takes_nobody_along() -> None:
     async def scenario() -> None:
-        reads = Coalesced(Store().of_clients)
+        reads = Coalesced(Store().of_practices)
         answers = await _all(reads.one("north", "nobody"), reads.one("north", "a"))
         assert answers[0] is None
         assert answers[1] is not None
@@ -101,17 +102,16 @@ def test_an_unknown_client_is_none_and_takes_nobody_along() -> None:
 
 
 def test_a_failed_read_is_told_to_all_who_asked_and_the_next_one_works() -> None:
-    store = Store()
     failures = [OSError("the database is away")]
 
-    def read(practice_id: str, client_ids: Collection[str]) -> Iterable[ClientTier]:
+    async def read(asked: Mapping[str, Collection[str]]) -> Found:
         if failures:
             raise failures.pop()
-        return store.of_clients(practice_id, client_ids)
+        return await Store().of_practices(asked)
 
     async def scenario() -> None:
         reads = Coalesced(read)
-        both = (reads.one("north", "a"), reads.one("north", "b"))
+        both = (reads.one("north", "a"), reads.one("south", "b"))
         told = await asyncio.gather(*both, return_exceptions=True)
         assert [str(error) for error in told] == ["the database is away"] * 2
         assert await reads.one("north", "a") is not None
@@ -120,10 +120,9 @@ def test_a_failed_read_is_told_to_all_who_asked_and_the_next_one_works() -> None
 
 
 def test_a_caller_who_goes_away_takes_nobody_along() -> None:
-    store = Store()
-
     async def scenario() -> None:
-        reads = Coalesced(store.of_clients)
+        store = Store()
+        reads = Coalesced(store.of_practices)
         store.may_answer.clear()
         gone = asyncio.create_task(reads.one("north", "a"))
         stays = asyncio.create_task(reads.one("north", "a"))

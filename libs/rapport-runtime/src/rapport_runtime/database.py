@@ -1,12 +1,14 @@
 """The door to Postgres: one engine a process, one transaction a use case, limits on everything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+
+from rapport_runtime.questions import Question, Questions
 
 _SEE_PRACTICE = "select set_config('rapport.practice_id', %s, true)"
 _SEE_AS_OPERATOR = text("select set_config('rapport.operator', 'on', true)")
@@ -42,6 +44,11 @@ class Database:
     ) -> None:
         chosen = limits or DatabaseLimits()
         address = psycopg_url(url)
+        told = {
+            "application_name": application_name,
+            "connect_timeout": chosen.connect_seconds,
+            "options": _options(address, chosen),
+        }
         self.engine: Engine = create_engine(
             address,
             pool_size=chosen.pool_size,
@@ -49,12 +56,10 @@ class Database:
             pool_timeout=chosen.pool_wait_seconds,
             pool_pre_ping=chosen.ask_first,
             hide_parameters=True,
-            connect_args={
-                "application_name": application_name,
-                "connect_timeout": chosen.connect_seconds,
-                "options": _options(address, chosen),
-            },
+            connect_args=told,
         )
+        plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._questions = Questions(plain, told)
 
     @contextmanager
     def transaction(
@@ -73,6 +78,10 @@ class Database:
                 connection.execute(_SEE_AS_OPERATOR)
             yield connection
 
+    async def ask(self, questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each question, without a thread; see `Questions.ask`."""
+        return await self._questions.ask(questions)
+
     def ping(self) -> str | None:
         """A readiness check: None when Postgres answers; raises what the driver raises."""
         with self.engine.connect() as connection:
@@ -80,8 +89,9 @@ class Database:
         return None
 
     def close(self) -> None:
-        """Close the pooled connections."""
+        """Close the pooled connections, and the one for questions."""
         self.engine.dispose()
+        self._questions.close()
 
 
 def driver(connection: Connection) -> psycopg.Connection:

@@ -1,4 +1,4 @@
-"""How a worker's process deals with garbage: seldom, for batches make none that is cyclic."""
+"""How a process deals with garbage: seldom, for batches and answers make little that is cyclic."""
 
 import gc
 

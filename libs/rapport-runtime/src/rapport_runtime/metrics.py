@@ -24,6 +24,7 @@ HTTP_SECONDS = Histogram(
     ["method", "route"],
     buckets=_SECONDS,
 )
+RequestMeters = tuple[Counter, Histogram]
 RECORDS = Counter(
     "rapport_records_total",
     "Records whose position was committed. Advice: flat while lag grows: the worker is stuck.",

@@ -143,6 +143,12 @@ class Tiers(Protocol):
         """The tiers of those clients that exist, in no order."""
         ...
 
+    async def of_practices(
+        self, asked: Mapping[str, Collection[str]]
+    ) -> Mapping[str, list[ClientTier]]:
+        """The same for clients of several practices, on the event loop; one call at a time."""
+        ...
+
     def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[ClientTier]:
         """Clients in a tier by client id, behind `after`."""
         ...

@@ -2,13 +2,12 @@
 
 import asyncio
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rapport_runtime.http.problems import (
@@ -20,22 +19,25 @@ from rapport_runtime.http.problems import (
     UnsupportedMediaType,
 )
 from rapport_runtime.http.strict_json import check_json
-from rapport_runtime.logs import get_logger
-from rapport_runtime.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from rapport_runtime.logs import get_logger, request_answered, request_served
+from rapport_runtime.metrics import HTTP_REQUESTS, HTTP_SECONDS, RequestMeters
 
 REQUEST_ID = "X-Request-ID"
+_REQUEST_ID = REQUEST_ID.lower().encode()
 BODY_SECONDS = 10.0
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_JSON = re.compile(r"application/(?:[\w.-]+\+)?json")
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+_JSON = re.compile(rb"application/(?:[\w.-]+\+)?json")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
 _LOG = get_logger(__name__)
-_SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+_SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_Headers = Mapping[bytes, bytes]
+"""A request's, by name in lower case; of one that came twice the last."""
 
 
 class Edge:
@@ -66,31 +68,32 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = dict(scope["headers"])
         answer = _Answer(send, _request_id(headers))
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
-            try:
-                body = await self._admit(scope, headers, receive)
-                await self._app(scope, _replay(body, receive), answer.send)
-            except ProblemError as refused:
-                await _say(refused, scope, receive, answer)
-            except Exception:
-                _LOG.exception("request_failed")
-                if answer.status is not None:
-                    raise
-                await _say(InternalError(), scope, receive, answer)
-            finally:
-                self._count(scope, answer, time.perf_counter() - started)
+        before = request_served.set(answer.request_id)
+        try:
+            body = await self._admit(scope, headers, receive)
+            await self._app(scope, _replay(body, receive), answer.send)
+        except ProblemError as refused:
+            await _say(refused, scope, receive, answer)
+        except Exception:
+            _LOG.exception("request_failed")
+            if answer.status is not None:
+                raise
+            await _say(InternalError(), scope, receive, answer)
+        finally:
+            self._count(scope, answer, time.perf_counter() - started)
+            request_served.reset(before)
 
-    async def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
+    async def _admit(self, scope: Scope, headers: _Headers, receive: Receive) -> bytes:
         target = scope.get("raw_path", b"") + b"?" + scope.get("query_string", b"")
         if b"%00" in target or b"\0" in target:
             raise BadRequest("the address holds U+0000")
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise UnsupportedMediaType("send the body without Content-Encoding")
-        declared = headers.get("content-length", "0")
-        if scope["method"] in _READS and declared == "0" and "transfer-encoding" not in headers:
+        declared = headers.get(b"content-length", b"0")
+        if scope["method"] in _READS and declared == b"0" and b"transfer-encoding" not in headers:
             return b""  # there is none (RFC 9112), so nobody can send it slowly
         if declared.isdigit() and int(declared[:20]) > self._max_body_bytes:
             raise self._too_large()
@@ -99,7 +102,7 @@ class Edge:
                 body = await self._read(receive)
         except TimeoutError:
             raise RequestTimedOut(f"more than {self._body_seconds:g} s") from None
-        if body and _JSON.match(headers.get("content-type", "").lower()):
+        if body and _JSON.match(headers.get(b"content-type", b"").lower()):
             check_json(body)
         return body
 
@@ -123,11 +126,11 @@ class Edge:
     def _count(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
         route = self._routes.get(scope.get("endpoint"), "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        HTTP_REQUESTS.labels(method, route, str(answer.status or 499)).inc()
-        HTTP_SECONDS.labels(method, route).observe(seconds)
+        counted, timed = _meters(method, route, str(answer.status or 499))
+        counted.inc()
+        timed.observe(seconds)
         principal = scope.get("state", {}).get("principal")
-        _LOG.info(
-            "request_answered",
+        request_answered(
             method=method,
             route=route,
             status=answer.status,
@@ -147,10 +150,11 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers[REQUEST_ID] = self.request_id
-            for name, value in _SAFE_HEADERS.items():
-                headers.setdefault(name, value)
+            own = list(message.get("headers", ()))
+            named = {name for name, _ in own}
+            own += [pair for pair in _SAFE_HEADERS if pair[0] not in named]
+            own.append((_REQUEST_ID, self.request_id.encode()))
+            message["headers"] = own
         await self._send(message)
 
 
@@ -159,9 +163,15 @@ async def _say(refused: ProblemError, scope: Scope, receive: Receive, answer: _A
     await response(scope, receive, answer.send)
 
 
-def _request_id(headers: Headers) -> str:
-    asked = headers.get(REQUEST_ID, "")
-    return asked if _SANE_ID.fullmatch(asked) else uuid.uuid4().hex
+def _request_id(headers: _Headers) -> str:
+    asked = headers.get(_REQUEST_ID, b"")
+    return asked.decode() if _SANE_ID.fullmatch(asked) else secrets.token_hex(16)
+
+
+@cache
+def _meters(method: str, route: str, status: str) -> RequestMeters:
+    """Where a request is counted and timed; to look these up each time costs more than both."""
+    return HTTP_REQUESTS.labels(method, route, status), HTTP_SECONDS.labels(method, route)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal
 
-import structlog
 from fastapi import Response
 from pydantic import BaseModel, Field
+
+from rapport_runtime.logs import request_served
 
 MEDIA_TYPE = "application/problem+json"
 _URN = "urn:rapport:problem:"
@@ -37,8 +38,7 @@ class Problem(BaseModel):
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """This problem as an HTTP answer, with the id of the request that is being served."""
-        request_id = structlog.contextvars.get_contextvars().get("request_id")
-        said = self.model_copy(update={"request_id": request_id})
+        said = self.model_copy(update={"request_id": request_served.get()})
         return Response(
             content=said.model_dump_json(exclude_none=True),
             status_code=self.status,

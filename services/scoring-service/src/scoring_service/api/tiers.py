@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.direct import DirectRoute
 from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (
@@ -28,6 +29,7 @@ from scoring_service.api.schemas import (
     Share,
     TierAnswer,
     TierPage,
+    tier_json,
 )
 from scoring_service.ports import Feed, Tiers
 
@@ -49,20 +51,22 @@ def tier_router(tiers: Tiers, feed: Feed) -> APIRouter:
 
 
 def _add_one_client(router: APIRouter, tiers: Tiers) -> None:
-    reads = Coalesced(tiers.of_clients)
+    reads = Coalesced(tiers.of_practices)
 
-    @router.get(
-        "/clients/{client_id}/tier",
-        response_model=TierAnswer,
-        responses=responses(*_ALWAYS, NotFound),
-    )
     async def tier(client_id: ClientPath, principal: Reader) -> Response:
         """A client's tier now: since when, why, and when it will change if nothing happens."""
         found = await reads.one(principal.practice, client_id)
         if found is None:
             raise NotFound(_NO_CLIENT)
-        answer = TierAnswer.of(found, tiers.rulebook)  # checked already: FastAPI would do it again
-        return Response(answer.model_dump_json(), media_type="application/json")
+        return Response(tier_json(found, tiers.rulebook), media_type="application/json")
+
+    router.add_api_route(
+        "/clients/{client_id}/tier",
+        tier,
+        response_model=TierAnswer,
+        responses=responses(*_ALWAYS, NotFound),
+        route_class_override=DirectRoute,
+    )
 
     @router.get("/clients/{client_id}/history", responses=responses(*_ALWAYS, NotFound))
     def history(client_id: ClientPath, page: PageQuery, principal: Reader) -> Page[HistoryLine]:

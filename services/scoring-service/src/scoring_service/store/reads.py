@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from rapport_runtime.database import Database, driver
+from rapport_runtime.questions import Question
 from scoring_service.domain.assess import Assessment, assess
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.periods import local_day
@@ -18,14 +20,13 @@ _CLIENTS = """
     SELECT c.client_id, c.zone, c.digest, c.assessed_on, c.tier, c.version, c.effective_at,
            cardinality(c.missing) AS missing, p.swept_through
     FROM client c
-    LEFT JOIN consumer_position p ON p.consumer_group = %(group)b AND p.topic = %(topic)b
+    LEFT JOIN consumer_position p ON p.consumer_group = %s AND p.topic = %s
         AND p.partition = c.partition
-    WHERE c.practice_id = %(practice_id)b
+    WHERE c.practice_id = %s
 """
-_SOME = f"{_CLIENTS} AND c.client_id = ANY(%(ids)b::text[])".encode()
+_SOME = f"{_CLIENTS} AND c.client_id = ANY(%s::text[])".encode()
 _BY_TIER = f"""
-    {_CLIENTS} AND c.tier = %(tier)b AND c.client_id > %(after)b
-    ORDER BY c.client_id LIMIT %(limit)s
+    {_CLIENTS} AND c.tier = %s AND c.client_id > %s ORDER BY c.client_id LIMIT %s
 """.encode()
 _HISTORY = sa.text("""
     SELECT version, rulebook, rulebook_version, from_tier, to_tier, direction, reason, origin,
@@ -44,6 +45,10 @@ _AS_OF = sa.text("""
     HAVING count(*) = count(swept_through)
 """)
 _EXISTS = sa.text("SELECT 1 FROM client WHERE practice_id = :practice_id AND client_id = :id")
+
+
+_REMEMBERED = 4_096
+"""Assessments, of some 3 KiB each, that need not be made again for who asks once more."""
 
 
 class _Row(NamedTuple):
@@ -68,8 +73,9 @@ class PostgresTiers(Tiers):
 
     def __init__(self, database: Database, stream: Stream, rulebook: Rulebook) -> None:
         self._database = database
-        self._stream = {"group": stream.group, "topic": stream.topic}
+        self._stream = stream.group, stream.topic
         self._rulebook = rulebook
+        self._assessed = lru_cache(_REMEMBERED)(self._assess)
 
     @property
     def rulebook(self) -> Rulebook:
@@ -78,12 +84,25 @@ class PostgresTiers(Tiers):
 
     def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[ClientTier]:
         """See `Tiers.of_clients`."""
-        return self._clients(_SOME, {"practice_id": practice_id, "ids": list(client_ids)})
+        return self._clients(_SOME, practice_id, list(client_ids))
+
+    async def of_practices(
+        self, asked: Mapping[str, Collection[str]]
+    ) -> Mapping[str, list[ClientTier]]:
+        """See `Tiers.of_practices`."""
+        questions = [
+            Question(practice_id, _SOME, (*self._stream, practice_id, list(client_ids)))
+            for practice_id, client_ids in asked.items()
+        ]
+        answers = await self._database.ask(questions)
+        return {
+            practice_id: [self._tier(_Row(*row)) for row in rows]
+            for practice_id, rows in zip(asked, answers, strict=True)
+        }
 
     def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[ClientTier]:
         """See `Tiers.in_tier`."""
-        asked = {"practice_id": practice_id, "tier": tier, "after": after, "limit": limit}
-        return self._clients(_BY_TIER, asked)
+        return self._clients(_BY_TIER, practice_id, tier, after, limit)
 
     def history(
         self, practice_id: str, client_id: str, after: int, limit: int
@@ -97,8 +116,9 @@ class PostgresTiers(Tiers):
 
     def distribution(self, practice_id: str) -> tuple[datetime | None, list[TierCount]]:
         """See `Tiers.distribution`."""
+        group, topic = self._stream
         with self._database.transaction(practice_id) as tx:
-            as_of = tx.execute(_AS_OF, self._stream).scalar()
+            as_of = tx.execute(_AS_OF, {"group": group, "topic": topic}).scalar()
             rows = tx.execute(_COUNTS, {"practice_id": practice_id})
             clients = {row.tier: row.clients for row in rows}
         return as_of, [
@@ -106,12 +126,12 @@ class PostgresTiers(Tiers):
             for tier in self._rulebook.tiers
         ]
 
-    def _clients(self, statement: bytes, asked: Mapping[str, Any]) -> list[ClientTier]:
+    def _clients(self, statement: bytes, practice_id: str, *more: Any) -> list[ClientTier]:
         with (
-            self._database.transaction(asked["practice_id"]) as tx,
+            self._database.transaction(practice_id) as tx,
             driver(tx).cursor(binary=True) as cursor,
         ):
-            rows = cursor.execute(statement, {**self._stream, **asked}).fetchall()
+            rows = cursor.execute(statement, (*self._stream, practice_id, *more)).fetchall()
         return [self._tier(_Row(*row)) for row in rows]
 
     def _tier(self, row: _Row) -> ClientTier:
@@ -122,15 +142,20 @@ class PostgresTiers(Tiers):
             since=row.effective_at,
             as_of=row.swept_through,
             missing=row.missing,
-            assessment=self._assess(row),
+            assessment=self._assessment(row),
         )
 
-    def _assess(self, row: _Row) -> Assessment | None:
-        """By the same pure function as the worker's, for the later of the row's day and the
-        day that the whole partition has been swept to; between reviews no tier can differ."""
+    def _assessment(self, row: _Row) -> Assessment | None:
+        """For the later of the row's day and the day that the whole partition has been swept to;
+        between reviews no tier can differ."""
         if row.assessed_on is None:
             return None
         day = row.assessed_on
         if row.swept_through is not None:
             day = max(day, local_day(row.swept_through, row.zone))
-        return assess(Digest.from_bytes(row.digest), self._rulebook, day, row.zone)
+        return self._assessed(row.digest, day, row.zone)
+
+    def _assess(self, digest: bytes, day: date, zone: str) -> Assessment:
+        """By the same pure function as the worker's: what it said of these arguments is true for
+        ever, so that it may be remembered."""
+        return assess(Digest.from_bytes(digest), self._rulebook, day, zone)

@@ -1,0 +1,50 @@
+"""The JSON of one client's tier, made without its models, is what they would make of it."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from scoring_service.api.schemas import TierAnswer, tier_json
+from scoring_service.domain.assess import assess
+from scoring_service.domain.digest import Digest
+from scoring_service.ports import ClientTier
+from tests.unit.scoring_service.histories import RULEBOOK
+
+DAY, ZONE = date(2026, 3, 1), "Europe/London"
+AT = datetime(2026, 3, 1, 12, 30, 0, 1, tzinfo=UTC)
+
+
+def digest(*visits: tuple[int, int]) -> Digest:
+    made = Digest()
+    for days_ago, amount in visits:
+        on = date.fromordinal(DAY.toordinal() - days_ago)
+        made.add("completed", on, 1, 0)
+        made.add("settled", on, 1, amount)
+    return made
+
+
+def client(visits: Digest | None, **changes: Any) -> ClientTier:
+    known = None if visits is None else assess(visits, RULEBOOK, DAY, ZONE)
+    row = ClientTier("a" * 32, ZONE, 3, AT, AT, 0, known)
+    return row._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        client(None, since=None, as_of=None, version=0),
+        client(digest()),
+        client(digest((3, 5_000))),
+        client(digest(*((days, 12_345) for days in range(0, 300, 11))), missing=2),
+        client(digest((364, 1)), as_of=None),
+        client(digest((3_000, 99))),
+    ],
+    ids=["unassessed", "never came", "once", "often", "about to fall", "long ago"],
+)
+def test_it_is_what_the_model_says(found: ClientTier) -> None:
+    said = TierAnswer.of(found, RULEBOOK)
+    assert tier_json(found, RULEBOOK) == said.model_dump_json().encode()
+    assert (said.next_transition is None) == (
+        found.assessment is None or found.assessment.next_transition is None
+    )
