@@ -51,7 +51,7 @@ class Stopwatch:
             begun=self._begun,
             ended=time.monotonic(),
             cpu_seconds=_cpu_seconds() - self._cpu,
-            peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_mib=_peak_mib(),
             parts=self.parts,
             memory=self._memory,
             marks=self._marks,
@@ -61,3 +61,9 @@ class Stopwatch:
 def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def _peak_mib() -> float:
+    """This process's own: `ru_maxrss` is never below that of the process which started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))

@@ -8,6 +8,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.database import Database
 from tests.integration.outreach_service.api_world import MakeWorld, World, api_app
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
@@ -32,3 +33,16 @@ def make_world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[M
 def world(make_world: MakeWorld) -> World:
     """The API on the database's clock."""
     return make_world(simulated=False)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    started = Sandbox.start(tmp_path_factory.mktemp("sandbox") / "deliveries.jsonl")
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
+    yield running
+    running.heal()

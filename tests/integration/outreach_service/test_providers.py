@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-import secrets
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
@@ -16,131 +14,20 @@ import pytest
 from outreach_service.domain.messages import (
     Accepted,
     Outcome,
-    Outgoing,
     Rejected,
     Unknown,
 )
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import Provider, Token
-from outreach_service.providers.acs3 import AccessKey
-from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
+from outreach_service.ports import Token
 from outreach_service.providers.console import SENDING_IS_OFF, ConsoleProvider
 from outreach_service.providers.recording import RecordingProvider
-from outreach_service.providers.smtp import Smtp, SmtpAccount
 from outreach_service.providers.tokens import MemoryTokens
-from outreach_service.providers.web import Timeouts, http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
+from tests.support.desk import CHANNELS, HURRY, OPENID, Desk, a_message, arrived, at_desk, now, send
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.integration
-
-T = TypeVar("T")
-
-PATIENCE = 15.0
-HURRY = 1.0
-"""Seconds for an answer: of everybody, and of those who are to find that none comes."""
-CHANNELS = [Channel.WECHAT, Channel.SMS, Channel.EMAIL]
-OPENID = "oABCD-efgh_0123456789abcdefg"
-RECIPIENTS = {
-    Channel.WECHAT: OPENID,
-    Channel.SMS: "+8613800138000",
-    Channel.EMAIL: "canary@example.net",
-}
-TEMPLATES = {Channel.WECHAT: "RapportWelcomeZh", Channel.SMS: "SMS_100001", Channel.EMAIL: ""}
-PARAMS = {
-    Channel.WECHAT: {"thing1": "林小满", "thing2": "海港", "thing3": "感谢您的到来"},
-    Channel.SMS: {"name": "林 小满&=+~*'()"},
-    Channel.EMAIL: {},
-}
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def a_message(channel: Channel, **changes: Any) -> Outgoing:
-    known = Outgoing(
-        message_id=secrets.token_hex(16),
-        channel=channel,
-        purpose=Purpose.CARE,
-        recipient=RECIPIENTS[channel],
-        subject="感谢您的到来",
-        body="林小满，您好：\n.\n感谢您的到来。\n",
-        provider_template=TEMPLATES[channel],
-        params=PARAMS[channel],
-    )
-    return replace(known, **changes)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    started = Sandbox.start(tmp_path_factory.mktemp("sandbox") / "deliveries.jsonl")
-    yield started
-    assert started.stop() == 0
-
-
-@pytest.fixture
-def sandbox(running: Sandbox) -> Iterator[Sandbox]:
-    yield running
-    running.heal()
-
-
-@dataclass(frozen=True)
-class Desk:
-    """The providers of one test, sharing one HTTP client."""
-
-    client: httpx.AsyncClient
-    url: str
-    smtp_port: int
-    tokens: MemoryTokens
-    clock: Callable[[], datetime] = now
-    patience: float = PATIENCE
-
-    def wechat(self) -> WeChat:
-        account = WeChatAccount(self.url, credentials.WECHAT_APPID, credentials.WECHAT_SECRET)
-        return WeChat(self.client, account, self.tokens, self.clock)
-
-    def sms(self) -> AliyunSms:
-        key = AccessKey(credentials.ALIYUN_KEY_ID, credentials.ALIYUN_KEY_SECRET)
-        account = AliyunAccount(self.url, key, credentials.ALIYUN_SIGN_NAME)
-        return AliyunSms(self.client, account, self.clock)
-
-    def email(self) -> Smtp:
-        account = SmtpAccount(
-            host="127.0.0.1",
-            port=self.smtp_port,
-            sender_address="hello@harbour.example.net",
-            sender_name="海港",
-            timeout_seconds=self.patience,
-        )
-        return Smtp(account, self.clock)
-
-    def provider(self, channel: Channel) -> Provider:
-        makers: dict[Channel, Callable[[], Provider]] = {
-            Channel.WECHAT: self.wechat,
-            Channel.SMS: self.sms,
-            Channel.EMAIL: self.email,
-        }
-        return makers[channel]()
-
-
-def at_desk(sandbox: Sandbox, work: Callable[[Desk], Awaitable[T]], **more: Any) -> T:
-    async def run() -> T:
-        patience = more.get("patience", PATIENCE)
-        async with http_client(Timeouts(connect=patience, answer=patience)) as client:
-            desk = Desk(client, sandbox.http_url, sandbox.smtp_port, MemoryTokens())
-            return await work(replace(desk, **more))
-
-    return asyncio.run(run())
-
-
-def send(sandbox: Sandbox, message: Outgoing, **more: Any) -> Outcome:
-    return at_desk(sandbox, lambda desk: desk.provider(message.channel).send(message), **more)
-
-
-def arrived(sandbox: Sandbox, message: Outgoing) -> list[dict[str, Any]]:
-    return [each for each in sandbox.deliveries() if each["message_id"] == message.message_id]
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -322,46 +209,6 @@ def test_no_token_means_nothing_was_sent(sandbox: Sandbox) -> None:
     assert at_desk(sandbox, work) == Rejected("wechat:token:40125", final=False)
 
 
-@pytest.mark.parametrize(
-    ("key_id", "secret", "code"),
-    [
-        pytest.param(credentials.ALIYUN_KEY_ID, "wrong", "SignatureDoesNotMatch", id="secret"),
-        pytest.param("nobody", "wrong", "InvalidAccessKeyId.NotFound", id="key id"),
-    ],
-)
-def test_a_wrong_signature_is_refused(
-    sandbox: Sandbox, key_id: str, secret: str, code: str
-) -> None:
-    async def work(desk: Desk) -> Outcome:
-        account = AliyunAccount(desk.url, AccessKey(key_id, secret), credentials.ALIYUN_SIGN_NAME)
-        return await AliyunSms(desk.client, account, now).send(a_message(Channel.SMS))
-
-    assert at_desk(sandbox, work) == Rejected(f"sms:{code}", final=True)
-
-
-def test_an_old_signature_is_refused(sandbox: Sandbox) -> None:
-    outcome = send(sandbox, a_message(Channel.SMS), clock=lambda: now() - timedelta(hours=1))
-
-    assert isinstance(outcome, Rejected)
-    assert outcome.code == "sms:InvalidTimeStamp.Expired"
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        pytest.param({"provider_template": "SMS_9"}, "isv.SMS_TEMPLATE_ILLEGAL", id="template"),
-        pytest.param({"params": {}}, "isv.TEMPLATE_MISSING_PARAMETERS", id="parameter"),
-        pytest.param({"recipient": "+862"}, "isv.MOBILE_NUMBER_ILLEGAL", id="number"),
-    ],
-)
-def test_the_sms_sandbox_checks_what_it_is_sent(
-    sandbox: Sandbox, changes: dict[str, Any], code: str
-) -> None:
-    outcome = send(sandbox, a_message(Channel.SMS, **changes))
-
-    assert outcome == Rejected(f"sms:{code}", final=True)
-
-
 def test_marketing_mail_can_be_left_with_one_click(sandbox: Sandbox) -> None:
     url = "https://rapport.invalid/u/0f0f"
     message = a_message(Channel.EMAIL, purpose=Purpose.MARKETING, unsubscribe_url=url)
@@ -439,49 +286,3 @@ def test_many_mails_at_once_all_arrive_once(sandbox: Sandbox) -> None:
     assert {found[each.message_id] for each in messages} == {1}
     counted = httpx.get(f"{sandbox.http_url}/deliveries/count").json()
     assert counted["total"] == len(sandbox.deliveries())
-
-
-def test_faults_by_chance_repeat_by_seed(sandbox: Sandbox) -> None:
-    def run() -> list[bool]:
-        sandbox.fault("sms", "reject", ratio=0.5, seed=7)
-
-        async def work(desk: Desk) -> list[Outcome]:
-            numbers = (f"+86138001380{n:02}" for n in range(12))
-            return [await desk.sms().send(a_message(Channel.SMS, recipient=n)) for n in numbers]
-
-        outcomes = at_desk(sandbox, work)
-        sandbox.heal()
-        return [isinstance(outcome, Accepted) for outcome in outcomes]
-
-    first = run()
-    assert run() == first
-    assert len(set(first)) == 2
-
-
-def test_the_sandbox_limits_a_number_and_a_rate(sandbox: Sandbox, tmp_path: Any) -> None:
-    slow = Sandbox.start(tmp_path / "slow.jsonl", "--per-second", "5")
-    try:
-        messages = [a_message(Channel.SMS) for _ in range(60)]
-
-        async def work(desk: Desk) -> list[Outcome]:
-            return [await desk.sms().send(each) for each in messages]
-
-        paced = Counter(getattr(o, "code", "ok") for o in at_desk(slow, work))
-        limited = Counter(
-            getattr(o, "code", "ok")
-            for o in at_desk(
-                sandbox,
-                lambda desk: asyncio.gather(
-                    *(
-                        desk.sms().send(replace(each, recipient="+8613900139000"))
-                        for each in messages
-                    )
-                ),
-            )
-        )
-    finally:
-        assert slow.stop() == 0
-
-    assert paced["sms:Throttling.User"] > 0
-    assert 5 <= paced["ok"] < 60
-    assert limited == {"ok": 50, "sms:isv.BUSINESS_LIMIT_CONTROL": 10}

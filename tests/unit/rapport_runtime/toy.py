@@ -126,3 +126,15 @@ def ask(app: FastAPI, method: str, path: str, **said: Any) -> httpx.Response:
             return await client.request(method, path, **said)
 
     return asyncio.run(asked())
+
+
+def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    """What a refusal says; it must be a whole problem of that status and type."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = response.json()
+    assert said["type"] == f"urn:rapport:problem:{slug}"
+    assert said["status"] == status
+    assert said["title"]
+    assert said["request_id"] == response.headers["x-request-id"]
+    return said

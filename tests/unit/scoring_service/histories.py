@@ -1,6 +1,7 @@
 """Random clients that live on the edges: month ends, leap days, clock changes, corrections."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import scoring_service
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.domain.walk import Change
 from tests.support.oracle_tiers import OracleFact, Rules, exists
 
 RFM: Rules = json.loads(
@@ -101,3 +103,20 @@ def digest_of(known: list[OracleFact]) -> Digest:
 def noon(day: date) -> datetime:
     """The middle of the UTC day."""
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def told(changes: Sequence[Change]) -> list[tuple[object, ...]]:
+    """What the oracle tells of a change, too."""
+    return [
+        (
+            c.version,
+            c.from_tier,
+            c.to_tier,
+            c.reason,
+            c.origin,
+            c.effective_at,
+            c.score,
+            c.activity_id,
+        )
+        for c in changes
+    ]

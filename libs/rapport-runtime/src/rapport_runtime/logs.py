@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -39,8 +40,6 @@ _SCRUB = re.compile(
 )
 _MAY_HOLD = re.compile(r"@|\d{8}|rk_")  # one of which each has: a look at a quarter of the cost
 _JSON = json.JSONEncoder(ensure_ascii=False)  # once: `json.dumps` would make one for each line
-
-
 _REQUEST = (
     '{"action": "request_answered", "service": "%s", "method": "%s", "route": "%s", "status": %s,'
     ' "milliseconds": %s, "key_id": %s, "request_id": "%s", "level": "info",'
@@ -60,8 +59,8 @@ def configure(service: str, level: str, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=False,
     )
-    _Requests.service, _Requests.level = service, logging.getLevelName(level)
-    _Requests.lines = _Lines(handler, None)
+    told = logging.getLevelName(level) <= logging.INFO
+    _Requests.service, _Requests.write = service, _Lines(handler, None).info if told else None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -80,21 +79,13 @@ def request_answered(
 ) -> None:
     """The line that every request writes, made by hand: structlog's took a fifth of a short
     request (ADR 23). All in it are our own words, whose JSON is plain, but the request's id."""
-    if _Requests.lines is None or _Requests.level > logging.INFO:
+    if _Requests.write is None:
         return
-    _Requests.lines.info(
-        _REQUEST
-        % (
-            _Requests.service,
-            method,
-            route,
-            "null" if status is None else status,
-            milliseconds,
-            "null" if key_id is None else f'"{key_id}"',
-            _scrubbed(request_served.get() or ""),
-            _now(),
-        )
-    )
+    said = "null" if status is None else status
+    key = "null" if key_id is None else f'"{key_id}"'
+    request_id = _scrubbed(request_served.get() or "")
+    values = (_Requests.service, method, route, said, milliseconds, key, request_id, _now())
+    _Requests.write(_REQUEST % values)
 
 
 def describe(error: BaseException) -> str:
@@ -132,11 +123,10 @@ class _Lines:
 
 
 class _Requests:
-    """Where `configure` sends the lines of requests."""
+    """Where `configure` sends the lines of requests; nowhere, if they are below the level."""
 
     service = ""
-    level = logging.INFO
-    lines: _Lines | None = None
+    write: Callable[[str], None] | None = None
 
 
 class _Ours:
@@ -148,8 +138,10 @@ class _Ours:
     def __call__(self, logger: _Lines, level: str, event: EventDict) -> str:
         said = str(event.pop("event", ""))
         if "exc_info" in event:
-            event |= _by_place(event.pop("exc_info"))
-        known = {"action": said} if _ACTION.fullmatch(said) else _unknown(said)
+            event.update(_by_place(event.pop("exc_info")))
+        known: dict[str, object] = {"action": said}
+        if not _ACTION.fullmatch(said):
+            known = _unknown(said)
         return _line(self._service, known, event, level, logger.name)
 
 
