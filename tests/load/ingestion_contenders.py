@@ -10,9 +10,9 @@ from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
 from rapport_runtime.batch import BatchHandler
-from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.database import Database
 from tests.load import one_worker, reading
+from tests.load.by_hand import by_hand
 from tests.load.ingestion_twin import Twin
 from tests.load.one_worker import Conversation
 from tests.load.order import Order
@@ -28,10 +28,8 @@ def per_event(order: Order, talk: Conversation) -> None:
 
 def publishing(order: Order, talk: Conversation) -> None:
     """The twin that publishes what each commit left in the outbox."""
-    database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
-    _one_by_one(order, talk, build_relay(database, producer).drain)
-    producer.close()
-    database.close()
+    with by_hand(order) as hand:
+        _one_by_one(order, talk, hand.publish)
 
 
 def worker(order: Order, talk: Conversation) -> None:

@@ -14,6 +14,7 @@ from scoring_service.consumers import TOPICS
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.ports import GROUP
 from tests.load import one_worker, reading
+from tests.load.by_hand import by_hand
 from tests.load.one_worker import Conversation
 from tests.load.order import Order
 from tests.load.scoring_twin import Twin
@@ -45,10 +46,8 @@ def per_event(order: Order, talk: Conversation) -> None:
 
 def publishing(order: Order, talk: Conversation) -> None:
     """The twin that does the whole job: what a commit left in the outbox is published at once."""
-    database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
-    _one_by_one(order, talk, build_relay(database, producer).drain)
-    producer.close()
-    database.close()
+    with by_hand(order) as hand:
+        _one_by_one(order, talk, hand.publish)
 
 
 def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:

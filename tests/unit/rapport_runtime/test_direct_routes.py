@@ -25,14 +25,14 @@ async def one(number: Number, letter: Annotated[str, Path(pattern="^[a-z]$")], w
 
 def routed(path: str, endpoint: Callable[..., Any], **more: Any) -> APIRouter:
     """A router with one direct route."""
-    router = APIRouter()
+    router = APIRouter(tags=["direct"])
     router.add_api_route(path, endpoint, route_class_override=DirectRoute, **more)
     return router
 
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    plain = APIRouter()
+    plain = APIRouter(tags=["plain"])
     plain.add_api_route("/plain/{number}/{letter}", one)
     return create_app(toy_service(), [routed("/direct/{number}/{letter}", one), plain])
 

@@ -81,7 +81,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     app.state.cursor_key = service.cursor_key
     app.state.streams = service.streams
     for router in routers:
-        app.router.routes += router.routes  # included as routers each would be matched twice
+        app.include_router(router)
     _refuse_unguarded(app)
     app.include_router(docs.docs_router(app, service.events))
     app.include_router(probe_router(service.checks, service.refresh))
