@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 import sqlalchemy as sa
@@ -60,6 +61,21 @@ class TestThePlainWalk:
         assert ledger.entries(1) == words("b", 3)
         assert len(ledger.batches) == 1
         assert ledger.offsets() == {0: 5, 1: 3}
+
+    def test_it_waits_long_for_a_place_in_the_group_and_for_nothing_else(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        members = [bus.consumer(GROUP, [TOPIC]) for _ in range(3)]  # of two partitions
+        waits: dict[MemoryConsumer, list[float]] = {}
+        for member in members:
+            with mock.patch.object(member, "poll", wraps=member.poll) as poll:
+                turns(loop_of(member, ledger, poll_seconds=0.02), 2)
+            waits[member] = [call.args[0] for call in poll.call_args_list]
+        left_over = [member for member in members if not member.assignment()]
+        assert len(left_over) == 1
+        for member, waited in waits.items():
+            patient = loop.JOIN_POLL_SECONDS if member in left_over else 0.02
+            assert waited == [patient, patient]
 
     def test_it_settles_after_each_commit_and_when_there_is_nothing(
         self, bus: MemoryBus, ledger: Ledger
