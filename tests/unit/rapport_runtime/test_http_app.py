@@ -135,6 +135,16 @@ def test_every_spelling_of_json_is_checked(app: FastAPI, kind: str) -> None:
     problem(response, 400, "malformed-json")
 
 
+def test_of_two_content_types_both_sides_take_the_same(app: FastAPI) -> None:
+    body = b'{"title": "a", "title": "b", "amount_minor": 1}'
+    types = [("Content-Type", kind) for kind in ("application/json", "text/plain")]
+    key = list(PRACTICE.items())
+    json_first = ask(app, "POST", "/v1/things", headers=[*key, *types], content=body)
+    problem(json_first, 400, "malformed-json")
+    text_first = ask(app, "POST", "/v1/things", headers=[*key, *reversed(types)], content=body)
+    problem(text_first, 422, "invalid-request")  # not read as JSON at all
+
+
 def test_a_body_without_json_type_is_refused_by_the_route(app: FastAPI) -> None:
     response = ask(app, "POST", "/v1/things", headers=PRACTICE, content=b'{"title": "a"}')
     problem(response, 422, "invalid-request")

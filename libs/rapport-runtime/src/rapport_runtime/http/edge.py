@@ -37,7 +37,8 @@ _SAFE_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 _Headers = Mapping[bytes, bytes]
-"""A request's, by name in lower case; of one that came twice the last."""
+"""A request's, by name in lower case; of one that came twice the first, as the framework has it:
+or what is checked here as one kind of body would be read there as another."""
 
 
 class Edge:
@@ -68,7 +69,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = dict(reversed(scope["headers"]))
         answer = _Answer(send, _request_id(headers))
         started = time.perf_counter()
         before = request_served.set(answer.request_id)
