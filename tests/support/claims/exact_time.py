@@ -10,9 +10,7 @@ from scoring_service.domain.assess import next_transition
 from scoring_service.domain.periods import local_day
 from tests.support import oracle_tiers
 from tests.support.claims.claim import Bench, Measured, all_of, none
-from tests.support.oracle_tiers import OracleClient, OracleFact
-from tests.unit.scoring_service.histories import digest_of
-from tests.unit.scoring_service.test_walk import logs, replay, told
+from tests.unit.scoring_service.histories import digest_of, judged, logs, replay, told, told_by
 
 HISTORIES = 1_000
 
@@ -61,16 +59,8 @@ def _agrees(logged: tuple[Any, ...], sweeps: list[bool]) -> tuple[int, bool, boo
     The oracle looks at every local midnight and at one microsecond before it.
     """
     rules, rulebook, zone, log = logged
-    oracle = OracleClient(rules, zone)
-    for record in log:
-        if isinstance(record, OracleFact):
-            oracle.fact(record)
-        else:
-            oracle.watermark(record)
-    expected = [
-        (c.version, c.from_tier, c.to_tier, c.reason, c.origin, c.effective_at, c.score, c.cause)
-        for c in oracle.changes
-    ]
+    oracle = judged(rules, zone, log)
+    expected = told_by(oracle)
     today = local_day(log[-1], zone)
     found = next_transition(digest_of(oracle.facts), rulebook, today, zone)
     coming = oracle_tiers.next_transition(rules, oracle.facts, today, zone)

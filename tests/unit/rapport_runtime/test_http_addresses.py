@@ -5,8 +5,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require
-from tests.unit.rapport_runtime.test_http_app import problem
-from tests.unit.rapport_runtime.toy import PRACTICE, READER, ask, toy_app, toy_service
+from tests.unit.rapport_runtime.toy import PRACTICE, READER, ask, problem, toy_app, toy_service
 
 
 @pytest.fixture(scope="module")

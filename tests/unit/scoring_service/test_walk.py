@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -22,9 +23,15 @@ from scoring_service.domain.walk import (
 from tests.support.oracle_tiers import OracleFact, Rules, exists
 from tests.unit.scoring_service.histories import (
     RULEBOOK,
+    Log,
     digest_of,
+    judged,
+    logs,
     noon,
+    replay,
     situations,
+    told,
+    told_by,
 )
 
 ZONE = "Asia/Shanghai"
@@ -250,6 +257,21 @@ def test_a_duplicate_changes_nothing() -> None:
     before = state.digest.to_bytes()
     assert fold(state, fact(), RULEBOOK, DAY) is None
     assert (state.digest.to_bytes(), state.reviewed) == (before, True)
+
+
+# --- whole histories ------------------------------------------------------------------------
+
+
+@settings(max_examples=400, deadline=None)
+@given(logs(), st.lists(st.booleans(), min_size=1, max_size=7))
+def test_history_is_the_oracles_however_late_the_sweep_and_however_it_is_batched(
+    logged: tuple[Rules, Rulebook, str, Log], sweeps: list[bool]
+) -> None:
+    rules, rulebook, zone, log = logged
+    changes = replay(rulebook, zone, log, sweeps)
+    assert told(changes) == told_by(judged(rules, zone, log))
+    assert [c.version for c in changes] == list(range(1, len(changes) + 1))
+    assert all(now.from_tier == then.to_tier for then, now in pairwise(changes))
 
 
 def test_a_change_of_utc_offset_moves_no_boundary() -> None:

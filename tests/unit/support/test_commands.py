@@ -1,0 +1,19 @@
+"""What the Makefile runs and no test imports: a part that was moved away would be missed there."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+MAKEFILE = Path(__file__).parents[3] / "Makefile"
+COMMANDS = sorted(set(re.findall(r"-m (tests\.[\w.]+)", MAKEFILE.read_text("utf-8"))))
+
+
+def test_the_makefile_runs_some() -> None:
+    assert "tests.support.proof" in COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_its_parts_are_where_it_looks_for_them(command: str) -> None:
+    importlib.import_module(command)
