@@ -28,8 +28,8 @@ def per_event(order: Order, talk: Conversation) -> None:
 
 def publishing(order: Order, talk: Conversation) -> None:
     """The twin that publishes what each commit left in the outbox."""
-    with by_hand(order) as hand:
-        _one_by_one(order, talk, hand.publish)
+    with by_hand(order) as publish:
+        _one_by_one(order, talk, publish)
 
 
 def worker(order: Order, talk: Conversation) -> None:

@@ -46,8 +46,8 @@ def per_event(order: Order, talk: Conversation) -> None:
 
 def publishing(order: Order, talk: Conversation) -> None:
     """The twin that does the whole job: what a commit left in the outbox is published at once."""
-    with by_hand(order) as hand:
-        _one_by_one(order, talk, hand.publish)
+    with by_hand(order) as publish:
+        _one_by_one(order, talk, publish)
 
 
 def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:

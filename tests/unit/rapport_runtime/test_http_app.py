@@ -9,7 +9,7 @@ from unittest import mock
 
 import psycopg
 import pytest
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Response
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from rapport_runtime import logs
@@ -47,6 +47,14 @@ def test_a_good_request_is_answered_with_safe_headers(app: FastAPI) -> None:
 def test_a_sane_request_id_is_echoed(app: FastAPI) -> None:
     response = ask(app, "GET", "/healthz", headers={"X-Request-ID": "order-7:a.b_c"})
     assert response.headers["x-request-id"] == "order-7:a.b_c"
+
+
+def test_a_route_cannot_say_another_request_id() -> None:
+    own = APIRouter(dependencies=[Depends(require("things:read"))])
+    own.add_api_route("/own", lambda: Response(headers={"X-Request-ID": "theirs"}))
+    asked = PRACTICE | {"X-Request-ID": "ours"}
+    response = ask(create_app(toy_service(), [own]), "GET", "/own", headers=asked)
+    assert response.headers.get_list("x-request-id") == ["ours"]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from typing import Any, cast
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 
-from rapport_runtime.questions import Question, Questions
+from rapport_runtime.questions import SEE_PRACTICE, Question, Questions
 
-_SEE_PRACTICE = "select set_config('rapport.practice_id', %s, true)"
 _SEE_AS_OPERATOR = text("select set_config('rapport.operator', 'on', true)")
 
 
@@ -73,7 +72,7 @@ class Database:
         """
         with self.engine.begin() as connection:
             if practice_id is not None:
-                driver(connection).execute(_SEE_PRACTICE, [practice_id])
+                driver(connection).execute(SEE_PRACTICE, [practice_id])
             if operator:
                 connection.execute(_SEE_AS_OPERATOR)
             yield connection

@@ -25,6 +25,7 @@ HTTP_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 RequestMeters = tuple[Counter, Histogram]
+"""The two above, for one route and status."""
 RECORDS = Counter(
     "rapport_records_total",
     "Records whose position was committed. Advice: flat while lag grows: the worker is stuck.",

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 ANSWER_SECONDS = 5.0
-_SEE_PRACTICE = b"select set_config('rapport.practice_id', %s, true);"
+SEE_PRACTICE = b"select set_config('rapport.practice_id', %s, true)"
+"""What row-level security looks at (`row_security.py`), for the rest of the transaction."""
 
 
 class Question(NamedTuple):
@@ -60,7 +61,7 @@ class Questions:
         # The client's cursor: only a simple query takes many statements in one message. Pipelining
         # prepared ones took twice the time, all of it waiting on the loop (ADR 23).
         cursor = psycopg.AsyncClientCursor(connection)
-        script = b";".join(_SEE_PRACTICE + question.statement for question in questions)
+        script = b";".join(SEE_PRACTICE + b";" + question.statement for question in questions)
         values = [v for asked in questions for v in (asked.practice_id, *asked.values)]
         await cursor.execute(script, values)
         answers = []

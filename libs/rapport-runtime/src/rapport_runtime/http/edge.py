@@ -151,7 +151,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = list(message.get("headers", ()))
+            own = [pair for pair in message["headers"] if pair[0] != _REQUEST_ID]
             named = {name for name, _ in own}
             own += [pair for pair in _SAFE_HEADERS if pair[0] not in named]
             own.append((_REQUEST_ID, self.request_id.encode()))
