@@ -71,7 +71,8 @@ class OutreachWorld:
             self.bus.create(topic.name, topic.partitions)
         self.database = Database(made.worker_url, application_name="test")
         consumer = self.bus.consumer(GROUP, TOPICS)
-        handler = build_consumer(book, build_relay(self.database, self.bus).drain)
+        self.bell = threading.Event()
+        handler = build_consumer(book, build_relay(self.database, self.bus).drain, self.bell)
         options = LoopOptions(group=GROUP)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         with self.database.transaction() as tx:
@@ -85,7 +86,11 @@ class OutreachWorld:
             lease_seconds=60,
         )
         self.dispatcher = Dispatcher(
-            self.desk, providers, builtin_catalogue(), lambda _: "https://practice.example/u/1"
+            self.desk,
+            providers,
+            builtin_catalogue(),
+            lambda _: "https://practice.example/u/1",
+            self.bell,
         )
         practice = canonical.Practice(
             practice_id=PRACTICE, name="Harbour", zone="Europe/London", currency="GBP"

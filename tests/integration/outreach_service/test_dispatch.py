@@ -10,11 +10,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from outreach_service import dispatcher
 from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
 from outreach_service.domain.terms import Channel
 from outreach_service.providers.recording import RecordingProvider
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.metrics import PROVIDER_ATTEMPTS
+from tests.support.buses import eventually
 from tests.support.outreach_world import OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
@@ -41,6 +43,27 @@ def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build]
     yield build
     for one in made:
         one.close()
+
+
+def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
+    world: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's consumer rings for its dispatcher, whose own looks are seldom here."""
+    monkeypatch.setattr(dispatcher, "IDLE_SECONDS", 30.0)
+    provider = RecordingProvider()
+    outreach = world(sms=provider)
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(outreach.dispatcher.run, stop)
+        outreach.moved("ada", 1, NOON)
+        try:
+            outreach.now_is(NOON)
+            assert eventually(lambda: len(provider.sent) == 1)
+        finally:
+            stop.set()
+            outreach.bell.set()
+        running.result()
 
 
 def test_a_tier_change_becomes_one_message_however_often_it_comes(world: Build) -> None:

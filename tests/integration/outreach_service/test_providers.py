@@ -174,11 +174,16 @@ def test_a_revoked_token_is_fetched_again_once(sandbox: Sandbox) -> None:
 
 
 class CountingTokens(MemoryTokens):
-    """Counts the tokens that were fetched."""
+    """Counts the tokens that were fetched, and how often it was asked for one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fetched = 0
+        self.asked = 0
+
+    async def get(self, account: str) -> Token | None:
+        self.asked += 1
+        return await super().get(account)
 
     async def put(self, account: str, token: Token) -> None:
         self.fetched += 1
@@ -198,6 +203,25 @@ def test_many_senders_fetch_one_token(sandbox: Sandbox) -> None:
 
     assert [outcome for outcome in outcomes if not isinstance(outcome, Accepted)] == []
     assert tokens.fetched == 1
+
+
+def test_the_store_is_not_asked_again_for_a_token_that_works(sandbox: Sandbox) -> None:
+    """Nor does a sender insist on one that another worker has replaced."""
+    tokens = CountingTokens()
+
+    async def work(desk: Desk) -> tuple[list[Outcome], int]:
+        provider = desk.wechat()
+        first = await provider.send(a_message(Channel.WECHAT))
+        asked = tokens.asked
+        second = await provider.send(a_message(Channel.WECHAT))
+        again = tokens.asked - asked
+        sandbox.fault("wechat", "token_expired")
+        third = await provider.send(a_message(Channel.WECHAT))
+        return [first, second, third], again
+
+    outcomes, again = at_desk(sandbox, work, tokens=tokens)
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * 3
+    assert (again, tokens.fetched) == (0, 2)
 
 
 def test_no_token_means_nothing_was_sent(sandbox: Sandbox) -> None:

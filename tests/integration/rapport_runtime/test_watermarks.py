@@ -1,14 +1,14 @@
 """How a reader of other people's topics knows that it has read all there was."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import TryLater
 from rapport_runtime.watermarks import ReadToEnd
 from tests.support.ledger import (
@@ -104,6 +104,28 @@ class TestReadToEnd:
             step.observe(consumer, subject)
             seen.append(self.reached(ledger)[0])
         assert seen == [times[0], times[0], times[2], times[3]]
+
+    def test_what_it_has_proved_is_settled_without_a_wait_for_records(
+        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        waited: list[float] = []
+        poll = consumer.poll
+
+        def noted(seconds: float, records: int) -> Mapping[TopicPartition, Sequence[Record]]:
+            waited.append(seconds)
+            return poll(seconds, records)
+
+        monkeypatch.setattr(consumer, "poll", noted)
+        times = iter([MIDNIGHT, MIDNIGHT, MIDNIGHT + timedelta(days=1)])
+        step = ReadToEnd(ledger.database, GROUP, lambda _tx: next(times))
+        for _ in range(3):
+            step.observe(consumer, subject)  # the second has no news
+            subject.turn(GO)
+        subject.turn(GO)
+        assert [seconds > 0 for seconds in waited] == [False, True, False, True]
 
     def test_without_a_business_time_nothing_is_asked(self, bus: MemoryBus, ledger: Ledger) -> None:
         consumer = bus.consumer(GROUP, [TOPIC])

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import scoring_service
 from rapport_devkit.databases import ServiceDatabase
+from scoring_service import consumers, handlers
 from tests.support.scoring_world import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
@@ -78,6 +80,32 @@ def test_the_same_log_in_other_batches_and_a_late_sweep_says_the_same(world: Bui
         )
     assert results[0] == results[1] == results[2]
     assert len(results[0]) > 10
+
+
+def test_a_sweep_of_many_small_transactions_says_the_same(
+    world: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few clients at a time, over partitions: none of these is said to be swept before the last
+    of its clients has been."""
+    log = Log()
+    log.watermark(at("1997-01-01"))
+    for number in range(40):
+        log.activity(f"client-{number}", "completed", date(1997, 1, 1), at("1997-01-01"))
+    log.watermark(at("1998-06-30"))
+    sweeps, told = [], []
+    for rows in (handlers.SWEEP_ROWS, 3):
+        monkeypatch.setattr(handlers, "SWEEP_ROWS", rows)
+        scoring = world(log, records=5000)
+        with mock.patch.object(consumers, "sweep", wraps=handlers.sweep) as counted:
+            scoring.read_all()
+        sweeps.append(counted.call_count)
+        changes = scoring.rows("SELECT * FROM tier_change ORDER BY 1, 2, 3")
+        told.append([tuple(row) for row in changes])
+        assert scoring.status().business_time == at("1998-06-30")
+    assert told[0] == told[1]
+    assert sum(row[6] == "iron" for row in told[0]) == 40
+    assert sweeps[0] <= 2  # the first watermark's, and the second's
+    assert sweeps[1] >= 40 // 3
 
 
 def test_status_tells_what_time_owes_until_the_sweep_has_paid(world: Build) -> None:

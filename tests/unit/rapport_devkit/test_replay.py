@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import SourceEvent
+from rapport_devkit import clock as clock_module
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.clock import BarrierTimeout, SimulatedClock, noon
 from rapport_devkit.mishaps import Mishaps
@@ -96,6 +98,36 @@ def test_each_day_is_sent_at_its_noon_and_followed_by_another() -> None:
 def test_the_barrier_names_who_is_behind() -> None:
     with pytest.raises(BarrierTimeout, match="scoring is at None"):
         clock([], late=10**6).step(noon(date(1997, 1, 1), ORIGIN.zone), timeout_seconds=0.05)
+
+
+def test_whoever_takes_long_is_not_asked_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of 0.4 s: asked every 20 ms at first, and in its later half after a few."""
+    now = [0.0]
+    asked: list[float] = []
+
+    class Slow:
+        def put(self, _path: str, _body: Mapping[str, Any]) -> None:
+            self.due = now[0] + 0.4
+
+        def get(self, _path: str) -> dict[str, Any]:
+            asked.append(now[0])
+            return {"business_time": "2030-01-01T00:00:00Z" if now[0] >= self.due else None}
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(
+        clock_module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    )
+    subject = SimulatedClock(cast("dict[str, ApiClient]", {"ingestion": Slow()}))
+    questions = []
+    for _ in range(20):
+        asked.clear()
+        subject.step(noon(date(1997, 1, 1), ORIGIN.zone))
+        questions.append(len(asked))
+    assert questions[0] == 21
+    assert max(questions[-5:]) <= 12
+    assert now[0] < 20 * 0.45  # it asks before, not long after
 
 
 class TestMishaps:

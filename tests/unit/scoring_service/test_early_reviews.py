@@ -76,9 +76,9 @@ class OneClient:
     def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
         raise NotImplementedError
 
-    def due(self, partition: int, until: datetime, limit: int) -> Sequence[ClientState]:
+    def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
         at = self.state.review_at
-        return [self.state] if at is not None and at <= until else []
+        return [self.state] if at is not None and at <= until[self.state.partition] else []
 
     def save(self, states: Collection[ClientState]) -> None:
         pass
@@ -97,7 +97,7 @@ def test_a_sweep_that_a_reminder_called_too_early_changes_nothing_and_moves_it_o
     assert fold(state, as_fact(again, ZONE, 2), RULEBOOK, again.on) is None
     assert state.review_at == early
     clients = OneClient(state)
-    assert sweep(clients, RULEBOOK, 0, early)
+    assert sweep(clients, RULEBOOK, {state.partition: early})
     assert clients.moves == []
     coming = next_transition(state.digest, RULEBOOK, local_day(early, ZONE), ZONE)
     assert coming is not None

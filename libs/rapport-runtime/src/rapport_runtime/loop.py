@@ -62,6 +62,7 @@ class BatchLoop:
         self._replayed_at = time.monotonic()
         self._looked_at = -PAUSES_EVERY_SECONDS
         self._failures = 0
+        self._waits = True
 
     @property
     def positions(self) -> Mapping[TopicPartition, Position]:
@@ -79,8 +80,10 @@ class BatchLoop:
         return self._held.stopped
 
     def moved(self, claimed: Mapping[TopicPartition, Position]) -> None:
-        """Remember positions that a step between the turns has moved and committed."""
+        """Remember positions that a step between the turns has moved and committed. What that
+        completes is settled at once: the next turn does not wait for records."""
         self._held.moved(claimed)
+        self._waits = not claimed
 
     def turn(self, stop: threading.Event) -> int:
         """One turn: poll, handle what came, settle. Returns the number of records handled.
@@ -106,7 +109,8 @@ class BatchLoop:
         self._look_for_pauses()
         joined = self.assigned or self._consumer.newly_assigned()
         wait = self._options.poll_seconds if joined else JOIN_POLL_SECONDS
-        polled = self._consumer.poll(wait, self._options.max_records)
+        polled = self._consumer.poll(wait if self._waits else 0.0, self._options.max_records)
+        self._waits = True
         failpoints.hit("polled")
         new = self._held.take_up()
         self._held.confirm()

@@ -88,17 +88,21 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     )
 
 
-def build_consumer(playbook: Any, publish: Callable[[], object]) -> OutreachConsumer:
-    """The handler of a worker; `publish` is called once it has committed something."""
+def build_consumer(
+    playbook: Any, publish: Callable[[], object], bell: threading.Event
+) -> OutreachConsumer:
+    """The handler of a worker; once it has committed something, `publish` is called and `bell`
+    set."""
     return OutreachConsumer(
-        lambda tx: PostgresInbox(tx, translate.message_changed), playbook, publish
+        lambda tx: PostgresInbox(tx, translate.message_changed), playbook, publish, bell.set
     )
 
 
 def build_dispatcher(
-    settings: OutreachSettings, database: Database
+    settings: OutreachSettings, database: Database, bell: threading.Event
 ) -> Callable[[threading.Event], None]:
-    """The sending loop of a worker, with what each channel may do a second set up."""
+    """The sending loop of a worker, with what each channel may do a second set up; it looks at
+    once when `bell` is set."""
     keyring = build_keyring(settings)
     with database.transaction() as tx:
         set_up(tx, _rates(settings))
@@ -111,7 +115,8 @@ def build_dispatcher(
         lease_seconds=settings.lease_seconds,
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
-    return Dispatcher(desk, providers, builtin_catalogue(), _unsubscribe_url(settings)).run
+    url = _unsubscribe_url(settings)
+    return Dispatcher(desk, providers, builtin_catalogue(), url, bell).run
 
 
 def build_keyring(settings: OutreachSettings) -> Keyring:
@@ -257,8 +262,9 @@ def build_worker(
     settings: OutreachSettings, database: Database, producer: Producer
 ) -> tuple[OutreachConsumer, Job]:
     """The handler that plans messages, and its job, with the sending loop beside it."""
-    handler = build_consumer(playbook_source(settings), build_relay(database, producer).drain)
-    job = Job(group=GROUP, topics=TOPICS, beside=build_dispatcher(settings, database))
+    bell, publish = threading.Event(), build_relay(database, producer).drain
+    handler = build_consumer(playbook_source(settings), publish, bell)
+    job = Job(group=GROUP, topics=TOPICS, beside=build_dispatcher(settings, database, bell))
     return handler, job
 
 

@@ -21,17 +21,21 @@ TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGE
 
 
 class OutreachConsumer:
-    """What outreach does with a batch. `inbox` opens one in the batch's transaction."""
+    """What outreach does with a batch. `inbox` opens one in the batch's transaction; `ring` is
+    called after a commit, for whoever waits for something to send."""
 
     def __init__(
         self,
         inbox: Callable[[Any], Inbox],
         playbook: Mapping[str, Any],
         publish: Callable[[], object],
+        ring: Callable[[], object],
     ) -> None:
         self._inbox = inbox
         self._playbook = playbook
         self._publish = publish
+        self._ring = ring
+        self._handled = False
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """See `BatchHandler.decode`."""
@@ -64,7 +68,11 @@ class OutreachConsumer:
         inbox.hear([each for each in heard if each])
         inbox.note_bookings([each for each in booked if each])
         plan_messages(inbox, self._playbook, moves)
+        self._handled = True
 
     def settle(self, held: Collection[TopicPartition]) -> None:
-        """Publish what became of messages."""
+        """Say that there may be something to send, and publish what became of messages."""
+        if self._handled:
+            self._handled = False
+            self._ring()
         self._publish()

@@ -4,6 +4,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+import uvloop
+
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose
@@ -30,7 +32,9 @@ LAST_TRIES, LAST_PAUSE_SECONDS = 3, 1.0
 class Dispatcher:
     """Sends due messages through one provider a channel.
 
-    `unsubscribe_url` makes the address under which a client leaves a purpose of a channel.
+    `unsubscribe_url` makes the address under which a client leaves a purpose of a channel. Who has
+    found nothing looks again when `bell` is set, and soon without (of what falls due by time, and
+    what other workers have planned, no bell tells).
     """
 
     def __init__(
@@ -39,8 +43,10 @@ class Dispatcher:
         providers: Mapping[Channel, Provider],
         catalogue: Catalogue,
         unsubscribe_url: Callable[[Claimed], str],
+        bell: threading.Event,
     ) -> None:
         self._desk = desk
+        self._bell = bell
         self._providers = providers
         self._catalogue = catalogue
         self._renderer = Renderer()
@@ -53,7 +59,7 @@ class Dispatcher:
         A database that is away is waited for, and then told what the providers said: an outage
         alone makes no outcome unknown. Anything else ends the thread loudly.
         """
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             turns = 0
             while not stop.is_set():
                 turns += 1
@@ -62,7 +68,8 @@ class Dispatcher:
                     if turns % RECOVER_EVERY == 1:
                         self._desk.recover()
                     if not self.turn(runner):
-                        stop.wait(IDLE_SECONDS)
+                        self._bell.wait(IDLE_SECONDS)
+                        self._bell.clear()
                 except DatabaseError as error:
                     _raise_unless_for_later(error)
                     stop.wait(1.0)

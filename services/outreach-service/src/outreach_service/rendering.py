@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -89,6 +90,7 @@ class Renderer:
             autoescape=False,  # plain text only; _escaped guards each channel
             keep_trailing_newline=True,
         )
+        self._compiled = lru_cache(maxsize=1_000)(self._environment.from_string)
 
     def render(self, template: Template, values: Mapping[str, str]) -> Rendered:
         """The template with these values, within its channel's limits. Raises RenderingFailed."""
@@ -108,6 +110,6 @@ class Renderer:
 
     def _fill(self, field: str, text: str, values: Mapping[str, str]) -> str:
         try:
-            return self._environment.from_string(text).render(values)
+            return self._compiled(text).render(values)
         except TemplateError as problem:
             raise RenderingFailed(field, type(problem).__name__) from problem

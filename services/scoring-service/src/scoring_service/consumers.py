@@ -77,24 +77,21 @@ class ScoringConsumer:
         ours = {part.partition for part in held if part.topic == topics.CLIENT_ACTIVITY.name}
         with self._stores.open() as store:
             unswept = [partition for partition in store.unswept() if partition in ours]
-        for partition in unswept:
-            while not self._sweep_some(partition):
-                pass
+        while unswept and not self._sweep_some(unswept):
+            pass
         self._publish()
 
-    def _sweep_some(self, partition: int) -> bool:
-        """One bounded transaction of a partition's sweep; True when there is no more to do.
+    def _sweep_some(self, partitions: Collection[int]) -> bool:
+        """One bounded transaction of these partitions' sweep; True when there is no more to do.
 
-        While it holds the position's row no batch of the partition can commit, so a worker that
+        While it holds a position's row no batch of that partition can commit, so a worker that
         does not know yet that it lost the partition does no harm.
         """
         with self._stores.open() as store:
-            until = store.lock_unswept(partition)
-            if until is None:
-                return True
-            done = sweep(store.clients, self._rulebook, partition, until)
-            if done:
-                store.swept(partition, until)
+            due = store.lock_unswept(partitions)
+            done = not due or sweep(store.clients, self._rulebook, due)
+            if due and done:
+                store.swept(due)
             failpoints.hit("sweeping")
         return done
 

@@ -72,12 +72,14 @@ def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> l
     return refused
 
 
-def sweep(clients: Clients, rulebook: Rulebook, partition: int, until: datetime) -> bool:
-    """Let time pass for up to SWEEP_ROWS due clients; True when none is left."""
-    states = clients.due(partition, until, SWEEP_ROWS)
+def sweep(clients: Clients, rulebook: Rulebook, due: Mapping[int, datetime]) -> bool:
+    """Let time pass for up to SWEEP_ROWS of the clients due in these partitions, up to each one's
+    instant; True when none is left."""
+    states = clients.due(due, SWEEP_ROWS)
+    days = {partition: _Days(until) for partition, until in due.items()}
     moves: list[Moved] = []
     for state in states:
-        day = local_day(until, state.zone)
+        day = days[state.partition][state.zone]
         moves += _moves(state, rulebook, _brought_to(state, rulebook, day))
         _review(state, rulebook)
     clients.save(states)

@@ -35,8 +35,8 @@ class Clients(Protocol):
         """Those that exist, locked in the order of their keys."""
         ...
 
-    def due(self, partition: int, until: datetime, limit: int) -> Sequence[ClientState]:
-        """Clients of the partition about whom something must be said by `until`, locked."""
+    def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
+        """Clients about whom something must be said by their partition's instant, locked."""
         ...
 
     def save(self, states: Collection[ClientState]) -> None:
@@ -72,13 +72,14 @@ class Store(Protocol):
         """Partitions whose watermark has passed on while their sweep has not."""
         ...
 
-    def lock_unswept(self, partition: int) -> datetime | None:
-        """Lock the partition's position and return up to when to sweep; None if there is nothing
-        to do, or another worker has the row. While it is held no batch of it can commit."""
+    def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
+        """Lock the positions of these partitions and return up to when to sweep each; without
+        those where there is nothing to do, or whose row another worker has. While a row is held
+        no batch of its partition can commit."""
         ...
 
-    def swept(self, partition: int, until: datetime) -> None:
-        """Say that time up to `until` has been let pass for all clients of the partition."""
+    def swept(self, until: Mapping[int, datetime]) -> None:
+        """Say up to when time has been let pass for all clients of each partition."""
         ...
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -88,6 +89,7 @@ class WeChat:
         self._account = account
         self._tokens = tokens
         self._clock = clock
+        self._remembered: Token | None = None
 
     async def send(self, message: Outgoing) -> Outcome:
         """One call, and a second only when WeChat refused the token of the first."""
@@ -123,21 +125,33 @@ class WeChat:
         )
         return await ask(self._client, request)
 
-    def _usable(self, token: Token | None, refused: str | None) -> bool:
+    def _usable(self, token: Token | None, refused: str | None) -> TypeGuard[Token]:
         return token is not None and token.value != refused and token.expires_at > self._clock()
 
     async def _token(self, *, refused: str | None) -> str:
-        """A token that is not the refused one; among all workers only one asks WeChat for it."""
+        """A token that is not the refused one; among all workers only one asks WeChat for it.
+
+        One that WeChat has replaced meanwhile is found out by its refusal, so the store is not
+        asked before each message.
+        """
+        if self._usable(self._remembered, refused):
+            return self._remembered.value
+        self._remembered = token = await self._stored(refused) or await self._renewed(refused)
+        return token.value
+
+    async def _stored(self, refused: str | None) -> Token | None:
         known = await self._tokens.get(self._account.appid)
-        if known is not None and self._usable(known, refused):
-            return known.value
+        return known if self._usable(known, refused) else None
+
+    async def _renewed(self, refused: str | None) -> Token:
+        """By whoever has the lock; who waited for it finds the new one in the store."""
         async with self._tokens.lock(self._account.appid):
-            known = await self._tokens.get(self._account.appid)
-            if known is not None and self._usable(known, refused):
-                return known.value
+            known = await self._stored(refused)
+            if known is not None:
+                return known
             fresh = await self._fetch()
             await self._tokens.put(self._account.appid, fresh)
-        return fresh.value
+        return fresh
 
     async def _fetch(self) -> Token:
         """A stable token, which WeChat renews itself 5 minutes before its end (§3.1)."""

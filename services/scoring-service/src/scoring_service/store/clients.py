@@ -47,9 +47,14 @@ _LOAD = f"""
         FOR UPDATE
     ) AS c
 """
+# Partition after partition along the index, and no further than the limit. In no order of keys:
+# whoever sweeps or folds a partition's clients holds its position's row.
 _DUE = f"""
-    SELECT {_COLUMNS} FROM client WHERE partition = %s AND review_at <= %s
-    ORDER BY practice_id, client_id LIMIT %s FOR UPDATE
+    SELECT c.* FROM unnest(%b::int[], %b::timestamptz[]) AS due(partition, until), LATERAL (
+        SELECT {_COLUMNS} FROM client
+        WHERE partition = due.partition AND review_at <= due.until
+        ORDER BY review_at LIMIT %s FOR UPDATE
+    ) AS c LIMIT %s
 """
 _CONFLICT = """
     ON CONFLICT (practice_id, client_id) DO UPDATE SET
@@ -109,10 +114,11 @@ class PostgresClients:
             rows = cursor.execute(_LOAD, (practices, ids), prepare=False).fetchall()
         return {ClientKey(row[0], row[1]): self._state(row) for row in rows}
 
-    def due(self, partition: int, until: datetime, limit: int) -> Sequence[ClientState]:
+    def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
         """See `Clients.due`."""
+        asked = (list(until), list(until.values()), limit, limit)
         with driver(self._tx).cursor(binary=True) as cursor:
-            rows = cursor.execute(_DUE, (partition, until, limit)).fetchall()
+            rows = cursor.execute(_DUE, asked).fetchall()
         return [self._state(row) for row in rows]
 
     def save(self, states: Collection[ClientState]) -> None:

@@ -1,6 +1,6 @@
 """The doors to what scoring keeps: in the loop's transaction, or in one of its own."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -38,13 +38,13 @@ class PostgresStore:
         """See `Store.unswept`."""
         return self._stream.unswept(self._tx)
 
-    def lock_unswept(self, partition: int) -> datetime | None:
+    def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
         """See `Store.lock_unswept`."""
-        return self._stream.lock_unswept(self._tx, partition)
+        return self._stream.lock_unswept(self._tx, partitions)
 
-    def swept(self, partition: int, until: datetime) -> None:
+    def swept(self, until: Mapping[int, datetime]) -> None:
         """See `Store.swept`."""
-        self._stream.swept(self._tx, partition, until)
+        self._stream.swept(self._tx, until)
 
 
 class PostgresStores:

@@ -26,14 +26,15 @@ _UNSWEPT = sa.text("""
     ORDER BY partition
 """)
 _LOCK = sa.text("""
-    SELECT processed_through FROM consumer_position
-    WHERE consumer_group = :group AND topic = :topic AND partition = :partition
-      AND swept_through IS DISTINCT FROM processed_through
-    FOR UPDATE SKIP LOCKED
+    SELECT partition, processed_through FROM consumer_position
+    WHERE consumer_group = :group AND topic = :topic AND partition = ANY(:partitions)
+      AND processed_through IS NOT NULL AND swept_through IS DISTINCT FROM processed_through
+    ORDER BY partition FOR UPDATE SKIP LOCKED
 """)
 _SWEPT = sa.text("""
-    UPDATE consumer_position SET swept_through = greatest(swept_through, :until)
-    WHERE consumer_group = :group AND topic = :topic AND partition = :partition
+    UPDATE consumer_position p SET swept_through = greatest(p.swept_through, swept.until)
+    FROM unnest(:partitions ::int[], :instants ::timestamptz[]) AS swept(partition, until)
+    WHERE p.consumer_group = :group AND p.topic = :topic AND p.partition = swept.partition
 """)
 _SWEPT_THROUGH = sa.text("""
     SELECT partition, swept_through FROM consumer_position
@@ -62,14 +63,17 @@ class Stream:
         """Partitions whose watermark has passed on while their sweep has not."""
         return list(tx.execute(_UNSWEPT, self._names).scalars())
 
-    def lock_unswept(self, tx: sa.Connection, partition: int) -> datetime | None:
-        """Lock the partition's position and return up to when to sweep; None if there is nothing
-        to do, or another worker has the row. While it is held no batch of it can commit."""
-        return tx.execute(_LOCK, {**self._names, "partition": partition}).scalar_one_or_none()
+    def lock_unswept(self, tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
+        """Lock the positions of these partitions and return up to when to sweep each; without
+        those where there is nothing to do, or whose row another worker has. While a row is held
+        no batch of its partition can commit."""
+        rows = tx.execute(_LOCK, {**self._names, "partitions": list(partitions)})
+        return {row.partition: row.processed_through for row in rows}
 
-    def swept(self, tx: sa.Connection, partition: int, until: datetime) -> None:
-        """Say that time up to `until` has been let pass for all clients of the partition."""
-        tx.execute(_SWEPT, {**self._names, "partition": partition, "until": until})
+    def swept(self, tx: sa.Connection, until: Mapping[int, datetime]) -> None:
+        """Say up to when time has been let pass for all clients of each partition."""
+        columns = {"partitions": list(until), "instants": list(until.values())}
+        tx.execute(_SWEPT, {**self._names, **columns})
 
     def swept_through(self, tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
         """How far each partition is swept; the watermark that may be passed on."""
