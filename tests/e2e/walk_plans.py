@@ -13,7 +13,7 @@ SHORT = WalkPlan(
         ],
         "scoring": [
             [Death(1, "in_tx=kill@5")],
-            [Death(12, "sweeping=kill@9")],
+            [Death(12, "sweeping=kill@2")],
         ],
         "outreach": [
             [Death(1, "claim_committed=kill@2")],
@@ -44,7 +44,7 @@ FULL = WalkPlan(
         "scoring": [
             [
                 Death(2, "in_tx=kill@8"),
-                Death(22, "sweeping=kill@9"),
+                Death(22, "sweeping=kill@2"),
                 Death(46, "acked_not_marked=kill@3"),
             ],
             [
