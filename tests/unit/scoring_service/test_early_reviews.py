@@ -1,6 +1,7 @@
 """A reminder that is kept after a fact: never late, and moved on when it turns out to be early."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from hypothesis import given, settings
@@ -14,7 +15,14 @@ from scoring_service.domain.walk import ClientState, fold, review
 from scoring_service.handlers import sweep
 from scoring_service.ports import ClientKey, Moved
 from tests.support.oracle_tiers import OracleFact, Rules
-from tests.unit.scoring_service.histories import RULEBOOK, digest_of, facts, noon, situations
+from tests.unit.scoring_service.histories import (
+    RULEBOOK,
+    as_domain,
+    digest_of,
+    facts,
+    noon,
+    situations,
+)
 
 ZONE = "Asia/Shanghai"
 DAY = date(2026, 3, 2)
@@ -23,9 +31,8 @@ DAY = date(2026, 3, 2)
 def as_fact(told: OracleFact, zone: str, sequence: int) -> Fact:
     """The fact, told at noon of its day."""
     at = noon(told.on)
-    name = f"act-{sequence}"
-    numbers = (told.count, told.amount_minor)
-    return Fact(name, 1, sequence, told.kind, told.on, zone, *numbers, at, at)
+    said = {"sequence": sequence, "activity_id": f"act-{sequence}"}
+    return as_domain(replace(told, **said, occurred_at=at, accepted_at=at), zone)
 
 
 def reviewed_client(

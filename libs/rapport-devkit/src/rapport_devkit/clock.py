@@ -53,7 +53,8 @@ class SimulatedClock:
         self._operators["ingestion"].put("/v1/clock", {"now": now.isoformat()})
 
     def wait(self, now: datetime, timeout_seconds: float = _STEP_SECONDS) -> None:
-        """Ask until each service's business time is `now` or later; first when it usually is.
+        """Ask until each service's business time is `now` or later; first after half of
+        what that has usually taken.
 
         The last in the chain is asked first: once it is there, so are the others, and one answer
         each proves it. Raises BarrierTimeout.

@@ -75,9 +75,7 @@ class ScoringConsumer:
     def settle(self, held: Collection[TopicPartition]) -> None:
         """Let time pass for whoever is due in the partitions held, then publish what came of it."""
         ours = {part.partition for part in held if part.topic == topics.CLIENT_ACTIVITY.name}
-        with self._stores.open() as store:
-            unswept = [partition for partition in store.unswept() if partition in ours]
-        while unswept and not self._sweep_some(unswept):
+        while not self._sweep_some(ours):
             pass
         self._publish()
 
@@ -89,8 +87,10 @@ class ScoringConsumer:
         """
         with self._stores.open() as store:
             due = store.lock_unswept(partitions)
-            done = not due or sweep(store.clients, self._rulebook, due)
-            if due and done:
+            if not due:
+                return True
+            done = sweep(store.clients, self._rulebook, due)
+            if done:
                 store.swept(due)
             failpoints.hit("sweeping")
         return done

@@ -68,14 +68,10 @@ class Store(Protocol):
         """At a partition's first watermark, make due at that instant all that was folded before."""
         ...
 
-    def unswept(self) -> list[int]:
-        """Partitions whose watermark has passed on while their sweep has not."""
-        ...
-
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
-        """Lock the positions of these partitions and return up to when to sweep each; without
-        those where there is nothing to do, or whose row another worker has. While a row is held
-        no batch of its partition can commit."""
+        """Of these partitions those whose watermark has passed on while their sweep has not, with
+        the instant up to which to sweep, their positions locked; without those whose row another
+        worker has. While a row is held no batch of its partition can commit."""
         ...
 
     def swept(self, until: Mapping[int, datetime]) -> None:

@@ -34,10 +34,6 @@ class PostgresStore:
         """See `Store.await_first_assessment`."""
         tables.await_first_assessment(self._tx, partition, watermark)
 
-    def unswept(self) -> list[int]:
-        """See `Store.unswept`."""
-        return self._stream.unswept(self._tx)
-
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
         """See `Store.lock_unswept`."""
         return self._stream.lock_unswept(self._tx, partitions)

@@ -19,12 +19,6 @@ _AWAIT_FIRST = sa.text("""
     UPDATE client SET review_at = :watermark
     WHERE partition = :partition AND assessed_on IS NULL AND review_at IS NULL
 """)
-_UNSWEPT = sa.text("""
-    SELECT partition FROM consumer_position
-    WHERE consumer_group = :group AND topic = :topic AND processed_through IS NOT NULL
-      AND swept_through IS DISTINCT FROM processed_through
-    ORDER BY partition
-""")
 _LOCK = sa.text("""
     SELECT partition, processed_through FROM consumer_position
     WHERE consumer_group = :group AND topic = :topic AND partition = ANY(:partitions)
@@ -59,14 +53,10 @@ class Stream:
     def _names(self) -> dict[str, str]:
         return {"group": self.group, "topic": self.topic}
 
-    def unswept(self, tx: sa.Connection) -> list[int]:
-        """Partitions whose watermark has passed on while their sweep has not."""
-        return list(tx.execute(_UNSWEPT, self._names).scalars())
-
     def lock_unswept(self, tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
-        """Lock the positions of these partitions and return up to when to sweep each; without
-        those where there is nothing to do, or whose row another worker has. While a row is held
-        no batch of its partition can commit."""
+        """Of these partitions those whose watermark has passed on while their sweep has not, with
+        the instant up to which to sweep, their positions locked; without those whose row another
+        worker has. While a row is held no batch of its partition can commit."""
         rows = tx.execute(_LOCK, {**self._names, "partitions": list(partitions)})
         return {row.partition: row.processed_through for row in rows}
 
