@@ -23,7 +23,7 @@ def main(said: dict[str, str]) -> int:
     database = Database(said["database"], application_name="toy")
     consumer = KafkaConsumer(options, GROUP, [TOPIC])
     loop = loop_of(consumer, Ledger(database))
-    ends = ReadToEnd(database, GROUP, lambda _tx: MIDNIGHT)
+    ends = ReadToEnd(database, GROUP, lambda _tx: MIDNIGHT, jumps=True)
     subject = Worker(
         group=GROUP,
         consumer=consumer,

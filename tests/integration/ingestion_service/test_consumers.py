@@ -54,7 +54,7 @@ def turn(bus: MemoryBus, database: Database, urls: ServiceDatabase) -> Callable[
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
-    reader = ReadToEnd(database, GROUP, simulated_time)
+    reader = ReadToEnd(database, GROUP, simulated_time, jumps=True)
 
     def run() -> None:
         loop.turn(threading.Event())

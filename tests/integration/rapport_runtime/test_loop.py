@@ -160,7 +160,7 @@ class TestPositions:
             moved = positions.claim(tx, GROUP, [Move(P0, 7, 3, MIDNIGHT)])
             assert moved == {P0: Position(7, "x", MIDNIGHT)}
             earlier = MIDNIGHT - timedelta(days=1)
-            assert positions.reach(tx, GROUP, {P0: 7}, earlier) == moved
+            assert positions.claim(tx, GROUP, [Move(P0, 7, 7, earlier)]) == moved
 
     def test_time_is_complete_only_when_every_expected_partition_has_one(
         self, ledger: Ledger
@@ -168,11 +168,11 @@ class TestPositions:
         with ledger.database.transaction() as tx:
             for tp in (P0, P1):
                 positions.create(tx, GROUP, tp, topic_id="x", next_offset=0)
-            positions.reach(tx, GROUP, {P0: 0}, MIDNIGHT)
+            positions.claim(tx, GROUP, [Move(P0, 0, 0, MIDNIGHT)])
             assert positions.complete_through(tx, GROUP, [P0]) == MIDNIGHT
             assert positions.complete_through(tx, GROUP, [P0, P1]) is None
             assert positions.complete_through(tx, GROUP, [P0, partition(9)]) is None
-            positions.reach(tx, GROUP, {P1: 0}, MIDNIGHT + timedelta(days=1))
+            positions.claim(tx, GROUP, [Move(P1, 0, 0, MIDNIGHT + timedelta(days=1))])
             assert positions.complete_through(tx, GROUP, [P0, P1]) == MIDNIGHT
 
     def test_a_topic_made_anew_halts_the_loop_at_the_next_assignment(

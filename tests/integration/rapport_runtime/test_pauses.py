@@ -119,7 +119,7 @@ class TestATopic:
         consumer = bus.consumer(GROUP, [TOPIC])
         subject = loop_of(consumer, ledger)
         turns(subject)
-        reader = ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT)
+        reader = ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT, jumps=True)
         pause(ledger, "topic", TOPIC)
         reader.observe(consumer, subject)  # the loop has not looked yet: the claim knows
         turns(subject)

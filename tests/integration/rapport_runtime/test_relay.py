@@ -12,6 +12,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, Producer
 from rapport_runtime.database import Database
 from rapport_runtime.errors import TryLater
+from rapport_runtime.positions import Move
 from rapport_runtime.relay import Relay, no_watermarks
 from tests.support.ledger import (
     GROUP,
@@ -77,7 +78,7 @@ def reach(database: Database, days: int) -> None:
     with database.transaction() as tx:
         for tp in (partition(0), partition(1)):
             positions.create(tx, GROUP, tp, topic_id="x", next_offset=0)
-        positions.reach(tx, GROUP, {partition(0): 0, partition(1): 0}, instant)
+        positions.claim(tx, GROUP, [Move(partition(part), 0, 0, instant) for part in (0, 1)])
 
 
 class Failing:

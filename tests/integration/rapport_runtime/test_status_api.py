@@ -18,6 +18,7 @@ from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.status import status_router
 from rapport_runtime.metrics import METRICS
+from rapport_runtime.positions import Move
 from rapport_runtime.status_source import ChassisStatus
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask
@@ -53,7 +54,7 @@ def place(worker: Database, topic: str, number: int, instant: datetime | None) -
     with worker.transaction() as tx:
         positions.create(tx, GROUP, tp, topic_id="x", next_offset=3)
         if instant is not None:
-            positions.reach(tx, GROUP, {tp: 3}, instant)
+            positions.claim(tx, GROUP, [Move(tp, 3, 3, instant)])
 
 
 def beat(worker: Database, name: str, held: list[str], lag: int | None, age: int = 0) -> None:

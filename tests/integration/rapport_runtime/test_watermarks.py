@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.watermarks import ReadToEnd
+from rapport_runtime.watermarks import Now, ReadToEnd
 from tests.support.ledger import (
     GROUP,
     MIDNIGHT,
@@ -23,6 +24,10 @@ from tests.support.ledger import (
 pytestmark = pytest.mark.integration
 OUT = "out.v1"
 GO = threading.Event()
+
+
+def reader(ledger: Ledger, now: Now, *, jumps: bool = True) -> ReadToEnd:
+    return ReadToEnd(ledger.database, GROUP, now, jumps=jumps)
 
 
 class TestReadToEnd:
@@ -40,13 +45,68 @@ class TestReadToEnd:
         subject.turn(GO)
         bus.append(TOPIC, 0, b"k", b"a")
         now = MIDNIGHT
-        step = ReadToEnd(ledger.database, GROUP, lambda _tx: now)
+        step = reader(ledger, lambda _tx: now)
         step.observe(consumer, subject)
         assert self.reached(ledger) == {0: None, 1: MIDNIGHT}
         subject.turn(GO)
         step.observe(consumer, subject)
         assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT}
         assert subject.positions[partition(0)].processed_through == MIDNIGHT
+
+    def test_who_never_stands_at_the_end_proves_what_the_end_was(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        times = iter([MIDNIGHT, *(MIDNIGHT + timedelta(hours=hour) for hour in (1, 2))])
+        step = reader(ledger, lambda _tx: next(times))
+        bus.append(TOPIC, 0, b"k", b"a")
+        step.observe(consumer, subject)
+        subject.turn(GO)
+        bus.append(TOPIC, 0, b"k", b"b")
+        step.observe(consumer, subject)
+        assert self.reached(ledger)[0] == MIDNIGHT
+        subject.turn(GO)
+        bus.append(TOPIC, 0, b"k", b"c")
+        step.observe(consumer, subject)
+        assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT + timedelta(hours=2)}
+
+    def test_who_lags_is_not_asked_for_an_end_further_off(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        times = iter([MIDNIGHT, *(MIDNIGHT + timedelta(hours=hour) for hour in (1, 2))])
+        step = reader(ledger, lambda _tx: next(times))
+        for value in (b"a", b"b"):
+            bus.append(TOPIC, 0, b"k", value)
+            step.observe(consumer, subject)
+        ledger.run("UPDATE consumer_position SET next_offset = 1 WHERE partition = 0")
+        subject.moved({partition(0): replace(subject.positions[partition(0)], next_offset=1)})
+        step.observe(consumer, subject)
+        assert self.reached(ledger)[0] == MIDNIGHT
+
+    def test_a_clock_that_runs_evenly_is_not_looked_at_in_every_turn(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        consumer = bus.consumer(GROUP, [TOPIC])
+        subject = loop_of(consumer, ledger)
+        subject.turn(GO)
+        looks: list[datetime] = []
+
+        def now(_tx: sa.Connection) -> datetime:
+            looks.append(MIDNIGHT)
+            return MIDNIGHT
+
+        step = reader(ledger, now, jumps=False)
+        bus.append(TOPIC, 0, b"k", b"a")
+        for _ in range(3):
+            step.observe(consumer, subject)
+            subject.turn(GO)
+        assert len(looks) == 1
+        assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT}
 
     def test_time_is_read_before_the_end_is_asked_for(
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
@@ -66,7 +126,7 @@ class TestReadToEnd:
             return MIDNIGHT
 
         monkeypatch.setattr(consumer, "end_offsets", asked)
-        step = ReadToEnd(ledger.database, GROUP, now)
+        step = reader(ledger, now)
         step.observe(consumer, subject)
         assert order == ["now", "ends"]
 
@@ -77,7 +137,7 @@ class TestReadToEnd:
         bus.down = True
         assert consumer.poll(0, 10) == {}
         with pytest.raises(TryLater):
-            ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT).observe(consumer, subject)
+            reader(ledger, lambda _tx: MIDNIGHT).observe(consumer, subject)
         assert self.reached(ledger) == {0: None, 1: None}
 
     def test_where_another_has_moved_on_nothing_is_said(
@@ -87,7 +147,7 @@ class TestReadToEnd:
         subject = loop_of(consumer, ledger)
         subject.turn(GO)
         ledger.run("UPDATE consumer_position SET next_offset = 5 WHERE partition = 0")
-        ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT).observe(consumer, subject)
+        reader(ledger, lambda _tx: MIDNIGHT).observe(consumer, subject)
         assert self.reached(ledger) == {0: None, 1: MIDNIGHT}
 
     def test_it_asks_about_once_a_second_and_at_once_after_a_jump(
@@ -98,7 +158,7 @@ class TestReadToEnd:
         subject.turn(GO)
         times = [MIDNIGHT + timedelta(seconds=s) for s in (0, 0.5, 1.2, 86_400)]
         now = iter(times)
-        step = ReadToEnd(ledger.database, GROUP, lambda _tx: next(now))
+        step = reader(ledger, lambda _tx: next(now))
         seen = []
         for _ in times:
             step.observe(consumer, subject)
@@ -120,7 +180,7 @@ class TestReadToEnd:
 
         monkeypatch.setattr(consumer, "poll", noted)
         times = iter([MIDNIGHT, MIDNIGHT, MIDNIGHT + timedelta(days=1)])
-        step = ReadToEnd(ledger.database, GROUP, lambda _tx: next(times))
+        step = reader(ledger, lambda _tx: next(times))
         for _ in range(3):
             step.observe(consumer, subject)  # the second has no news
             subject.turn(GO)
@@ -132,4 +192,4 @@ class TestReadToEnd:
         subject = loop_of(consumer, ledger)
         subject.turn(GO)
         bus.down = True
-        ReadToEnd(ledger.database, GROUP, lambda _tx: None).observe(consumer, subject)
+        reader(ledger, lambda _tx: None).observe(consumer, subject)

@@ -88,13 +88,14 @@ class Job:
     """What a service's worker is there for.
 
     `now` is given by a service whose topics carry no watermarks: it then says how far it has read
-    by its own clock. `beside` runs on a thread of its own until the event is set; if it fails,
-    the worker ends with 1.
+    by its own clock, which `clock_jumps` when it is set by hand. `beside` runs on a thread of its
+    own until the event is set; if it fails, the worker ends with 1.
     """
 
     group: str
     topics: Sequence[str]
     now: Now | None = None
+    clock_jumps: bool = False
     beside: Callable[[threading.Event], None] | None = None
 
 
@@ -203,7 +204,7 @@ def work(
     loop = BatchLoop(consumer, database, handler, options, limit)
     each_turn: list[Callable[[], None]] = []
     if job.now is not None:
-        reader = ReadToEnd(database, job.group, job.now)
+        reader = ReadToEnd(database, job.group, job.now, jumps=job.clock_jumps)
         each_turn.append(lambda: reader.observe(consumer, loop))
     worker = Worker(
         group=job.group, consumer=consumer, database=database, loop=loop, each_turn=each_turn

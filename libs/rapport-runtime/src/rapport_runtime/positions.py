@@ -1,6 +1,6 @@
 """Where a group stands in each partition: moved with the effects, or not at all."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -117,16 +117,6 @@ def claim(tx: sa.Connection, group: str, moves: Sequence[Move]) -> dict[TopicPar
         },
     )
     return _positions(rows)
-
-
-def reach(
-    tx: sa.Connection,
-    group: str,
-    offsets: Mapping[TopicPartition, int],
-    instant: datetime,
-) -> dict[TopicPartition, Position]:
-    """Say that all up to `instant` is before `offsets`, where nobody has moved on meanwhile."""
-    return claim(tx, group, [Move(tp, offset, offset, instant) for tp, offset in offsets.items()])
 
 
 def complete_through(

@@ -30,8 +30,11 @@ OnPublished = Callable[[sa.Connection, Sequence[OutboxRow]], None]
 """Told of the rows that the bus acknowledged, in the transaction that then removes them, under
 their buckets' locks and in the order of each bucket: whatever it writes, it writes once a row."""
 
+# The patience is said in passing: it holds from the end of this statement to the transaction's.
 _LOCK = sa.text("""
-    SELECT bucket FROM unnest(:buckets ::int[]) AS bucket
+    SELECT bucket
+    FROM set_config('idle_in_transaction_session_timeout', :patience, true),
+        unnest(:buckets ::int[]) AS bucket
     WHERE pg_try_advisory_xact_lock(:lock_class, bucket)
 """)
 _READ = """
@@ -69,6 +72,11 @@ class Relay:
         self._database = database
         self._producer = producer
         self._buckets = list(range(buckets))
+        self._locks = {
+            "patience": str(IDLE_TIMEOUT_MS),
+            "lock_class": LOCK_CLASS,
+            "buckets": self._buckets,
+        }
         self._watermark_of = watermark_of
         self._watermark_record = watermark_record
         self._on_published = on_published
@@ -80,8 +88,6 @@ class Relay:
         Buckets that another worker is draining are left to it. Raises `TryLater` when the bus did
         not acknowledge; the rows stay.
         """
-        if self._has_nothing_to_say():
-            return 0
         published = 0
         while True:
             rows = self._drain_once()
@@ -89,24 +95,13 @@ class Relay:
             if rows < READ_ROWS:
                 return published
 
-    def _has_nothing_to_say(self) -> bool:
-        """A look without locks, for the many turns in which nothing happened: two statements."""
-        with self._database.transaction() as tx:
-            if tx.execute(_WAITS).scalar_one():
-                return False
-            complete = self._watermark_of(tx, self._buckets)
-        return not _news(complete, self._said)
-
     def _drain_once(self) -> int:
         """One bounded transaction: what was acknowledged and removed is not published again when
         a later one fails. Only the one with a short read says how far time has come."""
         with self._database.transaction() as tx:
-            tx.execute(
-                sa.text(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}")
-            )
-            locked = list(
-                tx.execute(_LOCK, {"buckets": self._buckets, "lock_class": LOCK_CLASS}).scalars()
-            )
+            if self._has_nothing_to_say(tx):
+                return 0
+            locked = list(tx.execute(_LOCK, self._locks).scalars())
             if not locked:
                 return 0
             # Read before draining: all that was complete at this instant is in the outbox now.
@@ -115,6 +110,12 @@ class Relay:
             said = self._publish_watermarks(tx, complete) if rows < READ_ROWS else self._said
         self._said = said  # only now that it is committed
         return rows
+
+    def _has_nothing_to_say(self, tx: sa.Connection) -> bool:
+        """A look without locks, for the many turns in which nothing happened: two statements."""
+        if tx.execute(_WAITS).scalar_one():
+            return False
+        return not _news(self._watermark_of(tx, self._buckets), self._said)
 
     def _publish_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
         with driver(tx).cursor(binary=True) as cursor:
@@ -134,6 +135,8 @@ class Relay:
         self, tx: sa.Connection, complete: Mapping[int, datetime]
     ) -> Mapping[int, datetime]:
         """Publish what is new; returns what has been said of all buckets."""
+        if not _news(complete, self._said):
+            return self._said
         said = {row.partition: row.published_through for row in tx.execute(_PUBLISHED)}
         news = _news(complete, said)
         if news:

@@ -102,8 +102,12 @@ def build_worker(
     settings: IngestionSettings, database: Database, producer: Producer
 ) -> tuple[SourceConsumer, Job]:
     """The handler that accepts what the sources send, and its job."""
-    now = simulated_time if settings.simulated_clock else real_time
-    job = Job(group=GROUP, topics=[topic.name for topic in TOPICS], now=now)
+    job = Job(
+        group=GROUP,
+        topics=[topic.name for topic in TOPICS],
+        now=simulated_time if settings.simulated_clock else real_time,
+        clock_jumps=settings.simulated_clock,
+    )
     return build_consumer(settings, build_relay(database, producer).drain), job
 
 

@@ -131,19 +131,23 @@ class PostgresIntake:
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
         wanted = sorted(keys)
-        clients = self._lock(wanted, frozenset())
+        clients = self._lock(wanted)
         missing = [key for key in wanted if key not in clients]
-        if missing:
-            ids = [uuid.uuid4().hex for _ in missing]
-            made = self._rows(_MAKE_CLIENTS, [*_columns(missing, 3), ids, now])
-            clients |= self._lock(missing, frozenset(row[0] for row in made))
-        return clients
+        return clients | self._make(missing, now) if missing else clients
 
-    def _lock(
-        self, keys: Sequence[IdentityKey], made: Collection[str]
-    ) -> dict[IdentityKey, Client]:
+    def _make(self, keys: Sequence[IdentityKey], now: datetime) -> dict[IdentityKey, Client]:
+        """Clients for these keys. Whom another transaction has just made is locked as it left
+        them; ours are locked by being ours."""
+        ids = [ClientId(uuid.uuid4().hex) for _ in keys]
+        made = {row[0] for row in self._rows(_MAKE_CLIENTS, [*_columns(keys, 3), ids, now])}
+        pairs = zip(keys, ids, strict=True)
+        ours = {key: _made(own) for key, own in pairs if own in made}
+        others = [key for key in keys if key not in ours]
+        return ours | self._lock(others) if others else ours
+
+    def _lock(self, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Client]:
         return {
-            IdentityKey(*key): Client(client_id, generation, last, registered, client_id in made)
+            IdentityKey(*key): Client(client_id, generation, last, registered, is_new=False)
             for *key, client_id, generation, last, registered in self._rows(
                 _LOCK_CLIENTS, _columns(keys, 3)
             )
@@ -193,6 +197,11 @@ class PostgresIntake:
     def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
         with driver(self._tx).cursor(binary=True) as cursor:
             cursor.execute(statement.encode(), parameters, prepare=False)
+
+
+def _made(client_id: ClientId) -> Client:
+    """What `_MAKE_CLIENTS` makes."""
+    return Client(client_id, generation=1, last_sequence=0, is_registered=False, is_new=True)
 
 
 def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:

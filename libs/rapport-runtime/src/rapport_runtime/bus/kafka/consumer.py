@@ -1,48 +1,37 @@
-"""Apache Kafka through kafka-python: the only file that knows the client (ARCHITECTURE §2)."""
+"""A member of a consumer group on Apache Kafka."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import kafka
 import kafka.errors
-from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-from rapport_runtime.bus.port import Outgoing, Record, TopicPartition
+from rapport_runtime.bus.kafka.client import (
+    ASK_TIMEOUT_MS,
+    CLOSE_TIMEOUT_MS,
+    CONFIRM_TIMEOUT_MS,
+    KafkaOptions,
+    admin_client,
+    close_quietly,
+)
+from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
 
 log = logging.getLogger(__name__)
-
-SET_UP_TIMEOUT_MS, CONFIRM_TIMEOUT_MS, CLOSE_TIMEOUT_MS, ASK_TIMEOUT_MS = 30_000, 2000, 2000, 2000
-"""The last three in a row must not outlast a shutdown's 10 s (R2), even on a dead broker."""
 
 JOIN_MS = 3000
 """How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
 away by kafka-python 3.0 and begun again, for all: so there must be next to no between."""
 
-FLUSH_SECONDS, LAST_WORDS_SECONDS = 0.2, 2.0
-"""How often a publisher looks whether it is to stop, and how long it may then still wait (R2)."""
+FEW_RECORDS, MORE_MS = 500, 5
+"""Fewer records than this are worth a second question, and how long it may wait for its answer."""
 
 REBUILD_SECONDS = 30.0
 """A member without partitions for so long may be stuck in joining (ARCHITECTURE §3)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KafkaOptions:
-    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings); `topic_prefix`
-    stands before every topic's and group's name, so that deployments can share a cluster."""
-
-    bootstrap_servers: str
-    client_id: str
-    topic_prefix: str = ""
-    session_timeout_ms: int = 15_000
-    heartbeat_interval_ms: int = 3_000
-    max_poll_interval_ms: int = 120_000
-    fetch_max_wait_ms: int = 20
 
 
 class KafkaConsumer:
@@ -93,6 +82,7 @@ class KafkaConsumer:
             polled = self._consumer.poll(int(timeout_seconds * 1000), max_records=max_records)
             if self._joining and not polled:
                 polled = self._consumer.poll(JOIN_MS, max_records=max_records)
+            polled = self._with_what_came_since(polled, max_records)
         except (kafka.errors.OffsetOutOfRangeError, kafka.errors.LogTruncationError) as error:
             msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
             raise LoopHalted(msg) from error
@@ -102,6 +92,19 @@ class KafkaConsumer:
             raise TryLater(repr(error)) from error
         self._check_topics({tp.topic for tp in polled})
         return {self._logical(tp): records for tp, records in polled.items()}
+
+    def _with_what_came_since(
+        self, polled: dict[Any, list[Any]], max_records: int
+    ) -> dict[Any, list[Any]]:
+        """A few records are what the client fetched at the end of the last poll. What was written
+        in the turn since then would wait for another whole turn, so it is asked for now."""
+        count = sum(map(len, polled.values()))
+        if not 0 < count < min(FEW_RECORDS, max_records):
+            return polled
+        more = self._consumer.poll(MORE_MS, max_records=max_records - count)
+        for physical, records in more.items():
+            polled.setdefault(physical, []).extend(records)
+        return polled
 
     def newly_assigned(self) -> set[TopicPartition]:
         """See `Consumer.newly_assigned`."""
@@ -173,9 +176,9 @@ class KafkaConsumer:
 
     def close(self) -> None:
         """See `Consumer.close`."""
-        _close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
+        close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
         if self._admin is not None:
-            _close_quietly(self._admin.close)
+            close_quietly(self._admin.close)
 
     def note(self, assigned: Iterable[Any]) -> None:
         """Pause and remember what was just assigned. Runs on the client's thread: CPU only.
@@ -213,7 +216,7 @@ class KafkaConsumer:
 
     def _asking(self) -> Any:
         if self._admin is None:
-            self._admin = _admin(self._options)
+            self._admin = admin_client(self._options)
         return self._admin
 
     def _rejoin_if_stuck(self) -> None:
@@ -228,7 +231,7 @@ class KafkaConsumer:
         if not self._joining and self._everything_is_owned():
             return
         log.warning("rebuilding a consumer that is stuck without partitions")
-        _close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
+        close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
         self._joining = True
         self._consumer = self._join()
 
@@ -268,132 +271,3 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         self._owner.forget(revoked)
 
     on_partitions_lost = on_partitions_revoked  # nothing is committed here, so it is the same
-
-
-class KafkaProducer:
-    """An idempotent producer that waits for every acknowledgement, until its process must stop.
-
-    It begins anew after each failure: kafka-python 3.0.12 gives up its producer id when a batch
-    expires that had been sent, never asks for another, and would hold every later record for ever.
-    """
-
-    def __init__(
-        self,
-        options: KafkaOptions,
-        *,
-        delivery_timeout_ms: int = 20_000,
-        stop: threading.Event | None = None,
-    ) -> None:
-        self._options = options
-        self._delivery_timeout_ms = delivery_timeout_ms
-        self._stop = stop or threading.Event()
-        self._producer: Any = self._begin()
-
-    def _begin(self, **more: int) -> Any:
-        return kafka.KafkaProducer(
-            bootstrap_servers=self._options.bootstrap_servers.split(","),
-            client_id=self._options.client_id,
-            enable_idempotence=True,
-            acks="all",
-            delivery_timeout_ms=self._delivery_timeout_ms,
-            request_timeout_ms=min(10_000, self._delivery_timeout_ms // 2),
-            max_block_ms=5_000,
-            linger_ms=2,
-            batch_size=256 * 1024,
-            max_request_size=4 * 1024 * 1024,
-            allow_auto_create_topics=False,
-            **more,
-        )
-
-    def publish(self, records: Sequence[Outgoing]) -> None:
-        """See `Producer.publish`."""
-        try:
-            if self._producer is None:
-                self._producer = self._begin(bootstrap_timeout_ms=ASK_TIMEOUT_MS)
-            futures = self._send(records)
-        except kafka.errors.KafkaError as error:
-            self._give_up()
-            raise TryLater(repr(error)) from error
-        lost = [future for future in futures if not future.succeeded()]
-        if lost:
-            self._give_up()
-            msg = f"{len(lost)} of {len(records)} records not acknowledged: {lost[0].exception!r}"
-            raise TryLater(msg)
-
-    def _send(self, records: Sequence[Outgoing]) -> list[Any]:
-        """Hand all over and wait until each was acknowledged or failed.
-
-        Raises KafkaTimeoutError when it takes too long: nothing is known then of what is left.
-        """
-        prefix, send = self._options.topic_prefix, self._producer.send
-        futures = [
-            send(prefix + topic, value, key=key, partition=partition)
-            for topic, partition, key, value in records
-        ]
-        enough_at = time.monotonic() + self._delivery_timeout_ms / 1000 + LAST_WORDS_SECONDS
-        while True:
-            try:
-                self._producer.flush(timeout=FLUSH_SECONDS)
-            except kafka.errors.KafkaTimeoutError:
-                if time.monotonic() >= enough_at:
-                    raise
-                if self._stop.is_set():
-                    enough_at = min(enough_at, time.monotonic() + LAST_WORDS_SECONDS)
-            else:
-                return futures
-
-    def _give_up(self) -> None:
-        """Drop the client and what it still holds: the rows are in the outbox."""
-        if self._producer is not None:
-            self._producer._sender.force_close()
-        self.close()
-        self._producer = None
-
-    def close(self) -> None:
-        """See `Producer.close`. With the broker down kafka-python's close raises (finding 5)."""
-        if self._producer is not None:
-            _close_quietly(lambda: self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopicPlan:
-    """A topic to be created. `retention_ms` None means compacted."""
-
-    name: str
-    partitions: int
-    retention_ms: int | None
-
-
-def ensure_topics(
-    options: KafkaOptions, topics: Iterable[TopicPlan], *, replication_factor: int = 1
-) -> None:
-    """Create the topics that are missing; leave those that exist as they are."""
-    admin = _admin(options, SET_UP_TIMEOUT_MS)
-    try:
-        for plan in topics:
-            name, kept = options.topic_prefix + plan.name, {"cleanup.policy": "compact"}
-            if plan.retention_ms is not None:
-                kept = {"retention.ms": str(plan.retention_ms)}
-            topic = NewTopic(name, plan.partitions, replication_factor, topic_configs=kept)
-            try:
-                admin.create_topics([topic])
-            except kafka.errors.TopicAlreadyExistsError:
-                log.info("topic exists", extra={"topic": name})
-    finally:
-        admin.close()
-
-
-def _admin(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any:
-    return KafkaAdminClient(
-        bootstrap_servers=options.bootstrap_servers.split(","),
-        client_id=options.client_id,
-        request_timeout_ms=timeout_ms,
-        bootstrap_timeout_ms=timeout_ms,
-    )
-
-
-def _close_quietly(close: Callable[[], None]) -> None:
-    try:
-        close()
-    except kafka.errors.KafkaError:
-        log.warning("closing a Kafka client failed", exc_info=True)

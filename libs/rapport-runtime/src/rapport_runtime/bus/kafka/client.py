@@ -1,0 +1,74 @@
+"""What consumer and producer share: where the cluster is, how patient to be, who asks about it."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import kafka.errors
+from kafka.admin import KafkaAdminClient, NewTopic
+
+log = logging.getLogger(__name__)
+
+SET_UP_TIMEOUT_MS, CONFIRM_TIMEOUT_MS, CLOSE_TIMEOUT_MS, ASK_TIMEOUT_MS = 30_000, 2000, 2000, 2000
+"""The last three in a row must not outlast a shutdown's 10 s (R2), even on a dead broker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaOptions:
+    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings); `topic_prefix`
+    stands before every topic's and group's name, so that deployments can share a cluster."""
+
+    bootstrap_servers: str
+    client_id: str
+    topic_prefix: str = ""
+    session_timeout_ms: int = 15_000
+    heartbeat_interval_ms: int = 3_000
+    max_poll_interval_ms: int = 120_000
+    fetch_max_wait_ms: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicPlan:
+    """A topic to be created. `retention_ms` None means compacted."""
+
+    name: str
+    partitions: int
+    retention_ms: int | None
+
+
+def ensure_topics(
+    options: KafkaOptions, topics: Iterable[TopicPlan], *, replication_factor: int = 1
+) -> None:
+    """Create the topics that are missing; leave those that exist as they are."""
+    asking = admin_client(options, SET_UP_TIMEOUT_MS)
+    try:
+        for plan in topics:
+            name, kept = options.topic_prefix + plan.name, {"cleanup.policy": "compact"}
+            if plan.retention_ms is not None:
+                kept = {"retention.ms": str(plan.retention_ms)}
+            topic = NewTopic(name, plan.partitions, replication_factor, topic_configs=kept)
+            try:
+                asking.create_topics([topic])
+            except kafka.errors.TopicAlreadyExistsError:
+                log.info("topic exists", extra={"topic": name})
+    finally:
+        asking.close()
+
+
+def admin_client(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any:
+    """Who asks the brokers about topics and groups, on a connection of its own."""
+    return KafkaAdminClient(
+        bootstrap_servers=options.bootstrap_servers.split(","),
+        client_id=options.client_id,
+        request_timeout_ms=timeout_ms,
+        bootstrap_timeout_ms=timeout_ms,
+    )
+
+
+def close_quietly(close: Callable[[], None]) -> None:
+    """Close a client; with the broker down kafka-python's close raises (finding 5)."""
+    try:
+        close()
+    except kafka.errors.KafkaError:
+        log.warning("closing a Kafka client failed", exc_info=True)

@@ -1,0 +1,86 @@
+"""What the client had fetched before a turn is not all that there is after it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import kafka
+import pytest
+
+from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
+from rapport_runtime.bus.kafka.consumer import FEW_RECORDS
+from rapport_runtime.bus.port import TopicPartition
+
+HERE = kafka.TopicPartition("topic.v1", 0)
+THERE = kafka.TopicPartition("topic.v1", 1)
+
+
+class Cluster:
+    def topic_id(self, _name: str) -> str:
+        return "one"
+
+
+class Client:
+    """A kafka-python consumer that answers each poll with the next of a list."""
+
+    def __init__(self, **_: Any) -> None:
+        self._cluster = Cluster()
+        self.answers: list[dict[Any, list[int]]] = []
+        self.asked: list[int] = []
+
+    def subscribe(self, **_: Any) -> None: ...
+
+    def pause(self, _partition: Any) -> None: ...
+
+    def seek(self, _partition: Any, _offset: int) -> None: ...
+
+    def assignment(self) -> set[Any]:
+        return {HERE, THERE}
+
+    def poll(self, _timeout_ms: int, max_records: int) -> dict[Any, list[int]]:
+        self.asked.append(max_records)
+        return self.answers.pop(0)
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    made = Client()
+    monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: made)
+    yield made
+    assert made.answers == []
+
+
+@pytest.fixture
+def consumer(client: Client) -> KafkaConsumer:
+    member = KafkaConsumer(
+        KafkaOptions(bootstrap_servers="nowhere:1", client_id="test"), "group", ["topic.v1"]
+    )
+    member.note([HERE, THERE])
+    return member
+
+
+def test_a_few_are_taken_with_what_came_since(client: Client, consumer: KafkaConsumer) -> None:
+    client.answers = [{HERE: [1, 2]}, {HERE: [3], THERE: [7]}]
+    assert consumer.poll(0.05, 10) == {
+        TopicPartition("topic.v1", 0): [1, 2, 3],
+        TopicPartition("topic.v1", 1): [7],
+    }
+    assert client.asked == [10, 8]
+
+
+def test_nothing_after_a_wait_is_not_asked_for_twice(
+    client: Client, consumer: KafkaConsumer
+) -> None:
+    client.answers = [{}]
+    assert consumer.poll(0.05, 10) == {}
+
+
+@pytest.mark.parametrize("limit", [FEW_RECORDS, 100_000])
+def test_many_are_enough(client: Client, consumer: KafkaConsumer, limit: int) -> None:
+    client.answers = [{HERE: list(range(FEW_RECORDS))}]
+    assert len(consumer.poll(0.05, limit)[TopicPartition("topic.v1", 0)]) == FEW_RECORDS
+
+
+def test_no_more_than_the_limit_is_asked_for(client: Client, consumer: KafkaConsumer) -> None:
+    client.answers = [{HERE: [1, 2]}]
+    consumer.poll(0.05, 2)
+    assert client.asked == [2]
