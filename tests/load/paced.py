@@ -23,7 +23,9 @@ GRACE_SECONDS = 30.0
 
 def source(order: Order, talk: Conversation) -> None:
     """Send `order.records` completed bookings, `order.rate` a second; marks `sent <event id>`."""
-    producer = KafkaProducer(bootstrap_servers=order.bootstrap.split(","), acks="all")
+    producer = KafkaProducer(
+        bootstrap_servers=order.bootstrap.split(","), acks="all", metrics_enabled=False
+    )
     topic = order.topic_prefix + SOURCE.name
     producer.partitions_for(topic)
     talk.ready()
@@ -88,7 +90,10 @@ def _whole(bookings: Collection[str], changes: Collection[str], wanted: int) -> 
 
 def _at_the_end(order: Order) -> KafkaConsumer:
     client = KafkaConsumer(
-        bootstrap_servers=order.bootstrap.split(","), enable_auto_commit=False, fetch_max_wait_ms=20
+        bootstrap_servers=order.bootstrap.split(","),
+        enable_auto_commit=False,
+        fetch_max_wait_ms=20,
+        metrics_enabled=False,
     )
     places = [
         TopicPartition(order.topic_prefix + topic.name, number)

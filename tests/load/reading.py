@@ -19,6 +19,7 @@ def open_log(order: Order, topics: Sequence[str], partitions: int) -> KafkaConsu
         isolation_level="read_committed",
         fetch_max_wait_ms=20,
         fetch_max_bytes=16 * 1024 * 1024,
+        metrics_enabled=False,
     )
     places = [
         TopicPartition(order.topic_prefix + name, number)

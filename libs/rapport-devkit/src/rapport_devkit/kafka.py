@@ -98,7 +98,7 @@ class Kafka:
         common: list[str | Path] = ["-cp", class_path, logging]
         if not (folder / "data" / "meta.properties").exists():
             _format(folder, [java, *_QUICK_START, *common], properties)
-        command = [java, *_HEAP, *common, "kafka.Kafka", properties]
+        command = [java, *_QUICK_START, *_HEAP, *common, "kafka.Kafka", properties]
         kafka = cls(f"127.0.0.1:{port}", _Node(folder, command, port))
         kafka._launch()
         return kafka

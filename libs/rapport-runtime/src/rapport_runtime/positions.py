@@ -71,6 +71,13 @@ _CLAIM = sa.text(f"""
               p.swept_through
 """)  # noqa: S608 - the parts are constants of the code
 
+_COMPLETE = sa.text("""
+    SELECT min(processed_through) FROM consumer_position
+    WHERE consumer_group = :group AND processed_through IS NOT NULL
+      AND (topic, partition) IN (SELECT * FROM unnest(:topics ::text[], :partitions ::int[]))
+    HAVING count(*) = :expected
+""")
+
 
 def load(
     tx: sa.Connection, group: str, partitions: Iterable[TopicPartition]
@@ -123,10 +130,10 @@ def complete_through(
     tx: sa.Connection, group: str, expected: Collection[TopicPartition]
 ) -> datetime | None:
     """The least `processed_through` of the expected partitions; None until all have one."""
-    stored = load(tx, group, expected)
-    instants = [position.processed_through for position in stored.values()]
-    known = [instant for instant in instants if instant is not None]
-    return min(known) if len(known) == len(expected) and known else None
+    topics, numbers = _columns(expected)
+    asked = {"group": group, "topics": topics, "partitions": numbers, "expected": len(expected)}
+    least: datetime | None = tx.execute(_COMPLETE, asked).scalar()
+    return least
 
 
 def _positions(rows: Iterable[sa.Row[Any]]) -> dict[TopicPartition, Position]:

@@ -1,40 +1,62 @@
 """Clients, their history and the outbox: loaded once and saved once a batch, set by set."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import driver
-from rapport_runtime.outbox import COPY_FROM_ROWS, append
+from rapport_runtime.outbox import append
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState
 from scoring_service.ports import ClientKey, Moved
 
-_COLUMNS = (
-    "practice_id, client_id, partition, zone, generation, last_sequence, missing, digest,"
-    " assessed_on, tier, score, version, effective_at, review_at"
-)
-_TYPES = (
-    "text",
-    "text",
-    "int4",
-    "text",
-    "int8",
-    "int8",
-    "int8[]",
-    "bytea",
-    "date",
-    "text",
-    "int4",
-    "int8",
-    "timestamptz",
-    "timestamptz",
-)
+_TYPES = {
+    "practice_id": "text",
+    "client_id": "text",
+    "partition": "int4",
+    "zone": "text",
+    "generation": "int8",
+    "last_sequence": "int8",
+    "missing": "text",
+    "digest": "bytea",
+    "assessed_on": "date",
+    "tier": "text",
+    "score": "int4",
+    "version": "int8",
+    "effective_at": "timestamptz",
+    "review_at": "timestamptz",
+}
+_COLUMNS = ", ".join(_TYPES)
+_HISTORY_TYPES = {
+    "practice_id": "text",
+    "client_id": "text",
+    "version": "int8",
+    "rulebook": "text",
+    "rulebook_version": "int4",
+    "from_tier": "text",
+    "to_tier": "text",
+    "direction": "text",
+    "reason": "text",
+    "origin": "text",
+    "effective_at": "timestamptz",
+    "happened_at": "timestamptz",
+    "activity_id": "text",
+    "score": "int4",
+    "on_day": "date",
+}
+_HISTORY = ", ".join(_HISTORY_TYPES)
+
+
+def _unnest(types: Mapping[str, str]) -> str:
+    """The clause that turns one array a column into rows."""
+    arrays = ", ".join(f"%b::{kind}[]" for kind in types.values())
+    return f"unnest({arrays}) AS incoming({', '.join(types)})"
+
+
 # Ordered by key, so that no two transactions can wait for each other in a circle. One look into the
 # key's index for each client: a join would be planned as a scan of the table (ADR 0014).
 _LOAD = f"""
@@ -56,38 +78,19 @@ _DUE = f"""
         ORDER BY review_at LIMIT %s FOR UPDATE
     ) AS c LIMIT %s
 """
-_CONFLICT = """
+# An array of arrays cannot be ragged: `missing` comes as the text of each.
+_UPSERT = f"""
+    INSERT INTO client ({_COLUMNS})
+    SELECT {_COLUMNS.replace("missing", "missing::int8[]")} FROM {_unnest(_TYPES)}
     ON CONFLICT (practice_id, client_id) DO UPDATE SET
         last_sequence = excluded.last_sequence, missing = excluded.missing,
         digest = excluded.digest, assessed_on = excluded.assessed_on, tier = excluded.tier,
         score = excluded.score, version = excluded.version,
         effective_at = excluded.effective_at, review_at = excluded.review_at
 """
-_UPSERT = f"INSERT INTO client ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming {_CONFLICT}"
-_UPSERT_ONE = f"INSERT INTO client ({_COLUMNS}) VALUES ({', '.join(['%s'] * 14)}) {_CONFLICT}"
-_HISTORY = (
-    "practice_id, client_id, version, rulebook, rulebook_version, from_tier, to_tier, direction,"
-    " reason, origin, effective_at, happened_at, activity_id, score, on_day"
-)
-_HISTORY_TYPES = (
-    "text",
-    "text",
-    "int8",
-    "text",
-    "int4",
-    "text",
-    "text",
-    "text",
-    "text",
-    "text",
-    "timestamptz",
-    "timestamptz",
-    "text",
-    "int4",
-    "date",
-)
-_APPEND = f"INSERT INTO tier_change ({_HISTORY}) SELECT {_HISTORY} FROM incoming_change"
-_APPEND_ONE = f"INSERT INTO tier_change ({_HISTORY}) VALUES ({', '.join(['%s'] * 15)})"
+_APPEND = f"""
+    INSERT INTO tier_change ({_HISTORY}) SELECT {_HISTORY} FROM {_unnest(_HISTORY_TYPES)}
+"""
 
 
 class PostgresClients:
@@ -125,28 +128,18 @@ class PostgresClients:
         """See `Clients.save`."""
         if not states:
             return
-        rows = [self._row(state) for state in states]
-        with driver(self._tx).cursor() as cursor:
-            if len(rows) < COPY_FROM_ROWS:
-                cursor.executemany(_UPSERT_ONE, rows)
-                return
-            _copy_to_temporary(cursor, "incoming", "client", _COLUMNS, _TYPES, rows)
-            cursor.execute(_UPSERT)
+        self._write(_UPSERT, [self._row(state) for state in states])
 
     def record(self, moves: Sequence[Moved]) -> None:
         """See `Clients.record`."""
         if not moves:
             return
-        rows = [self._history_row(move) for move in moves]
-        with driver(self._tx).cursor() as cursor:
-            if len(rows) < COPY_FROM_ROWS:
-                cursor.executemany(_APPEND_ONE, rows)
-            else:
-                _copy_to_temporary(
-                    cursor, "incoming_change", "tier_change", _HISTORY, _HISTORY_TYPES, rows
-                )
-                cursor.execute(_APPEND)
+        self._write(_APPEND, [self._history_row(move) for move in moves])
         append(self._tx, [self._encode(move) for move in moves])
+
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        with driver(self._tx).cursor() as cursor:
+            cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
 
     def _state(self, row: tuple[Any, ...]) -> ClientState:
         return ClientState(
@@ -175,7 +168,7 @@ class PostgresClients:
             state.zone,
             state.generation,
             state.last_sequence,
-            list(state.missing),
+            f"{{{','.join(map(str, state.missing))}}}",
             state.digest.to_bytes(),
             state.assessed_on,
             None if state.tier is None else self._rulebook.tiers[state.tier].key,
@@ -204,23 +197,3 @@ class PostgresClients:
             change.score,
             change.on_day,
         )
-
-
-def _copy_to_temporary(
-    cursor: psycopg.Cursor[Any],
-    table: str,
-    like: str,
-    columns: str,
-    types: Sequence[str],
-    rows: Iterable[tuple[Any, ...]],
-) -> None:
-    """Fill a temporary table anew; COPY cannot write one under row-level security."""
-    cursor.execute(
-        f"CREATE TEMP TABLE IF NOT EXISTS {table} (LIKE {like}) ON COMMIT DELETE ROWS;"
-        f" DELETE FROM {table}",
-        prepare=False,  # two statements in one round trip
-    )
-    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)

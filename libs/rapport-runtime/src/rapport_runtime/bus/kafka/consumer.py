@@ -69,6 +69,7 @@ class KafkaConsumer:
             fetch_max_wait_ms=options.fetch_max_wait_ms,
             fetch_max_bytes=16 * 1024 * 1024,
             metadata_max_age_ms=30_000,
+            metrics_enabled=False,
         )
         consumer.subscribe(topics=list(self._names), listener=_Listener(self))
         return consumer

@@ -53,6 +53,7 @@ class KafkaProducer:
             batch_size=256 * 1024,
             max_request_size=4 * 1024 * 1024,
             allow_auto_create_topics=False,
+            metrics_enabled=False,
             **more,
         )
 
