@@ -1,6 +1,6 @@
 """A toy service on the real chassis: it writes down each record, and misbehaves on demand."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.positions import Position
 from rapport_runtime.tables import chassis_tables
 
 GROUP, TOPIC = "ledger", "things.v1"
@@ -126,7 +127,7 @@ class Ledger:
         where = {"topic": part.partition.topic, "partition": part.partition.partition}
         tx.execute(_INSERT, where | {"value": event})
 
-    def settle(self, held: Collection[TopicPartition]) -> None:
+    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
         self.settled += 1
 
     # -- what the test asks -----------------------------------------------------------------------

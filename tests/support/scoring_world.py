@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from rapport_runtime.http.status import Status
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
+from rapport_runtime.positions import Position
 from rapport_runtime.status_source import ChassisStatus
 from scoring_service.bootstrap import TIMED, build_consumer, build_relay
 from scoring_service.consumers import TOPICS
@@ -94,7 +95,7 @@ class ScoringWorld:
         """Let the sweep come late, at each so-many-th opportunity; `read_all` ends with one."""
         settle, counted = type(self.handler).settle, itertools.count(1)
 
-        def late(held: Collection[TopicPartition]) -> None:
+        def late(held: Mapping[TopicPartition, Position]) -> None:
             if next(counted) % turns == 0:
                 settle(self.handler, held)
 

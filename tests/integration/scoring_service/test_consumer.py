@@ -8,10 +8,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import sqlalchemy as sa
 
 import scoring_service
 from rapport_devkit.databases import ServiceDatabase
 from scoring_service import consumers, handlers
+from scoring_service.store.stores import PostgresStore
 from tests.support.scoring_world import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
@@ -106,6 +108,43 @@ def test_a_sweep_of_many_small_transactions_says_the_same(
     assert sum(row[6] == "iron" for row in told[0]) == 40
     assert sweeps[0] <= 2  # the first watermark's, and the second's
     assert sweeps[1] >= 40 // 3
+
+
+def test_nobody_looks_for_who_is_due_while_time_stands(world: Build) -> None:
+    log = Log()
+    log.watermark(at("1997-01-01"))
+    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"))
+    scoring = world(log, records=5000)
+    scoring.read_all()
+    with mock.patch.object(
+        PostgresStore, "lock_unswept", autospec=True, side_effect=PostgresStore.lock_unswept
+    ) as looked:
+        log.activity("ada", "completed", date(1997, 1, 2), at("1997-01-02"))
+        for _ in range(3):
+            scoring.turn()
+        assert looked.call_count == 0
+        log.watermark(at("1998-06-30"))
+        scoring.turn()
+        assert looked.call_count == 1
+    assert scoring.status().business_time == at("1998-06-30")
+
+
+def test_what_another_worker_holds_is_swept_when_it_lets_go(world: Build) -> None:
+    log = Log()
+    log.watermark(at("1997-01-01"))
+    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"))
+    scoring = world(log, records=5000)
+    scoring.read_all()
+    log.watermark(at("1998-06-30"))
+    scoring.sweep_only_every(10**9)
+    scoring.turn()
+    scoring.sweep_only_every(1)
+    with scoring.database.transaction() as tx:
+        tx.execute(sa.text("SELECT * FROM consumer_position FOR UPDATE"))
+        scoring.turn()
+    assert scoring.status().business_time == at("1997-01-01")
+    scoring.turn()
+    assert scoring.status().business_time == at("1998-06-30")
 
 
 def test_status_tells_what_time_owes_until_the_sweep_has_paid(world: Build) -> None:

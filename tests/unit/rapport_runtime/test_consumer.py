@@ -1,5 +1,6 @@
 """What the client had fetched before a turn is not all that there is after it."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import kafka
 import pytest
 
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
+from rapport_runtime.bus.kafka import consumer as consumer_module
 from rapport_runtime.bus.kafka.consumer import FEW_RECORDS
 from rapport_runtime.bus.port import TopicPartition
 
@@ -26,6 +28,7 @@ class Client:
         self._cluster = Cluster()
         self.answers: list[dict[Any, list[int]]] = []
         self.asked: list[int] = []
+        self.slow = 0.0
 
     def subscribe(self, **_: Any) -> None: ...
 
@@ -37,6 +40,7 @@ class Client:
         return {HERE, THERE}
 
     def poll(self, _timeout_ms: int, max_records: int) -> dict[Any, list[int]]:
+        time.sleep(self.slow)
         self.asked.append(max_records)
         return self.answers.pop(0)
 
@@ -44,6 +48,7 @@ class Client:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     made = Client()
+    monkeypatch.setattr(consumer_module, "FRESH_SECONDS", 0.5)  # however slow the machine is
     monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: made)
     yield made
     assert made.answers == []
@@ -65,6 +70,13 @@ def test_a_few_are_taken_with_what_came_since(client: Client, consumer: KafkaCon
         TopicPartition("topic.v1", 1): [7],
     }
     assert client.asked == [10, 8]
+
+
+def test_what_was_waited_for_is_fresh(client: Client, consumer: KafkaConsumer) -> None:
+    client.answers = [{HERE: [1, 2]}]
+    client.slow = 0.5
+    consumer.poll(0.05, 10)
+    assert client.asked == [10]
 
 
 def test_nothing_after_a_wait_is_not_asked_for_twice(

@@ -1,6 +1,6 @@
 """The unit of work: some records of some partitions, handled in one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -76,7 +76,7 @@ class BatchHandler(Protocol):
         """
         ...
 
-    def settle(self, held: Collection[TopicPartition]) -> None:
+    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
         """After each commit, and whenever there was nothing to read: sweep, publish. `held` are
-        the partitions that this worker holds, as far as it knows."""
+        the partitions that this worker holds, and where they stand, as far as it knows."""
         ...

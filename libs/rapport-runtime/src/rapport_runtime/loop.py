@@ -120,11 +120,11 @@ class BatchLoop:
         while waiting and not stop.is_set():
             handled += self._process(self._next_batch(waiting))
             waiting = {tp: p for tp, p in waiting.items() if p.next_offset > self._held.at(tp)}
-            self._handler.settle(self.positions.keys())
+            self._handler.settle(self.positions)
         self._held.read_again(waiting)  # stopped half-way: whoever comes next reads the rest
         self._replay(stop)
         if not handled:
-            self._handler.settle(self.positions.keys())
+            self._handler.settle(self.positions)
         return handled
 
     def _look_for_pauses(self) -> None:

@@ -1,6 +1,6 @@
 """Which event goes where: bookings and payments are accepted, side by side in one batch."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from rapport_runtime import failpoints
 from rapport_runtime.batch import Batch, Slice
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
+from rapport_runtime.positions import Position
 
 GROUP = "ingestion-service"
 TOPICS = (topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS)
@@ -56,6 +57,6 @@ class SourceConsumer:
             if outcome.status == "rejected":
                 batch.reject(part, index, translate.refusal(fact, outcome))
 
-    def settle(self, held: Collection[TopicPartition]) -> None:
+    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
         """Publish what was accepted, and how far time has come."""
         self._publish()

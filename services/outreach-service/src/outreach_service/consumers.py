@@ -1,6 +1,6 @@
 """Which event goes where: practices and activity are remembered, tier changes become messages."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from rapport_contracts.canonical import (
 )
 from rapport_runtime.batch import Batch, Slice
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.positions import Position
 
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 
@@ -70,7 +71,7 @@ class OutreachConsumer:
         plan_messages(inbox, self._playbook, moves)
         self._handled = True
 
-    def settle(self, held: Collection[TopicPartition]) -> None:
+    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
         """Say that there may be something to send, and publish what became of messages."""
         if self._handled:
             self._handled = False

@@ -1,6 +1,6 @@
 """Which event goes where: activities are folded, watermarks let time pass, practices are kept."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered, Wa
 from rapport_runtime import failpoints
 from rapport_runtime.batch import Batch, Slice
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.positions import Position
 from scoring_service import translate
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day
@@ -27,6 +28,7 @@ class ScoringConsumer:
         self._rulebook = rulebook
         self._publish = publish
         self._zones: dict[int, _Zones] = {}
+        self._swept: dict[int, datetime] = {}
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """See `BatchHandler.decode`."""
@@ -72,12 +74,21 @@ class ScoringConsumer:
             batch.reject(part, index, translate.refusal(refused.key.practice_id, refused.error))
         self._note_first_watermarks(store, batch)
 
-    def settle(self, held: Collection[TopicPartition]) -> None:
+    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
         """Let time pass for whoever is due in the partitions held, then publish what came of it."""
-        ours = {part.partition for part in held if part.topic == topics.CLIENT_ACTIVITY.name}
-        while not self._sweep_some(ours):
+        ours = {
+            part.partition
+            for part, at in held.items()
+            if part.topic == topics.CLIENT_ACTIVITY.name and self._is_unswept(part.partition, at)
+        }
+        while ours and not self._sweep_some(ours):
             pass
         self._publish()
+
+    def _is_unswept(self, partition: int, at: Position) -> bool:
+        """Whether time may have come further than the sweep, by what this worker remembers: where
+        it is wrong, it looks in vain."""
+        return at.processed_through not in {None, at.swept_through, self._swept.get(partition)}
 
     def _sweep_some(self, partitions: Collection[int]) -> bool:
         """One bounded transaction of these partitions' sweep; True when there is no more to do.
@@ -93,6 +104,8 @@ class ScoringConsumer:
             if done:
                 store.swept(due)
             failpoints.hit("sweeping")
+        if done:
+            self._swept.update(due)
         return done
 
     def _note_first_watermarks(self, store: Store, batch: Batch) -> None:

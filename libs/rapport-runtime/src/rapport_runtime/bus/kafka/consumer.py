@@ -27,8 +27,9 @@ JOIN_MS = 3000
 """How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
 away by kafka-python 3.0 and begun again, for all: so there must be next to no between."""
 
-FEW_RECORDS, MORE_MS = 500, 5
-"""Fewer records than this are worth a second question, and how long it may wait for its answer."""
+FRESH_SECONDS, FEW_RECORDS, MORE_MS = 0.004, 500, 5
+"""An answer that took longer was waited for, so it is fresh. Of one that is not, fewer records than
+this are worth a second question, which may wait so long for its answer."""
 
 REBUILD_SECONDS = 30.0
 """A member without partitions for so long may be stuck in joining (ARCHITECTURE §3)."""
@@ -79,11 +80,13 @@ class KafkaConsumer:
     ) -> Mapping[TopicPartition, Sequence[Record]]:
         """See `Consumer.poll`."""
         self._rejoin_if_stuck()
+        begun = time.monotonic()
         try:
             polled = self._consumer.poll(int(timeout_seconds * 1000), max_records=max_records)
             if self._joining and not polled:
                 polled = self._consumer.poll(JOIN_MS, max_records=max_records)
-            polled = self._with_what_came_since(polled, max_records)
+            if time.monotonic() - begun < FRESH_SECONDS:
+                polled = self._with_what_came_since(polled, max_records)
         except (kafka.errors.OffsetOutOfRangeError, kafka.errors.LogTruncationError) as error:
             msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
             raise LoopHalted(msg) from error
@@ -97,8 +100,8 @@ class KafkaConsumer:
     def _with_what_came_since(
         self, polled: dict[Any, list[Any]], max_records: int
     ) -> dict[Any, list[Any]]:
-        """A few records are what the client fetched at the end of the last poll. What was written
-        in the turn since then would wait for another whole turn, so it is asked for now."""
+        """A few records at once are what the client fetched at the end of the last poll. What was
+        written in the turn since would wait for another whole turn, so it is asked for now."""
         count = sum(map(len, polled.values()))
         if not 0 < count < min(FEW_RECORDS, max_records):
             return polled
