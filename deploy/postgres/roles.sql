@@ -41,19 +41,16 @@ ALTER ROLE outreach_api     LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'outreach_ap
 GRANT rapport_worker TO ingestion_worker, scoring_worker, outreach_worker;
 GRANT rapport_api TO ingestion_api, scoring_api, outreach_api;
 
--- The databases: each for its own three roles only. Workers COPY into temporary tables.
+-- The databases: each for its own three roles only.
 SELECT format('CREATE DATABASE %I OWNER %I', service, service || '_owner')
 FROM unnest(ARRAY['ingestion', 'scoring', 'outreach']) AS service
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = service)
 \gexec
 
 REVOKE ALL ON DATABASE ingestion, scoring, outreach FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE ingestion TO ingestion_worker;
-GRANT CONNECT, TEMPORARY ON DATABASE scoring TO scoring_worker;
-GRANT CONNECT, TEMPORARY ON DATABASE outreach TO outreach_worker;
-GRANT CONNECT ON DATABASE ingestion TO ingestion_api;
-GRANT CONNECT ON DATABASE scoring TO scoring_api;
-GRANT CONNECT ON DATABASE outreach TO outreach_api;
+GRANT CONNECT ON DATABASE ingestion TO ingestion_worker, ingestion_api;
+GRANT CONNECT ON DATABASE scoring TO scoring_worker, scoring_api;
+GRANT CONNECT ON DATABASE outreach TO outreach_worker, outreach_api;
 
 -- What an owner makes later, the groups may use.
 \connect ingestion

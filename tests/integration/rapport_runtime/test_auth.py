@@ -178,10 +178,7 @@ def test_the_driver_shares_the_transaction_and_limits_hold(
     worker = open_database(toy.worker_url, DatabaseLimits(statement_ms=50))
     with worker.transaction() as connection:
         raw = driver(connection)
-        raw.execute("create temporary table incoming (like note) on commit drop")
-        with raw.cursor().copy("copy incoming from stdin") as copy:
-            copy.write_row(("c", "north"))
-        raw.execute("insert into note select * from incoming")
+        raw.execute("insert into note select * from unnest(%b::text[], %b::text[])", [["c"], ["n"]])
         assert connection.scalar(text("select count(*) from note")) == 1
         assert raw.execute("show timezone").fetchone() == ("UTC",)
         assert raw.execute("show idle_in_transaction_session_timeout").fetchone() == ("10s",)

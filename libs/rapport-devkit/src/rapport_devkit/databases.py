@@ -93,15 +93,13 @@ def _ensure_login(server: psycopg.Connection, role: str, password: str) -> None:
 
 
 def _ensure_database(server: psycopg.Connection, name: str) -> None:
-    """Make the database, for its own roles only; workers COPY into temporary tables."""
+    """Make the database, for its own roles only."""
     known = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
     if not known:
         server.execute(_compose("CREATE DATABASE {} OWNER {}", name, f"{name}_owner"))
     server.execute(_compose("REVOKE ALL ON DATABASE {} FROM PUBLIC", name))
-    server.execute(
-        _compose("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", name, f"{name}_worker")
-    )
-    server.execute(_compose("GRANT CONNECT ON DATABASE {} TO {}", name, f"{name}_api"))
+    for role in ("worker", "api"):
+        server.execute(_compose("GRANT CONNECT ON DATABASE {} TO {}", name, f"{name}_{role}"))
 
 
 def _grant_future_tables(database: psycopg.Connection, owner: str) -> None:

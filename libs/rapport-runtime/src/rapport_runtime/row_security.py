@@ -39,7 +39,7 @@ def row_level_security(
     practice that its transaction named (`Database.transaction(practice_id)`), and, where
     `operator_sees`, all rows in an operator's transaction. FORCE holds the table's owner too,
     who has no policy: migrations create and alter, they cannot read or fill a guarded table.
-    Postgres refuses COPY into a guarded table (0A000): COPY into a temporary one, then INSERT.
+    Postgres refuses COPY into a guarded table (0A000): write arrays by `unnest`.
     """
     name = _checked(table)
     op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
