@@ -23,11 +23,7 @@ GROUP, TOPIC = "ledger", "things.v1"
 MIDNIGHT = datetime(2024, 3, 1, tzinfo=UTC)
 TOMBSTONE = "tombstone"
 
-_RAISE = sa.text("SELECT pg_temp.fail(:state)")
-_FAIL = """
-    CREATE OR REPLACE FUNCTION pg_temp.fail(state text) RETURNS void LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'asked to' USING ERRCODE = state; END $$
-"""
+_RAISE = "DO $$ BEGIN RAISE EXCEPTION 'asked to' USING ERRCODE = '{}'; END $$"
 _INSERT = sa.text("INSERT INTO entry (topic, partition, value) VALUES (:topic, :partition, :value)")
 _ONCE = sa.text("INSERT INTO seen (value) VALUES (:value) ON CONFLICT DO NOTHING RETURNING value")
 
@@ -105,7 +101,6 @@ class Ledger:
         if self.later:
             self.later -= 1
             raise TryLater("asked to")
-        tx.exec_driver_sql(_FAIL)
         for part in batch.slices:
             for index, event in enumerate(part.events):
                 self._handle(tx, batch, part, index, event)
@@ -121,7 +116,7 @@ class Ledger:
             if first == "invalid":
                 raise InvalidRecord("raised", "asked to")
             if first == "state":
-                tx.execute(_RAISE, {"state": rest})
+                tx.exec_driver_sql(_RAISE.format(rest))
         if first == "once" and not tx.execute(_ONCE, {"value": rest}).all():
             return
         where = {"topic": part.partition.topic, "partition": part.partition.partition}
