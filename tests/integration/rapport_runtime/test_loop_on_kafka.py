@@ -9,8 +9,8 @@ import pytest
 
 from rapport_devkit.kafka import Kafka
 from rapport_runtime import outbox
-from rapport_runtime.bus import kafka as adapter
 from rapport_runtime.bus.kafka import KafkaConsumer
+from rapport_runtime.bus.kafka import consumer as adapter
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.loop import BatchLoop
