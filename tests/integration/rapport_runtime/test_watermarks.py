@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import TryLater
+from rapport_runtime.loop import BatchLoop
 from rapport_runtime.watermarks import Now, ReadToEnd
 from tests.support.ledger import (
     GROUP,
@@ -30,6 +31,14 @@ def reader(ledger: Ledger, now: Now, *, jumps: bool = True) -> ReadToEnd:
     return ReadToEnd(ledger.database, GROUP, now, jumps=jumps)
 
 
+def standing(bus: MemoryBus, ledger: Ledger) -> tuple[MemoryConsumer, BatchLoop]:
+    """A member and its loop, which holds both partitions and has read all there is."""
+    consumer = bus.consumer(GROUP, [TOPIC])
+    loop = loop_of(consumer, ledger)
+    loop.turn(GO)
+    return consumer, loop
+
+
 class TestReadToEnd:
     """An empty poll proves nothing; the end, asked for after the time was read, does."""
 
@@ -40,9 +49,7 @@ class TestReadToEnd:
     def test_only_partitions_that_were_read_to_their_end_move(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         bus.append(TOPIC, 0, b"k", b"a")
         now = MIDNIGHT
         step = reader(ledger, lambda _tx: now)
@@ -56,9 +63,7 @@ class TestReadToEnd:
     def test_who_never_stands_at_the_end_proves_what_the_end_was(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         times = iter([MIDNIGHT, *(MIDNIGHT + timedelta(hours=hour) for hour in (1, 2))])
         step = reader(ledger, lambda _tx: next(times))
         bus.append(TOPIC, 0, b"k", b"a")
@@ -75,9 +80,7 @@ class TestReadToEnd:
     def test_who_lags_is_not_asked_for_an_end_further_off(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         times = iter([MIDNIGHT, *(MIDNIGHT + timedelta(hours=hour) for hour in (1, 2))])
         step = reader(ledger, lambda _tx: next(times))
         for value in (b"a", b"b"):
@@ -91,9 +94,7 @@ class TestReadToEnd:
     def test_a_clock_that_runs_evenly_is_not_looked_at_in_every_turn(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         looks: list[datetime] = []
 
         def now(_tx: sa.Connection) -> datetime:
@@ -111,9 +112,7 @@ class TestReadToEnd:
     def test_time_is_read_before_the_end_is_asked_for(
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         order: list[str] = []
         ends = consumer.end_offsets
 
@@ -131,9 +130,7 @@ class TestReadToEnd:
         assert order == ["now", "ends"]
 
     def test_a_broker_that_is_down_proves_nothing(self, bus: MemoryBus, ledger: Ledger) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         bus.down = True
         assert consumer.poll(0, 10) == {}
         with pytest.raises(TryLater):
@@ -143,9 +140,7 @@ class TestReadToEnd:
     def test_where_another_has_moved_on_nothing_is_said(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         ledger.run("UPDATE consumer_position SET next_offset = 5 WHERE partition = 0")
         reader(ledger, lambda _tx: MIDNIGHT).observe(consumer, subject)
         assert self.reached(ledger) == {0: None, 1: MIDNIGHT}
@@ -153,9 +148,7 @@ class TestReadToEnd:
     def test_it_asks_about_once_a_second_and_at_once_after_a_jump(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         times = [MIDNIGHT + timedelta(seconds=s) for s in (0, 0.5, 1.2, 86_400)]
         now = iter(times)
         step = reader(ledger, lambda _tx: next(now))
@@ -168,9 +161,7 @@ class TestReadToEnd:
     def test_what_it_has_proved_is_settled_without_a_wait_for_records(
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         waited: list[float] = []
         poll = consumer.poll
 
@@ -188,8 +179,6 @@ class TestReadToEnd:
         assert [seconds > 0 for seconds in waited] == [False, True, False, True]
 
     def test_without_a_business_time_nothing_is_asked(self, bus: MemoryBus, ledger: Ledger) -> None:
-        consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        subject.turn(GO)
+        consumer, subject = standing(bus, ledger)
         bus.down = True
         reader(ledger, lambda _tx: None).observe(consumer, subject)

@@ -36,6 +36,16 @@ def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build]
         one.close()
 
 
+def with_one_client(world: Build) -> tuple[Log, ScoringWorld]:
+    """A log of one booking, read and swept up to its watermark."""
+    log = Log()
+    log.watermark(at("1997-01-01"))
+    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"))
+    scoring = world(log, records=5000)
+    scoring.read_all()
+    return log, scoring
+
+
 def at(day: str, hour: int = 12) -> datetime:
     return datetime.fromisoformat(f"{day}T{hour:02}:00:00").replace(tzinfo=UTC)
 
@@ -111,11 +121,7 @@ def test_a_sweep_of_many_small_transactions_says_the_same(
 
 
 def test_nobody_looks_for_who_is_due_while_time_stands(world: Build) -> None:
-    log = Log()
-    log.watermark(at("1997-01-01"))
-    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"))
-    scoring = world(log, records=5000)
-    scoring.read_all()
+    log, scoring = with_one_client(world)
     with mock.patch.object(
         PostgresStore, "lock_unswept", autospec=True, side_effect=PostgresStore.lock_unswept
     ) as looked:
@@ -130,11 +136,7 @@ def test_nobody_looks_for_who_is_due_while_time_stands(world: Build) -> None:
 
 
 def test_what_another_worker_holds_is_swept_when_it_lets_go(world: Build) -> None:
-    log = Log()
-    log.watermark(at("1997-01-01"))
-    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"))
-    scoring = world(log, records=5000)
-    scoring.read_all()
+    log, scoring = with_one_client(world)
     log.watermark(at("1998-06-30"))
     scoring.sweep_only_every(10**9)
     scoring.turn()

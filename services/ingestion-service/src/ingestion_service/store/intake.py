@@ -141,7 +141,7 @@ class PostgresIntake:
         ids = [ClientId(uuid.uuid4().hex) for _ in keys]
         made = {row[0] for row in self._rows(_MAKE_CLIENTS, [*_columns(keys, 3), ids, now])}
         pairs = zip(keys, ids, strict=True)
-        ours = {key: _made(own) for key, own in pairs if own in made}
+        ours = {key: _new(own) for key, own in pairs if own in made}
         others = [key for key in keys if key not in ours]
         return ours | self._lock(others) if others else ours
 
@@ -199,7 +199,7 @@ class PostgresIntake:
             cursor.execute(statement.encode(), parameters, prepare=False)
 
 
-def _made(client_id: ClientId) -> Client:
+def _new(client_id: ClientId) -> Client:
     """What `_MAKE_CLIENTS` makes."""
     return Client(client_id, generation=1, last_sequence=0, is_registered=False, is_new=True)
 
