@@ -80,7 +80,7 @@ class Desk:
         sent = []
         for _ in range(3):
             self.due()
-            sent.append(len(self.desk.claim(10)))
+            sent.append(len(self.desk.claim(10).claimed))
             self.world.execute("""
                 UPDATE message SET sent_at = clock_timestamp() - interval '6 days 23:55'
                 WHERE sent_at IS NOT NULL
@@ -89,7 +89,7 @@ class Desk:
         self.world.execute("UPDATE message SET sent_at = 'epoch' WHERE sent_at IS NOT NULL")
         self.opens(5 * MINUTES, 60 * MINUTES)
         self.due()
-        sent.append(len(self.desk.claim(10)))
+        sent.append(len(self.desk.claim(10).claimed))
         return (sent, lost) == ([1, 1, 0, 0], 0)
 
 

@@ -207,7 +207,7 @@ class OutreachWorld:
     def dispatch(self) -> int:
         """Send what is due; how many were handed to a provider."""
         with asyncio.Runner() as runner:
-            return self.dispatcher.turn(runner)
+            return len(self.dispatcher.turn(runner).claimed)
 
     def messages(self) -> dict[tuple[str, int], Any]:
         """Messages by client and tier version."""

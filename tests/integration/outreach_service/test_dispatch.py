@@ -49,7 +49,7 @@ def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker's consumer rings for its dispatcher, whose own looks are seldom here."""
-    monkeypatch.setattr(dispatcher, "IDLE_SECONDS", 30.0)
+    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
     provider = RecordingProvider()
     outreach = world(sms=provider)
     outreach.reachable("ada", Channel.SMS, PHONE)
@@ -59,6 +59,30 @@ def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
         outreach.moved("ada", 1, NOON)
         try:
             outreach.now_is(NOON)
+            assert eventually(lambda: len(provider.sent) == 1)
+        finally:
+            stop.set()
+            outreach.bell.set()
+        running.result()
+
+
+def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
+    world: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of what is looked at first may be sent, and no bell rings for the rest."""
+    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
+    monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 2)
+    provider = RecordingProvider()
+    outreach = world(sms=provider)
+    for client, due in (("ada", 5), ("bob", 4), ("eve", 3)):
+        outreach.moved(client, 1, NOON - timedelta(minutes=due))
+    outreach.reachable("eve", Channel.SMS, PHONE)
+    outreach.now_is(NOON)
+    outreach.bell.clear()
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(outreach.dispatcher.run, stop)
+        try:
             assert eventually(lambda: len(provider.sent) == 1)
         finally:
             stop.set()
@@ -195,7 +219,7 @@ def test_sixteen_dispatchers_keep_one_cap(world: Build) -> None:
     outreach.now_is(NOON)
     with ThreadPoolExecutor(16) as pool:
         claims = [pool.submit(outreach.desk.claim, 3) for _ in range(32)]
-        claimed = [one for claim in claims for one in claim.result()]
+        claimed = [one for claim in claims for one in claim.result().claimed]
     assert len(claimed) == 3
 
 
@@ -239,12 +263,12 @@ def test_a_claim_whose_worker_died_is_unknown_and_its_late_answer_still_counts(
     outreach.reachable("ada", Channel.SMS, PHONE)
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
-    (claimed,) = outreach.desk.claim(10)
+    (claimed,) = outreach.desk.claim(10).claimed
     assert outreach.desk.recover() == 0
     outreach.execute("UPDATE message SET lease_until = clock_timestamp() - interval '1 second'")
     assert outreach.desk.recover() == 1
     assert outreach.messages()["ada", 1].state == "unknown"
-    assert outreach.desk.claim(10) == []
+    assert outreach.desk.claim(10).claimed == []
     outreach.desk.record([(claimed, Accepted("late"))])
     assert outreach.messages()["ada", 1].state == "accepted"
 
@@ -310,11 +334,11 @@ def test_a_late_answer_of_an_older_try_leaves_the_newer_alone(world: Build) -> N
     outreach.reachable("ada", Channel.WECHAT, "openid-0000000000000000000001")
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
-    (first,) = outreach.desk.claim(10)
+    (first,) = outreach.desk.claim(10).claimed
     outreach.execute("UPDATE message SET lease_until = clock_timestamp() - interval '1 second'")
     assert outreach.desk.recover() == 1
     outreach.execute("UPDATE message SET not_before = 'epoch'")
-    (second,) = outreach.desk.claim(10)
+    (second,) = outreach.desk.claim(10).claimed
     outreach.desk.record([(first, Rejected("wechat:late", final=True))])
     assert outreach.messages()["ada", 1].state == "sending"
     outreach.desk.record([(second, Accepted("m2"))])

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import uvloop
@@ -9,7 +10,7 @@ import uvloop
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import Claimed, Desk, Provider
+from outreach_service.ports import Claimed, Claims, Desk, Provider
 from outreach_service.rendering import Renderer, RenderingFailed
 from rapport_runtime import failpoints
 from rapport_runtime.blame import DatabaseError, is_for_later
@@ -23,8 +24,8 @@ AT_ONCE = 32
 """Provider calls under way at one time. Two rounds of the slowest (SMTP, 30 s a step) stay well
 within the default lease of 600 s."""
 
-IDLE_SECONDS = 0.05
-RECOVER_EVERY = 100
+LOOK_SECONDS = 0.25
+RECOVER_SECONDS = 5.0
 LAST_TRIES, LAST_PAUSE_SECONDS = 3, 1.0
 """How often a worker that leaves tries to write down what it still holds (it has 10 s)."""
 
@@ -33,8 +34,8 @@ class Dispatcher:
     """Sends due messages through one provider a channel.
 
     `unsubscribe_url` makes the address under which a client leaves a purpose of a channel. Who has
-    found nothing looks again when `bell` is set, and soon without (of what falls due by time, and
-    what other workers have planned, no bell tells).
+    seen all that was due looks again when `bell` is set, and soon without (of what falls due by
+    time, and what other workers have planned, no bell tells).
     """
 
     def __init__(
@@ -60,31 +61,31 @@ class Dispatcher:
         alone makes no outcome unknown. Anything else ends the thread loudly.
         """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            turns = 0
+            recover_at = 0.0
             while not stop.is_set():
-                turns += 1
                 try:
                     self._write_down()
-                    if turns % RECOVER_EVERY == 1:
+                    if time.monotonic() >= recover_at:
                         self._desk.recover()
-                    if not self.turn(runner):
-                        self._bell.wait(IDLE_SECONDS)
+                        recover_at = time.monotonic() + RECOVER_SECONDS
+                    if self.turn(runner).is_all:
+                        self._bell.wait(LOOK_SECONDS)
                         self._bell.clear()
                 except DatabaseError as error:
                     _raise_unless_for_later(error)
                     stop.wait(1.0)
             self._write_down_before_leaving()
 
-    def turn(self, runner: asyncio.Runner) -> int:
-        """Claim, send, record once; how many messages were handed to a provider."""
-        claimed = self._desk.claim(CLAIM_ROWS)
-        if claimed:
-            outcomes = runner.run(self._send_all(claimed))
-            self._unwritten = list(zip(claimed, outcomes, strict=True))
+    def turn(self, runner: asyncio.Runner) -> Claims:
+        """Claim, send, record once; what was claimed has been handed to a provider."""
+        claims = self._desk.claim(CLAIM_ROWS)
+        if claims.claimed:
+            outcomes = runner.run(self._send_all(claims.claimed))
+            self._unwritten = list(zip(claims.claimed, outcomes, strict=True))
             failpoints.hit("response_read")
             self._write_down()
             failpoints.hit("result_recorded")
-        return len(claimed)
+        return claims
 
     def _write_down(self) -> None:
         """What providers said; it is kept until it is committed (to write it twice is safe)."""

@@ -192,6 +192,13 @@ class Claimed(NamedTuple):
     unsure: bool
 
 
+class Claims(NamedTuple):
+    """What was claimed at one look; `is_all`: there was nothing due that it left for the next."""
+
+    claimed: list[Claimed]
+    is_all: bool
+
+
 class Verdict(NamedTuple):
     """What a provider's answer does to a message: the event, and when to try again if at all.
 
@@ -210,7 +217,7 @@ class Verdict(NamedTuple):
 class Desk(Protocol):
     """Where waiting messages are taken from and their fate is written down."""
 
-    def claim(self, limit: int) -> list[Claimed]:
+    def claim(self, limit: int) -> Claims:
         """Decide on up to `limit` due messages and claim those that may go, in one transaction."""
         ...
 

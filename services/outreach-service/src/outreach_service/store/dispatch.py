@@ -22,6 +22,7 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import decide, settle
 from outreach_service.ports import (
     Claimed,
+    Claims,
     Decided,
     LeaveUnknown,
     MessageNews,
@@ -38,6 +39,7 @@ from rapport_runtime.outbox import append
 from rapport_runtime.pauses import paused, this_worker
 
 LOST_WORKER = "worker-lost"
+NOTHING = Claims([], is_all=True)
 
 # A pause that was committed before this statement is obeyed by it: nothing else stands between
 # an operator's "stop" and the next provider call (ADR 20).
@@ -146,17 +148,17 @@ class PostgresDesk:
         self._simulated = simulated
         self._lease_seconds = lease_seconds
 
-    def claim(self, limit: int) -> list[Claimed]:
+    def claim(self, limit: int) -> Claims:
         """See `Desk.claim`. Consent, bookings, caps and permits are looked at under the clients'
         and contact points' locks, and what is claimed commits with them (R24, R25)."""
         with self._database.transaction() as tx:
             now = business_now(tx, simulated=self._simulated)
             if now is None:
-                return []  # nothing was heard of time yet
+                return NOTHING  # nothing was heard of time yet
             due = {"now": now, "limit": limit, "worker": this_worker()}
             rows = tx.execute(_DUE, due).fetchall()
             if not rows:
-                return []
+                return NOTHING
             waiting = situations.load(tx, rows, now)
             granted = permits.lease(tx, len(rows))
             left = dict(granted)
@@ -165,7 +167,7 @@ class PostgresDesk:
             claimed = self._carry_out(tx, decided, now)
             failpoints.hit("intent_claimed")
         failpoints.hit("claim_committed")
-        return claimed
+        return Claims(claimed, is_all=len(rows) < limit)
 
     def record(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:
         """See `Desk.record`."""
