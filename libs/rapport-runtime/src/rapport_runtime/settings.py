@@ -40,7 +40,7 @@ class ServiceSettings(BaseSettings):
     heartbeat_interval_ms: int = Field(default=3_000, ge=100)
     max_poll_interval_ms: int = Field(default=120_000, ge=1_000)
     max_poll_records: int = Field(default=10_000, ge=1)
-    fetch_max_wait_ms: int = Field(default=20, ge=10, le=50, description="ARCHITECTURE §4")
+    fetch_max_wait_ms: int = Field(default=200, ge=10, le=500)
 
     simulated_clock: bool = False
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, description="RELIABILITY S6")

@@ -25,7 +25,7 @@ class KafkaOptions:
     session_timeout_ms: int = 15_000
     heartbeat_interval_ms: int = 3_000
     max_poll_interval_ms: int = 120_000
-    fetch_max_wait_ms: int = 20
+    fetch_max_wait_ms: int = 200
 
 
 @dataclass(frozen=True, kw_only=True)
