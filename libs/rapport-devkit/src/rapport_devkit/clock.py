@@ -1,7 +1,6 @@
 """Simulated time from outside: set it, then wait until every service has come that far."""
 
 import time
-from collections import deque
 from collections.abc import Mapping
 from datetime import date, datetime
 from datetime import time as clock_time
@@ -11,11 +10,12 @@ from zoneinfo import ZoneInfo
 from rapport_devkit.api_client import ApiClient
 
 _POLL_SECONDS = 0.02
-_QUIET = 0.9
-_LATEST_STEPS = 5
-"""Nobody is asked for this part of the shortest of the latest steps: on two cores asking is what
-takes long, and steps differ widely."""
+_QUIET = 0.5
+"""The part of a usual step in which nobody is asked: on two cores asking is what takes long. Steps
+differ widely, so that most of one would be too long for many."""
 _MOST_QUIET_SECONDS = 0.5
+_MEMORY = 0.7
+"""How much a usual step is the earlier ones, and not the last."""
 _STEP_SECONDS = 120.0
 _NOON = clock_time(12)
 _CAUSAL = ("ingestion", "scoring", "outreach")
@@ -40,7 +40,7 @@ class SimulatedClock:
     def __init__(self, operators: Mapping[str, ApiClient]) -> None:
         self._operators = operators
         self._waited = [name for name in reversed(_CAUSAL) if name in operators]
-        self._took: deque[float] = deque(maxlen=_LATEST_STEPS)
+        self._usual_seconds = 0.0
         self.status: dict[str, Any] = {}
 
     def step(self, now: datetime, timeout_seconds: float = _STEP_SECONDS) -> None:
@@ -53,20 +53,21 @@ class SimulatedClock:
         self._operators["ingestion"].put("/v1/clock", {"now": now.isoformat()})
 
     def wait(self, now: datetime, timeout_seconds: float = _STEP_SECONDS) -> None:
-        """Ask until each service's business time is `now` or later; first when that has lately
-        been the case at the earliest.
+        """Ask until each service's business time is `now` or later; first after half of
+        what that has usually taken.
 
         The last in the chain is asked first: once it is there, so are the others, and one answer
         each proves it. Raises BarrierTimeout.
         """
         began = time.monotonic()
-        time.sleep(min(_QUIET * min(self._took, default=0.0), _MOST_QUIET_SECONDS))
+        time.sleep(min(_QUIET * self._usual_seconds, _MOST_QUIET_SECONDS))
         for service in self._waited:
             while not self._has_reached(service, now):
                 if time.monotonic() - began > timeout_seconds:
                     raise BarrierTimeout(self._who_is_where(now))
                 time.sleep(_POLL_SECONDS)
-        self._took.append(time.monotonic() - began)
+        took = time.monotonic() - began
+        self._usual_seconds += (1 - _MEMORY) * (took - self._usual_seconds)
 
     def lag(self) -> int | None:
         """Records not handled yet, over all services, as they said when they were last asked."""
