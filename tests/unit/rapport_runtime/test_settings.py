@@ -55,7 +55,7 @@ def test_all_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RAPPORT_PORT", "hunter3"),
         ("RAPPORT_ENVIRONMENT", "hunter3"),
         ("RAPPORT_DEAD_LETTER_MAX_RATIO", "2"),
-        ("RAPPORT_FETCH_MAX_WAIT_MS", "500"),
+        ("RAPPORT_FETCH_MAX_WAIT_MS", "501"),
         ("RAPPORT_TOPIC_PREFIX", "hunter3 "),
         ("RAPPORT_SIMULATED_CLOCK", "true"),
         ("RAPPORT_HEARTBEAT_INTERVAL_MS", "14000"),

@@ -31,18 +31,19 @@ OnPublished = Callable[[sa.Connection, Sequence[OutboxRow]], None]
 their buckets' locks and in the order of each bucket: whatever it writes, it writes once a row."""
 
 # The patience is said in passing: it holds from the end of this statement to the transaction's.
+# Where nothing waits and nothing else is to be said, no lock is tried.
 _LOCK = sa.text("""
     SELECT bucket
     FROM set_config('idle_in_transaction_session_timeout', :patience, true),
         unnest(:buckets ::int[]) AS bucket
-    WHERE pg_try_advisory_xact_lock(:lock_class, bucket)
+    WHERE (:anyway OR EXISTS (SELECT FROM outbox))
+        AND pg_try_advisory_xact_lock(:lock_class, bucket)
 """)
 _READ = """
     SELECT id, topic, partition, key, value FROM outbox
     WHERE partition = ANY(%s) ORDER BY id LIMIT %s
 """
 _REMOVE = "DELETE FROM outbox WHERE id = ANY(%b::bigint[])"
-_WAITS = sa.text("SELECT EXISTS (SELECT FROM outbox)")
 _PUBLISHED = sa.text("SELECT partition, published_through FROM outbox_watermark")
 _NOTE = sa.text("""
     INSERT INTO outbox_watermark (partition, published_through)
@@ -99,9 +100,7 @@ class Relay:
         """One bounded transaction: what was acknowledged and removed is not published again when
         a later one fails. Only the one with a short read says how far time has come."""
         with self._database.transaction() as tx:
-            if self._has_nothing_to_say(tx):
-                return 0
-            locked = list(tx.execute(_LOCK, self._locks).scalars())
+            locked = self._lock(tx)
             if not locked:
                 return 0
             # Read before draining: all that was complete at this instant is in the outbox now.
@@ -111,11 +110,16 @@ class Relay:
         self._said = said  # only now that it is committed
         return rows
 
-    def _has_nothing_to_say(self, tx: sa.Connection) -> bool:
-        """A look without locks, for the many turns in which nothing happened: two statements."""
-        if tx.execute(_WAITS).scalar_one():
-            return False
-        return not _news(self._watermark_of(tx, self._buckets), self._said)
+    def _lock(self, tx: sa.Connection) -> list[int]:
+        """Buckets that are ours to drain; none, and no lock, in the many turns in which no row waits
+        and time has not come further: two statements."""
+        waiting = self._try_locks(tx, anyway=False)
+        if waiting or not _news(self._watermark_of(tx, self._buckets), self._said):
+            return waiting
+        return self._try_locks(tx, anyway=True)
+
+    def _try_locks(self, tx: sa.Connection, *, anyway: bool) -> list[int]:
+        return list(tx.execute(_LOCK, {**self._locks, "anyway": anyway}).scalars())
 
     def _publish_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
         with driver(tx).cursor(binary=True) as cursor:
