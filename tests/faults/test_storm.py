@@ -1,6 +1,7 @@
 """The short storm, with a fixed seed: faults one by one and together; nothing gives way."""
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,17 @@ SEED = 20251125
 LEAST_FAULTS = 25
 
 
-# The storm cuts its own clients' sockets too, and kafka-python forgets to close what was cut.
+@pytest.fixture
+def forgotten_sockets(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """kafka-python 3.0.12 forgets to close the socket of a connection that failed, and the storm
+    makes its own clients' fail too: they are found here, not in somebody else's test. The errors
+    that were logged would keep them, each with its traceback."""
+    yield
+    caplog.get_records("call").clear()
+    gc.collect()
+
+
+@pytest.mark.usefixtures("forgotten_sockets")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_doubled_or_wrong_in_a_storm(tmp_path: Path) -> None:
@@ -29,4 +40,3 @@ def test_nothing_is_lost_doubled_or_wrong_in_a_storm(tmp_path: Path) -> None:
     assert figures["deliveries"] > 50
     assert figures["canaries where they belong"] > 50
     assert max(figures["outbox backlogs"]) > 0
-    gc.collect()  # so that those sockets are found here, not in somebody else's test

@@ -111,8 +111,8 @@ class Relay:
         return rows
 
     def _lock(self, tx: sa.Connection) -> list[int]:
-        """Buckets that are ours to drain; none, and no lock, in the many turns in which no row waits
-        and time has not come further: two statements."""
+        """Buckets that are ours to drain. In the many turns in which no row waits and time has not
+        come further there are none, and nothing is locked: two statements."""
         waiting = self._try_locks(tx, anyway=False)
         if waiting or not _news(self._watermark_of(tx, self._buckets), self._said):
             return waiting

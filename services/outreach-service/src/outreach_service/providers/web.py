@@ -44,8 +44,8 @@ class Timeouts:
 
 
 POOLS = 8
-"""httpcore looks at every connection of a pool at each request, which at 32 calls at once costs more
-than the calls: 4.7 ms of CPU a request through one pool, 2.1 through eight (ADR 24)."""
+"""httpcore looks at every connection of a pool at each request, which at 32 calls at once costs
+more than the calls: 4.7 ms of CPU a request through one pool, 2.1 through eight (ADR 24)."""
 
 
 class Pools(httpx.AsyncBaseTransport):

@@ -49,7 +49,7 @@ class KafkaProducer:
             delivery_timeout_ms=self._delivery_timeout_ms,
             request_timeout_ms=min(10_000, self._delivery_timeout_ms // 2),
             max_block_ms=5_000,
-            linger_ms=2,
+            linger_ms=100,  # `publish` flushes: no batch is to leave before its last record is in
             batch_size=256 * 1024,
             max_request_size=4 * 1024 * 1024,
             allow_auto_create_topics=False,
