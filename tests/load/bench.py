@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.load.benches import api, ingestion, latency, scoring, variants
+from tests.load.benches import api, demo, ingestion, latency, scoring, variants
 from tests.load.figures import table
 from tests.load.ground import Ground, facts
 from tests.load.sizes import QUICK, Sizes
@@ -23,6 +23,7 @@ BENCHES: Mapping[str, Callable[[Ground, Sizes], list[Measured]]] = {
     "api": api.measure,
     "latency": latency.measure,
     "variants": variants.measure,
+    "demo": demo.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """What another bench measures on its way, for who wants only that."""

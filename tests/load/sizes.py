@@ -15,6 +15,7 @@ class Sizes:
     backlog_events: int = 100_000
     api_seconds: float = 5.0
     latency_seconds: float = 15.0
+    demo_days: int | None = None
     profile: bool = False
 
 
@@ -27,4 +28,5 @@ QUICK = Sizes(
     backlog_events=20_000,
     api_seconds=2.0,
     latency_seconds=5.0,
+    demo_days=30,
 )
