@@ -3,7 +3,7 @@
 import json
 import random
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import scoring_service
 from rapport_devkit.databases import create_database, drop_database
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.positions import Position
 from tests.support.claims.claim import Bench, Measured, at_least, none
 from tests.support.scoring_world import Log, ScoringWorld
 
@@ -102,16 +103,16 @@ def differing(one: list[Any], other: list[Any]) -> int:
 def _read_late(world: ScoringWorld) -> None:
     """Read everything with a sweep after each LATE_SWEEP-th batch alone, and one at the end."""
     settle, calls = world.handler.settle, iter(range(10**9))
-    held: set[TopicPartition] = set()
+    latest: dict[TopicPartition, Position] = {}
 
-    def seldom(partitions: Collection[TopicPartition]) -> None:
-        held.update(partitions)
+    def seldom(held: Mapping[TopicPartition, Position]) -> None:
+        latest.update(held)
         if next(calls) % LATE_SWEEP == LATE_SWEEP - 1:
-            settle(partitions)
+            settle(held)
 
-    world.handler.settle = seldom  # type: ignore[method-assign, assignment]  # this reader is late on purpose
+    world.handler.settle = seldom  # type: ignore[method-assign]  # this reader is late on purpose
     world.read_all()
-    settle(held)
+    settle(latest)
 
 
 @contextmanager
