@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,20 @@ def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build]
         one.close()
 
 
+@contextmanager
+def running(outreach: OutreachWorld) -> Iterator[None]:
+    """The dispatcher on a thread of its own; its own looks must be made seldom before."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(outreach.dispatcher.run, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+            outreach.bell.set()
+        run.result()
+
+
 def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,17 +68,10 @@ def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
     provider = RecordingProvider()
     outreach = world(sms=provider)
     outreach.reachable("ada", Channel.SMS, PHONE)
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(outreach.dispatcher.run, stop)
+    with running(outreach):
         outreach.moved("ada", 1, NOON)
-        try:
-            outreach.now_is(NOON)
-            assert eventually(lambda: len(provider.sent) == 1)
-        finally:
-            stop.set()
-            outreach.bell.set()
-        running.result()
+        outreach.now_is(NOON)
+        assert eventually(lambda: len(provider.sent) == 1)
 
 
 def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
@@ -79,15 +87,8 @@ def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
     outreach.reachable("eve", Channel.SMS, PHONE)
     outreach.now_is(NOON)
     outreach.bell.clear()
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(outreach.dispatcher.run, stop)
-        try:
-            assert eventually(lambda: len(provider.sent) == 1)
-        finally:
-            stop.set()
-            outreach.bell.set()
-        running.result()
+    with running(outreach):
+        assert eventually(lambda: len(provider.sent) == 1)
 
 
 def test_a_tier_change_becomes_one_message_however_often_it_comes(world: Build) -> None:

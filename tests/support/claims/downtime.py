@@ -3,7 +3,7 @@
 import json
 import random
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 
 import scoring_service
 from rapport_devkit.databases import create_database, drop_database
-from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.positions import Position
 from tests.support.claims.claim import Bench, Measured, at_least, none
 from tests.support.scoring_world import Log, ScoringWorld
 
@@ -58,7 +56,8 @@ def histories(bench: Bench) -> tuple[list[Any], list[Any], list[Any]]:
             if not OFF_FROM <= step < OFF_FROM + OFF_STEPS:
                 away.read_all()
         away.read_all()
-        _read_late(again)
+        again.sweep_only_every(LATE_SWEEP)
+        again.read_all()
         return changes(steady), changes(away), changes(again)
 
 
@@ -98,21 +97,6 @@ def changes(world: ScoringWorld) -> list[Any]:
 def differing(one: list[Any], other: list[Any]) -> int:
     """How many changes one has and the other has not."""
     return len(set(one) ^ set(other))
-
-
-def _read_late(world: ScoringWorld) -> None:
-    """Read everything with a sweep after each LATE_SWEEP-th batch alone, and one at the end."""
-    settle, calls = world.handler.settle, iter(range(10**9))
-    latest: dict[TopicPartition, Position] = {}
-
-    def seldom(held: Mapping[TopicPartition, Position]) -> None:
-        latest.update(held)
-        if next(calls) % LATE_SWEEP == LATE_SWEEP - 1:
-            settle(held)
-
-    world.handler.settle = seldom  # type: ignore[method-assign]  # this reader is late on purpose
-    world.read_all()
-    settle(latest)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from rapport_runtime.outbox import append
 from rapport_runtime.pauses import paused, this_worker
 
 LOST_WORKER = "worker-lost"
-NOTHING = Claims([], is_all=True)
+_NOTHING = Claims([], is_all=True)
 
 # A pause that was committed before this statement is obeyed by it: nothing else stands between
 # an operator's "stop" and the next provider call (ADR 20).
@@ -154,11 +154,11 @@ class PostgresDesk:
         with self._database.transaction() as tx:
             now = business_now(tx, simulated=self._simulated)
             if now is None:
-                return NOTHING  # nothing was heard of time yet
+                return _NOTHING  # nothing was heard of time yet
             due = {"now": now, "limit": limit, "worker": this_worker()}
             rows = tx.execute(_DUE, due).fetchall()
             if not rows:
-                return NOTHING
+                return _NOTHING
             waiting = situations.load(tx, rows, now)
             granted = permits.lease(tx, len(rows))
             left = dict(granted)
