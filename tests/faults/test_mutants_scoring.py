@@ -12,7 +12,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-import sqlalchemy as sa
 
 from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
@@ -123,9 +122,9 @@ def test_time_is_passed_on_only_after_its_sweep(
     """Who hears a watermark has heard the changes that it brings. Mutant: it is passed on as soon
     as it was read."""
     if mutant:
-        read = tables._SWEPT_THROUGH.text.replace("swept_through", "processed_through")
+        read = tables._SWEPT_THROUGH.replace("swept_through", "processed_through")
         read = read.replace("processed_through FROM", "processed_through AS swept_through FROM")
-        monkeypatch.setattr(tables, "_SWEPT_THROUGH", sa.text(read))
+        monkeypatch.setattr(tables, "_SWEPT_THROUGH", read)
     log = scoring.log
     log.watermark(noon(1, 10))
     visit(log, noon(1, 10))

@@ -123,7 +123,7 @@ def test_one_relay_at_a_time_drains_a_bucket(
         monkeypatch.setattr(
             relay,
             "_LOCK",
-            sa.text("SELECT unnest(:buckets ::int[]) WHERE :lock_class ::int IS NOT NULL"),
+            "SELECT unnest(%(buckets)s::int[])",
         )
     append(database, ["a"])
 
@@ -186,9 +186,9 @@ def test_a_partition_whose_row_is_held_does_not_hold_up_the_others(
 ) -> None:
     """A frozen predecessor has a position's row. Mutant: the claim waits for it."""
     if mutant:
-        waiting = positions._CLAIM.text.replace("SKIP LOCKED", "")
-        assert waiting != positions._CLAIM.text
-        monkeypatch.setattr(positions, "_CLAIM", sa.text(waiting))
+        waiting = positions._CLAIM.replace("SKIP LOCKED", "")
+        assert waiting != positions._CLAIM
+        monkeypatch.setattr(positions, "_CLAIM", waiting)
     hurried = worker_database(chassis_database, lock_ms=300)
     subject = loop_of(bus.consumer(GROUP, [TOPIC]), Ledger(hurried))
     subject.turn(GO)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from rapport_runtime import failpoints, migrations, outbox, relay
 from rapport_runtime.bus.port import Outgoing
-from scoring_service.store import feed as feed_module
+from rapport_runtime.database import execute
 from scoring_service.store.feed import FeedWriter
 from tests.support.feed_world import (
     BUCKETS,
@@ -107,13 +107,20 @@ class TestOnce:
         assert feed_world.follow()[0] == ["harbour.ada.1"]
 
 
+NUMBERED_AT_WRITING = """
+    INSERT INTO feed (practice_id, bucket, position, event)
+    SELECT told.practice_id, partition, id, value
+    FROM unnest(%b::bigint[], %b::text[]) AS told(id, practice_id) JOIN outbox USING (id)
+"""
+
+
 def numbered_at_writing(
     self: FeedWriter, tx: sa.Connection, rows: Sequence[outbox.OutboxRow]
 ) -> None:
     """The naive design: a sequence's value, handed out before the commit, is the cursor."""
     ids = [row[0] for row in rows]
     practices = [self._practice_of(row[4]) for row in rows]
-    relay.driver(tx).execute(feed_module._APPEND, (ids, practices, ids), binary=True)
+    execute(tx, NUMBERED_AT_WRITING, (ids, practices))
 
 
 class TestFollowing:

@@ -1,6 +1,6 @@
 """The door to Postgres: one engine a process, one transaction a use case, limits on everything."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -96,6 +96,30 @@ class Database:
 def driver(connection: Connection) -> psycopg.Connection:
     """The psycopg connection beneath, in the same transaction, for COPY and binary arrays."""
     return cast("psycopg.Connection", connection.connection.driver_connection)
+
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+"""Values for `%s` or `%b`, or for `%(name)s`."""
+
+
+def fetch(
+    tx: Connection, statement: str, parameters: Parameters = (), *, prepare: bool | None = None
+) -> list[tuple[Any, ...]]:
+    """All rows of a statement, which come in binary, on the driver's own cursor.
+
+    For what a worker asks in each turn: SQLAlchemy's own work would be half as much again. With
+    `prepare=False` the statement is planned each time, for its real arrays. Raises psycopg.Error.
+    """
+    with driver(tx).cursor(binary=True) as cursor:
+        return cursor.execute(statement.encode(), parameters, prepare=prepare).fetchall()
+
+
+def execute(
+    tx: Connection, statement: str, parameters: Parameters = (), *, prepare: bool | None = None
+) -> None:
+    """As `fetch`, for a statement without rows."""
+    with driver(tx).cursor(binary=True) as cursor:
+        cursor.execute(statement.encode(), parameters, prepare=prepare)
 
 
 def psycopg_url(url: str) -> URL:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.database import fetch
 from rapport_runtime.pauses import paused
 
 
@@ -48,15 +49,15 @@ _CREATE = sa.text("""
 # SKIP LOCKED: a frozen worker that still holds the row must not freeze its successor as well;
 # the partition is left out of this batch instead (ARCHITECTURE §3, frozen workers). A pause of
 # the topic that was committed before is obeyed here, whatever the worker knows of it.
-_CLAIM = sa.text(f"""
+_CLAIM = f"""
     WITH wish AS (
-        SELECT * FROM unnest(:topics ::text[], :partitions ::int[], :expected ::bigint[],
-                             :next_offsets ::bigint[], :reached ::timestamptz[])
+        SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(expected)s::bigint[],
+                             %(next_offsets)s::bigint[], %(reached)s::timestamptz[])
             AS wish(topic, partition, expected, next_offset, reached)
     ), held AS (
         SELECT p.topic, p.partition FROM consumer_position p
         JOIN wish USING (topic, partition)
-        WHERE p.consumer_group = :group AND p.next_offset = wish.expected
+        WHERE p.consumer_group = %(group)s AND p.next_offset = wish.expected
           AND NOT {paused("topic", "p.topic")}
         ORDER BY p.topic, p.partition
         FOR UPDATE OF p SKIP LOCKED
@@ -65,18 +66,18 @@ _CLAIM = sa.text(f"""
     SET next_offset = greatest(p.next_offset, wish.next_offset),
         processed_through = greatest(p.processed_through, wish.reached)
     FROM wish JOIN held USING (topic, partition)
-    WHERE p.consumer_group = :group AND p.topic = wish.topic AND p.partition = wish.partition
+    WHERE p.consumer_group = %(group)s AND p.topic = wish.topic AND p.partition = wish.partition
       AND p.next_offset = wish.expected
     RETURNING p.topic, p.partition, p.next_offset, p.topic_id, p.processed_through,
               p.swept_through
-""")  # noqa: S608 - the parts are constants of the code
+"""  # noqa: S608 - the parts are constants of the code
 
-_COMPLETE = sa.text("""
+_COMPLETE = """
     SELECT min(processed_through) FROM consumer_position
-    WHERE consumer_group = :group AND processed_through IS NOT NULL
-      AND (topic, partition) IN (SELECT * FROM unnest(:topics ::text[], :partitions ::int[]))
-    HAVING count(*) = :expected
-""")
+    WHERE consumer_group = %s AND processed_through IS NOT NULL
+      AND (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
+    HAVING count(*) = %s
+"""
 
 
 def load(
@@ -112,18 +113,15 @@ def claim(tx: sa.Connection, group: str, moves: Sequence[Move]) -> dict[TopicPar
     may be handled.
     """
     topics, numbers = _columns(move.partition for move in moves)
-    rows = tx.execute(
-        _CLAIM,
-        {
-            "group": group,
-            "topics": topics,
-            "partitions": numbers,
-            "expected": [move.expected for move in moves],
-            "next_offsets": [move.next_offset for move in moves],
-            "reached": [move.reached for move in moves],
-        },
-    )
-    return _positions(rows)
+    wish = {
+        "group": group,
+        "topics": topics,
+        "partitions": numbers,
+        "expected": [move.expected for move in moves],
+        "next_offsets": [move.next_offset for move in moves],
+        "reached": [move.reached for move in moves],
+    }
+    return _positions(fetch(tx, _CLAIM, wish))
 
 
 def complete_through(
@@ -131,18 +129,12 @@ def complete_through(
 ) -> datetime | None:
     """The least `processed_through` of the expected partitions; None until all have one."""
     topics, numbers = _columns(expected)
-    asked = {"group": group, "topics": topics, "partitions": numbers, "expected": len(expected)}
-    least: datetime | None = tx.execute(_COMPLETE, asked).scalar()
-    return least
+    rows = fetch(tx, _COMPLETE, (group, topics, numbers, len(expected)))
+    return rows[0][0] if rows else None
 
 
-def _positions(rows: Iterable[sa.Row[Any]]) -> dict[TopicPartition, Position]:
-    return {
-        TopicPartition(row.topic, row.partition): Position(
-            row.next_offset, row.topic_id, row.processed_through, row.swept_through
-        )
-        for row in rows
-    }
+def _positions(rows: Iterable[Sequence[Any]]) -> dict[TopicPartition, Position]:
+    return {TopicPartition(*row[:2]): Position(*row[2:]) for row in rows}
 
 
 def _columns(partitions: Iterable[TopicPartition]) -> tuple[list[str], list[int]]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing, Producer
-from rapport_runtime.database import Database, driver
+from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.metrics import PUBLISHED
 from rapport_runtime.outbox import OutboxRow
 
@@ -32,25 +32,25 @@ their buckets' locks and in the order of each bucket: whatever it writes, it wri
 
 # The patience is said in passing: it holds from the end of this statement to the transaction's.
 # Where nothing waits and nothing else is to be said, no lock is tried.
-_LOCK = sa.text("""
+_LOCK = """
     SELECT bucket
-    FROM set_config('idle_in_transaction_session_timeout', :patience, true),
-        unnest(:buckets ::int[]) AS bucket
-    WHERE (:anyway OR EXISTS (SELECT FROM outbox))
-        AND pg_try_advisory_xact_lock(:lock_class, bucket)
-""")
+    FROM set_config('idle_in_transaction_session_timeout', %(patience)s, true),
+        unnest(%(buckets)s::int[]) AS bucket
+    WHERE (%(anyway)s OR EXISTS (SELECT FROM outbox))
+        AND pg_try_advisory_xact_lock(%(lock_class)s, bucket)
+"""
 _READ = """
     SELECT id, topic, partition, key, value FROM outbox
     WHERE partition = ANY(%s) ORDER BY id LIMIT %s
 """
 _REMOVE = "DELETE FROM outbox WHERE id = ANY(%b::bigint[])"
-_PUBLISHED = sa.text("SELECT partition, published_through FROM outbox_watermark")
-_NOTE = sa.text("""
+_PUBLISHED = "SELECT partition, published_through FROM outbox_watermark"
+_NOTE = """
     INSERT INTO outbox_watermark (partition, published_through)
-    SELECT * FROM unnest(:partitions ::int[], :instants ::timestamptz[])
+    SELECT * FROM unnest(%b::int[], %b::timestamptz[])
     ON CONFLICT (partition) DO UPDATE
     SET published_through = greatest(outbox_watermark.published_through, excluded.published_through)
-""")
+"""
 
 
 class Relay:
@@ -119,18 +119,17 @@ class Relay:
         return self._try_locks(tx, anyway=True)
 
     def _try_locks(self, tx: sa.Connection, *, anyway: bool) -> list[int]:
-        return list(tx.execute(_LOCK, {**self._locks, "anyway": anyway}).scalars())
+        return [row[0] for row in fetch(tx, _LOCK, {**self._locks, "anyway": anyway})]
 
     def _publish_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
-        with driver(tx).cursor(binary=True) as cursor:
-            rows = cursor.execute(_READ, (buckets, READ_ROWS)).fetchall()
-            if not rows:
-                return 0
-            failpoints.hit("outbox_claimed")
-            self._producer.publish([Outgoing(*row[1:]) for row in rows])
-            failpoints.hit("acked_not_marked")
-            self._on_published(tx, rows)
-            cursor.execute(_REMOVE, ([row[0] for row in rows],))
+        rows = fetch(tx, _READ, (buckets, READ_ROWS))
+        if not rows:
+            return 0
+        failpoints.hit("outbox_claimed")
+        self._producer.publish([Outgoing(*row[1:]) for row in rows])
+        failpoints.hit("acked_not_marked")
+        self._on_published(tx, rows)
+        execute(tx, _REMOVE, ([row[0] for row in rows],))
         for topic, count in Counter(row[1] for row in rows).items():
             PUBLISHED.labels(topic).inc(count)
         return len(rows)
@@ -141,11 +140,11 @@ class Relay:
         """Publish what is new; returns what has been said of all buckets."""
         if not _news(complete, self._said):
             return self._said
-        said = {row.partition: row.published_through for row in tx.execute(_PUBLISHED)}
+        said = dict(fetch(tx, _PUBLISHED))
         news = _news(complete, said)
         if news:
             self._producer.publish([self._watermark_record(*item) for item in news.items()])
-            tx.execute(_NOTE, {"partitions": list(news), "instants": list(news.values())})
+            execute(tx, _NOTE, (list(news), list(news.values())))
         return {**said, **news}
 
 

@@ -5,13 +5,15 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from rapport_runtime.database import fetch
+
 _LOCK_KEY: Final = 0x0C10C7
 """The advisory lock that intake shares and that advancing the clock takes alone."""
 
 _ALONE: Final = sa.text("SELECT pg_advisory_xact_lock(:key)")
 _SHARED: Final = sa.text("SELECT pg_advisory_xact_lock_shared(:key)")
 _READ: Final = sa.text("SELECT simulated_at FROM clock")
-_REAL: Final = sa.text("SELECT clock_timestamp()")
+_REAL: Final = "SELECT clock_timestamp()"
 _SAVE: Final = sa.text("""
     INSERT INTO clock (simulated_at) VALUES (:now)
     ON CONFLICT (is_only) DO UPDATE SET simulated_at = excluded.simulated_at
@@ -39,7 +41,7 @@ def simulated_time(tx: sa.Connection) -> datetime | None:
 
 def real_time(tx: sa.Connection) -> datetime:
     """The database's clock, now."""
-    instant: datetime = tx.execute(_REAL).scalar_one()
+    instant: datetime = fetch(tx, _REAL)[0][0]
     return instant
 
 

@@ -27,7 +27,7 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Client, LedgerEntry
 from ingestion_service.translate import record_of_activity, record_of_practice
 from rapport_runtime import outbox
-from rapport_runtime.database import driver
+from rapport_runtime.database import execute, fetch
 from rapport_runtime.errors import TryLater
 
 _PRACTICES: Final = """
@@ -191,12 +191,10 @@ class PostgresIntake:
             raise TryLater(msg) from error
 
     def _rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        with driver(self._tx).cursor(binary=True) as cursor:
-            return cursor.execute(statement.encode(), parameters, prepare=False).fetchall()
+        return fetch(self._tx, statement, parameters, prepare=False)
 
     def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
-        with driver(self._tx).cursor(binary=True) as cursor:
-            cursor.execute(statement.encode(), parameters, prepare=False)
+        execute(self._tx, statement, parameters, prepare=False)
 
 
 def _new(client_id: ClientId) -> Client:

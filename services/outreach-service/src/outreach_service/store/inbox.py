@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from outreach_service.ports import Booked, Heard, MessageNews, Planned
 from outreach_service.translate import change_to_json
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.database import driver
+from rapport_runtime.database import driver, execute
 from rapport_runtime.outbox import append
 
 _SAVE_PRACTICE = sa.text("""
@@ -80,8 +80,7 @@ class PostgresInbox:
     def _write(self, statement: str, rows: Collection[Sequence[Any]]) -> None:
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
-            with driver(self._tx).cursor() as cursor:
-                cursor.execute(statement.encode(), columns, prepare=False)
+            execute(self._tx, statement, columns, prepare=False)
 
 
 def _returned(cursor: Any) -> Iterable[str]:

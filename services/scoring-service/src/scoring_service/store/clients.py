@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.database import driver
+from rapport_runtime.database import execute, fetch
 from rapport_runtime.outbox import append
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
@@ -113,16 +113,13 @@ class PostgresClients:
             return {}
         practices = [key.practice_id for key in keys]
         ids = [key.client_id for key in keys]
-        with driver(self._tx).cursor(binary=True) as cursor:
-            rows = cursor.execute(_LOAD, (practices, ids), prepare=False).fetchall()
+        rows = fetch(self._tx, _LOAD, (practices, ids), prepare=False)
         return {ClientKey(row[0], row[1]): self._state(row) for row in rows}
 
     def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
         """See `Clients.due`."""
         asked = (list(until), list(until.values()), limit, limit)
-        with driver(self._tx).cursor(binary=True) as cursor:
-            rows = cursor.execute(_DUE, asked).fetchall()
-        return [self._state(row) for row in rows]
+        return [self._state(row) for row in fetch(self._tx, _DUE, asked)]
 
     def save(self, states: Collection[ClientState]) -> None:
         """See `Clients.save`."""
@@ -138,8 +135,7 @@ class PostgresClients:
         append(self._tx, [self._encode(move) for move in moves])
 
     def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        with driver(self._tx).cursor() as cursor:
-            cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+        execute(self._tx, statement, [list(column) for column in zip(*rows, strict=True)])
 
     def _state(self, row: tuple[Any, ...]) -> ClientState:
         return ClientState(

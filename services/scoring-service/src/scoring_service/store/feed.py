@@ -4,23 +4,28 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from rapport_runtime.database import Database, driver
+from rapport_runtime.database import Database, execute
 from rapport_runtime.outbox import OutboxRow
 from scoring_service.ports import Feed, FeedEntry, FeedPage, Reached
 
-_HEADS = """
-    SELECT practice_id, bucket, coalesce(
-        (SELECT f.position FROM feed f
-         WHERE f.practice_id = asked.practice_id AND f.bucket = asked.bucket
-         ORDER BY f.position DESC LIMIT 1), 0)
-    FROM unnest(%b::text[], %b::int[]) AS asked(practice_id, bucket)
-"""
-# The events are copied from the outbox, where they still are: they need not travel once more.
+# Each place goes on from its head, in the order of the outbox. The events are copied from there,
+# where they still are: they need not travel once more, nor be sorted.
 _APPEND = """
+    WITH told AS (
+        SELECT * FROM unnest(%b::bigint[], %b::text[], %b::int[]) AS told(id, practice_id, bucket)
+    ), head AS (
+        SELECT practice_id, bucket, coalesce(
+            (SELECT f.position FROM feed f
+             WHERE f.practice_id = place.practice_id AND f.bucket = place.bucket
+             ORDER BY f.position DESC LIMIT 1), 0) AS position
+        FROM (SELECT DISTINCT practice_id, bucket FROM told) AS place
+    ), numbered AS (
+        SELECT id, practice_id, bucket, head.position
+            + row_number() OVER (PARTITION BY practice_id, bucket ORDER BY id) AS position
+        FROM told JOIN head USING (practice_id, bucket)
+    )
     INSERT INTO feed (practice_id, bucket, position, event)
-    SELECT told.practice_id, o.partition, told.position, o.value
-    FROM unnest(%b::bigint[], %b::text[], %b::bigint[]) AS told(id, practice_id, position)
-    JOIN outbox o USING (id)
+    SELECT practice_id, bucket, position, value FROM numbered JOIN outbox USING (id)
 """
 _COMPLETE = sa.text("""
     SELECT min(published_through) FROM outbox_watermark HAVING count(*) = :buckets
@@ -62,25 +67,13 @@ class FeedWriter:
 
     def append(self, tx: sa.Connection, rows: Sequence[OutboxRow]) -> None:
         """Number `rows`, which are in the order of their publication."""
-        ids, places = [], []
-        for number, topic, bucket, _key, value in rows:
-            if topic == self._topic:
-                ids.append(number)
-                places.append((self._practice_of(value), bucket))
-        if not ids:
-            return
-        wanted = sorted(set(places))
-        with driver(tx).cursor(binary=True) as cursor:
-            asked = [list(column) for column in zip(*wanted, strict=True)]
-            heads = {
-                (practice, bucket): position
-                for practice, bucket, position in cursor.execute(_HEADS, asked).fetchall()
-            }
-            positions = []
-            for place in places:
-                heads[place] += 1
-                positions.append(heads[place])
-            cursor.execute(_APPEND, (ids, [practice for practice, _ in places], positions))
+        told = [
+            (number, self._practice_of(value), bucket)
+            for number, topic, bucket, _key, value in rows
+            if topic == self._topic
+        ]
+        if told:
+            execute(tx, _APPEND, [list(column) for column in zip(*told, strict=True)])
 
 
 class PostgresFeed(Feed):

@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from rapport_runtime.database import fetch
+
 _SAVE_PRACTICE = sa.text("""
     INSERT INTO practice (practice_id, name, zone, currency)
     VALUES (:practice_id, :name, :zone, :currency)
@@ -30,11 +32,11 @@ _SWEPT = sa.text("""
     FROM unnest(:partitions ::int[], :instants ::timestamptz[]) AS swept(partition, until)
     WHERE p.consumer_group = :group AND p.topic = :topic AND p.partition = swept.partition
 """)
-_SWEPT_THROUGH = sa.text("""
+_SWEPT_THROUGH = """
     SELECT partition, swept_through FROM consumer_position
-    WHERE consumer_group = :group AND topic = :topic AND partition = ANY(:partitions)
+    WHERE consumer_group = %s AND topic = %s AND partition = ANY(%s::int[])
       AND swept_through IS NOT NULL
-""")
+"""
 _REGISTER = sa.text("""
     INSERT INTO rulebook (key, version, body) VALUES (:key, :version, CAST(:body AS jsonb))
     ON CONFLICT DO NOTHING
@@ -67,8 +69,7 @@ class Stream:
 
     def swept_through(self, tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
         """How far each partition is swept; the watermark that may be passed on."""
-        rows = tx.execute(_SWEPT_THROUGH, {**self._names, "partitions": list(partitions)})
-        return {row.partition: row.swept_through for row in rows}
+        return dict(fetch(tx, _SWEPT_THROUGH, (self.group, self.topic, list(partitions))))
 
 
 def save_practice(tx: sa.Connection, practice: Mapping[str, str]) -> None:
