@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import psycopg
 import pytest
@@ -15,15 +14,15 @@ from outreach_service.domain.gates import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import decide
-from outreach_service.providers.recording import RecordingProvider
 from outreach_service.store import dispatch, situations
-from outreach_service.store.dispatch import PostgresDesk
+from outreach_service.store.dispatch import DeskOptions, PostgresDesk
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
 from tests.support.buses import eventually
 from tests.support.ledger import at
 from tests.support.outreach_world import KEYRING, OutreachWorld, playbook
+from tests.support.recording import RecordingProvider
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -52,8 +51,7 @@ def desks(urls: ServiceDatabase) -> Iterator[list[PostgresDesk]]:
             KEYRING,
             SANDBOX_RETRIES,
             translate.message_changed,
-            simulated=True,
-            lease_seconds=60,
+            DeskOptions(simulated=True, lease_seconds=60),
         )
         for door in doors
     ]
@@ -76,7 +74,7 @@ def test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes(
     """Each worker has another message of hers in hand. Mutant: nobody locks the client."""
     urls = service_database("outreach")
     world = outreach(urls)
-    monkeypatch.setattr(dispatch, "decide", partial(decide, rules=CAP_1))
+    monkeypatch.setattr(dispatch, "decide", lambda due, left, _: decide(due, left, CAP_1))
     if mutant:
         for name in ("lock_clients", "lock_contacts"):
             monkeypatch.setattr(situations, name, lambda _tx, _keys: None)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -14,11 +13,11 @@ from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.quiet import Hours
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import decide
-from outreach_service.providers.recording import RecordingProvider
 from outreach_service.store import clock, dispatch
-from outreach_service.store.dispatch import PostgresDesk
+from outreach_service.store.dispatch import DeskOptions, PostgresDesk
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.outreach_world import KEYRING, OutreachWorld, playbook
+from tests.support.recording import RecordingProvider
 
 pytestmark = pytest.mark.integration
 MINUTES = timedelta(minutes=1)
@@ -37,8 +36,7 @@ class Desk:
             KEYRING,
             SANDBOX_RETRIES,
             translate.message_changed,
-            simulated=False,
-            lease_seconds=300,
+            DeskOptions(simulated=False, lease_seconds=300),
         )
         self.world.reachable("ada", Channel.SMS, "+8613800138000")
         self._versions = iter(range(1, 100))
@@ -71,7 +69,7 @@ class Desk:
             caps=DEFAULT_RULES.caps,
             longest_lag=DEFAULT_RULES.longest_lag,
         )
-        self._monkeypatch.setattr(dispatch, "decide", partial(decide, rules=rules))
+        self._monkeypatch.setattr(dispatch, "decide", lambda due, left, _: decide(due, left, rules))
 
     def obeys(self) -> bool:
         """Whether hours, caps and leases hold to the minute: open for 5 minutes more, two messages

@@ -15,12 +15,12 @@ from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unk
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers import settle
 from outreach_service.ports import Claimed, Verdict
-from outreach_service.providers.recording import RecordingProvider
 from outreach_service.store import dispatch, locks, situations
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
 from tests.support.ledger import at
 from tests.support.outreach_world import PRACTICE, OutreachWorld, playbook
+from tests.support.recording import RecordingProvider
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

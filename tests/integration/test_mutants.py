@@ -25,7 +25,6 @@ from ingestion_service.store.intake import PostgresIntake
 from ingestion_service.store.sessions import session_in
 from outreach_service import handlers as outreach_handlers
 from outreach_service.domain.terms import Channel
-from outreach_service.providers.recording import RecordingProvider
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations, outbox
@@ -37,6 +36,7 @@ from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.relay import Relay, no_watermarks
 from tests.support.ledger import Crash, at, crash
 from tests.support.outreach_world import OutreachWorld, playbook
+from tests.support.recording import RecordingProvider
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -15,10 +15,10 @@ from outreach_service.ports import Provider
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
 from outreach_service.providers.smtp import Smtp, SmtpAccount
-from outreach_service.providers.tokens import MemoryTokens
 from outreach_service.providers.web import Timeouts, http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
+from tests.support.memory_tokens import MemoryTokens
 from tests.support.sandbox import Sandbox
 
 T = TypeVar("T")

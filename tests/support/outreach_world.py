@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,7 +21,7 @@ from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import GROUP, Provider
 from outreach_service.sealing import Keyring, Place
-from outreach_service.store.dispatch import PostgresDesk
+from outreach_service.store.dispatch import DeskOptions, PostgresDesk
 from outreach_service.store.permits import Rate, set_up
 from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
@@ -30,6 +31,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
+from tests.support.recording import RecordingProvider
 
 KEY = base64.b64encode(b"k" * 32).decode()
 KEYRING = Keyring({"k1": KEY}, active="k1", index_key=KEY)
@@ -82,8 +84,7 @@ class OutreachWorld:
             KEYRING,
             SANDBOX_RETRIES,
             translate.message_changed,
-            simulated=True,
-            lease_seconds=60,
+            DeskOptions(simulated=True, lease_seconds=60),
         )
         self.dispatcher = Dispatcher(
             self.desk,
@@ -206,8 +207,7 @@ class OutreachWorld:
 
     def dispatch(self) -> int:
         """Send what is due; how many were handed to a provider."""
-        with asyncio.Runner() as runner:
-            return len(self.dispatcher.turn(runner).claimed)
+        return len(asyncio.run(self.dispatcher.once()).claimed)
 
     def messages(self) -> dict[tuple[str, int], Any]:
         """Messages by client and tier version."""
@@ -232,3 +232,23 @@ class OutreachWorld:
         at = self.loop.positions
         held = [tp for tp in self.bus.logs if tp.topic in TOPICS]
         return any(tp not in at or at[tp].next_offset < len(self.bus.logs[tp]) for tp in held)
+
+
+Build = Callable[..., OutreachWorld]
+"""`build(book, sms)`: a world whose channels all go to one provider, that of `sms`."""
+
+
+@contextmanager
+def worlds(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build]:
+    """Worlds of one test, closed at its end."""
+    made: list[OutreachWorld] = []
+
+    def build(book: Mapping[str, Any] | None = None, sms: Provider | None = None) -> OutreachWorld:
+        providers = dict.fromkeys(Channel, sms or RecordingProvider())
+        urls = service_database("outreach")
+        made.append(OutreachWorld(urls, book or playbook(directions=["entered"]), providers))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.close()

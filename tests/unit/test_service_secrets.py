@@ -85,6 +85,9 @@ def test_nothing_starts_without_its_secrets(
         ({"WECHAT_BASE_URL": "https://x", "WECHAT_SECRET": ""}, "WECHAT_SECRET"),
         ({"ALIYUN_BASE_URL": "https://x", "ALIYUN_ACCESS_KEY_SECRET": ""}, "ACCESS_KEY_SECRET"),
         ({"SMTP_USERNAME": "rapport", "SMTP_PASSWORD": ""}, "SMTP_PASSWORD"),
+        ({"SMTP_HOST": "relay"}, "SMTP_HOST needs RAPPORT_SMTP_SENDER"),
+        ({"ALIYUN_BASE_URL": "https://x"}, "ALIYUN_BASE_URL needs RAPPORT_ALIYUN_SIGN_NAME"),
+        ({"SENDING": "on"}, "SENDING=on needs the account of a channel"),
     ],
 )
 def test_no_channel_starts_without_its_account(

@@ -16,11 +16,13 @@ from scoring_service.settings import ScoringSettings
 from tests.support.places import REPOSITORY
 
 FILE = REPOSITORY / "docker-compose.yml"
+SCRAPES = REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "ingestion": IngestionSettings,
     "scoring": ScoringSettings,
     "outreach": OutreachSettings,
 }
+PORTS = {"api": "RAPPORT_PORT", "worker": "RAPPORT_WORKER_PORT"}
 ROLES = {"migrate": "owner", "topics": "owner", "api": "api", "worker": "worker"}
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<how>:-|:\?)(?P<word>[^}]*))?\}")
 
@@ -120,6 +122,23 @@ def test_nothing_waits_for_what_is_not_there(services: dict[str, Any]) -> None:
                 assert "healthcheck" in other
             else:
                 assert other["restart"] == "no"
+
+
+def test_prometheus_asks_the_ports_on_which_apis_and_workers_listen(
+    services: dict[str, Any],
+) -> None:
+    """Those of the image, unless the compose file sets another."""
+    dockerfile = (REPOSITORY / "deploy" / "Dockerfile").read_text("utf-8")
+    image = dict(re.findall(r"(RAPPORT_\w+)=(\S+)", dockerfile))
+    listening = set()
+    for name, said in services.items():
+        if said["image"].startswith("rapport/") and name != "sandbox":
+            port = PORTS.get(said["command"][0])
+            if port is not None:
+                listening.add(f"{name}:{said['environment'].get(port, image[port])}")
+    jobs = yaml.safe_load(SCRAPES.read_text("utf-8"))["scrape_configs"]
+    asked = [target for job in jobs for said in job["static_configs"] for target in said["targets"]]
+    assert sorted(asked) == sorted(listening)
 
 
 def test_our_containers_can_change_nothing_but_their_data(services: dict[str, Any]) -> None:

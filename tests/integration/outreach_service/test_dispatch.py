@@ -1,94 +1,30 @@
 """From a tier change to one provider call: never doubled, never against a client's word."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
-from outreach_service import dispatcher
-from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
+from outreach_service.domain.messages import Accepted, Outcome, Rejected, Unknown
 from outreach_service.domain.terms import Channel
-from outreach_service.providers.recording import RecordingProvider
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.metrics import PROVIDER_ATTEMPTS
-from tests.support.buses import eventually
-from tests.support.outreach_world import OutreachWorld, playbook
+from tests.support.outreach_world import Build, OutreachWorld, playbook, worlds
+from tests.support.recording import RecordingProvider
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PHONE = "+8613800138000"
-Build = Callable[..., OutreachWorld]
 
 
 @pytest.fixture
 def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build]:
-    made: list[OutreachWorld] = []
-
-    def build(
-        book: Mapping[str, Any] | None = None, sms: RecordingProvider | None = None
-    ) -> OutreachWorld:
-        provider = sms or RecordingProvider()
-        providers = dict.fromkeys(Channel, provider)
-        one = OutreachWorld(
-            service_database("outreach"), book or playbook(directions=["entered"]), providers
-        )
-        made.append(one)
-        return one
-
-    yield build
-    for one in made:
-        one.close()
-
-
-@contextmanager
-def running(outreach: OutreachWorld) -> Iterator[None]:
-    """The dispatcher on a thread of its own; its own looks must be made seldom before."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(outreach.dispatcher.run, stop)
-        try:
-            yield
-        finally:
-            stop.set()
-            outreach.bell.set()
-        run.result()
-
-
-def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
-    world: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The worker's consumer rings for its dispatcher, whose own looks are seldom here."""
-    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
-    provider = RecordingProvider()
-    outreach = world(sms=provider)
-    outreach.reachable("ada", Channel.SMS, PHONE)
-    with running(outreach):
-        outreach.moved("ada", 1, NOON)
-        outreach.now_is(NOON)
-        assert eventually(lambda: len(provider.sent) == 1)
-
-
-def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
-    world: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of what is looked at first may be sent, and no bell rings for the rest."""
-    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
-    monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 2)
-    provider = RecordingProvider()
-    outreach = world(sms=provider)
-    for client, due in (("ada", 5), ("bob", 4), ("eve", 3)):
-        outreach.moved(client, 1, NOON - timedelta(minutes=due))
-    outreach.reachable("eve", Channel.SMS, PHONE)
-    outreach.now_is(NOON)
-    outreach.bell.clear()
-    with running(outreach):
-        assert eventually(lambda: len(provider.sent) == 1)
+    with worlds(service_database) as build:
+        yield build
 
 
 def test_a_tier_change_becomes_one_message_however_often_it_comes(world: Build) -> None:
@@ -274,19 +210,6 @@ def test_a_claim_whose_worker_died_is_unknown_and_its_late_answer_still_counts(
     assert outreach.messages()["ada", 1].state == "accepted"
 
 
-def test_consent_withdrawn_before_the_claim_commits_is_heard(world: Build) -> None:
-    class Withdrawing(RecordingProvider):
-        async def send(self, message: Outgoing) -> Outcome:
-            raise AssertionError(message.message_id)
-
-    outreach = world(sms=Withdrawing())
-    outreach.reachable("ada", Channel.SMS, PHONE)
-    outreach.moved("ada", 1, NOON)
-    outreach.now_is(NOON)
-    outreach.consent("ada", Channel.SMS, "care", granted=False)
-    assert outreach.dispatch() == 0
-
-
 def test_a_lost_wechat_answer_is_repeated_by_its_key_and_counts_meanwhile(world: Build) -> None:
     provider = RecordingProvider([Unknown("wechat:timeout")])
     outreach = world(sms=provider)
@@ -372,26 +295,63 @@ def test_a_word_once_given_cannot_be_changed(world: Build) -> None:
         outreach.execute("UPDATE consent SET granted = false")
 
 
-def test_what_a_provider_said_is_written_down_when_the_database_is_back(
-    world: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    provider, stop, tries = RecordingProvider(), threading.Event(), []
+def test_a_contact_that_no_key_opens_waits_and_nobody_else_does(world: Build) -> None:
+    provider = RecordingProvider()
     outreach = world(sms=provider)
+    for client in ("ada", "bob"):
+        outreach.reachable(client, Channel.SMS, PHONE)
+        outreach.moved(client, 1, NOON)
+    outreach.execute("UPDATE contact SET sealed_address = 'gone:AAAA' WHERE client_id = 'ada'")
+    outreach.now_is(NOON)
+    assert outreach.dispatch() == 1
+    ada = outreach.messages()["ada", 1]
+    assert (ada.state, ada.reason) == ("deferred", "contact-unreadable")
+    assert ada.decide_at == NOON + timedelta(minutes=15)
+    assert outreach.messages()["bob", 1].state == "accepted"
+
+
+def test_before_its_practice_is_known_a_message_waits(world: Build) -> None:
+    """Of service, which knows no hours; nobody else waits for it."""
+    outreach = world(playbook(directions=["entered"], purpose="service"))
+    outreach.reachable("ada", Channel.SMS, PHONE, purpose="service")
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    outreach.execute("DELETE FROM practice")
+    assert outreach.dispatch() == 0
+    (row,) = outreach.messages().values()
+    assert (row.state, row.reason) == ("deferred", "practice-unknown")
+    outreach.execute("INSERT INTO practice VALUES ('harbour', 'Harbour', 'Europe/London', 'GBP')")
+    outreach.now_is(row.decide_at)
+    assert outreach.dispatch() == 1
+
+
+def test_a_channel_without_room_waits_in_turn_and_keeps_its_permits(world: Build) -> None:
+    outreach = world()
+    outreach.execute("UPDATE permit SET tokens = 10, per_second = 0.001, burst = 10")
+    for number in range(3):
+        outreach.reachable(f"client-{number}", Channel.SMS, f"+861380013800{number}")
+        outreach.moved(f"client-{number}", 1, NOON)
+    outreach.reachable("ada", Channel.EMAIL, "ada@example.net")
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    room = {Channel.WECHAT: 5, Channel.SMS: 0, Channel.EMAIL: 5}
+    assert [one.client_id for one in outreach.desk.claim(10, room).claimed] == ["ada"]
+    waits = outreach.rows("""
+        SELECT round(extract(epoch FROM not_before - clock_timestamp()) / 1000) AS turns
+        FROM message WHERE reason = 'rate-limit' ORDER BY 1
+    """)
+    assert [row.turns for row in waits] == [1, 2, 3]
+    tokens = outreach.rows("SELECT account, round(tokens) AS left FROM permit ORDER BY account")
+    assert [tuple(row) for row in tokens] == [("email", 9), ("sms", 10), ("wechat", 10)]
+
+
+@pytest.mark.parametrize("said", ["\udcc4\udce3", "\x00", "好", "x" * 5_000])
+def test_whatever_a_provider_calls_a_message_is_written_down(world: Build, said: str) -> None:
+    outreach = world(sms=RecordingProvider([Accepted(said)]))
     outreach.reachable("ada", Channel.SMS, PHONE)
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
-    record = outreach.desk.record
-
-    def away_at_first(results: Any) -> None:
-        if not results:
-            return
-        tries.append(results)
-        if len(tries) == 1:
-            raise sa.exc.OperationalError("record", {}, psycopg.OperationalError("gone"))
-        record(results)
-        stop.set()
-
-    monkeypatch.setattr(outreach.desk, "record", away_at_first)
-    outreach.dispatcher.run(stop)
-    assert outreach.messages()["ada", 1].state == "accepted"
-    assert (len(provider.sent), len(tries)) == (1, 2)
+    assert outreach.dispatch() == 1
+    row = outreach.messages()["ada", 1]
+    assert row.state == "accepted"
+    assert row.provider_ref == ("x" * 200 if said[0] == "x" else "?" * len(said))

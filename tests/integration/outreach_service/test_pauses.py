@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from outreach_service.bootstrap import PAUSABLE
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import GROUP
-from outreach_service.providers.recording import RecordingProvider
 from outreach_service.store import dispatch
 from outreach_service.store.status import OutreachStatus
 from rapport_contracts import topics
@@ -22,6 +21,7 @@ from rapport_runtime.pauses import EVERY_WORKER, Kind, NoSuchSubject, Wish
 from rapport_runtime.status_source import ChassisStatus
 from tests.support.buses import eventually
 from tests.support.outreach_world import PRACTICE, OutreachWorld, playbook
+from tests.support.recording import RecordingProvider
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

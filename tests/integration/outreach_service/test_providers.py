@@ -20,11 +20,11 @@ from outreach_service.domain.messages import (
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import Token
 from outreach_service.providers.console import SENDING_IS_OFF, ConsoleProvider
-from outreach_service.providers.recording import RecordingProvider
-from outreach_service.providers.tokens import MemoryTokens
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
 from tests.support.desk import CHANNELS, HURRY, OPENID, Desk, a_message, arrived, at_desk, now, send
+from tests.support.memory_tokens import MemoryTokens
+from tests.support.recording import RecordingProvider
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.integration

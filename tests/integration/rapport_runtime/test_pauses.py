@@ -180,6 +180,22 @@ class TestAWorker:
         turns(subject)
         assert ledger.entries() == ["a"]
 
+    def test_a_pause_of_one_process_is_not_obeyed_by_its_successor(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        """Host and PID are the same when a container starts again."""
+        before = this_worker()
+        ledger.run(
+            "INSERT INTO pause (kind, subject, who, why) VALUES ('worker', :id, 'x', 'y')",
+            id=before,
+        )
+        pauses._this_start.cache_clear()
+        assert this_worker().rpartition("-")[0] == before.rpartition("-")[0]
+        subject = running(bus, ledger)
+        put(bus, 0, "a")
+        turns(subject)
+        assert ledger.entries() == ["a"]
+
     def test_it_stays_a_member_of_its_group(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = running(bus, ledger)
         pause(ledger, "worker", EVERY_WORKER)

@@ -24,7 +24,6 @@ from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.settings import IngestionSettings
 from outreach_service.bootstrap import build_api
 from outreach_service.domain.terms import Channel
-from outreach_service.providers.recording import RecordingProvider
 from outreach_service.settings import OutreachSettings
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
@@ -35,6 +34,7 @@ from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
 from tests.support.outreach_world import KEY, OutreachWorld, playbook
+from tests.support.recording import RecordingProvider
 from tests.support.strangers.world import PRACTICE, ApiWorld, common_settings, every_key, running
 
 pytestmark = pytest.mark.integration

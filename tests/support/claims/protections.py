@@ -63,6 +63,10 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
         ),
         "consent in the claim": f"{_OUTREACH}::test_the_claim_hears_the_last_word",
         "client lock of a withdrawal": f"{_OUTREACH}::test_a_withdrawal_does_not_pass_a_claim",
+        "client lock of a claim": (
+            "tests/integration/outreach_service/test_consent_race.py::"
+            "test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it"
+        ),
         "row lock of a message": f"{_OUTREACH}::test_two_desks_never_claim_one_message",
         "no retry of the unknown": f"{_OUTREACH}::test_an_unknown_outcome_is_not_tried_again",
         "row-level security": f"{_OUTREACH}::test_the_api_sees_one_practice",

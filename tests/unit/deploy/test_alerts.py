@@ -1,6 +1,7 @@
 """Every alert looks at metrics that there are and names a runbook that there is, and vice versa."""
 
 import re
+from pathlib import Path
 
 import promql_parser
 import pytest
@@ -15,6 +16,7 @@ from tests.support.alerting import (
     faults,
     runbooks,
 )
+from tests.support.places import REPOSITORY
 
 ALERTS = alerts()
 NAMED = [pytest.param(alert, id=alert.name) for alert in ALERTS]
@@ -75,6 +77,17 @@ def test_the_runbooks_speak_of_metrics_and_commands_that_there_are() -> None:
         assert set(re.findall(r"\brapport_[a-z_]+(?=[\[{(\s`)])", text)) <= known, page
         commands = set(re.findall(r"python -m [a-z<>_]+ (\w+)", text))
         assert commands <= {"pause", "resume", "pauses", "audit", "letters", "keys"}, page
+
+
+@pytest.mark.parametrize("page", runbooks(), ids=lambda page: page.stem)
+def test_the_words_of_logs_and_answers_that_a_runbook_names_stand_in_the_source(page: Path) -> None:
+    """Such as `batch_rolled_back` or `unknown-type`: what has an underscore or a hyphen and stands
+    between backticks alone."""
+    named = set(re.findall(r"`([a-z0-9]+(?:[_-][a-z0-9]+)+)`", page.read_text("utf-8")))
+    sources = [*REPOSITORY.glob("libs/*/src/**/*.py"), *REPOSITORY.glob("services/*/src/**/*.py")]
+    known = "\n".join(source.read_text("utf-8") for source in sources)
+    made_up = {word for word in named if not re.search(rf"(?<![\w-]){word}(?![\w-])", known)}
+    assert made_up == set()
 
 
 def test_rules_are_where_the_example_looks_for_them() -> None:

@@ -76,6 +76,11 @@ NOON = NOON_IN_SHANGHAI
             Defer(NOON + timedelta(minutes=15), gates.INPUTS_LAG),
             id="it has read nothing",
         ),
+        pytest.param(
+            {"zones": ("",)},
+            Defer(NOON + timedelta(minutes=15), gates.PRACTICE_UNKNOWN),
+            id="nothing was heard of the practice yet",
+        ),
         pytest.param({"zones": ()}, Defer(NOON + 7 * DAY, gates.NEVER_OPEN), id="no zone known"),
         pytest.param(
             {"zones": ("Mars/Base",)}, Defer(NOON + 7 * DAY, gates.NEVER_OPEN), id="no such zone"
@@ -361,3 +366,16 @@ def test_what_is_sent_has_consent_contact_and_room(context: Context) -> None:
     assert channel in context.contacts
     assert purpose is Purpose.SERVICE or len(recent) < 2
     assert choose_channel(context) == decision.route
+
+
+def test_a_channel_without_an_account_leads_to_the_next_route() -> None:
+    rules = replace(gates.DEFAULT_RULES, closed=frozenset({Channel.WECHAT}))
+    decision = gate(a_context(rules=rules))
+
+    assert isinstance(decision, Send)
+    assert decision.route.channel is Channel.SMS
+
+    nothing = replace(gates.DEFAULT_RULES, closed=frozenset(Channel))
+    assert gate(a_context(rules=nothing)) == Suppress(
+        "no-permitted-channel: wechat without account, sms without account, email without account"
+    )

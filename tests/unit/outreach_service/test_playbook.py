@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach_service.builtin import builtin_catalogue, builtin_playbook
+from outreach_service.builtin import builtin_catalogue
 from outreach_service.domain.playbook import (
     InvalidPlaybook,
     Mode,
+    Playbook,
     message_id,
     parse_playbook,
     plays_for,
@@ -136,8 +137,13 @@ def test_parts_do_not_run_into_each_other(shifted: tuple[str, str]) -> None:
     assert message_id(*shifted, "p", 1, 0) not in {message_id(*o, "p", 1, 0) for o in others}
 
 
+def shipped(package: str, *where: str) -> Playbook:
+    """A playbook that comes with a package."""
+    return parse_playbook(json.loads(files(package).joinpath(*where).read_text("utf-8")))
+
+
 def test_the_built_in_plays_only_watch_and_have_all_their_texts() -> None:
-    book = builtin_playbook()
+    book = shipped("outreach_service", "playbooks", "default.json")
 
     assert {play.mode for play in book.plays} == {Mode.OBSERVE}
     assert without_template(book, builtin_catalogue()) == []
@@ -150,11 +156,11 @@ def test_the_built_in_plays_only_watch_and_have_all_their_texts() -> None:
 
 
 def test_the_demo_sends_the_same_plays() -> None:
-    text = (files("rapport_devkit") / "data" / "playbook.json").read_text(encoding="utf-8")
-    demo = parse_playbook(json.loads(text))
+    demo = shipped("rapport_devkit", "data", "playbook.json")
+    built_in = shipped("outreach_service", "playbooks", "default.json")
 
     assert {play.mode for play in demo.plays} == {Mode.SEND}
-    assert [p.steps for p in demo.plays] == [p.steps for p in builtin_playbook().plays]
+    assert [p.steps for p in demo.plays] == [p.steps for p in built_in.plays]
 
 
 def test_the_sandbox_has_approved_every_built_in_text() -> None:

@@ -1,9 +1,11 @@
 """What is missing or wrong in the environment is named; what is secret is never shown."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from rapport_runtime.assembly import kafka_options
 from rapport_runtime.settings import ServiceSettings, SettingsError
 
 
@@ -66,6 +68,63 @@ def test_a_wrong_value_is_named_but_not_repeated(
 ) -> None:
     environment.setenv(name, value)
     with pytest.raises(SettingsError, match=name) as told:
+        ToySettings.from_environment()
+    assert "hunter" not in str(told.value)
+
+
+LOG_IN = {
+    "RAPPORT_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "RAPPORT_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "RAPPORT_KAFKA_SASL_USERNAME": "rapport",
+    "RAPPORT_KAFKA_SASL_PASSWORD": "hunter4",
+}
+
+
+def test_a_log_in_at_kafka_is_taken_whole_and_shown_to_nobody(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    for name, value in (LOG_IN | {"RAPPORT_KAFKA_CA_FILE": str(authority)}).items():
+        environment.setenv(name, value)
+    settings = ToySettings.from_environment()
+    security = kafka_options(settings, "worker").security
+    assert security.arguments() == {
+        "security_protocol": "SASL_SSL",
+        "ssl_cafile": str(authority),
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "rapport",
+        "sasl_plain_password": "hunter4",
+    }
+    assert "hunter" not in repr(settings) + repr(security)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"KAFKA_SASL_PASSWORD": ""}, "PASSWORD", id="no password"),
+        pytest.param({"KAFKA_SASL_USERNAME": ""}, "USERNAME", id="no user name"),
+        pytest.param({"KAFKA_SASL_MECHANISM": None}, "MECHANISM", id="no mechanism"),
+        pytest.param({"KAFKA_SASL_MECHANISM": "GSSAPI"}, "MECHANISM", id="another mechanism"),
+        pytest.param({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "PROTOCOL", id="no such protocol"),
+        pytest.param({"KAFKA_SECURITY_PROTOCOL": None}, "PASSWORD", id="left out by PLAINTEXT"),
+        pytest.param({"KAFKA_SECURITY_PROTOCOL": "SSL"}, "PASSWORD", id="left out by SSL"),
+        pytest.param({"KAFKA_CA_FILE": "/nowhere/hunter.pem"}, "CA_FILE", id="no such file"),
+        pytest.param(
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_CA_FILE": __file__},
+            "CA_FILE",
+            id="a CA that would not be asked",
+        ),
+    ],
+)
+def test_half_a_log_in_at_kafka_is_refused_by_name(
+    environment: pytest.MonkeyPatch, changes: dict[str, str | None], named: str
+) -> None:
+    asked = LOG_IN | {f"RAPPORT_{name}": value for name, value in changes.items()}
+    for name, value in asked.items():
+        if value is not None:
+            environment.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"RAPPORT_KAFKA_\\w*{named}") as told:
         ToySettings.from_environment()
     assert "hunter" not in str(told.value)
 

@@ -116,6 +116,8 @@ def _outreach(options: StackOptions, around: Surroundings) -> dict[str, str]:
         "RAPPORT_SENDING": "on",
         "RAPPORT_PATIENCE": "sandbox",
         "RAPPORT_SMTP_HOST": "127.0.0.1",
+        "RAPPORT_SMTP_SECURITY": "plain",
+        "RAPPORT_SMTP_SENDER": "care@practice.example",
         "RAPPORT_SMTP_PORT": str(around.sandbox.smtp),
         "RAPPORT_WECHAT_BASE_URL": around.sandbox.url,
         "RAPPORT_WECHAT_APPID": WECHAT_APPID,

@@ -16,6 +16,7 @@ from rapport_runtime.bus.kafka import (
     KafkaConsumer,
     KafkaOptions,
     KafkaProducer,
+    KafkaSecurity,
     TopicPlan,
     ensure_topics,
 )
@@ -37,9 +38,17 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 
 def kafka_options(settings: ServiceSettings, role: str) -> KafkaOptions:
     """Where the cluster is, for a process of this service in this role."""
+    password = settings.kafka_sasl_password
     return KafkaOptions(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         client_id=f"{settings.service}-{role}",
+        security=KafkaSecurity(
+            protocol=settings.kafka_security_protocol,
+            ca_file=str(settings.kafka_ca_file) if settings.kafka_ca_file else None,
+            sasl_mechanism=settings.kafka_sasl_mechanism,
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+        ),
         topic_prefix=settings.topic_prefix,
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=settings.heartbeat_interval_ms,

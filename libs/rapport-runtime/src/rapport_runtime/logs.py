@@ -25,7 +25,7 @@ PERSONAL = frozenset(
     {"phone", "email", "openid", "token", "authorization", "address", "name", "text"}
 )
 PINNED = {
-    "kafka": logging.INFO,  # at DEBUG it prints record bodies
+    "kafka": logging.INFO,  # at DEBUG it prints record bodies, and its password
     "httpx": logging.WARNING,  # prints whole addresses, tokens in the query included
     "httpcore": logging.WARNING,
     "uvicorn.access": logging.WARNING,  # prints the path as sent; ours has the template

@@ -4,7 +4,9 @@ A pause is a row of the service's own database. Who must obey looks at it there:
 once a second, the claim of a batch and the claim of messages in their own transaction.
 """
 
+import functools
 import os
+import secrets
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -119,8 +121,14 @@ def paused(kind: Kind, subject: str) -> str:
 
 
 def this_worker() -> str:
-    """The id under which this process says that it lives, and can be paused."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """The id under which this process says that it lives, and can be paused: host, PID and its
+    start, since a container that starts again has the same host and PID."""
+    return f"{socket.gethostname()}-{os.getpid()}-{_this_start()}"
+
+
+@functools.cache
+def _this_start() -> str:
+    return secrets.token_hex(3)
 
 
 def in_force(tx: sa.Connection) -> list[Pause]:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "RAPPORT_"
@@ -30,6 +30,15 @@ class ServiceSettings(BaseSettings):
     environment: Literal["development", "production"] = "production"
     database_url: SecretStr
     kafka_bootstrap_servers: str = Field(min_length=1)
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="RELIABILITY S19; SASL_… also needs the three below"
+    )
+    kafka_ca_file: FilePath | None = Field(
+        default=None, description="PEM, who vouches for the brokers; without: the system's"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
     topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,100}$")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -71,6 +80,27 @@ class ServiceSettings(BaseSettings):
                 f"{PREFIX}HEARTBEAT_INTERVAL_MS may be a third of {PREFIX}SESSION_TIMEOUT_MS"
                 " at most: two heartbeats must be allowed to be lost"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _kafka_fits_together(self) -> Self:
+        """A log-in is whole or not there, and nothing is given that would be left out quietly:
+        whoever sets a password or a CA does not mean to speak in clear."""
+        said = self.kafka_security_protocol
+        given = {
+            "KAFKA_SASL_MECHANISM": bool(self.kafka_sasl_mechanism),
+            "KAFKA_SASL_USERNAME": bool(self.kafka_sasl_username),
+            "KAFKA_SASL_PASSWORD": bool(self.kafka_sasl_password),
+        }
+        logs_in = said.startswith("SASL_")
+        wrong = [f"{PREFIX}{name}" for name, is_given in given.items() if is_given is not logs_in]
+        if not said.endswith("SSL") and self.kafka_ca_file:
+            raise ValueError(
+                f"{PREFIX}KAFKA_CA_FILE is of no use with {PREFIX}KAFKA_SECURITY_PROTOCOL={said}"
+            )
+        if wrong:
+            told = "needs" if logs_in else "has no use for"
+            raise ValueError(f"{PREFIX}KAFKA_SECURITY_PROTOCOL={said} {told} {', '.join(wrong)}")
         return self
 
     @property

@@ -1,8 +1,11 @@
 """Where the parts of outreach meet; the only file that knows every room."""
 
+import argparse
 import json
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -14,6 +17,7 @@ from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS, OutreachConsumer
 from outreach_service.dispatcher import Dispatcher
+from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.playbook import parse_playbook
 from outreach_service.domain.templates import without_template
@@ -29,13 +33,14 @@ from outreach_service.providers.wechat import WeChat, WeChatAccount
 from outreach_service.sealing import Keyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
-from outreach_service.store.dispatch import PostgresDesk
+from outreach_service.store.dispatch import DeskOptions, PostgresDesk
 from outreach_service.store.inbox import PostgresInbox
 from outreach_service.store.people import PostgresPeople
 from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preview import Previews
 from outreach_service.store.reads import PostgresMessages
+from outreach_service.store.resealing import reseal
 from outreach_service.store.status import OutreachStatus, UnknownMessages, knows_practice
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
@@ -45,6 +50,7 @@ from rapport_runtime.assembly import (
     Job,
     commands,
     partitions_of,
+    worker_database,
 )
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
@@ -111,12 +117,24 @@ def build_dispatcher(
         keyring,
         SANDBOX_RETRIES if settings.patience == "sandbox" else DEFAULT_RETRIES,
         translate.message_changed,
-        simulated=settings.simulated_clock,
-        lease_seconds=settings.lease_seconds,
+        DeskOptions(
+            simulated=settings.simulated_clock,
+            lease_seconds=settings.lease_seconds,
+            rules=_rules(settings),
+        ),
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
     url = _unsubscribe_url(settings)
     return Dispatcher(desk, providers, builtin_catalogue(), url, bell).run
+
+
+def _rules(settings: OutreachSettings) -> Rules:
+    """The gates' rules: while something is sent, what has no account is closed, so that a message
+    takes its next route."""
+    if settings.sending == "off":
+        return DEFAULT_RULES
+    closed = frozenset(channel for channel, where in settings.addresses.items() if not where)
+    return replace(DEFAULT_RULES, closed=closed)
 
 
 def build_keyring(settings: OutreachSettings) -> Keyring:
@@ -131,8 +149,8 @@ def build_keyring(settings: OutreachSettings) -> Keyring:
 def build_providers(
     settings: OutreachSettings, tokens: PostgresTokens
 ) -> Mapping[Channel, Provider]:
-    """One provider a channel; the console for all of them while sending is off, and for a
-    channel without an account."""
+    """One provider a channel; the console for all of them while sending is off, and for one
+    without an account, which the gates keep closed."""
     providers: dict[Channel, Provider] = dict.fromkeys(Channel, ConsoleProvider())
     if settings.sending == "off":
         return providers
@@ -206,18 +224,13 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
 
 
 def _channel_setups(settings: OutreachSettings) -> list[ChannelSetup]:
-    addresses = {
-        Channel.WECHAT: settings.wechat_base_url,
-        Channel.SMS: settings.aliyun_base_url,
-        Channel.EMAIL: settings.smtp_host,
-    }
     return [
         ChannelSetup(
             channel,
             is_configured=address is not None,
             is_sending=address is not None and settings.sending == "on",
         )
-        for channel, address in addresses.items()
+        for channel, address in settings.addresses.items()
     ]
 
 
@@ -227,6 +240,8 @@ def _smtp_account(settings: OutreachSettings) -> SmtpAccount:
         host=settings.smtp_host or "",
         port=settings.smtp_port,
         sender_address=settings.smtp_sender,
+        use_tls=settings.smtp_security == "tls",
+        start_tls=settings.smtp_security == "starttls",
         username=settings.smtp_username,
         password=password.get_secret_value() if password else None,
     )
@@ -268,11 +283,29 @@ def build_worker(
     return handler, job
 
 
-COMMANDS = commands(
-    OutreachSettings,
-    "outreach_service",
-    api=build_api,
-    worker=build_worker,
-    pausable=PAUSABLE,
-    topics=topics.TOPICS,
-)
+def reseal_contacts(argv: Sequence[str]) -> int:
+    """The command `reseal`, on the worker's address; 1 while there is what no key opens."""
+    argparse.ArgumentParser(
+        prog="reseal", description="seal contact details with the active key, so that others can go"
+    ).parse_args(argv)
+    settings = OutreachSettings.from_environment()
+    database = worker_database(settings)
+    try:
+        done = reseal(database, build_keyring(settings))
+    finally:
+        database.close()
+    sys.stdout.write(f"{done.sealed} sealed again, {done.unreadable} that no key opens\n")
+    return 1 if done.unreadable else 0
+
+
+COMMANDS = {
+    "reseal": reseal_contacts,
+    **commands(
+        OutreachSettings,
+        "outreach_service",
+        api=build_api,
+        worker=build_worker,
+        pausable=PAUSABLE,
+        topics=topics.TOPICS,
+    ),
+}

@@ -1,9 +1,10 @@
-"""The loop that sends: claim what is due, hand it to providers, write down what they said."""
+"""The loop that sends: claim what is due, hand it to providers, write down what they say."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 import uvloop
 
@@ -19,15 +20,20 @@ from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 
 _LOG = get_logger(__name__)
 
-CLAIM_ROWS = 64
 AT_ONCE = 32
-"""Provider calls under way at one time. Two rounds of the slowest (SMTP, 30 s a step) stay well
-within the default lease of 600 s."""
+"""Provider calls under way at one time by each channel. What is claimed is begun at once: between
+the gates' word and the call nobody waits for another one's answer (R16)."""
 
+CLAIM_ROWS = 32
 LOOK_SECONDS = 0.25
+ANSWERS_SECONDS = 0.25
+"""So long after an answer it is written down at the latest, together with what came meanwhile."""
+
 RECOVER_SECONDS = 5.0
+LAST_ANSWERS_SECONDS = 6.0
 LAST_TRIES, LAST_PAUSE_SECONDS = 3, 1.0
-"""How often a worker that leaves tries to write down what it still holds (it has 10 s)."""
+"""How long a worker that leaves waits for what is under way, and how often it tries to write that
+down (it has 10 s, R2)."""
 
 
 class Dispatcher:
@@ -52,65 +58,89 @@ class Dispatcher:
         self._catalogue = catalogue
         self._renderer = Renderer()
         self._unsubscribe_url = unsubscribe_url
+        self._under_way: dict[asyncio.Task[Outcome], Claimed] = {}
         self._unwritten: list[tuple[Claimed, Outcome]] = []
 
     def run(self, stop: threading.Event) -> None:
-        """Turn until `stop`; what has been claimed by then is sent and written down.
+        """Send until `stop`; what is answered soon after that is still written down.
 
         A database that is away is waited for, and then told what the providers said: an outage
         alone makes no outcome unknown. Anything else ends the thread loudly.
         """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            recover_at = 0.0
-            while not stop.is_set():
-                try:
-                    self._write_down()
-                    if time.monotonic() >= recover_at:
-                        self._desk.recover()
-                        recover_at = time.monotonic() + RECOVER_SECONDS
-                    if self.turn(runner).is_all:
-                        self._bell.wait(LOOK_SECONDS)
-                        self._bell.clear()
-                except DatabaseError as error:
-                    _raise_unless_for_later(error)
-                    stop.wait(1.0)
-            self._write_down_before_leaving()
+            runner.run(self._run(stop))
 
-    def turn(self, runner: asyncio.Runner) -> Claims:
+    async def once(self) -> Claims:
         """Claim, send, record once; what was claimed has been handed to a provider."""
-        claims = self._desk.claim(CLAIM_ROWS)
-        if claims.claimed:
-            outcomes = runner.run(self._send_all(claims.claimed))
-            self._unwritten = list(zip(claims.claimed, outcomes, strict=True))
-            failpoints.hit("response_read")
-            self._write_down()
-            failpoints.hit("result_recorded")
+        claims = await self._begin()
+        await self._answers(None)
+        await self._write_down()
         return claims
 
-    def _write_down(self) -> None:
-        """What providers said; it is kept until it is committed (to write it twice is safe)."""
-        if self._unwritten:
-            self._desk.record(self._unwritten)
-            self._unwritten = []
+    async def _run(self, stop: threading.Event) -> None:
+        recover_at = 0.0
+        try:
+            while not stop.is_set():
+                try:
+                    await self._write_down()
+                    if time.monotonic() >= recover_at:
+                        await asyncio.to_thread(self._desk.recover)
+                        recover_at = time.monotonic() + RECOVER_SECONDS
+                    claims = await self._begin()
+                except DatabaseError as error:
+                    _raise_unless_for_later(error)
+                    await asyncio.sleep(1.0)
+                    continue
+                if self._under_way:
+                    await self._answers(ANSWERS_SECONDS)
+                elif claims.is_all:
+                    await asyncio.to_thread(self._bell.wait, LOOK_SECONDS)
+                    self._bell.clear()
+        finally:
+            await self._leave()
 
-    def _write_down_before_leaving(self) -> None:
-        """A few tries; what cannot be written then is `unknown` when its lease has ended."""
+    async def _begin(self) -> Claims:
+        """Claim what there is room for, and begin to send it. The database is asked on a thread,
+        so that answers are taken meanwhile."""
+        busy = Counter(claimed.channel for claimed in self._under_way.values())
+        room = {channel: AT_ONCE - busy[channel] for channel in Channel}
+        claims = await asyncio.to_thread(self._desk.claim, CLAIM_ROWS, room)
+        for claimed in claims.claimed:
+            self._under_way[asyncio.create_task(self._send(claimed))] = claimed
+        return claims
+
+    async def _answers(self, seconds: float | None) -> None:
+        """Wait for what is under way, no longer than so."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+
+    async def _write_down(self) -> None:
+        """What providers said; it is kept until it is committed (to write it twice is safe)."""
+        answered = [task for task in self._under_way if task.done()]
+        broken = [task for task in answered if task.exception() is not None]
+        for task in answered:
+            claimed = self._under_way.pop(task)
+            if task not in broken:
+                self._unwritten.append((claimed, task.result()))
+        if self._unwritten:
+            failpoints.hit("response_read")
+            await asyncio.to_thread(self._desk.record, self._unwritten)
+            self._unwritten = []
+            failpoints.hit("result_recorded")
+        for task in broken:
+            task.result()
+
+    async def _leave(self) -> None:
+        """What is not answered soon, or cannot be written down in a few tries, is `unknown` when
+        its lease has ended."""
+        await self._answers(LAST_ANSWERS_SECONDS)
         for _ in range(LAST_TRIES):
             try:
-                return self._write_down()
+                return await self._write_down()
             except DatabaseError as error:
                 _raise_unless_for_later(error)
-                threading.Event().wait(LAST_PAUSE_SECONDS)
+                await asyncio.sleep(LAST_PAUSE_SECONDS)
         return None
-
-    async def _send_all(self, claimed: Sequence[Claimed]) -> list[Outcome]:
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def send(one: Claimed) -> Outcome:
-            async with room:
-                return await self._send(one)
-
-        return list(await asyncio.gather(*map(send, claimed)))
 
     async def _send(self, claimed: Claimed) -> Outcome:
         try:

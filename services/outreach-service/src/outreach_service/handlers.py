@@ -1,5 +1,6 @@
 """The use cases of outreach: plan after a tier change, decide when due, settle after an answer."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -45,6 +46,10 @@ SHANGHAI = "Asia/Shanghai"
 """Promotional SMS keep to the hours here too, whichever are stricter (RELIABILITY L12)."""
 
 
+MOST_SAID = 200
+"""Characters kept of a provider's reference or code."""
+
+
 @dataclass(frozen=True)
 class Moved:
     """A tier change with the partition that it came on."""
@@ -74,6 +79,7 @@ def decide(
     Takes from `permits` one for each message that is sent; without one it is throttled.
     """
     decided: list[Decided] = []
+    throttled: Counter[Channel] = Counter()
     granted: dict[str, list[Sent]] = {}
     for message in waiting:
         practice_id = message.change.practice_id
@@ -84,7 +90,9 @@ def decide(
         elif not isinstance(decision, Send):
             decided.append(Decided(message, decision))
         elif permits.get(decision.route.channel, 0) < 1:
-            decided.append(Decided(message, Throttled()))
+            channel = decision.route.channel
+            throttled[channel] += 1
+            decided.append(Decided(message, Throttled(channel, throttled[channel])))
         else:
             permits[decision.route.channel] -= 1
             granted.setdefault(practice_id, []).append(_sent(message, decision))
@@ -95,9 +103,9 @@ def decide(
 def settle(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
     """What an answer means for a message (RELIABILITY §3.8): unknown is never retried blindly."""
     if isinstance(outcome, Accepted):
-        return Verdict(Event.ACCEPT, "accepted", None, outcome.provider_ref, None)
+        return Verdict(Event.ACCEPT, "accepted", None, _plain(outcome.provider_ref), None)
     word = "rejected" if isinstance(outcome, Rejected) else "unknown"
-    code = outcome.code if isinstance(outcome, Rejected) else outcome.why
+    code = _plain(outcome.code if isinstance(outcome, Rejected) else outcome.why)
     tries = Tries(count=claimed.attempt, seconds=claimed.first_try_seconds, unknown=claimed.unsure)
     following = retry_decision(tries, outcome, claimed.purpose, policy)
     if isinstance(following, RetryAt):
@@ -107,6 +115,12 @@ def settle(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
         return Verdict(Event.RETRY, word, code, None, following.seconds)
     event = Event.FAIL if isinstance(following, GiveUp) else Event.LOSE
     return Verdict(event, word, code, None, None)
+
+
+def _plain(said: str) -> str:
+    """A provider's word as a row can keep it: printable ASCII, of bounded length. What it says may
+    be in any encoding, and must not cost us the answer."""
+    return "".join(each if " " <= each <= "~" else "?" for each in said[:MOST_SAID])
 
 
 def play_of(body: Mapping[str, Any]) -> Playbook:

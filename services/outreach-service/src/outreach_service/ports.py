@@ -155,7 +155,11 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True)
 class Throttled:
-    """It may go, but the provider account's rate leaves no room at this moment."""
+    """It may go, but the provider account's rate, or what is under way, leaves no room at this
+    moment; it is the `turn`-th of its channel for which that is so."""
+
+    channel: Channel
+    turn: int
 
 
 @dataclass(frozen=True)
@@ -217,8 +221,9 @@ class Verdict(NamedTuple):
 class Desk(Protocol):
     """Where waiting messages are taken from and their fate is written down."""
 
-    def claim(self, limit: int) -> Claims:
-        """Decide on up to `limit` due messages and claim those that may go, in one transaction."""
+    def claim(self, limit: int, room: Mapping[Channel, int] | None = None) -> Claims:
+        """Decide on up to `limit` due messages and claim those that may go, in one transaction; of
+        each channel no more than there is `room` for."""
         ...
 
     def record(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:

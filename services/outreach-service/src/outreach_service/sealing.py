@@ -90,7 +90,8 @@ class Keyring:
         return text.decode()
 
     def is_current(self, sealed: str) -> bool:
-        """Whether the active key sealed it; what is not must be sealed again before a key goes."""
+        """Whether the active key sealed it; what is not is sealed again (`reseal`) before a key
+        goes."""
         return sealed.partition(":")[0] == self._active
 
     def blind_index(self, practice_id: str, field: str, text: str) -> str:

@@ -1,15 +1,18 @@
 """What the environment may set for outreach, beside what every service takes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from outreach_service.domain.terms import Channel
 from rapport_runtime.settings import PREFIX, ServiceSettings
 
 
 class OutreachSettings(ServiceSettings):
-    """Sending is off unless it is switched on: then every channel needs its account.
+    """Sending is off unless it is switched on; then a channel without an account is closed, and
+    at least one must have one. All practices of a deployment send by its accounts.
 
     `contact_keys` maps key ids to base64 of 32 bytes and is given as JSON; `contact_active_key`
     names the one that seals. `*_per_second` and `*_burst` are what the provider allows (F35).
@@ -30,7 +33,10 @@ class OutreachSettings(ServiceSettings):
 
     smtp_host: str | None = None
     smtp_port: int = 587
-    smtp_sender: str = "care@practice.example"
+    smtp_sender: str = Field(default="", description="the address that e-mail comes from")
+    smtp_security: Literal["starttls", "tls", "plain"] = Field(
+        default="starttls", description="plain: for a relay on the same host, and the sandbox"
+    )
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_per_second: float = Field(default=20, gt=0)
@@ -54,7 +60,11 @@ class OutreachSettings(ServiceSettings):
         """A channel with an address and no account would fail at its first message."""
         wanted = {
             "wechat_base_url": ("wechat_appid", "wechat_secret"),
-            "aliyun_base_url": ("aliyun_access_key_id", "aliyun_access_key_secret"),
+            "aliyun_base_url": (
+                *("aliyun_access_key_id", "aliyun_access_key_secret"),
+                "aliyun_sign_name",
+            ),
+            "smtp_host": ("smtp_sender",),
             "smtp_username": ("smtp_password",),
         }
         for name, needs in wanted.items():
@@ -62,7 +72,18 @@ class OutreachSettings(ServiceSettings):
             if getattr(self, name) and missing:
                 words = " and ".join(f"{PREFIX}{need.upper()}" for need in missing)
                 raise ValueError(f"{PREFIX}{name.upper()} needs {words}")
+        if self.sending == "on" and not any(self.addresses.values()):
+            raise ValueError(f"{PREFIX}SENDING=on needs the account of a channel")
         return self
+
+    @property
+    def addresses(self) -> Mapping[Channel, str | None]:
+        """Where each channel's provider is; None for a channel without an account."""
+        return {
+            Channel.WECHAT: self.wechat_base_url,
+            Channel.SMS: self.aliyun_base_url,
+            Channel.EMAIL: self.smtp_host,
+        }
 
     @model_validator(mode="after")
     def _sandbox_is_for_development(self) -> Self:

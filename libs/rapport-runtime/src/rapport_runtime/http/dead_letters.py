@@ -47,7 +47,7 @@ class LetterSummary(BaseModel):
     partition: int
     offset: int
     consumer_group: str
-    reason: str = Field(examples=["unreadable"])
+    reason: str = Field(examples=["invalid-field"])
     field: str | None = Field(description="A JSON pointer to what is wrong, where that is known.")
     detail: str
     state: State = Field(description="queued: will be replayed by the partition's worker.")

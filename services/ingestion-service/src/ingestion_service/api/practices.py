@@ -49,9 +49,10 @@ def practices_router(sessions: Sessions, reads: Reads) -> APIRouter:
     ) -> PracticeAnswer:
         """Register a practice, or change its name.
 
-        Do this first: events, clients and contacts of an unknown practice are refused. The zone
-        and the currency cannot change afterwards (409), for they decide what events already
-        accepted have counted for. The other services learn of it within a second or so.
+        Do this first: events and clients of an unknown practice are refused here. Outreach does
+        not ask: it takes contacts and consents by the key alone. The zone and the currency cannot
+        change afterwards (409), for they decide what events already accepted have counted for.
+        The other services learn of it within a second or so.
         """
         with answered():
             wanted = practice(practice_id, body.name, body.zone, body.currency)

@@ -60,11 +60,13 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a practice allows: opening hours by purpose, caps, and how stale its inputs may be."""
+    """What a practice allows: opening hours by purpose, caps, and how stale its inputs may be; and
+    the channels that are `closed` because this deployment has no account for them."""
 
     hours: Mapping[Purpose, Hours]
     caps: tuple[Cap, ...]
     longest_lag: timedelta
+    closed: frozenset[Channel] = frozenset()
 
 
 DEFAULT_RULES = Rules(hours=DEFAULT_HOURS, caps=DEFAULT_CAPS, longest_lag=timedelta(minutes=15))
@@ -75,7 +77,8 @@ class Context:
     """All that is known about one message at the moment of deciding. Instants are aware.
 
     `contacts` maps a channel to its contact point's blind index; `zones` are those in which the
-    hours must be open (the practice's, and a provider's own where it has one); `sent` holds the
+    hours must be open (the practice's, "" while it is not known, and a provider's own where it has
+    one); `sent` holds the
     counted messages of this client and of its contact points, within the longest cap window;
     `booking_at` is the start of the next booking; `activity_at` the newest activity of the client;
     `inputs_up_to` how far activity has been read.
@@ -133,6 +136,7 @@ OBSERVING = "mode:observe"
 AWAITING_APPROVAL = "mode:awaiting-approval"
 EXPIRED = "expired"
 NO_CHANNEL = "no-permitted-channel"
+PRACTICE_UNKNOWN = "practice-unknown"
 UPCOMING_BOOKING = "upcoming-booking"
 NEWER_ACTIVITY = "newer-activity"
 INPUTS_LAG = "inputs-lag"
@@ -158,6 +162,8 @@ def _missing(context: Context, channel: Channel) -> str | None:
     purpose = context.play.purpose
     if not permitted(channel, purpose):
         return f"{channel} not permitted for {purpose}"
+    if channel in context.rules.closed:
+        return f"{channel} without account"
     if (channel, purpose) not in context.consents:
         return f"{channel} without consent for {purpose}"
     if channel not in context.contacts:
@@ -174,6 +180,13 @@ def choose_channel(context: Context) -> Route | NoChannel:
             return route
         missing.append(lacks)
     return NoChannel(tuple(missing))
+
+
+def _practice(context: Context, _: Route) -> Defer | None:
+    """Before its practice was heard of, a message has no hours to keep to and no name to go by."""
+    if "" in context.zones:
+        return Defer(context.now + context.rules.longest_lag, PRACTICE_UNKNOWN)
+    return None
 
 
 def _booking(context: Context, _: Route) -> Suppress | None:
@@ -244,6 +257,7 @@ def _caps(context: Context, route: Route) -> Defer | None:
 
 
 _GATES: tuple[Callable[[Context, Route], Defer | Suppress | None], ...] = (
+    _practice,
     _booking,
     _activity,
     _inputs,
@@ -276,7 +290,8 @@ def _by(route: Route, context: Context) -> Decision:
 def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
-    The order: mode, expiry, a permitted channel with consent and contact, an upcoming booking,
+    The order: mode, expiry, a permitted channel with account, consent and contact, a practice that
+    is known, an upcoming booking,
     newer activity, inputs that lag, quiet hours, frequency caps (issue 3, RELIABILITY L10, L12).
     Provider rate limits are not asked here: they are permits, on the real clock (ARCHITECTURE §4).
     """

@@ -54,9 +54,6 @@ class Event(StrEnum):
 WAITING = frozenset({State.DRAFTED, State.SCHEDULED, State.DEFERRED, State.AWAITING_STAFF})
 """Nothing has been given to a provider that could still be sending it."""
 
-SETTLED = frozenset(State) - WAITING - {State.SENDING}
-"""Nothing of ours will happen to it any more; a late receipt still may."""
-
 COUNTED = frozenset({State.SENDING, State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNKNOWN})
 """What frequency caps count: everything that may have reached a person (REQUIREMENTS §5.5)."""
 

@@ -29,7 +29,8 @@ SENSITIVE_WORDS = (
     *("depression", "anxiety", "trauma", "guarantee", "guaranteed"),
     *("诊断", "治疗", "治愈", "疗效", "有效率", "保证", "抑郁", "焦虑", "创伤", "咨询师", "心理"),
 )
-"""Concern, service and efficacy words (RELIABILITY L13, L15); a practice adds its own."""
+"""Concern, service and efficacy words (RELIABILITY L13, L15), the same for all practices; words of
+one practice's own would be `deny` of `lint`, which nothing fills yet."""
 
 OFFER_WORDS = ("discount", "offer", "coupon", "% off", "优惠", "折扣", "打折", "特价", "赠送")
 """A care message may not contain an offer (REQUIREMENTS §5.1)."""

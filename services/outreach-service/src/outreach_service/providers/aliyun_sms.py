@@ -28,13 +28,13 @@ RETRY_LATER: Mapping[str, float] = MappingProxyType(
         "Throttling.Api": 1.0,
         "ServiceUnavailable": 60.0,
         "InvalidTimeStamp.Expired": 60.0,  # our clock is wrong; nothing was sent
-        "SignatureNonceUsed": 0.0,
     }
 )
 """Codes that prove that nothing was sent, and the seconds to wait (RELIABILITY §3.3)."""
 
-UNCERTAIN = frozenset({"isp.SYSTEM_ERROR", "InternalError"})
-"""Codes after which it may have been sent. All codes that are in neither list are final."""
+UNCERTAIN = frozenset({"isp.SYSTEM_ERROR", "InternalError", "SignatureNonceUsed"})
+"""Codes after which it may have been sent: each call has a nonce of its own, so one that was used
+is this very call, repeated on its way. All codes that are in neither list are final."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ def _number(e164: str) -> str:
 
 
 def _outcome(answer: Answer) -> Outcome:
-    code = str(answer.body.get("Code", f"HTTP {answer.status}"))
+    code = answer.body.get("Code", "HTTP 429" if answer.status == 429 else None)
+    if not isinstance(code, str):
+        return Unknown(f"sms:HTTP {answer.status}")
     if code == "OK":
         return Accepted(str(answer.body.get("BizId", "")))
     if code in UNCERTAIN:

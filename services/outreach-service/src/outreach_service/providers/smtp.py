@@ -15,7 +15,7 @@ from outreach_service.domain.terms import Purpose
 
 @dataclass(frozen=True)
 class SmtpAccount:
-    """Where and as whom to send. `start_tls` None means: when the server offers it."""
+    """Where and as whom to send. With `start_tls` a server that does not offer it gets nothing."""
 
     host: str
     port: int
@@ -24,7 +24,7 @@ class SmtpAccount:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     use_tls: bool = False
-    start_tls: bool | None = None
+    start_tls: bool = False
     timeout_seconds: float = 30
 
 
@@ -102,10 +102,12 @@ class Smtp:
         return None
 
     async def _hand_over(self, client: aiosmtplib.SMTP, raw: bytes) -> Outcome:
+        """After DATA only an answer that says no is a refusal: one that nobody can read, or that
+        says something else, may come from a relay that has it."""
         try:
             answer = await client.data(raw)
-        except aiosmtplib.SMTPResponseException as refused:
-            return _refused(refused.code)
+        except aiosmtplib.SMTPResponseException as said:
+            return _refused(said.code) if 400 <= said.code < 600 else Unknown(f"email:{said.code}")
         except (aiosmtplib.SMTPException, OSError) as problem:
             return Unknown(f"email:{type(problem).__name__}")
-        return Accepted(answer.message[:200])
+        return Accepted(answer.message)

@@ -32,6 +32,10 @@ RETRY_LATER: Mapping[int, float] = MappingProxyType(
 )
 """Codes that prove that nothing was sent, and the seconds to wait."""
 
+NO_TOKEN_FOR = timedelta(seconds=10)
+"""So long WeChat is not asked again for a token that it has not given: each of many messages would
+wait for its own answer in turn, minutes after the gates let it go."""
+
 DAILY_QUOTA = 45009
 _SHANGHAI = "Asia/Shanghai"
 
@@ -90,6 +94,8 @@ class WeChat:
         self._tokens = tokens
         self._clock = clock
         self._remembered: Token | None = None
+        self._refused_until = clock()
+        self._refusal = ""
 
     async def send(self, message: Outgoing) -> Outcome:
         """One call, and a second only when WeChat refused the token of the first."""
@@ -144,12 +150,20 @@ class WeChat:
         return known if self._usable(known, refused) else None
 
     async def _renewed(self, refused: str | None) -> Token:
-        """By whoever has the lock; who waited for it finds the new one in the store."""
+        """By whoever has the lock; who waited for it finds the new one in the store, or hears at
+        once that there is none."""
         async with self._tokens.lock(self._account.appid):
             known = await self._stored(refused)
             if known is not None:
                 return known
-            fresh = await self._fetch()
+            if self._clock() < self._refused_until:
+                raise _NoToken(self._refusal)
+            try:
+                fresh = await self._fetch()
+            except _NoToken as problem:
+                self._refusal = str(problem)
+                self._refused_until = self._clock() + NO_TOKEN_FOR
+                raise
             await self._tokens.put(self._account.appid, fresh)
         return fresh
 

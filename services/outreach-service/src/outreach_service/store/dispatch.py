@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from outreach_service.domain.gates import Defer, Send
+from outreach_service.domain.gates import DEFAULT_RULES, Defer, Rules, Send, Suppress
 from outreach_service.domain.messages import (
     Event,
     Outcome,
@@ -29,9 +29,10 @@ from outreach_service.ports import (
     Throttled,
     Waiting,
 )
-from outreach_service.sealing import Keyring, Place
+from outreach_service.sealing import CannotUnseal, Keyring, Place
 from outreach_service.store import permits, situations
 from outreach_service.store.clock import business_now
+from outreach_service.store.news import news_of, news_of_row
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
@@ -39,6 +40,7 @@ from rapport_runtime.outbox import append
 from rapport_runtime.pauses import paused, this_worker
 
 LOST_WORKER = "worker-lost"
+UNREADABLE = "contact-unreadable"
 _NOTHING = Claims([], is_all=True)
 
 # A pause that was committed before this statement is obeyed by it: nothing else stands between
@@ -76,10 +78,12 @@ _LEAVE = sa.text("""
 _END_REPEATS = sa.text("""
     UPDATE message SET retry_until = NULL WHERE retry_until < clock_timestamp()
 """)
+# In its turn: were all of a channel that stands still due again at once, no look would get past
+# them to other channels' messages.
 _THROTTLE = sa.text("""
     UPDATE message SET reason = 'rate-limit',
-        not_before = clock_timestamp() + make_interval(secs => 1.0 / (
-            SELECT max(per_second) FROM permit))
+        not_before = clock_timestamp() + make_interval(secs => CAST(:turn AS float) / (
+            SELECT per_second FROM permit WHERE account = :channel))
     WHERE practice_id = :practice_id AND message_id = :message_id
 """)
 _LOCK = sa.text("""
@@ -116,6 +120,15 @@ _LOST = sa.text("""
 """)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeskOptions:
+    """Whether time is simulated, how long a claim may take, and by what rules the gates decide."""
+
+    simulated: bool
+    lease_seconds: float
+    rules: Rules = DEFAULT_RULES
+
+
 @dataclass
 class Written:
     """What a transaction is going to write: rows by statement, sent together; and the news."""
@@ -137,18 +150,17 @@ class PostgresDesk:
         keyring: Keyring,
         policies: Mapping[Channel, RetryPolicy],
         announce: Callable[[MessageNews], Outgoing],
-        *,
-        simulated: bool,
-        lease_seconds: float,
+        options: DeskOptions,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._policies = policies
         self._announce = announce
-        self._simulated = simulated
-        self._lease_seconds = lease_seconds
+        self._simulated = options.simulated
+        self._lease_seconds = options.lease_seconds
+        self._rules = options.rules
 
-    def claim(self, limit: int) -> Claims:
+    def claim(self, limit: int, room: Mapping[Channel, int] | None = None) -> Claims:
         """See `Desk.claim`. Consent, bookings, caps and permits are looked at under the clients'
         and contact points' locks, and what is claimed commits with them (R24, R25)."""
         with self._database.transaction() as tx:
@@ -161,9 +173,10 @@ class PostgresDesk:
                 return _NOTHING
             waiting = situations.load(tx, rows, now)
             granted = permits.lease(tx, len(rows))
-            left = dict(granted)
-            decided = decide(waiting, left)
-            permits.give_back(tx, left.items())
+            left = {each: min(count, (room or granted)[each]) for each, count in granted.items()}
+            idle = {each: count - left[each] for each, count in granted.items()}
+            decided = decide(waiting, left, self._rules)
+            permits.give_back(tx, ((each, idle[each] + left[each]) for each in granted))
             claimed = self._carry_out(tx, decided, now)
             failpoints.hit("intent_claimed")
         failpoints.hit("claim_committed")
@@ -206,21 +219,16 @@ class PostgresDesk:
         sends = []
         for each in decided:
             decision = each.decision
-            who = _who(each)
+            who = _who(each.waiting)
             if isinstance(decision, Send):
                 sends.append((each.waiting, decision.route))
             elif isinstance(decision, Throttled):
-                written.add(_THROTTLE, who)
+                place = {"turn": decision.turn, "channel": str(decision.channel)}
+                written.add(_THROTTLE, {**who, **place})
             elif isinstance(decision, LeaveUnknown):
                 written.add(_LEAVE, who)
             else:
-                decide_at = decision.until if isinstance(decision, Defer) else now
-                # Every waiting state knows the same events, so which of them it was is no matter.
-                state = advance(State.SCHEDULED, event_of(decision))
-                moved = {"state": str(state), "reason": decision.reason, "decide_at": decide_at}
-                written.add(_MOVE, {**who, **moved, "now": now})
-                news = _news(each.waiting, now, state=state, channel=None, reason=decision.reason)
-                written.news.append(news)
+                _move(written, each.waiting, decision, now)
         claimed = self._claim(tx, written, sends, now)
         self._write(tx, written)
         return claimed
@@ -237,7 +245,14 @@ class PostgresDesk:
         claimed = []
         for waiting, route in sends:
             change, channel = waiting.change, route.channel
-            who = {"practice_id": change.practice_id, "message_id": waiting.message_id}
+            person = people[change.practice_id, change.client_id, channel]
+            try:
+                address = self._unseal(person.sealed_address, change, f"contact.{channel}")
+                name = self._unseal(person.sealed_name, change, f"name.{channel}")
+            except CannotUnseal:
+                self._put_off(written, waiting, now)
+                continue
+            who = _who(waiting)
             number = waiting.attempts + 1
             taken = {
                 "channel": str(channel),
@@ -247,9 +262,8 @@ class PostgresDesk:
             }
             written.add(_CLAIM, {**who, **taken, "now": now})
             written.add(_TRY, {**who, "number": number, "channel": str(channel), "now": now})
-            news = _news(waiting, now, state=State.SENDING, channel=channel, reason=None)
+            news = news_of(waiting, now, state=State.SENDING, channel=channel, reason=None)
             written.news.append(news)
-            person = people[change.practice_id, change.client_id, channel]
             tried = histories.get(waiting.message_id, situations.UNTRIED)
             claimed.append(
                 Claimed(
@@ -259,8 +273,8 @@ class PostgresDesk:
                     channel=channel,
                     purpose=waiting.play.purpose,
                     template=route.template,
-                    address=self._unseal(person.sealed_address, change, f"contact.{channel}"),
-                    name=self._unseal(person.sealed_name, change, f"name.{channel}"),
+                    address=address,
+                    name=name,
                     language=person.language,
                     practice_name=person.practice_name,
                     attempt=number,
@@ -269,6 +283,15 @@ class PostgresDesk:
                 )
             )
         return claimed
+
+    def _put_off(self, written: "Written", waiting: Waiting, now: datetime) -> None:
+        """No key of ours opens this contact. That is for whoever keeps the keys to mend, in the
+        message's time; nobody else's message waits for it."""
+        if waiting.unsure_of:
+            written.add(_LEAVE, _who(waiting))
+            return
+        until = min(now + self._rules.longest_lag, waiting.due_at + waiting.play.expires_after)
+        _move(written, waiting, Defer(until, UNREADABLE), now)
 
     def _settle(
         self,
@@ -299,7 +322,7 @@ class PostgresDesk:
                 "keyed": verdict.keyed_seconds,
             },
         )
-        written.news.append(_news_of(row, state=str(state), reason=verdict.code, at=now))
+        written.news.append(news_of_row(row, state=str(state), reason=verdict.code, at=now))
 
     def _write(self, tx: sa.Connection, written: "Written") -> None:
         for statement, rows in written.statements.items():
@@ -334,42 +357,15 @@ def _lost(row: sa.Row[Any]) -> Claimed:
     )
 
 
-def _who(decided: Decided) -> dict[str, Any]:
-    waiting = decided.waiting
+def _who(waiting: Waiting) -> dict[str, Any]:
     return {"practice_id": waiting.change.practice_id, "message_id": waiting.message_id}
 
 
-def _news(
-    waiting: Waiting, at: datetime, *, state: State, channel: Channel | None, reason: str | None
-) -> MessageNews:
-    return MessageNews(
-        practice_id=waiting.change.practice_id,
-        message_id=waiting.message_id,
-        client_id=waiting.change.client_id,
-        partition=waiting.partition,
-        play=waiting.play.key,
-        step=waiting.step,
-        tier_version=waiting.change.version,
-        channel=channel,
-        purpose=str(waiting.play.purpose),
-        state=str(state),
-        reason=reason,
-        at=at,
-    )
-
-
-def _news_of(row: sa.Row[Any], *, state: str, reason: str | None, at: datetime) -> MessageNews:
-    return MessageNews(
-        practice_id=row.practice_id,
-        message_id=row.message_id,
-        client_id=row.client_id,
-        partition=row.partition,
-        play=row.play,
-        step=row.step,
-        tier_version=row.tier_version,
-        channel=row.channel,
-        purpose=row.purpose,
-        state=state,
-        reason=reason,
-        at=at,
-    )
+def _move(written: Written, waiting: Waiting, decision: Defer | Suppress, now: datetime) -> None:
+    """Put a message off, or end it. Every waiting state knows the same events, so which of them
+    it was in is no matter."""
+    state = advance(State.SCHEDULED, event_of(decision))
+    decide_at = decision.until if isinstance(decision, Defer) else now
+    moved = {"state": str(state), "reason": decision.reason, "decide_at": decide_at}
+    written.add(_MOVE, {**_who(waiting), **moved, "now": now})
+    written.news.append(news_of(waiting, now, state=state, channel=None, reason=decision.reason))

@@ -16,6 +16,7 @@ from outreach_service.domain.stories import (
 from outreach_service.handlers import play_of
 from outreach_service.ports import MessageNews, WrongState
 from outreach_service.store.clock import business_time
+from outreach_service.store.news import news_of_row
 from outreach_service.store.preview import Previews
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
@@ -24,9 +25,9 @@ from rapport_runtime.outbox import append
 CANCELLED_BY_STAFF: Final = "cancelled-by-staff"
 
 _MESSAGE: Final = """
-    SELECT message_id, client_id, partition, play, step, tier_version, play_body, purpose, change,
-           state, reason, channel, template, approved, attempts, due_at, decide_at, sent_at,
-           changed_at
+    SELECT practice_id, message_id, client_id, partition, play, step, tier_version, play_body,
+           purpose, change, state, reason, channel, template, approved, attempts, due_at, decide_at,
+           sent_at, changed_at
     FROM message WHERE practice_id = :practice_id
 """
 _ONE: Final = sa.text(f"{_MESSAGE} AND message_id = :message_id")
@@ -132,20 +133,7 @@ class PostgresMessages:
     ) -> MessageRow:
         who = {"practice_id": practice_id, "message_id": row.message_id}
         tx.execute(_MOVE, {**who, **moved})
-        news = MessageNews(
-            practice_id=practice_id,
-            message_id=row.message_id,
-            client_id=row.client_id,
-            partition=row.partition,
-            play=row.play,
-            step=row.step,
-            tier_version=row.tier_version,
-            channel=row.channel,
-            purpose=row.purpose,
-            state=moved["state"],
-            reason=moved["reason"],
-            at=moved["now"],
-        )
+        news = news_of_row(row, state=moved["state"], reason=moved["reason"], at=moved["now"])
         append(tx, [self._announce(news)])
         return _row(tx.execute(_ONE, who).one())
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from outreach_service.domain.gates import DEFAULT_CAPS, Sent
-from outreach_service.domain.messages import State
+from outreach_service.domain.messages import COUNTED, State
 from outreach_service.domain.terms import (
     Change,
     Channel,
@@ -42,7 +42,7 @@ _BOOKINGS = sa.text(f"""
         GROUP BY practice_id, client_id, starts_at HAVING sum(count) > 0
     ) AS standing GROUP BY practice_id, client_id
 """)
-_COUNTED = "state IN ('sending', 'accepted', 'delivered', 'bounced', 'unknown')"
+_COUNTED = "state IN ('" + "', '".join(sorted(COUNTED)) + "')"
 _SENT = sa.text(f"""
     SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
     WHERE {_COUNTED} AND sent_at > :since AND {_OF}

@@ -56,7 +56,11 @@ class Coming(BaseModel):
 
 
 class TierAnswer(BaseModel):
-    """A client's tier, why, and when it will change; all as of `as_of` (F50)."""
+    """A client's tier, why, and when it will change; all as of `as_of`.
+
+    `inputs_complete` says whether activities are known to be missing; how far each source lags,
+    which F50 also asks for, is not told yet.
+    """
 
     client_id: str
     tier: str | None = Field(description="null until the first watermark has come.")

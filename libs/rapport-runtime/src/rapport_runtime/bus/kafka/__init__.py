@@ -1,7 +1,19 @@
 """Apache Kafka through kafka-python: the only package that knows the client (ARCHITECTURE §2)."""
 
-from rapport_runtime.bus.kafka.client import KafkaOptions, TopicPlan, ensure_topics
+from rapport_runtime.bus.kafka.client import (
+    KafkaOptions,
+    KafkaSecurity,
+    TopicPlan,
+    ensure_topics,
+)
 from rapport_runtime.bus.kafka.consumer import KafkaConsumer
 from rapport_runtime.bus.kafka.producer import KafkaProducer
 
-__all__ = ["KafkaConsumer", "KafkaOptions", "KafkaProducer", "TopicPlan", "ensure_topics"]
+__all__ = [
+    "KafkaConsumer",
+    "KafkaOptions",
+    "KafkaProducer",
+    "KafkaSecurity",
+    "TopicPlan",
+    "ensure_topics",
+]

@@ -55,8 +55,7 @@ class KafkaConsumer:
     def _join(self) -> Any:
         options = self._options
         consumer = kafka.KafkaConsumer(
-            bootstrap_servers=options.bootstrap_servers.split(","),
-            client_id=options.client_id,
+            **options.connection(),
             group_id=self._group,
             enable_auto_commit=False,
             # Positions live in Postgres; without a seek there must be no reading at all.

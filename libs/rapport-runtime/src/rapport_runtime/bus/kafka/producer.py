@@ -42,8 +42,7 @@ class KafkaProducer:
 
     def _begin(self, **more: int) -> Any:
         return kafka.KafkaProducer(
-            bootstrap_servers=self._options.bootstrap_servers.split(","),
-            client_id=self._options.client_id,
+            **self._options.connection(),
             enable_idempotence=True,
             acks="all",
             delivery_timeout_ms=self._delivery_timeout_ms,

@@ -1,4 +1,4 @@
-"""Access tokens kept in this process's memory: for one worker, and for tests."""
+"""Access tokens kept in the memory of a test."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,0 +1,48 @@
+"""The news of messages, for the outbox."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from outreach_service.domain.messages import State
+from outreach_service.domain.terms import Channel
+from outreach_service.ports import MessageNews, Waiting
+
+
+def news_of(
+    waiting: Waiting, at: datetime, *, state: State, channel: Channel | None, reason: str | None
+) -> MessageNews:
+    """What became of a message that was decided upon."""
+    return MessageNews(
+        practice_id=waiting.change.practice_id,
+        message_id=waiting.message_id,
+        client_id=waiting.change.client_id,
+        partition=waiting.partition,
+        play=waiting.play.key,
+        step=waiting.step,
+        tier_version=waiting.change.version,
+        channel=channel,
+        purpose=str(waiting.play.purpose),
+        state=str(state),
+        reason=reason,
+        at=at,
+    )
+
+
+def news_of_row(row: sa.Row[Any], *, state: str, reason: str | None, at: datetime) -> MessageNews:
+    """What became of a message, from its row."""
+    return MessageNews(
+        practice_id=row.practice_id,
+        message_id=row.message_id,
+        client_id=row.client_id,
+        partition=row.partition,
+        play=row.play,
+        step=row.step,
+        tier_version=row.tier_version,
+        channel=row.channel,
+        purpose=row.purpose,
+        state=state,
+        reason=reason,
+        at=at,
+    )

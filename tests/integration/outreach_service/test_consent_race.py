@@ -1,0 +1,75 @@
+"""A withdrawal of consent against the claim, both at once: who comes second hears the first."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.wishes import ConsentSaid
+from outreach_service.ports import Claimed
+from outreach_service.store import situations
+from outreach_service.store.people import PostgresPeople
+from rapport_devkit.databases import ServiceDatabase
+from tests.support.buses import eventually
+from tests.support.outreach_world import KEYRING, PRACTICE, OutreachWorld, playbook
+
+pytestmark = pytest.mark.integration
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NO = ConsentSaid(
+    "ada", Channel.SMS, Purpose.CARE, granted=False, evidence="phone", text_version="1"
+)
+WAITING = """
+    SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
+"""
+
+
+class Unhurried(PostgresPeople):
+    """Writes a word down, and does something else before it commits."""
+
+    meanwhile: Callable[[], None]
+
+    def _append(self, *said: Any) -> datetime:
+        stated_at = super()._append(*said)
+        self.meanwhile()
+        return stated_at
+
+
+@pytest.fixture
+def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[OutreachWorld]:
+    """An outreach whose one client, Ada, has a message that is due."""
+    made = OutreachWorld(service_database("outreach"), playbook(directions=["entered"]), {})
+    made.reachable("ada", Channel.SMS, "+8613800138000")
+    made.moved("ada", 1, NOON)
+    made.now_is(NOON)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
+    world: OutreachWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """L1, R25. Mutant: the claim takes no client's lock, and claims by what consent was."""
+    if mutant:
+        monkeypatch.setattr(situations, "lock_clients", lambda _tx, _clients: None)
+    claimed: list[Claimed] = []
+    claim = threading.Thread(target=lambda: claimed.extend(world.desk.claim(10).claimed))
+    waited: list[bool] = []
+
+    def meanwhile() -> None:
+        claim.start()
+        assert eventually(lambda: bool(world.rows(WAITING)) or not claim.is_alive())
+        waited.append(claim.is_alive())
+
+    people = Unhurried(world.database, KEYRING, simulated=True)
+    people.meanwhile = meanwhile
+    people.save_consents(PRACTICE, [NO])
+    claim.join()
+    (message,) = world.messages().values()
+    survives = (waited, claimed, message.state) == ([True], [], "suppressed")
+    assert survives is not mutant
+    assert mutant or "sms without consent for care" in message.reason

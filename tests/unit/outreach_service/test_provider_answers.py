@@ -1,0 +1,149 @@
+"""Answers that say nothing clear: what may have been sent is never called unsent."""
+
+import asyncio
+import socketserver
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+
+from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.providers.acs3 import AccessKey
+from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
+from outreach_service.providers.smtp import Smtp, SmtpAccount
+from outreach_service.providers.wechat import NO_TOKEN_FOR, WeChat, WeChatAccount
+from tests.support.memory_tokens import MemoryTokens
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def a_message(channel: Channel, recipient: str) -> Outgoing:
+    return Outgoing(
+        message_id="0" * 32,
+        channel=channel,
+        purpose=Purpose.CARE,
+        recipient=recipient,
+        body="Hello",
+        subject="Hello",
+        provider_template="SMS_100001",
+    )
+
+
+def by_sms(status: int, body: dict[str, Any]) -> Outcome:
+    """What we make of Alibaba Cloud's answer."""
+
+    async def send() -> Outcome:
+        transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
+        async with httpx.AsyncClient(transport=transport) as client:
+            account = AliyunAccount("http://sms.test", AccessKey("id", "secret"), "Harbour")
+            sms = AliyunSms(client, account, lambda: NOON)
+            return await sms.send(a_message(Channel.SMS, "+8613800138000"))
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        pytest.param(
+            400,
+            {"Code": "SignatureNonceUsed"},
+            Unknown("sms:SignatureNonceUsed"),
+            id="this call was seen before, so something on its way has repeated it",
+        ),
+        pytest.param(200, {}, Unknown("sms:HTTP 200"), id="no code"),
+        pytest.param(403, {"error": "no"}, Unknown("sms:HTTP 403"), id="somebody else's answer"),
+        pytest.param(200, {"Code": None}, Unknown("sms:HTTP 200"), id="no code at all"),
+        pytest.param(
+            429, {}, Rejected("sms:HTTP 429", final=False, retry_after=1.0), id="not let in"
+        ),
+        pytest.param(400, {"Code": "isv.X"}, Rejected("sms:isv.X", final=True), id="refused"),
+    ],
+)
+def test_an_sms_answer(status: int, body: dict[str, Any], outcome: Outcome) -> None:
+    assert by_sms(status, body) == outcome
+
+
+class Relay(socketserver.StreamRequestHandler):
+    """A relay that offers nothing, takes everything, and says `last` to the whole message."""
+
+    last = b"250 taken\r\n"
+    said: ClassVar[list[bytes]] = []
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 relay\r\n")
+        while line := self.rfile.readline():
+            self.said.append(line[:4].upper())
+            if line.upper().startswith(b"DATA"):
+                self.wfile.write(b"354 go on\r\n")
+                while self.rfile.readline() != b".\r\n":
+                    pass
+                self.wfile.write(self.last)
+            else:
+                self.wfile.write(b"250 relay\r\n")
+
+
+def by_email(relay: type[Relay], **account: Any) -> Outcome:
+    """What we make of a relay's answers."""
+    with socketserver.TCPServer(("127.0.0.1", 0), relay) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        known = SmtpAccount("127.0.0.1", server.server_address[1], "a@b.example", **account)
+        smtp = Smtp(replace(known, timeout_seconds=5), lambda: NOON)
+        outcome = asyncio.run(smtp.send(a_message(Channel.EMAIL, "a@b.example")))
+        thread.join()
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("last", "outcome"),
+    [
+        pytest.param(b"250 \xc4\xe3\xba\xc3\r\n", Accepted, id="taken, in another encoding"),
+        pytest.param(b"hello there\r\n", Unknown, id="no SMTP"),
+        pytest.param(b"x" * 5_000 + b"\r\n", Unknown, id="no SMTP, and long"),
+        pytest.param(b"251 passed on\r\n", Unknown, id="a yes that nobody expects"),
+        pytest.param(b"451 later\r\n", Rejected, id="not now"),
+        pytest.param(b"554 no\r\n", Rejected, id="no"),
+    ],
+)
+def test_an_answer_to_the_whole_message(last: bytes, outcome: type[Outcome]) -> None:
+    assert isinstance(by_email(type("Saying", (Relay,), {"last": last})), outcome)
+
+
+def test_a_relay_without_tls_gets_nothing_where_tls_is_asked_for() -> None:
+    said: list[bytes] = []
+    outcome = by_email(type("Plain", (Relay,), {"said": said}), start_tls=True)
+    assert isinstance(outcome, Rejected)
+    assert not outcome.final
+    assert said
+    assert b"MAIL" not in said
+
+
+def test_a_token_that_was_not_given_is_not_asked_for_again_for_a_while() -> None:
+    """Many messages at once: one waits for WeChat's answer, the others hear it from us."""
+    asked: list[datetime] = []
+    clock = [NOON]
+
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        asked.append(clock[0])
+        return httpx.Response(200, json={"errcode": 40125})
+
+    async def send(count: int, wechat: Callable[[httpx.AsyncClient], WeChat]) -> list[Outcome]:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
+            desk = wechat(client)
+            first = await asyncio.gather(*(desk.send(message) for _ in range(count)))
+            clock[0] += NO_TOKEN_FOR + timedelta(seconds=1)
+            return [*first, await desk.send(message)]
+
+    message = a_message(Channel.WECHAT, "openid-0000000000000000000001")
+    account = WeChatAccount("http://wechat.test", "wx1", "secret")
+    outcomes = asyncio.run(
+        send(20, lambda client: WeChat(client, account, MemoryTokens(), lambda: clock[0]))
+    )
+    assert set(outcomes) == {Rejected("wechat:token:40125", final=False)}
+    assert asked == [NOON, NOON + NO_TOKEN_FOR + timedelta(seconds=1)]
