@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -81,12 +81,17 @@ def announced(news: MessageNews) -> Outgoing:
     return Outgoing("outreach-events.v1", news.partition, news.client_id.encode(), said)
 
 
-def api_app(database: Database, *, simulated: bool) -> FastAPI:
+def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] = ()) -> FastAPI:
     """The app as bootstrap makes it, with keys that need no table."""
-    previews = Previews(KEYRING, builtin_catalogue(), "https://rapport.example")
+    previews = Previews(KEYRING, builtin_catalogue(), "https://rapport.example", closed)
     setups = [
         ChannelSetup(Channel.EMAIL, is_configured=True, is_sending=True),
-        ChannelSetup(Channel.SMS, is_configured=False, is_sending=False),
+        ChannelSetup(
+            Channel.SMS,
+            is_configured=False,
+            is_sending=False,
+            is_closed=Channel.SMS in closed,
+        ),
     ]
     parts = ApiParts(
         people=PostgresPeople(database, KEYRING, simulated=simulated),

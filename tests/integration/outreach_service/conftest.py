@@ -1,9 +1,10 @@
 """A migrated database of outreach behind its API."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 
+from outreach_service.domain.terms import Channel
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.database import Database
@@ -13,16 +14,16 @@ from tests.support.sandbox import Sandbox
 
 @pytest.fixture
 def make_world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[MakeWorld]:
-    """`make_world(simulated=True)`: the API with one clock or the other."""
+    """`make_world(simulated=True)`: the API with one clock or the other; with `closed` channels."""
     opened: list[Database] = []
 
-    def make(*, simulated: bool) -> World:
+    def make(*, simulated: bool, closed: Collection[Channel] = ()) -> World:
         urls = service_database("outreach")
         migrations.upgrade(urls.owner_url, "outreach_service")
         worker = Database(urls.worker_url, application_name="test-worker")
         api = Database(urls.api_url, application_name="test-api")
         opened.extend([worker, api])
-        return World(api_app(api, simulated=simulated), worker, api)
+        return World(api_app(api, simulated=simulated, closed=closed), worker, api)
 
     yield make
     for database in opened:

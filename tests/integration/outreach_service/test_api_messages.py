@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from outreach_service.domain.terms import Channel
 from tests.integration.outreach_service.api_world import (
     DAY_2,
     LIN,
@@ -215,3 +216,17 @@ def _announced(world: World) -> list[tuple[int, str, str, str | None]]:
     rows = world.rows("SELECT partition, value FROM outbox ORDER BY id")
     found = [(partition, json.loads(bytes(value))) for partition, value in rows]
     return [(partition, said[1], said[9], said[10]) for partition, said in found]
+
+
+def test_what_has_no_account_is_neither_shown_to_staff_nor_said_to_be_waited_for(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(simulated=False, closed={Channel.SMS})
+    world.fill_what_the_bus_tells()
+    world.put_contact()
+    world.put_contact(channel="email", address="lin@example.net")
+    world.add_message(ONE)
+    shown = world.call("GET", f"/v1/messages/{ONE}").json()["preview"]
+    assert shown["channel"] == "email"
+    mail, sms = world.call("GET", "/v1/channels").json()["items"]
+    assert (mail["waiting"], sms["waiting"]) == (1, 0)

@@ -302,11 +302,14 @@ def test_a_contact_that_no_key_opens_waits_and_nobody_else_does(world: Build) ->
         outreach.reachable(client, Channel.SMS, PHONE)
         outreach.moved(client, 1, NOON)
     outreach.execute("UPDATE contact SET sealed_address = 'gone:AAAA' WHERE client_id = 'ada'")
+    outreach.execute("UPDATE permit SET tokens = 10, per_second = 0.001, burst = 10")
     outreach.now_is(NOON)
     assert outreach.dispatch() == 1
     ada = outreach.messages()["ada", 1]
     assert (ada.state, ada.reason) == ("deferred", "contact-unreadable")
     assert ada.decide_at == NOON + timedelta(minutes=15)
+    (permit,) = outreach.rows("SELECT round(tokens) AS left FROM permit WHERE account = 'sms'")
+    assert permit.left == 9  # Bob has taken one, Ada none
     assert outreach.messages()["bob", 1].state == "accepted"
 
 

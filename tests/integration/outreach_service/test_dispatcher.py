@@ -156,6 +156,46 @@ def test_a_provider_that_hangs_holds_up_no_other_channel(world: Build) -> None:
         assert eventually(lambda: states(outreach)["ada"] == "accepted")
 
 
+def test_however_much_waits_for_a_provider_that_hangs_others_are_reached(
+    world: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a look takes, all of it due before, and due again in a moment."""
+    monkeypatch.setattr(dispatcher, "AT_ONCE", 2)
+    monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 4)
+    provider = Hanging()
+    outreach = world(sms=provider)
+    for number in range(40):
+        outreach.reachable(f"client-{number}", Channel.WECHAT, f"{OPENID}{number}")
+        outreach.moved(f"client-{number}", 1, NOON - timedelta(minutes=1))
+    outreach.reachable("bob", Channel.SMS, PHONE)
+    outreach.moved("bob", 1, NOON)
+    outreach.now_is(NOON)
+    with running(outreach):
+        assert eventually(lambda: states(outreach)["bob"] == "accepted")
+        assert list(states(outreach).values()).count("sending") == 2
+        provider.let.set()
+        assert eventually(lambda: set(states(outreach).values()) == {"accepted"})
+
+
+def test_a_fault_of_ours_is_not_forgotten_while_the_database_is_away(
+    world: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outreach = world(sms=Broken())
+    one_by_wechat_one_by_sms(outreach)
+    record = outreach.desk.record
+    away = iter([True])
+
+    def away_at_first(results: Any) -> None:
+        if results and next(away, False):
+            raise sa.exc.OperationalError("record", {}, psycopg.OperationalError("gone"))
+        record(results)
+
+    monkeypatch.setattr(outreach.desk, "record", away_at_first)
+    with pytest.raises(ZeroDivisionError):
+        outreach.dispatcher.run(threading.Event())
+    assert states(outreach) == {"ada": "sending", "bob": "accepted"}
+
+
 def test_a_worker_that_leaves_waits_for_answers_but_not_for_ever(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 
 from tests.faults.campaign import storm
 from tests.faults.storm_plan import short
-from tests.faults.storm_report import DOUBLED, LOST, SENT_TWICE, WRONG, Round, percentile
+from tests.faults.storm_report import DOUBLED, LOST, QUESTIONS, SENT_TWICE, WRONG, Round, percentile
 from tests.support.claims.claim import Bench, Measured, all_of, at_least, none
 
 LEAST_FAULTS = 25
 EVENTS = 2_000
+EVENINGS, CLIENTS, ASKED, CANARIES = 3, 150, 50, 50
+"""So much must have been looked at for the lines below to say anything."""
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
@@ -25,9 +27,14 @@ def claims(done: Round) -> list[Measured]:
     named = (*LOST, *DOUBLED, *WRONG, *SENT_TWICE)
     others = done.faults_found - done.faults_of(named)
     slowest = percentile(recovered, 99)
+    figures = done.findings.figures
     return [
         at_least("storm: faults injected", len(done.incidents), LEAST_FAULTS),
         at_least("storm: events", done.events, EVENTS),
+        at_least("storm: clients compared with the oracle", figures["clients compared"], CLIENTS),
+        all_of("storm: evenings compared", figures["days compared"], EVENINGS),
+        at_least("storm: questions to APIs meanwhile", figures[QUESTIONS], ASKED),
+        at_least("storm: canaries that arrived", figures["canaries where they belong"], CANARIES),
         none("storm: events or messages lost", done.faults_of(LOST)),
         none("storm: events or changes doubled", done.faults_of(DOUBLED)),
         none("storm: wrong tiers, at the end and on three evenings", done.faults_of(WRONG)),

@@ -34,11 +34,12 @@ def a_message(channel: Channel, recipient: str) -> Outgoing:
     )
 
 
-def by_sms(status: int, body: dict[str, Any]) -> Outcome:
+def by_sms(status: int, body: dict[str, Any], **headers: str) -> Outcome:
     """What we make of Alibaba Cloud's answer."""
+    said = {name.replace("_", "-"): value.encode() for name, value in headers.items()}
 
     async def send() -> Outcome:
-        transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
+        transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body, headers=said))
         async with httpx.AsyncClient(transport=transport) as client:
             account = AliyunAccount("http://sms.test", AccessKey("id", "secret"), "Harbour")
             sms = AliyunSms(client, account, lambda: NOON)
@@ -69,10 +70,37 @@ def test_an_sms_answer(status: int, body: dict[str, Any], outcome: Outcome) -> N
     assert by_sms(status, body) == outcome
 
 
-class Relay(socketserver.StreamRequestHandler):
-    """A relay that offers nothing, takes everything, and says `last` to the whole message."""
+@pytest.mark.parametrize(
+    ("said", "wait"), [("9" * 400, 86_400.0), ("²", 1.0), ("-1", 1.0), ("120", 120.0)]
+)
+def test_no_wait_is_longer_than_a_day_or_no_number(said: str, wait: float) -> None:
+    outcome = by_sms(429, {"Code": "Throttling"}, retry_after=said)
+    assert outcome == Rejected("sms:Throttling", final=False, retry_after=wait)
 
-    last = b"250 taken\r\n"
+
+@pytest.mark.parametrize("seconds", [10**12, 0, -1, "soon"])
+def test_no_lifetime_of_a_token_ends_more_than_its_use(seconds: object) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("stable_token"):
+            return httpx.Response(200, json={"access_token": "t", "expires_in": seconds})
+        return httpx.Response(200, json={"errcode": 0, "msgid": 7})
+
+    async def send() -> Outcome:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            account = WeChatAccount("http://wechat.test", "wx1", "secret")
+            wechat = WeChat(client, account, MemoryTokens(), lambda: NOON)
+            return await wechat.send(a_message(Channel.WECHAT, "openid-0000000000000000000001"))
+
+    outcome = asyncio.run(send())
+    assert outcome == (
+        Accepted("7") if seconds == 10**12 else Rejected("wechat:token:None", final=False)
+    )
+
+
+class Relay(socketserver.StreamRequestHandler):
+    """A relay that offers nothing; it says `sender` to ours, `last` to the whole message."""
+
+    sender, last = b"250 fine\r\n", b"250 taken\r\n"
     said: ClassVar[list[bytes]] = []
 
     def handle(self) -> None:
@@ -84,6 +112,8 @@ class Relay(socketserver.StreamRequestHandler):
                 while self.rfile.readline() != b".\r\n":
                     pass
                 self.wfile.write(self.last)
+            elif line.upper().startswith(b"MAIL"):
+                self.wfile.write(self.sender)
             else:
                 self.wfile.write(b"250 relay\r\n")
 
@@ -113,6 +143,13 @@ def by_email(relay: type[Relay], **account: Any) -> Outcome:
 )
 def test_an_answer_to_the_whole_message(last: bytes, outcome: type[Outcome]) -> None:
     assert isinstance(by_email(type("Saying", (Relay,), {"last": last})), outcome)
+
+
+@pytest.mark.parametrize("sender", [b"530 log in first\r\n", b"550 not you\r\n"])
+def test_what_a_relay_has_against_our_account_ends_no_message(sender: bytes) -> None:
+    outcome = by_email(type("Refusing", (Relay,), {"sender": sender}))
+    assert isinstance(outcome, Rejected)
+    assert not outcome.final
 
 
 def test_a_relay_without_tls_gets_nothing_where_tls_is_asked_for() -> None:

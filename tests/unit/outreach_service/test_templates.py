@@ -1,5 +1,6 @@
 """Texts: what the lint refuses, what rendering lets through, and the texts that come built in."""
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,9 @@ from outreach_service.domain.templates import (
     parse_templates,
 )
 from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.wishes import Subscription
 from outreach_service.rendering import Renderer, RenderingFailed
+from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 
 VALUES = {
     "name": "林小满",
@@ -183,3 +186,15 @@ def test_what_cannot_be_rendered_names_its_field(
         Renderer().render(a_text(**changes), values)
 
     assert failed.value.field == field
+
+
+def test_the_longest_link_out_of_marketing_can_be_rendered() -> None:
+    """Ids may be this long, and the link holds them and a signature."""
+    subscription = Subscription("p" * 64, "c" * 64, Channel.EMAIL, Purpose.MARKETING)
+    host = f"https://{'x' * 200}.example"
+    link = unsubscribe_url(
+        host, unsubscribe_key(base64.b64encode(bytes(32)).decode()), subscription
+    )
+    template = CATALOGUE.find("win-back", Channel.EMAIL, "en")
+    assert template is not None
+    assert link in Renderer().render(template, {**VALUES, "unsubscribe_url": link}).body

@@ -252,7 +252,7 @@ class Companion:
     def _run(self) -> None:
         try:
             self._body(self._stop)
-        except Exception:  # noqa: BLE001 - whatever it was, the worker must end with it
+        except BaseException:  # noqa: BLE001 - whatever it was, the worker must end with it
             self._failed = True
             logs.get_logger(__name__).exception("companion_failed")
             self._stop.set()

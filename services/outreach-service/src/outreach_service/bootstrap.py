@@ -155,16 +155,16 @@ def build_providers(
     if settings.sending == "off":
         return providers
     client = http_client()
-    if settings.smtp_host is not None:
+    if settings.smtp_host:
         providers[Channel.EMAIL] = Smtp(_smtp_account(settings), _now)
-    if settings.wechat_base_url is not None:
+    if settings.wechat_base_url:
         wechat = WeChatAccount(
             settings.wechat_base_url,
             settings.wechat_appid,
             settings.wechat_secret.get_secret_value(),
         )
         providers[Channel.WECHAT] = WeChat(client, wechat, tokens, _now)
-    if settings.aliyun_base_url is not None:
+    if settings.aliyun_base_url:
         key = AccessKey(
             settings.aliyun_access_key_id, settings.aliyun_access_key_secret.get_secret_value()
         )
@@ -212,7 +212,7 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
         people=PostgresPeople(database, keyring, simulated=simulated),
         messages=PostgresMessages(
             database,
-            Previews(keyring, catalogue, settings.public_url),
+            Previews(keyring, catalogue, settings.public_url, _rules(settings).closed),
             translate.message_changed,
             simulated=simulated,
         ),
@@ -227,8 +227,9 @@ def _channel_setups(settings: OutreachSettings) -> list[ChannelSetup]:
     return [
         ChannelSetup(
             channel,
-            is_configured=address is not None,
-            is_sending=address is not None and settings.sending == "on",
+            is_configured=bool(address),
+            is_sending=bool(address) and settings.sending == "on",
+            is_closed=channel in _rules(settings).closed,
         )
         for channel, address in settings.addresses.items()
     ]

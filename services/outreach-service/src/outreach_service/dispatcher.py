@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import uvloop
 
@@ -60,6 +60,7 @@ class Dispatcher:
         self._unsubscribe_url = unsubscribe_url
         self._under_way: dict[asyncio.Task[Outcome], Claimed] = {}
         self._unwritten: list[tuple[Claimed, Outcome]] = []
+        self._broken: list[asyncio.Task[Outcome]] = []
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop`; what is answered soon after that is still written down.
@@ -72,8 +73,9 @@ class Dispatcher:
 
     async def once(self) -> Claims:
         """Claim, send, record once; what was claimed has been handed to a provider."""
-        claims = await self._begin()
-        await self._answers(None)
+        claims, begun = await self._begin()
+        if begun:
+            await asyncio.wait(begun)
         await self._write_down()
         return claims
 
@@ -86,54 +88,59 @@ class Dispatcher:
                     if time.monotonic() >= recover_at:
                         await asyncio.to_thread(self._desk.recover)
                         recover_at = time.monotonic() + RECOVER_SECONDS
-                    claims = await self._begin()
+                    claims, begun = await self._begin()
                 except DatabaseError as error:
                     _raise_unless_for_later(error)
                     await asyncio.sleep(1.0)
                     continue
-                if self._under_way:
-                    await self._answers(ANSWERS_SECONDS)
-                elif claims.is_all:
-                    await asyncio.to_thread(self._bell.wait, LOOK_SECONDS)
-                    self._bell.clear()
+                await self._wait(claims, begun)
         finally:
             await self._leave()
 
-    async def _begin(self) -> Claims:
+    async def _wait(self, claims: Claims, begun: Collection[asyncio.Task[Outcome]]) -> None:
+        """For the answers to what was begun just now, which mostly come soon and together; who had
+        nothing to begin, and has seen all that was due, waits for any answer, or the bell. A call
+        that hangs delays nobody for longer than once."""
+        if begun:
+            await asyncio.wait(begun, timeout=ANSWERS_SECONDS)
+        elif claims.is_all and self._under_way:
+            first = asyncio.FIRST_COMPLETED
+            await asyncio.wait(self._under_way, timeout=ANSWERS_SECONDS, return_when=first)
+        elif claims.is_all:
+            await asyncio.to_thread(self._bell.wait, LOOK_SECONDS)
+            self._bell.clear()
+
+    async def _begin(self) -> tuple[Claims, Collection[asyncio.Task[Outcome]]]:
         """Claim what there is room for, and begin to send it. The database is asked on a thread,
         so that answers are taken meanwhile."""
         busy = Counter(claimed.channel for claimed in self._under_way.values())
         room = {channel: AT_ONCE - busy[channel] for channel in Channel}
         claims = await asyncio.to_thread(self._desk.claim, CLAIM_ROWS, room)
-        for claimed in claims.claimed:
-            self._under_way[asyncio.create_task(self._send(claimed))] = claimed
-        return claims
-
-    async def _answers(self, seconds: float | None) -> None:
-        """Wait for what is under way, no longer than so."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=seconds)
+        begun = {asyncio.create_task(self._send(claimed)): claimed for claimed in claims.claimed}
+        self._under_way |= begun
+        return claims, begun.keys()
 
     async def _write_down(self) -> None:
         """What providers said; it is kept until it is committed (to write it twice is safe)."""
-        answered = [task for task in self._under_way if task.done()]
-        broken = [task for task in answered if task.exception() is not None]
-        for task in answered:
+        for task in [task for task in self._under_way if task.done()]:
             claimed = self._under_way.pop(task)
-            if task not in broken:
+            if task.cancelled() or task.exception() is not None:
+                self._broken.append(task)
+            else:
                 self._unwritten.append((claimed, task.result()))
         if self._unwritten:
             failpoints.hit("response_read")
             await asyncio.to_thread(self._desk.record, self._unwritten)
             self._unwritten = []
             failpoints.hit("result_recorded")
-        for task in broken:
-            task.result()
+        for task in self._broken:
+            task.result()  # a fault of ours: raised once the others' answers are safe
 
     async def _leave(self) -> None:
         """What is not answered soon, or cannot be written down in a few tries, is `unknown` when
         its lease has ended."""
-        await self._answers(LAST_ANSWERS_SECONDS)
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=LAST_ANSWERS_SECONDS)
         for _ in range(LAST_TRIES):
             try:
                 return await self._write_down()

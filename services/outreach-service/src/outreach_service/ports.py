@@ -334,11 +334,13 @@ class Playbooks(Protocol):
 
 
 class ChannelSetup(NamedTuple):
-    """Whether a channel has a provider account, and whether anything leaves through it."""
+    """Whether a channel has a provider account, and whether anything leaves through it; `is_closed`
+    when messages take other routes, for want of an account."""
 
     channel: Channel
     is_configured: bool
     is_sending: bool
+    is_closed: bool = False
 
 
 class Permits(NamedTuple):

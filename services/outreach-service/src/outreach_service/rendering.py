@@ -12,8 +12,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from outreach_service.domain.templates import Template
 from outreach_service.domain.terms import Channel
 
-LONGEST_VALUE = 200
-"""Characters of one value (a name, an address to unsubscribe at); longer ones are refused."""
+LONGEST_VALUE, LONGEST_LINK = 200, 2_000
+"""Characters of a value that somebody gave (a name), and of a link of ours, which holds ids and a
+signature; longer ones are refused."""
+
+LINK = "unsubscribe_url"
 
 LONGEST_SUBJECT, LONGEST_SMS, LONGEST_BODY = 150, 500, 20_000
 """Characters; an SMS of 500 is already eight parts of one (SMS providers refuse more)."""
@@ -58,9 +61,7 @@ def _escaped(name: str, value: str, channel: Channel) -> str:
     An SMS's signature is set apart by 【】, so a name may not bring its own. All bodies are plain
     text: there is no markup that a value could open.
     """
-    if len(value) > LONGEST_VALUE:
-        raise RenderingFailed(name, f"is longer than {LONGEST_VALUE} characters")
-    text = _plain(value)
+    text = _plain(_checked(name, value, LONGEST_LINK if name == LINK else LONGEST_VALUE))
     if channel is Channel.SMS:
         text = text.replace("【", "(").replace("】", ")")
     if not text:

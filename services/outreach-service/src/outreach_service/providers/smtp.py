@@ -93,10 +93,11 @@ class Smtp:
             await client.connect()
             await client.mail(self._account.sender_address, encoding="utf-8")
             await client.rcpt(message.recipient, encoding="utf-8")
-        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused) as refused:
+        except aiosmtplib.SMTPRecipientRefused as refused:
             return _refused(refused.code)
         except aiosmtplib.SMTPResponseException as refused:
-            return Rejected(f"email:{refused.code}", final=False)  # the relay's, not the message's
+            # The relay's or the account's fault, its sender's too; not this message's.
+            return Rejected(f"email:{refused.code}", final=False)
         except (aiosmtplib.SMTPException, OSError) as problem:
             return Rejected(f"email:{type(problem).__name__}", final=False)
         return None

@@ -43,6 +43,8 @@ class Timeouts:
     answer: float = 15
 
 
+LONGEST_WAIT = 86_400.0
+
 POOLS = 8
 """httpcore looks at every connection of a pool at each request, which at 32 calls at once costs
 more than the calls: 4.7 ms of CPU a request through one pool, 2.1 through eight (ADR 24)."""
@@ -85,7 +87,10 @@ def http_client(timeouts: Timeouts = Timeouts()) -> httpx.AsyncClient:
 
 
 def _seconds(value: str | None) -> float | None:
-    return float(value) if value is not None and value.isdigit() else None
+    """What Retry-After says, a day at most; None for a date, or what is no number."""
+    if value is None or not (value.isascii() and value.isdigit()):
+        return None
+    return min(float(value), LONGEST_WAIT)
 
 
 async def ask(client: httpx.AsyncClient, request: httpx.Request) -> Answer:

@@ -36,6 +36,9 @@ NO_TOKEN_FOR = timedelta(seconds=10)
 """So long WeChat is not asked again for a token that it has not given: each of many messages would
 wait for its own answer in turn, minutes after the gates let it go."""
 
+LONGEST_TOKEN = 7_200
+"""Seconds; WeChat's own limit, whatever an answer says."""
+
 DAILY_QUOTA = 45009
 _SHANGHAI = "Asia/Shanghai"
 
@@ -185,6 +188,6 @@ class WeChat:
         except (NotSent, NoAnswer) as problem:
             raise _NoToken(str(problem)) from None
         value, seconds = answer.body.get("access_token"), answer.body.get("expires_in")
-        if not isinstance(value, str) or not isinstance(seconds, int):
+        if not isinstance(value, str) or not isinstance(seconds, int) or seconds < 1:
             raise _NoToken(str(answer.body.get("errcode")))
-        return Token(value, asked_at + timedelta(seconds=seconds))
+        return Token(value, asked_at + timedelta(seconds=min(seconds, LONGEST_TOKEN)))

@@ -24,7 +24,11 @@ _LAST_HOUR: Final = sa.text("""
     GROUP BY channel
 """)
 _WAITING: Final = sa.text("""
-    SELECT coalesce(channel, play_body->'steps'->step->'channels'->0->>'channel') AS channel,
+    SELECT coalesce(message.channel, (
+               SELECT route->>'channel'
+               FROM jsonb_array_elements(play_body->'steps'->step->'channels')
+                   WITH ORDINALITY AS routes(route, place)
+               WHERE route->>'channel' <> ALL(:closed) ORDER BY place LIMIT 1)) AS channel,
            count(*) AS waiting, min(due_at) AS oldest_at
     FROM message
     WHERE practice_id = :practice_id
@@ -42,7 +46,8 @@ class PostgresChannels:
 
     def states(self, practice_id: str) -> Sequence[ChannelState]:
         """See `Channels.states`."""
-        asked = {"practice_id": practice_id}
+        closed = [setup.channel for setup in self._setups if setup.is_closed]
+        asked = {"practice_id": practice_id, "closed": closed}
         with self._database.transaction(practice_id) as tx:
             permits = {
                 row.account: Permits(float(row.tokens), row.per_second, row.burst)

@@ -1,5 +1,6 @@
 """The desk of waiting messages: claim what may go, write down what became of it."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,6 +53,7 @@ _DUE = sa.text(f"""
     WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
            OR retry_until > clock_timestamp())
       AND decide_at <= :now AND not_before <= clock_timestamp()
+      AND (reason = 'rate-limit' AND channel = ANY(:full)) IS NOT TRUE
       AND NOT {paused("practice", "message.practice_id")}
       AND NOT {paused("worker", ":worker")} AND NOT {paused("worker", "'*'")}
     ORDER BY decide_at, message_id LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -78,10 +80,10 @@ _LEAVE = sa.text("""
 _END_REPEATS = sa.text("""
     UPDATE message SET retry_until = NULL WHERE retry_until < clock_timestamp()
 """)
-# In its turn: were all of a channel that stands still due again at once, no look would get past
-# them to other channels' messages.
+# In its turn, and not looked at while its channel is full: were all of one that stands still due
+# again at once, no look would get past them to other channels' messages.
 _THROTTLE = sa.text("""
-    UPDATE message SET reason = 'rate-limit',
+    UPDATE message SET reason = 'rate-limit', channel = :channel,
         not_before = clock_timestamp() + make_interval(secs => CAST(:turn AS float) / (
             SELECT per_second FROM permit WHERE account = :channel))
     WHERE practice_id = :practice_id AND message_id = :message_id
@@ -167,17 +169,17 @@ class PostgresDesk:
             now = business_now(tx, simulated=self._simulated)
             if now is None:
                 return _NOTHING  # nothing was heard of time yet
-            due = {"now": now, "limit": limit, "worker": this_worker()}
+            full = [str(channel) for channel, free in (room or {}).items() if free < 1]
+            due = {"now": now, "limit": limit, "worker": this_worker(), "full": full}
             rows = tx.execute(_DUE, due).fetchall()
             if not rows:
                 return _NOTHING
             waiting = situations.load(tx, rows, now)
             granted = permits.lease(tx, len(rows))
             left = {each: min(count, (room or granted)[each]) for each, count in granted.items()}
-            idle = {each: count - left[each] for each, count in granted.items()}
-            decided = decide(waiting, left, self._rules)
-            permits.give_back(tx, ((each, idle[each] + left[each]) for each in granted))
-            claimed = self._carry_out(tx, decided, now)
+            claimed = self._carry_out(tx, decide(waiting, left, self._rules), now)
+            used = Counter(one.channel for one in claimed)
+            permits.give_back(tx, ((each, count - used[each]) for each, count in granted.items()))
             failpoints.hit("intent_claimed")
         failpoints.hit("claim_committed")
         return Claims(claimed, is_all=len(rows) < limit)

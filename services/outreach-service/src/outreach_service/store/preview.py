@@ -1,6 +1,6 @@
 """A message's text as it would be rendered now, for people who ask what a client gets to read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -38,7 +38,15 @@ class _Point(NamedTuple):
 class Previews:
     """Renders messages with their clients' names; a preview's unsubscribe link does not work."""
 
-    def __init__(self, keyring: Keyring, catalogue: Catalogue, public_url: str) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        catalogue: Catalogue,
+        public_url: str,
+        closed: Collection[Channel] = (),
+    ) -> None:
+        """`closed`: channels by which the gates send nothing, for want of an account."""
+        self._closed = closed
         self._keyring = keyring
         self._catalogue = catalogue
         self._renderer = Renderer()
@@ -51,6 +59,7 @@ class Previews:
         points = {
             Channel(found.channel): _Point(found.sealed_name, found.language, found.consented)
             for found in tx.execute(_POINTS, asked)
+            if row.template is not None or found.channel not in self._closed
         }
         route = _route(row, points)
         if route is None:

@@ -78,7 +78,7 @@ def _or_away(call: Callable[..., T], *arguments: Any) -> T:
     long, is no answer of a provider's: TokenStoreAway."""
     try:
         return call(*arguments)
-    except DatabaseError as error:
+    except (*DatabaseError, sa.exc.TimeoutError) as error:  # the latter: no connection was free
         raise TokenStoreAway(type(error).__name__) from error
 
 
