@@ -159,6 +159,8 @@ class TestAWorker:
         )
         subject = running(bus, ledger)
         pause(ledger, "worker", name)
+        with ledger.database.transaction() as tx:
+            assert [each.subject for each in pauses.in_force(tx)] == [name]
         put(bus, 0, "a")
         put(bus, 1, "b")
         turns(subject)
@@ -189,6 +191,8 @@ class TestAWorker:
             "INSERT INTO pause (kind, subject, who, why) VALUES ('worker', :id, 'x', 'y')",
             id=before,
         )
+        with ledger.database.transaction() as tx:
+            assert pauses.in_force(tx) == []  # so no alert is kept quiet by it
         pauses._this_start.cache_clear()
         assert this_worker().rpartition("-")[0] == before.rpartition("-")[0]
         subject = running(bus, ledger)

@@ -86,9 +86,12 @@ class Stopped:
 
 
 _IN_FORCE = "(ends_at IS NULL OR ends_at > clock_timestamp())"
+# A worker that has left, or was killed and is forgotten after an hour, is not paused any more.
 _ALL = sa.text(f"""
     SELECT kind, subject, paused_at, ends_at, who, why FROM pause
-    WHERE {_IN_FORCE} ORDER BY kind, subject
+    WHERE {_IN_FORCE} AND (kind <> 'worker' OR subject = '*'
+        OR EXISTS (SELECT FROM worker WHERE worker_id = subject))
+    ORDER BY kind, subject
 """)  # noqa: S608 - the parts are constants of this file
 _OF_WORKER = sa.text(f"""
     SELECT kind, subject FROM pause
