@@ -210,6 +210,17 @@ def test_a_claim_whose_worker_died_is_unknown_and_its_late_answer_still_counts(
     assert outreach.messages()["ada", 1].state == "accepted"
 
 
+def test_after_consent_was_withdrawn_no_provider_is_called(world: Build) -> None:
+    provider = RecordingProvider()
+    outreach = world(sms=provider)
+    outreach.reachable("ada", Channel.SMS, PHONE)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    outreach.consent("ada", Channel.SMS, "care", granted=False)
+    assert outreach.dispatch() == 0
+    assert provider.sent == []
+
+
 def test_a_lost_wechat_answer_is_repeated_by_its_key_and_counts_meanwhile(world: Build) -> None:
     provider = RecordingProvider([Unknown("wechat:timeout")])
     outreach = world(sms=provider)

@@ -17,7 +17,7 @@ from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS, OutreachConsumer
 from outreach_service.dispatcher import Dispatcher
-from outreach_service.domain.gates import DEFAULT_RULES, Rules
+from outreach_service.domain.gates import DEFAULT_RULES
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.playbook import parse_playbook
 from outreach_service.domain.templates import without_template
@@ -120,21 +120,12 @@ def build_dispatcher(
         DeskOptions(
             simulated=settings.simulated_clock,
             lease_seconds=settings.lease_seconds,
-            rules=_rules(settings),
+            rules=replace(DEFAULT_RULES, closed=settings.closed),
         ),
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
     url = _unsubscribe_url(settings)
     return Dispatcher(desk, providers, builtin_catalogue(), url, bell).run
-
-
-def _rules(settings: OutreachSettings) -> Rules:
-    """The gates' rules: while something is sent, what has no account is closed, so that a message
-    takes its next route."""
-    if settings.sending == "off":
-        return DEFAULT_RULES
-    closed = frozenset(channel for channel, where in settings.addresses.items() if not where)
-    return replace(DEFAULT_RULES, closed=closed)
 
 
 def build_keyring(settings: OutreachSettings) -> Keyring:
@@ -212,7 +203,7 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
         people=PostgresPeople(database, keyring, simulated=simulated),
         messages=PostgresMessages(
             database,
-            Previews(keyring, catalogue, settings.public_url, _rules(settings).closed),
+            Previews(keyring, catalogue, settings.public_url, settings.closed),
             translate.message_changed,
             simulated=simulated,
         ),
@@ -229,7 +220,7 @@ def _channel_setups(settings: OutreachSettings) -> list[ChannelSetup]:
             channel,
             is_configured=bool(address),
             is_sending=bool(address) and settings.sending == "on",
-            is_closed=channel in _rules(settings).closed,
+            is_closed=channel in settings.closed,
         )
         for channel, address in settings.addresses.items()
     ]

@@ -85,6 +85,13 @@ class OutreachSettings(ServiceSettings):
             Channel.EMAIL: self.smtp_host,
         }
 
+    @property
+    def closed(self) -> frozenset[Channel]:
+        """While something is sent, the channels without an account: messages take other routes."""
+        if self.sending == "off":
+            return frozenset()
+        return frozenset(channel for channel, where in self.addresses.items() if not where)
+
     @model_validator(mode="after")
     def _sandbox_is_for_development(self) -> Self:
         if self.patience == "sandbox" and self.environment != "development":

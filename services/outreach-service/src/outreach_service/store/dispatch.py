@@ -30,10 +30,11 @@ from outreach_service.ports import (
     Throttled,
     Waiting,
 )
-from outreach_service.sealing import CannotUnseal, Keyring, Place
+from outreach_service.sealing import CannotUnseal, Keyring
 from outreach_service.store import permits, situations
 from outreach_service.store.clock import business_now
 from outreach_service.store.news import news_of, news_of_row
+from outreach_service.store.people import address_place, name_place
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
@@ -247,10 +248,11 @@ class PostgresDesk:
         claimed = []
         for waiting, route in sends:
             change, channel = waiting.change, route.channel
-            person = people[change.practice_id, change.client_id, channel]
+            place = (change.practice_id, change.client_id, channel)
+            person = people[place]
             try:
-                address = self._unseal(person.sealed_address, change, f"contact.{channel}")
-                name = self._unseal(person.sealed_name, change, f"name.{channel}")
+                address = self._keyring.unseal(person.sealed_address, address_place(*place))
+                name = self._keyring.unseal(person.sealed_name, name_place(*place))
             except CannotUnseal:
                 self._put_off(written, waiting, now)
                 continue
@@ -330,9 +332,6 @@ class PostgresDesk:
         for statement, rows in written.statements.items():
             tx.execute(statement, rows)
         append(tx, [self._announce(news) for news in written.news])
-
-    def _unseal(self, sealed: str, change: Any, field: str) -> str:
-        return self._keyring.unseal(sealed, Place(change.practice_id, change.client_id, field))
 
 
 def _is_news(recorded: str, outcome: Outcome) -> bool:

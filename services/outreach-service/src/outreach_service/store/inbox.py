@@ -6,7 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
+from outreach_service.domain.messages import State
 from outreach_service.ports import Booked, Heard, MessageNews, Planned
+from outreach_service.store.news import news_of
 from outreach_service.translate import change_to_json
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import driver, execute
@@ -74,8 +76,8 @@ class PostgresInbox:
             return
         with driver(self._tx).cursor() as cursor:
             cursor.executemany(_PLAN, [_row(one) for one in unique.values()], returning=True)
-            news = [_news(unique[message_id]) for message_id in _returned(cursor)]
-        append(self._tx, [self._announce(each) for each in news])
+            anew = [unique[message_id] for message_id in _returned(cursor)]
+        append(self._tx, [self._announce(_news(message)) for message in anew])
 
     def _write(self, statement: str, rows: Collection[Sequence[Any]]) -> None:
         if rows:
@@ -109,17 +111,5 @@ def _row(message: Planned) -> tuple[Any, ...]:
 
 
 def _news(message: Planned) -> MessageNews:
-    return MessageNews(
-        practice_id=message.change.practice_id,
-        message_id=message.message_id,
-        client_id=message.change.client_id,
-        partition=message.partition,
-        play=message.play.key,
-        step=message.step,
-        tier_version=message.change.version,
-        channel=None,
-        purpose=str(message.play.purpose),
-        state="scheduled",
-        reason=None,
-        at=message.due_at,
-    )
+    at = message.due_at
+    return news_of(message, at, state=State.SCHEDULED, channel=None, reason=None)

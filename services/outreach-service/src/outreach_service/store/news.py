@@ -7,23 +7,28 @@ import sqlalchemy as sa
 
 from outreach_service.domain.messages import State
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import MessageNews, Waiting
+from outreach_service.ports import MessageNews, Planned, Waiting
 
 
 def news_of(
-    waiting: Waiting, at: datetime, *, state: State, channel: Channel | None, reason: str | None
+    message: Planned | Waiting,
+    at: datetime,
+    *,
+    state: State,
+    channel: Channel | None,
+    reason: str | None,
 ) -> MessageNews:
-    """What became of a message that was decided upon."""
+    """What became of a message that was planned or decided upon."""
     return MessageNews(
-        practice_id=waiting.change.practice_id,
-        message_id=waiting.message_id,
-        client_id=waiting.change.client_id,
-        partition=waiting.partition,
-        play=waiting.play.key,
-        step=waiting.step,
-        tier_version=waiting.change.version,
+        practice_id=message.change.practice_id,
+        message_id=message.message_id,
+        client_id=message.change.client_id,
+        partition=message.partition,
+        play=message.play.key,
+        step=message.step,
+        tier_version=message.change.version,
         channel=channel,
-        purpose=str(waiting.play.purpose),
+        purpose=str(message.play.purpose),
         state=str(state),
         reason=reason,
         at=at,

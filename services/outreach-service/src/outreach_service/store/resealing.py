@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from outreach_service.sealing import CannotUnseal, Keyring, Place
+from outreach_service.domain.terms import Channel
+from outreach_service.sealing import CannotUnseal, Keyring
+from outreach_service.store.people import address_place, name_place
 from rapport_runtime.database import Database
 
 PAGE_ROWS = 500
@@ -50,10 +52,8 @@ def reseal(database: Database, keyring: Keyring) -> Resealed:
 
 def _again(keyring: Keyring, row: dict[str, str]) -> dict[str, str]:
     """A contact's row with its details under the active key beside the old."""
-    address, name = (
-        Place(row["practice_id"], row["client_id"], field)
-        for field in (f"contact.{row['channel']}", f"name.{row['channel']}")
-    )
+    of = row["practice_id"], row["client_id"], Channel(row["channel"])
+    address, name = address_place(*of), name_place(*of)
     return {
         **row,
         "address": keyring.seal(keyring.unseal(row["sealed_address"], address), address),
