@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import assignment, loop
-from rapport_runtime.blame import describe
 from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.db_errors import describe
 from tests.support.buses import eventually
 from tests.support.ledger import (
     GROUP,

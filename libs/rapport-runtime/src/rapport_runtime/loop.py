@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from rapport_runtime import dead_letters, failpoints, pauses, positions
 from rapport_runtime.assignment import NOWHERE, Assignment
 from rapport_runtime.batch import Batch, BatchHandler, Slice
-from rapport_runtime.blame import DatabaseError, describe, is_blamed_on_data, is_for_later
 from rapport_runtime.bus.port import Consumer, Record, TopicPartition
 from rapport_runtime.database import Database
+from rapport_runtime.db_errors import DatabaseError, describe, is_blamed_on_data, is_for_later
 from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.logs import get_logger

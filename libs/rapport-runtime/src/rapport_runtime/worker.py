@@ -9,9 +9,9 @@ from types import FrameType
 
 import sqlalchemy as sa
 
-from rapport_runtime.blame import DatabaseError, describe
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
+from rapport_runtime.db_errors import DatabaseError, describe
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.logs import get_logger
 from rapport_runtime.loop import BatchLoop

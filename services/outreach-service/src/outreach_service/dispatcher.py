@@ -14,7 +14,7 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import Claimed, Claims, Desk, Provider
 from outreach_service.rendering import Renderer, RenderingFailed
 from rapport_runtime import failpoints
-from rapport_runtime.blame import DatabaseError, is_for_later
+from rapport_runtime.db_errors import DatabaseError, is_for_later
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 

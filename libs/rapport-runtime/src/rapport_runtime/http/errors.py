@@ -9,7 +9,7 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from rapport_runtime.blame import DatabaseError, is_for_later
+from rapport_runtime.db_errors import DatabaseError, is_for_later
 from rapport_runtime.http.problems import (
     FieldError,
     InvalidRequest,

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from outreach_service.ports import Token, TokenStoreAway
 from outreach_service.sealing import CannotUnseal, Keyring, Place
-from rapport_runtime.blame import DatabaseError
 from rapport_runtime.database import Database
+from rapport_runtime.db_errors import DatabaseError
 
 T = TypeVar("T")
 
