@@ -14,7 +14,7 @@ LATER_CLASSES = ("08", "40", "53", "57", "25P03", "55P03")
 idle for too long (we were frozen); a lock that was not to be had."""
 
 
-def is_blamed_on_data(error: Exception) -> bool:
+def is_data_error(error: Exception) -> bool:
     """Whether a record may be at fault, so that halving the batch will find it. What the driver
     itself refuses to send (U+0000 in a text) has no SQLSTATE."""
     state = _sqlstate(error)
@@ -26,7 +26,7 @@ def describe(error: Exception) -> str:
     return f"SQLSTATE {_sqlstate(error) or 'none'} ({type(_original(error)).__name__})"
 
 
-def is_for_later(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same batch may succeed later: no record is at fault. A connection that broke
     has no SQLSTATE at all."""
     state = _sqlstate(error)

@@ -14,7 +14,7 @@ from rapport_runtime.assignment import NOWHERE, Assignment
 from rapport_runtime.batch import Batch, BatchHandler, Slice
 from rapport_runtime.bus.port import Consumer, Record, TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.db_errors import DatabaseError, describe, is_blamed_on_data, is_for_later
+from rapport_runtime.db_errors import DatabaseError, describe, is_data_error, is_transient
 from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.logs import get_logger
@@ -96,7 +96,7 @@ class BatchLoop:
         except TryLater as error:
             self._roll_back(str(error))
         except DatabaseError as error:
-            if not is_for_later(error):
+            if not is_transient(error):
                 raise
             self._roll_back(describe(error))
         else:
@@ -295,7 +295,7 @@ def _blame(error: Exception) -> InvalidRecord | None:
     """Why a record that stands alone is refused; None when no record may be blamed for this."""
     if isinstance(error, InvalidRecord):
         return error
-    if is_blamed_on_data(error):
+    if is_data_error(error):
         return InvalidRecord("database-refused", describe(error))
     return None
 

@@ -14,7 +14,7 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import Claimed, Claims, Desk, Provider
 from outreach_service.rendering import Renderer, RenderingFailed
 from rapport_runtime import failpoints
-from rapport_runtime.db_errors import DatabaseError, is_for_later
+from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 
@@ -90,7 +90,7 @@ class Dispatcher:
                         recover_at = time.monotonic() + RECOVER_SECONDS
                     claims, begun = await self._begin()
                 except DatabaseError as error:
-                    _raise_unless_for_later(error)
+                    _raise_unless_transient(error)
                     await asyncio.sleep(1.0)
                     continue
                 await self._wait(claims, begun)
@@ -145,7 +145,7 @@ class Dispatcher:
             try:
                 return await self._write_down()
             except DatabaseError as error:
-                _raise_unless_for_later(error)
+                _raise_unless_transient(error)
                 await asyncio.sleep(LAST_PAUSE_SECONDS)
         return None
 
@@ -190,8 +190,8 @@ def _word(outcome: Outcome) -> str:
     return type(outcome).__name__.lower()
 
 
-def _raise_unless_for_later(error: Exception) -> None:
+def _raise_unless_transient(error: Exception) -> None:
     """An error that waiting does not cure is not to be waited for."""
-    if not is_for_later(error):
+    if not is_transient(error):
         raise error
     _LOG.warning("dispatch_waits", error=type(error).__name__)

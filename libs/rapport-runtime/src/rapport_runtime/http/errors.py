@@ -9,7 +9,7 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from rapport_runtime.db_errors import DatabaseError, is_for_later
+from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.http.problems import (
     FieldError,
     InvalidRequest,
@@ -38,7 +38,7 @@ def install(app: FastAPI) -> None:
 
 def is_away(error: Exception) -> bool:
     """Whether the database did not answer, for now, rather than refuse."""
-    return isinstance(error, PoolTimeout) or is_for_later(error)
+    return isinstance(error, PoolTimeout) or is_transient(error)
 
 
 def field_errors(faults: Sequence[Any]) -> list[FieldError]:
