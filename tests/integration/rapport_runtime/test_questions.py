@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import questions
+from rapport_runtime import batched_reads
+from rapport_runtime.batched_reads import Question, Questions
 from rapport_runtime.database import Database
-from rapport_runtime.questions import Question, Questions
 
 pytestmark = pytest.mark.integration
 WHO = b"select current_setting('rapport.practice_id', true)"
@@ -77,7 +77,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(
     asked: Questions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = answers(asked, BACKEND)
-    monkeypatch.setattr(questions, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(batched_reads, "ANSWER_SECONDS", 0.3)
     with pytest.raises(psycopg.OperationalError, match="no answer"):
         answers(asked, Question("north", b"select pg_sleep(20)", ()))
     monkeypatch.undo()

@@ -8,7 +8,7 @@ from typing import Any, cast
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 
-from rapport_runtime.questions import SEE_PRACTICE, Question, Questions
+from rapport_runtime.batched_reads import SEE_PRACTICE, Question, Questions
 
 _SEE_AS_OPERATOR = text("select set_config('rapport.operator', 'on', true)")
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from rapport_runtime.batched_reads import Question
 from rapport_runtime.database import Database, driver
-from rapport_runtime.questions import Question
 from scoring_service.domain.assess import Assessment, assess
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.periods import local_day
