@@ -59,7 +59,7 @@ class Watch:
         self._thread.join()
 
     def silent_between(self, began: float, ended: float) -> list[Answer]:
-        """Questions asked in between that were not answered with 200."""
+        """BatchedReads asked in between that were not answered with 200."""
         return [a for a in self.answers if began <= a.at <= ended and a.status != _OK]
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Questions to Postgres from the event loop: many practices' in one round trip, and no thread."""
+"""Queries from the event loop: those of many practices in one round trip, without a thread."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ SEE_PRACTICE = b"select set_config('rapport.practice_id', %s, true)"
 """What row-level security looks at (`row_security.py`), for the rest of the transaction."""
 
 
-class Question(NamedTuple):
+class PracticeQuery(NamedTuple):
     """One statement for the rows of one practice, with a `%s` for each value. It must only read:
     a question that got no answer is asked again."""
 
@@ -20,7 +20,7 @@ class Question(NamedTuple):
     values: Sequence[Any]
 
 
-class Questions:
+class BatchedReads:
     """One connection that asks several questions at once, for one asker after the other.
 
     All of them are one simple query, hence one transaction, in which each statement sees its own
@@ -33,7 +33,7 @@ class Questions:
         self._kwargs = kwargs
         self._connection: psycopg.AsyncConnection | None = None
 
-    async def ask(self, questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
+    async def fetch_many(self, questions: Sequence[PracticeQuery]) -> list[list[tuple[Any, ...]]]:
         """The rows of each question. Raises `psycopg.Error`, also after 5 s without an answer.
 
         A connection that broke since it was last used is replaced, once.
@@ -52,7 +52,7 @@ class Questions:
             msg = f"no answer within {ANSWER_SECONDS:g} s"
             raise psycopg.OperationalError(msg) from None
 
-    async def _asked(self, questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
+    async def _asked(self, questions: Sequence[PracticeQuery]) -> list[list[tuple[Any, ...]]]:
         connection = self._connection
         if connection is None or connection.closed:
             connection = self._connection = await psycopg.AsyncConnection.connect(

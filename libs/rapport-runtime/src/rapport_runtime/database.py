@@ -8,7 +8,7 @@ from typing import Any, cast
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 
-from rapport_runtime.batched_reads import SEE_PRACTICE, Question, Questions
+from rapport_runtime.batched_reads import SEE_PRACTICE, BatchedReads, PracticeQuery
 
 _SEE_AS_OPERATOR = text("select set_config('rapport.operator', 'on', true)")
 
@@ -58,7 +58,7 @@ class Database:
             connect_args=told,
         )
         plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._questions = Questions(plain, told)
+        self._batched_reads = BatchedReads(plain, told)
 
     @contextmanager
     def transaction(
@@ -77,9 +77,9 @@ class Database:
                 connection.execute(_SEE_AS_OPERATOR)
             yield connection
 
-    async def ask(self, questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
-        """The rows of each question, without a thread; see `Questions.ask`."""
-        return await self._questions.ask(questions)
+    async def fetch_many(self, questions: Sequence[PracticeQuery]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each question, without a thread; see `BatchedReads.fetch_many`."""
+        return await self._batched_reads.fetch_many(questions)
 
     def ping(self) -> str | None:
         """A readiness check: None when Postgres answers; raises what the driver raises."""
@@ -90,7 +90,7 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections, and the one for questions."""
         self.engine.dispose()
-        self._questions.close()
+        self._batched_reads.close()
 
 
 def driver(connection: Connection) -> psycopg.Connection:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from rapport_runtime.batched_reads import Question
+from rapport_runtime.batched_reads import PracticeQuery
 from rapport_runtime.database import Database, driver
 from scoring_service.domain.assess import Assessment, assess
 from scoring_service.domain.digest import Digest
@@ -91,10 +91,10 @@ class PostgresTiers(Tiers):
     ) -> Mapping[str, list[ClientTier]]:
         """See `Tiers.of_practices`."""
         questions = [
-            Question(practice_id, _SOME, (*self._stream, practice_id, list(client_ids)))
+            PracticeQuery(practice_id, _SOME, (*self._stream, practice_id, list(client_ids)))
             for practice_id, client_ids in asked.items()
         ]
-        answers = await self._database.ask(questions)
+        answers = await self._database.fetch_many(questions)
         return {
             practice_id: [self._tier(_Row(*row)) for row in rows]
             for practice_id, rows in zip(asked, answers, strict=True)
