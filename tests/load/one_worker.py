@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rapport_contracts import topics
-from rapport_runtime import memory
+from rapport_runtime import gc_tuning
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition
@@ -72,7 +72,7 @@ def work(
     loop = BatchLoop(consumer, database, handler, LoopOptions(group=group), DeadLetterLimit())
     _await_share(consumer, len(names) * topics.PER_CLIENT_PARTITIONS // order.members)
     stop = threading.Event()
-    memory.collect_seldom()
+    gc_tuning.collect_seldom()
     talk.ready()
     watch = Stopwatch()
     for owner, method, part in (

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from rapport_runtime import keys, letter_commands, logs, memory, migrations, pause_commands
+from rapport_runtime import gc_tuning, keys, letter_commands, logs, migrations, pause_commands
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import (
     KafkaConsumer,
@@ -223,7 +223,7 @@ def work(
         settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.said()
     )
     companion = Companion(job.beside, stop) if job.beside else None
-    memory.collect_seldom()
+    gc_tuning.collect_seldom()
     try:
         code = worker.run(stop)
     finally:

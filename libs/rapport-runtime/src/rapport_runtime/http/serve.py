@@ -7,7 +7,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from rapport_runtime import memory
+from rapport_runtime import gc_tuning
 from rapport_runtime.logs import get_logger
 from rapport_runtime.settings import ServiceSettings
 
@@ -46,7 +46,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     # uvicorn raises the signal again once it has stopped; a stop that was asked for exits with 0
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: None)
-    memory.collect_seldom()
+    gc_tuning.collect_seldom()
     _LOG.info("api_starting", host=settings.host, port=settings.port)
     server.run()
     if not server.started:
