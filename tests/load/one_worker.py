@@ -72,7 +72,7 @@ def work(
     loop = BatchLoop(consumer, database, handler, LoopOptions(group=group), DeadLetterLimit())
     _await_share(consumer, len(names) * topics.PER_CLIENT_PARTITIONS // order.members)
     stop = threading.Event()
-    gc_tuning.collect_seldom()
+    gc_tuning.tune_gc()
     talk.ready()
     watch = Stopwatch()
     for owner, method, part in (

@@ -37,7 +37,7 @@ def test_what_runs_beside_a_worker_ends_with_it(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(assembly, "Worker", Broken)
     monkeypatch.setattr(assembly, "KafkaConsumer", lambda *_: None)
-    monkeypatch.setattr(assembly.memory, "collect_seldom", lambda: None)
+    monkeypatch.setattr(assembly.memory, "tune_gc", lambda: None)
     settings = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
     database = Database("postgresql://x@127.0.0.1/x", application_name="test")
     job = Job(group="g", topics=["t"], beside=beside)

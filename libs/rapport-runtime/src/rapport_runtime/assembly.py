@@ -223,7 +223,7 @@ def work(
         settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.said()
     )
     companion = Companion(job.beside, stop) if job.beside else None
-    gc_tuning.collect_seldom()
+    gc_tuning.tune_gc()
     try:
         code = worker.run(stop)
     finally:

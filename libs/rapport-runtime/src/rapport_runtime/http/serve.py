@@ -46,7 +46,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     # uvicorn raises the signal again once it has stopped; a stop that was asked for exits with 0
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: None)
-    gc_tuning.collect_seldom()
+    gc_tuning.tune_gc()
     _LOG.info("api_starting", host=settings.host, port=settings.port)
     server.run()
     if not server.started:
