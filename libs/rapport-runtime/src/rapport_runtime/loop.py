@@ -19,8 +19,8 @@ from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import BATCH_SECONDS, BATCHES, DEAD_LETTERS, RECORDS, ROLLED_BACK
+from rapport_runtime.partition_batches import batch_of, decoded, halve, split
 from rapport_runtime.positions import Move, Position
-from rapport_runtime.slices import batch_of, decoded, halve, split
 
 log = get_logger(__name__)
 
