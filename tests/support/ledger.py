@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import failpoints
-from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.errors import InvalidRecord, TryLater
@@ -71,7 +71,7 @@ class Ledger:
 
     database: Database
     batches: list[list[str]] = field(default_factory=list)
-    slices: list[Slice] = field(default_factory=list)
+    partitions: list[PartitionBatch] = field(default_factory=list)
     settled: int = 0
     later: int = 0
     heal: set[str] = field(default_factory=set)
@@ -86,13 +86,13 @@ class Ledger:
             raise InvalidRecord("unreadable", "asked to", field="/a\0b", practice_id="north")
         return word
 
-    def cut(self, part: Slice) -> int:
+    def cut(self, part: PartitionBatch) -> int:
         for index, event in enumerate(part.events):
             if str(event).startswith("mark:"):
                 return index + 1
         return len(part.events)
 
-    def reached(self, part: Slice) -> datetime | None:
+    def reached(self, part: PartitionBatch) -> datetime | None:
         marks = [event for event in part.events if str(event).startswith("mark:")]
         return MIDNIGHT.replace(day=1 + int(marks[-1][5:])) if marks else None
 
@@ -101,13 +101,15 @@ class Ledger:
         if self.later:
             self.later -= 1
             raise TryLater("asked to")
-        for part in batch.slices:
+        for part in batch.partitions:
             for index, event in enumerate(part.events):
                 self._handle(tx, batch, part, index, event)
-        self.slices = batch.slices
-        self.batches.append([event for part in batch.slices for event in part.events])
+        self.slices = batch.partitions
+        self.batches.append([event for part in batch.partitions for event in part.events])
 
-    def _handle(self, tx: sa.Connection, batch: Batch, part: Slice, index: int, event: str) -> None:
+    def _handle(
+        self, tx: sa.Connection, batch: Batch, part: PartitionBatch, index: int, event: str
+    ) -> None:
         first, _, rest = event.partition(":")
         if event not in self.heal:
             if first == "reject":

@@ -13,7 +13,7 @@ from rapport_runtime.positions import Position
 
 
 @dataclass(slots=True)
-class Slice:
+class PartitionBatch:
     """A run of one partition's records with what they decoded to, in the log's order.
 
     `position` is where the group stood before the first of them (its `swept_through` is read
@@ -42,15 +42,15 @@ class Letter:
 class Batch:
     """What one transaction handles. A handler that meets an impossible record rejects it here."""
 
-    slices: list[Slice]
+    partitions: list[PartitionBatch]
     letters: list[Letter] = field(default_factory=list)
 
-    def reject(self, part: Slice, index: int, error: InvalidRecord) -> None:
+    def reject(self, part: PartitionBatch, index: int, error: InvalidRecord) -> None:
         """Make a dead letter of the `index`-th record of `part`, in this same transaction."""
         self.letters.append(Letter(part.partition, part.records[index], error))
 
     def __len__(self) -> int:
-        return sum(len(part.records) for part in self.slices)
+        return sum(len(part.records) for part in self.partitions)
 
 
 class BatchHandler(Protocol):
@@ -60,11 +60,11 @@ class BatchHandler(Protocol):
         """The event in a record. Raises `InvalidRecord`."""
         ...
 
-    def cut(self, part: Slice) -> int:
+    def cut(self, part: PartitionBatch) -> int:
         """How many records of `part` belong into the next batch; at least one."""
         ...
 
-    def reached(self, part: Slice) -> datetime | None:
+    def reached(self, part: PartitionBatch) -> datetime | None:
         """The business time at the end of `part`: its last watermark; None if it carries none."""
         ...
 

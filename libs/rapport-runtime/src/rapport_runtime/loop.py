@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from rapport_runtime import dead_letters, failpoints, pauses, positions
 from rapport_runtime.assignment import NOWHERE, Assignment
-from rapport_runtime.batch import Batch, BatchHandler, Slice
+from rapport_runtime.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.bus.port import Consumer, Record, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.db_errors import DatabaseError, describe, is_data_error, is_transient
@@ -150,7 +150,7 @@ class BatchLoop:
 
     def _decode(
         self, polled: Mapping[TopicPartition, Sequence[Record]]
-    ) -> dict[TopicPartition, Slice]:
+    ) -> dict[TopicPartition, PartitionBatch]:
         """Each partition's records that are still to be handled, decoded once."""
         waiting = {}
         for tp, records in polled.items():
@@ -162,7 +162,7 @@ class BatchLoop:
             waiting[tp] = decoded(self._handler, tp, self.positions[tp], records)
         return waiting
 
-    def _next_batch(self, waiting: dict[TopicPartition, Slice]) -> list[Slice]:
+    def _next_batch(self, waiting: dict[TopicPartition, PartitionBatch]) -> list[PartitionBatch]:
         """Cut the next batch off what waits; what remains of a slice stays in `waiting`."""
         batch = []
         for tp, part in waiting.items():
@@ -173,7 +173,7 @@ class BatchLoop:
                 waiting[tp] = tail
         return batch
 
-    def _process(self, parts: list[Slice]) -> int:
+    def _process(self, parts: list[PartitionBatch]) -> int:
         """Handle one batch in one transaction; on a data error halve it until the record stands
         alone (ARCHITECTURE §3, blame)."""
         try:
@@ -188,7 +188,7 @@ class BatchLoop:
             return self._process(first) + self._process(self._still_ours(second))
         return self._commit([replace(first[0], events=[blamed])])
 
-    def _still_ours(self, parts: list[Slice]) -> list[Slice]:
+    def _still_ours(self, parts: list[PartitionBatch]) -> list[PartitionBatch]:
         """The same slices at today's positions, without those that were fenced meanwhile."""
         ours = self._held.ours()
         return [
@@ -197,7 +197,7 @@ class BatchLoop:
             if part.partition in ours
         ]
 
-    def _commit(self, parts: list[Slice]) -> int:
+    def _commit(self, parts: list[PartitionBatch]) -> int:
         if not parts:
             return 0
         started = time.monotonic()
@@ -207,7 +207,7 @@ class BatchLoop:
             failpoints.hit("in_tx")
             won = [_under_claim(part, claimed) for part in parts if part.partition in claimed]
             batch = batch_of(won)
-            if batch.slices:
+            if batch.partitions:
                 self._handler.handle(tx, batch)
             dead_letters.save(tx, group, batch.letters)
             records = sum(len(part.records) for part in won)
@@ -224,14 +224,14 @@ class BatchLoop:
         self._count(batch, won)
         return records
 
-    def _count(self, batch: Batch, parts: list[Slice]) -> None:
+    def _count(self, batch: Batch, parts: list[PartitionBatch]) -> None:
         for part in parts:
             RECORDS.labels(self._options.group, part.partition.topic).inc(len(part.records))
         for letter in batch.letters:
             labels = (self._options.group, letter.partition.topic, letter.error.reason)
             DEAD_LETTERS.labels(*labels).inc()
 
-    def _move(self, part: Slice) -> Move:
+    def _move(self, part: PartitionBatch) -> Move:
         reached = self._handler.reached(part)
         return Move(part.partition, part.position.next_offset, part.next_offset, reached)
 
@@ -282,7 +282,7 @@ class BatchLoop:
             if blamed is not None:
                 part.events = [blamed]
             batch = batch_of([part])
-            if batch.slices:
+            if batch.partitions:
                 self._handler.handle(tx, batch)
             dead_letters.mark_replayed(tx, records)
             dead_letters.save(tx, group, batch.letters)
@@ -300,7 +300,9 @@ def _blame(error: Exception) -> InvalidRecord | None:
     return None
 
 
-def _under_claim(part: Slice, claimed: Mapping[TopicPartition, Position]) -> Slice:
+def _under_claim(
+    part: PartitionBatch, claimed: Mapping[TopicPartition, Position]
+) -> PartitionBatch:
     """The slice with what a sweep may have moved since its position was read."""
     swept = claimed[part.partition].swept_through
     return replace(part, position=replace(part.position, swept_through=swept))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rapport_runtime.batch import Batch, BatchHandler, Letter, Slice
+from rapport_runtime.batch import Batch, BatchHandler, Letter, PartitionBatch
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.positions import Position
@@ -11,7 +11,7 @@ from rapport_runtime.positions import Position
 
 def decoded(
     handler: BatchHandler, partition: TopicPartition, position: Position, records: Sequence[Record]
-) -> Slice:
+) -> PartitionBatch:
     """The slice of these records, at least one; what cannot be decoded stands as its error."""
     events: list[object] = []
     for record in records:
@@ -19,27 +19,27 @@ def decoded(
             events.append(handler.decode(partition.topic, record.key, record.value))
         except InvalidRecord as error:
             events.append(error)
-    return Slice(partition, position, records, events, records[-1].offset + 1)
+    return PartitionBatch(partition, position, records, events, records[-1].offset + 1)
 
 
-def batch_of(parts: Sequence[Slice]) -> Batch:
+def batch_of(parts: Sequence[PartitionBatch]) -> Batch:
     """The batch of these slices: what did not decode is a letter from the start."""
     batch = Batch([])
     for part in parts:
         pairs = list(zip(part.records, part.events, strict=True))
         bad = [pair for pair in pairs if isinstance(pair[1], InvalidRecord)]
         if not bad:
-            batch.slices.append(part)
+            batch.partitions.append(part)
             continue
         batch.letters += [Letter(part.partition, record, error) for record, error in bad]
         good = [pair for pair in pairs if not isinstance(pair[1], InvalidRecord)]
         if good:
             records, events = zip(*good, strict=True)
-            batch.slices.append(replace(part, records=records, events=events))
+            batch.partitions.append(replace(part, records=records, events=events))
     return batch
 
 
-def split(part: Slice, count: int) -> tuple[Slice, Slice | None]:
+def split(part: PartitionBatch, count: int) -> tuple[PartitionBatch, PartitionBatch | None]:
     """The first `count` records of a slice, and the rest; None when there is none."""
     if count >= len(part.records):
         return part, None
@@ -53,11 +53,11 @@ def split(part: Slice, count: int) -> tuple[Slice, Slice | None]:
     return head, tail
 
 
-def halve(parts: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:
+def halve(parts: Sequence[PartitionBatch]) -> tuple[list[PartitionBatch], list[PartitionBatch]]:
     """The first half of a batch's records and the second; the second is empty for a single one."""
     half = max(1, sum(len(part.records) for part in parts) // 2)
-    first: list[Slice] = []
-    second: list[Slice] = []
+    first: list[PartitionBatch] = []
+    second: list[PartitionBatch] = []
     for part in parts:
         room = half - sum(len(done.records) for done in first)
         if room <= 0:

@@ -11,7 +11,7 @@ from ingestion_service.handlers import accept
 from ingestion_service.ports import Session
 from rapport_contracts import topics
 from rapport_runtime import failpoints
-from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
 from rapport_runtime.positions import Position
@@ -34,18 +34,20 @@ class SourceConsumer:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
 
-    def cut(self, part: Slice) -> int:
+    def cut(self, part: PartitionBatch) -> int:
         """Everything at once: no event of a source changes what a day is."""
         return len(part.records)
 
-    def reached(self, part: Slice) -> datetime | None:
+    def reached(self, part: PartitionBatch) -> datetime | None:
         """None: sources send no watermarks; how far they were read is seen at the log's end."""
         return None
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Accept what the batch holds; what is rejected becomes a dead letter."""
         sent = [
-            (part, index, fact) for part in batch.slices for index, fact in enumerate(part.events)
+            (part, index, fact)
+            for part in batch.partitions
+            for index, fact in enumerate(part.events)
         ]
         try:
             intake, now = self._session_in(tx)

@@ -14,7 +14,7 @@ from rapport_contracts.canonical import (
     TierChanged,
     WatermarkAdvanced,
 )
-from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.positions import Position
 
@@ -42,11 +42,11 @@ class OutreachConsumer:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
 
-    def cut(self, part: Slice) -> int:
+    def cut(self, part: PartitionBatch) -> int:
         """Everything that waits: nothing here depends on where a batch ends."""
         return len(part.records)
 
-    def reached(self, part: Slice) -> datetime | None:
+    def reached(self, part: PartitionBatch) -> datetime | None:
         """See `BatchHandler.reached`."""
         marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
         return max(marks) if marks else None
@@ -57,7 +57,7 @@ class OutreachConsumer:
         heard: list[Heard | None] = []
         booked: list[Booked | None] = []
         moves: list[Moved] = []
-        for part in batch.slices:
+        for part in batch.partitions:
             for event in part.events:
                 if isinstance(event, ActivityRecorded):
                     heard.append(translate.heard(event))

@@ -7,7 +7,7 @@ from typing import Any
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered, WatermarkAdvanced
 from rapport_runtime import failpoints
-from rapport_runtime.batch import Batch, Slice
+from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.positions import Position
 from scoring_service import translate
@@ -34,7 +34,7 @@ class ScoringConsumer:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
 
-    def cut(self, part: Slice) -> int:
+    def cut(self, part: PartitionBatch) -> int:
         """A watermark that crosses a midnight of any zone served is the last of its batch (§4).
 
         A zone is served from its first activity on; if a midnight of it lies between the batch's
@@ -47,7 +47,7 @@ class ScoringConsumer:
         known.at = part.next_offset if count == len(part.records) else part.records[count].offset
         return count
 
-    def reached(self, part: Slice) -> datetime | None:
+    def reached(self, part: PartitionBatch) -> datetime | None:
         """See `BatchHandler.reached`."""
         marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
         return max(marks) if marks else None
@@ -56,7 +56,7 @@ class ScoringConsumer:
         """Fold what a batch holds; each partition on the day that it had before the batch."""
         store = self._stores.within(tx)
         works, sources = [], {}
-        for part in batch.slices:
+        for part in batch.partitions:
             facts: dict[ClientKey, list[Fact]] = {}
             for index, event in enumerate(part.events):
                 if isinstance(event, ActivityRecorded):
@@ -109,14 +109,14 @@ class ScoringConsumer:
         return done
 
     def _note_first_watermarks(self, store: Store, batch: Batch) -> None:
-        for part in batch.slices:
+        for part in batch.partitions:
             if part.position.processed_through is not None:
                 continue
             reached = self.reached(part)
             if reached is not None:
                 store.await_first_assessment(part.partition.partition, reached)
 
-    def _zones_of(self, part: Slice) -> "_Zones":
+    def _zones_of(self, part: PartitionBatch) -> "_Zones":
         """The zones served by a partition, read anew when it was elsewhere meanwhile."""
         number = part.partition.partition
         known = self._zones.get(number)
@@ -134,7 +134,7 @@ class _Zones:
         self.at = -1
 
 
-def _batch_end(part: Slice, zones: set[str]) -> int:
+def _batch_end(part: PartitionBatch, zones: set[str]) -> int:
     before = latest = part.position.processed_through
     for index, event in enumerate(part.events):
         if isinstance(event, ActivityRecorded):
