@@ -23,7 +23,7 @@ from rapport_runtime import loop, migrations
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.letter_box import Decider, LetterBox
+from rapport_runtime.letter_box import DeadLetterStore, Decider
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
 
@@ -134,7 +134,7 @@ def test_twice_and_in_any_order_gives_the_same_as_no_mishap(
     held = rough.letters("held")
     assert len(held) == len(CLIENTS) * len(KINDS)
     rough.register()
-    box = LetterBox(rough.database)
+    box = DeadLetterStore(rough.database)
     chance = random.Random(seed)
     order = held * 2
     chance.shuffle(order)

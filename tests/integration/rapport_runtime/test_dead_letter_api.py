@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import dead_letters
 from rapport_runtime.auth import Principal
-from rapport_runtime.batch import Letter
+from rapport_runtime.batch import DeadLetter
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
@@ -60,7 +60,7 @@ def put_aside(
     reason: str = "r",
 ) -> None:
     letters = [
-        Letter(
+        DeadLetter(
             TopicPartition(TOPIC, 0),
             MemoryRecord(offset, b"client-7", value, (("h", b"abc"),), 1_700_000_000_000),
             InvalidRecord(reason, "why", field="/a", practice_id=practice),

@@ -7,7 +7,7 @@ import pytest
 
 from rapport_runtime import letter_commands, loop
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.letter_box import Decider, LetterBox, LetterFilter, ReplayPolicy
+from rapport_runtime.letter_box import DeadLetterFilter, DeadLetterStore, Decider, ReplayPolicy
 from rapport_runtime.loop import BatchLoop
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of
 
@@ -49,7 +49,9 @@ def counts(ledger: Ledger, reason: str | None = None) -> dict[str, int]:
 
 def replay(ledger: Ledger, reason: str, *, stop_after: int | None, count: int = 99) -> int:
     policy = ReplayPolicy(count=count, stop_after=stop_after)
-    return LetterBox(ledger.database).queue_many(EVERYONE, LetterFilter(reason=reason), policy)
+    return DeadLetterStore(ledger.database).queue_many(
+        EVERYONE, DeadLetterFilter(reason=reason), policy
+    )
 
 
 @pytest.mark.parametrize("reason", ["unreadable", "impossible", "raised"])

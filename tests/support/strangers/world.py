@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
 from rapport_runtime import dead_letters, keys
-from rapport_runtime.batch import Letter
+from rapport_runtime.batch import DeadLetter
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
@@ -133,7 +133,7 @@ def put_letters_aside(worker: Database, group: str, topic: str, each: int = 40) 
     """Held dead letters of the practice and of nobody; the ids of the practice's."""
     owners = [owner for _ in range(each) for owner in (PRACTICE, None)]
     letters = [
-        Letter(
+        DeadLetter(
             TopicPartition(topic, 0),
             MemoryRecord(offset, b"client-7", b'{"a": [1]}', (("h", b"abc"),), 1_700_000_000_000),
             InvalidRecord("unreadable", "why", field="/a", practice_id=owner),

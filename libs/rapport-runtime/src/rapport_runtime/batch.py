@@ -30,7 +30,7 @@ class PartitionBatch:
 
 
 @dataclass(slots=True)
-class Letter:
+class DeadLetter:
     """A record that will be put aside, and why."""
 
     partition: TopicPartition
@@ -43,11 +43,11 @@ class Batch:
     """What one transaction handles. A handler that meets an impossible record rejects it here."""
 
     partitions: list[PartitionBatch]
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
 
     def reject(self, part: PartitionBatch, index: int, error: InvalidRecord) -> None:
         """Make a dead letter of the `index`-th record of `part`, in this same transaction."""
-        self.letters.append(Letter(part.partition, part.records[index], error))
+        self.letters.append(DeadLetter(part.partition, part.records[index], error))
 
     def __len__(self) -> int:
         return sum(len(part.records) for part in self.partitions)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from rapport_runtime.batch import Letter
+from rapport_runtime.batch import DeadLetter
 from rapport_runtime.bus.port import TopicPartition
 
 
@@ -67,7 +67,7 @@ _DONE = sa.text("""
 """)
 
 
-def save(tx: sa.Connection, group: str, letters: Iterable[Letter]) -> None:
+def save(tx: sa.Connection, group: str, letters: Iterable[DeadLetter]) -> None:
     """Keep the letters; one that comes back from a replay is held again with its new reason."""
     rows = [
         {

@@ -15,7 +15,7 @@ Order = Literal["oldest", "newest"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LetterFilter:
+class DeadLetterFilter:
     """Which letters: each part that is not None must be equal."""
 
     state: str | None = None
@@ -114,7 +114,7 @@ _MANY = {
 }
 
 
-class LetterBox:
+class DeadLetterStore:
     """The letters of one service, on its API's or its worker's role.
 
     Row-level security lets a practice's key see its own and an operator's those without a
@@ -126,7 +126,7 @@ class LetterBox:
         self._database = database
 
     def page(
-        self, who: Decider, wanted: LetterFilter, *, after: int, limit: int
+        self, who: Decider, wanted: DeadLetterFilter, *, after: int, limit: int
     ) -> Sequence[sa.Row[Any]]:
         """Up to `limit` letters with an id beyond `after`, oldest first, without their bytes."""
         with self._transaction(who) as tx:
@@ -146,7 +146,7 @@ class LetterBox:
         """Decide that it is not wanted; None when it was replayed already, or there is none."""
         return self._decide(_DROP, who, "drop", letter_id)
 
-    def queue_many(self, who: Decider, wanted: LetterFilter, policy: ReplayPolicy) -> int:
+    def queue_many(self, who: Decider, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
         """Ask for a replay of those that are held and match, by the policy; return how many."""
         said = {
             **_words(who, _held(wanted)),
@@ -163,7 +163,7 @@ class LetterBox:
                 audit.note(tx, deed)
         return queued
 
-    def count(self, who: Decider, wanted: LetterFilter, policy: ReplayPolicy) -> int:
+    def count(self, who: Decider, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
         """How many `queue_many` would queue at this moment; changes nothing."""
         with self._transaction(who) as tx:
             said = {**_words(who, _held(wanted)), "limit": policy.count}
@@ -182,7 +182,7 @@ class LetterBox:
         return self._database.transaction(who.practice_id, operator=who.practice_id is None)
 
 
-def _held(wanted: LetterFilter) -> LetterFilter:
+def _held(wanted: DeadLetterFilter) -> DeadLetterFilter:
     return replace(wanted, state="held")
 
 
@@ -190,5 +190,5 @@ def _holder(who: Decider) -> dict[str, Any]:
     return {"everyones": who.everyones, "practice_id": who.practice_id}
 
 
-def _words(who: Decider, wanted: LetterFilter) -> dict[str, Any]:
+def _words(who: Decider, wanted: DeadLetterFilter) -> dict[str, Any]:
     return {**_holder(who), **vars(wanted)}

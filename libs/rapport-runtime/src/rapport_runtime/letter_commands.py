@@ -6,7 +6,7 @@ from typing import Any
 
 from rapport_runtime.database import Database
 from rapport_runtime.http.dead_letters import letter_shape
-from rapport_runtime.letter_box import Decider, LetterBox, LetterFilter, ReplayPolicy
+from rapport_runtime.letter_box import DeadLetterFilter, DeadLetterStore, Decider, ReplayPolicy
 from rapport_runtime.operators import Refused, add_reason, answer
 
 _STATES = ("held", "queued", "replayed", "dropped")
@@ -17,7 +17,7 @@ def letters(database: Database, secret: bytes, argv: Sequence[str]) -> int:
     code."""
     asked = _parser().parse_args(argv)
     asked.secret = secret
-    return answer(lambda: asked.run(LetterBox(database), asked))
+    return answer(lambda: asked.run(DeadLetterStore(database), asked))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,8 +52,8 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{part}")
 
 
-def _filter(asked: argparse.Namespace) -> LetterFilter:
-    return LetterFilter(
+def _filter(asked: argparse.Namespace) -> DeadLetterFilter:
+    return DeadLetterFilter(
         state=getattr(asked, "state", None),
         reason=asked.reason,
         topic=asked.topic,
@@ -67,19 +67,19 @@ def _who(asked: argparse.Namespace) -> Decider:
     return Decider(who=by, everyones=True, why=why)
 
 
-def _list(box: LetterBox, asked: argparse.Namespace) -> list[str]:
+def _list(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
     rows = box.page(_who(asked), _filter(asked), after=0, limit=asked.limit)
     return [_line(row) for row in rows]
 
 
-def _show(box: LetterBox, asked: argparse.Namespace) -> list[str]:
+def _show(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
     row = box.letter(_who(asked), asked.id)
     if row is None:
         raise Refused(f"no letter {asked.id}")
     return [letter_shape(row, asked.secret).model_dump_json(indent=2)]
 
 
-def _replay(box: LetterBox, asked: argparse.Namespace) -> list[str]:
+def _replay(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
     if (asked.id is None) == (asked.count is None):
         raise Refused("name one letter by its id, or say --count")
     if asked.id is not None:
@@ -92,7 +92,7 @@ def _replay(box: LetterBox, asked: argparse.Namespace) -> list[str]:
     return [f"{box.queue_many(_who(asked), _filter(asked), policy)} queued"]
 
 
-def _drop(box: LetterBox, asked: argparse.Namespace) -> list[str]:
+def _drop(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
     return [_decided(box.drop(_who(asked), asked.id), asked.id, "was replayed")]
 
 

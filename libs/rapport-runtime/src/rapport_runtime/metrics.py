@@ -74,7 +74,7 @@ WORKER_READY = Gauge(
     " at its /readyz.",
     ["group"],
 )
-HELD_LETTERS = Gauge(
+HELD_DEAD_LETTERS = Gauge(
     "rapport_dead_letters_held_records",
     "Dead letters that wait for a person, by reason, of all practices; each worker tells the same."
     " Advice: above 0: list, mend, replay or drop.",
@@ -138,7 +138,7 @@ OF_WORKERS = (
     PUBLISHED,
     LAG,
     WORKER_READY,
-    HELD_LETTERS,
+    HELD_DEAD_LETTERS,
     PROVIDER_ATTEMPTS,
     PROVIDER_SECONDS,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rapport_runtime.batch import Batch, BatchHandler, Letter, PartitionBatch
+from rapport_runtime.batch import Batch, BatchHandler, DeadLetter, PartitionBatch
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.positions import Position
@@ -31,7 +31,7 @@ def batch_of(parts: Sequence[PartitionBatch]) -> Batch:
         if not bad:
             batch.partitions.append(part)
             continue
-        batch.letters += [Letter(part.partition, record, error) for record, error in bad]
+        batch.letters += [DeadLetter(part.partition, record, error) for record, error in bad]
         good = [pair for pair in pairs if not isinstance(pair[1], InvalidRecord)]
         if good:
             records, events = zip(*good, strict=True)

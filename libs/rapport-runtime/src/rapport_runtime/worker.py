@@ -15,7 +15,7 @@ from rapport_runtime.db_errors import DatabaseError, describe
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.logs import get_logger
 from rapport_runtime.loop import BatchLoop
-from rapport_runtime.metrics import HELD_LETTERS, LAG, WORKER_READY
+from rapport_runtime.metrics import HELD_DEAD_LETTERS, LAG, WORKER_READY
 from rapport_runtime.pauses import this_worker
 
 log = get_logger(__name__)
@@ -143,7 +143,7 @@ class Worker:
         counts = {row.reason: row.held for row in tx.execute(_HELD, {"group": self._group})}
         self._reasons |= counts.keys()
         for reason in self._reasons:
-            HELD_LETTERS.labels(self._group, reason).set(counts.get(reason, 0))
+            HELD_DEAD_LETTERS.labels(self._group, reason).set(counts.get(reason, 0))
 
     def _row(self, lag: int | None) -> dict[str, object]:
         return {

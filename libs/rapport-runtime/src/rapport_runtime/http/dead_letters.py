@@ -22,7 +22,13 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from rapport_runtime.http.redaction import structure
-from rapport_runtime.letter_box import Decider, LetterBox, LetterFilter, Order, ReplayPolicy
+from rapport_runtime.letter_box import (
+    DeadLetterFilter,
+    DeadLetterStore,
+    Decider,
+    Order,
+    ReplayPolicy,
+)
 
 READ, DECIDE = "dead-letters:read", "dead-letters:decide"
 _HASH_HEX = 16
@@ -108,7 +114,7 @@ def dead_letter_router(database: Database) -> APIRouter:
     """The router over the API's database: a practice's key sees that practice's letters, an
     operator's key those of which nobody could tell the practice."""
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
-    box = LetterBox(database)
+    box = DeadLetterStore(database)
     refusals = (Unauthorised, Forbidden, Unavailable)
     decision_refusals = responses(*refusals, NotFound, Conflict)
 
@@ -127,7 +133,7 @@ def dead_letter_router(database: Database) -> APIRouter:
     ) -> Page[LetterSummary]:
         """The letters, oldest first."""
         after = 0 if page.after is None else int(page.after[0])
-        wanted = LetterFilter(state=state, reason=reason, topic=topic, field=field)
+        wanted = DeadLetterFilter(state=state, reason=reason, topic=topic, field=field)
         rows = box.page(_decider(who), wanted, after=after, limit=page.fetch)
         return page.page([_summary(row) for row in rows], key=lambda letter: (letter.id,))
 
@@ -142,7 +148,7 @@ def dead_letter_router(database: Database) -> APIRouter:
     @router.post("/replay", status_code=202, responses=responses(*refusals))
     def replay_many(wanted: ReplayRequest, who: Holder) -> ReplayAnswer:
         """Queue held letters that match; one that is still bad is held again."""
-        matching = LetterFilter(reason=wanted.reason, topic=wanted.topic, field=wanted.field)
+        matching = DeadLetterFilter(reason=wanted.reason, topic=wanted.topic, field=wanted.field)
         policy = ReplayPolicy(count=wanted.count, order=wanted.order, stop_after=wanted.stop_after)
         act = box.count if wanted.dry_run else box.queue_many
         queued = act(_decider(who, wanted.why), matching, policy)
@@ -168,7 +174,7 @@ def _decider(who: Principal, why: str | None = None) -> Decider:
 
 
 def _decided(
-    box: LetterBox, who: Decider, letter_id: int, row: Any, otherwise: str
+    box: DeadLetterStore, who: Decider, letter_id: int, row: Any, otherwise: str
 ) -> LetterSummary:
     if row is not None:
         return _summary(row)
