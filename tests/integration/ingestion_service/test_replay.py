@@ -23,9 +23,9 @@ from rapport_runtime import loop, migrations
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.letter_box import DeadLetterStore, Decider
 from rapport_runtime.limits import DeadLetterLimit
 from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.dead_letters.store import DeadLetterStore, Decider
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import dead_letters
 from rapport_runtime.auth import Principal
 from rapport_runtime.batch import DeadLetter
 from rapport_runtime.bus.memory import MemoryRecord
@@ -16,10 +15,11 @@ from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.http.app import Service, create_app
-from rapport_runtime.http.dead_letters import DECIDE, READ, dead_letter_router
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.http.status import status_router
 from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.dead_letters.routes import DECIDE, READ, dead_letter_router
 from tests.support.ledger import GROUP, TOPIC, partition
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 

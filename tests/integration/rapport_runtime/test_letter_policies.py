@@ -5,10 +5,16 @@ import threading
 
 import pytest
 
-from rapport_runtime import letter_commands, loop
+from rapport_runtime import loop
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.letter_box import DeadLetterFilter, DeadLetterStore, Decider, ReplayPolicy
 from rapport_runtime.loop import BatchLoop
+from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
+from rapport_runtime.stream.dead_letters.store import (
+    DeadLetterFilter,
+    DeadLetterStore,
+    Decider,
+    ReplayPolicy,
+)
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of
 
 pytestmark = pytest.mark.integration
@@ -101,7 +107,7 @@ class TestTheCommands:
     def give(
         self, ledger: Ledger, capsys: pytest.CaptureFixture[str], *argv: str
     ) -> tuple[int, str]:
-        code = letter_commands.letters(ledger.database, b"k" * 32, argv)
+        code = dead_letter_cli.letters(ledger.database, b"k" * 32, argv)
         told = capsys.readouterr()
         return code, (told.out + told.err).strip()
 

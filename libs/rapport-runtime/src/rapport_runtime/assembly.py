@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from rapport_runtime import gc_tuning, keys, letter_commands, logs, migrations, pause_commands
+from rapport_runtime import gc_tuning, keys, logs, migrations, pause_commands
 from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import (
     KafkaConsumer,
@@ -29,6 +29,7 @@ from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.operators import OperatorCommand
 from rapport_runtime.pauses import Pausable
 from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
+from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.watermarks import Now, ReadToEnd
 from rapport_runtime.worker import Worker, stop_on_signals
 
@@ -152,7 +153,7 @@ def commands(
         chosen = settings.from_environment()
         return keys.cli(chosen.database_url.get_secret_value(), argv)
 
-    for_operators = {"letters": letter_commands.letters, **pause_commands.commands(pausable)}
+    for_operators = {"letters": dead_letter_cli.letters, **pause_commands.commands(pausable)}
     return {
         "api": run_api,
         "worker": run_worker,

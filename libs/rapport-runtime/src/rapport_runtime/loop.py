@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rapport_runtime import dead_letters, failpoints, pauses, positions
+from rapport_runtime import failpoints, pauses, positions
 from rapport_runtime.assignment import NOWHERE, Assignment
 from rapport_runtime.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.bus.port import Consumer, Record, TopicPartition
@@ -21,6 +21,7 @@ from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import BATCH_SECONDS, BATCHES, DEAD_LETTERS, RECORDS, ROLLED_BACK
 from rapport_runtime.partition_batches import batch_of, decoded, halve, split
 from rapport_runtime.positions import Move, Position
+from rapport_runtime.stream.dead_letters import table as dead_letters
 
 log = get_logger(__name__)
 

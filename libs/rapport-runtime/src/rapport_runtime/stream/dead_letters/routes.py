@@ -22,7 +22,7 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from rapport_runtime.http.redaction import structure
-from rapport_runtime.letter_box import (
+from rapport_runtime.stream.dead_letters.store import (
     DeadLetterFilter,
     DeadLetterStore,
     Decider,

@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rapport_runtime.database import Database
-from rapport_runtime.http.dead_letters import letter_shape
-from rapport_runtime.letter_box import DeadLetterFilter, DeadLetterStore, Decider, ReplayPolicy
 from rapport_runtime.operators import Refused, add_reason, answer
+from rapport_runtime.stream.dead_letters.routes import letter_shape
+from rapport_runtime.stream.dead_letters.store import (
+    DeadLetterFilter,
+    DeadLetterStore,
+    Decider,
+    ReplayPolicy,
+)
 
 _STATES = ("held", "queued", "replayed", "dropped")
 
