@@ -23,9 +23,9 @@ from rapport_devkit.kafka import Kafka
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.alone import Alone
 from tests.support.buses import OnKafka, eventually
 from tests.support.contracts.documents import PACKAGE

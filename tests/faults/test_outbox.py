@@ -10,11 +10,11 @@ import pytest
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
-from rapport_runtime import outbox
 from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
-from rapport_runtime.relay import Relay, no_watermarks
+from rapport_runtime.stream import outbox
+from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.broker import read
 from tests.support.buses import OnKafka
 from tests.support.ledger import TOPIC, create_tables, worker_database

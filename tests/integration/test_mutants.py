@@ -27,13 +27,14 @@ from outreach_service import handlers as outreach_handlers
 from outreach_service.domain.terms import Channel
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import migrations, outbox
+from rapport_runtime import migrations
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
-from rapport_runtime.relay import Relay, no_watermarks
+from rapport_runtime.stream import outbox
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.ledger import Crash, at, crash
 from tests.support.outreach_world import OutreachWorld, playbook
 from tests.support.recording import RecordingProvider

@@ -9,8 +9,8 @@ from ingestion_service.bootstrap import build_consumer, build_relay
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
-from rapport_runtime.batch import BatchHandler
 from rapport_runtime.database import Database
+from rapport_runtime.stream.batch import BatchHandler
 from tests.load import one_worker, reading
 from tests.load.by_hand import by_hand
 from tests.load.ingestion_twin import Twin

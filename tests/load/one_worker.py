@@ -11,13 +11,13 @@ from typing import Protocol
 
 from rapport_contracts import topics
 from rapport_runtime import gc_tuning
-from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
-from rapport_runtime.relay import Relay
+from rapport_runtime.stream.batch import BatchHandler
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.relay import Relay
 from tests.load.order import Order, Outcome
 from tests.load.stopwatch import Stopwatch
 

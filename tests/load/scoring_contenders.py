@@ -6,9 +6,9 @@ from collections.abc import Callable
 import psycopg
 
 from rapport_contracts import codec, topics
-from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.database import Database
+from rapport_runtime.stream.batch import BatchHandler
 from scoring_service.bootstrap import build_consumer, build_relay
 from scoring_service.consumers import TOPICS
 from scoring_service.domain.rulebook_source import parse_rulebook

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 
 from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import outbox
 from rapport_runtime.auth import Principal
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
@@ -21,7 +20,8 @@ from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.migrations import upgrade
-from rapport_runtime.relay import Relay, no_watermarks
+from rapport_runtime.stream import outbox
+from rapport_runtime.stream.relay import Relay, no_watermarks
 from scoring_service import translate
 from scoring_service.api.feed import feed_router
 from scoring_service.ports import Reached

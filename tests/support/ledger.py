@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import failpoints
-from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.errors import InvalidRecord, TryLater
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
-from rapport_runtime.positions import Position
+from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.positions import Position
 from rapport_runtime.tables import chassis_tables
 
 GROUP, TOPIC = "ledger", "things.v1"

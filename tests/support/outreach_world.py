@@ -28,9 +28,9 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.recording import RecordingProvider
 
 KEY = base64.b64encode(b"k" * 32).decode()

@@ -15,11 +15,11 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.http.status import Status
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
-from rapport_runtime.positions import Position
 from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.positions import Position
 from scoring_service.bootstrap import TIMED, build_consumer, build_relay
 from scoring_service.consumers import TOPICS
 from scoring_service.ports import GROUP

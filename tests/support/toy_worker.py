@@ -4,12 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-from rapport_runtime import worker
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
 from rapport_runtime.database import Database
 from rapport_runtime.http.probes import serve_probes
-from rapport_runtime.watermarks import ReadToEnd
-from rapport_runtime.worker import Worker, stop_on_signals
+from rapport_runtime.stream import worker
+from rapport_runtime.stream.watermarks import ReadToEnd
+from rapport_runtime.stream.worker import Worker, stop_on_signals
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, Ledger, loop_of
 
 

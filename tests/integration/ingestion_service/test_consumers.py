@@ -22,9 +22,9 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
-from rapport_runtime.watermarks import ReadToEnd
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.watermarks import ReadToEnd
 
 pytestmark = pytest.mark.integration
 DAY_0 = datetime(2024, 6, 1, tzinfo=UTC)

@@ -19,13 +19,14 @@ from ingestion_service.store.intake import PostgresIntake
 from rapport_contracts import topics
 from rapport_contracts.topics import partition_of
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import loop, migrations
+from rapport_runtime import migrations
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream import loop
 from rapport_runtime.stream.dead_letters.store import DeadLetterStore, Decider
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import assignment, loop
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.db_errors import describe
+from rapport_runtime.stream import assignment, loop
 from tests.support.buses import eventually
 from tests.support.ledger import (
     GROUP,

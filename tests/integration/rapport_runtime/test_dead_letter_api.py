@@ -9,7 +9,6 @@ from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.auth import Principal
-from rapport_runtime.batch import DeadLetter
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
@@ -18,6 +17,7 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.http.status import status_router
 from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.dead_letters.routes import DECIDE, READ, dead_letter_router
 from tests.support.ledger import GROUP, TOPIC, partition

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from rapport_runtime import loop
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.limits import DeadLetterLimit
+from rapport_runtime.stream import loop
+from rapport_runtime.stream.limits import DeadLetterLimit
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
 
 pytestmark = pytest.mark.integration

@@ -5,9 +5,8 @@ import threading
 
 import pytest
 
-from rapport_runtime import loop
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.loop import BatchLoop
+from rapport_runtime.stream import loop
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.stream.dead_letters.store import (
     DeadLetterFilter,
@@ -15,6 +14,7 @@ from rapport_runtime.stream.dead_letters.store import (
     Decider,
     ReplayPolicy,
 )
+from rapport_runtime.stream.loop import BatchLoop
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of
 
 pytestmark = pytest.mark.integration

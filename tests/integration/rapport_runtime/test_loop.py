@@ -9,11 +9,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from rapport_runtime import assignment, loop, positions
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.positions import Move, Position
+from rapport_runtime.stream import assignment, loop, positions
+from rapport_runtime.stream.positions import Move, Position
 from tests.support.ledger import (
     GROUP,
     MIDNIGHT,

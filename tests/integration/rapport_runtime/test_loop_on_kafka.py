@@ -8,13 +8,13 @@ from functools import partial
 import pytest
 
 from rapport_devkit.kafka import Kafka
-from rapport_runtime import outbox
 from rapport_runtime.bus.kafka import KafkaConsumer
 from rapport_runtime.bus.kafka import consumer as adapter
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.loop import BatchLoop
-from rapport_runtime.relay import Relay, no_watermarks
+from rapport_runtime.stream import outbox
+from rapport_runtime.stream.loop import BatchLoop
+from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.buses import OnKafka, eventually, settle, together
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
 

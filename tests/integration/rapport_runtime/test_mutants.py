@@ -13,15 +13,15 @@ import pytest
 import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import loop, outbox, positions, relay
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, TryLater
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.positions import Move, Position
-from rapport_runtime.relay import Relay, no_watermarks
+from rapport_runtime.stream import loop, outbox, positions, relay
 from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.positions import Move, Position
+from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.buses import eventually
 from tests.support.ledger import (
     GROUP,

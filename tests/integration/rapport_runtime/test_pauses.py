@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from rapport_runtime import assignment, loop, pause_commands, pauses, positions
+from rapport_runtime import pause_commands, pauses
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.http.probes import readyz
-from rapport_runtime.loop import BatchLoop
 from rapport_runtime.pauses import EVERY_WORKER, Kind, Pausable, Wish, this_worker
-from rapport_runtime.watermarks import ReadToEnd
+from rapport_runtime.stream import assignment, loop, positions
+from rapport_runtime.stream.loop import BatchLoop
+from rapport_runtime.stream.watermarks import ReadToEnd
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, Ledger, at, loop_of, partition
 
 pytestmark = pytest.mark.integration

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from rapport_runtime import outbox, positions, relay
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, Producer
 from rapport_runtime.database import Database
 from rapport_runtime.errors import TryLater
-from rapport_runtime.positions import Move
-from rapport_runtime.relay import Relay, no_watermarks
+from rapport_runtime.stream import outbox, positions, relay
+from rapport_runtime.stream.positions import Move
+from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.ledger import (
     GROUP,
     MIDNIGHT,

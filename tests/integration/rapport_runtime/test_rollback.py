@@ -5,12 +5,12 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from rapport_runtime import assignment, loop, positions
-from rapport_runtime.assignment import Assignment
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.positions import Move, Position
+from rapport_runtime.stream import assignment, loop, positions
+from rapport_runtime.stream.assignment import Assignment
+from rapport_runtime.stream.positions import Move, Position
 from tests.support.ledger import (
     GROUP,
     TOPIC,

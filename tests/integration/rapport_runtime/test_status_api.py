@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import outbox, positions
 from rapport_runtime.auth import Principal
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
@@ -18,8 +17,9 @@ from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.status import status_router
 from rapport_runtime.metrics import METRICS
-from rapport_runtime.positions import Move
 from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.stream import outbox, positions
+from rapport_runtime.stream.positions import Move
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.loop import BatchLoop
-from rapport_runtime.watermarks import Now, ReadToEnd
+from rapport_runtime.stream.loop import BatchLoop
+from rapport_runtime.stream.watermarks import Now, ReadToEnd
 from tests.support.ledger import (
     GROUP,
     MIDNIGHT,

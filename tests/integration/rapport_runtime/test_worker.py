@@ -18,11 +18,11 @@ from prometheus_client import REGISTRY
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.processes import Supervised, Supervisor
-from rapport_runtime import worker
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.worker import Worker
+from rapport_runtime.stream import worker
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.worker import Worker
 from tests.support import toy_worker
 from tests.support.buses import OnKafka, eventually, settle
 from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from rapport_runtime import failpoints, migrations, outbox, relay
+from rapport_runtime import failpoints, migrations
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute
+from rapport_runtime.stream import outbox, relay
 from scoring_service.store.feed import FeedWriter
 from tests.support.feed_world import (
     BUCKETS,

@@ -30,9 +30,9 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import logs
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.database import Database
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.migrations import upgrade
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.outreach_world import KEY, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
 from tests.support.strangers.world import PRACTICE, ApiWorld, common_settings, every_key, running

@@ -9,7 +9,7 @@ from rapport_runtime import assembly
 from rapport_runtime.assembly import Job, work
 from rapport_runtime.database import Database
 from rapport_runtime.settings import ServiceSettings
-from rapport_runtime.worker import Pulse
+from rapport_runtime.stream.worker import Pulse
 
 
 class Settings(ServiceSettings):

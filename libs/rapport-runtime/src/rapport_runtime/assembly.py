@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 from fastapi import FastAPI
 
 from rapport_runtime import gc_tuning, keys, logs, migrations, pause_commands
-from rapport_runtime.batch import BatchHandler
 from rapport_runtime.bus.kafka import (
     KafkaConsumer,
     KafkaOptions,
@@ -24,14 +23,15 @@ from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.http.serve import serve
-from rapport_runtime.limits import DeadLetterLimit
-from rapport_runtime.loop import BatchLoop, LoopOptions
 from rapport_runtime.operators import OperatorCommand
 from rapport_runtime.pauses import Pausable
 from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
+from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
-from rapport_runtime.watermarks import Now, ReadToEnd
-from rapport_runtime.worker import Worker, stop_on_signals
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.watermarks import Now, ReadToEnd
+from rapport_runtime.stream.worker import Worker, stop_on_signals
 
 Command = Callable[[Sequence[str]], int]
 Settings = TypeVar("Settings", bound=ServiceSettings)

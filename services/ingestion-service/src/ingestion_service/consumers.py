@@ -11,10 +11,10 @@ from ingestion_service.handlers import accept
 from ingestion_service.ports import Session
 from rapport_contracts import topics
 from rapport_runtime import failpoints
-from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.positions import Position
+from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.positions import Position
 
 GROUP = "ingestion-service"
 TOPICS = (topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS)

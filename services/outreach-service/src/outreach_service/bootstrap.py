@@ -59,9 +59,9 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.pauses import Pausable
-from rapport_runtime.relay import Relay, no_watermarks
 from rapport_runtime.status_source import ChassisStatus
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.relay import Relay, no_watermarks
 
 PAUSABLE = Pausable(TOPICS, knows_practice)
 

@@ -14,9 +14,9 @@ from rapport_contracts.canonical import (
     TierChanged,
     WatermarkAdvanced,
 )
-from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.positions import Position
+from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.positions import Position
 
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 

@@ -22,9 +22,9 @@ from rapport_runtime.http.pauses import pauses_router
 from rapport_runtime.http.status import status_router
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.pauses import Pausable
-from rapport_runtime.relay import Relay
 from rapport_runtime.status_source import ChassisStatus
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.relay import Relay
 from scoring_service import translate
 from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router

@@ -7,9 +7,9 @@ from typing import Any
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered, WatermarkAdvanced
 from rapport_runtime import failpoints
-from rapport_runtime.batch import Batch, PartitionBatch
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.positions import Position
+from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.positions import Position
 from scoring_service import translate
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day

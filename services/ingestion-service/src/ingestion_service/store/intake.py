@@ -26,9 +26,9 @@ from ingestion_service.domain.facts import (
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Client, LedgerEntry
 from ingestion_service.translate import record_of_activity, record_of_practice
-from rapport_runtime import outbox
 from rapport_runtime.database import execute, fetch
 from rapport_runtime.errors import TryLater
+from rapport_runtime.stream import outbox
 
 _PRACTICES: Final = """
     SELECT practice_id, name, zone, currency FROM practice WHERE practice_id = ANY(%b::text[])

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from rapport_runtime import positions
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.stream import positions
 
 CompleteThrough = Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime]]
 

@@ -12,7 +12,7 @@ from outreach_service.store.news import news_of
 from outreach_service.translate import change_to_json
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import driver, execute
-from rapport_runtime.outbox import append
+from rapport_runtime.stream.outbox import append
 
 _SAVE_PRACTICE = sa.text("""
     INSERT INTO practice (practice_id, name, zone, currency)

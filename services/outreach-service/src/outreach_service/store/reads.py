@@ -20,7 +20,7 @@ from outreach_service.store.news import news_of_row
 from outreach_service.store.preview import Previews
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
-from rapport_runtime.outbox import append
+from rapport_runtime.stream.outbox import append
 
 CANCELLED_BY_STAFF: Final = "cancelled-by-staff"
 

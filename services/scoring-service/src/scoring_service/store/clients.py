@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
-from rapport_runtime.outbox import append
+from rapport_runtime.stream.outbox import append
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from rapport_runtime.database import Database, execute
-from rapport_runtime.outbox import OutboxRow
+from rapport_runtime.stream.outbox import OutboxRow
 from scoring_service.ports import Feed, FeedEntry, FeedPage, Reached
 
 # Each place goes on from its head, in the order of the outbox. The events are copied from there,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from rapport_runtime.batch import DeadLetter
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.stream.batch import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from rapport_runtime import failpoints, positions
+from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import FENCED
 from rapport_runtime.pauses import Stopped
-from rapport_runtime.positions import Position
+from rapport_runtime.stream import positions
+from rapport_runtime.stream.positions import Position
 
 log = get_logger(__name__)
 

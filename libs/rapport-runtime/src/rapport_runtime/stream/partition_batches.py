@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rapport_runtime.batch import Batch, BatchHandler, DeadLetter, PartitionBatch
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import InvalidRecord
-from rapport_runtime.positions import Position
+from rapport_runtime.stream.batch import Batch, BatchHandler, DeadLetter, PartitionBatch
+from rapport_runtime.stream.positions import Position
 
 
 def decoded(

@@ -10,7 +10,7 @@ from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing, Producer
 from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.metrics import PUBLISHED
-from rapport_runtime.outbox import OutboxRow
+from rapport_runtime.stream.outbox import OutboxRow
 
 LOCK_CLASS = 0x0B0C
 """The advisory-lock class of outbox buckets: one lock for each output partition."""

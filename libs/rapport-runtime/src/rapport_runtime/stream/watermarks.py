@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from rapport_runtime import positions
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.loop import BatchLoop
-from rapport_runtime.positions import Move
+from rapport_runtime.stream import positions
+from rapport_runtime.stream.loop import BatchLoop
+from rapport_runtime.stream.positions import Move
 
 Now = Callable[[sa.Connection], datetime | None]
 """The service's business time; None while there is none (a simulated clock that was never set)."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import InvalidRecord
-from rapport_runtime.positions import Position
+from rapport_runtime.stream.positions import Position
 
 
 @dataclass(slots=True)
