@@ -14,9 +14,9 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.http.status import Status
 from rapport_runtime.migrations import upgrade
-from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status_routes import Status
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.positions import Position

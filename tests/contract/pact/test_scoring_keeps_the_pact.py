@@ -19,7 +19,7 @@ from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.keys import create_key
+from rapport_runtime.ops.keys import create_key
 from scoring_service.bootstrap import build_api, rulebook_source
 from scoring_service.settings import ScoringSettings
 from tests.contract.pact.conftest import CHANGE, CLIENT, KNOWN, MARK, UNKNOWN, interactions

@@ -14,11 +14,11 @@ from outreach_service.store import dispatch
 from outreach_service.store.status import OutreachStatus
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import pauses
 from rapport_runtime.assembly import partitions_of
 from rapport_runtime.database import Database
-from rapport_runtime.pauses import EVERY_WORKER, Kind, NoSuchSubject, Wish
-from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.ops import pauses
+from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, NoSuchSubject, Wish
+from rapport_runtime.ops.status import ChassisStatus
 from tests.support.buses import eventually
 from tests.support.outreach_world import PRACTICE, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.schema import MetaData
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import keys
 from rapport_runtime.auth import REMEMBERED_SECONDS, Principal, RememberedKeys
 from rapport_runtime.database import Database, DatabaseLimits, driver
 from rapport_runtime.migrations import differences, downgrade, upgrade
+from rapport_runtime.ops import keys
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +24,7 @@ MIGRATION = '''
 """The toy's tables."""
 import sqlalchemy as sa
 from alembic import op
-from rapport_runtime.keys import create_api_key_table
+from rapport_runtime.ops.keys import create_api_key_table
 from rapport_runtime.row_security import row_level_security
 
 revision, down_revision = "0001", None

@@ -15,8 +15,8 @@ from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.redaction import structure
-from rapport_runtime.http.status import status_router
-from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.dead_letters.routes import DECIDE, READ, dead_letter_router

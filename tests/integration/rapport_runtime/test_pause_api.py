@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import audit
 from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
-from rapport_runtime.http.pauses import READ, WRITE, pauses_router
-from rapport_runtime.pauses import Pausable
+from rapport_runtime.ops import audit
+from rapport_runtime.ops.pause_routes import READ, WRITE, pauses_router
+from rapport_runtime.ops.pauses import Pausable
 from tests.support.ledger import TOPIC
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, FakeKeys, ask
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from rapport_runtime import pause_commands, pauses
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.http.probes import readyz
-from rapport_runtime.pauses import EVERY_WORKER, Kind, Pausable, Wish, this_worker
+from rapport_runtime.ops import pause_cli, pauses
+from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, Pausable, Wish, this_worker
 from rapport_runtime.stream import assignment, loop, positions
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.watermarks import ReadToEnd
@@ -225,7 +225,7 @@ class TestTheCommands:
     def give(
         self, ledger: Ledger, capsys: pytest.CaptureFixture[str], name: str, *argv: str
     ) -> tuple[int, str]:
-        code = pause_commands.commands(PAUSABLE)[name](ledger.database, b"", argv)
+        code = pause_cli.commands(PAUSABLE)[name](ledger.database, b"", argv)
         told = capsys.readouterr()
         return code, (told.out + told.err).strip()
 

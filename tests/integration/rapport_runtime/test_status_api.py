@@ -13,11 +13,11 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.auth import Principal
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
-from rapport_runtime.http.status import status_router
 from rapport_runtime.metrics import METRICS
-from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.ops.gauges import DatabaseGauges
+from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream import outbox, positions
 from rapport_runtime.stream.positions import Move
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from rapport_devkit.postgres import Postgres
-from rapport_runtime import keys
 from rapport_runtime.database import Database
+from rapport_runtime.ops import keys
 from tests.support.strangers.document import Operation
 from tests.support.strangers.world import PRACTICE, ApiWorld, make_key
 from tests.support.strangers.worlds import WORLDS

@@ -11,11 +11,11 @@ import httpx
 from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
-from rapport_runtime import keys
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.ops import keys
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from tests.support.strangers.document import Operation, operations

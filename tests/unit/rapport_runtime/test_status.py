@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from rapport_runtime.http.app import create_app
-from rapport_runtime.http.status import PartitionStatus, Status, WorkerStatus, status_router
+from rapport_runtime.ops.status_routes import PartitionStatus, Status, WorkerStatus, status_router
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, ask, toy_service
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

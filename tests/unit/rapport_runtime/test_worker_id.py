@@ -1,7 +1,7 @@
 """A worker's id is the same all its life, another for the next process, and can be paused."""
 
-from rapport_runtime import pauses
-from rapport_runtime.http.pauses import PauseBody
+from rapport_runtime.ops import pauses
+from rapport_runtime.ops.pause_routes import PauseBody
 
 
 def test_it_lasts_as_long_as_the_process() -> None:

@@ -32,7 +32,7 @@ from rapport_devkit.stack_options import (
 )
 from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, TopicPlan, ensure_topics
 from rapport_runtime.database import Database
-from rapport_runtime.keys import create_key
+from rapport_runtime.ops.keys import create_key
 
 SANDBOX = "sandbox"
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from rapport_runtime import gc_tuning, keys, logs, migrations, pause_commands
+from rapport_runtime import gc_tuning, logs, migrations
 from rapport_runtime.bus.kafka import (
     KafkaConsumer,
     KafkaOptions,
@@ -23,8 +23,9 @@ from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.http.serve import serve
-from rapport_runtime.operators import OperatorCommand
-from rapport_runtime.pauses import Pausable
+from rapport_runtime.ops import keys, pause_cli
+from rapport_runtime.ops.operators import OperatorCommand
+from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
@@ -153,7 +154,7 @@ def commands(
         chosen = settings.from_environment()
         return keys.cli(chosen.database_url.get_secret_value(), argv)
 
-    for_operators = {"letters": dead_letter_cli.letters, **pause_commands.commands(pausable)}
+    for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(pausable)}
     return {
         "api": run_api,
         "worker": run_worker,

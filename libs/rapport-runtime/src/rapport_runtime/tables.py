@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from rapport_runtime.keys import create_api_key_table
+from rapport_runtime.ops.keys import create_api_key_table
 from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, append_only, grant
 
 CHASSIS = ("consumer_position", "outbox", "outbox_watermark", "dead_letter", "worker")

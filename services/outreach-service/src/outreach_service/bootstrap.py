@@ -45,7 +45,6 @@ from outreach_service.store.status import OutreachStatus, UnknownMessages, knows
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
-from rapport_runtime import keys
 from rapport_runtime.assembly import (
     Job,
     commands,
@@ -54,12 +53,13 @@ from rapport_runtime.assembly import (
 )
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
-from rapport_runtime.gauges import DatabaseGauges
 from rapport_runtime.http.app import Service, create_app
-from rapport_runtime.http.pauses import pauses_router
-from rapport_runtime.http.status import status_router
-from rapport_runtime.pauses import Pausable
-from rapport_runtime.status_source import ChassisStatus
+from rapport_runtime.ops import keys
+from rapport_runtime.ops.gauges import DatabaseGauges
+from rapport_runtime.ops.pause_routes import pauses_router
+from rapport_runtime.ops.pauses import Pausable
+from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
 from rapport_runtime.stream.relay import Relay, no_watermarks
 

@@ -9,7 +9,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import FENCED
-from rapport_runtime.pauses import Stopped
+from rapport_runtime.ops.pauses import Stopped
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.positions import Position
 

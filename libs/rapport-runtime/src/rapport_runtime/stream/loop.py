@@ -9,13 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rapport_runtime import failpoints, pauses
+from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Consumer, Record, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.db_errors import DatabaseError, describe, is_data_error, is_transient
 from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import BATCH_SECONDS, BATCHES, DEAD_LETTERS, RECORDS, ROLLED_BACK
+from rapport_runtime.ops import pauses
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.assignment import NOWHERE, Assignment
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import fetch
-from rapport_runtime.pauses import paused
+from rapport_runtime.ops.pauses import paused
 
 
 @dataclass(frozen=True, slots=True)

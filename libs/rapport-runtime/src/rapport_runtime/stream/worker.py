@@ -15,7 +15,7 @@ from rapport_runtime.db_errors import DatabaseError, describe
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import HELD_DEAD_LETTERS, LAG, WORKER_READY
-from rapport_runtime.pauses import this_worker
+from rapport_runtime.ops.pauses import this_worker
 from rapport_runtime.stream.loop import BatchLoop
 
 log = get_logger(__name__)

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from rapport_runtime.keys import api_key_table
+from rapport_runtime.ops.keys import api_key_table
 from rapport_runtime.tables import chassis_tables
 
 metadata = sa.MetaData()

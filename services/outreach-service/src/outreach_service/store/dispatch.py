@@ -38,7 +38,7 @@ from outreach_service.store.people import address_place, name_place
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
-from rapport_runtime.pauses import paused, this_worker
+from rapport_runtime.ops.pauses import paused, this_worker
 from rapport_runtime.stream.outbox import append
 
 LOST_WORKER = "worker-lost"

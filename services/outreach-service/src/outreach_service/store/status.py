@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from outreach_service.ports import GROUP
 from outreach_service.store.clock import inputs_up_to
 from rapport_runtime.database import Database
-from rapport_runtime.http.status import Status, StatusSource
 from rapport_runtime.metrics import UNKNOWN_MESSAGES
-from rapport_runtime.pauses import paused
+from rapport_runtime.ops.pauses import paused
+from rapport_runtime.ops.status_routes import Status, StatusSource
 
 _FIRST_AWAITED = sa.text(f"""
     SELECT min(decide_at) FROM message

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from rapport_runtime.database import Database
-from rapport_runtime.http.status import Status, StatusSource
+from rapport_runtime.ops.status_routes import Status, StatusSource
 
 _OLDEST_DUE = sa.text("""
     SELECT min(c.review_at) FROM client c

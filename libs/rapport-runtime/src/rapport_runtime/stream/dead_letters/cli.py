@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rapport_runtime.database import Database
-from rapport_runtime.operators import Refused, add_reason, answer
+from rapport_runtime.ops.operators import Refused, add_reason, answer
 from rapport_runtime.stream.dead_letters.routes import letter_shape
 from rapport_runtime.stream.dead_letters.store import (
     DeadLetterFilter,

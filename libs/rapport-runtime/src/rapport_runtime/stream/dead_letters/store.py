@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from rapport_runtime import audit
 from rapport_runtime.database import Database
+from rapport_runtime.ops import audit
 
 Order = Literal["oldest", "newest"]
 

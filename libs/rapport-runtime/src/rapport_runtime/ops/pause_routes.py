@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from rapport_runtime import audit, pauses
 from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
 from rapport_runtime.http.auth import require_operator
@@ -20,8 +19,9 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
-from rapport_runtime.http.status import PauseStatus
-from rapport_runtime.pauses import Kind, NoSuchSubject, NotPausable, PastEnd, Pausable, Wish
+from rapport_runtime.ops import audit, pauses
+from rapport_runtime.ops.pauses import Kind, NoSuchSubject, NotPausable, PastEnd, Pausable, Wish
+from rapport_runtime.ops.status_routes import PauseStatus
 
 READ, WRITE = "controls:read", "controls:write"
 Reader = Annotated[Principal, Depends(require_operator(READ))]

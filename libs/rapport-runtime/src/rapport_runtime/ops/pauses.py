@@ -15,8 +15,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from rapport_runtime import audit
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.ops import audit
 
 Kind = Literal["worker", "topic", "practice"]
 EVERY_WORKER = "*"

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.http.status import PartitionStatus, PauseStatus, Status, WorkerStatus
-from rapport_runtime.pauses import in_force
+from rapport_runtime.ops.pauses import in_force
+from rapport_runtime.ops.status_routes import PartitionStatus, PauseStatus, Status, WorkerStatus
 
 LIVE = timedelta(seconds=30)
 """A worker whose last sign is older does not tell the lag any more."""

@@ -10,7 +10,7 @@ from rapport_runtime.metrics import (
     PAUSES,
     WORKERS,
 )
-from rapport_runtime.pauses import in_force
+from rapport_runtime.ops.pauses import in_force
 
 COUNT_UP_TO = 100_000
 """Counting an outbox that has millions of rows would hurt just when it hurts already."""

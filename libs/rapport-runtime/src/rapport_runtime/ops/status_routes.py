@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from rapport_runtime.auth import Principal
 from rapport_runtime.http.auth import require_operator
 from rapport_runtime.http.problems import Forbidden, Unauthorised, Unavailable, responses
-from rapport_runtime.pauses import Kind, Pause
+from rapport_runtime.ops.pauses import Kind, Pause
 
 SCOPE = "status:read"
 

@@ -6,10 +6,17 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from rapport_runtime import audit, pauses
 from rapport_runtime.database import Database
-from rapport_runtime.operators import OperatorCommand, Refused, add_reason, answer
-from rapport_runtime.pauses import EVERY_WORKER, NoSuchSubject, NotPausable, PastEnd, Pausable, Wish
+from rapport_runtime.ops import audit, pauses
+from rapport_runtime.ops.operators import OperatorCommand, Refused, add_reason, answer
+from rapport_runtime.ops.pauses import (
+    EVERY_WORKER,
+    NoSuchSubject,
+    NotPausable,
+    PastEnd,
+    Pausable,
+    Wish,
+)
 
 _KINDS = ("worker", "topic", "practice")
 _NOW = sa.text("SELECT clock_timestamp()")
