@@ -13,10 +13,10 @@ from fastapi import FastAPI
 
 from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.auth import Principal
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.migrations import upgrade

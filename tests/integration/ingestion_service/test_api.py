@@ -15,8 +15,8 @@ from ingestion_service.api.events import events_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.sessions import PostgresSessions
-from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 
 pytestmark = pytest.mark.integration

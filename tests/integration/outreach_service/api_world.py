@@ -23,9 +23,9 @@ from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preview import Previews
 from outreach_service.store.reads import PostgresMessages
 from outreach_service.unsubscribe import unsubscribe_key
-from rapport_runtime.auth import Principal
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 
 SCOPES = frozenset(

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.schema import MetaData
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.auth import REMEMBERED_SECONDS, Principal, RememberedKeys
 from rapport_runtime.database import Database, DatabaseLimits, driver
+from rapport_runtime.http.api_keys import REMEMBERED_SECONDS, Principal, RememberedKeys
 from rapport_runtime.migrations import differences, downgrade, upgrade
 from rapport_runtime.ops import keys
 

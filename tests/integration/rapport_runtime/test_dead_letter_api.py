@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.auth import Principal
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.ops.status import ChassisStatus

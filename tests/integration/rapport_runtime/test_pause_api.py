@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import audit
 from rapport_runtime.ops.pause_routes import READ, WRITE, pauses_router

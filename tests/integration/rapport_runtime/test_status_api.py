@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.auth import Principal
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.metrics import METRICS
 from rapport_runtime.ops.gauges import DatabaseGauges

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from scoring_service.api.tiers import tier_router
 from scoring_service.bootstrap import STREAM

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from rapport_runtime.auth import (
+from rapport_runtime.http.api_keys import (
     Principal,
     checked_practice,
     checked_scopes,

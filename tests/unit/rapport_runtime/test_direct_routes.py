@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Path, Response
 
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require, require_practice
 from rapport_runtime.http.direct import DirectRoute

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from rapport_runtime.auth import REMEMBERED_SECONDS, Principal, RememberedKeys
+from rapport_runtime.http.api_keys import REMEMBERED_SECONDS, Principal, RememberedKeys
 from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, ask, toy_app
 
 PATH = "/v1/things/t1"

@@ -14,7 +14,7 @@ import time
 from typing import Annotated, ClassVar
 from fastapi import APIRouter, Depends
 from rapport_runtime import logs
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.auth import require
 from rapport_runtime.http.serve import serve

@@ -21,7 +21,7 @@ from typing import ClassVar
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from rapport_runtime import logs
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.auth import require
 from rapport_runtime.http.serve import serve

@@ -9,7 +9,7 @@ import httpx
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, Field
 
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.auth import require, require_operator, require_practice
 from rapport_runtime.http.paging import Page, PageQuery

@@ -9,8 +9,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.telemetry import TelemetryConfig
 
-from rapport_runtime.auth import KeyVerifier, RememberedKeys
 from rapport_runtime.http import docs, errors
+from rapport_runtime.http.api_keys import KeyVerifier, RememberedKeys
 from rapport_runtime.http.auth import guards
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.failed_keys import FailedKeys

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPBearer
 
-from rapport_runtime.auth import Principal, RememberedKeys
+from rapport_runtime.http.api_keys import Principal, RememberedKeys
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
 

@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from rapport_runtime.auth import (
+from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import (
     Principal,
     checked_practice,
     checked_scopes,
@@ -31,7 +32,6 @@ from rapport_runtime.auth import (
     parse_key,
     same_hash,
 )
-from rapport_runtime.database import Database
 from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, grant
 
 _NO_HASH = bytes(32)

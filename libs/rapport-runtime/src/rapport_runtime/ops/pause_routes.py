@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_operator
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (

@@ -5,7 +5,7 @@ from typing import Annotated, Protocol, Self
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, Field
 
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_operator
 from rapport_runtime.http.problems import Forbidden, Unauthorised, Unavailable, responses
 from rapport_runtime.ops.pauses import Kind, Pause

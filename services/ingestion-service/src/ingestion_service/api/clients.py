@@ -17,7 +17,7 @@ from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.handlers import register_client
 from ingestion_service.ports import Reads, Sessions
 from ingestion_service.translate import currency_of
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery

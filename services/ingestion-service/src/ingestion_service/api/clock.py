@@ -8,7 +8,7 @@ from ingestion_service.api.refusals import answered
 from ingestion_service.api.schemas import ClockAnswer, ClockBody
 from ingestion_service.handlers import advance_clock
 from ingestion_service.ports import ClockReading, Reads, Sessions
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_operator
 from rapport_runtime.http.problems import (
     Conflict,

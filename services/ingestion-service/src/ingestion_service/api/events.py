@@ -17,7 +17,7 @@ from ingestion_service.translate import fact_of
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import SourceEvent
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.problems import (
     BodyTooLarge,

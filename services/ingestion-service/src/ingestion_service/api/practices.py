@@ -10,7 +10,7 @@ from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.practices import Practice, practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.ports import Reads, Sessions
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require, require_operator
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from outreach_service.api.refusals import ALWAYS
 from outreach_service.api.schemas import ChannelAnswer, ChannelsAnswer
 from outreach_service.ports import Channels
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.problems import responses
 

@@ -16,7 +16,7 @@ from outreach_service.domain.messages import State
 from outreach_service.domain.stories import MessageFilter
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import Messages
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery

@@ -18,7 +18,7 @@ from outreach_service.contacts import InvalidContact, normalise
 from outreach_service.domain.terms import Channel
 from outreach_service.domain.wishes import ConsentSaid, ContactSaid
 from outreach_service.ports import People
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
 from rapport_runtime.http.problems import InvalidRequest, NotFound, responses

@@ -12,7 +12,7 @@ from outreach_service.api.schemas import PlaybookAnswer
 from outreach_service.domain.playbook import InvalidPlaybook, Playbook, parse_playbook
 from outreach_service.domain.templates import Catalogue, without_template
 from outreach_service.ports import Playbooks
-from rapport_runtime.auth import Principal
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.problems import FieldError, InvalidRequest, responses
 

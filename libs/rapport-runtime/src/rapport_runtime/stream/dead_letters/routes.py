@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
-from rapport_runtime.auth import Principal
 from rapport_runtime.database import Database
+from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require
 from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
