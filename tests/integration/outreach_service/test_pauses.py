@@ -14,7 +14,7 @@ from outreach_service.store import dispatch
 from outreach_service.store.status import OutreachStatus
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.assembly import partitions_of
+from rapport_runtime.cli import partitions_of
 from rapport_runtime.database import Database
 from rapport_runtime.ops import pauses
 from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, NoSuchSubject, Wish

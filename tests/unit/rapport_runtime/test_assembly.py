@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from rapport_runtime import assembly
-from rapport_runtime.assembly import Job, work
+from rapport_runtime import cli
+from rapport_runtime.cli import Job, work
 from rapport_runtime.database import Database
 from rapport_runtime.settings import ServiceSettings
 from rapport_runtime.stream.worker import Pulse
@@ -35,9 +35,9 @@ def test_what_runs_beside_a_worker_ends_with_it(monkeypatch: pytest.MonkeyPatch)
         if stop.wait(20):
             told.set()
 
-    monkeypatch.setattr(assembly, "Worker", Broken)
-    monkeypatch.setattr(assembly, "KafkaConsumer", lambda *_: None)
-    monkeypatch.setattr(assembly.memory, "tune_gc", lambda: None)
+    monkeypatch.setattr(cli, "Worker", Broken)
+    monkeypatch.setattr(cli, "KafkaConsumer", lambda *_: None)
+    monkeypatch.setattr(cli.memory, "tune_gc", lambda: None)
     settings = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
     database = Database("postgresql://x@127.0.0.1/x", application_name="test")
     job = Job(group="g", topics=["t"], beside=beside)

@@ -17,12 +17,12 @@ from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.sessions import PostgresSessions, session_in
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import asyncapi, topics
-from rapport_runtime.assembly import (
+from rapport_runtime.bus.port import Producer
+from rapport_runtime.cli import (
     Job,
     commands,
     partitions_of,
 )
-from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import keys

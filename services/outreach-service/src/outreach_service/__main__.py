@@ -3,7 +3,7 @@
 import sys
 
 from outreach_service.bootstrap import COMMANDS
-from rapport_runtime.assembly import main
+from rapport_runtime.cli import main
 
 
 def run() -> int:

@@ -45,13 +45,13 @@ from outreach_service.store.status import OutreachStatus, UnknownMessages, knows
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
-from rapport_runtime.assembly import (
+from rapport_runtime.bus.port import Producer
+from rapport_runtime.cli import (
     Job,
     commands,
     partitions_of,
     worker_database,
 )
-from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import keys

@@ -2,7 +2,7 @@
 
 import sys
 
-from rapport_runtime.assembly import main
+from rapport_runtime.cli import main
 from scoring_service.bootstrap import COMMANDS
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import FastAPI
 
 from rapport_contracts import asyncapi, codec, topics
-from rapport_runtime.assembly import (
+from rapport_runtime.bus.port import Producer
+from rapport_runtime.cli import (
     Job,
     commands,
     partitions_of,
 )
-from rapport_runtime.bus.port import Producer
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
