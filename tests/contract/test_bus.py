@@ -7,7 +7,7 @@ import pytest
 
 from rapport_runtime.bus.port import Consumer, Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
-from tests.support.buses import AnyBus, InMemory, OnKafka, eventually, read, settle, take_up
+from tests.support.buses import AnyBus, InMemory, OnKafka, eventually, read, restore_new, settle
 
 T0, T1 = TopicPartition("things.v1", 0), TopicPartition("things.v1", 1)
 
@@ -43,7 +43,7 @@ def test_pause_silences_a_partition_until_the_next_seek(bus: AnyBus) -> None:
     bus.put(T1, b"b")
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
-    take_up(member)
+    restore_new(member)
     member.pause(T0)
     assert set(read(member, 2, seconds=0.5)) == {T1}
     member.seek(T0, 0)
@@ -55,7 +55,7 @@ def test_a_seek_back_delivers_again(bus: AnyBus) -> None:
         bus.put(T0, word)
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
-    take_up(member)
+    restore_new(member)
     assert len(read(member, 2)[T0]) == 2
     member.seek(T0, 0)
     assert [record.value for record in read(member, 2)[T0]] == [b"a", b"b"]
@@ -67,7 +67,7 @@ def test_a_kept_partition_is_noted_again_and_silent_until_it_is_sought(bus: AnyB
             bus.put(tp, word)
     first = bus.consumer("g", ["things.v1"])
     settle(first, want=2)
-    take_up(first)
+    restore_new(first)
     assert len(read(first, 4)) == 2
     second = bus.consumer("g", ["things.v1"])
     settle(first, second, want=2)
@@ -133,7 +133,7 @@ def test_a_position_before_the_log_halts_instead_of_skipping(bus: AnyBus) -> Non
     bus.forget_before(T0, 3)
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
-    take_up(member, 0)
+    restore_new(member, 0)
     with pytest.raises(LoopHalted):
         read(member, 1)
 
@@ -142,7 +142,7 @@ def test_a_position_beyond_the_log_halts_instead_of_waiting(bus: AnyBus) -> None
     bus.put(T0, b"x")
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
-    take_up(member, 9)
+    restore_new(member, 9)
     with pytest.raises(LoopHalted):
         read(member, 1, seconds=5)
 
@@ -167,7 +167,7 @@ def test_publishes_to_the_partition_that_was_named_in_order(bus: AnyBus) -> None
     producer.publish([Outgoing("things.v1", 1, b"k", b"last")])
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
-    take_up(member)
+    restore_new(member)
     got = read(member, 41)
     assert [record.value for record in got[T0]] == [str(n).encode() for n in range(0, 40, 2)]
     assert [record.value for record in got[T1]][:-1] == [str(n).encode() for n in range(1, 40, 2)]
@@ -181,7 +181,7 @@ def test_headers_keys_and_tombstones_arrive_as_they_were(bus: AnyBus) -> None:
     bus.put(T0, None, key=b"gone", headers=headers)
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
-    take_up(member)
+    restore_new(member)
     (record,) = read(member, 1)[T0]
     assert (record.key, record.value, tuple(record.headers)) == (b"gone", None, headers)
     assert isinstance(record.timestamp, int)
@@ -190,8 +190,8 @@ def test_headers_keys_and_tombstones_arrive_as_they_were(bus: AnyBus) -> None:
 def test_a_member_is_confirmed_and_one_that_left_is_not(bus: AnyBus) -> None:
     member = bus.consumer("g", ["things.v1"])
     settle(member, want=2)
-    assert member.confirm({T0: 0, T1: 0})
-    assert not member.confirm({})
+    assert member.commit_to_group({T0: 0, T1: 0})
+    assert not member.commit_to_group({})
 
 
 def _id_or_none(member: Consumer) -> str | None:

@@ -171,7 +171,7 @@ def settle(*members: Consumer, want: int, seconds: float = 15) -> None:
     assert together(polls, done, seconds), [member.assignment() for member in members]
 
 
-def take_up(member: Consumer, offset: int = 0) -> set[TopicPartition]:
+def restore_new(member: Consumer, offset: int = 0) -> set[TopicPartition]:
     """Seek all that is new to `offset`."""
     new = member.newly_assigned()
     for tp in new:

@@ -51,7 +51,7 @@ class TestRollback:
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
     ) -> None:
         if mutant:
-            monkeypatch.setattr(Assignment, "read_again", lambda *_: None)
+            monkeypatch.setattr(Assignment, "rewind", lambda *_: None)
         put(bus, 0, *words("a", 5))
         ledger.later = 2
         turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger), 5)

@@ -59,7 +59,7 @@ def consumer(client: Client) -> KafkaConsumer:
     member = KafkaConsumer(
         KafkaOptions(bootstrap_servers="nowhere:1", client_id="test"), "group", ["topic.v1"]
     )
-    member.note([HERE, THERE])
+    member.on_assigned([HERE, THERE])
     return member
 
 

@@ -86,7 +86,7 @@ class MemoryBus:
 
     def evict(self, group: str, member: "MemoryConsumer") -> None:
         """Go on without `member`, as after a session timeout. It is not told: it is a zombie
-        until its next `confirm` is refused, after which it joins again with its next poll."""
+        until its next `commit_to_group` is refused; with its next poll it joins again."""
         self.members[group].remove(member)
         self.rebalance(group)
 
@@ -163,7 +163,7 @@ class MemoryConsumer:
         """See `Consumer.pause`."""
         self._paused.add(partition)
 
-    def confirm(self, offsets: Mapping[TopicPartition, int]) -> bool:
+    def commit_to_group(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """See `Consumer.confirm`."""
         if self._bus.down:
             return False

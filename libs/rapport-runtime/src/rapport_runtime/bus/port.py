@@ -64,7 +64,7 @@ class Consumer(Protocol):
         """Deliver nothing of the partition until the next `seek`."""
         ...
 
-    def confirm(self, offsets: Mapping[TopicPartition, int]) -> bool:
+    def commit_to_group(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Commit `offsets` to the group (informative); False when this is no member any more."""
         ...
 

@@ -48,7 +48,7 @@ class Assignment:
         self.stopped = Stopped()
         self.positions: dict[TopicPartition, Position] = {}
 
-    def take_up(self) -> set[TopicPartition]:
+    def restore_new(self) -> set[TopicPartition]:
         """Forget what was lost, seek what is new to its stored position; return what is new.
 
         Raises `LoopHalted` for a topic that was created anew, `TryLater` when nobody answers; what
@@ -63,7 +63,7 @@ class Assignment:
             self._restore(noted)
         return noted
 
-    def confirm(self) -> None:
+    def commit_to_group(self) -> None:
         """Commit to Kafka now and then (for lag tools), and soon after a swap was lost.
 
         Only a member can commit; a zombie learns here that the group went on without it, before
@@ -76,7 +76,7 @@ class Assignment:
         self._confirmed_at = now
         failpoints.hit("before_kafka_commit")
         offsets = {tp: position.next_offset for tp, position in self.positions.items()}
-        if not self._consumer.confirm(offsets):
+        if not self._consumer.commit_to_group(offsets):
             return
         self._check_topics(self.positions)
         if self._fenced:
@@ -91,18 +91,18 @@ class Assignment:
         names = sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)
         log.warning("batch_fenced", partitions=names)
 
-    def obey(self, stopped: Stopped) -> None:
+    def apply_pauses(self, stopped: Stopped) -> None:
         """Read nothing of what operators have stopped, and go on with what they have not."""
         before, self.stopped = self.stopped, stopped
         if stopped == before:
             return
-        self.read_again(tp for tp in self.positions if before.stops(tp))
+        self.rewind(tp for tp in self.positions if before.stops(tp))
         for tp in self.positions:
             if stopped.stops(tp):
                 self._consumer.pause(tp)
         log.warning("pauses_changed", state=stopped.said())
 
-    def read_again(self, partitions: Iterable[TopicPartition]) -> None:
+    def rewind(self, partitions: Iterable[TopicPartition]) -> None:
         """After a rollback the client's memory is ahead of the table: seek back to the table."""
         for tp in set(partitions) & self._consumer.assignment() & self.ours():
             self._consumer.seek(tp, self.positions[tp].next_offset)

@@ -115,8 +115,8 @@ class BatchLoop:
         polled = self._consumer.poll(wait if self._waits else 0.0, self._options.max_records)
         self._waits = True
         failpoints.hit("polled")
-        new = self._held.take_up()
-        self._held.confirm()
+        new = self._held.restore_new()
+        self._held.commit_to_group()
         # What came before the seek of this turn may lie beyond the stored position: a silent gap.
         waiting = self._decode({tp: records for tp, records in polled.items() if tp not in new})
         handled = 0
@@ -124,7 +124,7 @@ class BatchLoop:
             handled += self._process(self._next_batch(waiting))
             waiting = {tp: p for tp, p in waiting.items() if p.next_offset > self._held.at(tp)}
             self._handler.settle(self.positions)
-        self._held.read_again(waiting)  # stopped half-way: whoever comes next reads the rest
+        self._held.rewind(waiting)  # stopped half-way: whoever comes next reads the rest
         self._replay(stop)
         if not handled:
             self._handler.settle(self.positions)
@@ -137,13 +137,13 @@ class BatchLoop:
         with self._database.transaction() as tx:
             stopped = pauses.stopped(tx)
         self._looked_at = now
-        self._held.obey(stopped)
+        self._held.apply_pauses(stopped)
 
     def _roll_back(self, why: str) -> None:
         self._failures += 1
         ROLLED_BACK.labels(self._options.group, "try-later").inc()
         log.warning("batch_rolled_back", error=why)
-        self._held.read_again(self.positions)
+        self._held.rewind(self.positions)
 
     def _pause_seconds(self) -> float:
         doubled = self._options.retry_seconds * 2.0 ** min(self._failures - 1, 20)

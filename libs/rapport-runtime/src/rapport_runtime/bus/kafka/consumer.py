@@ -133,7 +133,7 @@ class KafkaConsumer:
         if physical in self._consumer.assignment():
             self._consumer.pause(physical)
 
-    def confirm(self, offsets: Mapping[TopicPartition, int]) -> bool:
+    def commit_to_group(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """See `Consumer.confirm`."""
         held = self.assignment()
         commit = {
@@ -186,7 +186,7 @@ class KafkaConsumer:
         if self._admin is not None:
             close_quietly(self._admin.close)
 
-    def note(self, assigned: Iterable[Any]) -> None:
+    def on_assigned(self, assigned: Iterable[Any]) -> None:
         """Pause and remember what was just assigned. Runs on the client's thread: CPU only.
 
         The placeholder of a position is never read from; without it every poll would raise, for
@@ -199,7 +199,7 @@ class KafkaConsumer:
             self._noted |= {self._logical(physical) for physical in assigned}
         self._joining = False
 
-    def forget(self, revoked: Iterable[Any]) -> None:
+    def on_revoked(self, revoked: Iterable[Any]) -> None:
         """Drop notes about what is no longer ours. Called on the client's own thread.
 
         kafka-python 3.0.12 forgets a join under way that a change of metadata began (a topic just
@@ -270,10 +270,10 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """kafka-python keeps in-memory positions over a rebalance, so even kept ones are noted."""
-        self._owner.note(assigned)
+        self._owner.on_assigned(assigned)
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """What is revoked needs no seek by us."""
-        self._owner.forget(revoked)
+        self._owner.on_revoked(revoked)
 
     on_partitions_lost = on_partitions_revoked  # nothing is committed here, so it is the same
