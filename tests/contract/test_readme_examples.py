@@ -153,7 +153,7 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
         return read >= 2
 
     assert eventually(both_read, SECONDS)
-    handler.settle({})
+    handler.after_commit({})
     (activity,) = activities(said)
     assert activity.practiceid == "lantern-harbour"
     assert (activity.data.kind, activity.data.count) == ("booked", 1)

@@ -79,14 +79,14 @@ def work(
         (consumer, "poll", "poll"),
         (loop, "_decode", "decode"),
         (loop, "_process", "transaction"),
-        (handler, "settle", "settle"),
+        (handler, "after_commit", "after_commit"),
         (relay, "drain", "relay"),
     ):
         watch.timed(owner, method, part)
     with _profiled(order.profile):
         handled = _to_the_end(consumer, loop, stop, watch)
     outcome = watch.outcome(handled)
-    sweep = outcome.parts["settle"] - outcome.parts["relay"]
+    sweep = outcome.parts["after_commit"] - outcome.parts["relay"]
     talk.done(outcome._replace(parts=outcome.parts | {"sweep": sweep}))
     while not talk.over():
         loop.turn(stop)

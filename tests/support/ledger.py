@@ -86,13 +86,13 @@ class Ledger:
             raise InvalidRecord("unreadable", "asked to", field="/a\0b", practice_id="north")
         return word
 
-    def cut(self, part: PartitionBatch) -> int:
+    def batch_end(self, part: PartitionBatch) -> int:
         for index, event in enumerate(part.events):
             if str(event).startswith("mark:"):
                 return index + 1
         return len(part.events)
 
-    def reached(self, part: PartitionBatch) -> datetime | None:
+    def watermark_of(self, part: PartitionBatch) -> datetime | None:
         marks = [event for event in part.events if str(event).startswith("mark:")]
         return MIDNIGHT.replace(day=1 + int(marks[-1][5:])) if marks else None
 
@@ -124,7 +124,7 @@ class Ledger:
         where = {"topic": part.partition.topic, "partition": part.partition.partition}
         tx.execute(_INSERT, where | {"value": event})
 
-    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
+    def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         self.settled += 1
 
     # -- what the test asks -----------------------------------------------------------------------

@@ -93,13 +93,13 @@ class ScoringWorld:
 
     def sweep_only_every(self, turns: int) -> None:
         """Let the sweep come late, at each so-many-th opportunity; `read_all` ends with one."""
-        settle, counted = type(self.handler).settle, itertools.count(1)
+        settle, counted = type(self.handler).after_commit, itertools.count(1)
 
         def late(held: Mapping[TopicPartition, Position]) -> None:
             if next(counted) % turns == 0:
                 settle(self.handler, held)
 
-        self.handler.settle = late  # type: ignore[method-assign]
+        self.handler.after_commit = late  # type: ignore[method-assign]
 
     def read_all(self) -> None:
         """Turn the loop until it stands at every log's end, and once more to settle."""

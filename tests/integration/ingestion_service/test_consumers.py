@@ -59,7 +59,7 @@ def turn(bus: MemoryBus, database: Database, urls: ServiceDatabase) -> Callable[
     def run() -> None:
         loop.turn(threading.Event())
         reader.observe(consumer, loop)
-        handler.settle({})
+        handler.after_commit({})
 
     return run
 

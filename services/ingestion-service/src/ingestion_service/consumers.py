@@ -34,11 +34,11 @@ class SourceConsumer:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
 
-    def cut(self, part: PartitionBatch) -> int:
+    def batch_end(self, part: PartitionBatch) -> int:
         """Everything at once: no event of a source changes what a day is."""
         return len(part.records)
 
-    def reached(self, part: PartitionBatch) -> datetime | None:
+    def watermark_of(self, part: PartitionBatch) -> datetime | None:
         """None: sources send no watermarks; how far they were read is seen at the log's end."""
         return None
 
@@ -59,6 +59,6 @@ class SourceConsumer:
             if outcome.status == "rejected":
                 batch.reject(part, index, translate.refusal(fact, outcome))
 
-    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
+    def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """Publish what was accepted, and how far time has come."""
         self._publish()

@@ -42,12 +42,12 @@ class OutreachConsumer:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
 
-    def cut(self, part: PartitionBatch) -> int:
+    def batch_end(self, part: PartitionBatch) -> int:
         """Everything that waits: nothing here depends on where a batch ends."""
         return len(part.records)
 
-    def reached(self, part: PartitionBatch) -> datetime | None:
-        """See `BatchHandler.reached`."""
+    def watermark_of(self, part: PartitionBatch) -> datetime | None:
+        """See `BatchHandler.watermark_of`."""
         marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
         return max(marks) if marks else None
 
@@ -71,7 +71,7 @@ class OutreachConsumer:
         plan_messages(inbox, self._playbook, moves)
         self._handled = True
 
-    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
+    def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """Say that there may be something to send, and publish what became of messages."""
         if self._handled:
             self._handled = False

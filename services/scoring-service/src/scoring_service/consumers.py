@@ -34,7 +34,7 @@ class ScoringConsumer:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
 
-    def cut(self, part: PartitionBatch) -> int:
+    def batch_end(self, part: PartitionBatch) -> int:
         """A watermark that crosses a midnight of any zone served is the last of its batch (§4).
 
         A zone is served from its first activity on; if a midnight of it lies between the batch's
@@ -47,8 +47,8 @@ class ScoringConsumer:
         known.at = part.next_offset if count == len(part.records) else part.records[count].offset
         return count
 
-    def reached(self, part: PartitionBatch) -> datetime | None:
-        """See `BatchHandler.reached`."""
+    def watermark_of(self, part: PartitionBatch) -> datetime | None:
+        """See `BatchHandler.watermark_of`."""
         marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
         return max(marks) if marks else None
 
@@ -74,7 +74,7 @@ class ScoringConsumer:
             batch.reject(part, index, translate.refusal(refused.key.practice_id, refused.error))
         self._note_first_watermarks(store, batch)
 
-    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
+    def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """Let time pass for whoever is due in the partitions held, then publish what came of it."""
         ours = {
             part.partition
@@ -112,7 +112,7 @@ class ScoringConsumer:
         for part in batch.partitions:
             if part.position.processed_through is not None:
                 continue
-            reached = self.reached(part)
+            reached = self.watermark_of(part)
             if reached is not None:
                 store.await_first_assessment(part.partition.partition, reached)
 

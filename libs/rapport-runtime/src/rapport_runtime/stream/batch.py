@@ -17,9 +17,9 @@ class PartitionBatch:
     """A run of one partition's records with what they decoded to, in the log's order.
 
     `position` is where the group stood before the first of them (its `swept_through` is read
-    under the claim). `handle` gets slices without the records that could not be decoded, `cut`
-    and `reached` get them with an `InvalidRecord` as their event; `next_offset` lies behind them
-    all the same. A batch may be handled again after a rollback: events must not be changed.
+    under the claim). `handle` gets batches without the records that could not be decoded,
+    `batch_end` and `watermark_of` get them with an `InvalidRecord` as their event; `next_offset`
+    lies behind them all the same. A batch may be handled again after a rollback: events must not be changed.
     """
 
     partition: TopicPartition
@@ -60,11 +60,11 @@ class BatchHandler(Protocol):
         """The event in a record. Raises `InvalidRecord`."""
         ...
 
-    def cut(self, part: PartitionBatch) -> int:
+    def batch_end(self, part: PartitionBatch) -> int:
         """How many records of `part` belong into the next batch; at least one."""
         ...
 
-    def reached(self, part: PartitionBatch) -> datetime | None:
+    def watermark_of(self, part: PartitionBatch) -> datetime | None:
         """The business time at the end of `part`: its last watermark; None if it carries none."""
         ...
 
@@ -76,7 +76,7 @@ class BatchHandler(Protocol):
         """
         ...
 
-    def settle(self, held: Mapping[TopicPartition, Position]) -> None:
+    def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """After each commit, and whenever there was nothing to read: sweep, publish. `held` are
         the partitions that this worker holds, and where they stand, as far as it knows."""
         ...

@@ -123,11 +123,11 @@ class BatchLoop:
         while waiting and not stop.is_set():
             handled += self._process(self._next_batch(waiting))
             waiting = {tp: p for tp, p in waiting.items() if p.next_offset > self._held.at(tp)}
-            self._handler.settle(self.positions)
+            self._handler.after_commit(self.positions)
         self._held.rewind(waiting)  # stopped half-way: whoever comes next reads the rest
         self._replay(stop)
         if not handled:
-            self._handler.settle(self.positions)
+            self._handler.after_commit(self.positions)
         return handled
 
     def _look_for_pauses(self) -> None:
@@ -170,7 +170,7 @@ class BatchLoop:
         batch = []
         for tp, part in waiting.items():
             part.position = self.positions[tp]
-            head, tail = split(part, self._handler.cut(part))
+            head, tail = split(part, self._handler.batch_end(part))
             batch.append(head)
             if tail is not None:
                 waiting[tp] = tail
@@ -235,7 +235,7 @@ class BatchLoop:
             DEAD_LETTERS.labels(*labels).inc()
 
     def _move(self, part: PartitionBatch) -> Move:
-        reached = self._handler.reached(part)
+        reached = self._handler.watermark_of(part)
         return Move(part.partition, part.position.next_offset, part.next_offset, reached)
 
     # -- dead letters that come back ------------------------------------------------------------
