@@ -13,7 +13,7 @@ from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import assignment, loop, positions
-from rapport_runtime.stream.positions import Move, Position
+from rapport_runtime.stream.positions import OffsetAdvance, Position
 from tests.support.ledger import (
     GROUP,
     MIDNIGHT,
@@ -159,10 +159,10 @@ class TestPositions:
         with ledger.database.transaction() as tx:
             positions.create(tx, GROUP, P0, topic_id="x", next_offset=7)
             positions.create(tx, GROUP, P0, topic_id="y", next_offset=0)
-            moved = positions.claim(tx, GROUP, [Move(P0, 7, 3, MIDNIGHT)])
+            moved = positions.claim(tx, GROUP, [OffsetAdvance(P0, 7, 3, MIDNIGHT)])
             assert moved == {P0: Position(7, "x", MIDNIGHT)}
             earlier = MIDNIGHT - timedelta(days=1)
-            assert positions.claim(tx, GROUP, [Move(P0, 7, 7, earlier)]) == moved
+            assert positions.claim(tx, GROUP, [OffsetAdvance(P0, 7, 7, earlier)]) == moved
 
     def test_time_is_complete_only_when_every_expected_partition_has_one(
         self, ledger: Ledger
@@ -170,11 +170,11 @@ class TestPositions:
         with ledger.database.transaction() as tx:
             for tp in (P0, P1):
                 positions.create(tx, GROUP, tp, topic_id="x", next_offset=0)
-            positions.claim(tx, GROUP, [Move(P0, 0, 0, MIDNIGHT)])
+            positions.claim(tx, GROUP, [OffsetAdvance(P0, 0, 0, MIDNIGHT)])
             assert positions.complete_through(tx, GROUP, [P0]) == MIDNIGHT
             assert positions.complete_through(tx, GROUP, [P0, P1]) is None
             assert positions.complete_through(tx, GROUP, [P0, partition(9)]) is None
-            positions.claim(tx, GROUP, [Move(P1, 0, 0, MIDNIGHT + timedelta(days=1))])
+            positions.claim(tx, GROUP, [OffsetAdvance(P1, 0, 0, MIDNIGHT + timedelta(days=1))])
             assert positions.complete_through(tx, GROUP, [P0, P1]) == MIDNIGHT
 
     def test_a_topic_made_anew_halts_the_loop_at_the_next_assignment(

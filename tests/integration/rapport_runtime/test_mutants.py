@@ -20,7 +20,7 @@ from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.stream import loop, outbox, positions, relay
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.limits import DeadLetterLimit
-from rapport_runtime.stream.positions import Move, Position
+from rapport_runtime.stream.positions import OffsetAdvance, Position
 from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.buses import eventually
 from tests.support.ledger import (
@@ -73,7 +73,7 @@ def test_effects_and_position_move_together(
     claim = positions.claim
 
     def apart(
-        _tx: sa.Connection, group: str, moves: Sequence[Move]
+        _tx: sa.Connection, group: str, moves: Sequence[OffsetAdvance]
     ) -> dict[TopicPartition, Position]:
         with ledger.database.transaction() as own:
             return claim(own, group, moves)

@@ -12,7 +12,7 @@ from rapport_runtime.bus.port import Outgoing, Producer
 from rapport_runtime.database import Database
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import outbox, positions, relay
-from rapport_runtime.stream.positions import Move
+from rapport_runtime.stream.positions import OffsetAdvance
 from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.ledger import (
     GROUP,
@@ -78,7 +78,9 @@ def reach(database: Database, days: int) -> None:
     with database.transaction() as tx:
         for tp in (partition(0), partition(1)):
             positions.create(tx, GROUP, tp, topic_id="x", next_offset=0)
-        positions.claim(tx, GROUP, [Move(partition(part), 0, 0, instant) for part in (0, 1)])
+        positions.claim(
+            tx, GROUP, [OffsetAdvance(partition(part), 0, 0, instant) for part in (0, 1)]
+        )
 
 
 class Failing:

@@ -10,7 +10,7 @@ from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import assignment, loop, positions
 from rapport_runtime.stream.assignment import Assignment
-from rapport_runtime.stream.positions import Move, Position
+from rapport_runtime.stream.positions import OffsetAdvance, Position
 from tests.support.ledger import (
     GROUP,
     TOPIC,
@@ -81,7 +81,7 @@ class TestRollback:
         claim = positions.claim
 
         def apart(
-            _tx: sa.Connection, group: str, moves: list[Move]
+            _tx: sa.Connection, group: str, moves: list[OffsetAdvance]
         ) -> dict[TopicPartition, Position]:
             with ledger.database.transaction() as own:
                 return claim(own, group, moves)

@@ -19,7 +19,7 @@ from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.status import ChassisStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream import outbox, positions
-from rapport_runtime.stream.positions import Move
+from rapport_runtime.stream.positions import OffsetAdvance
 from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask
 
@@ -54,7 +54,7 @@ def place(worker: Database, topic: str, number: int, instant: datetime | None) -
     with worker.transaction() as tx:
         positions.create(tx, GROUP, tp, topic_id="x", next_offset=3)
         if instant is not None:
-            positions.claim(tx, GROUP, [Move(tp, 3, 3, instant)])
+            positions.claim(tx, GROUP, [OffsetAdvance(tp, 3, 3, instant)])
 
 
 def beat(worker: Database, name: str, held: list[str], lag: int | None, age: int = 0) -> None:

@@ -118,7 +118,7 @@ class Assignment:
             tp for tp in self.positions if tp not in self._fenced and not self.stopped.stops(tp)
         }
 
-    def moved(self, claimed: Mapping[TopicPartition, Position]) -> None:
+    def advance(self, claimed: Mapping[TopicPartition, Position]) -> None:
         """Remember positions that were moved in a committed transaction."""
         self.positions.update(claimed)
 

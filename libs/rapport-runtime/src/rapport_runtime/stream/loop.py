@@ -23,7 +23,7 @@ from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.partition_batches import batch_of, decoded, halve, split
-from rapport_runtime.stream.positions import Move, Position
+from rapport_runtime.stream.positions import OffsetAdvance, Position
 
 log = get_logger(__name__)
 
@@ -82,10 +82,10 @@ class BatchLoop:
         """What operators have stopped, as last looked at."""
         return self._held.stopped
 
-    def moved(self, claimed: Mapping[TopicPartition, Position]) -> None:
+    def advance(self, claimed: Mapping[TopicPartition, Position]) -> None:
         """Remember positions that a step between the turns has moved and committed. What that
         completes is settled at once: the next turn does not wait for records."""
-        self._held.moved(claimed)
+        self._held.advance(claimed)
         self._waits = not claimed
 
     def turn(self, stop: threading.Event) -> int:
@@ -217,7 +217,7 @@ class BatchLoop:
             self._limit.check(records=records, invalid=len(batch.letters))
             failpoints.hit("before_db_commit")
         failpoints.hit("after_db_commit")
-        self._held.moved(claimed)
+        self._held.advance(claimed)
         self._limit.count(records=records, invalid=len(batch.letters))
         lost = {part.partition for part in parts} - claimed.keys()
         if lost:
@@ -234,9 +234,9 @@ class BatchLoop:
             labels = (self._options.group, letter.partition.topic, letter.error.reason)
             DEAD_LETTERS.labels(*labels).inc()
 
-    def _move(self, part: PartitionBatch) -> Move:
+    def _move(self, part: PartitionBatch) -> OffsetAdvance:
         reached = self._handler.watermark_of(part)
-        return Move(part.partition, part.position.next_offset, part.next_offset, reached)
+        return OffsetAdvance(part.partition, part.position.next_offset, part.next_offset, reached)
 
     # -- dead letters that come back ------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class BatchLoop:
     def _replay_some(self, tp: TopicPartition, rows: int, blamed: InvalidRecord | None) -> int:
         """Replay up to `rows` letters, or hold the first again because of `blamed`."""
         group, position = self._options.group, self.positions[tp]
-        still = Move(tp, position.next_offset, position.next_offset, None)
+        still = OffsetAdvance(tp, position.next_offset, position.next_offset, None)
         with self._database.transaction() as tx:
             claimed = positions.claim(tx, group, [still])
             records = dead_letters.take_queued(tx, group, tp, rows) if claimed else []

@@ -24,13 +24,13 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class OffsetAdvance:
     """A wish to move one partition from `expected` to `next_offset`, and its time to `reached`."""
 
     partition: TopicPartition
     expected: int
     next_offset: int
-    reached: datetime | None
+    processed_through: datetime | None
 
 
 _LOAD = sa.text("""
@@ -105,7 +105,9 @@ def create(
     )
 
 
-def claim(tx: sa.Connection, group: str, moves: Sequence[Move]) -> dict[TopicPartition, Position]:
+def claim(
+    tx: sa.Connection, group: str, moves: Sequence[OffsetAdvance]
+) -> dict[TopicPartition, Position]:
     """Move positions by compare-and-swap, locking their rows; the FIRST statement of a batch.
 
     Returns the partitions that are ours to handle, as they stand now. One that is missing has
@@ -119,7 +121,7 @@ def claim(tx: sa.Connection, group: str, moves: Sequence[Move]) -> dict[TopicPar
         "partitions": numbers,
         "expected": [move.expected for move in moves],
         "next_offsets": [move.next_offset for move in moves],
-        "reached": [move.reached for move in moves],
+        "reached": [move.processed_through for move in moves],
     }
     return _positions(fetch(tx, _CLAIM, wish))
 

@@ -11,7 +11,7 @@ from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.loop import BatchLoop
-from rapport_runtime.stream.positions import Move
+from rapport_runtime.stream.positions import OffsetAdvance
 
 Now = Callable[[sa.Connection], datetime | None]
 """The service's business time; None while there is none (a simulated clock that was never set)."""
@@ -60,7 +60,7 @@ class ReadToEnd:
             self._ask(consumer, ours)
             self._looked_at = time.monotonic()
         reached = [
-            Move(tp, ours[tp].next_offset, ours[tp].next_offset, asked.instant)
+            OffsetAdvance(tp, ours[tp].next_offset, ours[tp].next_offset, asked.instant)
             for tp, asked in self._asked.items()
             if asked.end <= ours[tp].next_offset
         ]
@@ -68,7 +68,7 @@ class ReadToEnd:
             return
         with self._database.transaction() as tx:
             moved = positions.claim(tx, self._group, reached)
-        loop.moved(moved)
+        loop.advance(moved)
         self._said.update({tp: self._asked.pop(tp).instant for tp in moved})
 
     def _ask(self, consumer: Consumer, held: Iterable[TopicPartition]) -> None:
