@@ -24,7 +24,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.stream import loop
-from rapport_runtime.stream.dead_letters.store import DeadLetterStore, Decider
+from rapport_runtime.stream.dead_letters.store import Actor, DeadLetterStore
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 
@@ -33,7 +33,7 @@ GO = threading.Event()
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 CLIENTS = ("ada", "bob")
 KINDS = ("booking.created", "booking.completed", "payment.settled", "payment.refunded")
-OPERATOR = Decider(who="ann", everyones=True, why="the practice is registered now")
+OPERATOR = Actor(who="ann", everyones=True, why="the practice is registered now")
 
 
 class Intake:

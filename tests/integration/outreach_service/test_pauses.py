@@ -17,7 +17,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.cli import partitions_of
 from rapport_runtime.database import Database
 from rapport_runtime.ops import pauses
-from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, NoSuchSubject, Wish
+from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, NoSuchSubject, PauseRequest
 from rapport_runtime.ops.status import ChassisStatus
 from tests.support.buses import eventually
 from tests.support.outreach_world import PRACTICE, OutreachWorld, playbook
@@ -38,11 +38,11 @@ class World(OutreachWorld):
 
     def pause(self, kind: Kind, subject: str) -> bool:
         with self.database.transaction() as tx:
-            return pauses.pause(tx, PAUSABLE, Wish("key k1", kind, subject, "complaint"))
+            return pauses.pause(tx, PAUSABLE, PauseRequest("key k1", kind, subject, "complaint"))
 
     def resume(self, kind: Kind, subject: str) -> bool:
         with self.database.transaction() as tx:
-            return pauses.resume(tx, Wish("key k1", kind, subject, "solved"))
+            return pauses.resume(tx, PauseRequest("key k1", kind, subject, "solved"))
 
     def due(self, *clients: str) -> None:
         """Messages that are to go now."""
@@ -105,11 +105,11 @@ def test_the_apis_role_can_pause_and_be_audited(outreach: World) -> None:
     outreach.due("ada")
     api = Database(outreach.urls.api_url, application_name="api")
     with api.transaction(PRACTICE, operator=True) as tx:
-        assert pauses.pause(tx, PAUSABLE, Wish("key k1", "practice", PRACTICE, "complaint"))
+        assert pauses.pause(tx, PAUSABLE, PauseRequest("key k1", "practice", PRACTICE, "complaint"))
     api.close()
     assert outreach.dispatch() == 0
-    (deed,) = outreach.rows("SELECT who, action, kind, subject, why FROM audit")
-    assert tuple(deed) == ("key k1", "pause", "practice", PRACTICE, "complaint")
+    (entry,) = outreach.rows("SELECT who, action, kind, subject, why FROM audit")
+    assert tuple(entry) == ("key k1", "pause", "practice", PRACTICE, "complaint")
     with pytest.raises(sa.exc.DBAPIError):
         outreach.execute("UPDATE audit SET why = 'nothing'")
 

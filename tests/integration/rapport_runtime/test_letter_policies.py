@@ -9,9 +9,9 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.stream import loop
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.stream.dead_letters.store import (
+    Actor,
     DeadLetterFilter,
     DeadLetterStore,
-    Decider,
     ReplayPolicy,
 )
 from rapport_runtime.stream.loop import BatchLoop
@@ -19,7 +19,7 @@ from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()
-EVERYONE = Decider(who="ann", everyones=True)
+EVERYONE = Actor(who="ann", everyones=True)
 
 
 @pytest.fixture(autouse=True)

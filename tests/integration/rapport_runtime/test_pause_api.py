@@ -65,8 +65,8 @@ class TestPausing:
             answer = post(app, "pauses/resume", **BODY)
             assert (answer.status_code, answer.json()["changed"]) == (200, changed)
         assert items(app, "pauses") == []
-        deeds = items(app, "audit")
-        assert [(deed["action"], deed["who"], deed["why"]) for deed in deeds] == [
+        entries = items(app, "audit")
+        assert [(entry["action"], entry["who"], entry["why"]) for entry in entries] == [
             ("pause", "key k3", WHY),
             ("resume", "key k3", WHY),
         ]
@@ -151,7 +151,7 @@ class TestWho:
     ) -> None:
         door = Database(migrated.api_url, application_name="api")
         with door.transaction("north") as tx:
-            audit.note(tx, audit.Deed("key k1", "drop", "letters", "1", None))
+            audit.record(tx, audit.AuditEntry("key k1", "drop", "letters", "1", None))
         with door.transaction("north") as tx:
             assert audit.page(tx, after=0, limit=9) == []
         door.close()

@@ -9,7 +9,7 @@ from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.http.probes import readyz
 from rapport_runtime.ops import pause_cli, pauses
-from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, Pausable, Wish, this_worker
+from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, Pausable, PauseRequest, this_worker
 from rapport_runtime.stream import assignment, loop, positions
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.watermarks import ReadToEnd
@@ -28,8 +28,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
 
 
-def wish(kind: Kind, subject: str) -> Wish:
-    return Wish("somebody", kind, subject, "a test")
+def wish(kind: Kind, subject: str) -> PauseRequest:
+    return PauseRequest("somebody", kind, subject, "a test")
 
 
 def pause(ledger: Ledger, kind: Kind, subject: str) -> bool:
@@ -239,8 +239,8 @@ class TestTheCommands:
         assert listed.split("\t")[3:] == ["until resumed", "ann", "ticket 7"]
         assert self.give(ledger, capsys, "resume", *said)[1] == f"topic {TOPIC}: resumed"
         assert self.give(ledger, capsys, "resume", *said)[1] == f"topic {TOPIC}: was not paused"
-        _, deeds = self.give(ledger, capsys, "audit")
-        assert [line.split("\t")[1:] for line in deeds.splitlines()] == [
+        _, entries = self.give(ledger, capsys, "audit")
+        assert [line.split("\t")[1:] for line in entries.splitlines()] == [
             ["ann", action, "topic", TOPIC, "1", "ticket 7"] for action in ("pause", "resume")
         ]
 

@@ -1,4 +1,4 @@
-"""What operators did and why: rows that nobody can change, written with the deed itself (F37)."""
+"""What operators did and why: rows that nobody can change, written with the entry itself (F37)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _PAGE = sa.text("""
 
 
 @dataclass(frozen=True)
-class Deed:
+class AuditEntry:
     """Something that was done to something. `who` is `key <id>` or whoever gave the command.
 
     `kind` is worker, topic, practice or letters; of letters `subject` is an id or a filter and
@@ -36,11 +36,11 @@ class Deed:
     ends_at: datetime | None = None
 
 
-def note(tx: sa.Connection, deed: Deed) -> None:
-    """Write the deed down in the transaction that does it."""
-    tx.execute(_NOTE, vars(deed))
+def record(tx: sa.Connection, entry: AuditEntry) -> None:
+    """Write the entry down in the transaction that does it."""
+    tx.execute(_NOTE, vars(entry))
 
 
 def page(tx: sa.Connection, *, after: int, limit: int) -> Sequence[sa.Row[Any]]:
-    """Up to `limit` deeds with an id beyond `after`, in the order in which they were done."""
+    """Up to `limit` entries with an id beyond `after`, in the order in which they were done."""
     return tx.execute(_PAGE, {"after": after, "limit": limit}).all()

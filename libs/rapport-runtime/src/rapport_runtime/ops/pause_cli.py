@@ -15,7 +15,7 @@ from rapport_runtime.ops.pauses import (
     NotPausable,
     PastEnd,
     Pausable,
-    Wish,
+    PauseRequest,
 )
 
 _KINDS = ("worker", "topic", "practice")
@@ -44,7 +44,7 @@ def _pause(database: Database, pausable: Pausable, argv: Sequence[str]) -> int:
                 now: datetime = tx.execute(_NOW).scalar_one()
                 ends_at = now + timedelta(hours=asked.hours)
             try:
-                changed = pauses.pause(tx, pausable, _wish(asked, ends_at))
+                changed = pauses.pause(tx, pausable, _request(asked, ends_at))
             except (NotPausable, NoSuchSubject, PastEnd) as refused:
                 raise Refused(str(refused)) from refused
         return [f"{asked.kind} {asked.subject}: {'paused' if changed else 'was paused already'}"]
@@ -57,7 +57,7 @@ def _resume(database: Database, _key: bytes, argv: Sequence[str]) -> int:
 
     def say() -> list[str]:
         with database.transaction() as tx:
-            changed = pauses.resume(tx, _wish(asked, None))
+            changed = pauses.resume(tx, _request(asked, None))
         return [f"{asked.kind} {asked.subject}: {'resumed' if changed else 'was not paused'}"]
 
     return answer(say)
@@ -105,8 +105,8 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _wish(asked: argparse.Namespace, ends_at: datetime | None) -> Wish:
-    return Wish(asked.by, asked.kind, asked.subject, asked.why, ends_at)
+def _request(asked: argparse.Namespace, ends_at: datetime | None) -> PauseRequest:
+    return PauseRequest(asked.by, asked.kind, asked.subject, asked.why, ends_at)
 
 
 def _until(ends_at: datetime | None) -> str:

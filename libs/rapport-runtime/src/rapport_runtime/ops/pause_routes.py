@@ -20,7 +20,14 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from rapport_runtime.ops import audit, pauses
-from rapport_runtime.ops.pauses import Kind, NoSuchSubject, NotPausable, PastEnd, Pausable, Wish
+from rapport_runtime.ops.pauses import (
+    Kind,
+    NoSuchSubject,
+    NotPausable,
+    PastEnd,
+    Pausable,
+    PauseRequest,
+)
 from rapport_runtime.ops.status_routes import PauseStatus
 
 READ, WRITE = "controls:read", "controls:write"
@@ -66,7 +73,7 @@ class PauseBody(ResumeBody):
 
 
 class Answer(BaseModel):
-    """What became of the wish."""
+    """What became of the request."""
 
     changed: bool = Field(description="False: it was so already; nothing was done or noted.")
     paused: bool
@@ -103,10 +110,10 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
     @router.post("/pauses", responses=responses(*refusals, NotFound, CannotPause, Conflict))
     def pause(wanted: PauseBody, who: Writer) -> Answer:
         """Stop it; it takes effect within seconds. Again is as once, or sets another end."""
-        wish = _wish(who, wanted, wanted.until)
+        request = _request(who, wanted, wanted.until)
         try:
             with database.transaction(_practice(wanted), operator=True) as tx:
-                return Answer(changed=pauses.pause(tx, pausable, wish), paused=True)
+                return Answer(changed=pauses.pause(tx, pausable, request), paused=True)
         except NotPausable as refused:
             raise CannotPause(str(refused)) from refused
         except NoSuchSubject as refused:
@@ -118,7 +125,7 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
     def resume(wanted: ResumeBody, who: Writer) -> Answer:
         """Let it go on; what was not paused stays as it is, which `changed` says."""
         with database.transaction(operator=True) as tx:
-            return Answer(changed=pauses.resume(tx, _wish(who, wanted, None)), paused=False)
+            return Answer(changed=pauses.resume(tx, _request(who, wanted, None)), paused=False)
 
     @router.get("/audit", responses=responses(*refusals, InvalidCursor))
     def list_audit(_who: Reader, page: PageQuery) -> Page[DeedSaid]:
@@ -126,7 +133,7 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
         after = 0 if page.after is None else int(page.after[0])
         with database.transaction(operator=True) as tx:
             rows = audit.page(tx, after=after, limit=page.fetch)
-        return page.page([_deed(row) for row in rows], key=lambda deed: (deed.id,))
+        return page.page([_deed(row) for row in rows], key=lambda entry: (entry.id,))
 
     return router
 
@@ -140,8 +147,8 @@ def _practice(wanted: ResumeBody) -> str | None:
     return wanted.subject if wanted.kind == "practice" else None
 
 
-def _wish(who: Principal, wanted: ResumeBody, ends_at: Any) -> Wish:
-    return Wish(f"key {who.key_id}", wanted.kind, wanted.subject, wanted.why, ends_at)
+def _request(who: Principal, wanted: ResumeBody, ends_at: Any) -> PauseRequest:
+    return PauseRequest(f"key {who.key_id}", wanted.kind, wanted.subject, wanted.why, ends_at)
 
 
 def _deed(row: Any) -> DeedSaid:

@@ -45,8 +45,8 @@ class Pausable:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Somebody's wish to pause or resume `subject`, and why; `ends_at` is for pauses."""
+class PauseRequest:
+    """Somebody's request to pause or resume `subject`, and why; `ends_at` is for pauses."""
 
     who: str
     kind: Kind
@@ -148,52 +148,57 @@ def stopped(tx: sa.Connection) -> Stopped:
     )
 
 
-def pause(tx: sa.Connection, pausable: Pausable, wish: Wish) -> bool:
+def pause(tx: sa.Connection, pausable: Pausable, request: PauseRequest) -> bool:
     """Pause; False when the same pause is in force already. A new end or reason replaces the old.
 
     Raises NotPausable, NoSuchSubject, PastEnd.
     """
-    _check(tx, pausable, wish)
-    if wish.ends_at is not None and tx.execute(_IS_PAST, {"ends_at": wish.ends_at}).scalar_one():
+    _check(tx, pausable, request)
+    if (
+        request.ends_at is not None
+        and tx.execute(_IS_PAST, {"ends_at": request.ends_at}).scalar_one()
+    ):
         raise PastEnd("`until` has passed already")
-    changed = tx.execute(_PAUSE, _row(wish)).rowcount == 1
+    changed = tx.execute(_PAUSE, _row(request)).rowcount == 1
     if changed:
-        _note(tx, "pause", wish)
+        _note(tx, "pause", request)
     return changed
 
 
-def resume(tx: sa.Connection, wish: Wish) -> bool:
+def resume(tx: sa.Connection, request: PauseRequest) -> bool:
     """Let go on; False when it was not paused, which is no error."""
-    was_in_force = tx.execute(_RESUME, {"kind": wish.kind, "subject": wish.subject}).scalar()
+    was_in_force = tx.execute(_RESUME, {"kind": request.kind, "subject": request.subject}).scalar()
     if was_in_force:
-        _note(tx, "resume", wish)
+        _note(tx, "resume", request)
     return bool(was_in_force)
 
 
-def _check(tx: sa.Connection, pausable: Pausable, wish: Wish) -> None:
-    if wish.kind == "practice":
+def _check(tx: sa.Connection, pausable: Pausable, request: PauseRequest) -> None:
+    if request.kind == "practice":
         if isinstance(pausable.practices, str):
             raise NotPausable(pausable.practices)
-        if not pausable.practices(tx, wish.subject):
+        if not pausable.practices(tx, request.subject):
             raise NoSuchSubject("no such practice is known here")
-    if wish.kind == "topic" and wish.subject not in pausable.topics:
+    if request.kind == "topic" and request.subject not in pausable.topics:
         raise NoSuchSubject(f"this service reads {', '.join(pausable.topics)}")
-    if wish.kind == "worker" and wish.subject != EVERY_WORKER:
+    if request.kind == "worker" and request.subject != EVERY_WORKER:
         known = tx.execute(_WORKERS).scalars().all()
-        if wish.subject not in known:
+        if request.subject not in known:
             raise NoSuchSubject(f"workers are: {', '.join(known) or 'none'}; * is all of them")
 
 
-def _row(wish: Wish) -> dict[str, object]:
+def _row(request: PauseRequest) -> dict[str, object]:
     return {
-        "kind": wish.kind,
-        "subject": wish.subject,
-        "ends_at": wish.ends_at,
-        "who": wish.who,
-        "why": wish.why,
+        "kind": request.kind,
+        "subject": request.subject,
+        "ends_at": request.ends_at,
+        "who": request.who,
+        "why": request.why,
     }
 
 
-def _note(tx: sa.Connection, action: audit.Action, wish: Wish) -> None:
-    deed = audit.Deed(wish.who, action, wish.kind, wish.subject, wish.why, ends_at=wish.ends_at)
-    audit.note(tx, deed)
+def _note(tx: sa.Connection, action: audit.Action, request: PauseRequest) -> None:
+    entry = audit.AuditEntry(
+        request.who, action, request.kind, request.subject, request.why, ends_at=request.ends_at
+    )
+    audit.record(tx, entry)

@@ -8,9 +8,9 @@ from rapport_runtime.database import Database
 from rapport_runtime.ops.operators import Refused, add_reason, answer
 from rapport_runtime.stream.dead_letters.routes import letter_shape
 from rapport_runtime.stream.dead_letters.store import (
+    Actor,
     DeadLetterFilter,
     DeadLetterStore,
-    Decider,
     ReplayPolicy,
 )
 
@@ -67,9 +67,9 @@ def _filter(asked: argparse.Namespace) -> DeadLetterFilter:
     )
 
 
-def _who(asked: argparse.Namespace) -> Decider:
+def _who(asked: argparse.Namespace) -> Actor:
     by, why = getattr(asked, "by", ""), getattr(asked, "why", None)
-    return Decider(who=by, everyones=True, why=why)
+    return Actor(who=by, everyones=True, why=why)
 
 
 def _list(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:

@@ -23,9 +23,9 @@ from rapport_runtime.http.problems import (
 )
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.stream.dead_letters.store import (
+    Actor,
     DeadLetterFilter,
     DeadLetterStore,
-    Decider,
     Order,
     ReplayPolicy,
 )
@@ -169,12 +169,12 @@ def dead_letter_router(database: Database) -> APIRouter:
     return router
 
 
-def _decider(who: Principal, why: str | None = None) -> Decider:
-    return Decider(who=f"key {who.key_id}", practice_id=who.practice_id, why=why)
+def _decider(who: Principal, why: str | None = None) -> Actor:
+    return Actor(who=f"key {who.key_id}", practice_id=who.practice_id, why=why)
 
 
 def _decided(
-    box: DeadLetterStore, who: Decider, letter_id: int, row: Any, otherwise: str
+    box: DeadLetterStore, who: Actor, letter_id: int, row: Any, otherwise: str
 ) -> LetterSummary:
     if row is not None:
         return _summary(row)

@@ -45,7 +45,7 @@ class ReplayPolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decider:
+class Actor:
     """Who decides: a practice over its own letters, an operator over those of nobody, and
     whoever gives commands on a worker's host over all of them."""
 
@@ -126,27 +126,27 @@ class DeadLetterStore:
         self._database = database
 
     def page(
-        self, who: Decider, wanted: DeadLetterFilter, *, after: int, limit: int
+        self, who: Actor, wanted: DeadLetterFilter, *, after: int, limit: int
     ) -> Sequence[sa.Row[Any]]:
         """Up to `limit` letters with an id beyond `after`, oldest first, without their bytes."""
         with self._transaction(who) as tx:
             said = {**_words(who, wanted), "after": after, "limit": limit}
             return tx.execute(_LIST, said).all()
 
-    def letter(self, who: Decider, letter_id: int) -> sa.Row[Any] | None:
+    def letter(self, who: Actor, letter_id: int) -> sa.Row[Any] | None:
         """One letter with its bytes; None when there is none for the caller."""
         with self._transaction(who) as tx:
             return tx.execute(_GET, {**_holder(who), "id": letter_id}).first()
 
-    def queue(self, who: Decider, letter_id: int) -> sa.Row[Any] | None:
+    def queue(self, who: Actor, letter_id: int) -> sa.Row[Any] | None:
         """Ask for a replay; None when it was dropped, or there is none. Twice is as once."""
         return self._decide(_QUEUE, who, "replay", letter_id)
 
-    def drop(self, who: Decider, letter_id: int) -> sa.Row[Any] | None:
+    def drop(self, who: Actor, letter_id: int) -> sa.Row[Any] | None:
         """Decide that it is not wanted; None when it was replayed already, or there is none."""
         return self._decide(_DROP, who, "drop", letter_id)
 
-    def queue_many(self, who: Decider, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
+    def queue_many(self, who: Actor, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
         """Ask for a replay of those that are held and match, by the policy; return how many."""
         said = {
             **_words(who, _held(wanted)),
@@ -157,28 +157,30 @@ class DeadLetterStore:
         with self._transaction(who) as tx:
             queued = tx.execute(_MANY[policy.order], said).rowcount
             if queued:
-                deed = audit.Deed(
+                entry = audit.AuditEntry(
                     who.who, "replay", "letters", wanted.said(), who.why, count=queued
                 )
-                audit.note(tx, deed)
+                audit.record(tx, entry)
         return queued
 
-    def count(self, who: Decider, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
+    def count(self, who: Actor, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
         """How many `queue_many` would queue at this moment; changes nothing."""
         with self._transaction(who) as tx:
             said = {**_words(who, _held(wanted)), "limit": policy.count}
             return int(tx.execute(_COUNT, said).scalar_one())
 
     def _decide(
-        self, statement: sa.TextClause, who: Decider, action: audit.Action, letter_id: int
+        self, statement: sa.TextClause, who: Actor, action: audit.Action, letter_id: int
     ) -> sa.Row[Any] | None:
         with self._transaction(who) as tx:
             row = tx.execute(statement, {**_holder(who), "id": letter_id}).first()
             if row is not None and row.was != row.state:
-                audit.note(tx, audit.Deed(who.who, action, "letters", str(letter_id), who.why))
+                audit.record(
+                    tx, audit.AuditEntry(who.who, action, "letters", str(letter_id), who.why)
+                )
         return row
 
-    def _transaction(self, who: Decider) -> AbstractContextManager[sa.Connection]:
+    def _transaction(self, who: Actor) -> AbstractContextManager[sa.Connection]:
         return self._database.transaction(who.practice_id, operator=who.practice_id is None)
 
 
@@ -186,9 +188,9 @@ def _held(wanted: DeadLetterFilter) -> DeadLetterFilter:
     return replace(wanted, state="held")
 
 
-def _holder(who: Decider) -> dict[str, Any]:
+def _holder(who: Actor) -> dict[str, Any]:
     return {"everyones": who.everyones, "practice_id": who.practice_id}
 
 
-def _words(who: Decider, wanted: DeadLetterFilter) -> dict[str, Any]:
+def _words(who: Actor, wanted: DeadLetterFilter) -> dict[str, Any]:
     return {**_holder(who), **vars(wanted)}
