@@ -115,11 +115,11 @@ def run(ground: Ground, contender: str, order: Order) -> Run:
     return Run(outcome, _used(ground, before))
 
 
-def run_beside(ground: Ground, contender: str, order: Order, companion: str) -> Run:
+def run_beside(ground: Ground, contender: str, order: Order, side_thread: str) -> Run:
     """Run one contender beside another; it ends when nothing waits in the outbox any more. CPU is
     that of both."""
     before = ground.cpu_seconds()
-    with child(companion, order) as other:
+    with child(side_thread, order) as other:
         with child(contender, order) as main:
             other.await_ready()
             other.go()

@@ -29,9 +29,9 @@ def main(said: dict[str, str]) -> int:
         consumer=consumer,
         database=database,
         loop=loop,
-        each_turn=[lambda: ends.observe(consumer, loop)],
+        between_polls=[lambda: ends.observe(consumer, loop)],
     )
-    probes = serve_probes(0, {"progress": subject.pulse.ready}, stop)
+    probes = serve_probes(0, {"progress": subject.heartbeat.ready}, stop)
     Path(said["port"]).write_text(str(probes.port))
     code = subject.run(stop)
     probes.join()

@@ -44,7 +44,7 @@ class TestInProcess:
             consumer=consumer,
             database=ledger.database,
             loop=loop,
-            each_turn=steps,
+            between_polls=steps,
         )
 
     def test_it_says_what_it_holds_while_it_runs_and_nothing_when_it_has_left(
@@ -120,11 +120,11 @@ class TestInProcess:
         thread.start()
         try:
             assert eventually(lambda: bool(ledger.rows("SELECT 1 FROM worker")))
-            assert subject.pulse.ready() is None
+            assert subject.heartbeat.ready() is None
             bus.down = True
-            assert eventually(lambda: "no progress" in (subject.pulse.ready() or ""))
+            assert eventually(lambda: "no progress" in (subject.heartbeat.ready() or ""))
             bus.down = False
-            assert eventually(lambda: subject.pulse.ready() is None)
+            assert eventually(lambda: subject.heartbeat.ready() is None)
             (row,) = ledger.rows("SELECT * FROM worker")
             assert row.last_error.startswith("TryLater")
         finally:
@@ -139,11 +139,11 @@ class TestInProcess:
             worker, "_BEAT", sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
         )
         subject = self.worker(bus, ledger)
-        beat_at = subject.pulse.beat_at
+        beat_at = subject.heartbeat.beat_at
         stop = threading.Event()
         threading.Timer(0.5, stop.set).start()
         assert subject.run(stop) == 0
-        assert subject.pulse.beat_at == beat_at
+        assert subject.heartbeat.beat_at == beat_at
 
 
 @pytest.fixture

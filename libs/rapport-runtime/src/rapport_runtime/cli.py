@@ -99,15 +99,15 @@ class Job:
     """What a service's worker is there for.
 
     `now` is given by a service whose topics carry no watermarks: it then says how far it has read
-    by its own clock, which `clock_jumps` when it is set by hand. `beside` runs on a thread of its
-    own until the event is set; if it fails, the worker ends with 1.
+    by its own clock, which `clock_jumps` when it is set by hand. `side_task` runs on a thread of
+    its own until the event is set; if it fails, the worker ends with 1.
     """
 
     group: str
     topics: Sequence[str]
     now: Now | None = None
     clock_jumps: bool = False
-    beside: Callable[[threading.Event], None] | None = None
+    side_task: Callable[[threading.Event], None] | None = None
 
 
 def commands(
@@ -213,37 +213,41 @@ def work(
     )
     options = LoopOptions(group=job.group, max_records=settings.max_poll_records)
     loop = BatchLoop(consumer, database, handler, options, limit)
-    each_turn: list[Callable[[], None]] = []
+    between_polls: list[Callable[[], None]] = []
     if job.now is not None:
         reader = ReadToEnd(database, job.group, job.now, jumps=job.clock_jumps)
-        each_turn.append(lambda: reader.observe(consumer, loop))
+        between_polls.append(lambda: reader.observe(consumer, loop))
     worker = Worker(
-        group=job.group, consumer=consumer, database=database, loop=loop, each_turn=each_turn
+        group=job.group,
+        consumer=consumer,
+        database=database,
+        loop=loop,
+        between_polls=between_polls,
     )
-    checks = {"progress": worker.pulse.ready}
+    checks = {"progress": worker.heartbeat.ready}
     probes = serve_probes(
         settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.said()
     )
-    companion = Companion(job.beside, stop) if job.beside else None
+    side_thread = SideThread(job.side_task, stop) if job.side_task else None
     gc_tuning.tune_gc()
     try:
         code = worker.run(stop)
     finally:
-        stop.set()  # else a companion would keep a process alive that works no more
-    if companion is not None:
-        code = code or companion.join()
+        stop.set()  # else the side thread would keep a process alive that works no more
+    if side_thread is not None:
+        code = code or side_thread.join()
     probes.join()
     return code
 
 
-class Companion:
+class SideThread:
     """A second loop of the same worker, on a thread; when one fails both end."""
 
     def __init__(self, body: Callable[[threading.Event], None], stop: threading.Event) -> None:
         self._body = body
         self._stop = stop
         self._failed = False
-        self._thread = threading.Thread(target=self._run, name="companion")
+        self._thread = threading.Thread(target=self._run, name="side_thread")
         self._thread.start()
 
     def join(self) -> int:
@@ -256,7 +260,7 @@ class Companion:
             self._body(self._stop)
         except BaseException:  # noqa: BLE001 - whatever it was, the worker must end with it
             self._failed = True
-            logs.get_logger(__name__).exception("companion_failed")
+            logs.get_logger(__name__).exception("side_thread_failed")
             self._stop.set()
 
 

@@ -271,7 +271,7 @@ def build_worker(
     """The handler that plans messages, and its job, with the sending loop beside it."""
     bell, publish = threading.Event(), build_relay(database, producer).drain
     handler = build_consumer(playbook_source(settings), publish, bell)
-    job = Job(group=GROUP, topics=TOPICS, beside=build_dispatcher(settings, database, bell))
+    job = Job(group=GROUP, topics=TOPICS, side_task=build_dispatcher(settings, database, bell))
     return handler, job
 
 

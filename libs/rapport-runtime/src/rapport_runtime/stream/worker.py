@@ -46,7 +46,7 @@ _HELD = sa.text("""
 
 
 @dataclass
-class Pulse:
+class Heartbeat:
     """Proof of life: broker and database both answered `seconds_since` ago."""
 
     beat_at: float = field(default_factory=time.monotonic)
@@ -67,15 +67,15 @@ class Worker:
         consumer: Consumer,
         database: Database,
         loop: BatchLoop,
-        each_turn: Sequence[Callable[[], None]] = (),
+        between_polls: Sequence[Callable[[], None]] = (),
     ) -> None:
-        self.pulse = Pulse()
-        WORKER_READY.labels(group).set_function(lambda: float(self.pulse.ready() is None))
+        self.heartbeat = Heartbeat()
+        WORKER_READY.labels(group).set_function(lambda: float(self.heartbeat.ready() is None))
         self._group = group
         self._consumer = consumer
         self._database = database
         self._loop = loop
-        self._each_turn = each_turn
+        self._each_turn = between_polls
         self._id = this_worker()
         self._beat_due = 0.0
         self._count_due = 0.0
@@ -132,7 +132,7 @@ class Worker:
             tx.execute(_BEAT, self._row(lag))
             tx.execute(_FORGET_DEAD, {"group": self._group})
             self._count_letters(tx)
-        self.pulse.beat_at = time.monotonic()
+        self.heartbeat.beat_at = time.monotonic()
         self._error = None
 
     def _count_letters(self, tx: sa.Connection) -> None:
