@@ -214,9 +214,9 @@ def test_what_the_relay_publishes_the_loop_reads(real_bus: OnKafka, ledger: Ledg
     relay = Relay(
         ledger.database,
         real_bus.producer(),
-        buckets=4,
+        partitions=4,
         watermark_of=no_watermarks,
-        watermark_record=lambda bucket, _instant: Outgoing(TOPIC, bucket, b"", b""),
+        watermark_record=lambda partition, _instant: Outgoing(TOPIC, partition, b"", b""),
     )
     assert relay.drain() == 400
     subject = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)

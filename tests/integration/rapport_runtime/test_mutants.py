@@ -50,9 +50,9 @@ def relay_of(database: Database, producer: object) -> Relay:
     return Relay(
         database,
         producer,  # type: ignore[arg-type]  # some of these producers are broken on purpose
-        buckets=2,
+        partitions=2,
         watermark_of=no_watermarks,
-        watermark_record=lambda bucket, _instant: Outgoing(TOPIC, bucket, b"", b""),
+        watermark_record=lambda partition, _instant: Outgoing(TOPIC, partition, b"", b""),
     )
 
 
@@ -119,12 +119,12 @@ def test_a_row_is_removed_only_after_its_acknowledgement(
 def test_one_relay_at_a_time_drains_a_bucket(
     bus: MemoryBus, database: Database, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
-    """Mutant: no bucket's lock is taken, and a later row is published before an earlier one."""
+    """Mutant: no partition's lock is taken, and a later row is published before an earlier one."""
     if mutant:
         monkeypatch.setattr(
             relay,
             "_LOCK",
-            "SELECT unnest(%(buckets)s::int[])",
+            "SELECT unnest(%(partitions)s::int[])",
         )
     append(database, ["a"])
 

@@ -55,22 +55,24 @@ def left(database: Database) -> int:
         return int(tx.execute(sa.text("SELECT count(*) FROM outbox")).scalar_one())
 
 
-def mark(bucket: int, instant: datetime) -> Outgoing:
-    return Outgoing(OUT, bucket, b"", f"mark:{(instant - MIDNIGHT).days}".encode())
+def mark(partition: int, instant: datetime) -> Outgoing:
+    return Outgoing(OUT, partition, b"", f"mark:{(instant - MIDNIGHT).days}".encode())
 
 
 def plain(database: Database, producer: Producer) -> Relay:
-    return Relay(database, producer, buckets=2, watermark_of=no_watermarks, watermark_record=mark)
+    return Relay(
+        database, producer, partitions=2, watermark_of=no_watermarks, watermark_record=mark
+    )
 
 
 def timed(database: Database, producer: Producer) -> Relay:
     """As ingestion's: time is complete up to the least of the group's two positions."""
 
-    def complete(tx: sa.Connection, buckets: Iterable[int]) -> Mapping[int, datetime]:
+    def complete(tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
         reached = positions.complete_through(tx, GROUP, [partition(0), partition(1)])
-        return {} if reached is None else dict.fromkeys(buckets, reached)
+        return {} if reached is None else dict.fromkeys(partitions, reached)
 
-    return Relay(database, producer, buckets=2, watermark_of=complete, watermark_record=mark)
+    return Relay(database, producer, partitions=2, watermark_of=complete, watermark_record=mark)
 
 
 def reach(database: Database, days: int) -> None:
@@ -99,7 +101,7 @@ class Failing:
 
 
 class TestRows:
-    """At least once, in the order of each bucket."""
+    """At least once, in the order of each partition."""
 
     @pytest.mark.parametrize("count", [1, outbox.COPY_FROM_ROWS - 1, outbox.COPY_FROM_ROWS, 500])
     def test_the_order_of_a_bucket_is_the_order_of_its_rows(
@@ -173,7 +175,7 @@ class TestRows:
 
 
 class TestBuckets:
-    """Two relays never drain one bucket at once."""
+    """Two relays never drain one partition at once."""
 
     def test_a_bucket_that_is_being_drained_is_left_alone(
         self, bus: MemoryBus, database: Database
@@ -338,8 +340,8 @@ class TestWatermarks:
         back = Relay(
             database,
             bus,
-            buckets=2,
-            watermark_of=lambda _tx, buckets: dict.fromkeys(buckets, MIDNIGHT),
+            partitions=2,
+            watermark_of=lambda _tx, partitions: dict.fromkeys(partitions, MIDNIGHT),
             watermark_record=mark,
         )
         back.drain()

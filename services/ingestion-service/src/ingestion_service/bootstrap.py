@@ -49,7 +49,7 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     return Relay(
         database,
         producer,
-        buckets=topics.CLIENT_ACTIVITY.partitions,
+        partitions=topics.CLIENT_ACTIVITY.partitions,
         watermark_of=complete_through(GROUP, SOURCES),
         watermark_record=translate.record_of_watermark,
     )

@@ -88,7 +88,7 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     return Relay(
         database,
         producer,
-        buckets=topics.OUTREACH_EVENTS.partitions,
+        partitions=topics.OUTREACH_EVENTS.partitions,
         watermark_of=no_watermarks,
         watermark_record=translate.no_watermark,
     )

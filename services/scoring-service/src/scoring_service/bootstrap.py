@@ -62,7 +62,7 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     return Relay(
         database,
         producer,
-        buckets=topics.TIER_CHANGES.partitions,
+        partitions=topics.TIER_CHANGES.partitions,
         watermark_of=STREAM.swept_through,
         watermark_record=translate.watermark,
         on_published=FeedWriter(topics.TIER_CHANGES.name, codec.practice_of).append,

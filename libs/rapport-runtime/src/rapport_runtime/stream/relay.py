@@ -13,7 +13,7 @@ from rapport_runtime.metrics import PUBLISHED
 from rapport_runtime.stream.outbox import OutboxRow
 
 LOCK_CLASS = 0x0B0C
-"""The advisory-lock class of outbox buckets: one lock for each output partition."""
+"""The advisory-lock class of outbox partitions: one lock for each output partition."""
 
 IDLE_TIMEOUT_MS = 45_000
 """Above the producer's delivery timeout: an open transaction waits for acknowledgements here."""
@@ -21,23 +21,23 @@ IDLE_TIMEOUT_MS = 45_000
 READ_ROWS = 10_000
 
 WatermarkOf = Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime]]
-"""From a transaction and buckets to the business time up to which each is complete."""
+"""From a transaction and partitions to the business time up to which each is complete."""
 
 WatermarkRecord = Callable[[int, datetime], Outgoing]
-"""From a bucket and an instant to the record that says so."""
+"""From a partition and an instant to the record that says so."""
 
 OnPublished = Callable[[sa.Connection, Sequence[OutboxRow]], None]
 """Told of the rows that the bus acknowledged, in the transaction that then removes them, under
-their buckets' locks and in the order of each bucket: whatever it writes, it writes once a row."""
+the locks of their partitions and in each partition's order: what it writes, it writes once a row."""
 
 # The patience is said in passing: it holds from the end of this statement to the transaction's.
 # Where nothing waits and nothing else is to be said, no lock is tried.
 _LOCK = """
-    SELECT bucket
+    SELECT partition
     FROM set_config('idle_in_transaction_session_timeout', %(patience)s, true),
-        unnest(%(buckets)s::int[]) AS bucket
+        unnest(%(partitions)s::int[]) AS partition
     WHERE (%(anyway)s OR EXISTS (SELECT FROM outbox))
-        AND pg_try_advisory_xact_lock(%(lock_class)s, bucket)
+        AND pg_try_advisory_xact_lock(%(lock_class)s, partition)
 """
 _READ = """
     SELECT id, topic, partition, key, value FROM outbox
@@ -54,9 +54,9 @@ _NOTE = """
 
 
 class Relay:
-    """Publishes the outbox of a service, bucket by bucket, each under its own lock.
+    """Publishes the outbox of a service, partition by partition, each under its own lock.
 
-    Order within a bucket is the order of the rows. At least once: a crash between the
+    Order within a partition is the order of the rows. At least once: a crash between the
     acknowledgement and the removal publishes again.
     """
 
@@ -65,18 +65,18 @@ class Relay:
         database: Database,
         producer: Producer,
         *,
-        buckets: int,
+        partitions: int,
         watermark_of: WatermarkOf,
         watermark_record: WatermarkRecord,
         on_published: OnPublished = lambda _tx, _rows: None,
     ) -> None:
         self._database = database
         self._producer = producer
-        self._buckets = list(range(buckets))
+        self._partitions = list(range(partitions))
         self._locks = {
             "patience": str(IDLE_TIMEOUT_MS),
             "lock_class": LOCK_CLASS,
-            "buckets": self._buckets,
+            "partitions": self._partitions,
         }
         self._watermark_of = watermark_of
         self._watermark_record = watermark_record
@@ -114,15 +114,15 @@ class Relay:
         """Buckets that are ours to drain. In the many turns in which no row waits and time has not
         come further there are none, and nothing is locked: two statements."""
         waiting = self._try_locks(tx, anyway=False)
-        if waiting or not _news(self._watermark_of(tx, self._buckets), self._said):
+        if waiting or not _news(self._watermark_of(tx, self._partitions), self._said):
             return waiting
         return self._try_locks(tx, anyway=True)
 
     def _try_locks(self, tx: sa.Connection, *, anyway: bool) -> list[int]:
         return [row[0] for row in fetch(tx, _LOCK, {**self._locks, "anyway": anyway})]
 
-    def _publish_rows(self, tx: sa.Connection, buckets: list[int]) -> int:
-        rows = fetch(tx, _READ, (buckets, READ_ROWS))
+    def _publish_rows(self, tx: sa.Connection, partitions: list[int]) -> int:
+        rows = fetch(tx, _READ, (partitions, READ_ROWS))
         if not rows:
             return 0
         failpoints.hit("outbox_claimed")
@@ -137,7 +137,7 @@ class Relay:
     def _publish_watermarks(
         self, tx: sa.Connection, complete: Mapping[int, datetime]
     ) -> Mapping[int, datetime]:
-        """Publish what is new; returns what has been said of all buckets."""
+        """Publish what is new; returns what has been said of all partitions."""
         if not _news(complete, self._said):
             return self._said
         said = dict(fetch(tx, _PUBLISHED))
@@ -149,14 +149,14 @@ class Relay:
 
 
 def _news(complete: Mapping[int, datetime], said: Mapping[int, datetime]) -> dict[int, datetime]:
-    """The buckets that are complete to a later instant than has been said."""
+    """The partitions that are complete to a later instant than has been said."""
     return {
-        bucket: instant
-        for bucket, instant in complete.items()
-        if bucket not in said or instant > said[bucket]
+        partition: instant
+        for partition, instant in complete.items()
+        if partition not in said or instant > said[partition]
     }
 
 
-def no_watermarks(_tx: sa.Connection, _buckets: Iterable[int]) -> Mapping[int, datetime]:
+def no_watermarks(_tx: sa.Connection, _partitions: Iterable[int]) -> Mapping[int, datetime]:
     """For a service whose events carry no time of their own."""
     return {}

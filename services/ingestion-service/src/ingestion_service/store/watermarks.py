@@ -15,8 +15,8 @@ def complete_through(group: str, sources: Collection[TopicPartition]) -> Complet
     """For the relay: each bucket is complete up to the least that any source partition was read
     through, for a client's events may come from any of them; none before all have been (§4)."""
 
-    def of(tx: sa.Connection, buckets: Iterable[int]) -> Mapping[int, datetime]:
+    def of(tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
         reached = positions.complete_through(tx, group, sources)
-        return {} if reached is None else dict.fromkeys(buckets, reached)
+        return {} if reached is None else dict.fromkeys(partitions, reached)
 
     return of

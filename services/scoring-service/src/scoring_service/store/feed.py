@@ -28,7 +28,7 @@ _APPEND = """
     SELECT practice_id, bucket, position, value FROM numbered JOIN outbox USING (id)
 """
 _COMPLETE = sa.text("""
-    SELECT min(published_through) FROM outbox_watermark HAVING count(*) = :buckets
+    SELECT min(published_through) FROM outbox_watermark HAVING count(*) = :partitions
 """)
 # One bucket after the other would let a busy one keep the rest waiting: the next of each comes
 # first, then the second of each. Positions are gapless, so that the rows wanted can be named: who
@@ -49,7 +49,7 @@ _HEAD = sa.text("""
     SELECT coalesce(
         (SELECT position FROM feed WHERE practice_id = :practice_id AND bucket = each
          ORDER BY position DESC LIMIT 1), 0)
-    FROM generate_series(0, :buckets - 1) AS each ORDER BY each
+    FROM generate_series(0, :partitions - 1) AS each ORDER BY each
 """)
 
 
@@ -57,7 +57,7 @@ class FeedWriter:
     """Gives each published change the next position of its practice and bucket.
 
     For the relay to call, in the transaction that removes the rows from the outbox and under
-    their buckets' locks: one that is published again after a crash is numbered once. Rows of
+    their partitions' locks: one that is published again after a crash is numbered once. Rows of
     other topics are left alone. `practice_of` reads the practice out of an event.
     """
 
@@ -79,18 +79,18 @@ class FeedWriter:
 class PostgresFeed(Feed):
     """`Feed` from the API's side of row-level security."""
 
-    def __init__(self, database: Database, buckets: int) -> None:
+    def __init__(self, database: Database, partitions: int) -> None:
         self._database = database
-        self._buckets = buckets
+        self._buckets = partitions
 
     @property
-    def buckets(self) -> int:
-        """See `Feed.buckets`."""
+    def partitions(self) -> int:
+        """See `Feed.partitions`."""
         return self._buckets
 
     def head(self, practice_id: str) -> Reached:
         """See `Feed.head`."""
-        asked = {"practice_id": practice_id, "buckets": self._buckets}
+        asked = {"practice_id": practice_id, "partitions": self._buckets}
         with self._database.transaction(practice_id) as tx:
             return tuple(tx.execute(_HEAD, asked).scalars())
 
@@ -99,7 +99,7 @@ class PostgresFeed(Feed):
         asked = {"practice_id": practice_id, "after": list(after), "limit": limit}
         with self._database.transaction(practice_id) as tx:
             # Before the rows: all that was published before this mark is seen by what follows.
-            complete = tx.execute(_COMPLETE, {"buckets": self._buckets}).scalar()
+            complete = tx.execute(_COMPLETE, {"partitions": self._buckets}).scalar()
             rows = tx.execute(_PAGE, asked).fetchall()
         entries = [FeedEntry(row.bucket, row.position, bytes(row.event)) for row in rows]
         return FeedPage(entries, complete if len(entries) < limit else None)
