@@ -25,7 +25,7 @@ def check_json(body: bytes) -> None:
             parse_float=_finite,
             object_pairs_hook=_unique,
         )
-        _walk(value)
+        _check_value(value)
     except UnicodeDecodeError as error:
         raise MalformedJson(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -56,7 +56,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _walk(value: object) -> None:
+def _check_value(value: object) -> None:
     level = [value]
     for _depth in range(MAX_DEPTH + 1):
         deeper: list[object] = []
