@@ -19,7 +19,8 @@ class PartitionBatch:
     `position` is where the group stood before the first of them (its `swept_through` is read
     under the claim). `handle` gets batches without the records that could not be decoded,
     `batch_end` and `watermark_of` get them with an `InvalidRecord` as their event; `next_offset`
-    lies behind them all the same. A batch may be handled again after a rollback: events must not be changed.
+    lies behind them all the same. A batch may be handled again after a rollback, so events must
+    not be changed.
     """
 
     partition: TopicPartition

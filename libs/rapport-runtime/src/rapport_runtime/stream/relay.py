@@ -28,7 +28,7 @@ WatermarkRecord = Callable[[int, datetime], Outgoing]
 
 OnPublished = Callable[[sa.Connection, Sequence[OutboxRow]], None]
 """Told of the rows that the bus acknowledged, in the transaction that then removes them, under
-the locks of their partitions and in each partition's order: what it writes, it writes once a row."""
+the locks of their partitions and in each partition's order. It writes once for each row."""
 
 # The patience is said in passing: it holds from the end of this statement to the transaction's.
 # Where nothing waits and nothing else is to be said, no lock is tried.
