@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from outreach_service.domain.consents import Subscription
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import Subscription
 from outreach_service.store.locks import lock_clients
 from outreach_service.unsubscribe import unsubscribe_token
 from tests.integration.outreach_service.api_world import (

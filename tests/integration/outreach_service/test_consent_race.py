@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import ConsentSaid
 from outreach_service.ports import Claimed
 from outreach_service.store import situations
 from outreach_service.store.people import PostgresPeople
@@ -18,7 +18,7 @@ from tests.support.outreach_world import KEYRING, PRACTICE, OutreachWorld, playb
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-NO = ConsentSaid(
+NO = ConsentStatement(
     "ada", Channel.SMS, Purpose.CARE, granted=False, evidence="phone", text_version="1"
 )
 WAITING = """
@@ -32,8 +32,8 @@ class Unhurried(PostgresPeople):
 
     meanwhile: Callable[[], None]
 
-    def _append(self, *said: Any) -> datetime:
-        stated_at = super()._append(*said)
+    def _append(self, *arguments: Any) -> datetime:
+        stated_at = super()._append(*arguments)
         self.meanwhile()
         return stated_at
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from outreach_service.bootstrap import build_api
+from outreach_service.domain.consents import Subscription
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import Subscription
 from outreach_service.ports import GROUP
 from outreach_service.settings import OutreachSettings
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_token

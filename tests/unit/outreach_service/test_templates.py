@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach_service.builtin import builtin_catalogue
+from outreach_service.domain.consents import Subscription
 from outreach_service.domain.templates import (
     InvalidTemplate,
     Template,
@@ -16,7 +17,6 @@ from outreach_service.domain.templates import (
     parse_templates,
 )
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import Subscription
 from outreach_service.rendering import Renderer, RenderingFailed
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 

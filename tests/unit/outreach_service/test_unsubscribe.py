@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outreach_service.domain.consents import Subscription, masked
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import Subscription, masked
 from outreach_service.unsubscribe import (
     subscription_of,
     unsubscribe_key,

@@ -17,12 +17,12 @@ from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS, OutreachConsumer
 from outreach_service.dispatcher import Dispatcher
+from outreach_service.domain.consents import Subscription
 from outreach_service.domain.gates import DEFAULT_RULES
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.playbook import parse_playbook
 from outreach_service.domain.templates import without_template
 from outreach_service.domain.terms import Channel
-from outreach_service.domain.wishes import Subscription
 from outreach_service.ports import GROUP, ChannelSetup, Claimed, Provider
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms

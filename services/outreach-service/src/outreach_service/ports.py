@@ -6,6 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from outreach_service.domain.consents import (
+    ConsentStatement,
+    ContactUpdate,
+    MaskedContact,
+    Preferences,
+    Subscription,
+)
 from outreach_service.domain.gates import Decision, Sent
 from outreach_service.domain.messages import Event, Outcome, Outgoing
 from outreach_service.domain.playbook import Play
@@ -16,13 +23,6 @@ from outreach_service.domain.stories import (
     MessageStory,
 )
 from outreach_service.domain.terms import Change, Channel, Purpose
-from outreach_service.domain.wishes import (
-    ConsentSaid,
-    ContactSaid,
-    MaskedContact,
-    Preferences,
-    Subscription,
-)
 
 GROUP = "outreach-service"
 """The consumer group whose positions carry outreach's time."""
@@ -248,7 +248,7 @@ class People(Protocol):
     """Contacts and consents; each write excludes the dispatcher's claims of that client."""
 
     def save_contacts(
-        self, practice_id: str, said: Sequence[ContactSaid]
+        self, practice_id: str, updates: Sequence[ContactUpdate]
     ) -> Sequence[MaskedContact]:
         """Set contact points, the last word for each client and channel."""
         ...
@@ -257,7 +257,7 @@ class People(Protocol):
         """Forget a contact point; False when there is none."""
         ...
 
-    def save_consents(self, practice_id: str, said: Sequence[ConsentSaid]) -> datetime:
+    def save_consents(self, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
         """Append words, in this order, and say as of when. Raises NoBusinessTime."""
         ...
 

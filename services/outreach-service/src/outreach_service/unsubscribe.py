@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import json
 
+from outreach_service.domain.consents import Subscription
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import Subscription
 
 LONGEST_TOKEN = 1000
 """Characters; real ones have about 180."""

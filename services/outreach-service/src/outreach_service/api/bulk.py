@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from outreach_service.api.people import (
     ConsentsWriter,
     ContactsWriter,
-    consent_said,
-    contact_said,
+    consent_statement,
+    contact_update,
 )
 from outreach_service.api.refusals import ALWAYS, NotDatedYet, answered
 from outreach_service.api.schemas import (
@@ -27,7 +27,7 @@ from rapport_runtime.http.errors import field_errors
 from rapport_runtime.http.problems import BodyTooLarge, responses
 
 Item = TypeVar("Item", bound=BaseModel)
-Said = TypeVar("Said")
+Valid = TypeVar("Valid")
 _SOME_REJECTED: dict[int | str, dict[str, Any]] = {
     207: {"model": ItemOutcomes, "description": "At least one was rejected; the others are saved."}
 }
@@ -45,12 +45,12 @@ def bulk_router(people: People) -> APIRouter:
 
         207 says that some were rejected, and the items why. Safe to send again.
         """
-        said, outcomes = _judged(
-            body.items, ContactItem, lambda item: contact_said(item.client_id, item)
+        updates, outcomes = _validated(
+            body.items, ContactItem, lambda item: contact_update(item.client_id, item)
         )
-        if said:
-            people.save_contacts(principal.practice, said)
-        return _told(outcomes, response)
+        if updates:
+            people.save_contacts(principal.practice, updates)
+        return _answer(outcomes, response)
 
     @router.post(
         "/consents", responses=_SOME_REJECTED | responses(*ALWAYS, NotDatedYet, BodyTooLarge)
@@ -62,26 +62,26 @@ def bulk_router(people: People) -> APIRouter:
 
         207 says that some were rejected, and the items why.
         """
-        said, outcomes = _judged(
-            body.items, ConsentItem, lambda item: consent_said(item.client_id, item)
+        statements, outcomes = _validated(
+            body.items, ConsentItem, lambda item: consent_statement(item.client_id, item)
         )
-        if said:
+        if statements:
             with answered():
-                people.save_consents(principal.practice, said)
-        return _told(outcomes, response)
+                people.save_consents(principal.practice, statements)
+        return _answer(outcomes, response)
 
     return router
 
 
-def _judged(
-    items: Sequence[Any], kind: type[Item], say: Callable[[Item], Said]
-) -> tuple[list[Said], list[ItemOutcome]]:
+def _validated(
+    items: Sequence[Any], kind: type[Item], convert: Callable[[Item], Valid]
+) -> tuple[list[Valid], list[ItemOutcome]]:
     """What can be saved, and the outcome of each item should saving succeed."""
-    said: list[Said] = []
+    valid: list[Valid] = []
     outcomes: list[ItemOutcome] = []
     for index, item in enumerate(items):
         try:
-            said.append(say(kind.model_validate(item)))
+            valid.append(convert(kind.model_validate(item)))
         except ValidationError as invalid:
             fault = field_errors(invalid.errors())[0]
             outcomes.append(_rejected(index, fault.field, fault.reason))
@@ -89,14 +89,14 @@ def _judged(
             outcomes.append(_rejected(index, "address", invalid.problem))
         else:
             outcomes.append(ItemOutcome(index=index, outcome="saved"))
-    return said, outcomes
+    return valid, outcomes
 
 
 def _rejected(index: int, field: str, reason: str) -> ItemOutcome:
     return ItemOutcome(index=index, outcome="rejected", field=field, reason=reason)
 
 
-def _told(outcomes: list[ItemOutcome], response: Response) -> ItemOutcomes:
+def _answer(outcomes: list[ItemOutcome], response: Response) -> ItemOutcomes:
     if any(outcome.outcome == "rejected" for outcome in outcomes):
         response.status_code = 207
     return ItemOutcomes(items=outcomes)

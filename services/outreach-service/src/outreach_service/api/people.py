@@ -15,8 +15,8 @@ from outreach_service.api.schemas import (
     PreferencesAnswer,
 )
 from outreach_service.contacts import InvalidContact, normalise
+from outreach_service.domain.consents import ConsentStatement, ContactUpdate
 from outreach_service.domain.terms import Channel
-from outreach_service.domain.wishes import ConsentSaid, ContactSaid
 from outreach_service.ports import People
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
@@ -40,15 +40,15 @@ def people_router(people: People) -> APIRouter:
     return router
 
 
-def contact_said(client_id: str, body: ContactBody) -> ContactSaid:
+def contact_update(client_id: str, body: ContactBody) -> ContactUpdate:
     """A contact with its address in its one spelling. Raises InvalidContact."""
     address = normalise(body.channel, body.address)
-    return ContactSaid(client_id, body.channel, address, body.name, body.language)
+    return ContactUpdate(client_id, body.channel, address, body.name, body.language)
 
 
-def consent_said(client_id: str, body: ConsentBody) -> ConsentSaid:
+def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
     """A client's word in the domain's shape."""
-    return ConsentSaid(
+    return ConsentStatement(
         client_id, body.channel, body.purpose, body.granted, body.evidence, body.text_version
     )
 
@@ -65,11 +65,11 @@ def _add_contacts(router: APIRouter, people: People) -> None:
         is sent.
         """
         try:
-            said = contact_said(client_id, body)
+            update = contact_update(client_id, body)
         except InvalidContact as invalid:
             faults = [field_error("address", invalid.problem)]
             raise InvalidRequest("1 found", errors=faults) from None
-        return ContactAnswer.of(people.save_contacts(principal.practice, [said])[0])
+        return ContactAnswer.of(people.save_contacts(principal.practice, [update])[0])
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
     def delete_contact(client_id: ClientPath, channel: Channel, principal: ContactsWriter) -> None:
@@ -89,7 +89,9 @@ def _add_consents(router: APIRouter, people: People) -> None:
         every message that is not already on its way.
         """
         with answered():
-            stated_at = people.save_consents(principal.practice, [consent_said(client_id, body)])
+            stated_at = people.save_consents(
+                principal.practice, [consent_statement(client_id, body)]
+            )
         return ConsentSaved(
             client_id=client_id,
             channel=body.channel,

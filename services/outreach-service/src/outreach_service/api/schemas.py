@@ -13,9 +13,9 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.stories import MessageRow, MessageStory
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import ConsentWord, MaskedContact
 from outreach_service.ports import ChannelState, KeptPlaybook
 
 MAX_ITEMS = 1000
@@ -150,9 +150,9 @@ class ConsentAnswer(BaseModel):
     statements: int = Field(description="How many words were given in all; none is ever removed.")
 
     @classmethod
-    def of(cls, word: ConsentWord) -> "ConsentAnswer":
+    def of(cls, word: CurrentConsent) -> "ConsentAnswer":
         """From the store's view."""
-        said = word.said._asdict()
+        said = word.statement._asdict()
         del said["client_id"]
         return cls(**said, stated_at=word.stated_at, statements=word.statements)
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import HTMLResponse
 
 from outreach_service.api.refusals import NotDatedYet, answered
-from outreach_service.domain.wishes import Subscription
+from outreach_service.domain.consents import Subscription
 from outreach_service.ports import People
 from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
 from rapport_runtime.http.auth import Guard

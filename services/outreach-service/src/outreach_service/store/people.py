@@ -6,16 +6,16 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.domain.wishes import (
-    ConsentSaid,
-    ConsentWord,
-    ContactSaid,
+from outreach_service.domain.consents import (
+    ConsentStatement,
+    ContactUpdate,
+    CurrentConsent,
     MaskedContact,
     Preferences,
     Subscription,
     masked,
 )
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.sealing import CannotUnseal, Keyring, Place
 from outreach_service.store.clock import business_time
 from outreach_service.store.locks import lock_clients
@@ -98,10 +98,10 @@ class PostgresPeople:
         self._simulated = simulated
 
     def save_contacts(
-        self, practice_id: str, said: Sequence[ContactSaid]
+        self, practice_id: str, updates: Sequence[ContactUpdate]
     ) -> Sequence[MaskedContact]:
         """See `People.save_contacts`."""
-        last = list({(one.client_id, one.channel): one for one in said}.values())
+        last = list({(one.client_id, one.channel): one for one in updates}.values())
         with self._database.transaction(practice_id) as tx:
             lock_clients(tx, [(practice_id, one.client_id) for one in last])
             tx.execute(_SAVE_CONTACTS, self._contact_rows(practice_id, last))
@@ -109,7 +109,7 @@ class PostgresPeople:
             MaskedContact(
                 one.client_id, one.channel, masked(one.channel, one.address), one.language
             )
-            for one in said
+            for one in updates
         ]
 
     def remove_contact(self, practice_id: str, client_id: str, channel: Channel) -> bool:
@@ -119,11 +119,11 @@ class PostgresPeople:
             lock_clients(tx, [(practice_id, client_id)])
             return tx.execute(_REMOVE_CONTACT, asked).rowcount == 1
 
-    def save_consents(self, practice_id: str, said: Sequence[ConsentSaid]) -> datetime:
+    def save_consents(self, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
         """See `People.save_consents`."""
         with self._database.transaction(practice_id) as tx:
-            lock_clients(tx, [(practice_id, one.client_id) for one in said])
-            return self._append(tx, practice_id, said)
+            lock_clients(tx, [(practice_id, one.client_id) for one in statements])
+            return self._append(tx, practice_id, statements)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """See `People.unsubscribe`."""
@@ -134,7 +134,7 @@ class PostgresPeople:
             "channel": channel.value,
             "purpose": purpose.value,
         }
-        no = ConsentSaid(
+        no = ConsentStatement(
             client_id, channel, purpose, granted=False, evidence=ONE_CLICK, text_version=ONE_CLICK
         )
         with self._database.transaction(practice_id) as tx:
@@ -156,37 +156,40 @@ class PostgresPeople:
             [_word(client_id, row) for row in words],
         )
 
-    def _append(self, tx: sa.Connection, practice_id: str, said: Sequence[ConsentSaid]) -> datetime:
+    def _append(
+        self, tx: sa.Connection, practice_id: str, statements: Sequence[ConsentStatement]
+    ) -> datetime:
         stated_at = business_time(tx, simulated=self._simulated)
         rows = {
             "practice_id": practice_id,
             "stated_at": stated_at,
-            "clients": [one.client_id for one in said],
-            "channels": [one.channel.value for one in said],
-            "purposes": [one.purpose.value for one in said],
-            "granted": [one.granted for one in said],
-            "evidence": [one.evidence for one in said],
-            "text_versions": [one.text_version for one in said],
+            "clients": [one.client_id for one in statements],
+            "channels": [one.channel.value for one in statements],
+            "purposes": [one.purpose.value for one in statements],
+            "granted": [one.granted for one in statements],
+            "evidence": [one.evidence for one in statements],
+            "text_versions": [one.text_version for one in statements],
         }
         tx.execute(_SAVE_CONSENTS, rows)
         return stated_at
 
-    def _contact_rows(self, practice_id: str, said: Sequence[ContactSaid]) -> dict[str, Any]:
+    def _contact_rows(self, practice_id: str, updates: Sequence[ContactUpdate]) -> dict[str, Any]:
         seal = self._keyring.seal
         index = self._keyring.blind_index
         return {
             "practice_id": practice_id,
-            "clients": [one.client_id for one in said],
-            "channels": [one.channel.value for one in said],
+            "clients": [one.client_id for one in updates],
+            "channels": [one.channel.value for one in updates],
             "addresses": [
                 seal(one.address, address_place(practice_id, one.client_id, one.channel))
-                for one in said
+                for one in updates
             ],
             "names": [
-                seal(one.name, name_place(practice_id, one.client_id, one.channel)) for one in said
+                seal(one.name, name_place(practice_id, one.client_id, one.channel))
+                for one in updates
             ],
-            "languages": [one.language for one in said],
-            "indexes": [index(practice_id, one.channel.value, one.address) for one in said],
+            "languages": [one.language for one in updates],
+            "indexes": [index(practice_id, one.channel.value, one.address) for one in updates],
         }
 
     def _masked(self, practice_id: str, client_id: str, row: sa.Row[Any]) -> MaskedContact:
@@ -199,8 +202,8 @@ class PostgresPeople:
         return MaskedContact(client_id, channel, shown, row.language)
 
 
-def _word(client_id: str, row: sa.Row[Any]) -> ConsentWord:
-    said = ConsentSaid(
+def _word(client_id: str, row: sa.Row[Any]) -> CurrentConsent:
+    statement = ConsentStatement(
         client_id,
         Channel(row.channel),
         Purpose(row.purpose),
@@ -208,4 +211,4 @@ def _word(client_id: str, row: sa.Row[Any]) -> ConsentWord:
         row.evidence,
         row.text_version,
     )
-    return ConsentWord(said, row.stated_at, row.statements)
+    return CurrentConsent(statement, row.stated_at, row.statements)

@@ -17,7 +17,7 @@ class Subscription(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ContactSaid:
+class ContactUpdate:
     """How to reach a client on a channel; the address is in its one spelling."""
 
     client_id: str
@@ -27,7 +27,7 @@ class ContactSaid:
     language: str
 
 
-class ConsentSaid(NamedTuple):
+class ConsentStatement(NamedTuple):
     """A client's word on a channel and purpose, and what proves it (RELIABILITY L1, L10)."""
 
     client_id: str
@@ -47,10 +47,10 @@ class MaskedContact(NamedTuple):
     language: str
 
 
-class ConsentWord(NamedTuple):
+class CurrentConsent(NamedTuple):
     """The last word on a channel and purpose; `statements` counts all that were ever given."""
 
-    said: ConsentSaid
+    statement: ConsentStatement
     stated_at: datetime
     statements: int
 
@@ -59,7 +59,7 @@ class Preferences(NamedTuple):
     """All that outreach keeps of a client's wishes."""
 
     contacts: list[MaskedContact]
-    consents: list[ConsentWord]
+    consents: list[CurrentConsent]
 
 
 def masked(channel: Channel, address: str) -> str:
