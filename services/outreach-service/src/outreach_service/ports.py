@@ -14,14 +14,14 @@ from outreach_service.domain.consents import (
     Subscription,
 )
 from outreach_service.domain.gates import Decision, Sent
-from outreach_service.domain.messages import Event, Outcome, Outgoing
-from outreach_service.domain.playbook import Play
-from outreach_service.domain.stories import (
+from outreach_service.domain.message_views import (
     MessageCount,
     MessageFilter,
     MessageRow,
-    MessageStory,
+    MessageView,
 )
+from outreach_service.domain.messages import Event, Outcome, Outgoing
+from outreach_service.domain.playbook import Play
 from outreach_service.domain.terms import Change, Channel, Purpose
 
 GROUP = "outreach-service"
@@ -296,7 +296,7 @@ class Messages(Protocol):
         """Messages by message id, behind `after`."""
         ...
 
-    def story(self, practice_id: str, message_id: str) -> MessageStory | None:
+    def get(self, practice_id: str, message_id: str) -> MessageView | None:
         """One message whole."""
         ...
 

@@ -12,8 +12,8 @@ from outreach_service.api.schemas import (
     MessageDetail,
     SummaryAnswer,
 )
+from outreach_service.domain.message_views import MessageFilter
 from outreach_service.domain.messages import State
-from outreach_service.domain.stories import MessageFilter
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import Messages
 from rapport_runtime.http.api_keys import Principal
@@ -76,10 +76,10 @@ def _add_one(router: APIRouter, messages: Messages) -> None:
 
         The text is rendered now, with the contact and templates as they are now.
         """
-        story = messages.story(principal.practice, message_id)
-        if story is None:
+        view = messages.get(principal.practice, message_id)
+        if view is None:
             raise NotFound(NO_MESSAGE)
-        return MessageDetail.told(story)
+        return MessageDetail.of_view(view)
 
 
 def _add_steering(router: APIRouter, messages: Messages) -> None:

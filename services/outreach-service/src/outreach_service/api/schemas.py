@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
-from outreach_service.domain.stories import MessageRow, MessageStory
+from outreach_service.domain.message_views import MessageRow, MessageView
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import ChannelState, KeptPlaybook
 
@@ -246,13 +246,13 @@ class MessageDetail(MessageAnswer):
     preview: PreviewAnswer
 
     @classmethod
-    def told(cls, story: MessageStory) -> "MessageDetail":
+    def of_view(cls, view: MessageView) -> "MessageDetail":
         """From the store's view."""
         return cls(
-            **story.row._asdict(),
-            cause=Cause(**story.change),
-            tries=[AttemptAnswer(**attempt._asdict()) for attempt in story.attempts],
-            preview=PreviewAnswer(**vars(story.preview)),
+            **view.row._asdict(),
+            cause=Cause(**view.change),
+            tries=[AttemptAnswer(**attempt._asdict()) for attempt in view.attempts],
+            preview=PreviewAnswer(**vars(view.preview)),
         )
 
 

@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from outreach_service.domain.message_views import Preview
 from outreach_service.domain.playbook import Route, Step
-from outreach_service.domain.stories import Preview
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose, permitted
 from outreach_service.handlers import play_of

@@ -5,14 +5,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from outreach_service.domain.messages import Event, ImpossibleTransition, State, advance
-from outreach_service.domain.stories import (
+from outreach_service.domain.message_views import (
     AttemptRow,
     MessageCount,
     MessageFilter,
     MessageRow,
-    MessageStory,
+    MessageView,
 )
+from outreach_service.domain.messages import Event, ImpossibleTransition, State, advance
 from outreach_service.handlers import play_of
 from outreach_service.ports import MessageNews, WrongState
 from outreach_service.store.clock import business_time
@@ -79,15 +79,15 @@ class PostgresMessages:
         with self._database.transaction(practice_id) as tx:
             return [_row(row) for row in tx.execute(sa.text(_MESSAGE + named + rest), said)]
 
-    def story(self, practice_id: str, message_id: str) -> MessageStory | None:
-        """See `Messages.story`."""
+    def get(self, practice_id: str, message_id: str) -> MessageView | None:
+        """See `Messages.get`."""
         asked = {"practice_id": practice_id, "message_id": message_id}
         with self._database.transaction(practice_id) as tx:
             row = tx.execute(_ONE, asked).one_or_none()
             if row is None:
                 return None
             attempts = [AttemptRow(*found) for found in tx.execute(_ATTEMPTS, asked)]
-            return MessageStory(
+            return MessageView(
                 _row(row), row.change, attempts, self._previews.of(tx, practice_id, row)
             )
 

@@ -54,7 +54,7 @@ class Preview:
     missing: str | None = None
 
 
-class MessageStory(NamedTuple):
+class MessageView(NamedTuple):
     """A message with its cause, its attempts and its text."""
 
     row: MessageRow
