@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import ChannelSetup, MessageNews
+from outreach_service.ports import ChannelSetup, MessageEvent
 from outreach_service.sealing import Keyring
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.clock import GROUP, INPUTS
@@ -75,10 +75,10 @@ class Holders:
         return Principal(raw_key, None if raw_key == "operator" else raw_key, scopes)
 
 
-def announced(news: MessageNews) -> Outgoing:
-    """The news as it is, where a test can read it."""
-    said = json.dumps([*news[:-1], news.at.isoformat()]).encode()
-    return Outgoing("outreach-events.v1", news.partition, news.client_id.encode(), said)
+def announced(event: MessageEvent) -> Outgoing:
+    """The event as it is, where a test can read it."""
+    said = json.dumps([*event[:-1], event.at.isoformat()]).encode()
+    return Outgoing("outreach-events.v1", event.partition, event.client_id.encode(), said)
 
 
 def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] = ()) -> FastAPI:

@@ -39,7 +39,7 @@ def test_a_tier_change_becomes_one_message_however_often_it_comes(world: Build) 
     assert len(provider.sent) == 1
     assert [row.state for row in outreach.messages().values()] == ["accepted"]
     outreach.loop.turn(threading.Event())
-    assert [news.state for news in outreach.announced()] == ["scheduled", "sending", "accepted"]
+    assert [event.state for event in outreach.announced()] == ["scheduled", "sending", "accepted"]
 
 
 def test_nothing_is_sent_before_its_time(world: Build) -> None:

@@ -84,7 +84,7 @@ def playbook_source(settings: OutreachSettings) -> Any:
 
 
 def build_relay(database: Database, producer: Producer) -> Relay:
-    """What publishes the news of messages."""
+    """What publishes the events of messages."""
     return Relay(
         database,
         producer,

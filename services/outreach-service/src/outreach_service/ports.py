@@ -270,7 +270,7 @@ class People(Protocol):
         ...
 
 
-class MessageNews(NamedTuple):
+class MessageEvent(NamedTuple):
     """A message reached another state, for those who listen."""
 
     practice_id: str

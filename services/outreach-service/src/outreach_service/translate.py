@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from outreach_service.domain.terms import Change, Direction, Origin, Reason
-from outreach_service.ports import Booked, Heard, MessageNews
+from outreach_service.ports import Booked, Heard, MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_runtime.bus.port import Outgoing
@@ -77,29 +77,32 @@ def change_to_json(known: Change) -> dict[str, Any]:
     }
 
 
-def message_changed(news: MessageNews) -> Outgoing:
+def message_changed(message: MessageEvent) -> Outgoing:
     """The event that says that a message reached another state."""
     event = canonical.MessageChanged(
         id=uuid.uuid4().hex,
         source=SOURCE,
-        time=news.at,
-        practiceid=news.practice_id,
-        subject=news.client_id,
+        time=message.at,
+        practiceid=message.practice_id,
+        subject=message.client_id,
         data=canonical.Message(
-            message_id=news.message_id,
-            client_id=news.client_id,
-            play=news.play,
-            step=news.step,
-            tier_version=news.tier_version,
-            channel=news.channel,
-            purpose=cast(PurposeWord, news.purpose),
-            state=cast(canonical.MessageState, news.state),
-            reason=news.reason,
-            at=news.at,
+            message_id=message.message_id,
+            client_id=message.client_id,
+            play=message.play,
+            step=message.step,
+            tier_version=message.tier_version,
+            channel=message.channel,
+            purpose=cast(PurposeWord, message.purpose),
+            state=cast(canonical.MessageState, message.state),
+            reason=message.reason,
+            at=message.at,
         ),
     )
     return Outgoing(
-        topics.OUTREACH_EVENTS.name, news.partition, news.client_id.encode(), codec.encode(event)
+        topics.OUTREACH_EVENTS.name,
+        message.partition,
+        message.client_id.encode(),
+        codec.encode(event),
     )
 
 

@@ -26,14 +26,14 @@ from outreach_service.ports import (
     Claims,
     Decided,
     LeaveUnknown,
-    MessageNews,
+    MessageEvent,
     Throttled,
     Waiting,
 )
 from outreach_service.sealing import CannotUnseal, Keyring
 from outreach_service.store import permits, situations
 from outreach_service.store.clock import business_now
-from outreach_service.store.news import news_of, news_of_row
+from outreach_service.store.message_events import message_event, message_event_of_row
 from outreach_service.store.people import address_place, name_place
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing
@@ -134,10 +134,10 @@ class DeskOptions:
 
 @dataclass
 class Written:
-    """What a transaction is going to write: rows by statement, sent together; and the news."""
+    """What a transaction is going to write: rows by statement, sent together; and the events."""
 
     statements: dict[sa.TextClause, list[dict[str, Any]]] = field(default_factory=dict)
-    news: list[MessageNews] = field(default_factory=list)
+    events: list[MessageEvent] = field(default_factory=list)
 
     def add(self, statement: sa.TextClause, row: dict[str, Any]) -> None:
         """Run `statement` with `row`, together with its other rows, in the order of first use."""
@@ -152,7 +152,7 @@ class PostgresDesk:
         database: Database,
         keyring: Keyring,
         policies: Mapping[Channel, RetryPolicy],
-        announce: Callable[[MessageNews], Outgoing],
+        announce: Callable[[MessageEvent], Outgoing],
         options: DeskOptions,
     ) -> None:
         self._database = database
@@ -203,7 +203,7 @@ class PostgresDesk:
             written = Written()
             for key, (claimed, outcome) in zip(tried, results, strict=True):
                 row = found[key]
-                if row.outcome is None or _is_news(row.outcome, outcome):
+                if row.outcome is None or _replaces_unknown(row.outcome, outcome):
                     self._settle(written, row, claimed, outcome, now or row.sent_at)
             self._write(tx, written)
 
@@ -266,8 +266,8 @@ class PostgresDesk:
             }
             written.add(_CLAIM, {**who, **taken, "now": now})
             written.add(_TRY, {**who, "number": number, "channel": str(channel), "now": now})
-            news = news_of(waiting, now, state=State.SENDING, channel=channel, reason=None)
-            written.news.append(news)
+            event = message_event(waiting, now, state=State.SENDING, channel=channel, reason=None)
+            written.events.append(event)
             tried = histories.get(waiting.message_id, situations.UNTRIED)
             claimed.append(
                 Claimed(
@@ -326,15 +326,17 @@ class PostgresDesk:
                 "keyed": verdict.keyed_seconds,
             },
         )
-        written.news.append(news_of_row(row, state=str(state), reason=verdict.code, at=now))
+        written.events.append(
+            message_event_of_row(row, state=str(state), reason=verdict.code, at=now)
+        )
 
     def _write(self, tx: sa.Connection, written: "Written") -> None:
         for statement, rows in written.statements.items():
             tx.execute(statement, rows)
-        append(tx, [self._announce(news) for news in written.news])
+        append(tx, [self._announce(event) for event in written.events])
 
 
-def _is_news(recorded: str, outcome: Outcome) -> bool:
+def _replaces_unknown(recorded: str, outcome: Outcome) -> bool:
     """An answer that comes after its worker was taken for dead replaces `unknown`, nothing else."""
     return recorded == "unknown" and not isinstance(outcome, Unknown)
 
@@ -369,4 +371,6 @@ def _move(written: Written, waiting: Waiting, decision: Defer | Suppress, now: d
     decide_at = decision.until if isinstance(decision, Defer) else now
     moved = {"state": str(state), "reason": decision.reason, "decide_at": decide_at}
     written.add(_MOVE, {**_who(waiting), **moved, "now": now})
-    written.news.append(news_of(waiting, now, state=state, channel=None, reason=decision.reason))
+    written.events.append(
+        message_event(waiting, now, state=state, channel=None, reason=decision.reason)
+    )

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from outreach_service.domain.messages import State
-from outreach_service.ports import Booked, Heard, MessageNews, Planned
-from outreach_service.store.news import news_of
+from outreach_service.ports import Booked, Heard, MessageEvent, Planned
+from outreach_service.store.message_events import message_event
 from outreach_service.translate import change_to_json
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import driver, execute
@@ -48,7 +48,7 @@ _PLAN = """
 class PostgresInbox:
     """`Inbox` within one transaction; `announce` makes the event of a message's change."""
 
-    def __init__(self, tx: sa.Connection, announce: Callable[[MessageNews], Outgoing]) -> None:
+    def __init__(self, tx: sa.Connection, announce: Callable[[MessageEvent], Outgoing]) -> None:
         self._tx = tx
         self._announce = announce
 
@@ -77,7 +77,7 @@ class PostgresInbox:
         with driver(self._tx).cursor() as cursor:
             cursor.executemany(_PLAN, [_row(one) for one in unique.values()], returning=True)
             anew = [unique[message_id] for message_id in _returned(cursor)]
-        append(self._tx, [self._announce(_news(message)) for message in anew])
+        append(self._tx, [self._announce(_scheduled_event(message)) for message in anew])
 
     def _write(self, statement: str, rows: Collection[Sequence[Any]]) -> None:
         if rows:
@@ -110,6 +110,6 @@ def _row(message: Planned) -> tuple[Any, ...]:
     )
 
 
-def _news(message: Planned) -> MessageNews:
+def _scheduled_event(message: Planned) -> MessageEvent:
     at = message.due_at
-    return news_of(message, at, state=State.SCHEDULED, channel=None, reason=None)
+    return message_event(message, at, state=State.SCHEDULED, channel=None, reason=None)

@@ -14,9 +14,9 @@ from outreach_service.domain.message_views import (
 )
 from outreach_service.domain.messages import Event, ImpossibleTransition, State, advance
 from outreach_service.handlers import play_of
-from outreach_service.ports import MessageNews, WrongState
+from outreach_service.ports import MessageEvent, WrongState
 from outreach_service.store.clock import business_time
-from outreach_service.store.news import news_of_row
+from outreach_service.store.message_events import message_event_of_row
 from outreach_service.store.preview import Previews
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
@@ -59,7 +59,7 @@ class PostgresMessages:
         self,
         database: Database,
         previews: Previews,
-        announce: Callable[[MessageNews], Outgoing],
+        announce: Callable[[MessageEvent], Outgoing],
         *,
         simulated: bool,
     ) -> None:
@@ -133,8 +133,10 @@ class PostgresMessages:
     ) -> MessageRow:
         who = {"practice_id": practice_id, "message_id": row.message_id}
         tx.execute(_MOVE, {**who, **moved})
-        news = news_of_row(row, state=moved["state"], reason=moved["reason"], at=moved["now"])
-        append(tx, [self._announce(news)])
+        event = message_event_of_row(
+            row, state=moved["state"], reason=moved["reason"], at=moved["now"]
+        )
+        append(tx, [self._announce(event)])
         return _row(tx.execute(_ONE, who).one())
 
 

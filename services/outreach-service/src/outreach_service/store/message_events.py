@@ -1,4 +1,4 @@
-"""The news of messages, for the outbox."""
+"""The events of messages, for the outbox."""
 
 from datetime import datetime
 from typing import Any
@@ -7,19 +7,19 @@ import sqlalchemy as sa
 
 from outreach_service.domain.messages import State
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import MessageNews, Planned, Waiting
+from outreach_service.ports import MessageEvent, Planned, Waiting
 
 
-def news_of(
+def message_event(
     message: Planned | Waiting,
     at: datetime,
     *,
     state: State,
     channel: Channel | None,
     reason: str | None,
-) -> MessageNews:
+) -> MessageEvent:
     """What became of a message that was planned or decided upon."""
-    return MessageNews(
+    return MessageEvent(
         practice_id=message.change.practice_id,
         message_id=message.message_id,
         client_id=message.change.client_id,
@@ -35,9 +35,11 @@ def news_of(
     )
 
 
-def news_of_row(row: sa.Row[Any], *, state: str, reason: str | None, at: datetime) -> MessageNews:
+def message_event_of_row(
+    row: sa.Row[Any], *, state: str, reason: str | None, at: datetime
+) -> MessageEvent:
     """What became of a message, from its row."""
-    return MessageNews(
+    return MessageEvent(
         practice_id=row.practice_id,
         message_id=row.message_id,
         client_id=row.client_id,
