@@ -75,7 +75,7 @@ class Holders:
         return Principal(raw_key, None if raw_key == "operator" else raw_key, scopes)
 
 
-def announced(event: MessageEvent) -> Outgoing:
+def encode_event(event: MessageEvent) -> Outgoing:
     """The event as it is, where a test can read it."""
     said = json.dumps([*event[:-1], event.at.isoformat()]).encode()
     return Outgoing("outreach-events.v1", event.partition, event.client_id.encode(), said)
@@ -95,7 +95,7 @@ def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] 
     ]
     parts = ApiParts(
         people=PostgresPeople(database, KEYRING, simulated=simulated),
-        messages=PostgresMessages(database, previews, announced, simulated=simulated),
+        messages=PostgresMessages(database, previews, encode_event, simulated=simulated),
         playbooks=PostgresPlaybooks(database, {"key": "default", "plays": [PLAY]}),
         channels=PostgresChannels(database, setups),
         catalogue=builtin_catalogue(),

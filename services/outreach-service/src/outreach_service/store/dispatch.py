@@ -152,13 +152,13 @@ class PostgresDesk:
         database: Database,
         keyring: Keyring,
         policies: Mapping[Channel, RetryPolicy],
-        announce: Callable[[MessageEvent], Outgoing],
+        encode: Callable[[MessageEvent], Outgoing],
         options: DeskOptions,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._policies = policies
-        self._announce = announce
+        self._encode = encode
         self._simulated = options.simulated
         self._lease_seconds = options.lease_seconds
         self._rules = options.rules
@@ -333,7 +333,7 @@ class PostgresDesk:
     def _write(self, tx: sa.Connection, written: "Written") -> None:
         for statement, rows in written.statements.items():
             tx.execute(statement, rows)
-        append(tx, [self._announce(event) for event in written.events])
+        append(tx, [self._encode(event) for event in written.events])
 
 
 def _replaces_unknown(recorded: str, outcome: Outcome) -> bool:

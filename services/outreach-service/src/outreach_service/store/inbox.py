@@ -46,11 +46,11 @@ _PLAN = """
 
 
 class PostgresInbox:
-    """`Inbox` within one transaction; `announce` makes the event of a message's change."""
+    """`Inbox` within one transaction; `encode` makes the event of a message's change."""
 
-    def __init__(self, tx: sa.Connection, announce: Callable[[MessageEvent], Outgoing]) -> None:
+    def __init__(self, tx: sa.Connection, encode: Callable[[MessageEvent], Outgoing]) -> None:
         self._tx = tx
-        self._announce = announce
+        self._encode = encode
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
         """See `Inbox.save_practice`."""
@@ -77,7 +77,7 @@ class PostgresInbox:
         with driver(self._tx).cursor() as cursor:
             cursor.executemany(_PLAN, [_row(one) for one in unique.values()], returning=True)
             anew = [unique[message_id] for message_id in _returned(cursor)]
-        append(self._tx, [self._announce(_scheduled_event(message)) for message in anew])
+        append(self._tx, [self._encode(_scheduled_event(message)) for message in anew])
 
     def _write(self, statement: str, rows: Collection[Sequence[Any]]) -> None:
         if rows:

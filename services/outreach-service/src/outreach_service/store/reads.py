@@ -59,13 +59,13 @@ class PostgresMessages:
         self,
         database: Database,
         previews: Previews,
-        announce: Callable[[MessageEvent], Outgoing],
+        encode: Callable[[MessageEvent], Outgoing],
         *,
         simulated: bool,
     ) -> None:
         self._database = database
         self._previews = previews
-        self._announce = announce
+        self._encode = encode
         self._simulated = simulated
 
     def page(
@@ -136,7 +136,7 @@ class PostgresMessages:
         event = message_event_of_row(
             row, state=moved["state"], reason=moved["reason"], at=moved["now"]
         )
-        append(tx, [self._announce(event)])
+        append(tx, [self._encode(event)])
         return _row(tx.execute(_ONE, who).one())
 
 
