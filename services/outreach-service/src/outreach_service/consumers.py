@@ -6,7 +6,7 @@ from typing import Any
 
 from outreach_service import translate
 from outreach_service.handlers import Moved, plan_messages
-from outreach_service.ports import Booked, Heard, Inbox
+from outreach_service.ports import ActivitySeen, BookingDelta, Inbox
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
@@ -54,20 +54,20 @@ class OutreachConsumer:
     def handle(self, tx: Any, batch: Batch) -> None:
         """Remember and plan; sending is the dispatcher's."""
         inbox = self._inbox(tx)
-        heard: list[Heard | None] = []
-        booked: list[Booked | None] = []
+        seen: list[ActivitySeen | None] = []
+        deltas: list[BookingDelta | None] = []
         moves: list[Moved] = []
         for part in batch.partitions:
             for event in part.events:
                 if isinstance(event, ActivityRecorded):
-                    heard.append(translate.heard(event))
-                    booked.append(translate.booked(event))
+                    seen.append(translate.activity_seen(event))
+                    deltas.append(translate.booking_delta(event))
                 elif isinstance(event, TierChanged):
                     moves.append(Moved(translate.change(event), part.partition.partition))
                 elif isinstance(event, PracticeRegistered):
                     inbox.save_practice(translate.practice(event))
-        inbox.hear([each for each in heard if each])
-        inbox.note_bookings([each for each in booked if each])
+        inbox.record_activity([each for each in seen if each])
+        inbox.record_bookings([each for each in deltas if each])
         plan_messages(inbox, self._playbook, moves)
         self._handled = True
 

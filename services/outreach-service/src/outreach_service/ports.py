@@ -67,7 +67,7 @@ class TokenStore(Protocol):
         """Held by the one who fetches; the others wait, then read."""
 
 
-class Heard(NamedTuple):
+class ActivitySeen(NamedTuple):
     """A client did something at `at`."""
 
     practice_id: str
@@ -75,7 +75,7 @@ class Heard(NamedTuple):
     at: datetime
 
 
-class Booked(NamedTuple):
+class BookingDelta(NamedTuple):
     """By one activity, the number of bookings that start at `starts_at` changed by `delta`."""
 
     practice_id: str
@@ -104,11 +104,11 @@ class Inbox(Protocol):
         """Remember a practice as it is now."""
         ...
 
-    def hear(self, heard: Collection[Heard]) -> None:
+    def record_activity(self, seen: Collection[ActivitySeen]) -> None:
         """Move each client's newest activity forward."""
         ...
 
-    def note_bookings(self, booked: Collection[Booked]) -> None:
+    def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
         """Keep each difference once."""
         ...
 

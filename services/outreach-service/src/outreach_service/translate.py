@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from outreach_service.domain.terms import Change, Direction, Origin, Reason
-from outreach_service.ports import Booked, Heard, MessageEvent
+from outreach_service.ports import ActivitySeen, BookingDelta, MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_runtime.bus.port import Outgoing
@@ -34,19 +34,19 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
     }
 
 
-def heard(event: canonical.ActivityRecorded) -> Heard | None:
+def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
     """That a client was active; being registered is our doing, not the client's."""
     if event.data.kind == "registered" or event.practiceid is None:
         return None
-    return Heard(event.practiceid, event.data.client_id, event.data.occurred_at)
+    return ActivitySeen(event.practiceid, event.data.client_id, event.data.occurred_at)
 
 
-def booked(event: canonical.ActivityRecorded) -> Booked | None:
+def booking_delta(event: canonical.ActivityRecorded) -> BookingDelta | None:
     """What an activity changes about bookings to come."""
     data = event.data
     if data.kind != "booked" or data.starts_at is None or event.practiceid is None:
         return None
-    return Booked(event.practiceid, data.client_id, data.sequence, data.starts_at, data.count)
+    return BookingDelta(event.practiceid, data.client_id, data.sequence, data.starts_at, data.count)
 
 
 def change(event: canonical.TierChanged) -> Change:

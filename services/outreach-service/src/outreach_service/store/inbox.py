@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from outreach_service.domain.messages import State
-from outreach_service.ports import Booked, Heard, MessageEvent, Planned
+from outreach_service.ports import ActivitySeen, BookingDelta, MessageEvent, Planned
 from outreach_service.store.message_events import message_event
 from outreach_service.translate import change_to_json
 from rapport_runtime.bus.port import Outgoing
@@ -21,16 +21,16 @@ _SAVE_PRACTICE = sa.text("""
     SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
 """)
 # In the order of the key, so that no two workers deadlock.
-_HEAR = """
+_RECORD_ACTIVITY = """
     INSERT INTO client (practice_id, client_id, activity_at)
     SELECT practice_id, client_id, max(at)
-    FROM unnest(%b::text[], %b::text[], %b::timestamptz[]) AS heard(practice_id, client_id, at)
+    FROM unnest(%b::text[], %b::text[], %b::timestamptz[]) AS seen(practice_id, client_id, at)
     GROUP BY practice_id, client_id
     ORDER BY practice_id COLLATE "C", client_id COLLATE "C"
     ON CONFLICT (practice_id, client_id) DO UPDATE
     SET activity_at = greatest(client.activity_at, excluded.activity_at)
 """
-_BOOK = """
+_RECORD_BOOKINGS = """
     INSERT INTO booking (practice_id, client_id, sequence, starts_at, count)
     SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[], %b::int[])
     ON CONFLICT DO NOTHING
@@ -56,13 +56,13 @@ class PostgresInbox:
         """See `Inbox.save_practice`."""
         self._tx.execute(_SAVE_PRACTICE, dict(practice))
 
-    def hear(self, heard: Collection[Heard]) -> None:
-        """See `Inbox.hear`."""
-        self._write(_HEAR, heard)
+    def record_activity(self, seen: Collection[ActivitySeen]) -> None:
+        """See `Inbox.record_activity`."""
+        self._write(_RECORD_ACTIVITY, seen)
 
-    def note_bookings(self, booked: Collection[Booked]) -> None:
-        """See `Inbox.note_bookings`: the activity's sequence is the key, so once is enough."""
-        self._write(_BOOK, booked)
+    def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
+        """See `Inbox.record_bookings`: the activity's sequence is the key, so once is enough."""
+        self._write(_RECORD_BOOKINGS, deltas)
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Any]:
         """See `Inbox.playbooks`."""
