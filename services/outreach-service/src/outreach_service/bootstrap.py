@@ -34,7 +34,7 @@ from outreach_service.sealing import Keyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.dispatch import DeskOptions, PostgresDesk
-from outreach_service.store.inbox import PostgresInbox
+from outreach_service.store.outreach_store import PostgresOutreachStore
 from outreach_service.store.people import PostgresPeople
 from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.playbooks import PostgresPlaybooks
@@ -100,7 +100,7 @@ def build_consumer(
     """The handler of a worker; once it has committed something, `publish` is called and `bell`
     set."""
     return OutreachConsumer(
-        lambda tx: PostgresInbox(tx, translate.message_changed), playbook, publish, bell.set
+        lambda tx: PostgresOutreachStore(tx, translate.message_changed), playbook, publish, bell.set
     )
 
 

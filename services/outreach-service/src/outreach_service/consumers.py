@@ -6,7 +6,7 @@ from typing import Any
 
 from outreach_service import translate
 from outreach_service.handlers import Moved, plan_messages
-from outreach_service.ports import ActivitySeen, BookingDelta, Inbox
+from outreach_service.ports import ActivitySeen, BookingDelta, OutreachStore
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
@@ -22,17 +22,17 @@ TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGE
 
 
 class OutreachConsumer:
-    """What outreach does with a batch. `inbox` opens one in the batch's transaction; `ring` is
+    """What outreach does with a batch. `open_store` opens the store in the batch's transaction; `ring` is
     called after a commit, for whoever waits for something to send."""
 
     def __init__(
         self,
-        inbox: Callable[[Any], Inbox],
+        open_store: Callable[[Any], OutreachStore],
         playbook: Mapping[str, Any],
         publish: Callable[[], object],
         ring: Callable[[], object],
     ) -> None:
-        self._inbox = inbox
+        self._open_store = open_store
         self._playbook = playbook
         self._publish = publish
         self._ring = ring
@@ -53,7 +53,7 @@ class OutreachConsumer:
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Remember and plan; sending is the dispatcher's."""
-        inbox = self._inbox(tx)
+        store = self._open_store(tx)
         seen: list[ActivitySeen | None] = []
         deltas: list[BookingDelta | None] = []
         moves: list[Moved] = []
@@ -65,10 +65,10 @@ class OutreachConsumer:
                 elif isinstance(event, TierChanged):
                     moves.append(Moved(translate.change(event), part.partition.partition))
                 elif isinstance(event, PracticeRegistered):
-                    inbox.save_practice(translate.practice(event))
-        inbox.record_activity([each for each in seen if each])
-        inbox.record_bookings([each for each in deltas if each])
-        plan_messages(inbox, self._playbook, moves)
+                    store.save_practice(translate.practice(event))
+        store.record_activity([each for each in seen if each])
+        store.record_bookings([each for each in deltas if each])
+        plan_messages(store, self._playbook, moves)
         self._handled = True
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:

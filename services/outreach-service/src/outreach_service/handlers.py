@@ -34,8 +34,8 @@ from outreach_service.domain.terms import Change, Channel, Purpose
 from outreach_service.ports import (
     Claimed,
     Decided,
-    Inbox,
     LeaveUnknown,
+    OutreachStore,
     Planned,
     Throttled,
     Verdict,
@@ -58,17 +58,17 @@ class Moved:
     partition: int
 
 
-def plan_messages(inbox: Inbox, default: Mapping[str, Any], moves: Sequence[Moved]) -> None:
+def plan_messages(store: OutreachStore, default: Mapping[str, Any], moves: Sequence[Moved]) -> None:
     """Write down a message for each step of each play that answers a change."""
     if not moves:
         return
-    own = inbox.playbooks({move.change.practice_id for move in moves})
+    own = store.playbooks({move.change.practice_id for move in moves})
     planned = [
         message
         for move in moves
         for message in _messages_for(move, own.get(move.change.practice_id, default))
     ]
-    inbox.plan(planned)
+    store.save_planned(planned)
 
 
 def decide(

@@ -97,7 +97,7 @@ class Planned(NamedTuple):
     due_at: datetime
 
 
-class Inbox(Protocol):
+class OutreachStore(Protocol):
     """What the bus told, within one transaction."""
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
@@ -116,7 +116,7 @@ class Inbox(Protocol):
         """The playbook documents of those practices that have one of their own."""
         ...
 
-    def plan(self, planned: Sequence[Planned]) -> None:
+    def save_planned(self, planned: Sequence[Planned]) -> None:
         """Keep each message once, by its identity."""
         ...
 

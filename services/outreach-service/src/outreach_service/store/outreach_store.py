@@ -36,7 +36,7 @@ _RECORD_BOOKINGS = """
     ON CONFLICT DO NOTHING
 """
 _PLAYBOOKS = sa.text("SELECT practice_id, body FROM playbook WHERE practice_id = ANY(:ids)")
-_PLAN = """
+_SAVE_PLANNED = """
     INSERT INTO message (practice_id, message_id, client_id, partition, play, step, tier_version,
         play_body, purpose, change, due_at, decide_at, state, changed_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'scheduled', %s)
@@ -45,37 +45,41 @@ _PLAN = """
 """
 
 
-class PostgresInbox:
-    """`Inbox` within one transaction; `encode` makes the event of a message's change."""
+class PostgresOutreachStore:
+    """`OutreachStore` within one transaction; `encode` makes the event of a message's change."""
 
     def __init__(self, tx: sa.Connection, encode: Callable[[MessageEvent], Outgoing]) -> None:
         self._tx = tx
         self._encode = encode
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
-        """See `Inbox.save_practice`."""
+        """See `OutreachStore.save_practice`."""
         self._tx.execute(_SAVE_PRACTICE, dict(practice))
 
     def record_activity(self, seen: Collection[ActivitySeen]) -> None:
-        """See `Inbox.record_activity`."""
+        """See `OutreachStore.record_activity`."""
         self._write(_RECORD_ACTIVITY, seen)
 
     def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
-        """See `Inbox.record_bookings`: the activity's sequence is the key, so once is enough."""
+        """See `OutreachStore.record_bookings`: the activity's sequence is the key, so
+        once is enough."""
         self._write(_RECORD_BOOKINGS, deltas)
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Any]:
-        """See `Inbox.playbooks`."""
+        """See `OutreachStore.playbooks`."""
         rows = self._tx.execute(_PLAYBOOKS, {"ids": list(practice_ids)})
         return {row.practice_id: row.body for row in rows}
 
-    def plan(self, planned: Sequence[Planned]) -> None:
-        """See `Inbox.plan`. A tier change that comes twice plans nothing twice (F33)."""
+    def save_planned(self, planned: Sequence[Planned]) -> None:
+        """See `OutreachStore.save_planned`. A tier change that comes twice plans nothing twice
+        (F33)."""
         unique = {message.message_id: message for message in planned}
         if not unique:
             return
         with driver(self._tx).cursor() as cursor:
-            cursor.executemany(_PLAN, [_row(one) for one in unique.values()], returning=True)
+            cursor.executemany(
+                _SAVE_PLANNED, [_row(one) for one in unique.values()], returning=True
+            )
             anew = [unique[message_id] for message_id in _returned(cursor)]
         append(self._tx, [self._encode(_scheduled_event(message)) for message in anew])
 
