@@ -15,7 +15,7 @@ from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import decide
 from outreach_service.store import dispatch, situations
-from outreach_service.store.dispatch import DeskOptions, PostgresDesk
+from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
@@ -42,16 +42,16 @@ CAP_1 = Rules(
 
 
 @contextmanager
-def desks(urls: ServiceDatabase) -> Iterator[list[PostgresDesk]]:
-    """The desks of sixteen workers, each with connections of its own."""
-    doors = [Database(urls.worker_url, application_name=f"desk-{n}") for n in range(WORKERS)]
+def queues(urls: ServiceDatabase) -> Iterator[list[PostgresOutboundQueue]]:
+    """The queues of sixteen workers, each with connections of its own."""
+    doors = [Database(urls.worker_url, application_name=f"queue-{n}") for n in range(WORKERS)]
     yield [
-        PostgresDesk(
+        PostgresOutboundQueue(
             door,
             KEYRING,
             SANDBOX_RETRIES,
             translate.message_changed,
-            DeskOptions(simulated=True, lease_seconds=60),
+            OutboundQueueOptions(simulated=True, lease_seconds=60),
         )
         for door in doors
     ]
@@ -83,11 +83,11 @@ def test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes(
         world.moved("ada", version, NOON)
     world.now_is(NOON)
     with (
-        desks(urls) as workers,
+        queues(urls) as workers,
         at("intent_claimed", lambda: eventually(lambda: False, 0.1), times=WORKERS),
         ThreadPoolExecutor(WORKERS) as pool,
     ):
-        claims = list(pool.map(lambda desk: desk.claim(1).claimed, workers))
+        claims = list(pool.map(lambda queue: queue.claim(1).claimed, workers))
     world.close()
     survives = sum(map(len, claims)) == 1
     assert survives is not mutant
@@ -103,8 +103,8 @@ def test_sixteen_workers_on_shared_phones_never_deadlock(
         world.reachable(f"child-{number}", Channel.SMS, f"+8613800138{number * 7 % 20:03d}")
         world.moved(f"child-{number}", 1, NOON - timedelta(seconds=number * 37 % 80))
     world.now_is(NOON)
-    with desks(urls) as workers, ThreadPoolExecutor(WORKERS) as pool:
-        rounds = [pool.submit(desk.claim, 6) for _ in range(4) for desk in workers]
+    with queues(urls) as workers, ThreadPoolExecutor(WORKERS) as pool:
+        rounds = [pool.submit(queue.claim, 6) for _ in range(4) for queue in workers]
         claimed = [one for each in rounds for one in each.result().claimed]
     world.close()
     per_phone = Counter(one.address for one in claimed)

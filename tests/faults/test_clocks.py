@@ -14,7 +14,7 @@ from outreach_service.domain.quiet import Hours
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import decide
 from outreach_service.store import clock, dispatch
-from outreach_service.store.dispatch import DeskOptions, PostgresDesk
+from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.outreach_world import KEYRING, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
@@ -24,19 +24,19 @@ MINUTES = timedelta(minutes=1)
 SKEWS = [pytest.param(600, id="10 min ahead"), pytest.param(-600, id="10 min behind")]
 
 
-class Desk:
+class SkewedOutreach:
     """An outreach on the real clock, in a process whose own clock is wrong by `skew` seconds."""
 
     def __init__(self, urls: ServiceDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         providers = dict.fromkeys(Channel, RecordingProvider())
         self.world = OutreachWorld(urls, playbook(directions=["entered"]), providers)
-        self.desk = PostgresDesk(
+        self.queue = PostgresOutboundQueue(
             self.world.database,
             KEYRING,
             SANDBOX_RETRIES,
             translate.message_changed,
-            DeskOptions(simulated=False, lease_seconds=300),
+            OutboundQueueOptions(simulated=False, lease_seconds=300),
         )
         self.world.reachable("ada", Channel.SMS, "+8613800138000")
         self._versions = iter(range(1, 100))
@@ -78,46 +78,46 @@ class Desk:
         sent = []
         for _ in range(3):
             self.due()
-            sent.append(len(self.desk.claim(10).claimed))
+            sent.append(len(self.queue.claim(10).claimed))
             self.world.execute("""
                 UPDATE message SET sent_at = clock_timestamp() - interval '6 days 23:55'
                 WHERE sent_at IS NOT NULL
             """)
-        lost = self.desk.recover()
+        lost = self.queue.recover()
         self.world.execute("UPDATE message SET sent_at = 'epoch' WHERE sent_at IS NOT NULL")
         self.opens(5 * MINUTES, 60 * MINUTES)
         self.due()
-        sent.append(len(self.desk.claim(10).claimed))
+        sent.append(len(self.queue.claim(10).claimed))
         return (sent, lost) == ([1, 1, 0, 0], 0)
 
 
 @pytest.fixture
-def desk(
+def outreach(
     service_database: Callable[[str], ServiceDatabase], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    made = Desk(service_database("outreach"), monkeypatch)
+) -> Iterator[SkewedOutreach]:
+    made = SkewedOutreach(service_database("outreach"), monkeypatch)
     yield made
     made.world.close()
 
 
 @pytest.mark.parametrize("skew", SKEWS)
 def test_hours_caps_and_leases_hold_to_the_minute_on_a_host_with_a_wrong_clock(
-    desk: Desk, skew: float
+    outreach: SkewedOutreach, skew: float
 ) -> None:
-    desk.skewed(skew)
-    assert desk.obeys()
+    outreach.skewed(skew)
+    assert outreach.obeys()
 
 
 @pytest.mark.parametrize("mutant", [False, True])
 def test_the_databases_clock_decides(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+    outreach: SkewedOutreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
     """Mutant: the host's does, which is ten minutes ahead."""
-    desk.skewed(600)
+    outreach.skewed(600)
     if mutant:
 
         def host_now(_tx: sa.Connection) -> datetime:
             return datetime.fromtimestamp(time.time(), UTC)
 
         monkeypatch.setattr(clock, "real_now", host_now)
-    assert desk.obeys() is not mutant
+    assert outreach.obeys() is not mutant

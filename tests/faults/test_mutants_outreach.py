@@ -96,7 +96,7 @@ def test_a_withdrawal_does_not_pass_a_claim(
         thread.join(5 if mutant else 0.5)
 
     with at("intent_claimed", meanwhile):
-        assert len(outreach.world.desk.claim(10).claimed) == 1
+        assert len(outreach.world.queue.claim(10).claimed) == 1
         order.append("claimed")
     thread.join()
     survives = order == ["claimed", "withdrawn"]
@@ -104,7 +104,7 @@ def test_a_withdrawal_does_not_pass_a_claim(
 
 
 @pytest.mark.parametrize("mutant", [False, True])
-def test_two_desks_never_claim_one_message(
+def test_two_workers_never_claim_one_message(
     outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
     """Mutant: what is due is read without locking its rows, nor is an attempt's number a key."""
@@ -114,14 +114,14 @@ def test_two_desks_never_claim_one_message(
         assert unlocked != dispatch._DUE.text
         monkeypatch.setattr(dispatch, "_DUE", sa.text(unlocked))
     claimed: list[Claimed] = []
-    thread = threading.Thread(target=lambda: claimed.extend(outreach.world.desk.claim(10).claimed))
+    thread = threading.Thread(target=lambda: claimed.extend(outreach.world.queue.claim(10).claimed))
 
     def meanwhile() -> None:
         thread.start()
         thread.join(1)
 
     with at("intent_claimed", meanwhile):
-        claimed += outreach.world.desk.claim(10).claimed
+        claimed += outreach.world.queue.claim(10).claimed
     thread.join()
     survives = len(claimed) == 1
     assert survives is not mutant

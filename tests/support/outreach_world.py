@@ -21,7 +21,7 @@ from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import GROUP, Provider
 from outreach_service.sealing import Keyring, Place
-from outreach_service.store.dispatch import DeskOptions, PostgresDesk
+from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
 from outreach_service.store.permits import Rate, set_up
 from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
@@ -79,15 +79,15 @@ class OutreachWorld:
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         with self.database.transaction() as tx:
             set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
-        self.desk = PostgresDesk(
+        self.queue = PostgresOutboundQueue(
             self.database,
             KEYRING,
             SANDBOX_RETRIES,
             translate.message_changed,
-            DeskOptions(simulated=True, lease_seconds=60),
+            OutboundQueueOptions(simulated=True, lease_seconds=60),
         )
         self.dispatcher = Dispatcher(
-            self.desk,
+            self.queue,
             providers,
             builtin_catalogue(),
             lambda _: "https://practice.example/u/1",

@@ -57,7 +57,7 @@ def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
     if mutant:
         monkeypatch.setattr(situations, "lock_clients", lambda _tx, _clients: None)
     claimed: list[Claimed] = []
-    claim = threading.Thread(target=lambda: claimed.extend(world.desk.claim(10).claimed))
+    claim = threading.Thread(target=lambda: claimed.extend(world.queue.claim(10).claimed))
     waited: list[bool] = []
 
     def meanwhile() -> None:

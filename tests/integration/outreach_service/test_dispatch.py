@@ -155,7 +155,7 @@ def test_sixteen_dispatchers_keep_one_cap(world: Build) -> None:
         outreach.moved(f"child-{number}", 1, NOON)
     outreach.now_is(NOON)
     with ThreadPoolExecutor(16) as pool:
-        claims = [pool.submit(outreach.desk.claim, 3) for _ in range(32)]
+        claims = [pool.submit(outreach.queue.claim, 3) for _ in range(32)]
         claimed = [one for claim in claims for one in claim.result().claimed]
     assert len(claimed) == 3
 
@@ -200,13 +200,13 @@ def test_a_claim_whose_worker_died_is_unknown_and_its_late_answer_still_counts(
     outreach.reachable("ada", Channel.SMS, PHONE)
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
-    (claimed,) = outreach.desk.claim(10).claimed
-    assert outreach.desk.recover() == 0
+    (claimed,) = outreach.queue.claim(10).claimed
+    assert outreach.queue.recover() == 0
     outreach.execute("UPDATE message SET lease_until = clock_timestamp() - interval '1 second'")
-    assert outreach.desk.recover() == 1
+    assert outreach.queue.recover() == 1
     assert outreach.messages()["ada", 1].state == "unknown"
-    assert outreach.desk.claim(10).claimed == []
-    outreach.desk.record([(claimed, Accepted("late"))])
+    assert outreach.queue.claim(10).claimed == []
+    outreach.queue.record([(claimed, Accepted("late"))])
     assert outreach.messages()["ada", 1].state == "accepted"
 
 
@@ -269,14 +269,14 @@ def test_a_late_answer_of_an_older_try_leaves_the_newer_alone(world: Build) -> N
     outreach.reachable("ada", Channel.WECHAT, "openid-0000000000000000000001")
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
-    (first,) = outreach.desk.claim(10).claimed
+    (first,) = outreach.queue.claim(10).claimed
     outreach.execute("UPDATE message SET lease_until = clock_timestamp() - interval '1 second'")
-    assert outreach.desk.recover() == 1
+    assert outreach.queue.recover() == 1
     outreach.execute("UPDATE message SET not_before = 'epoch'")
-    (second,) = outreach.desk.claim(10).claimed
-    outreach.desk.record([(first, Rejected("wechat:late", final=True))])
+    (second,) = outreach.queue.claim(10).claimed
+    outreach.queue.record([(first, Rejected("wechat:late", final=True))])
     assert outreach.messages()["ada", 1].state == "sending"
-    outreach.desk.record([(second, Accepted("m2"))])
+    outreach.queue.record([(second, Accepted("m2"))])
     assert outreach.messages()["ada", 1].state == "accepted"
 
 
@@ -349,7 +349,7 @@ def test_a_channel_without_room_waits_in_turn_and_keeps_its_permits(world: Build
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
     room = {Channel.WECHAT: 5, Channel.SMS: 0, Channel.EMAIL: 5}
-    assert [one.client_id for one in outreach.desk.claim(10, room).claimed] == ["ada"]
+    assert [one.client_id for one in outreach.queue.claim(10, room).claimed] == ["ada"]
     waits = outreach.rows("""
         SELECT round(extract(epoch FROM not_before - clock_timestamp()) / 1000) AS turns
         FROM message WHERE reason = 'rate-limit' ORDER BY 1

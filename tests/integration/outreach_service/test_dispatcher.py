@@ -114,7 +114,7 @@ def test_what_a_provider_said_is_written_down_when_the_database_is_back(
     outreach.reachable("ada", Channel.SMS, PHONE)
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
-    record = outreach.desk.record
+    record = outreach.queue.record
 
     def away_at_first(results: Any) -> None:
         if not results:
@@ -125,7 +125,7 @@ def test_what_a_provider_said_is_written_down_when_the_database_is_back(
         record(results)
         stop.set()
 
-    monkeypatch.setattr(outreach.desk, "record", away_at_first)
+    monkeypatch.setattr(outreach.queue, "record", away_at_first)
     outreach.dispatcher.run(stop)
     assert outreach.messages()["ada", 1].state == "accepted"
     assert (len(provider.sent), len(tries)) == (1, 2)
@@ -182,7 +182,7 @@ def test_a_fault_of_ours_is_not_forgotten_while_the_database_is_away(
 ) -> None:
     outreach = world(sms=Broken())
     one_by_wechat_one_by_sms(outreach)
-    record = outreach.desk.record
+    record = outreach.queue.record
     away = iter([True])
 
     def away_at_first(results: Any) -> None:
@@ -190,7 +190,7 @@ def test_a_fault_of_ours_is_not_forgotten_while_the_database_is_away(
             raise sa.exc.OperationalError("record", {}, psycopg.OperationalError("gone"))
         record(results)
 
-    monkeypatch.setattr(outreach.desk, "record", away_at_first)
+    monkeypatch.setattr(outreach.queue, "record", away_at_first)
     with pytest.raises(ZeroDivisionError):
         outreach.dispatcher.run(threading.Event())
     assert states(outreach) == {"ada": "sending", "bob": "accepted"}

@@ -67,7 +67,7 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
             "tests/integration/outreach_service/test_consent_race.py::"
             "test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it"
         ),
-        "row lock of a message": f"{_OUTREACH}::test_two_desks_never_claim_one_message",
+        "row lock of a message": f"{_OUTREACH}::test_two_workers_never_claim_one_message",
         "no retry of the unknown": f"{_OUTREACH}::test_an_unknown_outcome_is_not_tried_again",
         "row-level security": f"{_OUTREACH}::test_the_api_sees_one_practice",
         "the database's clock": "tests/faults/test_clocks.py::test_the_databases_clock_decides",

@@ -33,7 +33,7 @@ from outreach_service.providers.wechat import WeChat, WeChatAccount
 from outreach_service.sealing import Keyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
-from outreach_service.store.dispatch import DeskOptions, PostgresDesk
+from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
 from outreach_service.store.outreach_store import PostgresOutreachStore
 from outreach_service.store.people import PostgresPeople
 from outreach_service.store.permits import Rate, set_up
@@ -112,12 +112,12 @@ def build_dispatcher(
     keyring = build_keyring(settings)
     with database.transaction() as tx:
         set_up(tx, _rates(settings))
-    desk = PostgresDesk(
+    queue = PostgresOutboundQueue(
         database,
         keyring,
         SANDBOX_RETRIES if settings.patience == "sandbox" else DEFAULT_RETRIES,
         translate.message_changed,
-        DeskOptions(
+        OutboundQueueOptions(
             simulated=settings.simulated_clock,
             lease_seconds=settings.lease_seconds,
             rules=replace(DEFAULT_RULES, closed=settings.closed),
@@ -125,7 +125,7 @@ def build_dispatcher(
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
     url = _unsubscribe_url(settings)
-    return Dispatcher(desk, providers, builtin_catalogue(), url, bell).run
+    return Dispatcher(queue, providers, builtin_catalogue(), url, bell).run
 
 
 def build_keyring(settings: OutreachSettings) -> Keyring:

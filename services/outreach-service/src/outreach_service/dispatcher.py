@@ -11,7 +11,7 @@ import uvloop
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import Claimed, Claims, Desk, Provider
+from outreach_service.ports import Claimed, Claims, OutboundQueue, Provider
 from outreach_service.rendering import Renderer, RenderingFailed
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
@@ -46,13 +46,13 @@ class Dispatcher:
 
     def __init__(
         self,
-        desk: Desk,
+        queue: OutboundQueue,
         providers: Mapping[Channel, Provider],
         catalogue: Catalogue,
         unsubscribe_url: Callable[[Claimed], str],
         bell: threading.Event,
     ) -> None:
-        self._desk = desk
+        self._queue = queue
         self._bell = bell
         self._providers = providers
         self._catalogue = catalogue
@@ -86,7 +86,7 @@ class Dispatcher:
                 try:
                     await self._write_down()
                     if time.monotonic() >= recover_at:
-                        await asyncio.to_thread(self._desk.recover)
+                        await asyncio.to_thread(self._queue.recover)
                         recover_at = time.monotonic() + RECOVER_SECONDS
                     claims, begun = await self._begin()
                 except DatabaseError as error:
@@ -115,7 +115,7 @@ class Dispatcher:
         so that answers are taken meanwhile."""
         busy = Counter(claimed.channel for claimed in self._under_way.values())
         room = {channel: AT_ONCE - busy[channel] for channel in Channel}
-        claims = await asyncio.to_thread(self._desk.claim, CLAIM_ROWS, room)
+        claims = await asyncio.to_thread(self._queue.claim, CLAIM_ROWS, room)
         begun = {asyncio.create_task(self._send(claimed)): claimed for claimed in claims.claimed}
         self._under_way |= begun
         return claims, begun.keys()
@@ -130,7 +130,7 @@ class Dispatcher:
                 self._unwritten.append((claimed, task.result()))
         if self._unwritten:
             failpoints.hit("response_read")
-            await asyncio.to_thread(self._desk.record, self._unwritten)
+            await asyncio.to_thread(self._queue.record, self._unwritten)
             self._unwritten = []
             failpoints.hit("result_recorded")
         for task in self._broken:

@@ -218,7 +218,7 @@ class Verdict(NamedTuple):
     keyed_seconds: float | None = None
 
 
-class Desk(Protocol):
+class OutboundQueue(Protocol):
     """Where waiting messages are taken from and their fate is written down."""
 
     def claim(self, limit: int, room: Mapping[Channel, int] | None = None) -> Claims:

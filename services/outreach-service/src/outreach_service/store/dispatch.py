@@ -1,4 +1,4 @@
-"""The desk of waiting messages: claim what may go, write down what became of it."""
+"""The queue of waiting messages: claim what may go, write down what became of it."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +124,7 @@ _LOST = sa.text("""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeskOptions:
+class OutboundQueueOptions:
     """Whether time is simulated, how long a claim may take, and by what rules the gates decide."""
 
     simulated: bool
@@ -144,8 +144,8 @@ class Written:
         self.statements.setdefault(statement, []).append(row)
 
 
-class PostgresDesk:
-    """`Desk` over one database."""
+class PostgresOutboundQueue:
+    """`OutboundQueue` over one database."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class PostgresDesk:
         keyring: Keyring,
         policies: Mapping[Channel, RetryPolicy],
         encode: Callable[[MessageEvent], Outgoing],
-        options: DeskOptions,
+        options: OutboundQueueOptions,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -164,8 +164,8 @@ class PostgresDesk:
         self._rules = options.rules
 
     def claim(self, limit: int, room: Mapping[Channel, int] | None = None) -> Claims:
-        """See `Desk.claim`. Consent, bookings, caps and permits are looked at under the clients'
-        and contact points' locks, and what is claimed commits with them (R24, R25)."""
+        """See `OutboundQueue.claim`. Consent, bookings, caps and permits are looked at under the
+        clients' and contact points' locks, and what is claimed commits with them (R24, R25)."""
         with self._database.transaction() as tx:
             now = business_now(tx, simulated=self._simulated)
             if now is None:
@@ -186,7 +186,7 @@ class PostgresDesk:
         return Claims(claimed, is_all=len(rows) < limit)
 
     def record(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:
-        """See `Desk.record`."""
+        """See `OutboundQueue.record`."""
         if not results:
             return
         tried = [
@@ -208,7 +208,7 @@ class PostgresDesk:
             self._write(tx, written)
 
     def recover(self) -> int:
-        """See `Desk.recover`. What a dead worker had claimed may have been sent."""
+        """See `OutboundQueue.recover`. What a dead worker had claimed may have been sent."""
         with self._database.transaction() as tx:
             tx.execute(_END_REPEATS)
             rows = tx.execute(_LOST).fetchall()
