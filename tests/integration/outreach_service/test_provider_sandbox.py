@@ -17,8 +17,8 @@ from outreach_service.domain.terms import Channel
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
 from rapport_devkit.sandbox import credentials
-from tests.support.desk import Desk, a_message, at_desk, now, send
 from tests.support.sandbox import Sandbox
+from tests.support.sandbox_providers import SandboxProviders, a_message, now, send, with_providers
 
 pytestmark = pytest.mark.integration
 
@@ -33,11 +33,13 @@ pytestmark = pytest.mark.integration
 def test_a_wrong_signature_is_refused(
     sandbox: Sandbox, key_id: str, secret: str, code: str
 ) -> None:
-    async def work(desk: Desk) -> Outcome:
-        account = AliyunAccount(desk.url, AccessKey(key_id, secret), credentials.ALIYUN_SIGN_NAME)
-        return await AliyunSms(desk.client, account, now).send(a_message(Channel.SMS))
+    async def work(providers: SandboxProviders) -> Outcome:
+        account = AliyunAccount(
+            providers.url, AccessKey(key_id, secret), credentials.ALIYUN_SIGN_NAME
+        )
+        return await AliyunSms(providers.client, account, now).send(a_message(Channel.SMS))
 
-    assert at_desk(sandbox, work) == Rejected(f"sms:{code}", final=True)
+    assert with_providers(sandbox, work) == Rejected(f"sms:{code}", final=True)
 
 
 def test_an_old_signature_is_refused(sandbox: Sandbox) -> None:
@@ -67,11 +69,13 @@ def test_faults_by_chance_repeat_by_seed(sandbox: Sandbox) -> None:
     def run() -> list[bool]:
         sandbox.fault("sms", "reject", ratio=0.5, seed=7)
 
-        async def work(desk: Desk) -> list[Outcome]:
+        async def work(providers: SandboxProviders) -> list[Outcome]:
             numbers = (f"+86138001380{n:02}" for n in range(12))
-            return [await desk.sms().send(a_message(Channel.SMS, recipient=n)) for n in numbers]
+            return [
+                await providers.sms().send(a_message(Channel.SMS, recipient=n)) for n in numbers
+            ]
 
-        outcomes = at_desk(sandbox, work)
+        outcomes = with_providers(sandbox, work)
         sandbox.heal()
         return [isinstance(outcome, Accepted) for outcome in outcomes]
 
@@ -85,17 +89,17 @@ def test_the_sandbox_limits_a_number_and_a_rate(sandbox: Sandbox, tmp_path: Any)
     try:
         messages = [a_message(Channel.SMS) for _ in range(60)]
 
-        async def work(desk: Desk) -> list[Outcome]:
-            return [await desk.sms().send(each) for each in messages]
+        async def work(providers: SandboxProviders) -> list[Outcome]:
+            return [await providers.sms().send(each) for each in messages]
 
-        paced = Counter(getattr(o, "code", "ok") for o in at_desk(slow, work))
+        paced = Counter(getattr(o, "code", "ok") for o in with_providers(slow, work))
         limited = Counter(
             getattr(o, "code", "ok")
-            for o in at_desk(
+            for o in with_providers(
                 sandbox,
-                lambda desk: asyncio.gather(
+                lambda providers: asyncio.gather(
                     *(
-                        desk.sms().send(replace(each, recipient="+8613900139000"))
+                        providers.sms().send(replace(each, recipient="+8613900139000"))
                         for each in messages
                     )
                 ),

@@ -22,10 +22,20 @@ from outreach_service.ports import Token
 from outreach_service.providers.console import SENDING_IS_OFF, ConsoleProvider
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
-from tests.support.desk import CHANNELS, HURRY, OPENID, Desk, a_message, arrived, at_desk, now, send
 from tests.support.memory_tokens import MemoryTokens
 from tests.support.recording import RecordingProvider
 from tests.support.sandbox import Sandbox
+from tests.support.sandbox_providers import (
+    CHANNELS,
+    HURRY,
+    OPENID,
+    SandboxProviders,
+    a_message,
+    arrived,
+    now,
+    send,
+    with_providers,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -194,12 +204,12 @@ def test_many_senders_fetch_one_token(sandbox: Sandbox) -> None:
     tokens = CountingTokens()
     messages = [a_message(Channel.WECHAT) for _ in range(30)]
 
-    async def work(desk: Desk) -> list[Outcome]:
+    async def work(providers: SandboxProviders) -> list[Outcome]:
         stale = Token("stale", now() + timedelta(hours=1))
         await MemoryTokens.put(tokens, credentials.WECHAT_APPID, stale)
-        return await asyncio.gather(*(desk.wechat().send(each) for each in messages))
+        return await asyncio.gather(*(providers.wechat().send(each) for each in messages))
 
-    outcomes = at_desk(sandbox, work, tokens=tokens)
+    outcomes = with_providers(sandbox, work, tokens=tokens)
 
     assert [outcome for outcome in outcomes if not isinstance(outcome, Accepted)] == []
     assert tokens.fetched == 1
@@ -209,8 +219,8 @@ def test_the_store_is_not_asked_again_for_a_token_that_works(sandbox: Sandbox) -
     """Nor does a sender insist on one that another worker has replaced."""
     tokens = CountingTokens()
 
-    async def work(desk: Desk) -> tuple[list[Outcome], int]:
-        provider = desk.wechat()
+    async def work(providers: SandboxProviders) -> tuple[list[Outcome], int]:
+        provider = providers.wechat()
         first = await provider.send(a_message(Channel.WECHAT))
         asked = tokens.asked
         second = await provider.send(a_message(Channel.WECHAT))
@@ -219,18 +229,18 @@ def test_the_store_is_not_asked_again_for_a_token_that_works(sandbox: Sandbox) -
         third = await provider.send(a_message(Channel.WECHAT))
         return [first, second, third], again
 
-    outcomes, again = at_desk(sandbox, work, tokens=tokens)
+    outcomes, again = with_providers(sandbox, work, tokens=tokens)
     assert [type(outcome) for outcome in outcomes] == [Accepted] * 3
     assert (again, tokens.fetched) == (0, 2)
 
 
 def test_no_token_means_nothing_was_sent(sandbox: Sandbox) -> None:
-    async def work(desk: Desk) -> Outcome:
-        account = WeChatAccount(desk.url, credentials.WECHAT_APPID, "wrong")
-        provider = WeChat(desk.client, account, desk.tokens, now)
+    async def work(providers: SandboxProviders) -> Outcome:
+        account = WeChatAccount(providers.url, credentials.WECHAT_APPID, "wrong")
+        provider = WeChat(providers.client, account, providers.tokens, now)
         return await provider.send(a_message(Channel.WECHAT))
 
-    assert at_desk(sandbox, work) == Rejected("wechat:token:40125", final=False)
+    assert with_providers(sandbox, work) == Rejected("wechat:token:40125", final=False)
 
 
 def test_marketing_mail_can_be_left_with_one_click(sandbox: Sandbox) -> None:
@@ -299,11 +309,11 @@ def test_the_double_keeps_what_it_is_given_and_says_what_it_was_told() -> None:
 def test_many_mails_at_once_all_arrive_once(sandbox: Sandbox) -> None:
     messages = [a_message(Channel.EMAIL) for _ in range(40)]
 
-    async def work(desk: Desk) -> list[Outcome]:
-        provider = desk.email()
+    async def work(providers: SandboxProviders) -> list[Outcome]:
+        provider = providers.email()
         return await asyncio.gather(*(provider.send(each) for each in messages))
 
-    outcomes = at_desk(sandbox, work)
+    outcomes = with_providers(sandbox, work)
     found = Counter(each["message_id"] for each in sandbox.deliveries())
 
     assert Counter(type(outcome) for outcome in outcomes) == {Accepted: 40}

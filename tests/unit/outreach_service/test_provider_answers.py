@@ -172,10 +172,10 @@ def test_a_token_that_was_not_given_is_not_asked_for_again_for_a_while() -> None
 
     async def send(count: int, wechat: Callable[[httpx.AsyncClient], WeChat]) -> list[Outcome]:
         async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
-            desk = wechat(client)
-            first = await asyncio.gather(*(desk.send(message) for _ in range(count)))
+            provider = wechat(client)
+            first = await asyncio.gather(*(provider.send(message) for _ in range(count)))
             clock[0] += NO_TOKEN_FOR + timedelta(seconds=1)
-            return [*first, await desk.send(message)]
+            return [*first, await provider.send(message)]
 
     message = a_message(Channel.WECHAT, "openid-0000000000000000000001")
     account = WeChatAccount("http://wechat.test", "wx1", "secret")

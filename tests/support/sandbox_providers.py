@@ -60,7 +60,7 @@ def a_message(channel: Channel, **changes: Any) -> Outgoing:
 
 
 @dataclass(frozen=True)
-class Desk:
+class SandboxProviders:
     """The providers of one test, sharing one HTTP client."""
 
     client: httpx.AsyncClient
@@ -98,18 +98,24 @@ class Desk:
         return makers[channel]()
 
 
-def at_desk(sandbox: Sandbox, work: Callable[[Desk], Awaitable[T]], **more: Any) -> T:
+def with_providers(
+    sandbox: Sandbox, work: Callable[[SandboxProviders], Awaitable[T]], **more: Any
+) -> T:
     async def run() -> T:
         patience = more.get("patience", PATIENCE)
         async with http_client(Timeouts(connect=patience, answer=patience)) as client:
-            desk = Desk(client, sandbox.http_url, sandbox.smtp_port, MemoryTokens())
-            return await work(replace(desk, **more))
+            providers = SandboxProviders(
+                client, sandbox.http_url, sandbox.smtp_port, MemoryTokens()
+            )
+            return await work(replace(providers, **more))
 
     return asyncio.run(run())
 
 
 def send(sandbox: Sandbox, message: Outgoing, **more: Any) -> Outcome:
-    return at_desk(sandbox, lambda desk: desk.provider(message.channel).send(message), **more)
+    return with_providers(
+        sandbox, lambda providers: providers.provider(message.channel).send(message), **more
+    )
 
 
 def arrived(sandbox: Sandbox, message: Outgoing) -> list[dict[str, Any]]:
