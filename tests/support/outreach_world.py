@@ -73,8 +73,8 @@ class OutreachWorld:
             self.bus.create(topic.name, topic.partitions)
         self.database = Database(made.worker_url, application_name="test")
         consumer = self.bus.consumer(GROUP, TOPICS)
-        self.bell = threading.Event()
-        handler = build_consumer(book, build_relay(self.database, self.bus).drain, self.bell)
+        self.wakeup = threading.Event()
+        handler = build_consumer(book, build_relay(self.database, self.bus).drain, self.wakeup)
         options = LoopOptions(group=GROUP)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         with self.database.transaction() as tx:
@@ -91,7 +91,7 @@ class OutreachWorld:
             providers,
             builtin_catalogue(),
             lambda _: "https://practice.example/u/1",
-            self.bell,
+            self.wakeup,
         )
         practice = canonical.Practice(
             practice_id=PRACTICE, name="Harbour", zone="Europe/London", currency="GBP"

@@ -1,4 +1,4 @@
-"""The dispatcher on its thread: rung for, never held up by one provider, and soon gone."""
+"""The dispatcher on its thread: woken, never held up by one provider, and soon gone."""
 
 import asyncio
 import threading
@@ -71,14 +71,14 @@ def running(outreach: OutreachWorld) -> Iterator[None]:
             yield
         finally:
             stop.set()
-            outreach.bell.set()
+            outreach.wakeup.set()
         run.result()
 
 
 def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker's consumer rings for its dispatcher, whose own looks are seldom here."""
+    """The worker's consumer wakes its dispatcher, whose own looks are seldom here."""
     monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
     provider = RecordingProvider()
     outreach = world(sms=provider)
@@ -92,7 +92,7 @@ def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
 def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of what is looked at first may be sent, and no bell rings for the rest."""
+    """Nothing of what is looked at first may be sent, and no wakeup comes for the rest."""
     monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
     monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 2)
     provider = RecordingProvider()
@@ -101,7 +101,7 @@ def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
         outreach.moved(client, 1, NOON - timedelta(minutes=due))
     outreach.reachable("eve", Channel.SMS, PHONE)
     outreach.now_is(NOON)
-    outreach.bell.clear()
+    outreach.wakeup.clear()
     with running(outreach):
         assert eventually(lambda: len(provider.sent) == 1)
 

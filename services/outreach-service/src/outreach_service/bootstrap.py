@@ -95,20 +95,23 @@ def build_relay(database: Database, producer: Producer) -> Relay:
 
 
 def build_consumer(
-    playbook: Any, publish: Callable[[], object], bell: threading.Event
+    playbook: Any, publish: Callable[[], object], wakeup: threading.Event
 ) -> OutreachConsumer:
-    """The handler of a worker; once it has committed something, `publish` is called and `bell`
+    """The handler of a worker; once it has committed something, `publish` is called and `wakeup`
     set."""
     return OutreachConsumer(
-        lambda tx: PostgresOutreachStore(tx, translate.message_changed), playbook, publish, bell.set
+        lambda tx: PostgresOutreachStore(tx, translate.message_changed),
+        playbook,
+        publish,
+        wakeup.set,
     )
 
 
 def build_dispatcher(
-    settings: OutreachSettings, database: Database, bell: threading.Event
+    settings: OutreachSettings, database: Database, wakeup: threading.Event
 ) -> Callable[[threading.Event], None]:
     """The sending loop of a worker, with what each channel may do a second set up; it looks at
-    once when `bell` is set."""
+    once when `wakeup` is set."""
     keyring = build_keyring(settings)
     with database.transaction() as tx:
         set_up(tx, _rates(settings))
@@ -125,7 +128,7 @@ def build_dispatcher(
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
     url = _unsubscribe_url(settings)
-    return Dispatcher(queue, providers, builtin_catalogue(), url, bell).run
+    return Dispatcher(queue, providers, builtin_catalogue(), url, wakeup).run
 
 
 def build_keyring(settings: OutreachSettings) -> Keyring:
@@ -269,9 +272,9 @@ def build_worker(
     settings: OutreachSettings, database: Database, producer: Producer
 ) -> tuple[OutreachConsumer, Job]:
     """The handler that plans messages, and its job, with the sending loop beside it."""
-    bell, publish = threading.Event(), build_relay(database, producer).drain
-    handler = build_consumer(playbook_source(settings), publish, bell)
-    job = Job(group=GROUP, topics=TOPICS, side_task=build_dispatcher(settings, database, bell))
+    wakeup, publish = threading.Event(), build_relay(database, producer).drain
+    handler = build_consumer(playbook_source(settings), publish, wakeup)
+    job = Job(group=GROUP, topics=TOPICS, side_task=build_dispatcher(settings, database, wakeup))
     return handler, job
 
 

@@ -22,20 +22,20 @@ TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGE
 
 
 class OutreachConsumer:
-    """What outreach does with a batch. `open_store` opens the store in the batch's transaction; `ring` is
-    called after a commit, for whoever waits for something to send."""
+    """What outreach does with a batch. `open_store` opens the store in the batch's transaction;
+    `wake` is called after a commit, for whoever waits for something to send."""
 
     def __init__(
         self,
         open_store: Callable[[Any], OutreachStore],
         playbook: Mapping[str, Any],
         publish: Callable[[], object],
-        ring: Callable[[], object],
+        wake: Callable[[], object],
     ) -> None:
         self._open_store = open_store
         self._playbook = playbook
         self._publish = publish
-        self._ring = ring
+        self._wake = wake
         self._handled = False
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
@@ -75,5 +75,5 @@ class OutreachConsumer:
         """Say that there may be something to send, and publish what became of messages."""
         if self._handled:
             self._handled = False
-            self._ring()
+            self._wake()
         self._publish()

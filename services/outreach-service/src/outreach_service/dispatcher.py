@@ -40,8 +40,8 @@ class Dispatcher:
     """Sends due messages through one provider a channel.
 
     `unsubscribe_url` makes the address under which a client leaves a purpose of a channel. Who has
-    seen all that was due looks again when `bell` is set, and soon without (of what falls due by
-    time, and what other workers have planned, no bell tells).
+    seen all that was due looks again when `wakeup` is set, and soon without (of what falls due by
+    time, and what other workers have planned, no wakeup tells).
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Dispatcher:
         providers: Mapping[Channel, Provider],
         catalogue: Catalogue,
         unsubscribe_url: Callable[[Claimed], str],
-        bell: threading.Event,
+        wakeup: threading.Event,
     ) -> None:
         self._queue = queue
-        self._bell = bell
+        self._wakeup = wakeup
         self._providers = providers
         self._catalogue = catalogue
         self._renderer = Renderer()
@@ -99,7 +99,7 @@ class Dispatcher:
 
     async def _wait(self, claims: Claims, begun: Collection[asyncio.Task[Outcome]]) -> None:
         """For the answers to what was begun just now, which mostly come soon and together; who had
-        nothing to begin, and has seen all that was due, waits for any answer, or the bell. A call
+        nothing to begin, and has seen all that was due, waits for any answer, or the wakeup. A call
         that hangs delays nobody for longer than once."""
         if begun:
             await asyncio.wait(begun, timeout=ANSWERS_SECONDS)
@@ -107,8 +107,8 @@ class Dispatcher:
             first = asyncio.FIRST_COMPLETED
             await asyncio.wait(self._under_way, timeout=ANSWERS_SECONDS, return_when=first)
         elif claims.is_all:
-            await asyncio.to_thread(self._bell.wait, LOOK_SECONDS)
-            self._bell.clear()
+            await asyncio.to_thread(self._wakeup.wait, LOOK_SECONDS)
+            self._wakeup.clear()
 
     async def _begin(self) -> tuple[Claims, Collection[asyncio.Task[Outcome]]]:
         """Claim what there is room for, and begin to send it. The database is asked on a thread,
