@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
 from outreach_service.domain.terms import Channel
-from outreach_service.handlers import settle
-from outreach_service.ports import Claimed, Verdict
+from outreach_service.handlers import apply_outcome
+from outreach_service.ports import Claimed, MessageUpdate
 from outreach_service.store import dispatch, locks, situations
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
@@ -133,13 +133,13 @@ def test_an_unknown_outcome_is_not_tried_again(
 ) -> None:
     """Finding 7: no SMS provider knows a repeat. Mutant: no answer counts as a refusal."""
 
-    def refused(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
+    def refused(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
         if isinstance(outcome, Unknown):
             outcome = Rejected(outcome.why, final=False)
-        return settle(claimed, outcome, policy)
+        return apply_outcome(claimed, outcome, policy)
 
     if mutant:
-        monkeypatch.setattr(dispatch, "settle", refused)
+        monkeypatch.setattr(dispatch, "apply_outcome", refused)
     outreach.provider._outcomes.append(Unknown("sms:timeout"))
     survives = outreach.send_all() == 1
     assert survives is not mutant

@@ -1,4 +1,4 @@
-"""The use cases of outreach: plan after a tier change, decide when due, settle after an answer."""
+"""The use cases of outreach: plan after a tier change, decide when due, apply each outcome."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,10 +35,10 @@ from outreach_service.ports import (
     Claimed,
     Decided,
     LeaveUnknown,
+    MessageUpdate,
     OutreachStore,
     Planned,
     Throttled,
-    Verdict,
     Waiting,
 )
 
@@ -100,10 +100,10 @@ def decide(
     return decided
 
 
-def settle(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
+def apply_outcome(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
     """What an answer means for a message (RELIABILITY §3.8): unknown is never retried blindly."""
     if isinstance(outcome, Accepted):
-        return Verdict(Event.ACCEPT, "accepted", None, _plain(outcome.provider_ref), None)
+        return MessageUpdate(Event.ACCEPT, "accepted", None, _plain(outcome.provider_ref), None)
     word = "rejected" if isinstance(outcome, Rejected) else "unknown"
     code = _plain(outcome.code if isinstance(outcome, Rejected) else outcome.why)
     tries = Tries(count=claimed.attempt, seconds=claimed.first_try_seconds, unknown=claimed.unsure)
@@ -111,10 +111,10 @@ def settle(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> Verdict:
     if isinstance(following, RetryAt):
         if claimed.unsure or isinstance(outcome, Unknown):
             keyed = policy.same_key_seconds
-            return Verdict(Event.LOSE, word, code, None, following.seconds, keyed)
-        return Verdict(Event.RETRY, word, code, None, following.seconds)
+            return MessageUpdate(Event.LOSE, word, code, None, following.seconds, keyed)
+        return MessageUpdate(Event.RETRY, word, code, None, following.seconds)
     event = Event.FAIL if isinstance(following, GiveUp) else Event.LOSE
-    return Verdict(event, word, code, None, None)
+    return MessageUpdate(event, word, code, None, None)
 
 
 def _plain(said: str) -> str:

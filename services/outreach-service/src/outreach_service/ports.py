@@ -203,7 +203,7 @@ class Claims(NamedTuple):
     is_all: bool
 
 
-class Verdict(NamedTuple):
+class MessageUpdate(NamedTuple):
     """What a provider's answer does to a message: the event, and when to try again if at all.
 
     `keyed_seconds`, from the first try on, is how long the provider drops a repeat by its key;

@@ -20,7 +20,7 @@ from outreach_service.domain.messages import (
 )
 from outreach_service.domain.playbook import Route
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers import decide, settle
+from outreach_service.handlers import apply_outcome, decide
 from outreach_service.ports import (
     Claimed,
     Claims,
@@ -101,7 +101,7 @@ _FINISH = sa.text("""
     UPDATE attempt SET finished_at = clock_timestamp(), outcome = :outcome, code = :code
     WHERE practice_id = :practice_id AND message_id = :message_id AND number = :number
 """)
-_SETTLE = sa.text("""
+_APPLY_OUTCOME = sa.text("""
     UPDATE message SET state = :state, reason = :reason, lease_until = NULL,
         provider_ref = coalesce(:provider_ref, provider_ref), changed_at = :now,
         not_before = clock_timestamp() + make_interval(secs => :wait),
@@ -204,7 +204,7 @@ class PostgresOutboundQueue:
             for key, (claimed, outcome) in zip(tried, results, strict=True):
                 row = found[key]
                 if row.outcome is None or _replaces_unknown(row.outcome, outcome):
-                    self._settle(written, row, claimed, outcome, now or row.sent_at)
+                    self._apply_outcome(written, row, claimed, outcome, now or row.sent_at)
             self._write(tx, written)
 
     def recover(self) -> int:
@@ -297,7 +297,7 @@ class PostgresOutboundQueue:
         until = min(now + self._rules.longest_lag, waiting.due_at + waiting.play.expires_after)
         _move(written, waiting, Defer(until, UNREADABLE), now)
 
-    def _settle(
+    def _apply_outcome(
         self,
         written: "Written",
         row: sa.Row[Any],
@@ -306,28 +306,28 @@ class PostgresOutboundQueue:
         now: datetime,
     ) -> None:
         who = {"practice_id": claimed.practice_id, "message_id": claimed.message_id}
-        verdict = settle(claimed, outcome, self._policies[claimed.channel])
-        finished = {"outcome": verdict.outcome, "code": verdict.code}
+        update = apply_outcome(claimed, outcome, self._policies[claimed.channel])
+        finished = {"outcome": update.outcome, "code": update.code}
         written.add(_FINISH, {**who, "number": claimed.attempt, **finished})
         if row.attempts > claimed.attempt:
             return  # a later try is under way; its answer decides
-        if row.state != State.SENDING and verdict.event is Event.RETRY:
+        if row.state != State.SENDING and update.event is Event.RETRY:
             return  # taken for lost meanwhile, and unknown it stays
-        state = advance(State(row.state), verdict.event)
+        state = advance(State(row.state), update.event)
         written.add(
-            _SETTLE,
+            _APPLY_OUTCOME,
             {
                 **who,
                 "state": str(state),
-                "reason": verdict.code,
-                "provider_ref": verdict.provider_ref,
+                "reason": update.code,
+                "provider_ref": update.provider_ref,
                 "now": now,
-                "wait": verdict.retry_seconds or 0,
-                "keyed": verdict.keyed_seconds,
+                "wait": update.retry_seconds or 0,
+                "keyed": update.keyed_seconds,
             },
         )
         written.events.append(
-            message_event_of_row(row, state=str(state), reason=verdict.code, at=now)
+            message_event_of_row(row, state=str(state), reason=update.code, at=now)
         )
 
     def _write(self, tx: sa.Connection, written: "Written") -> None:
