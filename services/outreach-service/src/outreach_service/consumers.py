@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from outreach_service import translate
-from outreach_service.handlers import Moved, plan_messages
+from outreach_service.handlers import TierTransition, plan_messages
 from outreach_service.ports import ActivitySeen, BookingDelta, OutreachStore
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
@@ -56,19 +56,21 @@ class OutreachConsumer:
         store = self._open_store(tx)
         seen: list[ActivitySeen | None] = []
         deltas: list[BookingDelta | None] = []
-        moves: list[Moved] = []
+        transitions: list[TierTransition] = []
         for part in batch.partitions:
             for event in part.events:
                 if isinstance(event, ActivityRecorded):
                     seen.append(translate.activity_seen(event))
                     deltas.append(translate.booking_delta(event))
                 elif isinstance(event, TierChanged):
-                    moves.append(Moved(translate.change(event), part.partition.partition))
+                    transitions.append(
+                        TierTransition(translate.change(event), part.partition.partition)
+                    )
                 elif isinstance(event, PracticeRegistered):
                     store.save_practice(translate.practice(event))
         store.record_activity([each for each in seen if each])
         store.record_bookings([each for each in deltas if each])
-        plan_messages(store, self._playbook, moves)
+        plan_messages(store, self._playbook, transitions)
         self._handled = True
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:

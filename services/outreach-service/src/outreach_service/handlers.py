@@ -51,22 +51,24 @@ MOST_SAID = 200
 
 
 @dataclass(frozen=True)
-class Moved:
+class TierTransition:
     """A tier change with the partition that it came on."""
 
     change: Change
     partition: int
 
 
-def plan_messages(store: OutreachStore, default: Mapping[str, Any], moves: Sequence[Moved]) -> None:
+def plan_messages(
+    store: OutreachStore, default: Mapping[str, Any], transitions: Sequence[TierTransition]
+) -> None:
     """Write down a message for each step of each play that answers a change."""
-    if not moves:
+    if not transitions:
         return
-    own = store.playbooks({move.change.practice_id for move in moves})
+    own = store.playbooks({transition.change.practice_id for transition in transitions})
     planned = [
         message
-        for move in moves
-        for message in _messages_for(move, own.get(move.change.practice_id, default))
+        for transition in transitions
+        for message in _messages_for(transition, own.get(transition.change.practice_id, default))
     ]
     store.save_planned(planned)
 
@@ -132,8 +134,8 @@ def _repeats(decision: Decision, channel: Channel) -> bool:
     return isinstance(decision, Send) and decision.route.channel is channel
 
 
-def _messages_for(move: Moved, document: Mapping[str, Any]) -> Iterator[Planned]:
-    change = move.change
+def _messages_for(transition: TierTransition, document: Mapping[str, Any]) -> Iterator[Planned]:
+    change = transition.change
     playbook = _read_playbook(dumps(document, sort_keys=True))
     bodies = {body["key"]: body for body in document["plays"]}
     for play in plays_for(playbook, change):
@@ -143,7 +145,7 @@ def _messages_for(move: Moved, document: Mapping[str, Any]) -> Iterator[Planned]
                     change.practice_id, change.client_id, play.key, change.version, number
                 ),
                 change=change,
-                partition=move.partition,
+                partition=transition.partition,
                 play=play,
                 play_body=bodies[play.key],
                 step=number,
