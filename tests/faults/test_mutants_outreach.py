@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers import apply_outcome
-from outreach_service.ports import Claimed, MessageUpdate
+from outreach_service.ports import ClaimedMessage, MessageUpdate
 from outreach_service.store import dispatch, locks, situations
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
@@ -113,7 +113,7 @@ def test_two_workers_never_claim_one_message(
         unlocked = dispatch._DUE.text.replace("FOR UPDATE SKIP LOCKED", "")
         assert unlocked != dispatch._DUE.text
         monkeypatch.setattr(dispatch, "_DUE", sa.text(unlocked))
-    claimed: list[Claimed] = []
+    claimed: list[ClaimedMessage] = []
     thread = threading.Thread(target=lambda: claimed.extend(outreach.world.queue.claim(10).claimed))
 
     def meanwhile() -> None:
@@ -133,7 +133,7 @@ def test_an_unknown_outcome_is_not_tried_again(
 ) -> None:
     """Finding 7: no SMS provider knows a repeat. Mutant: no answer counts as a refusal."""
 
-    def refused(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
+    def refused(claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
         if isinstance(outcome, Unknown):
             outcome = Rejected(outcome.why, final=False)
         return apply_outcome(claimed, outcome, policy)

@@ -9,7 +9,7 @@ import pytest
 
 from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import Claimed
+from outreach_service.ports import ClaimedMessage
 from outreach_service.store import situations
 from outreach_service.store.people import PostgresPeople
 from rapport_devkit.databases import ServiceDatabase
@@ -56,7 +56,7 @@ def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
     """L1, R25. Mutant: the claim takes no client's lock, and claims by what consent was."""
     if mutant:
         monkeypatch.setattr(situations, "lock_clients", lambda _tx, _clients: None)
-    claimed: list[Claimed] = []
+    claimed: list[ClaimedMessage] = []
     claim = threading.Thread(target=lambda: claimed.extend(world.queue.claim(10).claimed))
     waited: list[bool] = []
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from outreach_service.domain.gates import DEFAULT_RULES, Context, Sent
+from outreach_service.domain.gates import DEFAULT_RULES, Context, SentMessage
 from outreach_service.domain.playbook import Mode, Play, Playbook, parse_playbook
 from outreach_service.domain.terms import (
     Change,
@@ -92,8 +92,10 @@ def a_context(**changes: Any) -> Context:
     return replace(known, **changes)
 
 
-def a_sent(at: datetime, **changes: Any) -> Sent:
-    known = Sent(at=at, purpose=Purpose.CARE, client_id="crunchy-armchair", contact="openid-1")
+def a_sent(at: datetime, **changes: Any) -> SentMessage:
+    known = SentMessage(
+        at=at, purpose=Purpose.CARE, client_id="crunchy-armchair", contact="openid-1"
+    )
     return replace(known, **changes)
 
 

@@ -23,7 +23,7 @@ from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.playbook import parse_playbook
 from outreach_service.domain.templates import without_template
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import GROUP, ChannelSetup, Claimed, Provider
+from outreach_service.ports import GROUP, ChannelSetup, ClaimedMessage, Provider
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
 from outreach_service.providers.console import ConsoleProvider
@@ -250,16 +250,16 @@ def _rates(settings: OutreachSettings) -> Mapping[Channel, Rate]:
     }
 
 
-def _unsubscribe_url(settings: OutreachSettings) -> Callable[[Claimed], str]:
+def _unsubscribe_url(settings: OutreachSettings) -> Callable[[ClaimedMessage], str]:
     key = unsubscribe_key(settings.contact_index_key.get_secret_value())
 
-    def url(claimed: Claimed) -> str:
+    def url(claimed: ClaimedMessage) -> str:
         return unsubscribe_url(settings.public_url, key, _subscription(claimed))
 
     return url
 
 
-def _subscription(claimed: Claimed) -> Subscription:
+def _subscription(claimed: ClaimedMessage) -> Subscription:
     return Subscription(claimed.practice_id, claimed.client_id, claimed.channel, claimed.purpose)
 
 

@@ -11,7 +11,7 @@ import uvloop
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import Claimed, Claims, OutboundQueue, Provider
+from outreach_service.ports import ClaimedMessage, Claims, OutboundQueue, Provider
 from outreach_service.rendering import Renderer, RenderingFailed
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
@@ -49,7 +49,7 @@ class Dispatcher:
         queue: OutboundQueue,
         providers: Mapping[Channel, Provider],
         catalogue: Catalogue,
-        unsubscribe_url: Callable[[Claimed], str],
+        unsubscribe_url: Callable[[ClaimedMessage], str],
         wakeup: threading.Event,
     ) -> None:
         self._queue = queue
@@ -58,8 +58,8 @@ class Dispatcher:
         self._catalogue = catalogue
         self._renderer = Renderer()
         self._unsubscribe_url = unsubscribe_url
-        self._under_way: dict[asyncio.Task[Outcome], Claimed] = {}
-        self._unwritten: list[tuple[Claimed, Outcome]] = []
+        self._under_way: dict[asyncio.Task[Outcome], ClaimedMessage] = {}
+        self._unwritten: list[tuple[ClaimedMessage, Outcome]] = []
         self._broken: list[asyncio.Task[Outcome]] = []
 
     def run(self, stop: threading.Event) -> None:
@@ -149,7 +149,7 @@ class Dispatcher:
                 await asyncio.sleep(LAST_PAUSE_SECONDS)
         return None
 
-    async def _send(self, claimed: Claimed) -> Outcome:
+    async def _send(self, claimed: ClaimedMessage) -> Outcome:
         try:
             message = self._composed(claimed)
         except RenderingFailed as error:
@@ -160,7 +160,7 @@ class Dispatcher:
         PROVIDER_ATTEMPTS.labels(str(claimed.channel), _word(outcome)).inc()
         return outcome
 
-    def _composed(self, claimed: Claimed) -> Outgoing:
+    def _composed(self, claimed: ClaimedMessage) -> Outgoing:
         """The message as its provider takes it. Raises RenderingFailed."""
         template = self._catalogue.find(claimed.template, claimed.channel, claimed.language)
         if template is None:

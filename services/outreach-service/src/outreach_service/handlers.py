@@ -13,7 +13,7 @@ from outreach_service.domain.gates import (
     Decision,
     Rules,
     Send,
-    Sent,
+    SentMessage,
     choose_channel,
     gate,
 )
@@ -32,14 +32,14 @@ from outreach_service.domain.messages import (
 from outreach_service.domain.playbook import Playbook, Route, message_id, parse_playbook, plays_for
 from outreach_service.domain.terms import Change, Channel, Purpose
 from outreach_service.ports import (
-    Claimed,
-    Decided,
+    ClaimedMessage,
+    DecidedMessage,
+    DueMessage,
     LeaveUnknown,
     MessageUpdate,
     OutreachStore,
-    Planned,
+    PlannedMessage,
     Throttled,
-    Waiting,
 )
 
 SHANGHAI = "Asia/Shanghai"
@@ -74,35 +74,35 @@ def plan_messages(
 
 
 def decide(
-    waiting: Sequence[Waiting], permits: dict[Channel, int], rules: Rules = DEFAULT_RULES
-) -> list[Decided]:
+    waiting: Sequence[DueMessage], permits: dict[Channel, int], rules: Rules = DEFAULT_RULES
+) -> list[DecidedMessage]:
     """Ask the gates for each message in turn, seeing what was decided before it.
 
     Takes from `permits` one for each message that is sent; without one it is throttled.
     """
-    decided: list[Decided] = []
+    decided: list[DecidedMessage] = []
     throttled: Counter[Channel] = Counter()
-    granted: dict[str, list[Sent]] = {}
+    granted: dict[str, list[SentMessage]] = {}
     for message in waiting:
         practice_id = message.change.practice_id
         context = _context(message, tuple(granted.get(practice_id, ())), rules)
         decision = gate(context)
         if message.unsure_of and not _repeats(decision, message.unsure_of):
-            decided.append(Decided(message, LeaveUnknown()))
+            decided.append(DecidedMessage(message, LeaveUnknown()))
         elif not isinstance(decision, Send):
-            decided.append(Decided(message, decision))
+            decided.append(DecidedMessage(message, decision))
         elif permits.get(decision.route.channel, 0) < 1:
             channel = decision.route.channel
             throttled[channel] += 1
-            decided.append(Decided(message, Throttled(channel, throttled[channel])))
+            decided.append(DecidedMessage(message, Throttled(channel, throttled[channel])))
         else:
             permits[decision.route.channel] -= 1
             granted.setdefault(practice_id, []).append(_sent(message, decision))
-            decided.append(Decided(message, decision))
+            decided.append(DecidedMessage(message, decision))
     return decided
 
 
-def apply_outcome(claimed: Claimed, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
+def apply_outcome(claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
     """What an answer means for a message (RELIABILITY §3.8): unknown is never retried blindly."""
     if isinstance(outcome, Accepted):
         return MessageUpdate(Event.ACCEPT, "accepted", None, _plain(outcome.provider_ref), None)
@@ -134,13 +134,15 @@ def _repeats(decision: Decision, channel: Channel) -> bool:
     return isinstance(decision, Send) and decision.route.channel is channel
 
 
-def _messages_for(transition: TierTransition, document: Mapping[str, Any]) -> Iterator[Planned]:
+def _messages_for(
+    transition: TierTransition, document: Mapping[str, Any]
+) -> Iterator[PlannedMessage]:
     change = transition.change
     playbook = _read_playbook(dumps(document, sort_keys=True))
     bodies = {body["key"]: body for body in document["plays"]}
     for play in plays_for(playbook, change):
         for number, step in enumerate(play.steps):
-            yield Planned(
+            yield PlannedMessage(
                 message_id=message_id(
                     change.practice_id, change.client_id, play.key, change.version, number
                 ),
@@ -158,7 +160,7 @@ def _read_playbook(text: str) -> Playbook:
     return parse_playbook(loads(text))
 
 
-def _context(message: Waiting, granted: tuple[Sent, ...], rules: Rules) -> Context:
+def _context(message: DueMessage, granted: tuple[SentMessage, ...], rules: Rules) -> Context:
     known = message.situation
     context = Context(
         now=known.now,
@@ -183,8 +185,8 @@ def _context(message: Waiting, granted: tuple[Sent, ...], rules: Rules) -> Conte
     return context
 
 
-def _sent(message: Waiting, decision: Send) -> Sent:
-    return Sent(
+def _sent(message: DueMessage, decision: Send) -> SentMessage:
+    return SentMessage(
         at=message.situation.now,
         purpose=message.play.purpose,
         client_id=message.change.client_id,

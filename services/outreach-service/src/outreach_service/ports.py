@@ -13,7 +13,7 @@ from outreach_service.domain.consents import (
     Preferences,
     Subscription,
 )
-from outreach_service.domain.gates import Decision, Sent
+from outreach_service.domain.gates import Decision, SentMessage
 from outreach_service.domain.message_views import (
     MessageCount,
     MessageFilter,
@@ -85,7 +85,7 @@ class BookingDelta(NamedTuple):
     delta: int
 
 
-class Planned(NamedTuple):
+class PlannedMessage(NamedTuple):
     """A message that a tier change asks for. `play_body` is the play's own document."""
 
     message_id: str
@@ -116,7 +116,7 @@ class OutreachStore(Protocol):
         """The playbook documents of those practices that have one of their own."""
         ...
 
-    def save_planned(self, planned: Sequence[Planned]) -> None:
+    def save_planned(self, planned: Sequence[PlannedMessage]) -> None:
         """Keep each message once, by its identity."""
         ...
 
@@ -128,13 +128,13 @@ class Situation(NamedTuple):
     contacts: Mapping[Channel, str]
     consents: frozenset[tuple[Channel, Purpose]]
     zone: str
-    sent: tuple[Sent, ...]
+    sent: tuple[SentMessage, ...]
     booking_at: datetime | None
     activity_at: datetime | None
     inputs_up_to: datetime | None
 
 
-class Waiting(NamedTuple):
+class DueMessage(NamedTuple):
     """A message whose time has come to be decided on, locked, with its client's situation.
 
     `unsure_of` is the channel that may have carried it already: it may be repeated there, under
@@ -167,14 +167,14 @@ class LeaveUnknown:
     """It may have been sent, and may not be repeated as things are now: unknown it stays."""
 
 
-class Decided(NamedTuple):
+class DecidedMessage(NamedTuple):
     """What is to become of a waiting message now."""
 
-    waiting: Waiting
+    message: DueMessage
     decision: Decision | Throttled | LeaveUnknown
 
 
-class Claimed(NamedTuple):
+class ClaimedMessage(NamedTuple):
     """A message that this worker, and no other, may hand to a provider once.
 
     `attempt` counts from 1; `first_try_seconds` is the real time since the first began;
@@ -199,7 +199,7 @@ class Claimed(NamedTuple):
 class Claims(NamedTuple):
     """What was claimed at one look; `is_all`: there was nothing due that it left for the next."""
 
-    claimed: list[Claimed]
+    claimed: list[ClaimedMessage]
     is_all: bool
 
 
@@ -226,7 +226,7 @@ class OutboundQueue(Protocol):
         each channel no more than there is `room` for."""
         ...
 
-    def record(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:
+    def record(self, results: Sequence[tuple[ClaimedMessage, Outcome]]) -> None:
         """Write down what the providers said."""
         ...
 

@@ -46,7 +46,7 @@ DEFAULT_CAPS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
+class SentMessage:
     """A message that counts against a cap: accepted, on its way, or of unknown outcome (§5.5).
 
     `contact` is the blind index of the contact point: families share phones.
@@ -93,7 +93,7 @@ class Context:
     contacts: Mapping[Channel, str]
     consents: frozenset[tuple[Channel, Purpose]]
     zones: tuple[str, ...]
-    sent: tuple[Sent, ...]
+    sent: tuple[SentMessage, ...]
     booking_at: datetime | None
     activity_at: datetime | None
     inputs_up_to: datetime | None

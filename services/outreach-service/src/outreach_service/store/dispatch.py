@@ -22,13 +22,13 @@ from outreach_service.domain.playbook import Route
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import apply_outcome, decide
 from outreach_service.ports import (
-    Claimed,
+    ClaimedMessage,
     Claims,
-    Decided,
+    DecidedMessage,
+    DueMessage,
     LeaveUnknown,
     MessageEvent,
     Throttled,
-    Waiting,
 )
 from outreach_service.sealing import CannotUnseal, Keyring
 from outreach_service.store import permits, situations
@@ -185,7 +185,7 @@ class PostgresOutboundQueue:
         failpoints.hit("claim_committed")
         return Claims(claimed, is_all=len(rows) < limit)
 
-    def record(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:
+    def record(self, results: Sequence[tuple[ClaimedMessage, Outcome]]) -> None:
         """See `OutboundQueue.record`."""
         if not results:
             return
@@ -216,22 +216,22 @@ class PostgresOutboundQueue:
         return len(rows)
 
     def _carry_out(
-        self, tx: sa.Connection, decided: Sequence[Decided], now: datetime
-    ) -> list[Claimed]:
+        self, tx: sa.Connection, decided: Sequence[DecidedMessage], now: datetime
+    ) -> list[ClaimedMessage]:
         written = Written()
         sends = []
         for each in decided:
             decision = each.decision
-            who = _who(each.waiting)
+            who = _who(each.message)
             if isinstance(decision, Send):
-                sends.append((each.waiting, decision.route))
+                sends.append((each.message, decision.route))
             elif isinstance(decision, Throttled):
                 place = {"turn": decision.turn, "channel": str(decision.channel)}
                 written.add(_THROTTLE, {**who, **place})
             elif isinstance(decision, LeaveUnknown):
                 written.add(_LEAVE, who)
             else:
-                _move(written, each.waiting, decision, now)
+                _move(written, each.message, decision, now)
         claimed = self._claim(tx, written, sends, now)
         self._write(tx, written)
         return claimed
@@ -240,9 +240,9 @@ class PostgresOutboundQueue:
         self,
         tx: sa.Connection,
         written: "Written",
-        sends: Sequence[tuple[Waiting, Route]],
+        sends: Sequence[tuple[DueMessage, Route]],
         now: datetime,
-    ) -> list[Claimed]:
+    ) -> list[ClaimedMessage]:
         people = situations.people(tx, [waiting.change for waiting, _ in sends])
         histories = situations.histories(tx, [w for w, _ in sends if w.attempts])
         claimed = []
@@ -270,7 +270,7 @@ class PostgresOutboundQueue:
             written.events.append(event)
             tried = histories.get(waiting.message_id, situations.UNTRIED)
             claimed.append(
-                Claimed(
+                ClaimedMessage(
                     practice_id=change.practice_id,
                     message_id=waiting.message_id,
                     client_id=change.client_id,
@@ -288,7 +288,7 @@ class PostgresOutboundQueue:
             )
         return claimed
 
-    def _put_off(self, written: "Written", waiting: Waiting, now: datetime) -> None:
+    def _put_off(self, written: "Written", waiting: DueMessage, now: datetime) -> None:
         """No key of ours opens this contact. That is for whoever keeps the keys to mend, in the
         message's time; nobody else's message waits for it."""
         if waiting.unsure_of:
@@ -301,7 +301,7 @@ class PostgresOutboundQueue:
         self,
         written: "Written",
         row: sa.Row[Any],
-        claimed: Claimed,
+        claimed: ClaimedMessage,
         outcome: Outcome,
         now: datetime,
     ) -> None:
@@ -341,9 +341,9 @@ def _replaces_unknown(recorded: str, outcome: Outcome) -> bool:
     return recorded == "unknown" and not isinstance(outcome, Unknown)
 
 
-def _lost(row: sa.Row[Any]) -> Claimed:
+def _lost(row: sa.Row[Any]) -> ClaimedMessage:
     """A claim of which nobody has said what became; nothing personal is needed to settle it."""
-    return Claimed(
+    return ClaimedMessage(
         practice_id=row.practice_id,
         message_id=row.message_id,
         client_id=row.client_id,
@@ -360,11 +360,11 @@ def _lost(row: sa.Row[Any]) -> Claimed:
     )
 
 
-def _who(waiting: Waiting) -> dict[str, Any]:
+def _who(waiting: DueMessage) -> dict[str, Any]:
     return {"practice_id": waiting.change.practice_id, "message_id": waiting.message_id}
 
 
-def _move(written: Written, waiting: Waiting, decision: Defer | Suppress, now: datetime) -> None:
+def _move(written: Written, waiting: DueMessage, decision: Defer | Suppress, now: datetime) -> None:
     """Put a message off, or end it. Every waiting state knows the same events, so which of them
     it was in is no matter."""
     state = advance(State.SCHEDULED, event_of(decision))

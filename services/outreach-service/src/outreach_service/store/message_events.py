@@ -7,11 +7,11 @@ import sqlalchemy as sa
 
 from outreach_service.domain.messages import State
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import MessageEvent, Planned, Waiting
+from outreach_service.ports import DueMessage, MessageEvent, PlannedMessage
 
 
 def message_event(
-    message: Planned | Waiting,
+    message: PlannedMessage | DueMessage,
     at: datetime,
     *,
     state: State,

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from outreach_service.domain.messages import State
-from outreach_service.ports import ActivitySeen, BookingDelta, MessageEvent, Planned
+from outreach_service.ports import ActivitySeen, BookingDelta, MessageEvent, PlannedMessage
 from outreach_service.store.message_events import message_event
 from outreach_service.translate import change_to_json
 from rapport_runtime.bus.port import Outgoing
@@ -70,7 +70,7 @@ class PostgresOutreachStore:
         rows = self._tx.execute(_PLAYBOOKS, {"ids": list(practice_ids)})
         return {row.practice_id: row.body for row in rows}
 
-    def save_planned(self, planned: Sequence[Planned]) -> None:
+    def save_planned(self, planned: Sequence[PlannedMessage]) -> None:
         """See `OutreachStore.save_planned`. A tier change that comes twice plans nothing twice
         (F33)."""
         unique = {message.message_id: message for message in planned}
@@ -95,7 +95,7 @@ def _returned(cursor: Any) -> Iterable[str]:
         yield from (row[0] for row in cursor.fetchall())
 
 
-def _row(message: Planned) -> tuple[Any, ...]:
+def _row(message: PlannedMessage) -> tuple[Any, ...]:
     change = message.change
     return (
         change.practice_id,
@@ -114,6 +114,6 @@ def _row(message: Planned) -> tuple[Any, ...]:
     )
 
 
-def _scheduled_event(message: Planned) -> MessageEvent:
+def _scheduled_event(message: PlannedMessage) -> MessageEvent:
     at = message.due_at
     return message_event(message, at, state=State.SCHEDULED, channel=None, reason=None)

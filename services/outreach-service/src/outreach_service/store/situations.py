@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from outreach_service.domain.gates import DEFAULT_CAPS, Sent
+from outreach_service.domain.gates import DEFAULT_CAPS, SentMessage
 from outreach_service.domain.messages import COUNTED, State
 from outreach_service.domain.terms import (
     Change,
@@ -19,7 +19,7 @@ from outreach_service.domain.terms import (
     Reason,
 )
 from outreach_service.handlers import play_of
-from outreach_service.ports import Situation, Waiting
+from outreach_service.ports import DueMessage, Situation
 from outreach_service.store.clock import inputs_up_to
 from outreach_service.store.locks import lock_clients, lock_contacts
 
@@ -97,10 +97,10 @@ class _Known:
     )
     activity: dict[Pair, datetime] = field(default_factory=dict)
     bookings: dict[Pair, datetime] = field(default_factory=dict)
-    sent: dict[str, dict[str, Sent]] = field(default_factory=lambda: defaultdict(dict))
+    sent: dict[str, dict[str, SentMessage]] = field(default_factory=lambda: defaultdict(dict))
 
 
-def load(tx: sa.Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> list[Waiting]:
+def load(tx: sa.Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> list[DueMessage]:
     """The waiting messages with their clients' situations.
 
     First the locks of the clients, then those of their contact points (families share phones),
@@ -110,7 +110,7 @@ def load(tx: sa.Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> list[
     lock_clients(tx, pairs)
     known = _known(tx, pairs, now)
     read = inputs_up_to(tx)
-    return [_waiting(row, known, now, read) for row in rows]
+    return [_due_message(row, known, now, read) for row in rows]
 
 
 def people(tx: sa.Connection, changes: Sequence[Change]) -> dict[tuple[str, str, Channel], Person]:
@@ -129,7 +129,7 @@ def people(tx: sa.Connection, changes: Sequence[Change]) -> dict[tuple[str, str,
     }
 
 
-def histories(tx: sa.Connection, tried: Sequence[Waiting]) -> dict[str, History]:
+def histories(tx: sa.Connection, tried: Sequence[DueMessage]) -> dict[str, History]:
     """What was tried before, by message id, of messages that have been tried."""
     if not tried:
         return {}
@@ -163,7 +163,7 @@ def _known(tx: sa.Connection, pairs: Sequence[Pair], now: datetime) -> _Known:
         "contacts": [index for _, index in points],
     }
     for row in tx.execute(_SENT, {**of, **contacts, "since": now - LONGEST_WINDOW}):
-        known.sent[row.practice_id][row.message_id] = Sent(
+        known.sent[row.practice_id][row.message_id] = SentMessage(
             at=row.sent_at,
             purpose=Purpose(row.purpose),
             client_id=row.client_id,
@@ -181,9 +181,11 @@ def _points(known: _Known) -> list[Pair]:
     return sorted(set(found))
 
 
-def _waiting(row: sa.Row[Any], known: _Known, now: datetime, read: datetime | None) -> Waiting:
+def _due_message(
+    row: sa.Row[Any], known: _Known, now: datetime, read: datetime | None
+) -> DueMessage:
     pair = (row.practice_id, row.client_id)
-    return Waiting(
+    return DueMessage(
         message_id=row.message_id,
         change=_change(row),
         partition=row.partition,
@@ -206,7 +208,7 @@ def _waiting(row: sa.Row[Any], known: _Known, now: datetime, read: datetime | No
     )
 
 
-def _sent_of(row: sa.Row[Any], known: _Known) -> tuple[Sent, ...]:
+def _sent_of(row: sa.Row[Any], known: _Known) -> tuple[SentMessage, ...]:
     """Sends that a cap of this message may count: its client's, and those to its contact points;
     itself, when it is repeated, not."""
     points = set(known.contacts.get((row.practice_id, row.client_id), {}).values())
