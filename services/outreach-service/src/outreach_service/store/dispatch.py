@@ -133,7 +133,7 @@ class OutboundQueueOptions:
 
 
 @dataclass
-class Written:
+class PendingWrites:
     """What a transaction is going to write: rows by statement, sent together; and the events."""
 
     statements: dict[sa.TextClause, list[dict[str, Any]]] = field(default_factory=dict)
@@ -200,7 +200,7 @@ class PostgresOutboundQueue:
                 for row in tx.execute(_LOCK, columns)
             }
             now = business_now(tx, simulated=self._simulated)
-            written = Written()
+            written = PendingWrites()
             for key, (claimed, outcome) in zip(tried, results, strict=True):
                 row = found[key]
                 if row.outcome is None or _replaces_unknown(row.outcome, outcome):
@@ -218,11 +218,11 @@ class PostgresOutboundQueue:
     def _carry_out(
         self, tx: sa.Connection, decided: Sequence[DecidedMessage], now: datetime
     ) -> list[ClaimedMessage]:
-        written = Written()
+        written = PendingWrites()
         sends = []
         for each in decided:
             decision = each.decision
-            who = _who(each.message)
+            who = _message_key(each.message)
             if isinstance(decision, Send):
                 sends.append((each.message, decision.route))
             elif isinstance(decision, Throttled):
@@ -239,24 +239,24 @@ class PostgresOutboundQueue:
     def _claim(
         self,
         tx: sa.Connection,
-        written: "Written",
+        written: "PendingWrites",
         sends: Sequence[tuple[DueMessage, Route]],
         now: datetime,
     ) -> list[ClaimedMessage]:
-        people = situations.people(tx, [waiting.change for waiting, _ in sends])
+        recipients = situations.recipients(tx, [waiting.change for waiting, _ in sends])
         histories = situations.histories(tx, [w for w, _ in sends if w.attempts])
         claimed = []
         for waiting, route in sends:
             change, channel = waiting.change, route.channel
             place = (change.practice_id, change.client_id, channel)
-            person = people[place]
+            recipient = recipients[place]
             try:
-                address = self._keyring.unseal(person.sealed_address, address_place(*place))
-                name = self._keyring.unseal(person.sealed_name, name_place(*place))
+                address = self._keyring.unseal(recipient.sealed_address, address_place(*place))
+                name = self._keyring.unseal(recipient.sealed_name, name_place(*place))
             except CannotUnseal:
                 self._put_off(written, waiting, now)
                 continue
-            who = _who(waiting)
+            who = _message_key(waiting)
             number = waiting.attempts + 1
             taken = {
                 "channel": str(channel),
@@ -279,8 +279,8 @@ class PostgresOutboundQueue:
                     template=route.template,
                     address=address,
                     name=name,
-                    language=person.language,
-                    practice_name=person.practice_name,
+                    language=recipient.language,
+                    practice_name=recipient.practice_name,
                     attempt=number,
                     first_try_seconds=tried.seconds,
                     unsure=tried.unsure,
@@ -288,18 +288,18 @@ class PostgresOutboundQueue:
             )
         return claimed
 
-    def _put_off(self, written: "Written", waiting: DueMessage, now: datetime) -> None:
+    def _put_off(self, written: "PendingWrites", waiting: DueMessage, now: datetime) -> None:
         """No key of ours opens this contact. That is for whoever keeps the keys to mend, in the
         message's time; nobody else's message waits for it."""
         if waiting.unsure_of:
-            written.add(_LEAVE, _who(waiting))
+            written.add(_LEAVE, _message_key(waiting))
             return
         until = min(now + self._rules.longest_lag, waiting.due_at + waiting.play.expires_after)
         _move(written, waiting, Defer(until, UNREADABLE), now)
 
     def _apply_outcome(
         self,
-        written: "Written",
+        written: "PendingWrites",
         row: sa.Row[Any],
         claimed: ClaimedMessage,
         outcome: Outcome,
@@ -330,7 +330,7 @@ class PostgresOutboundQueue:
             message_event_of_row(row, state=str(state), reason=update.code, at=now)
         )
 
-    def _write(self, tx: sa.Connection, written: "Written") -> None:
+    def _write(self, tx: sa.Connection, written: "PendingWrites") -> None:
         for statement, rows in written.statements.items():
             tx.execute(statement, rows)
         append(tx, [self._encode(event) for event in written.events])
@@ -360,17 +360,19 @@ def _lost(row: sa.Row[Any]) -> ClaimedMessage:
     )
 
 
-def _who(waiting: DueMessage) -> dict[str, Any]:
+def _message_key(waiting: DueMessage) -> dict[str, Any]:
     return {"practice_id": waiting.change.practice_id, "message_id": waiting.message_id}
 
 
-def _move(written: Written, waiting: DueMessage, decision: Defer | Suppress, now: datetime) -> None:
+def _move(
+    written: PendingWrites, waiting: DueMessage, decision: Defer | Suppress, now: datetime
+) -> None:
     """Put a message off, or end it. Every waiting state knows the same events, so which of them
     it was in is no matter."""
     state = advance(State.SCHEDULED, event_of(decision))
     decide_at = decision.until if isinstance(decision, Defer) else now
     moved = {"state": str(state), "reason": decision.reason, "decide_at": decide_at}
-    written.add(_MOVE, {**_who(waiting), **moved, "now": now})
+    written.add(_MOVE, {**_message_key(waiting), **moved, "now": now})
     written.events.append(
         message_event(waiting, now, state=state, channel=None, reason=decision.reason)
     )

@@ -51,7 +51,7 @@ _SENT = sa.text(f"""
     WHERE {_COUNTED} AND sent_at > :since AND (practice_id, contact_index) IN (
         SELECT * FROM unnest(:of_contacts ::text[], :contacts ::text[]))
 """)
-_PEOPLE = sa.text(f"""
+_RECIPIENTS = sa.text(f"""
     SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,
            name AS practice_name
     FROM contact JOIN practice USING (practice_id) WHERE {_OF}
@@ -67,7 +67,7 @@ _HISTORIES = sa.text("""
 Pair = tuple[str, str]
 
 
-class Person(NamedTuple):
+class Recipient(NamedTuple):
     """Whom a message goes to; address and name are sealed."""
 
     sealed_address: str
@@ -76,18 +76,18 @@ class Person(NamedTuple):
     practice_name: str
 
 
-class History(NamedTuple):
+class AttemptHistory(NamedTuple):
     """What was tried before: real seconds since the first try, and whether any is unknown."""
 
     seconds: float
     unsure: bool
 
 
-UNTRIED = History(0, unsure=False)
+UNTRIED = AttemptHistory(0, unsure=False)
 
 
 @dataclass
-class _Known:
+class _ClientFacts:
     """What the statements found, by client."""
 
     zones: dict[str, str]
@@ -108,12 +108,14 @@ def load(tx: sa.Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> list[
     """
     pairs = sorted({(row.practice_id, row.client_id) for row in rows})
     lock_clients(tx, pairs)
-    known = _known(tx, pairs, now)
+    facts = _client_facts(tx, pairs, now)
     read = inputs_up_to(tx)
-    return [_due_message(row, known, now, read) for row in rows]
+    return [_due_message(row, facts, now, read) for row in rows]
 
 
-def people(tx: sa.Connection, changes: Sequence[Change]) -> dict[tuple[str, str, Channel], Person]:
+def recipients(
+    tx: sa.Connection, changes: Sequence[Change]
+) -> dict[tuple[str, str, Channel], Recipient]:
     """The contact points of these changes' clients, and by what name their practices go."""
     if not changes:
         return {}
@@ -122,14 +124,14 @@ def people(tx: sa.Connection, changes: Sequence[Change]) -> dict[tuple[str, str,
         "clients": [change.client_id for change in changes],
     }
     return {
-        (row.practice_id, row.client_id, Channel(row.channel)): Person(
+        (row.practice_id, row.client_id, Channel(row.channel)): Recipient(
             row.sealed_address, row.sealed_name, row.language, row.practice_name
         )
-        for row in tx.execute(_PEOPLE, of)
+        for row in tx.execute(_RECIPIENTS, of)
     }
 
 
-def histories(tx: sa.Connection, tried: Sequence[DueMessage]) -> dict[str, History]:
+def histories(tx: sa.Connection, tried: Sequence[DueMessage]) -> dict[str, AttemptHistory]:
     """What was tried before, by message id, of messages that have been tried."""
     if not tried:
         return {}
@@ -138,51 +140,51 @@ def histories(tx: sa.Connection, tried: Sequence[DueMessage]) -> dict[str, Histo
         "messages": [waiting.message_id for waiting in tried],
     }
     rows = tx.execute(_HISTORIES, asked)
-    return {row.message_id: History(row.seconds, row.unsure) for row in rows}
+    return {row.message_id: AttemptHistory(row.seconds, row.unsure) for row in rows}
 
 
-def _known(tx: sa.Connection, pairs: Sequence[Pair], now: datetime) -> _Known:
+def _client_facts(tx: sa.Connection, pairs: Sequence[Pair], now: datetime) -> _ClientFacts:
     practices = [practice for practice, _ in pairs]
     of = {"practices": practices, "clients": [client for _, client in pairs]}
-    known = _Known({row.practice_id: row.zone for row in tx.execute(_ZONES, of)})
+    facts = _ClientFacts({row.practice_id: row.zone for row in tx.execute(_ZONES, of)})
     for row in tx.execute(_CONTACTS, of):
-        channels = known.contacts[row.practice_id, row.client_id]
+        channels = facts.contacts[row.practice_id, row.client_id]
         channels[Channel(row.channel)] = row.blind_index
-    points = _points(known)
+    points = _points(facts)
     lock_contacts(tx, points)
     for row in tx.execute(_CONSENTS, of):
         if row.granted:
             pair = (Channel(row.channel), Purpose(row.purpose))
-            known.consents[row.practice_id, row.client_id].add(pair)
+            facts.consents[row.practice_id, row.client_id].add(pair)
     for row in tx.execute(_ACTIVITY, of):
-        known.activity[row.practice_id, row.client_id] = row.activity_at
+        facts.activity[row.practice_id, row.client_id] = row.activity_at
     for row in tx.execute(_BOOKINGS, {**of, "now": now}):
-        known.bookings[row.practice_id, row.client_id] = row.starts_at
+        facts.bookings[row.practice_id, row.client_id] = row.starts_at
     contacts = {
         "of_contacts": [practice for practice, _ in points],
         "contacts": [index for _, index in points],
     }
     for row in tx.execute(_SENT, {**of, **contacts, "since": now - LONGEST_WINDOW}):
-        known.sent[row.practice_id][row.message_id] = SentMessage(
+        facts.sent[row.practice_id][row.message_id] = SentMessage(
             at=row.sent_at,
             purpose=Purpose(row.purpose),
             client_id=row.client_id,
             contact=row.contact_index,
         )
-    return known
+    return facts
 
 
-def _points(known: _Known) -> list[Pair]:
+def _points(facts: _ClientFacts) -> list[Pair]:
     found: Iterable[Pair] = (
         (practice, index)
-        for (practice, _), channels in known.contacts.items()
+        for (practice, _), channels in facts.contacts.items()
         for index in channels.values()
     )
     return sorted(set(found))
 
 
 def _due_message(
-    row: sa.Row[Any], known: _Known, now: datetime, read: datetime | None
+    row: sa.Row[Any], facts: _ClientFacts, now: datetime, read: datetime | None
 ) -> DueMessage:
     pair = (row.practice_id, row.client_id)
     return DueMessage(
@@ -196,25 +198,25 @@ def _due_message(
         attempts=row.attempts,
         situation=Situation(
             now=now,
-            contacts=known.contacts.get(pair, {}),
-            consents=frozenset(known.consents.get(pair, ())),
-            zone=known.zones.get(row.practice_id, ""),
-            sent=_sent_of(row, known),
-            booking_at=known.bookings.get(pair),
-            activity_at=known.activity.get(pair),
+            contacts=facts.contacts.get(pair, {}),
+            consents=frozenset(facts.consents.get(pair, ())),
+            zone=facts.zones.get(row.practice_id, ""),
+            sent=_sent_of(row, facts),
+            booking_at=facts.bookings.get(pair),
+            activity_at=facts.activity.get(pair),
             inputs_up_to=read,
         ),
         unsure_of=Channel(row.channel) if row.state == State.UNKNOWN else None,
     )
 
 
-def _sent_of(row: sa.Row[Any], known: _Known) -> tuple[SentMessage, ...]:
+def _sent_of(row: sa.Row[Any], facts: _ClientFacts) -> tuple[SentMessage, ...]:
     """Sends that a cap of this message may count: its client's, and those to its contact points;
     itself, when it is repeated, not."""
-    points = set(known.contacts.get((row.practice_id, row.client_id), {}).values())
+    points = set(facts.contacts.get((row.practice_id, row.client_id), {}).values())
     return tuple(
         sent
-        for message_id, sent in known.sent.get(row.practice_id, {}).items()
+        for message_id, sent in facts.sent.get(row.practice_id, {}).items()
         if message_id != row.message_id
         if sent.client_id == row.client_id or sent.contact in points
     )
