@@ -18,8 +18,8 @@ from outreach_service.ports import ChannelSetup, MessageEvent
 from outreach_service.sealing import Keyring
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.clock import GROUP, INPUTS
-from outreach_service.store.people import PostgresPeople
 from outreach_service.store.playbooks import PostgresPlaybooks
+from outreach_service.store.preferences import PostgresPreferences
 from outreach_service.store.preview import Previews
 from outreach_service.store.reads import PostgresMessages
 from outreach_service.unsubscribe import unsubscribe_key
@@ -94,7 +94,7 @@ def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] 
         ),
     ]
     parts = ApiParts(
-        people=PostgresPeople(database, KEYRING, simulated=simulated),
+        preferences=PostgresPreferences(database, KEYRING, simulated=simulated),
         messages=PostgresMessages(database, previews, encode_event, simulated=simulated),
         playbooks=PostgresPlaybooks(database, {"key": "default", "plays": [PLAY]}),
         channels=PostgresChannels(database, setups),

@@ -11,7 +11,7 @@ from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import ClaimedMessage
 from outreach_service.store import situations
-from outreach_service.store.people import PostgresPeople
+from outreach_service.store.preferences import PostgresPreferences
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.buses import eventually
 from tests.support.outreach_world import KEYRING, PRACTICE, OutreachWorld, playbook
@@ -27,7 +27,7 @@ WAITING = """
 """
 
 
-class Unhurried(PostgresPeople):
+class Unhurried(PostgresPreferences):
     """Writes a word down, and does something else before it commits."""
 
     meanwhile: Callable[[], None]
@@ -65,9 +65,9 @@ def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
         assert eventually(lambda: bool(world.rows(WAITING)) or not claim.is_alive())
         waited.append(claim.is_alive())
 
-    people = Unhurried(world.database, KEYRING, simulated=True)
-    people.meanwhile = meanwhile
-    people.save_consents(PRACTICE, [NO])
+    preferences = Unhurried(world.database, KEYRING, simulated=True)
+    preferences.meanwhile = meanwhile
+    preferences.save_consents(PRACTICE, [NO])
     claim.join()
     (message,) = world.messages().values()
     survives = (waited, claimed, message.state) == ([True], [], "suppressed")

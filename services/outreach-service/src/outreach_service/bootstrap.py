@@ -35,9 +35,9 @@ from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
 from outreach_service.store.outreach_store import PostgresOutreachStore
-from outreach_service.store.people import PostgresPeople
 from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.playbooks import PostgresPlaybooks
+from outreach_service.store.preferences import PostgresPreferences
 from outreach_service.store.preview import Previews
 from outreach_service.store.reads import PostgresMessages
 from outreach_service.store.resealing import reseal
@@ -203,7 +203,7 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
     keyring, catalogue = build_keyring(settings), builtin_catalogue()
     simulated = settings.simulated_clock
     return ApiParts(
-        people=PostgresPeople(database, keyring, simulated=simulated),
+        preferences=PostgresPreferences(database, keyring, simulated=simulated),
         messages=PostgresMessages(
             database,
             Previews(keyring, catalogue, settings.public_url, settings.closed),

@@ -244,7 +244,7 @@ class WrongState(Exception):
     """What is asked of a message cannot happen to it in the state that it is in."""
 
 
-class People(Protocol):
+class PreferenceStore(Protocol):
     """Contacts and consents; each write excludes the dispatcher's claims of that client."""
 
     def save_contacts(
@@ -265,7 +265,7 @@ class People(Protocol):
         """Withdraw by one click; a no-op when the last word is no. Raises NoBusinessTime."""
         ...
 
-    def preferences(self, practice_id: str, client_id: str) -> Preferences | None:
+    def get(self, practice_id: str, client_id: str) -> Preferences | None:
         """A client's contacts and consents; None when outreach knows no such client."""
         ...
 

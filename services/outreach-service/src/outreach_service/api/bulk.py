@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ValidationError
 
-from outreach_service.api.people import (
+from outreach_service.api.clients import (
     ConsentsWriter,
     ContactsWriter,
     consent_statement,
@@ -22,7 +22,7 @@ from outreach_service.api.schemas import (
     ItemOutcomes,
 )
 from outreach_service.contacts import InvalidContact
-from outreach_service.ports import People
+from outreach_service.ports import PreferenceStore
 from rapport_runtime.http.errors import field_errors
 from rapport_runtime.http.problems import BodyTooLarge, responses
 
@@ -33,7 +33,7 @@ _SOME_REJECTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def bulk_router(people: People) -> APIRouter:
+def bulk_router(preferences: PreferenceStore) -> APIRouter:
     """The two routes."""
     router = APIRouter(prefix="/v1", tags=["clients"])
 
@@ -49,7 +49,7 @@ def bulk_router(people: People) -> APIRouter:
             body.items, ContactItem, lambda item: contact_update(item.client_id, item)
         )
         if updates:
-            people.save_contacts(principal.practice, updates)
+            preferences.save_contacts(principal.practice, updates)
         return _answer(outcomes, response)
 
     @router.post(
@@ -67,7 +67,7 @@ def bulk_router(people: People) -> APIRouter:
         )
         if statements:
             with answered():
-                people.save_consents(principal.practice, statements)
+                preferences.save_consents(principal.practice, statements)
         return _answer(outcomes, response)
 
     return router

@@ -6,19 +6,19 @@ from fastapi import APIRouter
 
 from outreach_service.api.bulk import bulk_router
 from outreach_service.api.channels import channels_router
+from outreach_service.api.clients import clients_router
 from outreach_service.api.messages import messages_router
-from outreach_service.api.people import people_router
 from outreach_service.api.playbook import playbook_router
 from outreach_service.api.unsubscribe import unsubscribe_router
 from outreach_service.domain.templates import Catalogue
-from outreach_service.ports import Channels, Messages, People, Playbooks
+from outreach_service.ports import Channels, Messages, Playbooks, PreferenceStore
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiParts:
     """What the routes need: the stores, the texts that a playbook may name, the links' key."""
 
-    people: People
+    preferences: PreferenceStore
     messages: Messages
     playbooks: Playbooks
     channels: Channels
@@ -29,10 +29,10 @@ class ApiParts:
 def api_routers(parts: ApiParts) -> list[APIRouter]:
     """The routers, in the order in which the document shows them."""
     return [
-        people_router(parts.people),
-        bulk_router(parts.people),
+        clients_router(parts.preferences),
+        bulk_router(parts.preferences),
         messages_router(parts.messages),
         playbook_router(parts.playbooks, parts.catalogue),
         channels_router(parts.channels),
-        unsubscribe_router(parts.people, parts.unsubscribe_key),
+        unsubscribe_router(parts.preferences, parts.unsubscribe_key),
     ]

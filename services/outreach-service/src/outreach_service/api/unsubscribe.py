@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from outreach_service.api.refusals import NotDatedYet, answered
 from outreach_service.domain.consents import Subscription
-from outreach_service.ports import People
+from outreach_service.ports import PreferenceStore
 from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
 from rapport_runtime.http.auth import Guard
 from rapport_runtime.http.problems import InvalidRequest, NotFound, responses
@@ -47,7 +47,7 @@ class SignedLink(Guard):
         return found
 
 
-def unsubscribe_router(people: People, key: bytes) -> APIRouter:
+def unsubscribe_router(preferences: PreferenceStore, key: bytes) -> APIRouter:
     """The link's two routes; no API key is asked for, the link itself is signed."""
     router = APIRouter(prefix="/v1/unsubscribe", tags=["unsubscribe"])
     link = SignedLink(key)
@@ -65,7 +65,7 @@ def unsubscribe_router(people: People, key: bytes) -> APIRouter:
         A mail provider posts `List-Unsubscribe=One-Click`; the body is not looked at.
         """
         with answered():
-            people.unsubscribe(subscription)
+            preferences.unsubscribe(subscription)
         return _DONE
 
     return router

@@ -34,7 +34,7 @@ from outreach_service.sealing import CannotUnseal, Keyring
 from outreach_service.store import permits, situations
 from outreach_service.store.clock import business_now
 from outreach_service.store.message_events import message_event, message_event_of_row
-from outreach_service.store.people import address_place, name_place
+from outreach_service.store.preferences import address_place, name_place
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database

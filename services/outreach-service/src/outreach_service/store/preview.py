@@ -12,7 +12,7 @@ from outreach_service.domain.terms import Channel, Purpose, permitted
 from outreach_service.handlers import play_of
 from outreach_service.rendering import Renderer, RenderingFailed
 from outreach_service.sealing import CannotUnseal, Keyring
-from outreach_service.store.people import name_place
+from outreach_service.store.preferences import name_place
 
 NO_CONTACT: Final = "no contact"
 

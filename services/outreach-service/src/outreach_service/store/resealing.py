@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from outreach_service.domain.terms import Channel
 from outreach_service.sealing import CannotUnseal, Keyring
-from outreach_service.store.people import address_place, name_place
+from outreach_service.store.preferences import address_place, name_place
 from rapport_runtime.database import Database
 
 PAGE_ROWS = 500

@@ -17,7 +17,7 @@ from outreach_service.api.schemas import (
 from outreach_service.contacts import InvalidContact, normalise
 from outreach_service.domain.consents import ConsentStatement, ContactUpdate
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import People
+from outreach_service.ports import PreferenceStore
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
@@ -32,11 +32,11 @@ ConsentsWriter = Annotated[Principal, Depends(require_practice(CONSENTS_SCOPE))]
 Reader = Annotated[Principal, Depends(require_practice("preferences:read"))]
 
 
-def people_router(people: People) -> APIRouter:
+def clients_router(preferences: PreferenceStore) -> APIRouter:
     """The routes of one client."""
     router = APIRouter(prefix="/v1/clients/{client_id}", tags=["clients"])
-    _add_contacts(router, people)
-    _add_consents(router, people)
+    _add_contacts(router, preferences)
+    _add_consents(router, preferences)
     return router
 
 
@@ -53,7 +53,7 @@ def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
     )
 
 
-def _add_contacts(router: APIRouter, people: People) -> None:
+def _add_contacts(router: APIRouter, preferences: PreferenceStore) -> None:
     @router.put("/contacts", responses=responses(*ALWAYS) | _LEADS_ON)
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
@@ -69,16 +69,16 @@ def _add_contacts(router: APIRouter, people: People) -> None:
         except InvalidContact as invalid:
             faults = [field_error("address", invalid.problem)]
             raise InvalidRequest("1 found", errors=faults) from None
-        return ContactAnswer.of(people.save_contacts(principal.practice, [update])[0])
+        return ContactAnswer.of(preferences.save_contacts(principal.practice, [update])[0])
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
     def delete_contact(client_id: ClientPath, channel: Channel, principal: ContactsWriter) -> None:
         """Forget a client's contact point on a channel; 404 when there is none."""
-        if not people.remove_contact(principal.practice, client_id, channel):
+        if not preferences.remove_contact(principal.practice, client_id, channel):
             raise NotFound("this client has no contact on this channel")
 
 
-def _add_consents(router: APIRouter, people: People) -> None:
+def _add_consents(router: APIRouter, preferences: PreferenceStore) -> None:
     @router.put("/consents", responses=responses(*ALWAYS, NotDatedYet) | _LEADS_ON)
     def put_consent(
         client_id: ClientPath, body: ConsentBody, principal: ConsentsWriter
@@ -89,7 +89,7 @@ def _add_consents(router: APIRouter, people: People) -> None:
         every message that is not already on its way.
         """
         with answered():
-            stated_at = people.save_consents(
+            stated_at = preferences.save_consents(
                 principal.practice, [consent_statement(client_id, body)]
             )
         return ConsentSaved(
@@ -103,7 +103,7 @@ def _add_consents(router: APIRouter, people: People) -> None:
     @router.get("/preferences", responses=responses(*ALWAYS, NotFound))
     def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
         """A client's contact points (masked), and their last word on each channel and purpose."""
-        found = people.preferences(principal.practice, client_id)
+        found = preferences.get(principal.practice, client_id)
         if found is None:
             raise NotFound(NO_CLIENT)
         return PreferencesAnswer(

@@ -85,8 +85,8 @@ def name_place(practice_id: str, client_id: str, channel: Channel) -> Place:
     return Place(practice_id, client_id, f"name.{channel}")
 
 
-class PostgresPeople:
-    """`People` from the API's side of row-level security.
+class PostgresPreferences:
+    """`PreferenceStore` from the API's side of row-level security.
 
     Every write takes the clients' locks first in its transaction, as the dispatcher's claim does:
     what is claimed after a withdrawal's commit has seen it (RELIABILITY L1, R25).
@@ -100,7 +100,7 @@ class PostgresPeople:
     def save_contacts(
         self, practice_id: str, updates: Sequence[ContactUpdate]
     ) -> Sequence[MaskedContact]:
-        """See `People.save_contacts`."""
+        """See `PreferenceStore.save_contacts`."""
         last = list({(one.client_id, one.channel): one for one in updates}.values())
         with self._database.transaction(practice_id) as tx:
             lock_clients(tx, [(practice_id, one.client_id) for one in last])
@@ -113,20 +113,20 @@ class PostgresPeople:
         ]
 
     def remove_contact(self, practice_id: str, client_id: str, channel: Channel) -> bool:
-        """See `People.remove_contact`."""
+        """See `PreferenceStore.remove_contact`."""
         asked = {"practice_id": practice_id, "client_id": client_id, "channel": channel.value}
         with self._database.transaction(practice_id) as tx:
             lock_clients(tx, [(practice_id, client_id)])
             return tx.execute(_REMOVE_CONTACT, asked).rowcount == 1
 
     def save_consents(self, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
-        """See `People.save_consents`."""
+        """See `PreferenceStore.save_consents`."""
         with self._database.transaction(practice_id) as tx:
             lock_clients(tx, [(practice_id, one.client_id) for one in statements])
             return self._append(tx, practice_id, statements)
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """See `People.unsubscribe`."""
+        """See `PreferenceStore.unsubscribe`."""
         practice_id, client_id, channel, purpose = subscription
         asked = {
             "practice_id": practice_id,
@@ -142,8 +142,8 @@ class PostgresPeople:
             if tx.execute(_LAST_WORD, asked).scalar() is not False:
                 self._append(tx, practice_id, [no])
 
-    def preferences(self, practice_id: str, client_id: str) -> Preferences | None:
-        """See `People.preferences`."""
+    def get(self, practice_id: str, client_id: str) -> Preferences | None:
+        """See `PreferenceStore.get`."""
         asked = {"practice_id": practice_id, "client_id": client_id}
         with self._database.transaction(practice_id) as tx:
             contacts = tx.execute(_CONTACTS, asked).fetchall()
