@@ -18,10 +18,10 @@ from outreach_service.ports import ChannelSetup, MessageEvent
 from outreach_service.sealing import Keyring
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.clock import GROUP, INPUTS
+from outreach_service.store.messages import PostgresMessages
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preferences import PostgresPreferences
 from outreach_service.store.preview import Previews
-from outreach_service.store.reads import PostgresMessages
 from outreach_service.unsubscribe import unsubscribe_key
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database

@@ -34,12 +34,12 @@ from outreach_service.sealing import Keyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
+from outreach_service.store.messages import PostgresMessages
 from outreach_service.store.outreach_store import PostgresOutreachStore
 from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preferences import PostgresPreferences
 from outreach_service.store.preview import Previews
-from outreach_service.store.reads import PostgresMessages
 from outreach_service.store.resealing import reseal
 from outreach_service.store.status import OutreachStatus, UnknownMessages, knows_practice
 from outreach_service.store.tokens import PostgresTokens
