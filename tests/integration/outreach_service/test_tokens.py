@@ -9,7 +9,7 @@ import pytest
 
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import TokenStoreAway
+from outreach_service.ports import TokenStoreUnavailable
 from outreach_service.providers.web import http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from outreach_service.sealing import Keyring
@@ -64,7 +64,7 @@ def test_a_store_that_is_away_is_said_so_and_is_no_provider_s_answer() -> None:
             pass
 
     for ask in (lock(), store.get("wechat")):
-        with pytest.raises(TokenStoreAway):
+        with pytest.raises(TokenStoreUnavailable):
             asyncio.run(ask)
     account = WeChatAccount("http://127.0.0.1:9", "appid", "secret")
     message = Outgoing(

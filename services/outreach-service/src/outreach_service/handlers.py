@@ -46,7 +46,7 @@ SHANGHAI = "Asia/Shanghai"
 """Promotional SMS keep to the hours here too, whichever are stricter (RELIABILITY L12)."""
 
 
-MOST_SAID = 200
+LONGEST_PROVIDER_TEXT = 200
 """Characters kept of a provider's reference or code."""
 
 
@@ -122,7 +122,7 @@ def apply_outcome(claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy
 def _plain(said: str) -> str:
     """A provider's word as a row can keep it: printable ASCII, of bounded length. What it says may
     be in any encoding, and must not cost us the answer."""
-    return "".join(each if " " <= each <= "~" else "?" for each in said[:MOST_SAID])
+    return "".join(each if " " <= each <= "~" else "?" for each in said[:LONGEST_PROVIDER_TEXT])
 
 
 def play_of(body: Mapping[str, Any]) -> Playbook:

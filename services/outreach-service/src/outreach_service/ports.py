@@ -47,14 +47,14 @@ class Token:
     expires_at: datetime
 
 
-class TokenStoreAway(Exception):
+class TokenStoreUnavailable(Exception):
     """The tokens cannot be read, written or locked at this moment; nothing was sent."""
 
 
 class TokenStore(Protocol):
     """Where workers share access tokens, so that one of them fetches and all use (§3.1).
 
-    Everything here may raise TokenStoreAway.
+    Everything here may raise TokenStoreUnavailable.
     """
 
     async def get(self, account: str) -> Token | None:
@@ -313,7 +313,7 @@ class Messages(Protocol):
         ...
 
 
-class KeptPlaybook(NamedTuple):
+class StoredPlaybook(NamedTuple):
     """A practice's plays; version 0 is the deployment's default."""
 
     version: int
@@ -324,11 +324,11 @@ class KeptPlaybook(NamedTuple):
 class Playbooks(Protocol):
     """The playbook in force for a practice."""
 
-    def current(self, practice_id: str) -> KeptPlaybook:
+    def current(self, practice_id: str) -> StoredPlaybook:
         """Its own, else the default."""
         ...
 
-    def save(self, practice_id: str, body: Mapping[str, Any]) -> KeptPlaybook:
+    def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
         """Replace it by one that has been checked; what is already planned keeps its play."""
         ...
 

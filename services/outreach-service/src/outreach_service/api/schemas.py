@@ -16,7 +16,7 @@ from pydantic.config import JsonDict
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.message_views import MessageRow, MessageView
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import ChannelState, KeptPlaybook
+from outreach_service.ports import ChannelState, StoredPlaybook
 
 MAX_ITEMS = 1000
 LONGEST_NAME = 200
@@ -280,7 +280,7 @@ class PlaybookAnswer(BaseModel):
     updated_at: AwareDatetime | None
 
     @classmethod
-    def of(cls, kept: KeptPlaybook) -> "PlaybookAnswer":
+    def of(cls, kept: StoredPlaybook) -> "PlaybookAnswer":
         """From the store's row."""
         return cls(version=kept.version, playbook=dict(kept.body), updated_at=kept.updated_at)
 

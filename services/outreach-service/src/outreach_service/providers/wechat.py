@@ -11,7 +11,7 @@ import httpx
 
 from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
 from outreach_service.domain.terms import Purpose
-from outreach_service.ports import Token, TokenStore, TokenStoreAway
+from outreach_service.ports import Token, TokenStore, TokenStoreUnavailable
 from outreach_service.providers.web import Answer, NoAnswer, NotSent, ask
 
 BAD_TOKEN = frozenset({40001, 40014, 42001})
@@ -112,7 +112,7 @@ class WeChat:
                 answer = await self._post(message, token)
         except _NoToken as problem:
             return Rejected(f"wechat:token:{problem}", final=False)
-        except TokenStoreAway:  # before the call, or between a refused one and its repeat
+        except TokenStoreUnavailable:  # before the call, or between a refused one and its repeat
             return Rejected("wechat:token:store-away", final=False)
         except NotSent as problem:
             return Rejected(f"wechat:{problem}", final=False)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
-from outreach_service.ports import KeptPlaybook
+from outreach_service.ports import StoredPlaybook
 from rapport_runtime.database import Database
 
 _CURRENT: Final = sa.text(
@@ -28,14 +28,14 @@ class PostgresPlaybooks:
         self._database = database
         self._default = default
 
-    def current(self, practice_id: str) -> KeptPlaybook:
+    def current(self, practice_id: str) -> StoredPlaybook:
         """See `Playbooks.current`."""
         with self._database.transaction(practice_id) as tx:
             row = tx.execute(_CURRENT, {"practice_id": practice_id}).one_or_none()
-        return KeptPlaybook(0, self._default, None) if row is None else KeptPlaybook(*row)
+        return StoredPlaybook(0, self._default, None) if row is None else StoredPlaybook(*row)
 
-    def save(self, practice_id: str, body: Mapping[str, Any]) -> KeptPlaybook:
+    def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
         """See `Playbooks.save`."""
         with self._database.transaction(practice_id) as tx:
             said = {"practice_id": practice_id, "body": Jsonb(body)}
-            return KeptPlaybook(*tx.execute(_SAVE, said).one())
+            return StoredPlaybook(*tx.execute(_SAVE, said).one())

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from outreach_service.ports import Token, TokenStoreAway
+from outreach_service.ports import Token, TokenStoreUnavailable
 from outreach_service.sealing import CannotUnseal, Keyring, Place
 from rapport_runtime.database import Database
 from rapport_runtime.db_errors import DatabaseError
@@ -34,11 +34,11 @@ class PostgresTokens:
 
     async def get(self, account: str) -> Token | None:
         """See `TokenStore.get`; a token that our keys no longer open is no token."""
-        return await asyncio.to_thread(_or_away, self._get, account)
+        return await asyncio.to_thread(_or_unavailable, self._get, account)
 
     async def put(self, account: str, token: Token) -> None:
         """See `TokenStore.put`."""
-        await asyncio.to_thread(_or_away, self._put, account, token)
+        await asyncio.to_thread(_or_unavailable, self._put, account, token)
 
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
@@ -48,9 +48,9 @@ class PostgresTokens:
         connection that the holder of the lock needs to go on. The lock ends with its connection.
         """
         async with self._turn:
-            connection = await asyncio.to_thread(_or_away, self._database.engine.connect)
+            connection = await asyncio.to_thread(_or_unavailable, self._database.engine.connect)
             try:
-                await asyncio.to_thread(_or_away, _take, connection, account)
+                await asyncio.to_thread(_or_unavailable, _take, connection, account)
                 yield
             finally:
                 await asyncio.to_thread(_end, connection)
@@ -73,13 +73,13 @@ class PostgresTokens:
             tx.execute(_PUT, row)
 
 
-def _or_away(call: Callable[..., T], *arguments: Any) -> T:
+def _or_unavailable(call: Callable[..., T], *arguments: Any) -> T:
     """What the call returns. A database that is away, or a lock that somebody else holds for too
-    long, is no answer of a provider's: TokenStoreAway."""
+    long, is no answer of a provider's: TokenStoreUnavailable."""
     try:
         return call(*arguments)
     except (*DatabaseError, sa.exc.TimeoutError) as error:  # the latter: no connection was free
-        raise TokenStoreAway(type(error).__name__) from error
+        raise TokenStoreUnavailable(type(error).__name__) from error
 
 
 def _take(connection: sa.Connection, account: str) -> None:
