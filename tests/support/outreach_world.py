@@ -207,7 +207,7 @@ class OutreachWorld:
 
     def dispatch(self) -> int:
         """Send what is due; how many were handed to a provider."""
-        return len(asyncio.run(self.dispatcher.once()).claimed)
+        return len(asyncio.run(self.dispatcher.run_once()).claimed)
 
     def messages(self) -> dict[tuple[str, int], Any]:
         """Messages by client and tier version."""

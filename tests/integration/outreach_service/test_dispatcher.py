@@ -79,7 +79,7 @@ def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker's consumer wakes its dispatcher, whose own looks are seldom here."""
-    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 30.0)
     provider = RecordingProvider()
     outreach = world(sms=provider)
     outreach.reachable("ada", Channel.SMS, PHONE)
@@ -93,7 +93,7 @@ def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of what is looked at first may be sent, and no wakeup comes for the rest."""
-    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 30.0)
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 30.0)
     monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 2)
     provider = RecordingProvider()
     outreach = world(sms=provider)
@@ -160,7 +160,7 @@ def test_however_much_waits_for_a_provider_that_hangs_others_are_reached(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than a look takes, all of it due before, and due again in a moment."""
-    monkeypatch.setattr(dispatcher, "AT_ONCE", 2)
+    monkeypatch.setattr(dispatcher, "MAX_IN_FLIGHT", 2)
     monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 4)
     provider = Hanging()
     outreach = world(sms=provider)
@@ -200,7 +200,7 @@ def test_a_worker_that_leaves_waits_for_answers_but_not_for_ever(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What came is written down (R2); what did not is settled when its lease has ended."""
-    monkeypatch.setattr(dispatcher, "LAST_ANSWERS_SECONDS", 0.3)
+    monkeypatch.setattr(dispatcher, "DRAIN_SECONDS", 0.3)
     outreach = world(sms=Hanging())
     one_by_wechat_one_by_sms(outreach)
     stop = threading.Event()

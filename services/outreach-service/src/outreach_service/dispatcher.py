@@ -20,18 +20,18 @@ from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 
 _LOG = get_logger(__name__)
 
-AT_ONCE = 32
+MAX_IN_FLIGHT = 32
 """Provider calls under way at one time by each channel. What is claimed is begun at once: between
 the gates' word and the call nobody waits for another one's answer (R16)."""
 
 CLAIM_ROWS = 32
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 ANSWERS_SECONDS = 0.25
 """So long after an answer it is written down at the latest, together with what came meanwhile."""
 
 RECOVER_SECONDS = 5.0
-LAST_ANSWERS_SECONDS = 6.0
-LAST_TRIES, LAST_PAUSE_SECONDS = 3, 1.0
+DRAIN_SECONDS = 6.0
+DRAIN_TRIES, DRAIN_PAUSE_SECONDS = 3, 1.0
 """How long a worker that leaves waits for what is under way, and how often it tries to write that
 down (it has 10 s, R2)."""
 
@@ -58,8 +58,8 @@ class Dispatcher:
         self._catalogue = catalogue
         self._renderer = Renderer()
         self._unsubscribe_url = unsubscribe_url
-        self._under_way: dict[asyncio.Task[Outcome], ClaimedMessage] = {}
-        self._unwritten: list[tuple[ClaimedMessage, Outcome]] = []
+        self._in_flight: dict[asyncio.Task[Outcome], ClaimedMessage] = {}
+        self._unrecorded: list[tuple[ClaimedMessage, Outcome]] = []
         self._broken: list[asyncio.Task[Outcome]] = []
 
     def run(self, stop: threading.Event) -> None:
@@ -71,12 +71,12 @@ class Dispatcher:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._run(stop))
 
-    async def once(self) -> Claims:
+    async def run_once(self) -> Claims:
         """Claim, send, record once; what was claimed has been handed to a provider."""
         claims, begun = await self._begin()
         if begun:
             await asyncio.wait(begun)
-        await self._write_down()
+        await self._record_outcomes()
         return claims
 
     async def _run(self, stop: threading.Event) -> None:
@@ -84,7 +84,7 @@ class Dispatcher:
         try:
             while not stop.is_set():
                 try:
-                    await self._write_down()
+                    await self._record_outcomes()
                     if time.monotonic() >= recover_at:
                         await asyncio.to_thread(self._queue.recover)
                         recover_at = time.monotonic() + RECOVER_SECONDS
@@ -95,7 +95,7 @@ class Dispatcher:
                     continue
                 await self._wait(claims, begun)
         finally:
-            await self._leave()
+            await self._drain()
 
     async def _wait(self, claims: Claims, begun: Collection[asyncio.Task[Outcome]]) -> None:
         """For the answers to what was begun just now, which mostly come soon and together; who had
@@ -103,55 +103,55 @@ class Dispatcher:
         that hangs delays nobody for longer than once."""
         if begun:
             await asyncio.wait(begun, timeout=ANSWERS_SECONDS)
-        elif claims.is_all and self._under_way:
+        elif claims.is_all and self._in_flight:
             first = asyncio.FIRST_COMPLETED
-            await asyncio.wait(self._under_way, timeout=ANSWERS_SECONDS, return_when=first)
+            await asyncio.wait(self._in_flight, timeout=ANSWERS_SECONDS, return_when=first)
         elif claims.is_all:
-            await asyncio.to_thread(self._wakeup.wait, LOOK_SECONDS)
+            await asyncio.to_thread(self._wakeup.wait, POLL_SECONDS)
             self._wakeup.clear()
 
     async def _begin(self) -> tuple[Claims, Collection[asyncio.Task[Outcome]]]:
         """Claim what there is room for, and begin to send it. The database is asked on a thread,
         so that answers are taken meanwhile."""
-        busy = Counter(claimed.channel for claimed in self._under_way.values())
-        room = {channel: AT_ONCE - busy[channel] for channel in Channel}
+        busy = Counter(claimed.channel for claimed in self._in_flight.values())
+        room = {channel: MAX_IN_FLIGHT - busy[channel] for channel in Channel}
         claims = await asyncio.to_thread(self._queue.claim, CLAIM_ROWS, room)
         begun = {asyncio.create_task(self._send(claimed)): claimed for claimed in claims.claimed}
-        self._under_way |= begun
+        self._in_flight |= begun
         return claims, begun.keys()
 
-    async def _write_down(self) -> None:
+    async def _record_outcomes(self) -> None:
         """What providers said; it is kept until it is committed (to write it twice is safe)."""
-        for task in [task for task in self._under_way if task.done()]:
-            claimed = self._under_way.pop(task)
+        for task in [task for task in self._in_flight if task.done()]:
+            claimed = self._in_flight.pop(task)
             if task.cancelled() or task.exception() is not None:
                 self._broken.append(task)
             else:
-                self._unwritten.append((claimed, task.result()))
-        if self._unwritten:
+                self._unrecorded.append((claimed, task.result()))
+        if self._unrecorded:
             failpoints.hit("response_read")
-            await asyncio.to_thread(self._queue.record, self._unwritten)
-            self._unwritten = []
+            await asyncio.to_thread(self._queue.record, self._unrecorded)
+            self._unrecorded = []
             failpoints.hit("result_recorded")
         for task in self._broken:
             task.result()  # a fault of ours: raised once the others' answers are safe
 
-    async def _leave(self) -> None:
+    async def _drain(self) -> None:
         """What is not answered soon, or cannot be written down in a few tries, is `unknown` when
         its lease has ended."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=LAST_ANSWERS_SECONDS)
-        for _ in range(LAST_TRIES):
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=DRAIN_SECONDS)
+        for _ in range(DRAIN_TRIES):
             try:
-                return await self._write_down()
+                return await self._record_outcomes()
             except DatabaseError as error:
                 _raise_unless_transient(error)
-                await asyncio.sleep(LAST_PAUSE_SECONDS)
+                await asyncio.sleep(DRAIN_PAUSE_SECONDS)
         return None
 
     async def _send(self, claimed: ClaimedMessage) -> Outcome:
         try:
-            message = self._composed(claimed)
+            message = self._compose(claimed)
         except RenderingFailed as error:
             return Rejected(f"{claimed.channel}:rendering:{error.field}", final=True)
         with PROVIDER_SECONDS.labels(str(claimed.channel)).time():
@@ -160,7 +160,7 @@ class Dispatcher:
         PROVIDER_ATTEMPTS.labels(str(claimed.channel), _word(outcome)).inc()
         return outcome
 
-    def _composed(self, claimed: ClaimedMessage) -> Outgoing:
+    def _compose(self, claimed: ClaimedMessage) -> Outgoing:
         """The message as its provider takes it. Raises RenderingFailed."""
         template = self._catalogue.find(claimed.template, claimed.channel, claimed.language)
         if template is None:
