@@ -19,7 +19,7 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from scoring_service.api.bookmarks import Bookmarks
-from scoring_service.api.coalesced import Coalesced
+from scoring_service.api.request_coalescer import RequestCoalescer
 from scoring_service.api.schemas import (
     ClientId,
     Distribution,
@@ -51,11 +51,11 @@ def tier_router(tiers: Tiers, feed: Feed) -> APIRouter:
 
 
 def _add_one_client(router: APIRouter, tiers: Tiers) -> None:
-    reads = Coalesced(tiers.of_practices)
+    coalescer = RequestCoalescer(tiers.of_practices)
 
     async def tier(client_id: ClientPath, principal: Reader) -> Response:
         """A client's tier now: since when, why, and when it will change if nothing happens."""
-        found = await reads.one(principal.practice, client_id)
+        found = await coalescer.load(principal.practice, client_id)
         if found is None:
             raise NotFound(_NO_CLIENT)
         return Response(tier_json(found, tiers.rulebook), media_type="application/json")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from scoring_service.api.coalesced import Coalesced
+from scoring_service.api.request_coalescer import RequestCoalescer
 from scoring_service.ports import ClientTier
 
 SECONDS = 30
@@ -49,11 +49,11 @@ async def _under_way(store: Store) -> None:
 def test_who_asks_during_a_read_shares_the_next_one() -> None:
     async def scenario() -> None:
         store = Store()
-        reads = Coalesced(store.of_practices)
+        coalescer = RequestCoalescer(store.of_practices)
         store.may_answer.clear()
-        first = asyncio.create_task(reads.one("north", "a"))
+        first = asyncio.create_task(coalescer.load("north", "a"))
         await _under_way(store)
-        others = [asyncio.create_task(reads.one("north", name)) for name in ("b", "c", "b")]
+        others = [asyncio.create_task(coalescer.load("north", name)) for name in ("b", "c", "b")]
         await asyncio.sleep(0)
         store.may_answer.set()
         answers = await _all(first, *others)
@@ -66,12 +66,12 @@ def test_who_asks_during_a_read_shares_the_next_one() -> None:
 def test_a_question_is_never_answered_by_a_read_that_began_before_it() -> None:
     async def scenario() -> None:
         store = Store()
-        reads = Coalesced(store.of_practices)
+        coalescer = RequestCoalescer(store.of_practices)
         store.may_answer.clear()
-        early = asyncio.create_task(reads.one("north", "a"))
+        early = asyncio.create_task(coalescer.load("north", "a"))
         await _under_way(store)
         store.version = 1  # committed after the first read began
-        late = asyncio.create_task(reads.one("north", "a"))
+        late = asyncio.create_task(coalescer.load("north", "a"))
         await asyncio.sleep(0)
         store.may_answer.set()
         answers = await _all(early, late)
@@ -83,8 +83,8 @@ def test_a_question_is_never_answered_by_a_read_that_began_before_it() -> None:
 def test_practices_share_a_read_and_never_an_answer() -> None:
     async def scenario() -> None:
         store = Store()
-        reads = Coalesced(store.of_practices)
-        answers = await _all(*(reads.one(practice, "a") for practice in ("north", "south")))
+        coalescer = RequestCoalescer(store.of_practices)
+        answers = await _all(*(coalescer.load(practice, "a") for practice in ("north", "south")))
         assert [answer and answer.zone for answer in answers] == ["north", "south"]
         assert store.asked == [{"north": {"a"}, "south": {"a"}}]
 
@@ -93,8 +93,8 @@ def test_practices_share_a_read_and_never_an_answer() -> None:
 
 def test_an_unknown_client_is_none_and_takes_nobody_along() -> None:
     async def scenario() -> None:
-        reads = Coalesced(Store().of_practices)
-        answers = await _all(reads.one("north", "nobody"), reads.one("north", "a"))
+        coalescer = RequestCoalescer(Store().of_practices)
+        answers = await _all(coalescer.load("north", "nobody"), coalescer.load("north", "a"))
         assert answers[0] is None
         assert answers[1] is not None
 
@@ -110,11 +110,11 @@ def test_a_failed_read_is_told_to_all_who_asked_and_the_next_one_works() -> None
         return await Store().of_practices(asked)
 
     async def scenario() -> None:
-        reads = Coalesced(read)
-        both = (reads.one("north", "a"), reads.one("south", "b"))
+        coalescer = RequestCoalescer(read)
+        both = (coalescer.load("north", "a"), coalescer.load("south", "b"))
         told = await asyncio.gather(*both, return_exceptions=True)
         assert [str(error) for error in told] == ["the database is away"] * 2
-        assert await reads.one("north", "a") is not None
+        assert await coalescer.load("north", "a") is not None
 
     asyncio.run(scenario())
 
@@ -122,10 +122,10 @@ def test_a_failed_read_is_told_to_all_who_asked_and_the_next_one_works() -> None
 def test_a_caller_who_goes_away_takes_nobody_along() -> None:
     async def scenario() -> None:
         store = Store()
-        reads = Coalesced(store.of_practices)
+        coalescer = RequestCoalescer(store.of_practices)
         store.may_answer.clear()
-        gone = asyncio.create_task(reads.one("north", "a"))
-        stays = asyncio.create_task(reads.one("north", "a"))
+        gone = asyncio.create_task(coalescer.load("north", "a"))
+        stays = asyncio.create_task(coalescer.load("north", "a"))
         await _under_way(store)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -10,7 +10,7 @@ Read = Callable[[Mapping[str, Collection[str]]], Awaitable[Mapping[str, Iterable
 _Waiting = dict[tuple[str, str], asyncio.Future[ClientTier | None]]
 
 
-class Coalesced:
+class RequestCoalescer:
     """Asks `read` for one client at a time on behalf of each caller, for many at once in fact.
 
     While a read is under way whoever asks for another client waits for the next one, which takes
@@ -23,7 +23,7 @@ class Coalesced:
         self._waiting: _Waiting = {}
         self._reader: asyncio.Task[None] | None = None
 
-    async def one(self, practice_id: str, client_id: str) -> ClientTier | None:
+    async def load(self, practice_id: str, client_id: str) -> ClientTier | None:
         """The client's tier, None if the practice has no such client; raises what `read` raises."""
         answer = self._waiting.get((practice_id, client_id))
         if answer is None:
