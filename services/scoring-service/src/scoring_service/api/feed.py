@@ -20,7 +20,7 @@ from rapport_runtime.http.problems import (
 )
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.logs import describe, get_logger
-from scoring_service.api.bookmarks import Bookmarks
+from scoring_service.api.feed_cursor import FeedCursorCodec
 from scoring_service.api.schemas import EVENT_TYPE, TierChanges, TierChangesTail
 from scoring_service.api.tiers import Reader
 from scoring_service.ports import Feed, FeedPage, Reached
@@ -53,19 +53,19 @@ class Follower:
     """Somebody who reads a practice's feed, and how far they have come."""
 
     feed: Feed
-    bookmarks: Bookmarks
+    cursor_codec: FeedCursorCodec
     streams: Streams
     reached: Reached
 
     @property
     def practice_id(self) -> str:
         """Whose changes they read."""
-        return self.bookmarks.practice_id
+        return self.cursor_codec.practice_id
 
     @property
     def cursor(self) -> str:
         """Where they are."""
-        return self.bookmarks.seal(self.reached)
+        return self.cursor_codec.seal(self.reached)
 
     async def read(self, limit: int) -> FeedPage:
         """What is next, on a thread; they have not come further by it."""
@@ -152,14 +152,14 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
 def _follower(
     request: Request, feed: Feed, practice_id: str, after: str | None, last_event_id: str | None
 ) -> Follower:
-    bookmarks = Bookmarks.of(request, practice_id, feed.buckets)
+    cursor_codec = FeedCursorCodec.of(request, practice_id, feed.buckets)
     if last_event_id:
-        reached = bookmarks.open(last_event_id, "header", "Last-Event-ID")
+        reached = cursor_codec.open(last_event_id, "header", "Last-Event-ID")
     elif after:
-        reached = bookmarks.open(after, "query", "after")
+        reached = cursor_codec.open(after, "query", "after")
     else:
-        reached = bookmarks.start
-    return Follower(feed, bookmarks, request.app.state.streams, reached)
+        reached = cursor_codec.start
+    return Follower(feed, cursor_codec, request.app.state.streams, reached)
 
 
 async def _wait(follower: Follower, limit: int, seconds: int) -> FeedPage:

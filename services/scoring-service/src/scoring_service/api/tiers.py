@@ -18,7 +18,7 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
-from scoring_service.api.bookmarks import Bookmarks
+from scoring_service.api.feed_cursor import FeedCursorCodec
 from scoring_service.api.request_coalescer import RequestCoalescer
 from scoring_service.api.schemas import (
     ClientId,
@@ -129,5 +129,5 @@ def _add_list(router: APIRouter, tiers: Tiers, feed: Feed) -> None:
         rows = tiers.in_tier(principal.practice, tier, after, page.fetch)
         answers = [TierAnswer.of(row, tiers.rulebook) for row in rows]
         listed = page.page(answers, lambda answer: (answer.client_id,))
-        bookmarks = Bookmarks.of(request, principal.practice, feed.buckets)
-        return TierPage(**dict(listed), changes_cursor=bookmarks.seal(head))
+        cursor_codec = FeedCursorCodec.of(request, principal.practice, feed.buckets)
+        return TierPage(**dict(listed), changes_cursor=cursor_codec.seal(head))

@@ -14,7 +14,7 @@ _REASON = "not given out for this practice's tier changes; begin anew with the l
 
 
 @dataclass(frozen=True)
-class Bookmarks:
+class FeedCursorCodec:
     """Makes the cursors of one practice and opens them; another's do not open."""
 
     secret: bytes
@@ -22,7 +22,7 @@ class Bookmarks:
     buckets: int
 
     @classmethod
-    def of(cls, request: Request, practice_id: str, buckets: int) -> "Bookmarks":
+    def of(cls, request: Request, practice_id: str, buckets: int) -> "FeedCursorCodec":
         """With the key of the app that is asked."""
         return cls(request.app.state.cursor_key, practice_id, buckets)
 
