@@ -24,13 +24,13 @@ from rapport_runtime.stream import outbox
 from rapport_runtime.stream.relay import Relay, no_watermarks
 from scoring_service import translate
 from scoring_service.api.feed import feed_router
-from scoring_service.ports import Reached
+from scoring_service.ports import FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 
 TOPIC = topics.TIER_CHANGES.name
 BUCKETS = topics.TIER_CHANGES.partitions
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-START: Reached = (0,) * BUCKETS
+START: FeedPositions = (0,) * BUCKETS
 
 
 class Holders:
@@ -120,8 +120,8 @@ class FeedWorld:
         self.relay().drain()
 
     def follow(
-        self, after: Reached = START, *, limit: int = 1000, practice: str = "harbour"
-    ) -> tuple[list[str], Reached]:
+        self, after: FeedPositions = START, *, limit: int = 1000, practice: str = "harbour"
+    ) -> tuple[list[str], FeedPositions]:
         """The ids of all changes behind `after`, page by page, and the place of the last."""
         found: list[str] = []
         while page := self.feed.read(practice, after, limit).entries:

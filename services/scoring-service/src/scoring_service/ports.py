@@ -161,7 +161,7 @@ class Tiers(Protocol):
         ...
 
 
-Reached = tuple[int, ...]
+FeedPositions = tuple[int, ...]
 """How far a reader of the feed has come: the last position that it has seen of each bucket."""
 
 
@@ -193,10 +193,10 @@ class Feed(Protocol):
         """How many there are."""
         ...
 
-    def head(self, practice_id: str) -> Reached:
+    def head(self, practice_id: str) -> FeedPositions:
         """The position of the last change of each bucket; 0 where there is none."""
         ...
 
-    def read(self, practice_id: str, after: Reached, limit: int) -> FeedPage:
+    def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
         """Up to `limit` changes after those; of each bucket in its order."""
         ...

@@ -23,7 +23,7 @@ from rapport_runtime.logs import describe, get_logger
 from scoring_service.api.feed_cursor import FeedCursorCodec
 from scoring_service.api.schemas import EVENT_TYPE, TierChanges, TierChangesTail
 from scoring_service.api.tiers import Reader
-from scoring_service.ports import Feed, FeedPage, Reached
+from scoring_service.ports import Feed, FeedPage, FeedPositions
 
 STREAM_ROWS = 100
 RETRY_MS = 2_000
@@ -55,7 +55,7 @@ class Follower:
     feed: Feed
     cursor_codec: FeedCursorCodec
     streams: Streams
-    reached: Reached
+    positions: FeedPositions
 
     @property
     def practice_id(self) -> str:
@@ -65,15 +65,15 @@ class Follower:
     @property
     def cursor(self) -> str:
         """Where they are."""
-        return self.cursor_codec.seal(self.reached)
+        return self.cursor_codec.seal(self.positions)
 
     async def read(self, limit: int) -> FeedPage:
         """What is next, on a thread; they have not come further by it."""
-        return await run_in_threadpool(self.feed.read, self.practice_id, self.reached, limit)
+        return await run_in_threadpool(self.feed.read, self.practice_id, self.positions, limit)
 
     def take(self, bucket: int, position: int) -> None:
         """Come so far in a bucket."""
-        self.reached = (*self.reached[:bucket], position, *self.reached[bucket + 1 :])
+        self.positions = (*self.positions[:bucket], position, *self.positions[bucket + 1 :])
 
 
 def feed_router(feed: Feed) -> APIRouter:
@@ -154,12 +154,12 @@ def _follower(
 ) -> Follower:
     cursor_codec = FeedCursorCodec.of(request, practice_id, feed.buckets)
     if last_event_id:
-        reached = cursor_codec.open(last_event_id, "header", "Last-Event-ID")
+        positions = cursor_codec.open(last_event_id, "header", "Last-Event-ID")
     elif after:
-        reached = cursor_codec.open(after, "query", "after")
+        positions = cursor_codec.open(after, "query", "after")
     else:
-        reached = cursor_codec.start
-    return Follower(feed, cursor_codec, request.app.state.streams, reached)
+        positions = cursor_codec.start
+    return Follower(feed, cursor_codec, request.app.state.streams, positions)
 
 
 async def _wait(follower: Follower, limit: int, seconds: int) -> FeedPage:

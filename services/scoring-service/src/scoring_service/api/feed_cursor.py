@@ -8,7 +8,7 @@ from fastapi import Request
 
 from rapport_runtime.http.paging import open_cursor, seal_cursor
 from rapport_runtime.http.problems import FieldError, InvalidCursor
-from scoring_service.ports import Reached
+from scoring_service.ports import FeedPositions
 
 _REASON = "not given out for this practice's tier changes; begin anew with the list of clients"
 
@@ -26,11 +26,11 @@ class FeedCursorCodec:
         """With the key of the app that is asked."""
         return cls(request.app.state.cursor_key, practice_id, buckets)
 
-    def seal(self, reached: Reached) -> str:
+    def seal(self, positions: FeedPositions) -> str:
         """The cursor of a place; safe in an address and as the id of a server-sent event."""
-        return seal_cursor(self.secret, self._about, reached)
+        return seal_cursor(self.secret, self._about, positions)
 
-    def open(self, cursor: str, location: Literal["query", "header"], field: str) -> Reached:
+    def open(self, cursor: str, location: Literal["query", "header"], field: str) -> FeedPositions:
         """The place of a cursor; buckets that it does not know yet begin at their beginning.
 
         Raises `InvalidCursor`, which names where the cursor was sent.
@@ -43,7 +43,7 @@ class FeedCursorCodec:
         return (*map(int, known), *[0] * (self.buckets - len(known)))
 
     @property
-    def start(self) -> Reached:
+    def start(self) -> FeedPositions:
         """Before the first change."""
         return (0,) * self.buckets
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.database import Database, execute
 from rapport_runtime.stream.outbox import OutboxRow
-from scoring_service.ports import Feed, FeedEntry, FeedPage, Reached
+from scoring_service.ports import Feed, FeedEntry, FeedPage, FeedPositions
 
 # Each place goes on from its head, in the order of the outbox. The events are copied from there,
 # where they still are: they need not travel once more, nor be sorted.
@@ -88,13 +88,13 @@ class PostgresFeed(Feed):
         """See `Feed.partitions`."""
         return self._buckets
 
-    def head(self, practice_id: str) -> Reached:
+    def head(self, practice_id: str) -> FeedPositions:
         """See `Feed.head`."""
         asked = {"practice_id": practice_id, "partitions": self._buckets}
         with self._database.transaction(practice_id) as tx:
             return tuple(tx.execute(_HEAD, asked).scalars())
 
-    def read(self, practice_id: str, after: Reached, limit: int) -> FeedPage:
+    def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
         """See `Feed.read`."""
         asked = {"practice_id": practice_id, "after": list(after), "limit": limit}
         with self._database.transaction(practice_id) as tx:
