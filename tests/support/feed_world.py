@@ -28,9 +28,9 @@ from scoring_service.ports import FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 
 TOPIC = topics.TIER_CHANGES.name
-BUCKETS = topics.TIER_CHANGES.partitions
+PARTITIONS = topics.TIER_CHANGES.partitions
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-START: FeedPositions = (0,) * BUCKETS
+START: FeedPositions = (0,) * PARTITIONS
 
 
 class Holders:
@@ -78,7 +78,7 @@ def change(client: str, version: int, practice: str = "harbour") -> Outgoing:
             zone="Europe/London",
         ),
     )
-    partition = topics.partition_of(client, BUCKETS)
+    partition = topics.partition_of(client, PARTITIONS)
     return Outgoing(TOPIC, partition, client.encode(), codec.encode(event))
 
 
@@ -94,16 +94,16 @@ class FeedWorld:
         upgrade(self.urls.owner_url, "scoring_service")
         self.worker = Database(self.urls.worker_url, application_name="worker")
         self.api = Database(self.urls.api_url, application_name="api")
-        self.feed = PostgresFeed(self.api, BUCKETS)
-        self.bus.create(TOPIC, BUCKETS)
-        self.bus.create("other.v1", BUCKETS)
+        self.feed = PostgresFeed(self.api, PARTITIONS)
+        self.bus.create(TOPIC, PARTITIONS)
+        self.bus.create("other.v1", PARTITIONS)
 
     def relay(self) -> Relay:
         """A relay of its own, as another worker's."""
         return Relay(
             self.worker,
             self.bus,
-            buckets=BUCKETS,
+            buckets=PARTITIONS,
             watermark_of=no_watermarks,
             watermark_record=translate.watermark,
             on_published=FeedWriter(TOPIC, codec.practice_of).append,
@@ -126,13 +126,13 @@ class FeedWorld:
         found: list[str] = []
         while page := self.feed.read(practice, after, limit).entries:
             for entry in page:
-                after = (*after[: entry.bucket], entry.position, *after[entry.bucket + 1 :])
+                after = (*after[: entry.partition], entry.position, *after[entry.partition + 1 :])
                 found.append(event_id(entry.event))
         return found, after
 
     def on_the_bus(self) -> list[bytes]:
         """Every value of the topic, by partition."""
-        logs = [self.bus.logs[TopicPartition(TOPIC, number)] for number in range(BUCKETS)]
+        logs = [self.bus.logs[TopicPartition(TOPIC, number)] for number in range(PARTITIONS)]
         return [record.value or b"" for log in logs for record in log]
 
     def rows(self, statement: str) -> Sequence[sa.Row[Any]]:

@@ -14,7 +14,7 @@ from rapport_runtime.database import execute
 from rapport_runtime.stream import outbox, relay
 from scoring_service.store.feed import FeedWriter
 from tests.support.feed_world import (
-    BUCKETS,
+    PARTITIONS,
     START,
     FeedWorld,
     change,
@@ -26,8 +26,8 @@ from tests.support.ledger import Crash, at, crash
 pytestmark = pytest.mark.integration
 
 
-def same_bucket() -> tuple[str, str]:
-    """Two clients who share a bucket."""
+def same_partition() -> tuple[str, str]:
+    """Two clients who share a partition."""
     first = change("client-0", 1)
     others = (f"client-{number}" for number in range(1, 100))
     return "client-0", next(c for c in others if change(c, 1).partition == first.partition)
@@ -43,7 +43,7 @@ class TestOnce:
         assert sorted(entry.event for entry in entries) == sorted(feed_world.on_the_bus())
         assert len(entries) == 40
 
-    def test_positions_are_gapless_in_each_bucket_over_several_publications(
+    def test_positions_are_gapless_in_each_partition_over_several_publications(
         self, feed_world: FeedWorld
     ) -> None:
         for version in (1, 2, 3):
@@ -52,7 +52,7 @@ class TestOnce:
         rows = feed_world.rows(
             "SELECT bucket, position FROM feed WHERE practice_id = 'harbour' ORDER BY 1, 2"
         )
-        for bucket in range(BUCKETS):
+        for bucket in range(PARTITIONS):
             found = [row.position for row in rows if row.bucket == bucket]
             assert found == list(range(1, len(found) + 1))
         ids, _ = feed_world.follow()
@@ -134,7 +134,7 @@ class TestFollowing:
         """Mutant: "id > last", with the id that the outbox gave before the commit."""
         if mutant:
             monkeypatch.setattr(FeedWriter, "append", numbered_at_writing)
-        slow, quick = same_bucket()
+        slow, quick = same_partition()
         with feed_world.worker.engine.connect() as late:
             transaction = late.begin()
             outbox.append(late, [change(slow, 1)])  # takes the smaller id
@@ -157,18 +157,18 @@ class TestFollowing:
         assert all(in_order(read))
         assert len(feed_world.on_the_bus()) > len(read), "no crash was hit: raise the odds"
 
-    def test_a_busy_bucket_does_not_keep_the_others_waiting(self, feed_world: FeedWorld) -> None:
+    def test_a_busy_partition_does_not_keep_the_others_waiting(self, feed_world: FeedWorld) -> None:
         feed_world.publish(*[change("busy", version) for version in range(1, 200)])
         quiet = [f"client-{n}" for n in range(40)]
         busy = change("busy", 1).partition
         feed_world.publish(*[change(c, 1) for c in quiet if change(c, 1).partition != busy])
         entries = feed_world.feed.read("harbour", START, 8).entries
-        assert {entry.bucket for entry in entries} == set(range(BUCKETS))
+        assert {entry.partition for entry in entries} == set(range(PARTITIONS))
 
     def test_as_of_is_told_at_the_end_alone(self, feed_world: FeedWorld) -> None:
         feed_world.publish(*[change(f"client-{n}", 1) for n in range(5)])
         assert feed_world.feed.read("harbour", START, 10).as_of is None
-        for bucket in range(BUCKETS):
+        for bucket in range(PARTITIONS):
             with feed_world.worker.transaction() as tx:
                 tx.execute(
                     sa.text("INSERT INTO outbox_watermark VALUES (:bucket, :at)"),

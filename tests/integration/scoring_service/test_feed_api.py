@@ -23,7 +23,7 @@ from scoring_service.bootstrap import STREAM
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
-from tests.support.feed_world import BUCKETS, FeedWorld, Holders, change, get
+from tests.support.feed_world import PARTITIONS, FeedWorld, Holders, change, get
 from tests.support.scoring_world import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
@@ -238,7 +238,7 @@ class TestListThenFollow:
     ) -> None:
         """Mutant: the cursor is taken after the list, when more has been published."""
         world = scoring(a_log(1))
-        app = app_with(api, PostgresFeed(api, BUCKETS))
+        app = app_with(api, PostgresFeed(api, PARTITIONS))
         for _ in range(4):
             world.turn()
         state, cursors = listed(app, between=world.turn)
@@ -253,7 +253,7 @@ class TestListThenFollow:
         world = scoring(a_log(2))
         world.read_all()
         state: dict[str, tuple[str, int]] = {}
-        assert followed(app_with(api, PostgresFeed(api, BUCKETS)), state, "") == 0
+        assert followed(app_with(api, PostgresFeed(api, PARTITIONS)), state, "") == 0
         assert state == {row[0]: (row[1], row[2]) for row in world.rows(_STATE)}
         assert len(world.changes()) > 30
 
@@ -280,7 +280,7 @@ class TestListThenFollow:
 
         then_publish(PostgresFeed, "head")
         then_publish(PostgresTiers, "in_tier")
-        app = app_with(api, PostgresFeed(api, BUCKETS))
+        app = app_with(api, PostgresFeed(api, PARTITIONS))
         state, cursors = listed(app)
         assert followed(app, state, cursors[0]) > 0
         assert state == {row[0]: (row[1], row[2]) for row in world.rows(_STATE)}

@@ -162,13 +162,13 @@ class Tiers(Protocol):
 
 
 FeedPositions = tuple[int, ...]
-"""How far a reader of the feed has come: the last position that it has seen of each bucket."""
+"""How far a reader of the feed has come: the last position that it has seen of each partition."""
 
 
 class FeedEntry(NamedTuple):
     """One published tier change: where it is, and its bytes as they are on the bus."""
 
-    bucket: int
+    partition: int
     position: int
     event: bytes
 
@@ -182,21 +182,21 @@ class FeedPage(NamedTuple):
 
 
 class Feed(Protocol):
-    """The published tier changes of a practice; positions are gapless in each bucket, from 1.
+    """The published tier changes of a practice; positions are gapless in each partition, from 1.
 
-    A client's changes are all in one bucket, in the order of their versions. What is seen of a
-    bucket is its beginning: nothing is ever published before what was seen.
+    A client's changes are all in one partition, in the order of their versions. What is seen of a
+    partition is its beginning: nothing is ever published before what was seen.
     """
 
     @property
-    def buckets(self) -> int:
+    def partitions(self) -> int:
         """How many there are."""
         ...
 
     def head(self, practice_id: str) -> FeedPositions:
-        """The position of the last change of each bucket; 0 where there is none."""
+        """The position of the last change of each partition; 0 where there is none."""
         ...
 
     def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
-        """Up to `limit` changes after those; of each bucket in its order."""
+        """Up to `limit` changes after those; of each partition in its order."""
         ...

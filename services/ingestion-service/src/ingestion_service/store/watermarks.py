@@ -12,7 +12,7 @@ CompleteThrough = Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime
 
 
 def complete_through(group: str, sources: Collection[TopicPartition]) -> CompleteThrough:
-    """For the relay: each bucket is complete up to the least that any source partition was read
+    """For the relay: each partition is complete up to the least that any source partition was read
     through, for a client's events may come from any of them; none before all have been (§4)."""
 
     def of(tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:

@@ -71,9 +71,9 @@ class Follower:
         """What is next, on a thread; they have not come further by it."""
         return await run_in_threadpool(self.feed.read, self.practice_id, self.positions, limit)
 
-    def take(self, bucket: int, position: int) -> None:
-        """Come so far in a bucket."""
-        self.positions = (*self.positions[:bucket], position, *self.positions[bucket + 1 :])
+    def advance(self, partition: int, position: int) -> None:
+        """Come so far in a partition."""
+        self.positions = (*self.positions[:partition], position, *self.positions[partition + 1 :])
 
 
 def feed_router(feed: Feed) -> APIRouter:
@@ -102,7 +102,7 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
         if wait_seconds and not page.entries:
             page = await _wait(follower, limit, wait_seconds)
         for entry in page.entries:
-            follower.take(entry.bucket, entry.position)
+            follower.advance(entry.partition, entry.position)
         tail = TierChangesTail(next_cursor=follower.cursor, as_of=page.as_of)
         items = b",".join(entry.event for entry in page.entries)
         body = b'{"items":[%b],%b' % (items, tail.model_dump_json().encode()[1:])
@@ -141,7 +141,7 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
                 _LOG.warning("database_away", error=describe(error))
                 return
             for entry in page.entries:
-                follower.take(entry.bucket, entry.position)
+                follower.advance(entry.partition, entry.position)
                 yield ServerSentEvent(
                     raw_data=entry.event.decode(), event=EVENT_TYPE, id=follower.cursor
                 )
@@ -152,7 +152,7 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
 def _follower(
     request: Request, feed: Feed, practice_id: str, after: str | None, last_event_id: str | None
 ) -> Follower:
-    cursor_codec = FeedCursorCodec.of(request, practice_id, feed.buckets)
+    cursor_codec = FeedCursorCodec.of(request, practice_id, feed.partitions)
     if last_event_id:
         positions = cursor_codec.open(last_event_id, "header", "Last-Event-ID")
     elif after:

@@ -19,19 +19,19 @@ class FeedCursorCodec:
 
     secret: bytes
     practice_id: str
-    buckets: int
+    partitions: int
 
     @classmethod
-    def of(cls, request: Request, practice_id: str, buckets: int) -> "FeedCursorCodec":
+    def of(cls, request: Request, practice_id: str, partitions: int) -> "FeedCursorCodec":
         """With the key of the app that is asked."""
-        return cls(request.app.state.cursor_key, practice_id, buckets)
+        return cls(request.app.state.cursor_key, practice_id, partitions)
 
     def seal(self, positions: FeedPositions) -> str:
         """The cursor of a place; safe in an address and as the id of a server-sent event."""
         return seal_cursor(self.secret, self._about, positions)
 
     def open(self, cursor: str, location: Literal["query", "header"], field: str) -> FeedPositions:
-        """The place of a cursor; buckets that it does not know yet begin at their beginning.
+        """The place of a cursor; partitions that it does not know yet begin at their beginning.
 
         Raises `InvalidCursor`, which names where the cursor was sent.
         """
@@ -40,12 +40,12 @@ class FeedCursorCodec:
         except InvalidCursor:
             fault = FieldError(location=location, field=field, reason=_REASON)
             raise InvalidCursor(field, errors=[fault]) from None
-        return (*map(int, known), *[0] * (self.buckets - len(known)))
+        return (*map(int, known), *[0] * (self.partitions - len(known)))
 
     @property
     def start(self) -> FeedPositions:
         """Before the first change."""
-        return (0,) * self.buckets
+        return (0,) * self.partitions
 
     @property
     def _about(self) -> bytes:

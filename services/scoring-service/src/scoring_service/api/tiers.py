@@ -129,5 +129,5 @@ def _add_list(router: APIRouter, tiers: Tiers, feed: Feed) -> None:
         rows = tiers.in_tier(principal.practice, tier, after, page.fetch)
         answers = [TierAnswer.of(row, tiers.rulebook) for row in rows]
         listed = page.page(answers, lambda answer: (answer.client_id,))
-        cursor_codec = FeedCursorCodec.of(request, principal.practice, feed.buckets)
+        cursor_codec = FeedCursorCodec.of(request, principal.practice, feed.partitions)
         return TierPage(**dict(listed), changes_cursor=cursor_codec.seal(head))

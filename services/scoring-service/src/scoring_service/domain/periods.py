@@ -53,7 +53,7 @@ class Period:
     def expiry(self, ordinal: int) -> int:
         """The first day on which a fact of that day no longer counts, both as proleptic ordinals.
 
-        Remembered for each day, because it is asked for every bucket of every client.
+        Remembered for each day, because it is asked for every day of every client.
         """
         expiry = self._expiries.get(ordinal)
         if expiry is None:

@@ -10,6 +10,7 @@ from scoring_service.ports import Feed, FeedEntry, FeedPage, FeedPositions
 
 # Each place goes on from its head, in the order of the outbox. The events are copied from there,
 # where they still are: they need not travel once more, nor be sorted.
+# The column `bucket` holds the partition: columns keep their names.
 _APPEND = """
     WITH told AS (
         SELECT * FROM unnest(%b::bigint[], %b::text[], %b::int[]) AS told(id, practice_id, bucket)
@@ -30,7 +31,7 @@ _APPEND = """
 _COMPLETE = sa.text("""
     SELECT min(published_through) FROM outbox_watermark HAVING count(*) = :partitions
 """)
-# One bucket after the other would let a busy one keep the rest waiting: the next of each comes
+# One partition after the other would let a busy one keep the rest waiting: the next of each comes
 # first, then the second of each. Positions are gapless, so that the rows wanted can be named: who
 # is far behind does not pay for all that is ahead, whatever the planner believes. The inner LIMIT
 # keeps it from joining the other way round.
@@ -54,7 +55,7 @@ _HEAD = sa.text("""
 
 
 class FeedWriter:
-    """Gives each published change the next position of its practice and bucket.
+    """Gives each published change the next position of its practice and partition.
 
     For the relay to call, in the transaction that removes the rows from the outbox and under
     their partitions' locks: one that is published again after a crash is numbered once. Rows of
@@ -68,8 +69,8 @@ class FeedWriter:
     def append(self, tx: sa.Connection, rows: Sequence[OutboxRow]) -> None:
         """Number `rows`, which are in the order of their publication."""
         told = [
-            (number, self._practice_of(value), bucket)
-            for number, topic, bucket, _key, value in rows
+            (number, self._practice_of(value), partition)
+            for number, topic, partition, _key, value in rows
             if topic == self._topic
         ]
         if told:
@@ -81,16 +82,16 @@ class PostgresFeed(Feed):
 
     def __init__(self, database: Database, partitions: int) -> None:
         self._database = database
-        self._buckets = partitions
+        self._partitions = partitions
 
     @property
     def partitions(self) -> int:
         """See `Feed.partitions`."""
-        return self._buckets
+        return self._partitions
 
     def head(self, practice_id: str) -> FeedPositions:
         """See `Feed.head`."""
-        asked = {"practice_id": practice_id, "partitions": self._buckets}
+        asked = {"practice_id": practice_id, "partitions": self._partitions}
         with self._database.transaction(practice_id) as tx:
             return tuple(tx.execute(_HEAD, asked).scalars())
 
@@ -99,7 +100,7 @@ class PostgresFeed(Feed):
         asked = {"practice_id": practice_id, "after": list(after), "limit": limit}
         with self._database.transaction(practice_id) as tx:
             # Before the rows: all that was published before this mark is seen by what follows.
-            complete = tx.execute(_COMPLETE, {"partitions": self._buckets}).scalar()
+            complete = tx.execute(_COMPLETE, {"partitions": self._partitions}).scalar()
             rows = tx.execute(_PAGE, asked).fetchall()
         entries = [FeedEntry(row.bucket, row.position, bytes(row.event)) for row in rows]
         return FeedPage(entries, complete if len(entries) < limit else None)
