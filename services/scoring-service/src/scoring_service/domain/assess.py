@@ -22,8 +22,8 @@ from scoring_service.domain.falls import (
     recency_falls,
 )
 from scoring_service.domain.periods import midnight, skipped_days
+from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import PROSPECT, Rulebook, Rungs
-from scoring_service.domain.standing import Standing
 
 Direction = Literal["entered", "upgraded", "downgraded", "left"]
 
@@ -79,13 +79,13 @@ def assess(digest: Digest, rulebook: Rulebook, on_day: date, zone: str) -> Asses
     )
 
 
-def standing(digest: Digest, rulebook: Rulebook, on_day: date) -> Standing:
+def standing(digest: Digest, rulebook: Rulebook, on_day: date) -> RuleResult:
     """The part of the answer that every fact needs: tier and score, and what they rest on."""
     today = on_day.toordinal()
     return standing_at(digest, rulebook, today, today)
 
 
-def standing_at(digest: Digest, rulebook: Rulebook, today: int, counted_to: int) -> Standing:
+def standing_at(digest: Digest, rulebook: Rulebook, today: int, counted_to: int) -> RuleResult:
     """How a client stands on day `today` by the facts up to day `counted_to`.
 
     R and F count completed bookings, M is settled less refunded, each within its window (S2-06 to
@@ -106,7 +106,7 @@ def standing_at(digest: Digest, rulebook: Rulebook, today: int, counted_to: int)
         bisect_right(rulebook.monetary.cuts, amount),
     )
     score, tier = rulebook.outcomes[rungs]
-    return Standing(tier if last else PROSPECT, score, last, completed, amount, rungs)
+    return RuleResult(tier if last else PROSPECT, score, last, completed, amount, rungs)
 
 
 def next_transition(
@@ -150,7 +150,7 @@ def first_change(
     zone: str,
     today: int,
     counted_to: int,
-    known: Standing | None = None,
+    known: RuleResult | None = None,
 ) -> Step | None:
     """The first change of tier after the position (`today`, `counted_to`), or None.
 
@@ -177,7 +177,7 @@ def first_change(
 
 
 def _first_loss(
-    digest: Digest, rulebook: Rulebook, zone: str, before: Standing, position: Position
+    digest: Digest, rulebook: Rulebook, zone: str, before: RuleResult, position: Position
 ) -> Step | None:
     """The first change that time alone makes, by the facts counted so far.
 
@@ -213,7 +213,7 @@ def _first_loss(
     return _first_of(falls, rulebook, before)
 
 
-def _first_of(falls: list[Fall], rulebook: Rulebook, before: Standing) -> Step | None:
+def _first_of(falls: list[Fall], rulebook: Rulebook, before: RuleResult) -> Step | None:
     """The first day whose falls, all together, change the tier."""
     falls.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last fall holds
     outcomes, on = rulebook.outcomes, 0

@@ -14,8 +14,8 @@ from scoring_service.domain.falls import (
     monetary_falls,
     recency_falls,
 )
+from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Ladder, Rulebook, Rungs
-from scoring_service.domain.standing import Standing
 
 
 class Line(NamedTuple):
@@ -41,11 +41,11 @@ class Because(NamedTuple):
 
 
 def explain(
-    digest: Digest, rulebook: Rulebook, now: Standing, today: int, counted_to: int
+    digest: Digest, rulebook: Rulebook, now: RuleResult, today: int, counted_to: int
 ) -> tuple[Line, ...]:
     """The three dimensions as they stand, then the ways up, where one step is enough.
 
-    `now` must be the standing on the day `today` by the facts of `digest` up to the day
+    `now` must be the rules' result on the day `today` by the facts of `digest` up to the day
     `counted_to` (ordinals); later facts are no part of an explanation. The lines for a way up
     begin with `next_tier.`, their value is what is missing: "+2" bookings completed today, or
     "+5000" minor units.
@@ -101,7 +101,7 @@ def _until(rung: int, falls: Iterator[Fall]) -> date | None:
     return None if held == rung else date.fromordinal(ends - 1)
 
 
-def _ways_up(rulebook: Rulebook, now: Standing) -> list[Line]:
+def _ways_up(rulebook: Rulebook, now: RuleResult) -> list[Line]:
     """By bookings completed today alone, and by money alone: the least that lifts the tier."""
     recency, held, paid = now.rungs
     newest = len(rulebook.recency.periods)

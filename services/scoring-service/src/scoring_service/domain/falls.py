@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from operator import sub
 
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook, Windowed
-from scoring_service.domain.standing import Standing
 
 Fall = tuple[int, int, int]
 Position = tuple[int, int]
@@ -21,7 +21,7 @@ Position = tuple[int, int]
 RECENCY, FREQUENCY, MONETARY = 0, 1, 2
 
 
-def recency_falls(rulebook: Rulebook, now: Standing) -> Iterator[Fall]:
+def recency_falls(rulebook: Rulebook, now: RuleResult) -> Iterator[Fall]:
     """The last completed booking grows old, one period after the other."""
     periods = rulebook.recency.periods
     for rung in range(now.rungs[RECENCY] - 1, -1, -1):
@@ -29,7 +29,11 @@ def recency_falls(rulebook: Rulebook, now: Standing) -> Iterator[Fall]:
 
 
 def frequency_falls(
-    digest: Digest, rulebook: Rulebook, now: Standing, position: Position, limit: int | None = None
+    digest: Digest,
+    rulebook: Rulebook,
+    now: RuleResult,
+    position: Position,
+    limit: int | None = None,
 ) -> Iterator[Fall]:
     """The oldest completed bookings leave their window."""
     today, counted_to = position
@@ -44,7 +48,11 @@ def frequency_falls(
 
 
 def monetary_falls(
-    digest: Digest, rulebook: Rulebook, now: Standing, position: Position, limit: int | None = None
+    digest: Digest,
+    rulebook: Rulebook,
+    now: RuleResult,
+    position: Position,
+    limit: int | None = None,
 ) -> Iterator[Fall]:
     """The oldest payments, less what was refunded of them, leave their window."""
     today, counted_to = position

@@ -24,8 +24,8 @@ from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import Line, explain
 from scoring_service.domain.facts import FIRST_DAY, LAST_DAY, Fact, FactRefused
 from scoring_service.domain.periods import midnight
+from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.standing import Standing
 
 Reason = Literal["activity", "elapsed_time", "correction"]
 Origin = Literal["live", "backfill"]
@@ -85,7 +85,7 @@ class ClientState:
     effective_at: datetime | None = None
     review_at: datetime | None = None
     reviewed: bool = False
-    standing: Standing | None = field(default=None, compare=False, repr=False)
+    standing: RuleResult | None = field(default=None, compare=False, repr=False)
 
     def accepts(self, sequence: int) -> bool:
         """Take note of a sequence; False when it has been folded before (ARCHITECTURE §5).
@@ -305,7 +305,7 @@ def _passing(state: ClientState, day: date, *, arrived: bool) -> _Cause:
 def _change(
     state: ClientState,
     rulebook: Rulebook,
-    after: Standing,
+    after: RuleResult,
     position: tuple[int, int],
     cause: _Cause,
 ) -> Change:

@@ -1,11 +1,11 @@
-"""How a client stands: the tier and the score, with the inputs that earned them."""
+"""What the rules say of a client: the tier and the score, with the inputs that earned them."""
 
 from typing import NamedTuple
 
 from scoring_service.domain.rulebook import Rungs
 
 
-class Standing(NamedTuple):
+class RuleResult(NamedTuple):
     """The result of the rules on one day (a named tuple: one is made for every fact).
 
     `tier` indexes the rulebook's tiers, `score` is in hundredths of a point. `last` is the ordinal
