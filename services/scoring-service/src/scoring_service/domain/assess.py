@@ -11,16 +11,16 @@ from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.explain import Because, Line, because, explain
-from scoring_service.domain.falls import (
+from scoring_service.domain.expiries import (
     FREQUENCY,
     RECENCY,
-    Fall,
+    Expiry,
     Position,
-    frequency_falls,
-    monetary_falls,
-    recency_falls,
+    frequency_expiries,
+    monetary_expiries,
+    recency_expiries,
 )
+from scoring_service.domain.explain import Because, Line, because, explain
 from scoring_service.domain.periods import midnight, skipped_days
 from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import PROSPECT, Rulebook, Rungs
@@ -187,38 +187,38 @@ def _first_loss(
     """
     if not before.rungs[RECENCY]:
         return None
-    faded = rulebook.fades_at[before.rungs]
-    old = rulebook.recency.periods[faded].expiry(before.last)
+    dropped = rulebook.drops_at[before.rungs]
+    old = rulebook.recency.periods[dropped].expiry(before.last)
     skipped = skipped_days(zone)
     if not skipped:
-        falls = [
-            *frequency_falls(digest, rulebook, before, position, old),
-            *monetary_falls(digest, rulebook, before, position, old),
+        expiries = [
+            *frequency_expiries(digest, rulebook, before, position, old),
+            *monetary_expiries(digest, rulebook, before, position, old),
         ]
-        if not falls:
+        if not expiries:
             _, frequency, monetary = before.rungs
-            rungs = (faded + 1, frequency, monetary), (faded, frequency, monetary)
+            rungs = (dropped + 1, frequency, monetary), (dropped, frequency, monetary)
             return Step(old, old - 1, before.tier, rulebook.outcomes[rungs[1]].tier, rungs)
-        falls += (fall for fall in recency_falls(rulebook, before) if fall[0] <= old)
-        step = _first_of(falls, rulebook, before)
+        expiries += (expiry for expiry in recency_expiries(rulebook, before) if expiry[0] <= old)
+        step = _first_of(expiries, rulebook, before)
         if step is not None:
             return step
-    falls = [
-        *recency_falls(rulebook, before),
-        *frequency_falls(digest, rulebook, before, position),
-        *monetary_falls(digest, rulebook, before, position),
+    expiries = [
+        *recency_expiries(rulebook, before),
+        *frequency_expiries(digest, rulebook, before, position),
+        *monetary_expiries(digest, rulebook, before, position),
     ]
     if skipped:
-        falls = [(day + (day in skipped), ladder, rung) for day, ladder, rung in falls]
-    return _first_of(falls, rulebook, before)
+        expiries = [(day + (day in skipped), ladder, rung) for day, ladder, rung in expiries]
+    return _first_of(expiries, rulebook, before)
 
 
-def _first_of(falls: list[Fall], rulebook: Rulebook, before: RuleResult) -> Step | None:
-    """The first day whose falls, all together, change the tier."""
-    falls.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last fall holds
+def _first_of(expiries: list[Expiry], rulebook: Rulebook, before: RuleResult) -> Step | None:
+    """The first day whose expiries, all together, change the tier."""
+    expiries.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last expiry holds
     outcomes, on = rulebook.outcomes, 0
     then = now = before.rungs
-    for day, ladder, rung in falls:
+    for day, ladder, rung in expiries:
         if day != on:
             if outcomes[now].tier != before.tier:
                 break

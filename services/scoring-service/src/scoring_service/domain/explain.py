@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.falls import (
+from scoring_service.domain.expiries import (
     RECENCY,
-    Fall,
-    frequency_falls,
-    monetary_falls,
-    recency_falls,
+    Expiry,
+    frequency_expiries,
+    monetary_expiries,
+    recency_expiries,
 )
 from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Ladder, Rulebook, Rungs
@@ -52,15 +52,15 @@ def explain(
     """
     last = date.fromordinal(now.last).isoformat() if now.last else "never"
     values = (last, str(now.completed), str(now.amount_minor))
-    falls = (
-        recency_falls(rulebook, now),
-        frequency_falls(digest, rulebook, now, (today, counted_to)),
-        monetary_falls(digest, rulebook, now, (today, counted_to)),
+    expiries_by_ladder = (
+        recency_expiries(rulebook, now),
+        frequency_expiries(digest, rulebook, now, (today, counted_to)),
+        monetary_expiries(digest, rulebook, now, (today, counted_to)),
     )
     lines = [
-        Line(ladder.lines[rung], ladder.input, value, ladder.points[rung], _until(rung, fall))
-        for ladder, rung, value, fall in zip(
-            rulebook.ladders, now.rungs, values, falls, strict=True
+        Line(ladder.lines[rung], ladder.input, value, ladder.points[rung], _until(rung, expiries))
+        for ladder, rung, value, expiries in zip(
+            rulebook.ladders, now.rungs, values, expiries_by_ladder, strict=True
         )
     ]
     return (*lines, *_ways_up(rulebook, now))
@@ -91,10 +91,10 @@ def score_decimal(score: int) -> Decimal:
     return Decimal(score).scaleb(-2)
 
 
-def _until(rung: int, falls: Iterator[Fall]) -> date | None:
+def _until(rung: int, expiries: Iterator[Expiry]) -> date | None:
     """The day before the first on which the ladder ends up on another rung."""
     ends, held = 0, rung
-    for day, _, left in falls:
+    for day, _, left in expiries:
         if day != ends and held != rung:
             break
         ends, held = day, left

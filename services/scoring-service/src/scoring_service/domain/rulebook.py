@@ -92,7 +92,7 @@ class Rulebook:
     `tiers` run from low to high. The first two are fixed: `prospect` never completed a booking,
     `iron` did, but not within the longest recency period. All others have a band of the score:
     `bands[i]` is the least score, in hundredths, of `tiers[i + 2]`; half-open, from 0 up (C-02).
-    `outcomes` is the whole table of what rungs come to; `fades_at` is, for who is on a rung of
+    `outcomes` is the whole table of what rungs come to; `drops_at` is, for who is on a rung of
     recency, the rung of recency on which the tier is first lost, all else staying as it is.
     Build one with `rulebook_source.parse_rulebook`, which checks it.
     """
@@ -106,7 +106,7 @@ class Rulebook:
     bands: tuple[int, ...]
     ladders: tuple[Ladder, Ladder, Ladder] = field(init=False, repr=False, compare=False)
     outcomes: Mapping[Rungs, Outcome] = field(init=False, repr=False, compare=False)
-    fades_at: Mapping[Rungs, int] = field(init=False, repr=False, compare=False)
+    drops_at: Mapping[Rungs, int] = field(init=False, repr=False, compare=False)
     _windows: dict[int, Windows] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -118,8 +118,8 @@ class Rulebook:
         places = list(product(recency, frequency, monetary))
         outcomes = {rungs: self._outcome(rungs) for rungs in places}
         object.__setattr__(self, "outcomes", outcomes)
-        fades_at = {rungs: self._fades_at(rungs) for rungs in places if rungs[0]}
-        object.__setattr__(self, "fades_at", fades_at)
+        drops_at = {rungs: self._drops_at(rungs) for rungs in places if rungs[0]}
+        object.__setattr__(self, "drops_at", drops_at)
 
     def score(self, rungs: Rungs) -> int:
         """What those rungs come to, in hundredths of a point: 0 to 10,000."""
@@ -148,7 +148,7 @@ class Rulebook:
         score = self.score(rungs)
         return Outcome(score, self.band_tier(score) if rungs[0] else IRON)
 
-    def _fades_at(self, rungs: Rungs) -> int:
+    def _drops_at(self, rungs: Rungs) -> int:
         recency, frequency, monetary = rungs
         tier = self.outcomes[rungs].tier
         return next(
