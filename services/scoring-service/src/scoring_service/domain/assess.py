@@ -14,8 +14,8 @@ from scoring_service.domain.digest import Digest
 from scoring_service.domain.expiries import (
     FREQUENCY,
     RECENCY,
+    DayAndCutoff,
     Expiry,
-    Position,
     frequency_expiries,
     monetary_expiries,
     recency_expiries,
@@ -177,7 +177,7 @@ def first_change(
 
 
 def _first_loss(
-    digest: Digest, rulebook: Rulebook, zone: str, before: RuleResult, position: Position
+    digest: Digest, rulebook: Rulebook, zone: str, before: RuleResult, position: DayAndCutoff
 ) -> Step | None:
     """The first change that time alone makes, by the facts counted so far.
 

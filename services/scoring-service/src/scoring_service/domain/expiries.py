@@ -15,7 +15,7 @@ from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook, Windowed
 
 Expiry = tuple[int, int, int]
-Position = tuple[int, int]
+DayAndCutoff = tuple[int, int]
 """A day, and the last day whose facts count."""
 
 RECENCY, FREQUENCY, MONETARY = 0, 1, 2
@@ -32,11 +32,11 @@ def frequency_expiries(
     digest: Digest,
     rulebook: Rulebook,
     now: RuleResult,
-    position: Position,
+    day_and_cutoff: DayAndCutoff,
     limit: int | None = None,
 ) -> Iterator[Expiry]:
     """The oldest completed bookings leave their window."""
-    today, counted_to = position
+    today, counted_to = day_and_cutoff
     days = digest.days
     first = bisect_left(days, rulebook.windows(today).frequency)
     end = bisect_right(days, counted_to, first)
@@ -51,11 +51,11 @@ def monetary_expiries(
     digest: Digest,
     rulebook: Rulebook,
     now: RuleResult,
-    position: Position,
+    day_and_cutoff: DayAndCutoff,
     limit: int | None = None,
 ) -> Iterator[Expiry]:
     """The oldest payments, less what was refunded of them, leave their window."""
-    today, counted_to = position
+    today, counted_to = day_and_cutoff
     days = digest.days
     first = bisect_left(days, rulebook.windows(today).monetary)
     end = bisect_right(days, counted_to, first)
