@@ -105,7 +105,7 @@ def standing_at(digest: Digest, rulebook: Rulebook, today: int, counted_to: int)
         bisect_right(rulebook.frequency.cuts, completed),
         bisect_right(rulebook.monetary.cuts, amount),
     )
-    score, tier = rulebook.outcomes[rungs]
+    score, tier = rulebook.score_table[rungs]
     return RuleResult(tier if last else PROSPECT, score, last, completed, amount, rungs)
 
 
@@ -198,7 +198,7 @@ def _first_loss(
         if not expiries:
             _, frequency, monetary = before.rungs
             rungs = (dropped + 1, frequency, monetary), (dropped, frequency, monetary)
-            return Step(old, old - 1, before.tier, rulebook.outcomes[rungs[1]].tier, rungs)
+            return Step(old, old - 1, before.tier, rulebook.score_table[rungs[1]].tier, rungs)
         expiries += (expiry for expiry in recency_expiries(rulebook, before) if expiry[0] <= old)
         step = _first_of(expiries, rulebook, before)
         if step is not None:
@@ -216,11 +216,11 @@ def _first_loss(
 def _first_of(expiries: list[Expiry], rulebook: Rulebook, before: RuleResult) -> Step | None:
     """The first day whose expiries, all together, change the tier."""
     expiries.sort(key=itemgetter(0))  # by day alone: within a day and ladder the last expiry holds
-    outcomes, on = rulebook.outcomes, 0
+    score_table, on = rulebook.score_table, 0
     then = now = before.rungs
     for day, ladder, rung in expiries:
         if day != on:
-            if outcomes[now].tier != before.tier:
+            if score_table[now].tier != before.tier:
                 break
             on, then = day, now
         recency, frequency, monetary = now
@@ -230,5 +230,5 @@ def _first_of(expiries: list[Expiry], rulebook: Rulebook, before: RuleResult) ->
             now = recency, rung, monetary
         else:
             now = recency, frequency, rung
-    tier = outcomes[now].tier
+    tier = score_table[now].tier
     return None if tier == before.tier else Step(on, on - 1, before.tier, tier, (then, now))

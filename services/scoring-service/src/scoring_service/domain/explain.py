@@ -105,10 +105,10 @@ def _ways_up(rulebook: Rulebook, now: RuleResult) -> list[Line]:
     """By bookings completed today alone, and by money alone: the least that lifts the tier."""
     recency, held, paid = now.rungs
     newest = len(rulebook.recency.periods)
-    outcomes, ways = rulebook.outcomes, []
+    score_table, ways = rulebook.score_table, []
     cuts = rulebook.frequency.cuts
     for rung in range(bisect_right(cuts, now.completed + 1), len(cuts) + 1):
-        reached = outcomes[newest, rung, paid].tier
+        reached = score_table[newest, rung, paid].tier
         if reached > now.tier:
             more = max(1, cuts[rung - 1] - now.completed) if rung else 1
             ways.append(_way_up(rulebook, reached, rulebook.frequency.ladder, rung, more))
@@ -117,7 +117,7 @@ def _ways_up(rulebook: Rulebook, now: RuleResult) -> list[Line]:
         return ways  # money alone brings nobody back (C-07)
     cuts = rulebook.monetary.cuts
     for rung in range(paid + 1, len(cuts) + 1):
-        reached = outcomes[recency, held, rung].tier
+        reached = score_table[recency, held, rung].tier
         if reached > now.tier:
             missing = cuts[rung - 1] - now.amount_minor
             ways.append(_way_up(rulebook, reached, rulebook.monetary.ladder, rung, missing))

@@ -16,7 +16,7 @@ Rungs = tuple[int, int, int]
 """Where a client stands on the three ladders: recency, frequency, monetary."""
 
 
-class Outcome(NamedTuple):
+class TableEntry(NamedTuple):
     """What three rungs come to: a score in hundredths (0 to 10,000), and a tier by its index.
 
     The tier is that of a client who has completed a booking; without one it is always PROSPECT.
@@ -92,7 +92,7 @@ class Rulebook:
     `tiers` run from low to high. The first two are fixed: `prospect` never completed a booking,
     `iron` did, but not within the longest recency period. All others have a band of the score:
     `bands[i]` is the least score, in hundredths, of `tiers[i + 2]`; half-open, from 0 up (C-02).
-    `outcomes` is the whole table of what rungs come to; `drops_at` is, for who is on a rung of
+    `score_table` is the whole table of what rungs come to; `drops_at` is, for who is on a rung of
     recency, the rung of recency on which the tier is first lost, all else staying as it is.
     Build one with `rulebook_source.parse_rulebook`, which checks it.
     """
@@ -105,7 +105,7 @@ class Rulebook:
     monetary: Windowed
     bands: tuple[int, ...]
     ladders: tuple[Ladder, Ladder, Ladder] = field(init=False, repr=False, compare=False)
-    outcomes: Mapping[Rungs, Outcome] = field(init=False, repr=False, compare=False)
+    score_table: Mapping[Rungs, TableEntry] = field(init=False, repr=False, compare=False)
     drops_at: Mapping[Rungs, int] = field(init=False, repr=False, compare=False)
     _windows: dict[int, Windows] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -116,8 +116,8 @@ class Rulebook:
         object.__setattr__(self, "ladders", ladders)
         recency, frequency, monetary = (range(len(ladder.earned)) for ladder in ladders)
         places = list(product(recency, frequency, monetary))
-        outcomes = {rungs: self._outcome(rungs) for rungs in places}
-        object.__setattr__(self, "outcomes", outcomes)
+        score_table = {rungs: self._table_entry(rungs) for rungs in places}
+        object.__setattr__(self, "score_table", score_table)
         drops_at = {rungs: self._drops_at(rungs) for rungs in places if rungs[0]}
         object.__setattr__(self, "drops_at", drops_at)
 
@@ -144,17 +144,17 @@ class Rulebook:
                 return index
         raise ValueError(f"rulebook {self.key!r} has no tier {key!r}")
 
-    def _outcome(self, rungs: Rungs) -> Outcome:
+    def _table_entry(self, rungs: Rungs) -> TableEntry:
         score = self.score(rungs)
-        return Outcome(score, self.band_tier(score) if rungs[0] else IRON)
+        return TableEntry(score, self.band_tier(score) if rungs[0] else IRON)
 
     def _drops_at(self, rungs: Rungs) -> int:
         recency, frequency, monetary = rungs
-        tier = self.outcomes[rungs].tier
+        tier = self.score_table[rungs].tier
         return next(
             rung
             for rung in range(recency - 1, -1, -1)
-            if self.outcomes[rung, frequency, monetary].tier != tier
+            if self.score_table[rung, frequency, monetary].tier != tier
         )
 
     def _windows_of(self, day: date) -> Windows:
