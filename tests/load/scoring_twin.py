@@ -19,7 +19,7 @@ from scoring_service.domain.digest import Digest
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
-from scoring_service.ports import Moved
+from scoring_service.ports import TierTransition
 
 Cursor = psycopg.Cursor[Any]
 
@@ -135,7 +135,7 @@ class Twin:
         row += [change.happened_at, change.activity_id, change.score, change.on_day]
         cursor.execute(_HISTORY, row)
         coming = next_transition(state.digest, rulebook, change.on_day, state.zone)
-        cursor.execute(_OUTBOX, self._encode(Moved(state, change, coming)))
+        cursor.execute(_OUTBOX, self._encode(TierTransition(state, change, coming)))
 
     def close(self) -> None:
         """Give the connection back."""

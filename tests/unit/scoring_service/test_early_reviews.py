@@ -13,7 +13,7 @@ from scoring_service.domain.periods import local_day, midnight
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState, fold, review
 from scoring_service.handlers import sweep
-from scoring_service.ports import ClientKey, Moved
+from scoring_service.ports import ClientKey, TierTransition
 from tests.support.oracle_tiers import OracleFact, Rules
 from tests.unit.scoring_service.histories import (
     RULEBOOK,
@@ -78,7 +78,7 @@ class OneClient:
 
     def __init__(self, state: ClientState) -> None:
         self.state = state
-        self.moves: list[Moved] = []
+        self.transitions: list[TierTransition] = []
 
     def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
         raise NotImplementedError
@@ -90,8 +90,8 @@ class OneClient:
     def save(self, states: Collection[ClientState]) -> None:
         pass
 
-    def record(self, moves: Sequence[Moved]) -> None:
-        self.moves += moves
+    def record(self, transitions: Sequence[TierTransition]) -> None:
+        self.transitions += transitions
 
 
 def test_a_sweep_that_a_reminder_called_too_early_changes_nothing_and_moves_it_on() -> None:
@@ -105,7 +105,7 @@ def test_a_sweep_that_a_reminder_called_too_early_changes_nothing_and_moves_it_o
     assert state.review_at == early
     clients = OneClient(state)
     assert sweep(clients, RULEBOOK, {state.partition: early})
-    assert clients.moves == []
+    assert clients.transitions == []
     coming = next_transition(state.digest, RULEBOOK, local_day(early, ZONE), ZONE)
     assert coming is not None
     assert state.review_at == coming.at > early

@@ -9,7 +9,7 @@ from scoring_service.domain.facts import Fact, FactRefused
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState, catch_up, fold, remind, review
-from scoring_service.ports import ClientKey, Clients, Moved
+from scoring_service.ports import ClientKey, Clients, TierTransition
 
 SWEEP_ROWS = 2_000
 """Clients a transaction of the sweep; it holds their rows and the position's for so long."""
@@ -47,7 +47,7 @@ def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> l
     """Fold and assess every fact in its turn; load once, save once (ARCHITECTURE §3, §4)."""
     known = clients.load([key for work in works for key in work.facts])
     touched: list[ClientState] = []
-    moves: list[Moved] = []
+    transitions: list[TierTransition] = []
     refused: list[Refused] = []
     for work in works:
         days = _Days(work.business_time)
@@ -55,7 +55,7 @@ def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> l
             state = known.get(key) or _new_client(key, work.partition, facts[0])
             day = days[state.zone]
             if state.assessed_on != day:
-                moves += _moves(state, rulebook, _brought_to(state, rulebook, day))
+                transitions += _transitions(state, rulebook, _brought_to(state, rulebook, day))
             for fact in facts:
                 try:
                     change = fold(state, fact, rulebook, day)
@@ -64,11 +64,11 @@ def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> l
                     continue
                 if change:
                     # What is announced holds until the next fact: usually this is the last one.
-                    moves.append(Moved(state, change, review(state, rulebook)))
+                    transitions.append(TierTransition(state, change, review(state, rulebook)))
             _review(state, rulebook)
             touched.append(state)
     clients.save([state for state in touched if state.last_sequence])
-    clients.record(moves)
+    clients.record(transitions)
     return refused
 
 
@@ -77,13 +77,13 @@ def sweep(clients: Clients, rulebook: Rulebook, due: Mapping[int, datetime]) -> 
     instant; True when none is left."""
     states = clients.due(due, SWEEP_ROWS)
     days = {partition: _Days(until) for partition, until in due.items()}
-    moves: list[Moved] = []
+    transitions: list[TierTransition] = []
     for state in states:
         day = days[state.partition][state.zone]
-        moves += _moves(state, rulebook, _brought_to(state, rulebook, day))
+        transitions += _transitions(state, rulebook, _brought_to(state, rulebook, day))
         _review(state, rulebook)
     clients.save(states)
-    clients.record(moves)
+    clients.record(transitions)
     return len(states) < SWEEP_ROWS
 
 
@@ -109,9 +109,13 @@ def _brought_to(state: ClientState, rulebook: Rulebook, day: date | None) -> lis
     return catch_up(state, rulebook, first_day=first_day, to_day=day)
 
 
-def _moves(state: ClientState, rulebook: Rulebook, changes: Sequence[Change]) -> list[Moved]:
+def _transitions(
+    state: ClientState, rulebook: Rulebook, changes: Sequence[Change]
+) -> list[TierTransition]:
     return [
-        Moved(state, change, next_transition(state.digest, rulebook, change.on_day, state.zone))
+        TierTransition(
+            state, change, next_transition(state.digest, rulebook, change.on_day, state.zone)
+        )
         for change in changes
     ]
 

@@ -20,7 +20,7 @@ class ClientKey(NamedTuple):
     client_id: str
 
 
-class Moved(NamedTuple):
+class TierTransition(NamedTuple):
     """One change of one client, with what was to come next at that moment."""
 
     state: ClientState
@@ -43,7 +43,7 @@ class Clients(Protocol):
         """Write what is new or changed."""
         ...
 
-    def record(self, moves: Sequence[Moved]) -> None:
+    def record(self, transitions: Sequence[TierTransition]) -> None:
         """Append to the history and to the outbox, in this order."""
         ...
 

@@ -12,7 +12,7 @@ from scoring_service.domain.assess import NextTransition
 from scoring_service.domain.explain import Line, score_decimal
 from scoring_service.domain.facts import Fact, FactRefused
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.ports import Moved
+from scoring_service.ports import TierTransition
 
 SOURCE = "scoring-service"
 
@@ -61,11 +61,11 @@ def refusal(practice_id: str, error: FactRefused) -> InvalidRecord:
     )
 
 
-def tier_changed(rulebook: Rulebook) -> Callable[[Moved], Outgoing]:
+def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
     """The encoder of tier changes under one rulebook; ids are the same whenever a log is read."""
 
-    def encode(move: Moved) -> Outgoing:
-        state, change = move.state, move.change
+    def encode(transition: TierTransition) -> Outgoing:
+        state, change = transition.state, transition.change
         event = canonical.TierChanged(
             id=f"{state.practice_id}.{state.client_id}.{change.version}",
             source=SOURCE,
@@ -88,7 +88,7 @@ def tier_changed(rulebook: Rulebook) -> Callable[[Moved], Outgoing]:
                 activity_id=change.activity_id,
                 score=score_decimal(change.score),
                 explanation=tuple(map(_line, change.explanation)),
-                next_transition=_next(move.next_transition),
+                next_transition=_next(transition.next_transition),
                 zone=state.zone,
             ),
         )

@@ -12,7 +12,7 @@ from rapport_runtime.stream.outbox import append
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState
-from scoring_service.ports import ClientKey, Moved
+from scoring_service.ports import ClientKey, TierTransition
 
 _TYPES = {
     "practice_id": "text",
@@ -94,10 +94,10 @@ _APPEND = f"""
 
 
 class PostgresClients:
-    """`Clients` within one transaction; `encode` makes the event of a move."""
+    """`Clients` within one transaction; `encode` makes the event of a transition."""
 
     def __init__(
-        self, tx: sa.Connection, rulebook: Rulebook, encode: Callable[[Moved], Outgoing]
+        self, tx: sa.Connection, rulebook: Rulebook, encode: Callable[[TierTransition], Outgoing]
     ) -> None:
         self._tx = tx
         self._rulebook = rulebook
@@ -127,12 +127,12 @@ class PostgresClients:
             return
         self._write(_UPSERT, [self._row(state) for state in states])
 
-    def record(self, moves: Sequence[Moved]) -> None:
+    def record(self, transitions: Sequence[TierTransition]) -> None:
         """See `Clients.record`."""
-        if not moves:
+        if not transitions:
             return
-        self._write(_APPEND, [self._history_row(move) for move in moves])
-        append(self._tx, [self._encode(move) for move in moves])
+        self._write(_APPEND, [self._history_row(transition) for transition in transitions])
+        append(self._tx, [self._encode(transition) for transition in transitions])
 
     def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         execute(self._tx, statement, [list(column) for column in zip(*rows, strict=True)])
@@ -174,8 +174,8 @@ class PostgresClients:
             state.review_at,
         )
 
-    def _history_row(self, move: Moved) -> tuple[Any, ...]:
-        state, change = move.state, move.change
+    def _history_row(self, transition: TierTransition) -> tuple[Any, ...]:
+        state, change = transition.state, transition.change
         return (
             state.practice_id,
             state.client_id,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.ports import Moved
+from scoring_service.ports import TierTransition
 from scoring_service.store import tables
 from scoring_service.store.clients import PostgresClients
 
@@ -44,14 +44,14 @@ class PostgresStore:
 
 
 class PostgresStores:
-    """`Stores` over one database; `encode` makes the event of a move."""
+    """`Stores` over one database; `encode` makes the event of a transition."""
 
     def __init__(
         self,
         database: Database,
         rulebook: Rulebook,
         stream: tables.Stream,
-        encode: Callable[[Moved], Outgoing],
+        encode: Callable[[TierTransition], Outgoing],
     ) -> None:
         self._database = database
         self._rulebook = rulebook
