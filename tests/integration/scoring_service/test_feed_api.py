@@ -19,7 +19,7 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
-from scoring_service.bootstrap import STREAM
+from scoring_service.bootstrap import SWEEP_PROGRESS
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
@@ -171,7 +171,7 @@ def api(urls: ServiceDatabase) -> Iterator[Database]:
 
 
 def app_with(api: Database, feed: PostgresFeed) -> FastAPI:
-    tiers = PostgresTiers(api, STREAM, parse_rulebook(RULEBOOK))
+    tiers = PostgresTiers(api, SWEEP_PROGRESS, parse_rulebook(RULEBOOK))
     service = Service(
         title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
     )

@@ -14,7 +14,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from scoring_service.api.tiers import tier_router
-from scoring_service.bootstrap import STREAM
+from scoring_service.bootstrap import SWEEP_PROGRESS
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
@@ -46,7 +46,7 @@ def app(service_database: Callable[[str], ServiceDatabase]) -> Iterator[FastAPI]
     scopes = frozenset({"tiers:read"})
     keys = FakeKeys({name: Principal(name, name, scopes) for name in ("harbour", "willow")})
     service = Service(title="T", version="1", description="T", keys=keys, cursor_key=b"k" * 32)
-    tiers = PostgresTiers(database, STREAM, parse_rulebook(RULEBOOK))
+    tiers = PostgresTiers(database, SWEEP_PROGRESS, parse_rulebook(RULEBOOK))
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     yield create_app(service, [tier_router(tiers, feed)])
     database.close()

@@ -37,9 +37,9 @@ from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
-from scoring_service.store.tables import Stream, register_rulebook
+from scoring_service.store.tables import SweepProgress, register_rulebook
 
-STREAM = Stream(GROUP, topics.CLIENT_ACTIVITY.name)
+SWEEP_PROGRESS = SweepProgress(GROUP, topics.CLIENT_ACTIVITY.name)
 TIMED = partitions_of(topics.CLIENT_ACTIVITY)
 NO_PRACTICE = (
     "scoring does not pause a practice: its tiers would no longer follow from the log. Pause the"
@@ -63,7 +63,7 @@ def build_relay(database: Database, producer: Producer) -> Relay:
         database,
         producer,
         partitions=topics.TIER_CHANGES.partitions,
-        watermark_of=STREAM.swept_through,
+        watermark_of=SWEEP_PROGRESS.swept_through,
         watermark_record=translate.watermark,
         on_published=FeedWriter(topics.TIER_CHANGES.name, codec.practice_of).append,
     )
@@ -77,7 +77,7 @@ def build_consumer(
     rulebook: Rulebook = parse_rulebook(source)
     with database.transaction() as tx:
         register_rulebook(tx, rulebook.key, rulebook.version, source)
-    stores = PostgresStores(database, rulebook, STREAM, translate.tier_changed(rulebook))
+    stores = PostgresStores(database, rulebook, SWEEP_PROGRESS, translate.tier_changed(rulebook))
     return ScoringConsumer(stores, rulebook, publish)
 
 
@@ -106,7 +106,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
     )
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [
-        tier_router(PostgresTiers(database, STREAM, rulebook), feed),
+        tier_router(PostgresTiers(database, SWEEP_PROGRESS, rulebook), feed),
         feed_router(feed),
         status_router(_status(settings, database)),
         dead_letter_router(database),

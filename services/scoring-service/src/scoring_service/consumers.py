@@ -102,7 +102,7 @@ class ScoringConsumer:
                 return True
             done = sweep(store.clients, self._rulebook, due)
             if done:
-                store.swept(due)
+                store.mark_swept(due)
             failpoints.hit("sweeping")
         if done:
             self._swept.update(due)

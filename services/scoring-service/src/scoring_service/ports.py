@@ -74,7 +74,7 @@ class Store(Protocol):
         worker has. While a row is held no batch of its partition can commit."""
         ...
 
-    def swept(self, until: Mapping[int, datetime]) -> None:
+    def mark_swept(self, until: Mapping[int, datetime]) -> None:
         """Say up to when time has been let pass for all clients of each partition."""
         ...
 

@@ -14,7 +14,7 @@ from scoring_service.domain.digest import Digest
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ChangeRow, ClientTier, TierCount, Tiers
-from scoring_service.store.tables import Stream
+from scoring_service.store.tables import SweepProgress
 
 _CLIENTS = """
     SELECT c.client_id, c.zone, c.digest, c.assessed_on, c.tier, c.version, c.effective_at,
@@ -71,9 +71,9 @@ class PostgresTiers(Tiers):
     Clients are read by the driver itself: SQLAlchemy took more time than Postgres (ADR 23).
     """
 
-    def __init__(self, database: Database, stream: Stream, rulebook: Rulebook) -> None:
+    def __init__(self, database: Database, progress: SweepProgress, rulebook: Rulebook) -> None:
         self._database = database
-        self._stream = stream.group, stream.topic
+        self._group_and_topic = progress.group, progress.topic
         self._rulebook = rulebook
         self._assessed = lru_cache(_REMEMBERED)(self._assess)
 
@@ -91,7 +91,9 @@ class PostgresTiers(Tiers):
     ) -> Mapping[str, list[ClientTier]]:
         """See `Tiers.of_practices`."""
         questions = [
-            PracticeQuery(practice_id, _SOME, (*self._stream, practice_id, list(client_ids)))
+            PracticeQuery(
+                practice_id, _SOME, (*self._group_and_topic, practice_id, list(client_ids))
+            )
             for practice_id, client_ids in asked.items()
         ]
         answers = await self._database.fetch_many(questions)
@@ -116,7 +118,7 @@ class PostgresTiers(Tiers):
 
     def distribution(self, practice_id: str) -> tuple[datetime | None, list[TierCount]]:
         """See `Tiers.distribution`."""
-        group, topic = self._stream
+        group, topic = self._group_and_topic
         with self._database.transaction(practice_id) as tx:
             as_of = tx.execute(_AS_OF, {"group": group, "topic": topic}).scalar()
             rows = tx.execute(_COUNTS, {"practice_id": practice_id})
@@ -131,7 +133,9 @@ class PostgresTiers(Tiers):
             self._database.transaction(practice_id) as tx,
             driver(tx).cursor(binary=True) as cursor,
         ):
-            rows = cursor.execute(statement, (*self._stream, practice_id, *more)).fetchall()
+            rows = cursor.execute(
+                statement, (*self._group_and_topic, practice_id, *more)
+            ).fetchall()
         return [self._tier(_Row(*row)) for row in rows]
 
     def _tier(self, row: _Row) -> ClientTier:

@@ -22,10 +22,10 @@ class ScoringStatus:
     ) -> None:
         self._database = database
         self._chassis = chassis
-        self._stream = {"group": group, "topic": topic}
+        self._group_and_topic = {"group": group, "topic": topic}
 
     def status(self) -> Status:
         """See `StatusSource.status`."""
         with self._database.transaction(operator=True) as tx:
-            due = tx.execute(_OLDEST_DUE, self._stream).scalar()
+            due = tx.execute(_OLDEST_DUE, self._group_and_topic).scalar()
         return self._chassis.status().model_copy(update={"oldest_due_at": due})

@@ -17,9 +17,11 @@ from scoring_service.store.clients import PostgresClients
 class PostgresStore:
     """`Store` within one transaction."""
 
-    def __init__(self, tx: sa.Connection, clients: PostgresClients, stream: tables.Stream) -> None:
+    def __init__(
+        self, tx: sa.Connection, clients: PostgresClients, progress: tables.SweepProgress
+    ) -> None:
         self._tx = tx
-        self._stream = stream
+        self._progress = progress
         self.clients = clients
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
@@ -36,11 +38,11 @@ class PostgresStore:
 
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
         """See `Store.lock_unswept`."""
-        return self._stream.lock_unswept(self._tx, partitions)
+        return self._progress.lock_unswept(self._tx, partitions)
 
-    def swept(self, until: Mapping[int, datetime]) -> None:
-        """See `Store.swept`."""
-        self._stream.swept(self._tx, until)
+    def mark_swept(self, until: Mapping[int, datetime]) -> None:
+        """See `Store.mark_swept`."""
+        self._progress.mark_swept(self._tx, until)
 
 
 class PostgresStores:
@@ -50,18 +52,18 @@ class PostgresStores:
         self,
         database: Database,
         rulebook: Rulebook,
-        stream: tables.Stream,
+        progress: tables.SweepProgress,
         encode: Callable[[TierTransition], Outgoing],
     ) -> None:
         self._database = database
         self._rulebook = rulebook
-        self._stream = stream
+        self._progress = progress
         self._encode = encode
 
     def within(self, tx: sa.Connection) -> PostgresStore:
         """See `Stores.within`."""
         clients = PostgresClients(tx, self._rulebook, self._encode)
-        return PostgresStore(tx, clients, self._stream)
+        return PostgresStore(tx, clients, self._progress)
 
     @contextmanager
     def open(self) -> Iterator[PostgresStore]:

@@ -45,7 +45,7 @@ _REGISTERED = sa.text("SELECT body FROM rulebook WHERE key = :key AND version = 
 
 
 @dataclass(frozen=True)
-class Stream:
+class SweepProgress:
     """The group and topic whose positions carry scoring's business time."""
 
     group: str
@@ -62,7 +62,7 @@ class Stream:
         rows = tx.execute(_LOCK, {**self._names, "partitions": list(partitions)})
         return {row.partition: row.processed_through for row in rows}
 
-    def swept(self, tx: sa.Connection, until: Mapping[int, datetime]) -> None:
+    def mark_swept(self, tx: sa.Connection, until: Mapping[int, datetime]) -> None:
         """Say up to when time has been let pass for all clients of each partition."""
         columns = {"partitions": list(until), "instants": list(until.values())}
         tx.execute(_SWEPT, {**self._names, **columns})
