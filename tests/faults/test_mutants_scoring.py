@@ -22,7 +22,7 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState
 from scoring_service.handlers import Refused, Work
 from scoring_service.ports import Clients
-from scoring_service.store import tables
+from scoring_service.store import statements
 from tests.support.scoring_world import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
@@ -87,7 +87,7 @@ def test_the_first_watermark_assesses_who_came_before_it(
     """Facts from before time was known are folded, and assessed when it is. Mutant: nobody is
     made due by it."""
     if mutant:
-        monkeypatch.setattr(tables, "await_first_assessment", lambda *_said: None)
+        monkeypatch.setattr(statements, "await_first_assessment", lambda *_said: None)
     visit(scoring.log, noon(1, 10))
     scoring.log.watermark(noon(1, 11))
     scoring.read_all()
@@ -122,9 +122,9 @@ def test_time_is_passed_on_only_after_its_sweep(
     """Who hears a watermark has heard the changes that it brings. Mutant: it is passed on as soon
     as it was read."""
     if mutant:
-        read = tables._SWEPT_THROUGH.replace("swept_through", "processed_through")
+        read = statements._SWEPT_THROUGH.replace("swept_through", "processed_through")
         read = read.replace("processed_through FROM", "processed_through AS swept_through FROM")
-        monkeypatch.setattr(tables, "_SWEPT_THROUGH", read)
+        monkeypatch.setattr(statements, "_SWEPT_THROUGH", read)
     log = scoring.log
     log.watermark(noon(1, 10))
     visit(log, noon(1, 10))

@@ -35,9 +35,9 @@ from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.reads import PostgresTiers
+from scoring_service.store.statements import SweepProgress, register_rulebook
 from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
-from scoring_service.store.tables import SweepProgress, register_rulebook
 
 SWEEP_PROGRESS = SweepProgress(GROUP, topics.CLIENT_ACTIVITY.name)
 TIMED = partitions_of(topics.CLIENT_ACTIVITY)

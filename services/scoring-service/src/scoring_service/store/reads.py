@@ -14,7 +14,7 @@ from scoring_service.domain.digest import Digest
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ChangeRow, ClientTier, TierCount, Tiers
-from scoring_service.store.tables import SweepProgress
+from scoring_service.store.statements import SweepProgress
 
 _CLIENTS = """
     SELECT c.client_id, c.zone, c.digest, c.assessed_on, c.tier, c.version, c.effective_at,

@@ -10,7 +10,7 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import TierTransition
-from scoring_service.store import tables
+from scoring_service.store import statements
 from scoring_service.store.clients import PostgresClients
 
 
@@ -18,7 +18,7 @@ class PostgresStore:
     """`Store` within one transaction."""
 
     def __init__(
-        self, tx: sa.Connection, clients: PostgresClients, progress: tables.SweepProgress
+        self, tx: sa.Connection, clients: PostgresClients, progress: statements.SweepProgress
     ) -> None:
         self._tx = tx
         self._progress = progress
@@ -26,15 +26,15 @@ class PostgresStore:
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
         """See `Store.save_practice`."""
-        tables.save_practice(self._tx, practice)
+        statements.save_practice(self._tx, practice)
 
     def zones_of(self, partition: int) -> set[str]:
         """See `Store.zones_of`."""
-        return tables.zones_of(self._tx, partition)
+        return statements.zones_of(self._tx, partition)
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
         """See `Store.await_first_assessment`."""
-        tables.await_first_assessment(self._tx, partition, watermark)
+        statements.await_first_assessment(self._tx, partition, watermark)
 
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
         """See `Store.lock_unswept`."""
@@ -52,7 +52,7 @@ class PostgresStores:
         self,
         database: Database,
         rulebook: Rulebook,
-        progress: tables.SweepProgress,
+        progress: statements.SweepProgress,
         encode: Callable[[TierTransition], Outgoing],
     ) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The small statements of scoring: practices, rulebooks, zones served, sweeps to do."""
+"""Scoring's single statements: practices, rulebooks, zones served, sweeps to do."""
 
 import json
 from collections.abc import Iterable, Mapping
