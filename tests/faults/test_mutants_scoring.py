@@ -20,7 +20,7 @@ from scoring_service import consumers, handlers
 from scoring_service.bootstrap import rulebook_source
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState
-from scoring_service.handlers import Refused, Work
+from scoring_service.handlers import PartitionFacts, RefusedFact
 from scoring_service.ports import Clients
 from scoring_service.store import statements
 from tests.support.scoring_world import Log, ScoringWorld
@@ -70,14 +70,14 @@ def test_a_client_is_walked_to_the_day_before_a_fact_is_folded(
 
 
 def _fold_without_walking(
-    clients: Clients, rulebook: Rulebook, works: Sequence[Work]
-) -> list[Refused]:
+    clients: Clients, rulebook: Rulebook, partition_facts: Sequence[PartitionFacts]
+) -> list[RefusedFact]:
     def jump(state: ClientState, _rulebook: Rulebook, day: date | None) -> list[Change]:
         state.assessed_on = day
         return []
 
-    with mock.patch.object(handlers, "_brought_to", jump):
-        return handlers.fold_facts(clients, rulebook, works)
+    with mock.patch.object(handlers, "_advance_to_day", jump):
+        return handlers.fold_facts(clients, rulebook, partition_facts)
 
 
 @pytest.mark.parametrize("mutant", [False, True])

@@ -14,7 +14,7 @@ from scoring_service import translate
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.handlers import Work, fold_facts, sweep
+from scoring_service.handlers import PartitionFacts, fold_facts, sweep
 from scoring_service.ports import ClientKey, Store, Stores
 
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name)
@@ -55,7 +55,7 @@ class ScoringConsumer:
     def handle(self, tx: Any, batch: Batch) -> None:
         """Fold what a batch holds; each partition on the day that it had before the batch."""
         store = self._stores.within(tx)
-        works, sources = [], {}
+        partition_facts, sources = [], {}
         for part in batch.partitions:
             facts: dict[ClientKey, list[Fact]] = {}
             for index, event in enumerate(part.events):
@@ -68,8 +68,10 @@ class ScoringConsumer:
                     store.save_practice(translate.practice(event))
             if facts:
                 number = part.partition.partition
-                works.append(Work(number, part.position.processed_through, facts))
-        for refused in fold_facts(store.clients, self._rulebook, works):
+                partition_facts.append(
+                    PartitionFacts(number, part.position.processed_through, facts)
+                )
+        for refused in fold_facts(store.clients, self._rulebook, partition_facts):
             part, index = sources[id(refused.fact)]
             batch.reject(part, index, translate.refusal(refused.key.practice_id, refused.error))
         self._note_first_watermarks(store, batch)

@@ -15,7 +15,7 @@ SWEEP_ROWS = 2_000
 """Clients a transaction of the sweep; it holds their rows and the position's for so long."""
 
 
-class Work(NamedTuple):
+class PartitionFacts(NamedTuple):
     """The facts of one partition's part of a batch, and how far its business time had come."""
 
     partition: int
@@ -23,7 +23,7 @@ class Work(NamedTuple):
     facts: Mapping[ClientKey, Sequence[Fact]]
 
 
-class Refused(NamedTuple):
+class RefusedFact(NamedTuple):
     """A fact that can never be folded, and why."""
 
     key: ClientKey
@@ -31,7 +31,7 @@ class Refused(NamedTuple):
     error: FactRefused
 
 
-class _Days(dict[str, date | None]):
+class _LocalDays(dict[str, date | None]):
     """The local day of one instant by zone, asked for every client; None before any instant."""
 
     def __init__(self, instant: datetime | None) -> None:
@@ -43,29 +43,31 @@ class _Days(dict[str, date | None]):
         return day
 
 
-def fold_facts(clients: Clients, rulebook: Rulebook, works: Sequence[Work]) -> list[Refused]:
+def fold_facts(
+    clients: Clients, rulebook: Rulebook, partition_facts: Sequence[PartitionFacts]
+) -> list[RefusedFact]:
     """Fold and assess every fact in its turn; load once, save once (ARCHITECTURE §3, §4)."""
-    known = clients.load([key for work in works for key in work.facts])
+    known = clients.load([key for of_partition in partition_facts for key in of_partition.facts])
     touched: list[ClientState] = []
     transitions: list[TierTransition] = []
-    refused: list[Refused] = []
-    for work in works:
-        days = _Days(work.business_time)
-        for key, facts in work.facts.items():
-            state = known.get(key) or _new_client(key, work.partition, facts[0])
+    refused: list[RefusedFact] = []
+    for of_partition in partition_facts:
+        days = _LocalDays(of_partition.business_time)
+        for key, facts in of_partition.facts.items():
+            state = known.get(key) or _new_client(key, of_partition.partition, facts[0])
             day = days[state.zone]
             if state.assessed_on != day:
-                transitions += _transitions(state, rulebook, _brought_to(state, rulebook, day))
+                transitions += _transitions(state, rulebook, _advance_to_day(state, rulebook, day))
             for fact in facts:
                 try:
                     change = fold(state, fact, rulebook, day)
                 except FactRefused as error:
-                    refused.append(Refused(key, fact, error))
+                    refused.append(RefusedFact(key, fact, error))
                     continue
                 if change:
                     # What is announced holds until the next fact: usually this is the last one.
                     transitions.append(TierTransition(state, change, review(state, rulebook)))
-            _review(state, rulebook)
+            _schedule_review(state, rulebook)
             touched.append(state)
     clients.save([state for state in touched if state.last_sequence])
     clients.record(transitions)
@@ -76,12 +78,12 @@ def sweep(clients: Clients, rulebook: Rulebook, due: Mapping[int, datetime]) -> 
     """Let time pass for up to SWEEP_ROWS of the clients due in these partitions, up to each one's
     instant; True when none is left."""
     states = clients.due(due, SWEEP_ROWS)
-    days = {partition: _Days(until) for partition, until in due.items()}
+    days = {partition: _LocalDays(until) for partition, until in due.items()}
     transitions: list[TierTransition] = []
     for state in states:
         day = days[state.partition][state.zone]
-        transitions += _transitions(state, rulebook, _brought_to(state, rulebook, day))
-        _review(state, rulebook)
+        transitions += _transitions(state, rulebook, _advance_to_day(state, rulebook, day))
+        _schedule_review(state, rulebook)
     clients.save(states)
     clients.record(transitions)
     return len(states) < SWEEP_ROWS
@@ -96,7 +98,7 @@ def _new_client(key: ClientKey, partition: int, first: Fact) -> ClientState:
     )
 
 
-def _brought_to(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:
+def _advance_to_day(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:
     """Walk a client to the batch's day before any fact of the batch is folded.
 
     One that was folded before the partition's first watermark carries that instant as its
@@ -120,6 +122,6 @@ def _transitions(
     ]
 
 
-def _review(state: ClientState, rulebook: Rulebook) -> None:
+def _schedule_review(state: ClientState, rulebook: Rulebook) -> None:
     if state.assessed_on is not None and not state.reviewed:
         remind(state, rulebook)
