@@ -22,10 +22,10 @@ class Store:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def of_practices(self, asked: Mapping[str, Collection[str]]) -> Found:
+    async def of_practices(self, client_ids_by_practice: Mapping[str, Collection[str]]) -> Found:
         """One read."""
         version = self.version
-        self.asked.append({practice: set(ids) for practice, ids in asked.items()})
+        self.asked.append({practice: set(ids) for practice, ids in client_ids_by_practice.items()})
         self.reading.set()
         await self.may_answer.wait()
         return {
@@ -34,7 +34,7 @@ class Store:
                 for one in ids
                 if one != "nobody"
             ]
-            for practice, ids in asked.items()
+            for practice, ids in client_ids_by_practice.items()
         }
 
 
@@ -104,10 +104,10 @@ def test_an_unknown_client_is_none_and_takes_nobody_along() -> None:
 def test_a_failed_read_is_told_to_all_who_asked_and_the_next_one_works() -> None:
     failures = [OSError("the database is away")]
 
-    async def read(asked: Mapping[str, Collection[str]]) -> Found:
+    async def read(client_ids_by_practice: Mapping[str, Collection[str]]) -> Found:
         if failures:
             raise failures.pop()
-        return await Store().of_practices(asked)
+        return await Store().of_practices(client_ids_by_practice)
 
     async def scenario() -> None:
         coalescer = RequestCoalescer(read)

@@ -141,7 +141,7 @@ class Tiers(Protocol):
         ...
 
     async def of_practices(
-        self, asked: Mapping[str, Collection[str]]
+        self, client_ids_by_practice: Mapping[str, Collection[str]]
     ) -> Mapping[str, list[ClientTier]]:
         """The same for clients of several practices, on the event loop; one call at a time."""
         ...

@@ -87,19 +87,19 @@ class PostgresTiers(Tiers):
         return self._clients(_SOME, practice_id, list(client_ids))
 
     async def of_practices(
-        self, asked: Mapping[str, Collection[str]]
+        self, client_ids_by_practice: Mapping[str, Collection[str]]
     ) -> Mapping[str, list[ClientTier]]:
         """See `Tiers.of_practices`."""
         questions = [
             PracticeQuery(
                 practice_id, _SOME, (*self._group_and_topic, practice_id, list(client_ids))
             )
-            for practice_id, client_ids in asked.items()
+            for practice_id, client_ids in client_ids_by_practice.items()
         ]
         answers = await self._database.fetch_many(questions)
         return {
             practice_id: [self._tier(_Row(*row)) for row in rows]
-            for practice_id, rows in zip(asked, answers, strict=True)
+            for practice_id, rows in zip(client_ids_by_practice, answers, strict=True)
         }
 
     def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[ClientTier]:
