@@ -25,8 +25,8 @@ _ORDER: Final[dict[ActivityKind, int]] = {
 }
 
 
-class Standing(NamedTuple):
-    """What one kind counts for at present. A subject has at most one standing of each kind."""
+class Contribution(NamedTuple):
+    """What one kind counts for at present; a subject has at most one of each kind."""
 
     on: date
     starts_at: datetime | None
@@ -34,7 +34,7 @@ class Standing(NamedTuple):
     amount_minor: int
 
 
-Effect = Mapping[ActivityKind, Standing]
+Effect = Mapping[ActivityKind, Contribution]
 
 
 class Delta(NamedTuple):
@@ -157,14 +157,16 @@ class Subject:
         if settled is None or (self._failed is not None and self._failed.order > settled.order):
             return {}
         on = settled.occurred_at.astimezone(self._zone).date()
-        effect: dict[ActivityKind, Standing] = {
-            "settled": Standing(on, None, 1, settled.amount_minor or 0)
+        effect: dict[ActivityKind, Contribution] = {
+            "settled": Contribution(on, None, 1, settled.amount_minor or 0)
         }
         if self._givings:
-            effect["refunded"] = Standing(on, None, self._givings, self._given_back)
+            effect["refunded"] = Contribution(on, None, self._givings, self._given_back)
         return effect
 
-    def _delta(self, fact: SourceFact, ordinal: int, kind: ActivityKind, change: Standing) -> Delta:
+    def _delta(
+        self, fact: SourceFact, ordinal: int, kind: ActivityKind, change: Contribution
+    ) -> Delta:
         identity = activity_id(fact.practice_id, fact.source, fact.event_id, ordinal)
         older = self._ids.get(kind) if kind in self.effect else None
         refers_to = older
@@ -190,21 +192,21 @@ def _effect_of_booking(last: SourceFact, zone: tzinfo) -> Effect:
     if last.kind == "cancelled":
         return {}
     if last.kind == "completed":
-        return {"completed": Standing(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
+        return {"completed": Contribution(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
     if last.kind == "no_show":
-        return {"no_show": Standing(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
+        return {"no_show": Contribution(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
     if last.starts_at is None:
         msg = "a created or rescheduled booking has a starts_at"
         raise ValueError(msg)
-    return {"booked": Standing(last.starts_at.astimezone(zone).date(), last.starts_at, 1, 0)}
+    return {"booked": Contribution(last.starts_at.astimezone(zone).date(), last.starts_at, 1, 0)}
 
 
-def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Standing]]:
+def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
     """The signed changes from one effect to the other, in the order of `fold`."""
     return sorted(_changes(before, after), key=_sign_then_kind)
 
 
-def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Standing]]:
+def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
     """Two of a kind where its day has moved, one where only its number or amount has."""
     for kind in _ORDER:
         old, new = before.get(kind), after.get(kind)
@@ -212,17 +214,17 @@ def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Stan
             continue
         if old is not None and new is not None and old[:2] == new[:2]:
             amount = new.amount_minor - old.amount_minor
-            yield kind, Standing(new.on, new.starts_at, new.number - old.number, amount)
+            yield kind, Contribution(new.on, new.starts_at, new.number - old.number, amount)
             continue
         if old is not None:
-            yield kind, Standing(old.on, old.starts_at, -old.number, -old.amount_minor)
+            yield kind, Contribution(old.on, old.starts_at, -old.number, -old.amount_minor)
         if new is not None:
             yield kind, new
 
 
-def _is_negative(change: Standing) -> bool:
+def _is_negative(change: Contribution) -> bool:
     return (change.number, change.amount_minor) < (0, 0)
 
 
-def _sign_then_kind(change: tuple[ActivityKind, Standing]) -> tuple[bool, int]:
+def _sign_then_kind(change: tuple[ActivityKind, Contribution]) -> tuple[bool, int]:
     return (not _is_negative(change[1]), _ORDER[change[0]])
