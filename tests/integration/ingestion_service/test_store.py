@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import IdentityKey, SourceFact, SourceKind
-from ingestion_service.domain.outcomes import Outcome
+from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import (
     accept,
@@ -55,12 +55,12 @@ def fact(kind: SourceKind, event_id: str, **changes: Any) -> SourceFact:
     return known._replace(**changes)
 
 
-def take(database: Database, *facts: SourceFact, now: datetime = NOW) -> list[Outcome]:
+def take(database: Database, *facts: SourceFact, now: datetime = NOW) -> list[IntakeResult]:
     with database.transaction() as tx:
         return accept(facts, PostgresIntake(tx), now)
 
 
-def said(outcomes: Sequence[Outcome]) -> list[str]:
+def said(outcomes: Sequence[IntakeResult]) -> list[str]:
     return [outcome.reason or outcome.status for outcome in outcomes]
 
 

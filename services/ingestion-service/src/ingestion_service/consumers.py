@@ -53,11 +53,11 @@ class SourceConsumer:
             intake, now = self._session_in(tx)
         except NotYet as error:
             raise TryLater(error.detail) from error
-        outcomes = accept([fact for _, _, fact in sent], intake, now)
+        results = accept([fact for _, _, fact in sent], intake, now)
         failpoints.hit("accepted")
-        for (part, index, fact), outcome in zip(sent, outcomes, strict=True):
-            if outcome.status == "rejected":
-                batch.reject(part, index, translate.refusal(fact, outcome))
+        for (part, index, fact), result in zip(sent, results, strict=True):
+            if result.status == "rejected":
+                batch.reject(part, index, translate.refusal(fact, result))
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """Publish what was accepted, and how far time has come."""

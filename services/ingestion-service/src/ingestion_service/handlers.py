@@ -15,14 +15,14 @@ from ingestion_service.domain.facts import (
     SourceFact,
     SubjectKey,
 )
-from ingestion_service.domain.outcomes import (
+from ingestion_service.domain.intake_results import (
     ACCEPTED,
     CONFLICT,
     DUPLICATE,
     IN_THE_FUTURE,
     OTHER_CURRENCY,
     UNKNOWN_PRACTICE,
-    Outcome,
+    IntakeResult,
 )
 from ingestion_service.domain.practices import Practice, check_successor
 from ingestion_service.ports import Client, Clients, Clock, Intake, LedgerEntry, Practices
@@ -45,8 +45,8 @@ class PracticeSaved(NamedTuple):
     is_new: bool
 
 
-def accept(facts: Sequence[SourceFact], store: Intake, now: datetime) -> list[Outcome]:
-    """Accept a batch: one outcome per fact, in the order given. `now` is ingestion's time.
+def accept(facts: Sequence[SourceFact], store: Intake, now: datetime) -> list[IntakeResult]:
+    """Accept a batch: one result per fact, in the order given. `now` is ingestion's time.
 
     Of several facts with one event id the first that is accepted stands; the same again is a
     duplicate, without effect; other content is a conflict. Nothing is written for a fact that is
@@ -60,13 +60,13 @@ def accept(facts: Sequence[SourceFact], store: Intake, now: datetime) -> list[Ou
     clients = store.lock_clients({_identity(fact) for fact in admissible}, now)
     known = dict(store.hashes([_event(fact) for fact in admissible]))
     fresh: list[tuple[SourceFact, bytes]] = []
-    outcomes = [
+    results = [
         _deduplicated(fact, known, fresh) if refusal is None else refusal
         for fact, refusal in zip(facts, refusals, strict=True)
     ]
     placed = [_placed(fact, digest, clients[_identity(fact)]) for fact, digest in fresh]
     _record(placed, practices, store, now)
-    return outcomes
+    return results
 
 
 def register_client(key: IdentityKey, store: Intake, now: datetime) -> Registration:
@@ -115,7 +115,7 @@ def _event(fact: SourceFact) -> EventKey:
 
 def _refusal(
     fact: SourceFact, practices: Mapping[PracticeId, Practice], now: datetime
-) -> Outcome | None:
+) -> IntakeResult | None:
     """Why this fact can never be accepted, whatever else is known; None when it may be."""
     practice = practices.get(fact.practice_id)
     if practice is None:
@@ -129,7 +129,7 @@ def _refusal(
 
 def _deduplicated(
     fact: SourceFact, known: dict[EventKey, bytes], fresh: list[tuple[SourceFact, bytes]]
-) -> Outcome:
+) -> IntakeResult:
     """Compare with what is known; a fact that is new becomes known and joins `fresh`."""
     key, content_hash = _event(fact), fact.content_hash
     earlier = known.get(key)

@@ -5,7 +5,7 @@ from typing import Final
 
 from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import PracticeId, SourceFact, SourceKind
-from ingestion_service.domain.outcomes import Outcome
+from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import Practice
 from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
@@ -57,14 +57,14 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
     raise refused  # outside `except`: no cause that may repeat the value
 
 
-def refusal(fact: SourceFact, outcome: Outcome) -> InvalidRecord:
+def refusal(fact: SourceFact, result: IntakeResult) -> InvalidRecord:
     """Why a decoded fact becomes a dead letter; nobody's, that is an operator's, where the
     practice is unknown."""
-    practice_id = None if outcome.reason == "unknown-practice" else fact.practice_id
+    practice_id = None if result.reason == "unknown-practice" else fact.practice_id
     return InvalidRecord(
-        outcome.reason or "rejected",
-        outcome.detail or "",
-        field=outcome.field,
+        result.reason or "rejected",
+        result.detail or "",
+        field=result.field,
         practice_id=practice_id,
     )
 

@@ -10,7 +10,7 @@ from pydantic import Field, SkipValidation
 from ingestion_service.api.refusals import answered, field_error
 from ingestion_service.api.schemas import MAX_EVENTS, EventsAnswer, ItemOutcome
 from ingestion_service.domain.facts import PracticeId, SourceFact
-from ingestion_service.domain.outcomes import Outcome
+from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Sessions
 from ingestion_service.translate import fact_of
@@ -113,7 +113,7 @@ def _decoded(item: Any, practice_id: PracticeId) -> SourceFact | InvalidEvent:
         return invalid
 
 
-def _item(index: int, item: Any, outcome: Outcome | InvalidEvent) -> ItemOutcome:
+def _item(index: int, item: Any, outcome: IntakeResult | InvalidEvent) -> ItemOutcome:
     given = item.get("id") if isinstance(item, dict) else None
     event_id = given if isinstance(given, str) else None
     return ItemOutcome(

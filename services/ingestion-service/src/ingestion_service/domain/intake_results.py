@@ -7,7 +7,7 @@ RejectReason = Literal[
 ]
 
 
-class Outcome(NamedTuple):
+class IntakeResult(NamedTuple):
     """What became of one fact. `reason`, `field` (a JSON pointer) and `detail` explain a rejection;
     `detail` never repeats a value."""
 
@@ -17,17 +17,17 @@ class Outcome(NamedTuple):
     detail: str | None = None
 
 
-ACCEPTED: Final = Outcome("accepted")
-DUPLICATE: Final = Outcome("duplicate")
-UNKNOWN_PRACTICE: Final = Outcome(
+ACCEPTED: Final = IntakeResult("accepted")
+DUPLICATE: Final = IntakeResult("duplicate")
+UNKNOWN_PRACTICE: Final = IntakeResult(
     "rejected", "unknown-practice", "/practiceid", "no practice is registered under this id"
 )
-IN_THE_FUTURE: Final = Outcome(
+IN_THE_FUTURE: Final = IntakeResult(
     "rejected", "occurred-in-the-future", "/time", "more than 48 hours ahead of ingestion's time"
 )
-OTHER_CURRENCY: Final = Outcome(
+OTHER_CURRENCY: Final = IntakeResult(
     "rejected", "currency-mismatch", "/data/currency", "not the currency of the practice"
 )
-CONFLICT: Final = Outcome(
+CONFLICT: Final = IntakeResult(
     "rejected", "conflicting-duplicate", "/id", "this id was accepted with other content"
 )
