@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from ingestion_service import translate
-from ingestion_service.domain.activities import Account, Activity, Subject, caused
+from ingestion_service.domain.activities import Account, Activity, SourceObject, caused
 from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
 from tests.load import source_log
 
@@ -83,13 +83,13 @@ class Twin:
             self._publish()
 
     def _accept(self, cursor: Cursor, fact: SourceFact, now: datetime) -> Sequence[Activity]:
-        """Lock the client, fold the subject, write the ledger; nothing for a duplicate."""
+        """Lock the client, fold the source object, write the ledger; nothing for a duplicate."""
         client_id, generation, last = self._locked(cursor, fact)
-        subject = Subject(self._zone)
-        known = (client_id, fact.subject_id, fact.subject_kind)
+        source_object = SourceObject(self._zone)
+        known = (client_id, fact.object_id, fact.object_kind)
         for row in cursor.execute(_HISTORY, known).fetchall():
-            subject.fold(SourceFact(*row))
-        deltas = subject.fold(fact)
+            source_object.fold(SourceFact(*row))
+        deltas = source_object.fold(fact)
         entry = (*fact, fact.content_hash, client_id, now, last + 1, len(deltas))
         if not cursor.execute(_LEDGER, entry).rowcount or not deltas:
             return ()

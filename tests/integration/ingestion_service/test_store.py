@@ -205,7 +205,7 @@ def wait_for_lock(database: Database) -> None:
 @pytest.mark.parametrize(
     "earlier",
     [
-        pytest.param([fact("completed", "e0", subject_id="s0")], id="a known client"),
+        pytest.param([fact("completed", "e0", object_id="s0")], id="a known client"),
         pytest.param([], id="a client new to both"),
     ],
 )
@@ -303,7 +303,7 @@ def test_the_ledger_alone_gives_every_published_activity_again(
         client_id = register_client(key, PostgresIntake(tx), NOW).client_id
     take(database, fact("refunded", "e1"), fact("created", "e2"))
     take(database, fact("settled", "e3"), fact("cancelled", "e4", occurred_at=NOW))
-    take(database, fact("settled", "e5", subject_id="s2"))
+    take(database, fact("settled", "e5", object_id="s2"))
     reads = PostgresReads(api_database)
     recomputed = reads.activities("lakeside", client_id, 0, 100)
     assert recomputed is not None

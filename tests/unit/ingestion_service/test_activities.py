@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion_service.domain.activities import Delta, activities_of
-from ingestion_service.domain.facts import RANK, SourceFact, SourceKind, SubjectKind
+from ingestion_service.domain.facts import RANK, SourceFact, SourceKind, SourceObjectKind
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ Totals = dict[tuple[str, date, datetime | None], tuple[int, int]]
 
 def fact(kind: SourceKind, event_id: str = "e1", hours: int = 0, amount: int = 100) -> SourceFact:
     """A fact of Wang Fang's booking or payment `s1`, so many hours after noon."""
-    subject_kind: SubjectKind = "booking" if kind in BOOKING_KINDS else "payment"
+    object_kind: SourceObjectKind = "booking" if kind in BOOKING_KINDS else "payment"
     starts_at = NOON + timedelta(days=hours) if kind in {"created", "rescheduled"} else None
     has_money = kind in {"settled", "refunded", "charged_back"}
     return SourceFact(
@@ -35,7 +35,7 @@ def fact(kind: SourceKind, event_id: str = "e1", hours: int = 0, amount: int = 1
         "desk",
         event_id,
         "wang-fang",
-        subject_kind,
+        object_kind,
         "s1",
         kind,
         NOON + timedelta(hours=hours),
@@ -61,7 +61,7 @@ def expected(facts: Sequence[SourceFact]) -> Totals:
     ordered = sorted(facts, key=lambda f: (f.occurred_at, RANK[f.kind], f.event_id))
     if not ordered:
         return {}
-    if ordered[0].subject_kind == "booking":
+    if ordered[0].object_kind == "booking":
         last = ordered[-1]
         happened_on = last.occurred_at.astimezone(ZONE).date()
         if last.kind in {"completed", "no_show"}:

@@ -111,7 +111,7 @@ def test_the_nets_are_those_of_ingestions_rules_in_any_order(walk: Walk) -> None
     subjects: dict[tuple[Who, str, str], list[SourceFact]] = {}
     for fact in facts:
         who = Who(fact.practice_id, fact.source, fact.external_id)
-        subjects.setdefault((who, fact.subject_kind, fact.subject_id), []).append(fact)
+        subjects.setdefault((who, fact.object_kind, fact.object_id), []).append(fact)
     sums: dict[Who, dict[tuple[str, date], list[int]]] = {who: {} for who in nets}
     for (who, _, _), told in subjects.items():
         for delta in activities_of(told, ZoneInfo(ZONES[who.practice_id])):

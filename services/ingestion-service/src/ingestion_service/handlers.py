@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingestion_service.domain.activities import Account, Activity, Subject, caused, registered
+from ingestion_service.domain.activities import Account, Activity, SourceObject, caused, registered
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
@@ -13,7 +13,7 @@ from ingestion_service.domain.facts import (
     IdentityKey,
     PracticeId,
     SourceFact,
-    SubjectKey,
+    SourceObjectKey,
 )
 from ingestion_service.domain.intake_results import (
     ACCEPTED,
@@ -141,19 +141,19 @@ def _deduplicated(
 
 
 class _Placed(NamedTuple):
-    """A new fact with the client and the subject that it belongs to."""
+    """A new fact with the client and the source object that it belongs to."""
 
     fact: SourceFact
     content_hash: bytes
     client: Client
-    subject: SubjectKey
+    object_key: SourceObjectKey
 
 
 def _placed(fact: SourceFact, content_hash: bytes, client: Client) -> _Placed:
-    subject = SubjectKey(
-        fact.practice_id, client.client_id, fact.source, fact.subject_kind, fact.subject_id
+    object_key = SourceObjectKey(
+        fact.practice_id, client.client_id, fact.source, fact.object_kind, fact.object_id
     )
-    return _Placed(fact, content_hash, client, subject)
+    return _Placed(fact, content_hash, client, object_key)
 
 
 def _record(
@@ -162,13 +162,13 @@ def _record(
     store: Intake,
     now: datetime,
 ) -> None:
-    """Fold each new fact into its subject; write the ledger, the sequences and the activities."""
-    subjects = _subjects({placed.subject for placed in fresh}, practices, store)
+    """Fold each new fact into its source object; write ledger, sequences and activities."""
+    source_objects = _source_objects({placed.object_key for placed in fresh}, practices, store)
     sequences: dict[tuple[PracticeId, ClientId], int] = {}
     entries: list[LedgerEntry] = []
     activities: list[Activity] = []
-    for fact, content_hash, client, subject in fresh:
-        deltas = subjects[subject].fold(fact)
+    for fact, content_hash, client, object_key in fresh:
+        deltas = source_objects[object_key].fold(fact)
         owner = (fact.practice_id, client.client_id)
         first = sequences.get(owner, client.last_sequence) + 1
         entries.append(LedgerEntry(fact, content_hash, client.client_id, now, first, len(deltas)))
@@ -182,16 +182,16 @@ def _record(
         store.publish(activities)
 
 
-def _subjects(
-    keys: Collection[SubjectKey], practices: Mapping[PracticeId, Practice], store: Intake
-) -> dict[SubjectKey, Subject]:
-    """Every subject of the batch as its ledger has it before the batch."""
+def _source_objects(
+    keys: Collection[SourceObjectKey], practices: Mapping[PracticeId, Practice], store: Intake
+) -> dict[SourceObjectKey, SourceObject]:
+    """Every source object of the batch as its ledger has it before the batch."""
     zones = {key: ZoneInfo(practice.zone) for key, practice in practices.items()}
-    subjects = {key: Subject(zones[key.practice_id]) for key in keys}
+    source_objects = {key: SourceObject(zones[key.practice_id]) for key in keys}
     for key, history in store.histories(keys).items():
         for fact in history:
-            subjects[key].fold(fact)
-    return subjects
+            source_objects[key].fold(fact)
+    return source_objects
 
 
 def _account(client: Client, practice: Practice) -> Account:

@@ -12,7 +12,7 @@ from ingestion_service.domain.facts import (
     IdentityKey,
     PracticeId,
     SourceFact,
-    SubjectKey,
+    SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
 
@@ -84,8 +84,10 @@ class Intake(Practices, Clients, Protocol):
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
         """The content hash of each of these events that was accepted before."""
 
-    def histories(self, keys: Collection[SubjectKey]) -> Mapping[SubjectKey, list[SourceFact]]:
-        """The accepted facts of each subject, in the order of acceptance; often none."""
+    def histories(
+        self, keys: Collection[SourceObjectKey]
+    ) -> Mapping[SourceObjectKey, list[SourceFact]]:
+        """The accepted facts of each source object, in the order of acceptance; often none."""
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Add them to the ledger, in this order."""

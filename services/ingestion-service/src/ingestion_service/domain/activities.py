@@ -26,7 +26,7 @@ _ORDER: Final[dict[ActivityKind, int]] = {
 
 
 class Contribution(NamedTuple):
-    """What one kind counts for at present; a subject has at most one of each kind."""
+    """What one kind counts for at present; a source object has at most one of each kind."""
 
     on: date
     starts_at: datetime | None
@@ -100,7 +100,7 @@ def registered(account: Account, sequence: int, now: datetime) -> Activity:
     return Activity(account, sequence, now, now, None, delta)
 
 
-class Subject:
+class SourceObject:
     """One booking or payment, folded fact by fact in the order of acceptance.
 
     It keeps only what decides: the last word on a booking; of a payment the last settlement, the
@@ -132,7 +132,7 @@ class Subject:
     def fold(self, fact: SourceFact) -> list[Delta]:
         """Take one more accepted fact and say what it changes: the negative deltas first, then
         booked, completed, no_show, settled, refunded."""
-        if fact.subject_kind == "booking":
+        if fact.object_kind == "booking":
             self._last = _later(self._last, fact)
             after = _effect_of_booking(self._last, self._zone)
         else:
@@ -178,10 +178,10 @@ class Subject:
 
 
 def activities_of(facts: Iterable[SourceFact], zone: tzinfo) -> list[Delta]:
-    """Every delta of one subject, from its facts in the order of acceptance. Pure: the ledger is
-    enough to know each activity again, with its id and what it refers to."""
-    subject = Subject(zone)
-    return [delta for fact in facts for delta in subject.fold(fact)]
+    """Every delta of one source object, from its facts in the order of acceptance. Pure: the
+    ledger is enough to know each activity again, with its id and what it refers to."""
+    source_object = SourceObject(zone)
+    return [delta for fact in facts for delta in source_object.fold(fact)]
 
 
 def _later(known: SourceFact | None, fact: SourceFact) -> SourceFact:

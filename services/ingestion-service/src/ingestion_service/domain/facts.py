@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, NewType
 PracticeId = NewType("PracticeId", str)
 ClientId = NewType("ClientId", str)
 
-SubjectKind = Literal["booking", "payment"]
+SourceObjectKind = Literal["booking", "payment"]
 SourceKind = Literal[
     "created",
     "rescheduled",
@@ -50,14 +50,14 @@ class EventKey(NamedTuple):
     event_id: str
 
 
-class SubjectKey(NamedTuple):
+class SourceObjectKey(NamedTuple):
     """One booking or payment: the source's own id for it, within the client."""
 
     practice_id: PracticeId
     client_id: ClientId
     source: str
-    subject_kind: SubjectKind
-    subject_id: str
+    object_kind: SourceObjectKind
+    object_id: str
 
 
 class SourceFact(NamedTuple):
@@ -71,8 +71,8 @@ class SourceFact(NamedTuple):
     source: str
     event_id: str
     external_id: str
-    subject_kind: SubjectKind
-    subject_id: str
+    object_kind: SourceObjectKind
+    object_id: str
     kind: SourceKind
     occurred_at: datetime
     starts_at: datetime | None = None
@@ -81,7 +81,7 @@ class SourceFact(NamedTuple):
 
     @property
     def order(self) -> tuple[datetime, int, str]:
-        """Its place among the facts of its subject: by its own time, never by its arrival."""
+        """Its place among the facts of its source object: by its own time, never by its arrival."""
         return (self.occurred_at, RANK[self.kind], self.event_id)
 
     @property
@@ -93,8 +93,8 @@ class SourceFact(NamedTuple):
                 self.source,
                 self.event_id,
                 self.external_id,
-                self.subject_kind,
-                self.subject_id,
+                self.object_kind,
+                self.object_id,
                 self.kind,
                 self.occurred_at.isoformat(),
                 "" if self.starts_at is None else self.starts_at.isoformat(),

@@ -21,7 +21,7 @@ from ingestion_service.domain.facts import (
     IdentityKey,
     PracticeId,
     SourceFact,
-    SubjectKey,
+    SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Client, LedgerEntry
@@ -168,13 +168,15 @@ class PostgresIntake:
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
         return {EventKey(*row[:3]): row[3] for row in self._rows(_HASHES, _columns(keys, 3))}
 
-    def histories(self, keys: Collection[SubjectKey]) -> Mapping[SubjectKey, list[SourceFact]]:
-        found: dict[SubjectKey, list[SourceFact]] = {key: [] for key in keys}
-        pairs = {(key.client_id, key.subject_id) for key in keys}
+    def histories(
+        self, keys: Collection[SourceObjectKey]
+    ) -> Mapping[SourceObjectKey, list[SourceFact]]:
+        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in keys}
+        pairs = {(key.client_id, key.object_id) for key in keys}
         for client_id, *columns in self._rows(_HISTORIES, _columns(pairs, 2)):
             fact = SourceFact(*columns)
-            key = SubjectKey(
-                fact.practice_id, client_id, fact.source, fact.subject_kind, fact.subject_id
+            key = SourceObjectKey(
+                fact.practice_id, client_id, fact.source, fact.object_kind, fact.object_id
             )
             if key in found:  # a booking and a payment may bear the same id
                 found[key].append(fact)

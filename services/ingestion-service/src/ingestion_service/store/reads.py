@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ingestion_service.domain.activities import Account, Activity, Subject, caused, registered
+from ingestion_service.domain.activities import Account, Activity, SourceObject, caused, registered
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceFact
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
@@ -89,11 +89,11 @@ class PostgresReads:
 def _recomputed(account: Account, rows: Any) -> list[Activity]:
     """Every activity of a client again, from its ledger in the order of acceptance."""
     zone = ZoneInfo(account.zone)
-    subjects: dict[tuple[str, str, str], Subject] = {}
+    source_objects: dict[tuple[str, str, str], SourceObject] = {}
     known: list[Activity] = []
     for *columns, accepted_at, first_sequence in rows:
         fact = SourceFact(*columns)
-        key = (fact.source, fact.subject_kind, fact.subject_id)
-        deltas = subjects.setdefault(key, Subject(zone)).fold(fact)
+        key = (fact.source, fact.object_kind, fact.object_id)
+        deltas = source_objects.setdefault(key, SourceObject(zone)).fold(fact)
         known.extend(caused(fact, account, deltas, first_sequence, accepted_at))
     return known
