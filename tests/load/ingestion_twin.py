@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from ingestion_service import translate
-from ingestion_service.domain.activities import Account, Activity, SourceObject, caused
+from ingestion_service.domain.activities import Activity, ActivityOwner, SourceObject, caused
 from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
 from tests.load import source_log
 
@@ -94,14 +94,14 @@ class Twin:
         if not cursor.execute(_LEDGER, entry).rowcount or not deltas:
             return ()
         cursor.execute(_MOVE_SEQUENCE, (last + len(deltas), fact.practice_id, client_id))
-        account = Account(
+        owner = ActivityOwner(
             PracticeId(fact.practice_id),
             ClientId(client_id),
             generation,
             source_log.ZONE,
             source_log.CURRENCY,
         )
-        return caused(fact, account, deltas, last + 1, now)
+        return caused(fact, owner, deltas, last + 1, now)
 
     def _locked(self, cursor: Cursor, fact: SourceFact) -> tuple[str, int, int]:
         key = (fact.practice_id, fact.source, fact.external_id)

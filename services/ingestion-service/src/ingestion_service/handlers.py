@@ -5,7 +5,13 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingestion_service.domain.activities import Account, Activity, SourceObject, caused, registered
+from ingestion_service.domain.activities import (
+    Activity,
+    ActivityOwner,
+    SourceObject,
+    caused,
+    registered,
+)
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
@@ -169,13 +175,13 @@ def _record(
     activities: list[Activity] = []
     for fact, content_hash, client, object_key in fresh:
         deltas = source_objects[object_key].fold(fact)
-        owner = (fact.practice_id, client.client_id)
-        first = sequences.get(owner, client.last_sequence) + 1
+        client_key = (fact.practice_id, client.client_id)
+        first = sequences.get(client_key, client.last_sequence) + 1
         entries.append(LedgerEntry(fact, content_hash, client.client_id, now, first, len(deltas)))
         if deltas:
-            sequences[owner] = first + len(deltas) - 1
-            account = _account(client, practices[fact.practice_id])
-            activities.extend(caused(fact, account, deltas, first, now))
+            sequences[client_key] = first + len(deltas) - 1
+            owner = _owner_of(client, practices[fact.practice_id])
+            activities.extend(caused(fact, owner, deltas, first, now))
     if entries:
         store.append(entries)
         store.save_sequences(sequences)
@@ -194,8 +200,8 @@ def _source_objects(
     return source_objects
 
 
-def _account(client: Client, practice: Practice) -> Account:
-    return Account(
+def _owner_of(client: Client, practice: Practice) -> ActivityOwner:
+    return ActivityOwner(
         practice.practice_id,
         client.client_id,
         client.generation,
@@ -207,4 +213,4 @@ def _account(client: Client, practice: Practice) -> Account:
 def _announce(client: Client, practice: Practice, store: Clients, now: datetime) -> None:
     sequence = client.last_sequence + 1
     store.mark_registered(practice.practice_id, client.client_id, sequence, now)
-    store.publish([registered(_account(client, practice), sequence, now)])
+    store.publish([registered(_owner_of(client, practice), sequence, now)])

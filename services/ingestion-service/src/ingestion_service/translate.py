@@ -90,26 +90,26 @@ def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
 
 def currency_of(activity: Activity) -> str | None:
     """The currency of its amount; None for what has no amount."""
-    return activity.account.currency if activity.delta.kind in _MONEY else None
+    return activity.owner.currency if activity.delta.kind in _MONEY else None
 
 
 def record_of_activity(activity: Activity) -> Outgoing:
     """The record for `client-activity.v1`."""
-    account, delta = activity.account, activity.delta
+    owner, delta = activity.owner, activity.delta
     event = ActivityRecorded(
         id=delta.activity_id,
         source=SOURCE,
         time=activity.accepted_at,
-        practiceid=account.practice_id,
-        subject=account.client_id,
+        practiceid=owner.practice_id,
+        subject=owner.client_id,
         causationid=activity.cause,
         data=WireActivity(
-            client_id=account.client_id,
-            generation=account.generation,
+            client_id=owner.client_id,
+            generation=owner.generation,
             sequence=activity.sequence,
             kind=delta.kind,
             on=delta.on,
-            zone=account.zone,
+            zone=owner.zone,
             count=delta.number,
             amount_minor=delta.amount_minor,
             currency=currency_of(activity),
@@ -119,8 +119,8 @@ def record_of_activity(activity: Activity) -> Outgoing:
             starts_at=delta.starts_at,
         ),
     )
-    partition = partition_of(account.client_id, CLIENT_ACTIVITY.partitions)
-    return Outgoing(CLIENT_ACTIVITY.name, partition, account.client_id.encode(), encode(event))
+    partition = partition_of(owner.client_id, CLIENT_ACTIVITY.partitions)
+    return Outgoing(CLIENT_ACTIVITY.name, partition, owner.client_id.encode(), encode(event))
 
 
 def record_of_practice(practice: Practice, now: datetime) -> Outgoing:

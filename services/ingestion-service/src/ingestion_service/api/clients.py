@@ -126,7 +126,7 @@ def _activity(activity: Activity) -> ActivityAnswer:
     delta = activity.delta
     return ActivityAnswer(
         activity_id=delta.activity_id,
-        generation=activity.account.generation,
+        generation=activity.owner.generation,
         sequence=activity.sequence,
         kind=delta.kind,
         on=delta.on,

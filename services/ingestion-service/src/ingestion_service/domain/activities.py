@@ -49,7 +49,7 @@ class Delta(NamedTuple):
     refers_to: str | None
 
 
-class Account(NamedTuple):
+class ActivityOwner(NamedTuple):
     """Whose activities they are, in which zone their days and in which currency their amounts."""
 
     practice_id: PracticeId
@@ -65,7 +65,7 @@ class Activity(NamedTuple):
     `cause` is the source event's id, None for a registration.
     """
 
-    account: Account
+    owner: ActivityOwner
     sequence: int
     occurred_at: datetime
     accepted_at: datetime
@@ -80,24 +80,24 @@ def activity_id(practice_id: str, source: str, event_id: str, ordinal: int) -> s
 
 def caused(
     fact: SourceFact,
-    account: Account,
+    owner: ActivityOwner,
     deltas: Iterable[Delta],
     first_sequence: int,
     accepted_at: datetime,
 ) -> list[Activity]:
     """The activities of one fact's deltas, numbered from `first_sequence` on."""
     return [
-        Activity(account, sequence, fact.occurred_at, accepted_at, fact.event_id, delta)
+        Activity(owner, sequence, fact.occurred_at, accepted_at, fact.event_id, delta)
         for sequence, delta in enumerate(deltas, start=first_sequence)
     ]
 
 
-def registered(account: Account, sequence: int, now: datetime) -> Activity:
+def registered(owner: ActivityOwner, sequence: int, now: datetime) -> Activity:
     """The activity by which a client becomes known whatever they have done or not done."""
-    today = now.astimezone(ZoneInfo(account.zone)).date()
-    identity = activity_id(account.practice_id, "", account.client_id, 0)
+    today = now.astimezone(ZoneInfo(owner.zone)).date()
+    identity = activity_id(owner.practice_id, "", owner.client_id, 0)
     delta = Delta(identity, "registered", today, None, 1, 0, None)
-    return Activity(account, sequence, now, now, None, delta)
+    return Activity(owner, sequence, now, now, None, delta)
 
 
 class SourceObject:

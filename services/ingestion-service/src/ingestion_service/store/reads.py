@@ -5,7 +5,13 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ingestion_service.domain.activities import Account, Activity, SourceObject, caused, registered
+from ingestion_service.domain.activities import (
+    Activity,
+    ActivityOwner,
+    SourceObject,
+    caused,
+    registered,
+)
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceFact
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
@@ -21,7 +27,7 @@ _CLIENT: Final = sa.text("""
     SELECT client_id, source, external_id FROM identity
     WHERE practice_id = :practice_id AND source = :source AND external_id = :external_id
 """)
-_ACCOUNT: Final = sa.text("""
+_OWNER: Final = sa.text("""
     SELECT c.generation, c.registered_at, c.registered_sequence, p.zone, p.currency
     FROM client c JOIN practice p USING (practice_id)
     WHERE c.practice_id = :practice_id AND c.client_id = :client_id
@@ -63,14 +69,14 @@ class PostgresReads:
     ) -> list[Activity] | None:
         whose = {"practice_id": practice_id, "client_id": client_id}
         with self._database.transaction(practice_id) as tx:
-            found = tx.execute(_ACCOUNT, whose).one_or_none()
+            found = tx.execute(_OWNER, whose).one_or_none()
             rows = tx.execute(_LEDGER, whose).all()
         if found is None:
             return None
-        account = Account(practice_id, client_id, found.generation, found.zone, found.currency)
-        known = _recomputed(account, rows)
+        owner = ActivityOwner(practice_id, client_id, found.generation, found.zone, found.currency)
+        known = _recomputed(owner, rows)
         if found.registered_sequence is not None:
-            known.append(registered(account, found.registered_sequence, found.registered_at))
+            known.append(registered(owner, found.registered_sequence, found.registered_at))
             known.sort(key=lambda activity: activity.sequence)
         return [activity for activity in known if activity.sequence > after][:limit]
 
@@ -86,14 +92,14 @@ class PostgresReads:
             return ClockReading(now, published.scalar_one_or_none())
 
 
-def _recomputed(account: Account, rows: Any) -> list[Activity]:
+def _recomputed(owner: ActivityOwner, rows: Any) -> list[Activity]:
     """Every activity of a client again, from its ledger in the order of acceptance."""
-    zone = ZoneInfo(account.zone)
+    zone = ZoneInfo(owner.zone)
     source_objects: dict[tuple[str, str, str], SourceObject] = {}
     known: list[Activity] = []
     for *columns, accepted_at, first_sequence in rows:
         fact = SourceFact(*columns)
         key = (fact.source, fact.object_kind, fact.object_id)
         deltas = source_objects.setdefault(key, SourceObject(zone)).fold(fact)
-        known.extend(caused(fact, account, deltas, first_sequence, accepted_at))
+        known.extend(caused(fact, owner, deltas, first_sequence, accepted_at))
     return known
