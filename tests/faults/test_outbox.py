@@ -74,7 +74,7 @@ def relays(bus: OnKafka, database: Database, count: int) -> Iterator[list[Relay]
         Relay(
             database,
             producer,
-            buckets=BUCKETS,
+            partitions=BUCKETS,
             watermark_of=no_watermarks,
             watermark_record=lambda bucket, _instant: Outgoing(TOPIC, bucket, b"", b""),
         )

@@ -75,7 +75,7 @@ class Intake:
         relay = Relay(
             self.database,
             self.bus,
-            buckets=topics.CLIENT_ACTIVITY.partitions,
+            partitions=topics.CLIENT_ACTIVITY.partitions,
             watermark_of=no_watermarks,
             watermark_record=_no_record,
         )

@@ -103,7 +103,7 @@ class FeedWorld:
         return Relay(
             self.worker,
             self.bus,
-            buckets=PARTITIONS,
+            partitions=PARTITIONS,
             watermark_of=no_watermarks,
             watermark_record=translate.watermark,
             on_published=FeedWriter(TOPIC, codec.practice_of).append,
