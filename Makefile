@@ -54,7 +54,7 @@ campaign: venv ## Storms in fresh worlds, into docs/reports (ARGS="--minutes 40 
 	@$(PY) -m tests.faults.campaign $(ARGS)
 
 bench: venv ## Speed and memory, as ratios from one run (ONLY=scoring,api, ARGS=--quick)
-	@$(PY) -m tests.load.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	@$(PY) -m tools.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 schemas: venv ## Write JSON Schemas, OpenAPI and AsyncAPI documents anew from the code
 	@$(PY) -m rapport_contracts.schemas && $(PY) -m tests.support.contracts write

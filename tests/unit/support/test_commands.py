@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 MAKEFILE = Path(__file__).parents[3] / "Makefile"
-COMMANDS = sorted(set(re.findall(r"-m (tests\.[\w.]+)", MAKEFILE.read_text("utf-8"))))
+COMMANDS = sorted(set(re.findall(r"-m ((?:tests|tools)\.[\w.]+)", MAKEFILE.read_text("utf-8"))))
 
 
 def test_the_makefile_runs_some() -> None:

@@ -11,12 +11,12 @@ from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
 from rapport_runtime.database import Database
 from rapport_runtime.stream.batch import BatchHandler
-from tests.load import one_worker, reading
-from tests.load.by_hand import by_hand
-from tests.load.ingestion_twin import Twin
-from tests.load.one_worker import Conversation
-from tests.load.order import Order
-from tests.load.stopwatch import Stopwatch
+from tools.bench import one_worker, reading
+from tools.bench.by_hand import by_hand
+from tools.bench.ingestion_twin import Twin
+from tools.bench.one_worker import Conversation
+from tools.bench.order import Order
+from tools.bench.stopwatch import Stopwatch
 
 NAMES = [topic.name for topic in TOPICS]
 

@@ -6,7 +6,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from rapport_contracts.topics import Topic
-from tests.load.order import Order
+from tools.bench.order import Order
 
 POLL_RECORDS = 5_000
 

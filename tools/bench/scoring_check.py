@@ -7,8 +7,8 @@ from kafka import TopicPartition
 
 from rapport_contracts import codec, topics
 from rapport_contracts.canonical import CanonicalEvent, TierChanged
-from tests.load import reading
-from tests.load.order import Order
+from tools.bench import reading
+from tools.bench.order import Order
 
 NAME = topics.TIER_CHANGES.name
 

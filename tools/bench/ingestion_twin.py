@@ -15,7 +15,7 @@ import psycopg
 from ingestion_service import translate
 from ingestion_service.domain.activities import Activity, ActivityOwner, SourceObject, caused
 from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
-from tests.load import source_log
+from tools.bench import source_log
 
 Cursor = psycopg.Cursor[Any]
 

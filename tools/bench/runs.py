@@ -11,8 +11,8 @@ from typing import IO, NamedTuple
 
 import psycopg
 
-from tests.load.ground import Ground
-from tests.load.order import Order, Outcome, together
+from tools.bench.ground import Ground
+from tools.bench.order import Order, Outcome, together
 
 POLL_SECONDS = 0.02
 EMPTY_SECONDS = 120.0
@@ -43,7 +43,7 @@ class Child:
     def __init__(self, contender: str, order: Order) -> None:
         self._contender = contender
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.load.contender", contender],
+            [sys.executable, "-m", "tools.bench.contender", contender],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -7,14 +7,14 @@ from dataclasses import replace
 import psycopg
 
 from rapport_contracts import topics
-from tests.load import ingestion_check, reading, source_log
-from tests.load.benches.scoring import per_100k
-from tests.load.figures import at_least, plain
-from tests.load.ground import Ground
-from tests.load.order import Order
-from tests.load.runs import Run, line_of, run, split_of
-from tests.load.sizes import Sizes
 from tests.support.claims.claim import Measured
+from tools.bench import ingestion_check, reading, source_log
+from tools.bench.benches.scoring import per_100k
+from tools.bench.figures import at_least, plain
+from tools.bench.ground import Ground
+from tools.bench.order import Order
+from tools.bench.runs import Run, line_of, run, split_of
+from tools.bench.sizes import Sizes
 
 SEED = 20251104
 PREFIX = "intake_"

@@ -5,8 +5,8 @@ from kafka import TopicPartition
 
 from rapport_contracts import codec, topics
 from rapport_contracts.canonical import ActivityRecorded
-from tests.load import reading
-from tests.load.order import Order
+from tools.bench import reading
+from tools.bench.order import Order
 
 NAME = topics.CLIENT_ACTIVITY.name
 _COUNTED = """

@@ -13,12 +13,12 @@ from scoring_service.bootstrap import build_consumer, build_relay
 from scoring_service.consumers import TOPICS
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.ports import GROUP
-from tests.load import one_worker, reading
-from tests.load.by_hand import by_hand
-from tests.load.one_worker import Conversation
-from tests.load.order import Order
-from tests.load.scoring_twin import Twin
-from tests.load.stopwatch import Stopwatch
+from tools.bench import one_worker, reading
+from tools.bench.by_hand import by_hand
+from tools.bench.one_worker import Conversation
+from tools.bench.order import Order
+from tools.bench.scoring_twin import Twin
+from tools.bench.stopwatch import Stopwatch
 
 ACTIVITY = topics.CLIENT_ACTIVITY
 CHANNEL = "bench_outbox"

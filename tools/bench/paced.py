@@ -12,10 +12,10 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from rapport_contracts import codec, topics
 from rapport_contracts.canonical import ActivityRecorded, TierChanged
-from tests.load import source_log
-from tests.load.one_worker import Conversation
-from tests.load.order import Order
-from tests.load.stopwatch import Stopwatch
+from tools.bench import source_log
+from tools.bench.one_worker import Conversation
+from tools.bench.order import Order
+from tools.bench.stopwatch import Stopwatch
 
 SOURCE, ACTIVITY, CHANGES = topics.SOURCE_BOOKINGS, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES
 GRACE_SECONDS = 30.0

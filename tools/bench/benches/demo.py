@@ -4,10 +4,10 @@ import re
 import subprocess
 import sys
 
-from tests.load.figures import at_most, plain
-from tests.load.ground import Ground
-from tests.load.sizes import Sizes
 from tests.support.claims.claim import Measured
+from tools.bench.figures import at_most, plain
+from tools.bench.ground import Ground
+from tools.bench.sizes import Sizes
 
 GOAL_SECONDS = 180.0
 _REPLAYED = re.compile(r"replayed in (\d+) s")

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from rapport_contracts import topics
 from rapport_devkit.stack import Stack
-from tests.load import reading, scoring_check
-from tests.load.benches import latency
-from tests.load.benches.scoring import contend, plan_of, rulebook, written
-from tests.load.figures import plain
-from tests.load.ground import Ground
-from tests.load.order import Order
-from tests.load.runs import Run, child, line_of, run_beside
-from tests.load.sizes import Sizes
 from tests.support.claims.claim import Measured
+from tools.bench import reading, scoring_check
+from tools.bench.benches import latency
+from tools.bench.benches.scoring import contend, plan_of, rulebook, written
+from tools.bench.figures import plain
+from tools.bench.ground import Ground
+from tools.bench.order import Order
+from tools.bench.runs import Run, child, line_of, run_beside
+from tools.bench.sizes import Sizes
 
 YEAR_FACTS, DAY_FACTS = 200, 2_500
 """Facts of a partition between two midnights: a year's backlog at once, or one day's."""

@@ -1,6 +1,6 @@
 """A closed loop of HTTP requests, made once and sent again and again, in a process of its own.
 
-`python -m tests.load.http_load`: the order (JSON) on stdin, what was measured (JSON) on stdout. It
+`python -m tools.bench.http_load`: the order (JSON) on stdin, what was measured (JSON) on stdout. It
 does next to nothing for each answer, so that it is never the slower side; its own CPU seconds are
 part of what it says, as the proof of that.
 """

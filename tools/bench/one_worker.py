@@ -18,8 +18,8 @@ from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.relay import Relay
-from tests.load.order import Order, Outcome
-from tests.load.stopwatch import Stopwatch
+from tools.bench.order import Order, Outcome
+from tools.bench.stopwatch import Stopwatch
 
 PROFILE_LINES = 40
 LONGEST_SECONDS = 900.0

@@ -16,12 +16,12 @@ import psycopg
 from rapport_devkit.processes import free_port, spawn, wait_until_ready
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.load import scoring_log
-from tests.load.figures import at_least, plain
-from tests.load.ground import Ground, cpu_of
-from tests.load.http_load import Answers, Load
-from tests.load.sizes import Sizes
 from tests.support.claims.claim import Measured
+from tools.bench import scoring_log
+from tools.bench.figures import at_least, plain
+from tools.bench.ground import Ground, cpu_of
+from tools.bench.http_load import Answers, Load
+from tools.bench.sizes import Sizes
 
 PREFIX = "api_"
 SEED = 20251105
@@ -119,7 +119,7 @@ def _bare(ground: Ground) -> Iterator[_App]:
     port, log = free_port(), ground.folder / "bare.log"
     quiet = ["--no-access-log", "--log-level", "warning", "--no-server-header"]
     process = spawn(
-        [sys.executable, "-m", "uvicorn", "tests.load.bare_app:app", f"--port={port}", *quiet], log
+        [sys.executable, "-m", "uvicorn", "tools.bench.bare_app:app", f"--port={port}", *quiet], log
     )
 
     def answers() -> bool:
@@ -150,7 +150,7 @@ def _loaded(app: _App, load: Load) -> Served:
     """Run the client to its end. CPU of the server counts its warm-up too, so it is scaled."""
     before = cpu_of(app.pid)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.load.http_load"],
+        [sys.executable, "-m", "tools.bench.http_load"],
         input=json.dumps(asdict(load)),
         stdout=subprocess.PIPE,
         text=True,

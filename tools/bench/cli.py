@@ -6,16 +6,15 @@ goal is short.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.load.benches import api, demo, ingestion, latency, scoring, variants
-from tests.load.figures import table
-from tests.load.ground import Ground, facts
-from tests.load.sizes import QUICK, Sizes
 from tests.support.claims.claim import Measured
+from tools.bench.benches import api, demo, ingestion, latency, scoring, variants
+from tools.bench.figures import table
+from tools.bench.ground import Ground, facts
+from tools.bench.sizes import QUICK, Sizes
 
 BENCHES: Mapping[str, Callable[[Ground, Sizes], list[Measured]]] = {
     "scoring": scoring.measure,
@@ -67,7 +66,3 @@ def _names(text: str) -> str:
 def _sizes(asked: argparse.Namespace) -> Sizes:
     sizes = replace(QUICK if asked.quick else Sizes(), profile=asked.profile)
     return replace(sizes, repetitions=asked.repetitions) if asked.repetitions else sizes
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.load.order import Outcome
+from tools.bench.order import Outcome
 
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import kafka
 import psycopg
 
-from tests.load.order import Order
+from tools.bench.order import Order
 
 ACKNOWLEDGED_SECONDS = 30.0
 _READ = "SELECT id, topic, partition, key, value FROM outbox ORDER BY id"

@@ -1,4 +1,4 @@
-"""One contender in a process of its own: `python -m tests.load.contender NAME`, spoken to by lines.
+"""One contender in a process of its own: `python -m tools.bench.contender NAME`, spoken to by lines.
 
 Reads its order (JSON), says `ready` when it holds its partitions, waits for `go`, prints what it
 measured (JSON), and ends when its input does. So neither imports nor joining a group are part of
@@ -10,8 +10,8 @@ import select
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.load import ingestion_contenders, paced, scoring_contenders
-from tests.load.order import Order, Outcome
+from tools.bench import ingestion_contenders, paced, scoring_contenders
+from tools.bench.order import Order, Outcome
 
 
 class Talk:

@@ -1,1 +1,0 @@
-"""Tests: one module for each bench, which measures and gives lines of the common table."""
