@@ -51,7 +51,7 @@ proof: venv ## One line for each claim, measured now (ONLY=walk for one part)
 	@$(PY) -m tests.support.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 campaign: venv ## Storms in fresh worlds, into docs/reports (ARGS="--minutes 40 --seed N")
-	@$(PY) -m tests.faults.campaign $(ARGS)
+	@$(PY) -m tools.campaign $(ARGS)
 
 bench: venv ## Speed and memory, as ratios from one run (ONLY=scoring,api, ARGS=--quick)
 	@$(PY) -m tools.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import storm
-from tests.faults.storm_plan import short
+from tools.campaign.cli import storm
+from tools.campaign.plan import short
 
 pytestmark = [pytest.mark.e2e, pytest.mark.storm]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.walk_findings import Findings
-from tests.faults.storm import Incident
-from tests.faults.storm_faults import BROKER, POSTGRES, SQUALLS
-from tests.faults.storm_letters import accept_what_time_has_cured
-from tests.faults.storm_plan import FAILPOINTS, Storm, full, short
-from tests.faults.storm_report import Report, Round, percentile
-from tests.faults.storm_sender import good_event, sent_until
 from tests.support.walk_generator import WalkSize, generate
+from tools.campaign.dead_letters import accept_what_time_has_cured
+from tools.campaign.faults import BROKER, POSTGRES, SQUALLS
+from tools.campaign.plan import FAILPOINTS, Storm, full, short
+from tools.campaign.report import Report, Round, percentile
+from tools.campaign.sender import good_event, sent_until
+from tools.campaign.storm import Incident
 
 
 def told(storm: Storm) -> list[list[str]]:

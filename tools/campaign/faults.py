@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import psycopg
 
 from rapport_devkit.chaos import ChaosProxy, is_commit, is_produce
-from tests.faults.storm_house import House
-from tests.faults.storm_letters import replay_all
+from tools.campaign.dead_letters import replay_all
+from tools.campaign.house import House
 
 SERVICES = ("ingestion", "scoring", "outreach")
 FREEZE_SECONDS = 15.0

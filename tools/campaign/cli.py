@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.e2e.walk import Say
-from tests.faults.storm import Incident, run_round
-from tests.faults.storm_findings import compare, look
-from tests.faults.storm_plan import Storm, full
-from tests.faults.storm_report import Report, Round, versions
 from tests.support.places import REPOSITORY
+from tools.campaign.findings import compare, look
+from tools.campaign.plan import Storm, full
+from tools.campaign.report import Report, Round, versions
+from tools.campaign.storm import Incident, run_round
 
 REPORTS = REPOSITORY / "docs" / "reports"
 
@@ -69,7 +69,3 @@ def main(argv: Sequence[str]) -> int:
 
 def _say(what: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {what}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,7 @@ from rapport_contracts.topics import CLIENT_ACTIVITY, OUTREACH_EVENTS, TIER_CHAN
 from tests.e2e import walk_findings
 from tests.e2e.walk import World
 from tests.e2e.walk_findings import Findings
-from tests.faults.storm import StormWorld
+from tools.campaign.storm import StormWorld
 
 MOST_MEMORY_MB = 400
 MOST_CONNECTIONS_A_PROCESS = 10

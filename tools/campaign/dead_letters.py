@@ -7,9 +7,9 @@ from typing import Any
 
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.stack import Stack
-from tests.faults.storm_house import House
 from tests.support.poison import Document
 from tests.support.walk_generator import PRACTICES, EventKey, Walk
+from tools.campaign.house import House
 
 AHEAD = timedelta(hours=48)
 """How far beyond ingestion's time an event may happen (ARCHITECTURE §4)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.walk_findings import Findings
-from tests.faults.storm import Incident
+from tools.campaign.storm import Incident
 
 LOST = ("lost events", "events of nobody", "messages", "outbox")
 DOUBLED = ("events doubled", "wrong sums", "sequence gaps", "version gaps")
@@ -21,7 +21,7 @@ SENT_TWICE = ("double deliveries",)
 _MOST_TOLD = 5
 EXITS, BACKLOGS = "exits after SIGTERM, s", "outbox backlogs"
 MEMORY, QUESTIONS = "most memory of a process, MB", "questions to APIs"
-"""Names of figures (`storm_findings`)."""
+"""Names of figures (`findings`)."""
 
 
 @dataclass

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from tests.faults.storm_faults import (
+from tests.support.walk_generator import WalkSize
+from tools.campaign.faults import (
     BACKLOG,
     BROKER,
     BURST,
@@ -20,7 +21,6 @@ from tests.faults.storm_faults import (
     shot,
     told_to_stop,
 )
-from tests.support.walk_generator import WalkSize
 
 _EVERY_WORKER = (
     *("polled", "in_tx", "before_db_commit", "after_db_commit", "before_kafka_commit"),

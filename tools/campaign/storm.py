@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.walk import PATIENCE_SECONDS, Say, Walker, WalkPlan, World
-from tests.faults.storm_faults import BACKLOG, LETTERS, SERVICES, Fault
-from tests.faults.storm_house import House, open_house
-from tests.faults.storm_letters import accept_what_time_has_cured, decider_keys, queued
-from tests.faults.storm_plan import PLACES, Kill, Storm, StormDay
-from tests.faults.storm_sender import Sender, sent_until
-from tests.faults.storm_watch import Watch
 from tests.support.bus_log import RawProducer
 from tests.support.oracle_messages import Window
 from tests.support.walk_crew import IN_HANDS, Slot
 from tests.support.walk_generator import Sent, Walk, generate
+from tools.campaign.dead_letters import accept_what_time_has_cured, decider_keys, queued
+from tools.campaign.faults import BACKLOG, LETTERS, SERVICES, Fault
+from tools.campaign.house import House, open_house
+from tools.campaign.plan import PLACES, Kill, Storm, StormDay
+from tools.campaign.sender import Sender, sent_until
+from tools.campaign.watch import Watch
 
 MOST_STRIKE_SECONDS = 20.0
 """How long a day waits for its armed workers to come by their failpoints."""
