@@ -48,7 +48,7 @@ format: venv ## Let ruff format and mend what it can
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
 proof: venv ## One line for each claim, measured now (ONLY=walk for one part)
-	@$(PY) -m tests.support.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	@$(PY) -m tools.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 campaign: venv ## Storms in fresh worlds, into docs/reports (ARGS="--minutes 40 --seed N")
 	@$(PY) -m tools.campaign $(ARGS)

@@ -19,9 +19,9 @@ from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from scoring_service.bootstrap import rulebook_source
 from tests.support.broker import read
-from tests.support.claims.downtime import changes, differing, write
 from tests.support.lone_scoring import LoneScoring, lone_scoring
 from tests.support.scoring_world import Log, ScoringWorld
+from tools.proof.claims.downtime import changes, differing, write
 
 pytestmark = pytest.mark.integration
 CLIENTS = int(os.environ.get("RAPPORT_MIDNIGHT_CLIENTS", "10000"))

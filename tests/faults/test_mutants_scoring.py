@@ -1,7 +1,7 @@
 """Protections of scoring, each taken out once: the same scenario then goes wrong.
 
 `mutant` True takes the protection out, and the test passes only if that does harm;
-`tests.support.claims.protections` lists all.
+`tools.proof.claims.protections` lists all.
 """
 
 from collections.abc import Callable, Iterator, Sequence

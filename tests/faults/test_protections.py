@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rapport_devkit.postgres import Postgres
-from tests.support.claims.protections import PROTECTIONS, mutants_killed
 from tests.support.places import REPOSITORY
+from tools.proof.claims.protections import PROTECTIONS, mutants_killed
 
 HERE = "tests/faults/"
 

@@ -1,7 +1,7 @@
 """Each protection of the walk is real: with it taken out, the same scenario goes wrong.
 
 Others are where the tests of their subject are (compare-and-swap, seek, pauses); the list that
-`tests.support.proof` counts is in `tests/support/claims/protections.py`. `mutant` True takes the
+`tools.proof` counts is in `tools/proof/claims/protections.py`. `mutant` True takes the
 protection out, and the test passes only if that does harm.
 """
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.support.claims.claim import Measured
 from tools.bench.benches import api, demo, ingestion, latency, scoring, variants
 from tools.bench.figures import table
 from tools.bench.ground import Ground, facts
 from tools.bench.sizes import QUICK, Sizes
+from tools.claim import Measured
 
 BENCHES: Mapping[str, Callable[[Ground, Sizes], list[Measured]]] = {
     "scoring": scoring.measure,

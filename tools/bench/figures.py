@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from tests.support.claims.claim import Measured
+from tools.claim import Measured
 
 NO_GOAL = ""
 

@@ -2,7 +2,7 @@
 
 `mutant` True takes the protection out, and the test passes only if that does harm. More of them
 stand beside what they protect (test_loop, test_rollback, test_relay);
-`tests.support.claims.protections` lists all.
+`tools.proof.claims.protections` lists all.
 """
 
 import threading

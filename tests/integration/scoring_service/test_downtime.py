@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rapport_devkit.postgres import Postgres
-from tests.support.claims import downtime
-from tests.support.claims.claim import Bench
+from tools.claim import Bench
+from tools.proof.claims import downtime
 
 pytestmark = pytest.mark.integration
 

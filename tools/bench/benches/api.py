@@ -16,12 +16,12 @@ import psycopg
 from rapport_devkit.processes import free_port, spawn, wait_until_ready
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.support.claims.claim import Measured
 from tools.bench import scoring_log
 from tools.bench.figures import at_least, plain
 from tools.bench.ground import Ground, cpu_of
 from tools.bench.http_load import Answers, Load
 from tools.bench.sizes import Sizes
+from tools.claim import Measured
 
 PREFIX = "api_"
 SEED = 20251105

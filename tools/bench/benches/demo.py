@@ -4,10 +4,10 @@ import re
 import subprocess
 import sys
 
-from tests.support.claims.claim import Measured
 from tools.bench.figures import at_most, plain
 from tools.bench.ground import Ground
 from tools.bench.sizes import Sizes
+from tools.claim import Measured
 
 GOAL_SECONDS = 180.0
 _REPLAYED = re.compile(r"replayed in (\d+) s")

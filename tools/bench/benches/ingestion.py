@@ -7,7 +7,6 @@ from dataclasses import replace
 import psycopg
 
 from rapport_contracts import topics
-from tests.support.claims.claim import Measured
 from tools.bench import ingestion_check, reading, source_log
 from tools.bench.benches.scoring import per_100k
 from tools.bench.figures import at_least, plain
@@ -15,6 +14,7 @@ from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import Run, line_of, run, split_of
 from tools.bench.sizes import Sizes
+from tools.claim import Measured
 
 SEED = 20251104
 PREFIX = "intake_"

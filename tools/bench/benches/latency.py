@@ -11,13 +11,13 @@ import psycopg
 
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.support.claims.claim import Measured
 from tools.bench import source_log
 from tools.bench.figures import at_most, plain
 from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import child
 from tools.bench.sizes import Sizes
+from tools.claim import Measured
 
 RATE = 200.0
 WARM_UP_SECONDS = 2.0

@@ -8,13 +8,13 @@ from importlib import resources
 from typing import Any
 
 from rapport_contracts import topics
-from tests.support.claims.claim import Measured
 from tools.bench import reading, scoring_check, scoring_log
 from tools.bench.figures import at_least, at_most, plain
 from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import Run, line_of, run, split_of
 from tools.bench.sizes import Sizes
+from tools.claim import Measured
 
 CLIENTS_PER_EVENT = 10
 SEED = 20251103

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from rapport_contracts import topics
 from rapport_devkit.stack import Stack
-from tests.support.claims.claim import Measured
 from tools.bench import reading, scoring_check
 from tools.bench.benches import latency
 from tools.bench.benches.scoring import contend, plan_of, rulebook, written
@@ -15,6 +14,7 @@ from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import Run, child, line_of, run_beside
 from tools.bench.sizes import Sizes
+from tools.claim import Measured
 
 YEAR_FACTS, DAY_FACTS = 200, 2_500
 """Facts of a partition between two midnights: a year's backlog at once, or one day's."""

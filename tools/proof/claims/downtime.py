@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import scoring_service
 from rapport_devkit.databases import create_database, drop_database
-from tests.support.claims.claim import Bench, Measured, at_least, none
 from tests.support.scoring_world import Log, ScoringWorld
+from tools.claim import Bench, Measured, at_least, none
 
 ZONES = ("Asia/Shanghai", "Europe/London")
 START = datetime(2025, 2, 20, tzinfo=UTC)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from tests.support.claims.claim import Bench, Measured, all_of, at_least, none
 from tools.campaign.cli import storm
 from tools.campaign.plan import short
 from tools.campaign.report import DOUBLED, LOST, QUESTIONS, SENT_TWICE, WRONG, Round, percentile
+from tools.claim import Bench, Measured, all_of, at_least, none
 
 LEAST_FAULTS = 25
 EVENTS = 2_000

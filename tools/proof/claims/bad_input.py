@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from tests.support.bad_input import feed
-from tests.support.claims.claim import Bench, Measured, all_of, none
 from tests.support.poison import POISON
+from tools.claim import Bench, Measured, all_of, none
 
 
 def measure(bench: Bench) -> Iterable[Measured]:

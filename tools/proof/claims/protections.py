@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.support.claims.claim import Bench, Measured, all_of
 from tests.support.places import REPOSITORY
+from tools.claim import Bench, Measured, all_of
 
 _CHASSIS = "tests/integration/rapport_runtime"
 _LOOP = f"{_CHASSIS}/test_loop.py"

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rapport_devkit.postgres import Postgres
-from tests.support.claims import (
+from tools.claim import Bench, Measured, Part
+from tools.proof.claims import (
     bad_input,
     downtime,
     exact_time,
     proof_part,
     the_walk,
 )
-from tests.support.claims.claim import Bench, Measured, Part
 
 PARTS: Mapping[str, Sequence[Part]] = {
     "walk": (

@@ -4,9 +4,9 @@ import contextlib
 import io
 from collections.abc import Iterable
 
-from tests.support.claims.claim import Bench, Measured, all_of, none
 from tests.support.strangers.fuzz import EXAMPLES, SEED, fuzz
 from tests.support.strangers.worlds import WORLDS
+from tools.claim import Bench, Measured, all_of, none
 
 
 def measure(bench: Bench) -> Iterable[Measured]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tests.support.claims import alerting, protections, speed, strangers, the_storm
-from tests.support.claims.claim import Part
+from tools.claim import Part
+from tools.proof.claims import alerting, protections, speed, strangers, the_storm
 
 MEASURES: Sequence[Part] = (
     the_storm.measure,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.e2e.walk import run_walk
 from tests.e2e.walk_findings import Findings, look
 from tests.e2e.walk_plans import FULL
-from tests.support.claims.claim import Bench, Measured, all_of, at_least, none
+from tools.claim import Bench, Measured, all_of, at_least, none
 
 NEVER = {
     "events lost": ("lost events", "events of nobody"),

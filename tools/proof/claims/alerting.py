@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rapport_runtime.metrics_page import series_names
 from tests.support.alerting import alerts, cases, faults, runbooks
-from tests.support.claims.claim import Bench, Measured, all_of
+from tools.claim import Bench, Measured, all_of
 
 
 def measure(bench: Bench) -> Iterable[Measured]:

@@ -1,0 +1,1 @@
+"""`make proof`: one line for each claim, measured now, beside its goal."""
