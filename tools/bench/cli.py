@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tools.bench.benches import api, demo, ingestion, latency, scoring, variants
+from tools.bench.environment import Environment, facts
 from tools.bench.figures import table
-from tools.bench.ground import Ground, facts
 from tools.bench.sizes import QUICK, Sizes
 from tools.claim import Measured
 
-BENCHES: Mapping[str, Callable[[Ground, Sizes], list[Measured]]] = {
+BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "scoring": scoring.measure,
     "ingestion": ingestion.measure,
     "api": api.measure,
@@ -37,10 +37,10 @@ def main() -> int:
     print(facts(), flush=True)
     began = time.monotonic()
     lines = []
-    with Ground.laid() as ground:
+    with Environment.started() as environment:
         for name in names:
             print(f"{name}:", flush=True)
-            lines += [(name, line) for line in chosen[name](ground, sizes)]
+            lines += [(name, line) for line in chosen[name](environment, sizes)]
     print(table(lines))
     short = sum(not line.ok for _, line in lines)
     print(f"{len(lines)} figures, {short} short of their goal, {time.monotonic() - began:.0f} s")

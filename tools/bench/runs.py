@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 import psycopg
 
-from tools.bench.ground import Ground
+from tools.bench.environment import Environment
 from tools.bench.order import Order, Outcome, together
 
 POLL_SECONDS = 0.02
@@ -106,19 +106,19 @@ def child(contender: str, order: Order) -> Iterator[Child]:
         raise RuntimeError(f"{contender} ended with {code}")
 
 
-def run(ground: Ground, contender: str, order: Order) -> Run:
+def run(environment: Environment, contender: str, order: Order) -> Run:
     """Run all members of one contender, from one start."""
-    before = ground.cpu_seconds()
+    before = environment.cpu_seconds()
     with ExitStack() as stack:
         members = [stack.enter_context(child(contender, order)) for _ in range(order.members)]
         outcome = together(_started(members))
-    return Run(outcome, _used(ground, before))
+    return Run(outcome, _used(environment, before))
 
 
-def run_beside(ground: Ground, contender: str, order: Order, side_thread: str) -> Run:
+def run_beside(environment: Environment, contender: str, order: Order, side_thread: str) -> Run:
     """Run one contender beside another; it ends when nothing waits in the outbox any more. CPU is
     that of both."""
-    before = ground.cpu_seconds()
+    before = environment.cpu_seconds()
     with child(side_thread, order) as other:
         with child(contender, order) as main:
             other.await_ready()
@@ -128,7 +128,7 @@ def run_beside(ground: Ground, contender: str, order: Order, side_thread: str) -
         other.told_to_end()
         beside = other.outcome()
     both = outcome.cpu_seconds + beside.cpu_seconds
-    return Run(outcome._replace(ended=ended, cpu_seconds=both), _used(ground, before))
+    return Run(outcome._replace(ended=ended, cpu_seconds=both), _used(environment, before))
 
 
 def _started(members: Sequence[Child]) -> list[Outcome]:
@@ -150,8 +150,8 @@ def _emptied(url: str) -> float:
     return time.monotonic()
 
 
-def _used(ground: Ground, before: Mapping[str, float]) -> Mapping[str, float]:
-    return {name: now - before[name] for name, now in ground.cpu_seconds().items()}
+def _used(environment: Environment, before: Mapping[str, float]) -> Mapping[str, float]:
+    return {name: now - before[name] for name, now in environment.cpu_seconds().items()}
 
 
 def line_of(title: str, run: Run) -> str:

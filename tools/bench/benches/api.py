@@ -17,8 +17,8 @@ from rapport_devkit.processes import free_port, spawn, wait_until_ready
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tools.bench import scoring_log
+from tools.bench.environment import Environment, cpu_of
 from tools.bench.figures import at_least, plain
-from tools.bench.ground import Ground, cpu_of
 from tools.bench.http_load import Answers, Load
 from tools.bench.sizes import Sizes
 from tools.claim import Measured
@@ -46,10 +46,10 @@ class Served(NamedTuple):
         return self.answers.answers / self.answers.seconds
 
 
-def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """The rates in turn, so that both meet the same machine."""
     options = StackOptions(
-        folder=ground.folder / "api",
+        folder=environment.folder / "api",
         services=("scoring",),
         topic_prefix=PREFIX,
         database_prefix=PREFIX,
@@ -57,8 +57,8 @@ def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
     )
     ours, bare = [], []
     with (
-        Stack(options, postgres=ground.postgres, kafka=ground.kafka) as stack,
-        _bare(ground) as app,
+        Stack(options, postgres=environment.postgres, kafka=environment.kafka) as stack,
+        _bare(environment) as app,
     ):
         paths = _filled(stack)
         key = stack.create_key("scoring", "tiers:read", PRACTICE)
@@ -114,9 +114,9 @@ def _filled(stack: Stack) -> list[str]:
 
 
 @contextmanager
-def _bare(ground: Ground) -> Iterator[_App]:
+def _bare(environment: Environment) -> Iterator[_App]:
     """The bare app under uvicorn, one worker, as quiet as ours."""
-    port, log = free_port(), ground.folder / "bare.log"
+    port, log = free_port(), environment.folder / "bare.log"
     quiet = ["--no-access-log", "--log-level", "warning", "--no-server-header"]
     process = spawn(
         [sys.executable, "-m", "uvicorn", "tools.bench.bare_app:app", f"--port={port}", *quiet], log

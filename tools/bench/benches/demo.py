@@ -4,8 +4,8 @@ import re
 import subprocess
 import sys
 
+from tools.bench.environment import Environment
 from tools.bench.figures import at_most, plain
-from tools.bench.ground import Ground
 from tools.bench.sizes import Sizes
 from tools.claim import Measured
 
@@ -13,7 +13,7 @@ GOAL_SECONDS = 180.0
 _REPLAYED = re.compile(r"replayed in (\d+) s")
 
 
-def measure(_ground: Ground, sizes: Sizes) -> list[Measured]:
+def measure(_environment: Environment, sizes: Sizes) -> list[Measured]:
     """Once, whatever the repetitions: it is minutes, and each of its days is one already."""
     days = sizes.demo_days
     seconds = _replay(["--exit", *([f"--days={days}"] if days else [])])

@@ -9,8 +9,8 @@ import psycopg
 from rapport_contracts import topics
 from tools.bench import ingestion_check, reading, source_log
 from tools.bench.benches.scoring import per_100k
+from tools.bench.environment import Environment
 from tools.bench.figures import at_least, plain
-from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import Run, line_of, run, split_of
 from tools.bench.sizes import Sizes
@@ -27,18 +27,20 @@ PARTS = ("poll", "decode", "transaction", "relay")
 _PRACTICE = "INSERT INTO practice (practice_id, name, zone, currency) VALUES (%s, %s, %s, %s)"
 
 
-def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """One worker's rate beside the twin's."""
     print(f"writing {sizes.source_events:,} source events", flush=True)
-    written = source_log.write(ground.kafka_options(PREFIX), sizes.source_events, SEED)
+    written = source_log.write(environment.kafka_options(PREFIX), sizes.source_events, SEED)
     order = Order(
-        bootstrap=ground.kafka.bootstrap,
+        bootstrap=environment.kafka.bootstrap,
         database_url="",
         records=written.records,
         topic_prefix=PREFIX,
         profile=sizes.profile,
     )
-    reps = [_repetition(ground, order, written.events, sizes) for _ in range(sizes.repetitions)]
+    reps = [
+        _repetition(environment, order, written.events, sizes) for _ in range(sizes.repetitions)
+    ]
     twin = [rep["intake"].rate / rep["intake_per_event"].rate for rep in reps]
     whole = [rep["intake"].rate / rep["intake_publishing"].rate for rep in reps]
     rate = statistics.median(rep["intake"].rate for rep in reps)
@@ -50,7 +52,9 @@ def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
     ]
 
 
-def _repetition(ground: Ground, order: Order, events: int, sizes: Sizes) -> Mapping[str, Run]:
+def _repetition(
+    environment: Environment, order: Order, events: int, sizes: Sizes
+) -> Mapping[str, Run]:
     shorter = {
         "intake_per_event": sizes.twin_events,
         "intake_publishing": sizes.publishing_events,
@@ -58,23 +62,23 @@ def _repetition(ground: Ground, order: Order, events: int, sizes: Sizes) -> Mapp
     done = {}
     for name in TITLES:
         own = replace(order, records=min(order.records, shorter.get(name, order.records)))
-        done[name] = _contend(ground, name, own, events)
+        done[name] = _contend(environment, name, own, events)
     print(split_of(done["intake"], PARTS), flush=True)
     return done
 
 
-def _contend(ground: Ground, name: str, order: Order, events: int) -> Run:
+def _contend(environment: Environment, name: str, order: Order, events: int) -> Run:
     """Run a contender on a database that knows the practice; check what the worker left.
 
     Raises RuntimeError when it failed, or left something else behind than it claims.
     """
-    with ground.database("ingestion") as made:
+    with environment.database("ingestion") as made:
         with psycopg.connect(made.worker_url, autocommit=True) as database:
             practice = source_log.PRACTICE
             database.execute(_PRACTICE, (practice, practice, source_log.ZONE, source_log.CURRENCY))
         before = reading.ends(order, topics.CLIENT_ACTIVITY)
         order = replace(order, database_url=made.worker_url)
-        done = run(ground, name, order)
+        done = run(environment, name, order)
         if name == "intake":
             ingestion_check.check(order, events, before)
     print(line_of(TITLES[name], done), flush=True)

@@ -12,8 +12,8 @@ import psycopg
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tools.bench import source_log
+from tools.bench.environment import Environment
 from tools.bench.figures import at_most, plain
-from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import child
 from tools.bench.sizes import Sizes
@@ -48,9 +48,9 @@ Marks = Mapping[str, Mapping[str, float]]
 """Stage -> booking -> when, in Unix seconds."""
 
 
-def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """The real workers of ingestion and scoring, each as it runs in production."""
-    with both(ground, "latency_") as stack:
+    with both(environment, "latency_") as stack:
         runs = [paced(stack, sizes.latency_seconds) for _ in range(sizes.repetitions)]
     for run in runs:
         print(told(run), flush=True)
@@ -74,16 +74,16 @@ def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
 
 
 @contextmanager
-def both(ground: Ground, prefix: str) -> Iterator[Stack]:
+def both(environment: Environment, prefix: str) -> Iterator[Stack]:
     """Ingestion and scoring with a practice and some time, ready to measure."""
     options = StackOptions(
-        folder=ground.folder / prefix,
+        folder=environment.folder / prefix,
         services=("ingestion", "scoring"),
         topic_prefix=prefix,
         database_prefix=prefix,
         simulated_clock=False,
     )
-    with Stack(options, postgres=ground.postgres, kafka=ground.kafka) as stack:
+    with Stack(options, postgres=environment.postgres, kafka=environment.kafka) as stack:
         with psycopg.connect(stack.database("ingestion").worker_url) as database:
             practice = source_log.PRACTICE
             database.execute(_PRACTICE, (practice, practice, source_log.ZONE, source_log.CURRENCY))

@@ -9,8 +9,8 @@ from typing import Any
 
 from rapport_contracts import topics
 from tools.bench import reading, scoring_check, scoring_log
+from tools.bench.environment import Environment
 from tools.bench.figures import at_least, at_most, plain
-from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import Run, line_of, run, split_of
 from tools.bench.sizes import Sizes
@@ -31,19 +31,21 @@ MOST_MIB, MOST_SLOPE = 400, 5.0
 """A worker's size, and its growth in MiB for each 100,000 events in the later half of the log."""
 
 
-def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """Everything that is asked of scoring's throughput, and of its memory on the way."""
     plan = plan_of(sizes.events)
-    order = written(ground, plan, profile=sizes.profile)
-    reps = [_repetition(ground, order, plan, sizes) for _ in range(sizes.repetitions)]
+    order = written(environment, plan, profile=sizes.profile)
+    reps = [_repetition(environment, order, plan, sizes) for _ in range(sizes.repetitions)]
     return [*_ratios(reps), *_of_two(reps), *memory_of([rep["worker"] for rep in reps])]
 
 
-def measure_memory(ground: Ground, sizes: Sizes) -> list[Measured]:
+def measure_memory(environment: Environment, sizes: Sizes) -> list[Measured]:
     """The worker alone, for its memory."""
     plan = plan_of(sizes.events)
-    order = written(ground, plan, profile=sizes.profile)
-    return memory_of([contend(ground, "worker", order, plan) for _ in range(sizes.repetitions)])
+    order = written(environment, plan, profile=sizes.profile)
+    return memory_of(
+        [contend(environment, "worker", order, plan) for _ in range(sizes.repetitions)]
+    )
 
 
 def plan_of(events: int, facts_per_midnight: int = 2_500) -> scoring_log.Plan:
@@ -52,13 +54,13 @@ def plan_of(events: int, facts_per_midnight: int = 2_500) -> scoring_log.Plan:
 
 
 def written(
-    ground: Ground, plan: scoring_log.Plan, prefix: str = "", *, profile: bool = False
+    environment: Environment, plan: scoring_log.Plan, prefix: str = "", *, profile: bool = False
 ) -> Order:
     """Write a log on the broker; the order to read it."""
     print(f"writing {plan.events:,} activities of {plan.clients:,} clients", flush=True)
-    records = scoring_log.write(ground.kafka_options(prefix), plan, SEED)
+    records = scoring_log.write(environment.kafka_options(prefix), plan, SEED)
     return Order(
-        bootstrap=ground.kafka.bootstrap,
+        bootstrap=environment.kafka.bootstrap,
         database_url="",
         records=records,
         topic_prefix=prefix,
@@ -67,16 +69,16 @@ def written(
     )
 
 
-def contend(ground: Ground, name: str, order: Order, plan: scoring_log.Plan) -> Run:
+def contend(environment: Environment, name: str, order: Order, plan: scoring_log.Plan) -> Run:
     """Run a contender on an empty database; what the worker left is checked before it counts.
 
     Raises RuntimeError when the contender failed, or what it left behind is not what it claims.
     """
     contender = "worker" if name == "two" else name
-    with ground.database("scoring") as made:
+    with environment.database("scoring") as made:
         before = reading.ends(order, topics.TIER_CHANGES)
         order = replace(order, database_url=made.worker_url)
-        done = run(ground, contender, order)
+        done = run(environment, contender, order)
         if contender == "worker":
             scoring_check.check(order, plan.events, before)
     print(line_of(TITLES[name], done), flush=True)
@@ -84,14 +86,14 @@ def contend(ground: Ground, name: str, order: Order, plan: scoring_log.Plan) -> 
 
 
 def _repetition(
-    ground: Ground, order: Order, plan: scoring_log.Plan, sizes: Sizes
+    environment: Environment, order: Order, plan: scoring_log.Plan, sizes: Sizes
 ) -> Mapping[str, Run]:
     shorter = {"per_event": sizes.twin_events, "publishing": sizes.publishing_events}
     done = {}
     for name in TITLES:
         records = min(order.records, shorter.get(name, order.records))
         own = replace(order, records=records, members=2 if name == "two" else 1)
-        done[name] = contend(ground, name, own, plan)
+        done[name] = contend(environment, name, own, plan)
     print(split_of(done["worker"], PARTS), flush=True)
     return done
 

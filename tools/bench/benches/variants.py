@@ -9,8 +9,8 @@ from rapport_devkit.stack import Stack
 from tools.bench import reading, scoring_check
 from tools.bench.benches import latency
 from tools.bench.benches.scoring import contend, plan_of, rulebook, written
+from tools.bench.environment import Environment
 from tools.bench.figures import plain
-from tools.bench.ground import Ground
 from tools.bench.order import Order
 from tools.bench.runs import Run, child, line_of, run_beside
 from tools.bench.sizes import Sizes
@@ -22,35 +22,35 @@ APART = {"notified": 0.0, "polling every 100 ms": 0.1}
 """A relay in a process of its own, by how it learns that there is something."""
 
 
-def measure(ground: Ground, sizes: Sizes) -> list[Measured]:
+def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """Each variant once: they are compared, not gated."""
     plan, year_plan = (plan_of(sizes.backlog_events, facts) for facts in (DAY_FACTS, YEAR_FACTS))
-    day = written(ground, plan, "day_")
-    inside = contend(ground, "worker", day, plan)
-    backlog = contend(ground, "worker", written(ground, year_plan, "year_"), year_plan)
+    day = written(environment, plan, "day_")
+    inside = contend(environment, "worker", day, plan)
+    backlog = contend(environment, "worker", written(environment, year_plan, "year_"), year_plan)
     lines = [
         plain("relay in the worker, events a second", _figure(inside)),
-        *_apart(ground, day, plan.events),
+        *_apart(environment, day, plan.events),
         plain("a year's backlog, events a second", _figure(backlog)),
         plain("one day's, times a year's", f"{inside.rate / backlog.rate:.2f}"),
     ]
-    return lines + _latencies(ground, sizes)
+    return lines + _latencies(environment, sizes)
 
 
-def _apart(ground: Ground, order: Order, activities: int) -> Iterator[Measured]:
+def _apart(environment: Environment, order: Order, activities: int) -> Iterator[Measured]:
     for how, delay in APART.items():
-        with ground.database("scoring") as made:
+        with environment.database("scoring") as made:
             own = replace(order, database_url=made.worker_url, delay=delay)
             before = reading.ends(own, topics.TIER_CHANGES)
-            done = run_beside(ground, "beside_relay", own, "relay")
+            done = run_beside(environment, "beside_relay", own, "relay")
             scoring_check.check(own, activities, before)
         print(line_of(f"worker and relay, {how}", done), flush=True)
         yield plain(f"relay apart, {how}, until the outbox is empty", _figure(done))
 
 
-def _latencies(ground: Ground, sizes: Sizes) -> list[Measured]:
+def _latencies(environment: Environment, sizes: Sizes) -> list[Measured]:
     lines = []
-    with latency.both(ground, "relay_") as stack:
+    with latency.both(environment, "relay_") as stack:
         stack.end_child("scoring-worker-1")
         crews = {"in the worker": ("worker",)} | dict.fromkeys(APART, ("beside_relay", "relay"))
         for how, names in crews.items():

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from tools.bench.cli import BENCHES
+from tools.bench.environment import Environment
 from tools.bench.figures import NO_GOAL
-from tools.bench.ground import Ground
 from tools.bench.sizes import QUICK
 from tools.claim import Bench, Measured
 
@@ -16,10 +16,10 @@ GATED = ("scoring", "ingestion", "api", "latency")
 
 def measure(bench: Bench) -> Iterable[Measured]:
     """The lines that have a goal, on servers of their own: this Postgres must wait for its disk."""
-    with Ground.laid() as ground:
+    with Environment.started() as environment:
         for name in GATED:
             bench.say(f"speed: {name}")
-            yield from _gated(name, BENCHES[name](ground, SIZES))
+            yield from _gated(name, BENCHES[name](environment, SIZES))
 
 
 def _gated(name: str, lines: Iterable[Measured]) -> Iterator[Measured]:

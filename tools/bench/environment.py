@@ -1,4 +1,4 @@
-"""What a bench stands on: a fresh broker and a Postgres that waits for its disk; the machine."""
+"""A bench's environment: a fresh broker and a Postgres that waits for its disk; the machine."""
 
 import importlib.metadata
 import os
@@ -21,7 +21,7 @@ _PACKAGES = ("kafka-python", "psycopg", "SQLAlchemy", "msgspec", "pydantic", "fa
 
 
 @dataclass(frozen=True)
-class Ground:
+class Environment:
     """The servers, and a folder for logs."""
 
     folder: Path
@@ -30,7 +30,7 @@ class Ground:
 
     @classmethod
     @contextmanager
-    def laid(cls) -> "Iterator[Ground]":
+    def started(cls) -> "Iterator[Environment]":
         """Started now, gone afterwards. Postgres notes when each transaction committed."""
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
