@@ -1,4 +1,4 @@
-"""How a per-event twin publishes what it committed: by hand, with no lock, feed or watermark."""
+"""How a per-event baseline publishes what it committed: by hand; no lock, feed or watermark."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

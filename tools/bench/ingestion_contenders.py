@@ -1,4 +1,4 @@
-"""Who takes in the same source events: the per-event twins, and ingestion's own worker."""
+"""Who takes in the same source events: the per-event baselines, and ingestion's own worker."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.stream.batch import BatchHandler
 from tools.bench import one_worker, reading
 from tools.bench.by_hand import by_hand
-from tools.bench.ingestion_twin import Twin
+from tools.bench.ingestion_baseline import Baseline
 from tools.bench.one_worker import Conversation
 from tools.bench.order import Order
 from tools.bench.stopwatch import Stopwatch
@@ -22,12 +22,12 @@ NAMES = [topic.name for topic in TOPICS]
 
 
 def per_event(order: Order, talk: Conversation) -> None:
-    """The twin whose outbox is left to somebody else."""
+    """The baseline whose outbox is left to somebody else."""
     _one_by_one(order, talk, lambda: None)
 
 
 def publishing(order: Order, talk: Conversation) -> None:
-    """The twin that publishes what each commit left in the outbox."""
+    """The baseline that publishes what each commit left in the outbox."""
     with by_hand(order) as publish:
         _one_by_one(order, talk, publish)
 
@@ -45,7 +45,7 @@ def worker(order: Order, talk: Conversation) -> None:
 
 
 def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:
-    twin = Twin(order.database_url, publish)
+    baseline = Baseline(order.database_url, publish)
     client = reading.open_log(order, NAMES, topics.PER_CLIENT_PARTITIONS)
     talk.ready()
     watch = Stopwatch()
@@ -54,8 +54,8 @@ def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object])
         name = place.topic.removeprefix(order.topic_prefix)
         for record in records:
             fact = translate.decode(name, record.key, record.value)
-            twin.handle(name, place.partition, record.offset, fact)
+            baseline.handle(name, place.partition, record.offset, fact)
         done += len(records)
     talk.done(watch.outcome(done))
     client.close()
-    twin.close()
+    baseline.close()

@@ -1,4 +1,4 @@
-"""Who scores the same log: bare reading, the per-event twins, the worker, a relay of its own."""
+"""Who scores the same log: bare reading, per-event baselines, the worker, a relay of its own."""
 
 import select
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tools.bench import one_worker, reading
 from tools.bench.by_hand import by_hand
 from tools.bench.one_worker import Conversation
 from tools.bench.order import Order
-from tools.bench.scoring_twin import Twin
+from tools.bench.scoring_baseline import Baseline
 from tools.bench.stopwatch import Stopwatch
 
 ACTIVITY = topics.CLIENT_ACTIVITY
@@ -40,18 +40,18 @@ def bare(order: Order, talk: Conversation) -> None:
 
 
 def per_event(order: Order, talk: Conversation) -> None:
-    """The twin as the goal has it: its outbox is left to somebody else."""
+    """The baseline as the goal has it: its outbox is left to somebody else."""
     _one_by_one(order, talk, lambda: None)
 
 
 def publishing(order: Order, talk: Conversation) -> None:
-    """The twin that does the whole job: what a commit left in the outbox is published at once."""
+    """The baseline for the whole job: what a commit left in the outbox is published at once."""
     with by_hand(order) as publish:
         _one_by_one(order, talk, publish)
 
 
 def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:
-    twin = Twin(order.database_url, parse_rulebook(order.rulebook), publish)
+    baseline = Baseline(order.database_url, parse_rulebook(order.rulebook), publish)
     client = reading.open_log(order, [ACTIVITY.name], ACTIVITY.partitions)
     talk.ready()
     watch = Stopwatch()
@@ -59,11 +59,11 @@ def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object])
     for place, records in reading.batches(client, order.records):
         for record in records:
             event = codec.decode(ACTIVITY.name, record.key, record.value)
-            twin.handle(place.partition, record.offset, event)
+            baseline.handle(place.partition, record.offset, event)
         done += len(records)
     talk.done(watch.outcome(done))
     client.close()
-    twin.close()
+    baseline.close()
 
 
 def worker(order: Order, talk: Conversation) -> None:

@@ -9,7 +9,7 @@ class Sizes:
 
     repetitions: int = 3
     events: int = 500_000
-    twin_events: int = 20_000
+    baseline_events: int = 20_000
     publishing_events: int = 4_000
     source_events: int = 200_000
     backlog_events: int = 100_000
@@ -22,7 +22,7 @@ class Sizes:
 QUICK = Sizes(
     repetitions=1,
     events=60_000,
-    twin_events=2_000,
+    baseline_events=2_000,
     publishing_events=500,
     source_events=30_000,
     backlog_events=20_000,

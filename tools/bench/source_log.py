@@ -17,7 +17,7 @@ BOOKINGS, PAYMENTS = topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS
 START = datetime(2025, 11, 3, tzinfo=UTC)
 STEP = timedelta(seconds=30)
 CLIENTS_PER_EVENT = 50
-"""So few that the twin, which sees the log's beginning only, seldom has to make one."""
+"""So few that the baseline, which sees the log's beginning only, seldom has to make one."""
 ZIPF = 0.8
 CANCELLED, REFUNDED, DOUBLED = 0.1, 0.05, 0.01
 """Shares of visits called off, of payments taken back, of events sent twice."""

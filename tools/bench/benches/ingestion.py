@@ -1,4 +1,4 @@
-"""Ingestion from the sources' topics to published canonical activity, beside its per-event twin."""
+"""Ingestion from the sources' topics to published activity, beside its per-event baseline."""
 
 import statistics
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from tools.claim import Measured
 SEED = 20251104
 PREFIX = "intake_"
 TITLES = {
-    "intake_per_event": "per-event twin, outbox left",
-    "intake_publishing": "per-event twin, all published",
+    "intake_per_event": "per-event baseline, outbox left",
+    "intake_publishing": "per-event baseline, all published",
     "intake": "ingestion worker, all published",
 }
 PARTS = ("poll", "decode", "transaction", "relay")
@@ -28,7 +28,7 @@ _PRACTICE = "INSERT INTO practice (practice_id, name, zone, currency) VALUES (%s
 
 
 def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
-    """One worker's rate beside the twin's."""
+    """One worker's rate beside the baseline's."""
     print(f"writing {sizes.source_events:,} source events", flush=True)
     written = source_log.write(environment.kafka_options(PREFIX), sizes.source_events, SEED)
     order = Order(
@@ -41,14 +41,17 @@ def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     reps = [
         _repetition(environment, order, written.events, sizes) for _ in range(sizes.repetitions)
     ]
-    twin = [rep["intake"].rate / rep["intake_per_event"].rate for rep in reps]
+    baseline = [rep["intake"].rate / rep["intake_per_event"].rate for rep in reps]
     whole = [rep["intake"].rate / rep["intake_publishing"].rate for rep in reps]
     rate = statistics.median(rep["intake"].rate for rep in reps)
     cpu = f"CPU {per_100k(reps, 'intake')} to {per_100k(reps, 'intake_publishing')} s/100k"
     return [
         plain("one worker, events a second", f"{rate:,.0f}"),
-        at_least("one worker, times its per-event twin, both publishing", whole, 30, note=cpu),
-        plain("one worker, times a twin that publishes nothing", f"{statistics.median(twin):.3g}"),
+        at_least("one worker, times its per-event baseline, both publishing", whole, 30, note=cpu),
+        plain(
+            "one worker, times a baseline that publishes nothing",
+            f"{statistics.median(baseline):.3g}",
+        ),
     ]
 
 
@@ -56,7 +59,7 @@ def _repetition(
     environment: Environment, order: Order, events: int, sizes: Sizes
 ) -> Mapping[str, Run]:
     shorter = {
-        "intake_per_event": sizes.twin_events,
+        "intake_per_event": sizes.baseline_events,
         "intake_publishing": sizes.publishing_events,
     }
     done = {}

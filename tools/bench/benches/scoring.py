@@ -1,4 +1,4 @@
-"""Scoring beside bare reading and its per-event twin, on one log; one worker and two; memory."""
+"""Scoring beside bare reading and a per-event baseline, on one log; one worker and two; memory."""
 
 import json
 import statistics
@@ -21,8 +21,8 @@ SEED = 20251103
 """The same log every time."""
 TITLES = {
     "bare": "bare poll and decode",
-    "per_event": "per-event twin, outbox left",
-    "publishing": "per-event twin, all published",
+    "per_event": "per-event baseline, outbox left",
+    "publishing": "per-event baseline, all published",
     "worker": "scoring worker, all published",
     "two": "two workers of one group",
 }
@@ -88,7 +88,7 @@ def contend(environment: Environment, name: str, order: Order, plan: scoring_log
 def _repetition(
     environment: Environment, order: Order, plan: scoring_log.Plan, sizes: Sizes
 ) -> Mapping[str, Run]:
-    shorter = {"per_event": sizes.twin_events, "publishing": sizes.publishing_events}
+    shorter = {"per_event": sizes.baseline_events, "publishing": sizes.publishing_events}
     done = {}
     for name in TITLES:
         records = min(order.records, shorter.get(name, order.records))
@@ -105,16 +105,16 @@ def _ratios(reps: list[Mapping[str, Run]]) -> list[Measured]:
     def note(name: str) -> str:
         return f"CPU {per_100k(reps, 'worker')} to {per_100k(reps, name)} s/100k"
 
-    twin, bare = rates("per_event"), rates("bare")
+    baseline, bare = rates("per_event"), rates("bare")
     rate = statistics.median(rep["worker"].rate for rep in reps)
     return [
         plain("one worker, events a second", f"{rate:,.0f}"),
-        at_least("one worker, times the per-event twin", twin, 60, note=note("per_event")),
-        at_least("the same, the first issue's goal", twin, 30),
+        at_least("one worker, times the per-event baseline", baseline, 60, note=note("per_event")),
+        at_least("the same, the first issue's goal", baseline, 30),
         at_least("one worker, of bare poll and decode", bare, 0.25, note=note("bare")),
         at_least("the same, the first issue's goal", bare, 0.1),
         plain(
-            "one worker, times a twin that also publishes",
+            "one worker, times a baseline that also publishes",
             f"{statistics.median(rates('publishing')):.3g}",
         ),
     ]

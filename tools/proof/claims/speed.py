@@ -9,7 +9,7 @@ from tools.bench.figures import NO_GOAL
 from tools.bench.sizes import QUICK
 from tools.claim import Bench, Measured
 
-SIZES = replace(QUICK, events=150_000, twin_events=4_000, source_events=60_000, api_seconds=4.0)
+SIZES = replace(QUICK, events=150_000, baseline_events=4_000, source_events=60_000, api_seconds=4.0)
 """Large enough for the ratios; three repetitions and all 500,000 events are `make bench`'s."""
 GATED = ("scoring", "ingestion", "api", "latency")
 

@@ -1,4 +1,4 @@
-"""The per-event twin: the same job by the same rules, one transaction for each event.
+"""The per-event baseline: the same job by the same rules, one transaction for each event.
 
 psycopg without an ORM or a pool: one connection, prepared statements, binary rows. It lets no time
 pass for clients whom no event touches, which is in its favour.
@@ -23,7 +23,7 @@ from scoring_service.ports import TierTransition
 
 Cursor = psycopg.Cursor[Any]
 
-_GROUP = "twin"
+_GROUP = "baseline"
 TOPIC = topics.CLIENT_ACTIVITY.name
 _PLACE = """
     INSERT INTO consumer_position (consumer_group, topic, partition, topic_id, next_offset)
@@ -58,7 +58,7 @@ _MOVE = """
 """
 
 
-class Twin:
+class Baseline:
     """Handles one event at a time, each in a transaction of its own; then lets `publish`."""
 
     def __init__(

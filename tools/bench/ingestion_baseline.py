@@ -1,4 +1,4 @@
-"""Ingestion's per-event twin: the same job by the same rules, one transaction for each event.
+"""Ingestion's per-event baseline: the same job by the same rules, one transaction for each event.
 
 psycopg without an ORM or a pool: one connection, prepared statements, binary rows. It knows the
 practice by heart and asks for duplicates by inserting, which is in its favour.
@@ -19,7 +19,7 @@ from tools.bench import source_log
 
 Cursor = psycopg.Cursor[Any]
 
-_GROUP = "twin"
+_GROUP = "baseline"
 _PLACE = """
     INSERT INTO consumer_position (consumer_group, topic, partition, topic_id, next_offset)
     VALUES (%s, %s, %s, '', 0)
@@ -56,7 +56,7 @@ _MOVE = """
 """
 
 
-class Twin:
+class Baseline:
     """Accepts one event at a time, each in a transaction of its own; then lets `publish`."""
 
     def __init__(self, url: str, publish: Callable[[], object] = lambda: None) -> None:
