@@ -1,6 +1,6 @@
 """Speed and memory, as ratios within one run, beside their goals: `make bench`.
 
-On an Apache Kafka and a Postgres with fsync of its own, one contender after the other, each in a
+On an Apache Kafka and a Postgres with fsync of its own, one candidate after the other, each in a
 process of its own. Ratios of one run can be compared, figures of different runs cannot. 1 when a
 goal is short.
 """

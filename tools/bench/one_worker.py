@@ -26,7 +26,7 @@ LONGEST_SECONDS = 900.0
 
 
 class Conversation(Protocol):
-    """See `contender.Talk`."""
+    """See `candidate.Talk`."""
 
     def ready(self) -> None: ...
     def over(self) -> bool: ...
@@ -39,14 +39,14 @@ Handlers = Callable[[Database, Callable[[], object]], BatchHandler]
 
 
 def options_of(order: Order) -> KafkaOptions:
-    """Where the contender's broker is."""
+    """Where the candidate's broker is."""
     return KafkaOptions(
         bootstrap_servers=order.bootstrap, client_id="bench", topic_prefix=order.topic_prefix
     )
 
 
 def database_of(order: Order) -> Database:
-    """The contender's database, as a worker opens it."""
+    """The candidate's database, as a worker opens it."""
     limits = DatabaseLimits(idle_in_transaction_ms=10_000, ask_first=False)
     return Database(order.database_url, application_name="bench", limits=limits)
 

@@ -1,4 +1,4 @@
-"""What the bench asks of a contender, and what it gets back."""
+"""What the bench asks of a candidate, and what it gets back."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class Order:
     """The log, its length in records of all partitions, and an empty database of one's own.
 
-    `members`: how many processes of the contender's group share the log. `delay` is how long a
+    `members`: how many processes of the candidate's group share the log. `delay` is how long a
     relay of its own waits between looks, in seconds; 0 = until it is notified. `rate`: events a
     second, of who sends them.
     """

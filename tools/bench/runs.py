@@ -1,4 +1,4 @@
-"""Contenders set going together, each in a process of its own, and what they cost the servers."""
+"""Candidates set going together, each in a process of its own, and what they cost the servers."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ _WAITING = "SELECT EXISTS (SELECT FROM outbox)"
 
 
 class Run(NamedTuple):
-    """What a contender measured, and the CPU seconds that the servers used meanwhile."""
+    """What a candidate measured, and the CPU seconds that the servers used meanwhile."""
 
     outcome: Outcome
     servers: Mapping[str, float]
@@ -33,17 +33,17 @@ class Run(NamedTuple):
 
     @property
     def cpu_per_record(self) -> float:
-        """CPU seconds of a record in the contender's own processes."""
+        """CPU seconds of a record in the candidate's own processes."""
         return self.outcome.cpu_seconds / self.outcome.records
 
 
 class Child:
-    """One contender's process, as the bench sees it. Raises RuntimeError when it ended early."""
+    """One candidate's process, as the bench sees it. Raises RuntimeError when it ended early."""
 
-    def __init__(self, contender: str, order: Order) -> None:
-        self._contender = contender
+    def __init__(self, candidate: str, order: Order) -> None:
+        self._candidate = candidate
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tools.bench.contender", contender],
+            [sys.executable, "-m", "tools.bench.candidate", candidate],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -85,7 +85,7 @@ class Child:
     def _hear(self) -> str:
         line = self._pipe(self._process.stdout).readline()
         if not line:
-            raise RuntimeError(f"{self._contender} ended with {self._process.wait(_END_SECONDS)}")
+            raise RuntimeError(f"{self._candidate} ended with {self._process.wait(_END_SECONDS)}")
         return line
 
     @staticmethod
@@ -95,32 +95,32 @@ class Child:
 
 
 @contextmanager
-def child(contender: str, order: Order) -> Iterator[Child]:
-    """A contender that is ready to go, ended afterwards."""
-    made = Child(contender, order)
+def child(candidate: str, order: Order) -> Iterator[Child]:
+    """A candidate that is ready to go, ended afterwards."""
+    made = Child(candidate, order)
     try:
         yield made
     finally:
         code = made.end()
     if code:
-        raise RuntimeError(f"{contender} ended with {code}")
+        raise RuntimeError(f"{candidate} ended with {code}")
 
 
-def run(environment: Environment, contender: str, order: Order) -> Run:
-    """Run all members of one contender, from one start."""
+def run(environment: Environment, candidate: str, order: Order) -> Run:
+    """Run all members of one candidate, from one start."""
     before = environment.cpu_seconds()
     with ExitStack() as stack:
-        members = [stack.enter_context(child(contender, order)) for _ in range(order.members)]
+        members = [stack.enter_context(child(candidate, order)) for _ in range(order.members)]
         outcome = together(_started(members))
     return Run(outcome, _used(environment, before))
 
 
-def run_beside(environment: Environment, contender: str, order: Order, side_thread: str) -> Run:
-    """Run one contender beside another; it ends when nothing waits in the outbox any more. CPU is
+def run_beside(environment: Environment, candidate: str, order: Order, side_thread: str) -> Run:
+    """Run one candidate beside another; it ends when nothing waits in the outbox any more. CPU is
     that of both."""
     before = environment.cpu_seconds()
     with child(side_thread, order) as other:
-        with child(contender, order) as main:
+        with child(candidate, order) as main:
             other.await_ready()
             other.go()
             outcome = _started([main])[0]

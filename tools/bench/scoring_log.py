@@ -1,4 +1,4 @@
-"""The log that every contender reads: canonical activities in time order, and watermarks."""
+"""The log that every candidate reads: canonical activities in time order, and watermarks."""
 
 import random
 from collections.abc import Iterator

@@ -65,13 +65,13 @@ def _repetition(
     done = {}
     for name in TITLES:
         own = replace(order, records=min(order.records, shorter.get(name, order.records)))
-        done[name] = _contend(environment, name, own, events)
+        done[name] = _run_candidate(environment, name, own, events)
     print(split_of(done["intake"], PARTS), flush=True)
     return done
 
 
-def _contend(environment: Environment, name: str, order: Order, events: int) -> Run:
-    """Run a contender on a database that knows the practice; check what the worker left.
+def _run_candidate(environment: Environment, name: str, order: Order, events: int) -> Run:
+    """Run a candidate on a database that knows the practice; check what the worker left.
 
     Raises RuntimeError when it failed, or left something else behind than it claims.
     """

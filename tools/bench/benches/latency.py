@@ -92,7 +92,7 @@ def both(environment: Environment, prefix: str) -> Iterator[Stack]:
 
 
 def order_for(stack: Stack, records: int = 0, delay: float = 0.0) -> Order:
-    """An order for contenders that run on the stack's scoring database."""
+    """An order for candidates that run on the stack's scoring database."""
     return Order(
         bootstrap=stack.kafka.bootstrap,
         database_url=stack.database("scoring").worker_url,

@@ -44,7 +44,7 @@ def measure_memory(environment: Environment, sizes: Sizes) -> list[Measured]:
     plan = plan_of(sizes.events)
     order = written(environment, plan, profile=sizes.profile)
     return memory_of(
-        [contend(environment, "worker", order, plan) for _ in range(sizes.repetitions)]
+        [run_candidate(environment, "worker", order, plan) for _ in range(sizes.repetitions)]
     )
 
 
@@ -69,17 +69,17 @@ def written(
     )
 
 
-def contend(environment: Environment, name: str, order: Order, plan: scoring_log.Plan) -> Run:
-    """Run a contender on an empty database; what the worker left is checked before it counts.
+def run_candidate(environment: Environment, name: str, order: Order, plan: scoring_log.Plan) -> Run:
+    """Run a candidate on an empty database; what the worker left is checked before it counts.
 
-    Raises RuntimeError when the contender failed, or what it left behind is not what it claims.
+    Raises RuntimeError when the candidate failed, or what it left behind is not what it claims.
     """
-    contender = "worker" if name == "two" else name
+    candidate = "worker" if name == "two" else name
     with environment.database("scoring") as made:
         before = reading.ends(order, topics.TIER_CHANGES)
         order = replace(order, database_url=made.worker_url)
-        done = run(environment, contender, order)
-        if contender == "worker":
+        done = run(environment, candidate, order)
+        if candidate == "worker":
             scoring_check.check(order, plan.events, before)
     print(line_of(TITLES[name], done), flush=True)
     return done
@@ -93,7 +93,7 @@ def _repetition(
     for name in TITLES:
         records = min(order.records, shorter.get(name, order.records))
         own = replace(order, records=records, members=2 if name == "two" else 1)
-        done[name] = contend(environment, name, own, plan)
+        done[name] = run_candidate(environment, name, own, plan)
     print(split_of(done["worker"], PARTS), flush=True)
     return done
 

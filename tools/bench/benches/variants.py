@@ -8,7 +8,7 @@ from rapport_contracts import topics
 from rapport_devkit.stack import Stack
 from tools.bench import reading, scoring_check
 from tools.bench.benches import latency
-from tools.bench.benches.scoring import contend, plan_of, rulebook, written
+from tools.bench.benches.scoring import plan_of, rulebook, run_candidate, written
 from tools.bench.environment import Environment
 from tools.bench.figures import plain
 from tools.bench.order import Order
@@ -26,8 +26,10 @@ def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """Each variant once: they are compared, not gated."""
     plan, year_plan = (plan_of(sizes.backlog_events, facts) for facts in (DAY_FACTS, YEAR_FACTS))
     day = written(environment, plan, "day_")
-    inside = contend(environment, "worker", day, plan)
-    backlog = contend(environment, "worker", written(environment, year_plan, "year_"), year_plan)
+    inside = run_candidate(environment, "worker", day, plan)
+    backlog = run_candidate(
+        environment, "worker", written(environment, year_plan, "year_"), year_plan
+    )
     lines = [
         plain("relay in the worker, events a second", _figure(inside)),
         *_apart(environment, day, plan.events),
@@ -52,9 +54,9 @@ def _latencies(environment: Environment, sizes: Sizes) -> list[Measured]:
     lines = []
     with latency.both(environment, "relay_") as stack:
         stack.end_child("scoring-worker-1")
-        crews = {"in the worker": ("worker",)} | dict.fromkeys(APART, ("beside_relay", "relay"))
-        for how, names in crews.items():
-            with _crew(stack, names, APART.get(how, 0.0)):
+        groups = {"in the worker": ("worker",)} | dict.fromkeys(APART, ("beside_relay", "relay"))
+        for how, names in groups.items():
+            with _candidates(stack, names, APART.get(how, 0.0)):
                 said = latency.told(latency.paced(stack, sizes.latency_seconds)).strip()
             print(f"  relay {how}: {said}", flush=True)
             lines.append(plain(f"relay {how}: booking to change", said))
@@ -62,11 +64,11 @@ def _latencies(environment: Environment, sizes: Sizes) -> list[Measured]:
 
 
 @contextmanager
-def _crew(stack: Stack, names: tuple[str, ...], delay: float) -> Iterator[None]:
-    """Contenders in the place of scoring's worker: once at the log's end they go on reading."""
+def _candidates(stack: Stack, names: tuple[str, ...], delay: float) -> Iterator[None]:
+    """Candidates in the place of scoring's worker: once at the log's end they go on reading."""
     order = replace(latency.order_for(stack, delay=delay), rulebook=rulebook())
-    with ExitStack() as crew:
-        members = [crew.enter_context(child(name, order)) for name in names]
+    with ExitStack() as entered:
+        members = [entered.enter_context(child(name, order)) for name in names]
         for member in members:
             member.await_ready()
             member.go()
