@@ -214,7 +214,7 @@ class Walker:
         return people
 
     def live(self, day: int, records: list[Sent], producer: RawProducer) -> None:
-        """Noon of a day: everybody follows; the plan's mishaps begin, and the records go."""
+        """Noon of a day: everybody follows; the plan's faults begin, and the records go."""
         self._step(self._walk.noon(day))
         self._crew.new_day(day)
         if day in self._plan.joins:

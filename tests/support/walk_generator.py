@@ -219,7 +219,7 @@ class _Sender:
             self._put(day, event.kind, partition, document)
             key = EventKey(event.practice.practice_id, event.practice.source, event.event_id)
             self._walk.accepted[key] = document
-            self._mishaps(event, document, day, partition)
+            self._inject_faults(event, document, day, partition)
 
     def _day(self, happened: int) -> int:
         """The day of sending: at once, some days late, or long after for what is history."""
@@ -230,7 +230,7 @@ class _Sender:
             happened += self._chance.randint(1, left)
         return min(happened, self._days - 1)
 
-    def _mishaps(self, event: _Event, document: Document, day: int, partition: int) -> None:
+    def _inject_faults(self, event: _Event, document: Document, day: int, partition: int) -> None:
         chance = self._chance
         if chance.random() < DUPLICATES:
             for _ in range(chance.choice((1, 1, 1, 2, 4))):

@@ -1,4 +1,4 @@
-"""A replay sends each day at its noon, waits for all, and its mishaps are the same each time."""
+"""A replay sends each day at its noon, waits for all, and its faults are the same each time."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -13,7 +13,7 @@ from rapport_contracts.source import SourceEvent
 from rapport_devkit import clock as clock_module
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.clock import BarrierTimeout, SimulatedClock, noon
-from rapport_devkit.mishaps import Mishaps
+from rapport_devkit.fault_injection import FaultInjector
 from rapport_devkit.people import Person, invent
 from rapport_devkit.replay import Progress, Replay
 from rapport_devkit.sources.cdnow import purchase
@@ -130,15 +130,15 @@ def test_whoever_takes_long_is_not_asked_all_the_while(monkeypatch: pytest.Monke
     assert now[0] < 20 * 0.45  # it asks before, not long after
 
 
-class TestMishaps:
+class TestFaultInjection:
     """What goes wrong on purpose."""
 
     @pytest.fixture
     def records(self) -> list[Outgoing]:
-        mishaps = Mishaps()
+        injector = FaultInjector()
         days = [events(*["19970101"] * 5) for _ in range(40)]
-        found = [record for day in days for record in mishaps.records(day)]
-        assert (mishaps.duplicates, mishaps.junk) == (8, 5)
+        found = [record for day in days for record in injector.records(day)]
+        assert (injector.duplicates, injector.junk) == (8, 5)
         assert len(found) == 400 + 8 + 5
         return found
 
@@ -159,8 +159,8 @@ class TestMishaps:
         assert strangers == ["nobody-knows-us", ORIGIN.practice_id]
 
     def test_a_duplicate_is_the_same_to_the_byte(self) -> None:
-        mishaps = Mishaps()
-        found = [r for _ in range(6) for r in mishaps.records(events(*["19970101"] * 5))]
+        injector = FaultInjector()
+        found = [r for _ in range(6) for r in injector.records(events(*["19970101"] * 5))]
         assert found[49] == found[50]
 
 

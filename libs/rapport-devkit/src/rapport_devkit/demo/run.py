@@ -23,7 +23,7 @@ from rapport_devkit.demo.figures import Sent, gather
 from rapport_devkit.demo.live import LiveView
 from rapport_devkit.demo.story import find_story, print_story
 from rapport_devkit.demo.tables import print_figures, print_rulebook, print_verdict
-from rapport_devkit.mishaps import Mishaps
+from rapport_devkit.fault_injection import FaultInjector
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.registration import register
 from rapport_devkit.replay import Progress, Replay
@@ -95,14 +95,14 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
 def _replay(
     stack: Stack, access: Access, origin: Origin, dataset: Dataset, console: Console
 ) -> Sent:
-    """Send everything, with mishaps; a day at a time."""
-    mishaps = Mishaps()
+    """Send everything, with faults; a day at a time."""
+    injector = FaultInjector()
     producer = stack.producer()
     replay = Replay(
         clock=SimulatedClock(access.operator),
         producer=producer,
         zone=origin.zone,
-        records=mishaps.records,
+        records=injector.records,
     )
     days = (dataset.last_on - dataset.first_on).days + 1
     try:
@@ -112,8 +112,8 @@ def _replay(
         producer.close()
     return Sent(
         records=done.sent,
-        duplicates=mishaps.duplicates,
-        junk=mishaps.junk,
+        duplicates=injector.duplicates,
+        junk=injector.junk,
         clients=len(dataset.clients()),
         seconds=done.seconds,
     )

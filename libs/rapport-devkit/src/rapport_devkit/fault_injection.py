@@ -48,7 +48,7 @@ _JUNK: Sequence[Callable[[SourceEvent], Outgoing]] = (
 )
 
 
-class Mishaps:
+class FaultInjector:
     """Adds to each day's records: every 50th event a second time, a junk record every 7 days."""
 
     def __init__(self) -> None:
