@@ -18,9 +18,9 @@ from rich.console import Console
 from rapport_devkit.access import Access, open_access
 from rapport_devkit.clock import SimulatedClock
 from rapport_devkit.databases import SERVICES, drop_database
-from rapport_devkit.demo.doors import print_doors
 from rapport_devkit.demo.figures import Sent, gather
 from rapport_devkit.demo.live import LiveView
+from rapport_devkit.demo.next_steps import print_next_steps
 from rapport_devkit.demo.story import find_story, print_story
 from rapport_devkit.demo.tables import print_figures, print_rulebook, print_verdict
 from rapport_devkit.fault_injection import FaultInjector
@@ -83,7 +83,7 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
             print_figures(console, figures)
             story = find_story(access, client_ids, figures.changes)
             print_story(console, story)
-            print_doors(console, access, options.origin, story)
+            print_next_steps(console, access, options.origin, story)
             losses = figures.losses()
             print_verdict(console, losses)
             console.print(f"logs: {options.folder / 'logs'}", highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from rapport_devkit.demo.story import Story
 from rapport_devkit.sources.dataset import Origin
 
 
-def print_doors(console: Console, access: Access, origin: Origin, story: Story) -> None:
+def print_next_steps(console: Console, access: Access, origin: Origin, story: Story) -> None:
     """Addresses and curl lines, each on one line of its own however narrow the terminal."""
     console.rule("Look for yourself")
     for service, api in access.practice.items():
