@@ -38,7 +38,7 @@ class Access:
 def open_access(stack: Stack, practice_id: str) -> Access:
     """New keys for an operator and for one practice, and clients that use them."""
 
-    def doors(scopes: Mapping[str, str], holder: str | None) -> dict[str, ApiClient]:
+    def clients(scopes: Mapping[str, str], holder: str | None) -> dict[str, ApiClient]:
         return {
             service: stack.api(service, stack.create_key(service, scopes[service], holder))
             for service in stack.options.services
@@ -46,6 +46,6 @@ def open_access(stack: Stack, practice_id: str) -> Access:
 
     return Access(
         practice_id=practice_id,
-        operator=doors(OPERATOR_SCOPES, None),
-        practice=doors(PRACTICE_SCOPES, practice_id),
+        operator=clients(OPERATOR_SCOPES, None),
+        practice=clients(PRACTICE_SCOPES, practice_id),
     )

@@ -23,7 +23,7 @@ _SEQUENCE_RIGHTS = sql.SQL("USAGE, SELECT")
 
 @dataclass(frozen=True)
 class ServiceDatabase:
-    """The three doors to one service's database: psycopg urls, with passwords, so not in repr."""
+    """A service's database, a psycopg url for each role, with passwords, so not in repr."""
 
     name: str
     owner_url: str = field(repr=False)

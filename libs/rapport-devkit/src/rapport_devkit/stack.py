@@ -203,7 +203,7 @@ class Stack:
         return self._surroundings().urls[service]
 
     def database(self, service: str) -> ServiceDatabase:
-        """The three doors to a service's database."""
+        """The urls of a service's database, one for each role."""
         return self._surroundings().databases[service]
 
     def kafka_options(self, client_id: str) -> KafkaOptions:
@@ -303,10 +303,10 @@ class Stack:
 
     def _environment(self, service: str, role: str, own: Environment) -> Environment:
         database = self.database(service)
-        doors = {"api": database.api_url, "worker": database.worker_url}
+        urls = {"api": database.api_url, "worker": database.worker_url}
         return {
             **service_environment(self.options, self._surroundings(), service),
-            "RAPPORT_DATABASE_URL": doors.get(role, database.owner_url),
+            "RAPPORT_DATABASE_URL": urls.get(role, database.owner_url),
             **own,
         }
 
