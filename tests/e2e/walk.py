@@ -20,7 +20,7 @@ from rapport_devkit.access import OPERATOR_SCOPES, PRACTICE_SCOPES
 from rapport_devkit.api_client import ApiClient, ApiProblem
 from rapport_devkit.clock import BarrierTimeout, SimulatedClock
 from rapport_devkit.kafka import Kafka
-from rapport_devkit.people import Person, invent, tell_outreach
+from rapport_devkit.people import Person, generate_people, tell_outreach
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.registration import register_clients
 from rapport_devkit.stack import Stack
@@ -208,9 +208,9 @@ class Walker:
             ids = [name for owner, name in self._walk.clients if owner == practice]
             known = [name for number, name in enumerate(ids) if number % 10]
             clients = register_clients(apis["ingestion"], practice.source, known)
-            invented = invent(clients)
-            tell_outreach(apis["outreach"], invented)
-            people += [(practice.practice_id, person) for person in invented]
+            generated = generate_people(clients)
+            tell_outreach(apis["outreach"], generated)
+            people += [(practice.practice_id, person) for person in generated]
         return people
 
     def live(self, day: int, records: list[Sent], producer: RawProducer) -> None:

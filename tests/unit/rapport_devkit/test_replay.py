@@ -14,7 +14,7 @@ from rapport_devkit import clock as clock_module
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.clock import BarrierTimeout, SimulatedClock, noon
 from rapport_devkit.fault_injection import FaultInjector
-from rapport_devkit.people import Person, invent
+from rapport_devkit.people import Person, generate_people
 from rapport_devkit.replay import Progress, Replay
 from rapport_devkit.sources.cdnow import purchase
 from rapport_devkit.sources.dataset import Dataset, Origin, by_day
@@ -169,10 +169,12 @@ class TestPeople:
 
     @pytest.fixture
     def people(self) -> list[Person]:
-        return invent({f"cdnow-{number:04d}": f"{number:032x}" for number in range(1200)})
+        return generate_people({f"cdnow-{number:04d}": f"{number:032x}" for number in range(1200)})
 
     def test_are_the_same_at_every_run(self, people: list[Person]) -> None:
-        again = invent({person.external_id: person.client_id for person in reversed(people)})
+        again = generate_people(
+            {person.external_id: person.client_id for person in reversed(people)}
+        )
         assert [[*a.contacts(), *a.consents()] for a in again] == [
             [*p.contacts(), *p.consents()] for p in people
         ]

@@ -1,4 +1,4 @@
-"""Invented people: contacts and consents for ids of real files, the same at every run.
+"""Generated people: contacts and consents for ids of real files, the same at every run.
 
 Nobody's: numbers and addresses only ever reach the sandbox. Consents are as mixed as in life, so
 that some messages go by another channel and some are withheld; families share a phone.
@@ -27,7 +27,7 @@ _GIVEN = ("小满", "思远", "佳宁", "子涵", "雨桐", "晓峰", "静怡", 
 
 
 class ContactRefused(RuntimeError):
-    """Outreach refused an invented contact or consent: the inventor is wrong."""
+    """Outreach refused a generated contact or consent: the generator is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class Person:
         return hashlib.sha256(f"{self.external_id}/{about}".encode()).digest()
 
 
-def invent(client_ids: Mapping[str, str]) -> list[Person]:
+def generate_people(client_ids: Mapping[str, str]) -> list[Person]:
     """People for external id -> client id; of every twelve, four are a family with one phone."""
     return [
         Person(

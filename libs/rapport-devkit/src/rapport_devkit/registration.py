@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from rapport_devkit.access import Access
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.clock import SimulatedClock, noon
-from rapport_devkit.people import invent, tell_outreach
+from rapport_devkit.people import generate_people, tell_outreach
 from rapport_devkit.sources.dataset import Dataset, Origin
 
 _AT_ONCE = 4
@@ -35,7 +35,7 @@ def register(
     client_ids = register_clients(access.practice["ingestion"], origin.source, external_ids)
     if "outreach" in access.practice:
         say("handing in contacts and consents")
-        tell_outreach(access.practice["outreach"], invent(client_ids))
+        tell_outreach(access.practice["outreach"], generate_people(client_ids))
     return client_ids
 
 
