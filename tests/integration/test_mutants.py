@@ -1,4 +1,4 @@
-"""Each protection of the walk is real: with it taken out, the same scenario goes wrong.
+"""Each protection of the pipeline is real: with it taken out, the same scenario goes wrong.
 
 Others are where the tests of their subject are (compare-and-swap, seek, pauses); the list that
 `tools.proof` counts is in `tools/proof/claims/protections.py`. `mutant` True takes the

@@ -8,7 +8,7 @@ from typing import Any
 import kafka
 from kafka.admin import KafkaAdminClient
 
-from tests.support.walk_generator import Sent
+from tests.support.generators.workload import Sent
 
 LARGE = 8 * 1024 * 1024
 _ACKNOWLEDGED_SECONDS = 150

@@ -20,8 +20,8 @@ from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tests.support.bad_input import PRACTICE, good_event
 from tests.support.bus_log import BusLog, RawProducer
+from tests.support.generators.workload import Sent
 from tests.support.places import JARS, REPOSITORY
-from tests.support.walk_generator import Sent
 
 WORKER = "ingestion-worker-1"
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)

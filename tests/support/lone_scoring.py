@@ -18,9 +18,9 @@ from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tests.support.bus_log import BusLog, RawProducer
 from tests.support.buses import eventually
+from tests.support.generators.workload import Sent
 from tests.support.places import JARS, REPOSITORY
 from tests.support.scoring_world import Log
-from tests.support.walk_generator import Sent
 
 _REACHED = """
     SELECT count(*) FROM consumer_position

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.e2e.walk import Say
+from tests.support.pipeline.run import Say
 from tests.support.places import REPOSITORY
 from tools.campaign.findings import compare, look
 from tools.campaign.plan import Storm, full

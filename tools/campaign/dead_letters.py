@@ -7,8 +7,8 @@ from typing import Any
 
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.stack import Stack
+from tests.support.generators.workload import PRACTICES, EventKey, Workload
 from tests.support.poison import Document
-from tests.support.walk_generator import PRACTICES, EventKey, Walk
 from tools.campaign.house import House
 
 AHEAD = timedelta(hours=48)
@@ -43,16 +43,16 @@ def queued(house: House) -> int:
     return sum(1 for api in house.letters for _ in api.items("/v1/dead-letters", state="queued"))
 
 
-def accept_what_time_has_cured(walk: Walk, day: int, now: datetime) -> int:
+def accept_what_time_has_cured(workload: Workload, day: int, now: datetime) -> int:
     """An event of too far ahead that is replayed later is a good event; how many became one."""
     cured = 0
     for sent_on in range(day):
-        refused_after = walk.noon(sent_on) + AHEAD
-        for said in _poison_of(walk, sent_on):
+        refused_after = workload.noon(sent_on) + AHEAD
+        for said in _poison_of(workload, sent_on):
             key = EventKey(said["practiceid"], said["source"], said["id"])
-            if refused_after < _time(said) <= now + AHEAD and key not in walk.accepted:
-                walk.accepted[key] = said
-                walk.letters["occurred-in-the-future"] -= 1
+            if refused_after < _time(said) <= now + AHEAD and key not in workload.accepted:
+                workload.accepted[key] = said
+                workload.letters["occurred-in-the-future"] -= 1
                 cured += 1
     return cured
 
@@ -61,9 +61,9 @@ def _time(said: Document) -> datetime:
     return datetime.fromisoformat(said["time"])
 
 
-def _poison_of(walk: Walk, day: int) -> Iterator[Document]:
+def _poison_of(workload: Workload, day: int) -> Iterator[Document]:
     """A day's poison that is an event but for its time."""
-    for sent in walk.days[day]:
+    for sent in workload.days[day]:
         said = _event(sent.value)
         if said is None or not str(said.get("id", "")).startswith("poison-"):
             continue

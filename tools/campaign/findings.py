@@ -1,6 +1,6 @@
-"""What a storm left behind: the walk's comparison, and the invariants that only faults endanger.
+"""What a storm left: the pipeline's comparison, and the invariants that only faults endanger.
 
-I1-I6 are the walk's findings; here are I2 on three evenings, I7 (leases), I8 (Kafka's offsets),
+I1-I6 are the pipeline's findings; here are I2 on three evenings, I7 (leases), I8 (Kafka's offsets),
 I9 (canaries), I10 (memory, connections) of RELIABILITY §5.2, and what the rows promise besides.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from kafka.admin import KafkaAdminClient
 
 from rapport_contracts.topics import CLIENT_ACTIVITY, OUTREACH_EVENTS, TIER_CHANGES
-from tests.e2e import walk_findings
-from tests.e2e.walk import World
-from tests.e2e.walk_findings import Findings
+from tests.support.pipeline import findings as pipeline_findings
+from tests.support.pipeline.findings import Findings
+from tests.support.pipeline.run import World
 from tools.campaign.storm import StormWorld
 
 MOST_MEMORY_MB = 400
@@ -26,7 +26,7 @@ MOST_UNREADY_SECONDS = 20.0
 def look(storm: StormWorld) -> Findings:
     """Everything that is to be seen at the end of a round."""
     world = storm.world
-    findings = walk_findings.look(world)
+    findings = pipeline_findings.look(world)
     for day, faults in storm.compared.items():
         for kind, found in faults.items():
             findings.faults[f"{kind} on a day"] = [
@@ -45,17 +45,19 @@ def look(storm: StormWorld) -> Findings:
 def compare(world: World) -> dict[str, list[str]]:
     """Every tier as it is now against the oracle's."""
     findings = Findings()
-    activities = walk_findings.events(world, CLIENT_ACTIVITY.name, "rapport.activity.recorded.v1")
-    changes = walk_findings.events(world, TIER_CHANGES.name, "rapport.tier.changed.v1")
-    clients = walk_findings.client_ids(world)
-    walk_findings.look_at_tiers(world, findings, clients, activities, changes)
+    activities = pipeline_findings.events(
+        world, CLIENT_ACTIVITY.name, "rapport.activity.recorded.v1"
+    )
+    changes = pipeline_findings.events(world, TIER_CHANGES.name, "rapport.tier.changed.v1")
+    clients = pipeline_findings.client_ids(world)
+    pipeline_findings.look_at_tiers(world, findings, clients, activities, changes)
     return findings.faults
 
 
 def _leases(world: World) -> list[str]:
     """Claims older than their lease (I7)."""
     statement = "SELECT message_id FROM message WHERE lease_until < clock_timestamp()"
-    return [str(row[0]) for row in walk_findings.rows(world, "outreach", statement)]
+    return [str(row[0]) for row in pipeline_findings.rows(world, "outreach", statement)]
 
 
 def _offsets(world: World) -> list[str]:
@@ -64,7 +66,7 @@ def _offsets(world: World) -> list[str]:
     admin = KafkaAdminClient(bootstrap_servers=world.stack.kafka.bootstrap)
     try:
         for service in world.stack.options.services:
-            rows = walk_findings.rows(
+            rows = pipeline_findings.rows(
                 world,
                 service,
                 "SELECT consumer_group, topic, partition, next_offset FROM consumer_position",

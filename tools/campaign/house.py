@@ -13,9 +13,9 @@ from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.processes import free_port
 from rapport_devkit.stack import Stack
-from tests.e2e.walk import Say, walk_options
+from tests.support.pipeline.run import Say, pipeline_options
+from tests.support.pipeline.workers import Crew, Slot
 from tests.support.places import JARS
-from tests.support.walk_crew import Crew, Slot
 
 _OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 
@@ -67,7 +67,7 @@ def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say)
         real, proxied = _port(postgres.url()), before_postgres.port
         stack = opened.enter_context(
             Stack(
-                replace(walk_options(folder), restart_on_exit=True, ready_seconds=240.0),
+                replace(pipeline_options(folder), restart_on_exit=True, ready_seconds=240.0),
                 postgres=Postgres(postgres.url().replace(f":{real}/", f":{proxied}/")),
                 kafka=Kafka(f"127.0.0.1:{before_kafka.port}"),
                 say=say,

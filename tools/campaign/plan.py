@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from tests.support.walk_generator import WalkSize
+from tests.support.generators.workload import WorkloadSize
 from tools.campaign.faults import (
     BACKLOG,
     BROKER,
@@ -71,7 +71,7 @@ class StormDay:
 class Storm:
     """One round: a world's size and its days."""
 
-    size: WalkSize
+    size: WorkloadSize
     days: list[StormDay]
 
 
@@ -199,5 +199,5 @@ def _storm(
     bursts = tuple(n for n, day in enumerate(days) if BURST in day.faults)
     for number in chance.sample(range(1, len(days)), 3):
         days[number].compare = True
-    size = WalkSize(events=events, clients=clients, days=len(days), seed=seed, bursts=bursts)
+    size = WorkloadSize(events=events, clients=clients, days=len(days), seed=seed, bursts=bursts)
     return Storm(size, days)

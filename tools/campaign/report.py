@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.walk_findings import Findings
+from tests.support.pipeline.findings import Findings
 from tools.campaign.storm import Incident
 
 LOST = ("lost events", "events of nobody", "messages", "outbox")

@@ -9,8 +9,8 @@ import httpx
 
 from rapport_devkit.api_client import ApiClient, ApiProblem
 from tests.support.bus_log import RawProducer
+from tests.support.generators.workload import EventKey, Sent, Workload
 from tests.support.poison import Document
-from tests.support.walk_generator import EventKey, Sent, Walk
 
 CHUNKS = 16
 _PATIENCE_SECONDS = 120.0
@@ -22,13 +22,13 @@ class Sender:
 
     def __init__(
         self,
-        walk: Walk,
+        workload: Workload,
         producer: RawProducer,
         practices: Mapping[str, Mapping[str, ApiClient]],
         *,
         by_rest: bool,
     ) -> None:
-        self._walk = walk
+        self._workload = workload
         self._producer = producer
         self._practices = practices
         self._by_rest = by_rest
@@ -44,7 +44,7 @@ class Sender:
         by_bus = []
         by_rest: dict[str, list[Document]] = defaultdict(list)
         for sent in records:
-            said = good_event(self._walk, sent) if self._by_rest else None
+            said = good_event(self._workload, sent) if self._by_rest else None
             if said is None:
                 by_bus.append(sent)
             else:
@@ -70,7 +70,7 @@ class Sender:
                 return
 
 
-def good_event(walk: Walk, sent: Sent) -> Document | None:
+def good_event(workload: Workload, sent: Sent) -> Document | None:
     """The event of a record that must be accepted as it is; None for poison and contradictions."""
     if sent.value is None or len(sent.value) > 10_000:
         return None
@@ -79,10 +79,12 @@ def good_event(walk: Walk, sent: Sent) -> Document | None:
         key = EventKey(said["practiceid"], said["source"], said["id"])
     except (ValueError, KeyError, TypeError):
         return None
-    return said if walk.accepted.get(key) == said else None
+    return said if workload.accepted.get(key) == said else None
 
 
-def sent_until(walk: Walk, day: int) -> set[EventKey]:
+def sent_until(workload: Workload, day: int) -> set[EventKey]:
     """The good events of which a record was sent on this day or before, or a letter replayed."""
-    events = (good_event(walk, sent) for records in walk.days[: day + 1] for sent in records)
+    events = (
+        good_event(workload, sent) for records in workload.days[: day + 1] for sent in records
+    )
     return {EventKey(e["practiceid"], e["source"], e["id"]) for e in events if e is not None}

@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.walk import PATIENCE_SECONDS, Say, Walker, WalkPlan, World
 from tests.support.bus_log import RawProducer
+from tests.support.generators.workload import Sent, Workload, generate
 from tests.support.oracle_messages import Window
-from tests.support.walk_crew import IN_HANDS, Slot
-from tests.support.walk_generator import Sent, Walk, generate
+from tests.support.pipeline.run import PATIENCE_SECONDS, PipelinePlan, PipelineRun, Say, World
+from tests.support.pipeline.workers import IN_HANDS, Slot
 from tools.campaign.dead_letters import accept_what_time_has_cured, decider_keys, queued
 from tools.campaign.faults import BACKLOG, LETTERS, SERVICES, Fault
 from tools.campaign.house import House, open_house
@@ -92,15 +92,15 @@ def run_round(
     `incidents` is filled as they happen, so that a round that breaks off has told them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plan = WalkPlan(
+    plan = PipelinePlan(
         size=storm.size,
         deaths={service: [[] for _ in range(PLACES)] for service in SERVICES},
         freeze_on=-1,
     )
     chance = random.Random(f"round/{storm.size.seed}")
     with open_house(folder, plan.slots(), chance, say) as house:
-        walker = StormWalker(storm, plan, generate(storm.size), house, compare, incidents, say)
-        return walker.weather(look)
+        run = StormRun(storm, plan, generate(storm.size), house, compare, incidents, say)
+        return run.weather(look)
 
 
 @dataclass
@@ -113,20 +113,20 @@ class _Underway:
     due: float
 
 
-class StormWalker(Walker):
-    """A walk whose days are stormy."""
+class StormRun(PipelineRun):
+    """A run whose days are stormy."""
 
     def __init__(
         self,
         storm: Storm,
-        plan: WalkPlan,
-        walk: Walk,
+        plan: PipelinePlan,
+        workload: Workload,
         house: House,
         compare: Compare,
         incidents: list[Incident],
         say: Say,
     ) -> None:
-        super().__init__(plan, walk, house.stack, house.crew, say)
+        super().__init__(plan, workload, house.stack, house.crew, say)
         self._storm = storm
         self._house = house
         self._compare = compare
@@ -161,9 +161,11 @@ class StormWalker(Walker):
         """Noon, the day's faults while its records go, and a minute later all must be well."""
         planned = self._storm.days[day]
         self._house.day = day
-        self._step(self._walk.noon(day))
+        self._step(self._workload.noon(day))
         self._crew.servers_away_since = datetime.now(UTC) if _takes_servers(planned) else None
-        sender = Sender(self._walk, producer, self._practices, by_rest=BACKLOG in planned.faults)
+        sender = Sender(
+            self._workload, producer, self._practices, by_rest=BACKLOG in planned.faults
+        )
         with ThreadPoolExecutor(1) as pool:
             sending = pool.submit(sender.send, records, seconds=_sending_seconds(planned))
             self._arm(planned.kills)
@@ -260,10 +262,10 @@ class StormWalker(Walker):
         """Wait until all is well, and write down how long each of the day's faults took."""
         if LETTERS in planned.faults:
             self._until(lambda: queued(self._house) == 0, "letters are still queued")
-            accept_what_time_has_cured(self._walk, day, self._walk.noon(day))
+            accept_what_time_has_cured(self._workload, day, self._workload.noon(day))
         self._crew.disarm_all()
         self._armed.clear()
-        self._step(self._walk.noon(day) + A_MINUTE)
+        self._step(self._workload.noon(day) + A_MINUTE)
         self._until(self._all_ready, "somebody is not ready")
         self._crew.servers_away_since = None
         now = time.monotonic()
@@ -286,9 +288,11 @@ class StormWalker(Walker):
     def _compare_now(self, day: int) -> dict[str, list[str]]:
         """The tiers of this evening, against the oracle's of all that was sent until now."""
         self._say(f"day {day}: comparing every tier")
-        known = sent_until(self._walk, day)
-        so_far = {key: said for key, said in self._walk.accepted.items() if key in known}
-        return self._compare(replace(self._world(0), walk=replace(self._walk, accepted=so_far)))
+        known = sent_until(self._workload, day)
+        so_far = {key: said for key, said in self._workload.accepted.items() if key in known}
+        return self._compare(
+            replace(self._world(0), workload=replace(self._workload, accepted=so_far))
+        )
 
 
 def _next(waiting: list[Fault], underway: list[_Underway]) -> list[Fault]:

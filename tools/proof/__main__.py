@@ -19,12 +19,12 @@ from tools.proof.claims import (
     downtime,
     exact_time,
     proof_part,
-    the_walk,
+    the_pipeline,
 )
 
 PARTS: Mapping[str, Sequence[Part]] = {
-    "walk": (
-        the_walk.measure,
+    "pipeline": (
+        the_pipeline.measure,
         exact_time.measure,
         downtime.measure,
         bad_input.measure,

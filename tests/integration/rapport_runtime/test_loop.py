@@ -46,7 +46,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assignment, "CONFIRM_FENCED_SECONDS", 0.0)
 
 
-class TestThePlainWalk:
+class TestThePlainPath:
     """Records come in, effects and positions go into one transaction."""
 
     def test_every_record_has_its_effect_once_in_the_order_of_its_partition(

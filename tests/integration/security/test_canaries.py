@@ -1,6 +1,6 @@
 """Nothing that tells who a client is comes out where it does not belong (S7).
 
-A walk in small at DEBUG: marked names, phones, addresses, openids and keys go in by REST and by
+A small run at DEBUG: marked names, phones, addresses, openids and keys go in by REST and by
 the bus; then logs, metrics, refusals, dead letters as shown, tables and topics are searched.
 """
 
@@ -96,28 +96,28 @@ def test_outreach_keeps_its_contacts_to_itself(
 ) -> None:
     urls, provider = service_database("outreach"), RecordingProvider()
     book = playbook(directions=["entered"])
-    walk = OutreachWorld(urls, book, dict.fromkeys(Channel, provider))
-    walk.now_is(NOON)
+    world = OutreachWorld(urls, book, dict.fromkeys(Channel, provider))
+    world.now_is(NOON)
     keys = {"contact_keys": {"k1": KEY}, "contact_active_key": "k1", "contact_index_key": KEY}
     app = started(build_api(OutreachSettings(**common_settings(urls), **keys)))
     api = ApiWorld("outreach", app, urls, keys=every_key(app, urls))
     answers = [_tell(api, channel, address) for channel, address in CONTACTS.items()]
-    walk.moved(CLIENT, 1, NOON)
-    walk.now_is(NOON.replace(hour=13))
-    walk.dispatch()
+    world.moved(CLIENT, 1, NOON)
+    world.now_is(NOON.replace(hour=13))
+    world.dispatch()
     assert len(provider.sent) == 1  # the way to the provider is the only one out
     assert any(canary in provider.sent[0].recipient for canary in CANARIES)
-    walk.loop.turn(threading.Event())
+    world.loop.turn(threading.Event())
     lists = ("messages", f"clients/{CLIENT}/preferences", "channels", "dead-letters")
     answers += [api.call("GET", f"/v1/{name}", api.keys["practice"]).text for name in lists]
     refused = _refusals(api)
     secrets = (KEY, *api.keys.values(), *(key.split("_", 2)[2] for key in api.keys.values()))
     assert_no_canary("answers", "".join(answers), *secrets)
     assert_no_canary("refusals", refused, *secrets)
-    assert_no_canary("bus", published(walk.bus), *secrets)
+    assert_no_canary("bus", published(world.bus), *secrets)
     assert_no_canary("metrics", generate_latest().decode(), *secrets)
     assert_no_canary("tables", dump(urls.worker_url, "contact", "message", "attempt", "outbox"))
-    walk.close()
+    world.close()
     assert_no_canary("log", log.getvalue(), *secrets)
     assert "request_answered" in log.getvalue()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.walk_findings import Findings
-from tests.support.walk_generator import WalkSize, generate
+from tests.support.generators.workload import WorkloadSize, generate
+from tests.support.pipeline.findings import Findings
 from tools.campaign.dead_letters import accept_what_time_has_cured
 from tools.campaign.faults import BROKER, POSTGRES, SQUALLS
 from tools.campaign.plan import FAILPOINTS, Storm, full, short
@@ -55,24 +55,24 @@ def test_nobody_is_told_to_stop_while_postgres_is_silent(seed: int) -> None:
 
 
 def test_an_event_of_too_far_ahead_is_good_when_its_time_has_come() -> None:
-    walk = generate(WalkSize(events=6_000, clients=50, days=12, first_on=date(2025, 2, 10)))
-    held = walk.letters["occurred-in-the-future"]
-    before = len(walk.accepted)
+    workload = generate(WorkloadSize(events=6_000, clients=50, days=12, first_on=date(2025, 2, 10)))
+    held = workload.letters["occurred-in-the-future"]
+    before = len(workload.accepted)
     assert held > 0
-    assert accept_what_time_has_cured(walk, 2, walk.noon(2)) == 0
-    cured = accept_what_time_has_cured(walk, 11, walk.noon(11))
+    assert accept_what_time_has_cured(workload, 2, workload.noon(2)) == 0
+    cured = accept_what_time_has_cured(workload, 11, workload.noon(11))
     assert cured > 0
-    assert len(walk.accepted) == before + cured
-    assert walk.letters["occurred-in-the-future"] == held - cured
-    assert accept_what_time_has_cured(walk, 11, walk.noon(11)) == 0
+    assert len(workload.accepted) == before + cured
+    assert workload.letters["occurred-in-the-future"] == held - cured
+    assert accept_what_time_has_cured(workload, 11, workload.noon(11)) == 0
 
 
 def test_every_good_event_has_been_sent_when_all_days_are_over() -> None:
-    walk = generate(WalkSize(events=500, clients=20, days=6))
-    assert sent_until(walk, 5) == walk.accepted.keys()
-    assert len(sent_until(walk, 2)) < len(walk.accepted)
-    good = sum(good_event(walk, sent) is not None for day in walk.days for sent in day)
-    assert good == 500 + walk.copies
+    workload = generate(WorkloadSize(events=500, clients=20, days=6))
+    assert sent_until(workload, 5) == workload.accepted.keys()
+    assert len(sent_until(workload, 2)) < len(workload.accepted)
+    good = sum(good_event(workload, sent) is not None for day in workload.days for sent in day)
+    assert good == 500 + workload.copies
 
 
 def a_round(**found: list[str]) -> Round:

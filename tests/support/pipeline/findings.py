@@ -1,4 +1,4 @@
-"""What the walk left behind, compared with the oracles: each finding is a list of what is wrong."""
+"""What the run left behind, compared with the oracles: each finding is a list of what is wrong."""
 
 import json
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ import psycopg
 import scoring_service
 from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
 from rapport_devkit.api_client import ApiClient
-from tests.e2e.walk import World
+from tests.support.generators.workload import PRACTICES, EventKey
 from tests.support.oracle_ledger import (
     Who,
     differences,
@@ -30,7 +30,7 @@ from tests.support.oracle_messages import (
     due_messages,
     unknown_faults,
 )
-from tests.support.walk_generator import PRACTICES, EventKey
+from tests.support.pipeline.run import World
 
 ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
 _LOOKUP = 1_000
@@ -77,24 +77,24 @@ def look(world: World) -> Findings:
 def _look_at_ledger(world: World, findings: Findings) -> None:
     ledger = rows(world, "ingestion", "SELECT practice_id, source, event_id FROM ledger")
     found = Counter(EventKey(*row) for row in ledger)
-    wanted = world.walk.accepted.keys()
+    wanted = world.workload.accepted.keys()
     letters = Counter(dict(rows(world, "ingestion", _HELD)))
     findings.figures |= {
-        "records sent": world.walk.records,
+        "records sent": world.workload.records,
         "events to accept": len(wanted),
         "events accepted": len(found),
-        "copies sent": world.walk.copies,
-        "sent late": world.walk.late,
-        "poison sent": world.walk.letters.total(),
+        "copies sent": world.workload.copies,
+        "sent late": world.workload.late,
+        "poison sent": world.workload.letters.total(),
         "dead letters": letters.total(),
     }
     findings.faults["lost events"] = [str(key) for key in wanted - found.keys()]
     findings.faults["events of nobody"] = [str(key) for key in found.keys() - wanted]
     findings.faults["events doubled"] = [str(key) for key, count in found.items() if count > 1]
     findings.faults["dead letters"] = [
-        f"{reason}: {letters[reason]} instead of {world.walk.letters[reason]}"
-        for reason in letters.keys() | world.walk.letters.keys()
-        if letters[reason] != world.walk.letters[reason]
+        f"{reason}: {letters[reason]} instead of {world.workload.letters[reason]}"
+        for reason in letters.keys() | world.workload.letters.keys()
+        if letters[reason] != world.workload.letters[reason]
     ]
 
 
@@ -102,7 +102,7 @@ def _look_at_activities(
     world: World, findings: Findings, clients: Mapping[Who, str], activities: list[Json]
 ) -> None:
     """What was published must add up to what the accepted events come to, numbered without gap."""
-    wanted = net_facts(world.walk.accepted.values(), ZONES)
+    wanted = net_facts(world.workload.accepted.values(), ZONES)
     found = published_nets(activities)
     wrong = []
     for who, net in wanted.items():
@@ -173,7 +173,7 @@ def look_at_tiers(
     rules = json.loads(
         (Path(scoring_service.__file__).parent / "rulebooks" / "rfm.json").read_text("utf-8")
     )
-    nets = net_facts(world.walk.accepted.values(), ZONES)
+    nets = net_facts(world.workload.accepted.values(), ZONES)
     told = {(e["practiceid"], e["data"]["client_id"]) for e in activities}
     last = {
         (e["practiceid"], e["data"]["client_id"]): e["data"]
@@ -295,7 +295,7 @@ def _people(world: World) -> dict[tuple[str, str], Reachable]:
 
 def _documents(world: World, clients: Mapping[Who, str]) -> dict[tuple[str, str], list[Json]]:
     documents: dict[tuple[str, str], list[Json]] = defaultdict(list)
-    for said in world.walk.accepted.values():
+    for said in world.workload.accepted.values():
         who = Who(said["practiceid"], said["source"], said["subject"])
         documents[who.practice_id, clients.get(who, "")].append(said)
     return documents

@@ -1,11 +1,11 @@
-"""Nothing lost, nothing twice, order free: the full walk under fire, compared with the oracles."""
+"""Nothing lost, nothing twice, order free: the full run under fire, compared with the oracles."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tests.e2e.walk import run_walk
-from tests.e2e.walk_findings import Findings, look
-from tests.e2e.walk_plans import FULL
+from tests.support.pipeline.findings import Findings, look
+from tests.support.pipeline.plans import FULL
+from tests.support.pipeline.run import run_pipeline
 from tools.claim import Bench, Measured, all_of, at_least, none
 
 NEVER = {
@@ -36,10 +36,10 @@ KILLS = 3
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
-    """One full walk on servers of its own, with this run's seed."""
-    folder = bench.folder / "walk"
+    """One full run on servers of its own, with this run's seed."""
+    folder = bench.folder / "pipeline"
     plan = replace(FULL, size=replace(FULL.size, seed=bench.seed))
-    findings = run_walk(plan, folder, look, say=bench.say)
+    findings = run_pipeline(plan, folder, look, say=bench.say)
     worst = findings.worst()
     if worst:
         bench.say(worst)
@@ -47,7 +47,7 @@ def measure(bench: Bench) -> Iterable[Measured]:
 
 
 def claims(findings: Findings) -> list[Measured]:
-    """The figures and the faults of a full walk as lines of the proof."""
+    """The figures and the faults of a full run as lines of the proof."""
     figures, size = findings.figures, FULL.size
     found, expected = figures["messages found"], figures["messages expected"]
     positive = [

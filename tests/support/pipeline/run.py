@@ -1,6 +1,6 @@
-"""The walk under fire: months of two practices through the whole house, while its workers die.
+"""The pipeline under fire: months of two practices through the whole house, while its workers die.
 
-`run_walk` sends what the generator made, day by day in simulated time, kills, freezes and swaps
+`run_pipeline` sends what the generator made, day by day in simulated time, kills, freezes and swaps
 workers meanwhile, waits until all is quiet, and compares everything with the oracles.
 """
 
@@ -26,9 +26,9 @@ from rapport_devkit.registration import register_clients
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tests.support.bus_log import BusLog, RawProducer
+from tests.support.generators.workload import PRACTICES, Sent, Workload, WorkloadSize, generate
+from tests.support.pipeline.workers import Crew, Death, Slot
 from tests.support.places import JARS
-from tests.support.walk_crew import Crew, Death, Slot
-from tests.support.walk_generator import PRACTICES, Sent, Walk, WalkSize, generate
 
 SESSION_MS = 6_000
 LEASE_SECONDS = 30
@@ -44,10 +44,10 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class WalkPlan:
+class PipelinePlan:
     """A size and what goes wrong. `deaths` for each slot: service -> one list a worker."""
 
-    size: WalkSize
+    size: WorkloadSize
     deaths: dict[str, list[list[Death]]]
     freeze_on: int
     joins: dict[int, str] = field(default_factory=dict)
@@ -62,10 +62,10 @@ class WalkPlan:
 
 @dataclass
 class World:
-    """What is there when the walk has ended, for the comparison; the stack still runs."""
+    """What is there when the run has ended, for the comparison; the stack still runs."""
 
-    plan: WalkPlan
-    walk: Walk
+    plan: PipelinePlan
+    workload: Workload
     stack: Stack
     crew: Crew
     log: BusLog
@@ -100,8 +100,8 @@ def sending_playbook(folder: Path) -> Path:
     return path
 
 
-def run_walk(
-    plan: WalkPlan,
+def run_pipeline(
+    plan: PipelinePlan,
     folder: Path,
     look: Callable[[World], Any],
     *,
@@ -109,20 +109,20 @@ def run_walk(
     kafka: Kafka | None = None,
     say: Say = lambda _: None,
 ) -> Any:
-    """Walk, and return what `look` sees at the end, while everything still runs."""
+    """Run, and return what `look` sees at the end, while everything still runs."""
     options = replace(
-        walk_options(folder),
+        pipeline_options(folder),
         durable=postgres is not None,
         topic_prefix=f"{folder.name}-" if kafka is not None else "",
         database_prefix=f"{folder.name}_" if postgres is not None else "",
     )
     say("making the events")
-    walk = generate(plan.size)
+    workload = generate(plan.size)
     with Stack(options, postgres=postgres, kafka=kafka, say=say) as stack:
-        return Walker(plan, walk, stack, Crew(stack, plan.slots()), say).run(look)
+        return PipelineRun(plan, workload, stack, Crew(stack, plan.slots()), say).run(look)
 
 
-def walk_options(folder: Path) -> StackOptions:
+def pipeline_options(folder: Path) -> StackOptions:
     """A stack without workers, whose sessions and leases are short enough to be seen to end."""
     folder.mkdir(parents=True, exist_ok=True)
     return StackOptions(
@@ -135,12 +135,14 @@ def walk_options(folder: Path) -> StackOptions:
     )
 
 
-class Walker:
+class PipelineRun:
     """One run: the house is up, without workers. `live` is what happens in a day."""
 
-    def __init__(self, plan: WalkPlan, walk: Walk, stack: Stack, crew: Crew, say: Say) -> None:
+    def __init__(
+        self, plan: PipelinePlan, workload: Workload, stack: Stack, crew: Crew, say: Say
+    ) -> None:
         self._plan = plan
-        self._walk = walk
+        self._workload = workload
         self._stack = stack
         self._crew = crew
         self._say = say
@@ -169,11 +171,11 @@ class Walker:
         self._people = self._register()
         producer = RawProducer(self._log)
         try:
-            for day, records in enumerate(self._walk.days):
+            for day, records in enumerate(self._workload.days):
                 self._day = day
                 self.live(day, records, producer)
                 if day % 10 == 0:
-                    self._say(f"day {day} of {len(self._walk.days)}")
+                    self._say(f"day {day} of {len(self._workload.days)}")
         finally:
             producer.close()
         self._wind_down()
@@ -184,7 +186,7 @@ class Walker:
         playbook = json.loads(self._stack.options.playbook.read_text("utf-8"))  # type: ignore[union-attr]  # this module sets it
         return World(
             self._plan,
-            self._walk,
+            self._workload,
             self._stack,
             self._crew,
             self._log,
@@ -202,10 +204,10 @@ class Walker:
             body = {"name": practice.practice_id, "zone": practice.zone}
             path = f"/v1/practices/{practice.practice_id}"
             self._ingestion.put(path, body | {"currency": practice.currency})
-        self._step(self._walk.noon(0))
+        self._step(self._workload.noon(0))
         for practice in PRACTICES:
             apis = self._practices[practice.practice_id]
-            ids = [name for owner, name in self._walk.clients if owner == practice]
+            ids = [name for owner, name in self._workload.clients if owner == practice]
             known = [name for number, name in enumerate(ids) if number % 10]
             clients = register_clients(apis["ingestion"], practice.source, known)
             generated = generate_people(clients)
@@ -215,7 +217,7 @@ class Walker:
 
     def live(self, day: int, records: list[Sent], producer: RawProducer) -> None:
         """Noon of a day: everybody follows; the plan's faults begin, and the records go."""
-        self._step(self._walk.noon(day))
+        self._step(self._workload.noon(day))
         self._crew.new_day(day)
         if day in self._plan.joins:
             self._crew.join(self._plan.joins[day])
@@ -227,14 +229,14 @@ class Walker:
 
     def _wind_down(self) -> None:
         """Days without events, until every message that waits for a cap has gone or expired."""
-        last = len(self._walk.days)
+        last = len(self._workload.days)
         while self._crew.freezing:
             self._tend()
             time.sleep(0.2)
         self._crew.disarm(last)
         for day in range(last, last + MOST_QUIET_DAYS):
             self._day = day
-            self._step(self._walk.noon(day))
+            self._step(self._workload.noon(day))
             if not self._messages_in(WAITING):
                 return
 

@@ -1,4 +1,4 @@
-"""The walk's generator keeps its promises, and its oracles agree with the services' own rules."""
+"""The generator keeps its promises, and its oracles agree with the services' own rules."""
 
 import json
 import random
@@ -19,11 +19,11 @@ from scoring_service.domain.assess import assess
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import score_decimal
 from scoring_service.domain.rulebook_source import parse_rulebook
+from tests.support.generators.workload import PRACTICES, Workload, WorkloadSize, generate
 from tests.support.oracle_ledger import Who, differences, expect, history_faults, net_facts
 from tests.support.poison import POISON
-from tests.support.walk_generator import PRACTICES, Walk, WalkSize, generate
 
-SIZE = WalkSize(events=4_000, clients=200, days=60)
+SIZE = WorkloadSize(events=4_000, clients=200, days=60)
 ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
 RFM = json.loads(
     (Path(scoring_service.__file__).parent / "rulebooks" / "rfm.json").read_text("utf-8")
@@ -39,39 +39,41 @@ LATE_REASONS = {
 
 
 @pytest.fixture(scope="module")
-def walk() -> Walk:
+def workload() -> Workload:
     return generate(SIZE)
 
 
-def test_the_same_seed_sends_the_same_and_another_does_not(walk: Walk) -> None:
-    assert generate(SIZE).days == walk.days
-    assert generate(WalkSize(events=4_000, clients=200, days=60, seed=2)).days != walk.days
+def test_the_same_seed_sends_the_same_and_another_does_not(workload: Workload) -> None:
+    assert generate(SIZE).days == workload.days
+    assert generate(WorkloadSize(events=4_000, clients=200, days=60, seed=2)).days != workload.days
 
 
-def test_it_goes_wrong_as_often_as_was_asked(walk: Walk) -> None:
-    assert len(walk.accepted) == SIZE.events
-    assert walk.copies >= 0.1 * SIZE.events
-    assert walk.late >= 0.1 * SIZE.events
-    assert walk.letters.total() >= 0.01 * SIZE.events
-    assert {kind.reason for kind in POISON} <= walk.letters.keys()
-    assert walk.letters["conflicting-duplicate"] > 0
+def test_it_goes_wrong_as_often_as_was_asked(workload: Workload) -> None:
+    assert len(workload.accepted) == SIZE.events
+    assert workload.copies >= 0.1 * SIZE.events
+    assert workload.late >= 0.1 * SIZE.events
+    assert workload.letters.total() >= 0.01 * SIZE.events
+    assert {kind.reason for kind in POISON} <= workload.letters.keys()
+    assert workload.letters["conflicting-duplicate"] > 0
 
 
-def test_history_reaches_back_400_days_and_undoing_comes_before_what_it_undoes(walk: Walk) -> None:
+def test_history_reaches_back_400_days_and_undoing_comes_before_what_it_undoes(
+    workload: Workload,
+) -> None:
     sent_on: dict[tuple[str, str], tuple[int, int]] = {}
     ages = []
-    for number, records in enumerate(walk.days):
+    for number, records in enumerate(workload.days):
         for place, sent in enumerate(records):
             try:
                 event = decode_source(sent.topic, sent.key, sent.value)
             except InvalidEvent:
                 continue
             sent_on.setdefault((event.practiceid, event.id), (number, place))
-            ages.append((walk.noon(number) - event.time).days)
+            ages.append((workload.noon(number) - event.time).days)
     assert 390 <= max(ages) <= 470
     early = Counter(
         document["type"]
-        for key, document in walk.accepted.items()
+        for key, document in workload.accepted.items()
         for stem, number in [document["id"].rsplit("-", 1)]
         if int(number)
         and sent_on.get((key.practice_id, f"{stem}-{int(number) - 1}"), (0, 0))
@@ -81,31 +83,31 @@ def test_history_reaches_back_400_days_and_undoing_comes_before_what_it_undoes(w
     assert early["rapport.payment.refunded.v1"] > 10
 
 
-def test_a_clients_records_are_on_several_partitions(walk: Walk) -> None:
+def test_a_clients_records_are_on_several_partitions(workload: Workload) -> None:
     places: dict[bytes | None, set[int]] = {}
-    for records in walk.days:
+    for records in workload.days:
         for sent in records:
             places.setdefault(sent.key, set()).add(sent.partition)
     assert sum(len(found) > 1 for found in places.values()) > 0.9 * len(places)
 
 
-def test_the_contract_refuses_the_poison_for_the_reasons_expected(walk: Walk) -> None:
+def test_the_contract_refuses_the_poison_for_the_reasons_expected(workload: Workload) -> None:
     found: Counter[str] = Counter()
-    for records in walk.days:
+    for records in workload.days:
         for sent in records:
             try:
                 decode_source(sent.topic, sent.key, sent.value)
             except InvalidEvent as refusal:
                 found[refusal.reason] += 1
-    expected = {key: n for key, n in walk.letters.items() if key not in LATE_REASONS}
+    expected = {key: n for key, n in workload.letters.items() if key not in LATE_REASONS}
     assert found == expected
 
 
-def test_the_nets_are_those_of_ingestions_rules_in_any_order(walk: Walk) -> None:
-    nets = net_facts(walk.accepted.values(), ZONES)
+def test_the_nets_are_those_of_ingestions_rules_in_any_order(workload: Workload) -> None:
+    nets = net_facts(workload.accepted.values(), ZONES)
     facts = [
         fact_of(decode_source(None, None, json.dumps(document).encode()))
-        for document in walk.accepted.values()
+        for document in workload.accepted.values()
     ]
     random.Random(5).shuffle(facts)
     subjects: dict[tuple[Who, str, str], list[SourceFact]] = {}
@@ -125,8 +127,8 @@ def test_the_nets_are_those_of_ingestions_rules_in_any_order(walk: Walk) -> None
     assert kept == nets
 
 
-def test_the_expected_answer_is_that_of_scorings_assess(walk: Walk) -> None:
-    nets = net_facts(walk.accepted.values(), ZONES)
+def test_the_expected_answer_is_that_of_scorings_assess(workload: Workload) -> None:
+    nets = net_facts(workload.accepted.values(), ZONES)
     today = date(2025, 4, 11)
     for who, net in sorted(nets.items())[:60]:
         digest = Digest()
@@ -160,6 +162,6 @@ def test_a_history_with_a_gap_or_a_jump_is_found() -> None:
     assert history_faults([*good, change(3, "silver", "iron")])
 
 
-def test_noon_is_noon_in_london(walk: Walk) -> None:
-    assert walk.noon(0) == datetime(2025, 2, 10, 12, tzinfo=UTC)
-    assert walk.noon(59) == datetime(2025, 4, 10, 11, tzinfo=UTC)
+def test_noon_is_noon_in_london(workload: Workload) -> None:
+    assert workload.noon(0) == datetime(2025, 2, 10, 12, tzinfo=UTC)
+    assert workload.noon(59) == datetime(2025, 4, 10, 11, tzinfo=UTC)

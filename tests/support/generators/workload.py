@@ -24,7 +24,7 @@ DUPLICATES, LATE, POISONED, CONFLICTS = 0.10, 0.12, 0.01, 0.002
 
 @dataclass(frozen=True)
 class Practice:
-    """A practice of the walk; its booking and payment systems speak as one source."""
+    """A practice of the workload; its booking and payment systems speak as one source."""
 
     practice_id: str
     zone: str
@@ -39,7 +39,7 @@ PRACTICES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class WalkSize:
+class WorkloadSize:
     """How much: distinct good events, clients over both practices, simulated days.
 
     `bursts`: days on which half of all that is not history happens; none, as a rule.
@@ -71,14 +71,14 @@ class Sent(NamedTuple):
 
 
 @dataclass
-class Walk:
+class Workload:
     """Records by simulated day, and what must come of them.
 
     `accepted` maps each event that must be accepted to its document; `letters` counts the dead
     letters by reason; `clients` are (practice, external id) of everybody, events or not.
     """
 
-    size: WalkSize
+    size: WorkloadSize
     days: list[list[Sent]]
     accepted: dict[EventKey, Document] = field(default_factory=dict)
     letters: Counter[str] = field(default_factory=Counter)
@@ -120,23 +120,23 @@ class _Event(NamedTuple):
         }
 
 
-def generate(size: WalkSize) -> Walk:
-    """All records of a walk."""
+def generate(size: WorkloadSize) -> Workload:
+    """All records of a workload."""
     chance = random.Random(f"walk/{size.seed}/{size.events}/{size.clients}")
-    walk = Walk(size, [[] for _ in range(size.days)])
-    walk.clients = [(PRACTICES[n % 2], f"c{n // 2:05d}") for n in range(size.clients)]
+    workload = Workload(size, [[] for _ in range(size.days)])
+    workload.clients = [(PRACTICES[n % 2], f"c{n // 2:05d}") for n in range(size.clients)]
     events: list[_Event] = []
     while len(events) < size.events:
-        practice, client = chance.choice(walk.clients)
+        practice, client = chance.choice(workload.clients)
         events += _story(chance, size, practice, client, f"e{len(events)}")
-    _Sender(chance, walk).send_all(events[: size.events])
-    for records in walk.days:
+    _Sender(chance, workload).send_all(events[: size.events])
+    for records in workload.days:
         chance.shuffle(records)
-    return walk
+    return workload
 
 
 def _story(
-    chance: random.Random, size: WalkSize, practice: Practice, client: str, name: str
+    chance: random.Random, size: WorkloadSize, practice: Practice, client: str, name: str
 ) -> list[_Event]:
     """What happens around one appointment. Instants of one story sometimes coincide."""
     history = chance.random() < LATE / 2
@@ -203,22 +203,22 @@ def _payment(chance: random.Random) -> Iterator[tuple[str, int]]:
 class _Sender:
     """Decides when each event is sent, how often, and puts poison in between."""
 
-    def __init__(self, chance: random.Random, walk: Walk) -> None:
+    def __init__(self, chance: random.Random, workload: Workload) -> None:
         self._chance = chance
-        self._walk = walk
-        self._days = walk.size.days
+        self._workload = workload
+        self._days = workload.size.days
         self._poisoned = 0
 
     def send_all(self, events: list[_Event]) -> None:
         for event in events:
             document = event.document()
-            happened = (event.at.date() - self._walk.size.first_on).days
+            happened = (event.at.date() - self._workload.size.first_on).days
             day = self._day(happened)
-            self._walk.late += day > happened
+            self._workload.late += day > happened
             partition = self._partition()
             self._put(day, event.kind, partition, document)
             key = EventKey(event.practice.practice_id, event.practice.source, event.event_id)
-            self._walk.accepted[key] = document
+            self._workload.accepted[key] = document
             self._inject_faults(event, document, day, partition)
 
     def _day(self, happened: int) -> int:
@@ -234,14 +234,14 @@ class _Sender:
         chance = self._chance
         if chance.random() < DUPLICATES:
             for _ in range(chance.choice((1, 1, 1, 2, 4))):
-                self._walk.copies += 1
+                self._workload.copies += 1
                 again = min(day + chance.choice((0, 0, 1, 7, 30)), self._days - 1)
                 self._put(again, event.kind, self._partition(), document)
         if chance.random() < CONFLICTS and day < self._days - 1:
             other = document | {"time": (event.at - timedelta(minutes=1)).isoformat()}
             # the same partition, a day later: the first word is known by then, whoever reads it
             self._put(day + 1, event.kind, partition, other)
-            self._walk.letters["conflicting-duplicate"] += 1
+            self._workload.letters["conflicting-duplicate"] += 1
         if chance.random() < POISONED:
             self._poison(event, day)
 
@@ -254,21 +254,21 @@ class _Sender:
         if kind.of == "payment":
             word = "payment.settled"
             data = {"payment_id": "x", "currency": event.practice.currency, "amount_minor": 1}
-        noon = self._walk.noon(day).astimezone(UTC)
+        noon = self._workload.noon(day).astimezone(UTC)
         base = _Event(event.practice, event.client, word, noon, data, f"poison-{self._poisoned}")
         key, value = kind.record(base.document())
         sent = self._sent(word, self._partition(), key, value)
         if value is not None and len(value) >= BIG and self._poisoned > len(POISON):
             sent = sent._replace(value=b"\xff")  # one of 2 MB is enough
-            self._walk.letters["not-utf8"] += 1
+            self._workload.letters["not-utf8"] += 1
         else:
-            self._walk.letters[kind.reason] += 1
-        self._walk.days[day].append(sent)
+            self._workload.letters[kind.reason] += 1
+        self._workload.days[day].append(sent)
 
     def _put(self, day: int, kind: str, partition: int, document: Document) -> None:
         value = json.dumps(document).encode()
         sent = self._sent(kind, partition, document["subject"].encode(), value)
-        self._walk.days[day].append(sent)
+        self._workload.days[day].append(sent)
 
     def _sent(self, kind: str, partition: int, key: bytes | None, value: bytes | None) -> Sent:
         topic = SOURCE_BOOKINGS if kind.startswith("booking") else SOURCE_PAYMENTS

@@ -1,4 +1,4 @@
-"""The walk under fire, in its short size: nothing lost, nothing twice, whatever the order."""
+"""The pipeline under fire, in its short size: nothing lost, nothing twice, whatever the order."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ import pytest
 
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
-from tests.e2e.walk import run_walk
-from tests.e2e.walk_findings import look
-from tests.e2e.walk_plans import SHORT
+from tests.support.pipeline.findings import look
+from tests.support.pipeline.plans import SHORT
+from tests.support.pipeline.run import run_pipeline
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.timeout(600)
-def test_the_walk_holds_while_its_workers_die(
+def test_the_pipeline_holds_while_its_workers_die(
     tmp_path: Path, topic_prefix: str, postgres: Postgres, kafka: Kafka
 ) -> None:
     folder = tmp_path / topic_prefix.rstrip("-")
-    findings = run_walk(SHORT, folder, look, postgres=postgres, kafka=kafka)
+    findings = run_pipeline(SHORT, folder, look, postgres=postgres, kafka=kafka)
     assert findings.worst() == ""
     figures = findings.figures
     assert figures["events accepted"] == SHORT.size.events

@@ -1,11 +1,11 @@
-"""How long the walk is and when which worker dies: the short one of CI, the proof's full one."""
+"""How long the run is and when which worker dies: the short one of CI, the proof's full one."""
 
-from tests.e2e.walk import WalkPlan
-from tests.support.walk_crew import Death
-from tests.support.walk_generator import WalkSize
+from tests.support.generators.workload import WorkloadSize
+from tests.support.pipeline.run import PipelinePlan
+from tests.support.pipeline.workers import Death
 
-SHORT = WalkPlan(
-    size=WalkSize(events=3_000, clients=300, days=36),
+SHORT = PipelinePlan(
+    size=WorkloadSize(events=3_000, clients=300, days=36),
     deaths={
         "ingestion": [
             [Death(1, "accepted=kill@3")],
@@ -26,8 +26,8 @@ SHORT = WalkPlan(
 )
 """Every worker dies once, at six different places."""
 
-FULL = WalkPlan(
-    size=WalkSize(events=20_000, clients=2_000, days=75),
+FULL = PipelinePlan(
+    size=WorkloadSize(events=20_000, clients=2_000, days=75),
     deaths={
         "ingestion": [
             [

@@ -1,0 +1,1 @@
+"""Seeded input: what sources send, what they send wrong, and histories of single clients."""
