@@ -28,7 +28,7 @@ $(VENV)/.ready: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
 	fi
 	@touch $@
 
-demo: venv ## The walk on real data: a booking in, a tier, a message out (DATA=my.csv, ARGS=--exit)
+demo: venv ## The pipeline on real data: a booking in, a tier, a message out (DATA=my.csv, ARGS=--exit)
 	@$(PY) -m rapport_devkit.demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
 test: venv ## Everything but the storm, on Apache Kafka and Postgres
@@ -47,7 +47,7 @@ lint: venv ## Style, types, who may import whom, declared dependencies, security
 format: venv ## Let ruff format and mend what it can
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
-proof: venv ## One line for each claim, measured now (ONLY=walk for one part)
+proof: venv ## One line for each claim, measured now (ONLY=pipeline for one part)
 	@$(PY) -m tools.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 campaign: venv ## Storms in fresh worlds, into docs/reports (ARGS="--minutes 40 --seed N")
