@@ -51,7 +51,7 @@ def shot(service: str, place: int) -> Fault:
     """SIGKILL at whatever moment it is."""
 
     def steps(house: House) -> Iterator[float]:
-        house.crew.shoot(house.slot(service, place))
+        house.workers.shoot(house.slot(service, place))
         yield 0
 
     kind = f"{service} worker: SIGKILL at a random moment"
@@ -59,10 +59,10 @@ def shot(service: str, place: int) -> Fault:
 
 
 def told_to_stop(service: str, place: int) -> Fault:
-    """SIGTERM under load; the crew takes an exit that is not 0 within 10 s for a surprise."""
+    """SIGTERM under load; `Workers` takes an exit that is not 0 within 10 s for a surprise."""
 
     def steps(house: House) -> Iterator[float]:
-        house.exits.append(house.crew.swap(house.slot(service, place), house.day))
+        house.exits.append(house.workers.swap(house.slot(service, place), house.day))
         yield 0
 
     return Fault(row="R2", kind=f"{service} worker: SIGTERM", on=f"{service}/{place}", steps=steps)
@@ -72,7 +72,7 @@ def frozen(service: str) -> Fault:
     """SIGSTOP past the session, then SIGCONT: a zombie."""
 
     def steps(house: House) -> Iterator[float]:
-        house.crew.freeze(service, FREEZE_SECONDS)
+        house.workers.freeze(service, FREEZE_SECONDS)
         yield FREEZE_SECONDS
 
     kind = f"{service} worker: SIGSTOP past its session, SIGCONT"
@@ -96,9 +96,9 @@ def rebalances(service: str) -> Fault:
     def steps(house: House) -> Iterator[float]:
         for joins in (True, True, False, False, True, False):
             if joins:
-                house.crew.join(service)
+                house.workers.join(service)
             else:
-                house.crew.leave()
+                house.workers.leave()
             yield 3
 
     return Fault(
@@ -216,12 +216,12 @@ SQUALLS = tuple(
 
 def _backlog(house: House) -> Iterator[float]:
     """No worker of ingestion, hence no relay; intake over REST goes on and fills the outbox."""
-    house.crew.dismiss("ingestion")
+    house.workers.dismiss("ingestion")
     yield 6
     with psycopg.connect(house.postgres.url("ingestion")) as connection:
         row = connection.execute("SELECT count(*) FROM outbox").fetchone()
     house.backlogs.append(row[0] if row else 0)
-    house.crew.recall("ingestion", house.day)
+    house.workers.recall("ingestion", house.day)
 
 
 def _letters(house: House) -> Iterator[float]:

@@ -162,5 +162,5 @@ def _look_at_promises(storm: StormWorld, findings: Findings) -> None:
     ]
     findings.figures["exits after SIGTERM, s"] = [round(each, 1) for each in storm.house.exits]
     findings.figures["outbox backlogs"] = storm.house.backlogs
-    findings.figures["failed starts"] = storm.house.crew.failed_starts
+    findings.figures["failed starts"] = storm.house.workers.failed_starts
     findings.figures["questions to APIs"] = len(storm.watch.answers)

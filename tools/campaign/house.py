@@ -14,7 +14,7 @@ from rapport_devkit.postgres import Postgres
 from rapport_devkit.processes import free_port
 from rapport_devkit.stack import Stack
 from tests.support.pipeline.run import Say, pipeline_options
-from tests.support.pipeline.workers import Crew, Slot
+from tests.support.pipeline.workers import Slot, Workers
 from tests.support.places import JARS
 
 _OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
@@ -27,7 +27,7 @@ class House:
     seconds until a worker told to stop had ended, `backlogs` the rows of a relay's backlog."""
 
     stack: Stack
-    crew: Crew
+    workers: Workers
     postgres: Postgres
     kafka: Kafka
     before_postgres: ChaosProxy
@@ -40,7 +40,7 @@ class House:
 
     def slot(self, service: str, place: int) -> Slot:
         """A worker's place, 0 or 1, of a service."""
-        return [slot for slot in self.crew.slots if slot.service == service][place]
+        return [slot for slot in self.workers.slots if slot.service == service][place]
 
 
 @contextmanager
@@ -75,8 +75,8 @@ def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say)
         )
         lists = folder / "failpoints"
         lists.mkdir()
-        crew = Crew(stack, slots, lists)
-        yield House(stack, crew, postgres, kafka, before_postgres, before_kafka, chance)
+        workers = Workers(stack, slots, lists)
+        yield House(stack, workers, postgres, kafka, before_postgres, before_kafka, chance)
 
 
 @contextmanager

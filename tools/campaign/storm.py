@@ -126,7 +126,7 @@ class StormRun(PipelineRun):
         incidents: list[Incident],
         say: Say,
     ) -> None:
-        super().__init__(plan, workload, house.stack, house.crew, say)
+        super().__init__(plan, workload, house.stack, house.workers, say)
         self._storm = storm
         self._house = house
         self._compare = compare
@@ -162,7 +162,7 @@ class StormRun(PipelineRun):
         planned = self._storm.days[day]
         self._house.day = day
         self._step(self._workload.noon(day))
-        self._crew.servers_away_since = datetime.now(UTC) if _takes_servers(planned) else None
+        self._workers.servers_away_since = datetime.now(UTC) if _takes_servers(planned) else None
         sender = Sender(
             self._workload, producer, self._practices, by_rest=BACKLOG in planned.faults
         )
@@ -179,7 +179,7 @@ class StormRun(PipelineRun):
         for kill in kills:
             slot = self._house.slot(kill.service, kill.place)
             passing = self._house.chance.choice((1, 1, 2))
-            self._crew.arm(slot, f"{kill.failpoint}=kill@{passing}")
+            self._workers.arm(slot, f"{kill.failpoint}=kill@{passing}")
             self._armed[slot.name] = kill
 
     def _storm_on(self, faults: list[Fault], sending: "Future[None]") -> None:
@@ -226,11 +226,11 @@ class StormRun(PipelineRun):
         """What was in hands when the fault began, and until it had ended, may stay unknown."""
         now = datetime.now(UTC)
         lasted = timedelta(seconds=incident.ended - incident.began)
-        self._crew.in_doubt.append(Window(now - lasted - IN_HANDS, now + IN_HANDS))
+        self._workers.in_doubt.append(Window(now - lasted - IN_HANDS, now + IN_HANDS))
 
     def _tend(self) -> None:
         """Replace the dead; an armed one that is gone was an incident."""
-        before = {slot.name: (slot, len(slot.struck)) for slot in self._crew.slots}
+        before = {slot.name: (slot, len(slot.struck)) for slot in self._workers.slots}
         super()._tend()
         for name, (slot, struck) in before.items():
             if slot.name != name and len(slot.struck) > struck:
@@ -252,7 +252,7 @@ class StormRun(PipelineRun):
     def _nobody_is_ready(self) -> bool:
         return not any(
             self._stack.is_ready(slot.name)
-            for slot in self._crew.slots
+            for slot in self._workers.slots
             if self._stack.child(slot.name).running
         )
 
@@ -263,11 +263,11 @@ class StormRun(PipelineRun):
         if LETTERS in planned.faults:
             self._until(lambda: queued(self._house) == 0, "letters are still queued")
             accept_what_time_has_cured(self._workload, day, self._workload.noon(day))
-        self._crew.disarm_all()
+        self._workers.disarm_all()
         self._armed.clear()
         self._step(self._workload.noon(day) + A_MINUTE)
         self._until(self._all_ready, "somebody is not ready")
-        self._crew.servers_away_since = None
+        self._workers.servers_away_since = None
         now = time.monotonic()
         for incident in self._open:
             incident.recovered_seconds = now - incident.ended

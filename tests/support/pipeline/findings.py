@@ -67,7 +67,7 @@ def look(world: World) -> Findings:
     look_at_tiers(world, findings, clients, activities, changes)
     _look_at_messages(world, findings, clients, changes)
     _look_at_rests(world, findings)
-    _look_at_crew(world, findings)
+    _look_at_workers(world, findings)
     return findings
 
 
@@ -258,7 +258,7 @@ def _look_at_messages(
         "withheld": box.withheld_faults(),
         "caps": box.cap_faults(),
         "stamps": box.clock_faults(),
-        "unexplained unknown": unknown_faults(tries, world.crew.in_doubt),
+        "unexplained unknown": unknown_faults(tries, world.workers.in_doubt),
     }
 
 
@@ -316,19 +316,19 @@ def _look_at_rests(world: World, findings: Findings) -> None:
     findings.faults["letters between services"] = letters
 
 
-def _look_at_crew(world: World, findings: Findings) -> None:
-    crew = world.crew
-    kills = crew.kills()
+def _look_at_workers(world: World, findings: Findings) -> None:
+    workers = world.workers
+    kills = workers.kills()
     findings.figures |= {
         "kills": kills,
         "least kills": min(map(len, kills.values())),
         "failpoints struck": sorted({each for struck in kills.values() for each in struck}),
-        "freezes": crew.freezes,
-        "joins": crew.joins,
-        "leaves": crew.leaves,
+        "freezes": workers.freezes,
+        "joins": workers.joins,
+        "leaves": workers.leaves,
         "seconds": round(world.seconds),
     }
-    findings.faults["workers' surprises"] = crew.surprises
+    findings.faults["workers' surprises"] = workers.surprises
 
 
 # --- asking ---------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from tests.support.bus_log import BusLog, RawProducer
 from tests.support.generators.workload import PRACTICES, Sent, Workload, WorkloadSize, generate
-from tests.support.pipeline.workers import Crew, Death, Slot
+from tests.support.pipeline.workers import Death, Slot, Workers
 from tests.support.places import JARS
 
 SESSION_MS = 6_000
@@ -67,7 +67,7 @@ class World:
     plan: PipelinePlan
     workload: Workload
     stack: Stack
-    crew: Crew
+    workers: Workers
     log: BusLog
     practices: dict[str, dict[str, ApiClient]]
     people: list[tuple[str, Person]]
@@ -119,7 +119,7 @@ def run_pipeline(
     say("making the events")
     workload = generate(plan.size)
     with Stack(options, postgres=postgres, kafka=kafka, say=say) as stack:
-        return PipelineRun(plan, workload, stack, Crew(stack, plan.slots()), say).run(look)
+        return PipelineRun(plan, workload, stack, Workers(stack, plan.slots()), say).run(look)
 
 
 def pipeline_options(folder: Path) -> StackOptions:
@@ -139,12 +139,12 @@ class PipelineRun:
     """One run: the house is up, without workers. `live` is what happens in a day."""
 
     def __init__(
-        self, plan: PipelinePlan, workload: Workload, stack: Stack, crew: Crew, say: Say
+        self, plan: PipelinePlan, workload: Workload, stack: Stack, workers: Workers, say: Say
     ) -> None:
         self._plan = plan
         self._workload = workload
         self._stack = stack
-        self._crew = crew
+        self._workers = workers
         self._say = say
         self._day = 0
         self._steps: list[tuple[datetime, datetime]] = []
@@ -167,7 +167,7 @@ class PipelineRun:
     def run(self, look: Callable[[World], Any]) -> Any:
         began = time.monotonic()
         self._log.let_in_large_records([SOURCE_BOOKINGS.name, SOURCE_PAYMENTS.name])
-        self._crew.man()
+        self._workers.man()
         self._people = self._register()
         producer = RawProducer(self._log)
         try:
@@ -188,7 +188,7 @@ class PipelineRun:
             self._plan,
             self._workload,
             self._stack,
-            self._crew,
+            self._workers,
             self._log,
             self._practices,
             self._people,
@@ -218,22 +218,22 @@ class PipelineRun:
     def live(self, day: int, records: list[Sent], producer: RawProducer) -> None:
         """Noon of a day: everybody follows; the plan's faults begin, and the records go."""
         self._step(self._workload.noon(day))
-        self._crew.new_day(day)
+        self._workers.new_day(day)
         if day in self._plan.joins:
-            self._crew.join(self._plan.joins[day])
+            self._workers.join(self._plan.joins[day])
         if day in self._plan.leaves:
-            self._crew.leave()
+            self._workers.leave()
         if day == self._plan.freeze_on:
-            self._crew.freeze("scoring", 2.5 * SESSION_MS / 1000)
+            self._workers.freeze("scoring", 2.5 * SESSION_MS / 1000)
         producer.send(records)
 
     def _wind_down(self) -> None:
         """Days without events, until every message that waits for a cap has gone or expired."""
         last = len(self._workload.days)
-        while self._crew.freezing:
+        while self._workers.freezing:
             self._tend()
             time.sleep(0.2)
-        self._crew.disarm(last)
+        self._workers.disarm(last)
         for day in range(last, last + MOST_QUIET_DAYS):
             self._day = day
             self._step(self._workload.noon(day))
@@ -256,7 +256,7 @@ class PipelineRun:
 
     def _tend(self) -> None:
         """Look after the workers."""
-        self._crew.tend(self._day)
+        self._workers.tend(self._day)
 
     def _patiently(self, ask: Callable[[], None]) -> None:
         """Ask until it succeeds; an API that is away (no answer, or 5xx) is asked again."""

@@ -56,7 +56,7 @@ class TooManySurprises(RuntimeError):
     """Workers end again and again though nobody killed them; the message says how."""
 
 
-class Crew:
+class Workers:
     """The slots of a stack that was started without workers."""
 
     def __init__(self, stack: Stack, slots: Sequence[Slot], lists: Path | None = None) -> None:
