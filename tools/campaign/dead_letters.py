@@ -9,7 +9,7 @@ from rapport_devkit.api_client import ApiClient
 from rapport_devkit.stack import Stack
 from tests.support.generators.workload import PRACTICES, EventKey, Workload
 from tests.support.poison import Document
-from tools.campaign.house import House
+from tools.campaign.environment import StormEnvironment
 
 AHEAD = timedelta(hours=48)
 """How far beyond ingestion's time an event may happen (ARCHITECTURE §4)."""
@@ -27,20 +27,24 @@ def decider_keys(stack: Stack) -> list[ApiClient]:
     ]
 
 
-def replay_all(house: House) -> int:
+def replay_all(environment: StormEnvironment) -> int:
     """Queue every letter, also one that was replayed, by its id in random order; how many."""
     letters = [
-        (api, letter["id"]) for api in house.letters for letter in api.items("/v1/dead-letters")
+        (api, letter["id"])
+        for api in environment.letters
+        for letter in api.items("/v1/dead-letters")
     ]
-    house.chance.shuffle(letters)
+    environment.chance.shuffle(letters)
     for api, number in letters:
         api.post(f"/v1/dead-letters/{number}/replay", {})
     return len(letters)
 
 
-def queued(house: House) -> int:
+def queued(environment: StormEnvironment) -> int:
     """How many letters still wait for their replay."""
-    return sum(1 for api in house.letters for _ in api.items("/v1/dead-letters", state="queued"))
+    return sum(
+        1 for api in environment.letters for _ in api.items("/v1/dead-letters", state="queued")
+    )
 
 
 def accept_what_time_has_cured(workload: Workload, day: int, now: datetime) -> int:

@@ -1,6 +1,6 @@
 """What may go wrong, each kind with its row of RELIABILITY §5.3, written down step by step.
 
-A fault's `steps` is a generator over the house: it does something, yields the seconds until its
+A fault's `steps` is a generator over the environment: it acts, yields the seconds until its
 next step, and has ended when it returns. The storm drives several of them on its own thread while
 the day's records are being sent.
 """
@@ -14,7 +14,7 @@ import psycopg
 
 from rapport_devkit.chaos import ChaosProxy, is_commit, is_produce
 from tools.campaign.dead_letters import replay_all
-from tools.campaign.house import House
+from tools.campaign.environment import StormEnvironment
 
 SERVICES = ("ingestion", "scoring", "outreach")
 FREEZE_SECONDS = 15.0
@@ -26,7 +26,7 @@ UNREADY_SECONDS = 14.0
 CONNECT_SECONDS = 1.5
 """After a cut, so that the next one finds connections again."""
 
-Steps = Callable[[House], Iterator[float]]
+Steps = Callable[[StormEnvironment], Iterator[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,8 @@ class Fault:
 def shot(service: str, place: int) -> Fault:
     """SIGKILL at whatever moment it is."""
 
-    def steps(house: House) -> Iterator[float]:
-        house.workers.shoot(house.slot(service, place))
+    def steps(environment: StormEnvironment) -> Iterator[float]:
+        environment.workers.shoot(environment.slot(service, place))
         yield 0
 
     kind = f"{service} worker: SIGKILL at a random moment"
@@ -61,8 +61,10 @@ def shot(service: str, place: int) -> Fault:
 def told_to_stop(service: str, place: int) -> Fault:
     """SIGTERM under load; `Workers` takes an exit that is not 0 within 10 s for a surprise."""
 
-    def steps(house: House) -> Iterator[float]:
-        house.exits.append(house.workers.swap(house.slot(service, place), house.day))
+    def steps(environment: StormEnvironment) -> Iterator[float]:
+        environment.exits.append(
+            environment.workers.swap(environment.slot(service, place), environment.day)
+        )
         yield 0
 
     return Fault(row="R2", kind=f"{service} worker: SIGTERM", on=f"{service}/{place}", steps=steps)
@@ -71,8 +73,8 @@ def told_to_stop(service: str, place: int) -> Fault:
 def frozen(service: str) -> Fault:
     """SIGSTOP past the session, then SIGCONT: a zombie."""
 
-    def steps(house: House) -> Iterator[float]:
-        house.workers.freeze(service, FREEZE_SECONDS)
+    def steps(environment: StormEnvironment) -> Iterator[float]:
+        environment.workers.freeze(service, FREEZE_SECONDS)
         yield FREEZE_SECONDS
 
     kind = f"{service} worker: SIGSTOP past its session, SIGCONT"
@@ -83,8 +85,8 @@ def frozen(service: str) -> Fault:
 def api_killed(service: str) -> Fault:
     """SIGKILL of an API; the supervisor starts it again."""
 
-    def steps(house: House) -> Iterator[float]:
-        house.stack.child(f"{service}-api").kill()
+    def steps(environment: StormEnvironment) -> Iterator[float]:
+        environment.stack.child(f"{service}-api").kill()
         yield 0
 
     return Fault(row="R1", kind=f"{service} API: SIGKILL", on=f"{service}-api", steps=steps)
@@ -93,12 +95,12 @@ def api_killed(service: str) -> Fault:
 def rebalances(service: str) -> Fault:
     """From two workers to four, two, three and two again, one change every 3 s."""
 
-    def steps(house: House) -> Iterator[float]:
+    def steps(environment: StormEnvironment) -> Iterator[float]:
         for joins in (True, True, False, False, True, False):
             if joins:
-                house.workers.join(service)
+                environment.workers.join(service)
             else:
-                house.workers.leave()
+                environment.workers.leave()
             yield 3
 
     return Fault(
@@ -115,21 +117,21 @@ def _broker(kind: str, steps: Steps, *, row: str = "R4", unready: bool = False) 
     )
 
 
-def _kafka(house: House) -> ChaosProxy:
-    return house.before_kafka
+def _kafka(environment: StormEnvironment) -> ChaosProxy:
+    return environment.before_kafka
 
 
-def _postgres(house: House) -> ChaosProxy:
-    return house.before_postgres
+def _postgres(environment: StormEnvironment) -> ChaosProxy:
+    return environment.before_postgres
 
 
-Before = Callable[[House], ChaosProxy]
+Before = Callable[[StormEnvironment], ChaosProxy]
 
 
 def _cut(before: Before, times: int) -> Steps:
-    def steps(house: House) -> Iterator[float]:
+    def steps(environment: StormEnvironment) -> Iterator[float]:
         for _ in range(times):
-            before(house).cut()
+            before(environment).cut()
             yield 0.5 if times > 1 else CONNECT_SECONDS
 
     return steps
@@ -138,20 +140,20 @@ def _cut(before: Before, times: int) -> Steps:
 def _weather(before: Before, begin: Callable[[ChaosProxy], None], seconds: float) -> Steps:
     """Something is wrong with the network for so long."""
 
-    def steps(house: House) -> Iterator[float]:
-        begin(before(house))
+    def steps(environment: StormEnvironment) -> Iterator[float]:
+        begin(before(environment))
         yield seconds
-        before(house).heal()
+        before(environment).heal()
 
     return steps
 
 
-def _broker_killed(house: House) -> Iterator[float]:
-    house.kafka.kill()
-    house.before_kafka.refuse()
+def _broker_killed(environment: StormEnvironment) -> Iterator[float]:
+    environment.kafka.kill()
+    environment.before_kafka.refuse()
     yield 3
-    house.kafka.restart()
-    house.before_kafka.heal()
+    environment.kafka.restart()
+    environment.before_kafka.heal()
 
 
 BROKER = (
@@ -178,12 +180,12 @@ def _database(kind: str, steps: Steps) -> Fault:
 
 
 def _crash(how: signal.Signals) -> Steps:
-    def steps(house: House) -> Iterator[float]:
-        os.kill(house.postgres.pid, how)
-        house.before_postgres.refuse()
+    def steps(environment: StormEnvironment) -> Iterator[float]:
+        os.kill(environment.postgres.pid, how)
+        environment.before_postgres.refuse()
         yield 1
-        house.postgres.restart()
-        house.before_postgres.heal()
+        environment.postgres.restart()
+        environment.before_postgres.heal()
 
     return steps
 
@@ -214,24 +216,24 @@ SQUALLS = tuple(
 # --- load -----------------------------------------------------------------------------------
 
 
-def _backlog(house: House) -> Iterator[float]:
+def _backlog(environment: StormEnvironment) -> Iterator[float]:
     """No worker of ingestion, hence no relay; intake over REST goes on and fills the outbox."""
-    house.workers.dismiss("ingestion")
+    environment.workers.dismiss("ingestion")
     yield 6
-    with psycopg.connect(house.postgres.url("ingestion")) as connection:
+    with psycopg.connect(environment.postgres.url("ingestion")) as connection:
         row = connection.execute("SELECT count(*) FROM outbox").fetchone()
-    house.backlogs.append(row[0] if row else 0)
-    house.workers.recall("ingestion", house.day)
+    environment.backlogs.append(row[0] if row else 0)
+    environment.workers.recall("ingestion", environment.day)
 
 
-def _letters(house: House) -> Iterator[float]:
+def _letters(environment: StormEnvironment) -> Iterator[float]:
     """All dead letters of ingestion replayed in random order, and once more."""
-    replay_all(house)
+    replay_all(environment)
     yield 3
-    replay_all(house)
+    replay_all(environment)
 
 
-def _burst(_house: House) -> Iterator[float]:
+def _burst(_environment: StormEnvironment) -> Iterator[float]:
     """The plan has put a large part of all events on this day."""
     yield 0
 

@@ -160,7 +160,9 @@ def _look_at_promises(storm: StormWorld, findings: Findings) -> None:
     findings.faults["APIs silent while only the broker was away"] = [
         f"{i.apis_silent} times: {i.kind} on day {i.day}" for i in storm.incidents if i.apis_silent
     ]
-    findings.figures["exits after SIGTERM, s"] = [round(each, 1) for each in storm.house.exits]
-    findings.figures["outbox backlogs"] = storm.house.backlogs
-    findings.figures["failed starts"] = storm.house.workers.failed_starts
+    findings.figures["exits after SIGTERM, s"] = [
+        round(each, 1) for each in storm.environment.exits
+    ]
+    findings.figures["outbox backlogs"] = storm.environment.backlogs
+    findings.figures["failed starts"] = storm.environment.workers.failed_starts
     findings.figures["questions to APIs"] = len(storm.watch.answers)

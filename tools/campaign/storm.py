@@ -21,8 +21,8 @@ from tests.support.oracle_messages import Window
 from tests.support.pipeline.run import PATIENCE_SECONDS, PipelinePlan, PipelineRun, Say, World
 from tests.support.pipeline.workers import IN_HANDS, Slot
 from tools.campaign.dead_letters import accept_what_time_has_cured, decider_keys, queued
+from tools.campaign.environment import StormEnvironment, open_environment
 from tools.campaign.faults import BACKLOG, LETTERS, SERVICES, Fault
-from tools.campaign.house import House, open_house
 from tools.campaign.plan import PLACES, Kill, Storm, StormDay
 from tools.campaign.sender import Sender, sent_until
 from tools.campaign.watch import Watch
@@ -68,7 +68,7 @@ class StormWorld:
     """What is there when a round has ended; the stack still runs."""
 
     world: World
-    house: House
+    environment: StormEnvironment
     watch: Watch
     incidents: list[Incident]
     compared: dict[int, dict[str, list[str]]]
@@ -98,8 +98,8 @@ def run_round(
         freeze_on=-1,
     )
     chance = random.Random(f"round/{storm.size.seed}")
-    with open_house(folder, plan.slots(), chance, say) as house:
-        run = StormRun(storm, plan, generate(storm.size), house, compare, incidents, say)
+    with open_environment(folder, plan.slots(), chance, say) as environment:
+        run = StormRun(storm, plan, generate(storm.size), environment, compare, incidents, say)
         return run.weather(look)
 
 
@@ -121,20 +121,20 @@ class StormRun(PipelineRun):
         storm: Storm,
         plan: PipelinePlan,
         workload: Workload,
-        house: House,
+        environment: StormEnvironment,
         compare: Compare,
         incidents: list[Incident],
         say: Say,
     ) -> None:
-        super().__init__(plan, workload, house.stack, house.workers, say)
+        super().__init__(plan, workload, environment.stack, environment.workers, say)
         self._storm = storm
-        self._house = house
+        self._environment = environment
         self._compare = compare
         self._incidents = incidents
         self._open: list[Incident] = []
         self._armed: dict[str, Kill] = {}
         self._compared: dict[int, dict[str, list[str]]] = {}
-        house.letters = decider_keys(house.stack)
+        environment.letters = decider_keys(environment.stack)
 
     def weather(self, look: Callable[[StormWorld], Any]) -> Any:
         """Run, with the watch looking on until the end."""
@@ -142,7 +142,7 @@ class StormRun(PipelineRun):
             service: (next(iter(self._practices.values()))[service], path)
             for service, path in QUESTIONS.items()
         }
-        watch = Watch(self._stack, self._house.postgres, questions)
+        watch = Watch(self._stack, self._environment.postgres, questions)
 
         def seen(world: World) -> Any:
             watch.stop()
@@ -150,7 +150,9 @@ class StormRun(PipelineRun):
                 if incident.apis_must_answer:
                     silent = watch.silent_between(incident.began, incident.ended)
                     incident.apis_silent = len(silent)
-            return look(StormWorld(world, self._house, watch, self._incidents, self._compared))
+            return look(
+                StormWorld(world, self._environment, watch, self._incidents, self._compared)
+            )
 
         with watch:
             return self.run(seen)
@@ -160,7 +162,7 @@ class StormRun(PipelineRun):
     def live(self, day: int, records: list[Sent], producer: RawProducer) -> None:
         """Noon, the day's faults while its records go, and a minute later all must be well."""
         planned = self._storm.days[day]
-        self._house.day = day
+        self._environment.day = day
         self._step(self._workload.noon(day))
         self._workers.servers_away_since = datetime.now(UTC) if _takes_servers(planned) else None
         sender = Sender(
@@ -177,8 +179,8 @@ class StormRun(PipelineRun):
 
     def _arm(self, kills: list[Kill]) -> None:
         for kill in kills:
-            slot = self._house.slot(kill.service, kill.place)
-            passing = self._house.chance.choice((1, 1, 2))
+            slot = self._environment.slot(kill.service, kill.place)
+            passing = self._environment.chance.choice((1, 1, 2))
             self._workers.arm(slot, f"{kill.failpoint}=kill@{passing}")
             self._armed[slot.name] = kill
 
@@ -205,7 +207,7 @@ class StormRun(PipelineRun):
         incident = self._incident(fault.row, fault.kind, now)
         incident.apis_must_answer = only_broker
         incident.must_be_unready = fault.unready
-        return _Underway(fault, incident, fault.steps(self._house), now)
+        return _Underway(fault, incident, fault.steps(self._environment), now)
 
     def _goes_on(self, each: _Underway) -> bool:
         now = time.monotonic()
@@ -261,7 +263,7 @@ class StormRun(PipelineRun):
     def _recover(self, day: int, planned: StormDay) -> None:
         """Wait until all is well, and write down how long each of the day's faults took."""
         if LETTERS in planned.faults:
-            self._until(lambda: queued(self._house) == 0, "letters are still queued")
+            self._until(lambda: queued(self._environment) == 0, "letters are still queued")
             accept_what_time_has_cured(self._workload, day, self._workload.noon(day))
         self._workers.disarm_all()
         self._armed.clear()

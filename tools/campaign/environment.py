@@ -1,4 +1,4 @@
-"""The house with a proxy before each of its servers, so that both can be taken from it."""
+"""All processes, with a proxy before each of its servers, so that both can be taken from it."""
 
 import os
 import random
@@ -21,7 +21,7 @@ _OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 
 
 @dataclass
-class House:
+class StormEnvironment:
     """All that a fault may lay hands on. `day` is the simulated day; `letters` are clients of
     ingestion's API whose keys decide on dead letters. What faults have found out: `exits` are the
     seconds until a worker told to stop had ended, `backlogs` the rows of a relay's backlog."""
@@ -44,7 +44,9 @@ class House:
 
 
 @contextmanager
-def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say) -> Iterator[House]:
+def open_environment(
+    folder: Path, slots: list[Slot], chance: random.Random, say: Say
+) -> Iterator[StormEnvironment]:
     """Servers of its own, whatever the environment names, the proxies, and the stack between.
 
     The services know the proxies' addresses only; Kafka names its proxy to them too.
@@ -76,7 +78,9 @@ def open_house(folder: Path, slots: list[Slot], chance: random.Random, say: Say)
         lists = folder / "failpoints"
         lists.mkdir()
         workers = Workers(stack, slots, lists)
-        yield House(stack, workers, postgres, kafka, before_postgres, before_kafka, chance)
+        yield StormEnvironment(
+            stack, workers, postgres, kafka, before_postgres, before_kafka, chance
+        )
 
 
 @contextmanager
