@@ -6,7 +6,7 @@ import pytest
 
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
-from tests.support.bad_input import feed
+from tests.support.harness.bad_input import feed
 from tests.support.poison import POISON
 
 pytestmark = pytest.mark.e2e

@@ -13,10 +13,10 @@ from rapport_devkit.postgres import Postgres
 from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, TopicPlan, ensure_topics
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import TryLater
-from tests.support.bad_input import good_event
 from tests.support.broker import read
 from tests.support.buses import HOUR_MS, eventually
-from tests.support.lone_ingestion import WORKER, LoneIngestion, good, lone_ingestion
+from tests.support.harness.bad_input import good_event
+from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
 from tests.support.places import JARS
 
 pytestmark = pytest.mark.integration
@@ -35,18 +35,18 @@ def test_a_worker_leaves_in_time_though_the_broker_died_while_it_was_publishing(
     """R2: what was not acknowledged stays in the outbox, and the API takes events all the while."""
     with (
         Kafka.start(tmp_path / "kafka", jars=JARS) as kafka,
-        lone_ingestion(tmp_path / "dead", postgres, kafka) as lone,
+        ingestion_harness(tmp_path / "dead", postgres, kafka) as harness,
     ):
         kafka.kill()
-        lone.practice.post("/v1/events", good_event(1))
-        assert eventually(lambda: _is_publishing(lone), 30)
+        harness.practice.post("/v1/events", good_event(1))
+        assert eventually(lambda: _is_publishing(harness), 30)
         time.sleep(1)  # into the wait for acknowledgements
-        assert _is_publishing(lone)
+        assert _is_publishing(harness)
         started = time.monotonic()
-        assert lone.stack.end_child(WORKER) == 0
+        assert harness.stack.end_child(WORKER) == 0
         assert time.monotonic() - started < 10
-        assert lone.count("outbox") == 1
-        assert lone.count("ledger") == 1
+        assert harness.count("outbox") == 1
+        assert harness.count("ledger") == 1
 
 
 def test_a_publisher_that_waited_in_vain_publishes_again_when_the_broker_answers(
@@ -75,11 +75,11 @@ def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
 ) -> None:
     """R5: offsets of the old log mean something else in the new one; nothing is read by them."""
     port_of = Kafka.start(tmp_path / "old", jars=JARS)
-    with lone_ingestion(tmp_path / f"empty{refilled}", postgres, port_of) as lone:
-        lone.send(good(range(20)))
-        lone.read_all()
-        assert lone.count("ledger") == 20
-        worker = lone.stack.child(WORKER)
+    with ingestion_harness(tmp_path / f"empty{refilled}", postgres, port_of) as harness:
+        harness.send(good(range(20)))
+        harness.read_all()
+        assert harness.count("ledger") == 20
+        worker = harness.stack.child(WORKER)
         worker.freeze()
         port = int(port_of.bootstrap.rpartition(":")[2])
         port_of.destroy()
@@ -88,17 +88,17 @@ def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
                 TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
                 for t in TOPICS
             ]
-            ensure_topics(lone.stack.kafka_options("test"), plans)
+            ensure_topics(harness.stack.kafka_options("test"), plans)
             if refilled:
-                lone.send(good(range(100, 100 + refilled)))
+                harness.send(good(range(100, 100 + refilled)))
             worker.thaw()
             assert worker.wait(60) == HALTED, worker.log.read_text()
-        ((said,),) = lone.rows("SELECT last_error FROM worker")
+        ((said,),) = harness.rows("SELECT last_error FROM worker")
         assert "anew" in said or "no longer holds" in said
         assert '"action": "loop_halted"' in worker.log.read_text()
         offset = "SELECT next_offset FROM consumer_position WHERE topic = 'source.bookings.v1'"
-        assert (20,) in lone.rows(offset)
-        assert lone.count("ledger") == 20
+        assert (20,) in harness.rows(offset)
+        assert harness.count("ledger") == 20
 
 
 def _record(value: bytes) -> Outgoing:
@@ -113,10 +113,10 @@ def _is_published(producer: KafkaProducer) -> bool:
     return True
 
 
-def _is_publishing(lone: LoneIngestion) -> bool:
+def _is_publishing(harness: IngestionHarness) -> bool:
     """Whether a relay holds its buckets' locks and waits."""
     return bool(
-        lone.rows("""
+        harness.rows("""
             SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
             WHERE locktype = 'advisory' AND datname = current_database()
         """)

@@ -9,9 +9,9 @@ import pytest
 from rapport_contracts.topics import SOURCE_PAYMENTS
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
-from tests.support.bad_input import good_event
 from tests.support.buses import eventually
-from tests.support.lone_ingestion import WORKER, LoneIngestion, good, lone_ingestion
+from tests.support.harness.bad_input import good_event
+from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
 from tests.support.poison import PAYMENT
 
 pytestmark = pytest.mark.integration
@@ -39,20 +39,20 @@ def test_too_much_poison_stops_the_worker_with_an_alarm(
 ) -> None:
     """R10: it does not put everything aside; what comes after waits until somebody has looked."""
     patient = {"RAPPORT_MAX_POLL_RECORDS": "10"}
-    with lone_ingestion(
+    with ingestion_harness(
         tmp_path / f"poison{len(sent)}", postgres, kafka, environment=patient
-    ) as lone:
-        lone.send([*sent, *good([999])])
-        worker = lone.stack.child(WORKER)
+    ) as harness:
+        harness.send([*sent, *good([999])])
+        worker = harness.stack.child(WORKER)
         assert worker.wait(120) == HALTED, worker.log.read_text()[-3_000:]
-        ((said,),) = lone.rows("SELECT last_error FROM worker")
+        ((said,),) = harness.rows("SELECT last_error FROM worker")
         assert why in said
         assert "loop_halted" in worker.log.read_text()
         bad = sent.count(BAD)
-        assert lone.count("dead_letter") < min(bad, 50)
-        assert lone.rows("SELECT 1 FROM ledger WHERE event_id = 'good-999'") == []
-        lone.practice.post("/v1/events", good_event(1_000))
-        assert lone.rows("SELECT 1 FROM ledger WHERE event_id = 'good-1000'") == [(1,)]
+        assert harness.count("dead_letter") < min(bad, 50)
+        assert harness.rows("SELECT 1 FROM ledger WHERE event_id = 'good-999'") == []
+        harness.practice.post("/v1/events", good_event(1_000))
+        assert harness.rows("SELECT 1 FROM ledger WHERE event_id = 'good-1000'") == [(1,)]
 
 
 def test_events_of_a_later_build_wait_and_count_once_when_it_is_there(
@@ -61,20 +61,20 @@ def test_events_of_a_later_build_wait_and_count_once_when_it_is_there(
     """R11, R12: fields that we do not know are let by; a type and a major that we do not know are
     put aside with a reason each. After the upgrade they are replayed, twice, and count once."""
     older = ["tests.support.altered", "older"]
-    with lone_ingestion(tmp_path / "ahead", postgres, kafka, launcher=older) as lone:
-        lone.send(_sent_by_a_later_build(), SOURCE_PAYMENTS.name)
-        lone.read_all()
-        assert _letters(lone) == {"unknown-type": 1, "unknown-version": 1}
-        assert _amounts(lone) == [("settled", 5_000), ("settled", 7_000)]
-        assert lone.stack.end_child(WORKER) == 0
-        lone.stack.start_worker("ingestion")
-        lone.stack.wait_ready()
+    with ingestion_harness(tmp_path / "ahead", postgres, kafka, launcher=older) as harness:
+        harness.send(_sent_by_a_later_build(), SOURCE_PAYMENTS.name)
+        harness.read_all()
+        assert _letters(harness) == {"unknown-type": 1, "unknown-version": 1}
+        assert _amounts(harness) == [("settled", 5_000), ("settled", 7_000)]
+        assert harness.stack.end_child(WORKER) == 0
+        harness.stack.start_worker("ingestion")
+        harness.stack.wait_ready()
         for _ in range(2):
-            _replay_all(lone)
-        assert _letters(lone) == {"unknown-version": 1}
-        assert lone.count("ledger") == 3
-        assert eventually(lambda: len(_amounts(lone)) == 3, 30)
-        assert _amounts(lone) == [("refunded", 2_000), ("settled", 5_000), ("settled", 7_000)]
+            _replay_all(harness)
+        assert _letters(harness) == {"unknown-version": 1}
+        assert harness.count("ledger") == 3
+        assert eventually(lambda: len(_amounts(harness)) == 3, 30)
+        assert _amounts(harness) == [("refunded", 2_000), ("settled", 5_000), ("settled", 7_000)]
 
 
 def _sent_by_a_later_build() -> list[bytes]:
@@ -90,25 +90,25 @@ def _sent_by_a_later_build() -> list[bytes]:
     return [json.dumps(event).encode() for event in (richer, refund, major, plain)]
 
 
-def _letters(lone: LoneIngestion) -> dict[str, int]:
+def _letters(harness: IngestionHarness) -> dict[str, int]:
     """How many are held, by reason."""
     held = "SELECT reason, count(*) FROM dead_letter WHERE state = 'held' GROUP BY reason"
-    return {str(reason): int(count) for reason, count in lone.rows(held)}
+    return {str(reason): int(count) for reason, count in harness.rows(held)}
 
 
-def _amounts(lone: LoneIngestion) -> list[tuple[str, int]]:
+def _amounts(harness: IngestionHarness) -> list[tuple[str, int]]:
     """What was published of money, in no order."""
-    return sorted((one["kind"], one["amount_minor"]) for one in _money(lone))
+    return sorted((one["kind"], one["amount_minor"]) for one in _money(harness))
 
 
-def _money(lone: LoneIngestion) -> list[dict[str, Any]]:
-    return [one for one in lone.activities() if one["kind"] in ("settled", "refunded")]
+def _money(harness: IngestionHarness) -> list[dict[str, Any]]:
+    return [one for one in harness.activities() if one["kind"] in ("settled", "refunded")]
 
 
-def _replay_all(lone: LoneIngestion) -> None:
+def _replay_all(harness: IngestionHarness) -> None:
     """Ask for every letter once more, the newest first, replayed ones too; wait until all are
     decided."""
-    for (letter,) in lone.rows("SELECT id FROM dead_letter ORDER BY id DESC"):
-        lone.operator.post(f"/v1/dead-letters/{letter}/replay", {})
+    for (letter,) in harness.rows("SELECT id FROM dead_letter ORDER BY id DESC"):
+        harness.operator.post(f"/v1/dead-letters/{letter}/replay", {})
     waiting = "SELECT 1 FROM dead_letter WHERE state = 'queued'"
-    assert eventually(lambda: lone.rows(waiting) == [], 60)
+    assert eventually(lambda: harness.rows(waiting) == [], 60)

@@ -19,7 +19,7 @@ from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from scoring_service.bootstrap import rulebook_source
 from tests.support.broker import read
-from tests.support.lone_scoring import LoneScoring, lone_scoring
+from tests.support.harness.scoring import ScoringHarness, scoring_harness
 from tests.support.scoring_world import Log, ScoringWorld
 from tools.proof.claims.downtime import changes, differing, write
 
@@ -46,7 +46,7 @@ def test_everybody_who_falls_at_one_midnight_falls_once_and_the_api_answers_mean
         log.activity(client_id, "completed", VISIT.date(), VISIT)
         log.activity(client_id, "settled", VISIT.date(), VISIT, amount_minor=5_000)
     log.watermark(FALL - timedelta(seconds=1))
-    with lone_scoring(tmp_path / "midnight", postgres, kafka, launchers=[(), ()]) as scoring:
+    with scoring_harness(tmp_path / "midnight", postgres, kafka, launchers=[(), ()]) as scoring:
         scoring.send(log)
         scoring.wait(FALL - timedelta(seconds=1))
         assert _fallen(scoring) == []
@@ -81,7 +81,7 @@ def test_workers_with_wrong_clocks_tell_leap_days_and_summer_time_as_one_that_is
     wrong = [["tests.support.altered", how] for how in ("skewed:600", "jumping:600")]
     right = ScoringWorld(log, service_database("scoring"), RULEBOOK, records=5_000)
     right.read_all()
-    with lone_scoring(tmp_path / "leap", postgres, kafka, launchers=wrong) as scoring:
+    with scoring_harness(tmp_path / "leap", postgres, kafka, launchers=wrong) as scoring:
         scoring.send(log)
         scoring.wait(now - STEP)
         told = scoring.rows("""
@@ -99,7 +99,7 @@ def _client(number: int) -> str:
     return f"{number:032x}"
 
 
-def _fallen(scoring: LoneScoring) -> list[dict[str, Any]]:
+def _fallen(scoring: ScoringHarness) -> list[dict[str, Any]]:
     """Each change by time on the bus, as often as it lies there."""
     name = scoring.stack.options.topic_prefix + topics.TIER_CHANGES.name
     values = [
@@ -110,7 +110,7 @@ def _fallen(scoring: LoneScoring) -> list[dict[str, Any]]:
     return [said for said in values if said.get("reason") == "elapsed_time"]
 
 
-def _ask_until(scoring: LoneScoring, done: Callable[[], bool]) -> Counter[str]:
+def _ask_until(scoring: ScoringHarness, done: Callable[[], bool]) -> Counter[str]:
     """Ask for one client's tier again and again; every answer must be 200. Tier -> how often."""
     key = scoring.stack.create_key("scoring", "tiers:read", "harbour")
     api = scoring.stack.api("scoring", key)

@@ -16,9 +16,9 @@ import httpx
 from rapport_devkit.api_client import ApiProblem
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
-from tests.support.bad_input import good_event
 from tests.support.buses import eventually
-from tests.support.lone_ingestion import WORKER, LoneIngestion, good, lone_ingestion
+from tests.support.harness.bad_input import good_event
+from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
 from tests.support.small_disk import fill, mount_small_disk
 
 MEGABYTES = 256
@@ -35,42 +35,42 @@ def main(folder: Path) -> None:
     kafka = Kafka(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
     with (
         Postgres.start(disk / "postgres", settings=SETTINGS) as postgres,
-        lone_ingestion(folder, postgres, kafka) as lone,
+        ingestion_harness(folder, postgres, kafka) as harness,
     ):
-        print(json.dumps(observe(lone, postgres, disk)))
+        print(json.dumps(observe(harness, postgres, disk)))
 
 
-def observe(lone: LoneIngestion, postgres: Postgres, disk: Path) -> dict[str, Any]:
+def observe(harness: IngestionHarness, postgres: Postgres, disk: Path) -> dict[str, Any]:
     """Before, while and after the disk is full."""
-    lone.send(good(BEFORE))
-    lone.read_all()
+    harness.send(good(BEFORE))
+    harness.read_all()
     filler = fill(disk)
-    lone.send(good(BY_BUS))
-    acknowledged = {number for number in BY_REST if _accepted(lone, number)}
+    harness.send(good(BY_BUS))
+    acknowledged = {number for number in BY_REST if _accepted(harness, number)}
     filler.unlink()
-    if not _answers(lone):
+    if not _answers(harness):
         postgres.restart()  # full for the write-ahead log, it had given up
-    assert eventually(lambda: _answers(lone), 60)
-    kept = _events(lone)
+    assert eventually(lambda: _answers(harness), 60)
+    kept = _events(harness)
     for number in set(BY_REST) - acknowledged:
-        assert eventually(lambda n=number: _accepted(lone, n), 30)  # type: ignore[misc]
+        assert eventually(lambda n=number: _accepted(harness, n), 30)  # type: ignore[misc]
     everything = len(BEFORE) + len(BY_REST) + len(BY_BUS)
-    complete = eventually(lambda: len(_events(lone)) == everything, 60)
-    published = eventually(lambda: lone.count("outbox") == 0, 60)
+    complete = eventually(lambda: len(_events(harness)) == everything, 60)
+    published = eventually(lambda: harness.count("outbox") == 0, 60)
     return {
         "refused": len(BY_REST) - len(acknowledged),
         "acknowledged and lost": len({f"good-{n}" for n in acknowledged} - kept),
         "complete": complete,
-        "published": published and len(lone.activities()) == everything,
-        "letters": lone.count("dead_letter"),
-        "worker": lone.stack.child(WORKER).running,
+        "published": published and len(harness.activities()) == everything,
+        "letters": harness.count("dead_letter"),
+        "worker": harness.stack.child(WORKER).running,
     }
 
 
-def _accepted(lone: LoneIngestion, number: int) -> bool:
+def _accepted(harness: IngestionHarness, number: int) -> bool:
     """Whether the API acknowledged an event. Raises ApiProblem for a refusal that blames it."""
     try:
-        lone.practice.post("/v1/events", good_event(number))
+        harness.practice.post("/v1/events", good_event(number))
     except ApiProblem as problem:
         if problem.status < httpx.codes.INTERNAL_SERVER_ERROR:
             raise
@@ -78,16 +78,16 @@ def _accepted(lone: LoneIngestion, number: int) -> bool:
     return True
 
 
-def _answers(lone: LoneIngestion) -> bool:
+def _answers(harness: IngestionHarness) -> bool:
     try:
-        lone.count("ledger")
+        harness.count("ledger")
     except Exception:  # noqa: BLE001 - whatever it is, it is no answer
         return False
     return True
 
 
-def _events(lone: LoneIngestion) -> set[str]:
-    return {event for (event,) in lone.rows("SELECT event_id FROM ledger")}
+def _events(harness: IngestionHarness) -> set[str]:
+    return {event for (event,) in harness.rows("SELECT event_id FROM ledger")}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tests.support.bad_input import feed
+from tests.support.harness.bad_input import feed
 from tests.support.poison import POISON
 from tools.claim import Bench, Measured, all_of, none
 

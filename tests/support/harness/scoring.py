@@ -29,7 +29,7 @@ _REACHED = """
 _PATIENCE_SECONDS = 200
 
 
-class LoneScoring:
+class ScoringHarness:
     """A stack of scoring's API and its workers."""
 
     def __init__(self, stack: Stack) -> None:
@@ -72,9 +72,9 @@ class LoneScoring:
 
 
 @contextmanager
-def lone_scoring(
+def scoring_harness(
     folder: Path, postgres: Postgres, kafka: Kafka, *, launchers: Sequence[Sequence[str]]
-) -> Iterator[LoneScoring]:
+) -> Iterator[ScoringHarness]:
     """Up, with a worker for each launcher (see `Stack.start_worker`), on given servers; names are
     of their own, so that tests do not meet."""
     unique = f"{folder.name}{secrets.token_hex(4)}"
@@ -92,5 +92,5 @@ def lone_scoring(
         for launcher in launchers:
             stack.start_worker("scoring", launcher=launcher)
         stack.wait_ready()
-        yield LoneScoring(stack)
+        yield ScoringHarness(stack)
     drop_database(postgres.url(), "scoring", prefix=f"{unique}_")

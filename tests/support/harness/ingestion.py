@@ -18,16 +18,16 @@ from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.support.bad_input import PRACTICE, good_event
 from tests.support.bus_log import BusLog, RawProducer
 from tests.support.generators.workload import Sent
+from tests.support.harness.bad_input import PRACTICE, good_event
 from tests.support.places import JARS, REPOSITORY
 
 WORKER = "ingestion-worker-1"
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
-class LoneIngestion:
+class IngestionHarness:
     """A stack of ingestion's API and one worker, and what tests do to them."""
 
     def __init__(self, stack: Stack) -> None:
@@ -82,14 +82,14 @@ def good(numbers: Iterable[int]) -> list[bytes]:
 
 
 @contextmanager
-def lone_ingestion(
+def ingestion_harness(
     folder: Path,
     postgres: Postgres,
     kafka: Kafka,
     *,
     environment: Mapping[str, str] = MappingProxyType({}),
     launcher: Sequence[str] = (),
-) -> Iterator[LoneIngestion]:
+) -> Iterator[IngestionHarness]:
     """Up, with its practice and one worker, on given servers; names are of their own, so that
     tests do not meet. `launcher` is for the worker (see `Stack.start_worker`)."""
     unique = f"{folder.name}{secrets.token_hex(4)}"
@@ -107,7 +107,7 @@ def lone_ingestion(
     with Stack(options, postgres=postgres, kafka=kafka) as stack:
         stack.start_worker("ingestion", launcher=launcher)
         stack.wait_ready()
-        lone = LoneIngestion(stack)
-        lone.open_practice()
-        yield lone
+        harness = IngestionHarness(stack)
+        harness.open_practice()
+        yield harness
     drop_database(postgres.url(), "ingestion", prefix=f"{unique}_")

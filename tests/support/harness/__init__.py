@@ -1,0 +1,1 @@
+"""One service as processes on real servers, without the other two: made to be mistreated."""
