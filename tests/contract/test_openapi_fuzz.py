@@ -3,8 +3,8 @@
 import pytest
 
 from rapport_devkit.postgres import Postgres
-from tests.support.strangers.fuzz import EXAMPLES, fuzz
-from tests.support.strangers.worlds import WORLDS
+from tests.support.access_matrix.fuzz import EXAMPLES, fuzz
+from tests.support.access_matrix.worlds import WORLDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 

@@ -16,7 +16,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.metrics import UNKNOWN_MESSAGES
 from scoring_service import bootstrap as scoring
-from tests.support.strangers.world import running
+from tests.support.access_matrix.world import running
 
 pytestmark = pytest.mark.integration
 KEY = base64.b64encode(b"k" * 32).decode()

@@ -7,13 +7,13 @@ import pytest
 
 from rapport_devkit.databases import SERVICES
 from rapport_devkit.postgres import Postgres
-from tests.support.strangers.world import ApiWorld
+from tests.support.access_matrix.world import ApiWorld
 
 
 @pytest.fixture(scope="package", params=SERVICES)
 def world(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[ApiWorld]:
     """One service after the other; tests may write, none may count on what others wrote."""
     # Not at the top: conftests are read before the root's filter of the bus client's warning.
-    worlds = import_module("tests.support.strangers.worlds").WORLDS
+    worlds = import_module("tests.support.access_matrix.worlds").WORLDS
     with worlds[request.param](postgres.url()) as made:
         yield made

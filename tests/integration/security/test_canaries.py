@@ -33,9 +33,15 @@ from rapport_runtime.database import Database
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from tests.support.access_matrix.world import (
+    PRACTICE,
+    ApiWorld,
+    common_settings,
+    every_key,
+    running,
+)
 from tests.support.outreach_world import KEY, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
-from tests.support.strangers.world import PRACTICE, ApiWorld, common_settings, every_key, running
 
 pytestmark = pytest.mark.integration
 PHONE, EMAIL = "+8613912345678", "kanari.lin@practice.com"

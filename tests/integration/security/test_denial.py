@@ -8,7 +8,7 @@ from sqlalchemy import text
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.auth import require
-from tests.support.strangers.world import ApiWorld
+from tests.support.access_matrix.world import ApiWorld
 from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, ask
 
 pytestmark = pytest.mark.integration

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from rapport_runtime import logs
-from tests.support.strangers.bodies import body_of, replaced, texts_in
-from tests.support.strangers.document import Operation
-from tests.support.strangers.world import ApiWorld
+from tests.support.access_matrix.bodies import body_of, replaced, texts_in
+from tests.support.access_matrix.document import Operation
+from tests.support.access_matrix.world import ApiWorld
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 MARK = "q7Zx"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.support.strangers.world import PRACTICE, STRANGER, ApiWorld
+from tests.support.access_matrix.world import PRACTICE, STRANGER, ApiWorld
 
 pytestmark = pytest.mark.integration
 OPEN = {"api_key"}

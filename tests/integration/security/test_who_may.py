@@ -9,9 +9,9 @@ import pytest
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
 from rapport_runtime.ops import keys
-from tests.support.strangers.document import Operation
-from tests.support.strangers.world import PRACTICE, ApiWorld, make_key
-from tests.support.strangers.worlds import WORLDS
+from tests.support.access_matrix.document import Operation
+from tests.support.access_matrix.world import PRACTICE, ApiWorld, make_key
+from tests.support.access_matrix.worlds import WORLDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 BODY = {"json": {}}

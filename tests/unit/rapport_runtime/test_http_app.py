@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from rapport_runtime import logs
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require
-from tests.support.strangers.world import running
+from tests.support.access_matrix.world import running
 from tests.unit.rapport_runtime.toy import (
     CANARY,
     PRACTICE,

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from tools.claim import Part
-from tools.proof.claims import alerting, protections, speed, strangers, the_storm
+from tools.proof.claims import access_matrix, alerting, protections, speed, the_storm
 
 MEASURES: Sequence[Part] = (
     the_storm.measure,
     protections.measure,
-    strangers.measure,
+    access_matrix.measure,
     alerting.measure,
     speed.measure,
 )

@@ -17,7 +17,7 @@ from schemathesis.engine.recorder import ScenarioRecorder
 from schemathesis.generation.case import Case
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from tests.support.strangers.world import ApiWorld
+from tests.support.access_matrix.world import ApiWorld
 
 SEED = 20_240_601
 EXAMPLES = 50

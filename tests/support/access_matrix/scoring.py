@@ -9,8 +9,7 @@ from rapport_runtime.http.streams import Streams
 from scoring_service.bootstrap import build_api, rulebook_source
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
-from tests.support.scoring_world import Log, ScoringWorld
-from tests.support.strangers.world import (
+from tests.support.access_matrix.world import (
     PRACTICE,
     ApiWorld,
     common_settings,
@@ -19,6 +18,7 @@ from tests.support.strangers.world import (
     running,
     service_database,
 )
+from tests.support.scoring_world import Log, ScoringWorld
 
 CLIENTS = [f"{number:032x}" for number in range(1, 9)]
 BEGAN, NOW = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 6, 1, 12, tzinfo=UTC)

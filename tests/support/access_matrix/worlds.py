@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
-from tests.support.strangers.ingestion import ingestion
-from tests.support.strangers.outreach import outreach
-from tests.support.strangers.scoring import scoring
-from tests.support.strangers.world import ApiWorld
+from tests.support.access_matrix.ingestion import ingestion
+from tests.support.access_matrix.outreach import outreach
+from tests.support.access_matrix.scoring import scoring
+from tests.support.access_matrix.world import ApiWorld
 
 WORLDS: Mapping[str, Callable[[str], AbstractContextManager[ApiWorld]]] = MappingProxyType(
     {"ingestion": ingestion, "scoring": scoring, "outreach": outreach}

@@ -10,7 +10,7 @@ from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
 from rapport_runtime.database import Database
 from rapport_runtime.migrations import upgrade
-from tests.support.strangers.world import (
+from tests.support.access_matrix.world import (
     PRACTICE,
     STRANGER,
     ApiWorld,

@@ -1,11 +1,11 @@
-"""Strangers: a fuzzer with every check on finds nothing in the three APIs and their documents."""
+"""Access: a fuzzer with every check on finds nothing in the three APIs and their documents."""
 
 import contextlib
 import io
 from collections.abc import Iterable
 
-from tests.support.strangers.fuzz import EXAMPLES, SEED, fuzz
-from tests.support.strangers.worlds import WORLDS
+from tests.support.access_matrix.fuzz import EXAMPLES, SEED, fuzz
+from tests.support.access_matrix.worlds import WORLDS
 from tools.claim import Bench, Measured, all_of, none
 
 

@@ -18,7 +18,7 @@ from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.ops import keys
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
-from tests.support.strangers.document import Operation, operations
+from tests.support.access_matrix.document import Operation, operations
 
 PRACTICE, STRANGER = "harbour", "lakeside"
 """Whose rows are there, and another practice, which has none of them."""

@@ -11,8 +11,7 @@ from outreach_service.ports import GROUP
 from outreach_service.settings import OutreachSettings
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_token
 from rapport_contracts import topics
-from tests.support.outreach_world import KEY, OutreachWorld, playbook
-from tests.support.strangers.world import (
+from tests.support.access_matrix.world import (
     PRACTICE,
     ApiWorld,
     common_settings,
@@ -21,6 +20,7 @@ from tests.support.strangers.world import (
     running,
     service_database,
 )
+from tests.support.outreach_world import KEY, OutreachWorld, playbook
 
 CLIENTS = [f"{number:032x}" for number in range(1, 9)]
 BEGAN = datetime(2024, 6, 1, 12, tzinfo=UTC)

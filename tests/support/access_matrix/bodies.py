@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from tests.support.strangers.document import Operation
+from tests.support.access_matrix.document import Operation
 
 Place = tuple[str | int, ...]
 _PLAIN: Mapping[str, Any] = {
