@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.support.bus_log import RawProducer
 from tests.support.generators.workload import Sent, Workload, generate
-from tests.support.oracle_messages import Window
+from tests.support.oracles.messages import Window
 from tests.support.pipeline.run import PATIENCE_SECONDS, PipelinePlan, PipelineRun, Say, World
 from tests.support.pipeline.workers import IN_HANDS, Slot
 from tools.campaign.dead_letters import accept_what_time_has_cured, decider_keys, queued

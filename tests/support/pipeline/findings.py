@@ -15,7 +15,7 @@ import scoring_service
 from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
 from rapport_devkit.api_client import ApiClient
 from tests.support.generators.workload import PRACTICES, EventKey
-from tests.support.oracle_ledger import (
+from tests.support.oracles.ledger import (
     Who,
     differences,
     expect,
@@ -23,7 +23,7 @@ from tests.support.oracle_ledger import (
     net_facts,
     published_nets,
 )
-from tests.support.oracle_messages import (
+from tests.support.oracles.messages import (
     WENT,
     Letterbox,
     Reachable,

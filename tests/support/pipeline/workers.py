@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rapport_devkit.failpoints import parse
 from rapport_devkit.stack import Stack
-from tests.support.oracle_messages import Window
+from tests.support.oracles.messages import Window
 
 KILLED = -9
 CANNOT_START = 1

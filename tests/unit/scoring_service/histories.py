@@ -14,7 +14,7 @@ from scoring_service.domain.periods import local_day, midnight
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
-from tests.support.oracle_tiers import OracleClient, OracleFact, Rules, exists
+from tests.support.oracles.tiers import OracleClient, OracleFact, Rules, exists
 
 Log = list[OracleFact | datetime]
 """A partition's records of one client: facts, and watermarks between them."""

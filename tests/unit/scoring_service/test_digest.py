@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.facts import FactRefused
-from tests.support.oracle_tiers import OracleFact
+from tests.support.oracles.tiers import OracleFact
 from tests.unit.scoring_service.histories import digest_of, facts
 
 TODAY = date(2026, 3, 1)

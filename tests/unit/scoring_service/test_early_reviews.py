@@ -14,7 +14,7 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState, fold, review
 from scoring_service.handlers import sweep
 from scoring_service.ports import ClientKey, TierTransition
-from tests.support.oracle_tiers import OracleFact, Rules
+from tests.support.oracles.tiers import OracleFact, Rules
 from tests.unit.scoring_service.histories import (
     RULEBOOK,
     as_domain,

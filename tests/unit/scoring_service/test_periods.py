@@ -14,7 +14,7 @@ from scoring_service.domain.periods import (
     midnight,
     skipped_days,
 )
-from tests.support import oracle_tiers as oracle
+from tests.support.oracles import tiers as oracle
 from tests.unit.scoring_service.histories import ODD_DAYS
 
 TEXTS = ("P1M", "P3M", "P6M", "P1Y", "P7D", "P2W", "P1M1D", "P1Y2M10D", "P100D", "P11M")

@@ -20,7 +20,7 @@ from scoring_service.domain.walk import (
     review,
     walk,
 )
-from tests.support.oracle_tiers import OracleFact, Rules, exists
+from tests.support.oracles.tiers import OracleFact, Rules, exists
 from tests.unit.scoring_service.histories import (
     RULEBOOK,
     Log,

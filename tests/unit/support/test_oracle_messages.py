@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.oracle_messages import (
+from tests.support.oracles.messages import (
     Identity,
     Letterbox,
     Reachable,

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tests.support import oracle_tiers
-from tests.support.oracle_tiers import OracleFact, Rules
+from tests.support.oracles import tiers as oracle_tiers
+from tests.support.oracles.tiers import OracleFact, Rules
 from tests.support.poison import Document
 
 _BOOKING = ("created", "rescheduled", "no_show", "completed", "cancelled")
