@@ -6,8 +6,8 @@ import pytest
 
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
+from tests.support.generators.poison import POISON
 from tests.support.harness.bad_input import feed
-from tests.support.poison import POISON
 
 pytestmark = pytest.mark.e2e
 

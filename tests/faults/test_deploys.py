@@ -10,9 +10,9 @@ from rapport_contracts.topics import SOURCE_PAYMENTS
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from tests.support.buses import eventually
+from tests.support.generators.poison import PAYMENT
 from tests.support.harness.bad_input import good_event
 from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
-from tests.support.poison import PAYMENT
 
 pytestmark = pytest.mark.integration
 HALTED = 3

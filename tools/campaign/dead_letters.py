@@ -7,8 +7,8 @@ from typing import Any
 
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.stack import Stack
+from tests.support.generators.poison import Document
 from tests.support.generators.workload import PRACTICES, EventKey, Workload
-from tests.support.poison import Document
 from tools.campaign.environment import StormEnvironment
 
 AHEAD = timedelta(hours=48)

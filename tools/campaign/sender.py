@@ -9,8 +9,8 @@ import httpx
 
 from rapport_devkit.api_client import ApiClient, ApiProblem
 from tests.support.bus_log import RawProducer
+from tests.support.generators.poison import Document
 from tests.support.generators.workload import EventKey, Sent, Workload
-from tests.support.poison import Document
 
 CHUNKS = 16
 _PATIENCE_SECONDS = 120.0

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from rapport_contracts.topics import PER_CLIENT_PARTITIONS, SOURCE_BOOKINGS, SOURCE_PAYMENTS
-from tests.support.poison import BIG, POISON, Document
+from tests.support.generators.poison import BIG, POISON, Document
 
 ONE_DAY = timedelta(days=1)
 LATE_DAYS = 400

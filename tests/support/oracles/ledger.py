@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tests.support.generators.poison import Document
 from tests.support.oracles import tiers as oracle_tiers
 from tests.support.oracles.tiers import OracleFact, Rules
-from tests.support.poison import Document
 
 _BOOKING = ("created", "rescheduled", "no_show", "completed", "cancelled")
 _PAYMENT = ("settled", "refunded", "charged_back", "failed")

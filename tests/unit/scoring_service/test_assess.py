@@ -12,9 +12,9 @@ from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import Line, score_decimal
 from scoring_service.domain.periods import midnight
 from scoring_service.domain.rulebook import Rulebook
+from tests.support.generators.tier_histories import BOOKS, RULEBOOK, digest_of, situations
 from tests.support.oracles import tiers as oracle
 from tests.support.oracles.tiers import OracleFact, Rules
-from tests.unit.scoring_service.histories import BOOKS, RULEBOOK, digest_of, situations
 
 ZONE = "Asia/Shanghai"
 Situation = tuple[Rules, Rulebook, str, date, list[OracleFact]]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.facts import FactRefused
+from tests.support.generators.tier_histories import digest_of, facts
 from tests.support.oracles.tiers import OracleFact
-from tests.unit.scoring_service.histories import digest_of, facts
 
 TODAY = date(2026, 3, 1)
 FACTS = st.lists(facts("Asia/Shanghai", TODAY), max_size=20)

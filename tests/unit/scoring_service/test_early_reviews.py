@@ -14,8 +14,7 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState, fold, review
 from scoring_service.handlers import sweep
 from scoring_service.ports import ClientKey, TierTransition
-from tests.support.oracles.tiers import OracleFact, Rules
-from tests.unit.scoring_service.histories import (
+from tests.support.generators.tier_histories import (
     RULEBOOK,
     as_domain,
     digest_of,
@@ -23,6 +22,7 @@ from tests.unit.scoring_service.histories import (
     noon,
     situations,
 )
+from tests.support.oracles.tiers import OracleFact, Rules
 
 ZONE = "Asia/Shanghai"
 DAY = date(2026, 3, 2)

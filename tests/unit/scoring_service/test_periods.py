@@ -14,8 +14,8 @@ from scoring_service.domain.periods import (
     midnight,
     skipped_days,
 )
+from tests.support.generators.tier_histories import ODD_DAYS
 from tests.support.oracles import tiers as oracle
-from tests.unit.scoring_service.histories import ODD_DAYS
 
 TEXTS = ("P1M", "P3M", "P6M", "P1Y", "P7D", "P2W", "P1M1D", "P1Y2M10D", "P100D", "P11M")
 DAYS = st.dates(date(1995, 1, 1), date(2105, 12, 31))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring_service.domain.rulebook_source import InvalidRulebook, parse_rulebook
-from tests.unit.scoring_service.histories import RFM, RULEBOOK
+from tests.support.generators.tier_histories import RFM, RULEBOOK
 
 
 def test_the_committed_rulebook_is_as_written() -> None:

@@ -9,7 +9,7 @@ from scoring_service.api.schemas import TierAnswer, tier_json
 from scoring_service.domain.assess import assess
 from scoring_service.domain.digest import Digest
 from scoring_service.ports import ClientTier
-from tests.unit.scoring_service.histories import RULEBOOK
+from tests.support.generators.tier_histories import RULEBOOK
 
 DAY, ZONE = date(2026, 3, 1), "Europe/London"
 AT = datetime(2026, 3, 1, 12, 30, 0, 1, tzinfo=UTC)

@@ -20,8 +20,7 @@ from scoring_service.domain.walk import (
     review,
     walk,
 )
-from tests.support.oracles.tiers import OracleFact, Rules, exists
-from tests.unit.scoring_service.histories import (
+from tests.support.generators.tier_histories import (
     RULEBOOK,
     Log,
     digest_of,
@@ -33,6 +32,7 @@ from tests.unit.scoring_service.histories import (
     told,
     told_by,
 )
+from tests.support.oracles.tiers import OracleFact, Rules, exists
 
 ZONE = "Asia/Shanghai"
 DAY = date(2026, 3, 2)

@@ -19,9 +19,9 @@ from scoring_service.domain.assess import assess
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import score_decimal
 from scoring_service.domain.rulebook_source import parse_rulebook
+from tests.support.generators.poison import POISON
 from tests.support.generators.workload import PRACTICES, Workload, WorkloadSize, generate
 from tests.support.oracles.ledger import Who, differences, expect, history_faults, net_facts
-from tests.support.poison import POISON
 
 SIZE = WorkloadSize(events=4_000, clients=200, days=60)
 ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}

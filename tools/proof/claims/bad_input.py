@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from tests.support.generators.poison import POISON
 from tests.support.harness.bad_input import feed
-from tests.support.poison import POISON
 from tools.claim import Bench, Measured, all_of, none
 
 

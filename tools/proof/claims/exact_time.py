@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from scoring_service.domain.assess import next_transition
 from scoring_service.domain.periods import local_day
+from tests.support.generators.tier_histories import digest_of, judged, logs, replay, told, told_by
 from tests.support.oracles import tiers as oracle_tiers
-from tests.unit.scoring_service.histories import digest_of, judged, logs, replay, told, told_by
 from tools.claim import Bench, Measured, all_of, none
 
 HISTORIES = 1_000
