@@ -20,9 +20,9 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
 from tests.support.buses import eventually
-from tests.support.ledger import at
-from tests.support.outreach_world import KEYRING, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
+from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
+from tests.support.worlds.toy_ledger import at
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

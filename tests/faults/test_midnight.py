@@ -20,7 +20,7 @@ from rapport_devkit.postgres import Postgres
 from scoring_service.bootstrap import rulebook_source
 from tests.support.broker import read
 from tests.support.harness.scoring import ScoringHarness, scoring_harness
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.scoring import Log, ScoringWorld
 from tools.proof.claims.downtime import changes, differing, write
 
 pytestmark = pytest.mark.integration

@@ -18,9 +18,9 @@ from outreach_service.ports import ClaimedMessage, MessageUpdate
 from outreach_service.store import dispatch, locks, situations
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
-from tests.support.ledger import at
-from tests.support.outreach_world import PRACTICE, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
+from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
+from tests.support.worlds.toy_ledger import at
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

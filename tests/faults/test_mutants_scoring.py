@@ -23,7 +23,7 @@ from scoring_service.domain.walk import Change, ClientState
 from scoring_service.handlers import PartitionFacts, RefusedFact
 from scoring_service.ports import Clients
 from scoring_service.store import statements
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.scoring import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
 RULEBOOK = rulebook_source(SimpleNamespace(rulebook_path=None))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from rapport_runtime.stream import outbox
 from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.broker import read
 from tests.support.buses import OnKafka
-from tests.support.ledger import TOPIC, create_tables, worker_database
+from tests.support.worlds.toy_ledger import TOPIC, create_tables, worker_database
 
 pytestmark = pytest.mark.integration
 BUCKETS = 4

@@ -35,9 +35,9 @@ from rapport_runtime.stream import outbox
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.relay import Relay, no_watermarks
-from tests.support.ledger import Crash, at, crash
-from tests.support.outreach_world import OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
+from tests.support.worlds.outreach import OutreachWorld, playbook
+from tests.support.worlds.toy_ledger import Crash, at, crash
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.stream import worker
 from rapport_runtime.stream.watermarks import ReadToEnd
 from rapport_runtime.stream.worker import Worker, stop_on_signals
-from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, Ledger, loop_of
+from tests.support.worlds.toy_ledger import GROUP, MIDNIGHT, TOPIC, Ledger, loop_of
 
 
 def main(said: dict[str, str]) -> int:

@@ -23,7 +23,7 @@ from rapport_runtime.ops.keys import create_key
 from scoring_service.bootstrap import build_api, rulebook_source
 from scoring_service.settings import ScoringSettings
 from tests.contract.pact.conftest import CHANGE, CLIENT, KNOWN, MARK, UNKNOWN, interactions
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.scoring import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
 SECONDS = 60

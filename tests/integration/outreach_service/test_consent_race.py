@@ -14,7 +14,7 @@ from outreach_service.store import situations
 from outreach_service.store.preferences import PostgresPreferences
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.buses import eventually
-from tests.support.outreach_world import KEYRING, PRACTICE, OutreachWorld, playbook
+from tests.support.worlds.outreach import KEYRING, PRACTICE, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -18,8 +18,8 @@ from outreach_service.domain.messages import Outcome, Outgoing
 from outreach_service.domain.terms import Channel
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.buses import eventually
-from tests.support.outreach_world import Build, OutreachWorld, worlds
 from tests.support.recording import RecordingProvider
+from tests.support.worlds.outreach import Build, OutreachWorld, worlds
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -20,8 +20,8 @@ from rapport_runtime.ops import pauses
 from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, NoSuchSubject, PauseRequest
 from rapport_runtime.ops.status import ChassisStatus
 from tests.support.buses import eventually
-from tests.support.outreach_world import PRACTICE, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
+from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

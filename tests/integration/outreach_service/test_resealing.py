@@ -12,7 +12,7 @@ from outreach_service.sealing import Keyring
 from outreach_service.store import resealing
 from outreach_service.store.resealing import Resealed, reseal
 from rapport_devkit.databases import ServiceDatabase
-from tests.support.outreach_world import KEY, OutreachWorld, worlds
+from tests.support.worlds.outreach import KEY, OutreachWorld, worlds
 
 pytestmark = pytest.mark.integration
 NEXT = base64.b64encode(b"n" * 32).decode()

@@ -18,7 +18,7 @@ from rapport_runtime.tables import (
     drop_chassis_tables,
     drop_control_tables,
 )
-from tests.support.ledger import TOPIC, Ledger, create_tables, metadata, worker_database
+from tests.support.worlds.toy_ledger import TOPIC, Ledger, create_tables, metadata, worker_database
 
 
 @pytest.fixture(scope="package")

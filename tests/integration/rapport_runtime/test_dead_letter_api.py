@@ -20,7 +20,7 @@ from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.dead_letters.routes import DECIDE, READ, dead_letter_router
-from tests.support.ledger import GROUP, TOPIC, partition
+from tests.support.worlds.toy_ledger import GROUP, TOPIC, partition
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 
 TIMED = [partition(0), partition(1)]

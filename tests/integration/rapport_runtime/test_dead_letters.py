@@ -9,7 +9,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import loop
 from rapport_runtime.stream.limits import DeadLetterLimit
-from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
+from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()

@@ -14,7 +14,7 @@ from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import assignment, loop, positions
 from rapport_runtime.stream.positions import OffsetAdvance, Position
-from tests.support.ledger import (
+from tests.support.worlds.toy_ledger import (
     GROUP,
     MIDNIGHT,
     TOMBSTONE,

@@ -23,7 +23,7 @@ from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.positions import OffsetAdvance, Position
 from rapport_runtime.stream.relay import Relay, no_watermarks
 from tests.support.buses import eventually
-from tests.support.ledger import (
+from tests.support.worlds.toy_ledger import (
     GROUP,
     TOPIC,
     Crash,

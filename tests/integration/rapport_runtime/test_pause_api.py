@@ -14,7 +14,7 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import audit
 from rapport_runtime.ops.pause_routes import READ, WRITE, pauses_router
 from rapport_runtime.ops.pauses import Pausable
-from tests.support.ledger import TOPIC
+from tests.support.worlds.toy_ledger import TOPIC
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, FakeKeys, ask
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, Pausable, PauseReques
 from rapport_runtime.stream import assignment, loop, positions
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.watermarks import ReadToEnd
-from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, Ledger, at, loop_of, partition
+from tests.support.worlds.toy_ledger import GROUP, MIDNIGHT, TOPIC, Ledger, at, loop_of, partition
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()

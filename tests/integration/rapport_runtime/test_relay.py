@@ -14,7 +14,7 @@ from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import outbox, positions, relay
 from rapport_runtime.stream.positions import OffsetAdvance
 from rapport_runtime.stream.relay import Relay, no_watermarks
-from tests.support.ledger import (
+from tests.support.worlds.toy_ledger import (
     GROUP,
     MIDNIGHT,
     Crash,

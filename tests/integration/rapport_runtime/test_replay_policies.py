@@ -15,7 +15,7 @@ from rapport_runtime.stream.dead_letters.store import (
     ReplayPolicy,
 )
 from rapport_runtime.stream.loop import BatchLoop
-from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of
+from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()

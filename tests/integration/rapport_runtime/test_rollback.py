@@ -11,7 +11,7 @@ from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import assignment, loop, positions
 from rapport_runtime.stream.assignment import Assignment
 from rapport_runtime.stream.positions import OffsetAdvance, Position
-from tests.support.ledger import (
+from tests.support.worlds.toy_ledger import (
     GROUP,
     TOPIC,
     Crash,

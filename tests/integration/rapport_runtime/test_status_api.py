@@ -20,7 +20,7 @@ from rapport_runtime.ops.status import ChassisStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream import outbox, positions
 from rapport_runtime.stream.positions import OffsetAdvance
-from tests.support.ledger import GROUP, MIDNIGHT, TOPIC, partition
+from tests.support.worlds.toy_ledger import GROUP, MIDNIGHT, TOPIC, partition
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask
 
 TIMED = [partition(0), partition(1)]

@@ -13,7 +13,7 @@ from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.watermarks import Now, ReadToEnd
-from tests.support.ledger import (
+from tests.support.worlds.toy_ledger import (
     GROUP,
     MIDNIGHT,
     TOPIC,

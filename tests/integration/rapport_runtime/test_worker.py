@@ -25,7 +25,7 @@ from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.worker import Worker
 from tests.support import toy_worker
 from tests.support.buses import OnKafka, eventually, settle
-from tests.support.ledger import GROUP, TOPIC, Ledger, loop_of, partition
+from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition
 
 pytestmark = pytest.mark.integration
 ROOT = Path(toy_worker.__file__).parents[2]

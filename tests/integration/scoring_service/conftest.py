@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rapport_devkit.databases import ServiceDatabase
-from tests.support.feed_world import FeedWorld
+from tests.support.worlds.feed import FeedWorld
 
 
 @pytest.fixture

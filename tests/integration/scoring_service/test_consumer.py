@@ -14,7 +14,7 @@ import scoring_service
 from rapport_devkit.databases import ServiceDatabase
 from scoring_service import consumers, handlers
 from scoring_service.store.stores import PostgresStore
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.scoring import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
 RULEBOOK = json.loads(

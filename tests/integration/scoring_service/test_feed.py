@@ -13,7 +13,7 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute
 from rapport_runtime.stream import outbox, relay
 from scoring_service.store.feed import FeedWriter
-from tests.support.feed_world import (
+from tests.support.worlds.feed import (
     PARTITIONS,
     START,
     FeedWorld,
@@ -21,7 +21,7 @@ from tests.support.feed_world import (
     event_id,
     in_order,
 )
-from tests.support.ledger import Crash, at, crash
+from tests.support.worlds.toy_ledger import Crash, at, crash
 
 pytestmark = pytest.mark.integration
 

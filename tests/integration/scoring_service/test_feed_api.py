@@ -23,8 +23,8 @@ from scoring_service.bootstrap import SWEEP_PROGRESS
 from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
-from tests.support.feed_world import PARTITIONS, FeedWorld, Holders, change, get
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.feed import PARTITIONS, FeedWorld, Holders, change, get
+from tests.support.worlds.scoring import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
 RULEBOOK = json.loads(

@@ -14,7 +14,7 @@ import uvicorn
 
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.http.streams import Streams
-from tests.support.feed_world import FeedWorld, change, event_id
+from tests.support.worlds.feed import FeedWorld, change, event_id
 
 pytestmark = pytest.mark.integration
 SECONDS = 60.0

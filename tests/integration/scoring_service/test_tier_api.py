@@ -19,7 +19,7 @@ from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from tests.integration.scoring_service.test_consumer import RULEBOOK
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.scoring import Log, ScoringWorld
 from tests.unit.rapport_runtime.toy import FakeKeys, ask
 
 pytestmark = pytest.mark.integration

@@ -40,8 +40,8 @@ from tests.support.access_matrix.world import (
     every_key,
     running,
 )
-from tests.support.outreach_world import KEY, OutreachWorld, playbook
 from tests.support.recording import RecordingProvider
+from tests.support.worlds.outreach import KEY, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
 PHONE, EMAIL = "+8613912345678", "kanari.lin@practice.com"

@@ -20,7 +20,7 @@ from tests.support.access_matrix.world import (
     running,
     service_database,
 )
-from tests.support.outreach_world import KEY, OutreachWorld, playbook
+from tests.support.worlds.outreach import KEY, OutreachWorld, playbook
 
 CLIENTS = [f"{number:032x}" for number in range(1, 9)]
 BEGAN = datetime(2024, 6, 1, 12, tzinfo=UTC)

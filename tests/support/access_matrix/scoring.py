@@ -18,7 +18,7 @@ from tests.support.access_matrix.world import (
     running,
     service_database,
 )
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.scoring import Log, ScoringWorld
 
 CLIENTS = [f"{number:032x}" for number in range(1, 9)]
 BEGAN, NOW = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 6, 1, 12, tzinfo=UTC)

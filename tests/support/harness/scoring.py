@@ -20,7 +20,7 @@ from tests.support.bus_log import BusLog, RawProducer
 from tests.support.buses import eventually
 from tests.support.generators.workload import Sent
 from tests.support.places import JARS, REPOSITORY
-from tests.support.scoring_world import Log
+from tests.support.worlds.scoring import Log
 
 _REACHED = """
     SELECT count(*) FROM consumer_position

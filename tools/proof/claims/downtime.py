@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import scoring_service
 from rapport_devkit.databases import create_database, drop_database
-from tests.support.scoring_world import Log, ScoringWorld
+from tests.support.worlds.scoring import Log, ScoringWorld
 from tools.claim import Bench, Measured, at_least, none
 
 ZONES = ("Asia/Shanghai", "Europe/London")
