@@ -7,7 +7,15 @@ import pytest
 
 from rapport_runtime.bus.port import Consumer, Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
-from tests.support.buses import AnyBus, InMemory, OnKafka, eventually, read, restore_new, settle
+from tests.support.servers.buses import (
+    AnyBus,
+    InMemory,
+    OnKafka,
+    eventually,
+    read,
+    restore_new,
+    settle,
+)
 
 T0, T1 = TopicPartition("things.v1", 0), TopicPartition("things.v1", 1)
 

@@ -27,8 +27,8 @@ from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.alone import Alone
-from tests.support.buses import OnKafka, eventually
 from tests.support.contracts.documents import PACKAGE
+from tests.support.servers.buses import OnKafka, eventually
 
 pytestmark = pytest.mark.integration
 SECONDS = 60

@@ -13,11 +13,11 @@ from rapport_devkit.postgres import Postgres
 from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, TopicPlan, ensure_topics
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import TryLater
-from tests.support.broker import read
-from tests.support.buses import HOUR_MS, eventually
 from tests.support.harness.bad_input import good_event
 from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
 from tests.support.places import JARS
+from tests.support.servers.broker import read
+from tests.support.servers.buses import HOUR_MS, eventually
 
 pytestmark = pytest.mark.integration
 HALTED = 3

@@ -19,8 +19,8 @@ from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutbou
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
-from tests.support.buses import eventually
 from tests.support.recording import RecordingProvider
+from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
 from tests.support.worlds.toy_ledger import at
 

@@ -9,10 +9,10 @@ import pytest
 from rapport_contracts.topics import SOURCE_PAYMENTS
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
-from tests.support.buses import eventually
 from tests.support.generators.poison import PAYMENT
 from tests.support.harness.bad_input import good_event
 from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
+from tests.support.servers.buses import eventually
 
 pytestmark = pytest.mark.integration
 HALTED = 3
@@ -60,7 +60,7 @@ def test_events_of_a_later_build_wait_and_count_once_when_it_is_there(
 ) -> None:
     """R11, R12: fields that we do not know are let by; a type and a major that we do not know are
     put aside with a reason each. After the upgrade they are replayed, twice, and count once."""
-    older = ["tests.support.altered", "older"]
+    older = ["tests.support.servers.altered", "older"]
     with ingestion_harness(tmp_path / "ahead", postgres, kafka, launcher=older) as harness:
         harness.send(_sent_by_a_later_build(), SOURCE_PAYMENTS.name)
         harness.read_all()

@@ -19,7 +19,14 @@ def test_nothing_is_acknowledged_falsely_and_all_goes_on_when_there_is_space_aga
 ) -> None:
     """On a tmpfs of its own, filled to the last byte; where none can be mounted the test fails."""
     told = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.support.full_disk", tmp_path / "disk"],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "tests.support.servers.full_disk",
+            tmp_path / "disk",
+        ],
         cwd=REPOSITORY,
         env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap},
         capture_output=True,

@@ -18,8 +18,8 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from scoring_service.bootstrap import rulebook_source
-from tests.support.broker import read
 from tests.support.harness.scoring import ScoringHarness, scoring_harness
+from tests.support.servers.broker import read
 from tests.support.worlds.scoring import Log, ScoringWorld
 from tools.proof.claims.downtime import changes, differing, write
 
@@ -78,7 +78,7 @@ def test_workers_with_wrong_clocks_tell_leap_days_and_summer_time_as_one_that_is
     while now < LEAP_TO:
         write(chance, log, now)
         now += STEP
-    wrong = [["tests.support.altered", how] for how in ("skewed:600", "jumping:600")]
+    wrong = [["tests.support.servers.altered", how] for how in ("skewed:600", "jumping:600")]
     right = ScoringWorld(log, service_database("scoring"), RULEBOOK, records=5_000)
     right.read_all()
     with scoring_harness(tmp_path / "leap", postgres, kafka, launchers=wrong) as scoring:

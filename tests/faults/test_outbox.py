@@ -15,8 +15,8 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from rapport_runtime.stream import outbox
 from rapport_runtime.stream.relay import Relay, no_watermarks
-from tests.support.broker import read
-from tests.support.buses import OnKafka
+from tests.support.servers.broker import read
+from tests.support.servers.buses import OnKafka
 from tests.support.worlds.toy_ledger import TOPIC, create_tables, worker_database
 
 pytestmark = pytest.mark.integration

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import httpx
 
 from rapport_devkit.api_client import ApiClient, ApiProblem
-from tests.support.bus_log import RawProducer
 from tests.support.generators.poison import Document
 from tests.support.generators.workload import EventKey, Sent, Workload
+from tests.support.servers.bus_log import RawProducer
 
 CHUNKS = 16
 _PATIENCE_SECONDS = 120.0

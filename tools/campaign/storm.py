@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.bus_log import RawProducer
 from tests.support.generators.workload import Sent, Workload, generate
 from tests.support.oracles.messages import Window
 from tests.support.pipeline.run import PATIENCE_SECONDS, PipelinePlan, PipelineRun, Say, World
 from tests.support.pipeline.workers import IN_HANDS, Slot
+from tests.support.servers.bus_log import RawProducer
 from tools.campaign.dead_letters import accept_what_time_has_cured, decider_keys, queued
 from tools.campaign.environment import StormEnvironment, open_environment
 from tools.campaign.faults import BACKLOG, LETTERS, SERVICES, Fault

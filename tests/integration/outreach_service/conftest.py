@@ -9,7 +9,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.database import Database
 from tests.integration.outreach_service.api_world import MakeWorld, World, api_app
-from tests.support.sandbox import Sandbox
+from tests.support.servers.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from outreach_service.ports import ClaimedMessage
 from outreach_service.store import situations
 from outreach_service.store.preferences import PostgresPreferences
 from rapport_devkit.databases import ServiceDatabase
-from tests.support.buses import eventually
+from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import KEYRING, PRACTICE, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration

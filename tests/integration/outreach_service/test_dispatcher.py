@@ -17,8 +17,8 @@ from outreach_service import dispatcher
 from outreach_service.domain.messages import Outcome, Outgoing
 from outreach_service.domain.terms import Channel
 from rapport_devkit.databases import ServiceDatabase
-from tests.support.buses import eventually
 from tests.support.recording import RecordingProvider
+from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import Build, OutreachWorld, worlds
 
 pytestmark = pytest.mark.integration

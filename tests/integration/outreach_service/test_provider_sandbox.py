@@ -17,8 +17,14 @@ from outreach_service.domain.terms import Channel
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
 from rapport_devkit.sandbox import credentials
-from tests.support.sandbox import Sandbox
-from tests.support.sandbox_providers import SandboxProviders, a_message, now, send, with_providers
+from tests.support.servers.sandbox import Sandbox
+from tests.support.servers.sandbox_providers import (
+    SandboxProviders,
+    a_message,
+    now,
+    send,
+    with_providers,
+)
 
 pytestmark = pytest.mark.integration
 

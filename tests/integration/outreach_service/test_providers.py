@@ -24,8 +24,8 @@ from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
 from tests.support.memory_tokens import MemoryTokens
 from tests.support.recording import RecordingProvider
-from tests.support.sandbox import Sandbox
-from tests.support.sandbox_providers import (
+from tests.support.servers.sandbox import Sandbox
+from tests.support.servers.sandbox_providers import (
     CHANNELS,
     HURRY,
     OPENID,

@@ -18,8 +18,8 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.processes import ProcessFailed, Supervisor
-from tests.support.broker import make_topic, put, read
 from tests.support.places import JARS
+from tests.support.servers.broker import make_topic, put, read
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.db_errors import describe
 from rapport_runtime.stream import assignment, loop
-from tests.support.buses import eventually
+from tests.support.servers.buses import eventually
 from tests.support.worlds.toy_ledger import (
     GROUP,
     TOPIC,

@@ -26,8 +26,8 @@ from rapport_runtime.bus.kafka import (
     ensure_topics,
 )
 from rapport_runtime.bus.port import Outgoing, TopicPartition
-from tests.support.buses import eventually
 from tests.support.places import JARS
+from tests.support.servers.buses import eventually
 
 pytestmark = pytest.mark.integration
 

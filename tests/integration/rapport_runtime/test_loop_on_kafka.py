@@ -15,7 +15,7 @@ from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import outbox
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.relay import Relay, no_watermarks
-from tests.support.buses import OnKafka, eventually, settle, together
+from tests.support.servers.buses import OnKafka, eventually, settle, together
 from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
 
 pytestmark = pytest.mark.integration

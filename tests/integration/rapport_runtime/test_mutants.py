@@ -22,7 +22,7 @@ from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.positions import OffsetAdvance, Position
 from rapport_runtime.stream.relay import Relay, no_watermarks
-from tests.support.buses import eventually
+from tests.support.servers.buses import eventually
 from tests.support.worlds.toy_ledger import (
     GROUP,
     TOPIC,

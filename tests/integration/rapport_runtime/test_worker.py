@@ -23,12 +23,12 @@ from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import worker
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.worker import Worker
-from tests.support import toy_worker
-from tests.support.buses import OnKafka, eventually, settle
+from tests.support.servers import toy_worker
+from tests.support.servers.buses import OnKafka, eventually, settle
 from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition
 
 pytestmark = pytest.mark.integration
-ROOT = Path(toy_worker.__file__).parents[2]
+ROOT = Path(toy_worker.__file__).parents[3]
 JARS = ROOT / ".local" / "kafka" / "jars"
 
 
@@ -164,7 +164,7 @@ def start(
     }
     return processes.start(
         "toy",
-        [sys.executable, "-m", "tests.support.toy_worker", json.dumps(said)],
+        [sys.executable, "-m", "tests.support.servers.toy_worker", json.dumps(said)],
         env={"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
     )
 

@@ -18,10 +18,10 @@ from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.support.bus_log import BusLog, RawProducer
 from tests.support.generators.workload import Sent
 from tests.support.harness.bad_input import PRACTICE, good_event
 from tests.support.places import JARS, REPOSITORY
+from tests.support.servers.bus_log import BusLog, RawProducer
 
 WORKER = "ingestion-worker-1"
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)

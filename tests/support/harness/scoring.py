@@ -16,10 +16,10 @@ from rapport_devkit.postgres import Postgres
 from rapport_devkit.processes import tail
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.support.bus_log import BusLog, RawProducer
-from tests.support.buses import eventually
 from tests.support.generators.workload import Sent
 from tests.support.places import JARS, REPOSITORY
+from tests.support.servers.bus_log import BusLog, RawProducer
+from tests.support.servers.buses import eventually
 from tests.support.worlds.scoring import Log
 
 _REACHED = """

@@ -25,10 +25,10 @@ from rapport_devkit.postgres import Postgres
 from rapport_devkit.registration import register_clients
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.support.bus_log import BusLog, RawProducer
 from tests.support.generators.workload import PRACTICES, Sent, Workload, WorkloadSize, generate
 from tests.support.pipeline.workers import Death, Slot, Workers
 from tests.support.places import JARS
+from tests.support.servers.bus_log import BusLog, RawProducer
 
 SESSION_MS = 6_000
 LEASE_SECONDS = 30

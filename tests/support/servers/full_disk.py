@@ -1,6 +1,6 @@
 """Ingestion on a Postgres whose disk becomes full and is emptied again; prints what was seen.
 
-`python -m tests.support.full_disk FOLDER`: a process of its own, since its disk is its own too
+`python -m tests.support.servers.full_disk FOLDER`: its own process, since its disk is its own too
 (`small_disk`). The broker is the one at KAFKA_BOOTSTRAP_SERVERS.
 """
 
@@ -16,10 +16,10 @@ import httpx
 from rapport_devkit.api_client import ApiProblem
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
-from tests.support.buses import eventually
 from tests.support.harness.bad_input import good_event
 from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
-from tests.support.small_disk import fill, mount_small_disk
+from tests.support.servers.buses import eventually
+from tests.support.servers.small_disk import fill, mount_small_disk
 
 MEGABYTES = 256
 SETTINGS = {"max_wal_size": "64MB", "min_wal_size": "32MB"}

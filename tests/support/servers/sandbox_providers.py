@@ -19,7 +19,7 @@ from outreach_service.providers.web import Timeouts, http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
 from tests.support.memory_tokens import MemoryTokens
-from tests.support.sandbox import Sandbox
+from tests.support.servers.sandbox import Sandbox
 
 T = TypeVar("T")
 

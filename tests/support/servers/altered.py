@@ -1,4 +1,4 @@
-"""Run a service altered: `python -m tests.support.altered ALTERATION MODULE [ARGUMENT ...]`.
+"""Run a service altered: `python -m tests.support.servers.altered ALTERATION MODULE [ARG ...]`.
 
 `older`: the build before payments could be taken back; it knows no `rapport.payment.refunded.v1`.
 `skewed:SECONDS`: this process's own clock is so many seconds ahead.
