@@ -19,7 +19,7 @@ from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutbou
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
 from tests.support.worlds.toy_ledger import at

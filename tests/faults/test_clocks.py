@@ -16,7 +16,7 @@ from outreach_service.handlers import decide
 from outreach_service.store import clock, dispatch
 from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
 from rapport_devkit.databases import ServiceDatabase
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration

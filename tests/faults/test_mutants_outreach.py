@@ -18,7 +18,7 @@ from outreach_service.ports import ClaimedMessage, MessageUpdate
 from outreach_service.store import dispatch, locks, situations
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
 from tests.support.worlds.toy_ledger import at
 

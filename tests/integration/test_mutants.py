@@ -35,7 +35,7 @@ from rapport_runtime.stream import outbox
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.relay import Relay, no_watermarks
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import OutreachWorld, playbook
 from tests.support.worlds.toy_ledger import Crash, at, crash
 

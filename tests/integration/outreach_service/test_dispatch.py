@@ -13,7 +13,7 @@ from outreach_service.domain.messages import Accepted, Outcome, Rejected, Unknow
 from outreach_service.domain.terms import Channel
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.metrics import PROVIDER_ATTEMPTS
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import Build, OutreachWorld, playbook, worlds
 
 pytestmark = pytest.mark.integration

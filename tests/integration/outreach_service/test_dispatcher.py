@@ -17,7 +17,7 @@ from outreach_service import dispatcher
 from outreach_service.domain.messages import Outcome, Outgoing
 from outreach_service.domain.terms import Channel
 from rapport_devkit.databases import ServiceDatabase
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import Build, OutreachWorld, worlds
 

@@ -19,7 +19,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.ops import pauses
 from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, NoSuchSubject, PauseRequest
 from rapport_runtime.ops.status import ChassisStatus
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
 

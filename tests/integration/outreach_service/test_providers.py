@@ -22,8 +22,8 @@ from outreach_service.ports import Token
 from outreach_service.providers.console import SENDING_IS_OFF, ConsoleProvider
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
-from tests.support.memory_tokens import MemoryTokens
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.memory_tokens import MemoryTokens
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.sandbox import Sandbox
 from tests.support.servers.sandbox_providers import (
     CHANNELS,

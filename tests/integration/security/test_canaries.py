@@ -40,7 +40,7 @@ from tests.support.access_matrix.world import (
     every_key,
     running,
 )
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import KEY, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration

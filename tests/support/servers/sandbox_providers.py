@@ -18,7 +18,7 @@ from outreach_service.providers.smtp import Smtp, SmtpAccount
 from outreach_service.providers.web import Timeouts, http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
-from tests.support.memory_tokens import MemoryTokens
+from tests.support.doubles.memory_tokens import MemoryTokens
 from tests.support.servers.sandbox import Sandbox
 
 T = TypeVar("T")

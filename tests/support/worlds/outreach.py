@@ -31,7 +31,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
-from tests.support.recording import RecordingProvider
+from tests.support.doubles.recording_provider import RecordingProvider
 
 KEY = base64.b64encode(b"k" * 32).decode()
 KEYRING = Keyring({"k1": KEY}, active="k1", index_key=KEY)

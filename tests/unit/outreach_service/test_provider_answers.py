@@ -17,7 +17,7 @@ from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
 from outreach_service.providers.smtp import Smtp, SmtpAccount
 from outreach_service.providers.wechat import NO_TOKEN_FOR, WeChat, WeChatAccount
-from tests.support.memory_tokens import MemoryTokens
+from tests.support.doubles.memory_tokens import MemoryTokens
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

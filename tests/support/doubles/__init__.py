@@ -1,0 +1,1 @@
+"""Adapters of ports that keep everything in the memory of one test."""
