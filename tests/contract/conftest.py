@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rapport_contracts.schemas import DIRECTORY
-from tests.support.alone import build_wheel
+from tests.support.deploy.wheel_environment import build_wheel
 
 PACKAGE = DIRECTORY.parent
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.alone import Alone
+from tests.support.deploy.wheel_environment import WheelEnvironment
 
 EVERYTHING = """
 import importlib, pkgutil, rapport_contracts
@@ -21,22 +21,22 @@ for name in ("rapport_contracts", "rapport_runtime", "fastapi", "sqlalchemy", "k
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, contracts_wheel: Path) -> Alone:
-    return Alone(tmp_path_factory.mktemp("alone") / "venv", contracts_wheel)
+def alone(tmp_path_factory: pytest.TempPathFactory, contracts_wheel: Path) -> WheelEnvironment:
+    return WheelEnvironment(tmp_path_factory.mktemp("alone") / "venv", contracts_wheel)
 
 
-def test_it_needs_three_others_at_most(alone: Alone):
+def test_it_needs_three_others_at_most(alone: WheelEnvironment):
     assert 1 <= len(alone.needs) <= 3, alone.needs
 
 
-def test_nothing_else_is_there_and_all_of_it_can_be_imported(alone: Alone):
+def test_nothing_else_is_there_and_all_of_it_can_be_imported(alone: WheelEnvironment):
     there = dict(line.split() for line in alone.run(WHAT_IS_THERE).splitlines())
     assert [name for name, found in there.items() if found == "True"] == ["rapport_contracts"]
     imported = alone.run(EVERYTHING).split()
     assert {"codec", "canonical", "source", "topics", "asyncapi", "schemas"} <= set(imported)
 
 
-def test_the_installed_package_prints_the_committed_asyncapi_document(alone: Alone):
+def test_the_installed_package_prints_the_committed_asyncapi_document(alone: WheelEnvironment):
     printed = alone.run("from rapport_contracts import asyncapi; print(asyncapi.text(), end='')")
     package = Path(__file__).parents[2] / "libs" / "rapport-contracts"
     assert printed == (package / "asyncapi.json").read_text("utf-8")

@@ -26,8 +26,8 @@ from rapport_runtime.database import Database
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
-from tests.support.alone import Alone
 from tests.support.contracts.documents import PACKAGE
+from tests.support.deploy.wheel_environment import WheelEnvironment
 from tests.support.servers.buses import OnKafka, eventually
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ TIERS = TopicPartition(topics.TIER_CHANGES.name, 0)
 def python(tmp_path_factory: pytest.TempPathFactory, contracts_wheel: Path) -> str:
     """An interpreter that has the contracts and kafka-python, and no other code of ours."""
     folder = tmp_path_factory.mktemp("stranger") / "venv"
-    return str(Alone(folder, contracts_wheel, others=["kafka-python"]).python)
+    return str(WheelEnvironment(folder, contracts_wheel, others=["kafka-python"]).python)
 
 
 @pytest.fixture

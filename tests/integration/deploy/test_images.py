@@ -16,7 +16,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.processes import free_port, tail
 from rapport_devkit.stack_options import new_contact_keys
-from tests.support.dockerfile import Builder, Stage
+from tests.support.deploy.dockerfile import Builder, Stage
 from tests.support.places import REPOSITORY
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

@@ -7,7 +7,7 @@ import promql_parser
 import pytest
 
 from rapport_runtime.metrics_page import series_names
-from tests.support.alerting import (
+from tests.support.deploy.alerting import (
     RULES,
     RUNBOOKS,
     Alert,

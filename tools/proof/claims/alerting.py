@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from rapport_runtime.metrics_page import series_names
-from tests.support.alerting import alerts, cases, faults, runbooks
+from tests.support.deploy.alerting import alerts, cases, faults, runbooks
 from tools.claim import Bench, Measured, all_of
 
 

@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.base_python import BasePython, base_python
+from tests.support.deploy.base_python import BasePython, base_python
 
 _ABSOLUTE = re.compile(r"(?<![\w.:/$}])/(?=[a-z])")
 _MOUNT = re.compile(r"--mount=type=bind,from=(?P<stage>\w+),source=(?P<source>\S+),target=\S+\s+")

@@ -19,7 +19,7 @@ def build_wheel(package: Path, into: Path) -> Path:
     return wheel
 
 
-class Alone:
+class WheelEnvironment:
     """The environment: the wheel installed by pip, its needs linked from ours, in their versions.
 
     `others` are what its user has besides. pip itself then checks that no need is unmet.

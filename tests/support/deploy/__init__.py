@@ -1,0 +1,1 @@
+"""What is delivered: images, wheels and alert rules, taken apart without an engine."""
