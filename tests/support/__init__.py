@@ -1,1 +1,1 @@
-"""Tests: support."""
+"""What tests stand on; README.md here is its map."""
