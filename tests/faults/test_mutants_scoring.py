@@ -130,7 +130,9 @@ def test_time_is_passed_on_only_after_its_sweep(
     visit(log, noon(1, 10))
     scoring.read_all()
     publish = scoring.handler._publish
-    monkeypatch.setattr(scoring.handler, "settle", lambda _held: publish())  # the sweep is late
+    monkeypatch.setattr(
+        scoring.handler, "after_commit", lambda _held: publish()
+    )  # the sweep is late
     log.watermark(noon(7, 20))
     for _ in range(2):
         scoring.turn()

@@ -14,7 +14,7 @@ from rapport_runtime.bus.kafka import KafkaProducer
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from rapport_runtime.stream import outbox
-from rapport_runtime.stream.relay import Relay, no_watermarks
+from rapport_runtime.stream.relay import Relay
 from tests.support.servers.broker import read
 from tests.support.servers.buses import OnKafka
 from tests.support.worlds.toy_ledger import TOPIC, create_tables, worker_database
@@ -75,8 +75,6 @@ def relays(bus: OnKafka, database: Database, count: int) -> Iterator[list[Relay]
             database,
             producer,
             partitions=BUCKETS,
-            watermark_of=no_watermarks,
-            watermark_record=lambda bucket, _instant: Outgoing(TOPIC, bucket, b"", b""),
         )
         for producer in producers
     ]

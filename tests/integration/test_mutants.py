@@ -34,7 +34,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.stream import outbox
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
-from rapport_runtime.stream.relay import Relay, no_watermarks
+from rapport_runtime.stream.relay import Relay
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import OutreachWorld, playbook
 from tests.support.worlds.toy_ledger import Crash, at, crash
@@ -76,8 +76,6 @@ class Intake:
             self.database,
             self.bus,
             partitions=topics.CLIENT_ACTIVITY.partitions,
-            watermark_of=no_watermarks,
-            watermark_record=_no_record,
         )
         self.publish: Callable[[], object] = relay.drain
         self.restart()
@@ -113,10 +111,6 @@ def intake(service_database: MakeDatabase) -> Iterator[Intake]:
     made = Intake(service_database("ingestion"))
     yield made
     made.database.close()
-
-
-def _no_record(partition: int, up_to: datetime) -> Outgoing:
-    raise LookupError(f"no watermark for {partition} up to {up_to}")
 
 
 def _drop_keys(urls: ServiceDatabase, table: str, *kinds: str) -> None:

@@ -99,8 +99,8 @@ class TestThePlainPath:
         assert ledger.batches == [["a", "mark:1", "d", "mark:1"], ["b", "mark:2", "e"], ["c"]]
         reached = {tp: held.processed_through for tp, held in subject.positions.items()}
         assert reached == {P0: MIDNIGHT + timedelta(days=2), P1: MIDNIGHT + timedelta(days=1)}
-        assert ledger.slices[0].position.next_offset == 4
-        assert ledger.slices[0].position.processed_through == reached[P0]
+        assert ledger.partitions[0].position.next_offset == 4
+        assert ledger.partitions[0].position.processed_through == reached[P0]
 
     def test_a_slice_knows_what_was_swept_meanwhile(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
@@ -108,7 +108,7 @@ class TestThePlainPath:
         ledger.run("UPDATE consumer_position SET swept_through = :at", at=MIDNIGHT)
         put(bus, 0, "a")
         subject.turn(GO)
-        assert ledger.slices[0].position.swept_through == MIDNIGHT
+        assert ledger.partitions[0].position.swept_through == MIDNIGHT
 
     def test_a_tombstone_is_a_record_like_any_other(self, bus: MemoryBus, ledger: Ledger) -> None:
         bus.append(TOPIC, 0, b"k", None)

@@ -14,7 +14,7 @@ from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import outbox
 from rapport_runtime.stream.loop import BatchLoop
-from rapport_runtime.stream.relay import Relay, no_watermarks
+from rapport_runtime.stream.relay import Relay
 from tests.support.servers.buses import OnKafka, eventually, settle, together
 from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
 
@@ -215,8 +215,6 @@ def test_what_the_relay_publishes_the_loop_reads(real_bus: OnKafka, ledger: Ledg
         ledger.database,
         real_bus.producer(),
         partitions=4,
-        watermark_of=no_watermarks,
-        watermark_record=lambda partition, _instant: Outgoing(TOPIC, partition, b"", b""),
     )
     assert relay.drain() == 400
     subject = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)

@@ -21,7 +21,7 @@ from rapport_runtime.stream import loop, outbox, positions, relay
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.positions import OffsetAdvance, Position
-from rapport_runtime.stream.relay import Relay, no_watermarks
+from rapport_runtime.stream.relay import Relay
 from tests.support.servers.buses import eventually
 from tests.support.worlds.toy_ledger import (
     GROUP,
@@ -51,8 +51,6 @@ def relay_of(database: Database, producer: object) -> Relay:
         database,
         producer,  # type: ignore[arg-type]  # some of these producers are broken on purpose
         partitions=2,
-        watermark_of=no_watermarks,
-        watermark_record=lambda partition, _instant: Outgoing(TOPIC, partition, b"", b""),
     )
 
 

@@ -13,7 +13,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import outbox, positions, relay
 from rapport_runtime.stream.positions import OffsetAdvance
-from rapport_runtime.stream.relay import Relay, no_watermarks
+from rapport_runtime.stream.relay import Relay, WatermarkSource
 from tests.support.worlds.toy_ledger import (
     GROUP,
     MIDNIGHT,
@@ -61,7 +61,9 @@ def mark(partition: int, instant: datetime) -> Outgoing:
 
 def plain(database: Database, producer: Producer) -> Relay:
     return Relay(
-        database, producer, partitions=2, watermark_of=no_watermarks, watermark_record=mark
+        database,
+        producer,
+        partitions=2,
     )
 
 
@@ -72,7 +74,12 @@ def timed(database: Database, producer: Producer) -> Relay:
         reached = positions.complete_through(tx, GROUP, [partition(0), partition(1)])
         return {} if reached is None else dict.fromkeys(partitions, reached)
 
-    return Relay(database, producer, partitions=2, watermark_of=complete, watermark_record=mark)
+    return Relay(
+        database,
+        producer,
+        partitions=2,
+        watermarks=WatermarkSource(complete_through=complete, record=mark),
+    )
 
 
 def reach(database: Database, days: int) -> None:
@@ -312,7 +319,7 @@ class TestWatermarks:
             monkeypatch.setattr(
                 subject,
                 "_publish_watermarks",
-                lambda tx, known: said(tx, subject._watermark_of(tx, list(known))),
+                lambda tx, known: said(tx, subject._complete_through(tx, list(known))),
             )
 
         def meanwhile() -> None:
@@ -341,8 +348,10 @@ class TestWatermarks:
             database,
             bus,
             partitions=2,
-            watermark_of=lambda _tx, partitions: dict.fromkeys(partitions, MIDNIGHT),
-            watermark_record=mark,
+            watermarks=WatermarkSource(
+                complete_through=lambda _tx, partitions: dict.fromkeys(partitions, MIDNIGHT),
+                record=mark,
+            ),
         )
         back.drain()
         assert published(bus) == ["mark:2"]

@@ -21,8 +21,7 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream import outbox
-from rapport_runtime.stream.relay import Relay, no_watermarks
-from scoring_service import translate
+from rapport_runtime.stream.relay import Relay
 from scoring_service.api.feed import feed_router
 from scoring_service.ports import FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
@@ -104,8 +103,6 @@ class FeedWorld:
             self.worker,
             self.bus,
             partitions=PARTITIONS,
-            watermark_of=no_watermarks,
-            watermark_record=translate.watermark,
             on_published=FeedWriter(TOPIC, codec.practice_of).append,
         )
 

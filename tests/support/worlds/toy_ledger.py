@@ -13,7 +13,7 @@ from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.errors import InvalidRecord, TryLater
-from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.positions import Position
@@ -61,7 +61,7 @@ def worker_database(database: ServiceDatabase, **limits: Any) -> Database:
 
 
 @dataclass
-class Ledger:
+class Ledger(BatchHandler):
     """A `BatchHandler`. What a record's value asks for happens to it:
 
     `bad` cannot be decoded; `reject` is rejected by the handler, `invalid` raises; `<n>:state`
@@ -77,24 +77,22 @@ class Ledger:
     heal: set[str] = field(default_factory=set)
     before: Callable[[], None] = lambda: None
 
-    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> str:
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> str | Watermark:
         del topic, key
         if value is None:
             return TOMBSTONE
         word = value.decode()
         if word.startswith("bad") and word not in self.heal:
             raise InvalidRecord("unreadable", "asked to", field="/a\0b", practice_id="north")
+        if word.startswith("mark:"):
+            return Watermark(MIDNIGHT.replace(day=1 + int(word[5:])))
         return word
 
     def batch_end(self, part: PartitionBatch) -> int:
         for index, event in enumerate(part.events):
-            if str(event).startswith("mark:"):
+            if isinstance(event, Watermark):
                 return index + 1
         return len(part.events)
-
-    def watermark_of(self, part: PartitionBatch) -> datetime | None:
-        marks = [event for event in part.events if str(event).startswith("mark:")]
-        return MIDNIGHT.replace(day=1 + int(marks[-1][5:])) if marks else None
 
     def handle(self, tx: sa.Connection, batch: Batch) -> None:
         self.before()
@@ -103,9 +101,9 @@ class Ledger:
             raise TryLater("asked to")
         for part in batch.partitions:
             for index, event in enumerate(part.events):
-                self._handle(tx, batch, part, index, event)
-        self.slices = batch.partitions
-        self.batches.append([event for part in batch.partitions for event in part.events])
+                self._handle(tx, batch, part, index, _text(event))
+        self.partitions = batch.partitions
+        self.batches.append([_text(event) for part in batch.partitions for event in part.events])
 
     def _handle(
         self, tx: sa.Connection, batch: Batch, part: PartitionBatch, index: int, event: str
@@ -151,6 +149,13 @@ class Ledger:
         """The stored next offset of each partition."""
         found = self.rows("SELECT partition, next_offset FROM consumer_position")
         return {row.partition: row.next_offset for row in found}
+
+
+def _text(event: str | Watermark) -> str:
+    """The event as it was put on the bus."""
+    if isinstance(event, Watermark):
+        return f"mark:{(event.up_to - MIDNIGHT).days}"
+    return event
 
 
 def loop_of(

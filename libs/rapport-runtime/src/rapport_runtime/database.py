@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import psycopg
+from psycopg.rows import namedtuple_row
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 
 from rapport_runtime.batched_reads import SEE_PRACTICE, BatchedReads, PracticeQuery
@@ -98,28 +100,58 @@ def driver(connection: Connection) -> psycopg.Connection:
     return cast("psycopg.Connection", connection.connection.driver_connection)
 
 
-Parameters = Sequence[Any] | Mapping[str, Any]
-"""Values for `%s` or `%b`, or for `%(name)s`."""
+Parameters = Mapping[str, Any] | Sequence[Any]
+"""Values for a statement's placeholders: `%(name)s`, or `%(name)b` to send one in binary."""
+
+_NO_PARAMETERS: Parameters = MappingProxyType({})
 
 
 def fetch(
-    tx: Connection, statement: str, parameters: Parameters = (), *, prepare: bool | None = None
-) -> list[tuple[Any, ...]]:
-    """All rows of a statement, which come in binary, on the driver's own cursor.
+    tx: Connection,
+    statement: str,
+    parameters: Parameters = _NO_PARAMETERS,
+    *,
+    prepare: bool | None = None,
+) -> list[Any]:
+    """All rows of a statement, each a named tuple of its columns.
 
-    For what a worker asks in each turn: SQLAlchemy's own work would be half as much again. With
-    `prepare=False` the statement is planned each time, for its real arrays. Raises psycopg.Error.
+    Every statement but migrations and the schema goes through this function and the four below:
+    one placeholder style, rows by name, on the driver's own cursor (through SQLAlchemy the same
+    statement costs a worker half as much again). With `prepare=False` the statement is planned
+    each time, for its real arrays. Raises psycopg.Error.
     """
-    with driver(tx).cursor(binary=True) as cursor:
+    with driver(tx).cursor(binary=True, row_factory=namedtuple_row) as cursor:
         return cursor.execute(statement.encode(), parameters, prepare=prepare).fetchall()
 
 
+def fetch_one(tx: Connection, statement: str, parameters: Parameters = _NO_PARAMETERS) -> Any:
+    """The first row, as `fetch` gives it; None when there is none."""
+    rows = fetch(tx, statement, parameters)
+    return rows[0] if rows else None
+
+
+def fetch_value(tx: Connection, statement: str, parameters: Parameters = _NO_PARAMETERS) -> Any:
+    """The first column of the first row; None when there is no row."""
+    row = fetch_one(tx, statement, parameters)
+    return None if row is None else row[0]
+
+
 def execute(
-    tx: Connection, statement: str, parameters: Parameters = (), *, prepare: bool | None = None
-) -> None:
-    """As `fetch`, for a statement without rows."""
+    tx: Connection,
+    statement: str,
+    parameters: Parameters = _NO_PARAMETERS,
+    *,
+    prepare: bool | None = None,
+) -> int:
+    """As `fetch`, for a statement whose rows nobody needs; returns how many rows it touched."""
     with driver(tx).cursor(binary=True) as cursor:
-        cursor.execute(statement.encode(), parameters, prepare=prepare)
+        return cursor.execute(statement.encode(), parameters, prepare=prepare).rowcount
+
+
+def execute_many(tx: Connection, statement: str, rows: Sequence[Parameters]) -> None:
+    """The statement once for each row of parameters, sent together. Raises psycopg.Error."""
+    with driver(tx).cursor(binary=True) as cursor:
+        cursor.executemany(statement.encode(), rows)
 
 
 def psycopg_url(url: str) -> URL:

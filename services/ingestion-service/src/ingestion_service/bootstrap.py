@@ -32,7 +32,7 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import ChassisStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
-from rapport_runtime.stream.relay import Relay
+from rapport_runtime.stream.relay import Relay, WatermarkSource
 
 SOURCES = partitions_of(*TOPICS)
 """The partitions that must all have been read up to T before a watermark may say T."""
@@ -50,8 +50,9 @@ def build_relay(database: Database, producer: Producer) -> Relay:
         database,
         producer,
         partitions=topics.CLIENT_ACTIVITY.partitions,
-        watermark_of=complete_through(GROUP, SOURCES),
-        watermark_record=translate.record_of_watermark,
+        watermarks=WatermarkSource(
+            complete_through=complete_through(GROUP, SOURCES), record=translate.record_of_watermark
+        ),
     )
 
 

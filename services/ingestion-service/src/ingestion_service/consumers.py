@@ -1,7 +1,6 @@
 """Which event goes where: bookings and payments are accepted, side by side in one batch."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from ingestion_service import translate
@@ -13,14 +12,14 @@ from rapport_contracts import topics
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.batch import Batch, BatchHandler
 from rapport_runtime.stream.positions import Position
 
 GROUP = "ingestion-service"
 TOPICS = (topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS)
 
 
-class SourceConsumer:
+class SourceConsumer(BatchHandler):
     """What ingestion does with a batch: one call of `accept`, then the relay.
 
     `session_in` makes a session of the loop's transaction, whose type is the store's matter.
@@ -33,14 +32,6 @@ class SourceConsumer:
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
-
-    def batch_end(self, part: PartitionBatch) -> int:
-        """Everything at once: no event of a source changes what a day is."""
-        return len(part.records)
-
-    def watermark_of(self, part: PartitionBatch) -> datetime | None:
-        """None: sources send no watermarks; how far they were read is seen at the log's end."""
-        return None
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Accept what the batch holds; what is rejected becomes a dead letter."""

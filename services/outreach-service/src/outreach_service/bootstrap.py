@@ -61,7 +61,7 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import ChassisStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
-from rapport_runtime.stream.relay import Relay, no_watermarks
+from rapport_runtime.stream.relay import Relay
 
 PAUSABLE = Pausable(TOPICS, knows_practice)
 
@@ -89,8 +89,6 @@ def build_relay(database: Database, producer: Producer) -> Relay:
         database,
         producer,
         partitions=topics.OUTREACH_EVENTS.partitions,
-        watermark_of=no_watermarks,
-        watermark_record=translate.no_watermark,
     )
 
 

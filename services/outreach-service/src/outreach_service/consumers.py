@@ -1,7 +1,6 @@
 """Which event goes where: practices and activity are remembered, tier changes become messages."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from outreach_service import translate
@@ -12,16 +11,15 @@ from rapport_contracts.canonical import (
     ActivityRecorded,
     PracticeRegistered,
     TierChanged,
-    WatermarkAdvanced,
 )
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.batch import Batch, BatchHandler
 from rapport_runtime.stream.positions import Position
 
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 
 
-class OutreachConsumer:
+class OutreachConsumer(BatchHandler):
     """What outreach does with a batch. `open_store` opens the store in the batch's transaction;
     `wake` is called after a commit, for whoever waits for something to send."""
 
@@ -41,15 +39,6 @@ class OutreachConsumer:
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
-
-    def batch_end(self, part: PartitionBatch) -> int:
-        """Everything that waits: nothing here depends on where a batch ends."""
-        return len(part.records)
-
-    def watermark_of(self, part: PartitionBatch) -> datetime | None:
-        """See `BatchHandler.watermark_of`."""
-        marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
-        return max(marks) if marks else None
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Remember and plan; sending is the dispatcher's."""

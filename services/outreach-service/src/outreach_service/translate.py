@@ -1,7 +1,6 @@
 """Wire words to domain words and back; nothing else knows both."""
 
 import uuid
-from datetime import datetime
 from typing import Any, Literal, cast
 
 from outreach_service.domain.terms import Change, Direction, Origin, Reason
@@ -10,17 +9,21 @@ from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.stream.batch import Watermark
 
 SOURCE = "outreach-service"
 PurposeWord = Literal["service", "care", "marketing"]
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None) -> canonical.CanonicalEvent:
-    """The event in a record. Raises `InvalidRecord`."""
+def decode(
+    topic: str, key: bytes | None, value: bytes | None
+) -> canonical.CanonicalEvent | Watermark:
+    """The event in a record, or the time that it carries. Raises `InvalidRecord`."""
     try:
-        return codec.decode(topic, key, value)
+        event = codec.decode(topic, key, value)
     except InvalidEvent as error:
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
+    return Watermark(event.data.up_to) if isinstance(event, canonical.WatermarkAdvanced) else event
 
 
 def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
@@ -104,8 +107,3 @@ def message_changed(message: MessageEvent) -> Outgoing:
         message.client_id.encode(),
         codec.encode(event),
     )
-
-
-def no_watermark(partition: int, up_to: datetime) -> Outgoing:
-    """Outreach events carry no time of their own; nobody may ask for one."""
-    raise LookupError(f"no watermark for partition {partition} up to {up_to}")

@@ -24,7 +24,7 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import ChassisStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
-from rapport_runtime.stream.relay import Relay
+from rapport_runtime.stream.relay import Relay, WatermarkSource
 from scoring_service import translate
 from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
@@ -63,8 +63,9 @@ def build_relay(database: Database, producer: Producer) -> Relay:
         database,
         producer,
         partitions=topics.TIER_CHANGES.partitions,
-        watermark_of=SWEEP_PROGRESS.swept_through,
-        watermark_record=translate.watermark,
+        watermarks=WatermarkSource(
+            complete_through=SWEEP_PROGRESS.swept_through, record=translate.watermark
+        ),
         on_published=FeedWriter(topics.TIER_CHANGES.name, codec.practice_of).append,
     )
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from rapport_contracts import topics
-from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered, WatermarkAdvanced
+from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
 from scoring_service.domain.facts import Fact
@@ -20,7 +20,7 @@ from scoring_service.ports import ClientKey, Store, Stores
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name)
 
 
-class ScoringConsumer:
+class ScoringConsumer(BatchHandler):
     """What scoring does with a batch, and with the time that a batch brought."""
 
     def __init__(self, stores: Stores, rulebook: Rulebook, publish: Callable[[], object]) -> None:
@@ -46,11 +46,6 @@ class ScoringConsumer:
         count = _batch_end(part, known.zones)
         known.at = part.next_offset if count == len(part.records) else part.records[count].offset
         return count
-
-    def watermark_of(self, part: PartitionBatch) -> datetime | None:
-        """See `BatchHandler.watermark_of`."""
-        marks = [e.data.up_to for e in part.events if isinstance(e, WatermarkAdvanced)]
-        return max(marks) if marks else None
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Fold what a batch holds; each partition on the day that it had before the batch."""
@@ -114,9 +109,8 @@ class ScoringConsumer:
         for part in batch.partitions:
             if part.position.processed_through is not None:
                 continue
-            reached = self.watermark_of(part)
-            if reached is not None:
-                store.await_first_assessment(part.partition.partition, reached)
+            if part.watermark is not None:
+                store.await_first_assessment(part.partition.partition, part.watermark)
 
     def _zones_of(self, part: PartitionBatch) -> "_Zones":
         """The zones served by a partition, read anew when it was elsewhere meanwhile."""
@@ -145,7 +139,7 @@ def _batch_end(part: PartitionBatch, zones: set[str]) -> int:
                 if _crosses_midnight(before, latest, {zone}):
                     return index
                 zones.add(zone)
-        elif isinstance(event, WatermarkAdvanced):
+        elif isinstance(event):
             latest = event.data.up_to
             if _crosses_midnight(before, latest, zones):
                 return index + 1

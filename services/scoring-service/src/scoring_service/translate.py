@@ -8,6 +8,7 @@ from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.stream.batch import Watermark
 from scoring_service.domain.assess import NextTransition
 from scoring_service.domain.explain import Line, score_decimal
 from scoring_service.domain.facts import Fact, FactRefused
@@ -17,12 +18,15 @@ from scoring_service.ports import TierTransition
 SOURCE = "scoring-service"
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None) -> canonical.CanonicalEvent:
-    """The event in a record. Raises `InvalidRecord`."""
+def decode(
+    topic: str, key: bytes | None, value: bytes | None
+) -> canonical.CanonicalEvent | Watermark:
+    """The event in a record, or the time that it carries. Raises `InvalidRecord`."""
     try:
-        return codec.decode(topic, key, value)
+        event = codec.decode(topic, key, value)
     except InvalidEvent as error:
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
+    return Watermark(event.data.up_to) if isinstance(event, canonical.WatermarkAdvanced) else event
 
 
 def fact(event: canonical.ActivityRecorded) -> Fact:

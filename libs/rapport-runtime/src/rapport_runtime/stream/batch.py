@@ -12,15 +12,21 @@ from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.positions import Position
 
 
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What a record with a watermark decodes to: all up to the instant `up_to` lies before it."""
+
+    up_to: datetime
+
+
 @dataclass(slots=True)
 class PartitionBatch:
     """A run of one partition's records with what they decoded to, in the log's order.
 
     `position` is where the group stood before the first of them (its `swept_through` is read
-    under the claim). `handle` gets batches without the records that could not be decoded,
-    `batch_end` and `watermark_of` get them with an `InvalidRecord` as their event; `next_offset`
-    lies behind them all the same. A batch may be handled again after a rollback, so events must
-    not be changed.
+    under the claim). `handle` gets batches without the records that could not be decoded;
+    `batch_end` gets them with an `InvalidRecord` as their event; `next_offset` lies behind them
+    all the same. A batch may be handled again after a rollback, so events must not be changed.
     """
 
     partition: TopicPartition
@@ -28,6 +34,12 @@ class PartitionBatch:
     records: Sequence[Record]
     events: Sequence[Any]
     next_offset: int
+
+    @property
+    def watermark(self) -> datetime | None:
+        """The latest instant that a watermark among the records names; None without one."""
+        instants = [event.up_to for event in self.events if isinstance(event, Watermark)]
+        return max(instants) if instants else None
 
 
 @dataclass(slots=True)
@@ -55,19 +67,15 @@ class Batch:
 
 
 class BatchHandler(Protocol):
-    """What a service gives to the loop."""
+    """What a service gives to the loop. A record passes each method once, in this order."""
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
-        """The event in a record. Raises `InvalidRecord`."""
+        """The event in a record, or the `Watermark` in it. Raises `InvalidRecord`."""
         ...
 
     def batch_end(self, part: PartitionBatch) -> int:
-        """How many records of `part` belong into the next batch; at least one."""
-        ...
-
-    def watermark_of(self, part: PartitionBatch) -> datetime | None:
-        """The business time at the end of `part`: its last watermark; None if it carries none."""
-        ...
+        """How many records of `part` belong into the next batch, at least one; here: all."""
+        return len(part.records)
 
     def handle(self, tx: sa.Connection, batch: Batch) -> None:
         """Apply the batch. Never commits. Anything it raises rolls everything back.
@@ -78,6 +86,6 @@ class BatchHandler(Protocol):
         ...
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """After each commit, and whenever there was nothing to read: sweep, publish. `held` are
-        the partitions that this worker holds, and where they stand, as far as it knows."""
+        """Sweep and publish: after each commit, and when there was nothing to read. `held` are
+        the positions of the partitions that this worker holds, as far as it knows."""
         ...

@@ -206,7 +206,7 @@ class BatchLoop:
         started = time.monotonic()
         group = self._options.group
         with self._database.transaction() as tx:
-            claimed = positions.claim(tx, group, [self._move(part) for part in parts])
+            claimed = positions.claim(tx, group, [_advance(part) for part in parts])
             failpoints.hit("in_tx")
             won = [_under_claim(part, claimed) for part in parts if part.partition in claimed]
             batch = batch_of(won)
@@ -233,10 +233,6 @@ class BatchLoop:
         for letter in batch.letters:
             labels = (self._options.group, letter.partition.topic, letter.error.reason)
             DEAD_LETTERS.labels(*labels).inc()
-
-    def _move(self, part: PartitionBatch) -> OffsetAdvance:
-        reached = self._handler.watermark_of(part)
-        return OffsetAdvance(part.partition, part.position.next_offset, part.next_offset, reached)
 
     # -- dead letters that come back ------------------------------------------------------------
 
@@ -301,6 +297,12 @@ def _blame(error: Exception) -> InvalidRecord | None:
     if is_data_error(error):
         return InvalidRecord("database-refused", describe(error))
     return None
+
+
+def _advance(part: PartitionBatch) -> OffsetAdvance:
+    return OffsetAdvance(
+        part.partition, part.position.next_offset, part.next_offset, part.watermark
+    )
 
 
 def _under_claim(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -19,12 +20,6 @@ IDLE_TIMEOUT_MS = 45_000
 """Above the producer's delivery timeout: an open transaction waits for acknowledgements here."""
 
 READ_ROWS = 10_000
-
-WatermarkOf = Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime]]
-"""From a transaction and partitions to the business time up to which each is complete."""
-
-WatermarkRecord = Callable[[int, datetime], Outgoing]
-"""From a partition and an instant to the record that says so."""
 
 OnPublished = Callable[[sa.Connection, Sequence[OutboxRow]], None]
 """Told of the rows that the bus acknowledged, in the transaction that then removes them, under
@@ -53,6 +48,18 @@ _NOTE = """
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class WatermarkSource:
+    """How far a service's output is complete, for the relay to publish.
+
+    `complete_through(tx, partitions)` gives the instant up to which each output partition is
+    complete, where there is one; `record(partition, instant)` makes the record that says it.
+    """
+
+    complete_through: Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime]]
+    record: Callable[[int, datetime], Outgoing]
+
+
 class Relay:
     """Publishes the outbox of a service, partition by partition, each under its own lock.
 
@@ -66,8 +73,7 @@ class Relay:
         producer: Producer,
         *,
         partitions: int,
-        watermark_of: WatermarkOf,
-        watermark_record: WatermarkRecord,
+        watermarks: WatermarkSource | None = None,
         on_published: OnPublished = lambda _tx, _rows: None,
     ) -> None:
         self._database = database
@@ -78,8 +84,7 @@ class Relay:
             "lock_class": LOCK_CLASS,
             "partitions": self._partitions,
         }
-        self._watermark_of = watermark_of
-        self._watermark_record = watermark_record
+        self._watermarks = watermarks
         self._on_published = on_published
         self._said: Mapping[int, datetime] = {}
 
@@ -104,7 +109,7 @@ class Relay:
             if not locked:
                 return 0
             # Read before draining: all that was complete at this instant is in the outbox now.
-            complete = self._watermark_of(tx, locked)
+            complete = self._complete_through(tx, locked)
             rows = self._publish_rows(tx, locked)
             said = self._publish_watermarks(tx, complete) if rows < READ_ROWS else self._said
         self._said = said  # only now that it is committed
@@ -114,7 +119,7 @@ class Relay:
         """Buckets that are ours to drain. In the many turns in which no row waits and time has not
         come further there are none, and nothing is locked: two statements."""
         waiting = self._try_locks(tx, anyway=False)
-        if waiting or not _news(self._watermark_of(tx, self._partitions), self._said):
+        if waiting or not _news(self._complete_through(tx, self._partitions), self._said):
             return waiting
         return self._try_locks(tx, anyway=True)
 
@@ -134,16 +139,24 @@ class Relay:
             PUBLISHED.labels(topic).inc(count)
         return len(rows)
 
+    def _complete_through(
+        self, tx: sa.Connection, partitions: Iterable[int]
+    ) -> Mapping[int, datetime]:
+        """Nothing for a service whose events carry no time of their own."""
+        if self._watermarks is None:
+            return {}
+        return self._watermarks.complete_through(tx, partitions)
+
     def _publish_watermarks(
         self, tx: sa.Connection, complete: Mapping[int, datetime]
     ) -> Mapping[int, datetime]:
         """Publish what is new; returns what has been said of all partitions."""
-        if not _news(complete, self._said):
+        if self._watermarks is None or not _news(complete, self._said):
             return self._said
         said = dict(fetch(tx, _PUBLISHED))
         news = _news(complete, said)
         if news:
-            self._producer.publish([self._watermark_record(*item) for item in news.items()])
+            self._producer.publish([self._watermarks.record(*item) for item in news.items()])
             execute(tx, _NOTE, (list(news), list(news.values())))
         return {**said, **news}
 
@@ -155,8 +168,3 @@ def _news(complete: Mapping[int, datetime], said: Mapping[int, datetime]) -> dic
         for partition, instant in complete.items()
         if partition not in said or instant > said[partition]
     }
-
-
-def no_watermarks(_tx: sa.Connection, _partitions: Iterable[int]) -> Mapping[int, datetime]:
-    """For a service whose events carry no time of their own."""
-    return {}
