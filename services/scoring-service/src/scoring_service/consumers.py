@@ -139,8 +139,8 @@ def _batch_end(part: PartitionBatch, zones: set[str]) -> int:
                 if _crosses_midnight(before, latest, {zone}):
                     return index
                 zones.add(zone)
-        elif isinstance(event):
-            latest = event.data.up_to
+        elif isinstance(event, Watermark):
+            latest = event.up_to
             if _crosses_midnight(before, latest, zones):
                 return index + 1
     return len(part.records)
