@@ -69,7 +69,7 @@ def cited(text: str) -> Iterator[tuple[str, int]]:
     """Every id that `text` cites, and where it stands; of `I1-I6`, also those in between."""
     for match in _CITED.finditer(text):
         first, last = match[1], match[2] or match[1]
-        family, digits = re.fullmatch(r"(.*?)(\d+)", first).groups()  # type: ignore[union-attr]
+        family, digits = re.split(r"(?<=\D)(?=\d+$)", first)
         if not re.fullmatch(rf"{re.escape(family)}\d+", last):
             yield from ((each, match.start()) for each in (first, last))
             continue
@@ -138,9 +138,7 @@ def in_shown(path: str, source: str) -> Iterator[Finding]:
     tree = ast.parse(source)
     kept: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr):
-            kept.add(id(node.value))
-        elif isinstance(node, ast.keyword) and node.arg == "comment":
+        if isinstance(node, ast.Expr) or (isinstance(node, ast.keyword) and node.arg == "comment"):
             kept.add(id(node.value))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in kept:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from tools.lint import references
 from tools.lint.references import Finding
 
@@ -202,9 +201,11 @@ def test_a_repository_in_which_all_is_well_has_no_findings(repository: Path) -> 
 def test_every_rule_is_asked_of_a_repository(repository: Path) -> None:
     write(repository, "tests/unit/test_x.py", "# R99\n# ADR 99\n# issue 3\n")
     write(repository, "docs/page.md", "[x](gone.md)\n")
+    write(repository, "docs/requirements.md", PAGE + "| R2 | Again. |\n")
     assert places(references.unresolved(repository)) == [
         ("docs/page.md", 1),
         ("docs/requirements.md", 6),
+        ("docs/requirements.md", 7),
         ("tests/unit/test_x.py", 1),
         ("tests/unit/test_x.py", 2),
         ("tests/unit/test_x.py", 3),
