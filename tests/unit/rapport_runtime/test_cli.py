@@ -37,7 +37,7 @@ def test_what_runs_beside_a_worker_ends_with_it(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(cli, "Worker", Broken)
     monkeypatch.setattr(cli, "KafkaConsumer", lambda *_: None)
-    monkeypatch.setattr(cli.memory, "tune_gc", lambda: None)
+    monkeypatch.setattr(cli.gc_tuning, "tune_gc", lambda: None)
     settings = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
     database = Database("postgresql://x@127.0.0.1/x", application_name="test")
     job = Job(group="g", topics=["t"], side_task=side_task)

@@ -8,7 +8,7 @@ from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
 from scoring_service.domain.facts import Fact
