@@ -51,7 +51,7 @@ format: venv ## Let ruff format and mend what it can
 proof: venv ## One line for each claim, measured now (ONLY=pipeline for one part)
 	@$(PY) -m tools.proof $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
-campaign: venv ## Storms in fresh worlds, into docs/reports (ARGS="--minutes 40 --seed N")
+campaign: venv ## Storms in fresh worlds, into .local/reports (ARGS="--minutes 40 --seed N")
 	@$(PY) -m tools.campaign $(ARGS)
 
 bench: venv ## Speed and memory, as ratios from one run (ONLY=scoring,api, ARGS=--quick)

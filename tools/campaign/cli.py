@@ -23,7 +23,7 @@ from tools.campaign.plan import Storm, full
 from tools.campaign.report import Report, Round, versions
 from tools.campaign.storm import Incident, run_round
 
-REPORTS = REPOSITORY / "docs" / "reports"
+REPORTS = REPOSITORY / ".local" / "reports"
 
 
 def storm(plan: Callable[[int], Storm], seed: int, folder: Path, say: Say) -> Round:
