@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tools.lint import references
 from tools.lint.references import Finding
 
