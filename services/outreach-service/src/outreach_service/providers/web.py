@@ -47,7 +47,7 @@ LONGEST_WAIT = 86_400.0
 
 POOLS = 8
 """httpcore looks at every connection of a pool at each request, which at 32 calls at once costs
-more than the calls: 4.7 ms of CPU a request through one pool, 2.1 through eight (docs/performance.md)."""
+more than the calls: 4.7 ms of CPU a request through one pool, 2.1 through eight."""
 
 
 class Pools(httpx.AsyncBaseTransport):
