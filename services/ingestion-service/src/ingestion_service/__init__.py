@@ -1,1 +1,1 @@
-"""Accepts each source event once and tells what it changed for which client."""
+"""Accepts each source event once and publishes what it changed for its client."""

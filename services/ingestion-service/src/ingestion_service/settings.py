@@ -1,4 +1,4 @@
-"""What the environment may set for ingestion: nothing beyond what every service takes."""
+"""The settings of ingestion: those of every service, no others."""
 
 from typing import ClassVar
 
@@ -6,6 +6,6 @@ from rapport_runtime.settings import ServiceSettings
 
 
 class IngestionSettings(ServiceSettings):
-    """`simulated_clock` lets an operator move ingestion's time, in development only."""
+    """`simulated_clock` lets an operator set ingestion's time; allowed in development only."""
 
     service: ClassVar[str] = "ingestion-service"

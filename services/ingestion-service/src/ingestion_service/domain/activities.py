@@ -1,8 +1,8 @@
-"""What a booking or payment counts for, and the deltas by which a new fact changes that.
+"""What a booking or payment counts for (its effect), and the deltas by which a fact changes that.
 
-The effect of a set of facts does not depend on the order in which they arrived (RELIABILITY R8):
-facts are ordered by their own time. Each new fact causes the difference between the effect after
-it and the effect before it, so the deltas always add up to the effect (ARCHITECTURE §5).
+The effect of a set of facts does not depend on the order in which they arrived: facts are ordered
+by the source's time (R8). A new fact causes the difference between the effect after it and the
+effect before it, so the sum of all deltas is always the effect.
 """
 
 import uuid
@@ -26,7 +26,9 @@ _ORDER: Final[dict[ActivityKind, int]] = {
 
 
 class Contribution(NamedTuple):
-    """What one kind counts for at present; a source object has at most one of each kind."""
+    """What a source object counts for under one kind of activity, of which it has at most one.
+
+    `on` is the practice-local day, `starts_at` the hour of a booking, `number` a count."""
 
     on: date
     starts_at: datetime | None
@@ -38,7 +40,8 @@ Effect = Mapping[ActivityKind, Contribution]
 
 
 class Delta(NamedTuple):
-    """One signed change on one practice-local day; `refers_to` is the id of the older activity."""
+    """One signed change on one practice-local day; `refers_to` is the id of the activity that it
+    corrects, or None."""
 
     activity_id: str
     kind: ActivityKind
@@ -50,7 +53,7 @@ class Delta(NamedTuple):
 
 
 class ActivityOwner(NamedTuple):
-    """Whose activities they are, in which zone their days and in which currency their amounts."""
+    """The client of an activity, with the zone of its days and the currency of its amounts."""
 
     practice_id: PracticeId
     client_id: ClientId
@@ -60,7 +63,7 @@ class ActivityOwner(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """A delta with its client and its place in the client's gapless sequence, as it is published.
+    """A delta with its client and its number in the client's gapless sequence, as it is published.
 
     `cause` is the source event's id, None for a registration.
     """
@@ -93,7 +96,7 @@ def caused(
 
 
 def registered(owner: ActivityOwner, sequence: int, now: datetime) -> Activity:
-    """The activity by which a client becomes known whatever they have done or not done."""
+    """The activity that makes a client known to other services before any booking or payment."""
     today = now.astimezone(ZoneInfo(owner.zone)).date()
     identity = activity_id(owner.practice_id, "", owner.client_id, 0)
     delta = Delta(identity, "registered", today, None, 1, 0, None)
@@ -103,17 +106,17 @@ def registered(owner: ActivityOwner, sequence: int, now: datetime) -> Activity:
 class SourceObject:
     """One booking or payment, folded fact by fact in the order of acceptance.
 
-    It keeps only what decides: the last word on a booking; of a payment the last settlement, the
-    last failure and the sum that went back. Each of these is the same in whatever order the facts
-    come, hence so is the effect.
+    It stores only what decides the effect: the latest fact of a booking; of a payment the latest
+    settlement, the latest failure and the sum of the refunds. None of these depends on the order
+    of arrival, so neither does the effect.
     """
 
     __slots__ = (
         "_failed",
-        "_given_back",
-        "_givings",
         "_ids",
         "_last",
+        "_refund_count",
+        "_refunded_minor",
         "_settled",
         "_zone",
         "effect",
@@ -124,33 +127,33 @@ class SourceObject:
         self._last: SourceFact | None = None
         self._settled: SourceFact | None = None
         self._failed: SourceFact | None = None
-        self._givings = 0
-        self._given_back = 0
+        self._refund_count = 0
+        self._refunded_minor = 0
         self._ids: dict[ActivityKind, str] = {}
         self.effect: Effect = {}
 
     def fold(self, fact: SourceFact) -> list[Delta]:
-        """Take one more accepted fact and say what it changes: the negative deltas first, then
-        booked, completed, no_show, settled, refunded."""
+        """Add an accepted fact and return the deltas that it causes: negative ones first, then by
+        kind: booked, completed, no_show, settled, refunded."""
         if fact.object_kind == "booking":
             self._last = _later(self._last, fact)
             after = _effect_of_booking(self._last, self._zone)
         else:
-            self._take_payment(fact)
+            self._add_payment(fact)
             after = self._effect_of_payment()
         changes = _differences(self.effect, after) if self.effect else after.items()
         deltas = [self._delta(fact, ordinal, *change) for ordinal, change in enumerate(changes)]
         self.effect = after
         return deltas
 
-    def _take_payment(self, fact: SourceFact) -> None:
+    def _add_payment(self, fact: SourceFact) -> None:
         if fact.kind == "settled":
             self._settled = _later(self._settled, fact)
         elif fact.kind == "failed":
             self._failed = _later(self._failed, fact)
         else:
-            self._givings += 1
-            self._given_back += fact.amount_minor or 0
+            self._refund_count += 1
+            self._refunded_minor += fact.amount_minor or 0
 
     def _effect_of_payment(self) -> Effect:
         settled = self._settled
@@ -160,8 +163,8 @@ class SourceObject:
         effect: dict[ActivityKind, Contribution] = {
             "settled": Contribution(on, None, 1, settled.amount_minor or 0)
         }
-        if self._givings:
-            effect["refunded"] = Contribution(on, None, self._givings, self._given_back)
+        if self._refund_count:
+            effect["refunded"] = Contribution(on, None, self._refund_count, self._refunded_minor)
         return effect
 
     def _delta(
@@ -178,8 +181,8 @@ class SourceObject:
 
 
 def activities_of(facts: Iterable[SourceFact], zone: tzinfo) -> list[Delta]:
-    """Every delta of one source object, from its facts in the order of acceptance. Pure: the
-    ledger is enough to know each activity again, with its id and what it refers to."""
+    """All deltas of one source object, from its facts in the order of acceptance. The ledger alone
+    therefore gives every activity again, with its id and what it refers to."""
     source_object = SourceObject(zone)
     return [delta for fact in facts for delta in source_object.fold(fact)]
 
@@ -202,12 +205,12 @@ def _effect_of_booking(last: SourceFact, zone: tzinfo) -> Effect:
 
 
 def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
-    """The signed changes from one effect to the other, in the order of `fold`."""
+    """The signed changes from one effect to the other, in the order that `fold` promises."""
     return sorted(_changes(before, after), key=_sign_then_kind)
 
 
 def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
-    """Two of a kind where its day has moved, one where only its number or amount has."""
+    """For each kind: two changes where the day has moved, one where only number or amount has."""
     for kind in _ORDER:
         old, new = before.get(kind), after.get(kind)
         if old == new:

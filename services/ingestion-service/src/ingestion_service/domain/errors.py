@@ -1,4 +1,4 @@
-"""Why a request is refused, in the domain's words: a reason, a sentence, and the field if one."""
+"""Why the domain refuses a request: a reason, a sentence and, if there is one, the field."""
 
 
 class Refused(Exception):
@@ -12,16 +12,16 @@ class Refused(Exception):
 
 
 class Invalid(Refused):
-    """It could not be right at any time."""
+    """The value is not valid, whatever is stored."""
 
 
 class Conflict(Refused):
-    """It contradicts what is already known."""
+    """The request contradicts what is stored."""
 
 
 class Unknown(Refused):
-    """It speaks of something that does not exist."""
+    """The request names something that does not exist."""
 
 
 class NotYet(Refused):
-    """It may be right later: there is no business time yet."""
+    """The request may succeed later: the simulated clock has not been set yet."""

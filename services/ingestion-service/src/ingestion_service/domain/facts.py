@@ -1,4 +1,4 @@
-"""What a source said about one booking or payment, and where it stands among the other facts."""
+"""A source event in the domain's terms, and its order among the facts of one booking or payment."""
 
 import hashlib
 from datetime import datetime
@@ -31,11 +31,11 @@ RANK: Final[dict[SourceKind, int]] = {
     "charged_back": 2,
     "failed": 3,
 }
-"""Who has the last word among facts of one instant: what takes back comes after what it takes."""
+"""The order of facts with the same instant: a correction comes after what it corrects."""
 
 
 class IdentityKey(NamedTuple):
-    """How a source knows a client. The same words of two sources mean two people."""
+    """How a source names a client. The same external id in two sources means two clients."""
 
     practice_id: PracticeId
     source: str
@@ -43,7 +43,7 @@ class IdentityKey(NamedTuple):
 
 
 class EventKey(NamedTuple):
-    """What makes a source event the same event: its id within its source and practice."""
+    """The identity of a source event: its id within its source and practice."""
 
     practice_id: PracticeId
     source: str
@@ -51,7 +51,7 @@ class EventKey(NamedTuple):
 
 
 class SourceObjectKey(NamedTuple):
-    """One booking or payment: the source's own id for it, within the client."""
+    """The identity of one booking or payment: the source's own id for it, within the client."""
 
     practice_id: PracticeId
     client_id: ClientId
@@ -61,10 +61,10 @@ class SourceObjectKey(NamedTuple):
 
 
 class SourceFact(NamedTuple):
-    """One source event in the domain's words. Instants are aware UTC, amounts minor units.
+    """One source event. Instants are aware and in UTC, amounts are in minor units.
 
-    `starts_at` belongs to created and rescheduled, `amount_minor` and `currency` to settled,
-    refunded and charged_back; elsewhere they are None.
+    `starts_at` is set for created and rescheduled, `amount_minor` and `currency` for settled,
+    refunded and charged_back; for other kinds they are None.
     """
 
     practice_id: PracticeId
@@ -81,13 +81,13 @@ class SourceFact(NamedTuple):
 
     @property
     def order(self) -> tuple[datetime, int, str]:
-        """Its place among the facts of its source object: by its own time, never by its arrival."""
+        """Sorts the facts of one source object by the source's time, never by arrival."""
         return (self.occurred_at, RANK[self.kind], self.event_id)
 
     @property
     def content_hash(self) -> bytes:
-        """16 bytes that differ when anything that the fact says differs (ARCHITECTURE §5)."""
-        words = "\x00".join(
+        """16 bytes; two facts that differ in any field have different ones."""
+        fields = "\x00".join(
             (
                 self.practice_id,
                 self.source,
@@ -102,4 +102,4 @@ class SourceFact(NamedTuple):
                 self.currency or "",
             )
         )
-        return hashlib.blake2b(words.encode(), digest_size=16).digest()
+        return hashlib.blake2b(fields.encode(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""What becomes of a fact that was sent: accepted, known already, or rejected and why."""
+"""The result of intake for one fact: accepted, a duplicate, or rejected with a reason."""
 
 from typing import Final, Literal, NamedTuple
 
@@ -8,8 +8,8 @@ RejectReason = Literal[
 
 
 class IntakeResult(NamedTuple):
-    """What became of one fact. `reason`, `field` (a JSON pointer) and `detail` explain a rejection;
-    `detail` never repeats a value."""
+    """The result for one fact. `reason`, `field` (a JSON pointer into the event) and `detail`
+    explain a rejection and are None otherwise; `detail` never repeats a value."""
 
     status: Literal["accepted", "duplicate", "rejected"]
     reason: RejectReason | None = None

@@ -1,4 +1,4 @@
-"""A practice: its zone decides which day a fact belongs to, its currency what an amount means."""
+"""A practice: its zone decides the day of each fact, its currency the unit of each amount."""
 
 import re
 import zoneinfo
@@ -14,7 +14,7 @@ MAX_NAME: Final = 200
 
 
 class Practice(NamedTuple):
-    """A practice as it is now. `zone` is an IANA name, `currency` three letters of ISO 4217."""
+    """A registered practice. `zone` is an IANA name, `currency` three letters of ISO 4217."""
 
     practice_id: PracticeId
     name: str
@@ -28,7 +28,7 @@ def _zones() -> frozenset[str]:
 
 
 def practice(practice_id: str, name: str, zone: str, currency: str) -> Practice:
-    """A valid practice, or `Invalid` naming the first field that is not."""
+    """A valid practice. Raises `Invalid`, which names the first field that is not valid."""
     if not _PRACTICE_ID.fullmatch(practice_id):
         raise Invalid("invalid-practice-id", "1 to 64 of a-z, 0-9 and inner -", "/practice_id")
     if not name.strip() or len(name) > MAX_NAME or "\x00" in name:
@@ -41,8 +41,8 @@ def practice(practice_id: str, name: str, zone: str, currency: str) -> Practice:
 
 
 def check_successor(known: Practice, wanted: Practice) -> None:
-    """Raise `Conflict` when the zone or the currency would change: both decide what facts already
-    accepted have counted for."""
+    """Raise `Conflict` when the zone or the currency would change: activities that are already
+    published depend on both."""
     if known.zone != wanted.zone:
         raise Conflict("zone-is-fixed", "the zone of a practice cannot change", "/zone")
     if known.currency != wanted.currency:
