@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from ingestion_service.bootstrap import build_consumer, build_relay
+from ingestion_service.bootstrap import build_consumer, build_relay, build_stores
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.settings import IngestionSettings
-from ingestion_service.store.intake import PostgresIntake
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded
 from rapport_contracts.codec import decode
@@ -116,7 +115,7 @@ def ingestion(service_database: Any) -> Iterator[Database]:
     database = Database(made.worker_url, application_name="test")
     named = practice("lantern-harbour", "Lantern Harbour", "Asia/Shanghai", "CNY")
     with database.transaction() as tx:
-        register_practice(named, PostgresIntake(tx), datetime(2024, 1, 1, tzinfo=UTC))
+        register_practice(named, build_stores(database, is_simulated=False).within(tx))
     yield database
     database.close()
 
@@ -143,7 +142,7 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
         said.create(topic.name, topic.partitions)
     settings = IngestionSettings(database_url="none", kafka_bootstrap_servers="none:1")
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
-    handler = build_consumer(settings, build_relay(ingestion, said).drain)
+    handler = build_consumer(settings, ingestion, build_relay(ingestion, said).drain)
     loop = BatchLoop(consumer, ingestion, handler, LoopOptions(group=GROUP), DeadLetterLimit())
     read = 0
 

@@ -11,18 +11,17 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from ingestion_service.bootstrap import build_stores
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.settings import IngestionSettings
-from ingestion_service.store.intake import PostgresIntake
-from ingestion_service.store.sessions import session_in
+from ingestion_service.store.postgres_store import PostgresStore
 from outreach_service import handlers as outreach_handlers
 from outreach_service.domain.terms import Channel
 from rapport_contracts import topics
@@ -69,9 +68,10 @@ class Intake:
         for topic in topics.TOPICS:
             self.bus.create(topic.name, topic.partitions)
         self.database = Database(urls.worker_url, application_name="test")
+        self.stores = build_stores(self.database, is_simulated=False)
         with self.database.transaction() as tx:
             known = practice("harbour", "Harbour", "Europe/London", "GBP")
-            register_practice(known, PostgresIntake(tx), NOON)
+            register_practice(known, self.stores.within(tx))
         relay = Relay(
             self.database,
             self.bus,
@@ -84,7 +84,7 @@ class Intake:
         """A worker that knows nothing but the database."""
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
         self.bus.members[GROUP] = [consumer]
-        handler = SourceConsumer(partial(session_in, is_simulated=False), self.publish)
+        handler = SourceConsumer(self.stores, self.publish)
         options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         self.turn()
@@ -127,7 +127,7 @@ def _drop_keys(urls: ServiceDatabase, table: str, *kinds: str) -> None:
 def test_dedup(intake: Intake, monkeypatch: pytest.MonkeyPatch, *, mutant: bool) -> None:
     """A source event that is sent in two batches counts once."""
     if mutant:
-        monkeypatch.setattr(PostgresIntake, "hashes", lambda _self, _keys: {})
+        monkeypatch.setattr(PostgresStore, "hashes", lambda _self, _keys: {})
         _drop_keys(intake.urls, "ledger", "p")
     for event in (SETTLED, REFUNDED, SETTLED, REFUNDED):
         intake.send(event)

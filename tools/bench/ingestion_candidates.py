@@ -38,8 +38,8 @@ def worker(order: Order, talk: Conversation) -> None:
         database_url=SecretStr(order.database_url), kafka_bootstrap_servers=order.bootstrap
     )
 
-    def handler(_database: Database, publish: Callable[[], object]) -> BatchHandler:
-        return build_consumer(settings, publish)
+    def handler(database: Database, publish: Callable[[], object]) -> BatchHandler:
+        return build_consumer(settings, database, publish)
 
     one_worker.work(order, talk, GROUP, NAMES, (build_relay, handler))
 

@@ -1,18 +1,17 @@
-"""A migrated database of ingestion, with the practice Lakeside in it."""
+"""A migrated database of ingestion, with two practices in it."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import pytest
 
 from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import register_practice
-from ingestion_service.store.intake import PostgresIntake
+from ingestion_service.store.postgres_store import Encoders
+from ingestion_service.store.stores import PostgresStores
+from ingestion_service.translate import record_of_activity, record_of_practice
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.database import Database
-
-NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -26,12 +25,14 @@ def urls(service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
 def database(urls: ServiceDatabase) -> Iterator[Database]:
     """As a worker sees it."""
     opened = Database(urls.worker_url, application_name="test-worker")
+    encoders = Encoders(record_of_activity, record_of_practice)
     with opened.transaction() as tx:
+        store = PostgresStores(opened, encoders, is_simulated=False).within(tx)
         for name, zone, currency in (
             ("lakeside", "Asia/Shanghai", "CNY"),
             ("harbour", "Europe/London", "GBP"),
         ):
-            register_practice(practice(name, name, zone, currency), PostgresIntake(tx), NOW)
+            register_practice(practice(name, name, zone, currency), store)
     yield opened
     opened.close()
 

@@ -1,4 +1,4 @@
-"""The REST face on Postgres: who may do what, what a caller is told, and that it counts once."""
+"""The REST API on Postgres: what each key may do, what the answers are, that events count once."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from ingestion_service.api.clients import clients_router
 from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.practices import practices_router
+from ingestion_service.bootstrap import build_stores
 from ingestion_service.store.reads import PostgresReads
-from ingestion_service.store.sessions import PostgresSessions
 from rapport_runtime.database import Database
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
@@ -44,13 +44,13 @@ class Holders:
 
 @pytest.fixture
 def app(api_database: Database) -> FastAPI:
-    sessions = PostgresSessions(api_database, is_simulated=True)
+    stores = build_stores(api_database, is_simulated=True)
     reads = PostgresReads(api_database)
     routers = [
-        practices_router(sessions, reads),
-        events_router(sessions),
-        clients_router(sessions, reads),
-        clock_router(sessions, reads),
+        practices_router(stores, reads),
+        events_router(stores),
+        clients_router(stores, reads),
+        clock_router(stores, reads),
     ]
     service = Service(
         title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
@@ -63,13 +63,13 @@ def call(app: FastAPI) -> Call:
     """`call("PUT", "/v1/clock", key="operator", json=…)`; the key is Lakeside's by default."""
 
     def send(method: str, path: str, key: str = "lakeside", **more: Any) -> httpx.Response:
-        async def ask() -> httpx.Response:
+        async def request() -> httpx.Response:
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://ingestion") as http:
                 headers = {"Authorization": f"Bearer {key}"}
                 return await http.request(method, path, headers=headers, **more)
 
-        return asyncio.run(ask())
+        return asyncio.run(request())
 
     return send
 
@@ -119,7 +119,7 @@ def test_events_count_once_and_show_as_activity(call: Call) -> None:
     known = {"source": "till", "external_id": "wang-fang"}
     found = call("GET", "/v1/clients", params=known).json()
     page = call("GET", f"/v1/clients/{found['client_id']}/activity").json()
-    assert [(one["kind"], one["amount_minor"], one["currency"]) for one in page["items"]] == [
+    assert [(item["kind"], item["amount_minor"], item["currency"]) for item in page["items"]] == [
         ("settled", 5000, "CNY")
     ]
     [source] = call("GET", "/v1/sources").json()["items"]

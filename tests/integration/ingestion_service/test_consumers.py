@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from ingestion_service.bootstrap import build_api, build_consumer, build_relay
+from ingestion_service.bootstrap import build_api, build_consumer, build_relay, build_stores
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.handlers import advance_clock
 from ingestion_service.settings import IngestionSettings
-from ingestion_service.store.clock import PostgresClock, simulated_time
+from ingestion_service.store.clock import simulated_time
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
 from rapport_contracts.codec import decode
@@ -21,7 +20,7 @@ from rapport_contracts.topics import partition_of
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.watermarks import ReadToEnd
@@ -49,8 +48,9 @@ def bus() -> MemoryBus:
 
 @pytest.fixture
 def turn(bus: MemoryBus, database: Database, urls: ServiceDatabase) -> Callable[[], None]:
-    """One turn of a worker: poll, accept, publish; then say how far was read, and publish that."""
-    handler = build_consumer(settings_for(urls.worker_url), build_relay(database, bus).drain)
+    """One turn of a worker: poll, accept and publish; then store how far was read, and publish."""
+    publish = build_relay(database, bus).drain
+    handler = build_consumer(settings_for(urls.worker_url), database, publish)
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
@@ -89,8 +89,8 @@ def event(kind: str, event_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def said(bus: MemoryBus) -> list[ActivityRecorded | WatermarkAdvanced]:
-    """All that lies on client-activity.v1, partition by partition."""
+def published(bus: MemoryBus) -> list[ActivityRecorded | WatermarkAdvanced]:
+    """All events on client-activity.v1, partition by partition."""
     events = []
     for number in range(topics.CLIENT_ACTIVITY.partitions):
         for record in bus.logs[TopicPartition(topics.CLIENT_ACTIVITY.name, number)]:
@@ -102,8 +102,8 @@ def said(bus: MemoryBus) -> list[ActivityRecorded | WatermarkAdvanced]:
 
 def set_clock(database: Database, urls: ServiceDatabase, now: datetime) -> None:
     api = Database(urls.api_url, application_name="test-clock")
-    with api.transaction(operator=True) as tx:
-        advance_clock(now, PostgresClock(tx))
+    with build_stores(api, is_simulated=True).open_for_operator() as store:
+        advance_clock(now, store)
     api.close()
 
 
@@ -117,29 +117,29 @@ def test_records_become_activities_dead_letters_and_then_watermarks(
     send(bus, event("booking.completed", "e4", data={}))
     send(bus, event("booking.completed", "e5", time=(DAY_0 + timedelta(days=9)).isoformat()))
     turn()
-    assert said(bus) == []  # there is no business time yet: nothing is accepted, nothing lost
+    assert published(bus) == []  # there is no business time yet: nothing is accepted, nothing lost
     set_clock(database, urls, DAY_0)
     turn()
-    activities = [one.data for one in said(bus) if isinstance(one, ActivityRecorded)]
+    activities = [one.data for one in published(bus) if isinstance(one, ActivityRecorded)]
     assert {(one.kind, one.accepted_at) for one in activities} == {
         ("completed", DAY_0),
         ("settled", DAY_0),
     }
     assert [one.sequence for one in activities] == [1, 2]
     with database.transaction() as tx:
-        letters = tx.execute(
-            sa.text("SELECT practice_id, reason, field FROM dead_letter ORDER BY record_offset")
-        ).all()
+        letters = fetch(
+            tx, "SELECT practice_id, reason, field FROM dead_letter ORDER BY record_offset"
+        )
     assert [tuple(letter) for letter in letters] == [
         (None, "unknown-practice", "/practiceid"),
         (None, "invalid-field", "/data/booking_id"),
         ("lakeside", "occurred-in-the-future", "/time"),
     ]
-    marks = [one.data.up_to for one in said(bus) if isinstance(one, WatermarkAdvanced)]
+    marks = [one.data.up_to for one in published(bus) if isinstance(one, WatermarkAdvanced)]
     assert marks == [DAY_0] * topics.CLIENT_ACTIVITY.partitions
 
 
-def test_a_watermark_comes_after_all_that_it_speaks_of(
+def test_a_watermark_comes_after_everything_before_its_time(
     bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
 ) -> None:
     set_clock(database, urls, DAY_0)

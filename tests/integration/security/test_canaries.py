@@ -228,7 +228,8 @@ def _event(event_id: str, data: dict[str, Any]) -> dict[str, Any]:
 
 def _read(bus: MemoryBus, urls: ServiceDatabase, settings: IngestionSettings) -> None:
     database = Database(urls.worker_url, application_name="test-worker")
-    handler = ingestion.build_consumer(settings, ingestion.build_relay(database, bus).drain)
+    publish = ingestion.build_relay(database, bus).drain
+    handler = ingestion.build_consumer(settings, database, publish)
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())

@@ -1,7 +1,6 @@
-"""Where the parts of ingestion meet; the only file that knows every room."""
+"""Builds ingestion from its parts; the only module that imports all of them."""
 
 from collections.abc import Callable
-from functools import partial
 
 from fastapi import FastAPI
 
@@ -13,8 +12,9 @@ from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.clock import real_time, simulated_time
+from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.reads import PostgresReads
-from ingestion_service.store.sessions import PostgresSessions, session_in
+from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import asyncapi, topics
 from rapport_runtime.bus.port import Producer
@@ -35,7 +35,7 @@ from rapport_runtime.stream.dead_letters.routes import dead_letter_router
 from rapport_runtime.stream.relay import Relay, WatermarkSource
 
 SOURCES = partitions_of(*TOPICS)
-"""The partitions that must all have been read up to T before a watermark may say T."""
+"""A watermark of time T is published when all these partitions have been read up to T."""
 NO_PRACTICE = (
     "ingestion does not pause a practice: time would go on without its events, and its clients"
     " would fall by it. Pause the topics (time then stands still, for everybody), or pause the"
@@ -45,7 +45,7 @@ PAUSABLE = Pausable([topic.name for topic in TOPICS], NO_PRACTICE)
 
 
 def build_relay(database: Database, producer: Producer) -> Relay:
-    """What publishes canonical activity, and how far time has come."""
+    """The relay of the outbox, which publishes activities, practices and watermarks."""
     return Relay(
         database,
         producer,
@@ -56,18 +56,29 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     )
 
 
-def build_consumer(settings: IngestionSettings, publish: Callable[[], object]) -> SourceConsumer:
-    """The handler of a worker; `publish` is called once it has committed something."""
-    open_session = partial(session_in, is_simulated=settings.simulated_clock)
-    return SourceConsumer(open_session, publish)
+def build_stores(database: Database, *, is_simulated: bool) -> PostgresStores:
+    """The stores, with the encoders of what they put into the outbox; `is_simulated` as in
+    `PostgresStores`."""
+    encoders = Encoders(
+        activity=translate.record_of_activity, practice=translate.record_of_practice
+    )
+    return PostgresStores(database, encoders, is_simulated=is_simulated)
+
+
+def build_consumer(
+    settings: IngestionSettings, database: Database, publish: Callable[[], object]
+) -> SourceConsumer:
+    """The handler of a worker; it calls `publish` after each commit."""
+    stores = build_stores(database, is_simulated=settings.simulated_clock)
+    return SourceConsumer(stores, publish)
 
 
 def build_api(settings: IngestionSettings) -> FastAPI:
-    """The app, on the API's role."""
+    """The app, with the database role of the API."""
     database = Database(
         settings.database_url.get_secret_value(), application_name="ingestion-service-api"
     )
-    sessions = PostgresSessions(database, is_simulated=settings.simulated_clock)
+    stores = build_stores(database, is_simulated=settings.simulated_clock)
     reads = PostgresReads(database)
     service = Service(
         title="Rapport ingestion",
@@ -87,29 +98,30 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         closing=[database.close],
     )
     routers = [
-        practices_router(sessions, reads),
-        events_router(sessions),
-        clients_router(sessions, reads),
+        practices_router(stores, reads),
+        events_router(stores),
+        clients_router(stores, reads),
         status_router(ChassisStatus(database, settings.service, GROUP, timed=SOURCES)),
         dead_letter_router(database),
         pauses_router(database, PAUSABLE),
     ]
     if settings.simulated_clock:
-        routers.append(clock_router(sessions, reads))
+        routers.append(clock_router(stores, reads))
     return create_app(service, routers)
 
 
 def build_worker(
     settings: IngestionSettings, database: Database, producer: Producer
 ) -> tuple[SourceConsumer, Job]:
-    """The handler that accepts what the sources send, and its job."""
+    """The handler that accepts source events, and its job."""
     job = Job(
         group=GROUP,
         topics=[topic.name for topic in TOPICS],
         now=simulated_time if settings.simulated_clock else real_time,
         clock_jumps=settings.simulated_clock,
     )
-    return build_consumer(settings, build_relay(database, producer).drain), job
+    publish = build_relay(database, producer).drain
+    return build_consumer(settings, database, publish), job
 
 
 COMMANDS = commands(

@@ -1,6 +1,7 @@
-"""The use cases: load once, ask the domain, save once, publish; the caller owns the transaction."""
+"""The use cases. Each loads what it needs, asks the domain and writes; the caller owns the
+transaction of the store."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from ingestion_service.domain.activities import (
     caused,
     registered,
 )
-from ingestion_service.domain.errors import Conflict, Unknown
+from ingestion_service.domain.errors import Conflict, NotYet, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
@@ -31,84 +32,126 @@ from ingestion_service.domain.intake_results import (
     IntakeResult,
 )
 from ingestion_service.domain.practices import Practice, check_successor
-from ingestion_service.ports import Client, Clients, Clock, Intake, LedgerEntry, Practices
+from ingestion_service.ports import Client, ClientHistory, LedgerEntry, Reads, Store
 
 AHEAD: Final = timedelta(hours=48)
-"""How far beyond ingestion's time a fact may be dated (ARCHITECTURE §4)."""
+"""How far beyond ingestion's time a fact may be dated; beyond that its source's clock is wrong."""
 
 
 class Registration(NamedTuple):
-    """The client of an external id, and whether this call made it."""
+    """The client of an external id, and whether this call created it."""
 
     client_id: ClientId
     is_new: bool
 
 
 class PracticeSaved(NamedTuple):
-    """The practice as it is now, and whether this call made it."""
+    """The practice as it is stored now, and whether this call registered it."""
 
     practice: Practice
     is_new: bool
 
 
-def accept(facts: Sequence[SourceFact], store: Intake, now: datetime) -> list[IntakeResult]:
-    """Accept a batch: one result per fact, in the order given. `now` is ingestion's time.
+def accept(facts: Sequence[SourceFact], store: Store) -> list[IntakeResult]:
+    """Accept a batch of facts; one result for each, in the order given.
 
-    Of several facts with one event id the first that is accepted stands; the same again is a
-    duplicate, without effect; other content is a conflict. Nothing is written for a fact that is
-    not accepted, and the order of arrival changes no client's sums (RELIABILITY R7, R8).
+    Of several facts with one event id the first that is accepted counts; the same content again is
+    a duplicate, other content a conflict. Nothing is written for a fact that is not accepted, and
+    the order of arrival changes no client's sums (R7, R8). Raises `NotYet` before a simulated clock
+    is first set.
     """
+    now = _held_time(store)
     practices = store.practices({fact.practice_id for fact in facts})
     refusals = [_refusal(fact, practices, now) for fact in facts]
     admissible = [fact for fact, refusal in zip(facts, refusals, strict=True) if refusal is None]
     if not admissible:
         return [refusal for refusal in refusals if refusal is not None]
     clients = store.lock_clients({_identity(fact) for fact in admissible}, now)
-    known = dict(store.hashes([_event(fact) for fact in admissible]))
-    fresh: list[tuple[SourceFact, bytes]] = []
-    results = [
-        _deduplicated(fact, known, fresh) if refusal is None else refusal
-        for fact, refusal in zip(facts, refusals, strict=True)
-    ]
-    placed = [_placed(fact, digest, clients[_identity(fact)]) for fact, digest in fresh]
-    _record(placed, practices, store, now)
+    hashes = store.hashes([_event(fact) for fact in admissible])
+    results, new_facts = _deduplicate(facts, refusals, hashes, clients)
+    if new_facts:
+        histories = store.histories({new.object_key for new in new_facts})
+        intake = _fold(new_facts, histories, practices, now)
+        store.append(intake.entries)
+        store.save_sequences(intake.sequences)
+        store.publish(intake.activities)
     return results
 
 
-def register_client(key: IdentityKey, store: Intake, now: datetime) -> Registration:
-    """The client of a source's id, made when it is missing; announced as `registered` once in its
-    life, so that scoring can answer for somebody who has not done anything yet.
+def register_client(key: IdentityKey, store: Store) -> Registration:
+    """The client of a source's id, created when it is missing. `registered` is published once in
+    a client's life, so that scoring knows clients who have not booked or paid yet.
 
-    Raises `Unknown` when the practice is not registered.
+    Raises `Unknown` when the practice is not registered, `NotYet` before a simulated clock is
+    first set.
     """
+    now = _held_time(store)
     practice = store.practices({key.practice_id}).get(key.practice_id)
     if practice is None:
         raise Unknown("unknown-practice", "no practice is registered under this id")
     client = store.lock_clients({key}, now)[key]
     if not client.is_registered:
-        _announce(client, practice, store, now)
+        sequence = client.last_sequence + 1
+        store.mark_registered(key.practice_id, client.client_id, sequence, now)
+        store.publish([registered(_owner(client, practice), sequence, now)])
     return Registration(client.client_id, client.is_new)
 
 
-def register_practice(wanted: Practice, store: Practices, now: datetime) -> PracticeSaved:
-    """Register a practice or change its name, and announce it. Raises `Conflict` when its zone or
-    currency is set and differs."""
+def register_practice(wanted: Practice, store: Store) -> PracticeSaved:
+    """Register a practice or change its name, and announce it; also before a simulated clock is
+    first set. Raises `Conflict` when its stored zone or currency differs."""
     known = store.lock_practice(wanted.practice_id)
     if known is not None:
         check_successor(known, wanted)
     if known != wanted:
         store.save_practice(wanted)
-        store.announce_practice(wanted, now)
+        store.announce_practice(wanted, store.real_time())
     return PracticeSaved(wanted, known is None)
 
 
-def advance_clock(now: datetime, clock: Clock) -> None:
-    """Set the simulated time, which never goes back: raises `Conflict` when `now` is earlier."""
-    reached = clock.lock_clock()
+def advance_clock(now: datetime, store: Store) -> None:
+    """Set the simulated time. Raises `Conflict` when `now` is earlier: time never goes back."""
+    reached = store.lock_clock()
     if reached is not None and now < reached:
         raise Conflict("clock-goes-back", "the simulated time is already later", "/now")
     if now != reached:
-        clock.save_clock(now)
+        store.save_clock(now)
+
+
+def client_activities(
+    practice_id: PracticeId, client_id: ClientId, reads: Reads, *, after: int, limit: int
+) -> list[Activity] | None:
+    """At most `limit` of the client's published activities with a sequence above `after`, computed
+    again from the ledger; None when the practice has no such client."""
+    history = reads.client_history(practice_id, client_id)
+    if history is None:
+        return None
+    activities = sorted(_activities(history), key=lambda activity: activity.sequence)
+    return [activity for activity in activities if activity.sequence > after][:limit]
+
+
+class _NewFact(NamedTuple):
+    """A fact that is accepted, with its client and its source object."""
+
+    fact: SourceFact
+    content_hash: bytes
+    client: Client
+    object_key: SourceObjectKey
+
+
+class _Intake(NamedTuple):
+    """What the new facts of a batch write; `sequences` are the new last ones, by client."""
+
+    entries: list[LedgerEntry]
+    sequences: dict[tuple[PracticeId, ClientId], int]
+    activities: list[Activity]
+
+
+def _held_time(store: Store) -> datetime:
+    now = store.hold_time()
+    if now is None:
+        raise NotYet("clock-not-set", "the simulated clock has not been set yet")
+    return now
 
 
 def _identity(fact: SourceFact) -> IdentityKey:
@@ -122,7 +165,7 @@ def _event(fact: SourceFact) -> EventKey:
 def _refusal(
     fact: SourceFact, practices: Mapping[PracticeId, Practice], now: datetime
 ) -> IntakeResult | None:
-    """Why this fact can never be accepted, whatever else is known; None when it may be."""
+    """Why this fact can never be accepted, whatever the ledger holds; None when it can be."""
     practice = practices.get(fact.practice_id)
     if practice is None:
         return UNKNOWN_PRACTICE
@@ -133,74 +176,88 @@ def _refusal(
     return None
 
 
-def _deduplicated(
-    fact: SourceFact, known: dict[EventKey, bytes], fresh: list[tuple[SourceFact, bytes]]
-) -> IntakeResult:
-    """Compare with what is known; a fact that is new becomes known and joins `fresh`."""
-    key, content_hash = _event(fact), fact.content_hash
-    earlier = known.get(key)
-    if earlier is None:
+def _deduplicate(
+    facts: Sequence[SourceFact],
+    refusals: Sequence[IntakeResult | None],
+    hashes: Mapping[EventKey, bytes],
+    clients: Mapping[IdentityKey, Client],
+) -> tuple[list[IntakeResult], list[_NewFact]]:
+    """The result of every fact, and the facts that are new among those that are not refused."""
+    known = dict(hashes)
+    results: list[IntakeResult] = []
+    new_facts: list[_NewFact] = []
+    for fact, refusal in zip(facts, refusals, strict=True):
+        if refusal is not None:
+            results.append(refusal)
+            continue
+        key, content_hash = _event(fact), fact.content_hash
+        if key in known:
+            results.append(DUPLICATE if known[key] == content_hash else CONFLICT)
+            continue
         known[key] = content_hash
-        fresh.append((fact, content_hash))
-        return ACCEPTED
-    return DUPLICATE if earlier == content_hash else CONFLICT
+        client = clients[_identity(fact)]
+        new_facts.append(_NewFact(fact, content_hash, client, _object_key(fact, client)))
+        results.append(ACCEPTED)
+    return results, new_facts
 
 
-class _Placed(NamedTuple):
-    """A new fact with the client and the source object that it belongs to."""
-
-    fact: SourceFact
-    content_hash: bytes
-    client: Client
-    object_key: SourceObjectKey
-
-
-def _placed(fact: SourceFact, content_hash: bytes, client: Client) -> _Placed:
-    object_key = SourceObjectKey(
+def _object_key(fact: SourceFact, client: Client) -> SourceObjectKey:
+    return SourceObjectKey(
         fact.practice_id, client.client_id, fact.source, fact.object_kind, fact.object_id
     )
-    return _Placed(fact, content_hash, client, object_key)
 
 
-def _record(
-    fresh: Sequence[_Placed],
+def _fold(
+    new_facts: Sequence[_NewFact],
+    histories: Mapping[SourceObjectKey, Sequence[SourceFact]],
     practices: Mapping[PracticeId, Practice],
-    store: Intake,
     now: datetime,
-) -> None:
-    """Fold each new fact into its source object; write ledger, sequences and activities."""
-    source_objects = _source_objects({placed.object_key for placed in fresh}, practices, store)
-    sequences: dict[tuple[PracticeId, ClientId], int] = {}
-    entries: list[LedgerEntry] = []
-    activities: list[Activity] = []
-    for fact, content_hash, client, object_key in fresh:
+) -> _Intake:
+    """Fold each new fact into its source object and number the activities that this causes."""
+    source_objects = _source_objects(histories, practices)
+    intake = _Intake([], {}, [])
+    for fact, content_hash, client, object_key in new_facts:
         deltas = source_objects[object_key].fold(fact)
         client_key = (fact.practice_id, client.client_id)
-        first = sequences.get(client_key, client.last_sequence) + 1
-        entries.append(LedgerEntry(fact, content_hash, client.client_id, now, first, len(deltas)))
+        first = intake.sequences.get(client_key, client.last_sequence) + 1
+        intake.entries.append(
+            LedgerEntry(fact, content_hash, client.client_id, now, first, len(deltas))
+        )
         if deltas:
-            sequences[client_key] = first + len(deltas) - 1
-            owner = _owner_of(client, practices[fact.practice_id])
-            activities.extend(caused(fact, owner, deltas, first, now))
-    if entries:
-        store.append(entries)
-        store.save_sequences(sequences)
-        store.publish(activities)
+            intake.sequences[client_key] = first + len(deltas) - 1
+            owner = _owner(client, practices[fact.practice_id])
+            intake.activities.extend(caused(fact, owner, deltas, first, now))
+    return intake
 
 
 def _source_objects(
-    keys: Collection[SourceObjectKey], practices: Mapping[PracticeId, Practice], store: Intake
+    histories: Mapping[SourceObjectKey, Sequence[SourceFact]],
+    practices: Mapping[PracticeId, Practice],
 ) -> dict[SourceObjectKey, SourceObject]:
     """Every source object of the batch as its ledger has it before the batch."""
     zones = {key: ZoneInfo(practice.zone) for key, practice in practices.items()}
-    source_objects = {key: SourceObject(zones[key.practice_id]) for key in keys}
-    for key, history in store.histories(keys).items():
+    source_objects = {key: SourceObject(zones[key.practice_id]) for key in histories}
+    for key, history in histories.items():
         for fact in history:
             source_objects[key].fold(fact)
     return source_objects
 
 
-def _owner_of(client: Client, practice: Practice) -> ActivityOwner:
+def _activities(history: ClientHistory) -> Iterable[Activity]:
+    """Every activity of a client: of its registration, and of its ledger."""
+    owner, sequence, registered_at, entries = history
+    if sequence is not None and registered_at is not None:
+        yield registered(owner, sequence, registered_at)
+    zone = ZoneInfo(owner.zone)
+    source_objects: dict[tuple[str, str, str], SourceObject] = {}
+    for entry in entries:
+        fact = entry.fact
+        key = (fact.source, fact.object_kind, fact.object_id)
+        deltas = source_objects.setdefault(key, SourceObject(zone)).fold(fact)
+        yield from caused(fact, owner, deltas, entry.first_sequence, entry.accepted_at)
+
+
+def _owner(client: Client, practice: Practice) -> ActivityOwner:
     return ActivityOwner(
         practice.practice_id,
         client.client_id,
@@ -208,9 +265,3 @@ def _owner_of(client: Client, practice: Practice) -> ActivityOwner:
         practice.zone,
         practice.currency,
     )
-
-
-def _announce(client: Client, practice: Practice, store: Clients, now: datetime) -> None:
-    sequence = client.last_sequence + 1
-    store.mark_registered(practice.practice_id, client.client_id, sequence, now)
-    store.publish([registered(_owner_of(client, practice), sequence, now)])

@@ -1,11 +1,11 @@
-"""What the use cases need from the outside, each inside one transaction that the caller owns."""
+"""What the use cases need from outside: a store within one transaction, and reads for the API."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ingestion_service.domain.activities import Activity
+from ingestion_service.domain.activities import Activity, ActivityOwner
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
@@ -18,7 +18,7 @@ from ingestion_service.domain.practices import Practice
 
 
 class Client(NamedTuple):
-    """A client under the transaction's lock: `last_sequence` is 0 before the first activity."""
+    """A client, locked by the transaction; `last_sequence` is 0 before the first activity."""
 
     client_id: ClientId
     generation: int
@@ -28,8 +28,8 @@ class Client(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """One accepted fact as the ledger keeps it. `first_sequence` is the sequence of the first of
-    its `activities` (a count, which is 0 for a fact that changed nothing)."""
+    """One accepted fact in the ledger. It caused `activities` activities (0 when it changed
+    nothing); `first_sequence` is the sequence of the first of them."""
 
     fact: SourceFact
     content_hash: bytes
@@ -39,101 +39,103 @@ class LedgerEntry(NamedTuple):
     activities: int
 
 
-class Practices(Protocol):
-    """The practices and their announcement."""
+class Store(Protocol):
+    """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
-    def practices(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Practice]: ...
+    def hold_time(self) -> datetime | None:
+        """Ingestion's time: the database's clock, or the simulated one. A simulated clock cannot
+        advance before the transaction ends, so nothing is accepted at a time that a watermark has
+        already passed. None before the simulated clock is first set."""
+
+    def real_time(self) -> datetime:
+        """The database's clock, also where ingestion's time is simulated."""
+
+    def lock_clock(self) -> datetime | None:
+        """Wait until no transaction holds ingestion's time, let none hold it until this one ends,
+        and return the simulated time; None before it is first set."""
+
+    def save_clock(self, now: datetime) -> None:
+        """Set the simulated time; the clock is locked."""
+
+    def practices(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Practice]:
+        """Those of these practices that are registered."""
 
     def lock_practice(self, practice_id: PracticeId) -> Practice | None:
-        """The practice if there is one; nobody else can make or change it meanwhile."""
+        """The practice, or None; no other transaction can register or change it meanwhile."""
 
     def save_practice(self, practice: Practice) -> None:
-        """Insert it or change its name; later calls of `practices` show it."""
+        """Insert the practice or change its name; later calls of `practices` return it."""
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
-        """Queue it for `practices.v1`, to be sent once the transaction has committed."""
-
-
-class Clients(Protocol):
-    """Who is who, and where each client's sequence stands."""
+        """Put it into the outbox for `practices.v1`."""
 
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
-        """The clients of all these keys, made where they are missing, and locked.
+        """The clients of all these keys, locked; missing ones are created as known since `now`.
 
-        Must come before any reading of the ledger: two workers that hold a booking and its
-        cancellation would otherwise each miss the other's (ARCHITECTURE §3).
+        Call it before reading the ledger: of two workers, one with a booking and one with its
+        cancellation, each would otherwise miss the fact of the other.
         """
 
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:
-        """Move the clients' `last_sequence`; they are locked."""
+        """Set the `last_sequence` of clients that are locked."""
 
     def mark_registered(
         self, practice_id: PracticeId, client_id: ClientId, sequence: int, now: datetime
     ) -> None:
-        """Remember that this client has been announced, with which sequence and when."""
-
-    def publish(self, activities: Sequence[Activity]) -> None:
-        """Queue them for `client-activity.v1`, to be sent once the transaction has committed."""
-
-
-class Intake(Practices, Clients, Protocol):
-    """The ledger of accepted facts, beside practices and clients."""
+        """Store that the activity `registered` has this sequence, which is also the client's last,
+        and this time."""
 
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
-        """The content hash of each of these events that was accepted before."""
+        """The content hashes of those of these events that are in the ledger."""
 
     def histories(
         self, keys: Collection[SourceObjectKey]
     ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        """The accepted facts of each source object, in the order of acceptance; often none."""
+        """For each of these keys the accepted facts, in the order of acceptance; often none."""
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
-        """Add them to the ledger, in this order."""
+        """Add entries to the ledger, in this order."""
+
+    def publish(self, activities: Sequence[Activity]) -> None:
+        """Put activities into the outbox for `client-activity.v1`, in this order."""
 
 
-class Clock(Protocol):
-    """Simulated time, where it is switched on (ARCHITECTURE §4)."""
+class Stores(Protocol):
+    """Gives stores: in a transaction of the caller, or in one of their own, which the end of the
+    `with` block commits and any exception rolls back."""
 
-    def lock_clock(self) -> datetime | None:
-        """Wait until no intake is under way, keep new intake out until the transaction ends, and
-        give the time reached, None before the first setting."""
+    def within(self, tx: Any) -> Store:
+        """A store in a transaction that the caller commits."""
 
-    def save_clock(self, now: datetime) -> None:
-        """Move it."""
+    def open(self, practice_id: PracticeId) -> AbstractContextManager[Store]:
+        """A store that sees and writes this practice only."""
 
-
-class Session(NamedTuple):
-    """One transaction of intake, and ingestion's time in it."""
-
-    intake: Intake
-    now: datetime
-
-
-class Sessions(Protocol):
-    """Where transactions come from: committed at the end of the `with`, undone by any exception."""
-
-    def intake(self, practice_id: PracticeId) -> AbstractContextManager[Session]:
-        """For what one practice sends. Raises `NotYet` before a simulated clock is first set."""
-
-    def practices(self) -> AbstractContextManager[Session]:
-        """For an operator, who registers practices, also before there is any simulated time."""
-
-    def clock(self) -> AbstractContextManager[Clock]:
-        """For an operator, who advances the simulated time."""
+    def open_for_operator(self) -> AbstractContextManager[Store]:
+        """A store that sees and writes practices and the clock, but no clients and no ledger."""
 
 
 class KnownClient(NamedTuple):
-    """A client as its source names it."""
+    """A client and how one source names it."""
 
     client_id: ClientId
     source: str
     external_id: str
 
 
+class ClientHistory(NamedTuple):
+    """Everything that a client's activities follow from: the ledger's entries in the order of
+    acceptance, and the sequence and time of its registration, both None without one."""
+
+    owner: ActivityOwner
+    registered_sequence: int | None
+    registered_at: datetime | None
+    entries: Sequence[LedgerEntry]
+
+
 class SourceProgress(NamedTuple):
-    """What one source has sent. Both instants are the latest of their kind."""
+    """What one source has sent: the number of accepted events, and the latest of both instants."""
 
     source: str
     events: int
@@ -142,28 +144,29 @@ class SourceProgress(NamedTuple):
 
 
 class ClockReading(NamedTuple):
-    """The simulated time, None before it is set, and the least watermark that was published."""
+    """The simulated time, None before it is set, and the watermark that every partition has
+    reached, None before there is one."""
 
     now: datetime | None
     published_through: datetime | None
 
 
 class Reads(Protocol):
-    """What the API shows. Each call is one transaction that sees what its caller may see."""
+    """What the API shows. Each call is a transaction that sees what its caller may see."""
 
     def practices(
         self, practice_id: PracticeId | None, after: str | None, limit: int
     ) -> list[Practice]:
-        """Practices by id, after `after`; only `practice_id` itself unless that is None."""
+        """Practices with an id above `after`, by id: all, or only `practice_id`."""
 
-    def client(self, key: IdentityKey) -> KnownClient | None: ...
+    def client(self, key: IdentityKey) -> KnownClient | None:
+        """The client that a source names so, or None."""
 
-    def activities(
-        self, practice_id: PracticeId, client_id: ClientId, after: int, limit: int
-    ) -> list[Activity] | None:
-        """At most `limit` activities with a sequence above `after`, recomputed from the ledger;
-        None when the practice has no such client."""
+    def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
+        """A client's history; None when the practice has no such client."""
 
-    def sources(self, practice_id: PracticeId) -> list[SourceProgress]: ...
+    def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
+        """All sources of the practice, by name."""
 
-    def clock(self) -> ClockReading: ...
+    def clock(self) -> ClockReading:
+        """The simulated clock, and how far it has been published."""

@@ -1,4 +1,4 @@
-"""Wire words to domain words and back; nothing else knows both."""
+"""From the contracts' events to the domain's objects and back; nothing else knows both."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -29,7 +29,7 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord
 
 SOURCE: Final = "ingestion-service"
-"""Who says what this service says, in the envelope's `source`."""
+"""The `source` of every event that this service publishes."""
 
 _KINDS: Final[dict[str, SourceKind]] = {
     "rapport.booking.created.v1": "created",
@@ -43,7 +43,7 @@ _KINDS: Final[dict[str, SourceKind]] = {
     "rapport.payment.charged_back.v1": "charged_back",
 }
 _LAST_YEAR: Final = 9998
-"""Beyond it an instant may have no local day in some zone; the same for years before 2."""
+"""An instant of a later year may have no local day in some zone; so may one before year 2."""
 
 _MONEY: Final = frozenset({"settled", "refunded"})
 
@@ -53,13 +53,13 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
     try:
         return fact_of(decode_source(topic, key, value))
     except InvalidEvent as invalid:
-        refused = InvalidRecord(invalid.reason, invalid.detail, field=invalid.field)
-    raise refused  # outside `except`: no cause that may repeat the value
+        invalid_record = InvalidRecord(invalid.reason, invalid.detail, field=invalid.field)
+    raise invalid_record  # outside `except`: without a cause, which may repeat the value
 
 
 def refusal(fact: SourceFact, result: IntakeResult) -> InvalidRecord:
-    """Why a decoded fact becomes a dead letter; nobody's, that is an operator's, where the
-    practice is unknown."""
+    """Why a decoded fact becomes a dead letter. Where the practice is unknown, the letter belongs
+    to no practice, and only operators see it."""
     practice_id = None if result.reason == "unknown-practice" else fact.practice_id
     return InvalidRecord(
         result.reason or "rejected",
@@ -70,26 +70,28 @@ def refusal(fact: SourceFact, result: IntakeResult) -> InvalidRecord:
 
 
 def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
-    """The domain's fact of a decoded source event. Raises `InvalidEvent` for an instant that has
-    no place in some time zone's calendar."""
+    """The fact of a decoded source event. Raises `InvalidEvent` for an instant that has no local
+    day in some time zone."""
     data = event.data
     return SourceFact(
-        PracticeId(event.practiceid),
-        event.source,
-        event.id,
-        event.subject,
-        "booking" if isinstance(data, BookingData) else "payment",
-        data.booking_id if isinstance(data, BookingData) else data.payment_id,
-        _KINDS[event.type],
-        _utc(event.time, "/time"),
-        _utc(data.starts_at, "/data/starts_at") if isinstance(data, BookingTimes) else None,
-        data.amount_minor if isinstance(data, PaymentAmount) else None,
-        data.currency if isinstance(data, PaymentAmount) else None,
+        practice_id=PracticeId(event.practiceid),
+        source=event.source,
+        event_id=event.id,
+        external_id=event.subject,
+        object_kind="booking" if isinstance(data, BookingData) else "payment",
+        object_id=data.booking_id if isinstance(data, BookingData) else data.payment_id,
+        kind=_KINDS[event.type],
+        occurred_at=_utc(event.time, "/time"),
+        starts_at=_utc(data.starts_at, "/data/starts_at")
+        if isinstance(data, BookingTimes)
+        else None,
+        amount_minor=data.amount_minor if isinstance(data, PaymentAmount) else None,
+        currency=data.currency if isinstance(data, PaymentAmount) else None,
     )
 
 
 def currency_of(activity: Activity) -> str | None:
-    """The currency of its amount; None for what has no amount."""
+    """The currency of the activity's amount; None for a kind that has no amount."""
     return activity.owner.currency if activity.delta.kind in _MONEY else None
 
 
@@ -143,7 +145,7 @@ def record_of_practice(practice: Practice, now: datetime) -> Outgoing:
 
 
 def record_of_watermark(partition: int, up_to: datetime) -> Outgoing:
-    """The record that says on one partition of `client-activity.v1` how far time has come."""
+    """The record that one partition of `client-activity.v1` is complete up to `up_to`."""
     event = WatermarkAdvanced(
         id=f"{CLIENT_ACTIVITY.name}/{partition}/{up_to.isoformat()}",
         source=SOURCE,

@@ -1,10 +1,10 @@
-"""`/v1/clients` and `/v1/sources`: who is who, what each client did, what each source has sent."""
+"""`/v1/clients` and `/v1/sources`: clients, their activity, and what each source has sent."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from ingestion_service.api.refusals import answered
+from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.schemas import (
     ActivityAnswer,
     ClientAnswer,
@@ -14,8 +14,8 @@ from ingestion_service.api.schemas import (
 )
 from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
-from ingestion_service.handlers import register_client
-from ingestion_service.ports import Reads, Sessions
+from ingestion_service.handlers import client_activities, register_client
+from ingestion_service.ports import Reads, Stores
 from ingestion_service.translate import currency_of
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
@@ -32,27 +32,27 @@ from rapport_runtime.http.problems import (
     responses,
 )
 
-Word = Annotated[str, Query(min_length=1, max_length=200)]
-_SAME = {name: f"$response.body#/{name}" for name in ("source", "external_id")}
-_LEADS_ON = links(
+NameQuery = Annotated[str, Query(min_length=1, max_length=200)]
+_SAME_CLIENT = {name: f"$response.body#/{name}" for name in ("source", "external_id")}
+_NEXT_LINKS = links(
     200,
     {
         "clients-list_activity": {"client_id": "$response.body#/client_id"},
-        "clients-find_client": _SAME,
+        "clients-find_client": _SAME_CLIENT,
     },
 )[200]
 _DENIED = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
 
 
-def clients_router(sessions: Sessions, reads: Reads) -> APIRouter:
-    """Register and look up clients, read their activity, and see what the sources sent."""
+def clients_router(stores: Stores, reads: Reads) -> APIRouter:
+    """The routes that register and find clients, list their activity, and list sources."""
     router = APIRouter(prefix="/v1", tags=["clients"])
 
     @router.put(
         "/clients",
         responses={
-            201: {"model": ClientAnswer, "description": "The client is new.", **_LEADS_ON},
-            200: _LEADS_ON,
+            201: {"model": ClientAnswer, "description": "The client is new.", **_NEXT_LINKS},
+            200: _NEXT_LINKS,
             **responses(*_DENIED, NotFound, Conflict),
         },
     )
@@ -61,28 +61,28 @@ def clients_router(sessions: Sessions, reads: Reads) -> APIRouter:
         body: ClientBody,
         response: Response,
     ) -> ClientAnswer:
-        """Get the client of a source's id, making one when there is none.
+        """Get the client of a source's id; it is created when there is none.
 
-        Safe to repeat. Not needed before sending events (the first event makes the client), but
-        it gives you the `client_id` by which contacts, consents and tiers are kept, and lets
-        scoring answer `prospect` for somebody who has not done anything yet.
+        Safe to repeat. Not needed before sending events (the first event creates the client), but
+        it gives you the `client_id`, by which contacts, consents and tiers are stored, and lets
+        scoring answer `prospect` for a client who has not booked or paid yet.
         """
         key = IdentityKey(PracticeId(principal.practice), body.source, body.external_id)
-        with answered(), sessions.intake(key.practice_id) as (store, now):
-            made = register_client(key, store, now)
-        if made.is_new:
+        with refusals_as_problems(), stores.open(key.practice_id) as store:
+            registration = register_client(key, store)
+        if registration.is_new:
             response.status_code = 201
         return ClientAnswer(
-            client_id=made.client_id, source=body.source, external_id=body.external_id
+            client_id=registration.client_id, source=body.source, external_id=body.external_id
         )
 
     @router.get("/clients", responses=responses(*_DENIED, NotFound))
     def find_client(
         principal: Annotated[Principal, Depends(require_practice("clients:read"))],
-        source: Word,
-        external_id: Word,
+        source: NameQuery,
+        external_id: NameQuery,
     ) -> ClientAnswer:
-        """The client of a source's id; 404 when no event and no registration named it yet."""
+        """The client of a source's id; 404 before the first event or registration with this id."""
         known = reads.client(IdentityKey(PracticeId(principal.practice), source, external_id))
         if known is None:
             raise NotFound("no client is known by this source and external_id")
@@ -98,14 +98,19 @@ def clients_router(sessions: Sessions, reads: Reads) -> APIRouter:
         client_id: Annotated[str, Path(max_length=200)],
         page: PageQuery,
     ) -> Page[ActivityAnswer]:
-        """What a client did, as the signed changes that were published, by sequence.
+        """A client's activities, in the order of their sequence, as they were published.
 
-        Recomputed from the ledger of accepted events: the sums over all of them are what the
-        client's history counts now. Corrections appear as activities of their own.
+        Each is a signed change. They are computed again from the ledger of accepted events; the
+        sums over all of them are what the client's history counts now. A correction is an activity
+        of its own.
         """
         after = 0 if page.after is None else int(page.after[0])
-        found = reads.activities(
-            PracticeId(principal.practice), ClientId(client_id), after, page.fetch
+        found = client_activities(
+            PracticeId(principal.practice),
+            ClientId(client_id),
+            reads,
+            after=after,
+            limit=page.fetch,
         )
         if found is None:
             raise NotFound("this practice has no such client")
@@ -115,7 +120,7 @@ def clients_router(sessions: Sessions, reads: Reads) -> APIRouter:
     def list_sources(
         principal: Annotated[Principal, Depends(require_practice("clients:read"))],
     ) -> SourcesAnswer:
-        """What each source has sent: look here first when a client's history seems incomplete."""
+        """What each source has sent. Look here first when a client's history seems incomplete."""
         found = reads.sources(PracticeId(principal.practice))
         return SourcesAnswer(items=[SourceAnswer(**source._asdict()) for source in found])
 

@@ -1,4 +1,4 @@
-"""`POST /v1/events`: intake over REST, held to the same rules as the bus."""
+"""`POST /v1/events`: intake over REST, by the same rules as on the bus."""
 
 import json
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Response
 from pydantic import Field, SkipValidation
 
-from ingestion_service.api.refusals import answered, field_error
+from ingestion_service.api.refusals import field_error, refusals_as_problems
 from ingestion_service.api.schemas import MAX_EVENTS, EventsAnswer, ItemOutcome
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept
-from ingestion_service.ports import Sessions
+from ingestion_service.ports import Stores
 from ingestion_service.translate import fact_of
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
@@ -35,11 +35,11 @@ EventsBody = SkipValidation[
     SourceEvent
     | Annotated[list[SourceEvent], Field(min_length=1, max_length=MAX_EVENTS, title="Batch")]
 ]
-"""Shown in the document as what it is; decoded event by event, as on the bus."""
+"""OpenAPI shows its schema; the route decodes it event by event, as on the bus."""
 
 
-def events_router(sessions: Sessions) -> APIRouter:
-    """The router with the one route."""
+def events_router(stores: Stores) -> APIRouter:
+    """The route that accepts events."""
     router = APIRouter(prefix="/v1", tags=["events"])
 
     @router.post(
@@ -68,19 +68,19 @@ def events_router(sessions: Sessions) -> APIRouter:
         the client's id in your system, `id` is unique per `source`, `time` is when it happened.
         The order of sending does not matter: a refund may come before its payment, a cancellation
         before its booking. Sending an event again is safe: the same `id` with the same content is
-        a `duplicate` and changes nothing, with other content it is `conflicting-duplicate`.
+        a `duplicate` and changes nothing; with other content it is a `conflicting-duplicate`.
 
-        The outcome of each event is listed. With several, 207 says that some were rejected; the
-        others are accepted all the same. A single event that is rejected is a problem: 409 for a
+        The answer lists the outcome of each event. For an array, 207 means that some events were
+        rejected; the others are accepted. For a single event, a rejection is a problem: 409 for a
         conflicting duplicate, else 422. 503: nothing was written, send the whole request again.
         """
         sent: Any = body
-        if isinstance(sent, bytes):  # of another media type, the body is left as it came
+        if isinstance(sent, bytes):  # with another media type the body is not parsed
             raise UnsupportedMediaType("send application/json")
         items = sent if isinstance(sent, list) else [sent]
         if not 1 <= len(items) <= MAX_EVENTS:
             raise InvalidRequest(f"send 1 to {MAX_EVENTS} events, not {len(items)}")
-        outcomes = _take(sessions, PracticeId(principal.practice), items)
+        outcomes = _accept(stores, PracticeId(principal.practice), items)
         rejected = [outcome for outcome in outcomes if outcome.outcome == "rejected"]
         if rejected and not isinstance(sent, list):
             raise _problem(rejected[0])
@@ -91,15 +91,15 @@ def events_router(sessions: Sessions) -> APIRouter:
     return router
 
 
-def _take(sessions: Sessions, practice_id: PracticeId, items: Sequence[Any]) -> list[ItemOutcome]:
-    """Decode what can be decoded, accept it in one transaction, and say what became of each."""
+def _accept(stores: Stores, practice_id: PracticeId, items: Sequence[Any]) -> list[ItemOutcome]:
+    """Accept in one transaction the items that can be decoded; one outcome for each item."""
     decoded = [_decoded(item, practice_id) for item in items]
-    facts = [one for one in decoded if isinstance(one, SourceFact)]
-    with answered(), sessions.intake(practice_id) as (store, now):
-        accepted = iter(accept(facts, store, now) if facts else [])
+    facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
+    with refusals_as_problems(), stores.open(practice_id) as store:
+        results = iter(accept(facts, store))
     return [
-        _item(index, item, next(accepted) if isinstance(one, SourceFact) else one)
-        for index, (item, one) in enumerate(zip(items, decoded, strict=True))
+        _outcome(index, item, next(results) if isinstance(fact, SourceFact) else fact)
+        for index, (item, fact) in enumerate(zip(items, decoded, strict=True))
     ]
 
 
@@ -113,22 +113,21 @@ def _decoded(item: Any, practice_id: PracticeId) -> SourceFact | InvalidEvent:
         return invalid
 
 
-def _item(index: int, item: Any, outcome: IntakeResult | InvalidEvent) -> ItemOutcome:
-    given = item.get("id") if isinstance(item, dict) else None
-    event_id = given if isinstance(given, str) else None
+def _outcome(index: int, item: Any, result: IntakeResult | InvalidEvent) -> ItemOutcome:
+    given_id = item.get("id") if isinstance(item, dict) else None
     return ItemOutcome(
         index=index,
-        id=event_id,
-        outcome="rejected" if isinstance(outcome, InvalidEvent) else outcome.status,
-        reason=outcome.reason,
-        field=outcome.field,
-        detail=outcome.detail,
+        id=given_id if isinstance(given_id, str) else None,
+        outcome="rejected" if isinstance(result, InvalidEvent) else result.status,
+        reason=result.reason,
+        field=result.field,
+        detail=result.detail,
     )
 
 
 def _problem(rejected: ItemOutcome) -> InvalidRequest | Conflict:
-    said = f"{rejected.reason}: {rejected.detail}"
+    detail = f"{rejected.reason}: {rejected.detail}"
     faults = [field_error(rejected.detail or "", rejected.field)] if rejected.field else []
     if rejected.reason == "conflicting-duplicate":
-        return Conflict(said, errors=faults)
-    return InvalidRequest(said, errors=faults)
+        return Conflict(detail, errors=faults)
+    return InvalidRequest(detail, errors=faults)

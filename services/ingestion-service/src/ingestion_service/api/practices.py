@@ -1,15 +1,15 @@
-"""`/v1/practices`: whom this system works for."""
+"""`/v1/practices`: the practices that this system works for."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from ingestion_service.api.refusals import answered
+from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.schemas import PracticeAnswer, PracticeBody
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.practices import Practice, practice
 from ingestion_service.handlers import register_practice
-from ingestion_service.ports import Reads, Sessions
+from ingestion_service.ports import Reads, Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require, require_operator
 from rapport_runtime.http.paging import Page, PageQuery
@@ -26,15 +26,15 @@ from rapport_runtime.http.problems import (
 _DENIED = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
 
 
-def practices_router(sessions: Sessions, reads: Reads) -> APIRouter:
-    """Register practices (operators) and list them."""
+def practices_router(stores: Stores, reads: Reads) -> APIRouter:
+    """The routes that register practices (operators only) and list them."""
     router = APIRouter(prefix="/v1/practices", tags=["practices"])
 
     @router.put(
         "/{practice_id}",
         status_code=200,
         responses={
-            201: {"model": PracticeAnswer, "description": "It is new."},
+            201: {"model": PracticeAnswer, "description": "The practice is new."},
             **responses(*_DENIED, Conflict),
         },
     )
@@ -50,14 +50,14 @@ def practices_router(sessions: Sessions, reads: Reads) -> APIRouter:
         """Register a practice, or change its name.
 
         Do this first: events and clients of an unknown practice are refused here. Outreach does
-        not ask: it takes contacts and consents by the key alone. The zone and the currency cannot
-        change afterwards (409), for they decide what events already accepted have counted for.
-        The other services learn of it within a second or so.
+        not check: it accepts contacts and consents for the practice of the key. The zone and the
+        currency cannot change afterwards (409), because the activities of accepted events depend
+        on both. The other services learn of the practice within a second or so.
         """
-        with answered():
+        with refusals_as_problems():
             wanted = practice(practice_id, body.name, body.zone, body.currency)
-            with sessions.practices() as (store, now):
-                saved = register_practice(wanted, store, now)
+            with stores.open_for_operator() as store:
+                saved = register_practice(wanted, store)
         if saved.is_new:
             response.status_code = 201
         return _answer(saved.practice)
@@ -67,11 +67,11 @@ def practices_router(sessions: Sessions, reads: Reads) -> APIRouter:
         principal: Annotated[Principal, Depends(require("practices:read"))],
         page: PageQuery,
     ) -> Page[PracticeAnswer]:
-        """The practices by id. A practice's key sees its own alone, an operator's all."""
+        """The practices, by id: an operator's key lists all, a practice's key only its own."""
         own = None if principal.practice_id is None else PracticeId(principal.practice_id)
         after = None if page.after is None else str(page.after[0])
         found = reads.practices(own, after, page.fetch)
-        return page.page([_answer(one) for one in found], lambda one: (one.practice_id,))
+        return page.page([_answer(known) for known in found], lambda answer: (answer.practice_id,))
 
     return router
 

@@ -1,4 +1,4 @@
-"""The domain's refusals as problems of RFC 9457."""
+"""The domain's refusals as problem details (RFC 9457)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ from rapport_runtime.http.problems import (
 
 
 def field_error(reason: str, pointer: str) -> FieldError:
-    """What is wrong with one field of the body."""
+    """The error of one field of the body; `pointer` is a JSON pointer."""
     name = pointer.strip("/").replace("/", ".")
     return FieldError(location="body", field=name, pointer=f"#{pointer}", reason=reason)
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Turn what the use cases raise into what a caller is told."""
+def refusals_as_problems() -> Iterator[None]:
+    """Turn each refusal that the block raises into a `ProblemError`, and `TryLater` into a 503."""
     try:
         yield
     except errors.Refused as refused:
@@ -34,9 +34,9 @@ def answered() -> Iterator[None]:
 
 def _problem(refused: errors.Refused) -> ProblemError:
     faults = [field_error(refused.detail, refused.field)] if refused.field else []
-    said = f"{refused.reason}: {refused.detail}"
+    detail = f"{refused.reason}: {refused.detail}"
     if isinstance(refused, errors.Unknown):
-        return NotFound(said, errors=faults)
+        return NotFound(detail, errors=faults)
     if isinstance(refused, errors.Invalid):
-        return InvalidRequest(said, errors=faults)
-    return Conflict(said, errors=faults)
+        return InvalidRequest(detail, errors=faults)
+    return Conflict(detail, errors=faults)

@@ -1,1 +1,1 @@
-"""SQL and nothing else: tables, queries, migrations."""
+"""The tables, the SQL statements and the migrations of ingestion."""

@@ -1,13 +1,14 @@
-"""Postgres as the use cases see it: set-based statements in the caller's transaction.
+"""`ports.Store` on Postgres: statements over whole batches, in the caller's transaction.
 
-Arrays go as binary parameters to the driver connection (PERFORMANCE §1: twice the rate of text).
-COPY cannot write a table under row-level security, and a temporary table in between gained less
-than a tenth here. Statements are planned each time with their real arrays: a plan that was kept
-from when the tables were empty would read the whole ledger for every batch.
+Arrays travel in binary, at twice the rate of text. COPY cannot write a table under row-level
+security, and a temporary table in between gains less than a tenth. Statements are planned each
+time with their real arrays: a plan from the time when the tables were empty would read the whole
+ledger for every batch.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,107 +26,149 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Client, LedgerEntry
-from ingestion_service.translate import record_of_activity, record_of_practice
+from ingestion_service.store import clock
+from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
+from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import outbox
 
 _PRACTICES: Final = """
-    SELECT practice_id, name, zone, currency FROM practice WHERE practice_id = ANY(%b::text[])
+    SELECT practice_id, name, zone, currency FROM practice
+    WHERE practice_id = ANY(%(practice_ids)b::text[])
 """
-_LOCK_PRACTICE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('practice ' || %b, 0))"
+_LOCK_PRACTICE: Final = """
+    SELECT pg_advisory_xact_lock(hashtextextended('practice ' || %(practice_id)b, 0))
+"""
 _SAVE_PRACTICE: Final = """
     INSERT INTO practice (practice_id, name, zone, currency)
-    VALUES (%b, %b, %b, %b)
+    VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b)
     ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name
 """
-# Arrays come sorted by key, and rows are locked and made in that order, so that two workers do not
-# deadlock. The lock is on the client's row, which a waiting worker then reads as the other left it.
+# Arrays come sorted by key, and rows are locked and created in that order, so that two workers do
+# not deadlock. The lock is on the client's row, which a waiting worker then reads as the other one
+# left it.
 _LOCK_CLIENTS: Final = """
-    SELECT wanted.*, c.*
-    FROM unnest(%b::text[], %b::text[], %b::text[]) AS wanted(practice_id, source, external_id),
+    SELECT wanted.practice_id, wanted.source, wanted.external_id,
+        found.client_id, found.generation, found.last_sequence, found.is_registered
+    FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(external_id)b::text[])
+        AS wanted(practice_id, source, external_id),
     LATERAL (
-        SELECT client.client_id, generation, last_sequence, registered_at IS NOT NULL
+        SELECT client.client_id, generation, last_sequence,
+            registered_at IS NOT NULL AS is_registered
         FROM identity JOIN client USING (practice_id, client_id)
         WHERE identity.practice_id = wanted.practice_id AND identity.source = wanted.source
           AND identity.external_id = wanted.external_id
         FOR UPDATE OF client
-    ) c
+    ) found
 """
-_MAKE_CLIENTS: Final = """
-    WITH made AS (
+_CREATE_CLIENTS: Final = """
+    WITH created AS (
         INSERT INTO identity (practice_id, source, external_id, client_id)
-        SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[])
+        SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[],
+            %(external_id)b::text[], %(client_id)b::text[])
         ON CONFLICT DO NOTHING
         RETURNING practice_id, client_id
     )
     INSERT INTO client (practice_id, client_id, generation, last_sequence, known_since)
-    SELECT practice_id, client_id, 1, 0, %b::timestamptz FROM made
+    SELECT practice_id, client_id, 1, 0, %(known_since)b::timestamptz FROM created
     RETURNING client_id
 """
 _SAVE_SEQUENCES: Final = """
-    UPDATE client SET last_sequence = moved.last_sequence
-    FROM unnest(%b::text[], %b::text[], %b::bigint[])
-        AS moved(practice_id, client_id, last_sequence)
-    WHERE client.practice_id = moved.practice_id AND client.client_id = moved.client_id
+    UPDATE client SET last_sequence = advanced.last_sequence
+    FROM unnest(%(practice_id)b::text[], %(client_id)b::text[], %(last_sequence)b::bigint[])
+        AS advanced(practice_id, client_id, last_sequence)
+    WHERE client.practice_id = advanced.practice_id AND client.client_id = advanced.client_id
 """
 _MARK_REGISTERED: Final = """
-    UPDATE client SET last_sequence = %b, registered_sequence = %b, registered_at = %b
-    WHERE practice_id = %b AND client_id = %b
+    UPDATE client SET last_sequence = %(sequence)b, registered_sequence = %(sequence)b,
+        registered_at = %(now)b
+    WHERE practice_id = %(practice_id)b AND client_id = %(client_id)b
 """
 # OFFSET 0 keeps each look-up below a look-up: without it the planner, before it has statistics,
 # sorts or scans the whole ledger for every batch (measured: 130 times slower).
 _HASHES: Final = """
-    SELECT l.practice_id, l.source, l.event_id, l.content_hash
-    FROM unnest(%b::text[], %b::text[], %b::text[]) AS wanted(practice_id, source, event_id),
+    SELECT found.practice_id, found.source, found.event_id, found.content_hash
+    FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[])
+        AS wanted(practice_id, source, event_id),
     LATERAL (
         SELECT * FROM ledger
         WHERE ledger.practice_id = wanted.practice_id AND ledger.source = wanted.source
           AND ledger.event_id = wanted.event_id
         OFFSET 0
-    ) l
+    ) found
 """
-_HISTORIES: Final = """
-    SELECT l.client_id, l.practice_id, l.source, l.event_id, l.external_id, l.subject_kind,
-        l.subject_id, l.kind, l.occurred_at, l.starts_at, l.amount_minor, l.currency
-    FROM unnest(%b::text[], %b::text[]) AS wanted(client_id, subject_id),
+_HISTORIES: Final = f"""
+    SELECT client_id, {FACT_COLUMNS}
+    FROM unnest(%(client_ids)b::text[], %(object_ids)b::text[])
+        AS wanted(wanted_client_id, wanted_object_id),
     LATERAL (
         SELECT * FROM ledger
-        WHERE ledger.client_id = wanted.client_id AND ledger.subject_id = wanted.subject_id
+        WHERE ledger.client_id = wanted_client_id AND ledger.subject_id = wanted_object_id
         OFFSET 0
-    ) l
-    ORDER BY l.ledger_id
+    ) found
+    ORDER BY ledger_id
 """
 _APPEND: Final = """
     INSERT INTO ledger (practice_id, source, event_id, external_id, subject_kind, subject_id, kind,
         occurred_at, starts_at, amount_minor, currency, content_hash, client_id, accepted_at,
         first_sequence, activities)
-    SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-        %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bigint[], %b::text[], %b::bytea[],
-        %b::text[], %b::timestamptz[], %b::bigint[], %b::smallint[])
+    SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[],
+        %(external_id)b::text[], %(object_kind)b::text[], %(object_id)b::text[], %(kind)b::text[],
+        %(occurred_at)b::timestamptz[], %(starts_at)b::timestamptz[], %(amount_minor)b::bigint[],
+        %(currency)b::text[], %(content_hash)b::bytea[], %(client_id)b::text[],
+        %(accepted_at)b::timestamptz[], %(first_sequence)b::bigint[], %(activities)b::smallint[])
 """
 
 
-class PostgresIntake:
-    """`ports.Intake` within one transaction. Raises what the driver raises, and `TryLater` when
-    another worker has just accepted one of the same events."""
+@dataclass(frozen=True)
+class Encoders:
+    """Make the outbox's records: of an activity, and of a practice announced at an instant."""
 
-    def __init__(self, tx: sa.Connection) -> None:
+    activity: Callable[[Activity], Outgoing]
+    practice: Callable[[Practice, datetime], Outgoing]
+
+
+class PostgresStore:
+    """`ports.Store` within one transaction.
+
+    Raises psycopg.Error, and `TryLater` when another worker has just accepted one of the same
+    events.
+    """
+
+    def __init__(self, tx: sa.Connection, encoders: Encoders, *, is_simulated: bool) -> None:
         self._tx = tx
+        self._encoders = encoders
+        self._is_simulated = is_simulated
+
+    def hold_time(self) -> datetime | None:
+        return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()
+
+    def real_time(self) -> datetime:
+        return clock.real_time(self._tx)
+
+    def lock_clock(self) -> datetime | None:
+        return clock.lock_simulated_time(self._tx)
+
+    def save_clock(self, now: datetime) -> None:
+        clock.save_simulated_time(self._tx, now)
 
     def practices(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Practice]:
-        rows = self._rows(_PRACTICES, [list(practice_ids)])
-        return {row[0]: Practice(*row) for row in rows}
+        rows = self._fetch(_PRACTICES, {"practice_ids": list(practice_ids)})
+        return {
+            row.practice_id: Practice(row.practice_id, row.name, row.zone, row.currency)
+            for row in rows
+        }
 
     def lock_practice(self, practice_id: PracticeId) -> Practice | None:
-        self._rows(_LOCK_PRACTICE, [practice_id])
+        self._execute(_LOCK_PRACTICE, {"practice_id": practice_id})
         return self.practices({practice_id}).get(practice_id)
 
     def save_practice(self, practice: Practice) -> None:
-        self._execute(_SAVE_PRACTICE, practice)
+        self._execute(_SAVE_PRACTICE, practice._asdict())
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
-        outbox.append(self._tx, [record_of_practice(practice, now)])
+        outbox.append(self._tx, [self._encoders.practice(practice, now)])
 
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
@@ -133,78 +176,89 @@ class PostgresIntake:
         wanted = sorted(keys)
         clients = self._lock(wanted)
         missing = [key for key in wanted if key not in clients]
-        return clients | self._make(missing, now) if missing else clients
+        return clients | self._create(missing, now) if missing else clients
 
-    def _make(self, keys: Sequence[IdentityKey], now: datetime) -> dict[IdentityKey, Client]:
-        """Clients for these keys. Whom another transaction has just made is locked as it left
-        them; ours are locked by being ours."""
+    def _lock(self, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Client]:
+        rows = self._fetch(_LOCK_CLIENTS, _arrays(IdentityKey._fields, keys))
+        return {
+            IdentityKey(row.practice_id, row.source, row.external_id): Client(
+                row.client_id, row.generation, row.last_sequence, row.is_registered, is_new=False
+            )
+            for row in rows
+        }
+
+    def _create(self, keys: Sequence[IdentityKey], now: datetime) -> dict[IdentityKey, Client]:
+        """The clients of keys that had none. A client that another transaction has just created is
+        locked as that one left it; ours are locked because nobody else can see them yet."""
         ids = [ClientId(uuid.uuid4().hex) for _ in keys]
-        made = {row[0] for row in self._rows(_MAKE_CLIENTS, [*_columns(keys, 3), ids, now])}
+        parameters = _arrays(IdentityKey._fields, keys) | {"client_id": ids, "known_since": now}
+        created = {row.client_id for row in self._fetch(_CREATE_CLIENTS, parameters)}
         pairs = zip(keys, ids, strict=True)
-        ours = {key: _new(own) for key, own in pairs if own in made}
+        ours = {key: _created_client(own) for key, own in pairs if own in created}
         others = [key for key in keys if key not in ours]
         return ours | self._lock(others) if others else ours
 
-    def _lock(self, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Client]:
-        return {
-            IdentityKey(*key): Client(client_id, generation, last, registered, is_new=False)
-            for *key, client_id, generation, last, registered in self._rows(
-                _LOCK_CLIENTS, _columns(keys, 3)
-            )
-        }
-
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:
-        columns = _columns(sequences, 2)
-        self._execute(_SAVE_SEQUENCES, [*columns, list(sequences.values())])
+        clients = _arrays(("practice_id", "client_id"), sequences)
+        self._execute(_SAVE_SEQUENCES, clients | {"last_sequence": list(sequences.values())})
 
     def mark_registered(
         self, practice_id: PracticeId, client_id: ClientId, sequence: int, now: datetime
     ) -> None:
-        self._execute(_MARK_REGISTERED, [sequence, sequence, now, practice_id, client_id])
-
-    def publish(self, activities: Sequence[Activity]) -> None:
-        outbox.append(self._tx, [record_of_activity(activity) for activity in activities])
+        parameters = {
+            "practice_id": practice_id,
+            "client_id": client_id,
+            "sequence": sequence,
+            "now": now,
+        }
+        self._execute(_MARK_REGISTERED, parameters)
 
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
-        return {EventKey(*row[:3]): row[3] for row in self._rows(_HASHES, _columns(keys, 3))}
+        rows = self._fetch(_HASHES, _arrays(EventKey._fields, keys))
+        return {
+            EventKey(row.practice_id, row.source, row.event_id): row.content_hash for row in rows
+        }
 
     def histories(
         self, keys: Collection[SourceObjectKey]
     ) -> Mapping[SourceObjectKey, list[SourceFact]]:
         found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in keys}
         pairs = {(key.client_id, key.object_id) for key in keys}
-        for client_id, *columns in self._rows(_HISTORIES, _columns(pairs, 2)):
-            fact = SourceFact(*columns)
+        for row in self._fetch(_HISTORIES, _arrays(("client_ids", "object_ids"), pairs)):
             key = SourceObjectKey(
-                fact.practice_id, client_id, fact.source, fact.object_kind, fact.object_id
+                row.practice_id, row.client_id, row.source, row.object_kind, row.object_id
             )
-            if key in found:  # a booking and a payment may bear the same id
-                found[key].append(fact)
+            if key in found:  # a booking and a payment may have the same id
+                found[key].append(fact_of_row(row))
         return found
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
-        rows = [(*entry.fact, *entry[1:]) for entry in entries]
+        parameters = _arrays(LedgerEntry._fields, entries)
+        parameters |= _arrays(SourceFact._fields, parameters.pop("fact"))
         try:
-            self._execute(_APPEND, [list(column) for column in zip(*rows, strict=True)])
+            self._execute(_APPEND, parameters)
         except errors.UniqueViolation as error:
-            # Both read the ledger before either wrote, for different clients of one event id.
-            # No record is to blame: read again, the other's is the original.
+            # Both read the ledger before either wrote, for different clients of one event id. No
+            # record is to blame: on the next reading the other's fact is the original.
             msg = "another worker accepted the same source event at this moment"
             raise TryLater(msg) from error
 
-    def _rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+    def publish(self, activities: Sequence[Activity]) -> None:
+        outbox.append(self._tx, [self._encoders.activity(activity) for activity in activities])
+
+    def _fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
         return fetch(self._tx, statement, parameters, prepare=False)
 
-    def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
+    def _execute(self, statement: str, parameters: Mapping[str, Any]) -> None:
         execute(self._tx, statement, parameters, prepare=False)
 
 
-def _new(client_id: ClientId) -> Client:
-    """What `_MAKE_CLIENTS` makes."""
+def _created_client(client_id: ClientId) -> Client:
+    """What `_CREATE_CLIENTS` creates."""
     return Client(client_id, generation=1, last_sequence=0, is_registered=False, is_new=True)
 
 
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows turned into one list a column, `width` of them even when there are no rows."""
-    turned = [list(column) for column in zip(*rows, strict=True)]
-    return turned or [[] for _ in range(width)]
+def _arrays(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """One list of values for each name; `names` are those of the rows' fields, in their order."""
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+    return dict(zip(names, columns, strict=True))

@@ -1,45 +1,33 @@
-"""Transactions for the API: opened for one practice or for an operator, with ingestion's time."""
+"""`ports.Stores` on Postgres."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import PracticeId
-from ingestion_service.ports import Clock, Session
-from ingestion_service.store.clock import PostgresClock, hold_simulated_time, real_time
-from ingestion_service.store.intake import PostgresIntake
+from ingestion_service.store.postgres_store import Encoders, PostgresStore
 from rapport_runtime.database import Database
 
 
-def session_in(tx: sa.Connection, *, is_simulated: bool) -> Session:
-    """Intake in a transaction that somebody else opened. Raises `NotYet` before a simulated clock
-    is first set."""
-    now = hold_simulated_time(tx) if is_simulated else real_time(tx)
-    if now is None:
-        raise NotYet("clock-not-set", "the simulated clock has not been set yet")
-    return Session(PostgresIntake(tx), now)
+class PostgresStores:
+    """`ports.Stores` over one database. With `is_simulated` ingestion's time is the clock that an
+    operator sets, else the database's."""
 
-
-class PostgresSessions:
-    """`ports.Sessions`: real time is the database's, simulated time the operator's."""
-
-    def __init__(self, database: Database, *, is_simulated: bool) -> None:
+    def __init__(self, database: Database, encoders: Encoders, *, is_simulated: bool) -> None:
         self._database = database
+        self._encoders = encoders
         self._is_simulated = is_simulated
 
+    def within(self, tx: sa.Connection) -> PostgresStore:
+        return PostgresStore(tx, self._encoders, is_simulated=self._is_simulated)
+
     @contextmanager
-    def intake(self, practice_id: PracticeId) -> Iterator[Session]:
+    def open(self, practice_id: PracticeId) -> Iterator[PostgresStore]:
         with self._database.transaction(practice_id) as tx:
-            yield session_in(tx, is_simulated=self._is_simulated)
+            yield self.within(tx)
 
     @contextmanager
-    def practices(self) -> Iterator[Session]:
+    def open_for_operator(self) -> Iterator[PostgresStore]:
         with self._database.transaction(operator=True) as tx:
-            yield Session(PostgresIntake(tx), real_time(tx))
-
-    @contextmanager
-    def clock(self) -> Iterator[Clock]:
-        with self._database.transaction(operator=True) as tx:
-            yield PostgresClock(tx)
+            yield self.within(tx)

@@ -1,4 +1,4 @@
-"""The tables of database `ingestion`, as SQLAlchemy knows them; migrations make the same."""
+"""The tables of the database `ingestion`; a test compares them with what the migrations make."""
 
 import sqlalchemy as sa
 
@@ -10,15 +10,15 @@ chassis_tables(metadata)
 api_key_table(metadata)
 
 
-def _word() -> sa.Text:
-    """Text that is compared byte by byte: ids sort and look up faster, and alike everywhere."""
+def _key_text() -> sa.Text:
+    """Text that is compared byte by byte: look-ups are faster, and ids sort the same everywhere."""
     return sa.Text(collation="C")
 
 
 practice = sa.Table(
     "practice",
     metadata,
-    sa.Column("practice_id", _word(), primary_key=True),
+    sa.Column("practice_id", _key_text(), primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("zone", sa.Text, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
@@ -33,8 +33,8 @@ practice = sa.Table(
 client = sa.Table(
     "client",
     metadata,
-    sa.Column("practice_id", _word(), sa.ForeignKey("practice.practice_id"), primary_key=True),
-    sa.Column("client_id", _word(), primary_key=True),
+    sa.Column("practice_id", _key_text(), sa.ForeignKey("practice.practice_id"), primary_key=True),
+    sa.Column("client_id", _key_text(), primary_key=True),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("last_sequence", sa.BigInteger, nullable=False),
     sa.Column("known_since", sa.DateTime(timezone=True), nullable=False),
@@ -50,31 +50,31 @@ client = sa.Table(
 identity = sa.Table(
     "identity",
     metadata,
-    sa.Column("practice_id", _word(), primary_key=True),
-    sa.Column("source", _word(), primary_key=True),
-    sa.Column("external_id", _word(), primary_key=True),
-    sa.Column("client_id", _word(), nullable=False),
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("external_id", _key_text(), primary_key=True),
+    sa.Column("client_id", _key_text(), nullable=False),
     sa.ForeignKeyConstraint(
         ["practice_id", "client_id"], ["client.practice_id", "client.client_id"]
     ),
     comment="how each source names a client",
 )
 
-# No foreign key to client: it would cost a look-up for each row, and only this service's one
-# statement writes here, with clients that it has locked. The key is the dedup (RELIABILITY R7).
+# No foreign key to client: it would cost a look-up for each row, and only one statement writes
+# here, with clients that it has locked. The primary key keeps duplicates out (R7).
 ledger = sa.Table(
     "ledger",
     metadata,
-    sa.Column("practice_id", _word(), primary_key=True),
-    sa.Column("source", _word(), primary_key=True),
-    sa.Column("event_id", _word(), primary_key=True),
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("event_id", _key_text(), primary_key=True),
     sa.Column("ledger_id", sa.BigInteger, sa.Identity(always=True), nullable=False),
     sa.Column("content_hash", sa.LargeBinary, nullable=False),
-    sa.Column("client_id", _word(), nullable=False),
-    sa.Column("external_id", _word(), nullable=False),
-    sa.Column("subject_kind", _word(), nullable=False),
-    sa.Column("subject_id", _word(), nullable=False),
-    sa.Column("kind", _word(), nullable=False),
+    sa.Column("client_id", _key_text(), nullable=False),
+    sa.Column("external_id", _key_text(), nullable=False),
+    sa.Column("subject_kind", _key_text(), nullable=False),
+    sa.Column("subject_id", _key_text(), nullable=False),
+    sa.Column("kind", _key_text(), nullable=False),
     sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("starts_at", sa.DateTime(timezone=True)),

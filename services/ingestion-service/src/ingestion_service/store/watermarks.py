@@ -1,4 +1,4 @@
-"""Up to when everything that the sources sent has reached the outbox."""
+"""The business time up to which everything that the sources sent is in the outbox."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
@@ -12,11 +12,12 @@ CompleteThrough = Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime
 
 
 def complete_through(group: str, sources: Collection[TopicPartition]) -> CompleteThrough:
-    """For the relay: each partition is complete up to the least that any source partition was read
-    through, for a client's events may come from any of them; none before all have been (§4)."""
+    """For the relay: every partition is complete up to the earliest time that any source partition
+    was read through, because a client's events may come from any of them. No partition is
+    complete before all source partitions were read through some time."""
 
-    def of(tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
-        reached = positions.complete_through(tx, group, sources)
-        return {} if reached is None else dict.fromkeys(partitions, reached)
+    def of_partitions(tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
+        through = positions.complete_through(tx, group, sources)
+        return {} if through is None else dict.fromkeys(partitions, through)
 
-    return of
+    return of_partitions

@@ -1,1 +1,1 @@
-"""The steps themselves, the oldest first."""
+"""The migrations, the oldest first."""

@@ -1,0 +1,1 @@
+"""The services' stores in memory, and the suites that they share with the stores on Postgres."""

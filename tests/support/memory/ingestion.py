@@ -1,0 +1,236 @@
+"""`Stores` and `Reads` of ingestion in memory, for tests of use cases without a server."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+
+from ingestion_service.domain.activities import Activity, ActivityOwner
+from ingestion_service.domain.facts import (
+    ClientId,
+    EventKey,
+    IdentityKey,
+    PracticeId,
+    SourceFact,
+    SourceObjectKey,
+)
+from ingestion_service.domain.practices import Practice
+from ingestion_service.ports import (
+    Client,
+    ClientHistory,
+    ClockReading,
+    KnownClient,
+    LedgerEntry,
+    SourceProgress,
+)
+
+NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
+ClientKey = tuple[PracticeId, ClientId]
+
+
+@dataclass
+class Tables:
+    """What the database holds; `published` and `announced` are the outbox, oldest first."""
+
+    practices: dict[PracticeId, Practice] = field(default_factory=dict)
+    clients: dict[ClientKey, Client] = field(default_factory=dict)
+    identities: dict[IdentityKey, ClientId] = field(default_factory=dict)
+    registrations: dict[ClientKey, tuple[int, datetime]] = field(default_factory=dict)
+    ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
+    simulated_at: datetime | None = None
+    published: list[Activity] = field(default_factory=list)
+    announced: list[tuple[Practice, datetime]] = field(default_factory=list)
+
+    def copied(self) -> "Tables":
+        """The same rows, which may be changed without changing these."""
+        return replace(self, **{each.name: copy(getattr(self, each.name)) for each in fields(self)})
+
+
+class MemoryStore:
+    """`Store` over tables; it sees one practice, or all when `practice_id` is None."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        is_simulated: bool,
+        real_time: datetime,
+        practice_id: PracticeId | None = None,
+    ) -> None:
+        self._tables = tables
+        self._is_simulated = is_simulated
+        self._real_time = real_time
+        self._practice_id = practice_id
+
+    def hold_time(self) -> datetime | None:
+        return self._tables.simulated_at if self._is_simulated else self._real_time
+
+    def real_time(self) -> datetime:
+        return self._real_time
+
+    def lock_clock(self) -> datetime | None:
+        return self._tables.simulated_at
+
+    def save_clock(self, now: datetime) -> None:
+        self._tables.simulated_at = now
+
+    def practices(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Practice]:
+        return {
+            key: practice
+            for key, practice in self._tables.practices.items()
+            if key in practice_ids and self._practice_id in {None, key}
+        }
+
+    def lock_practice(self, practice_id: PracticeId) -> Practice | None:
+        return self.practices({practice_id}).get(practice_id)
+
+    def save_practice(self, practice: Practice) -> None:
+        self._tables.practices[practice.practice_id] = practice
+
+    def announce_practice(self, practice: Practice, now: datetime) -> None:
+        self._tables.announced.append((practice, now))
+
+    def lock_clients(
+        self, keys: Collection[IdentityKey], now: datetime
+    ) -> Mapping[IdentityKey, Client]:
+        return {key: self._known(key) or self._create(key) for key in sorted(keys)}
+
+    def _known(self, key: IdentityKey) -> Client | None:
+        client_id = self._tables.identities.get(key)
+        if client_id is None:
+            return None
+        return self._tables.clients[key.practice_id, client_id]._replace(is_new=False)
+
+    def _create(self, key: IdentityKey) -> Client:
+        client_id = ClientId(f"client-{len(self._tables.clients) + 1}")
+        client = Client(client_id, 1, 0, is_registered=False, is_new=True)
+        self._tables.identities[key] = client_id
+        self._tables.clients[key.practice_id, client_id] = client
+        return client
+
+    def save_sequences(self, sequences: Mapping[ClientKey, int]) -> None:
+        for key, sequence in sequences.items():
+            client = self._tables.clients[key]
+            self._tables.clients[key] = client._replace(last_sequence=sequence)
+
+    def mark_registered(
+        self, practice_id: PracticeId, client_id: ClientId, sequence: int, now: datetime
+    ) -> None:
+        key = (practice_id, client_id)
+        client = self._tables.clients[key]
+        self._tables.clients[key] = client._replace(last_sequence=sequence, is_registered=True)
+        self._tables.registrations[key] = (sequence, now)
+
+    def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
+        ledger = self._tables.ledger
+        return {key: ledger[key].content_hash for key in keys if key in ledger}
+
+    def histories(
+        self, keys: Collection[SourceObjectKey]
+    ) -> Mapping[SourceObjectKey, list[SourceFact]]:
+        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in keys}
+        for fact, _, client_id, *_ in self._tables.ledger.values():
+            key = SourceObjectKey(
+                fact.practice_id, client_id, fact.source, fact.object_kind, fact.object_id
+            )
+            if key in found:
+                found[key].append(fact)
+        return found
+
+    def append(self, entries: Sequence[LedgerEntry]) -> None:
+        for entry in entries:
+            key = EventKey(entry.fact.practice_id, entry.fact.source, entry.fact.event_id)
+            assert key not in self._tables.ledger, "an event is in the ledger once"
+            self._tables.ledger[key] = entry
+
+    def publish(self, activities: Sequence[Activity]) -> None:
+        self._tables.published.extend(activities)
+
+
+class MemoryStores:
+    """`Stores` over `tables`, whose transactions run one after another; `real_time` may be set."""
+
+    def __init__(self, *, is_simulated: bool = False) -> None:
+        self.tables = Tables()
+        self.real_time = NOON
+        self._is_simulated = is_simulated
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tables]:
+        """Tables to change: they become `tables` at the end, and are dropped by any exception."""
+        tables = self.tables.copied()
+        yield tables
+        self.tables = tables
+
+    def within(self, tx: Tables, practice_id: PracticeId | None = None) -> MemoryStore:
+        return MemoryStore(
+            tx,
+            is_simulated=self._is_simulated,
+            real_time=self.real_time,
+            practice_id=practice_id,
+        )
+
+    @contextmanager
+    def open(self, practice_id: PracticeId) -> Iterator[MemoryStore]:
+        with self.transaction() as tables:
+            yield self.within(tables, practice_id)
+
+    @contextmanager
+    def open_for_operator(self) -> Iterator[MemoryStore]:
+        with self.transaction() as tables:
+            yield self.within(tables)
+
+
+class MemoryReads:
+    """`Reads` over the tables of a `MemoryStores`; nothing is published from them."""
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._stores = stores
+
+    def practices(
+        self, practice_id: PracticeId | None, after: str | None, limit: int
+    ) -> list[Practice]:
+        practices = self._stores.tables.practices
+        keys = [key for key in sorted(practices) if practice_id in {None, key}]
+        return [practices[key] for key in keys if key > (after or "")][:limit]
+
+    def client(self, key: IdentityKey) -> KnownClient | None:
+        client_id = self._stores.tables.identities.get(key)
+        return None if client_id is None else KnownClient(client_id, key.source, key.external_id)
+
+    def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
+        tables = self._stores.tables
+        client = tables.clients.get((practice_id, client_id))
+        if client is None:
+            return None
+        practice = tables.practices[practice_id]
+        owner = ActivityOwner(
+            practice_id, client_id, client.generation, practice.zone, practice.currency
+        )
+        sequence, at = tables.registrations.get((practice_id, client_id), (None, None))
+        entries = [entry for entry in self._ledger(practice_id) if entry.client_id == client_id]
+        return ClientHistory(owner, sequence, at, entries)
+
+    def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
+        entries = self._ledger(practice_id)
+        by_source = {
+            source: [entry for entry in entries if entry.fact.source == source]
+            for source in sorted({entry.fact.source for entry in entries})
+        }
+        return [
+            SourceProgress(
+                source,
+                len(sent),
+                max(entry.fact.occurred_at for entry in sent),
+                max(entry.accepted_at for entry in sent),
+            )
+            for source, sent in by_source.items()
+        ]
+
+    def clock(self) -> ClockReading:
+        return ClockReading(self._stores.tables.simulated_at, None)
+
+    def _ledger(self, practice_id: PracticeId) -> list[LedgerEntry]:
+        ledger = self._stores.tables.ledger.values()
+        return [entry for entry in ledger if entry.fact.practice_id == practice_id]

@@ -1,0 +1,338 @@
+"""What every `Stores` and `Reads` of ingestion must do: the suite for memory and for Postgres."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from ingestion_service.domain.activities import Activity
+from ingestion_service.domain.facts import (
+    ClientId,
+    EventKey,
+    IdentityKey,
+    SourceFact,
+    SourceKind,
+    SourceObjectKey,
+)
+from ingestion_service.domain.practices import practice
+from ingestion_service.handlers import (
+    accept,
+    advance_clock,
+    client_activities,
+    register_client,
+    register_practice,
+)
+from ingestion_service.ports import LedgerEntry, Reads, SourceProgress, Store, Stores
+from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
+
+LAKESIDE = practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY")
+HARBOUR = practice("harbour", "Harbour", "Europe/London", "GBP")
+WANG_FANG = IdentityKey(LAKESIDE.practice_id, "desk", "wang-fang")
+LI_NA = IdentityKey(LAKESIDE.practice_id, "desk", "li-na")
+_PAYMENT_KINDS = {"settled", "refunded", "failed", "charged_back"}
+
+
+class Published(NamedTuple):
+    """An activity in the outbox."""
+
+    activity_id: str
+    kind: str
+    on: date
+    number: int
+    amount_minor: int
+    sequence: int
+    accepted_at: datetime
+    refers_to: str | None
+
+    @staticmethod
+    def of(activity: Activity) -> "Published":
+        """The same of the domain's activity."""
+        delta = activity.delta
+        return Published(
+            delta.activity_id,
+            delta.kind,
+            delta.on,
+            delta.number,
+            delta.amount_minor,
+            activity.sequence,
+            activity.accepted_at,
+            delta.refers_to,
+        )
+
+
+@dataclass(frozen=True)
+class StoreWorld:
+    """An empty database with a simulated clock that is not set yet.
+
+    `stores` are the API's. `worker` opens a transaction that sees every practice, as a worker's.
+    """
+
+    stores: Stores
+    reads: Reads
+    worker: Callable[[], AbstractContextManager[Store]]
+    published: Callable[[], list[Published]]
+    announced: Callable[[], int]
+
+
+def memory_world(stores: MemoryStores) -> StoreWorld:
+    """The world of a store in memory."""
+
+    @contextmanager
+    def worker() -> Iterator[Store]:
+        with stores.transaction() as tables:
+            yield stores.within(tables)
+
+    return StoreWorld(
+        stores,
+        MemoryReads(stores),
+        worker,
+        lambda: [Published.of(activity) for activity in stores.tables.published],
+        lambda: len(stores.tables.announced),
+    )
+
+
+def fact(kind: SourceKind, event_id: str, /, **changes: Any) -> SourceFact:
+    """A fact of Wang Fang at Lakeside about `s1`, a day before noon unless `changes` differ."""
+    is_payment = kind in _PAYMENT_KINDS
+    has_amount = is_payment and kind != "failed"
+    known = SourceFact(
+        practice_id=LAKESIDE.practice_id,
+        source="desk",
+        event_id=event_id,
+        external_id="wang-fang",
+        object_kind="payment" if is_payment else "booking",
+        object_id="s1",
+        kind=kind,
+        occurred_at=NOON - timedelta(days=1),
+        starts_at=NOON + timedelta(days=2) if kind in {"created", "rescheduled"} else None,
+        amount_minor=5000 if has_amount else None,
+        currency="CNY" if has_amount else None,
+    )
+    return known._replace(**changes)
+
+
+def _entry(fact: SourceFact, client_id: ClientId, sequence: int = 1) -> LedgerEntry:
+    return LedgerEntry(fact, fact.content_hash, client_id, NOON, sequence, 1)
+
+
+def _key(fact: SourceFact) -> EventKey:
+    return EventKey(fact.practice_id, fact.source, fact.event_id)
+
+
+def _object_key(fact: SourceFact, client_id: ClientId) -> SourceObjectKey:
+    return SourceObjectKey(
+        fact.practice_id, client_id, fact.source, fact.object_kind, fact.object_id
+    )
+
+
+class StoreSuite:
+    """Inherit it as `TestX` where a fixture `world` gives a `StoreWorld`."""
+
+    @pytest.fixture
+    def stores(self, world: StoreWorld) -> Stores:
+        """The world's stores, with two practices, and the clock at noon."""
+        with world.stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+            register_practice(HARBOUR, store)
+            advance_clock(NOON, store)
+        return world.stores
+
+    def test_there_is_no_time_before_the_simulated_clock_is_set(self, world: StoreWorld) -> None:
+        with world.stores.open(LAKESIDE.practice_id) as store:
+            assert store.hold_time() is None
+        assert world.reads.clock().now is None
+        with world.stores.open_for_operator() as store:
+            assert store.lock_clock() is None
+            assert store.real_time().tzinfo is not None
+
+    def test_the_clock_shows_the_time_that_was_set_last(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        later = NOON + timedelta(days=1)
+        with stores.open_for_operator() as store:
+            assert store.lock_clock() == NOON
+            store.save_clock(later)
+        with stores.open(LAKESIDE.practice_id) as store:
+            assert store.hold_time() == later
+        assert world.reads.clock() == (later, None)
+
+    def test_a_practice_is_stored_once_with_its_last_name(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        renamed = LAKESIDE._replace(name="Lakeside Clinic")
+        with stores.open_for_operator() as store:
+            assert store.lock_practice(LAKESIDE.practice_id) == LAKESIDE
+            store.save_practice(renamed)
+            assert store.practices({LAKESIDE.practice_id, "nowhere"}) == {"lakeside": renamed}
+            assert store.lock_practice("nowhere") is None
+        assert world.reads.practices(None, None, 10) == [HARBOUR, renamed]
+
+    def test_practices_come_in_pages_by_id(self, world: StoreWorld, stores: Stores) -> None:
+        reads = world.reads
+        assert reads.practices(None, None, 1) == [HARBOUR]
+        assert reads.practices(None, "harbour", 1) == [LAKESIDE]
+        assert reads.practices(None, "lakeside", 1) == []
+
+    def test_a_practice_sees_itself_only(self, world: StoreWorld, stores: Stores) -> None:
+        with stores.open(HARBOUR.practice_id) as store:
+            both = {LAKESIDE.practice_id, HARBOUR.practice_id}
+            assert store.practices(both) == {"harbour": HARBOUR}
+        assert world.reads.practices(HARBOUR.practice_id, None, 10) == [HARBOUR]
+
+    def test_a_worker_sees_every_practice(self, world: StoreWorld, stores: Stores) -> None:
+        with world.worker() as store:
+            both = {LAKESIDE.practice_id, HARBOUR.practice_id}
+            assert store.practices(both) == {"harbour": HARBOUR, "lakeside": LAKESIDE}
+
+    def test_a_client_is_created_once_for_each_identity(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        other_source = WANG_FANG._replace(source="till")
+        with stores.open(LAKESIDE.practice_id) as store:
+            created = store.lock_clients({WANG_FANG, other_source}, NOON)
+        with stores.open(LAKESIDE.practice_id) as store:
+            found = store.lock_clients({WANG_FANG, LI_NA}, NOON)
+        ids = {
+            created[WANG_FANG].client_id,
+            created[other_source].client_id,
+            found[LI_NA].client_id,
+        }
+        assert len(ids) == 3
+        assert found[WANG_FANG] == created[WANG_FANG]._replace(is_new=False)
+        assert created[WANG_FANG][1:] == (1, 0, False, True)
+        assert (found[LI_NA].is_new, found[LI_NA].last_sequence) == (True, 0)
+        known = world.reads.client(WANG_FANG)
+        assert known == (created[WANG_FANG].client_id, "desk", "wang-fang")
+        assert world.reads.client(WANG_FANG._replace(external_id="nobody")) is None
+
+    def test_sequences_are_saved_by_client(self, stores: Stores) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            clients = store.lock_clients({WANG_FANG, LI_NA}, NOON)
+            store.save_sequences(
+                {
+                    (LAKESIDE.practice_id, clients[WANG_FANG].client_id): 3,
+                    (LAKESIDE.practice_id, clients[LI_NA].client_id): 7,
+                }
+            )
+        with stores.open(LAKESIDE.practice_id) as store:
+            found = store.lock_clients({WANG_FANG, LI_NA}, NOON)
+        assert (found[WANG_FANG].last_sequence, found[LI_NA].last_sequence) == (3, 7)
+
+    def test_a_registration_is_stored_with_its_sequence_and_time(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            client_id = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
+            store.mark_registered(LAKESIDE.practice_id, client_id, 4, NOON)
+        with stores.open(LAKESIDE.practice_id) as store:
+            found = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG]
+        assert (found.is_registered, found.last_sequence) == (True, 4)
+        history = world.reads.client_history(LAKESIDE.practice_id, client_id)
+        assert history is not None
+        assert (history.registered_sequence, history.registered_at) == (4, NOON)
+        assert history.owner == ("lakeside", client_id, 1, "Asia/Shanghai", "CNY")
+
+    def test_the_ledger_gives_back_the_hashes_of_what_it_holds(self, stores: Stores) -> None:
+        first, second = fact("settled", "e1"), fact("completed", "e2")
+        other_source = second._replace(source="till")
+        with stores.open(LAKESIDE.practice_id) as store:
+            client_id = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
+            store.append([_entry(first, client_id), _entry(second, client_id, 2)])
+        with stores.open(LAKESIDE.practice_id) as store:
+            found = store.hashes([_key(first), _key(second), _key(other_source)])
+        assert found == {_key(first): first.content_hash, _key(second): second.content_hash}
+
+    def test_a_history_is_in_the_order_of_acceptance_and_of_one_object(
+        self, stores: Stores
+    ) -> None:
+        created = fact("created", "e1", occurred_at=NOON)
+        cancelled = fact("cancelled", "e2")
+        settled = fact("settled", "e3")
+        other = fact("created", "e4", object_id="s2")
+        with stores.open(LAKESIDE.practice_id) as store:
+            client_id = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
+            store.append([_entry(one, client_id) for one in (created, settled, other)])
+            store.append([_entry(cancelled, client_id)])
+            booking = _object_key(created, client_id)
+            unknown = booking._replace(object_id="s3")
+            assert store.histories({booking, unknown}) == {
+                booking: [created, cancelled],
+                unknown: [],
+            }
+            payment = _object_key(settled, client_id)
+            assert store.histories({payment}) == {payment: [settled]}
+
+    def test_a_clients_history_is_its_entries_as_they_were_appended(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            clients = store.lock_clients({WANG_FANG, LI_NA}, NOON)
+            hers = clients[WANG_FANG].client_id
+            entries = [_entry(fact("created", "e1"), hers), _entry(fact("settled", "e2"), hers, 2)]
+            others = _entry(fact("created", "e3", external_id="li-na"), clients[LI_NA].client_id)
+            store.append([entries[0], others, entries[1]])
+        history = world.reads.client_history(LAKESIDE.practice_id, hers)
+        assert history is not None
+        assert history.entries == entries
+        assert history[1:3] == (None, None)
+        assert world.reads.client_history(HARBOUR.practice_id, hers) is None
+        assert world.reads.client_history(LAKESIDE.practice_id, ClientId("nobody")) is None
+
+    def test_sources_are_counted_by_practice(self, world: StoreWorld, stores: Stores) -> None:
+        late = NOON - timedelta(hours=1)
+        facts = [
+            fact("created", "e1"),
+            fact("completed", "e2", occurred_at=late),
+            fact("settled", "e1", source="bank"),
+        ]
+        with world.worker() as store:
+            accept([*facts, fact("completed", "e9", practice_id=HARBOUR.practice_id)], store)
+        assert world.reads.sources(LAKESIDE.practice_id) == [
+            SourceProgress("bank", 1, NOON - timedelta(days=1), NOON),
+            SourceProgress("desk", 2, late, NOON),
+        ]
+
+    def test_an_exception_undoes_everything(self, world: StoreWorld, stores: Stores) -> None:
+        def send_and_fail() -> None:
+            with stores.open(LAKESIDE.practice_id) as store:
+                register_client(WANG_FANG, store)
+                accept([fact("settled", "e1")], store)
+                raise ZeroDivisionError
+
+        def change_and_fail() -> None:
+            with stores.open_for_operator() as store:
+                register_practice(LAKESIDE._replace(name="Other"), store)
+                advance_clock(NOON + timedelta(days=1), store)
+                raise ZeroDivisionError
+
+        announced = world.announced()
+        for failing in (send_and_fail, change_and_fail):
+            with pytest.raises(ZeroDivisionError):
+                failing()
+        assert world.published() == []
+        assert world.announced() == announced == 2
+        assert world.reads.client(WANG_FANG) is None
+        assert world.reads.sources(LAKESIDE.practice_id) == []
+        assert world.reads.practices(LAKESIDE.practice_id, None, 10) == [LAKESIDE]
+        assert world.reads.clock().now == NOON
+
+    def test_the_ledger_gives_every_published_activity_again(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            client_id = register_client(WANG_FANG, store).client_id
+        for batch in (
+            [fact("refunded", "e1", amount_minor=2000), fact("created", "e2")],
+            [fact("settled", "e3"), fact("cancelled", "e4", occurred_at=NOON)],
+            [fact("settled", "e5", object_id="s2"), fact("failed", "e6", occurred_at=NOON)],
+        ):
+            with stores.open(LAKESIDE.practice_id) as store:
+                assert {result.status for result in accept(batch, store)} == {"accepted"}
+        published = world.published()
+        again = client_activities(LAKESIDE.practice_id, client_id, world.reads, after=0, limit=100)
+        assert again is not None
+        assert [Published.of(activity) for activity in again] == published
+        assert [activity.sequence for activity in published] == list(range(1, 9))

@@ -1,0 +1,149 @@
+"""Use cases on a store in memory: clients and their activities, practices, the clock."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ingestion_service.domain.errors import Conflict, NotYet, Unknown
+from ingestion_service.handlers import (
+    Registration,
+    accept,
+    advance_clock,
+    client_activities,
+    register_client,
+    register_practice,
+)
+from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
+from tests.support.memory.ingestion_suite import LAKESIDE, WANG_FANG, fact
+
+
+@pytest.fixture
+def stores() -> MemoryStores:
+    """With the practice Lakeside, at noon."""
+    made = MemoryStores()
+    with made.open_for_operator() as store:
+        register_practice(LAKESIDE, store)
+    return made
+
+
+def register(stores: MemoryStores) -> Registration:
+    with stores.open(LAKESIDE.practice_id) as store:
+        return register_client(WANG_FANG, store)
+
+
+def advance(stores: MemoryStores, now: datetime) -> None:
+    with stores.open_for_operator() as store:
+        advance_clock(now, store)
+
+
+def kinds(stores: MemoryStores) -> list[tuple[str, int]]:
+    """Kind and sequence of each activity, oldest first."""
+    return [(activity.delta.kind, activity.sequence) for activity in stores.tables.published]
+
+
+class TestRegisterClient:
+    def test_a_client_is_created_and_announced_once(self, stores: MemoryStores) -> None:
+        first, again = register(stores), register(stores)
+        assert (first.is_new, again.is_new) == (True, False)
+        assert first.client_id == again.client_id
+        assert kinds(stores) == [("registered", 1)]
+
+    def test_a_registration_is_of_the_day_and_time_at_the_practice(
+        self, stores: MemoryStores
+    ) -> None:
+        stores.real_time = datetime(2024, 6, 1, 17, tzinfo=UTC)  # 01:00 in Shanghai
+        register(stores)
+        [activity] = stores.tables.published
+        assert activity.delta.on.isoformat() == "2024-06-02"
+        assert (activity.occurred_at, activity.accepted_at, activity.cause) == (
+            stores.real_time,
+            stores.real_time,
+            None,
+        )
+
+    def test_activities_go_on_behind_the_registration(self, stores: MemoryStores) -> None:
+        register(stores)
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([fact("settled", "e1")], store)
+        assert kinds(stores) == [("registered", 1), ("settled", 2)]
+
+    def test_a_client_who_came_by_an_event_is_announced_when_registered(
+        self, stores: MemoryStores
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([fact("settled", "e1")], store)
+        assert not register(stores).is_new
+        assert kinds(stores) == [("settled", 1), ("registered", 2)]
+
+    def test_a_client_of_an_unknown_practice_is_refused(self) -> None:
+        stores = MemoryStores()
+        with pytest.raises(Unknown):
+            register(stores)
+        assert stores.tables.clients == {}
+
+    def test_nobody_is_registered_before_the_simulated_clock_is_set(self) -> None:
+        stores = MemoryStores(is_simulated=True)
+        with stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+        with pytest.raises(NotYet):
+            register(stores)
+
+
+class TestRegisterPractice:
+    def test_a_practice_is_announced_when_it_is_new_or_renamed(self, stores: MemoryStores) -> None:
+        renamed = LAKESIDE._replace(name="Lakeside Clinic")
+        for wanted in (LAKESIDE, renamed, renamed):
+            with stores.open_for_operator() as store:
+                assert register_practice(wanted, store) == (wanted, False)
+        assert stores.tables.announced == [(LAKESIDE, NOON), (renamed, NOON)]
+        assert stores.tables.practices == {"lakeside": renamed}
+
+    @pytest.mark.parametrize("changes", [{"zone": "Asia/Tokyo"}, {"currency": "JPY"}])
+    def test_zone_and_currency_never_change(
+        self, stores: MemoryStores, changes: dict[str, str]
+    ) -> None:
+        with pytest.raises(Conflict), stores.open_for_operator() as store:
+            register_practice(LAKESIDE._replace(**changes), store)
+        assert stores.tables.practices == {"lakeside": LAKESIDE}
+        assert len(stores.tables.announced) == 1
+
+    def test_a_practice_is_new_also_before_the_simulated_clock_is_set(self) -> None:
+        stores = MemoryStores(is_simulated=True)
+        with stores.open_for_operator() as store:
+            assert register_practice(LAKESIDE, store) == (LAKESIDE, True)
+
+
+class TestAdvanceClock:
+    def test_time_goes_forward(self) -> None:
+        stores = MemoryStores(is_simulated=True)
+        for now in (NOON, NOON, NOON + timedelta(days=1)):
+            advance(stores, now)
+            assert stores.tables.simulated_at == now
+
+    def test_time_never_goes_back(self) -> None:
+        stores = MemoryStores(is_simulated=True)
+        advance(stores, NOON)
+        with pytest.raises(Conflict):
+            advance(stores, NOON - timedelta(microseconds=1))
+        assert stores.tables.simulated_at == NOON
+
+
+class TestClientActivities:
+    def test_the_ledger_gives_the_published_activities_in_pages(self, stores: MemoryStores) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([fact("refunded", "e1"), fact("created", "e2")], store)
+        client_id = register(stores).client_id
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([fact("settled", "e3"), fact("cancelled", "e4", occurred_at=NOON)], store)
+        reads = MemoryReads(stores)
+        published = stores.tables.published
+        assert len(published) == 5
+        for after, limit in ((0, 100), (0, 2), (2, 2), (4, 2), (5, 2)):
+            found = client_activities("lakeside", client_id, reads, after=after, limit=limit)
+            assert found == published[after : after + limit]
+
+    def test_a_client_of_another_practice_has_none(self, stores: MemoryStores) -> None:
+        client_id = register(stores).client_id
+        reads = MemoryReads(stores)
+        assert client_activities("harbour", client_id, reads, after=0, limit=9) is None
+        assert client_activities("lakeside", "nobody", reads, after=0, limit=9) is None

@@ -1,0 +1,241 @@
+"""`accept` on a store in memory: what is accepted, and what is written for it."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ingestion_service.domain.errors import NotYet
+from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.intake_results import IntakeResult
+from ingestion_service.handlers import accept, advance_clock, register_practice
+from tests.support.memory.ingestion import NOON, MemoryStores
+from tests.support.memory.ingestion_suite import HARBOUR, LAKESIDE, fact
+
+
+@pytest.fixture
+def stores() -> MemoryStores:
+    """With the practices Lakeside and Harbour, at noon."""
+    made = MemoryStores()
+    with made.open_for_operator() as store:
+        register_practice(LAKESIDE, store)
+        register_practice(HARBOUR, store)
+    return made
+
+
+def send(stores: MemoryStores, *facts: SourceFact) -> list[str]:
+    """Accept a batch; of each fact why it was rejected, or else its status."""
+    return [result.reason or result.status for result in results_of(stores, *facts)]
+
+
+def results_of(stores: MemoryStores, *facts: SourceFact) -> list[IntakeResult]:
+    with stores.transaction() as tables:
+        return accept(facts, stores.within(tables))
+
+
+def published(stores: MemoryStores) -> list[tuple[str, int, int]]:
+    """Kind, number and amount of each activity, oldest first."""
+    deltas = [activity.delta for activity in stores.tables.published]
+    return [(delta.kind, delta.number, delta.amount_minor) for delta in deltas]
+
+
+def sums(stores: MemoryStores) -> Counter[tuple[Any, ...]]:
+    """What all activities add up to by client, kind, day and hour, without zeros."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for activity in stores.tables.published:
+        delta = activity.delta
+        key = (activity.owner.practice_id, delta.kind, delta.on, delta.starts_at)
+        found[*key, "number"] += delta.number
+        found[*key, "amount"] += delta.amount_minor
+    return Counter({key: value for key, value in found.items() if value})
+
+
+def test_an_accepted_fact_is_in_the_ledger_and_published(stores: MemoryStores) -> None:
+    settled = fact("settled", "e1")
+    assert send(stores, settled) == ["accepted"]
+    [entry] = stores.tables.ledger.values()
+    assert (entry.fact, entry.content_hash) == (settled, settled.content_hash)
+    assert (entry.accepted_at, entry.first_sequence, entry.activities) == (NOON, 1, 1)
+    [activity] = stores.tables.published
+    assert (activity.cause, activity.sequence, activity.accepted_at) == ("e1", 1, NOON)
+    assert activity.owner == ("lakeside", entry.client_id, 1, "Asia/Shanghai", "CNY")
+
+
+def test_a_fact_counts_on_the_day_of_the_practice(stores: MemoryStores) -> None:
+    late = NOON.replace(hour=17) - timedelta(days=1)  # one o'clock of the next day in Shanghai
+    send(stores, fact("completed", "e1", occurred_at=late))
+    send(stores, fact("completed", "e1", occurred_at=late, practice_id=HARBOUR.practice_id))
+    days = [activity.delta.on.isoformat() for activity in stores.tables.published]
+    assert days == ["2024-06-01", "2024-05-31"]
+
+
+def test_a_fact_that_comes_again_is_a_duplicate(stores: MemoryStores) -> None:
+    once = fact("completed", "e1")
+    assert send(stores, once, once) == ["accepted", "duplicate"]
+    assert send(stores, once, fact("settled", "e2")) == ["duplicate", "accepted"]
+    assert send(stores, once) == ["duplicate"]
+    assert published(stores) == [("completed", 1, 0), ("settled", 1, 5000)]
+    assert len(stores.tables.ledger) == 2
+
+
+def test_other_content_under_the_same_id_is_a_conflict(stores: MemoryStores) -> None:
+    first, other = fact("settled", "e1"), fact("settled", "e1", amount_minor=5001)
+    assert send(stores, first, other) == ["accepted", "conflicting-duplicate"]
+    assert send(stores, other, first) == ["conflicting-duplicate", "duplicate"]
+    assert published(stores) == [("settled", 1, 5000)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"external_id": "li-na"}, id="another client"),
+        pytest.param({"object_id": "s2"}, id="another booking"),
+        pytest.param({"kind": "cancelled", "starts_at": None}, id="another kind"),
+        pytest.param({"occurred_at": NOON}, id="another time"),
+        pytest.param({"starts_at": NOON + timedelta(days=3)}, id="another hour"),
+    ],
+)
+def test_every_field_of_a_fact_is_its_content(
+    stores: MemoryStores, changes: dict[str, Any]
+) -> None:
+    send(stores, fact("created", "e1"))
+    assert send(stores, fact("created", "e1", **changes)) == ["conflicting-duplicate"]
+
+
+def test_an_event_id_belongs_to_its_source_and_practice(stores: MemoryStores) -> None:
+    facts = [
+        fact("completed", "e1"),
+        fact("completed", "e1", source="till"),
+        fact("completed", "e1", practice_id=HARBOUR.practice_id),
+    ]
+    assert send(stores, *facts) == ["accepted"] * 3
+    assert len(stores.tables.clients) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "field"),
+    [
+        pytest.param(
+            {"practice_id": "nowhere"}, "unknown-practice", "/practiceid", id="unknown practice"
+        ),
+        pytest.param(
+            {"currency": "EUR"}, "currency-mismatch", "/data/currency", id="other currency"
+        ),
+        pytest.param(
+            {"occurred_at": NOON + timedelta(hours=48, microseconds=1)},
+            "occurred-in-the-future",
+            "/time",
+            id="the future",
+        ),
+    ],
+)
+def test_a_refused_fact_writes_nothing_and_stops_no_other(
+    stores: MemoryStores, changes: dict[str, Any], reason: str, field: str
+) -> None:
+    refused = fact("settled", "e1", external_id="li-na", **changes)
+    [alone] = results_of(stores, refused)
+    assert (alone.status, alone.reason, alone.field) == ("rejected", reason, field)
+    assert (stores.tables.ledger, stores.tables.clients) == ({}, {})
+    assert send(stores, refused, fact("settled", "e2"), refused) == [reason, "accepted", reason]
+    assert [entry.fact.event_id for entry in stores.tables.ledger.values()] == ["e2"]
+    assert len(stores.tables.clients) == 1
+
+
+def test_an_id_that_was_refused_is_free(stores: MemoryStores) -> None:
+    assert send(stores, fact("settled", "e1", currency="EUR")) == ["currency-mismatch"]
+    assert send(stores, fact("settled", "e1")) == ["accepted"]
+
+
+def test_a_fact_of_48_hours_ahead_is_accepted(stores: MemoryStores) -> None:
+    assert send(stores, fact("settled", "e1", occurred_at=NOON + timedelta(hours=48))) == [
+        "accepted"
+    ]
+
+
+def test_nothing_is_accepted_before_the_simulated_clock_is_set() -> None:
+    stores = MemoryStores(is_simulated=True)
+    with stores.open_for_operator() as store:
+        register_practice(LAKESIDE, store)
+    with pytest.raises(NotYet):
+        send(stores, fact("settled", "e1"))
+    with stores.open_for_operator() as store:
+        advance_clock(NOON, store)
+    assert send(stores, fact("settled", "e1")) == ["accepted"]
+
+
+def test_a_refund_waits_for_its_payment_in_a_later_batch(stores: MemoryStores) -> None:
+    send(stores, fact("refunded", "e2", amount_minor=2000))
+    assert published(stores) == []
+    [waiting] = stores.tables.ledger.values()
+    assert (waiting.first_sequence, waiting.activities) == (1, 0)
+    send(stores, fact("settled", "e1", occurred_at=NOON - timedelta(days=9)))
+    assert published(stores) == [("settled", 1, 5000), ("refunded", 1, 2000)]
+    settled, refunded = stores.tables.published
+    assert refunded.delta.on == settled.delta.on
+    assert refunded.delta.refers_to == settled.delta.activity_id
+
+
+def test_a_cancellation_before_its_booking_leaves_nothing_booked(stores: MemoryStores) -> None:
+    send(stores, fact("cancelled", "e2"))
+    send(stores, fact("created", "e1", occurred_at=NOON - timedelta(days=9)))
+    assert published(stores) == []
+    assert len(stores.tables.ledger) == 2
+
+
+def test_a_booking_and_a_payment_of_one_id_are_apart(stores: MemoryStores) -> None:
+    send(stores, fact("created", "e1"), fact("settled", "e2"))
+    send(stores, fact("cancelled", "e3"))
+    assert published(stores) == [("booked", 1, 0), ("settled", 1, 5000), ("booked", -1, 0)]
+
+
+def test_each_client_has_a_gapless_sequence(stores: MemoryStores) -> None:
+    other = {"external_id": "li-na"}
+    send(stores, fact("created", "e1"), fact("created", "e2", **other), fact("settled", "e3"))
+    send(stores, fact("completed", "e4", occurred_at=NOON), fact("settled", "e5", **other))
+    sequences: dict[str, list[int]] = {}
+    for activity in stores.tables.published:
+        sequences.setdefault(activity.owner.client_id, []).append(activity.sequence)
+    names = {client_id: key.external_id for key, client_id in stores.tables.identities.items()}
+    assert {names[client_id]: numbers for client_id, numbers in sequences.items()} == {
+        "wang-fang": [1, 2, 3, 4],
+        "li-na": [1, 2],
+    }
+    clients = stores.tables.clients.values()
+    assert {names[client.client_id]: client.last_sequence for client in clients} == {
+        "wang-fang": 4,
+        "li-na": 2,
+    }
+
+
+ONE_CLIENT = (
+    fact("created", "e1"),
+    fact("rescheduled", "e2", occurred_at=NOON, starts_at=NOON + timedelta(days=5)),
+    fact("settled", "e3"),
+    fact("refunded", "e4", occurred_at=NOON, amount_minor=700),
+    fact("failed", "e5", occurred_at=NOON - timedelta(days=2)),
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_the_order_of_arrival_changes_no_sum(size: int) -> None:
+    def total(order: Sequence[SourceFact]) -> Counter[tuple[Any, ...]]:
+        stores = MemoryStores()
+        with stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+        for start in range(0, len(order), size):
+            send(stores, *order[start : start + size])
+        return sums(stores)
+
+    expected = total(ONE_CLIENT)
+    assert {(key[1], key[-1]): value for key, value in expected.items()} == {
+        ("booked", "number"): 1,
+        ("settled", "number"): 1,
+        ("settled", "amount"): 5000,
+        ("refunded", "number"): 1,
+        ("refunded", "amount"): 700,
+    }
+    for order in itertools.permutations(ONE_CLIENT):
+        assert total(order) == expected
