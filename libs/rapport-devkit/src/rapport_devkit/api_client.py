@@ -1,8 +1,7 @@
-"""A client of any of the three REST APIs: one key, JSON in and out, problems as exceptions."""
+"""A client of the three REST APIs: one key, JSON in and out, problems as exceptions."""
 
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -11,10 +10,10 @@ _PAGE = 1000
 
 
 class ApiProblem(RuntimeError):
-    """The API refused: `status` and the problem's own words (RFC 9457)."""
+    """The API answered with an error: its `status`, and the problem details as text (RFC 9457)."""
 
-    def __init__(self, request: httpx.Request, status: int, said: str) -> None:
-        super().__init__(f"{request.method} {request.url.path}: {status} {said}")
+    def __init__(self, request: httpx.Request, status: int, text: str) -> None:
+        super().__init__(f"{request.method} {request.url.path}: {status} {text}")
         self.status = status
 
 
@@ -35,16 +34,16 @@ class ApiClient:
 
     def get(self, path: str, **query: Any) -> Any:
         """The body of a GET; `query` without the entries that are None."""
-        asked = {name: value for name, value in query.items() if value is not None}
-        return self._said(self._http.get(path, params=asked))
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._body(self._http.get(path, params=params))
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """The body of a PUT's answer; None when it has none."""
-        return self._said(self._http.put(path, json=body))
+        return self._body(self._http.put(path, json=body))
 
     def post(self, path: str, body: Any) -> Any:
         """The body of a POST's answer; None when it has none."""
-        return self._said(self._http.post(path, json=body))
+        return self._body(self._http.post(path, json=body))
 
     def items(self, path: str, **query: Any) -> Iterator[Any]:
         """Every item of a list, page after page."""
@@ -57,21 +56,10 @@ class ApiClient:
                 return
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _said(self, response: httpx.Response) -> Any:
+    def _body(self, response: httpx.Response) -> Any:
         if response.is_error:
             raise ApiProblem(response.request, response.status_code, response.text[:1000])
         return response.json() if response.content else None

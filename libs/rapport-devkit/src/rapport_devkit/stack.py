@@ -1,7 +1,7 @@
-"""All of Rapport as separate supervised processes on loopback, up with one call, gone with another.
+"""All of Rapport as supervised processes on loopback; one call starts it, another stops it.
 
-Apache Kafka, Postgres, databases, topics, migrations, the provider sandbox, an API and workers for
-each service. What the demo, the end-to-end tests and the proof stand on.
+Apache Kafka, Postgres, databases, topics, migrations, the provider sandbox, and an API and workers
+for each service. The demo, the end-to-end tests and the proof use it.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 
 import httpx
@@ -21,7 +21,14 @@ from rapport_devkit.databases import ServiceDatabase, create_database
 from rapport_devkit.failpoints import VARIABLE as FAILPOINTS
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
-from rapport_devkit.processes import ProcessFailed, Supervised, Supervisor, free_port, tail
+from rapport_devkit.processes import (
+    ProcessFailed,
+    Stoppable,
+    Supervised,
+    Supervisor,
+    free_port,
+    tail,
+)
 from rapport_devkit.stack_options import (
     Environment,
     SandboxPorts,
@@ -45,11 +52,11 @@ _PROBE_SECONDS = 2.0
 Say = Callable[[str], None]
 
 
-class Stack:
+class Stack(Stoppable):
     """A running Rapport; a context manager. Processes are named `scoring-worker-1`, `scoring-api`.
 
-    Give it servers of your own and they are left alone at the end; without, it starts and stops
-    them. Start it from a thread that lives as long as the stack (see `processes.spawn`).
+    Servers that you give it keep running at the end; others it starts and stops itself. Start it
+    from a thread that lives as long as the stack (see `processes.spawn`).
     """
 
     def __init__(
@@ -74,10 +81,10 @@ class Stack:
     # -- up and down ----------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Bring everything up; returns when all answer /readyz with 200.
+        """Start everything; returns when all processes answer /readyz with 200.
 
-        Raises ProcessFailed, with the log's end, for whoever does not come up; nothing is left
-        running then.
+        Raises ProcessFailed, with the end of the log, when a process does not become ready; nothing
+        is left running then.
         """
         try:
             self._start_servers()
@@ -105,14 +112,6 @@ class Stack:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     # -- single processes -----------------------------------------------------------------------
 
     def start_worker(
@@ -126,9 +125,9 @@ class Stack:
     ) -> str:
         """Start one more worker and return its name; it may not be ready yet (`wait_ready`).
 
-        `failpoints` is in the language of `rapport_devkit.failpoints`. `launcher` is a module with
-        its arguments that becomes the service, such as one that alters it for a test.
-        `restart_on_exit` None means as the options say.
+        `failpoints` has the syntax of `rapport_devkit.failpoints`. `launcher` is a module with its
+        arguments that becomes the service, such as one that alters it for a test.
+        `restart_on_exit` None takes the value of the options.
         """
         self._counts[service] = number = self._counts.get(service, 0) + 1
         name = f"{service}-worker-{number}"
@@ -156,7 +155,7 @@ class Stack:
         return [name for name in self.supervisor.children if name.startswith(f"{service}-worker-")]
 
     def end_child(self, name: str) -> int:
-        """SIGTERM without restart, and forget it; the exit code. Raises KeyError."""
+        """Stop a process with SIGTERM, for good; the exit code. Raises KeyError."""
         self._probes.pop(name, None)
         return self.supervisor.children.pop(name).terminate(_STOP_SECONDS)
 
@@ -177,7 +176,7 @@ class Stack:
         """Whether a process answers 200 to /readyz now. Raises KeyError."""
         return _answers(self._probes[name])
 
-    # -- what is there --------------------------------------------------------------------------
+    # -- what is running ------------------------------------------------------------------------
 
     @property
     def postgres(self) -> Postgres:
@@ -195,7 +194,7 @@ class Stack:
 
     @property
     def sandbox(self) -> SandboxPorts:
-        """Where the provider sandbox listens; it runs when outreach does."""
+        """The ports of the provider sandbox, which runs when outreach does."""
         return self._surroundings().sandbox
 
     def url(self, service: str) -> str:
@@ -207,7 +206,7 @@ class Stack:
         return self._surroundings().databases[service]
 
     def kafka_options(self, client_id: str) -> KafkaOptions:
-        """How to reach the broker as this stack's services do, with their topic prefix."""
+        """The options by which this stack's services reach the broker, with their topic prefix."""
         return KafkaOptions(
             bootstrap_servers=self.kafka.bootstrap,
             client_id=client_id,
@@ -219,8 +218,8 @@ class Stack:
         return KafkaProducer(self.kafka_options("rapport-devkit"))
 
     def create_key(self, service: str, scopes: str, practice: str | None = None) -> str:
-        """A new API key, by what the service's `keys create` calls; here, since six processes
-        take six seconds. `scopes` with commas; `practice` None makes an operator's key."""
+        """A new API key, made as by the service's `keys create`, but in this process, since six
+        processes take six seconds. `scopes` with commas; an operator's key for `practice` None."""
         database = Database(self.database(service).owner_url, application_name="rapport-devkit")
         try:
             with database.transaction() as tx:
@@ -316,7 +315,7 @@ class Stack:
         return self._around
 
     def _run(self, service: str, *command: str) -> subprocess.Popen[str]:
-        """Begin a short command of a service as its database's owner."""
+        """Start a short command of a service with the role of its database's owner."""
         return subprocess.Popen(
             [sys.executable, "-m", f"{service}_service", *command],
             env={**os.environ, **self._environment(service, "owner", _NOTHING)},
@@ -330,13 +329,13 @@ class Stack:
 def _output(service: str, process: subprocess.Popen[str]) -> str:
     """What a short command printed. Raises ProcessFailed unless it ends with 0."""
     try:
-        said, complained = process.communicate(timeout=_MIGRATION_SECONDS)
+        output, errors = process.communicate(timeout=_MIGRATION_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        said, complained = process.communicate()
+        output, errors = process.communicate()
     if process.returncode != 0:
-        raise ProcessFailed(f"{service}: a command ended with {process.returncode}:\n{complained}")
-    return said
+        raise ProcessFailed(f"{service}: a command ended with {process.returncode}:\n{errors}")
+    return output
 
 
 def _answers(url: str) -> bool:
