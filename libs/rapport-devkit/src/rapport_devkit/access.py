@@ -1,4 +1,4 @@
-"""API keys and clients for whoever drives a stack: as an operator, and as one practice."""
+"""API keys and clients for a running stack: an operator's, and one practice's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """One database for each service, and its three roles: owner (who migrates), worker and API.
 
-The same as plain SQL, for production: `deploy/postgres/roles.sql`. What separates the services is
-the right to connect: a login role may enter its own service's database only.
+`deploy/postgres/roles.sql` is the same as plain SQL, for production. The right to connect separates
+the services: a login role may connect to the database of its own service only.
 """
 
 import secrets
@@ -23,7 +23,8 @@ _SEQUENCE_RIGHTS = sql.SQL("USAGE, SELECT")
 
 @dataclass(frozen=True)
 class ServiceDatabase:
-    """A service's database, a psycopg url for each role, with passwords, so not in repr."""
+    """A service's database, with a psycopg url for each role; repr leaves out the urls, which hold
+    passwords."""
 
     name: str
     owner_url: str = field(repr=False)
@@ -37,11 +38,11 @@ def create_databases(superuser_url: str, *, prefix: str = "") -> dict[str, Servi
 
 
 def create_database(superuser_url: str, service: str, *, prefix: str = "") -> ServiceDatabase:
-    """Make database `<prefix><service>` and its login roles `<database>_owner|_worker|_api`.
+    """Create database `<prefix><service>` and its login roles `<database>_owner|_worker|_api`.
 
-    What the owner makes later, worker and API may read and write, through their groups; row-level
-    security then limits the API. Neither owns a table or may bypass row-level security. What exists
-    already is kept, but the passwords are drawn anew each time.
+    Worker and API may read and write what the owner creates later, through their groups; row-level
+    security then limits the API. Neither owns a table or may bypass row-level security. An existing
+    database or role stays, but each call draws new passwords.
     """
     name = f"{prefix}{service}"
     passwords = {role: secrets.token_urlsafe(24) for role in ("owner", *GROUPS)}
@@ -63,7 +64,7 @@ def create_database(superuser_url: str, service: str, *, prefix: str = "") -> Se
 
 
 def drop_database(superuser_url: str, service: str, *, prefix: str = "") -> None:
-    """Cut connections, drop the database and its login roles, if they exist; groups stay."""
+    """Cut connections and drop the database and its login roles, if they exist; groups stay."""
     name = f"{prefix}{service}"
     with psycopg.connect(superuser_url, autocommit=True) as server:
         server.execute(_compose("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
@@ -77,7 +78,7 @@ def _compose(statement: str, *names: str) -> sql.Composed:
 
 
 def _ensure_group(server: psycopg.Connection, group: str) -> None:
-    """Make a role without login. Of two callers at once the loser's error is as good."""
+    """Create a role without login, also when another caller creates it at the same moment."""
     try:
         server.execute(_compose("CREATE ROLE {} NOLOGIN", group))
     except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
@@ -93,7 +94,7 @@ def _ensure_login(server: psycopg.Connection, role: str, password: str) -> None:
 
 
 def _ensure_database(server: psycopg.Connection, name: str) -> None:
-    """Make the database, for its own roles only."""
+    """Create the database; only its own roles may connect."""
     known = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
     if not known:
         server.execute(_compose("CREATE DATABASE {} OWNER {}", name, f"{name}_owner"))

@@ -1,12 +1,12 @@
 """Run a service with failpoints armed: `python -m rapport_devkit.failpoints MODULE [ARGUMENT ...]`.
 
-RAPPORT_FAILPOINTS says where and how it shall go wrong, as a list with commas:
+RAPPORT_FAILPOINTS lists failpoints and their actions, separated by commas:
 `NAME=ACTION[@N][~P[/SEED]]`. ACTION is `kill`, `raise`, `hang` or `sleep:SECONDS`. `@N`: only at
 the N-th passing; `~P`: with probability P at each passing (repeatable by SEED, default 0); without
 either: at every passing. Example: `after_db_commit=kill@3,in_tx=sleep:0.2~0.05/7`. `@PATH`: the
-list is read from a file, and read anew, with all counts at zero, when that has changed.
+list is in a file; when the file changes it is read again, and all counts start at zero.
 
-No image carries the devkit, so no production process can be started this way (RELIABILITY §5.1).
+No image contains the devkit, so no production process can be started this way.
 """
 
 import os
@@ -33,11 +33,11 @@ _SPEC = re.compile(
 
 
 class InvalidFailpoints(ValueError):
-    """The text names no failpoints; the message quotes the part that cannot be read."""
+    """The text is not a list of failpoints; the message quotes the part that cannot be parsed."""
 
 
 class FailpointRaised(RuntimeError):
-    """What `raise` raises: an error that nobody foresaw, so the process should end with it."""
+    """What `raise` raises: an unexpected error, with which the process should end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def _parse_one(part: str) -> Failpoint:
 
 
 class Armed:
-    """Failpoints that count their passings and strike when it is their turn; safe for threads."""
+    """Failpoints that count their passings and act when it is their turn; safe for threads."""
 
     def __init__(
         self, points: Iterable[Failpoint], perform: Callable[[Failpoint], None] | None = None
@@ -86,21 +86,21 @@ class Armed:
             self._points.setdefault(point.name, []).append((point, chance))
 
     def hit(self, name: str) -> None:
-        """Pass the failpoint `name`; what strikes is written to stderr first, for the log."""
+        """Pass the failpoint `name`; an action is logged to stderr before it runs."""
         if name not in self._points:
             return
         with self._lock:
             self._passed[name] = passed = self._passed.get(name, 0) + 1
             struck = [point for point, chance in self._points[name] if _due(point, chance, passed)]
         for point in struck:
-            said = f"failpoint {name} at passing {passed}: {point.action}\n"
-            os.write(sys.stderr.fileno(), said.encode())  # at once: other threads write there too
+            line = f"failpoint {name} at passing {passed}: {point.action}\n"
+            os.write(sys.stderr.fileno(), line.encode())  # in one piece: other threads write too
             self._perform(point)
 
 
 class ArmedByFile:
-    """Failpoints that a file lists; a process that runs already is armed by writing the file anew,
-    in one step (rename). No file is an empty list."""
+    """Failpoints that a file lists. To arm a running process, replace the file in one step, by a
+    rename. No file is an empty list."""
 
     def __init__(self, path: Path, perform: Callable[[Failpoint], None] | None = None) -> None:
         self._path = path
@@ -109,7 +109,7 @@ class ArmedByFile:
         self._armed = Armed(())
 
     def hit(self, name: str) -> None:
-        """Pass the failpoint `name`, as listed at this moment. Raises InvalidFailpoints."""
+        """Pass the failpoint `name` as the file lists it now. Raises InvalidFailpoints."""
         written_at, text = self._read()
         if written_at != self._read_at:
             self._read_at = written_at
@@ -117,7 +117,7 @@ class ArmedByFile:
         self._armed.hit(name)
 
     def _read(self) -> tuple[int, str]:
-        """When it was written, and what; it may be removed at any moment."""
+        """When the file was written, and its text; 0 and no text when it does not exist."""
         try:
             return self._path.stat().st_mtime_ns, self._path.read_text()
         except FileNotFoundError:
@@ -142,7 +142,7 @@ def _perform(point: Failpoint) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Arm what the environment lists, then become `python -m` of the rest of the command line."""
+    """Arm the failpoints of the environment, then run the rest of `argv` as `python -m`."""
     if not argv:
         sys.exit(__doc__)
     try:

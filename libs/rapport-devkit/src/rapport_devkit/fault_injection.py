@@ -1,6 +1,6 @@
-"""What real sources do wrong, on purpose and repeatably: events sent twice, records that are junk.
+"""Faults of real sources, repeatably: events that are sent twice, and junk records.
 
-Without it a replay would show two zeros where deduplication and dead letters should be seen.
+Without them a replay would show no duplicates and no dead letters.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ class FaultInjector:
         self._days = 0
 
     def records(self, events: Sequence[SourceEvent]) -> list[Outgoing]:
-        """The records of one day's events, and what goes wrong with them."""
+        """The records of one day's events, with the injected faults."""
         self._days += 1
         records = []
         for event in events:

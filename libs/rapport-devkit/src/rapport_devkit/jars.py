@@ -1,8 +1,7 @@
-"""The 46 jars of Apache Kafka: those of deploy/kafka/jars.lock, each checked by its SHA-256.
+"""The 46 jars of Apache Kafka in deploy/kafka/jars.lock, each checked by its SHA-256.
 
-The lock lists the whole tree as Maven resolves it, because jgo, left to resolve it alone, once
-chose versions with which the broker crashes (LIBRARIES 1c). So jgo only fetches, one named artifact
-at a time.
+The lock lists the whole tree as Maven resolves it. jgo alone once resolved it to versions with
+which the broker crashes, so it only fetches, one named artifact at a time.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ _THREADS = 8
 
 
 class ArtifactRefused(RuntimeError):
-    """A jar was not to be had, or is not what the lock says; the message names the artifact."""
+    """A jar could not be fetched or has another SHA-256; the message names the artifact."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class LockedJar:
 
     @property
     def coordinates(self) -> str:
-        """`group:artifact:version`, as people write it."""
+        """`group:artifact:version`."""
         return f"{self.group}:{self.artifact}:{self.version}"
 
     @property
@@ -44,7 +43,7 @@ class LockedJar:
 
 
 Fetch = Callable[[LockedJar, Path], Path]
-"""Brings one jar into a cache folder and returns its file."""
+"""Fetches one jar into a cache folder and returns its file."""
 
 
 def lock_file() -> Path:
@@ -77,11 +76,11 @@ def read_lock(lock: Path) -> list[LockedJar]:
 
 
 def ensure_jars(lock: Path, folder: Path, *, fetch: Fetch | None = None) -> list[Path]:
-    """The files of all jars in `lock`, in its order; what `folder` lacks is fetched first.
+    """The files of all jars in `lock`, in its order; jars that `folder` lacks are fetched first.
 
-    44 MB, 7 s the first time; 0.1 s of checking after that. Several processes may call it at once.
-    Raises ArtifactRefused for an artifact that is not to be had or has another SHA-256 (nothing of
-    it is kept).
+    The first call fetches 44 MB in about 7 s; later ones check for 0.1 s. Several processes may
+    call it at once. Raises ArtifactRefused for an artifact that cannot be fetched or has another
+    SHA-256; it is not stored then.
     """
     jars = read_lock(lock)
     files = [folder / jar.file_name for jar in jars]
@@ -92,7 +91,8 @@ def ensure_jars(lock: Path, folder: Path, *, fetch: Fetch | None = None) -> list
             with ThreadPoolExecutor(_THREADS) as threads:
                 list(
                     threads.map(
-                        lambda jar: _bring(jar, Path(cache), fetch or _fetch_with_jgo), missing
+                        lambda jar: _add_to_cache(jar, Path(cache), fetch or _fetch_with_jgo),
+                        missing,
                     )
                 )
             for jar in missing:
@@ -109,7 +109,7 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _bring(jar: LockedJar, cache: Path, fetch: Fetch) -> None:
+def _add_to_cache(jar: LockedJar, cache: Path, fetch: Fetch) -> None:
     fetched = fetch(jar, cache / "repository")
     found = _sha256(fetched)
     if found != jar.sha256:

@@ -1,10 +1,10 @@
-"""The doorstep of every child process: it turns into the program, bound to its parent's life.
+"""The launcher of every child process: it becomes the program, which ends with its parent.
 
 Run as a file in an interpreter of its own, never imported:
 ``python -I -S launch.py SIGNAL PARENT_PID USER PROGRAM [ARGUMENT ...]`` (USER may be empty).
-It replaces `preexec_fn`, which can deadlock in a parent that has threads. The kernel forgets the
-signal on a change of user, so the order below matters. Elsewhere than on Linux the child simply
-outlives a parent that crashes.
+It replaces `preexec_fn`, which can deadlock in a parent that has threads. A change of user clears
+the death signal, so the order below matters. On other systems than Linux a child outlives a parent
+that crashes.
 """
 
 import ctypes

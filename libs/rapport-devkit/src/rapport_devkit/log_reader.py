@@ -1,4 +1,4 @@
-"""Read a topic from its beginning to its end, as an outsider who proves what was said."""
+"""Reads a topic from its beginning to its end, independently of the services."""
 
 import time
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ _RECORDS = 5_000
 def read_records(
     options: KafkaOptions, topic: str, partitions: int
 ) -> Iterator[tuple[TopicPartition, Record]]:
-    """Every record that a topic holds when asked, in order per partition.
+    """Every record that a topic holds at the time of the call, in order per partition.
 
-    Joins as the only member of a group of its own. Raises TimeoutError when the broker assigns
+    The reader is the only member of a group of its own. Raises TimeoutError when the broker assigns
     nothing within a minute, TryLater when it does not answer.
     """
     member = replace(options, client_id="log-reader")
@@ -51,7 +51,7 @@ def read_events(options: KafkaOptions, topic: str, partitions: int) -> Iterator[
 
 
 def _poll_until_assigned(consumer: KafkaConsumer, partitions: int) -> dict[TopicPartition, int]:
-    """Take up every partition at its first offset."""
+    """Wait for every partition and seek its first offset."""
     deadline = time.monotonic() + _JOIN_SECONDS
     while len(consumer.newly_assigned()) < partitions:
         consumer.poll(_POLL_SECONDS, _RECORDS)

@@ -1,7 +1,7 @@
-"""Generated people: contacts and consents for ids of real files, the same at every run.
+"""Generated people: contacts and consents for the ids of a file, the same at every run.
 
-Nobody's: numbers and addresses only ever reach the sandbox. Consents are as mixed as in life, so
-that some messages go by another channel and some are withheld; families share a phone.
+They belong to nobody, and only the sandbox gets them. Consents are mixed, so that some messages go
+by another channel and some are withheld; families share a phone.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _HAS = {"wechat": 60, "sms": 85, "email": 90}
 """How many of a hundred people can be reached by each channel."""
 _RESERVED = 6
 _GRANTS = {"service": 100, "care": 85, "marketing": 50}
-"""How many of a hundred agree to each purpose; WeChat carries no marketing, so is not asked."""
+"""How many of a hundred agree to each purpose; none is given for marketing by WeChat (L14)."""
 _FAMILY = "王李张刘陈杨黄赵吴周徐孙马朱胡林"
 _GIVEN = ("小满", "思远", "佳宁", "子涵", "雨桐", "晓峰", "静怡", "文博", "嘉欣", "明轩")
 
@@ -32,8 +32,8 @@ class ContactRefused(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """One client as outreach shall know them. `household` is the number whose phone they use;
-    who uses another's has no WeChat either."""
+    """A client for outreach. `household` is the number of the person whose phone they use; a
+    person who uses another's phone has no WeChat."""
 
     client_id: str
     external_id: str
@@ -42,7 +42,7 @@ class Person:
 
     @property
     def name(self) -> str:
-        """How messages greet them."""
+        """The name in greetings."""
         family, given = self._digest("name")[:2]
         return _FAMILY[family % len(_FAMILY)] + _GIVEN[given % len(_GIVEN)]
 
@@ -77,7 +77,7 @@ class Person:
                 }
 
     def _agrees(self, channel: str, purpose: str, of_hundred: int) -> bool:
-        """Some want nothing but service anywhere; others decide by channel and purpose."""
+        """Some agree to service only; others decide by channel and purpose."""
         if purpose != "service" and self._percentile("reserved") < _RESERVED:
             return False
         return self._percentile(f"{channel}/{purpose}") < of_hundred
@@ -88,7 +88,7 @@ class Person:
         return [name for name in _CHANNELS if self._percentile(name) < _HAS[name]]
 
     def _percentile(self, about: str) -> int:
-        """A number from 0 to 99 that depends on the person and the question alone."""
+        """A number from 0 to 99 that depends only on the person and on `about`."""
         return int.from_bytes(self._digest(about)[:4], "big") % 100
 
     def _digest(self, about: str) -> bytes:
@@ -114,15 +114,15 @@ def _household(number: int) -> int:
 
 
 def tell_outreach(outreach: ApiClient, people: Sequence[Person]) -> None:
-    """Hand in everybody's contacts and consents, 1,000 at a time.
+    """Send the contacts and consents of all people, 1,000 at a time.
 
-    Raises ApiProblem, and ContactRefused when outreach does not take one of them.
+    Raises ApiProblem, and ContactRefused when outreach refuses one of them.
     """
     contacts = [body for person in people for body in person.contacts()]
     consents = [body for person in people for body in person.consents()]
     for path, bodies in (("/v1/contacts", contacts), ("/v1/consents", consents)):
         for first in range(0, len(bodies), _BULK):
-            said = outreach.post(path, {"items": bodies[first : first + _BULK]})
-            refused = [item for item in said["items"] if item["outcome"] != "saved"]
+            answer = outreach.post(path, {"items": bodies[first : first + _BULK]})
+            refused = [item for item in answer["items"] if item["outcome"] != "saved"]
             if refused:
                 raise ContactRefused(f"{path}: {refused[0]}")

@@ -1,4 +1,4 @@
-"""What a practice does before its first event: itself, its clients, their contacts and consents."""
+"""Registers a practice, its clients, their contacts and consents, before the first event."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +20,10 @@ def register(
     name: str,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, str]:
-    """Everything in the order that simulated time needs; external id -> client id.
+    """Register everything in the order that simulated time needs; external id -> client id.
 
-    The practice; day 0; the first watermark of every partition; then clients, contacts, consents
-    (ARCHITECTURE §4). Contacts and consents are left out where outreach does not run.
+    The practice; day 0; the first watermark of every partition; then clients, contacts, consents,
+    which need a business time. Without outreach there are no contacts and consents.
     Raises ApiProblem, BarrierTimeout.
     """
     say("registering the practice")
@@ -34,7 +34,7 @@ def register(
     say(f"registering {len(external_ids):,} clients")
     client_ids = register_clients(access.practice["ingestion"], origin.source, external_ids)
     if "outreach" in access.practice:
-        say("handing in contacts and consents")
+        say("sending contacts and consents")
         tell_outreach(access.practice["outreach"], generate_people(client_ids))
     return client_ids
 

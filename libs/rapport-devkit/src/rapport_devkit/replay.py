@@ -1,4 +1,4 @@
-"""Events onto the bus in simulated time: each day at its noon, the next when all have followed."""
+"""Sends events to the bus in simulated time: each day at noon, when all services are there."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a replay is: `on` is the day that was sent last, `sent` counts records so far."""
+    """The state of a replay: `on` is the day that was sent last, `sent` counts records so far."""
 
     on: date
     days: int
@@ -34,7 +34,7 @@ Report = Callable[[Progress], None]
 
 
 def plain(events: Sequence[SourceEvent]) -> list[Outgoing]:
-    """Each event once, as it is."""
+    """Each event once, unchanged."""
     return [record_of(event) for event in events]
 
 
@@ -52,8 +52,8 @@ class Replay:
     records: Records = plain
 
     def run(self, dataset: Dataset, report: Report) -> Progress:
-        """Replay everything, and one more noon, so that all of it has been read; calls `report`
-        after each day. Raises BarrierTimeout, TryLater, ApiProblem."""
+        """Replay everything, then step to one more noon, after which all of it has been read; calls
+        `report` after each day. Raises BarrierTimeout, TryLater, ApiProblem."""
         began, sent, days = time.monotonic(), 0, 0
         for on, events in dataset.calendar():
             self.clock.step(noon(on, self.zone))

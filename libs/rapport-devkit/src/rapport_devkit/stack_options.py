@@ -1,4 +1,4 @@
-"""What a stack is to be made of, and the environment that each of its processes gets."""
+"""The options of a stack, and the environment of each of its processes."""
 
 import base64
 import json
@@ -23,13 +23,13 @@ _HEARTBEATS_A_SESSION = 5
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """How to bring up Rapport.
+    """How to start Rapport.
 
-    `folder` takes the logs, and the data of servers that the stack starts itself. `services`: the
-    three, or fewer. `workers`: at first, of each service. `restart_on_exit`: whether workers come
-    back by themselves, also after SIGKILL. `playbook` and `rulebook` are JSON files, default the
-    services' own. `environment` is added for every process of a service,
-    `service_environment` for those of one service alone; both win over what the stack says.
+    `folder` is for the logs, and for the data of servers that the stack starts itself. `services`:
+    all three, or fewer. `workers`: how many of each service at the start. `restart_on_exit`:
+    whether workers are restarted after every exit, also after SIGKILL. `playbook` and `rulebook`
+    are JSON files, default the services' own. `environment` is added for every process of a
+    service, `service_environment` for those of one service only; both override what the stack sets.
     `topic_prefix` and `database_prefix` keep stacks on the same servers apart. `jars`: the cache of
     Kafka's jars, default `.local/kafka/jars`. `durable=False`: Postgres without fsync.
     """
@@ -60,20 +60,20 @@ class StackOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxPorts:
-    """Where the provider sandbox listens on loopback."""
+    """The ports of the provider sandbox on loopback."""
 
     http: int
     smtp: int
 
     @property
     def url(self) -> str:
-        """Where its HTTP providers and its delivery log are."""
+        """The address of its HTTP providers and its delivery log."""
         return f"http://127.0.0.1:{self.http}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What exists once the servers run: what the services' environments are made from."""
+    """What the servers have given when they run; the services' environments are made from it."""
 
     bootstrap: str
     databases: Mapping[str, ServiceDatabase]
@@ -83,7 +83,7 @@ class Surroundings:
 
 
 def new_contact_keys() -> Environment:
-    """Keys for contact details at rest, drawn anew: they live as long as the stack's databases."""
+    """New keys for contact details at rest, for as long as the stack's databases."""
     sealing, index = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
     return {
         "RAPPORT_CONTACT_KEYS": json.dumps({"k1": sealing}),
@@ -93,8 +93,8 @@ def new_contact_keys() -> Environment:
 
 
 def service_environment(options: StackOptions, around: Surroundings, service: str) -> Environment:
-    """What every process of one service gets, whatever its role; without the database's address."""
-    said = {
+    """The environment of every process of one service, without the database's address."""
+    environment = {
         "RAPPORT_ENVIRONMENT": "development",
         "RAPPORT_SIMULATED_CLOCK": str(options.simulated_clock).lower(),
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": around.bootstrap,
@@ -103,16 +103,16 @@ def service_environment(options: StackOptions, around: Surroundings, service: st
         "RAPPORT_HEARTBEAT_INTERVAL_MS": str(options.session_timeout_ms // _HEARTBEATS_A_SESSION),
     }
     if service == "scoring" and options.rulebook is not None:
-        said["RAPPORT_RULEBOOK_PATH"] = str(options.rulebook)
+        environment["RAPPORT_RULEBOOK_PATH"] = str(options.rulebook)
     if service == "outreach":
-        said |= _outreach(options, around)
+        environment |= _outreach(options, around)
     own = options.service_environment.get(service, {})
-    return {**said, **options.environment, **own}
+    return {**environment, **options.environment, **own}
 
 
 def _outreach(options: StackOptions, around: Surroundings) -> dict[str, str]:
-    """Where outreach sends to: the sandbox, with the sandbox's own accounts."""
-    said = {
+    """The environment by which outreach sends to the sandbox, with the sandbox's accounts."""
+    environment = {
         "RAPPORT_SENDING": "on",
         "RAPPORT_PATIENCE": "sandbox",
         "RAPPORT_SMTP_HOST": "127.0.0.1",
@@ -130,5 +130,5 @@ def _outreach(options: StackOptions, around: Surroundings) -> dict[str, str]:
         "RAPPORT_PUBLIC_URL": around.urls["outreach"],
     }
     if options.playbook is not None:
-        said["RAPPORT_PLAYBOOK_PATH"] = str(options.playbook)
-    return said
+        environment["RAPPORT_PLAYBOOK_PATH"] = str(options.playbook)
+    return environment

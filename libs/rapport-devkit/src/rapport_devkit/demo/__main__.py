@@ -23,19 +23,20 @@ _MOST_PROBLEMS = 20
 
 
 def main(argv: list[str]) -> int:
-    """0 when all went well; 1 when something was lost; 2 for a wrong request or file."""
-    asked = _parser().parse_args(argv)
+    """0 when nothing was lost; 1 when something was; 2 for wrong arguments or a bad file; 130 for
+    Ctrl-C."""
+    arguments = _parser().parse_args(argv)
     console = Console()
-    origin = Origin(practice_id=PRACTICE_ID, zone=asked.zone, source=SOURCE)
+    origin = Origin(practice_id=PRACTICE_ID, zone=arguments.zone, source=SOURCE)
     try:
-        dataset = _dataset(asked.data, origin).until(asked.days)
+        dataset = _dataset(arguments.data, origin).until(arguments.days)
     except (BadFile, OSError) as problem:
         return _refuse(console, problem)
     options = DemoOptions(
         folder=Path(".local", "demo").absolute(),
         origin=origin,
-        services=asked.services,
-        stays=not asked.exit,
+        services=arguments.services,
+        stays=not arguments.exit,
     )
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -70,10 +71,10 @@ def _dataset(path: Path | None, origin: Origin) -> Dataset:
 
 
 def _refuse(console: Console, problem: BadFile | OSError) -> int:
-    """Say what is wrong with the file; nothing has been started."""
+    """Print what is wrong with the file; nothing has been started."""
     problems = problem.problems if isinstance(problem, BadFile) else (problem,)
-    for one in problems[:_MOST_PROBLEMS]:
-        console.print(str(one), markup=False, highlight=False, soft_wrap=True)
+    for each in problems[:_MOST_PROBLEMS]:
+        console.print(str(each), markup=False, highlight=False, soft_wrap=True)
     if len(problems) > _MOST_PROBLEMS:
         console.print(f"and {len(problems) - _MOST_PROBLEMS:,} more")
     console.print("nothing was replayed")

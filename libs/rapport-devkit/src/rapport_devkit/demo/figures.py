@@ -1,4 +1,4 @@
-"""What came of a replay, counted where it lies: APIs, bus, tables, the sandbox's own log."""
+"""The results of a replay, counted from APIs, the bus, tables and the sandbox's log."""
 
 import time
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ _HANDED_OVER = frozenset({"accepted", "delivered"})
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What the replay put on the bus; each record is an event, a second copy, or junk."""
+    """What the replay sent to the bus; each record is an event, a second copy, or junk."""
 
     records: int
     duplicates: int
@@ -51,7 +51,7 @@ class Figures:
 
     @property
     def duplicates(self) -> int:
-        """Records that were read, and neither accepted nor put aside."""
+        """Records that were read, and are neither accepted nor dead letters."""
         return self.read - self.accepted - sum(self.dead_letters.values())
 
     def losses(self) -> list[str]:
@@ -89,8 +89,8 @@ class Figures:
 
 
 def gather(stack: Stack, access: Access, sent: Sent) -> Figures:
-    """Wait until everything rests, at most 20 s, then count."""
-    lag, unpublished = _rest(stack, access)
+    """Wait, at most 20 s, until nothing is left to do; then count."""
+    lag, unpublished = _wait_for_rest(stack, access)
     status = access.operator["ingestion"].get("/v1/status")
     sources = access.practice["ingestion"].get("/v1/sources")["items"]
     return Figures(
@@ -106,20 +106,20 @@ def gather(stack: Stack, access: Access, sent: Sent) -> Figures:
     )
 
 
-def _rest(stack: Stack, access: Access) -> tuple[dict[str, int | None], dict[str, int]]:
+def _wait_for_rest(stack: Stack, access: Access) -> tuple[dict[str, int | None], dict[str, int]]:
     """The lag and the unpublished rows of each service, once they are zero or time is up."""
     deadline = time.monotonic() + _REST_SECONDS
     while True:
         lag = {name: api.get("/v1/status")["lag"] for name, api in access.operator.items()}
         rows = {name: _count(stack, name, "SELECT count(*) FROM outbox") for name in lag}
         rests = not any(rows.values()) and all(records == 0 for records in lag.values())
-        if (rests and not _under_way(access)) or time.monotonic() > deadline:
+        if (rests and not _is_sending(access)) or time.monotonic() > deadline:
             return lag, rows
         time.sleep(_POLL_SECONDS)
 
 
-def _under_way(access: Access) -> bool:
-    """Whether a message is with a provider just now."""
+def _is_sending(access: Access) -> bool:
+    """Whether a message is with a provider now."""
     outreach = access.practice.get("outreach")
     counts = outreach.get("/v1/messages/summary")["items"] if outreach else []
     return any(row["state"] == "sending" for row in counts)

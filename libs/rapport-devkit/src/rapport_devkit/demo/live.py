@@ -1,4 +1,4 @@
-"""What is seen while the replay runs: the bar, the simulated date, the rate, the lag, the tiers."""
+"""The display while the replay runs: bar, simulated date, rate, lag and tiers."""
 
 import time
 from collections import Counter
@@ -39,7 +39,7 @@ class LiveView:
         self._console = console
 
     def __call__(self, progress: ReplayProgress) -> None:
-        """Show where the replay is; the counts beneath are asked for once a second."""
+        """Show the progress; the counts below it are fetched once a second."""
         self._progress.update(
             self._task,
             completed=progress.days,

@@ -1,4 +1,4 @@
-"""Where to go on from here: the OpenAPI pages, and commands that work as they are printed."""
+"""What to look at next: the OpenAPI pages, and commands that work as they are printed."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ from rapport_devkit.sources.dataset import Origin
 
 
 def print_next_steps(console: Console, access: Access, origin: Origin, story: Story) -> None:
-    """Addresses and curl lines, each on one line of its own however narrow the terminal."""
+    """Print addresses and curl commands, each on one line, however narrow the terminal is."""
     console.rule("Look for yourself")
     for service, api in access.practice.items():
         _plain(console, f"{service:<10} {api.base_url}/docs")
@@ -37,7 +37,7 @@ def curl_lines(access: Access, origin: Origin, story: Story) -> Iterator[str]:
 
 
 def _new_event(access: Access, origin: Origin, story: Story) -> dict[str, Any]:
-    """A further hour of the client, held now by the simulated clock: it may move their tier."""
+    """A session of the client, completed now by the simulated clock: it may change their tier."""
     now = access.operator["ingestion"].get("/v1/clock")["now"]
     return {
         "specversion": "1.0",

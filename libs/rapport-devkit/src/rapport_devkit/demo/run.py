@@ -1,4 +1,4 @@
-"""The demo from start to end: bring everything up, replay, count, tell, stay, take it all down."""
+"""The demo: start everything, replay, count, print, stay, stop everything."""
 
 import fcntl
 import os
@@ -32,13 +32,13 @@ from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 
 PRACTICE_NAME = "静港"
-"""Neutral: an SMS opens with it, and a lock screen shows it to whoever looks (L15)."""
+"""Neutral: an SMS begins with it, and anyone can read it on a lock screen (L15)."""
 DATABASE_PREFIX = "demo_"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """`folder` is wiped at the start. `stays`: until Ctrl-C; else it stops by itself."""
+    """`folder` is deleted at the start. With `stays` the demo runs until Ctrl-C, else it ends."""
 
     folder: Path
     origin: Origin
@@ -53,8 +53,8 @@ class AlreadyRunning(RuntimeError):
 def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
     """The whole demo; 0, or 1 when anything was lost.
 
-    Raises AlreadyRunning, ProcessFailed when a process does not come up, BarrierTimeout when one
-    does not follow, ApiProblem.
+    Raises AlreadyRunning, ProcessFailed when a process does not become ready, BarrierTimeout when
+    one does not reach the simulated time, ApiProblem.
     """
     began = time.monotonic()
     with _alone(options.folder), _demo_files() as (playbook, rulebook):
@@ -95,7 +95,7 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
 def _replay(
     stack: Stack, access: Access, origin: Origin, dataset: Dataset, console: Console
 ) -> Sent:
-    """Send everything, with faults; a day at a time."""
+    """Send everything, with faults, day by day."""
     injector = FaultInjector()
     producer = stack.producer()
     replay = Replay(
@@ -150,7 +150,7 @@ def _demo_files() -> Iterator[tuple[Path, Path]]:
 
 
 def _wipe(folder: Path) -> None:
-    """Nothing of an earlier run is left: not its data, not its databases on a server of others."""
+    """Delete everything of an earlier run, also its databases on an existing server."""
     Postgres("", folder / "postgres").destroy()
     shutil.rmtree(folder, ignore_errors=True)
     existing = os.environ.get("DATABASE_URL")
@@ -160,6 +160,6 @@ def _wipe(folder: Path) -> None:
 
 
 def _topic_prefix() -> str:
-    """None on a broker of our own; on somebody's cluster one that no earlier run has used."""
+    """None on a broker of our own; on an existing cluster one that no earlier run has used."""
     own = "KAFKA_BOOTSTRAP_SERVERS" not in os.environ
     return "" if own else f"demo-{secrets.token_hex(4)}-"

@@ -1,4 +1,4 @@
-"""One client's story: what they did, each tier change and why, what was said, what is next."""
+"""One client's story: activity, each tier change and its reason, messages, the next change."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ from rapport_contracts.canonical import TierChange
 from rapport_devkit.access import Access
 from rapport_devkit.api_client import ApiClient
 
-_SAID = frozenset({"accepted", "delivered"})
+_SENT = frozenset({"accepted", "delivered"})
 _WITHHELD = frozenset({"suppressed", "cancelled", "expired", "deferred"})
 _MANY_CHANGES = 8
-"""A story longer than that is not read."""
+"""A longer story is not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """Everything that is told; the messages are None where outreach has none to show."""
+    """What is printed; the messages are None where outreach has none to show."""
 
     external_id: str
     activity: Sequence[Mapping[str, Any]]
     changes: Sequence[TierChange]
     tier: Mapping[str, Any]
-    said: Mapping[str, Any] | None
+    sent: Mapping[str, Any] | None
     withheld: Mapping[str, Any] | None
 
     @property
@@ -41,8 +41,8 @@ class Story:
 def find_story(
     access: Access, client_ids: Mapping[str, str], changes: Mapping[str, Sequence[TierChange]]
 ) -> Story:
-    """The most telling client's story: one to whom something was said and something withheld,
-    and whose changes have several reasons."""
+    """The story of the client with the most to show: a sent message, a withheld one, and changes
+    with several reasons."""
     messages = _messages(access)
     external_id = min(
         client_ids,
@@ -60,19 +60,19 @@ def find_story(
         activity=list(activity),
         changes=changes.get(client_id, ()),
         tier=access.practice["scoring"].get(f"/v1/clients/{client_id}/tier"),
-        said=_whole(outreach, own, _SAID),
+        sent=_whole(outreach, own, _SENT),
         withheld=_whole(outreach, own, _WITHHELD),
     )
 
 
 def print_story(console: Console, story: Story) -> None:
-    """Tell it; all times by the practice's clock."""
+    """Print it; all times are local at the practice."""
     zone = story.tier["zone"]
     console.rule(f"The story of {story.external_id}")
     console.print(_activity(story.activity))
     console.print(_changes(story.changes))
-    if story.said is not None:
-        console.print(_message("A message as it was rendered", story.said, zone))
+    if story.sent is not None:
+        console.print(_message("A message as it was rendered", story.sent, zone))
     if story.withheld is not None:
         console.print(_message("Another one that was withheld", story.withheld, zone))
     console.print(f"[bold]Next, if nothing happens:[/] {_next(story.tier)}", highlight=False)
@@ -92,11 +92,11 @@ def _messages(access: Access) -> dict[str, list[Mapping[str, Any]]]:
 def _plainness(
     changes: Sequence[TierChange], messages: Sequence[Mapping[str, Any]]
 ) -> tuple[bool, bool, int, int, int]:
-    """How little there is to tell: the least is the best story."""
+    """How little a story shows: the least is the best story."""
     states = {message["state"] for message in messages}
     reasons = {change.reason for change in changes}
     return (
-        not states & _SAID,
+        not states & _SENT,
         not states & _WITHHELD,
         -len(reasons),
         -len({change.direction for change in changes}),
@@ -119,10 +119,10 @@ def _activity(activity: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each day and kind."""
     counts: dict[tuple[str, str], tuple[int, int]] = {}
     currency = ""
-    for one in activity:
-        count, amount = counts.get((one["on"], one["kind"]), (0, 0))
-        counts[one["on"], one["kind"]] = (count + one["count"], amount + one["amount_minor"])
-        currency = one["currency"] or currency
+    for item in activity:
+        count, amount = counts.get((item["on"], item["kind"]), (0, 0))
+        counts[item["on"], item["kind"]] = (count + item["count"], amount + item["amount_minor"])
+        currency = item["currency"] or currency
     table = Table(title="What they did", title_justify="left")
     for column in ("day", "what", "times", "amount"):
         table.add_column(column, justify="left" if column in ("day", "what") else "right")
@@ -174,7 +174,7 @@ def _message(title: str, message: Mapping[str, Any], zone: str) -> Panel:
 
 
 def _next(tier: Mapping[str, Any]) -> str:
-    """What will happen, and which line of the rulebook is the cause."""
+    """The next change, and the line of the rulebook that causes it."""
     coming = tier["next_transition"]
     if coming is None:
         return f"{tier['tier']} for good"
@@ -187,6 +187,6 @@ def _next(tier: Mapping[str, Any]) -> str:
 
 
 def _local(instant: datetime | str, zone: str) -> str:
-    """An instant by the practice's clock."""
+    """An instant in the practice's zone."""
     aware = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
     return aware.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")

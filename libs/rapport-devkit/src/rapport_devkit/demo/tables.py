@@ -16,7 +16,7 @@ _SETTLED = ("suppressed", "cancelled", "expired", "failed", "bounced", "unknown"
 
 
 def print_rulebook(console: Console, path: Path) -> None:
-    """The cut-offs in force, which were chosen for the sample."""
+    """Print the cut-offs in force, which were chosen for the sample."""
     rules = json.loads(path.read_text(encoding="utf-8"))
     table = Table(title=f"Rulebook {rules['key']} version {rules['version']}", title_justify="left")
     for column in ("input", "weight", "cut-off: points"):
@@ -34,7 +34,7 @@ def print_rulebook(console: Console, path: Path) -> None:
 
 
 def print_figures(console: Console, figures: Figures) -> None:
-    """Everything that was counted, as tables."""
+    """Print all figures as tables."""
     console.print(_events(figures))
     console.print(_tiers(figures))
     console.print(_changes(figures))
@@ -44,7 +44,7 @@ def print_figures(console: Console, figures: Figures) -> None:
 
 
 def print_verdict(console: Console, losses: Sequence[str]) -> None:
-    """Whether anything was lost."""
+    """Print whether anything was lost."""
     if not losses:
         console.print("[bold green]Nothing lost, nothing twice.[/]")
     for loss in losses:

@@ -1,1 +1,1 @@
-"""The providers as they would answer: SMTP, WeChat and Alibaba SMS, with faults on demand."""
+"""Providers for tests: SMTP, WeChat and Alibaba SMS, with faults on demand."""

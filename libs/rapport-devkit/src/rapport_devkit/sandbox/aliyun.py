@@ -1,4 +1,4 @@
-"""Alibaba SMS as it answers: a signed SendSms of an approved template to a possible number."""
+"""Alibaba SMS: accepts a signed SendSms of an approved template to a possible number."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from rapport_devkit.sandbox.deliveries import Arrival, DeliveryLog
 from rapport_devkit.sandbox.faults import CutOff, Fault, Faults, Pace
 
 PER_NUMBER = 50
-"""Messages of one template to one number in 24 hours (RELIABILITY §3.3)."""
+"""Messages of one template to one number in 24 hours, as at the provider."""
 
 _DAY = 86_400.0
 _MOST_KEPT = 100_000
@@ -38,7 +38,7 @@ class SmsSandbox:
         self._sent: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
 
     def refusal(self, query: dict[bytes, bytes]) -> str | None:
-        """The code with which SendSms would refuse these parameters, if it would."""
+        """The code with which SendSms refuses these parameters, or None."""
         if query.get(b"SignName", b"").decode() != ALIYUN_SIGN_NAME:
             return "isv.SMS_SIGNATURE_ILLEGAL"
         names = self._templates.get(query.get(b"TemplateCode", b"").decode())
@@ -58,7 +58,7 @@ class SmsSandbox:
         return None
 
     def over_limit(self, query: dict[bytes, bytes], now: float) -> bool:
-        """Count this submission; whether it is one too many. `now` is a steady clock."""
+        """Count this submission; whether it exceeds the limit. `now` is of a steady clock."""
         key = (query[b"PhoneNumbers"].decode(), query[b"TemplateCode"].decode())
         times = [each for each in self._sent.pop(key, []) if each > now - _DAY]
         over = len(times) >= PER_NUMBER
@@ -68,7 +68,7 @@ class SmsSandbox:
         return over
 
     def deliver(self, query: dict[bytes, bytes]) -> str:
-        """Deliver, however often the same OutId comes: there is no idempotency key. The BizId."""
+        """Deliver, also when an OutId comes again: it is no idempotency key. Returns the BizId."""
         delivery = self._log.add(
             Arrival(
                 channel="sms",
@@ -81,19 +81,19 @@ class SmsSandbox:
         return delivery.provider_ref
 
 
-def _said(code: str, status: int = 200, **more: str) -> JSONResponse:
+def _answer(code: str, status: int = 200, **more: str) -> JSONResponse:
     body = {"Code": code, "Message": code, "RequestId": str(uuid.uuid4()), **more}
     return JSONResponse(body, status_code=status)
 
 
 def _fault_answer(fault: Fault) -> Response | None:
-    """The answer of a fault that comes instead of a delivery."""
+    """The answer of a fault that replaces a delivery; None for a fault that does not."""
     if fault.kind == "timeout":
         return CutOff(fault.hold_seconds)
     answers = {
-        "5xx": _said("ServiceUnavailable", 503),
-        "reject": _said(fault.code or "isv.MOBILE_NUMBER_ILLEGAL"),
-        "rate_limit": _said("Throttling.User", 400),
+        "5xx": _answer("ServiceUnavailable", 503),
+        "reject": _answer(fault.code or "isv.MOBILE_NUMBER_ILLEGAL"),
+        "rate_limit": _answer("Throttling.User", 400),
     }
     return answers.get(fault.kind)
 
@@ -106,15 +106,15 @@ def _send_answer(
     if instead is not None:
         return instead
     if account.over_limit(query, now):
-        return _said("isv.BUSINESS_LIMIT_CONTROL")
+        return _answer("isv.BUSINESS_LIMIT_CONTROL")
     biz_id = account.deliver(query)
-    return CutOff() if fault is not None else _said("OK", BizId=biz_id)
+    return CutOff() if fault is not None else _answer("OK", BizId=biz_id)
 
 
 def aliyun_router(
     account: SmsSandbox, faults: Faults, pace: Pace, clock: Callable[[], float]
 ) -> APIRouter:
-    """The RPC endpoint of `dysmsapi.aliyuncs.com`, with the one action that Rapport uses."""
+    """The RPC endpoint of `dysmsapi.aliyuncs.com`, with the action that Rapport uses."""
     router = APIRouter(tags=["aliyun"])
     signatures = Signatures(ALIYUN_KEY_ID, ALIYUN_KEY_SECRET)
 
@@ -123,15 +123,15 @@ def aliyun_router(
         try:
             signatures.check(request, await request.body(), datetime.now(UTC))
         except Refused as refused:
-            return _said(refused.code, refused.status)
+            return _answer(refused.code, refused.status)
         if request.headers["x-acs-action"] != "SendSms":
-            return _said("InvalidAction.NotFound", 404)
+            return _answer("InvalidAction.NotFound", 404)
         query = dict(parameters(request.scope["query_string"]))
         refusal = account.refusal(query)
         if refusal is not None:
-            return _said(refusal)
+            return _answer(refusal)
         if not pace.takes(clock()):
-            return _said("Throttling.User", 400)
+            return _answer("Throttling.User", 400)
         return _send_answer(account, faults, clock(), query)
 
     return router

@@ -1,4 +1,4 @@
-"""Alibaba Cloud's side of ACS3-HMAC-SHA256: written from its documentation, not from our client."""
+"""Alibaba Cloud's check of ACS3-HMAC-SHA256, written from its documentation, not our client."""
 
 import hmac
 import re
@@ -20,7 +20,7 @@ _NONCES_KEPT = 100_000
 
 
 class Refused(Exception):
-    """A call that Alibaba Cloud would not carry out: HTTP status and code."""
+    """A call that Alibaba Cloud refuses: HTTP status and code."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(code)
@@ -39,7 +39,7 @@ def parameters(query: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def expected_signature(request: Request, signed: list[str], secret: str) -> str:
-    """What the signature of this request must be, from what arrived."""
+    """The signature that this request must have, computed from what arrived."""
     pairs = parameters(request.scope["query_string"])
     query = "&".join(f"{_percent(name)}={_percent(text)}" for name, text in pairs)
     lines = [request.method, request.url.path, query]
@@ -50,7 +50,7 @@ def expected_signature(request: Request, signed: list[str], secret: str) -> str:
 
 
 class Signatures:
-    """Checks signed requests against one access key, and that no nonce comes twice."""
+    """Checks the signatures of requests with one access key; refuses a nonce that comes again."""
 
     def __init__(self, key_id: str, secret: str) -> None:
         self._key_id = key_id
@@ -58,7 +58,7 @@ class Signatures:
         self._nonces: OrderedDict[str, None] = OrderedDict()
 
     def check(self, request: Request, body: bytes, now: datetime) -> None:
-        """Raises Refused unless the request is signed as it should be, at about `now`."""
+        """Raises Refused for a wrong signature or a date more than 15 minutes from `now`."""
         found = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
         if found is None:
             raise Refused(400, "IncompleteSignature")
@@ -72,12 +72,12 @@ class Signatures:
         expected = expected_signature(request, signed, self._secret)
         if not hmac.compare_digest(found["signature"], expected):
             raise Refused(400, "SignatureDoesNotMatch")
-        self._fresh(request, now)
+        self._check_freshness(request, now)
 
-    def _fresh(self, request: Request, now: datetime) -> None:
+    def _check_freshness(self, request: Request, now: datetime) -> None:
         try:
-            said = request.headers["x-acs-date"].replace("Z", "+0000")
-            at = datetime.strptime(said, "%Y-%m-%dT%H:%M:%S%z")
+            date = request.headers["x-acs-date"].replace("Z", "+0000")
+            at = datetime.strptime(date, "%Y-%m-%dT%H:%M:%S%z")
         except (KeyError, ValueError):
             raise Refused(400, "InvalidTimeStamp.Format") from None
         if abs(now - at) > _CLOCKS_MAY_DIFFER:

@@ -1,4 +1,4 @@
-"""The sandbox put together: providers, delivery log and fault switches in one process."""
+"""The sandbox: providers, delivery log and fault switches in one process."""
 
 import asyncio
 import json
@@ -99,7 +99,7 @@ async def run(options: Options) -> None:
 def serve(options: Options) -> None:
     """Run the sandbox in an event loop of its own.
 
-    uvicorn raises the signal that stopped it once more when it is done; by then it means nothing.
+    uvicorn raises the signal that stopped it again when it is done, so the handlers ignore it.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)

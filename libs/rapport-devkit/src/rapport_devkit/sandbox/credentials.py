@@ -1,4 +1,4 @@
-"""The sandbox's own accounts: worthless anywhere else, and therefore written down."""
+"""The accounts of the sandbox. They work nowhere else, so they may be in the source."""
 
 WECHAT_APPID = "wxsandbox0000000001"
 WECHAT_SECRET = "sandbox-wechat-secret"  # noqa: S105  # nosec B105

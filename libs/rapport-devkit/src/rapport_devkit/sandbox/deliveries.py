@@ -1,4 +1,4 @@
-"""What reached people: the independent record that every claim about sending is checked against."""
+"""The record of what reached people; every claim about sending is checked against it."""
 
 import json
 from collections import Counter, deque
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RECENT = 5000
-"""How many deliveries the memory holds; the file holds all of them."""
+"""How many deliveries are in memory; the file has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class DeliveryLog:
         self._by_channel: Counter[str] = Counter()
 
     def add(self, arrival: Arrival) -> Delivery:
-        """Write a delivery down and give it a number and the provider's reference."""
+        """Record a delivery, with a number and the provider's reference."""
         number = self._by_channel.total() + 1
         delivery = Delivery(
             number=number,

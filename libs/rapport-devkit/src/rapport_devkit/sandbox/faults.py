@@ -1,4 +1,4 @@
-"""Faults on demand: which call of which provider goes wrong, and how; repeatable by seed."""
+"""Faults on demand: which calls of which provider fail, and how; repeatable by seed."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ Kind = Literal["timeout", "5xx", "reject", "drop_response", "token_expired", "ra
 
 
 class Fault(BaseModel):
-    """What shall go wrong: the next `count` calls, or each call with probability `ratio`.
+    """A fault of the next `count` calls, or of each call with probability `ratio`.
 
     timeout: no answer for `hold_seconds`, nothing delivered. drop_response: delivered, and the
     connection cut before the answer. reject: refused for good, with `code` if given. token_expired:
@@ -42,11 +42,11 @@ class Fault(BaseModel):
 
 
 class TooManyFaults(Exception):
-    """More faults at once than anybody could mean."""
+    """More than 20 faults are on."""
 
 
 class Faults:
-    """The faults that are switched on, at most 20; the first that strikes decides."""
+    """The faults that are on, at most 20; the first that applies to a call decides."""
 
     MOST = 20
 
@@ -73,7 +73,7 @@ class Faults:
         return [fault for fault, _ in self._armed]
 
     def strike(self, channel: ChannelName) -> Fault | None:
-        """The fault that this call of the channel meets, if any."""
+        """The fault that applies to this call of the channel, or None."""
         for fault, chance in list(self._armed):
             if fault.channel == channel and self._hits(fault, chance):
                 return fault
@@ -90,7 +90,7 @@ class Faults:
 
 
 class CutOff(Response):
-    """An answer that begins, after `hold_seconds`, and is never finished: the connection closes."""
+    """An answer that begins after `hold_seconds` and is never finished: the connection closes."""
 
     def __init__(self, hold_seconds: float = 0) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class CutOff(Response):
 
 
 class Pace:
-    """How many calls a second a provider takes; 0 takes all."""
+    """A provider's limit of calls a second; 0 is no limit."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second

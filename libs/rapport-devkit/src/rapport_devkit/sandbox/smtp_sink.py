@@ -1,4 +1,4 @@
-"""An SMTP server that takes every message in and sends none on."""
+"""An SMTP server that accepts every message and forwards none."""
 
 import asyncio
 from email import message_from_bytes
@@ -17,7 +17,7 @@ _AT_RECIPIENT = {"reject": "550 5.1.1 no such mailbox", "rate_limit": "451 4.7.1
 
 
 class Sink:
-    """aiosmtpd's handler: says yes, or what the armed fault says, and writes deliveries down."""
+    """aiosmtpd's handler: accepts, or fails as the armed fault requires, and records deliveries."""
 
     def __init__(self, log: DeliveryLog, faults: Faults) -> None:
         self._log = log
@@ -27,7 +27,7 @@ class Sink:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd names it
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """One fault is drawn for a message, here; those of a later stage wait for DATA."""
+        """Choose the fault of a message; one of a later stage is applied at DATA."""
         fault = self._faults.strike("email")
         if fault is not None and fault.kind in _AT_RECIPIENT:
             return fault.code or _AT_RECIPIENT[fault.kind]
@@ -39,7 +39,7 @@ class Sink:
     async def handle_DATA(  # noqa: N802 - aiosmtpd names it
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        """Deliver, unless the fault says that the message is lost."""
+        """Deliver, unless the message's fault loses it."""
         fault = self._drawn.pop(session, None)
         kind = fault.kind if fault is not None else None
         if fault is not None and kind == "timeout":
@@ -70,7 +70,7 @@ class Sink:
 
 
 async def serve_smtp(sink: Sink, host: str, port: int) -> asyncio.Server:
-    """Listen for SMTP. The host name is given, since aiosmtpd would ask the resolver for it."""
+    """Listen for SMTP. The host name is fixed, because aiosmtpd would look it up by DNS."""
     loop = asyncio.get_running_loop()
     return await loop.create_server(
         lambda: SMTP(sink, hostname="sandbox.invalid", enable_SMTPUTF8=True, loop=loop),

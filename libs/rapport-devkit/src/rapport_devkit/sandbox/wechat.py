@@ -1,4 +1,4 @@
-"""WeChat as it answers: stable tokens, template messages, and repeats dropped for ten minutes."""
+"""WeChat: stable tokens, template messages, and repeats that are dropped for ten minutes."""
 
 import secrets
 from collections import OrderedDict
@@ -14,15 +14,15 @@ from rapport_devkit.sandbox.deliveries import Arrival, DeliveryLog
 from rapport_devkit.sandbox.faults import CutOff, Fault, Faults, Pace
 
 REPEATS_DROPPED_FOR = 600.0
-"""Seconds in which one openid and client_msg_id get one message (RELIABILITY §3.1)."""
+"""Seconds in which one openid and client_msg_id get one message, as at the provider."""
 
 MOST_KEPT = 100_000
-"""Remembered keys; the oldest go first."""
+"""Remembered keys; the oldest are dropped first."""
 
 
 class WeChatSandbox:
-    """The state of one official account: its token and the keys it has seen. `now` is a steady
-    clock in seconds, given with every call."""
+    """The state of one official account: its token and the keys it has seen. `now` is always a
+    steady clock in seconds."""
 
     def __init__(self, log: DeliveryLog, token_seconds: int) -> None:
         self._log = log
@@ -34,7 +34,7 @@ class WeChatSandbox:
         self._templates = approved_templates()["wechat"]
 
     def token(self, now: float) -> tuple[str, int]:
-        """The account's token, the same while it is valid, and the seconds it has left."""
+        """The account's token, the same while it is valid, and the seconds for which it is."""
         if self._token is None or now >= self._token_ends:
             self.revoke()
             self._token = secrets.token_hex(64)
@@ -46,7 +46,7 @@ class WeChatSandbox:
         self._retired, self._token_ends = self._token, 0.0
 
     def refusal(self, now: float, token: str, body: dict[str, Any]) -> tuple[int, str] | None:
-        """The errcode and errmsg with which WeChat would refuse this call, if it would."""
+        """The errcode and errmsg with which WeChat refuses this call, or None."""
         if not token or token not in (self._token, self._retired):
             return 40001, "invalid credential"
         if token == self._retired or now >= self._token_ends:
@@ -71,7 +71,7 @@ class WeChatSandbox:
         return None
 
     def deliver(self, now: float, body: dict[str, Any]) -> str:
-        """Deliver once for each openid and client_msg_id within ten minutes; the msgid."""
+        """Deliver once for each openid and client_msg_id within ten minutes. Returns the msgid."""
         while self._seen and (
             len(self._seen) > MOST_KEPT
             or next(iter(self._seen.values()))[0] < now - REPEATS_DROPPED_FOR
@@ -93,30 +93,30 @@ class WeChatSandbox:
         return delivery.provider_ref
 
 
-def _said(code: int, message: str) -> JSONResponse:
+def _answer(code: int, message: str) -> JSONResponse:
     return JSONResponse({"errcode": code, "errmsg": message})
 
 
 def _fault_answer(fault: Fault, account: WeChatSandbox) -> Response | None:
-    """The answer of a fault that comes instead of a delivery."""
+    """The answer of a fault that replaces a delivery; None for a fault that does not."""
     if fault.kind == "token_expired":
         account.revoke()
-        return _said(42001, "access_token expired")
+        return _answer(42001, "access_token expired")
     if fault.kind == "timeout":
         return CutOff(fault.hold_seconds)
     answers = {
         "5xx": JSONResponse({"error": "bad gateway"}, status_code=503),
-        "reject": _said(int(fault.code or 43004), "require subscribe"),
-        "rate_limit": _said(45011, "api minute-quota reach limit"),
+        "reject": _answer(int(fault.code or 43004), "require subscribe"),
+        "rate_limit": _answer(45011, "api minute-quota reach limit"),
     }
     return answers.get(fault.kind)
 
 
 def _token_answer(account: WeChatSandbox, now: float, body: dict[str, Any]) -> JSONResponse:
     if body.get("appid") != WECHAT_APPID:
-        return _said(40013, "invalid appid")
+        return _answer(40013, "invalid appid")
     if body.get("secret") != WECHAT_SECRET:
-        return _said(40125, "invalid appsecret")
+        return _answer(40125, "invalid appsecret")
     token, seconds = account.token(now)
     return JSONResponse({"access_token": token, "expires_in": seconds})
 
@@ -150,9 +150,9 @@ def wechat_router(
     ) -> Response:
         refusal = account.refusal(clock(), access_token, body)
         if refusal is not None:
-            return _said(*refusal)
+            return _answer(*refusal)
         if not pace.takes(clock()):
-            return _said(45011, "api minute-quota reach limit")
+            return _answer(45011, "api minute-quota reach limit")
         return _send_answer(account, faults, clock(), body)
 
     return router

@@ -1,1 +1,1 @@
-"""Where events to replay come from: the committed sample, or the reader's own file."""
+"""Sources of events to replay: the committed sample, or a CSV file."""

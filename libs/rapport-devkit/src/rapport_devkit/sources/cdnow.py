@@ -1,4 +1,4 @@
-"""The CDNOW sample as a practice's history: each purchase an hour that was held and paid."""
+"""The CDNOW sample as a practice's history: each purchase is a session, completed and paid."""
 
 import gzip
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from rapport_devkit.sources.dataset import Dataset, Happening, Origin, by_day
 
 CURRENCY = "USD"
 HOUR = time(10)
-"""When a purchase counts as made: the file knows the day only. Before noon, when days are asked."""
+"""The local time of every purchase, since the file has only the day; it is before noon, when each
+day of a replay is read."""
 
 
 def read_cdnow(origin: Origin) -> Dataset:

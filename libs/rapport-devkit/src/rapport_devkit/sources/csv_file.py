@@ -1,4 +1,4 @@
-"""The reader's own events from a CSV file: all of it is good, or every bad line is named.
+"""Events from a CSV file of your own: the whole file is valid, or every bad line is listed.
 
 UTF-8, a header line, commas. Columns (others are ignored; order is free):
 
@@ -78,7 +78,7 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        """As a person reads it."""
+        """One line of text for a terminal."""
         return f"line {self.line}, {self.column}: {self.reason}"
 
 
@@ -105,7 +105,7 @@ def read_csv(path: Path, origin: Origin) -> Dataset:
 
 
 def _rows(path: Path) -> list[tuple[int, Row]]:
-    """Each row with the number of its last line. Raises BadFile for what is no table at all."""
+    """Each row with the number of its last line. Raises BadFile when the file is not a table."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")
@@ -126,12 +126,12 @@ def _rows(path: Path) -> list[tuple[int, Row]]:
 
 
 def _cell(row: Row, column: str) -> str:
-    """A cell without the blanks around it; empty when a short line, or the file, has none."""
+    """A cell without the blanks around it; empty when the line or the file does not have it."""
     return (row.get(column) or "").strip()
 
 
 class _Refused(Exception):
-    """A cell that cannot be used; becomes a Problem once the line's number is known."""
+    """A cell that is not valid; it becomes a Problem with the line's number."""
 
     def __init__(self, column: str, reason: str) -> None:
         super().__init__(reason)
@@ -140,7 +140,7 @@ class _Refused(Exception):
 
 
 class _LineReader:
-    """Turns rows into events and remembers what was wrong, one problem a line."""
+    """Turns rows into events and collects the problems, one for each bad line."""
 
     def __init__(self, origin: Origin, currency: str) -> None:
         self.problems: list[Problem] = []
@@ -149,7 +149,7 @@ class _LineReader:
         self._currency = currency
 
     def read(self, line: int, row: Row) -> SourceEvent | None:
-        """The event of a row; None, and a problem, when there is none in it."""
+        """The event of a row; None, and one more problem, for a bad row."""
         try:
             return self._event(line, row)
         except _Refused as refused:
@@ -199,7 +199,7 @@ class _LineReader:
         return int(minor)
 
     def _instant(self, row: Row, column: str) -> datetime:
-        """A date, or a date with a time; the practice's clock where there is no offset."""
+        """A date, or a date with a time; without an offset it is local at the practice."""
         text = _cell(row, column)
         try:
             instant = datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""What a source of events gives: who the clients are, and what they did, day by day."""
+"""A dataset: the events of a practice's clients, by day."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ _ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Whose events these are: the practice they belong to, its zone (IANA), and their source."""
+    """The practice of events, its zone (IANA), and their source."""
 
     practice_id: str
     zone: str
@@ -33,7 +33,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Happening:
-    """One event before it has an envelope: `kind` such as `booking.completed`, `at` aware."""
+    """An event without its envelope: `kind` such as `booking.completed`, `at` aware."""
 
     event_id: str
     client: str
@@ -42,7 +42,7 @@ class Happening:
     data: Mapping[str, Any]
 
     def event(self, origin: Origin) -> SourceEvent:
-        """The source event, held to the contract. Raises InvalidEvent, which names the field."""
+        """The source event, checked by the contract. Raises InvalidEvent, which names the field."""
         document = {
             "specversion": "1.0",
             "id": self.event_id,
@@ -80,7 +80,7 @@ class Dataset:
         return sum(map(len, self.days.values()))
 
     def calendar(self) -> Iterator[tuple[date, Sequence[SourceEvent]]]:
-        """Every day from the first to the last, those without events, too."""
+        """Every day from the first to the last, also those without events."""
         on = self.first_on
         while on <= self.last_on:
             yield on, self.days.get(on, ())
@@ -91,14 +91,14 @@ class Dataset:
         return sorted({event.subject for events in self.days.values() for event in events})
 
     def until(self, days: int | None) -> "Dataset":
-        """The first `days` days alone; all of them for None. Raises ValueError below 1."""
+        """The first `days` days only; all of them for None. Raises ValueError below 1."""
         if days is None:
             return self
         if days < 1:
             raise ValueError("at least one day")
         end = self.first_on + days * _ONE_DAY
-        kept = {on: events for on, events in self.days.items() if on < end}
-        return Dataset(title=self.title, currency=self.currency, days=kept)
+        within = {on: events for on, events in self.days.items() if on < end}
+        return Dataset(title=self.title, currency=self.currency, days=within)
 
 
 def by_day(events: Iterable[SourceEvent], zone: str) -> dict[date, list[SourceEvent]]:
@@ -111,7 +111,7 @@ def by_day(events: Iterable[SourceEvent], zone: str) -> dict[date, list[SourceEv
 
 
 def record_of(event: SourceEvent) -> Outgoing:
-    """The record of its topic, keyed and placed by the client's external id."""
+    """The event's record; the client's external id is its key and decides its partition."""
     topic = SOURCE_BOOKINGS if event.type.startswith("rapport.booking.") else SOURCE_PAYMENTS
     partition = partition_of(event.subject, PER_CLIENT_PARTITIONS)
     return Outgoing(topic.name, partition, event.subject.encode(), encode_source(event))
