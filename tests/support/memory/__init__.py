@@ -1,1 +1,1 @@
-"""The services' stores in memory, and the suites that they share with the stores on Postgres."""
+"""The stores of the services in memory, and the suites of tests that they share with Postgres."""
