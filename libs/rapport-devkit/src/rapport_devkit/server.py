@@ -51,7 +51,7 @@ class Server(Stoppable):
         """Stop if it runs, and start again with the same data and port. Raises RuntimeError for an
         existing server."""
         if not self.owned:
-            raise RuntimeError("an existing server cannot be restarted")
+            raise RuntimeError("an existing server is not ours to restart")
         self.stop()
         self._process = self._launch()
 
