@@ -22,7 +22,8 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState
 from scoring_service.handlers import PartitionFacts, RefusedFact
 from scoring_service.ports import Clients
-from scoring_service.store import statements
+from scoring_service.store import sweep_progress
+from scoring_service.store.stores import PostgresStore
 from tests.support.worlds.scoring import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
@@ -87,7 +88,7 @@ def test_the_first_watermark_assesses_who_came_before_it(
     """Facts from before time was known are folded, and assessed when it is. Mutant: nobody is
     made due by it."""
     if mutant:
-        monkeypatch.setattr(statements, "await_first_assessment", lambda *_said: None)
+        monkeypatch.setattr(PostgresStore, "await_first_assessment", lambda *_arguments: None)
     visit(scoring.log, noon(1, 10))
     scoring.log.watermark(noon(1, 11))
     scoring.read_all()
@@ -122,9 +123,9 @@ def test_time_is_passed_on_only_after_its_sweep(
     """Who hears a watermark has heard the changes that it brings. Mutant: it is passed on as soon
     as it was read."""
     if mutant:
-        read = statements._SWEPT_THROUGH.replace("swept_through", "processed_through")
+        read = sweep_progress._SWEPT_THROUGH.replace("swept_through", "processed_through")
         read = read.replace("processed_through FROM", "processed_through AS swept_through FROM")
-        monkeypatch.setattr(statements, "_SWEPT_THROUGH", read)
+        monkeypatch.setattr(sweep_progress, "_SWEPT_THROUGH", read)
     log = scoring.log
     log.watermark(noon(1, 10))
     visit(log, noon(1, 10))

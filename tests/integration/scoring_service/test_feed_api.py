@@ -21,6 +21,7 @@ from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
 from scoring_service.bootstrap import SWEEP_PROGRESS
 from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.handlers import TierAssessor
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from tests.support.worlds.feed import PARTITIONS, FeedWorld, Holders, change, get
@@ -118,13 +119,13 @@ class TestWaiting:
     """`wait_seconds` answers when there is something, or when the time is over."""
 
     def test_it_answers_with_what_was_published_meanwhile(self, feed_world: FeedWorld) -> None:
-        class Told(Streams):
+        class PublishedMeanwhile(Streams):
             async def pause(self) -> None:
                 writer = threading.Thread(target=feed_world.publish, args=(change("ada", 1),))
                 writer.start()
                 writer.join()
 
-        feed_world.streams = Told()
+        feed_world.streams = PublishedMeanwhile()
         assert ids(feed_world.get("?wait_seconds=30")) == ["harbour.ada.1"]
 
     def test_it_answers_with_nothing_when_the_time_is_over(self, feed_world: FeedWorld) -> None:
@@ -171,11 +172,11 @@ def api(urls: ServiceDatabase) -> Iterator[Database]:
 
 
 def app_with(api: Database, feed: PostgresFeed) -> FastAPI:
-    tiers = PostgresTiers(api, SWEEP_PROGRESS, parse_rulebook(RULEBOOK))
+    tiers, assessor = PostgresTiers(api, SWEEP_PROGRESS), TierAssessor(parse_rulebook(RULEBOOK))
     service = Service(
         title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
     )
-    return create_app(service, [tier_router(tiers, feed), feed_router(feed)])
+    return create_app(service, [tier_router(tiers, feed, assessor), feed_router(feed)])
 
 
 def a_log(seed: int) -> Log:
@@ -269,8 +270,8 @@ class TestListThenFollow:
         def then_publish(owner: type, name: str) -> None:
             read = getattr(owner, name)
 
-            def wrapped(*asked: Any) -> Any:
-                found = read(*asked)
+            def wrapped(*arguments: Any) -> Any:
+                found = read(*arguments)
                 reads.append(name)
                 if len(reads) == 1:
                     world.read_all()

@@ -16,6 +16,7 @@ from rapport_runtime.http.app import Service, create_app
 from scoring_service.api.tiers import tier_router
 from scoring_service.bootstrap import SWEEP_PROGRESS
 from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.handlers import TierAssessor
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from tests.integration.scoring_service.test_consumer import RULEBOOK
@@ -46,9 +47,10 @@ def app(service_database: Callable[[str], ServiceDatabase]) -> Iterator[FastAPI]
     scopes = frozenset({"tiers:read"})
     keys = FakeKeys({name: Principal(name, name, scopes) for name in ("harbour", "willow")})
     service = Service(title="T", version="1", description="T", keys=keys, cursor_key=b"k" * 32)
-    tiers = PostgresTiers(database, SWEEP_PROGRESS, parse_rulebook(RULEBOOK))
+    tiers = PostgresTiers(database, SWEEP_PROGRESS)
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
-    yield create_app(service, [tier_router(tiers, feed)])
+    assessor = TierAssessor(parse_rulebook(RULEBOOK))
+    yield create_app(service, [tier_router(tiers, feed, assessor)])
     database.close()
 
 
@@ -56,24 +58,24 @@ def test_one_tier_comes_with_why_and_until_when(app: FastAPI) -> None:
     answer = ask(app, "GET", f"/v1/clients/{ADA}/tier", headers=HARBOUR)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
-    said = answer.json()
-    lines = [line for line in said["explanation"] if not line["value"].startswith("+")]
+    body = answer.json()
+    lines = [line for line in body["explanation"] if not line["value"].startswith("+")]
     explained = {line["input"]: line["value"] for line in lines}
     assert explained == {
         "last_completed_on": "1997-01-02",
         "completed_count": "1",
         "settled_less_refunded_minor": "5000",
     }
-    assert said["as_of"] == "1997-01-03T12:00:00Z"
-    assert said["next_transition"]["from_tier"] == said["tier"]
-    assert isinstance(said["score"], str)
-    assert said["inputs_complete"] is True
+    assert body["as_of"] == "1997-01-03T12:00:00Z"
+    assert body["next_transition"]["from_tier"] == body["tier"]
+    assert isinstance(body["score"], str)
+    assert body["inputs_complete"] is True
 
 
 def test_one_answer_is_the_same_as_the_bulk_and_the_list_give(app: FastAPI) -> None:
     one = ask(app, "GET", f"/v1/clients/{ADA}/tier", headers=HARBOUR).json()
-    asked = {"client_ids": [ADA, EVE]}
-    many = ask(app, "POST", "/v1/tiers/lookup", headers=HARBOUR, json=asked).json()
+    wanted = {"client_ids": [ADA, EVE]}
+    many = ask(app, "POST", "/v1/tiers/lookup", headers=HARBOUR, json=wanted).json()
     assert many == {"items": [one], "unknown": [EVE]}
     listed = ask(app, "GET", f"/v1/tiers/{one['tier']}/clients", headers=HARBOUR).json()
     assert listed["items"] == [one]
@@ -89,20 +91,20 @@ def test_a_list_holds_the_practices_own_alone(app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("client", [EVE, "f" * 32], ids=["another practice's", "nobody's"])
-def test_who_is_not_the_practices_own_is_not_found(app: FastAPI, client: str) -> None:
+def test_a_client_who_is_not_the_practices_own_is_not_found(app: FastAPI, client: str) -> None:
     answer = ask(app, "GET", f"/v1/clients/{client}/tier", headers=HARBOUR)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_practices_that_ask_together_see_their_own_alone(app: FastAPI) -> None:
+def test_practices_whose_reads_coincide_see_their_own_alone(app: FastAPI) -> None:
     async def both() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as caller:
-            asked = [(client, whose) for client in (ADA, EVE) for whose in (HARBOUR, WILLOW)]
+            pairs = [(client, whose) for client in (ADA, EVE) for whose in (HARBOUR, WILLOW)]
             path = "/v1/clients/{}/tier"
             return await asyncio.gather(
-                *(caller.get(path.format(client), headers=whose) for client, whose in asked)
+                *(caller.get(path.format(client), headers=whose) for client, whose in pairs)
             )
 
     answers = asyncio.run(both())

@@ -1,19 +1,19 @@
-"""A reminder that is kept after a fact: never late, and moved on when it turns out to be early."""
+"""A review that a fact leaves as it was: never late, and moved on when it was too early."""
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoring_service import translate
 from scoring_service.domain.assess import next_transition, standing
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day, midnight
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState, fold, review
 from scoring_service.handlers import sweep
-from scoring_service.ports import ClientKey, TierTransition
+from scoring_service.ports import ClientKey
 from tests.support.generators.tier_histories import (
     RULEBOOK,
     as_domain,
@@ -22,17 +22,18 @@ from tests.support.generators.tier_histories import (
     noon,
     situations,
 )
+from tests.support.memory.scoring import MemoryStores
 from tests.support.oracles.tiers import OracleFact, Rules
 
 ZONE = "Asia/Shanghai"
 DAY = date(2026, 3, 2)
 
 
-def as_fact(told: OracleFact, zone: str, sequence: int) -> Fact:
-    """The fact, told at noon of its day."""
-    at = noon(told.on)
-    said = {"sequence": sequence, "activity_id": f"act-{sequence}"}
-    return as_domain(replace(told, **said, occurred_at=at, accepted_at=at), zone)
+def as_fact(given: OracleFact, zone: str, sequence: int) -> Fact:
+    """The fact, accepted at noon of its day."""
+    at = noon(given.on)
+    name = {"sequence": sequence, "activity_id": f"act-{sequence}"}
+    return as_domain(replace(given, **name, occurred_at=at, accepted_at=at), zone)
 
 
 def reviewed_client(
@@ -55,8 +56,8 @@ def test_a_reminder_that_a_fact_leaves_standing_is_never_later_than_the_next_cha
 ) -> None:
     _, rulebook, zone, today, known = situation
     state = reviewed_client(known, rulebook, zone, today)
-    told = data.draw(facts(zone, today, future=2))
-    fold(state, as_fact(told, zone, len(known) + 1), rulebook, today)
+    given = data.draw(facts(zone, today, future=2))
+    fold(state, as_fact(given, zone, len(known) + 1), rulebook, today)
     coming = next_transition(state.digest, rulebook, today, zone)
     if state.reviewed and coming is not None:
         assert state.review_at is not None
@@ -73,27 +74,6 @@ def test_more_of_the_same_leaves_the_reminder_and_a_refund_does_not() -> None:
     assert not state.reviewed
 
 
-class OneClient:
-    """`Clients` of a single client, due when its reminder says so."""
-
-    def __init__(self, state: ClientState) -> None:
-        self.state = state
-        self.transitions: list[TierTransition] = []
-
-    def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
-        raise NotImplementedError
-
-    def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
-        at = self.state.review_at
-        return [self.state] if at is not None and at <= until[self.state.partition] else []
-
-    def save(self, states: Collection[ClientState]) -> None:
-        pass
-
-    def record(self, transitions: Sequence[TierTransition]) -> None:
-        self.transitions += transitions
-
-
 def test_a_sweep_that_a_reminder_called_too_early_changes_nothing_and_moves_it_on() -> None:
     visits = OracleFact("completed", DAY, 2, 0)
     state = reviewed_client([visits], RULEBOOK, ZONE, DAY)
@@ -103,9 +83,13 @@ def test_a_sweep_that_a_reminder_called_too_early_changes_nothing_and_moves_it_o
     state.assessed_on = again.on
     assert fold(state, as_fact(again, ZONE, 2), RULEBOOK, again.on) is None
     assert state.review_at == early
-    clients = OneClient(state)
-    assert sweep(clients, RULEBOOK, {state.partition: early})
-    assert clients.transitions == []
+    stores = MemoryStores(RULEBOOK, translate.tier_changed(RULEBOOK))
+    stores.rows.processed[state.partition] = early
+    with stores.open() as store:
+        store.clients.save([state])
+    with stores.open() as store:
+        assert sweep(store, RULEBOOK, [state.partition]).is_done
+    assert stores.rows.outbox == []
     coming = next_transition(state.digest, RULEBOOK, local_day(early, ZONE), ZONE)
     assert coming is not None
-    assert state.review_at == coming.at > early
+    assert stores.rows.clients[ClientKey("harbour", "ada")].review_at == coming.at > early

@@ -1,22 +1,22 @@
-"""Reads that share one round trip: each caller gets the own answer, and no older one."""
+"""Reads that share one round trip: each caller gets its own answer, and no older one."""
 
 import asyncio
 from collections.abc import Collection, Mapping
 
 import pytest
 
-from scoring_service.api.request_coalescer import RequestCoalescer
-from scoring_service.ports import ClientTier
+from scoring_service.api.fast.request_coalescer import RequestCoalescer
+from scoring_service.ports import StoredTier
 
 SECONDS = 30
-Found = Mapping[str, list[ClientTier]]
+Found = Mapping[str, list[StoredTier]]
 
 
 class Store:
-    """Answers for every client but `nobody`, when it is let; remembers what it was asked."""
+    """Answers for every client but `nobody`, when it may; `reads` are the ids of each read."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, set[str]]] = []
+        self.reads: list[dict[str, set[str]]] = []
         self.version = 0
         self.reading = asyncio.Event()
         self.may_answer = asyncio.Event()
@@ -25,12 +25,12 @@ class Store:
     async def of_practices(self, client_ids_by_practice: Mapping[str, Collection[str]]) -> Found:
         """One read."""
         version = self.version
-        self.asked.append({practice: set(ids) for practice, ids in client_ids_by_practice.items()})
+        self.reads.append({practice: set(ids) for practice, ids in client_ids_by_practice.items()})
         self.reading.set()
         await self.may_answer.wait()
         return {
             practice: [
-                ClientTier(one, practice, version, None, None, 0, None)
+                StoredTier(one, practice, b"", None, version, None, None, 0)
                 for one in ids
                 if one != "nobody"
             ]
@@ -38,15 +38,15 @@ class Store:
         }
 
 
-async def _all(*asked: object) -> list[ClientTier | None]:
-    return await asyncio.wait_for(asyncio.gather(*asked), SECONDS)  # type: ignore[call-overload]
+async def _all(*loads: object) -> list[StoredTier | None]:
+    return await asyncio.wait_for(asyncio.gather(*loads), SECONDS)  # type: ignore[call-overload]
 
 
 async def _under_way(store: Store) -> None:
     await asyncio.wait_for(store.reading.wait(), SECONDS)
 
 
-def test_who_asks_during_a_read_shares_the_next_one() -> None:
+def test_callers_during_a_read_share_the_next_one() -> None:
     async def scenario() -> None:
         store = Store()
         coalescer = RequestCoalescer(store.of_practices)
@@ -58,12 +58,12 @@ def test_who_asks_during_a_read_shares_the_next_one() -> None:
         store.may_answer.set()
         answers = await _all(first, *others)
         assert [answer and answer.client_id for answer in answers] == ["a", "b", "c", "b"]
-        assert store.asked == [{"north": {"a"}}, {"north": {"b", "c"}}]
+        assert store.reads == [{"north": {"a"}}, {"north": {"b", "c"}}]
 
     asyncio.run(scenario())
 
 
-def test_a_question_is_never_answered_by_a_read_that_began_before_it() -> None:
+def test_a_caller_never_gets_the_answer_of_a_read_that_began_before() -> None:
     async def scenario() -> None:
         store = Store()
         coalescer = RequestCoalescer(store.of_practices)
@@ -86,7 +86,7 @@ def test_practices_share_a_read_and_never_an_answer() -> None:
         coalescer = RequestCoalescer(store.of_practices)
         answers = await _all(*(coalescer.load(practice, "a") for practice in ("north", "south")))
         assert [answer and answer.zone for answer in answers] == ["north", "south"]
-        assert store.asked == [{"north": {"a"}, "south": {"a"}}]
+        assert store.reads == [{"north": {"a"}, "south": {"a"}}]
 
     asyncio.run(scenario())
 
@@ -101,7 +101,7 @@ def test_an_unknown_client_is_none_and_takes_nobody_along() -> None:
     asyncio.run(scenario())
 
 
-def test_a_failed_read_is_told_to_all_who_asked_and_the_next_one_works() -> None:
+def test_a_failed_read_fails_for_all_its_callers_and_the_next_one_works() -> None:
     failures = [OSError("the database is away")]
 
     async def read(client_ids_by_practice: Mapping[str, Collection[str]]) -> Found:
@@ -112,8 +112,8 @@ def test_a_failed_read_is_told_to_all_who_asked_and_the_next_one_works() -> None
     async def scenario() -> None:
         coalescer = RequestCoalescer(read)
         both = (coalescer.load("north", "a"), coalescer.load("south", "b"))
-        told = await asyncio.gather(*both, return_exceptions=True)
-        assert [str(error) for error in told] == ["the database is away"] * 2
+        errors = await asyncio.gather(*both, return_exceptions=True)
+        assert [str(error) for error in errors] == ["the database is away"] * 2
         assert await coalescer.load("north", "a") is not None
 
     asyncio.run(scenario())

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from scoring_service.api.schemas import TierAnswer, tier_json
+from scoring_service.api.fast.tier_route import tier_json
+from scoring_service.api.schemas import TierAnswer
 from scoring_service.domain.assess import assess
 from scoring_service.domain.digest import Digest
 from scoring_service.ports import ClientTier
@@ -43,8 +44,8 @@ def client(visits: Digest | None, **changes: Any) -> ClientTier:
     ids=["unassessed", "never came", "once", "often", "about to fall", "long ago"],
 )
 def test_it_is_what_the_model_says(found: ClientTier) -> None:
-    said = TierAnswer.of(found, RULEBOOK)
-    assert tier_json(found, RULEBOOK) == said.model_dump_json().encode()
-    assert (said.next_transition is None) == (
+    answer = TierAnswer.of(found, RULEBOOK)
+    assert tier_json(found, RULEBOOK) == answer.model_dump_json().encode()
+    assert (answer.next_transition is None) == (
         found.assessment is None or found.assessment.next_transition is None
     )

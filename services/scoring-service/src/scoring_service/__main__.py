@@ -1,4 +1,4 @@
-"""`python -m scoring_service api | worker | migrate | …`; `-h` lists what else."""
+"""`python -m scoring_service api | worker | migrate | …`; `-h` lists all commands."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where the parts of scoring meet; the only file that knows every room."""
+"""Builds scoring's parts and puts them together; the only module that imports all others."""
 
 import json
 from collections.abc import Callable
@@ -9,11 +9,7 @@ from fastapi import FastAPI
 
 from rapport_contracts import asyncapi, codec, topics
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.cli import (
-    Job,
-    commands,
-    partitions_of,
-)
+from rapport_runtime.cli import Job, commands, partitions_of
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
@@ -29,15 +25,16 @@ from scoring_service import translate
 from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
 from scoring_service.consumers import TOPICS, ScoringConsumer
-from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.handlers import TierAssessor
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.reads import PostgresTiers
-from scoring_service.store.statements import SweepProgress, register_rulebook
+from scoring_service.store.rulebooks import register_rulebook
 from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
+from scoring_service.store.sweep_progress import SweepProgress
 
 SWEEP_PROGRESS = SweepProgress(GROUP, topics.CLIENT_ACTIVITY.name)
 TIMED = partitions_of(topics.CLIENT_ACTIVITY)
@@ -58,7 +55,7 @@ def rulebook_source(settings: ScoringSettings) -> Any:
 
 
 def build_relay(database: Database, producer: Producer) -> Relay:
-    """What publishes tier changes, and numbers them for the feed."""
+    """The relay that publishes tier changes and numbers them for the feed."""
     return Relay(
         database,
         producer,
@@ -73,9 +70,10 @@ def build_relay(database: Database, producer: Producer) -> Relay:
 def build_consumer(
     database: Database, publish: Callable[[], object], source: Any
 ) -> ScoringConsumer:
-    """The handler of a worker, with its rulebook on record; `publish` is called once it has
-    committed something."""
-    rulebook: Rulebook = parse_rulebook(source)
+    """A worker's handler by the rulebook in `source`, which it stores first; `publish` is called
+    after each commit. Raises InvalidRulebook, and ValueError when the stored rulebook of that
+    version is another."""
+    rulebook = parse_rulebook(source)
     with database.transaction() as tx:
         register_rulebook(tx, rulebook.key, rulebook.version, source)
     stores = PostgresStores(database, rulebook, SWEEP_PROGRESS, translate.tier_changed(rulebook))
@@ -83,7 +81,7 @@ def build_consumer(
 
 
 def build_api(settings: ScoringSettings) -> FastAPI:
-    """The app, on the API's role."""
+    """The API, with the database role of the API."""
     database = Database(
         settings.database_url.get_secret_value(), application_name="scoring-service-api"
     )
@@ -107,7 +105,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
     )
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [
-        tier_router(PostgresTiers(database, SWEEP_PROGRESS, rulebook), feed),
+        tier_router(PostgresTiers(database, SWEEP_PROGRESS), feed, TierAssessor(rulebook)),
         feed_router(feed),
         status_router(_status(settings, database)),
         dead_letter_router(database),

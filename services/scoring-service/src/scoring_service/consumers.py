@@ -1,4 +1,8 @@
-"""Which event goes where: activities are folded, watermarks let time pass, practices are kept."""
+"""What scoring does with a batch: activities are folded, practices stored, and time passes.
+
+A batch is read in this order: `decode` each record, `batch_end` where time must pass first,
+`handle` what is in it (`fold_facts`), `after_commit` let time pass (`sweep`) and publish.
+"""
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -21,13 +25,15 @@ TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name)
 
 
 class ScoringConsumer(BatchHandler):
-    """What scoring does with a batch, and with the time that a batch brought."""
+    """Folds activities and lets time pass; `publish` is called after each commit."""
 
     def __init__(self, stores: Stores, rulebook: Rulebook, publish: Callable[[], object]) -> None:
         self._stores = stores
         self._rulebook = rulebook
         self._publish = publish
         self._zones: dict[int, _Zones] = {}
+        # How far this worker has swept. The positions that the loop knows are those of the last
+        # batch, so they do not show the sweep after it: without this every turn would ask again.
         self._swept: dict[int, datetime] = {}
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
@@ -35,22 +41,27 @@ class ScoringConsumer(BatchHandler):
         return translate.decode(topic, key, value)
 
     def batch_end(self, part: PartitionBatch) -> int:
-        """A watermark that crosses a midnight of any zone served is the last of its batch (§4).
+        """A watermark that begins a local day in any zone of the partition ends the batch: all
+        facts of a batch are folded on one day, the day of the business time before it (ADR 3).
 
-        A zone is served from its first activity on; if a midnight of it lies between the batch's
-        business time and that activity, the batch ends before the activity.
+        The zones are those of the partition's clients. An activity of a new zone ends the batch
+        before it, if a day has begun in that zone since the business time before the batch.
         """
         if part.partition.topic != topics.CLIENT_ACTIVITY.name:
             return len(part.records)
-        known = self._zones_of(part)
-        count = _batch_end(part, known.zones)
-        known.at = part.next_offset if count == len(part.records) else part.records[count].offset
+        zones = self._zones_of(part)
+        count = _batch_end(part, zones.names)
+        is_whole = count == len(part.records)
+        zones.offset = part.next_offset if is_whole else part.records[count].offset
         return count
 
     def handle(self, tx: Any, batch: Batch) -> None:
-        """Fold what a batch holds; each partition on the day that it had before the batch."""
+        """Fold the batch's activities, those of each partition on the local day that the partition
+        had before the batch; store its practices."""
         store = self._stores.within(tx)
-        partition_facts, sources = [], {}
+        partition_facts = []
+        # Where a refused fact stands in the batch; by identity, for two records may hold one fact.
+        sources: dict[int, tuple[PartitionBatch, int]] = {}
         for part in batch.partitions:
             facts: dict[ClientKey, list[Fact]] = {}
             for index, event in enumerate(part.events):
@@ -62,92 +73,87 @@ class ScoringConsumer(BatchHandler):
                 elif isinstance(event, PracticeRegistered):
                     store.save_practice(translate.practice(event))
             if facts:
+                business_time = part.position.processed_through
                 number = part.partition.partition
-                partition_facts.append(
-                    PartitionFacts(number, part.position.processed_through, facts)
-                )
+                partition_facts.append(PartitionFacts(number, business_time, facts))
         for refused in fold_facts(store.clients, self._rulebook, partition_facts):
             part, index = sources[id(refused.fact)]
             batch.reject(part, index, translate.refusal(refused.key.practice_id, refused.error))
-        self._note_first_watermarks(store, batch)
+        _await_first_assessments(store, batch)
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """Let time pass for whoever is due in the partitions held, then publish what came of it."""
-        ours = {
+        """Let time pass in the partitions held, then publish what came of it and of the batch."""
+        unswept = {
             part.partition
-            for part, at in held.items()
-            if part.topic == topics.CLIENT_ACTIVITY.name and self._is_unswept(part.partition, at)
+            for part, position in held.items()
+            if part.topic == topics.CLIENT_ACTIVITY.name
+            and self._may_be_unswept(part.partition, position)
         }
-        while ours and not self._sweep_some(ours):
+        while unswept and not self._sweep_step(unswept):
             pass
         self._publish()
 
-    def _is_unswept(self, partition: int, at: Position) -> bool:
-        """Whether time may have come further than the sweep, by what this worker remembers: where
-        it is wrong, it looks in vain."""
-        return at.processed_through not in {None, at.swept_through, self._swept.get(partition)}
+    def _may_be_unswept(self, partition: int, position: Position) -> bool:
+        """Whether the watermark may be ahead of the sweep; `lock_unswept` knows for certain."""
+        watermark = position.processed_through
+        return watermark not in {None, position.swept_through, self._swept.get(partition)}
 
-    def _sweep_some(self, partitions: Collection[int]) -> bool:
-        """One bounded transaction of these partitions' sweep; True when there is no more to do.
-
-        While it holds a position's row no batch of that partition can commit, so a worker that
-        does not know yet that it lost the partition does no harm.
-        """
+    def _sweep_step(self, partitions: Collection[int]) -> bool:
+        """One bounded transaction of the sweep; True when these partitions need no other."""
         with self._stores.open() as store:
-            due = store.lock_unswept(partitions)
-            if not due:
-                return True
-            done = sweep(store.clients, self._rulebook, due)
-            if done:
-                store.mark_swept(due)
-            failpoints.hit("sweeping")
-        if done:
-            self._swept.update(due)
-        return done
-
-    def _note_first_watermarks(self, store: Store, batch: Batch) -> None:
-        for part in batch.partitions:
-            if part.position.processed_through is not None:
-                continue
-            if part.watermark is not None:
-                store.await_first_assessment(part.partition.partition, part.watermark)
+            step = sweep(store, self._rulebook, partitions)
+            if step.until:
+                failpoints.hit("sweeping")
+        if step.is_done:
+            self._swept.update(step.until)
+        return step.is_done
 
     def _zones_of(self, part: PartitionBatch) -> "_Zones":
-        """The zones served by a partition, read anew when it was elsewhere meanwhile."""
+        """The zones of a partition: as remembered if this worker has read on from there, else read
+        anew, for another worker may have stored clients of other zones meanwhile."""
         number = part.partition.partition
-        known = self._zones.get(number)
-        if known is None or known.at != part.position.next_offset:
+        zones = self._zones.get(number)
+        if zones is None or zones.offset != part.position.next_offset:
             with self._stores.open() as store:
-                known = self._zones[number] = _Zones(store.zones_of(number))
-        return known
+                zones = self._zones[number] = _Zones(store.zones_of(number))
+        return zones
 
 
 class _Zones:
-    """Zones seen on a partition, and the offset up to which that is all."""
+    """The names of a partition's zones, complete for the records before `offset`."""
 
-    def __init__(self, zones: set[str]) -> None:
-        self.zones = zones
-        self.at = -1
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        self.offset = -1
+
+
+def _await_first_assessments(store: Store, batch: Batch) -> None:
+    """In partitions whose first watermark is in the batch, make the clients so far due."""
+    for part in batch.partitions:
+        if part.position.processed_through is None and part.watermark is not None:
+            store.await_first_assessment(part.partition.partition, part.watermark)
 
 
 def _batch_end(part: PartitionBatch, zones: set[str]) -> int:
+    """How many records belong into the batch; adds their zones to `zones`."""
     before = latest = part.position.processed_through
     for index, event in enumerate(part.events):
         if isinstance(event, ActivityRecorded):
             zone = event.data.zone
             if zone not in zones:
-                if _crosses_midnight(before, latest, {zone}):
+                if _begins_a_day(before, latest, {zone}):
                     return index
                 zones.add(zone)
         elif isinstance(event, Watermark):
             latest = event.up_to
-            if _crosses_midnight(before, latest, zones):
+            if _begins_a_day(before, latest, zones):
                 return index + 1
     return len(part.records)
 
 
-def _crosses_midnight(before: datetime | None, up_to: datetime | None, zones: set[str]) -> bool:
-    """Whether a local day begins between the two; a first watermark always crosses."""
+def _begins_a_day(before: datetime | None, up_to: datetime | None, zones: set[str]) -> bool:
+    """Whether a local day of any zone begins between the two instants; a first watermark counts
+    as one that does."""
     if before is None or up_to is None:
         return before is not up_to
     return any(local_day(before, zone) != local_day(up_to, zone) for zone in zones)

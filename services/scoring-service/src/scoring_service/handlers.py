@@ -1,22 +1,34 @@
-"""The two use cases of scoring: facts that arrived, and time that passed."""
+"""The use cases of scoring: facts that arrived, time that passed, and a tier that is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
-from scoring_service.domain.assess import next_transition
+from scoring_service.domain.assess import Assessment, assess, next_transition
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.facts import Fact, FactRefused
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState, catch_up, fold, remind, review
-from scoring_service.ports import ClientKey, Clients, TierTransition
+from scoring_service.ports import (
+    ClientKey,
+    Clients,
+    ClientTier,
+    Store,
+    StoredTier,
+    TierTransition,
+)
 
 SWEEP_ROWS = 2_000
-"""Clients a transaction of the sweep; it holds their rows and the position's for so long."""
+"""Clients in one transaction of the sweep, which holds their locks and the positions' so long."""
+REMEMBERED_ASSESSMENTS = 4_096
+"""Assessments, of some 3 KiB each, that the API need not make again."""
 
 
 class PartitionFacts(NamedTuple):
-    """The facts of one partition's part of a batch, and how far its business time had come."""
+    """The facts of one partition in a batch, and its business time before the batch: None before
+    the partition's first watermark."""
 
     partition: int
     business_time: datetime | None
@@ -31,22 +43,22 @@ class RefusedFact(NamedTuple):
     error: FactRefused
 
 
-class _LocalDays(dict[str, date | None]):
-    """The local day of one instant by zone, asked for every client; None before any instant."""
+class SweepStep(NamedTuple):
+    """What one step of a sweep did: the instant up to which each partition was to be swept, and
+    whether that is done. Nothing was to do when `until` is empty."""
 
-    def __init__(self, instant: datetime | None) -> None:
-        super().__init__()
-        self._instant = instant
-
-    def __missing__(self, zone: str) -> date | None:
-        self[zone] = day = None if self._instant is None else local_day(self._instant, zone)
-        return day
+    until: Mapping[int, datetime]
+    is_done: bool
 
 
 def fold_facts(
     clients: Clients, rulebook: Rulebook, partition_facts: Sequence[PartitionFacts]
 ) -> list[RefusedFact]:
-    """Fold and assess every fact in its turn; load once, save once (ARCHITECTURE §3, §4)."""
+    """Fold the facts of a batch, client by client, and assess the client after each fact.
+
+    All clients are loaded once and saved once. A client is first brought to the local day that its
+    partition had before the batch, so the result does not depend on where batches end.
+    """
     known = clients.load([key for of_partition in partition_facts for key in of_partition.facts])
     touched: list[ClientState] = []
     transitions: list[TierTransition] = []
@@ -65,28 +77,88 @@ def fold_facts(
                     refused.append(RefusedFact(key, fact, error))
                     continue
                 if change:
-                    # What is announced holds until the next fact: usually this is the last one.
+                    # The review also schedules: it holds until the next fact, and usually this
+                    # fact is the client's last of the batch.
                     transitions.append(TierTransition(state, change, review(state, rulebook)))
             _schedule_review(state, rulebook)
             touched.append(state)
+    # A new client all of whose facts were refused is not stored.
     clients.save([state for state in touched if state.last_sequence])
     clients.record(transitions)
     return refused
 
 
-def sweep(clients: Clients, rulebook: Rulebook, due: Mapping[int, datetime]) -> bool:
-    """Let time pass for up to SWEEP_ROWS of the clients due in these partitions, up to each one's
-    instant; True when none is left."""
-    states = clients.due(due, SWEEP_ROWS)
-    days = {partition: _LocalDays(until) for partition, until in due.items()}
+def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> SweepStep:
+    """Let time pass for up to SWEEP_ROWS of the clients that are due in these partitions.
+
+    A step that finds fewer is the last one, and marks its partitions as swept. The positions stay
+    locked until the transaction ends, so no batch of these partitions commits meanwhile: a worker
+    that lost a partition and does not know it yet does no harm.
+    """
+    until = store.lock_unswept(partitions)
+    if not until:
+        return SweepStep(until, is_done=True)
+    states = store.clients.due(until, SWEEP_ROWS)
+    days = {partition: _LocalDays(instant) for partition, instant in until.items()}
     transitions: list[TierTransition] = []
     for state in states:
         day = days[state.partition][state.zone]
         transitions += _transitions(state, rulebook, _advance_to_day(state, rulebook, day))
         _schedule_review(state, rulebook)
-    clients.save(states)
-    clients.record(transitions)
-    return len(states) < SWEEP_ROWS
+    store.clients.save(states)
+    store.clients.record(transitions)
+    is_done = len(states) < SWEEP_ROWS
+    if is_done:
+        store.mark_swept(until)
+    return SweepStep(until, is_done)
+
+
+class TierAssessor:
+    """Assesses stored clients for the API, by the same pure function as the worker's.
+
+    The answer for a digest, a day and a zone is always the same, so assessments are remembered by
+    these three; the stored client is still read each time.
+    """
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rulebook = rulebook
+        self._assess = lru_cache(REMEMBERED_ASSESSMENTS)(self._assess_anew)
+
+    def tier(self, stored: StoredTier) -> ClientTier:
+        """The client's tier on the later of its own day and the day to which its partition is
+        swept; between two reviews no tier can differ."""
+        return ClientTier(
+            client_id=stored.client_id,
+            zone=stored.zone,
+            version=stored.version,
+            since=stored.since,
+            as_of=stored.as_of,
+            missing=stored.missing,
+            assessment=self._assessment(stored),
+        )
+
+    def _assessment(self, stored: StoredTier) -> Assessment | None:
+        day = stored.assessed_on
+        if day is None:
+            return None
+        if stored.as_of is not None:
+            day = max(day, local_day(stored.as_of, stored.zone))
+        return self._assess(stored.digest, day, stored.zone)
+
+    def _assess_anew(self, digest: bytes, day: date, zone: str) -> Assessment:
+        return assess(Digest.from_bytes(digest), self.rulebook, day, zone)
+
+
+class _LocalDays(dict[str, date | None]):
+    """The local day of one instant by zone, each computed once; None without an instant."""
+
+    def __init__(self, instant: datetime | None) -> None:
+        super().__init__()
+        self._instant = instant
+
+    def __missing__(self, zone: str) -> date | None:
+        self[zone] = day = None if self._instant is None else local_day(self._instant, zone)
+        return day
 
 
 def _new_client(key: ClientKey, partition: int, first: Fact) -> ClientState:
@@ -99,15 +171,16 @@ def _new_client(key: ClientKey, partition: int, first: Fact) -> ClientState:
 
 
 def _advance_to_day(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:
-    """Walk a client to the batch's day before any fact of the batch is folded.
+    """Let time pass for a client up to `day`; the changes that time makes.
 
-    One that was folded before the partition's first watermark carries that instant as its
-    `review_at` until it has been assessed.
+    A client whose facts came before the partition's first watermark is first assessed on that
+    watermark's day: until then its `review_at` is that instant (`Store.await_first_assessment`).
     """
     if day is None:
         return []
-    unassessed = state.assessed_on is None and state.review_at is not None
-    first_day = local_day(state.review_at, state.zone) if unassessed and state.review_at else day
+    first_day = day
+    if state.assessed_on is None and state.review_at is not None:
+        first_day = local_day(state.review_at, state.zone)
     return catch_up(state, rulebook, first_day=first_day, to_day=day)
 
 

@@ -1,16 +1,20 @@
-"""What the use cases need from outside: clients by key, and a place for what became of them."""
+"""What the use cases and the API need from outside, as protocols; adapters are in `store/`.
+
+The unit of work is a `Store`: all that is read and written in one transaction. `Stores` opens it,
+either within the transaction of the batch loop or in one of its own. A use case gets a store,
+loads what it needs, asks the domain and writes; the store only reads and writes.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from scoring_service.domain.assess import Assessment, NextTransition
-from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState
 
 GROUP = "scoring-service"
-"""The consumer group whose positions carry scoring's time."""
+"""The consumer group whose positions carry scoring's business time."""
 
 
 class ClientKey(NamedTuple):
@@ -21,7 +25,7 @@ class ClientKey(NamedTuple):
 
 
 class TierTransition(NamedTuple):
-    """One change of one client, with what was to come next at that moment."""
+    """One change of tier of one client, and the next transition as it stood at that moment."""
 
     state: ClientState
     change: Change
@@ -29,66 +33,89 @@ class TierTransition(NamedTuple):
 
 
 class Clients(Protocol):
-    """The clients of one database, within one transaction."""
+    """The clients of all practices, within one transaction."""
 
     def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
-        """Those that exist, locked in the order of their keys."""
+        """The clients that exist, locked in the order of their keys, so that two transactions
+        never wait for each other in a circle. Keys without a client are left out."""
         ...
 
     def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
-        """Clients about whom something must be said by their partition's instant, locked."""
+        """Up to `limit` clients whose review is due, locked: those of each partition in `until`
+        with a `review_at` up to the partition's instant, the earliest of a partition first."""
         ...
 
     def save(self, states: Collection[ClientState]) -> None:
-        """Write what is new or changed."""
+        """Write new and changed clients. Practice, client id, partition, zone and generation of a
+        client that exists stay as they are."""
         ...
 
     def record(self, transitions: Sequence[TierTransition]) -> None:
-        """Append to the history and to the outbox, in this order."""
+        """Append the changes to the history and their events to the outbox, in this order."""
         ...
 
 
 class Store(Protocol):
-    """What scoring keeps, within one transaction."""
+    """What scoring stores, within one transaction."""
 
     @property
     def clients(self) -> Clients:
-        """The clients."""
+        """The clients, in the same transaction."""
         ...
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
-        """Remember a practice as it is now."""
+        """Write a practice as it is now: `practice_id`, `name`, `zone`, `currency`."""
         ...
 
     def zones_of(self, partition: int) -> set[str]:
-        """The zones of the clients of a partition: whose midnights cut its batches."""
+        """The zones of all clients of a partition: the zones whose midnights end its batches."""
         ...
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
-        """At a partition's first watermark, make due at that instant all that was folded before."""
+        """At a partition's first watermark, make its clients that have no assessment and no review
+        due at that instant; the sweep will then assess them."""
         ...
 
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
-        """Of these partitions those whose watermark has passed on while their sweep has not, with
-        the instant up to which to sweep, their positions locked; without those whose row another
-        worker has. While a row is held no batch of its partition can commit."""
+        """The instant up to which to sweep each partition whose watermark is ahead of its sweep.
+
+        Their positions are locked: until the transaction ends no batch of theirs can commit.
+        Partitions whose position another worker holds are left out.
+        """
         ...
 
     def mark_swept(self, until: Mapping[int, datetime]) -> None:
-        """Say up to when time has been let pass for all clients of each partition."""
+        """Write up to when time has been let pass for all clients of each partition. An earlier
+        instant than the stored one changes nothing."""
         ...
 
 
 class Stores(Protocol):
-    """Where a store comes from: the loop's transaction, or one of its own."""
+    """Opens stores: the unit of work."""
 
     def within(self, tx: Any) -> Store:
-        """The store in a transaction that somebody else commits."""
+        """The store in the transaction `tx` of the batch loop, which commits or rolls it back."""
         ...
 
     def open(self) -> AbstractContextManager[Store]:
-        """A store whose transaction ends with the block."""
+        """A store in a transaction of its own: committed at the end of the block, rolled back by
+        an exception."""
         ...
+
+
+class StoredTier(NamedTuple):
+    """A client as stored, for the API. `tier` is the one of `assessed_on`, a local day; both are
+    None before the first assessment. `as_of` is the instant up to which the client's partition has
+    been swept. `missing` counts the activities that are known to be missing."""
+
+    client_id: str
+    zone: str
+    digest: bytes
+    assessed_on: date | None
+    version: int
+    since: datetime | None
+    as_of: datetime | None
+    missing: int
 
 
 class ClientTier(NamedTuple):
@@ -104,7 +131,7 @@ class ClientTier(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """One line of a client's history."""
+    """One line of a client's history; `score` is in hundredths of a point."""
 
     version: int
     rulebook: str
@@ -120,44 +147,33 @@ class ChangeRow(NamedTuple):
     score: int
 
 
-class TierCount(NamedTuple):
-    """How many clients of a practice are in a tier."""
-
-    tier: str
-    names: Mapping[str, str]
-    clients: int
-
-
 class Tiers(Protocol):
-    """What the API reads; everything is of one practice."""
+    """What the API reads about clients; each answer is about one practice."""
 
-    @property
-    def rulebook(self) -> Rulebook:
-        """The rulebook in force."""
-        ...
-
-    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[ClientTier]:
-        """The tiers of those clients that exist, in no order."""
+    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[StoredTier]:
+        """Those of the clients that exist, in no order."""
         ...
 
     async def of_practices(
         self, client_ids_by_practice: Mapping[str, Collection[str]]
-    ) -> Mapping[str, list[ClientTier]]:
+    ) -> Mapping[str, list[StoredTier]]:
         """The same for clients of several practices, on the event loop; one call at a time."""
         ...
 
-    def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[ClientTier]:
-        """Clients in a tier by client id, behind `after`."""
+    def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[StoredTier]:
+        """Up to `limit` clients in a tier, by client id, with ids above `after`."""
         ...
 
     def history(
         self, practice_id: str, client_id: str, after: int, limit: int
     ) -> Sequence[ChangeRow] | None:
-        """A client's changes behind version `after`; None when there is no such client."""
+        """Up to `limit` changes of a client with versions above `after`; None when there is no
+        such client."""
         ...
 
-    def distribution(self, practice_id: str) -> tuple[datetime | None, list[TierCount]]:
-        """As of when, and how many clients each tier of the rulebook has."""
+    def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:
+        """The instant up to which all partitions are swept, None before all are; and how many
+        clients are in each tier that has any."""
         ...
 
 
@@ -166,7 +182,7 @@ FeedPositions = tuple[int, ...]
 
 
 class FeedEntry(NamedTuple):
-    """One published tier change: where it is, and its bytes as they are on the bus."""
+    """One published tier change: its place, and its bytes as they are on the bus."""
 
     partition: int
     position: int
@@ -184,13 +200,13 @@ class FeedPage(NamedTuple):
 class Feed(Protocol):
     """The published tier changes of a practice; positions are gapless in each partition, from 1.
 
-    A client's changes are all in one partition, in the order of their versions. What is seen of a
-    partition is its beginning: nothing is ever published before what was seen.
+    All changes of a client are in one partition, in the order of their versions. Nothing is ever
+    published before a position that a reader has seen.
     """
 
     @property
     def partitions(self) -> int:
-        """How many there are."""
+        """The number of partitions."""
         ...
 
     def head(self, practice_id: str) -> FeedPositions:
@@ -198,5 +214,6 @@ class Feed(Protocol):
         ...
 
     def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
-        """Up to `limit` changes after those; of each partition in its order."""
+        """Up to `limit` changes after those positions: those of a partition in its order, and the
+        next of every partition before the second of any."""
         ...

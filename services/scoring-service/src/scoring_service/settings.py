@@ -1,4 +1,4 @@
-"""What the environment may set for scoring, beside what every service takes."""
+"""Scoring's own settings, beside those of every service."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +9,7 @@ from rapport_runtime.settings import ServiceSettings
 
 
 class ScoringSettings(ServiceSettings):
-    """`rulebook_path` names a JSON file of the kind `rfm`; None means the built-in one."""
+    """`rulebook_path` is a JSON file with a rulebook of the kind `rfm`; None: the built-in one."""
 
     service: ClassVar[str] = "scoring-service"
 

@@ -1,4 +1,4 @@
-"""Wire words to domain words and back; nothing else knows both."""
+"""Events of the bus to values of the domain and back; nothing else knows both."""
 
 import uuid
 from collections.abc import Callable
@@ -30,25 +30,25 @@ def decode(
 
 
 def fact(event: canonical.ActivityRecorded) -> Fact:
-    """What an activity says, in scoring's words."""
+    """The fact that an activity carries."""
     data = event.data
     return Fact(
-        event.id,
-        data.generation,
-        data.sequence,
-        data.kind,
-        data.on,
-        data.zone,
-        data.count,
-        data.amount_minor,
-        data.occurred_at,
-        data.accepted_at,
-        data.refers_to,
+        activity_id=event.id,
+        generation=data.generation,
+        sequence=data.sequence,
+        kind=data.kind,
+        on=data.on,
+        zone=data.zone,
+        count=data.count,
+        amount_minor=data.amount_minor,
+        occurred_at=data.occurred_at,
+        accepted_at=data.accepted_at,
+        refers_to=data.refers_to,
     )
 
 
 def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
-    """A practice as the store keeps it."""
+    """The columns of a practice, as `Store.save_practice` takes them."""
     data = event.data
     return {
         "practice_id": data.practice_id,
@@ -59,14 +59,15 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
 
 
 def refusal(practice_id: str, error: FactRefused) -> InvalidRecord:
-    """The dead letter's reason for a fact that could not be folded."""
+    """Why a record becomes a dead letter whose fact was refused."""
     return InvalidRecord(
         "fact-refused", error.reason, field=f"/data/{error.field}", practice_id=practice_id
     )
 
 
 def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
-    """The encoder of tier changes under one rulebook; ids are the same whenever a log is read."""
+    """The encoder of tier changes under one rulebook. The id of an event depends on its client and
+    version alone, so reading a log again gives the same ids."""
 
     def encode(transition: TierTransition) -> Outgoing:
         state, change = transition.state, transition.change
@@ -104,7 +105,7 @@ def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
 
 
 def watermark(partition: int, up_to: datetime) -> Outgoing:
-    """The record that says that all tier changes up to `up_to` are before it."""
+    """The watermark of a partition: all its tier changes up to `up_to` are before this record."""
     event = canonical.WatermarkAdvanced(
         id=uuid.uuid4().hex,
         source=SOURCE,

@@ -1,1 +1,1 @@
-"""The REST face of the service: routers and wire schemas."""
+"""The REST API: routers, and the models of its JSON."""

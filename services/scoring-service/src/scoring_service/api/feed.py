@@ -1,4 +1,4 @@
-"""Tier changes as they were published, for those without Kafka: by page or as a stream."""
+"""Tier changes as they were published, for readers without Kafka: by page or as a stream."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,29 +9,18 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from rapport_runtime.http import errors
-from rapport_runtime.http.problems import (
-    Forbidden,
-    InvalidCursor,
-    InvalidRequest,
-    TooManyRequests,
-    Unauthorised,
-    Unavailable,
-    responses,
-)
+from rapport_runtime.http.problems import InvalidCursor, TooManyRequests, responses
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.logs import describe, get_logger
 from scoring_service.api.feed_cursor import FeedCursorCodec
+from scoring_service.api.reader import ALWAYS, Reader
 from scoring_service.api.schemas import EVENT_TYPE, TierChanges, TierChangesTail
-from scoring_service.api.tiers import Reader
 from scoring_service.ports import Feed, FeedPage, FeedPositions
 
 STREAM_ROWS = 100
 RETRY_MS = 2_000
 _MAX_CURSOR = 2000
-_ALWAYS = (
-    *(Unauthorised, Forbidden, InvalidRequest, InvalidCursor),
-    *(TooManyRequests, Unavailable),
-)
+_PROBLEMS = (*ALWAYS, InvalidCursor, TooManyRequests)
 _LOG = get_logger(__name__)
 After = Annotated[
     str | None,
@@ -42,15 +31,18 @@ After = Annotated[
 ]
 LastEventId = Annotated[
     str | None,
-    Header(max_length=_MAX_CURSOR, description="Sent by who comes back; it goes before `after`."),
+    Header(
+        max_length=_MAX_CURSOR,
+        description="The last id that a returning reader has seen; it wins over `after`.",
+    ),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000, description="changes at most")]
-Wait = Annotated[int, Query(ge=0, le=30, description="wait so long while there is nothing new")]
+Wait = Annotated[int, Query(ge=0, le=30, description="how long to wait while there is nothing new")]
 
 
 @dataclass
 class Follower:
-    """Somebody who reads a practice's feed, and how far they have come."""
+    """One reader of a practice's feed, and how far it has come."""
 
     feed: Feed
     cursor_codec: FeedCursorCodec
@@ -59,20 +51,20 @@ class Follower:
 
     @property
     def practice_id(self) -> str:
-        """Whose changes they read."""
+        """The practice whose changes it reads."""
         return self.cursor_codec.practice_id
 
     @property
     def cursor(self) -> str:
-        """Where they are."""
+        """The cursor of its positions."""
         return self.cursor_codec.seal(self.positions)
 
     async def read(self, limit: int) -> FeedPage:
-        """What is next, on a thread; they have not come further by it."""
+        """The next page, read on a thread; the positions stay as they are."""
         return await run_in_threadpool(self.feed.read, self.practice_id, self.positions, limit)
 
     def advance(self, partition: int, position: int) -> None:
-        """Come so far in a partition."""
+        """Set the position in one partition."""
         self.positions = (*self.positions[:partition], position, *self.positions[partition + 1 :])
 
 
@@ -85,7 +77,7 @@ def feed_router(feed: Feed) -> APIRouter:
 
 
 def _add_pages(router: APIRouter, feed: Feed) -> None:
-    @router.get("/tier-changes", response_model=TierChanges, responses=responses(*_ALWAYS))
+    @router.get("/tier-changes", response_model=TierChanges, responses=responses(*_PROBLEMS))
     async def changes(
         request: Request,
         principal: Reader,
@@ -93,7 +85,7 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
         limit: Limit = 100,
         wait_seconds: Wait = 0,
     ) -> Response:
-        """Published tier changes after a cursor, each once, a client's in the order of versions.
+        """Published tier changes after a cursor, each once; those of a client by version.
 
         Go on with `next_cursor`, which is always there; no items means that nothing is new.
         """
@@ -120,15 +112,15 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
     @router.get(
         "/tier-changes/stream",
         response_class=EventSourceResponse,
-        responses=responses(*_ALWAYS),
+        responses=responses(*_PROBLEMS),
     )
     async def stream(
         follower: Annotated[Follower, Depends(opened)],
     ) -> AsyncIterator[ServerSentEvent]:
         """The same as server-sent events: `data` is the change as on the bus, `id` the cursor.
 
-        A comment comes every 15 s. The stream ends after 15 minutes, when the service stops or
-        its database is away; come back with `Last-Event-ID`, as EventSource does by itself.
+        A comment comes every 15 s. The stream ends after 15 minutes, when the service stops, or
+        when its database is away; then connect again with `Last-Event-ID`, as EventSource does.
         """
         until = follower.streams.deadline()
         yield ServerSentEvent(retry=RETRY_MS)
@@ -163,7 +155,7 @@ def _follower(
 
 
 async def _wait(follower: Follower, limit: int, seconds: int) -> FeedPage:
-    """The first page that holds something, or the last that was looked at in so many seconds."""
+    """The first page with changes, or the last one read within so many seconds."""
     async with follower.streams.place(follower.practice_id):
         until = follower.streams.deadline(seconds)
         while True:

@@ -1,4 +1,4 @@
-"""Cursors of the feed: a practice's place in it, sealed."""
+"""Cursors of the feed: how far a reader of one practice has come, signed."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _REASON = "not given out for this practice's tier changes; begin anew with the l
 
 @dataclass(frozen=True)
 class FeedCursorCodec:
-    """Makes the cursors of one practice and opens them; another's do not open."""
+    """Makes the cursors of one practice and opens them; those of another practice do not open."""
 
     secret: bytes
     practice_id: str
@@ -23,17 +23,17 @@ class FeedCursorCodec:
 
     @classmethod
     def of(cls, request: Request, practice_id: str, partitions: int) -> "FeedCursorCodec":
-        """With the key of the app that is asked."""
+        """With the cursor key of the app that got the request."""
         return cls(request.app.state.cursor_key, practice_id, partitions)
 
     def seal(self, positions: FeedPositions) -> str:
-        """The cursor of a place; safe in an address and as the id of a server-sent event."""
+        """The cursor of these positions; safe in a URL and as the id of a server-sent event."""
         return seal_cursor(self.secret, self._about, positions)
 
     def open(self, cursor: str, location: Literal["query", "header"], field: str) -> FeedPositions:
-        """The place of a cursor; partitions that it does not know yet begin at their beginning.
+        """The positions in a cursor; partitions that were added after it begin at their start.
 
-        Raises `InvalidCursor`, which names where the cursor was sent.
+        Raises `InvalidCursor`, which names where in the request the cursor was.
         """
         try:
             known = open_cursor(self.secret, self._about, cursor)
@@ -44,7 +44,7 @@ class FeedCursorCodec:
 
     @property
     def start(self) -> FeedPositions:
-        """Before the first change."""
+        """The positions before the first change."""
         return (0,) * self.partitions
 
     @property

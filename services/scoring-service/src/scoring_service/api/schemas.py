@@ -1,33 +1,32 @@
-"""The wire shapes of the scoring API."""
+"""The JSON of the scoring API, as models."""
 
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from rapport_contracts import schemas
 from rapport_runtime.http.paging import Page
 from scoring_service.domain.assess import NextTransition
 from scoring_service.domain.explain import score_decimal
-from scoring_service.domain.rulebook import Rulebook
-from scoring_service.ports import ChangeRow, ClientTier, TierCount
+from scoring_service.domain.rulebook import Rulebook, Tier
+from scoring_service.ports import ChangeRow, ClientTier
 
 EVENT_TYPE = "rapport.tier.changed.v1"
 ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-_PLAIN = TypeAdapter(dict[str, Any])
 Score = Annotated[Decimal, Field(description="0.00 to 100.00, two decimals.", examples=["72.50"])]
 
 
 class Names(BaseModel):
-    """A tier's labels; internal, never shown to a client (C-21)."""
+    """A tier's labels; internal, never shown to a client."""
 
     en: str = Field(examples=["Silver"])
     zh: str = Field(examples=["银牌"])
 
 
 class ExplanationLine(BaseModel):
-    """One line of why: what was looked at, what was found, what it earns, and until when."""
+    """One line of the explanation: an input, its value, the points it earns, and until when."""
 
     line: str = Field(description="The rung of the rulebook.", examples=["recency.within_P3M"])
     input: str = Field(examples=["last_completed"])
@@ -44,7 +43,7 @@ class Cause(BaseModel):
 
 
 class Coming(BaseModel):
-    """What happens at `at`, the start of a local day, if nothing else does (F21)."""
+    """The next change of tier, at the start of a local day, if no activity comes before."""
 
     at: AwareDatetime
     from_tier: str
@@ -58,8 +57,7 @@ class Coming(BaseModel):
 class TierAnswer(BaseModel):
     """A client's tier, why, and when it will change; all as of `as_of`.
 
-    `inputs_complete` says whether activities are known to be missing; how far each source lags,
-    which F50 also asks for, is not told yet.
+    How far each source lags behind is not part of the answer yet.
     """
 
     client_id: str
@@ -79,60 +77,57 @@ class TierAnswer(BaseModel):
     next_transition: Coming | None
 
     @classmethod
-    def of(cls, found: ClientTier, rulebook: Rulebook) -> "TierAnswer":
-        """From the store's row and its assessment."""
-        return cls.model_validate(_answer(found, rulebook))
+    def of(cls, tier: ClientTier, rulebook: Rulebook) -> "TierAnswer":
+        """The answer about one client."""
+        return cls.model_validate(tier_fields(tier, rulebook))
 
 
-def tier_json(found: ClientTier, rulebook: Rulebook) -> bytes:
-    """The JSON of `TierAnswer.of`, without the models: they take longer than all the rest."""
-    return _PLAIN.dump_json(_answer(found, rulebook))
-
-
-def _answer(found: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
-    known = found.assessment
+def tier_fields(tier: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
+    """The fields of `TierAnswer` as plain values, in its order."""
+    known = tier.assessment
     coming = known and known.next_transition
     return {
-        "client_id": found.client_id,
+        "client_id": tier.client_id,
         "tier": known and known.tier,
         "tier_names": known and rulebook.tiers[rulebook.tier_named(known.tier)].names,
         "score": known and score_decimal(known.score),
-        "since": found.since,
-        "version": found.version,
-        "zone": found.zone,
+        "since": tier.since,
+        "version": tier.version,
+        "zone": tier.zone,
         "rulebook": rulebook.key,
         "rulebook_version": rulebook.version,
-        "as_of": found.as_of,
-        "inputs_complete": found.missing == 0,
+        "as_of": tier.as_of,
+        "inputs_complete": tier.missing == 0,
         "explanation": [line._asdict() for line in known.explanation] if known else [],
-        "next_transition": coming and _coming(coming),
+        "next_transition": coming and _coming_fields(coming),
     }
 
 
-def _coming(coming: NextTransition) -> dict[str, Any]:
-    said = coming._asdict()
-    del said["on"]  # the local day whose first instant is `at`
-    return {**said, "because": coming.because._asdict()}
+def _coming_fields(coming: NextTransition) -> dict[str, Any]:
+    fields = coming._asdict()
+    del fields["on"]  # the local day whose first instant is `at`
+    return {**fields, "because": coming.because._asdict()}
 
 
 class TierPage(Page[TierAnswer]):
-    """Clients, and from where to follow what becomes of them."""
+    """Clients, and the cursor from which to follow their tier changes."""
 
     changes_cursor: str = Field(
-        description="Send it as `after` to `/v1/tier-changes`: whatever is not in this page's"
-        " answers yet is behind it. Of several pages keep the first one's. A change whose version"
-        " is not above an answer's is in that answer already."
+        description="Send it as `after` to `/v1/tier-changes`: every change that is not in this"
+        " page's answers yet comes after it. Of several pages keep the first one's. A change whose"
+        " version is not above an answer's is in that answer already."
     )
 
 
 class Lookup(BaseModel):
-    """Whose tiers to look up."""
+    """The clients whose tiers to look up."""
 
     client_ids: list[ClientId] = Field(min_length=1, max_length=1000)
 
 
 class LookupAnswer(BaseModel):
-    """The tiers found, in the order asked; `unknown` are ids that this practice does not have."""
+    """The tiers found, in the order of the request; `unknown` are ids without a client in this
+    practice."""
 
     items: list[TierAnswer]
     unknown: list[str]
@@ -156,23 +151,23 @@ class HistoryLine(BaseModel):
 
     @classmethod
     def of(cls, row: ChangeRow) -> "HistoryLine":
-        """From the store's row."""
+        """The line of one stored change."""
         return cls(**{**row._asdict(), "score": score_decimal(row.score)})
 
 
 class _AsPublished:
-    """The contract's own schema of a tier change, there being one definition of an event."""
+    """Shows the event's schema from the contracts, so that an event is defined once."""
 
     def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
         return schemas.inlined(EVENT_TYPE)
 
 
 class TierChangesTail(BaseModel):
-    """Where a page of the feed ends, and in time."""
+    """Where a page of the feed ends: its cursor, and its business time."""
 
     next_cursor: str = Field(description="Send it as `after`, also when there were no items.")
     as_of: AwareDatetime | None = Field(
-        description="There is no other change up to here; null while there may be more to read."
+        description="All changes up to this instant are read; null while there may be more."
     )
 
 
@@ -190,9 +185,9 @@ class Share(BaseModel):
     clients: int
 
     @classmethod
-    def of(cls, count: TierCount) -> "Share":
-        """From the store's row."""
-        return cls(tier=count.tier, names=Names(**count.names), clients=count.clients)
+    def of(cls, tier: Tier, clients: int) -> "Share":
+        """The share of one tier of the rulebook."""
+        return cls(tier=tier.key, names=Names(**tier.names), clients=clients)
 
 
 class Distribution(BaseModel):

@@ -1,4 +1,4 @@
-"""The one question that the product answers: which tier, why, and until when (ARCHITECTURE §5).
+"""The one question that the product answers: which tier, why, and until when (F19, F21).
 
 Live folding, the sweep, the API and every recompute ask the functions of this room. Inside, days
 are proleptic ordinals; `counted_to` is the last day whose facts count, which is the day of the
@@ -29,7 +29,7 @@ Direction = Literal["entered", "upgraded", "downgraded", "left"]
 
 
 class NextTransition(NamedTuple):
-    """What happens at the first instant of the local day `on` if nothing else does (F21, §5.2)."""
+    """What happens at the first instant of the local day `on` if nothing else does (F21)."""
 
     on: date
     at: datetime
@@ -114,7 +114,7 @@ def next_transition(
 ) -> NextTransition | None:
     """The first change of tier after `on_day` that needs nobody to do anything, or None.
 
-    Exact: between two breakpoints nothing can change (REQUIREMENTS §5.2). UnknownZone.
+    Exact: between two breakpoints nothing can change. UnknownZone.
     """
     today = on_day.toordinal()
     return announced(first_change(digest, rulebook, zone, today, today), rulebook, zone)
@@ -155,8 +155,8 @@ def first_change(
     """The first change of tier after the position (`today`, `counted_to`), or None.
 
     `known` is the standing at that position, if the caller has it. A day whose facts are known
-    already is asked twice: first without them, as time alone would have it, then with them
-    (ARCHITECTURE §4).
+    already is asked twice: first without them, as time alone would have it, then with them, so
+    that a change by time and a change by a fact of the same day stay two changes.
     """
     while True:
         before = known or standing_at(digest, rulebook, today, counted_to)

@@ -1,4 +1,4 @@
-"""What a client's history comes to: sums for each practice-local day, and nothing else."""
+"""The sums of a client's facts for each practice-local day: all that scoring stores of them."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _VERSION = b"\x01"
 _ROW = Struct("<iiiqq")
 _COUNTS = frozenset({"completed", "no_show"})
 _AMOUNTS = frozenset({"settled", "refunded"})
-_UNKEPT = frozenset({"registered", "booked"})
+_IGNORED = frozenset({"registered", "booked"})
 _LARGEST_COUNT = 2**31 - 1
 _LARGEST_AMOUNT = 2**63 - 1
 
@@ -25,12 +25,12 @@ def _rows(number: int) -> Struct:
 
 @dataclass(slots=True)
 class Digest:
-    """Net sums by day, as five columns of one length, ordered by day (ARCHITECTURE §5).
+    """Net sums by day, as five columns of one length, ordered by day.
 
     `days` are proleptic ordinals (`date.toordinal`), `completed` and `no_show` counts, `settled`
     and `refunded` minor units of the practice's currency, refunds positive. Folding is addition:
-    commutative, so late and out-of-order facts cannot change the result, and a day on which all
-    comes to nothing vanishes. A net may be negative while a correction is ahead of its original.
+    commutative, so late and out-of-order facts cannot change the result (R8). A day whose sums
+    are all zero is removed. A net may be negative while a correction is ahead of its original.
     """
 
     days: list[int] = field(default_factory=list)
@@ -43,14 +43,14 @@ class Digest:
         """Fold one difference in; True if the digest changed.
 
         `completed` and `no_show` take `count`, `settled` and `refunded` take `amount_minor`;
-        `registered` and `booked` leave nothing. FactRefused for any other kind, or when a day's
-        net leaves 32 bits (counts) or 64 (amounts); the digest is then as it was.
+        `registered` and `booked` change nothing. FactRefused for any other kind, or when a day's
+        net does not fit in 32 bits (counts) or 64 (amounts); the digest then stays as it was.
         """
         if kind in _COUNTS:
             delta, largest = count, _LARGEST_COUNT
         elif kind in _AMOUNTS:
             delta, largest = amount_minor, _LARGEST_AMOUNT
-        elif kind in _UNKEPT:
+        elif kind in _IGNORED:
             return False
         else:
             raise FactRefused("kind", f"{kind!r} is unknown")
@@ -73,7 +73,7 @@ class Digest:
     def last_completed(self, counted_to: int) -> int:
         """The last day up to `counted_to` with a positive net of completed bookings, else 0.
 
-        Derived, never kept as a maximum: a maximum cannot be taken back (ARCHITECTURE §5).
+        Computed from the sums, never stored: a correction could not take back a stored maximum.
         """
         completed = self.completed
         for place in range(bisect_right(self.days, counted_to) - 1, -1, -1):

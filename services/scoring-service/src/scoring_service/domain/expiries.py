@@ -1,4 +1,4 @@
-"""What time alone takes from a client: on which day each ladder loses which rung.
+"""The rungs that a client loses by time alone: on which day, on which ladder, to which rung.
 
 An expiry is (day, ladder, rung): from the ordinal `day` on, the client stands on `rung` of
 `rulebook.ladders[ladder]`. Each function yields its expiries in order of day, lazily, by the facts

@@ -21,9 +21,10 @@ from scoring_service.domain.rulebook import Ladder, Rulebook, Rungs
 class Line(NamedTuple):
     """One line of an explanation.
 
-    `line` names the rung of the rulebook, `input` what it looks at, `value` what it found (a date,
-    a count, minor units), `points` what that earns (0 to 100, before the weight). `until` is the
-    last local day on which it still earns just that without activity; None: for good.
+    `line` names the rung of the rulebook. `input` is the input of its ladder and `value` the value
+    of that input: a date, a count or minor units. `points` are 0 to 100, before the weight. `until`
+    is the last local day on which the line still earns these points without activity; None when it
+    does so for ever.
     """
 
     line: str
@@ -69,7 +70,7 @@ def explain(
 def because(rulebook: Rulebook, before: Rungs, after: Rungs) -> Because:
     """The dimension that moved the score the most in the direction of the change.
 
-    Who falls out of the longest recency period, or comes into it, does so by recency (C-07). A
+    A client that leaves the longest recency period, or enters it, does so by recency (C-07). A
     loss is named by the rung that was lost, a gain by the rung that was gained.
     """
     then, now = before[RECENCY], after[RECENCY]
@@ -80,10 +81,10 @@ def because(rulebook: Rulebook, before: Rungs, after: Rungs) -> Because:
         ladder.earned[now] - ladder.earned[then]
         for ladder, then, now in zip(rulebook.ladders, before, after, strict=True)
     ]
-    decisive, told = (max(gains), after) if sum(gains) > 0 else (min(gains), before)
+    decisive, rungs = (max(gains), after) if sum(gains) > 0 else (min(gains), before)
     place = gains.index(decisive)
     ladder = rulebook.ladders[place]
-    return Because(ladder.lines[told[place]], ladder.input)
+    return Because(ladder.lines[rungs[place]], ladder.input)
 
 
 def score_decimal(score: int) -> Decimal:
@@ -102,7 +103,7 @@ def _until(rung: int, expiries: Iterator[Expiry]) -> date | None:
 
 
 def _ways_up(rulebook: Rulebook, now: RuleResult) -> list[Line]:
-    """By bookings completed today alone, and by money alone: the least that lifts the tier."""
+    """The least bookings completed today, and the least money, that alone would raise the tier."""
     recency, held, paid = now.rungs
     newest = len(rulebook.recency.periods)
     score_table, ways = rulebook.score_table, []

@@ -1,4 +1,4 @@
-"""What scoring is told about a client: one signed difference at a time."""
+"""Facts about a client: signed differences, one for each activity."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,10 +18,10 @@ class FactRefused(ValueError):
 
 @dataclass(slots=True)
 class Fact:
-    """One activity of one client, in domain words (ARCHITECTURE §5).
+    """One activity of one client.
 
-    Not frozen, though nothing changes one: freezing would treble the cost of making it, and one
-    is made for every record.
+    It is never changed, but not frozen: a frozen one takes three times as long to make, and one is
+    made for every record.
 
     `kind` is registered | booked | completed | no_show | settled | refunded. `count` and
     `amount_minor` are signed differences that land on the practice-local day `on`; a correction

@@ -53,7 +53,7 @@ class Period:
     def expiry(self, ordinal: int) -> int:
         """The first day on which a fact of that day no longer counts, both as proleptic ordinals.
 
-        Remembered for each day, because it is asked for every day of every client.
+        Remembered for each day, because every day of every client needs it.
         """
         expiry = self._expiries.get(ordinal)
         if expiry is None:
@@ -109,7 +109,7 @@ def skipped_days(zone_name: str) -> frozenset[int]:
     """The days, as ordinals from 1970 to 2199, that the zone's calendar never had.
 
     Crossing the date line costs a day: Apia had no 30 December 2011. Such a day has no midnight,
-    so what would happen on it happens on the next. UnknownZone.
+    so what is due on it happens on the next. UnknownZone.
     """
     zone = _zone(zone_name)
     skipped: set[int] = set()

@@ -1,4 +1,4 @@
-"""What the rules say of a client: the tier and the score, with the inputs that earned them."""
+"""The result of the rules for one client: tier and score, with the inputs that earned them."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""A rulebook of the kind `rfm`, as data: what earns points, and which score is which tier."""
+"""A rulebook of the kind `rfm`, as data: the points of each rung, and the tier of each score."""
 
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Rungs = tuple[int, int, int]
 
 
 class TableEntry(NamedTuple):
-    """What three rungs come to: a score in hundredths (0 to 10,000), and a tier by its index.
+    """The score of three rungs, in hundredths (0 to 10,000), and their tier, as an index.
 
     The tier is that of a client who has completed a booking; without one it is always PROSPECT.
     """
@@ -87,13 +87,14 @@ class Windowed:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """One immutable version of the rules, total by construction (S2-10..S2-14, C-07).
+    """One immutable version of the rules, total by construction (C-01, C-07).
 
     `tiers` run from low to high. The first two are fixed: `prospect` never completed a booking,
     `iron` did, but not within the longest recency period. All others have a band of the score:
     `bands[i]` is the least score, in hundredths, of `tiers[i + 2]`; half-open, from 0 up (C-02).
-    `score_table` is the whole table of what rungs come to; `drops_at` is, for who is on a rung of
-    recency, the rung of recency on which the tier is first lost, all else staying as it is.
+    `score_table` has the entry of every combination of rungs. `drops_at` has, for every combination
+    with a rung of recency, the rung of recency on which the tier is first lost if the other rungs
+    stay as they are.
     Build one with `rulebook_source.parse_rulebook`, which checks it.
     """
 
@@ -122,12 +123,13 @@ class Rulebook:
         object.__setattr__(self, "drops_at", drops_at)
 
     def score(self, rungs: Rungs) -> int:
-        """What those rungs come to, in hundredths of a point: 0 to 10,000."""
+        """The score of those rungs, in hundredths of a point: 0 to 10,000."""
         recency, frequency, monetary = self.ladders
         return recency.earned[rungs[0]] + frequency.earned[rungs[1]] + monetary.earned[rungs[2]]
 
     def windows(self, today: int) -> Windows:
-        """The windows that end on the day with that ordinal; remembered, for all clients share."""
+        """The windows that end on the day with that ordinal; remembered, as all clients share
+        them."""
         windows = self._windows.get(today)
         if windows is None:
             windows = self._windows[today] = self._windows_of(date.fromordinal(today))

@@ -1,6 +1,6 @@
 """How a client moves: by time, midnight after midnight, and by facts, each in its turn.
 
-The order is the law (ARCHITECTURE §4): a client whom a record touches is first brought to the
+The order is the law (ADR 3): a client whom a record touches is first brought to the
 batch's day (`catch_up`), then each fact is folded and assessed (`fold`), and once a batch the
 client is asked when something must next be said (`review`). So the changes depend on the log
 alone, never on where its batches end or how late a sweep comes.
@@ -66,7 +66,7 @@ class ClientState:
     `effective_at` are those of the last change. Before `review_at` nothing need be said if nothing
     happens, nor ever if it is None; true while `reviewed`, stale until the next `review` otherwise.
     `review` sets it to the very instant; facts that can only put that off leave it, and it is then
-    early (ADR 0014). `standing` is the one of `assessed_on` when it is at hand, None when it must
+    early (ADR 14). `standing` is the one of `assessed_on` when it is at hand, None when it must
     be asked for; it is not kept between batches.
     """
 
@@ -88,7 +88,7 @@ class ClientState:
     standing: RuleResult | None = field(default=None, compare=False, repr=False)
 
     def accepts(self, sequence: int) -> bool:
-        """Take note of a sequence; False when it has been folded before (ARCHITECTURE §5).
+        """Take note of a sequence; False when it has been folded before (R7).
 
         A gap is remembered; who comes late fills it, and is accepted once. FactRefused when more
         than MOST_MISSING would be missing: that is no straggler but a broken sender.
@@ -170,7 +170,7 @@ def fold(
     watermark: then nothing is assessed. The client must have been brought to that day before
     (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused, which leaves the
     state as it was, so that the sequence stays missing until somebody puts it right, for a fact
-    that does not fit: another zone or generation (ARCHITECTURE §5: each opens a new generation),
+    that does not fit: another zone or generation (a new zone opens a new generation),
     a day out of range, too wide a gap, a net that cannot be kept.
     """
     _refuse_misfit(state, fact)
@@ -196,7 +196,7 @@ def first_assessment(state: ClientState, rulebook: Rulebook, day: date) -> Chang
     """The one assessment of a client whose facts came before the partition's first watermark.
 
     Of origin backfill, so that it triggers nothing; in effect from the midnight of `day`, the
-    local day of that watermark (ARCHITECTURE §4). ValueError if it is not the first.
+    local day of that watermark. ValueError if it is not the first.
     """
     if state.tier is not None:
         raise ValueError(f"client {state.client_id} has been assessed before")
@@ -280,7 +280,7 @@ def _cause(state: ClientState, fact: Fact, on_day: date) -> _Cause:
     """Why and since when, for a change by a fact: in effect as soon as it happened and was known.
 
     A fact of an earlier day takes effect when it becomes known, so the latest of its own time, the
-    start of the business day and the last change's effect (ARCHITECTURE §4).
+    start of the business day and the last change's effect.
     """
     effective_at = max(fact.occurred_at, midnight(on_day, state.zone))
     if state.effective_at is not None:

@@ -1,1 +1,1 @@
-"""SQL and nothing else: tables, queries, migrations."""
+"""The adapters of the ports on Postgres: statements, rows and migrations, no rules."""

@@ -14,7 +14,10 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState
 from scoring_service.ports import ClientKey, TierTransition
 
-_TYPES = {
+# The columns of both tables, each with the type of the array in which a batch's values travel. All
+# statements below are made from these two mappings, so that a column is named in two places only:
+# here, and where its value is read or written.
+_CLIENT_TYPES = {
     "practice_id": "text",
     "client_id": "text",
     "partition": "int4",
@@ -30,7 +33,6 @@ _TYPES = {
     "effective_at": "timestamptz",
     "review_at": "timestamptz",
 }
-_COLUMNS = ", ".join(_TYPES)
 _HISTORY_TYPES = {
     "practice_id": "text",
     "client_id": "text",
@@ -48,48 +50,54 @@ _HISTORY_TYPES = {
     "score": "int4",
     "on_day": "date",
 }
+_IMMUTABLE = {"practice_id", "client_id", "partition", "zone", "generation"}
+"""The columns of a client that no batch changes once the client exists."""
+_CLIENT = ", ".join(_CLIENT_TYPES)
 _HISTORY = ", ".join(_HISTORY_TYPES)
+_UPDATES = ", ".join(
+    f"{name} = excluded.{name}" for name in _CLIENT_TYPES if name not in _IMMUTABLE
+)
 
 
-def _unnest(types: Mapping[str, str]) -> str:
-    """The clause that turns one array a column into rows."""
-    arrays = ", ".join(f"%b::{kind}[]" for kind in types.values())
+def _rows_from_arrays(types: Mapping[str, str]) -> str:
+    """The FROM clause that turns one array a column, each a parameter of its name, into rows."""
+    arrays = ", ".join(f"%({name})b::{kind}[]" for name, kind in types.items())
     return f"unnest({arrays}) AS incoming({', '.join(types)})"
 
 
 # Ordered by key, so that no two transactions can wait for each other in a circle. One look into the
-# key's index for each client: a join would be planned as a scan of the table (ADR 0014).
+# key's index for each client: a join would be planned as a scan of the table (ADR 14).
 _LOAD = f"""
     SELECT c.* FROM (
         SELECT practice COLLATE "C" AS practice_id, client COLLATE "C" AS client_id
-        FROM unnest(%b::text[], %b::text[]) AS key(practice, client) ORDER BY 1, 2
+        FROM unnest(%(practice_ids)b::text[], %(client_ids)b::text[]) AS key(practice, client)
+        ORDER BY 1, 2
     ) AS wanted, LATERAL (
-        SELECT {_COLUMNS} FROM client
+        SELECT {_CLIENT} FROM client
         WHERE (practice_id, client_id) = (wanted.practice_id, wanted.client_id)
         FOR UPDATE
     ) AS c
 """
-# Partition after partition along the index, and no further than the limit. In no order of keys:
-# whoever sweeps or folds a partition's clients holds its position's row.
+# Partition after partition along the index, and no further than the limit. The clients need no
+# order of their keys: a worker that sweeps or folds clients of a partition holds the lock of the
+# partition's position, so no two workers lock clients of one partition.
 _DUE = f"""
-    SELECT c.* FROM unnest(%b::int[], %b::timestamptz[]) AS due(partition, until), LATERAL (
-        SELECT {_COLUMNS} FROM client
+    SELECT c.* FROM unnest(%(partitions)b::int[], %(instants)b::timestamptz[])
+        AS due(partition, until), LATERAL (
+        SELECT {_CLIENT} FROM client
         WHERE partition = due.partition AND review_at <= due.until
-        ORDER BY review_at LIMIT %s FOR UPDATE
-    ) AS c LIMIT %s
+        ORDER BY review_at LIMIT %(limit)s FOR UPDATE
+    ) AS c LIMIT %(limit)s
 """
-# An array of arrays cannot be ragged: `missing` comes as the text of each.
+# An array of arrays cannot be ragged: `missing` travels as the text of each array.
 _UPSERT = f"""
-    INSERT INTO client ({_COLUMNS})
-    SELECT {_COLUMNS.replace("missing", "missing::int8[]")} FROM {_unnest(_TYPES)}
-    ON CONFLICT (practice_id, client_id) DO UPDATE SET
-        last_sequence = excluded.last_sequence, missing = excluded.missing,
-        digest = excluded.digest, assessed_on = excluded.assessed_on, tier = excluded.tier,
-        score = excluded.score, version = excluded.version,
-        effective_at = excluded.effective_at, review_at = excluded.review_at
+    INSERT INTO client ({_CLIENT})
+    SELECT {_CLIENT.replace("missing", "missing::int8[]")} FROM {_rows_from_arrays(_CLIENT_TYPES)}
+    ON CONFLICT (practice_id, client_id) DO UPDATE SET {_UPDATES}
 """
 _APPEND = f"""
-    INSERT INTO tier_change ({_HISTORY}) SELECT {_HISTORY} FROM {_unnest(_HISTORY_TYPES)}
+    INSERT INTO tier_change ({_HISTORY})
+    SELECT {_HISTORY} FROM {_rows_from_arrays(_HISTORY_TYPES)}
 """
 
 
@@ -102,94 +110,97 @@ class PostgresClients:
         self._tx = tx
         self._rulebook = rulebook
         self._encode = encode
-        self._index: dict[str | None, int | None] = {
+        self._tier_index: dict[str | None, int | None] = {
             tier.key: index for index, tier in enumerate(rulebook.tiers)
         }
-        self._index[None] = None
+        self._tier_index[None] = None
 
     def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
         """See `Clients.load`."""
         if not keys:
             return {}
-        practices = [key.practice_id for key in keys]
-        ids = [key.client_id for key in keys]
-        rows = fetch(self._tx, _LOAD, (practices, ids), prepare=False)
-        return {ClientKey(row[0], row[1]): self._state(row) for row in rows}
+        parameters = {
+            "practice_ids": [key.practice_id for key in keys],
+            "client_ids": [key.client_id for key in keys],
+        }
+        rows = fetch(self._tx, _LOAD, parameters, prepare=False)
+        return {ClientKey(row.practice_id, row.client_id): self._state(row) for row in rows}
 
     def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
         """See `Clients.due`."""
-        asked = (list(until), list(until.values()), limit, limit)
-        return [self._state(row) for row in fetch(self._tx, _DUE, asked)]
+        parameters = {
+            "partitions": list(until),
+            "instants": list(until.values()),
+            "limit": limit,
+        }
+        return [self._state(row) for row in fetch(self._tx, _DUE, parameters)]
 
     def save(self, states: Collection[ClientState]) -> None:
         """See `Clients.save`."""
-        if not states:
-            return
-        self._write(_UPSERT, [self._row(state) for state in states])
+        if states:
+            execute(self._tx, _UPSERT, self._client_columns(states))
 
     def record(self, transitions: Sequence[TierTransition]) -> None:
         """See `Clients.record`."""
-        if not transitions:
-            return
-        self._write(_APPEND, [self._history_row(transition) for transition in transitions])
-        append(self._tx, [self._encode(transition) for transition in transitions])
+        if transitions:
+            execute(self._tx, _APPEND, self._history_columns(transitions))
+            append(self._tx, [self._encode(transition) for transition in transitions])
 
-    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        execute(self._tx, statement, [list(column) for column in zip(*rows, strict=True)])
-
-    def _state(self, row: tuple[Any, ...]) -> ClientState:
+    def _state(self, row: Any) -> ClientState:
         return ClientState(
-            practice_id=row[0],
-            client_id=row[1],
-            partition=row[2],
-            zone=row[3],
-            generation=row[4],
-            last_sequence=row[5],
-            missing=tuple(row[6]),
-            digest=Digest.from_bytes(row[7]),
-            assessed_on=row[8],
-            tier=self._index[row[9]],
-            score=row[10],
-            version=row[11],
-            effective_at=row[12],
-            review_at=row[13],
-            reviewed=row[8] is not None,
+            practice_id=row.practice_id,
+            client_id=row.client_id,
+            partition=row.partition,
+            zone=row.zone,
+            generation=row.generation,
+            last_sequence=row.last_sequence,
+            missing=tuple(row.missing),
+            digest=Digest.from_bytes(row.digest),
+            assessed_on=row.assessed_on,
+            tier=self._tier_index[row.tier],
+            score=row.score,
+            version=row.version,
+            effective_at=row.effective_at,
+            review_at=row.review_at,
+            reviewed=row.assessed_on is not None,
         )
 
-    def _row(self, state: ClientState) -> tuple[Any, ...]:
-        return (
-            state.practice_id,
-            state.client_id,
-            state.partition,
-            state.zone,
-            state.generation,
-            state.last_sequence,
-            f"{{{','.join(map(str, state.missing))}}}",
-            state.digest.to_bytes(),
-            state.assessed_on,
-            None if state.tier is None else self._rulebook.tiers[state.tier].key,
-            state.score,
-            state.version,
-            state.effective_at,
-            state.review_at,
-        )
+    def _client_columns(self, states: Collection[ClientState]) -> dict[str, list[Any]]:
+        tiers: dict[int | None, str | None] = dict(enumerate(t.key for t in self._rulebook.tiers))
+        tiers[None] = None
+        return {
+            "practice_id": [state.practice_id for state in states],
+            "client_id": [state.client_id for state in states],
+            "partition": [state.partition for state in states],
+            "zone": [state.zone for state in states],
+            "generation": [state.generation for state in states],
+            "last_sequence": [state.last_sequence for state in states],
+            "missing": [f"{{{','.join(map(str, state.missing))}}}" for state in states],
+            "digest": [state.digest.to_bytes() for state in states],
+            "assessed_on": [state.assessed_on for state in states],
+            "tier": [tiers[state.tier] for state in states],
+            "score": [state.score for state in states],
+            "version": [state.version for state in states],
+            "effective_at": [state.effective_at for state in states],
+            "review_at": [state.review_at for state in states],
+        }
 
-    def _history_row(self, transition: TierTransition) -> tuple[Any, ...]:
-        state, change = transition.state, transition.change
-        return (
-            state.practice_id,
-            state.client_id,
-            change.version,
-            self._rulebook.key,
-            self._rulebook.version,
-            change.from_tier,
-            change.to_tier,
-            change.direction,
-            change.reason,
-            change.origin,
-            change.effective_at,
-            change.happened_at,
-            change.activity_id,
-            change.score,
-            change.on_day,
-        )
+    def _history_columns(self, transitions: Sequence[TierTransition]) -> dict[str, list[Any]]:
+        changes = [transition.change for transition in transitions]
+        return {
+            "practice_id": [transition.state.practice_id for transition in transitions],
+            "client_id": [transition.state.client_id for transition in transitions],
+            "version": [change.version for change in changes],
+            "rulebook": [self._rulebook.key] * len(changes),
+            "rulebook_version": [self._rulebook.version] * len(changes),
+            "from_tier": [change.from_tier for change in changes],
+            "to_tier": [change.to_tier for change in changes],
+            "direction": [change.direction for change in changes],
+            "reason": [change.reason for change in changes],
+            "origin": [change.origin for change in changes],
+            "effective_at": [change.effective_at for change in changes],
+            "happened_at": [change.happened_at for change in changes],
+            "activity_id": [change.activity_id for change in changes],
+            "score": [change.score for change in changes],
+            "on_day": [change.on_day for change in changes],
+        }

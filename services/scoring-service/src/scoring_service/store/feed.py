@@ -4,61 +4,64 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from rapport_runtime.database import Database, execute
+from rapport_runtime.database import Database, execute, fetch, fetch_value
 from rapport_runtime.stream.outbox import OutboxRow
 from scoring_service.ports import Feed, FeedEntry, FeedPage, FeedPositions
 
-# Each place goes on from its head, in the order of the outbox. The events are copied from there,
-# where they still are: they need not travel once more, nor be sorted.
-# The column `bucket` holds the partition: columns keep their names.
+# The column `bucket` of the table holds the partition; the statements call it so from there on.
+# Each practice's part of a partition goes on from its last position, in the order of the outbox.
+# The events are copied from the outbox, where they still are: they need not travel once more, nor
+# be sorted.
 _APPEND = """
-    WITH told AS (
-        SELECT * FROM unnest(%b::bigint[], %b::text[], %b::int[]) AS told(id, practice_id, bucket)
+    WITH published AS (
+        SELECT * FROM unnest(%(ids)b::bigint[], %(practice_ids)b::text[], %(partitions)b::int[])
+            AS published(id, practice_id, partition)
     ), head AS (
-        SELECT practice_id, bucket, coalesce(
+        SELECT practice_id, partition, coalesce(
             (SELECT f.position FROM feed f
-             WHERE f.practice_id = place.practice_id AND f.bucket = place.bucket
+             WHERE f.practice_id = place.practice_id AND f.bucket = place.partition
              ORDER BY f.position DESC LIMIT 1), 0) AS position
-        FROM (SELECT DISTINCT practice_id, bucket FROM told) AS place
+        FROM (SELECT DISTINCT practice_id, partition FROM published) AS place
     ), numbered AS (
-        SELECT id, practice_id, bucket, head.position
-            + row_number() OVER (PARTITION BY practice_id, bucket ORDER BY id) AS position
-        FROM told JOIN head USING (practice_id, bucket)
+        SELECT id, practice_id, partition, head.position
+            + row_number() OVER (PARTITION BY practice_id, partition ORDER BY id) AS position
+        FROM published JOIN head USING (practice_id, partition)
     )
     INSERT INTO feed (practice_id, bucket, position, event)
-    SELECT practice_id, bucket, position, value FROM numbered JOIN outbox USING (id)
+    SELECT practice_id, numbered.partition, position, value
+    FROM numbered JOIN outbox USING (id)
 """
-_COMPLETE = sa.text("""
-    SELECT min(published_through) FROM outbox_watermark HAVING count(*) = :partitions
-""")
-# One partition after the other would let a busy one keep the rest waiting: the next of each comes
-# first, then the second of each. Positions are gapless, so that the rows wanted can be named: who
-# is far behind does not pay for all that is ahead, whatever the planner believes. The inner LIMIT
-# keeps it from joining the other way round.
-_PAGE = sa.text("""
-    SELECT f.bucket, f.position, f.event
-    FROM unnest(CAST(:after AS bigint[])) WITH ORDINALITY AS reached(position, number)
+_PUBLISHED_THROUGH = """
+    SELECT min(published_through) FROM outbox_watermark HAVING count(*) = %(partitions)s
+"""
+# The next change of each partition comes first, then the second of each: partition after partition
+# would let a busy one keep the rest waiting. Positions are gapless, so the statement names the rows
+# that it wants: a reader that is far behind does not pay for all rows ahead of it, whatever plan
+# Postgres chooses. The inner LIMIT keeps Postgres from joining the other way round.
+_PAGE = """
+    SELECT f.bucket AS partition, f.position, f.event
+    FROM unnest(%(after)s::bigint[]) WITH ORDINALITY AS seen(position, number)
     CROSS JOIN LATERAL (
         SELECT bucket, position, event FROM feed
-        WHERE practice_id = :practice_id AND bucket = CAST(reached.number - 1 AS int)
-          AND position > reached.position AND position <= reached.position + :limit
-        LIMIT :limit
+        WHERE practice_id = %(practice_id)s AND bucket = (seen.number - 1)::int
+          AND position > seen.position AND position <= seen.position + %(limit)s
+        LIMIT %(limit)s
     ) AS f
-    ORDER BY f.position - reached.position, f.bucket LIMIT :limit
-""")
-_HEAD = sa.text("""
+    ORDER BY f.position - seen.position, f.bucket LIMIT %(limit)s
+"""
+_HEAD = """
     SELECT coalesce(
-        (SELECT position FROM feed WHERE practice_id = :practice_id AND bucket = each
-         ORDER BY position DESC LIMIT 1), 0)
-    FROM generate_series(0, :partitions - 1) AS each ORDER BY each
-""")
+        (SELECT position FROM feed WHERE practice_id = %(practice_id)s AND bucket = partition
+         ORDER BY position DESC LIMIT 1), 0) AS position
+    FROM generate_series(0, %(partitions)s - 1) AS partition ORDER BY partition
+"""
 
 
 class FeedWriter:
     """Gives each published change the next position of its practice and partition.
 
-    For the relay to call, in the transaction that removes the rows from the outbox and under
-    their partitions' locks: one that is published again after a crash is numbered once. Rows of
+    The relay calls it in the transaction that removes the rows from the outbox, under the locks of
+    their partitions: a change that is published again after a crash is numbered once. Rows of
     other topics are left alone. `practice_of` reads the practice out of an event.
     """
 
@@ -68,13 +71,15 @@ class FeedWriter:
 
     def append(self, tx: sa.Connection, rows: Sequence[OutboxRow]) -> None:
         """Number `rows`, which are in the order of their publication."""
-        told = [
-            (number, self._practice_of(value), partition)
-            for number, topic, partition, _key, value in rows
-            if topic == self._topic
-        ]
-        if told:
-            execute(tx, _APPEND, [list(column) for column in zip(*told, strict=True)])
+        ids, practice_ids, partitions = [], [], []
+        for row_id, topic, partition, _key, value in rows:
+            if topic == self._topic:
+                ids.append(row_id)
+                practice_ids.append(self._practice_of(value))
+                partitions.append(partition)
+        if ids:
+            parameters = {"ids": ids, "practice_ids": practice_ids, "partitions": partitions}
+            execute(tx, _APPEND, parameters)
 
 
 class PostgresFeed(Feed):
@@ -91,16 +96,16 @@ class PostgresFeed(Feed):
 
     def head(self, practice_id: str) -> FeedPositions:
         """See `Feed.head`."""
-        asked = {"practice_id": practice_id, "partitions": self._partitions}
+        parameters = {"practice_id": practice_id, "partitions": self._partitions}
         with self._database.transaction(practice_id) as tx:
-            return tuple(tx.execute(_HEAD, asked).scalars())
+            return tuple(row.position for row in fetch(tx, _HEAD, parameters))
 
     def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
         """See `Feed.read`."""
-        asked = {"practice_id": practice_id, "after": list(after), "limit": limit}
+        parameters = {"practice_id": practice_id, "after": list(after), "limit": limit}
         with self._database.transaction(practice_id) as tx:
             # Before the rows: all that was published before this mark is seen by what follows.
-            complete = tx.execute(_COMPLETE, {"partitions": self._partitions}).scalar()
-            rows = tx.execute(_PAGE, asked).fetchall()
-        entries = [FeedEntry(row.bucket, row.position, bytes(row.event)) for row in rows]
-        return FeedPage(entries, complete if len(entries) < limit else None)
+            through = fetch_value(tx, _PUBLISHED_THROUGH, {"partitions": self._partitions})
+            rows = fetch(tx, _PAGE, parameters)
+        entries = [FeedEntry(row.partition, row.position, row.event) for row in rows]
+        return FeedPage(entries, through if len(entries) < limit else None)

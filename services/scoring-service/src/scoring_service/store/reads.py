@@ -1,165 +1,109 @@
-"""What the API reads: the stored row, assessed for the day that scoring has come to."""
+"""What the API reads about clients, from its side of row-level security."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
-
-import sqlalchemy as sa
+from datetime import datetime
+from typing import Any
 
 from rapport_runtime.batched_reads import PracticeQuery
-from rapport_runtime.database import Database, driver
-from scoring_service.domain.assess import Assessment, assess
-from scoring_service.domain.digest import Digest
-from scoring_service.domain.periods import local_day
-from scoring_service.domain.rulebook import Rulebook
-from scoring_service.ports import ChangeRow, ClientTier, TierCount, Tiers
-from scoring_service.store.statements import SweepProgress
+from rapport_runtime.database import Database, fetch, fetch_value
+from scoring_service.ports import ChangeRow, StoredTier, Tiers
+from scoring_service.store.sweep_progress import SweepProgress
 
-_CLIENTS = """
-    SELECT c.client_id, c.zone, c.digest, c.assessed_on, c.tier, c.version, c.effective_at,
-           cardinality(c.missing) AS missing, p.swept_through
-    FROM client c
-    LEFT JOIN consumer_position p ON p.consumer_group = %s AND p.topic = %s
+_EXPRESSIONS = {
+    "since": "c.effective_at AS since",
+    "missing": "cardinality(c.missing) AS missing",
+    "as_of": "p.swept_through AS as_of",
+}
+_COLUMNS = ", ".join(_EXPRESSIONS.get(name, f"c.{name}") for name in StoredTier._fields)
+"""In the order of the fields, so that `StoredTier(*row)` fits."""
+_CLIENTS = f"""
+    SELECT {_COLUMNS} FROM client c
+    LEFT JOIN consumer_position p ON p.consumer_group = %(group)s AND p.topic = %(topic)s
         AND p.partition = c.partition
-    WHERE c.practice_id = %s
+    WHERE c.practice_id = %(practice_id)s
 """
-_SOME = f"{_CLIENTS} AND c.client_id = ANY(%s::text[])".encode()
+_BY_ID = f"{_CLIENTS} AND c.client_id = ANY(%(client_ids)s::text[])"
+# A batched read joins the statements of all practices, so it takes their values by place: in the
+# order in which they stand in the statement.
+_BY_ID_BATCHED = re.sub(r"%\(\w+\)s", "%s", _BY_ID).encode()
 _BY_TIER = f"""
-    {_CLIENTS} AND c.tier = %s AND c.client_id > %s ORDER BY c.client_id LIMIT %s
-""".encode()
-_HISTORY = sa.text("""
-    SELECT version, rulebook, rulebook_version, from_tier, to_tier, direction, reason, origin,
-           effective_at, happened_at, activity_id, score
-    FROM tier_change
-    WHERE practice_id = :practice_id AND client_id = :client_id AND version > :after
-    ORDER BY version LIMIT :limit
-""")
-_COUNTS = sa.text("""
+    {_CLIENTS} AND c.tier = %(tier)s AND c.client_id > %(after)s
+    ORDER BY c.client_id LIMIT %(limit)s
+"""
+_HISTORY = f"""
+    SELECT {", ".join(ChangeRow._fields)} FROM tier_change
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND version > %(after)s
+    ORDER BY version LIMIT %(limit)s
+"""
+_COUNTS = """
     SELECT tier, count(*) AS clients FROM client
-    WHERE practice_id = :practice_id AND tier IS NOT NULL GROUP BY tier
-""")
-_AS_OF = sa.text("""
+    WHERE practice_id = %(practice_id)s AND tier IS NOT NULL GROUP BY tier
+"""
+_AS_OF = """
     SELECT min(swept_through) FROM consumer_position
-    WHERE consumer_group = :group AND topic = :topic
+    WHERE consumer_group = %(group)s AND topic = %(topic)s
     HAVING count(*) = count(swept_through)
-""")
-_EXISTS = sa.text("SELECT 1 FROM client WHERE practice_id = :practice_id AND client_id = :id")
-
-
-_REMEMBERED = 4_096
-"""Assessments, of some 3 KiB each, that need not be made again for who asks once more."""
-
-
-class _Row(NamedTuple):
-    """A client as `_CLIENTS` gives it."""
-
-    client_id: str
-    zone: str
-    digest: bytes
-    assessed_on: date | None
-    tier: str | None
-    version: int
-    effective_at: datetime | None
-    missing: int
-    swept_through: datetime | None
+"""
+_EXISTS = """
+    SELECT 1 FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
+"""
 
 
 class PostgresTiers(Tiers):
-    """`Tiers` from the API's side of row-level security.
+    """`Tiers` over one database."""
 
-    Clients are read by the driver itself: SQLAlchemy took more time than Postgres (ADR 23).
-    """
-
-    def __init__(self, database: Database, progress: SweepProgress, rulebook: Rulebook) -> None:
+    def __init__(self, database: Database, progress: SweepProgress) -> None:
         self._database = database
-        self._group_and_topic = progress.group, progress.topic
-        self._rulebook = rulebook
-        self._assessed = lru_cache(_REMEMBERED)(self._assess)
+        self._group_and_topic = {"group": progress.group, "topic": progress.topic}
 
-    @property
-    def rulebook(self) -> Rulebook:
-        """See `Tiers.rulebook`."""
-        return self._rulebook
-
-    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[ClientTier]:
+    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[StoredTier]:
         """See `Tiers.of_clients`."""
-        return self._clients(_SOME, practice_id, list(client_ids))
+        return self._clients(_BY_ID, practice_id, client_ids=list(client_ids))
 
     async def of_practices(
         self, client_ids_by_practice: Mapping[str, Collection[str]]
-    ) -> Mapping[str, list[ClientTier]]:
+    ) -> Mapping[str, list[StoredTier]]:
         """See `Tiers.of_practices`."""
-        questions = [
+        group_and_topic = self._group_and_topic.values()
+        queries = [
             PracticeQuery(
-                practice_id, _SOME, (*self._group_and_topic, practice_id, list(client_ids))
+                practice_id, _BY_ID_BATCHED, (*group_and_topic, practice_id, list(client_ids))
             )
             for practice_id, client_ids in client_ids_by_practice.items()
         ]
-        answers = await self._database.fetch_many(questions)
+        answers = await self._database.fetch_many(queries)
         return {
-            practice_id: [self._tier(_Row(*row)) for row in rows]
+            practice_id: [StoredTier(*row) for row in rows]
             for practice_id, rows in zip(client_ids_by_practice, answers, strict=True)
         }
 
-    def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[ClientTier]:
+    def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[StoredTier]:
         """See `Tiers.in_tier`."""
-        return self._clients(_BY_TIER, practice_id, tier, after, limit)
+        return self._clients(_BY_TIER, practice_id, tier=tier, after=after, limit=limit)
 
     def history(
         self, practice_id: str, client_id: str, after: int, limit: int
     ) -> Sequence[ChangeRow] | None:
         """See `Tiers.history`."""
-        asked = {"practice_id": practice_id, "client_id": client_id, "after": after}
+        client = {"practice_id": practice_id, "client_id": client_id}
         with self._database.transaction(practice_id) as tx:
-            if tx.execute(_EXISTS, {"practice_id": practice_id, "id": client_id}).first() is None:
+            if fetch_value(tx, _EXISTS, client) is None:
                 return None
-            return [ChangeRow(*row) for row in tx.execute(_HISTORY, {**asked, "limit": limit})]
+            rows = fetch(tx, _HISTORY, {**client, "after": after, "limit": limit})
+        return [ChangeRow(*row) for row in rows]
 
-    def distribution(self, practice_id: str) -> tuple[datetime | None, list[TierCount]]:
-        """See `Tiers.distribution`."""
-        group, topic = self._group_and_topic
+    def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:
+        """See `Tiers.counts`."""
         with self._database.transaction(practice_id) as tx:
-            as_of = tx.execute(_AS_OF, {"group": group, "topic": topic}).scalar()
-            rows = tx.execute(_COUNTS, {"practice_id": practice_id})
-            clients = {row.tier: row.clients for row in rows}
-        return as_of, [
-            TierCount(tier.key, tier.names, clients.get(tier.key, 0))
-            for tier in self._rulebook.tiers
-        ]
+            as_of = fetch_value(tx, _AS_OF, self._group_and_topic)
+            rows = fetch(tx, _COUNTS, {"practice_id": practice_id})
+        return as_of, {row.tier: row.clients for row in rows}
 
-    def _clients(self, statement: bytes, practice_id: str, *more: Any) -> list[ClientTier]:
-        with (
-            self._database.transaction(practice_id) as tx,
-            driver(tx).cursor(binary=True) as cursor,
-        ):
-            rows = cursor.execute(
-                statement, (*self._group_and_topic, practice_id, *more)
-            ).fetchall()
-        return [self._tier(_Row(*row)) for row in rows]
+    def _clients(self, statement: str, practice_id: str, **more: Any) -> list[StoredTier]:
+        with self._database.transaction(practice_id) as tx:
+            rows = fetch(tx, statement, self._parameters(practice_id, **more))
+        return [StoredTier(*row) for row in rows]
 
-    def _tier(self, row: _Row) -> ClientTier:
-        return ClientTier(
-            client_id=row.client_id,
-            zone=row.zone,
-            version=row.version,
-            since=row.effective_at,
-            as_of=row.swept_through,
-            missing=row.missing,
-            assessment=self._assessment(row),
-        )
-
-    def _assessment(self, row: _Row) -> Assessment | None:
-        """For the later of the row's day and the day that the whole partition has been swept to;
-        between reviews no tier can differ."""
-        if row.assessed_on is None:
-            return None
-        day = row.assessed_on
-        if row.swept_through is not None:
-            day = max(day, local_day(row.swept_through, row.zone))
-        return self._assessed(row.digest, day, row.zone)
-
-    def _assess(self, digest: bytes, day: date, zone: str) -> Assessment:
-        """By the same pure function as the worker's: what it said of these arguments is true for
-        ever, so that it may be remembered."""
-        return assess(Digest.from_bytes(digest), self._rulebook, day, zone)
+    def _parameters(self, practice_id: str, **more: Any) -> dict[str, Any]:
+        return {**self._group_and_topic, "practice_id": practice_id, **more}

@@ -1,21 +1,19 @@
-"""How far scoring has come, and the oldest thing that time owes a client."""
+"""Scoring's status: the chassis's, and the oldest review that is due but not done."""
 
-import sqlalchemy as sa
-
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch_value
 from rapport_runtime.ops.status_routes import Status, StatusSource
 
-_OLDEST_DUE = sa.text("""
+_OLDEST_DUE = """
     SELECT min(c.review_at) FROM client c
-    JOIN consumer_position p ON p.consumer_group = :group AND p.topic = :topic
+    JOIN consumer_position p ON p.consumer_group = %(group)s AND p.topic = %(topic)s
         AND p.partition = c.partition
     WHERE c.review_at <= p.processed_through
-""")
+"""
 
 
 class ScoringStatus:
-    """The chassis's status with the oldest review that a watermark has passed and no sweep has
-    done yet; null when time owes nobody anything."""
+    """The chassis's status with `oldest_due_at`: the oldest review of any client that a watermark
+    has passed and no sweep has done yet; None when there is none."""
 
     def __init__(
         self, database: Database, chassis: StatusSource, *, group: str, topic: str
@@ -27,5 +25,5 @@ class ScoringStatus:
     def status(self) -> Status:
         """See `StatusSource.status`."""
         with self._database.transaction(operator=True) as tx:
-            due = tx.execute(_OLDEST_DUE, self._group_and_topic).scalar()
+            due = fetch_value(tx, _OLDEST_DUE, self._group_and_topic)
         return self._chassis.status().model_copy(update={"oldest_due_at": due})

@@ -1,4 +1,4 @@
-"""The doors to what scoring keeps: in the loop's transaction, or in one of its own."""
+"""`Stores` over one Postgres database: in the loop's transaction, or in one of its own."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,18 +7,30 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute, fetch
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import TierTransition
-from scoring_service.store import statements
 from scoring_service.store.clients import PostgresClients
+from scoring_service.store.sweep_progress import SweepProgress
+
+_SAVE_PRACTICE = """
+    INSERT INTO practice (practice_id, name, zone, currency)
+    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s)
+    ON CONFLICT (practice_id) DO UPDATE
+    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
+"""
+_ZONES = "SELECT DISTINCT zone FROM client WHERE partition = %(partition)s"
+_AWAIT_FIRST_ASSESSMENT = """
+    UPDATE client SET review_at = %(watermark)s
+    WHERE partition = %(partition)s AND assessed_on IS NULL AND review_at IS NULL
+"""
 
 
 class PostgresStore:
     """`Store` within one transaction."""
 
     def __init__(
-        self, tx: sa.Connection, clients: PostgresClients, progress: statements.SweepProgress
+        self, tx: sa.Connection, clients: PostgresClients, progress: SweepProgress
     ) -> None:
         self._tx = tx
         self._progress = progress
@@ -26,15 +38,16 @@ class PostgresStore:
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
         """See `Store.save_practice`."""
-        statements.save_practice(self._tx, practice)
+        execute(self._tx, _SAVE_PRACTICE, practice)
 
     def zones_of(self, partition: int) -> set[str]:
         """See `Store.zones_of`."""
-        return statements.zones_of(self._tx, partition)
+        return {row.zone for row in fetch(self._tx, _ZONES, {"partition": partition})}
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
         """See `Store.await_first_assessment`."""
-        statements.await_first_assessment(self._tx, partition, watermark)
+        parameters = {"partition": partition, "watermark": watermark}
+        execute(self._tx, _AWAIT_FIRST_ASSESSMENT, parameters)
 
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
         """See `Store.lock_unswept`."""
@@ -52,7 +65,7 @@ class PostgresStores:
         self,
         database: Database,
         rulebook: Rulebook,
-        progress: statements.SweepProgress,
+        progress: SweepProgress,
         encode: Callable[[TierTransition], Outgoing],
     ) -> None:
         self._database = database

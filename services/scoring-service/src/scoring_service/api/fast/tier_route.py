@@ -1,0 +1,44 @@
+"""The route itself, and the JSON of its answer."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import TypeAdapter
+
+from rapport_runtime.http.direct import DirectRoute
+from rapport_runtime.http.problems import NotFound, responses
+from scoring_service.api.fast.request_coalescer import RequestCoalescer
+from scoring_service.api.reader import ALWAYS, NO_CLIENT, ClientPath, Reader
+from scoring_service.api.schemas import TierAnswer, tier_fields
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.handlers import TierAssessor
+from scoring_service.ports import ClientTier, Tiers
+
+_PLAIN = TypeAdapter(dict[str, Any])
+
+
+def add_tier_route(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> None:
+    """Add `GET /clients/{client_id}/tier` to the router."""
+    coalescer = RequestCoalescer(tiers.of_practices)
+
+    async def tier(client_id: ClientPath, principal: Reader) -> Response:
+        """A client's tier now: since when, why, and when it will change if nothing happens."""
+        stored = await coalescer.load(principal.practice, client_id)
+        if stored is None:
+            raise NotFound(NO_CLIENT)
+        content = tier_json(assessor.tier(stored), assessor.rulebook)
+        return Response(content, media_type="application/json")
+
+    router.add_api_route(
+        "/clients/{client_id}/tier",
+        tier,
+        response_model=TierAnswer,
+        responses=responses(*ALWAYS, NotFound),
+        route_class_override=DirectRoute,
+    )
+
+
+def tier_json(tier: ClientTier, rulebook: Rulebook) -> bytes:
+    """The JSON of `TierAnswer.of`, byte by byte, without making the models: they take longer than
+    all the rest of the request."""
+    return _PLAIN.dump_json(tier_fields(tier, rulebook))

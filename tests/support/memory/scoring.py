@@ -1,0 +1,274 @@
+"""Scoring's ports in memory: what `store/` does on Postgres, in plain Python, for one thread."""
+
+import copy
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from rapport_contracts import codec
+from rapport_runtime.bus.port import Outgoing
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.walk import ClientState
+from scoring_service.ports import (
+    ChangeRow,
+    ClientKey,
+    FeedEntry,
+    FeedPage,
+    FeedPositions,
+    StoredTier,
+    TierTransition,
+)
+
+
+@dataclass
+class Rows:
+    """All that is stored. `processed` and `swept` are instants by partition, as in the positions
+    of the loop."""
+
+    clients: dict[ClientKey, ClientState] = field(default_factory=dict)
+    history: dict[ClientKey, list[ChangeRow]] = field(default_factory=dict)
+    outbox: list[Outgoing] = field(default_factory=list)
+    practices: dict[str, dict[str, str]] = field(default_factory=dict)
+    processed: dict[int, datetime] = field(default_factory=dict)
+    swept: dict[int, datetime] = field(default_factory=dict)
+
+
+class MemoryStores:
+    """`Stores`; what an open store wrote is taken back when its block raises."""
+
+    def __init__(self, rulebook: Rulebook, encode: Callable[[TierTransition], Outgoing]) -> None:
+        self.rulebook = rulebook
+        self.encode = encode
+        self.rows = Rows()
+        self.held_by_another: set[int] = set()
+
+    def within(self, _tx: Any) -> "MemoryStore":
+        """See `Stores.within`."""
+        return MemoryStore(self)
+
+    @contextmanager
+    def open(self) -> Iterator["MemoryStore"]:
+        """See `Stores.open`."""
+        before = copy.deepcopy(self.rows)
+        try:
+            yield self.within(None)
+        except BaseException:
+            self.rows = before
+            raise
+
+
+class MemoryStore:
+    """`Store` over the rows of its stores."""
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._stores = stores
+        self.clients = MemoryClients(stores)
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        """See `Store.save_practice`."""
+        self._stores.rows.practices[practice["practice_id"]] = dict(practice)
+
+    def zones_of(self, partition: int) -> set[str]:
+        """See `Store.zones_of`."""
+        clients = self._stores.rows.clients.values()
+        return {client.zone for client in clients if client.partition == partition}
+
+    def await_first_assessment(self, partition: int, watermark: datetime) -> None:
+        """See `Store.await_first_assessment`."""
+        for client in self._stores.rows.clients.values():
+            waits = client.assessed_on is None and client.review_at is None
+            if waits and client.partition == partition:
+                client.review_at = watermark
+
+    def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
+        """See `Store.lock_unswept`."""
+        rows = self._stores.rows
+        return {
+            partition: watermark
+            for partition, watermark in sorted(rows.processed.items())
+            if partition in partitions
+            and partition not in self._stores.held_by_another
+            and rows.swept.get(partition) != watermark
+        }
+
+    def mark_swept(self, until: Mapping[int, datetime]) -> None:
+        """See `Store.mark_swept`."""
+        swept = self._stores.rows.swept
+        for partition, instant in until.items():
+            swept[partition] = max(instant, swept.get(partition, instant))
+
+
+class MemoryClients:
+    """`Clients` over the rows of its stores; callers get copies, as from a database."""
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._stores = stores
+
+    def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
+        """See `Clients.load`."""
+        clients = self._stores.rows.clients
+        return {key: copy.deepcopy(clients[key]) for key in sorted(keys) if key in clients}
+
+    def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
+        """See `Clients.due`."""
+        due = []
+        for partition, instant in until.items():
+            of_partition = [
+                (client.review_at, client)
+                for client in self._stores.rows.clients.values()
+                if client.partition == partition
+                and client.review_at is not None
+                and client.review_at <= instant
+            ]
+            due += [client for _, client in sorted(of_partition, key=lambda pair: pair[0])]
+        return copy.deepcopy(due[:limit])
+
+    def save(self, states: Collection[ClientState]) -> None:
+        """See `Clients.save`."""
+        clients = self._stores.rows.clients
+        for state in states:
+            key = ClientKey(state.practice_id, state.client_id)
+            stored = copy.deepcopy(state)
+            stored.standing, stored.reviewed = None, state.assessed_on is not None
+            if known := clients.get(key):
+                stored = replace(
+                    stored,
+                    partition=known.partition,
+                    zone=known.zone,
+                    generation=known.generation,
+                )
+            clients[key] = stored
+
+    def record(self, transitions: Sequence[TierTransition]) -> None:
+        """See `Clients.record`."""
+        rows, rulebook = self._stores.rows, self._stores.rulebook
+        for state, change, _ in transitions:
+            line = ChangeRow(
+                version=change.version,
+                rulebook=rulebook.key,
+                rulebook_version=rulebook.version,
+                from_tier=change.from_tier,
+                to_tier=change.to_tier,
+                direction=change.direction,
+                reason=change.reason,
+                origin=change.origin,
+                effective_at=change.effective_at,
+                happened_at=change.happened_at,
+                activity_id=change.activity_id,
+                score=change.score,
+            )
+            key = ClientKey(state.practice_id, state.client_id)
+            rows.history.setdefault(key, []).append(line)
+        rows.outbox += [self._stores.encode(transition) for transition in transitions]
+
+
+class MemoryTiers:
+    """`Tiers` over the rows of the worker's stores."""
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._stores = stores
+
+    def of_clients(self, practice_id: str, client_ids: Collection[str]) -> list[StoredTier]:
+        """See `Tiers.of_clients`."""
+        clients = self._of_practice(practice_id)
+        return [self._tier(client) for client in clients if client.client_id in client_ids]
+
+    async def of_practices(
+        self, client_ids_by_practice: Mapping[str, Collection[str]]
+    ) -> Mapping[str, list[StoredTier]]:
+        """See `Tiers.of_practices`."""
+        return {
+            practice_id: self.of_clients(practice_id, client_ids)
+            for practice_id, client_ids in client_ids_by_practice.items()
+        }
+
+    def in_tier(self, practice_id: str, tier: str, after: str, limit: int) -> Sequence[StoredTier]:
+        """See `Tiers.in_tier`."""
+        index = self._stores.rulebook.tier_named(tier)
+        clients = sorted(self._of_practice(practice_id), key=lambda client: client.client_id)
+        found = [c for c in clients if c.tier == index and c.client_id > after]
+        return [self._tier(client) for client in found[:limit]]
+
+    def history(
+        self, practice_id: str, client_id: str, after: int, limit: int
+    ) -> Sequence[ChangeRow] | None:
+        """See `Tiers.history`."""
+        key = ClientKey(practice_id, client_id)
+        if key not in self._stores.rows.clients:
+            return None
+        lines = sorted(self._stores.rows.history.get(key, []))
+        return [line for line in lines if line.version > after][:limit]
+
+    def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:
+        """See `Tiers.counts`."""
+        rows, tiers = self._stores.rows, self._stores.rulebook.tiers
+        counts: dict[str, int] = {}
+        for client in self._of_practice(practice_id):
+            if client.tier is not None:
+                key = tiers[client.tier].key
+                counts[key] = counts.get(key, 0) + 1
+        are_all_swept = rows.processed.keys() == rows.swept.keys()
+        as_of = min(rows.swept.values(), default=None) if are_all_swept else None
+        return as_of, counts
+
+    def _of_practice(self, practice_id: str) -> list[ClientState]:
+        clients = self._stores.rows.clients.values()
+        return [client for client in clients if client.practice_id == practice_id]
+
+    def _tier(self, client: ClientState) -> StoredTier:
+        return StoredTier(
+            client_id=client.client_id,
+            zone=client.zone,
+            digest=client.digest.to_bytes(),
+            assessed_on=client.assessed_on,
+            version=client.version,
+            since=client.effective_at,
+            as_of=self._stores.rows.swept.get(client.partition),
+            missing=len(client.missing),
+        )
+
+
+class MemoryFeed:
+    """`Feed`, and the relay's part of it: `publish` and `pass_watermark`."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._events: dict[tuple[str, int], list[bytes]] = {}
+        self._published_through: dict[int, datetime] = {}
+
+    @property
+    def partitions(self) -> int:
+        """See `Feed.partitions`."""
+        return self._partitions
+
+    def publish(self, *rows: Outgoing) -> None:
+        """Number events that the bus has acknowledged."""
+        for row in rows:
+            place = codec.practice_of(row.value), row.partition
+            self._events.setdefault(place, []).append(row.value)
+
+    def pass_watermark(self, partition: int, up_to: datetime) -> None:
+        """Publish a watermark on a partition."""
+        self._published_through[partition] = up_to
+
+    def head(self, practice_id: str) -> FeedPositions:
+        """See `Feed.head`."""
+        return tuple(
+            len(self._events.get((practice_id, partition), []))
+            for partition in range(self._partitions)
+        )
+
+    def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
+        """See `Feed.read`."""
+        ahead = [
+            (position - seen, FeedEntry(partition, position, event))
+            for partition, seen in enumerate(after)
+            for position, event in enumerate(self._events.get((practice_id, partition), []), 1)
+            if position > seen
+        ]
+        entries = [entry for _, entry in sorted(ahead)][:limit]
+        through = self._published_through
+        is_complete = len(entries) < limit and len(through) == self._partitions
+        return FeedPage(entries, min(through.values()) if is_complete else None)

@@ -1,0 +1,383 @@
+"""What each adapter of scoring's ports must do; a test class for each adapter inherits it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+
+import pytest
+
+from rapport_contracts import codec, topics
+from rapport_runtime.bus.port import Outgoing
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.walk import ClientState, first_assessment
+from scoring_service.ports import ClientKey, Feed, Stores, Tiers, TierTransition
+from tests.support.generators.tier_histories import RULEBOOK
+from tests.support.worlds.feed import START, change, event_id
+
+DAY = date(2026, 3, 2)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ADA, BEN = ClientKey("harbour", "ada"), ClientKey("harbour", "ben")
+FOREIGN = ClientKey("lakeside", "ada")
+
+
+class Failure(Exception):
+    """What a use case raises in the middle of a transaction."""
+
+
+class StoreAdapter(Protocol):
+    """An empty database of scoring: its ports, and a look behind them."""
+
+    stores: Stores
+    tiers: Tiers
+
+    def pass_watermark(self, partition: int, instant: datetime) -> None:
+        """Bring a partition's business time to an instant, as the loop does with a batch."""
+
+    def swept(self) -> Mapping[int, datetime]:
+        """How far each partition is swept."""
+
+    def hold(self, partition: int) -> AbstractContextManager[None]:
+        """Lock a partition's position, as a batch of another worker does."""
+
+    def outbox(self) -> Sequence[Outgoing]:
+        """What was appended, in order."""
+
+    def practices(self) -> Sequence[tuple[str, str]]:
+        """Id and name of each practice."""
+
+
+class FeedAdapter(Protocol):
+    """An empty feed, and the relay's part of it."""
+
+    feed: Feed
+
+    def publish(self, *rows: Outgoing) -> None:
+        """Publish changes on the bus, in this order."""
+
+    def pass_watermark(self, partition: int, up_to: datetime) -> None:
+        """Publish a watermark on a partition."""
+
+
+def new_client(
+    key: ClientKey = ADA, partition: int = 0, zone: str = "Asia/Shanghai"
+) -> ClientState:
+    """A client who came once on DAY, folded and not assessed."""
+    digest = Digest()
+    digest.add("completed", DAY, 1, 0)
+    return ClientState(*key, partition, zone, last_sequence=1, digest=digest)
+
+
+def assessed(state: ClientState, review_at: datetime | None = None) -> TierTransition:
+    """Assess a client for the first time, on DAY."""
+    made = first_assessment(state, RULEBOOK, DAY)
+    state.review_at = review_at
+    return TierTransition(state, made, None)
+
+
+def keys(states: Sequence[ClientState]) -> list[str]:
+    return [state.client_id for state in states]
+
+
+class StoreSuite:
+    """`Stores`, `Store` and `Clients`."""
+
+    def save(self, adapter: StoreAdapter, *states: ClientState) -> None:
+        with adapter.stores.open() as store:
+            store.clients.save(states)
+
+    def load(self, adapter: StoreAdapter, *wanted: ClientKey) -> Mapping[ClientKey, ClientState]:
+        with adapter.stores.open() as store:
+            return store.clients.load(wanted)
+
+    def due(self, adapter: StoreAdapter, until: Mapping[int, datetime], limit: int) -> list[str]:
+        with adapter.stores.open() as store:
+            return keys(store.clients.due(until, limit))
+
+    def test_a_client_is_loaded_as_it_was_saved(self, adapter: StoreAdapter) -> None:
+        state = new_client()
+        state.last_sequence, state.missing = 9, (3, 5, 8)
+        assessed(state, NOON)
+        state.reviewed = True
+        self.save(adapter, state)
+        assert self.load(adapter, ADA) == {ADA: state}
+
+    def test_a_client_who_was_never_assessed_is_loaded_without_a_tier(
+        self, adapter: StoreAdapter
+    ) -> None:
+        self.save(adapter, new_client())
+        loaded = self.load(adapter, ADA)[ADA]
+        assert loaded == new_client()
+        assert (loaded.tier, loaded.assessed_on, loaded.reviewed) == (None, None, False)
+
+    def test_clients_who_do_not_exist_are_left_out(self, adapter: StoreAdapter) -> None:
+        self.save(adapter, new_client())
+        assert self.load(adapter, ADA, BEN, FOREIGN).keys() == {ADA}
+        assert self.load(adapter) == {}
+
+    def test_what_is_loaded_changes_only_when_it_is_saved(self, adapter: StoreAdapter) -> None:
+        self.save(adapter, new_client())
+        with adapter.stores.open() as store:
+            store.clients.load([ADA])[ADA].digest.add("completed", DAY, 1, 0)
+        assert self.load(adapter, ADA) == {ADA: new_client()}
+
+    def test_a_client_who_is_saved_again_keeps_partition_zone_and_generation(
+        self, adapter: StoreAdapter
+    ) -> None:
+        self.save(adapter, new_client())
+        other = new_client(partition=1, zone="Europe/London")
+        other.generation, other.last_sequence, other.review_at = 2, 7, NOON
+        self.save(adapter, other)
+        loaded = self.load(adapter, ADA)[ADA]
+        assert (loaded.partition, loaded.zone, loaded.generation) == (0, "Asia/Shanghai", 1)
+        assert (loaded.last_sequence, loaded.review_at) == (7, NOON)
+
+    def test_nothing_stays_of_a_transaction_that_fails(self, adapter: StoreAdapter) -> None:
+        with suppress(Failure), adapter.stores.open() as store:
+            state = new_client()
+            store.clients.record([assessed(state)])
+            store.clients.save([state])
+            raise Failure
+        assert self.load(adapter, ADA) == {}
+        assert adapter.outbox() == []
+
+    def test_due_clients_are_those_of_the_partition_whose_review_has_come(
+        self, adapter: StoreAdapter
+    ) -> None:
+        clients = []
+        for name, partition, review_at in [
+            ("late", 0, NOON + HOUR),
+            ("now", 0, NOON),
+            ("early", 0, NOON - HOUR),
+            ("never", 0, None),
+            ("elsewhere", 1, NOON),
+            ("not asked for", 2, NOON),
+        ]:
+            state = new_client(ClientKey("harbour", name), partition)
+            state.review_at = review_at
+            clients.append(state)
+        self.save(adapter, *clients)
+        assert self.due(adapter, {0: NOON}, 10) == ["early", "now"]
+        assert sorted(self.due(adapter, {0: NOON, 1: NOON}, 10)) == ["early", "elsewhere", "now"]
+        assert self.due(adapter, {0: NOON, 1: NOON - HOUR}, 1) == ["early"]
+        assert self.due(adapter, {}, 10) == []
+
+    def test_the_first_watermark_makes_due_who_waits_for_it_alone(
+        self, adapter: StoreAdapter
+    ) -> None:
+        waits, elsewhere = new_client(), new_client(ClientKey("harbour", "eve"), partition=1)
+        known, waited = new_client(BEN), new_client(FOREIGN)
+        assessed(known)
+        waited.review_at = NOON - HOUR
+        self.save(adapter, waits, elsewhere, known, waited)
+        with adapter.stores.open() as store:
+            store.await_first_assessment(0, NOON)
+        found = self.load(adapter, ADA, BEN, FOREIGN, ClientKey("harbour", "eve"))
+        assert {key: state.review_at for key, state in found.items()} == {
+            ADA: NOON,
+            BEN: None,
+            FOREIGN: NOON - HOUR,
+            ClientKey("harbour", "eve"): None,
+        }
+
+    def test_the_zones_of_a_partition_are_those_of_its_clients(self, adapter: StoreAdapter) -> None:
+        self.save(
+            adapter,
+            new_client(ADA, 0, "Asia/Shanghai"),
+            new_client(BEN, 0, "Europe/London"),
+            new_client(FOREIGN, 1, "Africa/Cairo"),
+        )
+        with adapter.stores.open() as store:
+            assert store.zones_of(0) == {"Asia/Shanghai", "Europe/London"}
+            assert store.zones_of(2) == set()
+
+    def test_a_partition_is_swept_once_for_each_watermark(self, adapter: StoreAdapter) -> None:
+        adapter.pass_watermark(0, NOON)
+        adapter.pass_watermark(1, NOON + HOUR)
+        with adapter.stores.open() as store:
+            until = store.lock_unswept([0, 1, 2])
+            assert until == {0: NOON, 1: NOON + HOUR}
+            store.mark_swept({0: NOON})
+            assert store.lock_unswept([0, 1, 2]) == {1: NOON + HOUR}
+            assert store.lock_unswept([0]) == {}
+        adapter.pass_watermark(0, NOON + HOUR)
+        with adapter.stores.open() as store:
+            assert store.lock_unswept([0]) == {0: NOON + HOUR}
+
+    def test_a_sweep_never_goes_back(self, adapter: StoreAdapter) -> None:
+        adapter.pass_watermark(0, NOON)
+        for instant in (NOON, NOON - HOUR):
+            with adapter.stores.open() as store:
+                store.mark_swept({0: instant})
+        assert adapter.swept() == {0: NOON}
+
+    def test_partitions_of_another_worker_are_not_swept(self, adapter: StoreAdapter) -> None:
+        adapter.pass_watermark(0, NOON)
+        adapter.pass_watermark(1, NOON)
+        with adapter.hold(0), adapter.stores.open() as store:
+            assert store.lock_unswept([0, 1]) == {1: NOON}
+
+    def test_changes_are_recorded_in_the_history_and_the_outbox(
+        self, adapter: StoreAdapter
+    ) -> None:
+        ada, ben = new_client(ADA), new_client(BEN, 1)
+        transitions = [assessed(ada), assessed(ben)]
+        with adapter.stores.open() as store:
+            store.clients.save([ada, ben])
+            store.clients.record(transitions)
+            store.clients.record([])
+        outbox = adapter.outbox()
+        places = [(row.topic, row.partition, row.key) for row in outbox]
+        assert places == [
+            (topics.TIER_CHANGES.name, 0, b"ada"),
+            (topics.TIER_CHANGES.name, 1, b"ben"),
+        ]
+        assert [event_id(row.value) for row in outbox] == ["harbour.ada.1", "harbour.ben.1"]
+        assert [codec.practice_of(row.value) for row in outbox] == ["harbour", "harbour"]
+        (line,) = adapter.tiers.history("harbour", "ada", 0, 10) or ()
+        expected = transitions[0].change
+        assert line._asdict() == {
+            name: getattr(expected, name) for name in line._fields if "rulebook" not in name
+        } | {"rulebook": RULEBOOK.key, "rulebook_version": RULEBOOK.version}
+
+    def test_a_practice_is_stored_as_it_was_last_saved(self, adapter: StoreAdapter) -> None:
+        practice = {"practice_id": "harbour", "zone": "Europe/London", "currency": "GBP"}
+        with adapter.stores.open() as store:
+            store.save_practice({**practice, "name": "Harbour"})
+            store.save_practice({**practice, "name": "New Harbour"})
+        assert adapter.practices() == [("harbour", "New Harbour")]
+
+
+class TiersSuite:
+    """`Tiers`: what the API reads of what a worker has written."""
+
+    @pytest.fixture
+    def tiers(self, adapter: StoreAdapter) -> Tiers:
+        """Ada and Ben of harbour and Ada of lakeside, all in one tier; Eve without one."""
+        clients = [new_client(ADA), new_client(BEN, 1), new_client(FOREIGN)]
+        transitions = [assessed(state) for state in clients]
+        eve = new_client(ClientKey("harbour", "eve"))
+        eve.missing = (4, 7)
+        for partition in (0, 1):
+            adapter.pass_watermark(partition, NOON + partition * HOUR)
+        with adapter.stores.open() as store:
+            store.clients.save([*clients, eve])
+            store.clients.record(transitions)
+            store.mark_swept({0: NOON})
+        return adapter.tiers
+
+    def test_clients_are_found_by_id_in_their_own_practice_alone(self, tiers: Tiers) -> None:
+        found = {row.client_id: row for row in tiers.of_clients("harbour", ["ada", "eve", "x"])}
+        assert found.keys() == {"ada", "eve"}
+        ada, eve = found["ada"], found["eve"]
+        state = new_client(ADA)
+        transition = assessed(state)
+        assert ada == (
+            "ada",
+            "Asia/Shanghai",
+            state.digest.to_bytes(),
+            DAY,
+            1,
+            transition.change.effective_at,
+            NOON,
+            0,
+        )
+        assert (eve.assessed_on, eve.version, eve.since, eve.missing) == (None, 0, None, 2)
+        assert tiers.of_clients("lakeside", ["ben"]) == []
+
+    def test_a_client_of_a_partition_that_was_never_swept_has_no_as_of(self, tiers: Tiers) -> None:
+        (ben,) = tiers.of_clients("harbour", ["ben"])
+        assert (ben.as_of, ben.assessed_on) == (None, DAY)
+
+    def test_one_read_for_several_practices_gives_each_its_own(self, tiers: Tiers) -> None:
+        wanted = {"harbour": ["ada", "ben"], "lakeside": ["ada", "ben"], "nobody": ["ada"]}
+        found = asyncio.run(tiers.of_practices(wanted))  # type: ignore[arg-type]  # a coroutine
+        ids = {name: sorted(row.client_id for row in rows) for name, rows in found.items()}
+        assert ids == {"harbour": ["ada", "ben"], "lakeside": ["ada"], "nobody": []}
+
+    def test_the_clients_of_a_tier_come_by_id_page_by_page(self, tiers: Tiers) -> None:
+        tier = (tiers.history("harbour", "ada", 0, 1) or ())[0].to_tier
+        pages = [tiers.in_tier("harbour", tier, after, 1) for after in ("", "ada", "ben")]
+        assert [[row.client_id for row in page] for page in pages] == [["ada"], ["ben"], []]
+        assert tiers.in_tier("harbour", "gold", "", 10) == []
+
+    def test_a_history_is_read_behind_a_version(self, tiers: Tiers) -> None:
+        assert [line.version for line in tiers.history("harbour", "ada", 0, 10) or ()] == [1]
+        assert tiers.history("harbour", "ada", 1, 10) == []
+        assert tiers.history("harbour", "eve", 0, 10) == []
+        assert tiers.history("harbour", "nobody", 0, 10) is None
+        assert tiers.history("lakeside", "ben", 0, 10) is None
+
+    def test_counts_are_of_one_practice_and_as_of_waits_for_every_partition(
+        self, adapter: StoreAdapter, tiers: Tiers
+    ) -> None:
+        tier = (tiers.history("harbour", "ada", 0, 1) or ())[0].to_tier
+        assert tiers.counts("harbour") == (None, {tier: 2})
+        with adapter.stores.open() as store:
+            store.mark_swept({1: NOON + HOUR})
+        assert tiers.counts("lakeside") == (NOON, {tier: 1})
+
+
+class FeedSuite:
+    """`Feed`: published changes by position."""
+
+    def read(self, feed: Feed, limit: int, practice: str = "harbour") -> list[str]:
+        entries = feed.read(practice, START, limit).entries
+        return [event_id(entry.event) for entry in entries]
+
+    def test_positions_are_gapless_from_one_and_events_are_as_published(
+        self, feeds: FeedAdapter
+    ) -> None:
+        rows = [change(f"client-{number}", 1) for number in range(20)]
+        feeds.publish(*rows[:12])
+        feeds.publish(*rows[12:], change("else", 1, practice="lakeside"))
+        entries = feeds.feed.read("harbour", START, 100).entries
+        for partition in range(feeds.feed.partitions):
+            own = [entry for entry in entries if entry.partition == partition]
+            assert [entry.position for entry in own] == list(range(1, len(own) + 1))
+            assert [entry.event for entry in own] == [
+                row.value for row in rows if row.partition == partition
+            ]
+        assert len(entries) == 20
+
+    def test_a_reader_goes_on_behind_what_it_has_seen(self, feeds: FeedAdapter) -> None:
+        feeds.publish(change("ada", 1), change("ada", 2))
+        (first,) = feeds.feed.read("harbour", START, 1).entries
+        seen = tuple(
+            first.position if partition == first.partition else 0
+            for partition in range(feeds.feed.partitions)
+        )
+        (second,) = feeds.feed.read("harbour", seen, 10).entries
+        assert [event_id(entry.event) for entry in (first, second)] == [
+            "harbour.ada.1",
+            "harbour.ada.2",
+        ]
+        assert feeds.feed.read("harbour", feeds.feed.head("harbour"), 10).entries == []
+
+    def test_the_next_of_each_partition_comes_before_the_second_of_any(
+        self, feeds: FeedAdapter
+    ) -> None:
+        feeds.publish(*[change("busy", version) for version in range(1, 50)])
+        busy = change("busy", 1).partition
+        others = [change(f"client-{number}", 1) for number in range(40)]
+        feeds.publish(*[row for row in others if row.partition != busy])
+        entries = feeds.feed.read("harbour", START, feeds.feed.partitions).entries
+        assert {entry.partition for entry in entries} == set(range(feeds.feed.partitions))
+
+    def test_a_practice_reads_its_own_changes_alone(self, feeds: FeedAdapter) -> None:
+        feeds.publish(change("ada", 1), change("ben", 1, practice="lakeside"))
+        assert self.read(feeds.feed, 10) == ["harbour.ada.1"]
+        assert self.read(feeds.feed, 10, "lakeside") == ["lakeside.ben.1"]
+        assert feeds.feed.head("nobody") == START
+
+    def test_as_of_is_the_least_watermark_and_comes_on_the_last_page_alone(
+        self, feeds: FeedAdapter
+    ) -> None:
+        feeds.publish(change("ada", 1))
+        for partition in range(feeds.feed.partitions):
+            assert feeds.feed.read("harbour", START, 10).as_of is None
+            feeds.pass_watermark(partition, NOON + partition * HOUR)
+        assert feeds.feed.read("harbour", START, 10).as_of == NOON
+        assert feeds.feed.read("harbour", START, 1).as_of is None

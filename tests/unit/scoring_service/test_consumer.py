@@ -1,0 +1,229 @@
+"""The handler of the batch loop on stores in memory: where batches end, what becomes of records."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from rapport_contracts import canonical, codec, topics
+from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.partition_batches import batch_of, decoded
+from rapport_runtime.stream.positions import Position
+from scoring_service import translate
+from scoring_service.consumers import ScoringConsumer
+from scoring_service.ports import ClientKey
+from tests.support.generators.tier_histories import RULEBOOK
+from tests.support.memory.scoring import MemoryStores
+
+ACTIVITY = TopicPartition(topics.CLIENT_ACTIVITY.name, 0)
+PRACTICES = TopicPartition(topics.PRACTICES.name, 0)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+A_DAY = timedelta(days=1)
+Event = canonical.CanonicalEvent
+
+
+class Scoring:
+    """A consumer, its stores, and one partition of activities at its beginning."""
+
+    def __init__(self) -> None:
+        self.stores = MemoryStores(RULEBOOK, translate.tier_changed(RULEBOOK))
+        self.published = 0
+        self.consumer = ScoringConsumer(self.stores, RULEBOOK, self._publish)
+        self.bus = MemoryBus()
+        for topic in (topics.CLIENT_ACTIVITY, topics.PRACTICES):
+            self.bus.create(topic.name, topic.partitions)
+
+    def _publish(self) -> None:
+        self.published += 1
+
+    def read(
+        self, *events: Event, of: TopicPartition = ACTIVITY, business_time: datetime | None = NOON
+    ) -> PartitionBatch:
+        """Records of these events, decoded, behind all earlier ones."""
+        position = Position(len(self.bus.logs[of]), "", business_time)
+        for event in events:
+            self.bus.append(of.topic, of.partition, b"ada", codec.encode(event))
+        records = self.bus.logs[of][position.next_offset :]
+        return decoded(self.consumer, of, position, records)
+
+    def handle(self, part: PartitionBatch) -> Batch:
+        """Handle a whole batch in a transaction."""
+        batch = batch_of([part])
+        with self.stores.open():
+            self.consumer.handle(None, batch)
+        return batch
+
+
+@pytest.fixture
+def scoring() -> Scoring:
+    return Scoring()
+
+
+def activity(sequence: int = 1, at: datetime = NOON, **more: Any) -> Event:
+    values: dict[str, Any] = {
+        "client_id": "ada",
+        "generation": 1,
+        "sequence": sequence,
+        "kind": "completed",
+        "on": at.date(),
+        "zone": "Europe/London",
+        "count": 1,
+        "occurred_at": at,
+        "accepted_at": at,
+    }
+    data = canonical.Activity(**values | more)
+    return canonical.ActivityRecorded(
+        id=f"a{sequence}", source="test", time=at, practiceid="harbour", data=data
+    )
+
+
+def watermark(up_to: datetime) -> Event:
+    data = canonical.Watermark(up_to=up_to)
+    return canonical.WatermarkAdvanced(id="w", source="test", time=up_to, data=data)
+
+
+class TestWhereABatchEnds:
+    """`batch_end`: all facts of a batch are folded on one local day."""
+
+    def ends(self, scoring: Scoring, events: Sequence[Event], **more: Any) -> int:
+        return scoring.consumer.batch_end(scoring.read(*events, **more))
+
+    def test_it_goes_on_while_no_day_begins(self, scoring: Scoring) -> None:
+        events = [activity(), watermark(NOON + timedelta(hours=1)), activity(2)]
+        assert self.ends(scoring, events) == 3
+
+    def test_a_watermark_that_begins_a_day_is_the_last_of_its_batch(self, scoring: Scoring) -> None:
+        assert self.ends(scoring, [activity(), watermark(NOON + A_DAY), activity(2)]) == 2
+
+    def test_a_day_that_begins_in_no_zone_of_the_partition_does_not_end_it(
+        self, scoring: Scoring
+    ) -> None:
+        """16:00 UTC is midnight in Shanghai, where no client of this partition is."""
+        assert self.ends(scoring, [activity(), watermark(NOON + timedelta(hours=5))]) == 2
+        shanghai = activity(zone="Asia/Shanghai", client_id="bo")
+        events = [activity(), shanghai, watermark(NOON + timedelta(hours=5)), activity(2)]
+        assert self.ends(scoring, events) == 3
+
+    def test_the_first_watermark_is_the_last_of_its_batch(self, scoring: Scoring) -> None:
+        events = [activity(), watermark(NOON), activity(2)]
+        assert self.ends(scoring, events, business_time=None) == 2
+
+    def test_an_activity_of_a_new_zone_waits_if_a_day_has_begun_there(
+        self, scoring: Scoring
+    ) -> None:
+        later = watermark(NOON + timedelta(hours=5))
+        events = [activity(), later, activity(zone="Asia/Shanghai", client_id="bo")]
+        assert self.ends(scoring, events) == 2
+
+    def test_the_zones_of_stored_clients_count_from_the_first_batch(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.read(activity(zone="Asia/Shanghai")))
+        events = [watermark(NOON + timedelta(hours=5)), activity(2, zone="Asia/Shanghai")]
+        assert self.ends(scoring, events) == 1
+
+    def test_zones_are_read_anew_when_another_worker_had_the_partition(
+        self, scoring: Scoring
+    ) -> None:
+        assert self.ends(scoring, [activity()]) == 1
+        other = ScoringConsumer(scoring.stores, RULEBOOK, lambda: None)
+        elsewhere = scoring.read(activity(zone="Asia/Shanghai", client_id="bo"))
+        with scoring.stores.open():
+            other.handle(None, batch_of([elsewhere]))
+        assert self.ends(scoring, [watermark(NOON + timedelta(hours=5)), activity(2)]) == 1
+
+    def test_practices_end_no_batch(self, scoring: Scoring) -> None:
+        assert self.ends(scoring, [practice("Harbour"), practice("Quay")], of=PRACTICES) == 2
+
+
+def practice(name: str) -> Event:
+    data = canonical.Practice(
+        practice_id="harbour", name=name, zone="Europe/London", currency="GBP"
+    )
+    return canonical.PracticeRegistered(
+        id="p", source="test", time=NOON, practiceid="harbour", data=data
+    )
+
+
+class TestHandling:
+    """`handle` and `after_commit`."""
+
+    def test_activities_become_tiers_and_practices_are_stored(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.read(practice("Harbour"), practice("Quay"), of=PRACTICES))
+        scoring.handle(scoring.read(activity()))
+        assert scoring.stores.rows.practices["harbour"]["name"] == "Quay"
+        assert scoring.stores.rows.clients[ClientKey("harbour", "ada")].version == 1
+        assert len(scoring.stores.rows.outbox) == 1
+
+    def test_a_refused_fact_is_a_dead_letter_and_the_rest_is_folded(self, scoring: Scoring) -> None:
+        batch = scoring.handle(
+            scoring.read(activity(1), activity(2, generation=2), activity(2), activity(2))
+        )
+        (letter,) = batch.letters
+        assert (letter.record.offset, letter.error.reason) == (1, "fact-refused")
+        assert (letter.error.field, letter.error.practice_id) == ("/data/generation", "harbour")
+        assert scoring.stores.rows.clients[ClientKey("harbour", "ada")].last_sequence == 2
+
+    def test_of_two_records_of_one_refused_fact_both_are_dead_letters(
+        self, scoring: Scoring
+    ) -> None:
+        batch = scoring.handle(scoring.read(activity(generation=2), activity(generation=2)))
+        assert [letter.record.offset for letter in batch.letters] == [0, 1]
+        assert scoring.stores.rows.clients == {}
+
+    def test_the_first_watermark_makes_due_what_was_folded_before_it(
+        self, scoring: Scoring
+    ) -> None:
+        scoring.handle(scoring.read(activity(), watermark(NOON), business_time=None))
+        assert scoring.stores.rows.clients[ClientKey("harbour", "ada")].review_at == NOON
+
+    def test_after_a_commit_time_passes_and_then_all_is_published(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.read(activity()))
+        later = NOON + 800 * A_DAY
+        scoring.stores.rows.processed[0] = later
+        scoring.consumer.after_commit({ACTIVITY: Position(1, "", later)})
+        assert scoring.stores.rows.swept == {0: later}
+        assert len(scoring.stores.rows.outbox) == 2
+        assert scoring.published == 1
+
+    @pytest.mark.parametrize(
+        ("topic", "position"),
+        [
+            pytest.param(ACTIVITY, Position(1, "", None), id="no watermark yet"),
+            pytest.param(ACTIVITY, Position(1, "", NOON, NOON), id="swept already"),
+            pytest.param(PRACTICES, Position(1, "", NOON), id="another topic"),
+        ],
+    )
+    def test_nothing_is_swept_where_no_time_has_passed(
+        self, scoring: Scoring, topic: TopicPartition, position: Position
+    ) -> None:
+        scoring.stores.rows.processed[0] = NOON
+        scoring.consumer.after_commit({topic: position})
+        assert (scoring.stores.rows.swept, scoring.published) == ({}, 1)
+
+    def test_what_this_worker_has_swept_is_not_looked_for_again(self, scoring: Scoring) -> None:
+        scoring.stores.rows.processed[0] = NOON
+        held = {ACTIVITY: Position(1, "", NOON)}  # as the loop knows it until the next batch
+        scoring.consumer.after_commit(held)
+        scoring.stores.rows.swept.clear()
+        scoring.consumer.after_commit(held)
+        assert scoring.stores.rows.swept == {}
+
+
+def test_a_record_that_is_no_event_is_refused(scoring: Scoring) -> None:
+    with pytest.raises(InvalidRecord):
+        scoring.consumer.decode(ACTIVITY.topic, b"ada", b"{}")
+
+
+def test_a_day_is_the_clients_own(scoring: Scoring) -> None:
+    """At 17:00 UTC the next day has begun in Shanghai, and not in London."""
+    evening = NOON + timedelta(hours=5)
+    both = [
+        activity(zone="Asia/Shanghai", client_id="bo", on=date(2026, 3, 3)),
+        activity(on=date(2026, 3, 2)),
+    ]
+    scoring.handle(scoring.read(*both, business_time=evening))
+    days = {key.client_id: s.assessed_on for key, s in scoring.stores.rows.clients.items()}
+    assert days == {"bo": date(2026, 3, 3), "ada": date(2026, 3, 2)}

@@ -1,0 +1,72 @@
+"""The stores in memory keep the promises of the ports, as those on Postgres do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import pytest
+
+from rapport_runtime.bus.port import Outgoing
+from scoring_service import translate
+from tests.support.generators.tier_histories import RULEBOOK
+from tests.support.memory.scoring import MemoryFeed, MemoryStores, MemoryTiers
+from tests.support.memory.scoring_suite import FeedSuite, StoreSuite, TiersSuite
+from tests.support.worlds.feed import PARTITIONS
+
+
+class MemoryAdapter:
+    """See `StoreAdapter`."""
+
+    def __init__(self) -> None:
+        self.stores = MemoryStores(RULEBOOK, translate.tier_changed(RULEBOOK))
+        self.tiers = MemoryTiers(self.stores)
+
+    def pass_watermark(self, partition: int, instant: datetime) -> None:
+        self.stores.rows.processed[partition] = instant
+
+    def swept(self) -> Mapping[int, datetime]:
+        return self.stores.rows.swept
+
+    @contextmanager
+    def hold(self, partition: int) -> Iterator[None]:
+        self.stores.held_by_another.add(partition)
+        yield
+        self.stores.held_by_another.remove(partition)
+
+    def outbox(self) -> Sequence[Outgoing]:
+        return self.stores.rows.outbox
+
+    def practices(self) -> Sequence[tuple[str, str]]:
+        rows = self.stores.rows.practices.values()
+        return [(row["practice_id"], row["name"]) for row in rows]
+
+
+class MemoryFeeds:
+    """See `FeedAdapter`."""
+
+    def __init__(self) -> None:
+        self.feed = MemoryFeed(PARTITIONS)
+        self.publish = self.feed.publish
+        self.pass_watermark = self.feed.pass_watermark
+
+
+@pytest.fixture
+def adapter() -> MemoryAdapter:
+    return MemoryAdapter()
+
+
+@pytest.fixture
+def feeds() -> MemoryFeeds:
+    return MemoryFeeds()
+
+
+class TestMemoryStore(StoreSuite):
+    """`MemoryStores`."""
+
+
+class TestMemoryTiers(TiersSuite):
+    """`MemoryTiers`."""
+
+
+class TestMemoryFeed(FeedSuite):
+    """`MemoryFeed`."""

@@ -1,0 +1,114 @@
+"""Events become values of the domain, and changes become events."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rapport_contracts import canonical, codec, topics
+from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.stream.batch import Watermark
+from scoring_service import translate
+from scoring_service.domain.facts import Fact, FactRefused
+from scoring_service.domain.walk import ClientState, fold, review
+from scoring_service.ports import TierTransition
+from tests.support.generators.tier_histories import RULEBOOK
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ACTIVITY = canonical.ActivityRecorded(
+    id="a1",
+    source="test",
+    time=NOON,
+    practiceid="harbour",
+    data=canonical.Activity(
+        client_id="ada",
+        generation=1,
+        sequence=1,
+        kind="completed",
+        on=date(2026, 3, 2),
+        zone="Europe/London",
+        count=1,
+        occurred_at=NOON,
+        accepted_at=NOON + timedelta(minutes=1),
+        refers_to="a0",
+    ),
+)
+
+
+def test_an_activity_is_a_fact() -> None:
+    assert translate.fact(ACTIVITY) == Fact(
+        activity_id="a1",
+        generation=1,
+        sequence=1,
+        kind="completed",
+        on=date(2026, 3, 2),
+        zone="Europe/London",
+        count=1,
+        amount_minor=0,
+        occurred_at=NOON,
+        accepted_at=NOON + timedelta(minutes=1),
+        refers_to="a0",
+    )
+
+
+def test_a_watermark_decodes_to_its_instant_and_other_events_to_themselves() -> None:
+    data = canonical.Watermark(up_to=NOON)
+    event = canonical.WatermarkAdvanced(id="w", source="test", time=NOON, data=data)
+    name = topics.CLIENT_ACTIVITY.name
+    assert translate.decode(name, b"watermark", codec.encode(event)) == Watermark(NOON)
+    assert translate.decode(name, b"ada", codec.encode(ACTIVITY)) == ACTIVITY
+
+
+def test_a_record_that_is_no_event_is_refused() -> None:
+    with pytest.raises(InvalidRecord):
+        translate.decode(topics.CLIENT_ACTIVITY.name, b"ada", b"{}")
+
+
+def test_a_refused_fact_names_its_field_by_the_path_in_the_event() -> None:
+    error = translate.refusal("harbour", FactRefused("zone", "another"))
+    assert (error.reason, error.field, error.practice_id) == (
+        "fact-refused",
+        "/data/zone",
+        "harbour",
+    )
+
+
+def test_a_change_is_an_event_with_the_same_id_whenever_it_is_encoded() -> None:
+    encode = translate.tier_changed(RULEBOOK)
+    encoded = [encode(_a_change()) for _ in range(2)]
+    assert encoded[0] == encoded[1]
+    row = encoded[0]
+    assert (row.topic, row.partition, row.key) == (topics.TIER_CHANGES.name, 5, b"ada")
+    event = codec.decode(row.topic, row.key, row.value)
+    assert isinstance(event, canonical.TierChanged)
+    assert (event.id, event.practiceid, event.subject) == ("harbour.ada.1", "harbour", "ada")
+    assert (event.causationid, event.time) == ("a1", NOON)
+    data = event.data
+    assert (data.version, data.from_tier, data.to_tier) == (1, None, "bronze")
+    assert (data.rulebook, data.rulebook_version) == (RULEBOOK.key, RULEBOOK.version)
+    assert data.score == Decimal("37.00")  # 30 for recency, a fifth of 35 for one visit
+    assert data.explanation[0].line == "recency.within_P1M"
+    assert data.next_transition is not None
+    assert data.next_transition.from_tier == "bronze"
+
+
+def test_a_change_after_which_nothing_comes_has_no_next_transition() -> None:
+    row = translate.tier_changed(RULEBOOK)(_a_change()._replace(next_transition=None))
+    event = codec.decode(row.topic, row.key, row.value)
+    assert isinstance(event, canonical.TierChanged)
+    assert event.data.next_transition is None
+
+
+def test_a_watermark_is_passed_on_as_an_event_of_its_partition() -> None:
+    row = translate.watermark(5, NOON)
+    assert (row.topic, row.partition, row.key) == (topics.TIER_CHANGES.name, 5, b"watermark")
+    event = codec.decode(row.topic, row.key, row.value)
+    assert isinstance(event, canonical.WatermarkAdvanced)
+    assert event.data.up_to == NOON
+
+
+def _a_change() -> TierTransition:
+    state = ClientState("harbour", "ada", 5, "Europe/London")
+    change = fold(state, translate.fact(ACTIVITY), RULEBOOK, date(2026, 3, 2))
+    assert change is not None
+    return TierTransition(state, change, review(state, RULEBOOK))
