@@ -97,14 +97,14 @@ def test_the_same_log_in_other_batches_and_a_late_sweep_says_the_same(world: Bui
 def test_a_sweep_of_many_small_transactions_says_the_same(
     world: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few clients at a time, over partitions: none of these is said to be swept before the last
+    """A few clients at a time, over partitions: none of these is marked as swept before the last
     of its clients has been."""
     log = Log()
     log.watermark(at("1997-01-01"))
     for number in range(40):
         log.activity(f"client-{number}", "completed", date(1997, 1, 1), at("1997-01-01"))
     log.watermark(at("1998-06-30"))
-    sweeps, told = [], []
+    sweeps, histories = [], []
     for rows in (handlers.SWEEP_ROWS, 3):
         monkeypatch.setattr(handlers, "SWEEP_ROWS", rows)
         scoring = world(log, records=5000)
@@ -112,10 +112,10 @@ def test_a_sweep_of_many_small_transactions_says_the_same(
             scoring.read_all()
         sweeps.append(counted.call_count)
         changes = scoring.rows("SELECT * FROM tier_change ORDER BY 1, 2, 3")
-        told.append([tuple(row) for row in changes])
+        histories.append([tuple(row) for row in changes])
         assert scoring.status().business_time == at("1998-06-30")
-    assert told[0] == told[1]
-    assert sum(row[6] == "iron" for row in told[0]) == 40
+    assert histories[0] == histories[1]
+    assert sum(row[6] == "iron" for row in histories[0]) == 40
     assert sweeps[0] <= 2  # the first watermark's, and the second's
     assert sweeps[1] >= 40 // 3
 

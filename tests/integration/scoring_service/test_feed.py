@@ -1,4 +1,4 @@
-"""The feed shows every published change once, and whoever follows it misses none (ADR 19)."""
+"""The feed shows every published change once, and no reader of it misses one (ADR 19)."""
 
 import random
 import threading
@@ -77,8 +77,8 @@ class TestOnce:
     ) -> None:
         append = FeedWriter.append
 
-        def then_die(self: FeedWriter, *told: Any) -> None:
-            append(self, *told)
+        def then_die(self: FeedWriter, *arguments: Any) -> None:
+            append(self, *arguments)
             raise Crash
 
         feed_world.write(change("ada", 1))
@@ -110,8 +110,9 @@ class TestOnce:
 
 NUMBERED_AT_WRITING = """
     INSERT INTO feed (practice_id, bucket, position, event)
-    SELECT told.practice_id, partition, id, value
-    FROM unnest(%b::bigint[], %b::text[]) AS told(id, practice_id) JOIN outbox USING (id)
+    SELECT published.practice_id, partition, id, value
+    FROM unnest(%(ids)b::bigint[], %(practice_ids)b::text[]) AS published(id, practice_id)
+    JOIN outbox USING (id)
 """
 
 
@@ -121,7 +122,7 @@ def numbered_at_writing(
     """The naive design: a sequence's value, handed out before the commit, is the cursor."""
     ids = [row[0] for row in rows]
     practices = [self._practice_of(row[4]) for row in rows]
-    execute(tx, NUMBERED_AT_WRITING, (ids, practices))
+    execute(tx, NUMBERED_AT_WRITING, {"ids": ids, "practice_ids": practices})
 
 
 class TestFollowing:
@@ -216,7 +217,7 @@ class Storm:
     def _guarded(self, body: object, argument: object) -> None:
         try:
             body(argument)  # type: ignore[operator]
-        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+        except BaseException as error:  # noqa: BLE001 - raised again by the test's own thread
             self._failures.append(error)
 
     def _maybe_crash(self, name: str) -> None:
@@ -272,11 +273,11 @@ class TestWhoSees:
         self, feed_world: FeedWorld, practice: str | None
     ) -> None:
         feed_world.publish(change("ada", 1))
-        asked = sa.text("SELECT count(*) FROM feed WHERE practice_id = 'harbour'")
+        count = sa.text("SELECT count(*) FROM feed WHERE practice_id = 'harbour'")
         with feed_world.api.transaction(practice) as tx:
-            assert tx.execute(asked).scalar_one() == 0
+            assert tx.execute(count).scalar_one() == 0
         with feed_world.api.transaction("harbour") as tx:
-            assert tx.execute(asked).scalar_one() == 1
+            assert tx.execute(count).scalar_one() == 1
 
     def test_the_api_may_read_and_no_more(self, feed_world: FeedWorld) -> None:
         with pytest.raises(sa.exc.ProgrammingError), feed_world.api.transaction("harbour") as tx:

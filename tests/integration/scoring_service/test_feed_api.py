@@ -231,7 +231,7 @@ def followed(app: FastAPI, state: dict[str, tuple[str, int]], cursor: str) -> in
 
 
 class TestListThenFollow:
-    """The list's cursor misses nothing; what comes twice is told by its version."""
+    """The list's cursor misses nothing; a change that comes twice is known by its version."""
 
     @pytest.mark.parametrize("mutant", [False, True])
     def test_a_list_taken_while_scoring_works_is_brought_to_the_state(

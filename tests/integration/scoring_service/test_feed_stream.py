@@ -87,9 +87,9 @@ def _events(lines: Iterator[str]) -> Iterator[Event]:
 
 
 def ids(events: Iterator[Event], count: int) -> list[str]:
-    """The ids of the next changes, which are told as on the bus."""
-    told = islice((event for event in events if "data" in event), count)
-    return [event_id(event["data"].encode()) for event in told]
+    """The ids of the next changes, as they are on the bus."""
+    data = islice((event for event in events if "data" in event), count)
+    return [event_id(event["data"].encode()) for event in data]
 
 
 def test_a_stream_tells_what_is_there_and_then_what_comes(feed_world: FeedWorld) -> None:
@@ -206,8 +206,8 @@ def test_a_cursor_that_was_never_given_out_is_refused_before_the_stream_begins(
 
 def test_the_document_tells_of_the_stream(feed_world: FeedWorld) -> None:
     operation = feed_world.app().openapi()["paths"]["/v1/tier-changes/stream"]["get"]
-    said = operation["responses"]["200"]["content"]["text/event-stream"]["itemSchema"]
-    assert {"id", "event", "data", "retry"} <= set(said["properties"])
+    schema = operation["responses"]["200"]["content"]["text/event-stream"]["itemSchema"]
+    assert {"id", "event", "data", "retry"} <= set(schema["properties"])
     own = {p["name"].lower() for p in operation["parameters"] if "name" in p}  # not those of all
     assert own == {"after", "last-event-id"}
     assert {"400", "401", "403", "429", "503"} <= set(operation["responses"])

@@ -153,7 +153,7 @@ class StoreSuite:
             ("early", 0, NOON - HOUR),
             ("never", 0, None),
             ("elsewhere", 1, NOON),
-            ("not asked for", 2, NOON),
+            ("of another partition", 2, NOON),
         ]:
             state = new_client(ClientKey("harbour", name), partition)
             state.review_at = review_at

@@ -1,4 +1,4 @@
-"""Scoring's outbox, relay and feed without its worker: publish tier changes, follow them."""
+"""Scoring's outbox, relay and feed without its worker: publish tier changes, read them."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,8 @@ START: FeedPositions = (0,) * PARTITIONS
 
 
 class Holders:
-    """A name is a key of the practice of that name; one may do nothing, one is an operator's."""
+    """Each name is a key of the practice of that name; `powerless` has no scope that helps, and
+    `operator` is an operator's key."""
 
     def verify(self, raw_key: str) -> Principal | None:
         scope = "nothing:read" if raw_key == "powerless" else "tiers:read"
@@ -83,7 +84,7 @@ def change(client: str, version: int, practice: str = "harbour") -> Outgoing:
 
 @dataclass
 class FeedWorld:
-    """A migrated database with the worker's and the API's door, and a bus in memory."""
+    """A migrated database, opened with the worker's role and the API's, and a bus in memory."""
 
     urls: ServiceDatabase
     bus: MemoryBus = field(default_factory=MemoryBus)
@@ -98,7 +99,7 @@ class FeedWorld:
         self.bus.create("other.v1", PARTITIONS)
 
     def relay(self) -> Relay:
-        """A relay of its own, as another worker's."""
+        """A new relay, as of another worker."""
         return Relay(
             self.worker,
             self.bus,
@@ -133,7 +134,7 @@ class FeedWorld:
         return [record.value or b"" for log in logs for record in log]
 
     def rows(self, statement: str) -> Sequence[sa.Row[Any]]:
-        """What a query says, as the worker."""
+        """The rows of a query, with the worker's role."""
         with self.worker.transaction() as tx:
             return tx.execute(sa.text(statement)).fetchall()
 

@@ -1,4 +1,4 @@
-"""Scoring alone, on a bus in memory and a real Postgres: write a log, read it, look at it."""
+"""Scoring alone, on a bus in memory and a real Postgres: write a log, read it, compare."""
 
 import itertools
 import threading
@@ -30,7 +30,7 @@ ACTIVITY = topics.CLIENT_ACTIVITY.name
 
 @dataclass
 class Log:
-    """A log of activities and watermarks, to be read by as many worlds as wanted."""
+    """A log of activities and watermarks, for any number of worlds to read."""
 
     bus: MemoryBus = field(default_factory=MemoryBus)
     sequences: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -92,17 +92,17 @@ class ScoringWorld:
         self.loop = BatchLoop(self.consumer, self.database, self.handler, options, limit)
 
     def sweep_only_every(self, turns: int) -> None:
-        """Let the sweep come late, at each so-many-th opportunity; `read_all` ends with one."""
-        settle, counted = type(self.handler).after_commit, itertools.count(1)
+        """Let the sweep come late, at every `turns`-th turn; `read_all` ends with one."""
+        after_commit, counted = type(self.handler).after_commit, itertools.count(1)
 
         def late(held: Mapping[TopicPartition, Position]) -> None:
             if next(counted) % turns == 0:
-                settle(self.handler, held)
+                after_commit(self.handler, held)
 
         self.handler.after_commit = late  # type: ignore[method-assign]
 
     def read_all(self) -> None:
-        """Turn the loop until it stands at every log's end, and once more to settle."""
+        """Turn the loop until it stands at every log's end, and once more to sweep and publish."""
         while self._behind():
             self.turn()
         self.sweep_only_every(1)
@@ -113,7 +113,7 @@ class ScoringWorld:
         self.loop.turn(threading.Event())
 
     def status(self) -> Status:
-        """What the API would tell an operator, asked as the worker."""
+        """The status that the API would give an operator, read with the worker's role."""
         chassis = ChassisStatus(self.database, "scoring", GROUP, timed=TIMED, by="swept_through")
         return ScoringStatus(self.database, chassis, group=GROUP, topic=ACTIVITY).status()
 
@@ -123,7 +123,7 @@ class ScoringWorld:
         return any(tp not in at or at[tp].next_offset < len(self.log.bus.logs[tp]) for tp in held)
 
     def rows(self, statement: str) -> Sequence[sa.Row[Any]]:
-        """What a query says, as the worker."""
+        """The rows of a query, with the worker's role."""
         with self.database.transaction() as tx:
             return tx.execute(sa.text(statement)).fetchall()
 

@@ -60,12 +60,12 @@ def test_the_next_transition_is_what_stepping_over_every_midnight_finds(
 @given(situations(future=3))
 def test_the_explanation_is_the_oracles(situation: Situation) -> None:
     rules, rulebook, zone, today, known = situation
-    told = assess(digest_of(known), rulebook, today, zone)
-    dimensions = [tuple(line) for line in told.explanation[:3]]
+    answer = assess(digest_of(known), rulebook, today, zone)
+    dimensions = [tuple(line) for line in answer.explanation[:3]]
     assert dimensions == oracle.explanation(rules, known, today)
     weights = (rules["weights"][name] for name in ("recency", "frequency", "monetary"))
-    earned = zip(weights, told.explanation[:3], strict=True)
-    assert told.score == sum(weight * line.points for weight, line in earned)
+    earned = zip(weights, answer.explanation[:3], strict=True)
+    assert answer.score == sum(weight * line.points for weight, line in earned)
 
 
 @settings(max_examples=300, deadline=None)
@@ -73,8 +73,8 @@ def test_the_explanation_is_the_oracles(situation: Situation) -> None:
 def test_a_way_up_leads_up_and_one_step_less_does_not(situation: Situation) -> None:
     rules, rulebook, zone, today, known = situation
     assume(sum(fact.count for fact in known if (fact.kind, fact.on) == ("completed", today)) >= 0)
-    told = assess(digest_of(known), rulebook, today, zone)
-    for way in told.explanation[3:]:
+    answer = assess(digest_of(known), rulebook, today, zone)
+    for way in answer.explanation[3:]:
         missing = int(way.value)
         assert missing > 0
 
@@ -84,7 +84,7 @@ def test_a_way_up_leads_up_and_one_step_less_does_not(situation: Situation) -> N
             return oracle.tier_on(rules, [*known, *([more] if number else [])], today)[0]
 
         assert with_more(missing) == way.line.removeprefix("next_tier.")
-        assert with_more(missing - 1) == told.tier
+        assert with_more(missing - 1) == answer.tier
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,11 @@ def test_days_that_leave_a_window_together_are_one_step(bookings: dict[int, int]
         for day, count in bookings.items()
     ]
     digest = digest_of(known)
-    told = assess(digest, rulebook, today, ZONE)
-    assert [tuple(line) for line in told.explanation[:3]] == oracle.explanation(rules, known, today)
-    coming = told.next_transition
+    answer = assess(digest, rulebook, today, ZONE)
+    assert [tuple(line) for line in answer.explanation[:3]] == oracle.explanation(
+        rules, known, today
+    )
+    coming = answer.next_transition
     expected = oracle.next_transition(rules, known, today, ZONE)
     assert (coming and (coming.on, coming.at, coming.from_tier, coming.to_tier)) == expected
 
@@ -172,8 +174,8 @@ def test_who_has_nothing_to_lose_has_no_transition() -> None:
 
 def test_an_explanation_says_what_earned_what_until_when_and_what_is_missing() -> None:
     digest = bought(date(2026, 1, 31), date(2025, 6, 15), minor=2500)
-    told = on(digest, date(2026, 2, 28))
-    assert told.explanation == (
+    answer = on(digest, date(2026, 2, 28))
+    assert answer.explanation == (
         Line("recency.within_P1M", "last_completed_on", "2026-01-31", 100, date(2026, 2, 28)),
         Line("frequency.at_least_2", "completed_count", "2", 40, date(2026, 6, 15)),
         Line(
@@ -182,8 +184,8 @@ def test_an_explanation_says_what_earned_what_until_when_and_what_is_missing() -
         Line("next_tier.gold", "completed_count", "+2", 80, None),
         Line("next_tier.gold", "settled_less_refunded_minor", "+5000", 75, None),
     )
-    assert told.tier == "silver"
-    assert score_decimal(told.score) == Decimal("61.50")
+    assert answer.tier == "silver"
+    assert score_decimal(answer.score) == Decimal("61.50")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The digest: addition, and the bytes that it is kept in."""
+"""The digest: addition, and the bytes in which it is stored."""
 
 import random
 from datetime import date, timedelta

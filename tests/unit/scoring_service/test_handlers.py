@@ -79,7 +79,7 @@ def changes(stores: MemoryStores) -> Iterator[canonical.TierChange]:
         yield event.data
 
 
-def told(stores: MemoryStores) -> list[tuple[str, int, str | None, str, str]]:
+def recorded(stores: MemoryStores) -> list[tuple[str, int, str | None, str, str]]:
     """Client, version, tiers and reason of each change."""
     return [(c.client_id, c.version, c.from_tier, c.to_tier, c.reason) for c in changes(stores)]
 
@@ -91,7 +91,7 @@ class TestFoldingFacts:
         self, stores: MemoryStores
     ) -> None:
         assert arrive(stores, visit()) == []
-        assert told(stores) == [("ada", 1, None, "bronze", "activity")]
+        assert recorded(stores) == [("ada", 1, None, "bronze", "activity")]
         state = stores.rows.clients[ADA]
         (change,) = changes(stores)
         assert (state.partition, state.zone, state.assessed_on) == (0, ZONE, DAY)
@@ -112,7 +112,7 @@ class TestFoldingFacts:
     def test_each_fact_of_a_batch_is_assessed_in_its_turn(self, stores: MemoryStores) -> None:
         paid = visit(2, kind="settled", amount_minor=30_000)
         arrive(stores, visit(), paid)
-        assert told(stores) == [
+        assert recorded(stores) == [
             ("ada", 1, None, "bronze", "activity"),
             ("ada", 2, "bronze", "gold", "activity"),
         ]
@@ -123,7 +123,7 @@ class TestFoldingFacts:
         arrive(stores, visit())
         later = NOON + 2 * A_YEAR
         arrive(stores, visit(2, later), now=later)
-        assert told(stores)[1:] == [
+        assert recorded(stores)[1:] == [
             ("ada", 2, "bronze", "iron", "elapsed_time"),
             ("ada", 3, "iron", "bronze", "activity"),
         ]
@@ -206,7 +206,7 @@ class TestFirstAssessment:
         with stores.open() as store:
             store.await_first_assessment(0, NOON)
         pass_time(stores, NOON + 2 * A_YEAR)
-        assert told(stores) == [
+        assert recorded(stores) == [
             ("ada", 1, None, "bronze", "activity"),
             ("ada", 2, "bronze", "iron", "elapsed_time"),
         ]
@@ -230,7 +230,7 @@ class TestSweeping:
     def test_silence_takes_a_tier_away_at_a_midnight(self, stores: MemoryStores) -> None:
         arrive(stores, visit())
         pass_time(stores, NOON + 2 * A_YEAR)
-        assert told(stores)[1:] == [("ada", 2, "bronze", "iron", "elapsed_time")]
+        assert recorded(stores)[1:] == [("ada", 2, "bronze", "iron", "elapsed_time")]
         # C-03: within P1Y counts through 2 March 2027, so iron from the first instant of the 3rd.
         assert list(changes(stores))[-1].effective_at == datetime(2027, 3, 3, tzinfo=UTC)
         assert stores.rows.swept == {0: NOON + 2 * A_YEAR}
@@ -258,7 +258,7 @@ class TestSweeping:
                 step = sweep(store, RULEBOOK, [0, 1])
             marks.append((step.is_done, dict(stores.rows.swept)))
         assert marks == [(False, {}), (False, {}), (True, {0: later, 1: later})]
-        assert sorted(row[0] for row in told(stores)[5:]) == ["c0", "c1", "c2", "c3", "c4"]
+        assert sorted(row[0] for row in recorded(stores)[5:]) == ["c0", "c1", "c2", "c3", "c4"]
 
     def test_a_partition_of_another_worker_is_left_alone(self, stores: MemoryStores) -> None:
         arrive(stores, visit())

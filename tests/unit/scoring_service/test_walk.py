@@ -39,16 +39,21 @@ DAY = date(2026, 3, 2)
 DAYS = timedelta(days=1)
 
 
-def client(zone: str = ZONE, **kept: object) -> ClientState:
-    return ClientState("harbour", "mirabel", 0, zone, **kept)  # type: ignore[arg-type]  # by name
+def client(zone: str = ZONE, **values: object) -> ClientState:
+    return ClientState("harbour", "mirabel", 0, zone, **values)  # type: ignore[arg-type]  # by name
 
 
 def fact(sequence: int = 1, kind: str = "completed", on: date = DAY, **more: object) -> Fact:
-    """A fact that happened at noon of its day and was accepted at once, if nothing else is said."""
+    """A fact that happened at noon of its day and was accepted at once, unless `more` differs."""
     at = noon(on)
-    told: dict[str, object] = {"count": 1, "amount_minor": 0, "occurred_at": at, "accepted_at": at}
-    told |= {"zone": ZONE, "generation": 1, "activity_id": f"act-{sequence}"} | more
-    return Fact(sequence=sequence, kind=kind, on=on, **told)  # type: ignore[arg-type]  # by name
+    values: dict[str, object] = {
+        "count": 1,
+        "amount_minor": 0,
+        "occurred_at": at,
+        "accepted_at": at,
+    }
+    values |= {"zone": ZONE, "generation": 1, "activity_id": f"act-{sequence}"} | more
+    return Fact(sequence=sequence, kind=kind, on=on, **values)  # type: ignore[arg-type]  # by name
 
 
 # --- walking --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The use cases of scoring: facts that arrived, time that passed, and a tier that is asked for."""
+"""The use cases of scoring: fold facts that arrived, let time pass, read a client's tier."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime

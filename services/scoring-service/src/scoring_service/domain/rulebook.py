@@ -87,7 +87,7 @@ class Windowed:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """One immutable version of the rules, total by construction (C-01, C-07).
+    """One immutable version of the rules, total by construction (S2-10..S2-14, C-07).
 
     `tiers` run from low to high. The first two are fixed: `prospect` never completed a booking,
     `iron` did, but not within the longest recency period. All others have a band of the score:

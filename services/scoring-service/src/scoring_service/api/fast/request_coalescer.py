@@ -1,4 +1,4 @@
-"""Reads of single clients that are asked for together share one round trip to the database."""
+"""Concurrent reads of single clients share one round trip to the database."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
