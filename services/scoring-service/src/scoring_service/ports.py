@@ -104,9 +104,12 @@ class Stores(Protocol):
 
 
 class StoredTier(NamedTuple):
-    """A client as stored, for the API. `tier` is the one of `assessed_on`, a local day; both are
-    None before the first assessment. `as_of` is the instant up to which the client's partition has
-    been swept. `missing` counts the activities that are known to be missing."""
+    """A client as stored, for the API to assess.
+
+    `digest` is as `Digest.to_bytes` makes it. `assessed_on` is the local day of the last assessment
+    and `since` when the last change took effect, both None before the first. `as_of` is the instant
+    up to which the client's partition is swept. `missing` counts activities known to be missing.
+    """
 
     client_id: str
     zone: str
