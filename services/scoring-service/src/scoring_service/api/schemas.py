@@ -83,7 +83,8 @@ class TierAnswer(BaseModel):
 
 
 def tier_fields(tier: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
-    """The fields of `TierAnswer` as plain values, in its order."""
+    """The fields of `TierAnswer` as plain values, in its order; every answer says as of when it
+    holds and whether its inputs are complete (F50)."""
     known = tier.assessment
     coming = known and known.next_transition
     return {
