@@ -1,4 +1,4 @@
-"""What the chassis's integration tests share: a database with its tables, emptied for each test."""
+"""What the runtime's integration tests share: a database with its tables, empty for each test."""
 
 import secrets
 from collections.abc import Iterator
@@ -11,19 +11,15 @@ from rapport_devkit.databases import ServiceDatabase, create_database, drop_data
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.database import Database
-from rapport_runtime.tables import (
-    CHASSIS,
-    create_chassis_tables,
-    create_control_tables,
-    drop_chassis_tables,
-    drop_control_tables,
-)
+from rapport_runtime.schema import tables_v1, tables_v2
 from tests.support.worlds.toy_ledger import TOPIC, Ledger, create_tables, metadata, worker_database
+
+EMPTIED = "consumer_position, outbox, outbox_watermark, dead_letter, worker, pause, audit"
 
 
 @pytest.fixture(scope="package")
-def chassis_database(postgres: Postgres) -> Iterator[ServiceDatabase]:
-    """A database with the chassis's tables and the toy's."""
+def runtime_database(postgres: Postgres) -> Iterator[ServiceDatabase]:
+    """A database with the runtime tables and the toy's."""
     prefix = f"t{secrets.token_hex(5)}_"
     database = create_database(postgres.url(), "ledger", prefix=prefix)
     create_tables(database)
@@ -32,16 +28,16 @@ def chassis_database(postgres: Postgres) -> Iterator[ServiceDatabase]:
 
 
 @pytest.fixture
-def database(chassis_database: ServiceDatabase) -> Iterator[Database]:
-    """The worker's door to empty tables."""
-    owner = Database(chassis_database.owner_url, application_name="owner")
+def database(runtime_database: ServiceDatabase) -> Iterator[Database]:
+    """Empty tables, with the worker's role."""
+    owner = Database(runtime_database.owner_url, application_name="owner")
     with owner.transaction() as tx:
         names = ", ".join(table.name for table in metadata().sorted_tables)
         tx.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
     owner.close()
-    door = worker_database(chassis_database)
-    yield door
-    door.close()
+    opened = worker_database(runtime_database)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def bus() -> MemoryBus:
 
 @dataclass
 class Migration:
-    """What a service's migrations hand over."""
+    """The part of `alembic.op` that the runtime tables need."""
 
     tx: sa.Connection
 
@@ -77,25 +73,25 @@ def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:
     database = create_database(postgres.url(), "letters", prefix="t_")
     owner = Database(database.owner_url, application_name="owner")
     with owner.transaction() as tx:
-        create_chassis_tables(Migration(tx))
-        create_control_tables(Migration(tx))
+        tables_v1.create(Migration(tx))
+        tables_v2.create(Migration(tx))
     yield database
     with owner.transaction() as tx:
-        drop_control_tables(Migration(tx))
-        drop_chassis_tables(Migration(tx))
+        tables_v2.drop(Migration(tx))
+        tables_v1.drop(Migration(tx))
     owner.close()
     drop_database(postgres.url(), "letters", prefix="t_")
 
 
 @pytest.fixture
 def worker(migrated: ServiceDatabase) -> Iterator[Database]:
-    """The worker's door to it; empty again afterwards."""
-    door = worker_database(migrated)
-    yield door
-    door.close()
+    """That database with the worker's role; empty again afterwards."""
+    opened = worker_database(migrated)
+    yield opened
+    opened.close()
     owner = Database(migrated.owner_url, application_name="owner")
     with owner.transaction() as tx:
         tx.exec_driver_sql("ALTER TABLE audit DISABLE TRIGGER append_only")
-        tx.exec_driver_sql(f"TRUNCATE {', '.join((*CHASSIS, 'pause', 'audit'))} RESTART IDENTITY")
+        tx.exec_driver_sql(f"TRUNCATE {EMPTIED} RESTART IDENTITY")
         tx.exec_driver_sql("ALTER TABLE audit ENABLE TRIGGER append_only")
     owner.close()

@@ -17,6 +17,7 @@ from rapport_runtime.database import Database, DatabaseLimits, driver
 from rapport_runtime.http.api_keys import REMEMBERED_SECONDS, Principal, RememberedKeys
 from rapport_runtime.migrations import differences, downgrade, upgrade
 from rapport_runtime.ops import keys
+from rapport_runtime.schema.metadata import runtime_tables
 
 pytestmark = pytest.mark.integration
 
@@ -24,13 +25,14 @@ MIGRATION = '''
 """The toy's tables."""
 import sqlalchemy as sa
 from alembic import op
-from rapport_runtime.ops.keys import create_api_key_table
 from rapport_runtime.row_security import row_level_security
+from rapport_runtime.schema import tables_v1, tables_v2
 
 revision, down_revision = "0001", None
 
 def upgrade():
-    create_api_key_table(op)
+    tables_v1.create(op)
+    tables_v2.create(op)
     for table in ("note", "practice"):
         op.create_table(
             table, sa.Column("id", sa.Text, primary_key=True), sa.Column("practice_id", sa.Text)
@@ -39,8 +41,10 @@ def upgrade():
     row_level_security(op, "practice", operator_sees=True)
 
 def downgrade():
-    for table in ("practice", "note", "api_key"):
+    for table in ("practice", "note"):
         op.drop_table(table)
+    tables_v2.drop(op)
+    tables_v1.drop(op)
 '''
 
 
@@ -79,7 +83,7 @@ def open_database() -> Iterator[Callable[[str], Database]]:
 
 @pytest.fixture
 def api(toy: ServiceDatabase, open_database: Callable[[str], Database]) -> Database:
-    """The API's door, with two notes and two practices there, written by a worker."""
+    """The database with the API's role; a worker has written two notes and two practices."""
     worker = open_database(toy.worker_url)
     with worker.transaction() as connection:
         for table in ("note", "practice"):
@@ -90,15 +94,15 @@ def api(toy: ServiceDatabase, open_database: Callable[[str], Database]) -> Datab
     return open_database(toy.api_url)
 
 
-def seen(database: Database, table: str, **who: object) -> list[str]:
-    with database.transaction(**who) as connection:
+def seen(database: Database, table: str, **scope: object) -> list[str]:
+    with database.transaction(**scope) as connection:
         return list(connection.scalars(text(f"select id from {table} order by id")))  # noqa: S608
 
 
 def test_migrations_go_up_again_and_down(toy: ServiceDatabase, package: str) -> None:
     upgrade(toy.owner_url, package)
     metadata = MetaData()
-    keys.api_key_table(metadata)
+    runtime_tables(metadata)
     tables = {step[1].name for step in differences(toy.owner_url, metadata)}
     assert tables == {"note", "practice"}
     downgrade(toy.owner_url, package)
@@ -107,7 +111,7 @@ def test_migrations_go_up_again_and_down(toy: ServiceDatabase, package: str) -> 
         assert left.fetchall() == [("alembic_version",)]
 
 
-def test_a_service_without_migrations_is_told_so(toy: ServiceDatabase) -> None:
+def test_a_service_without_migrations_is_an_error(toy: ServiceDatabase) -> None:
     with pytest.raises(FileNotFoundError, match="rapport_runtime"):
         upgrade(toy.owner_url, "rapport_runtime")
 
@@ -273,7 +277,7 @@ def test_the_list_shows_no_secret_and_the_table_holds_none(
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["create", "--practice", "No Slug", "--scopes", "a:read"], "slug"),
         (["create", "--operator", "--scopes", "everything"], "scopes are words"),
@@ -281,9 +285,9 @@ def test_the_list_shows_no_secret_and_the_table_holds_none(
     ],
 )
 def test_the_command_says_what_is_wrong(
-    toy: ServiceDatabase, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+    toy: ServiceDatabase, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
 ) -> None:
     assert keys.cli(toy.owner_url, argv) == 2
-    told = capsys.readouterr()
-    assert said in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""

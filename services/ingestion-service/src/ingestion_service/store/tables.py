@@ -2,12 +2,10 @@
 
 import sqlalchemy as sa
 
-from rapport_runtime.ops.keys import api_key_table
-from rapport_runtime.tables import chassis_tables
+from rapport_runtime.schema.metadata import runtime_tables
 
 metadata = sa.MetaData()
-chassis_tables(metadata)
-api_key_table(metadata)
+runtime_tables(metadata)
 
 
 def _key_text() -> sa.Text:

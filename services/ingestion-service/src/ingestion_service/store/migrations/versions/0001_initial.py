@@ -1,4 +1,4 @@
-"""Practices, clients, identities, the ledger and the clock, beside the chassis's own tables."""
+"""Practices, clients, identities, the ledger and the clock, beside the runtime tables."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ from rapport_runtime.row_security import (
     grant,
     row_level_security,
 )
-from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
+from rapport_runtime.schema import tables_v1
 
 revision = "0001"
 down_revision = None
@@ -19,7 +19,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    create_chassis_tables(op)
+    tables_v1.create(op)
     create_practice()
     create_client()
     create_ledger()
@@ -33,7 +33,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("clock", "ledger", "identity", "client", "practice"):
         op.drop_table(table)
-    drop_chassis_tables(op)
+    tables_v1.drop(op)
     op.execute("DROP FUNCTION ledger_is_append_only")
 
 

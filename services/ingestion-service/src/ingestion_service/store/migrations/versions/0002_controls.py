@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from rapport_runtime.tables import create_control_tables, drop_control_tables
+from rapport_runtime.schema import tables_v2
 
 revision = "0002"
 down_revision = "0001"
@@ -11,8 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    create_control_tables(op)
+    tables_v2.create(op)
 
 
 def downgrade() -> None:
-    drop_control_tables(op)
+    tables_v2.drop(op)

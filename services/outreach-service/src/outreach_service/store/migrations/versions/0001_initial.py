@@ -11,7 +11,7 @@ from rapport_runtime.row_security import (
     grant,
     row_level_security,
 )
-from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
+from rapport_runtime.schema import tables_v1
 
 revision = "0001"
 down_revision = None
@@ -37,7 +37,7 @@ STATES = [
 
 
 def upgrade() -> None:
-    create_chassis_tables(op)
+    tables_v1.create(op)
     create_practice()
     create_client()
     create_contact()
@@ -58,7 +58,7 @@ def downgrade() -> None:
     for table in (*OWN, "permit", "provider_token"):
         op.drop_table(table)
     op.execute("DROP FUNCTION consent_is_append_only")
-    drop_chassis_tables(op)
+    tables_v1.drop(op)
 
 
 def _id(name: str, *, key: bool = True) -> sa.Column[str]:

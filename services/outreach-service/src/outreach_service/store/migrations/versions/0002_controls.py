@@ -4,7 +4,7 @@ Outreach also counts its messages of unknown outcome, of which there are few amo
 
 from alembic import op
 
-from rapport_runtime.tables import create_control_tables, drop_control_tables
+from rapport_runtime.schema import tables_v2
 
 revision = "0002"
 down_revision = "0001"
@@ -13,10 +13,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    create_control_tables(op)
+    tables_v2.create(op)
     op.execute("CREATE INDEX message_unknown ON message (changed_at) WHERE state = 'unknown'")
 
 
 def downgrade() -> None:
     op.execute("DROP INDEX message_unknown")
-    drop_control_tables(op)
+    tables_v2.drop(op)

@@ -11,7 +11,7 @@ from rapport_runtime.row_security import (
     grant,
     row_level_security,
 )
-from rapport_runtime.tables import create_chassis_tables, drop_chassis_tables
+from rapport_runtime.schema import tables_v1
 
 revision = "0001"
 down_revision = None
@@ -20,7 +20,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    create_chassis_tables(op)
+    tables_v1.create(op)
     create_practice()
     create_rulebook()
     create_client()
@@ -39,7 +39,7 @@ def downgrade() -> None:
     for table in ("tier_change", "client", "rulebook", "practice"):
         op.drop_table(table)
     op.execute("DROP FUNCTION tier_change_is_append_only")
-    drop_chassis_tables(op)
+    tables_v1.drop(op)
 
 
 def create_practice() -> None:

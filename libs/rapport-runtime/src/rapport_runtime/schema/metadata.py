@@ -1,0 +1,176 @@
+"""The runtime tables as SQLAlchemy metadata, as the newest version leaves them."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+
+def runtime_tables(metadata: sa.MetaData) -> None:
+    """Add every runtime table to `metadata`. A test compares them with what the versions create."""
+    _consumer_position(metadata)
+    _outbox(metadata)
+    _dead_letter(metadata)
+    _worker(metadata)
+    _api_key(metadata)
+    _pause(metadata)
+    _audit(metadata)
+
+
+def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=nullable)
+
+
+def _instant(name: str, *, nullable: bool = True) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+
+
+def _now(name: str) -> sa.Column[object]:
+    now = sa.func.clock_timestamp()
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=now)
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
+
+
+def _consumer_position(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "consumer_position",
+        metadata,
+        sa.Column("consumer_group", sa.Text, primary_key=True),
+        sa.Column("topic", sa.Text, primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True),
+        _text("topic_id"),
+        sa.Column("next_offset", sa.BigInteger, nullable=False),
+        _instant("processed_through"),
+        _instant("swept_through"),
+        comment="where each group stands; moves in the transaction that holds the effects",
+    )
+
+
+def _outbox(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "outbox",
+        metadata,
+        _id(),
+        _text("topic"),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("key", sa.LargeBinary, nullable=False),
+        sa.Column("value", sa.LargeBinary, nullable=False),
+        _now("created_at"),
+        sa.Index("outbox_by_bucket", "partition", "id"),
+        comment="what is to be published; a bucket is an output partition",
+    )
+    sa.Table(
+        "outbox_watermark",
+        metadata,
+        sa.Column("partition", sa.Integer, primary_key=True),
+        _instant("published_through", nullable=False),
+        comment="the last watermark that was published on each output partition",
+    )
+
+
+def _dead_letter(metadata: sa.MetaData) -> None:
+    def index(name: str, *columns: str, where: str) -> sa.Index:
+        return sa.Index(name, *columns, postgresql_where=sa.text(where))
+
+    sa.Table(
+        "dead_letter",
+        metadata,
+        _id(),
+        _text("consumer_group"),
+        _text("topic"),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("record_offset", sa.BigInteger, nullable=False),
+        sa.Column("record_key", sa.LargeBinary),
+        sa.Column("record_value", sa.LargeBinary),
+        sa.Column("header_names", ARRAY(sa.Text), nullable=False),
+        sa.Column("header_values", ARRAY(sa.LargeBinary), nullable=False),
+        sa.Column("record_timestamp", sa.BigInteger, nullable=False),
+        _text("practice_id", nullable=True),
+        _text("reason"),
+        _text("field", nullable=True),
+        _text("detail"),
+        sa.Column("state", sa.Text, nullable=False, server_default="held"),
+        _now("received_at"),
+        _instant("decided_at"),
+        _text("replay_id", nullable=True),
+        sa.Column("stop_after", sa.Integer),
+        sa.UniqueConstraint("consumer_group", "topic", "partition", "record_offset"),
+        sa.CheckConstraint("state IN ('held', 'queued', 'replayed', 'dropped')"),
+        index("dead_letter_queued", "topic", "partition", where="state = 'queued'"),
+        index("dead_letter_held", "reason", where="state = 'held'"),
+        index("dead_letter_replay", "replay_id", where="replay_id IS NOT NULL"),
+        comment="records that could not be handled, as they were; a table can erase",
+    )
+
+
+def _worker(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "worker",
+        metadata,
+        sa.Column("worker_id", sa.Text, primary_key=True),
+        _text("consumer_group"),
+        _instant("started_at", nullable=False),
+        _instant("progressed_at", nullable=False),
+        sa.Column("partitions", ARRAY(sa.Text), nullable=False),
+        sa.Column("lag", sa.BigInteger),
+        _text("last_error", nullable=True),
+        _instant("last_error_at"),
+        comment="what each worker last said of itself",
+    )
+
+
+def _api_key(metadata: sa.MetaData) -> None:
+    """Read before the practice is known, so without row-level security."""
+    sa.Table(
+        "api_key",
+        metadata,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("secret_hash", sa.LargeBinary, nullable=False),
+        _text("practice_id", nullable=True),  # null: an operator's key
+        sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.func.now(),
+        ),
+        _instant("expires_at"),
+        _instant("revoked_at"),
+        sa.CheckConstraint("octet_length(secret_hash) = 32", name="api_key_hash_is_sha256"),
+        sa.CheckConstraint("cardinality(scopes) > 0", name="api_key_can_do_something"),
+    )
+
+
+def _pause(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "pause",
+        metadata,
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("subject", sa.Text, primary_key=True),
+        _now("paused_at"),
+        _instant("ends_at"),
+        _text("who"),
+        _text("why"),
+        sa.CheckConstraint("kind IN ('worker', 'topic', 'practice')"),
+        comment="what operators stopped; in force until it is deleted or ends_at has passed",
+    )
+
+
+def _audit(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "audit",
+        metadata,
+        _id(),
+        _now("at"),
+        _text("who"),
+        _text("action"),
+        _text("kind"),
+        _text("subject"),
+        _text("why", nullable=True),
+        _instant("ends_at"),
+        sa.Column("count", sa.Integer, nullable=False, server_default="1"),
+        sa.CheckConstraint("action IN ('pause', 'resume', 'replay', 'drop')"),
+        sa.CheckConstraint("why IS NOT NULL OR kind = 'letters'", name="audit_of_pauses_says_why"),
+        comment="who stopped, started, replayed or dropped what; append-only",
+    )

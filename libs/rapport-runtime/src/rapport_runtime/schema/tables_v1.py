@@ -1,0 +1,151 @@
+"""Version 1 of the runtime tables: what a service's first migration creates.
+
+Released: never edit these statements, add the next version. A database that was created long ago
+must have gone through the same steps as one that is created today.
+"""
+
+from rapport_runtime.row_security import Migration
+
+
+def create(op: Migration) -> None:
+    """Create the tables and open them to both roles.
+
+    Dead letters lie under row-level security: a practice's keys see its own, an operator's those
+    that nobody could decode. The API may not read the values in the outbox, which belong to all
+    practices; it sees their age.
+    """
+    for statement in _CREATE:
+        op.execute(statement)
+
+
+def drop(op: Migration) -> None:
+    """Undo `create`."""
+    for statement in _DROP:
+        op.execute(statement)
+
+
+_CREATE = (
+    """
+    CREATE TABLE consumer_position (
+        consumer_group text NOT NULL,
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        topic_id text NOT NULL,
+        next_offset bigint NOT NULL,
+        processed_through timestamp with time zone,
+        swept_through timestamp with time zone,
+        PRIMARY KEY (consumer_group, topic, partition)
+    )
+    """,
+    """
+    COMMENT ON TABLE consumer_position IS
+        'where each group stands; moves in the transaction that holds the effects'
+    """,
+    """
+    CREATE TABLE outbox (
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        key bytea NOT NULL,
+        value bytea NOT NULL,
+        created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+        PRIMARY KEY (id)
+    )
+    """,
+    "CREATE INDEX outbox_by_bucket ON outbox (partition, id)",
+    "COMMENT ON TABLE outbox IS 'what is to be published; a bucket is an output partition'",
+    """
+    CREATE TABLE outbox_watermark (
+        partition serial NOT NULL,
+        published_through timestamp with time zone NOT NULL,
+        PRIMARY KEY (partition)
+    )
+    """,
+    """
+    COMMENT ON TABLE outbox_watermark IS
+        'the last watermark that was published on each output partition'
+    """,
+    """
+    CREATE TABLE dead_letter (
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        consumer_group text NOT NULL,
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        record_offset bigint NOT NULL,
+        record_key bytea,
+        record_value bytea,
+        header_names text[] NOT NULL,
+        header_values bytea[] NOT NULL,
+        record_timestamp bigint NOT NULL,
+        practice_id text,
+        reason text NOT NULL,
+        field text,
+        detail text NOT NULL,
+        state text DEFAULT 'held' NOT NULL,
+        received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+        decided_at timestamp with time zone,
+        PRIMARY KEY (id),
+        UNIQUE (consumer_group, topic, partition, record_offset),
+        CHECK (state IN ('held', 'queued', 'replayed', 'dropped'))
+    )
+    """,
+    "CREATE INDEX dead_letter_queued ON dead_letter (topic, partition) WHERE state = 'queued'",
+    """
+    COMMENT ON TABLE dead_letter IS
+        'records that could not be handled, as they were; a table can erase'
+    """,
+    """
+    CREATE TABLE worker (
+        worker_id text NOT NULL,
+        consumer_group text NOT NULL,
+        started_at timestamp with time zone NOT NULL,
+        progressed_at timestamp with time zone NOT NULL,
+        partitions text[] NOT NULL,
+        lag bigint,
+        last_error text,
+        last_error_at timestamp with time zone,
+        PRIMARY KEY (worker_id)
+    )
+    """,
+    "COMMENT ON TABLE worker IS 'what each worker last said of itself'",
+    """
+    CREATE TABLE api_key (
+        id text NOT NULL,
+        secret_hash bytea NOT NULL,
+        practice_id text,
+        scopes text[] NOT NULL,
+        created_at timestamp with time zone DEFAULT now() NOT NULL,
+        expires_at timestamp with time zone,
+        revoked_at timestamp with time zone,
+        PRIMARY KEY (id),
+        CONSTRAINT api_key_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
+        CONSTRAINT api_key_can_do_something CHECK (cardinality(scopes) > 0)
+    )
+    """,
+    """
+    REVOKE ALL ON consumer_position, outbox, outbox_watermark, dead_letter, worker, api_key
+    FROM rapport_worker, rapport_api
+    """,
+    """
+    GRANT SELECT, INSERT, UPDATE, DELETE
+    ON consumer_position, outbox, outbox_watermark, dead_letter, worker TO rapport_worker
+    """,
+    "GRANT SELECT ON consumer_position, outbox_watermark, worker, api_key TO rapport_api",
+    "GRANT INSERT ON outbox TO rapport_api",
+    "GRANT SELECT (id, created_at) ON outbox TO rapport_api",
+    "GRANT SELECT, UPDATE ON dead_letter TO rapport_api",
+    "ALTER TABLE dead_letter ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE dead_letter FORCE ROW LEVEL SECURITY",
+    "CREATE POLICY worker ON dead_letter TO rapport_worker USING (true)",
+    """
+    CREATE POLICY api ON dead_letter TO rapport_api
+    USING (
+        (practice_id = current_setting('rapport.practice_id', true))
+        OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
+    ) WITH CHECK (
+        (practice_id = current_setting('rapport.practice_id', true))
+        OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
+    )
+    """,
+)
+_DROP = ("DROP TABLE consumer_position, outbox, outbox_watermark, dead_letter, worker, api_key",)

@@ -1,0 +1,87 @@
+"""Version 2 of the runtime tables: pauses, the audit, and replays with a limit.
+
+Released: never edit these statements, add the next version (see `tables_v1`).
+"""
+
+from rapport_runtime.row_security import Migration
+
+
+def create(op: Migration) -> None:
+    """Add what version 1 has not.
+
+    The audit is append-only for every role. Of the API's transactions only an operator's may read
+    it, since it names practices and holds free text.
+    """
+    for statement in _CREATE:
+        op.execute(statement)
+
+
+def drop(op: Migration) -> None:
+    """Undo `create`."""
+    for statement in _DROP:
+        op.execute(statement)
+
+
+_CREATE = (
+    """
+    CREATE TABLE pause (
+        kind text NOT NULL,
+        subject text NOT NULL,
+        paused_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+        ends_at timestamp with time zone,
+        who text NOT NULL,
+        why text NOT NULL,
+        PRIMARY KEY (kind, subject),
+        CHECK (kind IN ('worker', 'topic', 'practice'))
+    )
+    """,
+    """
+    COMMENT ON TABLE pause IS
+        'what operators stopped; in force until it is deleted or ends_at has passed'
+    """,
+    """
+    CREATE TABLE audit (
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+        who text NOT NULL,
+        action text NOT NULL,
+        kind text NOT NULL,
+        subject text NOT NULL,
+        why text,
+        ends_at timestamp with time zone,
+        count integer DEFAULT '1' NOT NULL,
+        PRIMARY KEY (id),
+        CHECK (action IN ('pause', 'resume', 'replay', 'drop')),
+        CONSTRAINT audit_of_pauses_says_why CHECK (why IS NOT NULL OR kind = 'letters')
+    )
+    """,
+    "COMMENT ON TABLE audit IS 'who stopped, started, replayed or dropped what; append-only'",
+    "REVOKE ALL ON pause, audit FROM rapport_worker, rapport_api",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON pause TO rapport_worker, rapport_api",
+    "GRANT SELECT, INSERT ON audit TO rapport_worker, rapport_api",
+    """
+    CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'audit is append-only' USING ERRCODE = 'restrict_violation'; END
+    $$
+    """,
+    """
+    CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()
+    """,
+    "ALTER TABLE audit ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY worker ON audit TO rapport_worker USING (true) WITH CHECK (true)",
+    "CREATE POLICY api_says ON audit FOR INSERT TO rapport_api WITH CHECK (true)",
+    """
+    CREATE POLICY api_reads ON audit FOR SELECT TO rapport_api
+    USING (current_setting('rapport.operator', true) = 'on')
+    """,
+    "ALTER TABLE dead_letter ADD COLUMN replay_id text, ADD COLUMN stop_after integer",
+    "CREATE INDEX dead_letter_held ON dead_letter (reason) WHERE state = 'held'",
+    "CREATE INDEX dead_letter_replay ON dead_letter (replay_id) WHERE replay_id IS NOT NULL",
+)
+_DROP = (
+    "DROP TABLE pause, audit",
+    "DROP FUNCTION audit_is_append_only",
+    "ALTER TABLE dead_letter DROP COLUMN replay_id, DROP COLUMN stop_after",
+    "DROP INDEX dead_letter_held",
+)

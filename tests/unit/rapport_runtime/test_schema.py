@@ -1,0 +1,52 @@
+"""What a released migration does never changes: the frozen files and the helpers' statements."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rapport_runtime import schema
+from rapport_runtime.row_security import append_only, grant, row_level_security
+
+FROZEN = {
+    "tables_v1.py": "9aff00bd2603a3303c65916ec8cb74255d6fb1d618c77f3b8c222a67c5605e0d",
+    "tables_v2.py": "caf7c686466bd442eeb53a9cfad13825dbb501e2cdb1aba9a35b49f3d635bad6",
+}
+STATEMENTS = "754bcbf2fe3d85df9a92473d38afdbb84419481f77607d72e55300fd57a7a22f"
+
+
+@dataclass
+class Recorded:
+    """A migration that only records its statements."""
+
+    statements: list[str] = field(default_factory=list)
+
+    def execute(self, sqltext: str, /) -> None:
+        self.statements.append(" ".join(sqltext.split()))
+
+    def get_bind(self) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_released_version_of_the_runtime_tables_is_never_edited(name: str) -> None:
+    """To change the runtime tables, add the next version instead."""
+    text = (Path(str(schema.__file__)).parent / name).read_bytes()
+    assert hashlib.sha256(text).hexdigest() == FROZEN[name]
+
+
+def test_every_released_version_is_frozen() -> None:
+    folder = Path(str(schema.__file__)).parent
+    assert {path.name for path in folder.glob("tables_v*.py")} == set(FROZEN)
+
+
+def test_the_statements_that_released_migrations_get_from_row_security_stay() -> None:
+    op = Recorded()
+    row_level_security(op, "one", api_may=("SELECT", "INSERT"))
+    row_level_security(op, "two", operator_sees=True)
+    append_only(op, "three")
+    grant(op, "four", role="rapport_api", may=())
+    text = "\n".join(op.statements)
+    assert hashlib.sha256(text.encode()).hexdigest() == STATEMENTS, text
