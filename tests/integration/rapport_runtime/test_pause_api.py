@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
-import sqlalchemy as sa
 from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import audit
@@ -24,7 +24,7 @@ BODY = {"kind": "practice", "subject": "north", "why": WHY}
 
 @pytest.fixture
 def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
-    door = Database(migrated.api_url, application_name="api")
+    database = Database(migrated.api_url, application_name="api")
     both = frozenset({READ, WRITE})
     keys = FakeKeys(
         {
@@ -37,12 +37,12 @@ def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
         title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
     )
     pausable = Pausable([TOPIC], lambda _tx, name: name in {"north", "south"})
-    yield create_app(service, [pauses_router(door, pausable)])
-    door.close()
+    yield create_app(service, [pauses_router(database, pausable)])
+    database.close()
 
 
-def post(app: FastAPI, path: str, who: dict[str, str] = OPERATOR, **body: Any) -> Any:
-    return ask(app, "POST", f"/v1/{path}", headers=who, json=body)
+def post(app: FastAPI, path: str, headers: dict[str, str] = OPERATOR, **body: Any) -> Any:
+    return ask(app, "POST", f"/v1/{path}", headers=headers, json=body)
 
 
 def items(app: FastAPI, path: str) -> list[Any]:
@@ -58,9 +58,9 @@ class TestPausing:
         del worker
         for changed in (True, False):
             assert post(app, "pauses", **BODY).json() == {"changed": changed, "paused": True}
-        (said,) = items(app, "pauses")
-        assert (said["kind"], said["subject"], said["who"]) == ("practice", "north", "key k3")
-        assert (said["why"], said["until"]) == (WHY, None)
+        (pause,) = items(app, "pauses")
+        assert (pause["kind"], pause["subject"], pause["who"]) == ("practice", "north", "key k3")
+        assert (pause["why"], pause["until"]) == (WHY, None)
         for changed in (True, False):
             answer = post(app, "pauses/resume", **BODY)
             assert (answer.status_code, answer.json()["changed"]) == (200, changed)
@@ -89,7 +89,7 @@ class TestPausing:
         post(app, "pauses", **BODY, until="2999-01-01T00:00:00Z")
         (first,) = items(app, "pauses")
         with worker.transaction() as tx:
-            tx.execute(sa.text("UPDATE pause SET ends_at = clock_timestamp()"))
+            execute(tx, "UPDATE pause SET ends_at = clock_timestamp()")
         assert items(app, "pauses") == []
         assert post(app, "pauses", **BODY).json()["changed"]
         (second,) = items(app, "pauses")
@@ -119,14 +119,14 @@ class TestPausing:
         assert items(app, "pauses") == items(app, "audit") == []
 
     def test_where_practices_cannot_be_paused_it_says_why(self, migrated: ServiceDatabase) -> None:
-        door = Database(migrated.api_url, application_name="api")
+        database = Database(migrated.api_url, application_name="api")
         keys = FakeKeys({"operator": Principal("k3", None, frozenset({WRITE}))})
         service = Service(
             title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
         )
-        router = pauses_router(door, Pausable([TOPIC], "time would go on"))
+        router = pauses_router(database, Pausable([TOPIC], "time would go on"))
         answer = post(create_app(service, [router]), "pauses", **BODY)
-        door.close()
+        database.close()
         assert answer.status_code == 409
         assert answer.json()["type"] == "urn:rapport:problem:cannot-pause"
         assert answer.json()["detail"] == "time would go on"
@@ -149,12 +149,12 @@ class TestWho:
     def test_a_practices_transaction_writes_the_audit_but_reads_none(
         self, migrated: ServiceDatabase, worker: Database
     ) -> None:
-        door = Database(migrated.api_url, application_name="api")
-        with door.transaction("north") as tx:
+        database = Database(migrated.api_url, application_name="api")
+        with database.transaction("north") as tx:
             audit.record(tx, audit.AuditEntry("key k1", "drop", "letters", "1", None))
-        with door.transaction("north") as tx:
+        with database.transaction("north") as tx:
             assert audit.page(tx, after=0, limit=9) == []
-        door.close()
+        database.close()
         with worker.transaction() as tx:
             assert len(audit.page(tx, after=0, limit=9)) == 1
 
@@ -164,9 +164,9 @@ class TestWho:
     ) -> None:
         post(app, "pauses", **BODY)
         owner = Database(migrated.owner_url, application_name="owner")
-        for door in (worker, owner):
-            with pytest.raises(sa.exc.DBAPIError), door.transaction() as tx:
-                tx.execute(sa.text(change))
+        for database in (worker, owner):
+            with pytest.raises(psycopg.Error), database.transaction() as tx:
+                execute(tx, change)
         owner.close()
         assert len(items(app, "audit")) == 1
 

@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.port import Outgoing, TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.metrics import METRICS
 from rapport_runtime.ops.gauges import DatabaseGauges
-from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream import outbox, positions
 from rapport_runtime.stream.positions import OffsetAdvance
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
-    door = Database(migrated.api_url, application_name="api")
+    database = Database(migrated.api_url, application_name="api")
     keys = FakeKeys(
         {
             "practice": Principal("k1", "north", frozenset({"status:read"})),
@@ -43,10 +43,10 @@ def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
         description="A toy.",
         keys=keys,
         cursor_key=b"k" * 32,
-        refresh=[DatabaseGauges(door, GROUP)],
+        refresh=[DatabaseGauges(database, GROUP)],
     )
-    yield create_app(service, [status_router(ChassisStatus(door, "toy", GROUP, timed=TIMED))])
-    door.close()
+    yield create_app(service, [status_router(DatabaseStatus(database, "toy", GROUP, timed=TIMED))])
+    database.close()
 
 
 def place(worker: Database, topic: str, number: int, instant: datetime | None) -> None:
@@ -59,12 +59,14 @@ def place(worker: Database, topic: str, number: int, instant: datetime | None) -
 
 def beat(worker: Database, name: str, held: list[str], lag: int | None, age: int = 0) -> None:
     with worker.transaction() as tx:
-        tx.execute(
-            sa.text("""
-                INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at,
-                    partitions, lag)
-                VALUES (:name, :group, now(), now() - make_interval(secs => :age), :held, :lag)
-            """),
+        execute(
+            tx,
+            """
+            INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at, partitions,
+                lag)
+            VALUES (%(name)s, %(group)s, now(), now() - make_interval(secs => %(age)s), %(held)s,
+                %(lag)s)
+            """,
             {"name": name, "group": GROUP, "held": held, "lag": lag, "age": age},
         )
 
@@ -79,11 +81,11 @@ class TestStatus:
 
     def test_of_nothing(self, app: FastAPI, worker: Database) -> None:
         del worker
-        said = self.status(app)
-        assert said["service"] == "toy"
+        status = self.status(app)
+        assert status["service"] == "toy"
         for part in ("business_time", "lag", "oldest_unpublished_at"):
-            assert said[part] is None
-        assert (said["partitions"], said["workers"], said["pauses"]) == ([], [], [])
+            assert status[part] is None
+        assert (status["partitions"], status["workers"], status["pauses"]) == ([], [], [])
 
     def test_business_time_is_the_least_once_all_have_one(
         self, app: FastAPI, worker: Database
@@ -93,21 +95,21 @@ class TestStatus:
         place(worker, "practices.v1", 0, None)
         assert self.status(app)["business_time"] is None
         place(worker, TOPIC, 1, MIDNIGHT)
-        said = self.status(app)
-        assert datetime.fromisoformat(said["business_time"]) == MIDNIGHT
-        assert [part["position"] for part in said["partitions"]] == [3, 3, 3]
+        status = self.status(app)
+        assert datetime.fromisoformat(status["business_time"]) == MIDNIGHT
+        assert [part["position"] for part in status["partitions"]] == [3, 3, 3]
 
     def test_with_the_timed_partitions_named_all_of_them_count(
         self, migrated: ServiceDatabase, worker: Database
     ) -> None:
         place(worker, TOPIC, 0, MIDNIGHT)
-        door = Database(migrated.api_url, application_name="api")
-        one = ChassisStatus(door, "toy", GROUP, timed=[partition(0)]).status()
-        two = ChassisStatus(door, "toy", GROUP, timed=[partition(0), partition(1)]).status()
-        door.close()
+        database = Database(migrated.api_url, application_name="api")
+        one = DatabaseStatus(database, "toy", GROUP, timed=[partition(0)]).status()
+        two = DatabaseStatus(database, "toy", GROUP, timed=[partition(0), partition(1)]).status()
+        database.close()
         assert (one.business_time, two.business_time) == (MIDNIGHT, None)
 
-    def test_lag_is_told_only_when_every_partition_is_held_by_somebody_alive(
+    def test_lag_is_known_only_when_live_workers_hold_every_partition(
         self, app: FastAPI, worker: Database
     ) -> None:
         place(worker, TOPIC, 0, None)
@@ -117,16 +119,16 @@ class TestStatus:
         beat(worker, "dead", [f"{TOPIC}/1"], 7, age=60)
         assert self.status(app)["lag"] is None
         beat(worker, "b", [f"{TOPIC}/1"], 2)
-        said = self.status(app)
-        assert said["lag"] == 7
-        assert [row["id"] for row in said["workers"]] == ["a", "b", "dead"]
+        status = self.status(app)
+        assert status["lag"] == 7
+        assert [row["id"] for row in status["workers"]] == ["a", "b", "dead"]
 
     def test_the_oldest_unpublished_row(self, app: FastAPI, worker: Database) -> None:
         with worker.transaction() as tx:
             outbox.append(tx, [Outgoing(TOPIC, 0, b"k", b"v")])
-        said = self.status(app)
-        oldest = datetime.fromisoformat(said["oldest_unpublished_at"])
-        assert oldest <= datetime.fromisoformat(said["as_of"])
+        status = self.status(app)
+        oldest = datetime.fromisoformat(status["oldest_unpublished_at"])
+        assert oldest <= datetime.fromisoformat(status["as_of"])
 
     def test_it_is_for_operators(self, app: FastAPI) -> None:
         assert ask(app, "GET", "/v1/status", headers=PRACTICE).status_code == 403
@@ -148,20 +150,22 @@ class TestMetrics:
 
     def test_it_tells_the_list_and_nothing_else(self, app: FastAPI) -> None:
         families = text_string_to_metric_families(ask(app, "GET", "/metrics").text)
-        told = {
+        gauges = {
             family.name
             for family in families
             if not family.name.startswith(("python_", "process_"))
         }
-        assert told == {family.name for metric in METRICS for family in metric.describe()}
+        assert gauges == {family.name for metric in METRICS for family in metric.describe()}
 
     def test_of_nothing_there_are_noughts(self, app: FastAPI, worker: Database) -> None:
         del worker
-        told = self.scrape(app)
-        assert told["rapport_outbox_rows",] == told["rapport_outbox_oldest_seconds",] == 0
-        assert [told["rapport_workers", state] for state in ("live", "silent", "halted")] == [0] * 3
+        gauges = self.scrape(app)
+        assert gauges["rapport_outbox_rows",] == gauges["rapport_outbox_oldest_seconds",] == 0
+        assert [gauges["rapport_workers", state] for state in ("live", "silent", "halted")] == [
+            0
+        ] * 3
         kinds = ("worker", "topic", "practice")
-        assert [told["rapport_pauses", kind] for kind in kinds] == [0] * 3
+        assert [gauges["rapport_pauses", kind] for kind in kinds] == [0] * 3
 
     def test_time_outbox_workers_and_pauses(self, app: FastAPI, worker: Database) -> None:
         place(worker, TOPIC, 0, MIDNIGHT)
@@ -172,21 +176,21 @@ class TestMetrics:
         beat(worker, "d", [], None, age=1200)
         with worker.transaction() as tx:
             outbox.append(tx, [Outgoing(TOPIC, 0, b"k", b"v")] * 2)
-            tx.execute(sa.text("UPDATE outbox SET created_at = now() - interval '1 hour'"))
-            tx.execute(
-                sa.text(
-                    "INSERT INTO pause (kind, subject, who, why) VALUES ('topic', 't', 'x', 'y')"
-                )
+            execute(tx, "UPDATE outbox SET created_at = now() - interval '1 hour'")
+            execute(
+                tx, "INSERT INTO pause (kind, subject, who, why) VALUES ('topic', 't', 'x', 'y')"
             )
-        told = self.scrape(app)
-        assert told["rapport_business_time_seconds", "0", TOPIC] == MIDNIGHT.timestamp()
-        assert ("rapport_business_time_seconds", "1", TOPIC) not in told
-        assert [told["rapport_workers", state] for state in ("live", "silent", "halted")] == [1] * 3
-        assert told["rapport_outbox_rows",] == 2
-        assert 3600 <= told["rapport_outbox_oldest_seconds",] < 7200
-        assert told["rapport_pauses", "topic"] == 1
+        gauges = self.scrape(app)
+        assert gauges["rapport_business_time_seconds", "0", TOPIC] == MIDNIGHT.timestamp()
+        assert ("rapport_business_time_seconds", "1", TOPIC) not in gauges
+        assert [gauges["rapport_workers", state] for state in ("live", "silent", "halted")] == [
+            1
+        ] * 3
+        assert gauges["rapport_outbox_rows",] == 2
+        assert 3600 <= gauges["rapport_outbox_oldest_seconds",] < 7200
+        assert gauges["rapport_pauses", "topic"] == 1
 
-    def test_without_the_database_nothing_old_is_told(
+    def test_without_the_database_nothing_outdated_is_shown(
         self, app: FastAPI, worker: Database, migrated: ServiceDatabase
     ) -> None:
         place(worker, TOPIC, 0, MIDNIGHT)

@@ -28,9 +28,9 @@ def test_status() -> None:
     app = create_app(toy_service(), [status_router(_Source())])
     assert ask(app, "GET", "/v1/status").status_code == 401
     assert ask(app, "GET", "/v1/status", headers=PRACTICE).status_code == 403
-    said = ask(app, "GET", "/v1/status", headers=OPERATOR).json()
-    assert said["business_time"] == "2026-03-01T00:00:00Z"
-    assert said["partitions"][0]["position"] == 7
-    assert said["partitions"][0]["swept_through"] is None
-    assert said["oldest_unpublished_at"] is None
-    assert said["workers"][0]["last_error"] == "TryLater"
+    status = ask(app, "GET", "/v1/status", headers=OPERATOR).json()
+    assert status["business_time"] == "2026-03-01T00:00:00Z"
+    assert status["partitions"][0]["position"] == 7
+    assert status["partitions"][0]["swept_through"] is None
+    assert status["oldest_unpublished_at"] is None
+    assert status["workers"][0]["last_error"] == "TryLater"

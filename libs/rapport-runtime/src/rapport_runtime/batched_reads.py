@@ -1,58 +1,67 @@
-"""Queries from the event loop: those of many practices in one round trip, without a thread."""
+"""Reads from the event loop: the queries of many practices in one round trip, without a thread."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.rows import namedtuple_row
 
 ANSWER_SECONDS = 5.0
-SEE_PRACTICE = b"select set_config('rapport.practice_id', %s, true)"
-"""What row-level security looks at (`row_security.py`), for the rest of the transaction."""
+SEE_PRACTICE = "select set_config('rapport.practice_id', %(practice_id)s, true)"
+"""Sets what row-level security compares with (`row_security.py`), until the transaction ends."""
 
 
 class PracticeQuery(NamedTuple):
-    """One statement for the rows of one practice, with a `%s` for each value. It must only read:
-    a question that got no answer is asked again."""
+    """One statement for the rows of one practice, and the values of its placeholders `%(name)s`.
+    It must only read: a query without an answer is sent again."""
 
     practice_id: str
-    statement: bytes
-    values: Sequence[Any]
+    statement: str
+    parameters: Mapping[str, Any]
 
 
 class BatchedReads:
-    """One connection that asks several questions at once, for one asker after the other.
+    """One connection, for one caller after the other, each with any number of queries.
 
-    All of them are one simple query, hence one transaction, in which each statement sees its own
-    practice's rows, as in `Database.transaction`. Nothing is connected before the first; `kwargs`
-    are the driver's.
+    The queries of a call are one simple query, hence one transaction, in which each statement sees
+    its own practice's rows, as in `Database.transaction`. The first call connects; `kwargs` are
+    the driver's.
     """
 
-    def __init__(self, conninfo: str, kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        kwargs: Mapping[str, Any],
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         self._conninfo = conninfo
         self._kwargs = kwargs
+        self._answer_seconds = answer_seconds
         self._connection: psycopg.AsyncConnection | None = None
 
-    async def fetch_many(self, questions: Sequence[PracticeQuery]) -> list[list[tuple[Any, ...]]]:
-        """The rows of each question. Raises `psycopg.Error`, also after 5 s without an answer.
+    async def fetch_many(self, queries: Sequence[PracticeQuery]) -> list[list[Any]]:
+        """The rows of each query, as named tuples. Raises `psycopg.Error`, also when there is no
+        answer within `answer_seconds`.
 
         A connection that broke since it was last used is replaced, once.
         """
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                kept = self._connection
+            async with asyncio.timeout(self._answer_seconds):
+                connection = self._connection
                 try:
-                    return await self._asked(questions)
+                    return await self._fetch(queries)
                 except psycopg.OperationalError:
-                    if kept is None or not kept.closed:
+                    if connection is None or not connection.closed:
                         raise
-                return await self._asked(questions)
+                return await self._fetch(queries)
         except TimeoutError:
-            self.close()  # what it answers later is no answer to the next question
-            msg = f"no answer within {ANSWER_SECONDS:g} s"
+            self.close()  # a late answer would be taken for the next call's
+            msg = f"no answer within {self._answer_seconds:g} s"
             raise psycopg.OperationalError(msg) from None
 
-    async def _asked(self, questions: Sequence[PracticeQuery]) -> list[list[tuple[Any, ...]]]:
+    async def _fetch(self, queries: Sequence[PracticeQuery]) -> list[list[Any]]:
         connection = self._connection
         if connection is None or connection.closed:
             connection = self._connection = await psycopg.AsyncConnection.connect(
@@ -60,19 +69,23 @@ class BatchedReads:
             )
         # The client's cursor: only a simple query takes many statements in one message. Pipelining
         # prepared ones took twice the time, all of it waiting on the loop (ADR 23).
-        cursor = psycopg.AsyncClientCursor(connection)
-        script = b";".join(SEE_PRACTICE + b";" + question.statement for question in questions)
-        values = [v for asked in questions for v in (asked.practice_id, *asked.values)]
-        await cursor.execute(script, values)
+        cursor = psycopg.AsyncClientCursor(connection, row_factory=namedtuple_row)
+        script = ";".join(
+            cursor.mogrify(SEE_PRACTICE, {"practice_id": query.practice_id})
+            + ";"
+            + cursor.mogrify(query.statement, query.parameters)
+            for query in queries
+        )
+        await cursor.execute(script)
         answers = []
-        for _ in questions:
+        for _ in queries:
             cursor.nextset()
             answers.append(await cursor.fetchall())
             cursor.nextset()
         return answers
 
     def close(self) -> None:
-        """Close the connection; the next question opens another."""
+        """Close the connection; the next call opens another."""
         if self._connection is not None:
             self._connection.pgconn.finish()  # as its own `close`, which has nothing to wait for
             self._connection = None

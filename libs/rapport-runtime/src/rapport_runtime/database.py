@@ -1,4 +1,4 @@
-"""The door to Postgres: one engine a process, one transaction a use case, limits on everything."""
+"""Access to Postgres: one engine a process, one transaction a use case, limits on everything."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,20 +8,20 @@ from typing import Any, cast
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 
 from rapport_runtime.batched_reads import SEE_PRACTICE, BatchedReads, PracticeQuery
 
-_SEE_AS_OPERATOR = text("select set_config('rapport.operator', 'on', true)")
+_SEE_AS_OPERATOR = "select set_config('rapport.operator', 'on', true)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseLimits:
-    """How long and how many: timeouts in milliseconds (0 = none), pool sizes in connections.
+    """Timeouts in milliseconds (0 = none) and in seconds, pool sizes in connections.
 
-    A worker sets `idle_in_transaction_ms` below its session timeout, so that the locks of a
-    frozen worker fall before its partitions pass on (ARCHITECTURE §3). With `ask_first` a pooled
-    connection is tried before each use, a round trip each time: for those who do not try again.
+    A worker sets `idle_in_transaction_ms` below its session timeout, so that a frozen worker loses
+    its locks before others get its partitions (R3). With `ask_first` a pooled connection is tested
+    before each use, which costs a round trip: for callers that do not try again.
     """
 
     pool_size: int = 5
@@ -35,9 +35,9 @@ class DatabaseLimits:
 
 
 class Database:
-    """Postgres as this process may use it.
+    """Postgres with the role and the limits of this process.
 
-    Nothing is connected before the first transaction. Parameters never show in an error's text.
+    The first transaction connects. Parameters never show in an error's text.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Database:
     ) -> None:
         chosen = limits or DatabaseLimits()
         address = psycopg_url(url)
-        told = {
+        arguments = {
             "application_name": application_name,
             "connect_timeout": chosen.connect_seconds,
             "options": _options(address, chosen),
@@ -57,10 +57,10 @@ class Database:
             pool_timeout=chosen.pool_wait_seconds,
             pool_pre_ping=chosen.ask_first,
             hide_parameters=True,
-            connect_args=told,
+            connect_args=arguments,
         )
         plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._batched_reads = BatchedReads(plain, told)
+        self._batched_reads = BatchedReads(plain, arguments)
 
     @contextmanager
     def transaction(
@@ -69,28 +69,28 @@ class Database:
         """One transaction: committed at the end, rolled back by any exception.
 
         With `practice_id` or `operator` row-level security lets the API's role see that practice,
-        or the rows that a table opens to operators; without either it sees nothing of a guarded
-        table. The permission ends with the transaction, so a pooled connection carries none over.
+        or the rows that a table opens to operators; without either it sees no row of a guarded
+        table. The permission ends with the transaction and never stays on a pooled connection.
         """
         with self.engine.begin() as connection:
             if practice_id is not None:
-                driver(connection).execute(SEE_PRACTICE, [practice_id])
+                execute(connection, SEE_PRACTICE, {"practice_id": practice_id})
             if operator:
-                connection.execute(_SEE_AS_OPERATOR)
+                execute(connection, _SEE_AS_OPERATOR)
             yield connection
 
-    async def fetch_many(self, questions: Sequence[PracticeQuery]) -> list[list[tuple[Any, ...]]]:
-        """The rows of each question, without a thread; see `BatchedReads.fetch_many`."""
-        return await self._batched_reads.fetch_many(questions)
+    async def fetch_many(self, queries: Sequence[PracticeQuery]) -> list[list[Any]]:
+        """The rows of each query, without a thread; see `BatchedReads.fetch_many`."""
+        return await self._batched_reads.fetch_many(queries)
 
     def ping(self) -> str | None:
         """A readiness check: None when Postgres answers; raises what the driver raises."""
-        with self.engine.connect() as connection:
-            connection.execute(text("select 1"))
+        with self.transaction() as tx:
+            execute(tx, "select 1")
         return None
 
     def close(self) -> None:
-        """Close the pooled connections, and the one for questions."""
+        """Close the pooled connections and that of `fetch_many`."""
         self.engine.dispose()
         self._batched_reads.close()
 
@@ -143,7 +143,7 @@ def execute(
     *,
     prepare: bool | None = None,
 ) -> int:
-    """As `fetch`, for a statement whose rows nobody needs; returns how many rows it touched."""
+    """As `fetch`, for a statement without rows; returns how many rows it changed."""
     with driver(tx).cursor(binary=True) as cursor:
         return cursor.execute(statement.encode(), parameters, prepare=prepare).rowcount
 
@@ -164,10 +164,10 @@ def psycopg_url(url: str) -> URL:
 
 def _options(address: URL, limits: DatabaseLimits) -> str:
     own = address.query.get("options", "")
-    asked = own if isinstance(own, str) else " ".join(own)
+    given = own if isinstance(own, str) else " ".join(own)
     return " ".join(
         [
-            asked,
+            given,
             f"-c statement_timeout={limits.statement_ms}",
             f"-c lock_timeout={limits.lock_ms}",
             f"-c idle_in_transaction_session_timeout={limits.idle_in_transaction_ms}",

@@ -1,36 +1,36 @@
-"""Whose fault a database error is: the data's, or nobody's for now (ARCHITECTURE §3, blame)."""
+"""What a database error means: invalid data, or a failure that may pass by itself (R6)."""
 
 import psycopg
-import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
-DatabaseError = (sa.exc.DBAPIError, psycopg.Error)
-"""What statements raise: through SQLAlchemy the first, through its driver connection the second."""
+DatabaseError = (DBAPIError, psycopg.Error)
+"""What a transaction raises: the first from SQLAlchemy (connecting, committing, rolling back), the
+second from the driver (statements)."""
 
 DATA_CLASSES = ("22", "23")
-"""SQLSTATE classes that may blame a record: data exception, integrity constraint."""
+"""SQLSTATE classes that a record may cause: data exception, integrity constraint."""
 
-LATER_CLASSES = ("08", "40", "53", "57", "25P03", "55P03")
+TRANSIENT_CLASSES = ("08", "40", "53", "57", "25P03", "55P03")
 """Connection, rollback and deadlock, resources, operator intervention; a transaction that was
-idle for too long (we were frozen); a lock that was not to be had."""
+idle for too long (the worker was frozen); a lock that was not available."""
 
 
 def is_data_error(error: Exception) -> bool:
-    """Whether a record may be at fault, so that halving the batch will find it. What the driver
-    itself refuses to send (U+0000 in a text) has no SQLSTATE."""
+    """Whether a record may have caused it, so that halving the batch finds the record. What the
+    driver refuses to send (U+0000 in a text) has no SQLSTATE."""
     state = _sqlstate(error)
     return state.startswith(DATA_CLASSES) if state else _is_refused_unsent(error)
 
 
 def describe(error: Exception) -> str:
-    """What the database said, without the values that its message may repeat."""
+    """The error's SQLSTATE and class, without its message, which may repeat values."""
     return f"SQLSTATE {_sqlstate(error) or 'none'} ({type(_original(error)).__name__})"
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same batch may succeed later: no record is at fault. A connection that broke
-    has no SQLSTATE at all."""
+    """Whether the same statements may succeed later. A connection that broke has no SQLSTATE."""
     state = _sqlstate(error)
-    return state.startswith(LATER_CLASSES) if state else _is_operational(error)
+    return state.startswith(TRANSIENT_CLASSES) if state else _is_operational(error)
 
 
 def _is_operational(error: Exception) -> bool:
@@ -42,7 +42,7 @@ def _is_refused_unsent(error: Exception) -> bool:
 
 
 def _original(error: Exception) -> BaseException | None:
-    return error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _sqlstate(error: Exception) -> str:

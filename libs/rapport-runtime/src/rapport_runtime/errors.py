@@ -1,11 +1,12 @@
-"""The two words that decide a record's fate: never, or not now. Anything else stops the process."""
+"""What a handler raises: never (`InvalidRecord`), not now (`TryLater`), or stop (`LoopHalted`).
+Any other exception ends the process."""
 
 
 class InvalidRecord(Exception):
     """This record can never be handled; it becomes a dead letter.
 
-    `reason` is a short slug, `field` a JSON pointer or None, `detail` never repeats a value, for
-    it may be personal. `practice_id` says whose letter it is, None when that cannot be told.
+    `reason` is a short slug and `field` a JSON pointer or None. `detail` never repeats a value,
+    which may be personal. `practice_id` is the practice that owns the letter, None if unknown.
     """
 
     def __init__(
@@ -24,8 +25,8 @@ class InvalidRecord(Exception):
 
 
 class TryLater(Exception):
-    """Nothing is to blame on a record; the same batch is to be tried again after a pause."""
+    """No record is at fault; the same batch is tried again after a pause."""
 
 
 class LoopHalted(Exception):
-    """The loop must not go on; the message says why, a person has to look (RELIABILITY R5, R10)."""
+    """The loop must not go on until a person has looked; the message is the reason (R5, R10)."""

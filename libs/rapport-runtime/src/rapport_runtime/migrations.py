@@ -40,14 +40,15 @@ def downgrade(url: str, package: str, revision: str = "base") -> None:
 
 
 def differences(url: str, metadata: MetaData) -> list[Any]:
-    """What the database has otherwise than `metadata`, in Alembic's words; empty when equal."""
+    """The differences between the database and `metadata`, as Alembic reports them; empty when
+    equal."""
     engine = create_engine(psycopg_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
 
 def _close_version_table(url: str) -> None:
-    """Only the owner says which schema this is; default privileges had opened it to the others."""
+    """Only the owner may write the schema's version; default privileges had opened it to others."""
     engine = create_engine(psycopg_url(url), poolclass=NullPool, hide_parameters=True)
     with engine.begin() as connection:
         connection.execute(_CLOSE)

@@ -1,4 +1,7 @@
-"""What a migration says about who sees which rows: grants, and row-level security by practice."""
+"""For migrations: grants, and row-level security by practice.
+
+Released migrations call these functions, so the statements that they make never change.
+"""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +18,7 @@ _OPERATOR = "current_setting('rapport.operator', true) = 'on'"
 
 
 class Migration(Protocol):
-    """What is needed of `alembic.op`, which is a module."""
+    """The part of the module `alembic.op` that is used here."""
 
     def execute(self, sqltext: str, /) -> None:
         """Run one statement."""
@@ -37,8 +40,8 @@ def row_level_security(
 
     The worker's role sees all rows: a batch spans practices. The API's role sees the rows of the
     practice that its transaction named (`Database.transaction(practice_id)`), and, where
-    `operator_sees`, all rows in an operator's transaction. FORCE holds the table's owner too,
-    who has no policy: migrations create and alter, they cannot read or fill a guarded table.
+    `operator_sees`, all rows in an operator's transaction. FORCE includes the table's owner, who
+    has no policy: migrations create and alter, they cannot read or fill a guarded table.
     Postgres refuses COPY into a guarded table (0A000): write arrays by `unnest`.
     """
     name = _checked(table)
@@ -58,7 +61,7 @@ def row_level_security(
 
 
 def append_only(op: Migration, table: str) -> None:
-    """Refuse UPDATE, DELETE and TRUNCATE of `table`, whoever asks: what was said stays said."""
+    """Refuse UPDATE, DELETE and TRUNCATE of `table` for every role."""
     name = _checked(table)
     op.execute(f"""
         CREATE FUNCTION {name}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -72,17 +75,17 @@ def append_only(op: Migration, table: str) -> None:
 
 
 def grant(op: Migration, table: str, *, role: str, may: Iterable[str] = ("SELECT",)) -> None:
-    """Let `role` do to `table` exactly what `may` lists: SELECT, INSERT, UPDATE, DELETE.
+    """Give `role` exactly the privileges in `may`: SELECT, INSERT, UPDATE, DELETE.
 
-    What the role had before, by default privileges for example, is taken away first.
+    Those that the role had before, by default privileges for example, are revoked first.
     """
-    asked = set(may)
-    if not asked <= set(_EVERYTHING):
+    privileges = set(may)
+    if not privileges <= set(_EVERYTHING):
         raise ValueError(f"may lists some of {', '.join(_EVERYTHING)}")
     name, holder = _checked(table), _checked(role)
     op.execute(f"REVOKE ALL ON {name} FROM {holder}")
-    if asked:
-        op.execute(f"GRANT {', '.join(sorted(asked))} ON {name} TO {holder}")
+    if privileges:
+        op.execute(f"GRANT {', '.join(sorted(privileges))} ON {name} TO {holder}")
 
 
 def _checked(name: str) -> str:

@@ -1,46 +1,49 @@
-"""What operators did and why: rows that nobody can change, written with the entry itself (F37)."""
+"""What operators did and why: rows that nobody can change, written with the act itself (F37)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from rapport_runtime.database import execute, fetch
 
 Action = Literal["pause", "resume", "replay", "drop"]
 
-_NOTE = sa.text("""
+_RECORD = """
     INSERT INTO audit (who, action, kind, subject, why, ends_at, count)
-    VALUES (:who, :action, :kind, :subject, :why, :ends_at, :count)
-""")
-_PAGE = sa.text("""
-    SELECT id, at, who, action, kind, subject, why, ends_at, count FROM audit
-    WHERE id > :after ORDER BY id LIMIT :limit
-""")
+    VALUES (%(actor)s, %(action)s, %(kind)s, %(subject)s, %(reason)s, %(ends_at)s, %(count)s)
+"""
+_PAGE = """
+    SELECT id, at, who AS actor, action, kind, subject, why AS reason, ends_at, count FROM audit
+    WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+"""
 
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """Something that was done to something. `who` is `key <id>` or whoever gave the command.
+    """One act of an operator or of a practice. `actor` is `key <id>`, or the account that gave
+    the command.
 
-    `kind` is worker, topic, practice or letters; of letters `subject` is an id or a filter and
-    `count` how many there were. `why` may be missing for letters only.
+    `kind` is worker, topic, practice or letters. For letters `subject` is an id or a filter and
+    `count` the number of letters, and `reason` may be None; for the others it may not.
     """
 
-    who: str
+    actor: str
     action: Action
     kind: str
     subject: str
-    why: str | None
+    reason: str | None
     count: int = 1
     ends_at: datetime | None = None
 
 
-def record(tx: sa.Connection, entry: AuditEntry) -> None:
-    """Write the entry down in the transaction that does it."""
-    tx.execute(_NOTE, vars(entry))
+def record(tx: Connection, entry: AuditEntry) -> None:
+    """Write the entry in the transaction of the act. Raises psycopg.Error."""
+    execute(tx, _RECORD, vars(entry))
 
 
-def page(tx: sa.Connection, *, after: int, limit: int) -> Sequence[sa.Row[Any]]:
-    """Up to `limit` entries with an id beyond `after`, in the order in which they were done."""
-    return tx.execute(_PAGE, {"after": after, "limit": limit}).all()
+def page(tx: Connection, *, after: int, limit: int) -> list[Any]:
+    """Up to `limit` entries with an id above `after`, the oldest first. Each row has `id`, `at`
+    and the fields of `AuditEntry`."""
+    return fetch(tx, _PAGE, {"after": after, "limit": limit})

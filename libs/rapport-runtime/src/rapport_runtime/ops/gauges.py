@@ -1,8 +1,8 @@
-"""What the API tells Prometheus of the database, read when asked: one transaction a scrape."""
+"""The gauges that the API reads from the database: one transaction for each scrape."""
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch, fetch_one
 from rapport_runtime.metrics import (
     BUSINESS_TIME,
     OUTBOX_OLDEST_SECONDS,
@@ -13,40 +13,42 @@ from rapport_runtime.metrics import (
 from rapport_runtime.ops.pauses import in_force
 
 COUNT_UP_TO = 100_000
-"""Counting an outbox that has millions of rows would hurt just when it hurts already."""
+"""The largest number of outbox rows that is counted: to count millions would slow down a database
+that is slow already."""
 
-_TIMES = sa.text("""
+_TIMES = """
     SELECT topic, partition,
         extract(epoch FROM least(processed_through, swept_through))::float AS at
-    FROM consumer_position WHERE consumer_group = :group AND processed_through IS NOT NULL
-""")
-_OUTBOX = sa.text("""
-    SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) AS counted) AS rows,
+    FROM consumer_position WHERE consumer_group = %(group)s AND processed_through IS NOT NULL
+"""
+_OUTBOX = """
+    SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT %(limit)s) AS counted) AS rows,
         extract(epoch FROM clock_timestamp() - (
             SELECT created_at FROM outbox ORDER BY id LIMIT 1))::float AS age
-""")
-_WORKERS = sa.text("""
+"""
+# A loop that halts writes its row once more, without a lag.
+_WORKERS = """
     SELECT count(*) FILTER (WHERE since < interval '30 seconds' AND lag IS NOT NULL) AS live,
         count(*) FILTER (WHERE since >= interval '30 seconds' AND lag IS NOT NULL) AS silent,
         count(*) FILTER (WHERE since < interval '10 minutes' AND lag IS NULL) AS halted
     FROM (
         SELECT lag, clock_timestamp() - progressed_at AS since FROM worker
-        WHERE consumer_group = :group AND progressed_at > clock_timestamp() - interval '1 hour'
-    ) AS said  -- a loop that halts says so with its last word, which has no lag
-""")
+        WHERE consumer_group = %(group)s AND progressed_at > clock_timestamp() - interval '1 hour'
+    ) AS latest
+"""
 _KINDS = ("worker", "topic", "practice")
 
 
 class DatabaseGauges:
-    """Brings the gauges of one service up to date. When the database is away they are not told:
-    a number that was true once is worse than none."""
+    """Brings the gauges of one service up to date. When the database does not answer, the gauges
+    are removed: an outdated number is worse than none."""
 
     def __init__(self, database: Database, group: str) -> None:
         self._database = database
         self._group = group
 
     def __call__(self) -> None:
-        """Read and set; raises what the driver raises."""
+        """Read and set all gauges. Raises what the database raises."""
         try:
             with self._database.transaction() as tx:
                 self._set(tx)
@@ -55,14 +57,14 @@ class DatabaseGauges:
                 gauge.clear()
             raise
 
-    def _set(self, tx: sa.Connection) -> None:
-        of = {"group": self._group}
-        for row in tx.execute(_TIMES, of):
+    def _set(self, tx: Connection) -> None:
+        parameters = {"group": self._group}
+        for row in fetch(tx, _TIMES, parameters):
             BUSINESS_TIME.labels(self._group, row.topic, row.partition).set(row.at)
-        outbox = tx.execute(_OUTBOX, {"most": COUNT_UP_TO}).one()
+        outbox = fetch_one(tx, _OUTBOX, {"limit": COUNT_UP_TO})
         OUTBOX_ROWS.labels(self._group).set(outbox.rows)
         OUTBOX_OLDEST_SECONDS.labels(self._group).set(outbox.age or 0)
-        workers = tx.execute(_WORKERS, of).one()
+        workers = fetch_one(tx, _WORKERS, parameters)
         for state in ("live", "silent", "halted"):
             WORKERS.labels(self._group, state).set(getattr(workers, state))
         kinds: list[str] = [pause.kind for pause in in_force(tx)]

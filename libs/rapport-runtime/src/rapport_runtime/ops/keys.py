@@ -1,4 +1,4 @@
-"""API keys as rows: create, revoke and list them by hand, verify them on every request."""
+"""API keys as rows: operators create, revoke and list them; each request verifies one."""
 
 import argparse
 import sys
@@ -6,24 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Connection,
-    DateTime,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection
 
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute, fetch, fetch_one
 from rapport_runtime.http.api_keys import (
     Principal,
     checked_practice,
@@ -32,36 +17,23 @@ from rapport_runtime.http.api_keys import (
     parse_key,
     same_hash,
 )
-from rapport_runtime.row_security import API_ROLE, WORKER_ROLE, Migration, grant
 
 _NO_HASH = bytes(32)
 
-
-def api_key_table(metadata: MetaData) -> Table:
-    """The table `api_key`; it is read before the practice is known, so no row-level security."""
-    return Table(
-        "api_key",
-        metadata,
-        Column("id", Text, primary_key=True),
-        Column("secret_hash", LargeBinary, nullable=False),
-        Column("practice_id", Text),  # null: an operator's key
-        Column("scopes", ARRAY(Text), nullable=False),
-        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-        Column("expires_at", DateTime(timezone=True)),
-        Column("revoked_at", DateTime(timezone=True)),
-        CheckConstraint("octet_length(secret_hash) = 32", name="api_key_hash_is_sha256"),
-        CheckConstraint("cardinality(scopes) > 0", name="api_key_can_do_something"),
-    )
-
-
-_KEYS = api_key_table(MetaData())
-
-
-def create_api_key_table(op: Migration) -> None:
-    """For a migration: make the table; the API's role may only read it, the worker's nothing."""
-    _KEYS.create(op.get_bind())
-    grant(op, _KEYS.name, role=API_ROLE)
-    grant(op, _KEYS.name, role=WORKER_ROLE, may=())
+_CREATE = """
+    INSERT INTO api_key (id, secret_hash, practice_id, scopes, expires_at)
+    VALUES (%(id)s, %(secret_hash)s, %(practice_id)s, %(scopes)s,
+        now() + %(valid_for)s::interval)
+"""
+_REVOKE = "UPDATE api_key SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL"
+_LIST = """
+    SELECT id, practice_id, scopes, created_at, expires_at, revoked_at FROM api_key
+    ORDER BY created_at, id
+"""
+_VERIFY = """
+    SELECT secret_hash, practice_id, scopes FROM api_key
+    WHERE id = %(id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+"""
 
 
 @dataclass(frozen=True)
@@ -77,43 +49,36 @@ class KeyRow:
 
 
 def create_key(
-    connection: Connection,
+    tx: Connection,
     *,
     practice_id: str | None,
     scopes: Sequence[str],
     valid_for: timedelta | None = None,
 ) -> str:
-    """Make a key and return it whole; this is the only time that anybody can see it.
+    """Make a key and return it whole; the only time that it can be seen.
 
-    `practice_id` None makes an operator's key. Raises ValueError for a bad slug or scope.
+    `practice_id` None makes an operator's key, `valid_for` None one that never expires. Raises
+    ValueError for a bad slug or scope.
     """
     raw, parts = new_key()
-    connection.execute(
-        insert(_KEYS).values(
-            id=parts.id,
-            secret_hash=parts.secret_hash,
-            practice_id=checked_practice(practice_id),
-            scopes=list(checked_scopes(scopes)),
-            expires_at=None if valid_for is None else func.now() + valid_for,
-        )
-    )
+    parameters = {
+        "id": parts.id,
+        "secret_hash": parts.secret_hash,
+        "practice_id": checked_practice(practice_id),
+        "scopes": list(checked_scopes(scopes)),
+        "valid_for": valid_for,
+    }
+    execute(tx, _CREATE, parameters)
     return raw
 
 
-def revoke_key(connection: Connection, key_id: str) -> bool:
-    """Revoke a key by its id; False when there is none that still holds."""
-    revoked = connection.execute(
-        update(_KEYS)
-        .where(_KEYS.c.id == key_id, _KEYS.c.revoked_at.is_(None))
-        .values(revoked_at=func.now())
-    )
-    return revoked.rowcount == 1
+def revoke_key(tx: Connection, key_id: str) -> bool:
+    """Revoke a key by its id; False when there is none, or it was revoked already."""
+    return execute(tx, _REVOKE, {"id": key_id}) == 1
 
 
-def list_keys(connection: Connection) -> list[KeyRow]:
+def list_keys(tx: Connection) -> list[KeyRow]:
     """All keys, the oldest first."""
-    shown = [column for column in _KEYS.columns if column.name != "secret_hash"]
-    rows = connection.execute(select(*shown).order_by(_KEYS.c.created_at, _KEYS.c.id))
     return [
         KeyRow(
             id=row.id,
@@ -123,12 +88,12 @@ def list_keys(connection: Connection) -> list[KeyRow]:
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
         )
-        for row in rows
+        for row in fetch(tx, _LIST)
     ]
 
 
 class ApiKeys:
-    """Verifies keys against the table, with every call; see `RememberedKeys` for who asks often."""
+    """Verifies keys against the table with each call; `RememberedKeys` caches the answers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -139,15 +104,9 @@ class ApiKeys:
         return None if parts is None else self._read(parts.id, parts.secret_hash)
 
     def _read(self, key_id: str, secret_hash: bytes) -> Principal | None:
-        with self._database.transaction() as connection:
-            row = connection.execute(
-                select(_KEYS.c.secret_hash, _KEYS.c.practice_id, _KEYS.c.scopes).where(
-                    _KEYS.c.id == key_id,
-                    _KEYS.c.revoked_at.is_(None),
-                    or_(_KEYS.c.expires_at.is_(None), _KEYS.c.expires_at > func.now()),
-                )
-            ).one_or_none()
-        stored = _NO_HASH if row is None else bytes(row.secret_hash)
+        with self._database.transaction() as tx:
+            row = fetch_one(tx, _VERIFY, {"id": key_id})
+        stored = _NO_HASH if row is None else row.secret_hash
         if not same_hash(stored, secret_hash) or row is None:
             return None
         return Principal(key_id, row.practice_id, frozenset(row.scopes))
@@ -159,11 +118,11 @@ def cli(database_url: str, argv: Sequence[str]) -> int:
     `create` prints the key and nothing else, so that `KEY=$(… keys create …)` works.
     `database_url` is the owner's: the API's role may not write keys.
     """
-    asked = _parser().parse_args(argv)
+    options = _parser().parse_args(argv)
     database = Database(database_url, application_name="rapport-keys")
     try:
-        with database.transaction() as connection:
-            lines: list[str] = asked.run(connection, asked)
+        with database.transaction() as tx:
+            lines: list[str] = options.run(tx, options)
     except (ValueError, LookupError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -190,24 +149,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _create(connection: Connection, asked: argparse.Namespace) -> list[str]:
+def _create(tx: Connection, options: argparse.Namespace) -> list[str]:
     raw = create_key(
-        connection,
-        practice_id=asked.practice,
-        scopes=[scope.strip() for scope in asked.scopes.split(",")],
-        valid_for=None if asked.days is None else timedelta(days=asked.days),
+        tx,
+        practice_id=options.practice,
+        scopes=[scope.strip() for scope in options.scopes.split(",")],
+        valid_for=None if options.days is None else timedelta(days=options.days),
     )
     return [raw]
 
 
-def _revoke(connection: Connection, asked: argparse.Namespace) -> list[str]:
-    if not revoke_key(connection, asked.id):
-        raise LookupError(f"no key {asked.id} that still holds")
-    return [f"revoked {asked.id}"]
+def _revoke(tx: Connection, options: argparse.Namespace) -> list[str]:
+    if not revoke_key(tx, options.id):
+        raise LookupError(f"no key {options.id} that still holds")
+    return [f"revoked {options.id}"]
 
 
-def _list(connection: Connection, _asked: argparse.Namespace) -> list[str]:
-    return ["\t".join(_cells(row)) for row in list_keys(connection)]
+def _list(tx: Connection, _options: argparse.Namespace) -> list[str]:
+    return ["\t".join(_cells(row)) for row in list_keys(tx)]
 
 
 def _cells(row: KeyRow) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the commands of operators share: who gave one, on which database, and how it ends."""
+"""What all operators' commands share: the actor and the reason, the database, the exit code."""
 
 import argparse
 import os
@@ -9,24 +9,23 @@ from collections.abc import Callable, Sequence
 from rapport_runtime.database import Database
 
 OperatorCommand = Callable[[Database, bytes, Sequence[str]], int]
-"""From the worker's door, the key that hashes what must not be shown, and the words after the
-command, to the exit code."""
+"""(the worker's database, the key for hashes of personal values, the arguments) -> exit code."""
 
 
 class Refused(Exception):
-    """The command cannot be carried out; the message says why."""
+    """The command cannot be carried out; the message is the reason."""
 
 
 def add_reason(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """`--why` and `--by`, for the audit."""
-    parser.add_argument("--why", required=required, type=_said, help="for the audit")
-    parser.add_argument("--by", default=_somebody(), help="who you are; default: this account")
+    """Add `--why` and `--by`, for the audit."""
+    parser.add_argument("--why", required=required, type=_not_blank, help="for the audit")
+    parser.add_argument("--by", default=_account(), help="who you are; default: this account")
 
 
-def answer(say: Callable[[], list[str]]) -> int:
-    """Print the lines and return 0; for what is refused 2 and why."""
+def run_and_print(command: Callable[[], list[str]]) -> int:
+    """Print the lines of `command` and return 0; for `Refused` print the reason and return 2."""
     try:
-        lines = say()
+        lines = command()
     except Refused as refused:
         sys.stderr.write(f"{refused}\n")
         return 2
@@ -34,12 +33,12 @@ def answer(say: Callable[[], list[str]]) -> int:
     return 0
 
 
-def _said(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("say why")
     return text
 
 
-def _somebody() -> str:
-    """Containers often have no name for their user, so the number it is."""
+def _account() -> str:
+    """The account by its number: in containers it often has no name."""
     return f"user {os.getuid()} at {socket.gethostname()}"

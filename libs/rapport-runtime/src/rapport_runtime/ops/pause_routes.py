@@ -52,7 +52,7 @@ class CannotPause(ProblemError):
 
 
 class ResumeBody(BaseModel):
-    """What shall go on, and why."""
+    """What to resume, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -99,20 +99,20 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
     refusals = (Unauthorised, Forbidden, Unavailable)
 
     @router.get("/pauses", responses=responses(*refusals, InvalidCursor))
-    def list_pauses(_who: Reader, page: PageQuery) -> Page[PauseStatus]:
+    def list_pauses(_principal: Reader, page: PageQuery) -> Page[PauseStatus]:
         """What is paused, by kind and subject."""
         with database.transaction(operator=True) as tx:
             found = [PauseStatus.of(pause) for pause in pauses.in_force(tx)]
         after = tuple(map(str, page.after or ()))
-        rows = [one for one in found if _key(one) > after]
+        rows = [pause for pause in found if _key(pause) > after]
         return page.page(rows[: page.fetch], key=_key)
 
     @router.post("/pauses", responses=responses(*refusals, NotFound, CannotPause, Conflict))
-    def pause(wanted: PauseBody, who: Writer) -> Answer:
+    def pause(body: PauseBody, principal: Writer) -> Answer:
         """Stop it; it takes effect within seconds. Again is as once, or sets another end."""
-        request = _request(who, wanted, wanted.until)
+        request = _request(principal, body, body.until)
         try:
-            with database.transaction(_practice(wanted), operator=True) as tx:
+            with database.transaction(_practice(body), operator=True) as tx:
                 return Answer(changed=pauses.pause(tx, pausable, request), paused=True)
         except NotPausable as refused:
             raise CannotPause(str(refused)) from refused
@@ -122,18 +122,18 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
             raise Conflict(str(refused)) from refused
 
     @router.post("/pauses/resume", responses=responses(*refusals))
-    def resume(wanted: ResumeBody, who: Writer) -> Answer:
+    def resume(body: ResumeBody, principal: Writer) -> Answer:
         """Let it go on; what was not paused stays as it is, which `changed` says."""
         with database.transaction(operator=True) as tx:
-            return Answer(changed=pauses.resume(tx, _request(who, wanted, None)), paused=False)
+            return Answer(changed=pauses.resume(tx, _request(principal, body, None)), paused=False)
 
     @router.get("/audit", responses=responses(*refusals, InvalidCursor))
-    def list_audit(_who: Reader, page: PageQuery) -> Page[DeedSaid]:
+    def list_audit(_principal: Reader, page: PageQuery) -> Page[DeedSaid]:
         """Who stopped, started, replayed or dropped what, and why; the oldest first."""
         after = 0 if page.after is None else int(page.after[0])
         with database.transaction(operator=True) as tx:
             rows = audit.page(tx, after=after, limit=page.fetch)
-        return page.page([_deed(row) for row in rows], key=lambda entry: (entry.id,))
+        return page.page([_entry(row) for row in rows], key=lambda entry: (entry.id,))
 
     return router
 
@@ -142,24 +142,24 @@ def _key(pause: PauseStatus) -> tuple[str, ...]:
     return (pause.kind, pause.subject)
 
 
-def _practice(wanted: ResumeBody) -> str | None:
-    """Whose rows must be seen to tell whether it exists."""
-    return wanted.subject if wanted.kind == "practice" else None
+def _practice(body: ResumeBody) -> str | None:
+    """The practice whose rows the check of its existence must see."""
+    return body.subject if body.kind == "practice" else None
 
 
-def _request(who: Principal, wanted: ResumeBody, ends_at: Any) -> PauseRequest:
-    return PauseRequest(f"key {who.key_id}", wanted.kind, wanted.subject, wanted.why, ends_at)
+def _request(principal: Principal, body: ResumeBody, ends_at: Any) -> PauseRequest:
+    return PauseRequest(f"key {principal.key_id}", body.kind, body.subject, body.why, ends_at)
 
 
-def _deed(row: Any) -> DeedSaid:
+def _entry(row: Any) -> DeedSaid:
     return DeedSaid(
         id=row.id,
         at=row.at,
-        who=row.who,
+        who=row.actor,
         action=row.action,
         kind=row.kind,
         subject=row.subject,
-        why=row.why,
+        why=row.reason,
         until=row.ends_at,
         count=row.count,
     )

@@ -1,7 +1,7 @@
-"""What operators have stopped: a worker, a topic or a practice, until they let it go on (F37).
+"""Pauses: operators stop a worker, a topic or a practice until they resume it (F37).
 
-A pause is a row of the service's own database. Who must obey looks at it there: the loop about
-once a second, the claim of a batch and the claim of messages in their own transaction.
+A pause is a row of the service's own database. The loop reads these rows about once a second; the
+claim of a batch and the claim of messages check them in their own transaction.
 """
 
 import functools
@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.database import execute, fetch, fetch_value
 from rapport_runtime.ops import audit
 
 Kind = Literal["worker", "topic", "practice"]
 EVERY_WORKER = "*"
-"""The subject that stops all workers of a service, those too that start later."""
+"""The subject that stops all workers of a service, including those that start later."""
 
 
 class NotPausable(Exception):
-    """This service cannot pause that; the message says why, and what can be done instead."""
+    """This service cannot pause that; the message gives the reason and an alternative."""
 
 
 class NoSuchSubject(Exception):
@@ -32,26 +33,26 @@ class NoSuchSubject(Exception):
 
 
 class PastEnd(Exception):
-    """A pause cannot end before it has begun."""
+    """The end of the pause has passed already."""
 
 
 @dataclass(frozen=True)
 class Pausable:
-    """What a service can be told to pause, besides its workers: topics that it reads, and
-    practices: whether it knows one, or why none can be paused here."""
+    """What a service can pause besides its workers: the topics that it reads, and practices.
+    `practices` tells whether a practice is known; or it is a text: why none can be paused here."""
 
     topics: Sequence[str]
-    practices: Callable[[sa.Connection, str], bool] | str
+    practices: Callable[[Connection, str], bool] | str
 
 
 @dataclass(frozen=True)
 class PauseRequest:
-    """Somebody's request to pause or resume `subject`, and why; `ends_at` is for pauses."""
+    """A request to pause or resume `subject`; `ends_at` is for pauses only."""
 
-    who: str
+    actor: str
     kind: Kind
     subject: str
-    why: str
+    reason: str
     ends_at: datetime | None = None
 
 
@@ -63,13 +64,13 @@ class Pause:
     subject: str
     paused_at: datetime
     ends_at: datetime | None
-    who: str
-    why: str
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """What one worker has to leave alone, as last looked at."""
+    """What one worker must not read, as of its last look."""
 
     worker: bool = False
     topics: frozenset[str] = frozenset()
@@ -78,8 +79,8 @@ class Stopped:
         """Whether nothing of `partition` may be read."""
         return self.worker or partition.topic in self.topics
 
-    def said(self) -> str:
-        """One word for probes: ready, or what is paused."""
+    def summary(self) -> str:
+        """For probes and logs: `ready`, `paused`, or `paused: ` and the topics."""
         if self.worker:
             return "paused"
         return f"paused: {', '.join(sorted(self.topics))}" if self.topics else "ready"
@@ -87,35 +88,35 @@ class Stopped:
 
 _IN_FORCE = "(ends_at IS NULL OR ends_at > clock_timestamp())"
 # A worker that has left, or was killed and is forgotten after an hour, is not paused any more.
-_ALL = sa.text(f"""
-    SELECT kind, subject, paused_at, ends_at, who, why FROM pause
+_ALL = f"""
+    SELECT kind, subject, paused_at, ends_at, who AS actor, why AS reason FROM pause
     WHERE {_IN_FORCE} AND (kind <> 'worker' OR subject = '*'
         OR EXISTS (SELECT FROM worker WHERE worker_id = subject))
     ORDER BY kind, subject
-""")  # noqa: S608 - the parts are constants of this file
-_OF_WORKER = sa.text(f"""
+"""  # noqa: S608 - the parts are constants of this file
+_OF_WORKER = f"""
     SELECT kind, subject FROM pause
-    WHERE {_IN_FORCE} AND (kind = 'topic' OR kind = 'worker' AND subject IN ('*', :worker))
-""")  # noqa: S608 - as above
-_PAUSE = sa.text("""
+    WHERE {_IN_FORCE} AND (kind = 'topic' OR kind = 'worker' AND subject IN ('*', %(worker)s))
+"""  # noqa: S608 - as above
+_PAUSE = """
     INSERT INTO pause (kind, subject, ends_at, who, why)
-    VALUES (:kind, :subject, :ends_at, :who, :why)
+    VALUES (%(kind)s, %(subject)s, %(ends_at)s, %(actor)s, %(reason)s)
     ON CONFLICT (kind, subject) DO UPDATE
     SET ends_at = excluded.ends_at, who = excluded.who, why = excluded.why,
         paused_at = CASE WHEN pause.ends_at <= clock_timestamp() THEN clock_timestamp()
             ELSE pause.paused_at END
     WHERE pause.ends_at IS DISTINCT FROM excluded.ends_at OR pause.why <> excluded.why
-""")
-_RESUME = sa.text(f"""
-    DELETE FROM pause WHERE kind = :kind AND subject = :subject RETURNING {_IN_FORCE}
-""")  # noqa: S608 - as above
-_IS_PAST = sa.text("SELECT CAST(:ends_at AS timestamptz) <= clock_timestamp()")
-_WORKERS = sa.text("SELECT worker_id FROM worker ORDER BY worker_id")
+"""
+_RESUME = f"""
+    DELETE FROM pause WHERE kind = %(kind)s AND subject = %(subject)s RETURNING {_IN_FORCE}
+"""  # noqa: S608 - as above
+_IS_PAST = "SELECT %(ends_at)s::timestamptz <= clock_timestamp()"
+_WORKERS = "SELECT worker_id FROM worker ORDER BY worker_id"
 
 
 def paused(kind: Kind, subject: str) -> str:
-    """An SQL condition for statements that must obey: whether what the SQL expression `subject`
-    names is paused at this moment."""
+    """An SQL condition: whether the subject that the SQL expression `subject` names is paused
+    now. For statements that must obey a pause in their own transaction."""
     return (
         f"EXISTS (SELECT FROM pause WHERE pause.kind = '{kind}'"
         f" AND pause.subject = {subject}"
@@ -124,8 +125,8 @@ def paused(kind: Kind, subject: str) -> str:
 
 
 def this_worker() -> str:
-    """The id under which this process says that it lives, and can be paused: host, PID and its
-    start, since a container that starts again has the same host and PID."""
+    """The id of this process in the table `worker`, by which it can be paused: host, PID and a
+    random part, since a container that restarts has the same host and PID."""
     return f"{socket.gethostname()}-{os.getpid()}-{_this_start()}"
 
 
@@ -134,46 +135,43 @@ def _this_start() -> str:
     return secrets.token_hex(3)
 
 
-def in_force(tx: sa.Connection) -> list[Pause]:
+def in_force(tx: Connection) -> list[Pause]:
     """All pauses of this service, by kind and subject."""
-    return [Pause(*row) for row in tx.execute(_ALL)]
+    return [Pause(**row._asdict()) for row in fetch(tx, _ALL)]
 
 
-def stopped(tx: sa.Connection) -> Stopped:
-    """What this worker has to leave alone now."""
-    rows = tx.execute(_OF_WORKER, {"worker": this_worker()}).all()
+def stopped(tx: Connection) -> Stopped:
+    """What this worker must not read now."""
+    rows = fetch(tx, _OF_WORKER, {"worker": this_worker()})
     return Stopped(
         worker=any(row.kind == "worker" for row in rows),
         topics=frozenset(row.subject for row in rows if row.kind == "topic"),
     )
 
 
-def pause(tx: sa.Connection, pausable: Pausable, request: PauseRequest) -> bool:
+def pause(tx: Connection, pausable: Pausable, request: PauseRequest) -> bool:
     """Pause; False when the same pause is in force already. A new end or reason replaces the old.
 
     Raises NotPausable, NoSuchSubject, PastEnd.
     """
     _check(tx, pausable, request)
-    if (
-        request.ends_at is not None
-        and tx.execute(_IS_PAST, {"ends_at": request.ends_at}).scalar_one()
-    ):
+    if request.ends_at is not None and fetch_value(tx, _IS_PAST, {"ends_at": request.ends_at}):
         raise PastEnd("`until` has passed already")
-    changed = tx.execute(_PAUSE, _row(request)).rowcount == 1
+    changed = execute(tx, _PAUSE, vars(request)) == 1
     if changed:
-        _note(tx, "pause", request)
+        _record(tx, "pause", request)
     return changed
 
 
-def resume(tx: sa.Connection, request: PauseRequest) -> bool:
-    """Let go on; False when it was not paused, which is no error."""
-    was_in_force = tx.execute(_RESUME, {"kind": request.kind, "subject": request.subject}).scalar()
+def resume(tx: Connection, request: PauseRequest) -> bool:
+    """End the pause; False when there was none, which is no error."""
+    was_in_force = bool(fetch_value(tx, _RESUME, vars(request)))
     if was_in_force:
-        _note(tx, "resume", request)
-    return bool(was_in_force)
+        _record(tx, "resume", request)
+    return was_in_force
 
 
-def _check(tx: sa.Connection, pausable: Pausable, request: PauseRequest) -> None:
+def _check(tx: Connection, pausable: Pausable, request: PauseRequest) -> None:
     if request.kind == "practice":
         if isinstance(pausable.practices, str):
             raise NotPausable(pausable.practices)
@@ -182,23 +180,18 @@ def _check(tx: sa.Connection, pausable: Pausable, request: PauseRequest) -> None
     if request.kind == "topic" and request.subject not in pausable.topics:
         raise NoSuchSubject(f"this service reads {', '.join(pausable.topics)}")
     if request.kind == "worker" and request.subject != EVERY_WORKER:
-        known = tx.execute(_WORKERS).scalars().all()
+        known = [row.worker_id for row in fetch(tx, _WORKERS)]
         if request.subject not in known:
             raise NoSuchSubject(f"workers are: {', '.join(known) or 'none'}; * is all of them")
 
 
-def _row(request: PauseRequest) -> dict[str, object]:
-    return {
-        "kind": request.kind,
-        "subject": request.subject,
-        "ends_at": request.ends_at,
-        "who": request.who,
-        "why": request.why,
-    }
-
-
-def _note(tx: sa.Connection, action: audit.Action, request: PauseRequest) -> None:
+def _record(tx: Connection, action: audit.Action, request: PauseRequest) -> None:
     entry = audit.AuditEntry(
-        request.who, action, request.kind, request.subject, request.why, ends_at=request.ends_at
+        request.actor,
+        action,
+        request.kind,
+        request.subject,
+        request.reason,
+        ends_at=request.ends_at,
     )
     audit.record(tx, entry)

@@ -1,36 +1,34 @@
-"""How far a service has come, read from the chassis's own tables."""
+"""How far a service has come, read from the runtime's tables in its database."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import sqlalchemy as sa
-
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.ops.pauses import in_force
 from rapport_runtime.ops.status_routes import PartitionStatus, PauseStatus, Status, WorkerStatus
 
 LIVE = timedelta(seconds=30)
-"""A worker whose last sign is older does not tell the lag any more."""
+"""The lag of a worker whose last sign is older does not count."""
 
-_POSITIONS = sa.text("""
+_POSITIONS = """
     SELECT topic, partition, next_offset, processed_through, swept_through
-    FROM consumer_position WHERE consumer_group = :group ORDER BY topic, partition
-""")
-_WORKERS = sa.text("""
+    FROM consumer_position WHERE consumer_group = %(group)s ORDER BY topic, partition
+"""
+_WORKERS = """
     SELECT worker_id, progressed_at, partitions, lag, last_error
-    FROM worker WHERE consumer_group = :group ORDER BY worker_id
-""")
-_OLDEST = sa.text("SELECT min(created_at) FROM outbox")
-_NOW = sa.text("SELECT clock_timestamp()")
+    FROM worker WHERE consumer_group = %(group)s ORDER BY worker_id
+"""
+_OLDEST = "SELECT min(created_at) FROM outbox"
+_NOW = "SELECT clock_timestamp()"
 
 
-class ChassisStatus:
+class DatabaseStatus:
     """A `StatusSource` on the database of a service, for its one consumer group.
 
-    `timed` names the partitions whose watermarks make business time, all of which must have one;
-    `by` the column that says how far each has come: what is read, or what is swept too.
+    Business time is the least over the partitions in `timed`, once each of them has one; `by` is
+    the column that holds it: what is read, or what is read and swept.
     """
 
     def __init__(
@@ -51,10 +49,10 @@ class ChassisStatus:
     def status(self) -> Status:
         """The state now, read in one transaction."""
         with self._database.transaction() as tx:
-            now: datetime = tx.execute(_NOW).scalar_one()
-            positions = tx.execute(_POSITIONS, {"group": self._group}).all()
-            workers = tx.execute(_WORKERS, {"group": self._group}).all()
-            oldest = tx.execute(_OLDEST).scalar_one()
+            now: datetime = fetch_value(tx, _NOW)
+            positions = fetch(tx, _POSITIONS, {"group": self._group})
+            workers = fetch(tx, _WORKERS, {"group": self._group})
+            oldest = fetch_value(tx, _OLDEST)
             paused = in_force(tx)
         stored = {TopicPartition(row.topic, row.partition): row for row in positions}
         return Status(

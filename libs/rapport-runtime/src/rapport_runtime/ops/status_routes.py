@@ -14,7 +14,7 @@ SCOPE = "status:read"
 
 
 class PartitionStatus(BaseModel):
-    """How far one partition was handled (ARCHITECTURE §4)."""
+    """How far one partition was handled."""
 
     topic: str
     partition: int
@@ -54,8 +54,8 @@ class PauseStatus(BaseModel):
             subject=pause.subject,
             since=pause.paused_at,
             until=pause.ends_at,
-            who=pause.who,
-            why=pause.why,
+            who=pause.actor,
+            why=pause.reason,
         )
 
 
