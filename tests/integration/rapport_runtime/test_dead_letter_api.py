@@ -1,21 +1,20 @@
-"""Letters and status over HTTP, on the API's role: who sees which, and never a value."""
+"""Dead letters and status over HTTP: each caller sees its own, and nobody sees a value."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from fastapi import FastAPI
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.redaction import structure
-from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
@@ -31,7 +30,7 @@ SOUTH = {"Authorization": "Bearer south"}
 
 @pytest.fixture
 def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
-    door = Database(migrated.api_url, application_name="api")
+    database = Database(migrated.api_url, application_name="api")
     both = frozenset({READ, DECIDE})
     keys = FakeKeys(
         {
@@ -45,11 +44,11 @@ def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
         title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
     )
     routers = [
-        dead_letter_router(door),
-        status_router(ChassisStatus(door, "toy", GROUP, timed=TIMED)),
+        dead_letter_router(database),
+        status_router(DatabaseStatus(database, "toy", GROUP, timed=TIMED)),
     ]
     yield create_app(service, routers)
-    door.close()
+    database.close()
 
 
 def put_aside(
@@ -71,20 +70,20 @@ def put_aside(
         dead_letters.save(tx, GROUP, letters)
 
 
-def listed(app: FastAPI, who: dict[str, str], query: str = "") -> list[Any]:
-    answer = ask(app, "GET", "/v1/dead-letters" + query, headers=who)
+def listed(app: FastAPI, headers: dict[str, str], query: str = "") -> list[Any]:
+    answer = ask(app, "GET", "/v1/dead-letters" + query, headers=headers)
     assert answer.status_code == 200, answer.text
     return [item["offset"] for item in answer.json()["items"]]
 
 
 def audited(worker: Database) -> list[tuple[Any, ...]]:
     with worker.transaction() as tx:
-        said = tx.execute(sa.text("SELECT who, action, subject, why, count FROM audit ORDER BY id"))
-        return [tuple(row) for row in said]
+        statement = "SELECT who, action, subject, why, count FROM audit ORDER BY id"
+        return [tuple(row) for row in fetch(tx, statement)]
 
 
-def the_id(app: FastAPI, who: dict[str, str]) -> int:
-    items = ask(app, "GET", "/v1/dead-letters", headers=who).json()["items"]
+def the_id(app: FastAPI, headers: dict[str, str]) -> int:
+    items = ask(app, "GET", "/v1/dead-letters", headers=headers).json()["items"]
     return int(items[0]["id"])
 
 
@@ -102,11 +101,11 @@ class TestWhoSeesWhat:
     def test_another_practices_letter_is_not_there(self, app: FastAPI, worker: Database) -> None:
         put_aside(worker, "north", 1)
         where = f"/v1/dead-letters/{the_id(app, PRACTICE)}"
-        for who in (SOUTH, OPERATOR):
-            assert ask(app, "GET", where, headers=who).status_code == 404
+        for headers in (SOUTH, OPERATOR):
+            assert ask(app, "GET", where, headers=headers).status_code == 404
             for word in ("replay", "drop"):
-                assert ask(app, "POST", f"{where}/{word}", headers=who).status_code == 404
-            many = ask(app, "POST", "/v1/dead-letters/replay", headers=who, json={"count": 9})
+                assert ask(app, "POST", f"{where}/{word}", headers=headers).status_code == 404
+            many = ask(app, "POST", "/v1/dead-letters/replay", headers=headers, json={"count": 9})
             assert many.json() == {"queued": 0, "dry_run": False}
         assert ask(app, "GET", where, headers=PRACTICE).json()["state"] == "held"
 
@@ -124,14 +123,13 @@ class TestWhoSeesWhat:
     ) -> None:
         put_aside(worker, "north", 1)
         put_aside(worker, None, 2)
-        door = Database(migrated.api_url, application_name="api")
+        database = Database(migrated.api_url, application_name="api")
         seen = []
         for practice, operator in ((None, False), ("north", False), ("south", False), (None, True)):
-            with door.transaction(practice, operator=operator) as tx:
-                seen.append(
-                    tx.execute(sa.text("SELECT record_offset FROM dead_letter")).scalars().all()
-                )
-        door.close()
+            with database.transaction(practice, operator=operator) as tx:
+                rows = fetch(tx, "SELECT record_offset FROM dead_letter")
+            seen.append([row.record_offset for row in rows])
+        database.close()
         assert seen == [[], [1], [], [2]]
 
 
@@ -174,16 +172,16 @@ class TestInspecting:
         answer = ask(app, "GET", where, headers=PRACTICE)
         assert CANARY not in answer.text
         assert "client-7" not in answer.text
-        said = answer.json()
-        assert said["structure"] == {
+        letter = answer.json()
+        assert letter["structure"] == {
             "mail": "string",
             "n": ["integer", "number", {"x": "null"}],
             "ok": "boolean",
         }
-        assert (said["key_bytes"], said["value_bytes"]) == (8, len(value))
-        assert said["headers"] == [{"name": "h", "bytes": 3}]
-        assert len(said["key_hash"]) == 16
-        assert (said["reason"], said["field"], said["offset"]) == ("r", "/a", 1)
+        assert (letter["key_bytes"], letter["value_bytes"]) == (8, len(value))
+        assert letter["headers"] == [{"name": "h", "bytes": 3}]
+        assert len(letter["key_hash"]) == 16
+        assert (letter["reason"], letter["field"], letter["offset"]) == ("r", "/a", 1)
 
     @pytest.mark.parametrize(
         ("raw", "shape"),
@@ -209,8 +207,8 @@ class TestInspecting:
     def test_a_tombstone(self, app: FastAPI, worker: Database) -> None:
         put_aside(worker, "north", 1, value=None)
         where = f"/v1/dead-letters/{the_id(app, PRACTICE)}"
-        said = ask(app, "GET", where, headers=PRACTICE).json()
-        assert (said["value_bytes"], said["structure"]) == (None, None)
+        letter = ask(app, "GET", where, headers=PRACTICE).json()
+        assert (letter["value_bytes"], letter["structure"]) == (None, None)
 
 
 class TestDeciding:

@@ -1,12 +1,10 @@
 """A replay stops when its cure does not work; the commands do what the API does, for everybody."""
 
 import json
-import threading
 
 import pytest
 
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.stream import loop
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.stream.dead_letters.store import (
     Actor,
@@ -15,16 +13,16 @@ from rapport_runtime.stream.dead_letters.store import (
     ReplayPolicy,
 )
 from rapport_runtime.stream.loop import BatchLoop
-from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of
+from tests.support.worlds.toy_ledger import (
+    GROUP,
+    TOPIC,
+    Ledger,
+    eager_loop_of,
+    turns,
+)
 
 pytestmark = pytest.mark.integration
-GO = threading.Event()
-EVERYONE = Actor(who="ann", everyones=True)
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
+EVERYONE = Actor(name="ann", all_practices=True)
 
 
 @pytest.fixture
@@ -33,21 +31,16 @@ def subject(bus: MemoryBus, ledger: Ledger) -> BatchLoop:
     for number in range(6):
         for kind in ("bad", "reject", "invalid"):
             bus.append(TOPIC, 0, b"k", f"{kind}:{number}".encode())
-    made = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-    turns(made)
+    made = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+    turns(made, 6)
     assert counts(ledger) == {"held": 18}
     return made
-
-
-def turns(subject: BatchLoop, count: int = 6) -> None:
-    for _ in range(count):
-        subject.turn(GO)
 
 
 def counts(ledger: Ledger, reason: str | None = None) -> dict[str, int]:
     rows = ledger.rows(
         "SELECT state, count(*) AS count FROM dead_letter"
-        " WHERE reason = coalesce(:reason ::text, reason) GROUP BY state",
+        " WHERE reason = coalesce(%(reason)s::text, reason) GROUP BY state",
         reason=reason,
     )
     return {row.state: row.count for row in rows}
@@ -63,7 +56,7 @@ def replay(ledger: Ledger, reason: str, *, stop_after: int | None, count: int = 
 @pytest.mark.parametrize("reason", ["unreadable", "impossible", "raised"])
 def test_it_stops_when_so_many_fail_again(subject: BatchLoop, ledger: Ledger, reason: str) -> None:
     assert replay(ledger, reason, stop_after=2) == 6
-    turns(subject)
+    turns(subject, 6)
     assert counts(ledger) == {"held": 18}
     tried = ledger.rows("SELECT 1 FROM dead_letter WHERE replay_id IS NOT NULL")
     assert len(tried) == 2
@@ -75,19 +68,19 @@ def test_the_first_that_fails_ends_a_trial_and_what_worked_stays(
 ) -> None:
     ledger.heal = {"bad:0", "bad:1", "bad:3", "bad:4", "bad:5"}
     replay(ledger, "unreadable", stop_after=1)
-    turns(subject)
+    turns(subject, 6)
     assert counts(ledger, "unreadable") == {"replayed": 2, "held": 4}
     assert ledger.entries() == ["bad:0", "bad:1"]
     ledger.heal.add("bad:2")
     assert replay(ledger, "unreadable", stop_after=1) == 4
-    turns(subject)
+    turns(subject, 6)
     assert counts(ledger, "unreadable") == {"replayed": 6}
 
 
 def test_without_a_limit_all_are_tried(subject: BatchLoop, ledger: Ledger) -> None:
     ledger.heal = {"bad:5"}
     replay(ledger, "unreadable", stop_after=None)
-    turns(subject)
+    turns(subject, 6)
     assert ledger.entries() == ["bad:5"]
     assert counts(ledger, "unreadable") == {"replayed": 1, "held": 5}
 
@@ -108,8 +101,8 @@ class TestTheCommands:
         self, ledger: Ledger, capsys: pytest.CaptureFixture[str], *argv: str
     ) -> tuple[int, str]:
         code = dead_letter_cli.letters(ledger.database, b"k" * 32, argv)
-        told = capsys.readouterr()
-        return code, (told.out + told.err).strip()
+        captured = capsys.readouterr()
+        return code, (captured.out + captured.err).strip()
 
     def test_list_narrows_down(
         self, subject: BatchLoop, ledger: Ledger, capsys: pytest.CaptureFixture[str]
@@ -128,10 +121,10 @@ class TestTheCommands:
     ) -> None:
         del subject
         (row,) = ledger.rows("SELECT id FROM dead_letter WHERE record_offset = 1")
-        code, said = self.give(ledger, capsys, "show", str(row.id))
-        shown = json.loads(said)
+        code, printed = self.give(ledger, capsys, "show", str(row.id))
+        shown = json.loads(printed)
         assert (code, shown["reason"], shown["value_bytes"]) == (0, "impossible", 8)
-        assert "reject:0" not in said
+        assert "reject:0" not in printed
         assert self.give(ledger, capsys, "show", "0") == (2, "no letter 0")
 
     def test_replay_and_drop_are_audited_by_name(
@@ -142,7 +135,7 @@ class TestTheCommands:
         by = ("--by", "ann", "--why", "mended")
         assert self.give(ledger, capsys, *few, "--stop-after", "3", *by) == (0, "4 queued")
         ledger.heal = {f"bad:{number}" for number in range(6)}
-        turns(subject)
+        turns(subject, 6)
         assert ledger.entries() == ["bad:2", "bad:3", "bad:4", "bad:5"]
         (first,) = ledger.rows("SELECT id FROM dead_letter WHERE record_offset = 0")
         assert self.give(ledger, capsys, "drop", str(first.id), *by)[0] == 0

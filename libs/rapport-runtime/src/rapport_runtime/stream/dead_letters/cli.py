@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rapport_runtime.database import Database
-from rapport_runtime.ops.operators import Refused, add_reason, answer
+from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
 from rapport_runtime.stream.dead_letters.routes import letter_shape
 from rapport_runtime.stream.dead_letters.store import (
     Actor,
@@ -18,11 +18,11 @@ _STATES = ("held", "queued", "replayed", "dropped")
 
 
 def letters(database: Database, secret: bytes, argv: Sequence[str]) -> int:
-    """The `letters` command, on a worker's role: the letters of all practices. Returns the exit
+    """The command `letters`, with the worker's role: the letters of all practices. Returns the exit
     code."""
-    asked = _parser().parse_args(argv)
-    asked.secret = secret
-    return answer(lambda: asked.run(DeadLetterStore(database), asked))
+    options = _parser().parse_args(argv)
+    options.secret = secret
+    return run_and_print(lambda: options.run(DeadLetterStore(database), options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,53 +57,53 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{part}")
 
 
-def _filter(asked: argparse.Namespace) -> DeadLetterFilter:
+def _filter(options: argparse.Namespace) -> DeadLetterFilter:
     return DeadLetterFilter(
-        state=getattr(asked, "state", None),
-        reason=asked.reason,
-        topic=asked.topic,
-        field=asked.field,
-        practice=asked.practice,
+        state=getattr(options, "state", None),
+        reason=options.reason,
+        topic=options.topic,
+        field=options.field,
+        practice=options.practice,
     )
 
 
-def _who(asked: argparse.Namespace) -> Actor:
-    by, why = getattr(asked, "by", ""), getattr(asked, "why", None)
-    return Actor(who=by, everyones=True, why=why)
+def _actor(options: argparse.Namespace) -> Actor:
+    name, reason = getattr(options, "by", ""), getattr(options, "why", None)
+    return Actor(name=name, all_practices=True, reason=reason)
 
 
-def _list(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
-    rows = box.page(_who(asked), _filter(asked), after=0, limit=asked.limit)
+def _list(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
+    rows = store.page(_actor(options), _filter(options), after=0, limit=options.limit)
     return [_line(row) for row in rows]
 
 
-def _show(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
-    row = box.letter(_who(asked), asked.id)
+def _show(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
+    row = store.get(_actor(options), options.id)
     if row is None:
-        raise Refused(f"no letter {asked.id}")
-    return [letter_shape(row, asked.secret).model_dump_json(indent=2)]
+        raise Refused(f"no letter {options.id}")
+    return [letter_shape(row, options.secret).model_dump_json(indent=2)]
 
 
-def _replay(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
-    if (asked.id is None) == (asked.count is None):
+def _replay(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
+    if (options.id is None) == (options.count is None):
         raise Refused("name one letter by its id, or say --count")
-    if asked.id is not None:
-        return [_decided(box.queue(_who(asked), asked.id), asked.id, "was dropped")]
-    if asked.count < 1 or (asked.stop_after or 1) < 1:
+    if options.id is not None:
+        return [_decided(store.queue(_actor(options), options.id), options.id, "was dropped")]
+    if options.count < 1 or (options.stop_after or 1) < 1:
         raise Refused("--count and --stop-after are at least 1")
-    policy = ReplayPolicy(count=asked.count, order=asked.order, stop_after=asked.stop_after)
-    if asked.dry_run:
-        return [f"{box.count(_who(asked), _filter(asked), policy)} would be queued"]
-    return [f"{box.queue_many(_who(asked), _filter(asked), policy)} queued"]
+    policy = ReplayPolicy(count=options.count, order=options.order, stop_after=options.stop_after)
+    if options.dry_run:
+        return [f"{store.count(_actor(options), _filter(options), policy)} would be queued"]
+    return [f"{store.queue_many(_actor(options), _filter(options), policy)} queued"]
 
 
-def _drop(box: DeadLetterStore, asked: argparse.Namespace) -> list[str]:
-    return [_decided(box.drop(_who(asked), asked.id), asked.id, "was replayed")]
+def _drop(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
+    return [_decided(store.drop(_actor(options), options.id), options.id, "was replayed")]
 
 
-def _decided(row: Any, letter_id: int, otherwise: str) -> str:
+def _decided(row: Any, letter_id: int, obstacle: str) -> str:
     if row is None:
-        raise Refused(f"no letter {letter_id}, or it {otherwise}")
+        raise Refused(f"no letter {letter_id}, or it {obstacle}")
     return _line(row)
 
 

@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`: list, inspect without seeing a value, replay, drop (ARCHITECTURE §3)."""
+"""`/v1/dead-letters`: list, inspect without seeing a value, replay, drop (F37)."""
 
 import hmac
 from datetime import UTC, datetime
@@ -114,7 +114,7 @@ def dead_letter_router(database: Database) -> APIRouter:
     """The router over the API's database: a practice's key sees that practice's letters, an
     operator's key those of which nobody could tell the practice."""
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
-    box = DeadLetterStore(database)
+    store = DeadLetterStore(database)
     refusals = (Unauthorised, Forbidden, Unavailable)
     decision_refusals = responses(*refusals, NotFound, Conflict)
 
@@ -124,7 +124,7 @@ def dead_letter_router(database: Database) -> APIRouter:
         | links(200, {f"dead-letters-{name}": _FIRST for name in ("inspect", "replay", "drop")}),
     )
     def list_letters(
-        who: Reader,
+        principal: Reader,
         page: PageQuery,
         state: State | None = None,
         reason: Reason = None,
@@ -133,54 +133,54 @@ def dead_letter_router(database: Database) -> APIRouter:
     ) -> Page[LetterSummary]:
         """The letters, oldest first."""
         after = 0 if page.after is None else int(page.after[0])
-        wanted = DeadLetterFilter(state=state, reason=reason, topic=topic, field=field)
-        rows = box.page(_decider(who), wanted, after=after, limit=page.fetch)
+        matching = DeadLetterFilter(state=state, reason=reason, topic=topic, field=field)
+        rows = store.page(_actor(principal), matching, after=after, limit=page.fetch)
         return page.page([_summary(row) for row in rows], key=lambda letter: (letter.id,))
 
     @router.get("/{letter_id:int}", responses=responses(*refusals, NotFound))
-    def inspect(letter_id: LetterId, who: Reader, request: Request) -> LetterShape:
+    def inspect(letter_id: LetterId, principal: Reader, request: Request) -> LetterShape:
         """One letter, redacted."""
-        row = box.letter(_decider(who), letter_id)
+        row = store.get(_actor(principal), letter_id)
         if row is None:
             raise NotFound("no such letter")
         return letter_shape(row, request.app.state.cursor_key)
 
     @router.post("/replay", status_code=202, responses=responses(*refusals))
-    def replay_many(wanted: ReplayRequest, who: Holder) -> ReplayAnswer:
+    def replay_many(body: ReplayRequest, principal: Holder) -> ReplayAnswer:
         """Queue held letters that match; one that is still bad is held again."""
-        matching = DeadLetterFilter(reason=wanted.reason, topic=wanted.topic, field=wanted.field)
-        policy = ReplayPolicy(count=wanted.count, order=wanted.order, stop_after=wanted.stop_after)
-        act = box.count if wanted.dry_run else box.queue_many
-        queued = act(_decider(who, wanted.why), matching, policy)
-        return ReplayAnswer(queued=queued, dry_run=wanted.dry_run)
+        matching = DeadLetterFilter(reason=body.reason, topic=body.topic, field=body.field)
+        policy = ReplayPolicy(count=body.count, order=body.order, stop_after=body.stop_after)
+        act = store.count if body.dry_run else store.queue_many
+        queued = act(_actor(principal, body.why), matching, policy)
+        return ReplayAnswer(queued=queued, dry_run=body.dry_run)
 
     @router.post("/{letter_id:int}/replay", status_code=202, responses=decision_refusals)
-    def replay(letter_id: LetterId, who: Holder, why: Why = None) -> LetterSummary:
+    def replay(letter_id: LetterId, principal: Holder, why: Why = None) -> LetterSummary:
         """Queue a letter; the worker that holds its partition handles it within seconds."""
-        decider = _decider(who, why)
-        return _decided(box, decider, letter_id, box.queue(decider, letter_id), "it was dropped")
+        actor = _actor(principal, why)
+        return _decided(store, actor, letter_id, store.queue(actor, letter_id), "it was dropped")
 
     @router.post("/{letter_id:int}/drop", responses=decision_refusals)
-    def drop(letter_id: LetterId, who: Holder, why: Why = None) -> LetterSummary:
+    def drop(letter_id: LetterId, principal: Holder, why: Why = None) -> LetterSummary:
         """Decide that a letter is never to be handled."""
-        decider = _decider(who, why)
-        return _decided(box, decider, letter_id, box.drop(decider, letter_id), "it was replayed")
+        actor = _actor(principal, why)
+        return _decided(store, actor, letter_id, store.drop(actor, letter_id), "it was replayed")
 
     return router
 
 
-def _decider(who: Principal, why: str | None = None) -> Actor:
-    return Actor(who=f"key {who.key_id}", practice_id=who.practice_id, why=why)
+def _actor(principal: Principal, reason: str | None = None) -> Actor:
+    return Actor(name=f"key {principal.key_id}", practice_id=principal.practice_id, reason=reason)
 
 
 def _decided(
-    box: DeadLetterStore, who: Actor, letter_id: int, row: Any, otherwise: str
+    store: DeadLetterStore, actor: Actor, letter_id: int, row: Any, obstacle: str
 ) -> LetterSummary:
     if row is not None:
         return _summary(row)
-    if box.letter(who, letter_id) is None:
+    if store.get(actor, letter_id) is None:
         raise NotFound("no such letter")
-    raise Conflict(otherwise)
+    raise Conflict(obstacle)
 
 
 def _summary(row: Any) -> LetterSummary:
@@ -188,6 +188,7 @@ def _summary(row: Any) -> LetterSummary:
 
 
 def letter_shape(row: Any, secret: bytes) -> LetterShape:
+    """A row of `DeadLetterStore.get` without any value; `secret` keys the hash of its key."""
     headers = zip(row.header_names, row.header_values, strict=True)
     return LetterShape(
         **_common(row),
@@ -221,7 +222,7 @@ def _size(raw: bytes | None) -> int | None:
 
 
 def _hash(secret: bytes, key: bytes | None) -> str | None:
-    """Keyed, since keys are short: a plain hash could be reversed by trying."""
+    """A keyed hash: record keys are short, so a plain hash could be reversed by trying."""
     return (
         None
         if key is None

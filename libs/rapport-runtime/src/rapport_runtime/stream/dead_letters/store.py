@@ -1,14 +1,13 @@
-"""Dead letters as people see and decide them: by practice, or, for operators, those of nobody."""
+"""Dead letters as people list and decide them: a practice its own, operators those without one."""
 
 import uuid
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute, fetch, fetch_one, fetch_value
 from rapport_runtime.ops import audit
 
 Order = Literal["oldest", "newest"]
@@ -16,7 +15,7 @@ Order = Literal["oldest", "newest"]
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetterFilter:
-    """Which letters: each part that is not None must be equal."""
+    """Which letters: each field that is not None must be equal."""
 
     state: str | None = None
     reason: str | None = None
@@ -24,8 +23,8 @@ class DeadLetterFilter:
     field: str | None = None
     practice: str | None = None
 
-    def said(self) -> str:
-        """The filter as the audit keeps it."""
+    def as_text(self) -> str:
+        """The filter as the audit records it."""
         parts = [f"{name}={value}" for name, value in vars(self).items() if value is not None]
         return " ".join(parts) or "all"
 
@@ -34,9 +33,9 @@ class DeadLetterFilter:
 class ReplayPolicy:
     """How many letters to replay, which first, and after how many that fail again to stop.
 
-    With `stop_after` the worker takes no more than that at once, and when so many of this replay
-    were held again, those still queued are held as well: the cure did not work. Several workers
-    may each be at it then, so a few more can fail.
+    With `stop_after` a worker takes no more than that at once. When so many letters of this replay
+    were held again, those still queued are held as well, untried. Several workers may be replaying
+    then, so a few more can fail.
     """
 
     count: int
@@ -46,151 +45,151 @@ class ReplayPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who decides: a practice over its own letters, an operator over those of nobody, and
-    whoever gives commands on a worker's host over all of them."""
+    """Who decides. A practice (`practice_id`) decides over its own letters, an operator over those
+    without a practice, a command on a worker's host over all of them (`all_practices`)."""
 
-    who: str
+    name: str
     practice_id: str | None = None
-    everyones: bool = False
-    why: str | None = None
+    all_practices: bool = False
+    reason: str | None = None
 
 
 _SUMMARY = """
     id, consumer_group, topic, partition, record_offset, practice_id, reason, field, detail, state,
     received_at, decided_at
 """
-_OURS = """
-    (:everyones OR practice_id IS NOT DISTINCT FROM :practice_id)
+_VISIBLE = """
+    (%(all_practices)s OR practice_id IS NOT DISTINCT FROM %(practice_id)s)
 """
 _MATCH = """
-    (:state ::text IS NULL OR state = :state)
-    AND (:reason ::text IS NULL OR reason = :reason)
-    AND (:topic ::text IS NULL OR topic = :topic)
-    AND (:field ::text IS NULL OR field = :field)
-    AND (:practice ::text IS NULL OR practice_id = :practice)
+    (%(state)s::text IS NULL OR state = %(state)s)
+    AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+    AND (%(topic)s::text IS NULL OR topic = %(topic)s)
+    AND (%(field)s::text IS NULL OR field = %(field)s)
+    AND (%(practice)s::text IS NULL OR practice_id = %(practice)s)
 """
-_LIST = sa.text(f"""
-    SELECT {_SUMMARY} FROM dead_letter WHERE {_OURS} AND {_MATCH} AND id > :after
-    ORDER BY id LIMIT :limit
-""")  # noqa: S608 - the parts are constants of this file
-_GET = sa.text(f"""
+_LIST = f"""
+    SELECT {_SUMMARY} FROM dead_letter WHERE {_VISIBLE} AND {_MATCH} AND id > %(after)s
+    ORDER BY id LIMIT %(limit)s
+"""  # noqa: S608 - the parts are constants of this file
+_GET = f"""
     SELECT {_SUMMARY}, record_key, record_value, header_names, header_values, record_timestamp
-    FROM dead_letter WHERE {_OURS} AND id = :id
-""")  # noqa: S608 - as above
-_COUNT = sa.text(f"""
+    FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s
+"""  # noqa: S608 - as above
+_COUNT = f"""
     SELECT count(*) FROM (
-        SELECT FROM dead_letter WHERE {_OURS} AND {_MATCH} LIMIT :limit) AS matching
-""")  # noqa: S608 - as above
-_QUEUE = sa.text(f"""
+        SELECT FROM dead_letter WHERE {_VISIBLE} AND {_MATCH} LIMIT %(limit)s) AS matching
+"""  # noqa: S608 - as above
+_QUEUE = f"""
     WITH before AS MATERIALIZED (
-        SELECT id, state AS was FROM dead_letter WHERE {_OURS} AND id = :id
+        SELECT id, state AS state_before FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s
           AND state IN ('held', 'queued', 'replayed') FOR UPDATE
     )
     UPDATE dead_letter SET state = 'queued', decided_at = NULL, replay_id = NULL, stop_after = NULL
     FROM before WHERE dead_letter.id = before.id
-    RETURNING dead_letter.*, before.was
-""")  # noqa: S608 - as above
-_DROP = sa.text(f"""
+    RETURNING dead_letter.*, before.state_before
+"""  # noqa: S608 - as above
+_DROP = f"""
     WITH before AS MATERIALIZED (
-        SELECT id, state AS was FROM dead_letter WHERE {_OURS} AND id = :id
+        SELECT id, state AS state_before FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s
           AND state IN ('held', 'queued', 'dropped') FOR UPDATE
     )
     UPDATE dead_letter SET state = 'dropped', decided_at = coalesce(decided_at, clock_timestamp())
     FROM before WHERE dead_letter.id = before.id
-    RETURNING dead_letter.*, before.was
-""")  # noqa: S608 - as above
-_QUEUE_MANY = """
-    WITH chosen AS MATERIALIZED (  -- a plain IN (…) may run again for each row, past its limit
-        SELECT id FROM dead_letter WHERE {ours} AND {match}
-        ORDER BY id {direction} LIMIT :limit FOR UPDATE SKIP LOCKED
-    )
-    UPDATE dead_letter SET state = 'queued', decided_at = NULL, replay_id = :replay_id,
-        stop_after = :stop_after
-    FROM chosen WHERE dead_letter.id = chosen.id
-"""
-_MANY = {
-    order: sa.text(_QUEUE_MANY.format(ours=_OURS, match=_MATCH, direction=direction))
+    RETURNING dead_letter.*, before.state_before
+"""  # noqa: S608 - as above
+_QUEUE_MANY = {
+    order: f"""
+        WITH chosen AS MATERIALIZED (  -- a plain IN (…) may run again for each row, past its limit
+            SELECT id FROM dead_letter WHERE {_VISIBLE} AND {_MATCH}
+            ORDER BY id {direction} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        )
+        UPDATE dead_letter SET state = 'queued', decided_at = NULL, replay_id = %(replay_id)s,
+            stop_after = %(stop_after)s
+        FROM chosen WHERE dead_letter.id = chosen.id
+    """  # noqa: S608 - as above
     for order, direction in (("oldest", "ASC"), ("newest", "DESC"))
 }
 
 
 class DeadLetterStore:
-    """The letters of one service, on its API's or its worker's role.
+    """The dead letters of one service, for its API's or its worker's role.
 
     Row-level security lets a practice's key see its own and an operator's those without a
-    practice; every statement says the same once more. Each decision that changes something is
-    audited with it.
+    practice; every statement has the same condition. Each decision that changes something is
+    audited in the same transaction. Rows have the columns of `dead_letter`.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def page(
-        self, who: Actor, wanted: DeadLetterFilter, *, after: int, limit: int
-    ) -> Sequence[sa.Row[Any]]:
-        """Up to `limit` letters with an id beyond `after`, oldest first, without their bytes."""
-        with self._transaction(who) as tx:
-            said = {**_words(who, wanted), "after": after, "limit": limit}
-            return tx.execute(_LIST, said).all()
+        self, actor: Actor, matching: DeadLetterFilter, *, after: int, limit: int
+    ) -> list[Any]:
+        """Up to `limit` letters with an id above `after`, oldest first, without their bytes."""
+        parameters = {**_parameters(actor, matching), "after": after, "limit": limit}
+        with self._transaction(actor) as tx:
+            return fetch(tx, _LIST, parameters)
 
-    def letter(self, who: Actor, letter_id: int) -> sa.Row[Any] | None:
-        """One letter with its bytes; None when there is none for the caller."""
-        with self._transaction(who) as tx:
-            return tx.execute(_GET, {**_holder(who), "id": letter_id}).first()
+    def get(self, actor: Actor, letter_id: int) -> Any:
+        """One letter with its bytes; None when there is none that the actor may see."""
+        with self._transaction(actor) as tx:
+            return fetch_one(tx, _GET, {**_scope(actor), "id": letter_id})
 
-    def queue(self, who: Actor, letter_id: int) -> sa.Row[Any] | None:
-        """Ask for a replay; None when it was dropped, or there is none. Twice is as once."""
-        return self._decide(_QUEUE, who, "replay", letter_id)
+    def queue(self, actor: Actor, letter_id: int) -> Any:
+        """Queue a letter for replay; None when it was dropped, or there is none. Queueing twice is
+        as queueing once."""
+        return self._decide(_QUEUE, actor, "replay", letter_id)
 
-    def drop(self, who: Actor, letter_id: int) -> sa.Row[Any] | None:
-        """Decide that it is not wanted; None when it was replayed already, or there is none."""
-        return self._decide(_DROP, who, "drop", letter_id)
+    def drop(self, actor: Actor, letter_id: int) -> Any:
+        """Drop a letter: it is never replayed; None when it was replayed, or there is none."""
+        return self._decide(_DROP, actor, "drop", letter_id)
 
-    def queue_many(self, who: Actor, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
-        """Ask for a replay of those that are held and match, by the policy; return how many."""
-        said = {
-            **_words(who, _held(wanted)),
+    def queue_many(self, actor: Actor, matching: DeadLetterFilter, policy: ReplayPolicy) -> int:
+        """Queue held letters that match, by the policy; return how many."""
+        parameters = {
+            **_parameters(actor, _held(matching)),
             "limit": policy.count,
             "replay_id": uuid.uuid4().hex,
             "stop_after": policy.stop_after,
         }
-        with self._transaction(who) as tx:
-            queued = tx.execute(_MANY[policy.order], said).rowcount
+        with self._transaction(actor) as tx:
+            queued = execute(tx, _QUEUE_MANY[policy.order], parameters)
             if queued:
-                entry = audit.AuditEntry(
-                    who.who, "replay", "letters", wanted.said(), who.why, count=queued
-                )
-                audit.record(tx, entry)
+                _audit(tx, actor, "replay", matching.as_text(), count=queued)
         return queued
 
-    def count(self, who: Actor, wanted: DeadLetterFilter, policy: ReplayPolicy) -> int:
-        """How many `queue_many` would queue at this moment; changes nothing."""
-        with self._transaction(who) as tx:
-            said = {**_words(who, _held(wanted)), "limit": policy.count}
-            return int(tx.execute(_COUNT, said).scalar_one())
+    def count(self, actor: Actor, matching: DeadLetterFilter, policy: ReplayPolicy) -> int:
+        """How many letters `queue_many` would queue now; changes nothing."""
+        parameters = {**_parameters(actor, _held(matching)), "limit": policy.count}
+        with self._transaction(actor) as tx:
+            return int(fetch_value(tx, _COUNT, parameters))
 
-    def _decide(
-        self, statement: sa.TextClause, who: Actor, action: audit.Action, letter_id: int
-    ) -> sa.Row[Any] | None:
-        with self._transaction(who) as tx:
-            row = tx.execute(statement, {**_holder(who), "id": letter_id}).first()
-            if row is not None and row.was != row.state:
-                audit.record(
-                    tx, audit.AuditEntry(who.who, action, "letters", str(letter_id), who.why)
-                )
+    def _decide(self, statement: str, actor: Actor, action: audit.Action, letter_id: int) -> Any:
+        with self._transaction(actor) as tx:
+            row = fetch_one(tx, statement, {**_scope(actor), "id": letter_id})
+            if row is not None and row.state_before != row.state:
+                _audit(tx, actor, action, str(letter_id))
         return row
 
-    def _transaction(self, who: Actor) -> AbstractContextManager[sa.Connection]:
-        return self._database.transaction(who.practice_id, operator=who.practice_id is None)
+    def _transaction(self, actor: Actor) -> AbstractContextManager[Connection]:
+        return self._database.transaction(actor.practice_id, operator=actor.practice_id is None)
 
 
-def _held(wanted: DeadLetterFilter) -> DeadLetterFilter:
-    return replace(wanted, state="held")
+def _audit(
+    tx: Connection, actor: Actor, action: audit.Action, subject: str, *, count: int = 1
+) -> None:
+    entry = audit.AuditEntry(actor.name, action, "letters", subject, actor.reason, count=count)
+    audit.record(tx, entry)
 
 
-def _holder(who: Actor) -> dict[str, Any]:
-    return {"everyones": who.everyones, "practice_id": who.practice_id}
+def _held(matching: DeadLetterFilter) -> DeadLetterFilter:
+    return replace(matching, state="held")
 
 
-def _words(who: Actor, wanted: DeadLetterFilter) -> dict[str, Any]:
-    return {**_holder(who), **vars(wanted)}
+def _scope(actor: Actor) -> dict[str, Any]:
+    return {"all_practices": actor.all_practices, "practice_id": actor.practice_id}
+
+
+def _parameters(actor: Actor, matching: DeadLetterFilter) -> dict[str, Any]:
+    return {**_scope(actor), **vars(matching)}

@@ -1,17 +1,18 @@
-"""Records that could not be handled, kept as they were until a person decides (ARCHITECTURE §3)."""
+"""Records that could not be handled, stored unchanged until a person decides (F37)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.database import execute, execute_many, fetch
 from rapport_runtime.stream.batch import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record as it was kept; satisfies `Record`."""
+    """A stored record; satisfies `Record`."""
 
     letter_id: int
     offset: int
@@ -21,33 +22,34 @@ class StoredRecord:
     timestamp: int
 
 
-_SAVE = sa.text("""
+_SAVE = """
     INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_key,
         record_value, header_names, header_values, record_timestamp, practice_id, reason, field,
         detail)
-    VALUES (:group, :topic, :partition, :offset, :key, :value, :names, :values, :timestamp,
-        :practice_id, :reason, :field, :detail)
+    VALUES (%(group)s, %(topic)s, %(partition)s, %(offset)s, %(key)s, %(value)s, %(names)s,
+        %(values)s, %(timestamp)s, %(practice_id)s, %(reason)s, %(field)s, %(detail)s)
     ON CONFLICT (consumer_group, topic, partition, record_offset) DO UPDATE
     SET reason = excluded.reason, field = excluded.field, detail = excluded.detail,
         practice_id = coalesce(excluded.practice_id, dead_letter.practice_id),
         state = 'held', decided_at = NULL
-""")
-_TAKE = sa.text("""
+"""
+_TAKE = """
     SELECT id, record_offset, record_key, record_value, header_names, header_values,
         record_timestamp
     FROM dead_letter
-    WHERE consumer_group = :group AND topic = :topic AND partition = :partition
+    WHERE consumer_group = %(group)s AND topic = %(topic)s AND partition = %(partition)s
       AND state = 'queued'
-    ORDER BY record_offset LIMIT least(:limit, (
-        SELECT min(stop_after) FROM dead_letter WHERE consumer_group = :group AND topic = :topic
-          AND partition = :partition AND state = 'queued'))
+    ORDER BY record_offset LIMIT least(%(limit)s, (
+        SELECT min(stop_after) FROM dead_letter
+        WHERE consumer_group = %(group)s AND topic = %(topic)s
+          AND partition = %(partition)s AND state = 'queued'))
     FOR UPDATE SKIP LOCKED
-""")
-# Held again keeps its replay's id: it failed. What is stopped loses it, for it was not tried.
-_STOP = sa.text("""
+"""
+# A letter that failed again keeps its replay's id; one that is stopped was not tried and loses it.
+_STOP = """
     WITH failed AS (
         SELECT replay_id FROM dead_letter
-        WHERE replay_id IN (SELECT replay_id FROM dead_letter WHERE id = ANY(:ids))
+        WHERE replay_id IN (SELECT replay_id FROM dead_letter WHERE id = ANY(%(ids)s))
           AND state = 'held'
         GROUP BY replay_id HAVING count(*) >= min(stop_after)
     ), waiting AS (
@@ -56,19 +58,19 @@ _STOP = sa.text("""
     )
     UPDATE dead_letter SET state = 'held', replay_id = NULL, stop_after = NULL
     FROM waiting WHERE dead_letter.id = waiting.id
-""")
-_QUEUED = sa.text("""
+"""
+_QUEUED = """
     SELECT DISTINCT topic, partition FROM dead_letter
-    WHERE consumer_group = :group AND state = 'queued'
-""")
-_DONE = sa.text("""
+    WHERE consumer_group = %(group)s AND state = 'queued'
+"""
+_DONE = """
     UPDATE dead_letter SET state = 'replayed', decided_at = clock_timestamp()
-    WHERE id = ANY(:ids)
-""")
+    WHERE id = ANY(%(ids)s)
+"""
 
 
-def save(tx: sa.Connection, group: str, letters: Iterable[DeadLetter]) -> None:
-    """Keep the letters; one that comes back from a replay is held again with its new reason."""
+def save(tx: Connection, group: str, letters: Iterable[DeadLetter]) -> None:
+    """Store the letters; one that fails again in a replay is held again with its new reason."""
     rows = [
         {
             "group": group,
@@ -88,33 +90,31 @@ def save(tx: sa.Connection, group: str, letters: Iterable[DeadLetter]) -> None:
         for letter in letters
     ]
     if rows:
-        tx.execute(_SAVE, rows)
+        execute_many(tx, _SAVE, rows)
 
 
 def _storable(text: str) -> str:
-    """A text as Postgres takes it. Header names and JSON pointers come from the poison itself."""
+    """A text as Postgres takes it: header names and JSON pointers come from the invalid record."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
-def queued_partitions(tx: sa.Connection, group: str) -> set[TopicPartition]:
-    """Where letters wait to be replayed."""
-    rows = tx.execute(_QUEUED, {"group": group})
-    return {TopicPartition(row.topic, row.partition) for row in rows}
+def queued_partitions(tx: Connection, group: str) -> set[TopicPartition]:
+    """The partitions in which letters wait to be replayed."""
+    return {
+        TopicPartition(row.topic, row.partition) for row in fetch(tx, _QUEUED, {"group": group})
+    }
 
 
 def take_queued(
-    tx: sa.Connection, group: str, partition: TopicPartition, limit: int
+    tx: Connection, group: str, partition: TopicPartition, limit: int
 ) -> list[StoredRecord]:
-    """Letters of the partition that somebody asked to replay, locked, oldest offset first."""
-    rows = tx.execute(
-        _TAKE,
-        {
-            "group": group,
-            "topic": partition.topic,
-            "partition": partition.partition,
-            "limit": limit,
-        },
-    )
+    """Up to `limit` queued letters of the partition, locked, oldest offset first."""
+    parameters = {
+        "group": group,
+        "topic": partition.topic,
+        "partition": partition.partition,
+        "limit": limit,
+    }
     return [
         StoredRecord(
             row.id,
@@ -124,16 +124,17 @@ def take_queued(
             tuple(zip(row.header_names, row.header_values, strict=True)),
             row.record_timestamp,
         )
-        for row in rows
+        for row in fetch(tx, _TAKE, parameters)
     ]
 
 
-def mark_replayed(tx: sa.Connection, records: Sequence[StoredRecord]) -> None:
-    """Say that these letters were handled."""
-    tx.execute(_DONE, {"ids": [record.letter_id for record in records]})
+def mark_replayed(tx: Connection, records: Sequence[StoredRecord]) -> None:
+    """Mark these letters as replayed."""
+    execute(tx, _DONE, {"ids": [record.letter_id for record in records]})
 
 
-def stop_failing(tx: sa.Connection, records: Sequence[StoredRecord]) -> int:
-    """After a replay of `records`: hold what still waits of a replay of which as many failed again
-    as its policy allows; returns how many. What another worker is handling just now goes on."""
-    return tx.execute(_STOP, {"ids": [record.letter_id for record in records]}).rowcount
+def stop_failing(tx: Connection, records: Sequence[StoredRecord]) -> int:
+    """After a replay of `records`: hold the letters that still wait in a replay of which as many
+    failed again as its policy allows; returns how many. Letters that another worker is handling
+    now are left to it."""
+    return execute(tx, _STOP, {"ids": [record.letter_id for record in records]})
