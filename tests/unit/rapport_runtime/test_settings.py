@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from rapport_runtime.cli import kafka_options
+from rapport_runtime.connections import kafka_options
 from rapport_runtime.settings import ServiceSettings, SettingsError
 
 

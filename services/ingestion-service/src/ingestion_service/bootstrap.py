@@ -18,21 +18,19 @@ from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import asyncapi, topics
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.cli import (
-    Job,
-    commands,
-    partitions_of,
-)
+from rapport_runtime.cli import commands
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
-from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay, WatermarkSource
+from rapport_runtime.topics import partitions_of
 
 SOURCES = partitions_of(*TOPICS)
 """A watermark of time T is published when all these partitions have been read up to T."""
@@ -101,7 +99,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         practices_router(stores, reads),
         events_router(stores),
         clients_router(stores, reads),
-        status_router(ChassisStatus(database, settings.service, GROUP, timed=SOURCES)),
+        status_router(DatabaseStatus(database, settings.service, GROUP, timed=SOURCES)),
         dead_letter_router(database),
         pauses_router(database, PAUSABLE),
     ]

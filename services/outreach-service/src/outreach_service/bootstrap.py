@@ -46,22 +46,20 @@ from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.cli import (
-    Job,
-    commands,
-    partitions_of,
-    worker_database,
-)
+from rapport_runtime.cli import commands
+from rapport_runtime.connections import worker_database
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
-from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay
+from rapport_runtime.topics import partitions_of
 
 PAUSABLE = Pausable(TOPICS, knows_practice)
 
@@ -187,7 +185,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         closing=[database.close],
     )
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
-    chassis = ChassisStatus(database, settings.service, GROUP, timed=timed)
+    chassis = DatabaseStatus(database, settings.service, GROUP, timed=timed)
     routers = [
         *api_routers(_api_parts(settings, database)),
         status_router(OutreachStatus(database, chassis)),

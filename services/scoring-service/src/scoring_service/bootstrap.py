@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from rapport_contracts import asyncapi, codec, topics
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.cli import Job, commands, partitions_of
+from rapport_runtime.cli import commands
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
@@ -17,10 +17,12 @@ from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
-from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay, WatermarkSource
+from rapport_runtime.topics import partitions_of
 from scoring_service import translate
 from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
@@ -115,7 +117,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
 
 
 def _status(settings: ScoringSettings, database: Database) -> ScoringStatus:
-    chassis = ChassisStatus(database, settings.service, GROUP, timed=TIMED, by="swept_through")
+    chassis = DatabaseStatus(database, settings.service, GROUP, timed=TIMED, by="swept_through")
     return ScoringStatus(database, chassis, group=GROUP, topic=topics.CLIENT_ACTIVITY.name)
 
 

@@ -1,0 +1,100 @@
+"""A worker process from its parts: consumer, loop, probes and side thread, until it is stopped."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rapport_runtime import gc_tuning, logs
+from rapport_runtime.bus.kafka import KafkaConsumer
+from rapport_runtime.connections import kafka_options
+from rapport_runtime.database import Database
+from rapport_runtime.http.probes import serve_probes
+from rapport_runtime.settings import ServiceSettings
+from rapport_runtime.stream.batch import BatchHandler
+from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.watermarks import Now, ReadToEnd
+from rapport_runtime.stream.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a service's worker reads, and what it does besides.
+
+    A service whose topics carry no watermarks gives `now`, its own clock: the worker stores how
+    far it has read by it. `clock_jumps` tells that this clock may be set by hand. `side_task`
+    runs on a thread of its own until the event is set; when it fails, the worker ends with 1.
+    """
+
+    group: str
+    topics: Sequence[str]
+    now: Now | None = None
+    clock_jumps: bool = False
+    side_task: Callable[[threading.Event], None] | None = None
+
+
+def run_worker(
+    settings: ServiceSettings,
+    database: Database,
+    handler: BatchHandler,
+    job: Job,
+    stop: threading.Event,
+) -> int:
+    """Run one worker of the job's group until `stop` is set; return the process's exit code."""
+    consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)
+    limit = DeadLetterLimit(
+        settings.dead_letter_max_ratio,
+        settings.dead_letter_min_sample,
+        settings.dead_letter_max_consecutive,
+    )
+    options = LoopOptions(group=job.group, max_records=settings.max_poll_records)
+    loop = BatchLoop(consumer, database, handler, options, limit)
+    between_polls: list[Callable[[], None]] = []
+    if job.now is not None:
+        reader = ReadToEnd(database, job.group, job.now, jumps=job.clock_jumps)
+        between_polls.append(lambda: reader.observe(consumer, loop))
+    worker = Worker(
+        group=job.group,
+        consumer=consumer,
+        database=database,
+        loop=loop,
+        between_polls=between_polls,
+    )
+    checks = {"progress": worker.heartbeat.ready}
+    probes = serve_probes(
+        settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.summary()
+    )
+    side_thread = SideThread(job.side_task, stop) if job.side_task else None
+    gc_tuning.tune_gc()
+    try:
+        code = worker.run(stop)
+    finally:
+        stop.set()  # else the side thread would keep the process of a dead worker alive
+    if side_thread is not None:
+        code = code or side_thread.join()
+    probes.join()
+    return code
+
+
+class SideThread:
+    """A second task of the same worker, on a thread; when it fails, the worker stops too."""
+
+    def __init__(self, body: Callable[[threading.Event], None], stop: threading.Event) -> None:
+        self._body = body
+        self._stop = stop
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name="side_thread")
+        self._thread.start()
+
+    def join(self) -> int:
+        """Wait until the task has ended; return 1 if it failed, else 0."""
+        self._thread.join()
+        return int(self._failed)
+
+    def _run(self) -> None:
+        try:
+            self._body(self._stop)
+        except BaseException:  # noqa: BLE001 - whatever it was, the worker must end with it
+            self._failed = True
+            logs.get_logger(__name__).exception("side_thread_failed")
+            self._stop.set()
