@@ -21,7 +21,6 @@ from rapport_runtime import migrations
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch
-from rapport_runtime.stream import loop
 from rapport_runtime.stream.dead_letters.store import Actor, DeadLetterStore
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
@@ -31,7 +30,7 @@ GO = threading.Event()
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 CLIENTS = ("ada", "bob")
 KINDS = ("booking.created", "booking.completed", "payment.settled", "payment.refunded")
-OPERATOR = Actor(who="ann", everyones=True, why="the practice is registered now")
+OPERATOR = Actor(name="ann", all_practices=True, reason="the practice is registered now")
 
 
 class Intake:
@@ -49,7 +48,7 @@ class Intake:
         publish = build_relay(self.database, self.bus).drain
         handler = build_consumer(settings, self.database, publish)
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
-        options = LoopOptions(group=GROUP, poll_seconds=0)
+        options = LoopOptions(group=GROUP, poll_seconds=0, replay_seconds=0)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         self.turn()
 
@@ -124,9 +123,8 @@ def intake(service_database: Callable[[str], ServiceDatabase]) -> Callable[[], I
 
 @pytest.mark.parametrize("seed", range(4))
 def test_replays_twice_and_in_any_order_give_the_same_as_no_failure(
-    intake: Callable[[], Intake], monkeypatch: pytest.MonkeyPatch, seed: int
+    intake: Callable[[], Intake], seed: int
 ) -> None:
-    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
     smooth, rough = intake(), intake()
     smooth.register()
     smooth.send()

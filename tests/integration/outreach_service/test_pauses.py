@@ -14,11 +14,11 @@ from outreach_service.store import dispatch
 from outreach_service.store.status import OutreachStatus
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.cli import partitions_of
 from rapport_runtime.database import Database
 from rapport_runtime.ops import pauses
 from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, NoSuchSubject, PauseRequest
-from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status import DatabaseStatus
+from rapport_runtime.topics import partitions_of
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
@@ -147,7 +147,7 @@ def test_a_running_dispatcher_obeys_within_seconds(outreach: World) -> None:
 def test_its_waiting_messages_hold_nobodys_time_up(outreach: World) -> None:
     outreach.due("ada")
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
-    chassis = ChassisStatus(outreach.database, GROUP, GROUP, timed=timed)
+    chassis = DatabaseStatus(outreach.database, GROUP, GROUP, timed=timed)
     status = OutreachStatus(outreach.database, chassis)
     assert status.status().oldest_due_at == NOON
     outreach.pause("practice", PRACTICE)

@@ -1,1 +1,1 @@
-"""The chassis against real Postgres and Kafka."""
+"""The runtime against real Postgres and Kafka."""

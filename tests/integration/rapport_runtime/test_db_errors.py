@@ -1,44 +1,29 @@
 """Frozen workers hold nobody up, and only the data's own faults put a record aside."""
 
-import threading
-
+import psycopg
 import pytest
-import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.database import fetch
 from rapport_runtime.db_errors import describe
-from rapport_runtime.stream import assignment, loop
 from tests.support.servers.buses import eventually
 from tests.support.worlds.toy_ledger import (
     GROUP,
+    NEVER,
     TOPIC,
     Ledger,
     at,
     loop_of,
     partition,
+    put,
+    turns,
     words,
     worker_database,
 )
 
 pytestmark = pytest.mark.integration
-GO = threading.Event()
 P0, P1 = partition(0), partition(1)
-
-
-def put(bus: MemoryBus, number: int, *said: str) -> None:
-    for word in said:
-        bus.append(TOPIC, number, b"k", word.encode())
-
-
-def turns(subject: loop.BatchLoop, count: int = 3) -> None:
-    for _ in range(count):
-        subject.turn(GO)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assignment, "CONFIRM_FENCED_SECONDS", 0.0)
 
 
 class TestFrozenWorkers:
@@ -48,37 +33,35 @@ class TestFrozenWorkers:
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         put(bus, 0, "a")
         put(bus, 1, "b")
         with ledger.database.transaction() as frozen:
-            frozen.execute(
-                sa.text("SELECT 1 FROM consumer_position WHERE partition = 0 FOR UPDATE")
-            )
+            fetch(frozen, "SELECT 1 FROM consumer_position WHERE partition = 0 FOR UPDATE")
             turns(subject)
             assert ledger.entries() == ["b"]
         turns(subject)
         assert ledger.entries() == ["b", "a"]
 
     def test_the_locks_of_a_frozen_worker_fall_and_its_batch_is_rolled_back(
-        self, bus: MemoryBus, ledger: Ledger, chassis_database: ServiceDatabase
+        self, bus: MemoryBus, ledger: Ledger, runtime_database: ServiceDatabase
     ) -> None:
         put(bus, 0, "a")
-        door = worker_database(chassis_database, idle_in_transaction_ms=200)
-        frozen_ledger = Ledger(door)
+        hurried = worker_database(runtime_database, idle_in_transaction_ms=200)
+        frozen_ledger = Ledger(hurried)
         consumer = bus.consumer(GROUP, [TOPIC])
         frozen = loop_of(consumer, frozen_ledger)
-        frozen.turn(GO)
+        frozen.turn(NEVER)
 
         def freeze() -> None:
             bus.evict(GROUP, consumer)
             successor = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-            assert eventually(lambda: successor.turn(GO) == 1, seconds=5)
+            assert eventually(lambda: successor.turn(NEVER) == 1, seconds=5)
 
         with at("before_db_commit", freeze):
-            frozen.turn(GO)
+            frozen.turn(NEVER)
         turns(frozen)
-        door.close()
+        hurried.close()
         assert ledger.entries() == ["a"]
 
 
@@ -90,13 +73,13 @@ class TestBlame:
     def test_the_one_record_is_put_aside_and_all_others_have_their_effect(
         self, bus: MemoryBus, ledger: Ledger, poison: str, place: int
     ) -> None:
-        said = words("a", 15)
-        said[place] = poison
-        put(bus, 0, *said[:8])
-        put(bus, 1, *said[8:])
+        values = words("a", 15)
+        values[place] = poison
+        put(bus, 0, *values[:8])
+        put(bus, 1, *values[8:])
         turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
-        assert ledger.entries(0) == [word for word in said[:8] if word != poison]
-        assert ledger.entries(1) == [word for word in said[8:] if word != poison]
+        assert ledger.entries(0) == [word for word in values[:8] if word != poison]
+        assert ledger.entries(1) == [word for word in values[8:] if word != poison]
         assert ledger.offsets() == {0: 8, 1: 7}
         (letter,) = ledger.rows("SELECT * FROM dead_letter")
         assert bytes(letter.record_value).decode() == poison
@@ -133,7 +116,7 @@ class TestBlame:
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         put(bus, 0, "a", "state:42703")
-        with pytest.raises(sa.exc.DBAPIError) as raised:
+        with pytest.raises(psycopg.errors.UndefinedColumn) as raised:
             turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
         assert describe(raised.value).startswith("SQLSTATE 42703")
         assert ledger.entries() == []

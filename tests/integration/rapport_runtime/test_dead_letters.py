@@ -1,39 +1,32 @@
 """Letters come back on demand and have their effect once; too many of them halt the loop."""
 
 import itertools
-import threading
 
 import pytest
 
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.stream import loop
 from rapport_runtime.stream.limits import DeadLetterLimit
-from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
+from rapport_runtime.stream.loop import BatchLoop
+from tests.support.worlds.toy_ledger import (
+    GROUP,
+    NEVER,
+    TOPIC,
+    Ledger,
+    eager_loop_of,
+    partition,
+    put,
+    turns,
+    words,
+)
 
 pytestmark = pytest.mark.integration
-GO = threading.Event()
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
-
-
-def put(bus: MemoryBus, number: int, *said: str) -> None:
-    for word in said:
-        bus.append(TOPIC, number, b"k", word.encode())
-
-
-def turns(subject: loop.BatchLoop, count: int = 3) -> None:
-    for _ in range(count):
-        subject.turn(GO)
 
 
 def queue(ledger: Ledger, offset: int | None = None) -> None:
     ledger.run(
         "UPDATE dead_letter SET state = 'queued'"
-        " WHERE record_offset = coalesce(:offset ::bigint, record_offset)",
+        " WHERE record_offset = coalesce(%(offset)s::bigint, record_offset)",
         offset=offset,
     )
 
@@ -47,7 +40,7 @@ class TestReplay:
 
     def test_a_healed_letter_has_its_effect(self, bus: MemoryBus, ledger: Ledger) -> None:
         put(bus, 0, "a", "bad", "b")
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
         ledger.heal.add("bad")
         queue(ledger)
@@ -58,12 +51,12 @@ class TestReplay:
 
     def test_it_is_replayed_under_load_too(self, bus: MemoryBus, ledger: Ledger) -> None:
         put(bus, 0, "bad")
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
         ledger.heal.add("bad")
         queue(ledger)
         put(bus, 0, "a")
-        assert subject.turn(GO) == 1
+        assert subject.turn(NEVER) == 1
         assert ledger.entries() == ["a", "bad"]
 
     @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -71,13 +64,14 @@ class TestReplay:
         self, bus: MemoryBus, ledger: Ledger, order: tuple[int, ...]
     ) -> None:
         put(bus, 0, *(f"once:{n}" for n in range(3)))
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
         ledger.run(
             """
             INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_value,
                 header_names, header_values, record_timestamp, reason, detail)
-            SELECT :group, :topic, 0, n, convert_to('once:' || n, 'UTF8'), '{}', '{}', 0, 'x', ''
+            SELECT %(group)s, %(topic)s, 0, n, convert_to('once:' || n, 'UTF8'), '{}', '{}', 0,
+                'x', ''
             FROM generate_series(0, 5) AS n
         """,
             group=GROUP,
@@ -92,7 +86,7 @@ class TestReplay:
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         put(bus, 0, "bad", "state:22012", "reject")
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
         ledger.run("UPDATE dead_letter SET reason = 'old', state = 'queued', decided_at = now()")
         turns(subject)
@@ -103,9 +97,9 @@ class TestReplay:
     def test_a_poison_among_the_replayed_does_not_hold_up_the_others(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        said = ["bad1", "state:22003", "bad2", "invalid", "bad3"]
-        put(bus, 0, *said)
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        values = ["bad1", "state:22003", "bad2", "invalid", "bad3"]
+        put(bus, 0, *values)
+        subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
         ledger.heal |= {"bad1", "bad2", "bad3"}
         queue(ledger)
@@ -116,7 +110,7 @@ class TestReplay:
 
     def test_what_may_pass_leaves_it_queued(self, bus: MemoryBus, ledger: Ledger) -> None:
         put(bus, 0, "bad")
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
         ledger.heal.add("bad")
         queue(ledger)
@@ -129,7 +123,7 @@ class TestReplay:
     def test_only_the_partitions_owner_replays(self, bus: MemoryBus, ledger: Ledger) -> None:
         put(bus, 0, "bad0")
         put(bus, 1, "bad1")
-        first, second = (loop_of(bus.consumer(GROUP, [TOPIC]), ledger) for _ in range(2))
+        first, second = (eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger) for _ in range(2))
         turns(first)
         turns(second)
         ledger.heal |= {"bad0", "bad1"}
@@ -141,7 +135,7 @@ class TestReplay:
 
     def test_one_whose_partition_is_locked_waits(self, bus: MemoryBus, ledger: Ledger) -> None:
         put(bus, 0, "bad")
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
         ledger.heal.add("bad")
         queue(ledger)
@@ -156,9 +150,9 @@ class TestReplay:
 class TestLimit:
     """R10: a bad deploy stops the loop instead of putting everything aside."""
 
-    def limited(self, bus: MemoryBus, ledger: Ledger, **limits: float) -> loop.BatchLoop:
+    def limited(self, bus: MemoryBus, ledger: Ledger, **limits: float) -> BatchLoop:
         limit = DeadLetterLimit(**limits)  # type: ignore[arg-type]  # counts are whole
-        return loop_of(bus.consumer(GROUP, [TOPIC]), ledger, limit)
+        return eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger, limit)
 
     def test_too_many_in_a_row_halt_it_without_a_commit(
         self, bus: MemoryBus, ledger: Ledger
@@ -171,36 +165,36 @@ class TestLimit:
 
     def test_the_row_goes_on_over_batches(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = self.limited(bus, ledger, max_consecutive=5)
-        subject.turn(GO)
+        subject.turn(NEVER)
         for _ in range(2):
             put(bus, 0, *words("bad", 2))
-            subject.turn(GO)
+            subject.turn(NEVER)
         put(bus, 0, "bad")
         with pytest.raises(LoopHalted):
-            subject.turn(GO)
+            subject.turn(NEVER)
         assert ledger.offsets()[0] == 4
 
     def test_a_good_one_ends_the_row(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = self.limited(bus, ledger, max_consecutive=5)
-        subject.turn(GO)
-        for said in (words("bad", 4), ["good"], words("bad", 4)):
-            put(bus, 0, *said)
-            subject.turn(GO)
+        subject.turn(NEVER)
+        for values in (words("bad", 4), ["good"], words("bad", 4)):
+            put(bus, 0, *values)
+            subject.turn(NEVER)
         assert ledger.offsets()[0] == 9
 
     def test_too_large_a_part_halts_it_over_a_minimum_sample(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         subject = self.limited(bus, ledger, max_ratio=0.2, min_sample=10)
-        subject.turn(GO)
+        subject.turn(NEVER)
         put(bus, 0, "bad", "bad", "a", "b", "c")  # 40 %, but of five only
-        subject.turn(GO)
+        subject.turn(NEVER)
         assert ledger.offsets()[0] == 5
         put(bus, 0, "d", "e", "f", "g", "h")  # 2 of 10
-        subject.turn(GO)
+        subject.turn(NEVER)
         put(bus, 0, "bad", "i")
         with pytest.raises(LoopHalted, match="3 of the last 12"):
-            subject.turn(GO)
+            subject.turn(NEVER)
         assert ledger.offsets()[0] == 10
 
     def test_an_old_past_does_not_hide_the_present(self) -> None:
@@ -227,6 +221,6 @@ class TestLimit:
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         put(bus, 0, "a", "bad", "state:22012")
-        turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        turns(eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
         assert ledger.offsets()[partition(0).partition] == 3
         assert states(ledger) == ["held", "held"]

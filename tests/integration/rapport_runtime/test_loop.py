@@ -1,4 +1,4 @@
-"""The batch loop against each trap of ARCHITECTURE §3: what is assigned, claimed, rolled back."""
+"""The batch loop against each of its traps: what is assigned, claimed, rolled back."""
 
 import threading
 from datetime import timedelta
@@ -12,38 +12,27 @@ import sqlalchemy as sa
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.stream import assignment, loop, positions
+from rapport_runtime.stream import positions
+from rapport_runtime.stream.assignment import AssignmentOptions
+from rapport_runtime.stream.loop import LoopOptions
 from rapport_runtime.stream.positions import OffsetAdvance, Position
 from tests.support.worlds.toy_ledger import (
     GROUP,
     MIDNIGHT,
+    NEVER,
     TOMBSTONE,
     TOPIC,
     Ledger,
     at,
     loop_of,
     partition,
+    put,
+    turns,
     words,
 )
 
 pytestmark = pytest.mark.integration
-GO = threading.Event()
 P0, P1 = partition(0), partition(1)
-
-
-def put(bus: MemoryBus, number: int, *said: str) -> None:
-    for word in said:
-        bus.append(TOPIC, number, b"k", word.encode())
-
-
-def turns(subject: loop.BatchLoop, count: int = 3) -> None:
-    for _ in range(count):
-        subject.turn(GO)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assignment, "CONFIRM_FENCED_SECONDS", 0.0)
 
 
 class TestThePlainPath:
@@ -56,9 +45,9 @@ class TestThePlainPath:
         put(bus, 1, *words("b", 3))
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         assert not subject.assigned
-        assert subject.turn(GO) == 0  # joins and positions itself
+        assert subject.turn(NEVER) == 0  # joins and positions itself
         assert subject.assigned
-        assert subject.turn(GO) == 8
+        assert subject.turn(NEVER) == 8
         assert ledger.entries(0) == words("a", 5)
         assert ledger.entries(1) == words("b", 3)
         assert len(ledger.batches) == 1
@@ -76,17 +65,17 @@ class TestThePlainPath:
         left_over = [member for member in members if not member.assignment()]
         assert len(left_over) == 1
         for member, waited in waits.items():
-            patient = loop.JOIN_POLL_SECONDS if member in left_over else 0.02
+            patient = LoopOptions.join_poll_seconds if member in left_over else 0.02
             assert waited == [patient, patient]
 
     def test_it_settles_after_each_commit_and_when_there_is_nothing(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         assert ledger.settled == 1
         put(bus, 0, "a", "mark:1", "b")
-        subject.turn(GO)
+        subject.turn(NEVER)
         assert ledger.settled == 3
 
     def test_a_cut_ends_its_batch_and_moves_business_time(
@@ -104,10 +93,10 @@ class TestThePlainPath:
 
     def test_a_slice_knows_what_was_swept_meanwhile(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
-        ledger.run("UPDATE consumer_position SET swept_through = :at", at=MIDNIGHT)
+        subject.turn(NEVER)
+        ledger.run("UPDATE consumer_position SET swept_through = %(at)s", at=MIDNIGHT)
         put(bus, 0, "a")
-        subject.turn(GO)
+        subject.turn(NEVER)
         assert ledger.partitions[0].position.swept_through == MIDNIGHT
 
     def test_a_tombstone_is_a_record_like_any_other(self, bus: MemoryBus, ledger: Ledger) -> None:
@@ -125,7 +114,7 @@ class TestThePlainPath:
         ledger.before = stop.set
         assert subject.turn(stop) == 2
         assert ledger.offsets()[0] == 2
-        assert subject.turn(GO) == 1
+        assert subject.turn(NEVER) == 1
         assert ledger.entries() == ["a", "mark:1", "b"]
 
 
@@ -138,9 +127,9 @@ class TestPositions:
         put(bus, 0, *words("a", 5))
         bus.remove(P0, range(3))
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         assert ledger.offsets() == {0: 3, 1: 0}
-        subject.turn(GO)
+        subject.turn(NEVER)
         assert ledger.entries() == ["a3", "a4"]
 
     def test_holes_of_compaction_are_stepped_over(self, bus: MemoryBus, ledger: Ledger) -> None:
@@ -152,7 +141,7 @@ class TestPositions:
         assert ledger.offsets()[0] == 6
         put(bus, 0, "f", "g")
         bus.remove(P0, [6])
-        subject.turn(GO)
+        subject.turn(NEVER)
         assert ledger.entries() == ["mark:1", "e", "g"]
 
     def test_positions_only_grow(self, ledger: Ledger) -> None:
@@ -191,27 +180,27 @@ class TestPositions:
         assert ledger.entries() == ["a"]
 
     def test_a_topic_made_anew_under_a_running_loop_is_noticed(
-        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+        self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        monkeypatch.setattr(assignment, "CONFIRM_SECONDS", 0.0)
         put(bus, 0, "a")
-        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+        always = AssignmentOptions(commit_seconds=0.0)
+        subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger, assignment=always)
         turns(subject)
         bus.create(TOPIC, 2)
         put(bus, 0, "other", "log")
         with pytest.raises(LoopHalted, match="anew"):
-            subject.turn(GO)
+            subject.turn(NEVER)
         assert ledger.entries() == ["a"]
 
     def test_a_log_that_lost_what_was_not_read_halts_the_loop(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         put(bus, 0, *words("a", 5))
         bus.remove(P0, range(3))
         with pytest.raises(LoopHalted):
-            subject.turn(GO)
+            subject.turn(NEVER)
 
 
 class TestAssignment:
@@ -234,10 +223,10 @@ class TestAssignment:
     def test_kept_partitions_are_sought_again(
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
     ) -> None:
-        """RELIABILITY finding 1: while records are in flight a second member joins."""
+        """R15: while records are in flight a second member joins."""
         put(bus, 0, *words("a", 5))
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         if mutant:
             seek = MemoryConsumer.seek
 
@@ -246,7 +235,7 @@ class TestAssignment:
 
             monkeypatch.setattr(MemoryConsumer, "seek", no_seek)
         with at("polled", lambda: bus.join(GROUP, MemoryConsumer(bus, GROUP, [TOPIC]))):
-            subject.turn(GO)
+            subject.turn(NEVER)
         turns(subject)
         survives = ledger.entries(0) == words("a", 5)
         assert survives is not mutant
@@ -271,7 +260,7 @@ class TestAssignment:
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         ledger.run("DELETE FROM consumer_position")
         put(bus, 0, "a")
         turns(subject, 4)
@@ -289,9 +278,9 @@ class TestZombies:
         put(bus, 1, *words("b", 5))
         zombie = bus.consumer(GROUP, [TOPIC])
         frozen = loop_of(zombie, ledger)
-        frozen.turn(GO)
+        frozen.turn(NEVER)
         if mutant:
-            blind = positions._CLAIM.replace("AND p.next_offset = wish.expected", "")
+            blind = positions._CLAIM.replace("AND p.next_offset = move.expected", "")
             assert blind.count("expected") == 2
             monkeypatch.setattr(positions, "_CLAIM", blind)
 
@@ -300,7 +289,7 @@ class TestZombies:
             turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger), 2)
 
         with at("polled", go_on_without_it):  # it wakes up with its records in hand
-            frozen.turn(GO)
+            frozen.turn(NEVER)
         turns(frozen, 4)
         survives = sorted(ledger.entries()) == sorted(words("a", 5) + words("b", 5))
         assert survives is not mutant
@@ -310,7 +299,7 @@ class TestZombies:
     ) -> None:
         zombie = bus.consumer(GROUP, [TOPIC])
         frozen = loop_of(zombie, ledger)
-        frozen.turn(GO)
+        frozen.turn(NEVER)
         put(bus, 0, "a", "b")
         ledger.run("UPDATE consumer_position SET next_offset = 1 WHERE partition = 0")
         bus.members[GROUP].remove(zombie)
@@ -319,7 +308,7 @@ class TestZombies:
         zombie._refused = False
         put(bus, 1, "c")
         for _ in range(3):  # confirmations are refused: it does not read the new positions
-            frozen.turn(GO)
+            frozen.turn(NEVER)
             zombie._refused = False
         assert ledger.entries() == ["c"]  # of the partition that nobody moved: the swap decides
         assert ledger.offsets()[0] == 1
@@ -331,32 +320,32 @@ class TestZombies:
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         put(bus, 0, "a")
         put(bus, 1, "b")
         ledger.run("UPDATE consumer_position SET next_offset = 1 WHERE partition = 0")
-        assert subject.turn(GO) == 1
+        assert subject.turn(NEVER) == 1
         assert ledger.entries() == ["b"]
 
     def test_the_claim_is_the_first_statement_of_the_transaction(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
         put(bus, 0, "a")
-        said: list[str] = []
+        statements: list[str] = []
 
-        class Heard(psycopg.Cursor[Any]):
-            """Whoever asks, by SQLAlchemy or not, asks through the driver's cursor."""
+        class Recording(psycopg.Cursor[Any]):
+            """Every statement, through SQLAlchemy or not, goes through the driver's cursor."""
 
             def execute(self, query: Any, *rest: Any, **more: Any) -> Self:
-                said.append(query if isinstance(query, str) else query.decode())
+                statements.append(query if isinstance(query, str) else query.decode())
                 return super().execute(query, *rest, **more)
 
         engine = ledger.database.engine
-        sa.event.listen(engine, "begin", lambda _c: said.append("BEGIN"))
-        sa.event.listen(engine, "checkout", lambda c, *_: setattr(c, "cursor_factory", Heard))
-        subject.turn(GO)
-        begin = said.index("BEGIN")
-        assert "UPDATE consumer_position" in said[begin + 1]
-        assert "INSERT INTO entry" in said[-1]
+        sa.event.listen(engine, "begin", lambda _c: statements.append("BEGIN"))
+        sa.event.listen(engine, "checkout", lambda c, *_: setattr(c, "cursor_factory", Recording))
+        subject.turn(NEVER)
+        begin = statements.index("BEGIN")
+        assert "UPDATE consumer_position" in statements[begin + 1]
+        assert "INSERT INTO entry" in statements[-1]

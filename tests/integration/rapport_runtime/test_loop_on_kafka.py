@@ -13,6 +13,7 @@ from rapport_runtime.bus.kafka import consumer as adapter
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import outbox
+from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.relay import Relay
 from tests.support.servers.buses import OnKafka, eventually, settle, together
@@ -28,6 +29,9 @@ def real_bus(kafka: Kafka) -> Iterator[OnKafka]:
     made.create(TOPIC, 4)
     yield made
     made.close()
+
+
+loop_on_kafka = partial(loop_of, assignment=AssignmentOptions())
 
 
 class Group:
@@ -55,7 +59,7 @@ class Group:
 
     def _run(self, stop: threading.Event) -> None:
         consumer = self._bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, self._ledger, max_records=40)
+        subject = loop_on_kafka(consumer, self._ledger, max_records=40)
         while not stop.is_set():
             subject.turn(stop)
         consumer.close()
@@ -64,8 +68,8 @@ class Group:
 def test_members_come_and_go_under_load_and_every_record_counts_once(
     real_bus: OnKafka, ledger: Ledger
 ) -> None:
-    said = words("w", 3_000)
-    real_bus.put_many((partition(number % 4), word.encode()) for number, word in enumerate(said))
+    values = words("w", 3_000)
+    real_bus.put_many((partition(number % 4), word.encode()) for number, word in enumerate(values))
     group = Group(real_bus, ledger)
 
     def done(count: int) -> bool:
@@ -78,12 +82,12 @@ def test_members_come_and_go_under_load_and_every_record_counts_once(
         assert done(1_000)
         group.leave()
         group.join()
-        assert done(len(said))
+        assert done(len(values))
     finally:
         group.end()
-    assert Counter(ledger.entries()) == Counter(said)
+    assert Counter(ledger.entries()) == Counter(values)
     for number in range(4):
-        assert ledger.entries(number) == said[number::4]
+        assert ledger.entries(number) == values[number::4]
 
 
 @pytest.mark.parametrize("mutant", [False, True])
@@ -98,12 +102,12 @@ def test_kept_partitions_are_sought_again_on_the_real_client(
         monkeypatch.setattr(KafkaConsumer, "note", _forgetful_note)
         monkeypatch.setattr(KafkaConsumer, "seek", _forgetful_seek)
     first = real_bus.consumer(GROUP, [TOPIC])
-    subject = loop_of(first, ledger, poll_seconds=0.3)
+    subject = loop_on_kafka(first, ledger, poll_seconds=0.3)
     assert eventually(lambda: subject.turn(GO) >= 0 and subject.assigned)
     got = 0
     while got < 12:  # in the client's memory all is read, in the table nothing
         got += sum(map(len, first.poll(0.2, 100).values()))
-    second = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger, poll_seconds=0.3)
+    second = loop_on_kafka(real_bus.consumer(GROUP, [TOPIC]), ledger, poll_seconds=0.3)
 
     turns = [partial(subject.turn, GO), partial(second.turn, GO)]
 
@@ -146,7 +150,7 @@ def test_a_member_without_partitions_though_some_are_unowned_begins_anew(
     real_bus.put(partition(0), b"a")
     consumer = real_bus.consumer(GROUP, [TOPIC])
     monkeypatch.setattr(consumer._consumer, "poll", lambda *_a, **_k: {})  # never joins
-    subject = loop_of(consumer, ledger)
+    subject = loop_on_kafka(consumer, ledger)
     assert eventually(lambda: subject.turn(GO) == 1, 25)
 
 
@@ -184,12 +188,14 @@ def test_retention_that_overtook_the_group_halts_the_loop(
     real_bus: OnKafka, ledger: Ledger
 ) -> None:
     consumer = real_bus.consumer(GROUP, [TOPIC])
-    assert eventually(lambda: loop_of(consumer, ledger).turn(GO) >= 0 and _positions(ledger) == 4)
+    assert eventually(
+        lambda: loop_on_kafka(consumer, ledger).turn(GO) >= 0 and _positions(ledger) == 4
+    )
     consumer.close()
     for word in words("a", 6):
         real_bus.put(partition(0), word.encode())
     real_bus.forget_before(partition(0), 4)
-    successor = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)
+    successor = loop_on_kafka(real_bus.consumer(GROUP, [TOPIC]), ledger)
     with pytest.raises(LoopHalted, match="no longer holds"):
         _turn_for(successor, 10)
     assert ledger.entries() == []
@@ -197,12 +203,14 @@ def test_retention_that_overtook_the_group_halts_the_loop(
 
 def test_a_topic_made_anew_halts_the_loop(real_bus: OnKafka, ledger: Ledger) -> None:
     consumer = real_bus.consumer(GROUP, [TOPIC])
-    assert eventually(lambda: loop_of(consumer, ledger).turn(GO) >= 0 and _positions(ledger) == 4)
+    assert eventually(
+        lambda: loop_on_kafka(consumer, ledger).turn(GO) >= 0 and _positions(ledger) == 4
+    )
     consumer.close()
     real_bus.drop(TOPIC)
     real_bus.create(TOPIC, 4)
     with pytest.raises(LoopHalted, match="anew"):
-        _turn_for(loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger), 10)
+        _turn_for(loop_on_kafka(real_bus.consumer(GROUP, [TOPIC]), ledger), 10)
 
 
 def test_what_the_relay_publishes_the_loop_reads(real_bus: OnKafka, ledger: Ledger) -> None:
@@ -217,7 +225,7 @@ def test_what_the_relay_publishes_the_loop_reads(real_bus: OnKafka, ledger: Ledg
         partitions=4,
     )
     assert relay.drain() == 400
-    subject = loop_of(real_bus.consumer(GROUP, [TOPIC]), ledger)
+    subject = loop_on_kafka(real_bus.consumer(GROUP, [TOPIC]), ledger)
     assert eventually(lambda: subject.turn(GO) >= 0 and len(ledger.entries()) == 400)
     assert ledger.entries(1) == words("w", 400)[1::4]
 

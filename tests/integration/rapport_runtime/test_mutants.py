@@ -1,4 +1,4 @@
-"""Protections of the chassis, each taken out once: the same scenario then goes wrong.
+"""Protections of the runtime, each taken out once: the same scenario then goes wrong.
 
 `mutant` True takes the protection out, and the test passes only if that does harm. More of them
 stand beside what they protect (test_loop, test_rollback, test_relay);
@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch
+from rapport_runtime.db_errors import DatabaseError
 from rapport_runtime.errors import LoopHalted, TryLater
-from rapport_runtime.stream import loop, outbox, positions, relay
+from rapport_runtime.stream import outbox, positions, relay
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.positions import OffsetAdvance, Position
@@ -25,25 +26,22 @@ from rapport_runtime.stream.relay import Relay
 from tests.support.servers.buses import eventually
 from tests.support.worlds.toy_ledger import (
     GROUP,
+    NEVER,
     TOPIC,
     Crash,
     Ledger,
     at,
     crash,
+    eager_loop_of,
     loop_of,
     partition,
-    put_all,
+    put,
     words,
     worker_database,
 )
 
 pytestmark = pytest.mark.integration
-GO = threading.Event()
-HOLD = sa.text("SELECT 1 FROM consumer_position WHERE partition = 0 FOR UPDATE")
-
-
-def put(bus: MemoryBus, number: int, said: Sequence[str]) -> None:
-    put_all(lambda tp, value: bus.append(*tp, b"k", value), number, said)
+HOLD = "SELECT 1 FROM consumer_position WHERE partition = 0 FOR UPDATE"
 
 
 def relay_of(database: Database, producer: object) -> Relay:
@@ -58,9 +56,9 @@ def published(bus: MemoryBus) -> list[str]:
     return [(record.value or b"").decode() for record in bus.logs[partition(0)]]
 
 
-def append(database: Database, said: Sequence[str]) -> None:
+def append(database: Database, *values: str) -> None:
     with database.transaction() as tx:
-        outbox.append(tx, [Outgoing(TOPIC, 0, b"k", word.encode()) for word in said])
+        outbox.append(tx, [Outgoing(TOPIC, 0, b"k", value.encode()) for value in values])
 
 
 @pytest.mark.parametrize("mutant", [False, True])
@@ -78,13 +76,13 @@ def test_effects_and_position_move_together(
 
     if mutant:
         monkeypatch.setattr(positions, "claim", apart)
-    put(bus, 0, words("a", 5))
+    put(bus, 0, *words("a", 5))
     for moment in ("before_db_commit", "nowhere"):
         consumer = bus.consumer(GROUP, [TOPIC])
         subject = loop_of(consumer, ledger)
         with at(moment, crash), suppress(Crash):
             for _ in range(3):
-                subject.turn(GO)
+                subject.turn(NEVER)
         bus.evict(GROUP, consumer)
     survives = ledger.entries() == words("a", 5)
     assert survives is not mutant
@@ -105,7 +103,7 @@ def test_a_row_is_removed_only_after_its_acknowledgement(
             with suppress(TryLater):
                 super().publish(records)
 
-    append(database, ["a", "b"])
+    append(database, "a", "b")
     with suppress(TryLater):
         relay_of(database, Careless() if mutant else Deaf()).drain()
     relay_of(database, bus).drain()
@@ -114,7 +112,7 @@ def test_a_row_is_removed_only_after_its_acknowledgement(
 
 
 @pytest.mark.parametrize("mutant", [False, True])
-def test_one_relay_at_a_time_drains_a_bucket(
+def test_one_relay_at_a_time_drains_a_partition(
     bus: MemoryBus, database: Database, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
     """Mutant: no partition's lock is taken, and a later row is published before an earlier one."""
@@ -122,15 +120,15 @@ def test_one_relay_at_a_time_drains_a_bucket(
         monkeypatch.setattr(
             relay,
             "_LOCK",
-            "SELECT unnest(%(partitions)s::int[])",
+            "SELECT unnest(%(partitions)s::int[]) AS partition",
         )
-    append(database, ["a"])
+    append(database, "a")
 
     def meanwhile() -> None:
-        append(database, ["b"])
+        append(database, "b")
         relay_of(database, bus).drain()
 
-    with at("outbox_claimed", meanwhile), suppress(sa.exc.OperationalError):
+    with at("outbox_claimed", meanwhile), suppress(*DatabaseError):
         relay_of(database, bus).drain()
     relay_of(database, bus).drain()
     survives = published(bus) == ["a", "b"]
@@ -144,11 +142,11 @@ def test_past_the_limit_nothing_more_is_put_aside(
     """R10: 50 bad ones in a row halt the loop. Mutant: everything becomes a dead letter."""
     if mutant:
         monkeypatch.setattr(DeadLetterLimit, "check", lambda _self, **_counts: None)
-    put(bus, 0, words("bad", 80))
+    put(bus, 0, *words("bad", 80))
     subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger, DeadLetterLimit(), max_records=10)
     with suppress(LoopHalted):
         for _ in range(12):
-            subject.turn(GO)
+            subject.turn(NEVER)
     (row,) = ledger.rows("SELECT count(*) AS letters FROM dead_letter")
     survives = row.letters < 50
     assert survives is not mutant
@@ -161,15 +159,14 @@ def test_a_letter_is_replayed_once(
     """R12: its mark commits with its effect. Mutant: the mark is forgotten."""
     if mutant:
         monkeypatch.setattr(dead_letters, "mark_replayed", lambda _tx, _records: None)
-    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
-    put(bus, 0, ["bad"])
-    subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+    put(bus, 0, "bad")
+    subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
     for _ in range(2):
-        subject.turn(GO)
+        subject.turn(NEVER)
     ledger.heal.add("bad")
     ledger.run("UPDATE dead_letter SET state = 'queued'")
     for _ in range(3):
-        subject.turn(GO)
+        subject.turn(NEVER)
     survives = ledger.entries() == ["bad"]
     assert survives is not mutant
 
@@ -178,7 +175,7 @@ def test_a_letter_is_replayed_once(
 def test_a_partition_whose_row_is_held_does_not_hold_up_the_others(
     bus: MemoryBus,
     ledger: Ledger,
-    chassis_database: ServiceDatabase,
+    runtime_database: ServiceDatabase,
     monkeypatch: pytest.MonkeyPatch,
     *,
     mutant: bool,
@@ -188,15 +185,15 @@ def test_a_partition_whose_row_is_held_does_not_hold_up_the_others(
         waiting = positions._CLAIM.replace("SKIP LOCKED", "")
         assert waiting != positions._CLAIM
         monkeypatch.setattr(positions, "_CLAIM", waiting)
-    hurried = worker_database(chassis_database, lock_ms=300)
+    hurried = worker_database(runtime_database, lock_ms=300)
     subject = loop_of(bus.consumer(GROUP, [TOPIC]), Ledger(hurried))
-    subject.turn(GO)
-    put(bus, 0, ["a"])
-    put(bus, 1, ["b"])
+    subject.turn(NEVER)
+    put(bus, 0, "a")
+    put(bus, 1, "b")
     with ledger.database.transaction() as frozen:
-        frozen.execute(HOLD)
+        fetch(frozen, HOLD)
         for _ in range(2):
-            subject.turn(GO)
+            subject.turn(NEVER)
         survives = ledger.entries() == ["b"]
     hurried.close()
     assert survives is not mutant
@@ -204,15 +201,15 @@ def test_a_partition_whose_row_is_held_does_not_hold_up_the_others(
 
 @pytest.mark.parametrize("mutant", [False, True])
 def test_a_worker_frozen_in_its_transaction_lets_go(
-    bus: MemoryBus, ledger: Ledger, chassis_database: ServiceDatabase, *, mutant: bool
+    bus: MemoryBus, ledger: Ledger, runtime_database: ServiceDatabase, *, mutant: bool
 ) -> None:
     """Its successor takes over while it is still frozen. Mutant: no timeout for idle ones."""
-    put(bus, 0, ["a"])
-    with _frozen(bus, chassis_database, idle_in_transaction_ms=0 if mutant else 500):
+    put(bus, 0, "a")
+    with _frozen(bus, runtime_database, idle_in_transaction_ms=0 if mutant else 500):
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
 
         def taken_over() -> bool:
-            subject.turn(GO)
+            subject.turn(NEVER)
             return ledger.entries() == ["a"]
 
         survives = eventually(taken_over, 2 if mutant else 20)
@@ -225,22 +222,22 @@ def _frozen(
     bus: MemoryBus, urls: ServiceDatabase, *, idle_in_transaction_ms: int
 ) -> Iterator[None]:
     """A worker that stops inside its batch's transaction, and wakes up at the end."""
-    door = worker_database(urls, idle_in_transaction_ms=idle_in_transaction_ms)
+    opened = worker_database(urls, idle_in_transaction_ms=idle_in_transaction_ms)
     awake, asleep = threading.Event(), threading.Event()
     consumer = bus.consumer(GROUP, [TOPIC])
-    subject = loop_of(consumer, Ledger(door))
-    subject.turn(GO)
+    subject = loop_of(consumer, Ledger(opened))
+    subject.turn(NEVER)
 
     def fall_asleep() -> None:
         asleep.set()
         awake.wait(60)
 
     with at("in_tx", fall_asleep):
-        thread = threading.Thread(target=subject.turn, args=(GO,))
+        thread = threading.Thread(target=subject.turn, args=(NEVER,))
         thread.start()
         assert asleep.wait(30)
         bus.evict(GROUP, consumer)
         yield
         awake.set()
         thread.join()
-    door.close()
+    opened.close()

@@ -1,6 +1,5 @@
 """What operators stop stands still, exactly and at once; what they let go on has lost nothing."""
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,54 +9,47 @@ from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.http.probes import readyz
 from rapport_runtime.ops import pause_cli, pauses
 from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, Pausable, PauseRequest, this_worker
-from rapport_runtime.stream import assignment, loop, positions
+from rapport_runtime.stream import positions
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.watermarks import ReadToEnd
-from tests.support.worlds.toy_ledger import GROUP, MIDNIGHT, TOPIC, Ledger, at, loop_of, partition
+from tests.support.worlds.toy_ledger import (
+    GROUP,
+    MIDNIGHT,
+    NEVER,
+    TOPIC,
+    Ledger,
+    at,
+    eager_loop_of,
+    partition,
+    put,
+    turns,
+)
 
 pytestmark = pytest.mark.integration
-GO = threading.Event()
 OTHER = "other.v1"
 PAUSABLE = Pausable([TOPIC, OTHER], "not here: pause the topic")
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assignment, "CONFIRM_FENCED_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "PAUSES_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "REPLAY_EVERY_SECONDS", 0.0)
-
-
-def wish(kind: Kind, subject: str) -> PauseRequest:
+def request(kind: Kind, subject: str) -> PauseRequest:
     return PauseRequest("somebody", kind, subject, "a test")
 
 
 def pause(ledger: Ledger, kind: Kind, subject: str) -> bool:
     with ledger.database.transaction() as tx:
-        return pauses.pause(tx, PAUSABLE, wish(kind, subject))
+        return pauses.pause(tx, PAUSABLE, request(kind, subject))
 
 
 def resume(ledger: Ledger, kind: Kind, subject: str) -> bool:
     with ledger.database.transaction() as tx:
-        return pauses.resume(tx, wish(kind, subject))
+        return pauses.resume(tx, request(kind, subject))
 
 
 def running(bus: MemoryBus, ledger: Ledger, *topics: str) -> BatchLoop:
     """A loop that holds its partitions."""
-    subject = loop_of(bus.consumer(GROUP, topics or (TOPIC,)), ledger)
-    subject.turn(GO)
+    subject = eager_loop_of(bus.consumer(GROUP, topics or (TOPIC,)), ledger)
+    subject.turn(NEVER)
     assert subject.assigned
     return subject
-
-
-def turns(subject: BatchLoop, count: int = 4) -> None:
-    for _ in range(count):
-        subject.turn(GO)
-
-
-def put(bus: MemoryBus, number: int, *said: str, topic: str = TOPIC) -> None:
-    for word in said:
-        bus.append(topic, number, b"k", word.encode())
 
 
 class TestATopic:
@@ -67,32 +59,32 @@ class TestATopic:
         bus.create(OTHER, 1)
         subject = running(bus, ledger, TOPIC, OTHER)
         put(bus, 0, "a")
-        turns(subject)
+        turns(subject, 4)
         assert pause(ledger, "topic", TOPIC)
         put(bus, 0, "b", "mark:1")
         put(bus, 0, "other", topic=OTHER)
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["a", "other"]
         assert subject.positions[partition(0)].next_offset == 1
         assert subject.positions[partition(0)].processed_through is None
         assert resume(ledger, "topic", TOPIC)
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["a", "other", "b", "mark:1"]
 
     def test_stays_so_over_a_rebalance_and_a_rollback(self, bus: MemoryBus, ledger: Ledger) -> None:
         bus.create(OTHER, 1)
         subject = running(bus, ledger, TOPIC, OTHER)
         pause(ledger, "topic", TOPIC)
-        turns(subject)
+        turns(subject, 4)
         put(bus, 0, "a")
         bus.rebalance(GROUP)
-        turns(subject)
+        turns(subject, 4)
         put(bus, 0, "other", topic=OTHER)
         ledger.later = 1
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["other"]
         resume(ledger, "topic", TOPIC)
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["other", "a"]
 
     @pytest.mark.parametrize("mutant", [False, True])
@@ -108,39 +100,39 @@ class TestATopic:
         subject = running(bus, ledger)
         put(bus, 0, "a")
         with at("polled", lambda: pause(ledger, "topic", TOPIC)):
-            subject.turn(GO)
+            subject.turn(NEVER)
         survives = ledger.entries() == []
         assert survives is not mutant
         resume(ledger, "topic", TOPIC)
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["a"]
 
     def test_its_time_stands_still_though_all_is_read(self, bus: MemoryBus, ledger: Ledger) -> None:
         consumer = bus.consumer(GROUP, [TOPIC])
-        subject = loop_of(consumer, ledger)
-        turns(subject)
+        subject = eager_loop_of(consumer, ledger)
+        turns(subject, 4)
         reader = ReadToEnd(ledger.database, GROUP, lambda _tx: MIDNIGHT, jumps=True)
         pause(ledger, "topic", TOPIC)
         reader.observe(consumer, subject)  # the loop has not looked yet: the claim knows
-        turns(subject)
+        turns(subject, 4)
         reader.observe(consumer, subject)
         assert {p.processed_through for p in subject.positions.values()} == {None}
         resume(ledger, "topic", TOPIC)
-        turns(subject)
+        turns(subject, 4)
         reader.observe(consumer, subject)
         assert {p.processed_through for p in subject.positions.values()} == {MIDNIGHT}
 
     def test_dead_letters_of_it_wait_too(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = running(bus, ledger)
         put(bus, 0, "bad:1")
-        turns(subject)
+        turns(subject, 4)
         ledger.heal = {"bad:1"}
         pause(ledger, "topic", TOPIC)
         ledger.run("UPDATE dead_letter SET state = 'queued'")
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == []
         resume(ledger, "topic", TOPIC)
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["bad:1"]
 
 
@@ -154,7 +146,7 @@ class TestAWorker:
         name = subject_of()
         ledger.run(
             "INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at, partitions)"
-            " VALUES (:id, :group, now(), now(), '{}')",
+            " VALUES (%(id)s, %(group)s, now(), now(), '{}')",
             id=this_worker(),
             group=GROUP,
         )
@@ -164,15 +156,15 @@ class TestAWorker:
             assert [each.subject for each in pauses.in_force(tx)] == [name]
         put(bus, 0, "a")
         put(bus, 1, "b")
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == []
         assert subject.assigned
-        assert readyz({}, subject.stopped.said).status == 200
-        assert b'"paused"' in readyz({}, subject.stopped.said).body
+        assert readyz({}, subject.stopped.summary).status == 200
+        assert b'"paused"' in readyz({}, subject.stopped.summary).body
         resume(ledger, "worker", name)
-        turns(subject)
+        turns(subject, 4)
         assert sorted(ledger.entries()) == ["a", "b"]
-        assert subject.stopped.said() == "ready"
+        assert subject.stopped.summary() == "ready"
 
     def test_another_ones_pause_is_not_ours(self, bus: MemoryBus, ledger: Ledger) -> None:
         ledger.run(
@@ -180,7 +172,7 @@ class TestAWorker:
         )
         subject = running(bus, ledger)
         put(bus, 0, "a")
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["a"]
 
     def test_a_pause_of_one_process_is_not_obeyed_by_its_successor(
@@ -189,7 +181,7 @@ class TestAWorker:
         """Host and PID are the same when a container starts again."""
         before = this_worker()
         ledger.run(
-            "INSERT INTO pause (kind, subject, who, why) VALUES ('worker', :id, 'x', 'y')",
+            "INSERT INTO pause (kind, subject, who, why) VALUES ('worker', %(id)s, 'x', 'y')",
             id=before,
         )
         with ledger.database.transaction() as tx:
@@ -198,13 +190,13 @@ class TestAWorker:
         assert this_worker().rpartition("-")[0] == before.rpartition("-")[0]
         subject = running(bus, ledger)
         put(bus, 0, "a")
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["a"]
 
     def test_it_stays_a_member_of_its_group(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = running(bus, ledger)
         pause(ledger, "worker", EVERY_WORKER)
-        turns(subject)
+        turns(subject, 4)
         assert len(bus.members[GROUP]) == 1
         assert isinstance(bus.members[GROUP][0], MemoryConsumer)
 
@@ -212,9 +204,9 @@ class TestAWorker:
         subject = running(bus, ledger)
         pause(ledger, "worker", EVERY_WORKER)
         put(bus, 0, "a")
-        turns(subject)
+        turns(subject, 4)
         ledger.run("UPDATE pause SET ends_at = clock_timestamp()")
-        turns(subject)
+        turns(subject, 4)
         assert ledger.entries() == ["a"]
         assert not resume(ledger, "worker", EVERY_WORKER)
 
@@ -226,19 +218,21 @@ class TestTheCommands:
         self, ledger: Ledger, capsys: pytest.CaptureFixture[str], name: str, *argv: str
     ) -> tuple[int, str]:
         code = pause_cli.commands(PAUSABLE)[name](ledger.database, b"", argv)
-        told = capsys.readouterr()
-        return code, (told.out + told.err).strip()
+        printed = capsys.readouterr()
+        return code, (printed.out + printed.err).strip()
 
     def test_all_of_a_pauses_life(self, ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
-        said = ("topic", TOPIC, "--why", "ticket 7", "--by", "ann")
-        assert self.give(ledger, capsys, "pause", *said) == (0, f"topic {TOPIC}: paused")
-        again = self.give(ledger, capsys, "pause", *said)
+        arguments = ("topic", TOPIC, "--why", "ticket 7", "--by", "ann")
+        assert self.give(ledger, capsys, "pause", *arguments) == (0, f"topic {TOPIC}: paused")
+        again = self.give(ledger, capsys, "pause", *arguments)
         assert again == (0, f"topic {TOPIC}: was paused already")
         _, listed = self.give(ledger, capsys, "pauses")
         assert listed.split("\t")[:2] == ["topic", TOPIC]
         assert listed.split("\t")[3:] == ["until resumed", "ann", "ticket 7"]
-        assert self.give(ledger, capsys, "resume", *said)[1] == f"topic {TOPIC}: resumed"
-        assert self.give(ledger, capsys, "resume", *said)[1] == f"topic {TOPIC}: was not paused"
+        assert self.give(ledger, capsys, "resume", *arguments)[1] == f"topic {TOPIC}: resumed"
+        assert (
+            self.give(ledger, capsys, "resume", *arguments)[1] == f"topic {TOPIC}: was not paused"
+        )
         _, entries = self.give(ledger, capsys, "audit")
         assert [line.split("\t")[1:] for line in entries.splitlines()] == [
             ["ann", action, "topic", TOPIC, "1", "ticket 7"] for action in ("pause", "resume")
@@ -248,8 +242,8 @@ class TestTheCommands:
         self.give(ledger, capsys, "pause", "worker", "*", "--why", "x", "--hours", "2")
         (row,) = ledger.rows("SELECT ends_at - paused_at AS lasts FROM pause")
         assert abs(row.lasts.total_seconds() - 7200) < 60
-        code, said = self.give(ledger, capsys, "pause", "worker", "*", "--why", "x", "--hours", "0")
-        assert (code, said) == (2, "`until` has passed already")
+        ended = self.give(ledger, capsys, "pause", "worker", "*", "--why", "x", "--hours", "0")
+        assert ended == (2, "`until` has passed already")
 
     @pytest.mark.parametrize(
         ("what", "answer"),
@@ -277,6 +271,6 @@ def test_what_one_loop_holds_back_a_partition_that_comes_later_is_held_back_too(
     pause(ledger, "topic", TOPIC)
     put(bus, 0, "a")
     subject = running(bus, ledger)
-    turns(subject)
+    turns(subject, 4)
     assert ledger.entries() == []
     assert subject.positions[TopicPartition(TOPIC, 0)].next_offset == 0

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, Producer
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import outbox, positions, relay
 from rapport_runtime.stream.positions import OffsetAdvance
@@ -26,7 +26,6 @@ from tests.support.worlds.toy_ledger import (
 
 pytestmark = pytest.mark.integration
 OUT = "out.v1"
-GO = threading.Event()
 
 
 @pytest.fixture
@@ -35,13 +34,13 @@ def bus(bus: MemoryBus) -> MemoryBus:
     return bus
 
 
-def rows(number: int, *said: str) -> list[Outgoing]:
-    return [Outgoing(OUT, number, b"k", word.encode()) for word in said]
+def rows(number: int, *values: str) -> list[Outgoing]:
+    return [Outgoing(OUT, number, b"k", value.encode()) for value in values]
 
 
-def append(database: Database, *said: Outgoing) -> None:
+def append(database: Database, *records: Outgoing) -> None:
     with database.transaction() as tx:
-        outbox.append(tx, said)
+        outbox.append(tx, records)
 
 
 def published(bus: MemoryBus, number: int = 0) -> list[str]:
@@ -52,22 +51,18 @@ def published(bus: MemoryBus, number: int = 0) -> list[str]:
 
 def left(database: Database) -> int:
     with database.transaction() as tx:
-        return int(tx.execute(sa.text("SELECT count(*) FROM outbox")).scalar_one())
+        return int(fetch_value(tx, "SELECT count(*) FROM outbox"))
 
 
 def mark(partition: int, instant: datetime) -> Outgoing:
     return Outgoing(OUT, partition, b"", f"mark:{(instant - MIDNIGHT).days}".encode())
 
 
-def plain(database: Database, producer: Producer) -> Relay:
-    return Relay(
-        database,
-        producer,
-        partitions=2,
-    )
+def plain(database: Database, producer: Producer, **options: int) -> Relay:
+    return Relay(database, producer, partitions=2, **options)
 
 
-def timed(database: Database, producer: Producer) -> Relay:
+def timed(database: Database, producer: Producer, **options: int) -> Relay:
     """As ingestion's: time is complete up to the least of the group's two positions."""
 
     def complete(tx: sa.Connection, partitions: Iterable[int]) -> Mapping[int, datetime]:
@@ -79,6 +74,7 @@ def timed(database: Database, producer: Producer) -> Relay:
         producer,
         partitions=2,
         watermarks=WatermarkSource(complete_through=complete, record=mark),
+        **options,
     )
 
 
@@ -111,14 +107,14 @@ class TestRows:
     """At least once, in the order of each partition."""
 
     @pytest.mark.parametrize("count", [1, outbox.COPY_FROM_ROWS - 1, outbox.COPY_FROM_ROWS, 500])
-    def test_the_order_of_a_bucket_is_the_order_of_its_rows(
+    def test_the_order_of_a_partition_is_the_order_of_its_rows(
         self, bus: MemoryBus, database: Database, count: int
     ) -> None:
-        said = words("w", count)
-        append(database, *rows(0, *said))
+        values = words("w", count)
+        append(database, *rows(0, *values))
         append(database, *rows(1, "other"), *rows(0, "last"))
         assert plain(database, bus).drain() == count + 2
-        assert published(bus, 0) == [*said, "last"]
+        assert published(bus, 0) == [*values, "last"]
         assert published(bus, 1) == ["other"]
         assert left(database) == 0
         assert plain(database, bus).drain() == 0
@@ -162,9 +158,8 @@ class TestRows:
         assert published(bus)[written:] == ["a", "b"]
 
     def test_a_backlog_goes_in_bounded_transactions(
-        self, bus: MemoryBus, database: Database, monkeypatch: pytest.MonkeyPatch
+        self, bus: MemoryBus, database: Database
     ) -> None:
-        monkeypatch.setattr(relay, "READ_ROWS", 10)
         append(database, *rows(0, *words("w", 35)))
         hits = 0
 
@@ -175,16 +170,16 @@ class TestRows:
                 raise Crash
 
         with at("acked_not_marked", die_in_the_third, times=9), pytest.raises(Crash):
-            plain(database, bus).drain()
+            plain(database, bus, read_rows=10).drain()
         assert left(database) == 15
-        assert plain(database, bus).drain() == 15
+        assert plain(database, bus, read_rows=10).drain() == 15
         assert published(bus) == [*words("w", 30), *words("w", 35)[20:]]
 
 
-class TestBuckets:
+class TestPartitions:
     """Two relays never drain one partition at once."""
 
-    def test_a_bucket_that_is_being_drained_is_left_alone(
+    def test_a_partition_that_is_being_drained_is_left_alone(
         self, bus: MemoryBus, database: Database
     ) -> None:
         append(database, *rows(0, "a"))
@@ -203,22 +198,22 @@ class TestBuckets:
         assert published(bus) == ["a", "b"]
         assert published(bus, 1) == ["c"]
 
-    def test_the_other_buckets_are_drained_meanwhile(
+    def test_the_other_partitions_are_drained_meanwhile(
         self, bus: MemoryBus, database: Database
     ) -> None:
         append(database, *rows(0, "a"), *rows(1, "b"))
         with database.transaction() as other:
-            other.execute(sa.text("SELECT pg_advisory_xact_lock(:c, 0)"), {"c": relay.LOCK_CLASS})
+            fetch(other, "SELECT pg_advisory_xact_lock(%(c)s, 0)", {"c": relay.LOCK_CLASS})
             assert plain(database, bus).drain() == 1
             assert (published(bus, 0), published(bus, 1)) == ([], ["b"])
         assert plain(database, bus).drain() == 1
 
     def test_many_relays_together_publish_every_row_once_and_in_order(
-        self, bus: MemoryBus, database: Database, monkeypatch: pytest.MonkeyPatch
+        self, bus: MemoryBus, database: Database
     ) -> None:
-        monkeypatch.setattr(relay, "READ_ROWS", 7)
         append(database, *rows(0, *words("a", 60)), *rows(1, *words("b", 60)))
-        threads = [threading.Thread(target=plain(database, bus).drain) for _ in range(4)]
+        relays = [plain(database, bus, read_rows=7) for _ in range(4)]
+        threads = [threading.Thread(target=relay.drain) for relay in relays]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -231,7 +226,7 @@ class TestBuckets:
 _AFTER_LAST = relay._READ.replace(
     "ORDER BY", "AND id > (SELECT coalesce(max(value::bigint), 0) FROM seen) ORDER BY"
 )
-_REMEMBER_LAST = "INSERT INTO seen SELECT i::text FROM unnest(%b::bigint[]) AS i"
+_REMEMBER_LAST = "INSERT INTO seen SELECT i::text FROM unnest(%(ids)b::bigint[]) AS i"
 
 
 class TestLateCommits:
@@ -271,7 +266,7 @@ class TestWatermarks:
         timed(database, bus).drain()
         assert published(bus) == ["a"]
 
-    def test_it_follows_the_rows_on_every_bucket_empty_ones_too(
+    def test_it_follows_the_rows_on_every_partition_empty_ones_too(
         self, bus: MemoryBus, database: Database
     ) -> None:
         append(database, *rows(0, "a", "b"))
@@ -286,7 +281,7 @@ class TestWatermarks:
     def test_what_comes_after_time_was_read_waits_for_the_next_mark(
         self, bus: MemoryBus, database: Database
     ) -> None:
-        """Time that moved on between reading it and draining is not said: its rows may be away."""
+        """Time that moved on after it was read is not published: its rows may be missing."""
         reach(database, 1)
         append(database, *rows(0, "a"))
 
@@ -315,11 +310,11 @@ class TestWatermarks:
         reach(database, 1)
         append(database, *rows(0, "a"))
         if mutant:
-            said = subject._publish_watermarks
+            publish = subject._publish_watermarks
             monkeypatch.setattr(
                 subject,
                 "_publish_watermarks",
-                lambda tx, known: said(tx, subject._complete_through(tx, list(known))),
+                lambda tx, known: publish(tx, subject._complete_through(tx, list(known))),
             )
 
         def meanwhile() -> None:
@@ -332,13 +327,10 @@ class TestWatermarks:
         log = published(bus)
         assert (log.index("b") < log.index("mark:2")) is not mutant
 
-    def test_a_backlog_is_drained_before_the_mark(
-        self, bus: MemoryBus, database: Database, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(relay, "READ_ROWS", 10)
+    def test_a_backlog_is_drained_before_the_mark(self, bus: MemoryBus, database: Database) -> None:
         append(database, *rows(0, *words("w", 30)))
         reach(database, 1)
-        assert timed(database, bus).drain() == 30
+        assert timed(database, bus, read_rows=10).drain() == 30
         assert published(bus) == [*words("w", 30), "mark:1"]
 
     def test_it_never_goes_backwards(self, bus: MemoryBus, database: Database) -> None:
@@ -356,10 +348,10 @@ class TestWatermarks:
         back.drain()
         assert published(bus) == ["mark:2"]
         with database.transaction() as tx:
-            said = tx.execute(sa.text("SELECT published_through FROM outbox_watermark")).scalars()
-            assert set(said) == {MIDNIGHT + timedelta(days=2)}
+            stored = fetch(tx, "SELECT published_through FROM outbox_watermark")
+        assert {row.published_through for row in stored} == {MIDNIGHT + timedelta(days=2)}
 
-    def test_one_that_was_not_acknowledged_is_said_again(
+    def test_one_that_was_not_acknowledged_is_published_again(
         self, bus: MemoryBus, database: Database
     ) -> None:
         reach(database, 1)

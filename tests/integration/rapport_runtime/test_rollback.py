@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.stream import assignment, loop, positions
-from rapport_runtime.stream.assignment import Assignment
+from rapport_runtime.stream import positions
+from rapport_runtime.stream.assignment import Assignment, AssignmentOptions
 from rapport_runtime.stream.positions import OffsetAdvance, Position
 from tests.support.worlds.toy_ledger import (
     GROUP,
+    NEVER,
     TOPIC,
     Crash,
     Ledger,
@@ -20,27 +21,13 @@ from tests.support.worlds.toy_ledger import (
     crash,
     loop_of,
     partition,
+    put,
+    turns,
     words,
 )
 
 pytestmark = pytest.mark.integration
-GO = threading.Event()
 P0, P1 = partition(0), partition(1)
-
-
-def put(bus: MemoryBus, number: int, *said: str) -> None:
-    for word in said:
-        bus.append(TOPIC, number, b"k", word.encode())
-
-
-def turns(subject: loop.BatchLoop, count: int = 3) -> None:
-    for _ in range(count):
-        subject.turn(GO)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assignment, "CONFIRM_FENCED_SECONDS", 0.0)
 
 
 class TestRollback:
@@ -70,9 +57,8 @@ class TestRollback:
         ],
     )
     def test_a_crash_anywhere_loses_and_repeats_nothing(
-        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, failpoint: str
+        self, bus: MemoryBus, ledger: Ledger, failpoint: str
     ) -> None:
-        monkeypatch.setattr(assignment, "CONFIRM_SECONDS", 0.0)
         assert _crash_and_restart(bus, ledger, failpoint) == words("a", 5)
 
     def test_the_mutant_that_moves_the_position_on_its_own_loses_records(
@@ -96,7 +82,7 @@ class TestRollback:
         subject = loop_of(
             bus.consumer(GROUP, [TOPIC]), ledger, retry_seconds=0.1, max_retry_seconds=0.35
         )
-        subject.turn(GO)
+        subject.turn(NEVER)
         ledger.later = 4
         stop = threading.Event()
         waited: list[float] = []
@@ -114,13 +100,13 @@ class TestRollback:
         """R6: the database committed, the worker was told that the connection broke."""
         put(bus, 0, "a", "b")
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
 
         def lose() -> None:
             raise TryLater("the connection broke while committing")
 
         with at("after_db_commit", lose):
-            subject.turn(GO)
+            subject.turn(NEVER)
         put(bus, 0, "c")
         turns(subject)
         assert ledger.entries() == ["a", "b", "c"]
@@ -128,7 +114,7 @@ class TestRollback:
     def test_a_broken_connection_is_nobodys_fault(self, bus: MemoryBus, ledger: Ledger) -> None:
         put(bus, 0, "a", "b")
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
-        subject.turn(GO)
+        subject.turn(NEVER)
 
         def cut() -> None:
             ledger.before = lambda: None
@@ -147,8 +133,9 @@ class TestRollback:
 def _crash_and_restart(bus: MemoryBus, ledger: Ledger, failpoint: str) -> list[str]:
     put(bus, 0, *words("a", 5))
     consumer = bus.consumer(GROUP, [TOPIC])
+    always = AssignmentOptions(commit_seconds=0.0, commit_fenced_seconds=0.0)
     with at(failpoint, crash), pytest.raises(Crash):
-        turns(loop_of(consumer, ledger))
+        turns(loop_of(consumer, ledger, assignment=always))
     bus.evict(GROUP, consumer)
-    turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+    turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger, assignment=always))
     return ledger.entries()

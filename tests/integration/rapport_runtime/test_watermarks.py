@@ -1,12 +1,11 @@
 """How a reader of other people's topics knows that it has read all there was."""
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import Record, TopicPartition
@@ -16,6 +15,7 @@ from rapport_runtime.stream.watermarks import Now, ReadToEnd
 from tests.support.worlds.toy_ledger import (
     GROUP,
     MIDNIGHT,
+    NEVER,
     TOPIC,
     Ledger,
     loop_of,
@@ -24,7 +24,6 @@ from tests.support.worlds.toy_ledger import (
 
 pytestmark = pytest.mark.integration
 OUT = "out.v1"
-GO = threading.Event()
 
 
 def reader(ledger: Ledger, now: Now, *, jumps: bool = True) -> ReadToEnd:
@@ -35,7 +34,7 @@ def standing(bus: MemoryBus, ledger: Ledger) -> tuple[MemoryConsumer, BatchLoop]
     """A member and its loop, which holds both partitions and has read all there is."""
     consumer = bus.consumer(GROUP, [TOPIC])
     loop = loop_of(consumer, ledger)
-    loop.turn(GO)
+    loop.turn(NEVER)
     return consumer, loop
 
 
@@ -55,12 +54,12 @@ class TestReadToEnd:
         step = reader(ledger, lambda _tx: now)
         step.observe(consumer, subject)
         assert self.reached(ledger) == {0: None, 1: MIDNIGHT}
-        subject.turn(GO)
+        subject.turn(NEVER)
         step.observe(consumer, subject)
         assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT}
         assert subject.positions[partition(0)].processed_through == MIDNIGHT
 
-    def test_who_never_stands_at_the_end_proves_what_the_end_was(
+    def test_a_reader_that_never_stands_at_the_end_proves_what_the_end_was(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         consumer, subject = standing(bus, ledger)
@@ -68,16 +67,16 @@ class TestReadToEnd:
         step = reader(ledger, lambda _tx: next(times))
         bus.append(TOPIC, 0, b"k", b"a")
         step.observe(consumer, subject)
-        subject.turn(GO)
+        subject.turn(NEVER)
         bus.append(TOPIC, 0, b"k", b"b")
         step.observe(consumer, subject)
         assert self.reached(ledger)[0] == MIDNIGHT
-        subject.turn(GO)
+        subject.turn(NEVER)
         bus.append(TOPIC, 0, b"k", b"c")
         step.observe(consumer, subject)
         assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT + timedelta(hours=2)}
 
-    def test_who_lags_is_not_asked_for_an_end_further_off(
+    def test_a_reader_that_lags_is_not_given_a_later_end(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         consumer, subject = standing(bus, ledger)
@@ -87,7 +86,7 @@ class TestReadToEnd:
             bus.append(TOPIC, 0, b"k", value)
             step.observe(consumer, subject)
         ledger.run("UPDATE consumer_position SET next_offset = 1 WHERE partition = 0")
-        subject.moved({partition(0): replace(subject.positions[partition(0)], next_offset=1)})
+        subject.advance({partition(0): replace(subject.positions[partition(0)], next_offset=1)})
         step.observe(consumer, subject)
         assert self.reached(ledger)[0] == MIDNIGHT
 
@@ -97,7 +96,7 @@ class TestReadToEnd:
         consumer, subject = standing(bus, ledger)
         looks: list[datetime] = []
 
-        def now(_tx: sa.Connection) -> datetime:
+        def now(_tx: Connection) -> datetime:
             looks.append(MIDNIGHT)
             return MIDNIGHT
 
@@ -105,7 +104,7 @@ class TestReadToEnd:
         bus.append(TOPIC, 0, b"k", b"a")
         for _ in range(3):
             step.observe(consumer, subject)
-            subject.turn(GO)
+            subject.turn(NEVER)
         assert len(looks) == 1
         assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT}
 
@@ -116,15 +115,15 @@ class TestReadToEnd:
         order: list[str] = []
         ends = consumer.end_offsets
 
-        def asked(partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        def recorded(partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
             order.append("ends")
             return ends(partitions)
 
-        def now(_tx: sa.Connection) -> datetime:
+        def now(_tx: Connection) -> datetime:
             order.append("now")
             return MIDNIGHT
 
-        monkeypatch.setattr(consumer, "end_offsets", asked)
+        monkeypatch.setattr(consumer, "end_offsets", recorded)
         step = reader(ledger, now)
         step.observe(consumer, subject)
         assert order == ["now", "ends"]
@@ -137,7 +136,7 @@ class TestReadToEnd:
             reader(ledger, lambda _tx: MIDNIGHT).observe(consumer, subject)
         assert self.reached(ledger) == {0: None, 1: None}
 
-    def test_where_another_has_moved_on_nothing_is_said(
+    def test_where_another_worker_has_moved_on_nothing_is_stored(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
         consumer, subject = standing(bus, ledger)
@@ -174,8 +173,8 @@ class TestReadToEnd:
         step = reader(ledger, lambda _tx: next(times))
         for _ in range(3):
             step.observe(consumer, subject)  # the second has no news
-            subject.turn(GO)
-        subject.turn(GO)
+            subject.turn(NEVER)
+        subject.turn(NEVER)
         assert [seconds > 0 for seconds in waited] == [False, True, False, True]
 
     def test_without_a_business_time_nothing_is_asked(self, bus: MemoryBus, ledger: Ledger) -> None:

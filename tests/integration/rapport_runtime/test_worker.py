@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from prometheus_client import REGISTRY
 
 from rapport_devkit.databases import ServiceDatabase
@@ -21,8 +20,9 @@ from rapport_devkit.processes import Supervised, Supervisor
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.stream import worker
+from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.limits import DeadLetterLimit
-from rapport_runtime.stream.worker import Worker
+from rapport_runtime.stream.worker import Worker, WorkerOptions
 from tests.support.servers import toy_worker
 from tests.support.servers.buses import OnKafka, eventually, settle
 from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition
@@ -35,7 +35,13 @@ JARS = ROOT / ".local" / "kafka" / "jars"
 class TestInProcess:
     """The worker's own logic, on the bus in memory."""
 
-    def worker(self, bus: MemoryBus, ledger: Ledger, *steps: Callable[[], None]) -> Worker:
+    def worker(
+        self,
+        bus: MemoryBus,
+        ledger: Ledger,
+        *steps: Callable[[], None],
+        options: WorkerOptions | None = None,
+    ) -> Worker:
         consumer = bus.consumer(GROUP, [TOPIC])
         limit = DeadLetterLimit(max_consecutive=2)
         loop = loop_of(consumer, ledger, limit)
@@ -45,6 +51,7 @@ class TestInProcess:
             database=ledger.database,
             loop=loop,
             between_polls=steps,
+            options=options,
         )
 
     def test_it_says_what_it_holds_while_it_runs_and_nothing_when_it_has_left(
@@ -77,14 +84,12 @@ class TestInProcess:
         assert "2 invalid records" in row.last_error
         assert bus.members[GROUP] == []
 
-    def test_it_tells_what_only_a_worker_sees(
-        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(worker, "COUNT_SECONDS", 0.0)
-        monkeypatch.setattr(worker, "STALE_SECONDS", 5.0)
+    def test_it_tells_what_only_a_worker_sees(self, bus: MemoryBus, ledger: Ledger) -> None:
         for word in (b"bad1", b"a"):
             bus.append(TOPIC, 0, b"k", word)
-        subject = self.worker(bus, ledger)
+        subject = self.worker(
+            bus, ledger, options=WorkerOptions(count_seconds=0.0, stale_seconds=5.0)
+        )
         for _ in range(3):
             subject._loop.turn(threading.Event())
         bus.append(TOPIC, 1, b"k", b"b")
@@ -100,7 +105,7 @@ class TestInProcess:
         subject._beat()
         assert REGISTRY.get_sample_value(held, of | {"reason": "unreadable"}) == 0
         assert REGISTRY.get_sample_value("rapport_lag_records", where) is None
-        monkeypatch.setattr(worker, "STALE_SECONDS", 0.0)
+        subject.heartbeat.stale_seconds = 0.0
         assert REGISTRY.get_sample_value("rapport_worker_ready", of) == 0
 
     def test_a_step_that_halts_halts_the_worker(self, bus: MemoryBus, ledger: Ledger) -> None:
@@ -109,13 +114,13 @@ class TestInProcess:
 
         assert self.worker(bus, ledger, halt).run(threading.Event()) == 3
 
-    def test_without_the_broker_the_pulse_stops_and_it_recovers(
-        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    def test_without_the_broker_the_heartbeat_stops_and_it_recovers(
+        self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
-        monkeypatch.setattr(worker, "STALE_SECONDS", 0.3)
         stop = threading.Event()
-        subject = self.worker(bus, ledger)
+        subject = self.worker(
+            bus, ledger, options=WorkerOptions(beat_seconds=0.01, stale_seconds=0.3)
+        )
         thread = threading.Thread(target=subject.run, args=(stop,))
         thread.start()
         try:
@@ -131,14 +136,11 @@ class TestInProcess:
             stop.set()
             thread.join()
 
-    def test_without_the_database_the_pulse_stops(
+    def test_without_the_database_the_heartbeat_stops(
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
-        monkeypatch.setattr(
-            worker, "_BEAT", sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
-        )
-        subject = self.worker(bus, ledger)
+        monkeypatch.setattr(worker, "_BEAT", "SELECT pg_terminate_backend(pg_backend_pid())")
+        subject = self.worker(bus, ledger, options=WorkerOptions(beat_seconds=0.01))
         beat_at = subject.heartbeat.beat_at
         stop = threading.Event()
         threading.Timer(0.5, stop.set).start()
@@ -155,7 +157,7 @@ def processes(tmp_path: Path) -> Iterator[Supervisor]:
 def start(
     processes: Supervisor, folder: Path, kafka: OnKafka, database: ServiceDatabase
 ) -> Supervised:
-    said = {
+    arguments = {
         "bootstrap": kafka.options.bootstrap_servers,
         "prefix": kafka.options.topic_prefix,
         "database": database.worker_url,
@@ -164,7 +166,7 @@ def start(
     }
     return processes.start(
         "toy",
-        [sys.executable, "-m", "tests.support.servers.toy_worker", json.dumps(said)],
+        [sys.executable, "-m", "tests.support.servers.toy_worker", json.dumps(arguments)],
         env={"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
     )
 
@@ -188,16 +190,16 @@ class TestAProcess:
     def test_sigterm_under_load_ends_it_quickly_and_hands_over_at_once(
         self,
         kafka: Kafka,
-        chassis_database: ServiceDatabase,
+        runtime_database: ServiceDatabase,
         ledger: Ledger,
         processes: Supervisor,
         tmp_path: Path,
     ) -> None:
         bus = OnKafka(kafka.bootstrap)
         bus.create(TOPIC, 4)
-        said = [f"w{number}" for number in range(2_000)]
-        bus.put_many((partition(number % 4), word.encode()) for number, word in enumerate(said))
-        child = start(processes, tmp_path, bus, chassis_database)
+        values = [f"w{number}" for number in range(2_000)]
+        bus.put_many((partition(number % 4), value.encode()) for number, value in enumerate(values))
+        child = start(processes, tmp_path, bus, runtime_database)
         assert eventually(lambda: len(ledger.entries()) > 0, 20), child.log.read_text()
         started = time.monotonic()
         assert child.terminate(10) == 0, child.log.read_text()
@@ -207,15 +209,15 @@ class TestAProcess:
         started = time.monotonic()
         settle(successor, want=4)
         assert time.monotonic() - started < 5  # the session timeout is 15 s
-        loop = loop_of(successor, ledger)
+        loop = loop_of(successor, ledger, assignment=AssignmentOptions())
         stop = threading.Event()
-        assert eventually(lambda: loop.turn(stop) >= 0 and len(ledger.entries()) >= len(said))
-        assert sorted(ledger.entries()) == sorted(said)
+        assert eventually(lambda: loop.turn(stop) >= 0 and len(ledger.entries()) >= len(values))
+        assert sorted(ledger.entries()) == sorted(values)
         bus.close()
 
     def test_with_a_dead_broker_it_is_not_ready_and_still_ends_in_time(
         self,
-        chassis_database: ServiceDatabase,
+        runtime_database: ServiceDatabase,
         ledger: Ledger,
         processes: Supervisor,
         tmp_path: Path,
@@ -226,7 +228,7 @@ class TestAProcess:
         bus = OnKafka(broker.bootstrap)
         bus.create(TOPIC, 4)
         bus.put(partition(0), b"a")
-        child = start(processes, tmp_path, bus, chassis_database)
+        child = start(processes, tmp_path, bus, runtime_database)
         assert eventually(lambda: ledger.entries() == ["a"], 20), child.log.read_text()
         assert eventually(lambda: ready(tmp_path / "port") == 200)
         bus.close()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from rapport_runtime import failpoints, migrations
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute
-from rapport_runtime.stream import outbox, relay
+from rapport_runtime.stream import outbox
 from scoring_service.store.feed import FeedWriter
 from tests.support.worlds.feed import (
     PARTITIONS,
@@ -148,10 +148,8 @@ class TestFollowing:
         assert (then == [f"harbour.{slow}.1"]) is not mutant
 
     @pytest.mark.parametrize("seed", [1, 2, 3])
-    def test_writers_relays_and_crashes_at_once(
-        self, feed_world: FeedWorld, monkeypatch: pytest.MonkeyPatch, seed: int
-    ) -> None:
-        monkeypatch.setattr(relay, "READ_ROWS", 7)
+    def test_writers_relays_and_crashes_at_once(self, feed_world: FeedWorld, seed: int) -> None:
+        feed_world.read_rows = 7
         storm = Storm(feed_world, seed)
         read = storm.run()
         assert sorted(read) == sorted(storm.written)

@@ -7,22 +7,21 @@ from pathlib import Path
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
 from rapport_runtime.database import Database
 from rapport_runtime.http.probes import serve_probes
-from rapport_runtime.stream import worker
+from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.watermarks import ReadToEnd
-from rapport_runtime.stream.worker import Worker, stop_on_signals
+from rapport_runtime.stream.worker import Worker, WorkerOptions, stop_on_signals
 from tests.support.worlds.toy_ledger import GROUP, MIDNIGHT, TOPIC, Ledger, loop_of
 
 
-def main(said: dict[str, str]) -> int:
+def main(arguments: dict[str, str]) -> int:
     """Run until SIGTERM; writes the port of the probes to the file `port`."""
-    worker.STALE_SECONDS = float(said["stale_seconds"])
     stop = stop_on_signals()
     options = KafkaOptions(
-        bootstrap_servers=said["bootstrap"], client_id="toy", topic_prefix=said["prefix"]
+        bootstrap_servers=arguments["bootstrap"], client_id="toy", topic_prefix=arguments["prefix"]
     )
-    database = Database(said["database"], application_name="toy")
+    database = Database(arguments["database"], application_name="toy")
     consumer = KafkaConsumer(options, GROUP, [TOPIC])
-    loop = loop_of(consumer, Ledger(database))
+    loop = loop_of(consumer, Ledger(database), assignment=AssignmentOptions())
     ends = ReadToEnd(database, GROUP, lambda _tx: MIDNIGHT, jumps=True)
     subject = Worker(
         group=GROUP,
@@ -30,9 +29,10 @@ def main(said: dict[str, str]) -> int:
         database=database,
         loop=loop,
         between_polls=[lambda: ends.observe(consumer, loop)],
+        options=WorkerOptions(stale_seconds=float(arguments["stale_seconds"])),
     )
     probes = serve_probes(0, {"progress": subject.heartbeat.ready}, stop)
-    Path(said["port"]).write_text(str(probes.port))
+    Path(arguments["port"]).write_text(str(probes.port))
     code = subject.run(stop)
     probes.join()
     database.close()

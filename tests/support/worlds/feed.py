@@ -21,7 +21,7 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream import outbox
-from rapport_runtime.stream.relay import Relay
+from rapport_runtime.stream.relay import READ_ROWS, Relay
 from scoring_service.api.feed import feed_router
 from scoring_service.ports import FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
@@ -89,6 +89,7 @@ class FeedWorld:
     urls: ServiceDatabase
     bus: MemoryBus = field(default_factory=MemoryBus)
     streams: Streams = field(default_factory=Streams)
+    read_rows: int = READ_ROWS
 
     def __post_init__(self) -> None:
         upgrade(self.urls.owner_url, "scoring_service")
@@ -105,6 +106,7 @@ class FeedWorld:
             self.bus,
             partitions=PARTITIONS,
             on_published=FeedWriter(TOPIC, codec.practice_of).append,
+            read_rows=self.read_rows,
         )
 
     def write(self, *rows: Outgoing) -> None:

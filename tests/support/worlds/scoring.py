@@ -15,7 +15,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.migrations import upgrade
-from rapport_runtime.ops.status import ChassisStatus
+from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import Status
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
@@ -114,7 +114,7 @@ class ScoringWorld:
 
     def status(self) -> Status:
         """The status that the API would give an operator, read with the worker's role."""
-        chassis = ChassisStatus(self.database, "scoring", GROUP, timed=TIMED, by="swept_through")
+        chassis = DatabaseStatus(self.database, "scoring", GROUP, timed=TIMED, by="swept_through")
         return ScoringStatus(self.database, chassis, group=GROUP, topic=ACTIVITY).status()
 
     def _behind(self) -> bool:

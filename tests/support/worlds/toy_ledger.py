@@ -1,6 +1,7 @@
-"""A toy service on the real chassis: it writes down each record, and misbehaves on demand."""
+"""A toy service on the real runtime: it stores each record, and fails on demand."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,22 +11,29 @@ import sqlalchemy as sa
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import failpoints
+from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Consumer, TopicPartition
-from rapport_runtime.database import Database, DatabaseLimits
+from rapport_runtime.database import Database, DatabaseLimits, execute, fetch
 from rapport_runtime.errors import InvalidRecord, TryLater
+from rapport_runtime.schema.metadata import runtime_tables
+from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.positions import Position
-from rapport_runtime.tables import chassis_tables
 
 GROUP, TOPIC = "ledger", "things.v1"
+NEVER = threading.Event()
+"""The stop event of a loop that nobody stops."""
+
 MIDNIGHT = datetime(2024, 3, 1, tzinfo=UTC)
 TOMBSTONE = "tombstone"
 
 _RAISE = "DO $$ BEGIN RAISE EXCEPTION 'asked to' USING ERRCODE = '{}'; END $$"
-_INSERT = sa.text("INSERT INTO entry (topic, partition, value) VALUES (:topic, :partition, :value)")
-_ONCE = sa.text("INSERT INTO seen (value) VALUES (:value) ON CONFLICT DO NOTHING RETURNING value")
+_INSERT = """
+    INSERT INTO entry (topic, partition, value) VALUES (%(topic)s, %(partition)s, %(value)s)
+"""
+_ONCE = "INSERT INTO seen (value) VALUES (%(value)s) ON CONFLICT DO NOTHING"
 
 
 class Crash(BaseException):
@@ -33,9 +41,9 @@ class Crash(BaseException):
 
 
 def metadata() -> sa.MetaData:
-    """The chassis's tables and the toy's two."""
+    """The runtime tables and the toy's two."""
     tables = sa.MetaData()
-    chassis_tables(tables)
+    runtime_tables(tables)
     sa.Table(
         "entry",
         tables,
@@ -49,24 +57,27 @@ def metadata() -> sa.MetaData:
 
 
 def create_tables(database: ServiceDatabase) -> None:
-    """As the owner, as a migration would."""
+    """Create the tables as the owner, as a migration would."""
     owner = Database(database.owner_url, application_name="owner")
     metadata().create_all(owner.engine)
     owner.close()
 
 
 def worker_database(database: ServiceDatabase, **limits: Any) -> Database:
-    """The worker's door."""
+    """The database with the worker's role."""
     return Database(database.worker_url, application_name="worker", limits=DatabaseLimits(**limits))
 
 
 @dataclass
 class Ledger(BatchHandler):
-    """A `BatchHandler`. What a record's value asks for happens to it:
+    """A `BatchHandler`. A record's value decides what happens to it:
 
-    `bad` cannot be decoded; `reject` is rejected by the handler, `invalid` raises; `<n>:state`
+    `bad…` cannot be decoded, `reject` is rejected by the handler, `invalid` raises; `state:<code>`
     raises that SQLSTATE in the database; `mark:<n>` is a watermark, n days after MIDNIGHT, and the
-    last record of its batch; `once:<id>` has its effect once; all else is written down.
+    last record of its batch; `once:<id>` has its effect once; any other value is an entry.
+
+    `later` makes so many calls of `handle` raise `TryLater`, `heal` names values that no longer
+    fail, `before` runs first in `handle`.
     """
 
     database: Database
@@ -81,12 +92,12 @@ class Ledger(BatchHandler):
         del topic, key
         if value is None:
             return TOMBSTONE
-        word = value.decode()
-        if word.startswith("bad") and word not in self.heal:
+        text = value.decode()
+        if text.startswith("bad") and text not in self.heal:
             raise InvalidRecord("unreadable", "asked to", field="/a\0b", practice_id="north")
-        if word.startswith("mark:"):
-            return Watermark(MIDNIGHT.replace(day=1 + int(word[5:])))
-        return word
+        if text.startswith("mark:"):
+            return Watermark(MIDNIGHT.replace(day=1 + int(text[5:])))
+        return text
 
     def batch_end(self, part: PartitionBatch) -> int:
         for index, event in enumerate(part.events):
@@ -116,16 +127,16 @@ class Ledger(BatchHandler):
             if first == "invalid":
                 raise InvalidRecord("raised", "asked to")
             if first == "state":
-                tx.exec_driver_sql(_RAISE.format(rest))
-        if first == "once" and not tx.execute(_ONCE, {"value": rest}).all():
+                execute(tx, _RAISE.format(rest))
+        if first == "once" and not execute(tx, _ONCE, {"value": rest}):
             return
         where = {"topic": part.partition.topic, "partition": part.partition.partition}
-        tx.execute(_INSERT, where | {"value": event})
+        execute(tx, _INSERT, where | {"value": event})
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         self.settled += 1
 
-    # -- what the test asks -----------------------------------------------------------------------
+    # -- for the tests ----------------------------------------------------------------------------
 
     def entries(self, partition: int | None = None) -> list[str]:
         """Every effect, in the order of its commit."""
@@ -135,15 +146,15 @@ class Ledger(BatchHandler):
             if partition is None or row.partition == partition
         ]
 
-    def rows(self, statement: str, **values: Any) -> list[Any]:
+    def rows(self, statement: str, **parameters: Any) -> list[Any]:
         """The rows of a statement."""
         with self.database.transaction() as tx:
-            return list(tx.execute(sa.text(statement), values))
+            return fetch(tx, statement, parameters)
 
-    def run(self, statement: str, **values: Any) -> None:
-        """A statement without rows."""
+    def run(self, statement: str, **parameters: Any) -> None:
+        """Run a statement without rows."""
         with self.database.transaction() as tx:
-            tx.execute(sa.text(statement), values)
+            execute(tx, statement, parameters)
 
     def offsets(self) -> dict[int, int]:
         """The stored next offset of each partition."""
@@ -161,8 +172,13 @@ def _text(event: str | Watermark) -> str:
 def loop_of(
     consumer: Consumer, ledger: Ledger, limit: DeadLetterLimit | None = None, **options: Any
 ) -> BatchLoop:
-    """A loop that waits little."""
-    waits = {"poll_seconds": 0.01, "retry_seconds": 0.001, "max_retry_seconds": 0.01}
+    """A loop that waits little; `options` are fields of `LoopOptions`."""
+    waits = {
+        "poll_seconds": 0.01,
+        "retry_seconds": 0.001,
+        "max_retry_seconds": 0.01,
+        "assignment": AssignmentOptions(commit_fenced_seconds=0.0),
+    }
     return BatchLoop(
         consumer,
         ledger.database,
@@ -170,6 +186,27 @@ def loop_of(
         LoopOptions(group=GROUP, **(waits | options)),
         limit or DeadLetterLimit(max_consecutive=1_000, min_sample=1_000),
     )
+
+
+def eager_loop_of(
+    consumer: Consumer, ledger: Ledger, limit: DeadLetterLimit | None = None, **options: Any
+) -> BatchLoop:
+    """As `loop_of`, and it looks for pauses and queued dead letters in every turn."""
+    return loop_of(
+        consumer, ledger, limit, **({"pauses_seconds": 0.0, "replay_seconds": 0.0} | options)
+    )
+
+
+def turns(loop: BatchLoop, count: int = 3) -> None:
+    """Let the loop turn `count` times."""
+    for _ in range(count):
+        loop.turn(NEVER)
+
+
+def put(bus: MemoryBus, number: int, *values: str, topic: str = TOPIC) -> None:
+    """Write values to a partition."""
+    for value in values:
+        bus.append(topic, number, b"k", value.encode())
 
 
 @contextmanager
@@ -192,7 +229,7 @@ def at(name: str, action: Callable[[], None], *, times: int = 1) -> Iterator[lis
 
 
 def crash() -> None:
-    """For `at`: die."""
+    """For `at`: the process dies."""
     raise Crash
 
 
@@ -204,9 +241,3 @@ def partition(number: int) -> TopicPartition:
 def words(prefix: str, count: int) -> list[str]:
     """`count` different words."""
     return [f"{prefix}{number}" for number in range(count)]
-
-
-def put_all(put: Callable[[TopicPartition, bytes], Any], number: int, said: Sequence[str]) -> None:
-    """Write words to a partition."""
-    for word in said:
-        put(partition(number), word.encode())

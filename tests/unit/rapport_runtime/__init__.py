@@ -1,1 +1,1 @@
-"""The chassis, each part alone."""
+"""The runtime, each part alone."""

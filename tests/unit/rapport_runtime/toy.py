@@ -1,4 +1,4 @@
-"""A toy service behind the real chassis: one practice route, one operator route, one list."""
+"""A toy service behind the real runtime: one practice route, one operator route, one list."""
 
 import asyncio
 from collections.abc import Mapping

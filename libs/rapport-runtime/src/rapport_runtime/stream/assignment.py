@@ -1,7 +1,8 @@
-"""Which partitions this worker holds, where it stands in each, and which it must leave alone."""
+"""Which partitions this worker holds, where it stands in each, and which it must not read."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Consumer, TopicPartition
@@ -15,21 +16,27 @@ from rapport_runtime.stream.positions import Position
 
 log = get_logger(__name__)
 
-CONFIRM_SECONDS = 5.0
-CONFIRM_FENCED_SECONDS = 0.2
-"""A frozen predecessor may hold a position's row for seconds: ask again, but do not spin."""
-
 NOWHERE = 2**63 - 1
 """The next offset of a partition of which nothing may be handled."""
 
 
-class Assignment:
-    """The stored positions of what the consumer holds, kept in step with the consumer's memory.
+@dataclass(frozen=True, kw_only=True)
+class AssignmentOptions:
+    """How often positions are committed to the group, in seconds: normally, and while a partition
+    is fenced. A frozen predecessor may hold a position's row for seconds: ask often, do not spin.
+    """
 
-    Three rules: a partition delivers only after a seek to its stored position, kept ones after each
-    rebalance too (kafka-python keeps positions in memory, RELIABILITY finding 1); and after a lost
-    swap a partition stays paused until the group has confirmed that we are a member (R3); and what
-    operators have stopped is held, but nothing of it is read.
+    commit_seconds: float = 5.0
+    commit_fenced_seconds: float = 0.2
+
+
+class Assignment:
+    """The stored positions of the partitions that the consumer holds, in step with its memory.
+
+    Three rules. A partition delivers only after a seek to its stored position, after each
+    rebalance also one that was kept (kafka-python keeps positions in memory; R15). After a lost
+    claim a partition stays paused until the group has confirmed that this is a member (R3). A
+    partition that operators have stopped is held, but nothing of it is read.
     """
 
     def __init__(
@@ -37,43 +44,74 @@ class Assignment:
         consumer: Consumer,
         database: Database,
         group: str,
+        options: AssignmentOptions,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._consumer = consumer
         self._database = database
         self._group = group
+        self._options = options
         self._clock = clock
-        self._confirmed_at = clock()
+        self._committed_at = clock()
         self._fenced: set[TopicPartition] = set()
         self.stopped = Stopped()
         self.positions: dict[TopicPartition, Position] = {}
 
-    def restore_new(self) -> set[TopicPartition]:
-        """Forget what was lost, seek what is new to its stored position; return what is new.
+    # -- what the loop may do -------------------------------------------------------------------
 
-        Raises `LoopHalted` for a topic that was created anew, `TryLater` when nobody answers; what
-        was not sought then stays noted for the next time.
+    def next_offset(self, partition: TopicPartition) -> int:
+        """The next offset to handle; `NOWHERE` where nothing may be handled."""
+        position = self.positions.get(partition)
+        return NOWHERE if position is None or partition in self._fenced else position.next_offset
+
+    def workable(self) -> set[TopicPartition]:
+        """The partitions of which records may be handled."""
+        return {
+            tp for tp in self.positions if tp not in self._fenced and not self.stopped.stops(tp)
+        }
+
+    # -- in the order of a turn -----------------------------------------------------------------
+
+    def apply_pauses(self, stopped: Stopped) -> None:
+        """Stop reading what operators have stopped, and read on what they have resumed."""
+        before, self.stopped = self.stopped, stopped
+        if stopped == before:
+            return
+        self.rewind(tp for tp in self.positions if before.stops(tp))
+        for tp in self.positions:
+            if stopped.stops(tp):
+                self._consumer.pause(tp)
+        log.warning("pauses_changed", state=stopped.summary())
+
+    def restore_new(self) -> set[TopicPartition]:
+        """Forget what was lost, seek what is newly assigned to its stored position; return the
+        new ones.
+
+        Raises `LoopHalted` for a topic that was created anew, `TryLater` when the bus or the
+        database does not answer; what was not sought then is new again the next time.
         """
-        noted = self._consumer.newly_assigned()
+        new = self._consumer.newly_assigned()
         held = self._consumer.assignment()
-        self.positions = {tp: at for tp, at in self.positions.items() if tp in held - noted}
+        self.positions = {tp: at for tp, at in self.positions.items() if tp in held - new}
         self._fenced &= held
-        if noted:
+        if new:
             failpoints.hit("rebalance_assigned")
-            self._restore(noted)
-        return noted
+            self._restore(new)
+        return new
 
     def commit_to_group(self) -> None:
-        """Commit to Kafka now and then (for lag tools), and soon after a swap was lost.
+        """Commit the positions to Kafka when it is time (for lag tools), and soon after a claim
+        was lost.
 
-        Only a member can commit; a zombie learns here that the group went on without it, before
-        it reads the new positions and competes.
+        Only a member can commit. A worker that the group went on without learns here that it is
+        no member, before it reads the new positions and competes.
         """
         now = self._clock()
-        pause = CONFIRM_FENCED_SECONDS if self._fenced else CONFIRM_SECONDS
-        if now - self._confirmed_at < pause:
+        options = self._options
+        pause = options.commit_fenced_seconds if self._fenced else options.commit_seconds
+        if now - self._committed_at < pause:
             return
-        self._confirmed_at = now
+        self._committed_at = now
         failpoints.hit("before_kafka_commit")
         offsets = {tp: position.next_offset for tp, position in self.positions.items()}
         if not self._consumer.commit_to_group(offsets):
@@ -82,8 +120,13 @@ class Assignment:
         if self._fenced:
             self._restore(self._fenced & self._consumer.assignment())
 
+    def advance(self, claimed: Mapping[TopicPartition, Position]) -> None:
+        """Remember positions that were moved in a committed transaction."""
+        self.positions.update(claimed)
+
     def fence(self, partitions: set[TopicPartition]) -> None:
-        """Another worker has moved these, or holds their rows: stand back until confirmed."""
+        """Handle nothing of these until the group has confirmed this member: another worker has
+        moved their positions, or holds their rows."""
         for tp in partitions:
             self._consumer.pause(tp)
         self._fenced |= partitions
@@ -91,39 +134,15 @@ class Assignment:
         names = sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)
         log.warning("batch_fenced", partitions=names)
 
-    def apply_pauses(self, stopped: Stopped) -> None:
-        """Read nothing of what operators have stopped, and go on with what they have not."""
-        before, self.stopped = self.stopped, stopped
-        if stopped == before:
-            return
-        self.rewind(tp for tp in self.positions if before.stops(tp))
-        for tp in self.positions:
-            if stopped.stops(tp):
-                self._consumer.pause(tp)
-        log.warning("pauses_changed", state=stopped.said())
-
     def rewind(self, partitions: Iterable[TopicPartition]) -> None:
-        """After a rollback the client's memory is ahead of the table: seek back to the table."""
-        for tp in set(partitions) & self._consumer.assignment() & self.ours():
+        """Seek back to the stored positions: after a rollback the consumer is ahead of them."""
+        for tp in set(partitions) & self._consumer.assignment() & self.workable():
             self._consumer.seek(tp, self.positions[tp].next_offset)
 
-    def at(self, partition: TopicPartition) -> int:
-        """The next offset to handle; `NOWHERE` where nothing may be handled."""
-        position = self.positions.get(partition)
-        return NOWHERE if position is None or partition in self._fenced else position.next_offset
-
-    def ours(self) -> set[TopicPartition]:
-        """The partitions that may be handled."""
-        return {
-            tp for tp in self.positions if tp not in self._fenced and not self.stopped.stops(tp)
-        }
-
-    def advance(self, claimed: Mapping[TopicPartition, Position]) -> None:
-        """Remember positions that were moved in a committed transaction."""
-        self.positions.update(claimed)
+    # -- stored positions -----------------------------------------------------------------------
 
     def _restore(self, partitions: set[TopicPartition]) -> None:
-        """Read the stored positions, create those that were never stored, and go on from there."""
+        """Load the stored positions, create the missing ones, and read on from there."""
         with self._database.transaction() as tx:
             stored = positions.load(tx, self._group, partitions)
         missing = partitions - stored.keys()
@@ -138,7 +157,7 @@ class Assignment:
             self._fenced.discard(tp)
 
     def _create(self, partitions: set[TopicPartition]) -> dict[TopicPartition, Position]:
-        """Store positions at the log's start, explicitly: no client's default decides it."""
+        """Store positions at the log's start, so that no default of a client decides it."""
         starts = {
             tp: (self._consumer.topic_id(tp.topic), self._consumer.first_offset(tp))
             for tp in sorted(partitions)

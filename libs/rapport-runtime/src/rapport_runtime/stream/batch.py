@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import InvalidRecord
@@ -14,19 +14,20 @@ from rapport_runtime.stream.positions import Position
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """What a record with a watermark decodes to: all up to the instant `up_to` lies before it."""
+    """What a watermark record decodes to: all events up to `up_to` lie before it."""
 
     up_to: datetime
 
 
 @dataclass(slots=True)
 class PartitionBatch:
-    """A run of one partition's records with what they decoded to, in the log's order.
+    """Consecutive records of one partition and their decoded events, in the log's order.
 
-    `position` is where the group stood before the first of them (its `swept_through` is read
-    under the claim). `handle` gets batches without the records that could not be decoded;
-    `batch_end` gets them with an `InvalidRecord` as their event; `next_offset` lies behind them
-    all the same. A batch may be handled again after a rollback, so events must not be changed.
+    `position` is the group's position before the first record; `handle` sees its `swept_through`
+    as it is under the claim. `events[i]` belongs to `records[i]`. A record that could not be
+    decoded has an `InvalidRecord` as its event in `batch_end` and is left out in `handle`;
+    `next_offset` is the offset after it all the same. A batch may be handled again after a
+    rollback, so a handler must not change the events.
     """
 
     partition: TopicPartition
@@ -44,7 +45,7 @@ class PartitionBatch:
 
 @dataclass(slots=True)
 class DeadLetter:
-    """A record that will be put aside, and why."""
+    """A record that is set aside, and the reason."""
 
     partition: TopicPartition
     record: Record
@@ -53,13 +54,13 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction handles. A handler that meets an impossible record rejects it here."""
+    """What one transaction handles; `letters` are the records that it sets aside."""
 
     partitions: list[PartitionBatch]
     letters: list[DeadLetter] = field(default_factory=list)
 
     def reject(self, part: PartitionBatch, index: int, error: InvalidRecord) -> None:
-        """Make a dead letter of the `index`-th record of `part`, in this same transaction."""
+        """Make a dead letter of record `index` of `part`, in this same transaction."""
         self.letters.append(DeadLetter(part.partition, part.records[index], error))
 
     def __len__(self) -> int:
@@ -67,17 +68,17 @@ class Batch:
 
 
 class BatchHandler(Protocol):
-    """What a service gives to the loop. A record passes each method once, in this order."""
+    """A service's part of the loop. A record passes each method once, in this order."""
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """The event in a record, or the `Watermark` in it. Raises `InvalidRecord`."""
         ...
 
     def batch_end(self, part: PartitionBatch) -> int:
-        """How many records of `part` belong into the next batch, at least one; here: all."""
+        """How many records of `part` go into the next batch, at least one. Default: all."""
         return len(part.records)
 
-    def handle(self, tx: sa.Connection, batch: Batch) -> None:
+    def handle(self, tx: Connection, batch: Batch) -> None:
         """Apply the batch. Never commits. Anything it raises rolls everything back.
 
         `batch.reject` is the cheap way to refuse a record; for a raised `InvalidRecord` or a
@@ -86,6 +87,6 @@ class BatchHandler(Protocol):
         ...
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """Sweep and publish: after each commit, and when there was nothing to read. `held` are
-        the positions of the partitions that this worker holds, as far as it knows."""
+        """Sweep and publish: after each commit, and after a turn without records. `held` are the
+        positions of the partitions that this worker holds, as far as it knows."""
         ...

@@ -1,4 +1,4 @@
-"""When too much is poison the deploy is wrong, and the loop stops instead (RELIABILITY R10)."""
+"""Too many invalid records mean that the deploy is wrong: the loop halts instead (R10)."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from rapport_runtime.errors import LoopHalted
 
 @dataclass
 class DeadLetterLimit:
-    """Counts records and letters; past a ratio over a minimum sample, or so many bad ones without
-    a good one, the batch is not committed and the loop halts."""
+    """Counts records and dead letters. `check` refuses a batch that makes more than `max_ratio` of
+    at least `min_sample` records invalid, or `max_consecutive` in a row."""
 
     max_ratio: float = 0.2
     min_sample: int = 100
@@ -31,7 +31,8 @@ class DeadLetterLimit:
             raise LoopHalted(msg)
 
     def count(self, *, records: int, invalid: int) -> None:
-        """Remember a committed batch; older ones fade, so that the ratio speaks of now."""
+        """Count a committed batch. Old counts are halved now and then, so that the ratio is about
+        recent records."""
         self._consecutive = self._consecutive + invalid if invalid == records else 0
         self._records += records
         self._invalid += invalid

@@ -1,30 +1,42 @@
 """What is to be published, written in the transaction that caused it."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import driver, execute
 
-OutboxRow = tuple[int, str, int, bytes, bytes]
-"""As the relay reads it: id, topic, partition, key, value."""
+
+class OutboxRow(NamedTuple):
+    """A row as the relay reads it."""
+
+    id: int
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+
 
 COPY_FROM_ROWS = 64
 """From here on COPY is cheaper than one INSERT over arrays; below, it costs a round trip more."""
 
 _INSERT = """
     INSERT INTO outbox (topic, partition, key, value)
-    SELECT * FROM unnest(%b::text[], %b::int[], %b::bytea[], %b::bytea[])
+    SELECT * FROM unnest(%(topics)b::text[], %(partitions)b::int[], %(keys)b::bytea[],
+                         %(values)b::bytea[])
 """
 
 
-def append(tx: sa.Connection, rows: Sequence[Outgoing]) -> None:
-    """Add rows in the given order, which is the order per partition in which they are published."""
+def append(tx: Connection, rows: Sequence[Outgoing]) -> None:
+    """Add rows. Those of one partition are published in the order in which they were added."""
     if not rows:
         return
     if len(rows) < COPY_FROM_ROWS:
-        execute(tx, _INSERT, [list(column) for column in zip(*rows, strict=True)])
+        topics, partitions, keys, values = map(list, zip(*rows, strict=True))
+        parameters = {"topics": topics, "partitions": partitions, "keys": keys, "values": values}
+        execute(tx, _INSERT, parameters)
         return
     with (
         driver(tx).cursor() as cursor,

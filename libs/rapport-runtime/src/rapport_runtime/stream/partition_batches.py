@@ -1,4 +1,4 @@
-"""Cutting records into batches: pure functions on slices, without bus or database."""
+"""Cutting records into batches: pure functions, without bus and database."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,8 @@ from rapport_runtime.stream.positions import Position
 def decoded(
     handler: BatchHandler, partition: TopicPartition, position: Position, records: Sequence[Record]
 ) -> PartitionBatch:
-    """The slice of these records, at least one; what cannot be decoded stands as its error."""
+    """The batch of these records, at least one. The event of a record that cannot be decoded is
+    its `InvalidRecord`."""
     events: list[object] = []
     for record in records:
         try:
@@ -23,7 +24,7 @@ def decoded(
 
 
 def batch_of(parts: Sequence[PartitionBatch]) -> Batch:
-    """The batch of these slices: what did not decode is a letter from the start."""
+    """The batch of these partitions; records that were not decoded are dead letters already."""
     batch = Batch([])
     for part in parts:
         pairs = list(zip(part.records, part.events, strict=True))
@@ -40,7 +41,7 @@ def batch_of(parts: Sequence[PartitionBatch]) -> Batch:
 
 
 def split(part: PartitionBatch, count: int) -> tuple[PartitionBatch, PartitionBatch | None]:
-    """The first `count` records of a slice, and the rest; None when there is none."""
+    """The first `count` records of `part`, and the rest; None when there is none."""
     if count >= len(part.records):
         return part, None
     head = replace(

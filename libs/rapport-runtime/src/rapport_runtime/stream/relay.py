@@ -1,11 +1,11 @@
-"""The only writer to the bus: drains the outbox, then says how far time has come."""
+"""The only writer to the bus: it publishes the outbox, then up to which time that is complete."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing, Producer
@@ -21,28 +21,28 @@ IDLE_TIMEOUT_MS = 45_000
 
 READ_ROWS = 10_000
 
-OnPublished = Callable[[sa.Connection, Sequence[OutboxRow]], None]
-"""Told of the rows that the bus acknowledged, in the transaction that then removes them, under
+OnPublished = Callable[[Connection, Sequence[OutboxRow]], None]
+"""Called with the rows that the bus acknowledged, in the transaction that then removes them, under
 the locks of their partitions and in each partition's order. It writes once for each row."""
 
-# The patience is said in passing: it holds from the end of this statement to the transaction's.
-# Where nothing waits and nothing else is to be said, no lock is tried.
+# The timeout holds from the end of this statement to the transaction's. Where nothing waits and
+# no watermark is due, no lock is tried.
 _LOCK = """
     SELECT partition
-    FROM set_config('idle_in_transaction_session_timeout', %(patience)s, true),
+    FROM set_config('idle_in_transaction_session_timeout', %(idle_timeout)s, true),
         unnest(%(partitions)s::int[]) AS partition
-    WHERE (%(anyway)s OR EXISTS (SELECT FROM outbox))
+    WHERE (%(when_empty)s OR EXISTS (SELECT FROM outbox))
         AND pg_try_advisory_xact_lock(%(lock_class)s, partition)
 """
 _READ = """
     SELECT id, topic, partition, key, value FROM outbox
-    WHERE partition = ANY(%s) ORDER BY id LIMIT %s
+    WHERE partition = ANY(%(partitions)s) ORDER BY id LIMIT %(limit)s
 """
-_REMOVE = "DELETE FROM outbox WHERE id = ANY(%b::bigint[])"
+_REMOVE = "DELETE FROM outbox WHERE id = ANY(%(ids)b::bigint[])"
 _PUBLISHED = "SELECT partition, published_through FROM outbox_watermark"
-_NOTE = """
+_SAVE_PUBLISHED = """
     INSERT INTO outbox_watermark (partition, published_through)
-    SELECT * FROM unnest(%b::int[], %b::timestamptz[])
+    SELECT * FROM unnest(%(partitions)b::int[], %(instants)b::timestamptz[])
     ON CONFLICT (partition) DO UPDATE
     SET published_through = greatest(outbox_watermark.published_through, excluded.published_through)
 """
@@ -56,7 +56,7 @@ class WatermarkSource:
     complete, where there is one; `record(partition, instant)` makes the record that says it.
     """
 
-    complete_through: Callable[[sa.Connection, Iterable[int]], Mapping[int, datetime]]
+    complete_through: Callable[[Connection, Iterable[int]], Mapping[int, datetime]]
     record: Callable[[int, datetime], Outgoing]
 
 
@@ -75,35 +75,34 @@ class Relay:
         partitions: int,
         watermarks: WatermarkSource | None = None,
         on_published: OnPublished = lambda _tx, _rows: None,
+        read_rows: int = READ_ROWS,
     ) -> None:
+        """`partitions` is the number of output partitions; one transaction publishes up to
+        `read_rows` rows."""
         self._database = database
         self._producer = producer
         self._partitions = list(range(partitions))
-        self._locks = {
-            "patience": str(IDLE_TIMEOUT_MS),
-            "lock_class": LOCK_CLASS,
-            "partitions": self._partitions,
-        }
         self._watermarks = watermarks
         self._on_published = on_published
-        self._said: Mapping[int, datetime] = {}
+        self._read_rows = read_rows
+        self._published: Mapping[int, datetime] = {}
 
     def drain(self) -> int:
-        """Publish all that is there and the watermarks that it completes; return how many rows.
+        """Publish all rows and the watermarks that they complete; return the number of rows.
 
-        Buckets that another worker is draining are left to it. Raises `TryLater` when the bus did
-        not acknowledge; the rows stay.
+        Partitions that another worker is draining are left to it. Raises `TryLater` when the bus
+        did not acknowledge; the rows stay.
         """
-        published = 0
+        total = 0
         while True:
             rows = self._drain_once()
-            published += rows
-            if rows < READ_ROWS:
-                return published
+            total += rows
+            if rows < self._read_rows:
+                return total
 
     def _drain_once(self) -> int:
         """One bounded transaction: what was acknowledged and removed is not published again when
-        a later one fails. Only the one with a short read says how far time has come."""
+        a later one fails. Only one that has read the last row publishes watermarks."""
         with self._database.transaction() as tx:
             locked = self._lock(tx)
             if not locked:
@@ -111,60 +110,76 @@ class Relay:
             # Read before draining: all that was complete at this instant is in the outbox now.
             complete = self._complete_through(tx, locked)
             rows = self._publish_rows(tx, locked)
-            said = self._publish_watermarks(tx, complete) if rows < READ_ROWS else self._said
-        self._said = said  # only now that it is committed
+            published = self._published
+            if rows < self._read_rows:
+                published = self._publish_watermarks(tx, complete)
+        self._published = published  # only now that it is committed
         return rows
 
-    def _lock(self, tx: sa.Connection) -> list[int]:
-        """Buckets that are ours to drain. In the many turns in which no row waits and time has not
-        come further there are none, and nothing is locked: two statements."""
-        waiting = self._try_locks(tx, anyway=False)
-        if waiting or not _news(self._complete_through(tx, self._partitions), self._said):
+    def _lock(self, tx: Connection) -> list[int]:
+        """The partitions that this relay may drain. In the many turns without a row and without a
+        new watermark there are none, and nothing is locked: two statements."""
+        waiting = self._try_locks(tx, when_empty=False)
+        if waiting:
             return waiting
-        return self._try_locks(tx, anyway=True)
+        if not _later(self._complete_through(tx, self._partitions), self._published):
+            return []
+        return self._try_locks(tx, when_empty=True)
 
-    def _try_locks(self, tx: sa.Connection, *, anyway: bool) -> list[int]:
-        return [row[0] for row in fetch(tx, _LOCK, {**self._locks, "anyway": anyway})]
+    def _try_locks(self, tx: Connection, *, when_empty: bool) -> list[int]:
+        parameters = {
+            "idle_timeout": str(IDLE_TIMEOUT_MS),
+            "lock_class": LOCK_CLASS,
+            "partitions": self._partitions,
+            "when_empty": when_empty,
+        }
+        return [row.partition for row in fetch(tx, _LOCK, parameters)]
 
-    def _publish_rows(self, tx: sa.Connection, partitions: list[int]) -> int:
-        rows = fetch(tx, _READ, (partitions, READ_ROWS))
+    def _publish_rows(self, tx: Connection, partitions: list[int]) -> int:
+        rows = fetch(tx, _READ, {"partitions": partitions, "limit": self._read_rows})
         if not rows:
             return 0
         failpoints.hit("outbox_claimed")
-        self._producer.publish([Outgoing(*row[1:]) for row in rows])
+        self._producer.publish(
+            [Outgoing(row.topic, row.partition, row.key, row.value) for row in rows]
+        )
         failpoints.hit("acked_not_marked")
         self._on_published(tx, rows)
-        execute(tx, _REMOVE, ([row[0] for row in rows],))
-        for topic, count in Counter(row[1] for row in rows).items():
+        execute(tx, _REMOVE, {"ids": [row.id for row in rows]})
+        for topic, count in Counter(row.topic for row in rows).items():
             PUBLISHED.labels(topic).inc(count)
         return len(rows)
 
     def _complete_through(
-        self, tx: sa.Connection, partitions: Iterable[int]
+        self, tx: Connection, partitions: Iterable[int]
     ) -> Mapping[int, datetime]:
-        """Nothing for a service whose events carry no time of their own."""
+        """Empty for a service whose events carry no time of their own."""
         if self._watermarks is None:
             return {}
         return self._watermarks.complete_through(tx, partitions)
 
     def _publish_watermarks(
-        self, tx: sa.Connection, complete: Mapping[int, datetime]
+        self, tx: Connection, complete: Mapping[int, datetime]
     ) -> Mapping[int, datetime]:
-        """Publish what is new; returns what has been said of all partitions."""
-        if self._watermarks is None or not _news(complete, self._said):
-            return self._said
-        said = dict(fetch(tx, _PUBLISHED))
-        news = _news(complete, said)
-        if news:
-            self._producer.publish([self._watermarks.record(*item) for item in news.items()])
-            execute(tx, _NOTE, (list(news), list(news.values())))
-        return {**said, **news}
+        """Publish the watermarks that are later than the published ones; return those of all
+        partitions."""
+        if self._watermarks is None or not _later(complete, self._published):
+            return self._published
+        published = {row.partition: row.published_through for row in fetch(tx, _PUBLISHED)}
+        later = _later(complete, published)
+        if later:
+            self._producer.publish([self._watermarks.record(*item) for item in later.items()])
+            parameters = {"partitions": list(later), "instants": list(later.values())}
+            execute(tx, _SAVE_PUBLISHED, parameters)
+        return {**published, **later}
 
 
-def _news(complete: Mapping[int, datetime], said: Mapping[int, datetime]) -> dict[int, datetime]:
-    """The partitions that are complete to a later instant than has been said."""
+def _later(
+    complete: Mapping[int, datetime], published: Mapping[int, datetime]
+) -> dict[int, datetime]:
+    """The partitions that are complete to a later instant than was published."""
     return {
         partition: instant
         for partition, instant in complete.items()
-        if partition not in said or instant > said[partition]
+        if partition not in published or instant > published[partition]
     }

@@ -1,11 +1,11 @@
-"""How a reader of other people's topics knows that it has read all there was (ARCHITECTURE §4)."""
+"""How a reader of topics without watermarks knows that it has read all up to an instant."""
 
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database
@@ -13,17 +13,19 @@ from rapport_runtime.stream import positions
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.positions import OffsetAdvance
 
-Now = Callable[[sa.Connection], datetime | None]
-"""The service's business time; None while there is none (a simulated clock that was never set)."""
+Now = Callable[[Connection], datetime | None]
+"""The service's business time; None while a simulated clock has not been set yet."""
 
-ABOUT_ONCE = timedelta(seconds=1)
-LOOK_SECONDS = 0.25
-"""How often a clock is looked at that runs evenly."""
+PROOF_EVERY = timedelta(seconds=1)
+"""How far business time moves before a partition's end is asked for again."""
+
+READ_CLOCK_SECONDS = 0.25
+"""How often a clock that runs evenly is read."""
 
 
-class _Asked(NamedTuple):
-    """Where a partition ended, asked for after the time was read: who has read so far, whenever
-    that is, has read all that was there at `instant`."""
+class _End(NamedTuple):
+    """The end of a partition's log, asked for after business time was read. A reader whose
+    position has reached `end` has read all that was there at `instant`."""
 
     instant: datetime
     end: int
@@ -32,48 +34,48 @@ class _Asked(NamedTuple):
 class ReadToEnd:
     """Moves `processed_through` of the partitions that were read to their end.
 
-    An empty poll proves nothing (a dead broker gives the same): the end is asked for, and the
-    time is read before the asking. About once a second of business time, so a jump of a
-    simulated clock is seen at once. What is beyond the position then proves its instant as soon
-    as it has been read, however much has been written since: under a steady load no reader ever
-    stands at the end. Of what operators have stopped time stands still.
+    An empty poll proves nothing, since a dead broker gives the same. So the reader reads the
+    business time, then asks for the ends of the logs, about once a second of business time. An
+    end proves its instant as soon as the position reaches it, however much was written since:
+    under a steady load no reader ever stands at the end. The time of partitions that operators
+    have stopped stands still.
     """
 
     def __init__(self, database: Database, group: str, now: Now, *, jumps: bool) -> None:
-        """`jumps`: the clock may be set on at any time, so it is looked at in every turn."""
+        """`jumps`: the clock may be set forward at any time, so it is read in every turn."""
         self._database = database
         self._group = group
         self._now = now
-        self._look_seconds = 0.0 if jumps else LOOK_SECONDS
-        self._looked_at = -LOOK_SECONDS
-        self._asked: dict[TopicPartition, _Asked] = {}
-        self._said: dict[TopicPartition, datetime] = {}
+        self._clock_seconds = 0.0 if jumps else READ_CLOCK_SECONDS
+        self._clock_due = 0.0
+        self._ends: dict[TopicPartition, _End] = {}
+        self._proved: dict[TopicPartition, datetime] = {}
 
     def observe(self, consumer: Consumer, loop: BatchLoop) -> None:
-        """Ask for the ends where it is due, and record what those proved that have been reached.
+        """Ask for the ends that are due, and store the instants of those that were reached.
 
-        Raises `TryLater` when nobody answers.
+        Raises `TryLater` when the bus does not answer, psycopg.Error when the database does not.
         """
-        ours = {tp: at for tp, at in loop.positions.items() if not loop.stopped.stops(tp)}
-        self._asked = {tp: asked for tp, asked in self._asked.items() if tp in ours}
-        if time.monotonic() - self._looked_at >= self._look_seconds:
-            self._ask(consumer, ours)
-            self._looked_at = time.monotonic()
+        read = {tp: at for tp, at in loop.positions.items() if not loop.stopped.stops(tp)}
+        self._ends = {tp: end for tp, end in self._ends.items() if tp in read}
+        if time.monotonic() >= self._clock_due:
+            self._ask_for_ends(consumer, read)
+            self._clock_due = time.monotonic() + self._clock_seconds
         reached = [
-            OffsetAdvance(tp, ours[tp].next_offset, ours[tp].next_offset, asked.instant)
-            for tp, asked in self._asked.items()
-            if asked.end <= ours[tp].next_offset
+            OffsetAdvance(tp, read[tp].next_offset, read[tp].next_offset, end.instant)
+            for tp, end in self._ends.items()
+            if end.end <= read[tp].next_offset
         ]
         if not reached:
             return
         with self._database.transaction() as tx:
             moved = positions.claim(tx, self._group, reached)
         loop.advance(moved)
-        self._said.update({tp: self._asked.pop(tp).instant for tp in moved})
+        self._proved.update({tp: self._ends.pop(tp).instant for tp in moved})
 
-    def _ask(self, consumer: Consumer, held: Iterable[TopicPartition]) -> None:
-        """Ask anew only of what the last question has proved: a reader who lags by more than the
-        time between two questions would otherwise never reach one."""
+    def _ask_for_ends(self, consumer: Consumer, held: Iterable[TopicPartition]) -> None:
+        """Ask only for partitions whose last end was reached: a reader that lags behind would
+        otherwise be given a later end each time and never reach one."""
         with self._database.transaction() as tx:
             now = self._now(tx)
         if now is None:
@@ -81,9 +83,9 @@ class ReadToEnd:
         due = [
             tp
             for tp in held
-            if tp not in self._asked
-            if tp not in self._said or now - self._said[tp] >= ABOUT_ONCE
+            if tp not in self._ends
+            if tp not in self._proved or now - self._proved[tp] >= PROOF_EVERY
         ]
         if due:
             ends = consumer.end_offsets(due)
-            self._asked.update({tp: _Asked(now, ends[tp]) for tp in due})
+            self._ends.update({tp: _End(now, ends[tp]) for tp in due})

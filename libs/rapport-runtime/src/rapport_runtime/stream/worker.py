@@ -1,4 +1,4 @@
-"""A worker process: one loop, its signals, its probes, and what it says of itself."""
+"""A worker process: it turns one loop, and its row and its probe tell that it makes progress."""
 
 import signal
 import threading
@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import Consumer, TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.db_errors import DatabaseError, describe
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.logs import get_logger
@@ -20,45 +20,52 @@ from rapport_runtime.stream.loop import BatchLoop
 
 log = get_logger(__name__)
 
-BEAT_SECONDS = 1.0
-COUNT_SECONDS = 10.0
-STALE_SECONDS = 10.0
-"""Readiness falls when nothing proved that broker and database answer for so long (finding 3)."""
-
-_BEAT = sa.text("""
+_BEAT = """
     INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at, partitions, lag,
         last_error, last_error_at)
-    VALUES (:worker_id, :group, now(), now(), :partitions, :lag, :error,
-        CASE WHEN :error ::text IS NULL THEN NULL ELSE now() END)
+    VALUES (%(worker_id)s, %(group)s, now(), now(), %(partitions)s, %(lag)s, %(error)s,
+        CASE WHEN %(error)s::text IS NULL THEN NULL ELSE now() END)
     ON CONFLICT (worker_id) DO UPDATE SET progressed_at = now(),
         partitions = excluded.partitions, lag = excluded.lag,
         last_error = coalesce(excluded.last_error, worker.last_error),
         last_error_at = coalesce(excluded.last_error_at, worker.last_error_at)
-""")
-_GONE = sa.text("DELETE FROM worker WHERE worker_id = :worker_id")
-_FORGET_DEAD = sa.text("""
-    DELETE FROM worker WHERE consumer_group = :group AND progressed_at < now() - interval '1 hour'
-""")
-_HELD = sa.text("""
+"""
+_LEFT = "DELETE FROM worker WHERE worker_id = %(worker_id)s"
+_FORGET_DEAD = """
+    DELETE FROM worker
+    WHERE consumer_group = %(group)s AND progressed_at < now() - interval '1 hour'
+"""
+_HELD = """
     SELECT reason, count(*)::int AS held FROM dead_letter
-    WHERE state = 'held' AND consumer_group = :group GROUP BY reason
-""")
+    WHERE state = 'held' AND consumer_group = %(group)s GROUP BY reason
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """In seconds: how often the worker writes its row and asks for its lag (`beat_seconds`), how
+    often it counts dead letters, after how long without a beat it is not ready any more (R4)."""
+
+    beat_seconds: float = 1.0
+    count_seconds: float = 10.0
+    stale_seconds: float = 10.0
 
 
 @dataclass
 class Heartbeat:
-    """Proof of life: broker and database both answered `seconds_since` ago."""
+    """When broker and database last both answered, on the monotonic clock."""
 
+    stale_seconds: float = WorkerOptions.stale_seconds
     beat_at: float = field(default_factory=time.monotonic)
 
     def ready(self) -> str | None:
-        """A readiness check: None, or why not."""
+        """A readiness check: None, or the reason why not."""
         silent = time.monotonic() - self.beat_at
-        return None if silent < STALE_SECONDS else f"no progress for {silent:.0f} s"
+        return None if silent < self.stale_seconds else f"no progress for {silent:.0f} s"
 
 
 class Worker:
-    """Turns the loop until it is told to stop; then finishes what it holds and leaves the group."""
+    """Turns the loop until it is stopped; then finishes what it holds and leaves the group."""
 
     def __init__(
         self,
@@ -68,23 +75,25 @@ class Worker:
         database: Database,
         loop: BatchLoop,
         between_polls: Sequence[Callable[[], None]] = (),
+        options: WorkerOptions | None = None,
     ) -> None:
-        self.heartbeat = Heartbeat()
+        self._options = options or WorkerOptions()
+        self.heartbeat = Heartbeat(self._options.stale_seconds)
         WORKER_READY.labels(group).set_function(lambda: float(self.heartbeat.ready() is None))
         self._group = group
         self._consumer = consumer
         self._database = database
         self._loop = loop
-        self._each_turn = between_polls
+        self._between_polls = between_polls
         self._id = this_worker()
         self._beat_due = 0.0
         self._count_due = 0.0
         self._reasons: set[str] = set()
-        self._told: set[TopicPartition] = set()
+        self._lag_shown: set[TopicPartition] = set()
         self._error: str | None = None
 
     def run(self, stop: threading.Event) -> int:
-        """Run until `stop`; the process's exit code: 0, or 3 when the loop halted itself."""
+        """Run until `stop`; return the process's exit code: 0, or 3 when the loop halted."""
         try:
             while not stop.is_set():
                 self._loop.turn(stop)
@@ -92,55 +101,55 @@ class Worker:
         except LoopHalted as halt:
             log.critical("loop_halted", error=str(halt))
             self._error = str(halt)
-            self._say_last_word(_BEAT)
+            self._write_last(_BEAT)
             return 3
         finally:
             self._consumer.close()
-        self._say_last_word(_GONE)
+        self._write_last(_LEFT)
         return 0
 
     def _between_turns(self, stop: threading.Event) -> None:
         try:
-            for step in self._each_turn:
+            for step in self._between_polls:
                 step()
             if time.monotonic() >= self._beat_due:
                 self._beat()
-                self._beat_due = time.monotonic() + BEAT_SECONDS
+                self._beat_due = time.monotonic() + self._options.beat_seconds
         except TryLater as error:
-            self._note(f"TryLater: {error}"[:500], stop)
+            self._remember(f"TryLater: {error}"[:500], stop)
         except DatabaseError as error:
-            self._note(describe(error), stop)
-
-    def _note(self, error: str, stop: threading.Event) -> None:
-        self._error = error
-        log.warning("worker_error", error=self._error)
-        stop.wait(0.2)
+            self._remember(describe(error), stop)
 
     def _beat(self) -> None:
-        """Ask the broker for the ends and write the row: proof that both answer."""
-        held = self._loop.positions
-        ends = self._consumer.end_offsets(held) if held else {}
-        for tp in self._told - held.keys():  # its new holder tells its lag now
-            LAG.remove(self._group, tp.topic, tp.partition)
-        self._told = set(held)
-        lag = 0
-        for tp, position in held.items():
-            behind = max(0, ends[tp] - position.next_offset)
-            lag += behind
-            LAG.labels(self._group, tp.topic, tp.partition).set(behind)
+        """Ask the broker for the log ends and write the row: both have answered."""
+        lag = self._measure_lag()
         with self._database.transaction() as tx:
-            tx.execute(_BEAT, self._row(lag))
-            tx.execute(_FORGET_DEAD, {"group": self._group})
+            execute(tx, _BEAT, self._row(lag))
+            execute(tx, _FORGET_DEAD, {"group": self._group})
             self._count_letters(tx)
         self.heartbeat.beat_at = time.monotonic()
         self._error = None
 
-    def _count_letters(self, tx: sa.Connection) -> None:
-        """Here and not in the API, whose role sees the letters of one practice at a time."""
+    def _measure_lag(self) -> int:
+        """The sum over the partitions held, in records; also sets each partition's gauge."""
+        held = self._loop.positions
+        ends = self._consumer.end_offsets(held) if held else {}
+        for tp in self._lag_shown - held.keys():  # its new holder shows its lag now
+            LAG.remove(self._group, tp.topic, tp.partition)
+        self._lag_shown = set(held)
+        total = 0
+        for tp, position in held.items():
+            lag = max(0, ends[tp] - position.next_offset)
+            total += lag
+            LAG.labels(self._group, tp.topic, tp.partition).set(lag)
+        return total
+
+    def _count_letters(self, tx: Connection) -> None:
+        """Count held dead letters: the API cannot, its role sees one practice at a time."""
         if time.monotonic() < self._count_due:
             return
-        self._count_due = time.monotonic() + COUNT_SECONDS
-        counts = {row.reason: row.held for row in tx.execute(_HELD, {"group": self._group})}
+        self._count_due = time.monotonic() + self._options.count_seconds
+        counts = {row.reason: row.held for row in fetch(tx, _HELD, {"group": self._group})}
         self._reasons |= counts.keys()
         for reason in self._reasons:
             HELD_DEAD_LETTERS.labels(self._group, reason).set(counts.get(reason, 0))
@@ -154,21 +163,27 @@ class Worker:
             "error": self._error,
         }
 
-    def _say_last_word(self, statement: sa.TextClause) -> None:
+    def _remember(self, error: str, stop: threading.Event) -> None:
+        """Keep the error for the next beat, and wait a moment."""
+        self._error = error
+        log.warning("worker_error", error=self._error)
+        stop.wait(0.2)
+
+    def _write_last(self, statement: str) -> None:
         try:
             with self._database.transaction() as tx:
-                tx.execute(statement, self._row(None))
+                execute(tx, statement, self._row(None))
         except DatabaseError:
             log.warning("last_word_lost", exc_info=True)
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set: take no more, finish what is held (under 10 s)."""
+    """An event that SIGTERM and SIGINT set: take no more, finish what is held (under 10 s, R2)."""
     stop = threading.Event()
 
-    def told(_signal: int, _frame: FrameType | None) -> None:
+    def set_stop(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGTERM, told)
-    signal.signal(signal.SIGINT, told)
+    signal.signal(signal.SIGTERM, set_stop)
+    signal.signal(signal.SIGINT, set_stop)
     return stop
