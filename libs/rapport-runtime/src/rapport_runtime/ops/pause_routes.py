@@ -46,7 +46,7 @@ Why = Annotated[
 
 
 class CannotPause(ProblemError):
-    """This service would do harm if it paused that; the detail says what to do instead."""
+    """To pause this would do harm in this service; the detail says what to do instead."""
 
     status, slug, title = 409, "cannot-pause", "This cannot be paused here"
 
@@ -67,20 +67,20 @@ class ResumeBody(BaseModel):
 
 
 class PauseBody(ResumeBody):
-    """What shall stop, why, and until when (without: until it is resumed)."""
+    """What to pause, why, and until when (without `until`: until it is resumed)."""
 
     until: AwareDatetime | None = None
 
 
 class Answer(BaseModel):
-    """What became of the request."""
+    """The result of the request."""
 
-    changed: bool = Field(description="False: it was so already; nothing was done or noted.")
+    changed: bool = Field(description="False: it was so already; nothing was changed or recorded.")
     paused: bool
 
 
 class DeedSaid(BaseModel):
-    """Something that an operator, or a practice with its dead letters, has done."""
+    """An act of an operator, or of a practice on its dead letters."""
 
     id: int
     at: AwareDatetime
@@ -109,7 +109,7 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
 
     @router.post("/pauses", responses=responses(*refusals, NotFound, CannotPause, Conflict))
     def pause(body: PauseBody, principal: Writer) -> Answer:
-        """Stop it; it takes effect within seconds. Again is as once, or sets another end."""
+        """Pause it; it takes effect within seconds. Again: sets another end or reason."""
         request = _request(principal, body, body.until)
         try:
             with database.transaction(_practice(body), operator=True) as tx:
@@ -123,7 +123,7 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
 
     @router.post("/pauses/resume", responses=responses(*refusals))
     def resume(body: ResumeBody, principal: Writer) -> Answer:
-        """Let it go on; what was not paused stays as it is, which `changed` says."""
+        """Resume it; `changed` is false when it was not paused."""
         with database.transaction(operator=True) as tx:
             return Answer(changed=pauses.resume(tx, _request(principal, body, None)), paused=False)
 
@@ -143,7 +143,7 @@ def _key(pause: PauseStatus) -> tuple[str, ...]:
 
 
 def _practice(body: ResumeBody) -> str | None:
-    """The practice whose rows the check of its existence must see."""
+    """The practice whose rows the transaction must see, to check that it exists."""
     return body.subject if body.kind == "practice" else None
 
 

@@ -1,4 +1,4 @@
-"""`GET /v1/status`: how far this service has come, for operators and for the next service."""
+"""`GET /v1/status`: how far this service has come, for operators."""
 
 from typing import Annotated, Protocol, Self
 
@@ -20,10 +20,10 @@ class PartitionStatus(BaseModel):
     partition: int
     position: int = Field(description="The next offset to handle.")
     processed_through: AwareDatetime | None = Field(
-        default=None, description="All that was there up to this instant is handled."
+        default=None, description="All records up to this instant are handled."
     )
     swept_through: AwareDatetime | None = Field(
-        default=None, description="All that time alone changes up to this instant is done."
+        default=None, description="All changes by time up to this instant are made."
     )
 
 
@@ -37,18 +37,18 @@ class WorkerStatus(BaseModel):
 
 
 class PauseStatus(BaseModel):
-    """Something that operators have stopped, and that stands still until they let it go on."""
+    """A worker, a topic or a practice that operators have paused until they resume it."""
 
     kind: Kind
     subject: str = Field(examples=["lantern-harbour"])
     since: AwareDatetime
     until: AwareDatetime | None = Field(description="Null: until it is resumed.")
-    who: str = Field(description="`key` and its id, or whoever gave the command.")
+    who: str = Field(description="`key` and its id, or the account that gave the command.")
     why: str
 
     @classmethod
     def of(cls, pause: Pause) -> Self:
-        """A pause in the wire's words."""
+        """A pause as the API shows it."""
         return cls(
             kind=pause.kind,
             subject=pause.subject,
@@ -60,7 +60,7 @@ class PauseStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """The service as a whole; null means that it cannot be told yet."""
+    """The service as a whole; null means not known yet."""
 
     service: str
     as_of: AwareDatetime = Field(description="The database's clock when this was read.")
@@ -79,7 +79,7 @@ class Status(BaseModel):
 
 
 class StatusSource(Protocol):
-    """Whatever can tell how far a service has come; its store, as a rule."""
+    """Gives the status of a service; its store, as a rule."""
 
     def status(self) -> Status:
         """The state now, read in one transaction."""

@@ -46,7 +46,7 @@ Why = Annotated[str | None, Query(max_length=500, description="For the audit; na
 
 
 class LetterSummary(BaseModel):
-    """A record that was put aside: where it lay and why; nothing of what it says."""
+    """A record that was set aside: where it was and why, without its content."""
 
     id: int
     topic: str
@@ -54,7 +54,7 @@ class LetterSummary(BaseModel):
     offset: int
     consumer_group: str
     reason: str = Field(examples=["invalid-field"])
-    field: str | None = Field(description="A JSON pointer to what is wrong, where that is known.")
+    field: str | None = Field(description="A JSON pointer to the invalid field, if it is known.")
     detail: str
     state: State = Field(description="queued: will be replayed by the partition's worker.")
     received_at: AwareDatetime
@@ -69,7 +69,7 @@ class HeaderShape(BaseModel):
 
 
 class LetterShape(LetterSummary):
-    """A letter in detail, redacted: sizes, a keyed hash, names of fields; never a value."""
+    """A letter in detail, redacted: sizes, a keyed hash and field names, never a value."""
 
     recorded_at: AwareDatetime = Field(description="The record's own timestamp.")
     key_bytes: int | None
@@ -112,7 +112,7 @@ class ReplayAnswer(BaseModel):
 
 def dead_letter_router(database: Database) -> APIRouter:
     """The router over the API's database: a practice's key sees that practice's letters, an
-    operator's key those of which nobody could tell the practice."""
+    operator's key those whose practice is unknown."""
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
     store = DeadLetterStore(database)
     refusals = (Unauthorised, Forbidden, Unavailable)
