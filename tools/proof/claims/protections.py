@@ -44,7 +44,7 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
         "removal after acknowledgement": (
             f"{_OUT_OF_CHASSIS}::test_a_row_is_removed_only_after_its_acknowledgement"
         ),
-        "bucket lock": f"{_OUT_OF_CHASSIS}::test_one_relay_at_a_time_drains_a_bucket",
+        "bucket lock": f"{_OUT_OF_CHASSIS}::test_one_relay_at_a_time_drains_a_partition",
         "never id > last": (
             f"{_RELAY}::TestLateCommits::test_a_row_that_was_committed_late_is_published"
         ),
