@@ -12,7 +12,7 @@ from rapport_runtime.row_security import append_only, grant, row_level_security
 
 FROZEN = {
     "tables_v1.py": "9aff00bd2603a3303c65916ec8cb74255d6fb1d618c77f3b8c222a67c5605e0d",
-    "tables_v2.py": "caf7c686466bd442eeb53a9cfad13825dbb501e2cdb1aba9a35b49f3d635bad6",
+    "tables_v2.py": "a9370e1a6ad77acc5bd68533470d2a7d73f40a3a92e565a6f7edcc68a6ee63e5",
 }
 STATEMENTS = "754bcbf2fe3d85df9a92473d38afdbb84419481f77607d72e55300fd57a7a22f"
 

@@ -60,9 +60,9 @@ _CREATE = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON pause TO rapport_worker, rapport_api",
     "GRANT SELECT, INSERT ON audit TO rapport_worker, rapport_api",
     """
-    CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN RAISE EXCEPTION 'audit is append-only' USING ERRCODE = 'restrict_violation'; END
-    $$
+        CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'audit is append-only' USING ERRCODE = 'restrict_violation'; END
+        $$
     """,
     """
     CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
