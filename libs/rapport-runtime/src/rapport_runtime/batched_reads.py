@@ -17,8 +17,8 @@ class PracticeQuery(NamedTuple):
     It must only read: a query without an answer is sent again."""
 
     practice_id: str
-    statement: str
-    parameters: Mapping[str, Any]
+    statement: str | bytes
+    parameters: Mapping[str, Any] | Sequence[Any]
 
 
 class BatchedReads:
