@@ -15,7 +15,7 @@ from tests.support.contracts import documents
 from tests.support.contracts.comparison import breaks_since
 from tests.support.contracts.events import undecodable
 
-OFFICIAL = Path(__file__).parent / "asyncapi" / "3.0.0.json"
+OFFICIAL = Path(__file__).parent / "vendor" / "asyncapi-specs" / "3.0.0.json"
 each_release = pytest.mark.parametrize(
     "release", documents.releases(), ids=lambda folder: folder.name
 )
@@ -127,8 +127,8 @@ def test_channels_are_the_topic_table_and_messages_all_events(committed: dict[st
         (*name.split(".", 2)[:2], one["channel"]["$ref"].removeprefix("#/channels/"))
         for name, one in committed["operations"].items()
     }
-    table = {(who, "send", topic.name) for topic in TOPICS for who in topic.writers}
-    table |= {(who, "receive", topic.name) for topic in TOPICS for who in topic.readers}
+    table = {(service, "send", topic.name) for topic in TOPICS for service in topic.writers}
+    table |= {(service, "receive", topic.name) for topic in TOPICS for service in topic.readers}
     assert ways == {way for way in table if way[0].endswith("-service")}
     assert len(ways) == len(committed["operations"])
 
@@ -146,6 +146,6 @@ def test_an_events_payload_says_what_its_own_schema_says(
         in_asyncapi.validate(example)
         for part in (example, example["data"]):
             for field in list(part):
-                kept = part.pop(field)
+                value = part.pop(field)
                 assert in_asyncapi.is_valid(example) == alone.is_valid(example), field
-                part[field] = kept
+                part[field] = value

@@ -1,4 +1,4 @@
-"""The OpenAPI and AsyncAPI documents and their pages, from our own files: nothing is fetched."""
+"""The OpenAPI and AsyncAPI documents and their pages, from files of ours: nothing is fetched."""
 
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -31,7 +31,6 @@ from rapport_runtime.http.problems import (
 _SWAGGER = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
-    "start.js": "text/javascript",
     "LICENSE": "text/plain",
 }
 _ASYNCAPI = {"asyncapi-viewer.js": "text/javascript", "LICENSE": "text/plain"}
@@ -43,6 +42,17 @@ _PAGE = """<!doctype html>
 <body><div id="swagger-ui"></div>
 <script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body>
 </html>
+"""
+_START = """// Starts Swagger UI on our own document; the online validator stays off.
+window.onload = () => {
+  window.ui = SwaggerUIBundle({
+    url: "/openapi.json",
+    dom_id: "#swagger-ui",
+    deepLinking: true,
+    validatorUrl: null,
+    presets: [SwaggerUIBundle.presets.apis],
+  });
+};
 """
 _EVENTS_PAGE = """<!doctype html>
 <html lang="en">
@@ -77,14 +87,14 @@ _ANSWERS_REQUEST_ID = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
 }
 HOLDER = "x-key-holder"
-"""Names, on each operation, whose keys it takes: `practice`, `operator` or `anyone`."""
+"""The field of each operation that names whose keys it takes: `practice`, `operator`, `anyone`."""
 _REFERENCE = "#/components/schemas/{model}"
 
 
 def docs_router(app: FastAPI, events: Mapping[str, Any] | None) -> APIRouter:
     """`/openapi.json` and `/docs`; and with an AsyncAPI document `/asyncapi.json`, `/docs/events`.
 
-    Open to everyone, they describe and hold nothing (F40, F41).
+    They need no key: they describe, and hold no data (F40, F41).
     """
     router = APIRouter(include_in_schema=False)
 
@@ -93,7 +103,8 @@ def docs_router(app: FastAPI, events: Mapping[str, Any] | None) -> APIRouter:
         return app.openapi()
 
     _add_page(router, "/docs", _PAGE)
-    _add_assets(router, "/docs", "swagger", _SWAGGER)
+    _add_assets(router, "/docs", "swagger-ui", _SWAGGER)
+    router.add_api_route("/docs/start.js", _start_script, methods=["GET"])
     if events is not None:
 
         @router.get("/asyncapi.json")
@@ -101,7 +112,7 @@ def docs_router(app: FastAPI, events: Mapping[str, Any] | None) -> APIRouter:
             return events
 
         _add_page(router, "/docs/events", _EVENTS_PAGE)
-        _add_assets(router, "/docs/events", "asyncapi", _ASYNCAPI)
+        _add_assets(router, "/docs/events", "asyncapi-viewer", _ASYNCAPI)
     return router
 
 
@@ -111,6 +122,10 @@ def _add_page(router: APIRouter, path: str, text: str) -> None:
         return Response(text, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
+def _start_script() -> Response:
+    return _file(_START.encode(), "text/javascript")
+
+
 def _add_assets(router: APIRouter, path: str, folder: str, names: Mapping[str, str]) -> None:
     for name, media_type in names.items():
         asset = _Asset(f"{folder}/{name}", media_type)
@@ -118,8 +133,11 @@ def _add_assets(router: APIRouter, path: str, folder: str, names: Mapping[str, s
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document: every status that can happen is in it, as a problem where it is
-    one, and every operation says whose key with which scope it takes."""
+    """The OpenAPI 3.1 document.
+
+    It names every status that can happen, with the shape of the problem, and for every operation
+    whose key with which scope it takes.
+    """
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
@@ -135,10 +153,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     document["components"]["headers"] = {"RequestId": _ANSWERS_REQUEST_ID}
     for operation, requirement in _operations(app, document):
         if requirement is not None:
-            _say_who_may(operation, requirement)
-        _say_what_may_be_refused(operation)
-        _link_to_next_page(operation)
-        _say_request_id(operation)
+            _add_requirement(operation, requirement)
+        _add_problems(operation)
+        _add_next_page_link(operation)
+        _add_request_id(operation)
     return document
 
 
@@ -147,21 +165,21 @@ def _operations(
 ) -> Iterator[tuple[dict[str, Any], Requirement | None]]:
     for context in iter_route_contexts(app.routes):
         shown = document.get("paths", {}).get(context.path_format, {})
-        asked = [one for one in guards(context.dependant) if isinstance(one, Requirement)]
+        required = [one for one in guards(context.dependant) if isinstance(one, Requirement)]
         for method in context.methods or ():
             if method.lower() in shown:
-                yield shown[method.lower()], next(iter(asked), None)
+                yield shown[method.lower()], next(iter(required), None)
 
 
-def _say_who_may(operation: dict[str, Any], requirement: Requirement) -> None:
+def _add_requirement(operation: dict[str, Any], requirement: Requirement) -> None:
     operation["security"] = [{SCHEME: [requirement.scope]}]
     operation[HOLDER] = requirement.holder.name.lower()
     needs = f"Needs {requirement.holder.value} with the scope `{requirement.scope}`."
     operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
 
 
-def _say_what_may_be_refused(operation: dict[str, Any]) -> None:
-    """Add what the edge, the guards and the framework answer to what the route declares."""
+def _add_problems(operation: dict[str, Any]) -> None:
+    """Add the problems of edge, guards and framework to those that the route declares."""
     kinds: list[type[ProblemError]] = list(_ALWAYS)
     if "requestBody" in operation:
         kinds += _WITH_BODY
@@ -173,12 +191,12 @@ def _say_what_may_be_refused(operation: dict[str, Any]) -> None:
     if _is_frameworks(declared.get("422", {})):
         declared.pop("422")
         kinds.append(InvalidRequest)
-    for status, said in responses(*kinds).items():
-        declared.setdefault(str(status), said)
+    for status, response in responses(*kinds).items():
+        declared.setdefault(str(status), response)
     operation["responses"] = dict(sorted(declared.items()))
 
 
-def _link_to_next_page(operation: dict[str, Any]) -> None:
+def _add_next_page_link(operation: dict[str, Any]) -> None:
     """A list that takes a cursor leads to its own next page."""
     names = {one["name"]: one["in"] for one in operation.get("parameters", ())}
     if "cursor" not in names:
@@ -188,7 +206,7 @@ def _link_to_next_page(operation: dict[str, Any]) -> None:
     operation["responses"]["200"].setdefault("links", {})["next"] = following
 
 
-def _say_request_id(operation: dict[str, Any]) -> None:
+def _add_request_id(operation: dict[str, Any]) -> None:
     reference = {"$ref": "#/components/parameters/RequestId"}
     operation["parameters"] = [*operation.get("parameters", ()), reference]
     for response in operation["responses"].values():
@@ -200,7 +218,7 @@ def _is_frameworks(response: dict[str, Any]) -> bool:
 
 
 class _Asset:
-    """Serves one vendored file, read when it is asked for first."""
+    """Serves one vendored file, which is read at the first request for it."""
 
     def __init__(self, place: str, media_type: str) -> None:
         self._place = place
@@ -209,10 +227,12 @@ class _Asset:
 
     def __call__(self) -> Response:
         if self._content is None:
-            place = files("rapport_runtime") / "http" / self._place
+            place = files("rapport_runtime") / "http" / "vendor" / self._place
             self._content = place.read_bytes()
-        return Response(
-            self._content,
-            media_type=self._media_type,
-            headers={"Cache-Control": "public, max-age=3600"},
-        )
+        return _file(self._content, self._media_type)
+
+
+def _file(content: bytes, media_type: str) -> Response:
+    return Response(
+        content, media_type=media_type, headers={"Cache-Control": "public, max-age=3600"}
+    )
