@@ -1,9 +1,5 @@
-"""Lists in pages, by key and not by number: stable while rows come and go, without counts."""
+"""Lists in pages, by key and not by number: stable while rows come and go, and never counted."""
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +10,15 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from rapport_runtime.http.problems import FieldError, InvalidCursor
+from rapport_runtime.signing import open_signed, sign
 
 Key = str | int
 Item = TypeVar("Item")
-_TAG_BYTES = 16
 _OWN_PARAMETERS = frozenset({"limit", "cursor"})
 
 
 class Page(BaseModel, Generic[Item]):
-    """One page; `next_cursor` is null on the last. The `Link` header says the same (RFC 8288)."""
+    """One page; `next_cursor` is null on the last. The `Link` header holds it too (RFC 8288)."""
 
     items: list[Item]
     next_cursor: str | None = Field(description="Send it as `cursor` to get the next page.")
@@ -30,12 +26,12 @@ class Page(BaseModel, Generic[Item]):
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What the caller asked for: `limit` items after the key `after` (None: from the start).
+    """One request for a page: `limit` items after the key `after` (None: from the start).
 
-    `after` raises `InvalidCursor` for a foreign or altered one: in the route, so that a caller
-    whom no guard lets in learns nothing of cursors. The store is asked for `fetch` rows ordered
-    by a unique key, with `key > after`; the row beyond the limit tells whether there is a next
-    page.
+    `after` raises `InvalidCursor` for a foreign or altered cursor. It does so in the route, after
+    the guard, so that a refused caller learns nothing of cursors. The store reads `fetch` rows
+    with `key > after`, ordered by a unique key; there is a next page if the row beyond the limit
+    exists.
     """
 
     limit: int
@@ -46,12 +42,12 @@ class PageRequest:
 
     @property
     def after(self) -> tuple[Key, ...] | None:
-        """The key of the last item that the caller has seen."""
+        """The key of the last item of the page before; None for the first page."""
         return None if self._cursor is None else self._open(self._cursor)
 
     @property
     def fetch(self) -> int:
-        """How many rows to read: one more than the caller gets."""
+        """The number of rows to read: one more than the page holds."""
         return self.limit + 1
 
     def page(self, rows: Sequence[Item], key: Callable[[Item], tuple[Key, ...]]) -> Page[Item]:
@@ -72,7 +68,7 @@ def page_request(
         str | None, Query(max_length=2000, description="`next_cursor` of the page before")
     ] = None,
 ) -> PageRequest:
-    """The dependency behind `PageQuery`."""
+    """The dependency behind `PageQuery`: reads `limit` and `cursor` of the request."""
     secret: bytes = request.app.state.cursor_key
     others = sorted(
         pair for pair in request.query_params.multi_items() if pair[0] not in _OWN_PARAMETERS
@@ -96,28 +92,16 @@ PageQuery = Annotated[PageRequest, Depends(page_request)]
 
 
 def seal_cursor(secret: bytes, about: bytes, key: tuple[Key, ...]) -> str:
-    """An opaque cursor for `key`, signed together with the list (path and filters) it is for."""
-    said = json.dumps(key, separators=(",", ":"), ensure_ascii=False).encode()
-    return base64.urlsafe_b64encode(_tag(secret, about, said) + said).rstrip(b"=").decode()
+    """An opaque cursor for `key`, signed for the list (path and filters) that it belongs to."""
+    return sign(key, secret, about)
 
 
 def open_cursor(secret: bytes, about: bytes, cursor: str) -> tuple[Key, ...]:
     """The key in a cursor; raises `InvalidCursor` unless `seal_cursor` made it for this list."""
-    try:
-        sealed = base64.b64decode(
-            cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True
-        )
-    except (binascii.Error, UnicodeEncodeError):
-        raise _invalid() from None
-    tag, said = sealed[:_TAG_BYTES], sealed[_TAG_BYTES:]
-    if not hmac.compare_digest(tag, _tag(secret, about, said)):
+    key = open_signed(cursor, secret, about)
+    if key is None:
         raise _invalid()
-    return tuple(json.loads(said))
-
-
-def _tag(secret: bytes, about: bytes, said: bytes) -> bytes:
-    signed = len(about).to_bytes(4, "big") + about + said
-    return hmac.new(secret, signed, hashlib.sha256).digest()[:_TAG_BYTES]
+    return key
 
 
 def _invalid() -> InvalidCursor:
