@@ -14,7 +14,8 @@ from sqlalchemy.schema import MetaData
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, DatabaseLimits, driver
-from rapport_runtime.http.api_keys import REMEMBERED_SECONDS, Principal, RememberedKeys
+from rapport_runtime.http.api_keys import Principal
+from rapport_runtime.http.fast.remembered_keys import REMEMBERED_SECONDS, RememberedKeys
 from rapport_runtime.migrations import differences, downgrade, upgrade
 from rapport_runtime.ops import keys
 from rapport_runtime.schema.metadata import runtime_tables

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Response
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require, require_practice
-from rapport_runtime.http.direct import DirectRoute
+from rapport_runtime.http.fast.direct_route import DirectRoute
 from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, ask, toy_service
 
 Reader = Annotated[Principal, Depends(require_practice("things:read"))]
@@ -18,9 +18,11 @@ KINDS = ("direct", "plain")
 Number = Annotated[int, Path(ge=1, description="Which.")]
 
 
-async def one(number: Number, letter: Annotated[str, Path(pattern="^[a-z]$")], who: Reader) -> Any:
+async def one(
+    number: Number, letter: Annotated[str, Path(pattern="^[a-z]$")], principal: Reader
+) -> Any:
     """One of them."""
-    return Response(f'{{"{letter}": {number}, "of": "{who.practice}"}}')
+    return Response(f'{{"{letter}": {number}, "of": "{principal.practice}"}}')
 
 
 def routed(path: str, endpoint: Callable[..., Any], **more: Any) -> APIRouter:
@@ -51,9 +53,12 @@ def test_it_answers_as_any_other(app: FastAPI, headers: dict[str, str], rest: st
 
 
 def test_the_cases_above_differ(app: FastAPI) -> None:
-    asked = [("1/a", PRACTICE), ("0/a", PRACTICE), ("1/a", OPERATOR), ("1/a", {})]
-    said = [ask(app, "GET", f"/direct/{rest}", headers=who).status_code for rest, who in asked]
-    assert said == [200, 422, 403, 401]
+    requests = [("1/a", PRACTICE), ("0/a", PRACTICE), ("1/a", OPERATOR), ("1/a", {})]
+    statuses = [
+        ask(app, "GET", f"/direct/{rest}", headers=headers).status_code
+        for rest, headers in requests
+    ]
+    assert statuses == [200, 422, 403, 401]
 
 
 def test_it_is_documented_as_any_other(app: FastAPI) -> None:
@@ -62,17 +67,17 @@ def test_it_is_documented_as_any_other(app: FastAPI) -> None:
     assert direct.replace("direct", "plain").replace("Direct", "Plain") == plain
 
 
-async def asks_more(number: int, who: Reader, least: int = 0) -> Any:
+async def asks_more(number: int, principal: Reader, least: int = 0) -> Any:
     """A query parameter."""
 
 
 async def asks_twice(
-    number: int, who: Reader, other: Annotated[Principal, Depends(require("things:read"))]
+    number: int, principal: Reader, other: Annotated[Principal, Depends(require("things:read"))]
 ) -> Any:
     """Two guards."""
 
 
-async def asks_something(number: int, who: Annotated[int, Depends(lambda: 1)]) -> Any:
+async def asks_something(number: int, principal: Annotated[int, Depends(lambda: 1)]) -> Any:
     """No guard."""
 
 

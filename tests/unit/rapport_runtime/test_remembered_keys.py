@@ -3,7 +3,8 @@
 import pytest
 from fastapi import FastAPI
 
-from rapport_runtime.http.api_keys import REMEMBERED_SECONDS, Principal, RememberedKeys
+from rapport_runtime.http.api_keys import Principal
+from rapport_runtime.http.fast.remembered_keys import REMEMBERED_SECONDS, RememberedKeys
 from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, ask, toy_app
 
 PATH = "/v1/things/t1"
@@ -58,9 +59,9 @@ def test_use_does_not_prolong_it(app: FastAPI, holders: dict[str, Principal], cl
 
 
 def test_a_refused_key_is_not_remembered(app: FastAPI, holders: dict[str, Principal]) -> None:
-    kept = holders.pop("practice")
+    principal = holders.pop("practice")
     assert ask(app, "GET", PATH, headers=PRACTICE).status_code == 401
-    holders["practice"] = kept
+    holders["practice"] = principal
     assert ask(app, "GET", PATH, headers=PRACTICE).status_code == 404
 
 

@@ -1,9 +1,9 @@
-"""Logging as JSON lines that say what was done, without personal data.
+"""Log lines in JSON that name what was done, without personal data (S7).
 
-A line of ours is `log.info("batch_committed", records=12)`: the event is a word in snake case
-and becomes the key `action`. Lines of libraries become `action="library"` with a scrubbed
-`message`. Exceptions are told by type and place only: messages of the database and of pydantic
-quote the values that they choked on (RELIABILITY S7).
+`log.info("batch_committed", records=12)` writes one line: the event is a word in snake case and
+becomes the key `action`, the fields stand beside it. Lines of libraries have `action="library"`
+and their `message`. Of an exception a line holds type and
+place only: messages of the database and of pydantic quote the values that they refused.
 """
 
 import json
@@ -11,8 +11,9 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TextIO
@@ -24,6 +25,7 @@ REDACTED = "[redacted]"
 PERSONAL = frozenset(
     {"phone", "email", "openid", "token", "authorization", "address", "name", "text"}
 )
+"""A field is hidden whose name is one of these, or ends with `_` and one of these."""
 PINNED = {
     "kafka": logging.INFO,  # at DEBUG it prints record bodies, and its password
     "httpx": logging.WARNING,  # prints whole addresses, tokens in the query included
@@ -31,6 +33,7 @@ PINNED = {
     "uvicorn.access": logging.WARNING,  # prints the path as sent; ours has the template
     "sqlalchemy.engine": logging.WARNING,  # prints parameters
 }
+"""The lowest level of libraries that print personal data or secrets below it."""
 _ACTION = re.compile(r"[a-z][a-z0-9_]*")
 _SCRUB = re.compile(
     r"rk_[0-9a-f]+_[A-Za-z0-9_-]+"  # our API keys
@@ -38,54 +41,58 @@ _SCRUB = re.compile(
     r"|(?<![\w.])(?:\+\d{8,15}|1[3-9]\d{9})(?!\w)"  # phones: E.164, mainland China
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in an address
 )
-_MAY_HOLD = re.compile(r"@|\d{8}|rk_")  # one of which each has: a look at a quarter of the cost
+_MAY_HOLD = re.compile(r"@|\d{8}|rk_")
+"""Each pattern needs one of these; to look for them costs a quarter of looking for all patterns."""
 _JSON = json.JSONEncoder(ensure_ascii=False)  # once: `json.dumps` would make one for each line
-_REQUEST = (
-    '{"action": "request_answered", "service": "%s", "method": "%s", "route": "%s", "status": %s,'
-    ' "milliseconds": %s, "key_id": %s, "request_id": "%s", "level": "info",'
-    f' "logger": "{__name__}", "timestamp": "%s"}}'
-)
+_TRACE_FRAMES = 12
 request_served: ContextVar[str | None] = ContextVar("request_served", default=None)
-"""The id of the request that is being answered, which every line then has."""
+"""The id of the request that is being answered; each line written meanwhile has it."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the lines of this process go: `write` takes a whole line, without its line break.
+
+    `service` stands in each line; `level` is the lowest that is written (`logging.INFO`, ...).
+    """
+
+    service: str
+    level: int
+    write: Callable[[str], None]
+
+
+class _Configured:
+    output: Output | None = None
 
 
 def configure(service: str, level: str, stream: TextIO | None = None) -> None:
-    """Send every log line of this process, ours and the libraries', to `stream` (stdout)."""
+    """Write every log line of this process, ours and the libraries', to `stream` (stdout)."""
     handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(_OfLibraries(service))
+    handler.setFormatter(_LibraryFormatter(service))
     structlog.configure(
-        processors=[_Ours(service)],
-        logger_factory=lambda name=None: _Lines(handler, name),
+        processors=[_OwnLine(service)],
+        logger_factory=lambda name=None: _LineWriter(handler, name),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=False,
     )
-    told = logging.getLevelName(level) <= logging.INFO
-    _Requests.service, _Requests.write = service, _Lines(handler, None).info if told else None
+    lowest = logging.getLevelName(level)
+    _Configured.output = Output(service, lowest, _LineWriter(handler, None).info)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name, floor in PINNED.items():
-        logging.getLogger(name).setLevel(max(floor, logging.getLevelName(level)))
+        logging.getLogger(name).setLevel(max(floor, lowest))
+
+
+def output() -> Output | None:
+    """Where `configure` sends lines, for a caller that makes its own; None before that."""
+    return _Configured.output
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger for one module; every call's event is an action in snake case."""
+    """A logger for one module; the event of every call is an action in snake case."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
-
-
-def request_answered(
-    *, method: str, route: str, status: int | None, milliseconds: float, key_id: str | None
-) -> None:
-    """The line that every request writes, made by hand: structlog's took a fifth of a short
-    request (ADR 23). All in it are our own words, whose JSON is plain, but the request's id."""
-    if _Requests.write is None:
-        return
-    said = "null" if status is None else status
-    key = "null" if key_id is None else f'"{key_id}"'
-    request_id = _scrubbed(request_served.get() or "")
-    values = (_Requests.service, method, route, said, milliseconds, key, request_id, _now())
-    _Requests.write(_REQUEST % values)
 
 
 def describe(error: BaseException) -> str:
@@ -98,11 +105,22 @@ def describe(error: BaseException) -> str:
     return named
 
 
-class _Lines:
-    """Where our lines go: to the handler's stream, with the handler's lock.
+def scrubbed(text: str) -> str:
+    """The text with API keys, e-mail addresses, phone numbers and passwords in URLs replaced."""
+    return _SCRUB.sub(REDACTED, text) if _MAY_HOLD.search(text) else text
+
+
+def timestamp() -> str:
+    """The system's time in UTC, as RFC 3339 with a `Z`."""
+    now = datetime.now(UTC)  # noqa: TID251 - a line has the system's time, whatever the clock
+    return now.isoformat().removesuffix("+00:00") + "Z"
+
+
+class _LineWriter:
+    """Writes our lines to the handler's stream, under the handler's lock.
 
     Not through `logging`: its records were four tenths of a line's cost, and every request writes
-    one (ADR 23). What cannot be written is told as `logging` tells it.
+    a line (ADR 23). A line that cannot be written is reported as `logging` reports it.
     """
 
     def __init__(self, handler: logging.StreamHandler[TextIO], name: str | None) -> None:
@@ -110,7 +128,7 @@ class _Lines:
         self.name = name
 
     def info(self, line: str) -> None:
-        """Write it; the level is in it, and has been asked before."""
+        """Write the line, whatever its level: that is in it, and has been compared before."""
         handler = self._handler
         with handler.lock:  # type: ignore[union-attr]  # None in threadless Pythons of the past
             try:
@@ -122,31 +140,24 @@ class _Lines:
     debug = warning = error = critical = info
 
 
-class _Requests:
-    """Where `configure` sends the lines of requests; nowhere, if they are below the level."""
-
-    service = ""
-    write: Callable[[str], None] | None = None
-
-
-class _Ours:
-    """Makes the line of a call; one processor instead of a chain of eight (ADR 23)."""
+class _OwnLine:
+    """Makes the line of a call of ours: one processor instead of a chain of eight (ADR 23)."""
 
     def __init__(self, service: str) -> None:
         self._service = service
 
-    def __call__(self, logger: _Lines, level: str, event: EventDict) -> str:
-        said = str(event.pop("event", ""))
+    def __call__(self, logger: _LineWriter, level: str, event: EventDict) -> str:
+        action = str(event.pop("event", ""))
         if "exc_info" in event:
-            event.update(_by_place(event.pop("exc_info")))
-        known: dict[str, object] = {"action": said}
-        if not _ACTION.fullmatch(said):
-            known = _unknown(said)
-        return _line(self._service, known, event, level, logger.name)
+            event.update(_error_fields(event.pop("exc_info")))
+        first: dict[str, object] = {"action": action}
+        if not _ACTION.fullmatch(action):
+            first = _library_fields(action)
+        return _line(self._service, first, event, level, logger.name)
 
 
-class _OfLibraries(logging.Formatter):
-    """Makes the line of a record of `logging`."""
+class _LibraryFormatter(logging.Formatter):
+    """Makes the line of a library's record."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -154,43 +165,43 @@ class _OfLibraries(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
-        known, level = _unknown(record.getMessage()), record.levelname.lower()
-        return _line(self._service, known, _by_place(record.exc_info), level, record.name)
+        fields = _error_fields(record.exc_info)
+        first = _library_fields(record.getMessage())
+        return _line(self._service, first, fields, record.levelname.lower(), record.name)
 
 
-def _unknown(said: str) -> dict[str, object]:
-    return {"action": "library", "message": _clean("", said)}
+def _library_fields(message: str) -> dict[str, object]:
+    return {"action": "library", "message": scrubbed(message)}
 
 
 def _line(
-    service: str, known: dict[str, object], more: EventDict, level: str, logger: str | None
+    service: str,
+    first: Mapping[str, object],
+    fields: Mapping[str, object],
+    level: str,
+    logger: str | None,
 ) -> str:
     """Values under personal keys are hidden at any depth, personal patterns in any string."""
-    line = {**known, "service": service}
-    for key, value in more.items():
+    line = {**first, "service": service}
+    for key, value in fields.items():
         line[key] = _clean(key, value)
     request_id = request_served.get()
     if request_id is not None:
-        line["request_id"] = _clean("", request_id)
+        line["request_id"] = scrubbed(request_id)
     line["level"], line["logger"] = level, logger
-    line["timestamp"] = _now()
+    line["timestamp"] = timestamp()
     return _JSON.encode(line)
 
 
-def _now() -> str:
-    now = datetime.now(UTC)  # noqa: TID251 - a line tells when it was written, whatever the clock
-    return now.isoformat().removesuffix("+00:00") + "Z"
-
-
-def _by_place(info: object) -> dict[str, object]:
+def _error_fields(info: object) -> dict[str, object]:
     """An exception's type, its SQLSTATE if any, and where it came from; of None nothing."""
     if info is True:
         info = sys.exc_info()
     error = info[1] if isinstance(info, tuple) else info
     if not isinstance(error, BaseException):
         return {}
-    trace = traceback.extract_tb(error.__traceback__)[-12:]
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in trace]
+    frames = traceback.extract_tb(error.__traceback__)[-_TRACE_FRAMES:]
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     return {"error": describe(error), "trace": places}
 
 
@@ -204,15 +215,11 @@ def _clean(key: str, value: object) -> object:
     if _is_personal(key):
         return REDACTED
     if isinstance(value, str):
-        return _scrubbed(value)
+        return scrubbed(value)
     if isinstance(value, dict):
         return {str(inner): _clean(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean("", item) for item in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _scrubbed(str(value))
-
-
-def _scrubbed(text: str) -> str:
-    return _SCRUB.sub(REDACTED, text) if _MAY_HOLD.search(text) else text
+    return scrubbed(str(value))

@@ -1,14 +1,14 @@
-"""Every number that a service shows to Prometheus: name, kind, unit, and what to do about it.
+"""Every metric that a service shows to Prometheus: name, kind, unit, and what to do about it.
 
-The list is closed: a metric is declared here or does not exist (STYLE rule 20); docs/metrics.md is
-made of it. No label may hold a practice, a client, a worker, a key or a path as sent; labels are
-names that we chose ourselves. What the database knows is told by the API, which is there when the
-workers are not; what only a worker sees is told by the worker.
+The list is closed: a metric is declared here or does not exist; docs/metrics.md is made of it. No
+label may hold a practice, a client, a worker, a key or a path as sent; the values of labels are
+names that we chose ourselves. The API shows what the database knows, since it runs when the workers
+do not; a worker shows what it alone sees.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-# A second family beside each counter, of which nobody makes use.
+# Else the client library adds a second family beside each counter, which nothing uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -24,8 +24,6 @@ HTTP_SECONDS = Histogram(
     ["method", "route"],
     buckets=_SECONDS,
 )
-RequestMeters = tuple[Counter, Histogram]
-"""The two above, for one route and status."""
 RECORDS = Counter(
     "rapport_records_total",
     "Records whose position was committed. Advice: flat while lag grows: the worker is stuck.",

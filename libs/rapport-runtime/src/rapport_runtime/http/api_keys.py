@@ -1,18 +1,12 @@
-"""Who is asking: what an API key says of its holder, and how a key is written and compared."""
+"""API keys: what a key grants to its holder, how a key is written, and how it is compared."""
 
 import hashlib
 import hmac
 import re
 import secrets
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Protocol
-
-REMEMBERED_SECONDS = 2.0
-"""So long a revoked or expired key may still pass."""
-_REMEMBERED_KEYS = 10_000
 
 _KEY = re.compile(r"rk_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 _SCOPE = re.compile(r"[a-z][a-z-]*:[a-z][a-z-]*")
@@ -36,46 +30,17 @@ class Principal:
 
 
 class KeyVerifier(Protocol):
-    """Whatever can tell a key's holder."""
+    """Finds the holder of a key."""
 
     def verify(self, raw_key: str) -> Principal | None:
         """The holder, or None for a key that is malformed, unknown, revoked or expired."""
 
 
-class RememberedKeys:
-    """A verifier that remembers for 2 seconds whom it has verified.
-
-    So a busy client does not ask the database with every request. A refused key is not remembered:
-    a new one works at once. Keys are kept as hashes.
-    """
-
-    def __init__(
-        self, verifier: KeyVerifier, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._verifier = verifier
-        self._monotonic = monotonic
-        self._lock = Lock()
-        self._known: dict[bytes, tuple[float, Principal]] = {}
+class RecallingVerifier(KeyVerifier, Protocol):
+    """A verifier that also remembers, for a moment, the keys that it has verified."""
 
     def recall(self, raw_key: str) -> Principal | None:
-        """The holder of a key verified a moment ago, else None; asks nobody, so it never blocks."""
-        with self._lock:
-            until, principal = self._known.get(hash_secret(raw_key), (0.0, None))
-        return principal if self._monotonic() < until else None
-
-    def verify(self, raw_key: str) -> Principal | None:
-        """See `KeyVerifier.verify`; counted from before the asking."""
-        asked_at = self._monotonic()
-        principal = self._verifier.verify(raw_key)
-        slot = hash_secret(raw_key)
-        with self._lock:
-            if principal is None:
-                self._known.pop(slot, None)
-            else:
-                if len(self._known) >= _REMEMBERED_KEYS:
-                    self._known.clear()
-                self._known[slot] = (asked_at + REMEMBERED_SECONDS, principal)
-        return principal
+        """The holder of a key verified a moment ago, else None; it does no I/O, so never blocks."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +58,7 @@ def parse_key(raw_key: str) -> KeyParts | None:
 
 
 def new_key() -> tuple[str, KeyParts]:
-    """A fresh key as its holder must keep it, and the parts that we keep."""
+    """A fresh key as its holder must keep it, and the parts of it that we store."""
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     return f"rk_{key_id}_{secret}", KeyParts(key_id, hash_secret(secret))
 
@@ -108,7 +73,7 @@ def hash_secret(secret: str) -> bytes:
 
 
 def same_hash(left: bytes, right: bytes) -> bool:
-    """Compare in constant time."""
+    """Whether both are equal, compared in constant time."""
     return hmac.compare_digest(left, right)
 
 

@@ -1,4 +1,4 @@
-"""The app of every service: closed by default, and answering every refusal with a problem."""
+"""The app of every service: closed by default; every refusal is a problem."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,10 +10,11 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.telemetry import TelemetryConfig
 
 from rapport_runtime.http import docs, errors
-from rapport_runtime.http.api_keys import KeyVerifier, RememberedKeys
+from rapport_runtime.http.api_keys import KeyVerifier
 from rapport_runtime.http.auth import guards
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.failed_keys import FailedKeys
+from rapport_runtime.http.fast.remembered_keys import RememberedKeys
 from rapport_runtime.http.probes import Check, Refresh, probe_router
 from rapport_runtime.http.streams import Streams
 
@@ -24,23 +25,25 @@ _NO_TELEMETRY: TelemetryConfig = {
     "logs": False,  # it would hand on messages of exceptions, which quote what was sent
     "auto_configure": False,
 }
-"""Ours is the edge's: one line and two metrics a request, without a value that was sent."""
+"""The edge writes ours: a line and two metrics for each request, without a value that was sent."""
 
 
 class UnguardedRoute(Exception):
-    """A route that anybody could call; the service must not start with it."""
+    """A route that anybody could call; a service must not start with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """What the app needs to know of its service.
+    """The parts of an app that its service chooses.
 
-    `cursor_key` signs page cursors and is the same in all processes of the service; `checks`
-    decide `/readyz`, `refresh` brings up to date what `/metrics` tells of the database; bodies
-    above `max_body_bytes` are refused unread; `events` is the AsyncAPI document of the bus, for
-    the page beside Swagger; `streams` are the answers that stay open; an address whose keys fail
-    more than `failed_keys_per_minute` times has to wait; `closing` is called when the last answer
-    is out.
+    - `keys` verifies API keys; an address whose keys fail more than `failed_keys_per_minute` times
+      has to wait.
+    - `cursor_key` signs page cursors: 32 bytes, the same in all processes of the service.
+    - `checks` decide `/readyz`; each of `refresh` updates gauges before `/metrics` is answered.
+    - A body above `max_body_bytes` is refused unread.
+    - `events` is the AsyncAPI document of the bus, for the page beside Swagger.
+    - `streams` are the answers that stay open.
+    - Each of `closing` is called when the last answer has been sent.
     """
 
     title: str

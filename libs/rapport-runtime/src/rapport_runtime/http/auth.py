@@ -1,4 +1,4 @@
-"""The guards of routes: `Depends(require("tiers:read"))` lets in only keys that may do that."""
+"""The guards of routes: `Depends(require("tiers:read"))` admits only keys with that scope."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPBearer
 
-from rapport_runtime.http.api_keys import Principal, RememberedKeys
+from rapport_runtime.http.api_keys import Principal, RecallingVerifier
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
 
@@ -16,14 +16,14 @@ SCHEME = "ApiKey"
 
 
 class Guard:
-    """A dependency that decides who may pass; `create_app` refuses a route that has none.
+    """A dependency that admits or refuses a request; `create_app` refuses a route without one.
 
-    Another way to prove oneself (a provider's signature on its receipt) is a subclass, too.
+    Other proofs than an API key, such as a provider's signature on its receipt, are subclasses.
     """
 
 
 def guards(dependant: Dependant) -> Iterator[Guard]:
-    """Every guard that a route's dependencies name, however deep."""
+    """Every guard among a route's dependencies, however deep."""
     if isinstance(dependant.call, Guard):
         yield dependant.call
     for inner in dependant.dependencies:
@@ -39,11 +39,12 @@ class Holder(Enum):
 
 
 class Requirement(Guard, HTTPBearer):
-    """Asks for a key of the right holder with one scope; gives the route its `Principal`.
+    """Demands a key of the right holder with one scope; gives the route its `Principal`.
 
-    401 without a key that holds; 403, naming what is missing, for one that may not do this; 429
-    for an address whose keys failed too often. It is the document's security scheme itself: as a
-    dependency of this one the scheme would be a tenth of a request's cost (ADR 23).
+    Raises `Unauthorised` (401) without a valid key, `Forbidden` (403), naming what is missing, for
+    a key that may not do this, and `TooManyRequests` (429) for an address whose keys failed too
+    often. It is the security scheme of the OpenAPI document itself: a scheme of its own, as a
+    dependency of this one, would be a tenth of a request's cost (ADR 23).
     """
 
     def __init__(self, scope: str, holder: Holder) -> None:
@@ -56,10 +57,10 @@ class Requirement(Guard, HTTPBearer):
         self.holder = holder
 
     async def __call__(self, request: Request) -> Principal:  # type: ignore[override]  # what a dependency gives is the route's matter
-        """The holder of the request's key; raises what the class says."""
-        # What the scheme's own `__call__` does, which takes a tenth of a short request (ADR 23).
-        scheme, _, said = request.headers.get("authorization", "").partition(" ")
-        raw_key = said.strip()
+        """The holder of the request's key; raises as described at the class."""
+        # As `HTTPBearer.__call__`, which takes a tenth of a short request (ADR 23).
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        raw_key = credentials.strip()
         if scheme.lower() != "bearer" or not raw_key:
             raise Unauthorised("send Authorization: Bearer rk_…")
         principal = await _verified(request, raw_key)
@@ -74,7 +75,7 @@ class Requirement(Guard, HTTPBearer):
 
 
 async def _verified(request: Request, raw_key: str) -> Principal:
-    keys: RememberedKeys = request.app.state.keys
+    keys: RecallingVerifier = request.app.state.keys
     principal = keys.recall(raw_key)
     if principal is not None:
         return principal

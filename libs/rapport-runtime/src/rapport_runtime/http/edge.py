@@ -5,11 +5,12 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rapport_runtime.http.fast.request_line import request_answered
+from rapport_runtime.http.fast.request_meters import request_meters
 from rapport_runtime.http.problems import (
     BadRequest,
     BodyTooLarge,
@@ -19,8 +20,7 @@ from rapport_runtime.http.problems import (
     UnsupportedMediaType,
 )
 from rapport_runtime.http.strict_json import check_json
-from rapport_runtime.logs import get_logger, request_answered, request_served
-from rapport_runtime.metrics import HTTP_REQUESTS, HTTP_SECONDS, RequestMeters
+from rapport_runtime.logs import get_logger, request_served
 
 REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = REQUEST_ID.lower().encode()
@@ -37,18 +37,18 @@ _SAFE_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 _Headers = Mapping[bytes, bytes]
-"""A request's, by name in lower case; of one that came twice the first, as the framework has it:
-or what is checked here as one kind of body would be read there as another."""
+"""A request's headers by name, in lower case. Of a header that came twice the first counts, as in
+the framework: else a body could pass here as one media type and be read there as another."""
 
 
 class Edge:
-    """ASGI middleware that lets only whole, small, well-formed requests in.
+    """ASGI middleware that admits only whole, small, well-formed requests.
 
-    Bodies are read to their end before any route runs: longer than the limit is 413 (declared or
-    chunked), slower than 10 s is 408, compressed is 415 (no bombs), and JSON must pass
-    `check_json`. An exception that nobody answered becomes a 500 that says nothing but the
-    request's id; the log has its type and place. `routes` maps endpoints to path templates, for
-    metrics and logs: a path as sent may hold ids.
+    A body is read to its end before any route runs: longer than `max_body_bytes` is 413 (declared
+    or chunked), slower than `body_seconds` is 408, compressed is 415 (no bombs), and JSON must pass
+    `check_json`. An exception that no handler answered becomes a 500 with the request's id alone;
+    the log has its type and place. `routes` maps endpoints to path templates, for metrics and
+    logs: a path as sent may hold ids.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Edge:
             body = await self._admit(scope, headers, receive)
             await self._app(scope, _replay(body, receive), answer.send)
         except ProblemError as refused:
-            await _say(refused, scope, receive, answer)
+            await _refuse(refused, scope, receive, answer)
         except Exception:
             _LOG.exception("request_failed")
             if answer.status is not None:
                 raise
-            await _say(InternalError(), scope, receive, answer)
+            await _refuse(InternalError(), scope, receive, answer)
         finally:
             self._count(scope, answer, time.perf_counter() - started)
             request_served.reset(before)
@@ -95,7 +95,7 @@ class Edge:
             raise UnsupportedMediaType("send the body without Content-Encoding")
         declared = headers.get(b"content-length", b"0")
         if scope["method"] in _READS and declared == b"0" and b"transfer-encoding" not in headers:
-            return b""  # there is none (RFC 9112), so nobody can send it slowly
+            return b""  # no body is announced (RFC 9112), so none can be sent slowly
         if declared.isdigit() and int(declared[:20]) > self._max_body_bytes:
             raise self._too_large()
         try:
@@ -104,7 +104,7 @@ class Edge:
         except TimeoutError:
             raise RequestTimedOut(f"more than {self._body_seconds:g} s") from None
         if body and _JSON.match(headers.get(b"content-type", b"").lower()):
-            check_json(body)
+            check_json(body)  # FastAPI parses it once more: `strict_json` says why
         return body
 
     async def _read(self, receive: Receive) -> bytes:
@@ -127,9 +127,9 @@ class Edge:
     def _count(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
         route = self._routes.get(scope.get("endpoint"), "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        counted, timed = _meters(method, route, str(answer.status or 499))
-        counted.inc()
-        timed.observe(seconds)
+        meters = request_meters(method, route, str(answer.status or 499))
+        meters.count()
+        meters.observe(seconds)
         principal = scope.get("state", {}).get("principal")
         request_answered(
             method=method,
@@ -141,7 +141,7 @@ class Edge:
 
 
 class _Answer:
-    """The way out: adds our headers, and remembers the status that was sent."""
+    """Sends the answer with our headers added, and remembers its status."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -159,20 +159,14 @@ class _Answer:
         await self._send(message)
 
 
-async def _say(refused: ProblemError, scope: Scope, receive: Receive, answer: _Answer) -> None:
+async def _refuse(refused: ProblemError, scope: Scope, receive: Receive, answer: _Answer) -> None:
     response = refused.problem.response(refused.headers)
     await response(scope, receive, answer.send)
 
 
 def _request_id(headers: _Headers) -> str:
-    asked = headers.get(_REQUEST_ID, b"")
-    return asked.decode() if _SANE_ID.fullmatch(asked) else secrets.token_hex(16)
-
-
-@cache
-def _meters(method: str, route: str, status: str) -> RequestMeters:
-    """Where a request is counted and timed; to look these up each time costs more than both."""
-    return HTTP_REQUESTS.labels(method, route, status), HTTP_SECONDS.labels(method, route)
+    sent = headers.get(_REQUEST_ID, b"")
+    return sent.decode() if _SANE_ID.fullmatch(sent) else secrets.token_hex(16)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import TypeAdapter
 
-from rapport_runtime.http.direct import DirectRoute
+from rapport_runtime.http.fast.direct_route import DirectRoute
 from rapport_runtime.http.problems import NotFound, responses
 from scoring_service.api.fast.request_coalescer import RequestCoalescer
 from scoring_service.api.reader import ALWAYS, NO_CLIENT, ClientPath, Reader

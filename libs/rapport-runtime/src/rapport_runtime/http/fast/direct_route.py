@@ -1,4 +1,4 @@
-"""Routes that are asked so often that FastAPI's general way of reading a request is too slow."""
+"""A route that reads its path parameters itself, for where FastAPI's own way is too slow."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,14 +11,15 @@ from rapport_runtime.http.auth import Requirement
 
 
 class DirectRoute(APIRoute):
-    """A route of one `require…` and path parameters, which it reads straight away (ADR 23).
+    """A route with one guard (`require…`) and path parameters, which it reads itself.
 
-    Declared, documented and answered as any other; its endpoint is asynchronous and gives a
-    `Response`. Raises ValueError for one that needs anything else of the request.
+    It is declared and documented as any other, and gives the same answers. Its endpoint is
+    asynchronous and gives a `Response`. Raises ValueError, when the app is made, for an endpoint
+    that needs anything else of the request.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request: the guard first, then the parameters, as FastAPI does it."""
+        """The function that answers a request: guard, then parameters, in FastAPI's order."""
         needs, endpoint = self.dependant, self.endpoint
         more = (needs.query_params, needs.header_params, needs.cookie_params, needs.body_params)
         if any(more) or len(needs.dependencies) != 1:
@@ -31,8 +32,8 @@ class DirectRoute(APIRoute):
             values: dict[str, Any] = {principal: await guard(request)}
             faults: list[Any] = []
             for field in needs.path_params:
-                said = request.path_params[field.alias]
-                values[field.name], wrong = field.validate(said, loc=("path", field.alias))
+                text = request.path_params[field.alias]
+                values[field.name], wrong = field.validate(text, loc=("path", field.alias))
                 faults += wrong
             if faults:
                 raise RequestValidationError(faults)
