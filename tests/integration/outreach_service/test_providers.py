@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from outreach_service.domain.messages import (
     Accepted,
@@ -282,19 +283,31 @@ def test_logs_hold_no_token_number_or_text(
     caplog.set_level(logging.DEBUG)
     for channel in CHANNELS:
         send(sandbox, a_message(channel))
-    asyncio.run(ConsoleProvider().send(a_message(Channel.SMS)))
+    with capture_logs() as lines:
+        asyncio.run(ConsoleProvider().send(a_message(Channel.SMS)))
 
     told = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    told += str(lines)
+    assert lines
     for canary in ("13800138000", "access_token", "canary@", OPENID, "林", "感谢"):
         assert canary not in told
 
 
-def test_nothing_is_sent_while_sending_is_off(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+def test_nothing_is_sent_while_sending_is_off() -> None:
     message = a_message(Channel.SMS)
 
-    assert asyncio.run(ConsoleProvider().send(message)) == Rejected(SENDING_IS_OFF, final=True)
-    assert [record.__dict__["message_id"] for record in caplog.records] == [message.message_id]
+    with capture_logs() as lines:
+        outcome = asyncio.run(ConsoleProvider().send(message))
+    assert outcome == Rejected(SENDING_IS_OFF, final=True)
+    assert lines == [
+        {
+            "event": "message_withheld",
+            "message_id": message.message_id,
+            "channel": "sms",
+            "purpose": str(message.purpose),
+            "log_level": "info",
+        }
+    ]
 
 
 def test_the_double_keeps_what_it_is_given_and_says_what_it_was_told() -> None:

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from rapport_runtime import logs
+from rapport_runtime.http.fast.request_line import request_answered
 
 CANARIES = {
     "phone": "13912345678",
@@ -65,10 +66,10 @@ def test_a_line_that_cannot_be_written_stops_nobody(
 ) -> None:
     with mock.patch.object(out, "write", side_effect=OSError("disk full")):
         logs.get_logger("toy").info("told", client_email=CANARIES["email"])
-    said = capsys.readouterr().err
-    assert "disk full" in said
-    assert '"action": "told"' in said
-    assert CANARIES["email"] not in said
+    reported = capsys.readouterr().err
+    assert "disk full" in reported
+    assert '"action": "told"' in reported
+    assert CANARIES["email"] not in reported
 
 
 def test_lines_of_many_threads_stay_whole(out: StringIO) -> None:
@@ -160,7 +161,7 @@ def test_a_sentence_of_ours_is_not_an_action(out: StringIO) -> None:
 
 def answered(**changes: Any) -> None:
     known: dict[str, Any] = {"method": "GET", "route": "/v1/things/{thing_id}", "status": 200}
-    logs.request_answered(**known | {"milliseconds": 1.5, "key_id": "k1"} | changes)
+    request_answered(**known | {"milliseconds": 1.5, "key_id": "k1"} | changes)
 
 
 def test_a_requests_line_is_like_any_other(out: StringIO) -> None:
@@ -169,8 +170,8 @@ def test_a_requests_line_is_like_any_other(out: StringIO) -> None:
     answered(status=None, key_id=None)
     logs.get_logger("toy").info("told")
     logs.request_served.reset(before)
-    first, second, told = lines(out)
-    assert first.keys() - told.keys() == {"method", "route", "status", "milliseconds", "key_id"}
+    first, second, other = lines(out)
+    assert first.keys() - other.keys() == {"method", "route", "status", "milliseconds", "key_id"}
     assert (first["action"], first["service"], first["level"]) == (
         "request_answered",
         "toy",
@@ -190,3 +191,28 @@ def test_a_requests_line_obeys_the_level_and_hides_what_is_personal(out: StringI
     logs.request_served.reset(before)
     (line,) = lines(out)
     assert line["request_id"] == f"call-{logs.REDACTED}"
+
+
+def test_a_librarys_extra_fields_are_kept_and_scrubbed(out: StringIO) -> None:
+    extra = {"attempt": 2, "peer": "sent to 13912345678", "client_email": CANARIES["email"]}
+    logging.getLogger("some.library").warning("it said so", extra=extra)
+    (line,) = lines(out)
+    assert (line["action"], line["message"], line["attempt"]) == ("library", "it said so", 2)
+    assert (line["peer"], line["client_email"]) == (f"sent to {logs.REDACTED}", logs.REDACTED)
+
+
+def test_a_librarys_extra_fields_never_hide_ours(out: StringIO) -> None:
+    extra = {"action": "mine", "service": "mine", "level": "mine", "logger": "mine"}
+    extra |= {"timestamp": "mine", "error": "mine", "trace": "mine", "color_message": "mine"}
+    try:
+        raise KeyError(CANARIES["name"])
+    except KeyError:
+        logging.getLogger("some.library").exception("it failed", extra=extra)
+    assert "mine" not in out.getvalue()
+
+
+def test_an_exception_in_a_field_is_named_without_its_message(out: StringIO) -> None:
+    refused = ValueError(CANARIES["text"])
+    logs.get_logger("toy").info("told", cause=refused)
+    logging.getLogger("some.library").warning("it failed", extra={"cause": refused})
+    assert [line["cause"] for line in lines(out)] == ["ValueError", "ValueError"]

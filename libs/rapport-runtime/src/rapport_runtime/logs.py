@@ -1,8 +1,8 @@
 """Log lines in JSON that name what was done, without personal data (S7).
 
 `log.info("batch_committed", records=12)` writes one line: the event is a word in snake case and
-becomes the key `action`, the fields stand beside it. Lines of libraries have `action="library"`
-and their `message`. Of an exception a line holds type and
+becomes the key `action`, the fields stand beside it. Lines of libraries have `action="library"`,
+their `message`, and the fields that they gave as `extra`. Of an exception a line holds type and
 place only: messages of the database and of pydantic quote the values that they refused.
 """
 
@@ -34,6 +34,14 @@ PINNED = {
     "sqlalchemy.engine": logging.WARNING,  # prints parameters
 }
 """The lowest level of libraries that print personal data or secrets below it."""
+_RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_EXTRA_LEFT_OUT = frozenset(
+    {
+        "action",  # the next two would hide fields of ours
+        "service",
+        "color_message",  # uvicorn's message once more, with colours
+    }
+)
 _ACTION = re.compile(r"[a-z][a-z0-9_]*")
 _SCRUB = re.compile(
     r"rk_[0-9a-f]+_[A-Za-z0-9_-]+"  # our API keys
@@ -157,7 +165,7 @@ class _OwnLine:
 
 
 class _LibraryFormatter(logging.Formatter):
-    """Makes the line of a library's record."""
+    """Makes the line of a library's record, with the extra fields that it gave."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -165,13 +173,19 @@ class _LibraryFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
-        fields = _error_fields(record.exc_info)
+        fields = {**_extra_fields(record), **_error_fields(record.exc_info)}
         first = _library_fields(record.getMessage())
         return _line(self._service, first, fields, record.levelname.lower(), record.name)
 
 
 def _library_fields(message: str) -> dict[str, object]:
     return {"action": "library", "message": scrubbed(message)}
+
+
+def _extra_fields(record: logging.LogRecord) -> dict[str, object]:
+    """What the caller gave as `extra=`: `logging` keeps it among the record's own attributes."""
+    left_out = _RECORD_ATTRIBUTES | _EXTRA_LEFT_OUT
+    return {key: value for key, value in record.__dict__.items() if key not in left_out}
 
 
 def _line(
@@ -222,4 +236,6 @@ def _clean(key: str, value: object) -> object:
         return [_clean("", item) for item in value]
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, BaseException):
+        return describe(value)
     return scrubbed(str(value))

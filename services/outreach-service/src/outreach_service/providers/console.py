@@ -1,13 +1,12 @@
-"""Where messages end while sending is switched off: a log line that one would have gone."""
-
-import logging
+"""The provider while sending is switched off: it writes a log line and sends nothing."""
 
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
+from rapport_runtime.logs import get_logger
 
 SENDING_IS_OFF = "sending-off"
-"""The code of a message that nobody was asked to send."""
+"""The code of a message that no provider got, because sending is off."""
 
-_log = logging.getLogger("outreach.console")
+_LOG = get_logger(__name__)
 
 
 class ConsoleProvider:
@@ -18,14 +17,11 @@ class ConsoleProvider:
     """
 
     async def send(self, message: Outgoing) -> Outcome:
-        """Note the message's id, channel and purpose; never its text or recipient."""
-        _log.info(
-            "message withheld: sending is off",
-            extra={
-                "action": "message_withheld",
-                "message_id": message.message_id,
-                "channel": str(message.channel),
-                "purpose": str(message.purpose),
-            },
+        """Log the message's id, channel and purpose, never its text or recipient, and reject it."""
+        _LOG.info(
+            "message_withheld",
+            message_id=message.message_id,
+            channel=str(message.channel),
+            purpose=str(message.purpose),
         )
         return Rejected(SENDING_IS_OFF, final=True)

@@ -1,6 +1,5 @@
-"""What consumer and producer share: where the cluster is, how patient to be, who asks about it."""
+"""What consumer and producer share: address, log-in and time-outs of the cluster; topics."""
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,16 +7,21 @@ from typing import Any
 import kafka.errors
 from kafka.admin import KafkaAdminClient, NewTopic
 
-log = logging.getLogger(__name__)
+from rapport_runtime.logs import get_logger
+
+log = get_logger(__name__)
 
 SET_UP_TIMEOUT_MS, CONFIRM_TIMEOUT_MS, CLOSE_TIMEOUT_MS, ASK_TIMEOUT_MS = 30_000, 2000, 2000, 2000
-"""The last three in a row must not outlast a shutdown's 10 s (R2), even on a dead broker."""
+"""The last three, one after the other, fit into a shutdown's 10 s even on a dead broker (R2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaSecurity:
-    """Whether to speak TLS with the brokers, and as whom to log in (RELIABILITY S19). Without
-    `ca_file` the system's authorities vouch for them; host names are always checked."""
+    """Whether to speak TLS with the brokers, and the log-in (S19).
+
+    `ca_file` is a PEM file of the authorities that sign the brokers' certificates; without it the
+    system's count. Host names are always checked.
+    """
 
     protocol: str = "PLAINTEXT"
     ca_file: str | None = None
@@ -26,15 +30,15 @@ class KafkaSecurity:
     password: str | None = field(default=None, repr=False)
 
     def arguments(self) -> dict[str, str]:
-        """What each client of kafka-python is told of it."""
-        said = {
+        """The arguments that each client of kafka-python takes for it; none for what is not set."""
+        arguments = {
             "security_protocol": self.protocol,
             "ssl_cafile": self.ca_file,
             "sasl_mechanism": self.sasl_mechanism,
             "sasl_plain_username": self.username,
             "sasl_plain_password": self.password,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in arguments.items() if value is not None}
 
 
 IN_CLEAR = KafkaSecurity()
@@ -42,8 +46,11 @@ IN_CLEAR = KafkaSecurity()
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaOptions:
-    """Where the cluster is and how patient to be with it (RELIABILITY §2, Settings); `topic_prefix`
-    stands before every topic's and group's name, so that deployments can share a cluster."""
+    """Address and time-outs of the cluster.
+
+    `bootstrap_servers` is `host:port`, several with commas between. `topic_prefix` stands before
+    the name of every topic and group, so that deployments can share a cluster.
+    """
 
     bootstrap_servers: str
     client_id: str
@@ -55,7 +62,7 @@ class KafkaOptions:
     fetch_max_wait_ms: int = 200
 
     def connection(self) -> dict[str, Any]:
-        """What consumer, producer and admin client alike are told: where to, as whom, and how."""
+        """The arguments that consumer, producer and admin client share."""
         return {
             "bootstrap_servers": self.bootstrap_servers.split(","),
             "client_id": self.client_id,
@@ -75,24 +82,27 @@ class TopicPlan:
 def ensure_topics(
     options: KafkaOptions, topics: Iterable[TopicPlan], *, replication_factor: int = 1
 ) -> None:
-    """Create the topics that are missing; leave those that exist as they are."""
-    asking = admin_client(options, SET_UP_TIMEOUT_MS)
+    """Create the topics that are missing; leave those that exist as they are.
+
+    Raises `kafka.errors.KafkaError` when the brokers refuse or give no answer.
+    """
+    admin = admin_client(options, SET_UP_TIMEOUT_MS)
     try:
         for plan in topics:
-            name, kept = options.topic_prefix + plan.name, {"cleanup.policy": "compact"}
+            name, configs = options.topic_prefix + plan.name, {"cleanup.policy": "compact"}
             if plan.retention_ms is not None:
-                kept = {"retention.ms": str(plan.retention_ms)}
-            topic = NewTopic(name, plan.partitions, replication_factor, topic_configs=kept)
+                configs = {"retention.ms": str(plan.retention_ms)}
+            topic = NewTopic(name, plan.partitions, replication_factor, topic_configs=configs)
             try:
-                asking.create_topics([topic])
+                admin.create_topics([topic])
             except kafka.errors.TopicAlreadyExistsError:
-                log.info("topic exists", extra={"topic": name})
+                log.info("topic_exists", topic=name)
     finally:
-        asking.close()
+        admin.close()
 
 
 def admin_client(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any:
-    """Who asks the brokers about topics and groups, on a connection of its own."""
+    """A client for questions about topics and groups, on a connection of its own."""
     return KafkaAdminClient(
         **options.connection(),
         request_timeout_ms=timeout_ms,
@@ -101,8 +111,8 @@ def admin_client(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any
 
 
 def close_quietly(close: Callable[[], None]) -> None:
-    """Close a client; with the broker down kafka-python's close raises (finding 5)."""
+    """Close a client; what it raises is only logged, since it raises while the broker is down."""
     try:
         close()
     except kafka.errors.KafkaError:
-        log.warning("closing a Kafka client failed", exc_info=True)
+        log.warning("kafka_client_close_failed", exc_info=True)

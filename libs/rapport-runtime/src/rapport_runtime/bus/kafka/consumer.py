@@ -1,6 +1,5 @@
 """A member of a consumer group on Apache Kafka."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,19 +20,20 @@ from rapport_runtime.bus.kafka.client import (
 )
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
+from rapport_runtime.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 JOIN_MS = 3000
-"""How long a poll waits for a rebalance to end. A join that completes between two polls is thrown
-away by kafka-python 3.0 and begun again, for all: so there must be next to no between."""
+"""How long a poll waits for a rebalance to end. kafka-python 3.0 throws away a join that completes
+between two polls, and begins it again for all members: so a poll outlasts the join."""
 
 FRESH_SECONDS, FEW_RECORDS, MORE_MS = 0.004, 500, 5
-"""An answer that took longer was waited for, so it is fresh. Of one that is not, fewer records than
-this are worth a second question, which may wait so long for its answer."""
+"""A poll that took longer than `FRESH_SECONDS` waited for its records, so they are fresh. One that
+did not, with fewer than `FEW_RECORDS`, is followed by another, which waits `MORE_MS` at most."""
 
 REBUILD_SECONDS = 30.0
-"""A member without partitions for so long may be stuck in joining (ARCHITECTURE §3)."""
+"""A member without partitions for so long may be stuck in joining, so it is made anew."""
 
 
 class KafkaConsumer:
@@ -99,8 +99,11 @@ class KafkaConsumer:
     def _with_what_came_since(
         self, polled: dict[Any, list[Any]], max_records: int
     ) -> dict[Any, list[Any]]:
-        """A few records at once are what the client fetched at the end of the last poll. What was
-        written in the turn since would wait for another whole turn, so it is asked for now."""
+        """Poll again after a few records that came at once.
+
+        They are what the client fetched at the end of the last poll. What was written in the turn
+        since would otherwise wait for another whole turn.
+        """
         count = sum(map(len, polled.values()))
         if not 0 < count < min(FEW_RECORDS, max_records):
             return polled
@@ -119,7 +122,7 @@ class KafkaConsumer:
         return {self._logical(tp) for tp in self._consumer.assignment()}
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """See `Consumer.seek`. A partition that was lost meanwhile is forgotten quietly."""
+        """See `Consumer.seek`. For a partition that was lost meanwhile it does nothing."""
         physical = self._physical(partition)
         if physical in self._consumer.assignment():
             self._consumer.seek(physical, offset)
@@ -134,7 +137,7 @@ class KafkaConsumer:
             self._consumer.pause(physical)
 
     def commit_to_group(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        """See `Consumer.confirm`."""
+        """See `Consumer.commit_to_group`."""
         held = self.assignment()
         commit = {
             self._physical(tp): kafka.OffsetAndMetadata(offset, "", -1)
@@ -145,17 +148,20 @@ class KafkaConsumer:
             if commit:
                 self._consumer.commit(commit, timeout_ms=CONFIRM_TIMEOUT_MS)
         except kafka.errors.KafkaError as error:
-            log.warning("group commit refused", extra={"error": type(error).__name__})
+            log.warning("group_commit_refused", error=type(error).__name__)
             return False
         return bool(commit)
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """See `Consumer.end_offsets`. Not asked by the consumer itself, on whose connection the
-        question would stand behind a fetch that waits for records."""
-        asked = {self._physical(tp): OffsetSpec.LATEST for tp in partitions}
+        """See `Consumer.end_offsets`.
+
+        The admin client asks: on the consumer's connection the question would wait behind a fetch
+        that waits for records.
+        """
+        latest = {self._physical(tp): OffsetSpec.LATEST for tp in partitions}
         try:
-            ends = self._asking().list_partition_offsets(
-                asked, IsolationLevel.READ_COMMITTED, timeout_ms=ASK_TIMEOUT_MS
+            ends = self._admin_client().list_partition_offsets(
+                latest, IsolationLevel.READ_COMMITTED, timeout_ms=ASK_TIMEOUT_MS
             )
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
@@ -165,20 +171,20 @@ class KafkaConsumer:
         """See `Consumer.first_offset`."""
         physical = self._physical(partition)
         try:
-            asked = self._consumer.beginning_offsets([physical], timeout_ms=ASK_TIMEOUT_MS)
-            return int(asked[physical])
+            offsets = self._consumer.beginning_offsets([physical], timeout_ms=ASK_TIMEOUT_MS)
+            return int(offsets[physical])
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
 
     def topic_id(self, topic: str) -> str:
         """See `Consumer.topic_id`."""
         try:
-            told = self._asking().describe_topics([self._prefix + topic])[0]
+            answer = self._admin_client().describe_topics([self._prefix + topic])[0]
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
-        if told["error_code"]:
-            raise TryLater(f"the broker does not know {topic}: error {told['error_code']}")
-        return str(told["topic_id"])
+        if answer["error_code"]:
+            raise TryLater(f"the broker does not know {topic}: error {answer['error_code']}")
+        return str(answer["topic_id"])
 
     def close(self) -> None:
         """See `Consumer.close`."""
@@ -187,10 +193,10 @@ class KafkaConsumer:
             close_quietly(self._admin.close)
 
     def on_assigned(self, assigned: Iterable[Any]) -> None:
-        """Pause and remember what was just assigned. Runs on the client's thread: CPU only.
+        """Pause and note what was just assigned. It runs on the client's thread, so it does no I/O.
 
-        The placeholder of a position is never read from; without it every poll would raise, for
-        all partitions, until the last of them is sought.
+        The position 0 is a placeholder that is never read from; without it every poll would raise,
+        for all partitions, until the last of them is sought.
         """
         for physical in assigned:
             self._consumer.pause(physical)
@@ -200,11 +206,11 @@ class KafkaConsumer:
         self._joining = False
 
     def on_revoked(self, revoked: Iterable[Any]) -> None:
-        """Drop notes about what is no longer ours. Called on the client's own thread.
+        """Drop the notes about what was just revoked. It runs on the client's thread.
 
         kafka-python 3.0.12 forgets a join under way that a change of metadata began (a topic just
         made): the group's leader then never takes up its assignment nor sends a heartbeat, unless
-        the join is also asked for by this flag, which stands until the join is complete.
+        this flag, too, requests the join; it stands until the join is complete.
         """
         self._consumer._coordinator.request_rejoin()
         with self._noting:
@@ -212,22 +218,25 @@ class KafkaConsumer:
         self._joining = True
 
     def _check_topics(self, names: Iterable[str]) -> None:
-        """Halt at records of another topic of the same name (R5), by the metadata at hand: the
-        client asks for them anew after each lost connection, before it fetches."""
+        """Raise `LoopHalted` at records of another topic of the same name (R5).
+
+        The metadata at hand suffices: the client fetches it again after each lost connection,
+        before it fetches records.
+        """
         for name in names:
             now = self._consumer._cluster.topic_id(name)
             if self._ids.setdefault(name, now) != now:
                 msg = f"{self._names[name]} was created anew: its offsets mean something else now"
                 raise LoopHalted(msg)
 
-    def _asking(self) -> Any:
+    def _admin_client(self) -> Any:
         if self._admin is None:
             self._admin = admin_client(self._options)
         return self._admin
 
     def _rejoin_if_stuck(self) -> None:
-        """Begin anew when this member has been joining for long, or has nothing though partitions
-        are unowned."""
+        """Make the client anew when it has been joining for long, or has no partition though some
+        have no owner."""
         now = time.monotonic()
         if self._consumer.assignment() and not self._joining:
             self._idle_since = now
@@ -236,16 +245,16 @@ class KafkaConsumer:
         self._idle_since = now
         if not self._joining and self._everything_is_owned():
             return
-        log.warning("rebuilding a consumer that is stuck without partitions")
+        log.warning("stuck_consumer_rebuilt", group=self._group)
         close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
         self._joining = True
         self._consumer = self._join()
 
     def _everything_is_owned(self) -> bool:
-        """Whether members of the group hold all partitions of our topics between them."""
+        """Whether the members of the group hold all partitions of our topics between them."""
         try:
-            topics = self._asking().describe_topics(list(self._names))
-            group = self._asking().describe_groups([self._group])[self._group]
+            topics = self._admin_client().describe_topics(list(self._names))
+            group = self._admin_client().describe_groups([self._group])[self._group]
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
         held = sum(
@@ -263,17 +272,17 @@ class KafkaConsumer:
 
 
 class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka has no types
-    """Tells its consumer what came and went; does no I/O, which would stop the heartbeats."""
+    """Hands what came and went to its consumer; does no I/O, which would stop the heartbeats."""
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self._owner = consumer
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """kafka-python keeps in-memory positions over a rebalance, so even kept ones are noted."""
+        """Kept partitions are noted, too: kafka-python keeps their positions in memory."""
         self._owner.on_assigned(assigned)
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """What is revoked needs no seek by us."""
+        """What is revoked needs no seek any more."""
         self._owner.on_revoked(revoked)
 
     on_partitions_lost = on_partitions_revoked  # nothing is committed here, so it is the same
