@@ -1,4 +1,4 @@
-"""What the environment may set for every service: names, defaults, limits, and why each exists."""
+"""The environment variables of every service: names, defaults and limits."""
 
 import hashlib
 from typing import ClassVar, Literal, Self
@@ -11,7 +11,7 @@ _SESSION_PARTS = 3
 
 
 class SettingsError(Exception):
-    """The environment lacks a variable, or one holds what it may not; the text names each."""
+    """A variable is missing or has a value that it may not have; the text names each."""
 
 
 class ServiceSettings(BaseSettings):
@@ -31,10 +31,11 @@ class ServiceSettings(BaseSettings):
     database_url: SecretStr
     kafka_bootstrap_servers: str = Field(min_length=1)
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="RELIABILITY S19; SASL_… also needs the three below"
+        default="PLAINTEXT", description="SASL_… also needs mechanism, username and password"
     )
     kafka_ca_file: FilePath | None = Field(
-        default=None, description="PEM, who vouches for the brokers; without: the system's"
+        default=None,
+        description="PEM file of the authorities that sign the brokers; without: the system's",
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     kafka_sasl_username: str | None = None
@@ -52,8 +53,12 @@ class ServiceSettings(BaseSettings):
     fetch_max_wait_ms: int = Field(default=200, ge=10, le=500)
 
     simulated_clock: bool = False
-    max_body_bytes: int = Field(default=1024 * 1024, ge=1024, description="RELIABILITY S6")
-    failed_keys_per_minute: int = Field(default=60, ge=1, description="RELIABILITY S15")
+    max_body_bytes: int = Field(
+        default=1024 * 1024, ge=1024, description="a longer body is refused unread"
+    )
+    failed_keys_per_minute: int = Field(
+        default=60, ge=1, description="of one address; past that it waits"
+    )
     cursor_secret: SecretStr | None = None
 
     dead_letter_max_ratio: float = Field(default=0.2, gt=0, le=1)
@@ -84,31 +89,34 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _kafka_fits_together(self) -> Self:
-        """A log-in is whole or not there, and nothing is given that would be left out quietly:
-        whoever sets a password or a CA does not mean to speak in clear."""
-        said = self.kafka_security_protocol
+        """A log-in is complete or absent, and no variable is set that would be ignored: an operator
+        who sets a password or a CA does not mean to speak in clear (S19)."""
+        protocol = self.kafka_security_protocol
         given = {
             "KAFKA_SASL_MECHANISM": bool(self.kafka_sasl_mechanism),
             "KAFKA_SASL_USERNAME": bool(self.kafka_sasl_username),
             "KAFKA_SASL_PASSWORD": bool(self.kafka_sasl_password),
         }
-        logs_in = said.startswith("SASL_")
+        logs_in = protocol.startswith("SASL_")
         wrong = [f"{PREFIX}{name}" for name, is_given in given.items() if is_given is not logs_in]
-        if not said.endswith("SSL") and self.kafka_ca_file:
+        if not protocol.endswith("SSL") and self.kafka_ca_file:
             raise ValueError(
-                f"{PREFIX}KAFKA_CA_FILE is of no use with {PREFIX}KAFKA_SECURITY_PROTOCOL={said}"
+                f"{PREFIX}KAFKA_CA_FILE is of no use with"
+                f" {PREFIX}KAFKA_SECURITY_PROTOCOL={protocol}"
             )
         if wrong:
-            told = "needs" if logs_in else "has no use for"
-            raise ValueError(f"{PREFIX}KAFKA_SECURITY_PROTOCOL={said} {told} {', '.join(wrong)}")
+            verb = "needs" if logs_in else "has no use for"
+            raise ValueError(
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={protocol} {verb} {', '.join(wrong)}"
+            )
         return self
 
     @property
     def idle_in_transaction_ms(self) -> int:
         """The longest that a worker may be frozen inside a transaction, in milliseconds.
 
-        Two thirds of the session timeout: the row locks of a frozen worker fall before its
-        partitions pass to another (ARCHITECTURE §3, frozen workers).
+        Two thirds of the session timeout: Postgres frees the row locks of a frozen worker before
+        its partitions pass to another (R3).
         """
         return self.session_timeout_ms * 2 // _SESSION_PARTS
 
@@ -116,8 +124,8 @@ class ServiceSettings(BaseSettings):
     def cursor_key(self) -> bytes:
         """The 32-byte key that signs page cursors, the same in every process of the service.
 
-        Without a secret of its own it is derived from the database's address, which holds a
-        password: a cursor grants nothing that row-level security would not grant anyway.
+        Without `cursor_secret` it is derived from the database's address, which holds a password: a
+        cursor grants nothing that row-level security would not grant anyway.
         """
         secret = self.cursor_secret or self.database_url
         material = f"rapport cursor {self.service} {secret.get_secret_value()}"

@@ -1,1 +1,1 @@
-"""The bus as services see it: records in, records out; Kafka is one adapter, memory the other."""
+"""The bus as services see it: a port for reading and writing records, with two adapters."""

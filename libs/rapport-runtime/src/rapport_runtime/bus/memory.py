@@ -21,9 +21,9 @@ class MemoryRecord(NamedTuple):
 
 @dataclass
 class MemoryBus:
-    """The logs themselves, and who reads which partition. Producer and broker in one.
+    """The logs, and which member reads which partition: producer and broker in one.
 
-    A log's records may be removed (compaction, retention); offsets are never given out again.
+    Records of a log may be removed (compaction, retention); an offset is never used again.
     """
 
     logs: dict[TopicPartition, list[MemoryRecord]] = field(default_factory=dict)
@@ -57,7 +57,9 @@ class MemoryBus:
     def remove(self, partition: TopicPartition, offsets: Iterable[int]) -> None:
         """Drop records as compaction or retention would; the others keep their offsets."""
         gone = set(offsets)
-        self.logs[partition] = [kept for kept in self.logs[partition] if kept.offset not in gone]
+        self.logs[partition] = [
+            record for record in self.logs[partition] if record.offset not in gone
+        ]
 
     def publish(self, records: Sequence[Outgoing]) -> None:
         """See `Producer.publish`."""
@@ -69,7 +71,7 @@ class MemoryBus:
         """See `Producer.close`."""
 
     def answer(self) -> None:
-        """What every question to the broker begins with; raises `TryLater` while it is down."""
+        """Raise `TryLater` while the broker is down; every question to it begins with this."""
         if self.down:
             raise TryLater("the bus in memory is down")
 
@@ -85,8 +87,11 @@ class MemoryBus:
         self.rebalance(group)
 
     def evict(self, group: str, member: "MemoryConsumer") -> None:
-        """Go on without `member`, as after a session timeout. It is not told: it is a zombie
-        until its next `commit_to_group` is refused; with its next poll it joins again."""
+        """Go on without `member`, as after a session timeout.
+
+        The member does not learn it: it is a zombie until its next `commit_to_group` is refused,
+        and joins again with the poll after that.
+        """
         self.members[group].remove(member)
         self.rebalance(group)
 
@@ -115,7 +120,7 @@ class MemoryConsumer:
         self._refused = False
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """Take these partitions instead of those held; kept positions stay, as in kafka-python."""
+        """Take these partitions instead of those held; those in both keep their positions."""
         self._assigned = set(partitions)
         self._noted = set(self._assigned)
         self._paused = set(self._assigned)
@@ -164,7 +169,7 @@ class MemoryConsumer:
         self._paused.add(partition)
 
     def commit_to_group(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        """See `Consumer.confirm`."""
+        """See `Consumer.commit_to_group`."""
         if self._bus.down:
             return False
         if self not in self._bus.members[self._group]:

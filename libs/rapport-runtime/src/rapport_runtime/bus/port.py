@@ -1,4 +1,4 @@
-"""What the loop and the relay need of a bus. The same test suite holds both adapters to it."""
+"""What the loop and the relay need of a bus. One test suite covers both adapters."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -12,7 +12,7 @@ class TopicPartition(NamedTuple):
 
 
 class Record(Protocol):
-    """One record as it lies in the log. `timestamp` is in milliseconds since 1970."""
+    """One record of the log. `timestamp` is in milliseconds since 1970."""
 
     @property
     def offset(self) -> int: ...
@@ -36,28 +36,32 @@ class Outgoing(NamedTuple):
 
 
 class Consumer(Protocol):
-    """A member of a consumer group that starts where it is told to, and only there.
+    """A member of a consumer group; it reads a partition only from where `seek` has put it.
 
     Not safe for use from several threads. Newly assigned partitions arrive paused: nothing of
-    them is delivered until they have been noted, sought and resumed by the caller.
+    them is delivered until the caller has sought them.
     """
 
     def poll(
         self, timeout_seconds: float, max_records: int
     ) -> Mapping[TopicPartition, Sequence[Record]]:
-        """Records since the last poll. Empty proves nothing: a dead broker gives the same."""
+        """The records since the last poll, at most `max_records`.
+
+        An empty answer proves nothing: a dead broker gives the same. Raises `TryLater` when the
+        broker refuses, and `LoopHalted` when the log no longer holds what was not read yet.
+        """
         ...
 
     def newly_assigned(self) -> set[TopicPartition]:
-        """Partitions that must be sought before they deliver. Noted until `seek` succeeds."""
+        """The partitions that deliver nothing until they are sought; `seek` takes one off."""
         ...
 
     def assignment(self) -> set[TopicPartition]:
-        """What this member holds, as far as it knows."""
+        """The partitions that this member holds, as far as it knows."""
         ...
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Deliver next the record at `offset`, and deliver again if the partition was paused."""
+        """Deliver the record at `offset` next; a paused partition delivers again."""
         ...
 
     def pause(self, partition: TopicPartition) -> None:
@@ -69,15 +73,18 @@ class Consumer(Protocol):
         ...
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset after the last record of each, as the broker says now. Raises `TryLater`."""
+        """The offset after the last record of each, from the broker. Raises `TryLater`."""
         ...
 
     def first_offset(self, partition: TopicPartition) -> int:
-        """The offset of the oldest record that is kept. Raises `TryLater`."""
+        """The offset of the oldest record of the log, from the broker. Raises `TryLater`."""
         ...
 
     def topic_id(self, topic: str) -> str:
-        """The broker's id of the topic; another one means that it was made anew."""
+        """The broker's id of the topic; another id means a new topic of that name.
+
+        Raises `TryLater`.
+        """
         ...
 
     def close(self) -> None:
@@ -96,5 +103,5 @@ class Producer(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the connection back; never raises."""
+        """Close the connection; never raises."""
         ...

@@ -1,1 +1,1 @@
-"""The HTTP side of every service: one app, one way to say no, one way to page."""
+"""The HTTP side of every service: one app, one shape of refusal, one way of paging."""

@@ -1,4 +1,4 @@
-"""From exceptions to problems: what a caller is told about each kind of failure."""
+"""Exceptions become problems: what the answer is for each kind of failure."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, cast
@@ -20,7 +20,7 @@ from rapport_runtime.http.problems import (
 from rapport_runtime.logs import describe, get_logger
 
 AWAY = (*DatabaseError, PoolTimeout)
-"""What a statement may raise; `is_away` tells whether it is worth while to ask again."""
+"""The exceptions that a statement may raise; `is_away` decides whether a retry may help."""
 
 _NOT_ALLOWED = 405
 _LOG = get_logger(__name__)
@@ -28,7 +28,7 @@ _PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 
 
 def install(app: FastAPI) -> None:
-    """Make `app` answer every exception that its routes raise with a problem."""
+    """Make `app` answer with a problem whatever exception its routes raise."""
     app.add_exception_handler(ProblemError, _of_problem)
     app.add_exception_handler(HTTPException, _of_status)
     app.add_exception_handler(RequestValidationError, _of_validation)
@@ -37,12 +37,12 @@ def install(app: FastAPI) -> None:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether the database did not answer, for now, rather than refuse."""
+    """Whether the database gave no answer for now; False when it refused the statement."""
     return isinstance(error, PoolTimeout) or is_transient(error)
 
 
 def field_errors(faults: Sequence[Any]) -> list[FieldError]:
-    """Pydantic's errors as ours: where (name and pointer) and why, never the value."""
+    """Pydantic's errors in our shape: where (name and pointer) and why, never the value."""
     return [_field_error(tuple(fault["loc"]), str(fault["msg"])) for fault in faults]
 
 
@@ -73,7 +73,7 @@ def _of_status(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> list[str]:
-    """What may be asked of this path, by all of its routes; the framework names the first's."""
+    """The methods of all routes of this path; the framework names the first route's only."""
     path = request.scope["path"]
     here = [one for one in iter_route_contexts(request.app.routes) if one.path_regex.match(path)]
     return sorted({method for route in here for method in route.methods or ()})

@@ -1,4 +1,4 @@
-"""How often keys may be guessed: a caller whose keys keep failing has to wait (RELIABILITY S15)."""
+"""Guessing API keys is slowed down: a caller whose keys keep failing has to wait (S15)."""
 
 import hashlib
 import ipaddress
@@ -15,12 +15,12 @@ _NETWORK_BITS = 64
 
 
 class FailedKeys:
-    """A bucket of failures for each address, and the keys that were good lately.
+    """A bucket of failures for each address, and the keys that were valid lately.
 
-    An address may fail `per_minute` times at once, and as often again in each minute; past that
-    it has to wait, except with a key that was good before: others behind the same address are
-    not locked out by one of them. Memory is bounded: of addresses and keys the 10,000 used last
-    are remembered. One process counts for itself.
+    An address may fail `per_minute` times at once, and as often again in each minute. Past that
+    it has to wait, except with a key that was valid before: one caller behind an address does not
+    lock out the others. Memory is bounded: the 10,000 addresses and the 10,000 keys used last are
+    remembered. Each process counts for itself. Safe for use from several threads.
     """
 
     def __init__(self, per_minute: int, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class FailedKeys:
         self._good: OrderedDict[bytes, None] = OrderedDict()
 
     def wait_seconds(self, address: str, raw_key: str) -> int:
-        """How long the caller has to wait before this key is looked at; 0 for not at all."""
+        """The seconds until this key may be verified for this address; 0 when it may be now."""
         with self._lock:
             if _digest(raw_key) in self._good:
                 return 0
@@ -39,7 +39,7 @@ class FailedKeys:
         return 0 if left >= 1 else math.ceil((1 - left) * _MINUTE / self._per_minute)
 
     def failed(self, address: str, raw_key: str) -> None:
-        """Count a key that does not hold, or no longer."""
+        """Count a key that is unknown, revoked or expired."""
         network = _network(address)
         with self._lock:
             self._good.pop(_digest(raw_key), None)
@@ -47,14 +47,14 @@ class FailedKeys:
             _forget_oldest(self._buckets, network)
 
     def held(self, raw_key: str) -> None:
-        """Remember a key that holds."""
+        """Remember a valid key."""
         digest = _digest(raw_key)
         with self._lock:
             self._good[digest] = None
             _forget_oldest(self._good, digest)
 
     def _left(self, network: str) -> float:
-        """How many failures the address may still have now."""
+        """The number of failures that the address may still have now."""
         at, left = self._buckets.get(network, (0.0, float(self._per_minute)))
         refilled = (self._monotonic() - at) * self._per_minute / _MINUTE
         return min(float(self._per_minute), left + refilled)
@@ -71,7 +71,7 @@ def _digest(raw_key: str) -> bytes:
 
 
 def _network(address: str) -> str:
-    """An IPv4 address as it is; of an IPv6 address the network, all of which one caller may own."""
+    """An IPv4 address as it is; an IPv6 address as its /64, all of which one caller may own."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

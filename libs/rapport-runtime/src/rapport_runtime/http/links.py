@@ -1,4 +1,4 @@
-"""Where an answer leads: OpenAPI links, which tools can follow and people can read."""
+"""OpenAPI links: which operation takes which value of an answer, for tools and for people."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,8 @@ def links(status: int, targets: Mapping[str, Parameters]) -> dict[int | str, dic
 
     Values are runtime expressions of OpenAPI, such as `$response.body#/client_id`.
     """
-    said = {target: link(target, parameters) for target, parameters in targets.items()}
-    return {status: {"links": said}}
+    shown = {target: link(target, parameters) for target, parameters in targets.items()}
+    return {status: {"links": shown}}
 
 
 def link(target: str, parameters: Parameters) -> dict[str, Any]:

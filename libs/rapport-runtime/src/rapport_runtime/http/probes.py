@@ -1,4 +1,4 @@
-"""Alive, ready, and the numbers: three small pages for whoever runs the service."""
+"""`/healthz`, `/readyz` and `/metrics`: three small pages for the service's operators."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rapport_runtime.logs import describe, get_logger
 
 Check = Callable[[], str | None]
-"""Says None when all is well, else why not; an exception counts as "not", told by its type."""
+"""Gives None when all is well, else the reason; an exception counts as its type's name."""
 
-Say = Callable[[], str]
-"""What a process that is ready says of itself: ready, or that operators have paused it."""
+ReadyStatus = Callable[[], str]
+"""Gives the status of a process that is ready: `ready`, or that operators have paused it."""
 
 Refresh = Callable[[], None]
-"""Brings gauges up to date just before they are read; whatever it raises is only logged."""
+"""Brings gauges up to date just before they are read; what it raises is only logged."""
 
 _LOG = get_logger(__name__)
 _JSON = "application/json"
@@ -28,7 +28,7 @@ _CLIENT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ProbeAnswer:
-    """What a probe is told: status, media type, body."""
+    """The answer to a probe: status, media type, body."""
 
     status: int
     media_type: str
@@ -36,7 +36,7 @@ class ProbeAnswer:
 
 
 def healthz() -> ProbeAnswer:
-    """Alive: the process answers. It asks nothing else, or a database's fault would kill us."""
+    """200: the process answers. It checks nothing else, or a database's fault would kill us."""
     return ProbeAnswer(200, _JSON, b'{"status":"alive"}')
 
 
@@ -44,30 +44,30 @@ def _ready() -> str:
     return "ready"
 
 
-def readyz(checks: Mapping[str, Check], say: Say = _ready) -> ProbeAnswer:
-    """Ready: every check is content; else 503 with the reason of each that is not. Who is paused
-    is not stuck: 200, and says so.
+def readyz(checks: Mapping[str, Check], ready_status: ReadyStatus = _ready) -> ProbeAnswer:
+    """200 when every check passes, else 503 with the reason of each that does not.
 
-    For a worker a check must ask for progress (when did the position last move or the log's end
-    prove reached): `poll()` returns nothing both when all is read and when the broker is dead.
+    A paused process is not stuck: 200, with the status that it gives. The check of a worker must
+    look for progress (when did the position last move, or reach the log's end): `poll()` returns
+    nothing both when all is read and when the broker is dead.
     """
-    faults = {name: fault for name, check in checks.items() if (fault := _ask(check))}
-    said = {"status": "not ready" if faults else say(), "reasons": faults}
-    return ProbeAnswer(503 if faults else 200, _JSON, json.dumps(said).encode())
+    faults = {name: fault for name, check in checks.items() if (fault := _fault_of(check))}
+    answer = {"status": "not ready" if faults else ready_status(), "reasons": faults}
+    return ProbeAnswer(503 if faults else 200, _JSON, json.dumps(answer).encode())
 
 
 def metrics(refresh: Sequence[Refresh] = ()) -> ProbeAnswer:
-    """All numbers in Prometheus's text format."""
-    for each in refresh:
+    """All metrics in Prometheus's text format."""
+    for update in refresh:
         try:
-            each()
-        except Exception as error:  # noqa: BLE001 - the other numbers are told all the same
+            update()
+        except Exception as error:  # noqa: BLE001 - the other numbers are still shown
             _LOG.warning("gauges_unknown", error=describe(error))
     return ProbeAnswer(200, CONTENT_TYPE_LATEST, generate_latest())
 
 
 def probe_router(checks: Mapping[str, Check], refresh: Sequence[Refresh] = ()) -> APIRouter:
-    """The three pages for an app; open to everyone, so they hold no client and no key."""
+    """The three pages for an app; they need no key, so they show no client and no key."""
     router = APIRouter(tags=["probes"], include_in_schema=False)
     router.add_api_route("/healthz", lambda: _response(healthz()), methods=["GET"])
     router.add_api_route("/readyz", lambda: _response(readyz(checks)), methods=["GET"])
@@ -78,7 +78,7 @@ def probe_router(checks: Mapping[str, Check], refresh: Sequence[Refresh] = ()) -
 class ProbeServer:
     """The three pages for a process without an app, on a thread of its own.
 
-    `port` is the one that was bound (asked 0: a free one). It ends soon after `stop` is set;
+    `port` is the one that was bound; 0 binds a free one. It ends soon after `stop` is set, and
     `join` waits for that.
     """
 
@@ -88,10 +88,10 @@ class ProbeServer:
         checks: Mapping[str, Check],
         stop: Event,
         host: str = "127.0.0.1",
-        say: Say = _ready,
+        ready_status: ReadyStatus = _ready,
     ) -> None:
         self._stop = stop
-        self._server = ThreadingHTTPServer((host, port), _handler(checks, say))
+        self._server = ThreadingHTTPServer((host, port), _handler(checks, ready_status))
         self._server.daemon_threads = True
         self._server.timeout = _POLL_SECONDS
         self.port: int = self._server.server_address[1]
@@ -99,7 +99,7 @@ class ProbeServer:
         self._thread.start()
 
     def join(self, timeout_seconds: float = 2.0) -> None:
-        """Wait until the thread has ended; call it after `stop` was set."""
+        """Wait until the thread has ended. Call it after `stop` was set."""
         self._thread.join(timeout_seconds)
 
     def _serve(self) -> None:
@@ -113,15 +113,15 @@ def serve_probes(
     checks: Mapping[str, Check],
     stop: Event,
     host: str = "127.0.0.1",
-    say: Say = _ready,
+    ready_status: ReadyStatus = _ready,
 ) -> ProbeServer:
     """Start the probe pages of a worker; raises OSError when the port is taken."""
-    server = ProbeServer(port, checks, stop, host, say)
+    server = ProbeServer(port, checks, stop, host, ready_status)
     _LOG.info("probes_served", port=server.port)
     return server
 
 
-def _ask(check: Check) -> str | None:
+def _fault_of(check: Check) -> str | None:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - whatever fails, the service is not ready
@@ -134,10 +134,12 @@ def _response(answer: ProbeAnswer) -> Response:
     )
 
 
-def _handler(checks: Mapping[str, Check], say: Say) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    checks: Mapping[str, Check], ready_status: ReadyStatus
+) -> type[BaseHTTPRequestHandler]:
     pages: dict[str, Callable[[], ProbeAnswer]] = {
         "/healthz": healthz,
-        "/readyz": lambda: readyz(checks, say),
+        "/readyz": lambda: readyz(checks, ready_status),
         "/metrics": metrics,
     }
 

@@ -1,4 +1,4 @@
-"""How this system says no: RFC 9457 problems, with types that stay the same for ever."""
+"""Refusals: RFC 9457 problems, with types that never change."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -38,9 +38,9 @@ class Problem(BaseModel):
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """This problem as an HTTP answer, with the id of the request that is being served."""
-        said = self.model_copy(update={"request_id": request_served.get()})
+        answer = self.model_copy(update={"request_id": request_served.get()})
         return Response(
-            content=said.model_dump_json(exclude_none=True),
+            content=answer.model_dump_json(exclude_none=True),
             status_code=self.status,
             media_type=MEDIA_TYPE,
             headers=dict(headers or {}),
@@ -48,10 +48,10 @@ class Problem(BaseModel):
 
 
 class ProblemError(Exception):
-    """An answer other than yes; a subclass names its status, slug and title once.
+    """A refusal; each subclass names its status, slug and title once.
 
-    `detail` is for the caller and never repeats personal data. Routes declare the classes that
-    they raise with `responses(...)`.
+    `detail` is for the caller and repeats no personal data. A route declares the classes that it
+    raises with `responses(...)`.
     """
 
     status: ClassVar[int] = 500
@@ -72,7 +72,7 @@ class ProblemError(Exception):
 
     @property
     def problem(self) -> Problem:
-        """What the caller is told."""
+        """The answer's content."""
         return Problem(
             type=_URN + self.slug,
             title=self.title,
@@ -101,7 +101,7 @@ class InvalidCursor(BadRequest):
 
 
 class Unauthorised(ProblemError):
-    """No API key, or one that does not hold."""
+    """There is no API key, or it is unknown, revoked or expired."""
 
     status, slug, title = 401, "unauthorised", "A valid API key is needed"
 
@@ -110,13 +110,13 @@ class Unauthorised(ProblemError):
 
 
 class Forbidden(ProblemError):
-    """The key holds, but not for this."""
+    """The key is valid, but does not permit this."""
 
     status, slug, title = 403, "forbidden", "The API key does not permit this"
 
 
 class NotFound(ProblemError):
-    """There is none, or none that the caller may know of."""
+    """It does not exist, or the caller may not know that it does."""
 
     status, slug, title = 404, "not-found", "There is no such thing here"
 
@@ -128,7 +128,7 @@ class RequestTimedOut(ProblemError):
 
 
 class Conflict(ProblemError):
-    """What is asked contradicts what is."""
+    """The request contradicts the present state."""
 
     status, slug, title = 409, "conflict", "The request contradicts what is there"
 
@@ -150,13 +150,13 @@ class UnsupportedMediaType(ProblemError):
 
 
 class InvalidRequest(ProblemError):
-    """The request can be read, but parts of it are not as the document says."""
+    """The request can be read, but parts of it are not as the OpenAPI document demands."""
 
     status, slug, title = 422, "invalid-request", "Parts of the request are not valid"
 
 
 class TooManyRequests(ProblemError):
-    """The caller asks faster than it may."""
+    """The caller sends more requests than it may."""
 
     status, slug, title = 429, "too-many-requests", "Too many requests"
 
@@ -169,7 +169,7 @@ class InternalError(ProblemError):
 
 
 class Unavailable(ProblemError):
-    """Something that the service needs is away; asking again later may help."""
+    """Something that the service needs gives no answer; a retry may help."""
 
     status, slug, title = 503, "unavailable", "The service cannot answer at the moment"
 
@@ -178,7 +178,7 @@ class Unavailable(ProblemError):
 
 
 def problem_of_status(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """The problem for a bare status that the framework raised; its headers are kept (Allow)."""
+    """The problem for a bare status that the framework raised, with its headers (`Allow`)."""
     phrase = HTTPStatus(status).phrase
     problem = Problem(type=_URN + phrase.lower().replace(" ", "-"), title=phrase, status=status)
     return problem.response(headers)
@@ -186,13 +186,13 @@ def problem_of_status(status: int, headers: Mapping[str, str] | None = None) -> 
 
 def responses(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`: the problems that it raises, typed in the OpenAPI document."""
-    said: dict[int | str, list[type[ProblemError]]] = {}
+    by_status: dict[int | str, list[type[ProblemError]]] = {}
     for kind in kinds:
-        said.setdefault(kind.status, []).append(kind)
+        by_status.setdefault(kind.status, []).append(kind)
     return {
         status: {
             "description": "; ".join(f"{kind.title} (`{_URN}{kind.slug}`)" for kind in group),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for status, group in said.items()
+        for status, group in by_status.items()
     }

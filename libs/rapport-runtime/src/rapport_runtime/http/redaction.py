@@ -1,4 +1,4 @@
-"""The shape of a JSON text without any of its values, for people who may not see those."""
+"""The shape of a JSON text without its values, for readers who may not see those."""
 
 import json
 from typing import Any
@@ -13,10 +13,11 @@ _TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float
 
 
 def structure(raw: bytes | None) -> Any:
-    """Objects keep their field names, arrays the distinct shapes of their first items, all else
-    becomes the name of its JSON type. None for what is no JSON, or is longer than 1 MiB.
+    """The shape of a JSON text; None for no text, for other than JSON, and for more than 1 MiB.
 
-    Depth, names and items are bounded, so a hostile record makes no large answer.
+    Objects keep their field names, arrays the distinct shapes of their first items, and every
+    other value becomes the name of its JSON type. Depth, names and items are bounded, so that a
+    hostile record makes no large answer.
     """
     if raw is None or len(raw) > MAX_BYTES:
         return None

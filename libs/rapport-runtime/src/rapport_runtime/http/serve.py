@@ -1,4 +1,4 @@
-"""Run an app until it is told to stop; what is being answered then is answered, within 10 s."""
+"""Runs an app until SIGTERM or SIGINT; open requests are still answered, within 10 s (R2)."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ _LOG = get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Tells the streams as soon as it is told: they would not end by themselves."""
+    """Closes the streams as soon as a signal comes: they would not end by themselves."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.config.app.state.streams.close()  # type: ignore[union-attr]  # ours is a FastAPI
@@ -27,15 +27,15 @@ class _Server(uvicorn.Server):
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Serve `app` on the settings' host and port; returns after SIGTERM or SIGINT.
 
-    Call it from the main thread, after `logs.configure`. New connections are refused at once,
-    streams end, other open requests have 8 s. Exits with 3 when it cannot start (the port is
-    taken).
+    Call it from the main thread, after `logs.configure`. At the signal new connections are
+    refused and streams end; other open requests have 8 s. Exits with 3 when it cannot start (the
+    port is taken).
     """
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        log_config=None,  # the lines go to our own handler
+        log_config=None,  # its lines go to our own handler
         access_log=False,  # it would print paths as sent; the edge writes one line a request
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
@@ -43,9 +43,9 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         proxy_headers=False,
     )
     server = _Server(config)
-    # uvicorn raises the signal again once it has stopped; a stop that was asked for exits with 0
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, lambda *_: None)
+    # uvicorn raises the signal again once it has stopped; a stop by a signal exits with 0
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     gc_tuning.tune_gc()
     _LOG.info("api_starting", host=settings.host, port=settings.port)
     server.run()

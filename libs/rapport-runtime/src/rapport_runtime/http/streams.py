@@ -1,6 +1,6 @@
 """Answers that stay open: how many there may be, for how long, and that they end with the process.
 
-They are coroutines: one that waits holds neither a thread nor a database connection.
+Each is a coroutine: while it waits it holds neither a thread nor a database connection.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ from contextlib import asynccontextmanager
 from rapport_runtime.http.problems import TooManyRequests, Unavailable
 
 TURN_SECONDS = 1.0
-"""How often one that waits looks again: half of it is what following costs in time, on average."""
+"""Seconds between two looks of an open answer; a change is seen half of that late on average."""
 
 RETRY_SECONDS = 2
-"""When to ask again for a place: others' answers end, but not at once."""
+"""The `Retry-After` of a refused reader: the answers of others end, but not at once."""
 
 
 class Streams:
     """The open answers of one process.
 
-    At most `places`, and `of_each` of one holder, so that none keeps all others out. Each ends
-    after `longest_seconds` and its reader comes back: with a key that was revoked meanwhile it is
-    not let in again. One event loop only.
+    There may be `places` at once, `of_each` of them for one holder, so that no holder keeps all
+    others out. Each ends after `longest_seconds`, and its reader connects again: a key that was
+    revoked meanwhile is then refused. For one event loop only.
     """
 
     def __init__(
@@ -36,12 +36,16 @@ class Streams:
         self._is_closed = False
 
     def close(self) -> None:
-        """End them all within a turn, and begin no more. May be called from a signal's handler."""
+        """End all answers within `TURN_SECONDS` and begin no more. A signal handler may call it."""
         self._is_closed = True
 
     @asynccontextmanager
     async def place(self, holder: str) -> AsyncIterator[None]:
-        """A place for one answer; raises `Unavailable` or, for this holder, `TooManyRequests`."""
+        """Hold a place for one answer.
+
+        Raises `Unavailable` when all places are taken or the process stops, and `TooManyRequests`
+        when the holder has all of its own.
+        """
         if self._is_closed or self._open.total() >= self._places:
             raise Unavailable("no more answers can be kept open; ask another process, or later")
         if self._open[holder] >= self._of_each:
@@ -54,14 +58,17 @@ class Streams:
             self._open[holder] -= 1
 
     def deadline(self, seconds: float | None = None) -> float:
-        """When an answer that begins now and asked for so long must be over."""
+        """The end, on the monotonic clock, of an answer that begins now.
+
+        It may last `seconds`, and `longest_seconds` at most.
+        """
         longest = self._longest_seconds
         return time.monotonic() + (longest if seconds is None else min(seconds, longest))
 
     def is_over(self, deadline: float) -> bool:
-        """Whether an answer must end now."""
+        """Whether an answer with this deadline must end now."""
         return self._is_closed or time.monotonic() >= deadline
 
     async def pause(self) -> None:
-        """Wait before looking again."""
+        """Wait for `TURN_SECONDS`."""
         await asyncio.sleep(TURN_SECONDS)

@@ -1,4 +1,4 @@
-"""Apache Kafka through kafka-python: the only package that knows the client (ARCHITECTURE §2)."""
+"""Apache Kafka through kafka-python: the only package that knows the client (`.importlinter`)."""
 
 from rapport_runtime.bus.kafka.client import (
     KafkaOptions,

@@ -18,14 +18,14 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import TryLater
 
 FLUSH_SECONDS, LAST_WORDS_SECONDS = 0.2, 2.0
-"""How often a publisher looks whether it is to stop, and how long it may then still wait (R2)."""
+"""Seconds between two looks at the stop event, and those that `publish` may wait after it (R2)."""
 
 
 class KafkaProducer:
     """An idempotent producer that waits for every acknowledgement, until its process must stop.
 
-    It begins anew after each failure: kafka-python 3.0.12 gives up its producer id when a batch
-    expires that had been sent, never asks for another, and would hold every later record for ever.
+    After each failure it is made anew: kafka-python 3.0.12 gives up its producer id when a batch
+    expires that had been sent, never fetches another, and would hold every later record for ever.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class KafkaProducer:
             raise TryLater(msg)
 
     def _send(self, records: Sequence[Outgoing]) -> list[Any]:
-        """Hand all over and wait until each was acknowledged or failed.
+        """Send all and wait until each was acknowledged or failed.
 
-        Raises KafkaTimeoutError when it takes too long: nothing is known then of what is left.
+        Raises KafkaTimeoutError when it takes too long: the fate of the rest is then unknown.
         """
         prefix, send = self._options.topic_prefix, self._producer.send
         futures = [
