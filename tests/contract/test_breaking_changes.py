@@ -256,9 +256,9 @@ def test_unchanged_documents_break_nothing():
     assert event_breaks(ASYNCAPI, copy.deepcopy(ASYNCAPI)) == []
 
 
-@pytest.mark.parametrize(("change", "said"), REST_BREAKS)
-def test_a_breaking_change_of_rest_is_found_and_named(change: Change, said: str):
-    assert said in "\n".join(rest_breaks(OPENAPI, changed(OPENAPI, change)))
+@pytest.mark.parametrize(("change", "finding"), REST_BREAKS)
+def test_a_breaking_change_of_rest_is_found_and_named(change: Change, finding: str):
+    assert finding in "\n".join(rest_breaks(OPENAPI, changed(OPENAPI, change)))
 
 
 @pytest.mark.parametrize("change", HARMLESS_TO_REST)
@@ -266,9 +266,9 @@ def test_a_harmless_change_of_rest_is_none(change: Change):
     assert rest_breaks(OPENAPI, changed(OPENAPI, change)) == []
 
 
-@pytest.mark.parametrize(("change", "said"), EVENT_BREAKS)
-def test_a_breaking_change_of_an_event_is_found_and_named(change: Change, said: str):
-    assert said in "\n".join(event_breaks(ASYNCAPI, changed(ASYNCAPI, change)))
+@pytest.mark.parametrize(("change", "finding"), EVENT_BREAKS)
+def test_a_breaking_change_of_an_event_is_found_and_named(change: Change, finding: str):
+    assert finding in "\n".join(event_breaks(ASYNCAPI, changed(ASYNCAPI, change)))
 
 
 @pytest.mark.parametrize("change", HARMLESS_TO_EVENTS)
@@ -305,6 +305,6 @@ def test_removing_any_field_of_a_real_event_is_found():
     document = documents.read(documents.PACKAGE, documents.ASYNCAPI)
     for name, schema in document["components"]["schemas"].items():
         without = changed(document, put("components", "schemas", name, "properties", value={}))
-        said = "\n".join(event_breaks(document, without))
+        finding = "\n".join(event_breaks(document, without))
         for field in schema["properties"]:
-            assert f".{field}: removed" in said, (name, field)
+            assert f".{field}: removed" in finding, (name, field)

@@ -79,12 +79,12 @@ def test_a_kept_partition_is_noted_again_and_silent_until_it_is_sought(bus: AnyB
     assert len(read(first, 4)) == 2
     second = bus.consumer("g", ["things.v1"])
     settle(first, second, want=2)
-    (kept,) = first.assignment()
-    assert first.newly_assigned() == {kept}
+    (held,) = first.assignment()
+    assert first.newly_assigned() == {held}
     assert read(first, 1, seconds=0.3) == {}
-    first.seek(kept, 0)
-    assert [record.value for record in read(first, 2)[kept]] == [b"a", b"b"]
-    assert second.newly_assigned() == {T0, T1} - {kept}
+    first.seek(held, 0)
+    assert [record.value for record in read(first, 2)[held]] == [b"a", b"b"]
+    assert second.newly_assigned() == {T0, T1} - {held}
 
 
 def test_a_member_that_closes_hands_over_at_once(bus: AnyBus) -> None:

@@ -116,8 +116,8 @@ def test_check_fails_on_an_outdated_a_missing_and_a_superfluous_schema(
     missing.unlink()
     (schemas.DIRECTORY / "rapport.yesterday.v1.schema.json").write_text("{}", "utf-8")
     assert schemas.main(["--check"]) == 1
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     for name in (outdated.name, missing.name, "rapport.yesterday.v1.schema.json"):
-        assert f"{name} differs" in said
+        assert f"{name} differs" in printed
     assert schemas.main([]) == 0
     assert schemas.main(["--check"]) == 0

@@ -137,12 +137,12 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
     example = script(readme_examples["Produce"], bus, tmp_path)
     for _ in range(2):
         subprocess.run([python, "-I", example], check=True, timeout=SECONDS)
-    said = MemoryBus()
+    written = MemoryBus()
     for topic in (topics.PRACTICES, topics.CLIENT_ACTIVITY):
-        said.create(topic.name, topic.partitions)
+        written.create(topic.name, topic.partitions)
     settings = IngestionSettings(database_url="none", kafka_bootstrap_servers="none:1")
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
-    handler = build_consumer(settings, ingestion, build_relay(ingestion, said).drain)
+    handler = build_consumer(settings, ingestion, build_relay(ingestion, written).drain)
     loop = BatchLoop(consumer, ingestion, handler, LoopOptions(group=GROUP), DeadLetterLimit())
     read = 0
 
@@ -153,7 +153,7 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
 
     assert eventually(both_read, SECONDS)
     handler.after_commit({})
-    (activity,) = activities(said)
+    (activity,) = activities(written)
     assert activity.practiceid == "lantern-harbour"
     assert (activity.data.kind, activity.data.count) == ("booked", 1)
     assert activity.data.starts_at == datetime(2024, 3, 10, 2, 0, tzinfo=UTC)

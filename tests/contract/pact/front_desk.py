@@ -23,12 +23,12 @@ def card_of(address: str, key: str, client_id: str) -> Card:
     """Ask scoring for one client; raises httpx.HTTPStatusError for everything but an answer."""
     headers = {"Authorization": f"Bearer {key}"}
     response = httpx.get(f"{address}/v1/clients/{client_id}/tier", headers=headers, timeout=30)
-    said = response.raise_for_status().json()
-    coming = said["next_transition"]
+    answer = response.raise_for_status().json()
+    coming = answer["next_transition"]
     return Card(
-        tier=said["tier"],
-        label=said["tier_names"]["zh"],
-        since=datetime.fromisoformat(said["since"]),
+        tier=answer["tier"],
+        label=answer["tier_names"]["zh"],
+        since=datetime.fromisoformat(answer["since"]),
         until=datetime.fromisoformat(coming["at"]) if coming else None,
     )
 

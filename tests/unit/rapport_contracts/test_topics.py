@@ -43,7 +43,7 @@ def test_a_topic_has_a_name_with_a_major_version_writers_readers_and_a_sentence(
     assert re.fullmatch(r"[a-z]+([.-][a-z]+)*\.v[1-9][0-9]*", topic.name)
     assert topic.writers
     assert topic.readers
-    assert topic.says
+    assert topic.content
 
 
 @each_topic

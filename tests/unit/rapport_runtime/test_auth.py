@@ -15,11 +15,11 @@ from rapport_runtime.http.api_keys import (
 
 
 def test_a_new_key_can_be_taken_apart_again() -> None:
-    raw, kept = new_key()
-    assert parse_key(raw) == kept
+    raw, parts = new_key()
+    assert parse_key(raw) == parts
     secret = raw.split("_", 2)[2]
-    assert kept.secret_hash == hashlib.sha256(secret.encode()).digest()
-    assert secret not in repr(kept)
+    assert parts.secret_hash == hashlib.sha256(secret.encode()).digest()
+    assert secret not in repr(parts)
     assert new_key()[0] != raw
 
 

@@ -27,7 +27,7 @@ class Client:
     def __init__(self, **_: Any) -> None:
         self._cluster = Cluster()
         self.answers: list[dict[Any, list[int]]] = []
-        self.asked: list[int] = []
+        self.limits: list[int] = []
         self.slow = 0.0
 
     def subscribe(self, **_: Any) -> None: ...
@@ -41,7 +41,7 @@ class Client:
 
     def poll(self, _timeout_ms: int, max_records: int) -> dict[Any, list[int]]:
         time.sleep(self.slow)
-        self.asked.append(max_records)
+        self.limits.append(max_records)
         return self.answers.pop(0)
 
 
@@ -69,14 +69,14 @@ def test_a_few_are_taken_with_what_came_since(client: Client, consumer: KafkaCon
         TopicPartition("topic.v1", 0): [1, 2, 3],
         TopicPartition("topic.v1", 1): [7],
     }
-    assert client.asked == [10, 8]
+    assert client.limits == [10, 8]
 
 
 def test_what_was_waited_for_is_fresh(client: Client, consumer: KafkaConsumer) -> None:
     client.answers = [{HERE: [1, 2]}]
     client.slow = 0.5
     consumer.poll(0.05, 10)
-    assert client.asked == [10]
+    assert client.limits == [10]
 
 
 def test_nothing_after_a_wait_is_not_asked_for_twice(
@@ -95,4 +95,4 @@ def test_many_are_enough(client: Client, consumer: KafkaConsumer, limit: int) ->
 def test_no_more_than_the_limit_is_asked_for(client: Client, consumer: KafkaConsumer) -> None:
     client.answers = [{HERE: [1, 2]}]
     consumer.poll(0.05, 2)
-    assert client.asked == [2]
+    assert client.limits == [2]

@@ -1,4 +1,4 @@
-"""Addresses and methods that are not there, and what is told to whom is not let in."""
+"""Addresses and methods that are not there, and what a caller without a key learns of them."""
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI

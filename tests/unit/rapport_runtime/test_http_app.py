@@ -52,8 +52,8 @@ def test_a_sane_request_id_is_echoed(app: FastAPI) -> None:
 def test_a_route_cannot_say_another_request_id() -> None:
     own = APIRouter(dependencies=[Depends(require("things:read"))])
     own.add_api_route("/own", lambda: Response(headers={"X-Request-ID": "theirs"}))
-    asked = PRACTICE | {"X-Request-ID": "ours"}
-    response = ask(create_app(toy_service(), [own]), "GET", "/own", headers=asked)
+    headers_sent = PRACTICE | {"X-Request-ID": "ours"}
+    response = ask(create_app(toy_service(), [own]), "GET", "/own", headers=headers_sent)
     assert response.headers.get_list("x-request-id") == ["ours"]
 
 
@@ -81,21 +81,21 @@ def test_unknown_path_and_method(app: FastAPI) -> None:
 def test_an_invalid_body_is_told_by_pointer_and_without_the_value(app: FastAPI) -> None:
     body = {"title": 5, "amount_minor": -1, "parts": [{"size": 1}, {"size": CANARY}]}
     response = ask(app, "POST", "/v1/things", headers=PRACTICE, json=body)
-    said = problem(response, 422, "invalid-request")
-    assert {error["pointer"] for error in said["errors"]} == {
+    answer = problem(response, 422, "invalid-request")
+    assert {error["pointer"] for error in answer["errors"]} == {
         "#/title",
         "#/amount_minor",
         "#/parts/1/size",
     }
-    assert all(error["location"] == "body" and error["reason"] for error in said["errors"])
+    assert all(error["location"] == "body" and error["reason"] for error in answer["errors"])
     assert CANARY not in response.text
 
 
 def test_an_invalid_query_is_told_by_name(app: FastAPI) -> None:
     response = ask(app, "GET", "/v1/numbers?limit=0", headers=PRACTICE)
-    said = problem(response, 422, "invalid-request")
-    assert [(e["location"], e["field"]) for e in said["errors"]] == [("query", "limit")]
-    assert "pointer" not in said["errors"][0]
+    answer = problem(response, 422, "invalid-request")
+    assert [(e["location"], e["field"]) for e in answer["errors"]] == [("query", "limit")]
+    assert "pointer" not in answer["errors"][0]
 
 
 BAD_BODIES = [
@@ -120,10 +120,10 @@ BAD_BODIES = [
 
 @pytest.mark.parametrize(("body", "reason"), BAD_BODIES)
 def test_a_body_that_is_not_our_json(app: FastAPI, body: bytes, reason: str) -> None:
-    said = problem(
+    answer = problem(
         ask(app, "POST", "/v1/things", headers=JSON, content=body), 400, "malformed-json"
     )
-    assert reason in said["detail"]
+    assert reason in answer["detail"]
 
 
 def test_thirty_two_levels_and_surrogate_pairs_are_fine(app: FastAPI) -> None:
@@ -233,7 +233,7 @@ def test_nothing_is_told_to_whoever_collects_traces(app: FastAPI) -> None:
 def test_a_body_that_ends_with_its_sender_is_not_half_handled() -> None:
     app = toy_app()
     sent: list[Any] = []
-    told = iter(
+    messages = iter(
         [
             {"type": "http.request", "body": b"half", "more_body": True},
             {"type": "http.disconnect"},
@@ -241,7 +241,7 @@ def test_a_body_that_ends_with_its_sender_is_not_half_handled() -> None:
     )
 
     async def receive() -> Any:
-        return next(told)
+        return next(messages)
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -278,8 +278,10 @@ def test_u0000_in_the_address(app: FastAPI, path: str) -> None:
 
 def test_a_business_problem_keeps_its_own_type(app: FastAPI) -> None:
     body = {"title": "double", "amount_minor": 1}
-    said = problem(ask(app, "POST", "/v1/things", headers=PRACTICE, json=body), 409, "thing-exists")
-    assert said["detail"] == "double"
+    answer = problem(
+        ask(app, "POST", "/v1/things", headers=PRACTICE, json=body), 409, "thing-exists"
+    )
+    assert answer["detail"] == "double"
 
 
 def test_a_fault_of_ours_leaks_nothing_and_is_logged_by_place(app: FastAPI) -> None:

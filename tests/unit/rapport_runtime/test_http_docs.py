@@ -47,9 +47,9 @@ def test_the_docs_page_needs_nothing_from_elsewhere(app: FastAPI) -> None:
 
 
 def test_the_events_page_shows_the_services_document_and_needs_nothing_from_elsewhere() -> None:
-    told = {"asyncapi": "3.0.0", "info": {"title": "Toy", "version": "1"}}
-    app = create_app(toy_service(events=told), [router])
-    assert ask(app, "GET", "/asyncapi.json").json() == told
+    document = {"asyncapi": "3.0.0", "info": {"title": "Toy", "version": "1"}}
+    app = create_app(toy_service(events=document), [router])
+    assert ask(app, "GET", "/asyncapi.json").json() == document
     assert ask(app, "GET", "/openapi.json").json()["externalDocs"]["url"] == "/docs/events"
     page = ask(app, "GET", "/docs/events")
     assert "text/html" in page.headers["content-type"]

@@ -33,11 +33,11 @@ class Noting:
 
     def __init__(self, known: dict[str, Any]) -> None:
         self.known = known
-        self.told: dict[str, Any] = {}
+        self.arguments: dict[str, Any] = {}
 
-    def __call__(self, **told: Any) -> "Noting":
-        assert told.keys() <= self.known.keys()
-        self.told = told
+    def __call__(self, **arguments: Any) -> "Noting":
+        assert arguments.keys() <= self.known.keys()
+        self.arguments = arguments
         return self
 
     def subscribe(self, **_: Any) -> None: ...
@@ -63,11 +63,11 @@ def test_each_logs_in_over_tls(clients: list[Noting]) -> None:
     begin_all(OPTIONS)
     where = {"bootstrap_servers": ["one:9093", "two:9093"], "client_id": "test"}
     for client in clients:
-        assert client.told.items() >= (where | LOG_IN).items()
+        assert client.arguments.items() >= (where | LOG_IN).items()
 
 
 def test_in_clear_nothing_is_said_of_tls_or_a_log_in(clients: list[Noting]) -> None:
     begin_all(KafkaOptions(bootstrap_servers="one:9092", client_id="test"))
     for client in clients:
-        said = {name: value for name, value in client.told.items() if name in LOG_IN}
-        assert said == {"security_protocol": "PLAINTEXT"}
+        security = {name: value for name, value in client.arguments.items() if name in LOG_IN}
+        assert security == {"security_protocol": "PLAINTEXT"}

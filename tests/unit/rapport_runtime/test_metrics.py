@@ -37,12 +37,12 @@ def test_the_page_is_as_the_code_says() -> None:
 
 
 def test_the_process_tells_these_metrics_and_no_others() -> None:
-    told = {
+    shown = {
         family.name
         for family in REGISTRY.collect()
         if not family.name.startswith(("python_", "process_"))
     }
-    assert told == {family.name for metric in METRICS for family in metric.describe()}
+    assert shown == {family.name for metric in METRICS for family in metric.describe()}
 
 
 def test_only_the_list_declares_metrics() -> None:

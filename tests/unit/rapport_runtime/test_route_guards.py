@@ -57,13 +57,13 @@ def test_a_missing_scope_is_named(app: FastAPI) -> None:
 
 def test_every_documented_route_is_closed_without_a_key(app: FastAPI) -> None:
     document = ask(app, "GET", "/openapi.json").json()
-    asked = 0
+    requests = 0
     for path, operations in document["paths"].items():
         for method in operations:
             sent: dict[str, Any] = {"json": {"title": "a", "amount_minor": 1}}
             assert ask(app, method.upper(), path, **sent).status_code == 401, path
-            asked += 1
-    assert asked == 5
+            requests += 1
+    assert requests == 5
 
 
 def _open_route() -> APIRouter:

@@ -58,8 +58,8 @@ def _ask(address: str) -> httpx.Response:
         return client.get(address, headers={"Authorization": "Bearer k"}, timeout=10)
 
 
-@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
-def test_stop_while_answering(asked: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_while_answering(number: signal.Signals) -> None:
     environment = {
         "RAPPORT_DATABASE_URL": "postgresql://toy@nowhere/toy",
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "nowhere:1",
@@ -74,7 +74,7 @@ def test_stop_while_answering(asked: signal.Signals) -> None:
                 answer = threads.submit(_ask, f"http://{address}/slow")
                 _until(process, "begun")
                 told_at = time.monotonic()
-                process.send_signal(asked)
+                process.send_signal(number)
                 assert answer.result(10).json() == "finished"
             _until(process, "returned")
             assert process.wait(10) == 0

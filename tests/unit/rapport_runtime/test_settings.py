@@ -43,9 +43,9 @@ def test_defaults_and_an_own_variable(environment: pytest.MonkeyPatch) -> None:
 def test_all_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in GIVEN:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         ToySettings.from_environment()
-    assert str(told.value) == (
+    assert str(raised.value) == (
         "toy cannot start: RAPPORT_DATABASE_URL is missing;"
         " RAPPORT_KAFKA_BOOTSTRAP_SERVERS is missing"
     )
@@ -67,9 +67,9 @@ def test_a_wrong_value_is_named_but_not_repeated(
     environment: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     environment.setenv(name, value)
-    with pytest.raises(SettingsError, match=name) as told:
+    with pytest.raises(SettingsError, match=name) as raised:
         ToySettings.from_environment()
-    assert "hunter" not in str(told.value)
+    assert "hunter" not in str(raised.value)
 
 
 LOG_IN = {
@@ -120,13 +120,13 @@ def test_a_log_in_at_kafka_is_taken_whole_and_shown_to_nobody(
 def test_half_a_log_in_at_kafka_is_refused_by_name(
     environment: pytest.MonkeyPatch, changes: dict[str, str | None], named: str
 ) -> None:
-    asked = LOG_IN | {f"RAPPORT_{name}": value for name, value in changes.items()}
-    for name, value in asked.items():
+    variables = LOG_IN | {f"RAPPORT_{name}": value for name, value in changes.items()}
+    for name, value in variables.items():
         if value is not None:
             environment.setenv(name, value)
-    with pytest.raises(SettingsError, match=f"RAPPORT_KAFKA_\\w*{named}") as told:
+    with pytest.raises(SettingsError, match=f"RAPPORT_KAFKA_\\w*{named}") as raised:
         ToySettings.from_environment()
-    assert "hunter" not in str(told.value)
+    assert "hunter" not in str(raised.value)
 
 
 def test_simulated_time_in_development(environment: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,7 @@ def test_told_to_stop_the_process_ends_its_streams_in_good_order(
     running = next(line for line in toy.stdout if "running on" in line)
     address = running.partition("http://")[2].split()[0]
     headers = {"Authorization": "Bearer k"}
-    said: list[str] = []
+    received: list[str] = []
     was_cut_off = False
     with (
         httpx.Client(trust_env=False, timeout=60) as http,
@@ -154,13 +154,13 @@ def test_told_to_stop_the_process_ends_its_streams_in_good_order(
     ):
         try:
             for line in answer.iter_lines():
-                said.append(line)
+                received.append(line)
                 if line == "data: begun":
                     toy.send_signal(signal.SIGTERM)
         except httpx.RemoteProtocolError:
             was_cut_off = True
     is_mutant = "mutant" in request.node.callspec.id
-    assert ("data: finished" in said) is not is_mutant
+    assert ("data: finished" in received) is not is_mutant
     assert was_cut_off is is_mutant
     assert any("returned" in line for line in toy.stdout)
     assert toy.wait(60) == 0

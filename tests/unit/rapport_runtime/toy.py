@@ -39,7 +39,7 @@ class Part(BaseModel):
 
 @dataclass
 class FakeKeys:
-    """Three keys by name; counts how often it was asked."""
+    """Three keys by name; counts its calls."""
 
     holders: Mapping[str, Principal] = field(
         default_factory=lambda: {
@@ -117,24 +117,24 @@ def toy_app(checks: Mapping[str, Check] | None = None, **changes: Any) -> FastAP
     return create_app(toy_service(checks=checks or {}, **changes), [router])
 
 
-def ask(app: FastAPI, method: str, path: str, **said: Any) -> httpx.Response:
+def ask(app: FastAPI, method: str, path: str, **options: Any) -> httpx.Response:
     """One request through the whole app."""
 
-    async def asked() -> httpx.Response:
+    async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://toy") as client:
-            return await client.request(method, path, **said)
+            return await client.request(method, path, **options)
 
-    return asyncio.run(asked())
+    return asyncio.run(send())
 
 
 def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
     """What a refusal says; it must be a whole problem of that status and type."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
-    said: dict[str, Any] = response.json()
-    assert said["type"] == f"urn:rapport:problem:{slug}"
-    assert said["status"] == status
-    assert said["title"]
-    assert said["request_id"] == response.headers["x-request-id"]
-    return said
+    body: dict[str, Any] = response.json()
+    assert body["type"] == f"urn:rapport:problem:{slug}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
