@@ -1,1 +1,1 @@
-"""What is said on Rapport's bus: events, topics, codec, schemas and examples."""
+"""The events on Rapport's bus: topics, types, codec, schemas and examples."""

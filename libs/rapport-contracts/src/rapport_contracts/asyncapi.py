@@ -10,24 +10,25 @@ from rapport_contracts.schemas import Schema, schemas
 from rapport_contracts.topics import TOPICS, Topic
 
 VERSION = "0.1.0"
-"""Of the contracts, as in pyproject.toml; what is said carries its major version in its name."""
+"""Of the contracts, as in pyproject.toml; topics and event types have their major version in their
+names."""
 
 _PARTS = "#/components/schemas/"
 _DESCRIPTION = """\
-What Rapport's services say, and what booking and payment systems say to them. Every event is a \
-CloudEvents 1.0 event in structured JSON, in UTF-8, at most 1 MiB. A record's partition is the \
-CRC-32 of its key modulo the number of partitions. Delivery is at least once: keep the `id` of \
-what you have handled, or of tier changes the `version`, which is gapless per client. Ignore \
-fields that you do not know. Within a major version no field is removed, renamed, retyped or newly \
-required, and no value is added to an enumeration or taken from it. The topics' names are logical; \
-a deployment may put a prefix before them."""
+The events that Rapport's services send, and those that booking and payment systems send to them. \
+Every event is a CloudEvents 1.0 event in structured JSON, in UTF-8, at most 1 MiB. A record's \
+partition is the CRC-32 of its key modulo the number of partitions. Delivery is at least once: \
+keep the `id` of each event that you have handled, or of tier changes the `version`, which is \
+gapless per client. Ignore fields that you do not know. Within a major version no field is \
+removed, renamed, retyped or newly required, and no value is added to an enumeration or taken from \
+it. The topics' names are logical; a deployment may put a prefix before them."""
 
 
 def document() -> dict[str, Any]:
     """The AsyncAPI 3.0.0 document of the whole bus: a channel a topic, a message an event type.
 
     Operations are those of Rapport's services: they receive what a system of yours sends, and send
-    what your subscriber receives (LIBRARIES §2, F41). Self-contained; nothing refers elsewhere.
+    what your subscriber receives (F41). Self-contained; nothing refers elsewhere.
     """
     return {
         "asyncapi": "3.0.0",
@@ -57,8 +58,9 @@ def _channel(topic: Topic) -> dict[str, Any]:
         "address": topic.name,
         "title": topic.name,
         "description": (
-            f"{topic.says.capitalize()}. Key: {topic.key}. Written by {', '.join(topic.writers)};"
-            f" read by {', '.join(topic.readers)}. Kept: {days}."
+            f"{topic.content.capitalize()}. Key: {topic.key}."
+            f" Written by {', '.join(topic.writers)}; read by {', '.join(topic.readers)}."
+            f" Kept: {days}."
         ),
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _events_on(topic)},
         "bindings": {
@@ -73,7 +75,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 
 def _ways(topic: Topic) -> Iterator[tuple[str, str]]:
-    """(service, "send" or "receive") of each of Rapport's services that knows the topic."""
+    """(service, "send" or "receive") of each of Rapport's services that uses the topic."""
     for action, services in (("send", topic.writers), ("receive", topic.readers)):
         for service in services:
             if service.endswith("-service"):

@@ -1,4 +1,4 @@
-"""What Rapport's services say to each other and to subscribers: strict, typed, fast to decode."""
+"""The events that Rapport's services send, to each other and to subscribers: strict and fast."""
 
 from datetime import date
 from decimal import Decimal
@@ -34,18 +34,18 @@ Currency = Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The base of every `data`: immutable, fields by keyword, unknown fields ignored (F40).
+    """The base of every `data`: immutable, fields by keyword, unknown fields ignored.
 
     `gc=False`: no event holds a cycle, and batches hold thousands of them.
     """
 
 
 class Activity(Payload, frozen=True, kw_only=True):
-    """One delta of one client's facts, on the practice-local day it counts on (ARCHITECTURE §5).
+    """One delta of one client's facts, on the practice-local day on which it counts.
 
     `count` and `amount_minor` are signed: a correction is a new activity that carries the
-    difference, `refers_to` the older activity, and lands on the older one's day. `sequence` is
-    gapless per client and `generation`. Amounts are minor units of `currency`.
+    difference, names the older activity in `refers_to`, and counts on the older one's day.
+    `sequence` is gapless per client and `generation`. Amounts are minor units of `currency`.
     """
 
     client_id: Text
@@ -64,14 +64,14 @@ class Activity(Payload, frozen=True, kw_only=True):
 
 
 class ActivityRecorded(Envelope, frozen=True, kw_only=True, tag="rapport.activity.recorded.v1"):
-    """`client-activity.v1`: something a client did, or what it turned out not to have been."""
+    """`client-activity.v1`: something that a client did, or the correction of it."""
 
     practiceid: Text
     data: Activity
 
 
 class Watermark(Payload, frozen=True, kw_only=True):
-    """All that reached the writer up to `up_to` is before this record, on this partition (§4)."""
+    """On this partition, all that reached the writer up to `up_to` stands before this record."""
 
     up_to: Instant
 
@@ -99,7 +99,7 @@ class PracticeRegistered(Envelope, frozen=True, kw_only=True, tag="rapport.pract
 
 
 class Line(Payload, frozen=True, kw_only=True):
-    """One line of an explanation: an input, its value, what it earned, until when (F19)."""
+    """One line of an explanation: an input, its value, the points it earned, and until when."""
 
     line: Text
     input: Text
@@ -109,14 +109,14 @@ class Line(Payload, frozen=True, kw_only=True):
 
 
 class Because(Payload, frozen=True, kw_only=True):
-    """Which line of the rulebook, over which input, is the cause of a transition."""
+    """The line of the rulebook, and its input, that cause a transition."""
 
     line: Text
     input: Text
 
 
 class NextTransition(Payload, frozen=True, kw_only=True):
-    """What will happen at `at` (the start of a local day) if nothing else does (F21, §5)."""
+    """The transition that comes at `at` (the start of a local day) if nothing else happens."""
 
     at: Instant
     from_tier: Text
@@ -129,10 +129,10 @@ class NextTransition(Payload, frozen=True, kw_only=True):
 
 
 class TierChange(Payload, frozen=True, kw_only=True):
-    """A client's move between tiers; `version` is gapless per client (ARCHITECTURE §5).
+    """A client's move between tiers; `version` is gapless per client.
 
-    `effective_at` is exact in time: the midnight for a change by time. `happened_at` is when the
-    causing fact took place, null for a change by time. `activity_id` is that fact's event id.
+    `effective_at` is exact in time: the midnight for a change by time. `happened_at` is the time of
+    the causing fact, null for a change by time. `activity_id` is that fact's event id.
     """
 
     client_id: Text
@@ -184,7 +184,7 @@ MessageState = Literal[
 
 
 class Message(Payload, frozen=True, kw_only=True):
-    """One intended contact and where it stands; never a text, a name or an address."""
+    """One intended contact and its state; never a text, a name or an address."""
 
     message_id: Text
     client_id: Text

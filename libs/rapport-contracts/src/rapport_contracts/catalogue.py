@@ -1,4 +1,4 @@
-"""Which events travel on which topic, and which class each event type is."""
+"""Which event types are on which topic, and the class of each event type."""
 
 from typing import get_args
 
@@ -52,7 +52,7 @@ CANONICAL: dict[str, dict[str, type[Envelope]]] = {
         (OUTREACH_EVENTS, (MessageChanged,)),
     )
 }
-"""Topic name -> event type -> class, for what Rapport's services say."""
+"""Topic name -> event type -> class, for the events of Rapport's services."""
 
 SOURCE: dict[str, dict[str, type[SourceEnvelope]]] = {
     topic.name: {source_type(event): event for event in events}
@@ -70,12 +70,12 @@ SOURCE: dict[str, dict[str, type[SourceEnvelope]]] = {
         (SOURCE_PAYMENTS, (PaymentSettled, PaymentRefunded, PaymentFailed, PaymentChargedBack)),
     )
 }
-"""Topic name -> event type -> class, for what comes from outside."""
+"""Topic name -> event type -> class, for the events of booking and payment systems."""
 
 ANY_SOURCE: dict[str, type[SourceEnvelope]] = {
     name: event for events in SOURCE.values() for name, event in events.items()
 }
-"""Event type -> class, for what may come by REST, where no topic has sorted it."""
+"""Event type -> class, for events by REST, where no topic has sorted them."""
 
 EVENT_TYPES: frozenset[str] = frozenset(ANY_SOURCE).union(*CANONICAL.values())
 """Every event type that this version of the contracts knows."""

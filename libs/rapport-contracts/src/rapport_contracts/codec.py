@@ -1,4 +1,4 @@
-"""Bytes to events and back: fast when all is well, exact about what is not."""
+"""Events from bytes and to bytes: fast for valid ones, exact about the fault of others."""
 
 import msgspec
 import pydantic
@@ -36,7 +36,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[CanonicalEvent]] = {
 
 
 class _OfPractice(msgspec.Struct, frozen=True, gc=False):
-    """The one field of an event that a reader of all practices needs first."""
+    """The one field that a reader of all practices needs before the rest."""
 
     practiceid: str
 
@@ -47,7 +47,7 @@ _OF_PRACTICE = msgspec.json.Decoder(_OfPractice)
 def encode(event: CanonicalEvent) -> bytes:
     """The event as structured CloudEvents JSON in UTF-8.
 
-    Types are mypy's to check, not this function's. Raises InvalidEvent (`invalid-field`) for a
+    Mypy checks the types, not this function. Raises InvalidEvent (`invalid-field`) for a
     text that UTF-8 cannot hold.
     """
     try:
@@ -60,8 +60,8 @@ def encode(event: CanonicalEvent) -> bytes:
 def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent:
     """The event of one record of a canonical topic, by the topic's logical name (no prefix).
 
-    Unknown fields are ignored (R11). A watermark belongs to a partition, not to a client, so it
-    alone may come without a key. Raises InvalidEvent for every value that is not such an event,
+    Unknown fields are ignored (R11). Only a watermark may have no key: it belongs to a partition,
+    not to a client. Raises InvalidEvent for every value that is not such an event,
     and KeyError for a topic that is not canonical: that is the caller's error, not the record's.
     """
     decoder = _DECODERS[topic]
@@ -83,7 +83,7 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent
 
 
 def practice_of(value: bytes) -> str:
-    """The practice of an event that `encode` made and that has one; the rest is not looked at."""
+    """The practice of an event that `encode` made and that has one; the rest is not decoded."""
     return _OF_PRACTICE.decode(value).practiceid
 
 
@@ -126,14 +126,14 @@ def _validated(model: type[SourceEnvelope], value: bytes) -> SourceEvent:
 
 
 def _not_an_event(value: bytes | None) -> InvalidEvent:
-    """There is no value, or more of it than may be parsed."""
+    """Why there is nothing to parse: no value, or too long a one."""
     if value is None:
         return InvalidEvent("tombstone", "has no value")
     return InvalidEvent("too-large", f"is larger than {MAX_VALUE_BYTES} bytes")
 
 
 def _why_not(topic: str, value: bytes, error: Exception) -> InvalidEvent:
-    """The reason for which a canonical value could not be decoded."""
+    """The reason why a canonical value could not be decoded."""
     try:
         document = parse(value)
         event_type(document, CANONICAL[topic])

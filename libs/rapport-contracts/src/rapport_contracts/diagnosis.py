@@ -1,4 +1,4 @@
-"""Why a value could not be decoded: slow, thorough, and never repeating what it read."""
+"""Finds why a value could not be decoded: slow, thorough, and never repeating the value."""
 
 import json
 import math
@@ -15,7 +15,7 @@ SPECVERSION = "1.0"
 
 _VERSION = re.compile(r"\.v[0-9]+$")
 _KNOWN_STEMS = frozenset(_VERSION.sub("", name) for name in EVENT_TYPES)
-_MSGSPEC_SAYS = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
+_MSGSPEC_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _MSGSPEC_REPEATS = ("Invalid value ", "Invalid enum value ")
 _NAMED_FIELD = re.compile(r"field `(\w+)`")
 
@@ -70,9 +70,9 @@ def refuse_null_characters(document: object) -> None:
 
 
 def of_msgspec(error: msgspec.ValidationError) -> InvalidEvent:
-    """What msgspec found, with its path as a JSON pointer and without the value it found."""
-    said = _MSGSPEC_SAYS.fullmatch(str(error))
-    what, path = (said["what"], said["path"] or "") if said else ("", "")
+    """Msgspec's finding as ours: its path as a JSON pointer, and without the value."""
+    match = _MSGSPEC_MESSAGE.fullmatch(str(error))
+    what, path = (match["what"], match["path"] or "") if match else ("", "")
     if what.startswith(_MSGSPEC_REPEATS):
         what = "is not one of the permitted values"
     elif named := _NAMED_FIELD.search(what):
@@ -81,7 +81,7 @@ def of_msgspec(error: msgspec.ValidationError) -> InvalidEvent:
 
 
 def of_pydantic(error: pydantic.ValidationError) -> InvalidEvent:
-    """The first thing that pydantic found, by field and without the value."""
+    """Pydantic's first finding as ours, by field and without the value."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":  # its parser follows fewer levels than `parse`
         return InvalidEvent("not-json", "is nested too deep")
@@ -100,7 +100,7 @@ def _number_out_of_range(value: bytes) -> InvalidEvent:
 
 
 def _find(document: object, wanted: Callable[[object], bool]) -> str | None:
-    """The JSON pointer (RFC 6901) of the first node that is wanted, or whose own name is."""
+    """The JSON pointer (RFC 6901) of the first node that is wanted, or that holds a wanted name."""
     ahead: list[tuple[str, object]] = [("", document)]
     while ahead:
         pointer, node = ahead.pop()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-"""An aware instant; the wire has RFC 3339, a naive one is refused."""
+"""An instant with a zone, in RFC 3339 on the bus; one without a zone is refused."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -14,7 +14,7 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 def _specversion() -> Literal["1.0"]:
-    """A factory, since `omit_defaults` would leave a plain default out of what is written."""
+    """A factory: a plain default would not be written, because of `omit_defaults`."""
     return "1.0"
 
 
@@ -26,11 +26,11 @@ def _datacontenttype() -> Literal["application/json"]:
 class Envelope(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="type"
 ):
-    """What every event says about itself (ARCHITECTURE §6).
+    """The attributes that every event has.
 
     The concrete class fixes `type` and `data`. `id` is unique per `source`; `practiceid` names the
-    practice; `causationid` is the id of the event that led to this one. Attributes that are None
-    are left out of what is written: CloudEvents allows null, but its SDKs do not all read it.
+    practice; `causationid` is the id of the event that caused this one. An attribute that is None
+    is not written: CloudEvents allows null, but not all of its SDKs read it.
     """
 
     id: Text

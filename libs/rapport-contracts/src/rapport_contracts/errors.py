@@ -1,4 +1,4 @@
-"""Why a record or a body is refused, as values that tables and problems can show."""
+"""Why a record or a body is refused, as values for tables and problems."""
 
 from typing import Literal
 
@@ -13,12 +13,15 @@ InvalidReason = Literal[
     "wrong-topic",
     "invalid-field",
 ]
-"""The closed list of reasons for which a record can never be decoded."""
+"""The closed list of reasons why a record can never be decoded."""
 
 
 class InvalidEvent(ValueError):
-    """It can never be decoded: `reason` is of the closed list, `field` a JSON pointer or None,
-    `detail` says what is wrong without repeating the value (it may be personal)."""
+    """A value that can never be decoded.
+
+    `reason` is one of the closed list, `field` a JSON pointer or None, and `detail` names the fault
+    without the value, which may be personal.
+    """
 
     def __init__(self, reason: InvalidReason, detail: str, field: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}" + (f" ({field})" if field else ""))

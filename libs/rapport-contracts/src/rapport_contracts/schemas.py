@@ -76,9 +76,9 @@ def write(directory: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the schemas, or with `--check` say which differ; returns the exit status."""
+    """Write the schemas, or with `--check` name those that differ; returns the exit status."""
     parser = argparse.ArgumentParser(prog="rapport_contracts.schemas", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if any differs")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a file differs")
     if not parser.parse_args(arguments).check:
         write(DIRECTORY)
         return 0
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _of_canonical(event: type[Envelope]) -> Schema:
-    """msgspec's schema, with `specversion` required: what writes must write it."""
+    """Msgspec's schema, with `specversion` required: every writer must write it."""
     schema = msgspec.json.schema(event)
     for part in schema["$defs"].values():
         part["description"] = inspect.cleandoc(part["description"])
@@ -97,7 +97,7 @@ def _of_canonical(event: type[Envelope]) -> Schema:
 
 
 def _of_source(event: type[SourceEnvelope]) -> Schema:
-    """pydantic's schema of what is accepted."""
+    """Pydantic's schema of what is accepted."""
     return event.model_json_schema()
 
 

@@ -1,4 +1,4 @@
-"""What booking and payment systems say to Rapport: lenient to extra keys, errors by field."""
+"""The events of booking and payment systems: lenient to extra keys, errors by field."""
 
 import re
 from datetime import datetime
@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 MAX_AMOUNT_MINOR = 10**13
-"""No counselling bill has fourteen digits; sums of a lifetime stay far inside 64 bits."""
+"""No bill for counselling has fourteen digits, and sums of a lifetime stay far inside 64 bits."""
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:", re.ASCII)
 
@@ -37,7 +37,7 @@ def _rfc3339(value: object) -> object:
 
 
 def _convertible(instant: datetime) -> datetime:
-    """Refuse the calendar's two end years: there, another zone's clock cannot be told."""
+    """Refuse the calendar's first and last year, whose instants other zones cannot express."""
     if not 1 < instant.year < 9999:
         msg = "must be of the years 2 to 9998"
         raise ValueError(msg)
@@ -45,7 +45,7 @@ def _convertible(instant: datetime) -> datetime:
 
 
 def _of_this_age(instant: datetime) -> datetime:
-    """Refuse instants before 1990 (ARCHITECTURE §4); those too far ahead need ingestion's clock."""
+    """Refuse instants before 1990; ingestion, which has a clock, refuses those too far ahead."""
     if instant.year < 1990:
         msg = "must not be before 1990"
         raise ValueError(msg)
@@ -65,25 +65,25 @@ Happened = Annotated[Moment, AfterValidator(_of_this_age)]
 
 
 class SourceModel(BaseModel):
-    """The base of what comes from outside: extra keys are allowed and ignored (R11)."""
+    """The base of events from outside: extra keys are allowed and ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class BookingData(SourceModel):
-    """Which booking it is about. `booking_id` is the source's own, unique within the client."""
+    """The booking of the event. `booking_id` is the source's own, unique within the client."""
 
     booking_id: Name
 
 
 class BookingTimes(BookingData):
-    """A booking with the time it is for, which may be any time (ARCHITECTURE §4)."""
+    """A booking with the time at which it begins, which may be any time."""
 
     starts_at: Moment
 
 
 class PaymentData(SourceModel):
-    """Which payment it is about. `payment_id` is the source's own, unique within the client."""
+    """The payment of the event. `payment_id` is the source's own, unique within the client."""
 
     payment_id: Name
 
@@ -98,7 +98,7 @@ class PaymentAmount(PaymentData):
 class SourceEnvelope(SourceModel):
     """CloudEvents 1.0. `id` is unique per `source`, `subject` is the client's id in that source.
 
-    `time` is when it happened (aware).
+    `time` is when it happened, with a zone.
     """
 
     specversion: Literal["1.0"]
@@ -177,4 +177,4 @@ BookingEvent = (
 )
 PaymentEvent = PaymentSettled | PaymentRefunded | PaymentFailed | PaymentChargedBack
 SourceEvent = Annotated[BookingEvent | PaymentEvent, Field(discriminator="type")]
-"""Any event a source may send; the `type` decides which."""
+"""Any event that a source may send; `type` decides which."""

@@ -1,4 +1,4 @@
-"""The table of topics: name, key, partitions, retention, who writes, who reads."""
+"""The table of topics: name, key, content, writers, readers, partitions, retention."""
 
 import zlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Topic:
 
     name: str
     key: Literal["external client id", "client id", "practice id"]
-    says: str
+    content: str
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     partitions: int = PER_CLIENT_PARTITIONS
@@ -25,21 +25,21 @@ class Topic:
 SOURCE_BOOKINGS = Topic(
     name="source.bookings.v1",
     key="external client id",
-    says="what the booking systems saw",
+    content="what happened to bookings, as the booking systems report it",
     writers=("booking systems",),
     readers=("ingestion-service",),
 )
 SOURCE_PAYMENTS = Topic(
     name="source.payments.v1",
     key="external client id",
-    says="what the payment systems saw",
+    content="what happened to payments, as the payment systems report it",
     writers=("payment systems",),
     readers=("ingestion-service",),
 )
 PRACTICES = Topic(
     name="practices.v1",
     key="practice id",
-    says="each practice as it is now",
+    content="each practice as it is now",
     writers=("ingestion-service",),
     readers=("scoring-service", "outreach-service"),
     retention_ms=None,
@@ -47,21 +47,21 @@ PRACTICES = Topic(
 CLIENT_ACTIVITY = Topic(
     name="client-activity.v1",
     key="client id",
-    says="what each client did, as deltas; and how far time has come",
+    content="what each client did, as deltas; and watermarks of time",
     writers=("ingestion-service",),
     readers=("scoring-service", "outreach-service"),
 )
 TIER_CHANGES = Topic(
     name="tier-changes.v1",
     key="client id",
-    says="each client's moves between tiers; and how far they are complete",
+    content="each client's moves between tiers; and watermarks of how far they are complete",
     writers=("scoring-service",),
     readers=("outreach-service", "subscribers"),
 )
 OUTREACH_EVENTS = Topic(
     name="outreach-events.v1",
     key="client id",
-    says="where each message stands",
+    content="each change of a message's state",
     writers=("outreach-service",),
     readers=("subscribers",),
 )
