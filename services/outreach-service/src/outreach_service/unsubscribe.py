@@ -38,5 +38,5 @@ def subscription_of(key: bytes, token: str) -> Subscription | None:
     values = open_signed(token, key, _PURPOSE)
     if values is None:
         return None
-    practice_id, client_id, channel, purpose = values
-    return Subscription(str(practice_id), str(client_id), Channel(channel), Purpose(purpose))
+    practice_id, client_id, channel, purpose = map(str, values)
+    return Subscription(practice_id, client_id, Channel(channel), Purpose(purpose))

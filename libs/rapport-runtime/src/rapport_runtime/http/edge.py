@@ -128,7 +128,7 @@ class Edge:
         route = self._routes.get(scope.get("endpoint"), "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         meters = request_meters(method, route, str(answer.status or 499))
-        meters.count()
+        meters.increment()
         meters.observe(seconds)
         principal = scope.get("state", {}).get("principal")
         request_answered(

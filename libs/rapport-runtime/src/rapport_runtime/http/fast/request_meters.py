@@ -8,9 +8,9 @@ from rapport_runtime.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 
 class RequestMeters(NamedTuple):
-    """Counts and times the requests of one method, route and status; `observe` takes seconds."""
+    """Count and time the requests of one method, route and status; `observe` takes seconds."""
 
-    count: Callable[[], None]
+    increment: Callable[[], None]
     observe: Callable[[float], None]
 
 
