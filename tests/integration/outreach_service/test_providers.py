@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from outreach_service.domain.messages import (
     Accepted,
@@ -23,6 +22,7 @@ from outreach_service.ports import Token
 from outreach_service.providers.console import SENDING_IS_OFF, ConsoleProvider
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from rapport_devkit.sandbox import credentials
+from tests.support.doubles.log_lines import captured_lines
 from tests.support.doubles.memory_tokens import MemoryTokens
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.sandbox import Sandbox
@@ -283,7 +283,7 @@ def test_logs_hold_no_token_number_or_text(
     caplog.set_level(logging.DEBUG)
     for channel in CHANNELS:
         send(sandbox, a_message(channel))
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         asyncio.run(ConsoleProvider().send(a_message(Channel.SMS)))
 
     told = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
@@ -296,7 +296,7 @@ def test_logs_hold_no_token_number_or_text(
 def test_nothing_is_sent_while_sending_is_off() -> None:
     message = a_message(Channel.SMS)
 
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         outcome = asyncio.run(ConsoleProvider().send(message))
     assert outcome == Rejected(SENDING_IS_OFF, final=True)
     assert lines == [

@@ -8,7 +8,6 @@ from typing import Any
 import kafka
 import kafka.errors
 import pytest
-from structlog.testing import capture_logs
 
 from rapport_runtime import logs
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, TopicPlan, ensure_topics
@@ -16,6 +15,7 @@ from rapport_runtime.bus.kafka import client as client_module
 from rapport_runtime.bus.kafka import consumer as consumer_module
 from rapport_runtime.bus.kafka.client import close_quietly
 from rapport_runtime.bus.port import TopicPartition
+from tests.support.doubles.log_lines import captured_lines
 from tests.support.places import REPOSITORY
 
 OPTIONS = KafkaOptions(bootstrap_servers="nowhere:1", client_id="test", topic_prefix="toy.")
@@ -52,7 +52,7 @@ def consumer(monkeypatch: pytest.MonkeyPatch) -> KafkaConsumer:
 
 
 def test_a_refused_group_commit_names_its_error(consumer: KafkaConsumer) -> None:
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         assert not consumer.commit_to_group({TopicPartition("topic.v1", 0): 7})
     assert lines == [
         {"event": "group_commit_refused", "error": "CommitFailedError", "log_level": "warning"}
@@ -64,7 +64,7 @@ def test_a_consumer_that_is_rebuilt_names_its_group(
 ) -> None:
     monkeypatch.setattr(consumer_module, "REBUILD_SECONDS", 0.0)
     monkeypatch.setattr(consumer_module, "FRESH_SECONDS", 0.0)
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         consumer.poll(0.0, 1)
     rebuilt, closed = lines
     assert (rebuilt["event"], rebuilt["group"]) == ("stuck_consumer_rebuilt", "toy.group")
@@ -76,13 +76,13 @@ def test_a_topic_that_exists_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         def close(self, **_: Any) -> None: ...
 
     monkeypatch.setattr(client_module, "KafkaAdminClient", Admin)
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         ensure_topics(OPTIONS, [TopicPlan(name="topic.v1", partitions=1, retention_ms=None)])
     assert lines == [{"event": "topic_exists", "topic": "toy.topic.v1", "log_level": "info"}]
 
 
 def test_a_client_that_cannot_be_closed_is_told_with_its_error() -> None:
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         close_quietly(Refusing().close)
     assert lines == [
         {"event": "kafka_client_close_failed", "exc_info": True, "log_level": "warning"}

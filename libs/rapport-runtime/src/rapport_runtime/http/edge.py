@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rapport_runtime.http.fast.request_line import request_answered
 from rapport_runtime.http.fast.request_meters import request_meters
 from rapport_runtime.http.problems import (
     BadRequest,
@@ -20,7 +19,7 @@ from rapport_runtime.http.problems import (
     UnsupportedMediaType,
 )
 from rapport_runtime.http.strict_json import check_json
-from rapport_runtime.logs import get_logger, request_served
+from rapport_runtime.logs import get_logger, request_served, write_info
 
 REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = REQUEST_ID.lower().encode()
@@ -131,7 +130,9 @@ class Edge:
         meters.increment()
         meters.observe(seconds)
         principal = scope.get("state", {}).get("principal")
-        request_answered(
+        write_info(
+            __name__,
+            "request_answered",
             method=method,
             route=route,
             status=answer.status,
