@@ -1,4 +1,4 @@
-"""Many workers claim at once: caps hold to the message, and nobody deadlocks (RELIABILITY R24)."""
+"""Many workers claim at once: caps hold to the message, and nobody deadlocks (R24)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from outreach_service import translate
+from outreach_service.bootstrap import build_stores
+from outreach_service.dispatcher import OutboundQueue
 from outreach_service.domain.gates import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers import decide
-from outreach_service.store import dispatch, situations
-from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
+from outreach_service.handlers.dispatch import DispatchOptions
+from outreach_service.store import clients
+from outreach_service.store.contact_cipher import KeyringCipher
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
@@ -42,16 +43,15 @@ CAP_1 = Rules(
 
 
 @contextmanager
-def queues(urls: ServiceDatabase) -> Iterator[list[PostgresOutboundQueue]]:
+def queues(urls: ServiceDatabase, rules: Rules = DEFAULT_RULES) -> Iterator[list[OutboundQueue]]:
     """The queues of sixteen workers, each with connections of its own."""
     doors = [Database(urls.worker_url, application_name=f"queue-{n}") for n in range(WORKERS)]
     yield [
-        PostgresOutboundQueue(
-            door,
-            KEYRING,
+        OutboundQueue(
+            build_stores(door, simulated=True),
+            KeyringCipher(KEYRING),
             SANDBOX_RETRIES,
-            translate.message_changed,
-            OutboundQueueOptions(simulated=True, lease_seconds=60),
+            DispatchOptions(lease_seconds=60, rules=rules),
         )
         for door in doors
     ]
@@ -74,16 +74,15 @@ def test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes(
     """Each worker has another message of hers in hand. Mutant: nobody locks the client."""
     urls = service_database("outreach")
     world = outreach(urls)
-    monkeypatch.setattr(dispatch, "decide", lambda due, left, _: decide(due, left, CAP_1))
     if mutant:
         for name in ("lock_clients", "lock_contacts"):
-            monkeypatch.setattr(situations, name, lambda _tx, _keys: None)
+            monkeypatch.setattr(clients, name, lambda _tx, _keys: None)
     world.reachable("ada", Channel.SMS, "+8613800138000")
     for version in range(1, WORKERS + 1):
         world.moved("ada", version, NOON)
     world.now_is(NOON)
     with (
-        queues(urls) as workers,
+        queues(urls, CAP_1) as workers,
         at("intent_claimed", lambda: eventually(lambda: False, 0.1), times=WORKERS),
         ThreadPoolExecutor(WORKERS) as pool,
     ):

@@ -1,4 +1,4 @@
-"""A worker whose own clock is wrong changes nothing: the database's decides (RELIABILITY R13)."""
+"""A worker whose own clock is wrong changes nothing: the database's decides (R13)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,14 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from outreach_service import translate
+from outreach_service.bootstrap import build_stores
+from outreach_service.dispatcher import OutboundQueue
 from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.quiet import Hours
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers import decide
-from outreach_service.store import clock, dispatch
-from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
+from outreach_service.handlers.dispatch import DispatchOptions
+from outreach_service.store import clock
+from outreach_service.store.contact_cipher import KeyringCipher
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
@@ -31,16 +32,19 @@ class SkewedOutreach:
         self._monkeypatch = monkeypatch
         providers = dict.fromkeys(Channel, RecordingProvider())
         self.world = OutreachWorld(urls, playbook(directions=["entered"]), providers)
-        self.queue = PostgresOutboundQueue(
-            self.world.database,
-            KEYRING,
-            SANDBOX_RETRIES,
-            translate.message_changed,
-            OutboundQueueOptions(simulated=False, lease_seconds=300),
-        )
+        self.queue = self.queue_by(DEFAULT_RULES)
         self.world.reachable("ada", Channel.SMS, "+8613800138000")
         self._versions = iter(range(1, 100))
         self.world.now_is(datetime(2026, 1, 1, tzinfo=UTC))  # the practice is known from here on
+
+    def queue_by(self, rules: Rules) -> OutboundQueue:
+        """The queue with these rules, on the real clock."""
+        return OutboundQueue(
+            build_stores(self.world.database, simulated=False),
+            KeyringCipher(KEYRING),
+            SANDBOX_RETRIES,
+            DispatchOptions(lease_seconds=300, rules=rules),
+        )
 
     def skewed(self, seconds: float) -> None:
         """Let this process's clock be wrong."""
@@ -69,7 +73,7 @@ class SkewedOutreach:
             caps=DEFAULT_RULES.caps,
             longest_lag=DEFAULT_RULES.longest_lag,
         )
-        self._monkeypatch.setattr(dispatch, "decide", lambda due, left, _: decide(due, left, rules))
+        self.queue = self.queue_by(rules)
 
     def obeys(self) -> bool:
         """Whether hours, caps and leases hold to the minute: open for 5 minutes more, two messages

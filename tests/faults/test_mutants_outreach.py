@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-import sqlalchemy as sa
 
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
 from outreach_service.domain.terms import Channel
-from outreach_service.handlers import apply_outcome
-from outreach_service.ports import ClaimedMessage, MessageUpdate
-from outreach_service.store import dispatch, locks, situations
+from outreach_service.handlers import outcomes
+from outreach_service.handlers.outcomes import MessageUpdate, apply_outcome
+from outreach_service.ports.records import ClaimedMessage
+from outreach_service.store import clients, locks, queue
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
 from tests.support.doubles.recording_provider import RecordingProvider
@@ -66,9 +66,9 @@ def test_the_claim_hears_the_last_word(
 ) -> None:
     """L1: consent is looked at in the claim. Mutant: what it was when the message was planned."""
     if mutant:
-        first = situations._CONSENTS.text.replace("purpose, id DESC", "purpose, id")
-        assert first != situations._CONSENTS.text
-        monkeypatch.setattr(situations, "_CONSENTS", sa.text(first))
+        first = clients._CONSENTS.replace("purpose, id DESC", "purpose, id")
+        assert first != clients._CONSENTS
+        monkeypatch.setattr(clients, "_CONSENTS", first)
     outreach.world.consent("ada", Channel.SMS, "care", granted=False)
     survives = outreach.send_all() == 0
     assert survives is not mutant
@@ -81,7 +81,7 @@ def test_a_withdrawal_does_not_pass_a_claim(
     """R25: it commits before the claim reads, or after the claim has committed. Mutant: the claim
     takes no client's lock."""
     if mutant:
-        monkeypatch.setattr(situations, "lock_clients", lambda _tx, _clients: None)
+        monkeypatch.setattr(clients, "lock_clients", lambda _tx, _clients: None)
     order: list[str] = []
 
     def withdraw() -> None:
@@ -110,9 +110,9 @@ def test_two_workers_never_claim_one_message(
     """Mutant: what is due is read without locking its rows, nor is an attempt's number a key."""
     if mutant:
         outreach.as_owner("ALTER TABLE attempt DROP CONSTRAINT attempt_pkey CASCADE")
-        unlocked = dispatch._DUE.text.replace("FOR UPDATE SKIP LOCKED", "")
-        assert unlocked != dispatch._DUE.text
-        monkeypatch.setattr(dispatch, "_DUE", sa.text(unlocked))
+        unlocked = queue._DUE.replace("FOR UPDATE SKIP LOCKED", "")
+        assert unlocked != queue._DUE
+        monkeypatch.setattr(queue, "_DUE", unlocked)
     claimed: list[ClaimedMessage] = []
     thread = threading.Thread(target=lambda: claimed.extend(outreach.world.queue.claim(10).claimed))
 
@@ -139,7 +139,7 @@ def test_an_unknown_outcome_is_not_tried_again(
         return apply_outcome(claimed, outcome, policy)
 
     if mutant:
-        monkeypatch.setattr(dispatch, "apply_outcome", refused)
+        monkeypatch.setattr(outcomes, "apply_outcome", refused)
     outreach.provider._outcomes.append(Unknown("sms:timeout"))
     survives = outreach.send_all() == 1
     assert survives is not mutant

@@ -22,8 +22,8 @@ from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.postgres_store import PostgresStore
-from outreach_service import handlers as outreach_handlers
 from outreach_service.domain.terms import Channel
+from outreach_service.handlers import planning
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
@@ -173,7 +173,7 @@ def test_message_identity(
     book = playbook(directions=["entered"])
     outreach = OutreachWorld(urls, book, dict.fromkeys(Channel, provider))
     if mutant:
-        monkeypatch.setattr(outreach_handlers, "message_id", lambda *_said: uuid.uuid4().hex)
+        monkeypatch.setattr(planning, "message_id", lambda *_said: uuid.uuid4().hex)
         _drop_keys(urls, "message", "u")
     outreach.reachable("ada", Channel.SMS, "+8613800138000")
     for _ in range(2):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,15 +13,20 @@ from fastapi import FastAPI
 
 from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
+from outreach_service.domain.playbook import Play, parse_playbook
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import ChannelSetup, MessageEvent
+from outreach_service.handlers.previews import Previews
+from outreach_service.ports import ChannelSetup
+from outreach_service.ports.records import MessageEvent
+from outreach_service.rendering import Renderer
 from outreach_service.sealing import Keyring
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.clock import GROUP, INPUTS
+from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.messages import PostgresMessages
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preferences import PostgresPreferences
-from outreach_service.store.preview import Previews
+from outreach_service.store.stores import PostgresStores
 from outreach_service.unsubscribe import unsubscribe_key
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
@@ -75,6 +80,11 @@ class Holders:
         return Principal(raw_key, None if raw_key == "operator" else raw_key, scopes)
 
 
+def read_play(body: Mapping[str, Any]) -> Play:
+    """The play that a message keeps."""
+    return parse_playbook({"key": "kept", "plays": [body]}).plays[0]
+
+
 def encode_event(event: MessageEvent) -> Outgoing:
     """The event as it is, where a test can read it."""
     said = json.dumps([*event[:-1], event.at.isoformat()]).encode()
@@ -83,7 +93,13 @@ def encode_event(event: MessageEvent) -> Outgoing:
 
 def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] = ()) -> FastAPI:
     """The app as bootstrap makes it, with keys that need no table."""
-    previews = Previews(KEYRING, builtin_catalogue(), "https://rapport.example", closed)
+    previews = Previews(
+        KeyringCipher(KEYRING),
+        builtin_catalogue(),
+        Renderer().render,
+        "https://rapport.example",
+        closed,
+    )
     setups = [
         ChannelSetup(Channel.EMAIL, is_configured=True, is_sending=True),
         ChannelSetup(
@@ -95,7 +111,9 @@ def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] 
     ]
     parts = ApiParts(
         preferences=PostgresPreferences(database, KEYRING, simulated=simulated),
-        messages=PostgresMessages(database, previews, encode_event, simulated=simulated),
+        messages=PostgresMessages(database, read_play),
+        stores=PostgresStores(database, read_play, encode_event, simulated=simulated),
+        previews=previews,
         playbooks=PostgresPlaybooks(database, {"key": "default", "plays": [PLAY]}),
         channels=PostgresChannels(database, setups),
         catalogue=builtin_catalogue(),

@@ -9,8 +9,8 @@ import pytest
 
 from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import ClaimedMessage
-from outreach_service.store import situations
+from outreach_service.ports.records import ClaimedMessage
+from outreach_service.store import clients
 from outreach_service.store.preferences import PostgresPreferences
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.servers.buses import eventually
@@ -55,7 +55,7 @@ def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
 ) -> None:
     """L1, R25. Mutant: the claim takes no client's lock, and claims by what consent was."""
     if mutant:
-        monkeypatch.setattr(situations, "lock_clients", lambda _tx, _clients: None)
+        monkeypatch.setattr(clients, "lock_clients", lambda _tx, _clients: None)
     claimed: list[ClaimedMessage] = []
     claim = threading.Thread(target=lambda: claimed.extend(world.queue.claim(10).claimed))
     waited: list[bool] = []

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from outreach_service.bootstrap import PAUSABLE
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import GROUP
-from outreach_service.store import dispatch
+from outreach_service.store import queue
 from outreach_service.store.status import OutreachStatus
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
@@ -66,8 +66,8 @@ def test_a_paused_practice_sends_nothing(
 ) -> None:
     if mutant:
         check = f"AND NOT {pauses.paused('practice', 'message.practice_id')}"
-        assert dispatch._DUE.text.count(check) == 1
-        monkeypatch.setattr(dispatch, "_DUE", sa.text(dispatch._DUE.text.replace(check, "")))
+        assert queue._DUE.count(check) == 1
+        monkeypatch.setattr(queue, "_DUE", queue._DUE.replace(check, ""))
     outreach.due("ada", "bob")
     assert outreach.pause("practice", PRACTICE)
     while outreach.dispatch():

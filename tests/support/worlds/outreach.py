@@ -11,17 +11,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from outreach_service import translate
-from outreach_service.bootstrap import build_consumer, build_relay
+from outreach_service.bootstrap import build_consumer, build_relay, build_stores
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS
 from outreach_service.contacts import normalise
-from outreach_service.dispatcher import Dispatcher
+from outreach_service.dispatcher import Dispatcher, OutboundQueue
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
+from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.ports import GROUP, Provider
 from outreach_service.sealing import Keyring, Place
-from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
+from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.permits import Rate, set_up
 from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
@@ -74,17 +74,15 @@ class OutreachWorld:
         self.database = Database(made.worker_url, application_name="test")
         consumer = self.bus.consumer(GROUP, TOPICS)
         self.wakeup = threading.Event()
-        handler = build_consumer(book, build_relay(self.database, self.bus).drain, self.wakeup)
+        self.stores = build_stores(self.database, simulated=True)
+        publish = build_relay(self.database, self.bus).drain
+        handler = build_consumer(self.stores, book, publish, self.wakeup)
         options = LoopOptions(group=GROUP)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         with self.database.transaction() as tx:
             set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
-        self.queue = PostgresOutboundQueue(
-            self.database,
-            KEYRING,
-            SANDBOX_RETRIES,
-            translate.message_changed,
-            OutboundQueueOptions(simulated=True, lease_seconds=60),
+        self.queue = OutboundQueue(
+            self.stores, KeyringCipher(KEYRING), SANDBOX_RETRIES, DispatchOptions(lease_seconds=60)
         )
         self.dispatcher = Dispatcher(
             self.queue,

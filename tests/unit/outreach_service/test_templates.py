@@ -17,7 +17,8 @@ from outreach_service.domain.templates import (
     parse_templates,
 )
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.rendering import Renderer, RenderingFailed
+from outreach_service.ports import RenderingFailed
+from outreach_service.rendering import Renderer
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 
 VALUES = {

@@ -1,4 +1,4 @@
-"""Where the parts of outreach meet; the only file that knows every room."""
+"""Builds outreach from its parts; the only module that imports all of them."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -16,32 +17,35 @@ from outreach_service import translate
 from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS, OutreachConsumer
-from outreach_service.dispatcher import Dispatcher
+from outreach_service.dispatcher import Dispatcher, OutboundQueue
 from outreach_service.domain.consents import Subscription
 from outreach_service.domain.gates import DEFAULT_RULES
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
-from outreach_service.domain.playbook import parse_playbook
+from outreach_service.domain.playbook import Play, Playbook, parse_playbook
 from outreach_service.domain.templates import without_template
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import GROUP, ChannelSetup, ClaimedMessage, Provider
+from outreach_service.handlers.dispatch import DispatchOptions
+from outreach_service.handlers.previews import Previews
+from outreach_service.ports import GROUP, ChannelSetup, Provider
+from outreach_service.ports.records import ClaimedMessage
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
 from outreach_service.providers.console import ConsoleProvider
 from outreach_service.providers.smtp import Smtp, SmtpAccount
 from outreach_service.providers.web import http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
+from outreach_service.rendering import Renderer
 from outreach_service.sealing import Keyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
-from outreach_service.store.dispatch import OutboundQueueOptions, PostgresOutboundQueue
+from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.messages import PostgresMessages
-from outreach_service.store.outreach_store import PostgresOutreachStore
 from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preferences import PostgresPreferences
-from outreach_service.store.preview import Previews
 from outreach_service.store.resealing import reseal
 from outreach_service.store.status import OutreachStatus, UnknownMessages, knows_practice
+from outreach_service.store.stores import PostgresStores
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
@@ -82,7 +86,7 @@ def playbook_source(settings: OutreachSettings) -> Any:
 
 
 def build_relay(database: Database, producer: Producer) -> Relay:
-    """What publishes the events of messages."""
+    """The relay of messages' events."""
     return Relay(
         database,
         producer,
@@ -90,34 +94,47 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     )
 
 
+def read_playbook(document: Mapping[str, Any]) -> Playbook:
+    """A playbook from its document, which has been checked; the same document is read once."""
+    return _read_playbook(json.dumps(document, sort_keys=True))
+
+
+def read_play(body: Mapping[str, Any]) -> Play:
+    """The play whose document a message keeps."""
+    return read_playbook({"key": "kept", "plays": [body]}).plays[0]
+
+
+@lru_cache(maxsize=256)
+def _read_playbook(text: str) -> Playbook:
+    return parse_playbook(json.loads(text))
+
+
+def build_stores(database: Database, *, simulated: bool) -> PostgresStores:
+    """The stores of the use cases."""
+    return PostgresStores(database, read_play, translate.message_changed, simulated=simulated)
+
+
 def build_consumer(
-    playbook: Any, publish: Callable[[], object], wakeup: threading.Event
+    stores: PostgresStores, playbook: Any, publish: Callable[[], object], wakeup: threading.Event
 ) -> OutreachConsumer:
-    """The handler of a worker; once it has committed something, `publish` is called and `wakeup`
-    set."""
-    return OutreachConsumer(
-        lambda tx: PostgresOutreachStore(tx, translate.message_changed),
-        playbook,
-        publish,
-        wakeup.set,
-    )
+    """The handler of a worker; once it has committed something, it calls `publish` and sets
+    `wakeup`."""
+    return OutreachConsumer(stores, read_playbook, playbook, publish, wakeup.set)
 
 
 def build_dispatcher(
     settings: OutreachSettings, database: Database, wakeup: threading.Event
 ) -> Callable[[threading.Event], None]:
-    """The sending loop of a worker, with what each channel may do a second set up; it looks at
-    once when `wakeup` is set."""
+    """The sending loop of a worker, with the rates of the channels set up; it looks for due
+    messages at once when `wakeup` is set."""
     keyring = build_keyring(settings)
     with database.transaction() as tx:
         set_up(tx, _rates(settings))
-    queue = PostgresOutboundQueue(
-        database,
-        keyring,
+    queue = OutboundQueue(
+        build_stores(database, simulated=settings.simulated_clock),
+        KeyringCipher(keyring),
         SANDBOX_RETRIES if settings.patience == "sandbox" else DEFAULT_RETRIES,
-        translate.message_changed,
-        OutboundQueueOptions(
-            simulated=settings.simulated_clock,
+        DispatchOptions(
             lease_seconds=settings.lease_seconds,
             rules=replace(DEFAULT_RULES, closed=settings.closed),
         ),
@@ -139,8 +156,8 @@ def build_keyring(settings: OutreachSettings) -> Keyring:
 def build_providers(
     settings: OutreachSettings, tokens: PostgresTokens
 ) -> Mapping[Channel, Provider]:
-    """One provider a channel; the console for all of them while sending is off, and for one
-    without an account, which the gates keep closed."""
+    """One provider for each channel: the console for all of them while sending is off, and for a
+    channel without an account, which the gates keep closed."""
     providers: dict[Channel, Provider] = dict.fromkeys(Channel, ConsoleProvider())
     if settings.sending == "off":
         return providers
@@ -200,11 +217,14 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
     simulated = settings.simulated_clock
     return ApiParts(
         preferences=PostgresPreferences(database, keyring, simulated=simulated),
-        messages=PostgresMessages(
-            database,
-            Previews(keyring, catalogue, settings.public_url, settings.closed),
-            translate.message_changed,
-            simulated=simulated,
+        messages=PostgresMessages(database, read_play),
+        stores=build_stores(database, simulated=simulated),
+        previews=Previews(
+            KeyringCipher(keyring),
+            catalogue,
+            Renderer().render,
+            settings.public_url,
+            settings.closed,
         ),
         playbooks=PostgresPlaybooks(database, playbook_source(settings)),
         channels=PostgresChannels(database, _channel_setups(settings)),
@@ -260,7 +280,7 @@ def _subscription(claimed: ClaimedMessage) -> Subscription:
 
 
 def _now() -> datetime:
-    """The real time, for providers: signatures and tokens go by it, never a tier."""
+    """The real time, for providers' signatures and tokens; no tier depends on it."""
     return datetime.now(UTC)  # noqa: TID251
 
 
@@ -269,7 +289,8 @@ def build_worker(
 ) -> tuple[OutreachConsumer, Job]:
     """The handler that plans messages, and its job, with the sending loop beside it."""
     wakeup, publish = threading.Event(), build_relay(database, producer).drain
-    handler = build_consumer(playbook_source(settings), publish, wakeup)
+    stores = build_stores(database, simulated=settings.simulated_clock)
+    handler = build_consumer(stores, playbook_source(settings), publish, wakeup)
     job = Job(group=GROUP, topics=TOPICS, side_task=build_dispatcher(settings, database, wakeup))
     return handler, job
 

@@ -1,11 +1,17 @@
-"""Which event goes where: practices and activity are remembered, tier changes become messages."""
+"""What becomes of a batch: practices and activity are saved, tier changes become messages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from outreach_service import translate
-from outreach_service.handlers import TierTransition, plan_messages
-from outreach_service.ports import ActivitySeen, BookingDelta, OutreachStore
+from outreach_service.handlers.planning import (
+    PlaybookDocument,
+    ReadPlaybook,
+    TierTransition,
+    plan_messages,
+)
+from outreach_service.ports.records import ActivitySeen, BookingDelta
+from outreach_service.ports.store import Stores
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
@@ -20,17 +26,22 @@ TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGE
 
 
 class OutreachConsumer(BatchHandler):
-    """What outreach does with a batch. `open_store` opens the store in the batch's transaction;
-    `wake` is called after a commit, for whoever waits for something to send."""
+    """What outreach does with a batch.
+
+    `playbook` is the deployment's, which `read_playbook` reads as it does a practice's own. After a
+    commit `publish` is called, and `wake`, for the dispatcher that waits for something to send.
+    """
 
     def __init__(
         self,
-        open_store: Callable[[Any], OutreachStore],
-        playbook: Mapping[str, Any],
+        stores: Stores,
+        read_playbook: ReadPlaybook,
+        playbook: PlaybookDocument,
         publish: Callable[[], object],
         wake: Callable[[], object],
     ) -> None:
-        self._open_store = open_store
+        self._stores = stores
+        self._read_playbook = read_playbook
         self._playbook = playbook
         self._publish = publish
         self._wake = wake
@@ -41,8 +52,8 @@ class OutreachConsumer(BatchHandler):
         return translate.decode(topic, key, value)
 
     def handle(self, tx: Any, batch: Batch) -> None:
-        """Remember and plan; sending is the dispatcher's."""
-        store = self._open_store(tx)
+        """Save what came, and plan messages; the dispatcher sends them."""
+        store = self._stores.within(tx)
         seen: list[ActivitySeen | None] = []
         deltas: list[BookingDelta | None] = []
         transitions: list[TierTransition] = []
@@ -56,14 +67,14 @@ class OutreachConsumer(BatchHandler):
                         TierTransition(translate.change(event), part.partition.partition)
                     )
                 elif isinstance(event, PracticeRegistered):
-                    store.save_practice(translate.practice(event))
-        store.record_activity([each for each in seen if each])
-        store.record_bookings([each for each in deltas if each])
-        plan_messages(store, self._playbook, transitions)
+                    store.inputs.save_practice(translate.practice(event))
+        store.inputs.record_activity([each for each in seen if each])
+        store.inputs.record_bookings([each for each in deltas if each])
+        plan_messages(store, self._read_playbook, self._playbook, transitions)
         self._handled = True
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """Say that there may be something to send, and publish what became of messages."""
+        """Wake the dispatcher, and publish what became of messages."""
         if self._handled:
             self._handled = False
             self._wake()

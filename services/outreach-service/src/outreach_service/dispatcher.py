@@ -1,18 +1,22 @@
-"""The loop that sends: claim what is due, hand it to providers, write down what they say."""
+"""The loop that sends: claim what is due, hand it to providers, record what they answer."""
 
 import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import uvloop
 
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import ClaimedMessage, Claims, OutboundQueue, Provider
-from outreach_service.rendering import Renderer, RenderingFailed
+from outreach_service.handlers.dispatch import Claims, DispatchOptions, dispatch_due
+from outreach_service.handlers.outcomes import RetryPolicies, record_outcomes, recover_lost
+from outreach_service.ports import Provider, RenderingFailed
+from outreach_service.ports.records import ClaimedMessage
+from outreach_service.ports.store import ContactCipher, Stores
+from outreach_service.rendering import Renderer
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.logs import get_logger
@@ -21,27 +25,62 @@ from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 _LOG = get_logger(__name__)
 
 MAX_IN_FLIGHT = 32
-"""Provider calls under way at one time by each channel. What is claimed is begun at once: between
-the gates' word and the call nobody waits for another one's answer (R16)."""
+"""Provider calls in flight at one time by each channel. What is claimed is begun at once: between
+the gates' decision and the call no message waits for another one's answer (R16)."""
 
 CLAIM_ROWS = 32
 POLL_SECONDS = 0.25
 ANSWERS_SECONDS = 0.25
-"""So long after an answer it is written down at the latest, together with what came meanwhile."""
+"""An answer is recorded after this time at the latest, together with what came meanwhile."""
 
 RECOVER_SECONDS = 5.0
 DRAIN_SECONDS = 6.0
 DRAIN_TRIES, DRAIN_PAUSE_SECONDS = 3, 1.0
-"""How long a worker that leaves waits for what is under way, and how often it tries to write that
-down (it has 10 s, R2)."""
+"""How long a worker that stops waits for calls in flight, and how often it tries to record their
+answers (it has 10 s, R2)."""
+
+
+class OutboundQueue:
+    """The use cases of sending, each in transactions of its own."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        cipher: ContactCipher,
+        policies: RetryPolicies,
+        options: DispatchOptions,
+    ) -> None:
+        self._stores = stores
+        self._cipher = cipher
+        self._policies = policies
+        self._options = options
+
+    def claim(self, limit: int, room: Mapping[Channel, int] | None = None) -> Claims:
+        """Decide on up to `limit` due messages; see `dispatch_due`."""
+        with self._stores.open() as store:
+            claims = dispatch_due(store, self._cipher, self._options, limit, room)
+            if claims.decided:
+                failpoints.hit("intent_claimed")
+        if claims.decided:
+            failpoints.hit("claim_committed")
+        return claims
+
+    def record(self, results: Sequence[tuple[ClaimedMessage, Outcome]]) -> None:
+        """Record what providers answered; see `record_outcomes`."""
+        with self._stores.open() as store:
+            record_outcomes(store, self._policies, results)
+
+    def recover(self) -> int:
+        """Settle what dead workers had claimed; see `recover_lost`."""
+        return recover_lost(self._stores, self._policies)
 
 
 class Dispatcher:
     """Sends due messages through one provider a channel.
 
-    `unsubscribe_url` makes the address under which a client leaves a purpose of a channel. Who has
-    seen all that was due looks again when `wakeup` is set, and soon without (of what falls due by
-    time, and what other workers have planned, no wakeup tells).
+    `unsubscribe_url` makes the link by which a client ends a purpose on a channel. Once nothing
+    more is due, the dispatcher looks again when `wakeup` is set, and after POLL_SECONDS without
+    it: messages fall due by time, and other workers plan some, without a wakeup.
     """
 
     def __init__(
@@ -63,10 +102,10 @@ class Dispatcher:
         self._broken: list[asyncio.Task[Outcome]] = []
 
     def run(self, stop: threading.Event) -> None:
-        """Send until `stop`; what is answered soon after that is still written down.
+        """Send until `stop`; what is answered soon after that is still recorded.
 
-        A database that is away is waited for, and then told what the providers said: an outage
-        alone makes no outcome unknown. Anything else ends the thread loudly.
+        While the database is away the loop waits, and then records what the providers answered: an
+        outage alone makes no outcome unknown. Any other error ends the thread.
         """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._run(stop))
@@ -98,9 +137,9 @@ class Dispatcher:
             await self._drain()
 
     async def _wait(self, claims: Claims, begun: Collection[asyncio.Task[Outcome]]) -> None:
-        """For the answers to what was begun just now, which mostly come soon and together; who had
-        nothing to begin, and has seen all that was due, waits for any answer, or the wakeup. A call
-        that hangs delays nobody for longer than once."""
+        """Wait for the answers to the calls that were begun just now, which mostly come soon and
+        together. With nothing to begin, and nothing more that is due, wait for any answer, or for
+        the wakeup. A call that hangs delays the others only once."""
         if begun:
             await asyncio.wait(begun, timeout=ANSWERS_SECONDS)
         elif claims.is_all and self._in_flight:
@@ -111,8 +150,8 @@ class Dispatcher:
             self._wakeup.clear()
 
     async def _begin(self) -> tuple[Claims, Collection[asyncio.Task[Outcome]]]:
-        """Claim what there is room for, and begin to send it. The database is asked on a thread,
-        so that answers are taken meanwhile."""
+        """Claim what there is room for, and begin to send it. The claim runs on a thread, so that
+        answers are taken meanwhile."""
         busy = Counter(claimed.channel for claimed in self._in_flight.values())
         room = {channel: MAX_IN_FLIGHT - busy[channel] for channel in Channel}
         claims = await asyncio.to_thread(self._queue.claim, CLAIM_ROWS, room)
@@ -121,7 +160,8 @@ class Dispatcher:
         return claims, begun.keys()
 
     async def _record_outcomes(self) -> None:
-        """What providers said; it is kept until it is committed (to write it twice is safe)."""
+        """Record what providers answered; it is kept until it is committed (to record it twice is
+        safe)."""
         for task in [task for task in self._in_flight if task.done()]:
             claimed = self._in_flight.pop(task)
             if task.cancelled() or task.exception() is not None:
@@ -134,11 +174,11 @@ class Dispatcher:
             self._unrecorded = []
             failpoints.hit("result_recorded")
         for task in self._broken:
-            task.result()  # a fault of ours: raised once the others' answers are safe
+            task.result()  # an error of ours: raised once the others' answers are safe
 
     async def _drain(self) -> None:
-        """What is not answered soon, or cannot be written down in a few tries, is `unknown` when
-        its lease has ended."""
+        """Wait for the answers in flight, and record them. What is not answered soon, or cannot be
+        recorded in a few tries, becomes `unknown` when its lease has ended."""
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=DRAIN_SECONDS)
         for _ in range(DRAIN_TRIES):
@@ -157,7 +197,7 @@ class Dispatcher:
         with PROVIDER_SECONDS.labels(str(claimed.channel)).time():
             outcome = await self._providers[claimed.channel].send(message)
         failpoints.hit("request_sent")
-        PROVIDER_ATTEMPTS.labels(str(claimed.channel), _word(outcome)).inc()
+        PROVIDER_ATTEMPTS.labels(str(claimed.channel), _label(outcome)).inc()
         return outcome
 
     def _compose(self, claimed: ClaimedMessage) -> Outgoing:
@@ -183,15 +223,15 @@ class Dispatcher:
         )
 
 
-def _word(outcome: Outcome) -> str:
-    """What came of a call, as the metrics call it."""
+def _label(outcome: Outcome) -> str:
+    """The outcome's label in the metrics."""
     if isinstance(outcome, Rejected):
         return "rejected" if outcome.final else "busy"
     return type(outcome).__name__.lower()
 
 
 def _raise_unless_transient(error: Exception) -> None:
-    """An error that waiting does not cure is not to be waited for."""
+    """Raise an error that waiting does not cure; log any other."""
     if not is_transient(error):
         raise error
     _LOG.warning("dispatch_waits", error=type(error).__name__)

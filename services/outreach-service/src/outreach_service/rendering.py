@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from jinja2 import StrictUndefined, TemplateError
@@ -11,6 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from outreach_service.domain.templates import Template
 from outreach_service.domain.terms import Channel
+from outreach_service.ports import Rendered, RenderingFailed
 
 LONGEST_VALUE, LONGEST_LINK = 200, 2_000
 """Characters of a value that somebody gave (a name), and of a link of ours, which holds ids and a
@@ -26,24 +26,6 @@ _WECHAT_LIMITS = {"thing": 20, "phrase": 5, "name": 10, "character_string": 32}
 
 _LONGEST_WECHAT = 20
 """For parameters of any other kind."""
-
-
-class RenderingFailed(ValueError):
-    """A text that cannot be made from these values; `field` names what is wrong, not its value."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
-        self.problem = problem
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A text as it will be sent: subject, body, and the provider's parameters."""
-
-    subject: str
-    body: str
-    params: Mapping[str, str]
 
 
 def _plain(text: str) -> str:

@@ -1,10 +1,10 @@
 """Wire words to domain words and back; nothing else knows both."""
 
 import uuid
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from outreach_service.domain.terms import Change, Direction, Origin, Reason
-from outreach_service.ports import ActivitySeen, BookingDelta, MessageEvent
+from outreach_service.ports.records import ActivitySeen, BookingDelta, MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_runtime.bus.port import Outgoing
@@ -18,7 +18,7 @@ PurposeWord = Literal["service", "care", "marketing"]
 def decode(
     topic: str, key: bytes | None, value: bytes | None
 ) -> canonical.CanonicalEvent | Watermark:
-    """The event in a record, or the time that it carries. Raises `InvalidRecord`."""
+    """The event in a record, or the time that it carries. Raises InvalidRecord."""
     try:
         event = codec.decode(topic, key, value)
     except InvalidEvent as error:
@@ -38,14 +38,14 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
 
 
 def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
-    """That a client was active; being registered is our doing, not the client's."""
+    """The activity of a client; None for a registration, which is our doing (C-15)."""
     if event.data.kind == "registered" or event.practiceid is None:
         return None
     return ActivitySeen(event.practiceid, event.data.client_id, event.data.occurred_at)
 
 
 def booking_delta(event: canonical.ActivityRecorded) -> BookingDelta | None:
-    """What an activity changes about bookings to come."""
+    """What an activity changes about bookings to come; None for one that is no booking."""
     data = event.data
     if data.kind != "booked" or data.starts_at is None or event.practiceid is None:
         return None
@@ -68,20 +68,8 @@ def change(event: canonical.TierChanged) -> Change:
     )
 
 
-def change_to_json(known: Change) -> dict[str, Any]:
-    """A change as a message keeps it."""
-    return {
-        "from_tier": known.from_tier,
-        "to_tier": known.to_tier,
-        "direction": str(known.direction),
-        "reason": str(known.reason),
-        "origin": str(known.origin),
-        "effective_at": known.effective_at.isoformat(),
-    }
-
-
 def message_changed(message: MessageEvent) -> Outgoing:
-    """The event that says that a message reached another state."""
+    """The record of the event that a message reached another state."""
     event = canonical.MessageChanged(
         id=uuid.uuid4().hex,
         source=SOURCE,

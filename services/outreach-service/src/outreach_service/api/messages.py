@@ -15,7 +15,10 @@ from outreach_service.api.schemas import (
 from outreach_service.domain.message_views import MessageFilter
 from outreach_service.domain.messages import State
 from outreach_service.domain.terms import Channel
+from outreach_service.handlers.messages import approve_message, cancel_message, view_message
+from outreach_service.handlers.previews import Previews
 from outreach_service.ports import Messages
+from outreach_service.ports.store import Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
@@ -28,12 +31,12 @@ _FIRST = {"message_id": "$response.body#/items/0/message_id"}
 MessageId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
-def messages_router(messages: Messages) -> APIRouter:
+def messages_router(messages: Messages, stores: Stores, previews: Previews) -> APIRouter:
     """The routes of messages."""
     router = APIRouter(prefix="/v1/messages", tags=["messages"])
     _add_lists(router, messages)
-    _add_one(router, messages)
-    _add_steering(router, messages)
+    _add_one(router, stores, previews)
+    _add_steering(router, stores)
     return router
 
 
@@ -69,20 +72,20 @@ def _add_lists(router: APIRouter, messages: Messages) -> None:
         return SummaryAnswer(items=[CountAnswer(**count._asdict()) for count in counts])
 
 
-def _add_one(router: APIRouter, messages: Messages) -> None:
+def _add_one(router: APIRouter, stores: Stores, previews: Previews) -> None:
     @router.get("/{message_id}", responses=responses(*ALWAYS, NotFound))
     def get_message(message_id: MessageId, principal: Reader) -> MessageDetail:
         """One message: its cause, its attempts, the reason why it waits, and its text.
 
         The text is rendered now, with the contact and templates as they are now.
         """
-        view = messages.get(principal.practice, message_id)
+        view = view_message(stores, previews, principal.practice, message_id)
         if view is None:
             raise NotFound(NO_MESSAGE)
         return MessageDetail.of_view(view)
 
 
-def _add_steering(router: APIRouter, messages: Messages) -> None:
+def _add_steering(router: APIRouter, stores: Stores) -> None:
     said = responses(*ALWAYS, NotFound, Conflict, NotDatedYet)
 
     @router.post("/{message_id}/approve", responses=said)
@@ -92,7 +95,7 @@ def _add_steering(router: APIRouter, messages: Messages) -> None:
         409 for one in any other state.
         """
         with answered():
-            row = messages.approve(principal.practice, message_id)
+            row = approve_message(stores, principal.practice, message_id)
         if row is None:
             raise NotFound(NO_MESSAGE)
         return MessageAnswer.of(row)
@@ -104,7 +107,7 @@ def _add_steering(router: APIRouter, messages: Messages) -> None:
         409 once a provider may have it. What was suppressed or has expired stays so.
         """
         with answered():
-            row = messages.cancel(principal.practice, message_id)
+            row = cancel_message(stores, principal.practice, message_id)
         if row is None:
             raise NotFound(NO_MESSAGE)
         return MessageAnswer.of(row)

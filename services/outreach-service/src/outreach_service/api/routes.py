@@ -11,7 +11,9 @@ from outreach_service.api.messages import messages_router
 from outreach_service.api.playbook import playbook_router
 from outreach_service.api.unsubscribe import unsubscribe_router
 from outreach_service.domain.templates import Catalogue
+from outreach_service.handlers.previews import Previews
 from outreach_service.ports import Channels, Messages, Playbooks, PreferenceStore
+from outreach_service.ports.store import Stores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,8 @@ class ApiParts:
 
     preferences: PreferenceStore
     messages: Messages
+    stores: Stores
+    previews: Previews
     playbooks: Playbooks
     channels: Channels
     catalogue: Catalogue
@@ -31,7 +35,7 @@ def api_routers(parts: ApiParts) -> list[APIRouter]:
     return [
         clients_router(parts.preferences),
         bulk_router(parts.preferences),
-        messages_router(parts.messages),
+        messages_router(parts.messages, parts.stores, parts.previews),
         playbook_router(parts.playbooks, parts.catalogue),
         channels_router(parts.channels),
         unsubscribe_router(parts.preferences, parts.unsubscribe_key),

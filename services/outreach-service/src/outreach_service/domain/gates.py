@@ -68,6 +68,11 @@ class Rules:
     longest_lag: timedelta
     closed: frozenset[Channel] = frozenset()
 
+    @property
+    def longest_window(self) -> timedelta:
+        """How far back a cap may look; nothing without caps."""
+        return max((cap.window for cap in self.caps), default=timedelta())
+
 
 DEFAULT_RULES = Rules(hours=DEFAULT_HOURS, caps=DEFAULT_CAPS, longest_lag=timedelta(minutes=15))
 

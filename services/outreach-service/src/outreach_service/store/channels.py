@@ -1,40 +1,39 @@
-"""How the channels do: the accounts' permits, and a practice's last hour on each."""
+"""The state of the channels: the accounts' permits, and a practice's last hour on each."""
 
 from collections.abc import Sequence
 from typing import Final
 
-import sqlalchemy as sa
-
 from outreach_service.ports import ChannelSetup, ChannelState, Permits
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch
 
-_PERMITS: Final = sa.text("""
+_PERMITS: Final = """
     SELECT account, per_second, burst,
            least(burst, tokens + per_second
                * extract(epoch FROM clock_timestamp() - refilled_at)) AS tokens
     FROM permit
-""")
-_LAST_HOUR: Final = sa.text("""
+"""
+_LAST_HOUR: Final = """
     SELECT channel, count(*) AS attempts,
            count(*) FILTER (WHERE outcome = 'accepted') AS accepted,
            count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
            count(*) FILTER (WHERE outcome = 'unknown') AS unknown
     FROM attempt
-    WHERE practice_id = :practice_id AND started_at > clock_timestamp() - interval '1 hour'
+    WHERE practice_id = %(practice_id)s AND started_at > clock_timestamp() - interval '1 hour'
     GROUP BY channel
-""")
-_WAITING: Final = sa.text("""
+"""
+_WAITING: Final = """
     SELECT coalesce(message.channel, (
                SELECT route->>'channel'
                FROM jsonb_array_elements(play_body->'steps'->step->'channels')
                    WITH ORDINALITY AS routes(route, place)
-               WHERE route->>'channel' <> ALL(:closed) ORDER BY place LIMIT 1)) AS channel,
+               WHERE route->>'channel' <> ALL(%(closed)s ::text[])
+               ORDER BY place LIMIT 1)) AS channel,
            count(*) AS waiting, min(due_at) AS oldest_at
     FROM message
-    WHERE practice_id = :practice_id
+    WHERE practice_id = %(practice_id)s
       AND state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
     GROUP BY 1
-""")
+"""
 
 
 class PostgresChannels:
@@ -46,15 +45,15 @@ class PostgresChannels:
 
     def states(self, practice_id: str) -> Sequence[ChannelState]:
         """See `Channels.states`."""
-        closed = [setup.channel for setup in self._setups if setup.is_closed]
-        asked = {"practice_id": practice_id, "closed": closed}
+        closed = [str(setup.channel) for setup in self._setups if setup.is_closed]
+        params = {"practice_id": practice_id, "closed": closed}
         with self._database.transaction(practice_id) as tx:
             permits = {
                 row.account: Permits(float(row.tokens), row.per_second, row.burst)
-                for row in tx.execute(_PERMITS)
+                for row in fetch(tx, _PERMITS)
             }
-            hours = {row.channel: row for row in tx.execute(_LAST_HOUR, asked)}
-            waits = {row.channel: row for row in tx.execute(_WAITING, asked)}
+            hours = {row.channel: row for row in fetch(tx, _LAST_HOUR, params)}
+            waits = {row.channel: row for row in fetch(tx, _WAITING, params)}
         states = []
         for setup in self._setups:
             hour, wait = hours.get(setup.channel), waits.get(setup.channel)

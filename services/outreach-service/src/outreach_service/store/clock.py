@@ -1,4 +1,4 @@
-"""Outreach's business time: how far its inputs have come, or the database's clock (§4)."""
+"""Outreach's business time: how far its inputs have been read, or the database's clock."""
 
 from datetime import datetime
 from typing import Final
@@ -7,27 +7,29 @@ import sqlalchemy as sa
 
 from outreach_service.ports import GROUP, NoBusinessTime
 from rapport_contracts import topics
+from rapport_runtime.database import fetch_value
 
 INPUTS: Final = (topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
 """The topics with watermarks that outreach reads."""
 
-_LEAST: Final = sa.text("""
+_LEAST: Final = """
     SELECT min(processed_through) FROM consumer_position
-    WHERE consumer_group = :group AND topic = ANY(:topics)
-    HAVING count(processed_through) = :expected
-""")
-_REAL: Final = sa.text("SELECT clock_timestamp()")
+    WHERE consumer_group = %(group)s AND topic = ANY(%(topics)s)
+    HAVING count(processed_through) = %(expected)s
+"""
+_REAL: Final = "SELECT clock_timestamp()"
 
 
 def inputs_up_to(tx: sa.Connection) -> datetime | None:
     """The instant up to which all activity and all tier changes have been read; None until each
     partition of both has had its first watermark."""
-    asked = {
+    params = {
         "group": GROUP,
         "topics": [topic.name for topic in INPUTS],
         "expected": sum(topic.partitions for topic in INPUTS),
     }
-    return tx.execute(_LEAST, asked).scalar()
+    instant: datetime | None = fetch_value(tx, _LEAST, params)
+    return instant
 
 
 def business_now(tx: sa.Connection, *, simulated: bool) -> datetime | None:
@@ -37,7 +39,7 @@ def business_now(tx: sa.Connection, *, simulated: bool) -> datetime | None:
 
 def real_now(tx: sa.Connection) -> datetime:
     """The database's clock: leases, permits and retries go by it."""
-    instant: datetime = tx.execute(_REAL).scalar_one()
+    instant: datetime = fetch_value(tx, _REAL)
     return instant
 
 
@@ -45,5 +47,5 @@ def business_time(tx: sa.Connection, *, simulated: bool) -> datetime:
     """`business_now` where there must be one. Raises NoBusinessTime."""
     instant = business_now(tx, simulated=simulated)
     if instant is None:
-        raise NoBusinessTime("simulated time has not reached outreach yet; ask again later")
+        raise NoBusinessTime
     return instant

@@ -1,8 +1,8 @@
-"""Who may not act on the same client, or contact point, at the same time: advisory locks.
+"""Advisory locks of clients and contact points.
 
-A dispatcher's claim and every write of a consent or contact take the client's lock first in their
-transaction. So a withdrawal is either committed before the claim reads, or after the claim
-committed (RELIABILITY L1, R25).
+A claim of messages and every write of a consent or contact take the client's lock first in their
+transaction. So a withdrawal is either committed before the claim reads, or it waits until the claim
+has committed (L1, R25).
 """
 
 from collections.abc import Iterable
@@ -10,11 +10,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-_LOCK: Final = sa.text("""
+from rapport_runtime.database import fetch
+
+_LOCK: Final = """
     SELECT pg_advisory_xact_lock(hashtextextended(key, 0))
-    FROM (SELECT key FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS k(key, place)
+    FROM (SELECT key FROM unnest(%(keys)s ::text[]) WITH ORDINALITY AS k(key, place)
           ORDER BY place) AS sorted
-""")
+"""
 
 
 def client_key(practice_id: str, client_id: str) -> str:
@@ -29,8 +31,8 @@ def contact_key(practice_id: str, blind_index: str) -> str:
 
 def lock(tx: sa.Connection, keys: Iterable[str]) -> None:
     """Wait for these locks in the order of their names, so that no two transactions deadlock; they
-    fall with the transaction. All clients sort before all contact points."""
-    tx.execute(_LOCK, {"keys": sorted(set(keys))}).all()
+    end with the transaction. All clients sort before all contact points."""
+    fetch(tx, _LOCK, {"keys": sorted(set(keys))})
 
 
 def lock_clients(tx: sa.Connection, clients: Iterable[tuple[str, str]]) -> None:

@@ -1,6 +1,7 @@
 """Messages as people read and steer them: lists, one whole, counts, approval, cancellation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -10,143 +11,140 @@ from outreach_service.domain.message_views import (
     MessageCount,
     MessageFilter,
     MessageRow,
-    MessageView,
 )
-from outreach_service.domain.messages import Event, ImpossibleTransition, State, advance
-from outreach_service.handlers import play_of
-from outreach_service.ports import MessageEvent, WrongState
-from outreach_service.store.clock import business_time
-from outreach_service.store.message_events import message_event_of_row
-from outreach_service.store.preview import Previews
-from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.database import Database
-from rapport_runtime.stream.outbox import append
-
-CANCELLED_BY_STAFF: Final = "cancelled-by-staff"
+from outreach_service.domain.playbook import Play
+from outreach_service.domain.terms import Channel
+from outreach_service.ports.records import ContactPoint, MessageKey, StoredMessage
+from rapport_runtime.database import Database, execute, fetch, fetch_one, fetch_value
 
 _MESSAGE: Final = """
     SELECT practice_id, message_id, client_id, partition, play, step, tier_version, play_body,
            purpose, change, state, reason, channel, template, approved, attempts, due_at, decide_at,
            sent_at, changed_at
-    FROM message WHERE practice_id = :practice_id
+    FROM message WHERE practice_id = %(practice_id)s
 """
-_ONE: Final = sa.text(f"{_MESSAGE} AND message_id = :message_id")
-_LOCKED: Final = sa.text(f"{_MESSAGE} AND message_id = :message_id FOR UPDATE")
-_ATTEMPTS: Final = sa.text("""
+_ONE: Final = f"{_MESSAGE} AND message_id = %(message_id)s"
+_LOCKED: Final = f"{_ONE} FOR UPDATE"
+_FILTERS: Final = {name: f" AND {name} = %({name})s" for name in MessageFilter._fields}
+_NEXT: Final = " AND message_id > %(after)s ORDER BY message_id LIMIT %(limit)s"
+_ATTEMPTS: Final = """
     SELECT number, channel, started_at, business_at, finished_at, outcome, code
-    FROM attempt WHERE practice_id = :practice_id AND message_id = :message_id ORDER BY number
-""")
-_COUNTS: Final = sa.text("""
+    FROM attempt WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+    ORDER BY number
+"""
+_COUNTS: Final = """
     SELECT play, channel, state, reason, count(*) AS messages
-    FROM message WHERE practice_id = :practice_id
+    FROM message WHERE practice_id = %(practice_id)s
     GROUP BY play, channel, state, reason ORDER BY play, channel, state, reason
-""")
-_MOVE: Final = sa.text("""
-    UPDATE message SET state = :state, reason = :reason, approved = :approved,
-        decide_at = :decide_at, changed_at = :now
-    WHERE practice_id = :practice_id AND message_id = :message_id
-""")
+"""
+_CONTACT_POINTS: Final = """
+    SELECT c.channel, c.sealed_name, c.language, coalesce((
+        SELECT granted FROM consent
+        WHERE practice_id = c.practice_id AND client_id = c.client_id AND channel = c.channel
+          AND purpose = %(purpose)s
+        ORDER BY id DESC LIMIT 1), false) AS consented
+    FROM contact c WHERE c.practice_id = %(practice_id)s AND c.client_id = %(client_id)s
+"""
+_PRACTICE_NAME: Final = "SELECT name FROM practice WHERE practice_id = %(practice_id)s"
+_APPROVE: Final = """
+    UPDATE message SET state = %(state)s, reason = NULL, approved = true, decide_at = %(now)s,
+        changed_at = %(now)s
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+"""
+_CANCEL: Final = """
+    UPDATE message SET state = %(state)s, reason = %(reason)s, changed_at = %(now)s
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+"""
+ReadPlay = Callable[[Mapping[str, Any]], Play]
 
 
 class PostgresMessages:
-    """`Messages` from the API's side of row-level security.
+    """`Messages` from the API's side of row-level security."""
 
-    A message is steered under its own row's lock; one that a dispatcher is deciding on is waited
-    for. Each move is announced in the transaction that makes it.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        previews: Previews,
-        encode: Callable[[MessageEvent], Outgoing],
-        *,
-        simulated: bool,
-    ) -> None:
+    def __init__(self, database: Database, read_play: ReadPlay) -> None:
         self._database = database
-        self._previews = previews
-        self._encode = encode
-        self._simulated = simulated
+        self._read_play = read_play
 
     def page(
         self, practice_id: str, only: MessageFilter, after: str, limit: int
     ) -> Sequence[MessageRow]:
         """See `Messages.page`."""
-        asked = {name: value for name, value in only._asdict().items() if value is not None}
-        named = "".join(f" AND {name} = :{name}" for name in MessageFilter._fields if name in asked)
-        rest = " AND message_id > :after ORDER BY message_id LIMIT :limit"
-        said = {**asked, "practice_id": practice_id, "after": after, "limit": limit}
+        chosen = {name: str(value) for name, value in only._asdict().items() if value is not None}
+        statement = _MESSAGE + "".join(_FILTERS[name] for name in chosen) + _NEXT
+        params = {**chosen, "practice_id": practice_id, "after": after, "limit": limit}
         with self._database.transaction(practice_id) as tx:
-            return [_row(row) for row in tx.execute(sa.text(_MESSAGE + named + rest), said)]
-
-    def get(self, practice_id: str, message_id: str) -> MessageView | None:
-        """See `Messages.get`."""
-        asked = {"practice_id": practice_id, "message_id": message_id}
-        with self._database.transaction(practice_id) as tx:
-            row = tx.execute(_ONE, asked).one_or_none()
-            if row is None:
-                return None
-            attempts = [AttemptRow(*found) for found in tx.execute(_ATTEMPTS, asked)]
-            return MessageView(
-                _row(row), row.change, attempts, self._previews.of(tx, practice_id, row)
-            )
+            return [
+                _message_row(row, self._read_play(row.play_body))
+                for row in fetch(tx, statement, params)
+            ]
 
     def summary(self, practice_id: str) -> Sequence[MessageCount]:
         """See `Messages.summary`."""
         with self._database.transaction(practice_id) as tx:
-            rows = tx.execute(_COUNTS, {"practice_id": practice_id})
-            return [MessageCount(*row) for row in rows]
+            rows = fetch(tx, _COUNTS, {"practice_id": practice_id})
+        return [MessageCount(**row._asdict()) for row in rows]
 
-    def approve(self, practice_id: str, message_id: str) -> MessageRow | None:
-        """See `Messages.approve`. The gates are asked again, at once."""
-        with self._database.transaction(practice_id) as tx:
-            row = _locked(tx, practice_id, message_id)
-            if row is None:
-                return None
-            if row.state != State.AWAITING_STAFF:
-                raise WrongState(f"only one that awaits staff can be approved; it is {row.state}")
-            now = business_time(tx, simulated=self._simulated)
-            moved = {"state": advance(State(row.state), Event.SCHEDULE).value, "reason": None}
-            return self._moved(
-                tx, practice_id, row, {**moved, "approved": True, "decide_at": now, "now": now}
-            )
 
-    def cancel(self, practice_id: str, message_id: str) -> MessageRow | None:
-        """See `Messages.cancel`. What is settled without having gone stays as it is."""
-        with self._database.transaction(practice_id) as tx:
-            row = _locked(tx, practice_id, message_id)
-            if row is None:
-                return None
-            try:
-                state = advance(State(row.state), Event.CANCEL)
-            except ImpossibleTransition as impossible:
-                raise WrongState(str(impossible)) from impossible
-            if state == row.state:
-                return _row(row)
-            now = business_time(tx, simulated=self._simulated)
-            kept = {"approved": row.approved, "decide_at": row.decide_at}
-            moved = {"state": state.value, "reason": CANCELLED_BY_STAFF, **kept, "now": now}
-            return self._moved(tx, practice_id, row, moved)
+class PostgresMessageTable:
+    """`MessageTable` within one transaction."""
 
-    def _moved(
-        self, tx: sa.Connection, practice_id: str, row: sa.Row[Any], moved: dict[str, Any]
-    ) -> MessageRow:
-        who = {"practice_id": practice_id, "message_id": row.message_id}
-        tx.execute(_MOVE, {**who, **moved})
-        event = message_event_of_row(
-            row, state=moved["state"], reason=moved["reason"], at=moved["now"]
+    def __init__(self, tx: sa.Connection, read_play: ReadPlay) -> None:
+        self._tx = tx
+        self._read_play = read_play
+
+    def find(self, key: MessageKey) -> StoredMessage | None:
+        """See `MessageTable.find`."""
+        return self._stored(_ONE, key)
+
+    def lock(self, key: MessageKey) -> StoredMessage | None:
+        """See `MessageTable.lock`."""
+        return self._stored(_LOCKED, key)
+
+    def attempts(self, key: MessageKey) -> list[AttemptRow]:
+        """See `MessageTable.attempts`."""
+        rows = fetch(self._tx, _ATTEMPTS, key._asdict())
+        return [AttemptRow(**row._asdict()) for row in rows]
+
+    def contact_points(
+        self, practice_id: str, client_id: str, purpose: str
+    ) -> Mapping[Channel, ContactPoint]:
+        """See `MessageTable.contact_points`."""
+        params = {"practice_id": practice_id, "client_id": client_id, "purpose": purpose}
+        return {
+            Channel(row.channel): ContactPoint(row.sealed_name, row.language, row.consented)
+            for row in fetch(self._tx, _CONTACT_POINTS, params)
+        }
+
+    def practice_name(self, practice_id: str) -> str | None:
+        """See `MessageTable.practice_name`."""
+        name: str | None = fetch_value(self._tx, _PRACTICE_NAME, {"practice_id": practice_id})
+        return name
+
+    def approve(self, key: MessageKey, state: str, now: datetime) -> None:
+        """See `MessageTable.approve`."""
+        execute(self._tx, _APPROVE, {**key._asdict(), "state": state, "now": now})
+
+    def cancel(self, key: MessageKey, state: str, reason: str, now: datetime) -> None:
+        """See `MessageTable.cancel`."""
+        params = {**key._asdict(), "state": state, "reason": reason, "now": now}
+        execute(self._tx, _CANCEL, params)
+
+    def _stored(self, statement: str, key: MessageKey) -> StoredMessage | None:
+        row = fetch_one(self._tx, statement, key._asdict())
+        if row is None:
+            return None
+        play = self._read_play(row.play_body)
+        return StoredMessage(
+            practice_id=row.practice_id,
+            partition=row.partition,
+            row=_message_row(row, play),
+            change=row.change,
+            play=play,
+            template=row.template,
         )
-        append(tx, [self._encode(event)])
-        return _row(tx.execute(_ONE, who).one())
 
 
-def _locked(tx: sa.Connection, practice_id: str, message_id: str) -> sa.Row[Any] | None:
-    asked = {"practice_id": practice_id, "message_id": message_id}
-    return tx.execute(_LOCKED, asked).one_or_none()
-
-
-def _row(row: sa.Row[Any]) -> MessageRow:
-    play = play_of(row.play_body).plays[0]
+def _message_row(row: Any, play: Play) -> MessageRow:
     return MessageRow(
         message_id=row.message_id,
         client_id=row.client_id,

@@ -3,26 +3,25 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from outreach_service.ports import StoredPlaybook
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch_one
 
-_CURRENT: Final = sa.text(
-    "SELECT version, body, updated_at FROM playbook WHERE practice_id = :practice_id"
-)
-_SAVE: Final = sa.text("""
+_CURRENT: Final = """
+    SELECT version, body, updated_at FROM playbook WHERE practice_id = %(practice_id)s
+"""
+_SAVE: Final = """
     INSERT INTO playbook (practice_id, version, body, updated_at)
-    VALUES (:practice_id, 1, :body, clock_timestamp())
+    VALUES (%(practice_id)s, 1, %(body)s, clock_timestamp())
     ON CONFLICT (practice_id) DO UPDATE
     SET version = playbook.version + 1, body = excluded.body, updated_at = excluded.updated_at
     RETURNING version, body, updated_at
-""")
+"""
 
 
 class PostgresPlaybooks:
-    """`Playbooks` from the API's side of row-level security. `default` has been parsed before."""
+    """`Playbooks` from the API's side of row-level security. `default` has been checked before."""
 
     def __init__(self, database: Database, default: Mapping[str, Any]) -> None:
         self._database = database
@@ -31,11 +30,15 @@ class PostgresPlaybooks:
     def current(self, practice_id: str) -> StoredPlaybook:
         """See `Playbooks.current`."""
         with self._database.transaction(practice_id) as tx:
-            row = tx.execute(_CURRENT, {"practice_id": practice_id}).one_or_none()
-        return StoredPlaybook(0, self._default, None) if row is None else StoredPlaybook(*row)
+            row = fetch_one(tx, _CURRENT, {"practice_id": practice_id})
+        return StoredPlaybook(0, self._default, None) if row is None else _stored(row)
 
     def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
         """See `Playbooks.save`."""
         with self._database.transaction(practice_id) as tx:
-            said = {"practice_id": practice_id, "body": Jsonb(body)}
-            return StoredPlaybook(*tx.execute(_SAVE, said).one())
+            params = {"practice_id": practice_id, "body": Jsonb(body)}
+            return _stored(fetch_one(tx, _SAVE, params))
+
+
+def _stored(row: Any) -> StoredPlaybook:
+    return StoredPlaybook(row.version, row.body, row.updated_at)

@@ -1,4 +1,4 @@
-"""Contacts and consents as rows: addresses and names sealed, words only ever added."""
+"""Contacts and consents as rows: addresses and names sealed, consents only ever added."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,10 +16,11 @@ from outreach_service.domain.consents import (
     masked,
 )
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.sealing import CannotUnseal, Keyring, Place
+from outreach_service.sealing import CannotUnseal, Keyring
 from outreach_service.store.clock import business_time
+from outreach_service.store.contact_cipher import address_place, name_place
 from outreach_service.store.locks import lock_clients
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute, fetch, fetch_value
 
 ONE_CLICK: Final = "one-click"
 """The evidence, and the version of the text, of a withdrawal by link."""
@@ -27,69 +28,59 @@ ONE_CLICK: Final = "one-click"
 UNREADABLE: Final = "***"
 """Shown for an address whose key is gone."""
 
-_SAVE_CONTACTS: Final = sa.text("""
+_SAVE_CONTACTS: Final = """
     INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
                          blind_index, updated_at)
-    SELECT :practice_id, said.*, clock_timestamp()
-    FROM unnest(CAST(:clients AS text[]), CAST(:channels AS text[]), CAST(:addresses AS text[]),
-                CAST(:names AS text[]), CAST(:languages AS text[]),
-                CAST(:indexes AS text[])) AS said
+    SELECT %(practice_id)s, given.*, clock_timestamp()
+    FROM unnest(%(clients)s::text[], %(channels)s::text[], %(addresses)s::text[],
+                %(names)s::text[], %(languages)s::text[], %(indexes)s::text[]) AS given
     ON CONFLICT (practice_id, client_id, channel) DO UPDATE
     SET sealed_address = excluded.sealed_address, sealed_name = excluded.sealed_name,
         language = excluded.language, blind_index = excluded.blind_index,
         updated_at = excluded.updated_at
-""")
-_REMOVE_CONTACT: Final = sa.text("""
+"""
+_REMOVE_CONTACT: Final = """
     DELETE FROM contact
-    WHERE practice_id = :practice_id AND client_id = :client_id AND channel = :channel
-""")
-_SAVE_CONSENTS: Final = sa.text("""
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND channel = %(channel)s
+"""
+_SAVE_CONSENTS: Final = """
     INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence, text_version,
                          stated_at)
-    SELECT :practice_id, client_id, channel, purpose, granted, evidence, text_version, :stated_at
-    FROM unnest(CAST(:clients AS text[]), CAST(:channels AS text[]), CAST(:purposes AS text[]),
-                CAST(:granted AS boolean[]), CAST(:evidence AS text[]),
-                CAST(:text_versions AS text[]))
+    SELECT %(practice_id)s, client_id, channel, purpose, granted, evidence, text_version,
+           %(stated_at)s
+    FROM unnest(%(clients)s::text[], %(channels)s::text[], %(purposes)s::text[],
+                %(granted)s::boolean[], %(evidence)s::text[],
+                %(text_versions)s::text[])
         WITH ORDINALITY
-        AS said(client_id, channel, purpose, granted, evidence, text_version, place)
+        AS stated(client_id, channel, purpose, granted, evidence, text_version, place)
     ORDER BY place
-""")
-_LAST_WORD: Final = sa.text("""
+"""
+_LAST_CONSENT: Final = """
     SELECT granted FROM consent
-    WHERE practice_id = :practice_id AND client_id = :client_id AND channel = :channel
-      AND purpose = :purpose
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND channel = %(channel)s
+      AND purpose = %(purpose)s
     ORDER BY id DESC LIMIT 1
-""")
-_CONTACTS: Final = sa.text("""
+"""
+_CONTACTS: Final = """
     SELECT channel, sealed_address, language FROM contact
-    WHERE practice_id = :practice_id AND client_id = :client_id ORDER BY channel
-""")
-_WORDS: Final = sa.text("""
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s ORDER BY channel
+"""
+_LAST_CONSENTS: Final = """
     SELECT DISTINCT ON (channel, purpose) channel, purpose, granted, evidence, text_version,
            stated_at, count(*) OVER (PARTITION BY channel, purpose) AS statements
-    FROM consent WHERE practice_id = :practice_id AND client_id = :client_id
+    FROM consent WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
     ORDER BY channel, purpose, id DESC
-""")
-_HEARD_OF: Final = sa.text(
-    "SELECT 1 FROM client WHERE practice_id = :practice_id AND client_id = :client_id"
-)
-
-
-def address_place(practice_id: str, client_id: str, channel: Channel) -> Place:
-    """Where a sealed address belongs."""
-    return Place(practice_id, client_id, f"contact.{channel}")
-
-
-def name_place(practice_id: str, client_id: str, channel: Channel) -> Place:
-    """Where a sealed name belongs."""
-    return Place(practice_id, client_id, f"name.{channel}")
+"""
+_IS_KNOWN: Final = """
+    SELECT true FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
+"""
 
 
 class PostgresPreferences:
     """`PreferenceStore` from the API's side of row-level security.
 
     Every write takes the clients' locks first in its transaction, as the dispatcher's claim does:
-    what is claimed after a withdrawal's commit has seen it (RELIABILITY L1, R25).
+    what is claimed after a withdrawal's commit has seen it (L1, R25).
     """
 
     def __init__(self, database: Database, keyring: Keyring, *, simulated: bool) -> None:
@@ -104,7 +95,7 @@ class PostgresPreferences:
         last = list({(one.client_id, one.channel): one for one in updates}.values())
         with self._database.transaction(practice_id) as tx:
             lock_clients(tx, [(practice_id, one.client_id) for one in last])
-            tx.execute(_SAVE_CONTACTS, self._contact_rows(practice_id, last))
+            execute(tx, _SAVE_CONTACTS, self._contact_columns(practice_id, last))
         return [
             MaskedContact(
                 one.client_id, one.channel, masked(one.channel, one.address), one.language
@@ -114,10 +105,10 @@ class PostgresPreferences:
 
     def remove_contact(self, practice_id: str, client_id: str, channel: Channel) -> bool:
         """See `PreferenceStore.remove_contact`."""
-        asked = {"practice_id": practice_id, "client_id": client_id, "channel": channel.value}
+        params = {"practice_id": practice_id, "client_id": client_id, "channel": channel.value}
         with self._database.transaction(practice_id) as tx:
             lock_clients(tx, [(practice_id, client_id)])
-            return tx.execute(_REMOVE_CONTACT, asked).rowcount == 1
+            return execute(tx, _REMOVE_CONTACT, params) == 1
 
     def save_consents(self, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
         """See `PreferenceStore.save_consents`."""
@@ -128,39 +119,39 @@ class PostgresPreferences:
     def unsubscribe(self, subscription: Subscription) -> None:
         """See `PreferenceStore.unsubscribe`."""
         practice_id, client_id, channel, purpose = subscription
-        asked = {
+        params = {
             "practice_id": practice_id,
             "client_id": client_id,
             "channel": channel.value,
             "purpose": purpose.value,
         }
-        no = ConsentStatement(
+        withdrawal = ConsentStatement(
             client_id, channel, purpose, granted=False, evidence=ONE_CLICK, text_version=ONE_CLICK
         )
         with self._database.transaction(practice_id) as tx:
             lock_clients(tx, [(practice_id, client_id)])
-            if tx.execute(_LAST_WORD, asked).scalar() is not False:
-                self._append(tx, practice_id, [no])
+            if fetch_value(tx, _LAST_CONSENT, params) is not False:
+                self._append(tx, practice_id, [withdrawal])
 
     def get(self, practice_id: str, client_id: str) -> Preferences | None:
         """See `PreferenceStore.get`."""
-        asked = {"practice_id": practice_id, "client_id": client_id}
+        params = {"practice_id": practice_id, "client_id": client_id}
         with self._database.transaction(practice_id) as tx:
-            contacts = tx.execute(_CONTACTS, asked).fetchall()
-            words = tx.execute(_WORDS, asked).fetchall()
-            is_known = contacts or words or tx.execute(_HEARD_OF, asked).first() is not None
+            contacts = fetch(tx, _CONTACTS, params)
+            consents = fetch(tx, _LAST_CONSENTS, params)
+            is_known = contacts or consents or fetch_value(tx, _IS_KNOWN, params)
         if not is_known:
             return None
         return Preferences(
             [self._masked(practice_id, client_id, row) for row in contacts],
-            [_word(client_id, row) for row in words],
+            [_current_consent(client_id, row) for row in consents],
         )
 
     def _append(
         self, tx: sa.Connection, practice_id: str, statements: Sequence[ConsentStatement]
     ) -> datetime:
         stated_at = business_time(tx, simulated=self._simulated)
-        rows = {
+        columns = {
             "practice_id": practice_id,
             "stated_at": stated_at,
             "clients": [one.client_id for one in statements],
@@ -170,10 +161,12 @@ class PostgresPreferences:
             "evidence": [one.evidence for one in statements],
             "text_versions": [one.text_version for one in statements],
         }
-        tx.execute(_SAVE_CONSENTS, rows)
+        execute(tx, _SAVE_CONSENTS, columns)
         return stated_at
 
-    def _contact_rows(self, practice_id: str, updates: Sequence[ContactUpdate]) -> dict[str, Any]:
+    def _contact_columns(
+        self, practice_id: str, updates: Sequence[ContactUpdate]
+    ) -> dict[str, Any]:
         seal = self._keyring.seal
         index = self._keyring.blind_index
         return {
@@ -192,7 +185,7 @@ class PostgresPreferences:
             "indexes": [index(practice_id, one.channel.value, one.address) for one in updates],
         }
 
-    def _masked(self, practice_id: str, client_id: str, row: sa.Row[Any]) -> MaskedContact:
+    def _masked(self, practice_id: str, client_id: str, row: Any) -> MaskedContact:
         channel = Channel(row.channel)
         try:
             place = address_place(practice_id, client_id, channel)
@@ -202,7 +195,7 @@ class PostgresPreferences:
         return MaskedContact(client_id, channel, shown, row.language)
 
 
-def _word(client_id: str, row: sa.Row[Any]) -> CurrentConsent:
+def _current_consent(client_id: str, row: Any) -> CurrentConsent:
     statement = ConsentStatement(
         client_id,
         Channel(row.channel),

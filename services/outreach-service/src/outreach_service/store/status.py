@@ -1,4 +1,4 @@
-"""How far outreach has come: what it has read, and sent for the first time (ARCHITECTURE §4)."""
+"""How far outreach has come: what it has read, and sent for the first time."""
 
 from datetime import datetime, timedelta
 
@@ -6,18 +6,18 @@ import sqlalchemy as sa
 
 from outreach_service.ports import GROUP
 from outreach_service.store.clock import inputs_up_to
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, fetch_value
 from rapport_runtime.metrics import UNKNOWN_MESSAGES
 from rapport_runtime.ops.pauses import paused
 from rapport_runtime.ops.status_routes import Status, StatusSource
 
-_FIRST_AWAITED = sa.text(f"""
+_FIRST_AWAITED = f"""
     SELECT min(decide_at) FROM message
     WHERE state IN ('drafted', 'scheduled', 'deferred') AND attempts = 0
       AND NOT {paused("practice", "message.practice_id")}
-""")
-_UNKNOWN = sa.text("SELECT count(*) FROM message WHERE state = 'unknown'")
-_KNOWN = sa.text("SELECT EXISTS (SELECT FROM practice WHERE practice_id = :practice_id)")
+"""
+_UNKNOWN = "SELECT count(*) FROM message WHERE state = 'unknown'"
+_KNOWN = "SELECT EXISTS (SELECT FROM practice WHERE practice_id = %(practice_id)s)"
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -38,7 +38,7 @@ class OutreachStatus:
         status = self._chassis.status()
         with self._database.transaction(operator=True) as tx:
             read = inputs_up_to(tx)
-            awaited: datetime | None = tx.execute(_FIRST_AWAITED).scalar()
+            awaited: datetime | None = fetch_value(tx, _FIRST_AWAITED)
         reached = read
         if read is not None and awaited is not None and awaited <= read:
             reached = awaited - _INSTANT
@@ -52,13 +52,13 @@ class UnknownMessages:
         self._database = database
 
     def __call__(self) -> None:
-        """Read and set; when the database is away nothing is told."""
+        """Read the count and set the gauge; while the database is away there is none."""
         UNKNOWN_MESSAGES.clear()
         with self._database.transaction(operator=True) as tx:
-            count = tx.execute(_UNKNOWN).scalar_one()
+            count = fetch_value(tx, _UNKNOWN)
         UNKNOWN_MESSAGES.labels(GROUP).set(count)
 
 
 def knows_practice(tx: sa.Connection, practice_id: str) -> bool:
-    """Whether outreach has heard of the practice; one that is misspelt must not seem paused."""
-    return bool(tx.execute(_KNOWN, {"practice_id": practice_id}).scalar_one())
+    """Whether outreach knows the practice: a misspelt one must not seem paused."""
+    return bool(fetch_value(tx, _KNOWN, {"practice_id": practice_id}))

@@ -1,4 +1,4 @@
-"""Provider tokens shared by all workers: sealed in a row, fetched by one at a time (R19)."""
+"""Provider tokens that all workers share: sealed in a row, fetched by one at a time (R19)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,19 +9,19 @@ import sqlalchemy as sa
 
 from outreach_service.ports import Token, TokenStoreUnavailable
 from outreach_service.sealing import CannotUnseal, Keyring, Place
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute, fetch, fetch_one
 from rapport_runtime.db_errors import DatabaseError
 
 T = TypeVar("T")
 
-_GET = sa.text("SELECT sealed_token, expires_at FROM provider_token WHERE account = :account")
-_PUT = sa.text("""
+_GET = "SELECT sealed_token, expires_at FROM provider_token WHERE account = %(account)s"
+_PUT = """
     INSERT INTO provider_token (account, sealed_token, expires_at)
-    VALUES (:account, :sealed_token, :expires_at)
+    VALUES (%(account)s, %(sealed_token)s, %(expires_at)s)
     ON CONFLICT (account) DO UPDATE
     SET sealed_token = excluded.sealed_token, expires_at = excluded.expires_at
-""")
-_LOCK = sa.text("SELECT pg_advisory_lock(hashtextextended('token ' || :account, 0))")
+"""
+_LOCK = "SELECT pg_advisory_lock(hashtextextended('token ' || %(account)s, 0))"
 
 
 class PostgresTokens:
@@ -57,7 +57,7 @@ class PostgresTokens:
 
     def _get(self, account: str) -> Token | None:
         with self._database.transaction() as tx:
-            row = tx.execute(_GET, {"account": account}).one_or_none()
+            row = fetch_one(tx, _GET, {"account": account})
         if row is None:
             return None
         try:
@@ -70,12 +70,12 @@ class PostgresTokens:
         sealed = self._keyring.seal(token.value, _place(account))
         row = {"account": account, "sealed_token": sealed, "expires_at": token.expires_at}
         with self._database.transaction() as tx:
-            tx.execute(_PUT, row)
+            execute(tx, _PUT, row)
 
 
 def _or_unavailable(call: Callable[..., T], *arguments: Any) -> T:
-    """What the call returns. A database that is away, or a lock that somebody else holds for too
-    long, is no answer of a provider's: TokenStoreUnavailable."""
+    """What the call returns. A database that is away, or a lock that another worker holds for too
+    long, is no answer of a provider's: raises TokenStoreUnavailable."""
     try:
         return call(*arguments)
     except (*DatabaseError, sa.exc.TimeoutError) as error:  # the latter: no connection was free
@@ -83,8 +83,8 @@ def _or_unavailable(call: Callable[..., T], *arguments: Any) -> T:
 
 
 def _take(connection: sa.Connection, account: str) -> None:
-    connection.execute(_LOCK, {"account": account})
-    connection.commit()
+    with connection.begin():
+        fetch(connection, _LOCK, {"account": account})
 
 
 def _end(connection: sa.Connection) -> None:

@@ -1,0 +1,142 @@
+"""Apply what providers answered, and settle what a dead worker had claimed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from outreach_service.domain.messages import (
+    Accepted,
+    Event,
+    GiveUp,
+    Outcome,
+    Rejected,
+    RetryAt,
+    RetryPolicy,
+    State,
+    Tries,
+    Unknown,
+    advance,
+    retry_decision,
+)
+from outreach_service.domain.terms import Channel
+from outreach_service.handlers.events import outcome_event
+from outreach_service.ports.records import (
+    AppliedOutcome,
+    ClaimedMessage,
+    FinishedAttempt,
+    TriedMessage,
+)
+from outreach_service.ports.store import Store, Stores
+
+LONGEST_PROVIDER_TEXT = 200
+"""Characters kept of a provider's reference or code."""
+
+LOST_WORKER = "worker-lost"
+RetryPolicies = Mapping[Channel, RetryPolicy]
+
+
+class MessageUpdate(NamedTuple):
+    """What a provider's answer does to a message: the event, and when to try again if at all.
+
+    `keyed_seconds`, from the first attempt on, is how long the provider drops a repeat by its key;
+    None where a retry repeats nothing that may have been sent.
+    """
+
+    event: Event
+    outcome: str
+    code: str | None
+    provider_ref: str | None
+    retry_seconds: float | None
+    keyed_seconds: float | None = None
+
+
+def record_outcomes(
+    store: Store, policies: RetryPolicies, results: Sequence[tuple[ClaimedMessage, Outcome]]
+) -> None:
+    """Save what came of claimed messages; to record a result twice changes nothing."""
+    tried = store.queue.lock_tried([claimed.key for claimed, _ in results])
+    now = store.business_time()
+    finished: list[FinishedAttempt] = []
+    applied: list[AppliedOutcome] = []
+    events = []
+    for claimed, outcome in results:
+        message = tried[claimed.key]
+        if message.outcome is not None and not _replaces_unknown(message.outcome, outcome):
+            continue
+        update = apply_outcome(claimed, outcome, policies[claimed.channel])
+        finished.append(FinishedAttempt(*claimed.key, update.outcome, update.code))
+        if _is_overtaken(message, update):
+            continue
+        state, at = advance(State(message.state), update.event), now or message.sent_at
+        applied.append(_applied(claimed, update, state, at))
+        events.append(outcome_event(message, at, state=state, reason=update.code))
+    store.queue.finish(finished)
+    store.queue.apply(applied)
+    store.publish(events)
+
+
+def recover_lost(stores: Stores, policies: RetryPolicies) -> int:
+    """Settle messages whose worker died between request and result; returns how many there were.
+
+    What a dead worker had claimed may have been sent: its outcome is unknown. Unknown messages
+    that may not be repeated any more are let go.
+    """
+    with stores.open() as store:
+        store.queue.end_overdue_repeats()
+        lost = store.queue.lost()
+    if lost:
+        results = [(each, Unknown(f"{each.channel}:{LOST_WORKER}")) for each in lost]
+        with stores.open() as store:
+            record_outcomes(store, policies, results)
+    return len(lost)
+
+
+def apply_outcome(claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
+    """What an answer means for a message: an unknown outcome is never retried blindly."""
+    if isinstance(outcome, Accepted):
+        return MessageUpdate(Event.ACCEPT, "accepted", None, _plain(outcome.provider_ref), None)
+    name = "rejected" if isinstance(outcome, Rejected) else "unknown"
+    code = _plain(outcome.code if isinstance(outcome, Rejected) else outcome.why)
+    tries = Tries(count=claimed.attempt, seconds=claimed.first_try_seconds, unknown=claimed.unsure)
+    following = retry_decision(tries, outcome, claimed.purpose, policy)
+    if isinstance(following, RetryAt):
+        if claimed.unsure or isinstance(outcome, Unknown):
+            keyed = policy.same_key_seconds
+            return MessageUpdate(Event.LOSE, name, code, None, following.seconds, keyed)
+        return MessageUpdate(Event.RETRY, name, code, None, following.seconds)
+    event = Event.FAIL if isinstance(following, GiveUp) else Event.LOSE
+    return MessageUpdate(event, name, code, None, None)
+
+
+def _plain(text: str) -> str:
+    """A provider's text as a row can hold it: printable ASCII, of bounded length. A provider may
+    use any encoding, and no answer may be lost for that."""
+    return "".join(each if " " <= each <= "~" else "?" for each in text[:LONGEST_PROVIDER_TEXT])
+
+
+def _replaces_unknown(recorded: str, outcome: Outcome) -> bool:
+    """An answer that comes after its worker was taken for dead replaces `unknown`, nothing else."""
+    return recorded == "unknown" and not isinstance(outcome, Unknown)
+
+
+def _is_overtaken(message: TriedMessage, update: MessageUpdate) -> bool:
+    """Whether the message itself stays as it is: a later attempt is in flight, whose answer
+    decides; or the message was taken for lost meanwhile, and stays unknown."""
+    if message.attempts > message.number:
+        return True
+    return message.state != State.SENDING and update.event is Event.RETRY
+
+
+def _applied(
+    claimed: ClaimedMessage, update: MessageUpdate, state: State, at: datetime
+) -> AppliedOutcome:
+    return AppliedOutcome(
+        practice_id=claimed.practice_id,
+        message_id=claimed.message_id,
+        state=str(state),
+        reason=update.code,
+        provider_ref=update.provider_ref,
+        at=at,
+        wait_seconds=update.retry_seconds or 0,
+        keyed_seconds=update.keyed_seconds,
+    )

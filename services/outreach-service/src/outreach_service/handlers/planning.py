@@ -1,0 +1,72 @@
+"""Plan messages after tier changes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from outreach_service.domain.messages import State
+from outreach_service.domain.playbook import Playbook, message_id, plays_for
+from outreach_service.domain.terms import Change
+from outreach_service.handlers.events import message_event
+from outreach_service.ports.records import MessageEvent, PlannedMessage
+from outreach_service.ports.store import Store
+
+PlaybookDocument = Mapping[str, Any]
+ReadPlaybook = Callable[[PlaybookDocument], Playbook]
+
+
+@dataclass(frozen=True)
+class TierTransition:
+    """A tier change with the partition that it came on."""
+
+    change: Change
+    partition: int
+
+
+def plan_messages(
+    store: Store,
+    read_playbook: ReadPlaybook,
+    default: PlaybookDocument,
+    transitions: Sequence[TierTransition],
+) -> None:
+    """Add a message for each step of each play that answers a change.
+
+    A practice without a playbook of its own goes by `default`. A change that comes twice plans
+    nothing twice (F33).
+    """
+    if not transitions:
+        return
+    practice_ids = {transition.change.practice_id for transition in transitions}
+    own = store.inputs.playbooks(practice_ids)
+    planned: dict[str, PlannedMessage] = {}
+    for transition in transitions:
+        document = own.get(transition.change.practice_id, default)
+        for message in _messages_for(transition, document, read_playbook(document)):
+            planned[message.message_id] = message
+    added = store.queue.add(list(planned.values()))
+    store.publish([_scheduled(planned[each]) for each in added])
+
+
+def _messages_for(
+    transition: TierTransition, document: PlaybookDocument, playbook: Playbook
+) -> Iterator[PlannedMessage]:
+    change = transition.change
+    bodies = {body["key"]: body for body in document["plays"]}
+    for play in plays_for(playbook, change):
+        for number, step in enumerate(play.steps):
+            yield PlannedMessage(
+                message_id=message_id(
+                    change.practice_id, change.client_id, play.key, change.version, number
+                ),
+                change=change,
+                partition=transition.partition,
+                play=play,
+                play_body=bodies[play.key],
+                step=number,
+                due_at=change.effective_at + step.delay,
+            )
+
+
+def _scheduled(message: PlannedMessage) -> MessageEvent:
+    at = message.due_at
+    return message_event(message, at, state=State.SCHEDULED, channel=None, reason=None)

@@ -1,0 +1,200 @@
+"""What outreach needs from outside, as protocols; bootstrap chooses the adapters.
+
+Here are the ports of providers and of the API; `ports.store` has the unit of work of the use cases.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from outreach_service.domain.consents import (
+    ConsentStatement,
+    ContactUpdate,
+    MaskedContact,
+    Preferences,
+    Subscription,
+)
+from outreach_service.domain.message_views import MessageCount, MessageFilter, MessageRow
+from outreach_service.domain.messages import Outcome, Outgoing
+from outreach_service.domain.terms import Channel
+
+GROUP = "outreach-service"
+"""The consumer group whose positions carry outreach's time."""
+
+
+class Provider(Protocol):
+    """The carrier of one channel's messages.
+
+    `send` makes at most one provider call that could send, never retries by itself, and never
+    raises for what a provider or a network did: that is an Outcome. Rejected means proven unsent.
+    """
+
+    async def send(self, message: Outgoing) -> Outcome:
+        """Hand one message over; returns what is known of it afterwards."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A provider's access token and when it ends (aware)."""
+
+    value: str = field(repr=False)
+    expires_at: datetime
+
+
+class TokenStoreUnavailable(Exception):
+    """The tokens cannot be read, written or locked at this moment; nothing was sent."""
+
+
+class TokenStore(Protocol):
+    """Where workers share access tokens, so that one of them fetches and all use.
+
+    Every method may raise TokenStoreUnavailable.
+    """
+
+    async def get(self, account: str) -> Token | None:
+        """The account's token as last put, expired or not."""
+
+    async def put(self, account: str, token: Token) -> None:
+        """Replace the account's token."""
+
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
+        """A lock for the worker that fetches; the others wait, then read."""
+
+
+class NoBusinessTime(Exception):
+    """Simulated time has not reached every partition, so nothing can be dated."""
+
+    def __init__(self) -> None:
+        super().__init__("simulated time has not reached outreach yet; ask again later")
+
+
+class WrongState(Exception):
+    """The message cannot be approved or cancelled in the state that it is in."""
+
+
+class UnreadableContact(Exception):
+    """No key opens a sealed contact detail."""
+
+
+class RenderingFailed(ValueError):
+    """A text that cannot be rendered; `field` is the part at fault, and no value is repeated."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A text as it will be sent: subject, body, and the provider's parameters."""
+
+    subject: str
+    body: str
+    params: Mapping[str, str]
+
+
+class PreferenceStore(Protocol):
+    """Contacts and consents; each write excludes the dispatcher's claims of that client."""
+
+    def save_contacts(
+        self, practice_id: str, updates: Sequence[ContactUpdate]
+    ) -> Sequence[MaskedContact]:
+        """Set contact points; of several for one client and channel the last one holds."""
+        ...
+
+    def remove_contact(self, practice_id: str, client_id: str, channel: Channel) -> bool:
+        """Forget a contact point; False when there is none."""
+        ...
+
+    def save_consents(self, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
+        """Append statements, in this order; returns the business time that they are stamped with.
+        Raises NoBusinessTime."""
+        ...
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Withdraw by one click; does nothing when the last statement is a withdrawal. Raises
+        NoBusinessTime."""
+        ...
+
+    def get(self, practice_id: str, client_id: str) -> Preferences | None:
+        """A client's contacts and consents; None when outreach knows no such client."""
+        ...
+
+
+class Messages(Protocol):
+    """A practice's messages, as its people read them."""
+
+    def page(
+        self, practice_id: str, only: MessageFilter, after: str, limit: int
+    ) -> Sequence[MessageRow]:
+        """Messages by message id, behind `after`."""
+        ...
+
+    def summary(self, practice_id: str) -> Sequence[MessageCount]:
+        """All messages, counted."""
+        ...
+
+
+class StoredPlaybook(NamedTuple):
+    """A practice's plays; version 0 is the deployment's default."""
+
+    version: int
+    body: Mapping[str, Any]
+    updated_at: datetime | None
+
+
+class Playbooks(Protocol):
+    """The playbook in force for a practice."""
+
+    def current(self, practice_id: str) -> StoredPlaybook:
+        """Its own, else the default."""
+        ...
+
+    def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
+        """Replace it by a checked one; messages that are planned already keep their play."""
+        ...
+
+
+class ChannelSetup(NamedTuple):
+    """Whether a channel has a provider account, and whether anything is sent through it. A channel
+    without an account may be `is_closed`: messages then take other routes."""
+
+    channel: Channel
+    is_configured: bool
+    is_sending: bool
+    is_closed: bool = False
+
+
+class Permits(NamedTuple):
+    """What a provider account allows at this moment."""
+
+    tokens: float
+    per_second: float
+    burst: float
+
+
+class ChannelState(NamedTuple):
+    """A channel's set-up and its last hour on the real clock, of one practice.
+
+    A message waits for the channel that it tried last, else for its step's first.
+    """
+
+    setup: ChannelSetup
+    permits: Permits | None
+    attempts: int
+    accepted: int
+    rejected: int
+    unknown: int
+    waiting: int
+    oldest_waiting_at: datetime | None
+
+
+class Channels(Protocol):
+    """The state of the channels."""
+
+    def states(self, practice_id: str) -> Sequence[ChannelState]:
+        """Each channel's state."""
+        ...

@@ -1,0 +1,265 @@
+"""The records that use cases and stores exchange."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from outreach_service.domain.gates import SentMessage
+from outreach_service.domain.message_views import MessageRow
+from outreach_service.domain.playbook import Play
+from outreach_service.domain.terms import Change, Channel, Purpose
+
+
+class ActivitySeen(NamedTuple):
+    """A client did something at `at`."""
+
+    practice_id: str
+    client_id: str
+    at: datetime
+
+
+class BookingDelta(NamedTuple):
+    """By one activity, the number of bookings that start at `starts_at` changed by `delta`."""
+
+    practice_id: str
+    client_id: str
+    sequence: int
+    starts_at: datetime
+    delta: int
+
+
+class PlannedMessage(NamedTuple):
+    """A message that a tier change asks for. `play_body` is the play's own document."""
+
+    message_id: str
+    change: Change
+    partition: int
+    play: Play
+    play_body: Mapping[str, Any]
+    step: int
+    due_at: datetime
+
+
+class MessageEvent(NamedTuple):
+    """A message reached another state, for the readers of the topic."""
+
+    practice_id: str
+    message_id: str
+    client_id: str
+    partition: int
+    play: str
+    step: int
+    tier_version: int
+    channel: str | None
+    purpose: str
+    state: str
+    reason: str | None
+    at: datetime
+
+
+class MessageKey(NamedTuple):
+    """A message's row."""
+
+    practice_id: str
+    message_id: str
+
+
+class AttemptKey(NamedTuple):
+    """An attempt's row; `number` counts a message's attempts from 1."""
+
+    practice_id: str
+    message_id: str
+    number: int
+
+
+class ContactKey(NamedTuple):
+    """A client's contact point on a channel."""
+
+    practice_id: str
+    client_id: str
+    channel: Channel
+
+
+class DueMessage(NamedTuple):
+    """A message whose time to be decided on has come, its row locked.
+
+    `unsure_of` is the channel that may have carried it already: it may be repeated there, under
+    its key, and nowhere else.
+    """
+
+    message_id: str
+    change: Change
+    partition: int
+    play: Play
+    step: int
+    due_at: datetime
+    approved: bool
+    attempts: int
+    unsure_of: Channel | None
+
+    @property
+    def key(self) -> MessageKey:
+        """Its row."""
+        return MessageKey(self.change.practice_id, self.message_id)
+
+
+class Situation(NamedTuple):
+    """What is known about a message's client at the moment of deciding.
+
+    `contacts` maps a channel to its contact point's blind index; `zone` is "" while the practice
+    is not known; `sent` holds what went to the client or to its contact points, without the
+    message itself.
+    """
+
+    now: datetime
+    contacts: Mapping[Channel, str]
+    consents: frozenset[tuple[Channel, Purpose]]
+    zone: str
+    sent: tuple[SentMessage, ...]
+    booking_at: datetime | None
+    activity_at: datetime | None
+    inputs_up_to: datetime | None
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """The client to whom a message goes; address and name are sealed."""
+
+    sealed_address: str
+    sealed_name: str
+    language: str
+    practice_name: str
+
+
+class AttemptHistory(NamedTuple):
+    """A message's earlier attempts: the real seconds since the first began, and whether the
+    outcome of any is unknown."""
+
+    seconds: float
+    unsure: bool
+
+
+class NewAttempt(NamedTuple):
+    """A message that is claimed: it goes to `contact_index` now, by this channel and template."""
+
+    practice_id: str
+    message_id: str
+    number: int
+    channel: str
+    template: str
+    contact_index: str
+
+
+class StateChange(NamedTuple):
+    """Another state for a waiting message, and when the gates are asked next."""
+
+    practice_id: str
+    message_id: str
+    state: str
+    reason: str
+    decide_at: datetime
+
+
+class ThrottledMessage(NamedTuple):
+    """A message for which its channel has no room now; it is the `turn`-th such of the channel."""
+
+    practice_id: str
+    message_id: str
+    channel: str
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedMessage:
+    """A message that this worker, and no other, may hand to a provider once.
+
+    `attempt` counts from 1; `first_try_seconds` is the real time since the first began;
+    `unsure` tells whether an earlier one's outcome is unknown. What is personal stays out of its
+    `repr`.
+    """
+
+    practice_id: str
+    message_id: str
+    client_id: str
+    channel: Channel
+    purpose: Purpose
+    template: str
+    address: str = field(repr=False)
+    name: str = field(repr=False)
+    language: str
+    practice_name: str
+    attempt: int
+    first_try_seconds: float
+    unsure: bool
+
+    @property
+    def key(self) -> AttemptKey:
+        """The attempt that it stands for."""
+        return AttemptKey(self.practice_id, self.message_id, self.attempt)
+
+
+class TriedMessage(NamedTuple):
+    """A message with one of its attempts, its row locked; `outcome` is the attempt's, None while
+    nothing is known of it."""
+
+    practice_id: str
+    message_id: str
+    number: int
+    client_id: str
+    partition: int
+    play: str
+    step: int
+    tier_version: int
+    purpose: str
+    channel: str
+    state: str
+    sent_at: datetime
+    attempts: int
+    outcome: str | None
+
+
+class FinishedAttempt(NamedTuple):
+    """What came of an attempt."""
+
+    practice_id: str
+    message_id: str
+    number: int
+    outcome: str
+    code: str | None
+
+
+class AppliedOutcome(NamedTuple):
+    """What an attempt's outcome makes of its message at `at`.
+
+    No attempt follows within `wait_seconds` from now. `keyed_seconds`, from the first attempt on,
+    is how long a message of unknown outcome may be repeated; None for one that may not.
+    """
+
+    practice_id: str
+    message_id: str
+    state: str
+    reason: str | None
+    provider_ref: str | None
+    at: datetime
+    wait_seconds: float
+    keyed_seconds: float | None
+
+
+class StoredMessage(NamedTuple):
+    """A message as the API sees it, with the cause and the play that its row keeps."""
+
+    practice_id: str
+    partition: int
+    row: MessageRow
+    change: Mapping[str, Any]
+    play: Play
+    template: str | None
+
+
+class ContactPoint(NamedTuple):
+    """A contact point by which a text could go; the name is sealed."""
+
+    sealed_name: str
+    language: str
+    consented: bool

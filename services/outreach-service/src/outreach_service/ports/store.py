@@ -1,0 +1,235 @@
+"""What the use cases read and write: one store a transaction, in parts, and where stores come from.
+
+A store decides nothing. What locks, and in which order, is part of each promise below.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from outreach_service.domain.message_views import AttemptRow
+from outreach_service.domain.terms import Channel
+from outreach_service.ports.records import (
+    ActivitySeen,
+    AppliedOutcome,
+    AttemptHistory,
+    AttemptKey,
+    BookingDelta,
+    ClaimedMessage,
+    ContactKey,
+    ContactPoint,
+    DueMessage,
+    FinishedAttempt,
+    MessageEvent,
+    MessageKey,
+    NewAttempt,
+    PlannedMessage,
+    Recipient,
+    Situation,
+    StateChange,
+    StoredMessage,
+    ThrottledMessage,
+    TriedMessage,
+)
+
+
+class Inputs(Protocol):
+    """What the bus brings, besides tier changes."""
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        """Save a practice as it is now: `practice_id`, `name`, `zone`, `currency`."""
+        ...
+
+    def record_activity(self, seen: Collection[ActivitySeen]) -> None:
+        """Move each client's newest activity forward."""
+        ...
+
+    def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
+        """Save each difference once, by client and sequence."""
+        ...
+
+    def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The playbook documents of those practices that have one of their own."""
+        ...
+
+
+class Queue(Protocol):
+    """The messages and their attempts, as the sending side reads and writes them."""
+
+    def add(self, planned: Sequence[PlannedMessage]) -> Collection[str]:
+        """Insert messages, `scheduled` for their due time; returns the ids of those that were not
+        there before. No id occurs twice in `planned`."""
+        ...
+
+    def lock_due(self, now: datetime, limit: int, full: Collection[Channel]) -> list[DueMessage]:
+        """Up to `limit` messages that are due, the earliest first, locked; without those that
+        another transaction holds, that a pause stops, or that wait for a channel in `full`."""
+        ...
+
+    def histories(self, messages: Sequence[MessageKey]) -> Mapping[str, AttemptHistory]:
+        """What was tried before, by message id; nothing for those without an attempt."""
+        ...
+
+    def claim(self, attempts: Sequence[NewAttempt], now: datetime, lease_seconds: float) -> None:
+        """Set messages `sending`, leased for so many real seconds, and insert their attempts."""
+        ...
+
+    def change_states(self, changes: Sequence[StateChange], now: datetime) -> None:
+        """Set states, reasons and the times of the next decision."""
+        ...
+
+    def throttle(self, throttled: Sequence[ThrottledMessage]) -> None:
+        """Let messages wait on the real clock, each by its turn at the channel's rate."""
+        ...
+
+    def end_repeats_of(self, messages: Sequence[MessageKey]) -> None:
+        """Let messages of unknown outcome not be repeated any more."""
+        ...
+
+    def end_overdue_repeats(self) -> None:
+        """The same for all whose provider does not know their key any more."""
+        ...
+
+    def lost(self) -> list[ClaimedMessage]:
+        """Claimed messages whose lease has ended, a bounded number, without what is personal."""
+        ...
+
+    def lock_tried(self, attempts: Sequence[AttemptKey]) -> Mapping[AttemptKey, TriedMessage]:
+        """The messages of these attempts, locked in the order of their keys."""
+        ...
+
+    def finish(self, attempts: Sequence[FinishedAttempt]) -> None:
+        """Save what came of attempts, finished now on the real clock."""
+        ...
+
+    def apply(self, outcomes: Sequence[AppliedOutcome]) -> None:
+        """Set messages as their outcomes say, and end their leases."""
+        ...
+
+
+class Clients(Protocol):
+    """What is known of the clients to whom messages go."""
+
+    def lock_situations(
+        self, due: Sequence[DueMessage], now: datetime, since: datetime
+    ) -> Mapping[str, Situation]:
+        """The situation of each message's client, by message id, with what was sent after `since`.
+
+        First the clients are locked, then their contact points (families share phones), each in
+        the order of the keys, and everything is read under these locks: consents, claims and caps
+        of one client never pass each other (R24, R25).
+        """
+        ...
+
+    def recipients(self, contacts: Sequence[ContactKey]) -> Mapping[ContactKey, Recipient]:
+        """The contact points, and by what name their practices go."""
+        ...
+
+
+class Rates(Protocol):
+    """The permits of the channels' provider accounts, on the real clock (F35)."""
+
+    def lease(self, wanted: int) -> dict[Channel, int]:
+        """Take up to `wanted` permits of each account; they are this transaction's alone."""
+        ...
+
+    def give_back(self, unused: Mapping[Channel, int]) -> None:
+        """Return permits that the transaction did not need."""
+        ...
+
+
+class MessageTable(Protocol):
+    """One practice's messages, as its people read and steer them."""
+
+    def find(self, key: MessageKey) -> StoredMessage | None:
+        """One message."""
+        ...
+
+    def lock(self, key: MessageKey) -> StoredMessage | None:
+        """The same, its row locked; waits for a worker that is deciding on it."""
+        ...
+
+    def attempts(self, key: MessageKey) -> list[AttemptRow]:
+        """Its attempts, by number."""
+        ...
+
+    def contact_points(
+        self, practice_id: str, client_id: str, purpose: str
+    ) -> Mapping[Channel, ContactPoint]:
+        """A client's contact points, each with whether the purpose has consent there."""
+        ...
+
+    def practice_name(self, practice_id: str) -> str | None:
+        """The practice's name; None while the practice is not known."""
+        ...
+
+    def approve(self, key: MessageKey, state: str, now: datetime) -> None:
+        """Set the state, without a reason, approved, and to be decided on at `now`."""
+        ...
+
+    def cancel(self, key: MessageKey, state: str, reason: str, now: datetime) -> None:
+        """Set the state and why."""
+        ...
+
+
+class ContactCipher(Protocol):
+    """Opens contact details; each method raises UnreadableContact."""
+
+    def address(self, key: ContactKey, sealed: str) -> str:
+        """The address of a contact point."""
+        ...
+
+    def name(self, key: ContactKey, sealed: str) -> str:
+        """The client's name, as it is kept with a contact point."""
+        ...
+
+
+class Store(Protocol):
+    """All that outreach keeps, within one transaction."""
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the bus brings."""
+        ...
+
+    @property
+    def queue(self) -> Queue:
+        """The messages, for sending."""
+        ...
+
+    @property
+    def clients(self) -> Clients:
+        """The clients."""
+        ...
+
+    @property
+    def rates(self) -> Rates:
+        """The permits."""
+        ...
+
+    @property
+    def messages(self) -> MessageTable:
+        """The messages, for people."""
+        ...
+
+    def business_time(self) -> datetime | None:
+        """The time by which everything is stamped; None before there is any."""
+        ...
+
+    def publish(self, events: Sequence[MessageEvent]) -> None:
+        """Append events to the outbox, in this order."""
+        ...
+
+
+class Stores(Protocol):
+    """Where a store comes from: the loop's transaction, or one of its own."""
+
+    def within(self, tx: Any) -> Store:
+        """The store in a transaction that somebody else commits."""
+        ...
+
+    def open(self, practice_id: str | None = None) -> AbstractContextManager[Store]:
+        """A store whose transaction ends with the block, rolled back by any exception. The API's
+        role sees the rows of `practice_id` alone; a worker names none."""
+        ...

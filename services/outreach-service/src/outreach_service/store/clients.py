@@ -1,0 +1,164 @@
+"""What is known about the clients of due messages, read under their locks in few statements."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from outreach_service.domain.gates import SentMessage
+from outreach_service.domain.messages import COUNTED
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports.records import ContactKey, DueMessage, Recipient, Situation
+from outreach_service.store.clock import inputs_up_to
+from outreach_service.store.locks import lock_clients, lock_contacts
+from rapport_runtime.database import fetch
+
+_OF = """(practice_id, client_id) IN (
+        SELECT * FROM unnest(%(practices)s ::text[], %(clients)s ::text[]))"""
+_ZONES = "SELECT practice_id, zone FROM practice WHERE practice_id = ANY(%(practices)s)"
+_CONTACTS = f"SELECT practice_id, client_id, channel, blind_index FROM contact WHERE {_OF}"
+_CONSENTS = f"""
+    SELECT DISTINCT ON (practice_id, client_id, channel, purpose)
+           practice_id, client_id, channel, purpose, granted
+    FROM consent WHERE {_OF}
+    ORDER BY practice_id, client_id, channel, purpose, id DESC
+"""
+_ACTIVITY = f"SELECT practice_id, client_id, activity_at FROM client WHERE {_OF}"
+_BOOKINGS = f"""
+    SELECT practice_id, client_id, min(starts_at) AS starts_at FROM (
+        SELECT practice_id, client_id, starts_at FROM booking
+        WHERE {_OF} AND starts_at > %(now)s
+        GROUP BY practice_id, client_id, starts_at HAVING sum(count) > 0
+    ) AS standing GROUP BY practice_id, client_id
+"""
+_COUNTED = "state IN ('" + "', '".join(sorted(COUNTED)) + "')"
+_SENT = f"""
+    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
+    WHERE {_COUNTED} AND sent_at > %(since)s AND {_OF}
+    UNION
+    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
+    WHERE {_COUNTED} AND sent_at > %(since)s AND (practice_id, contact_index) IN (
+        SELECT * FROM unnest(%(of_contacts)s ::text[], %(contacts)s ::text[]))
+"""
+_RECIPIENTS = f"""
+    SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,
+           name AS practice_name
+    FROM contact JOIN practice USING (practice_id) WHERE {_OF}
+"""
+
+Pair = tuple[str, str]
+
+
+@dataclass
+class _ClientFacts:
+    """What the statements found: zones and sent messages by practice, all else by client."""
+
+    zones: dict[str, str]
+    contacts: dict[Pair, dict[Channel, str]] = field(default_factory=lambda: defaultdict(dict))
+    consents: dict[Pair, set[tuple[Channel, Purpose]]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    activity: dict[Pair, datetime] = field(default_factory=dict)
+    bookings: dict[Pair, datetime] = field(default_factory=dict)
+    sent: dict[str, dict[str, SentMessage]] = field(default_factory=lambda: defaultdict(dict))
+
+
+class PostgresClients:
+    """`Clients` within one transaction."""
+
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
+
+    def lock_situations(
+        self, due: Sequence[DueMessage], now: datetime, since: datetime
+    ) -> Mapping[str, Situation]:
+        """See `Clients.lock_situations`."""
+        pairs = sorted({(each.change.practice_id, each.change.client_id) for each in due})
+        lock_clients(self._tx, pairs)
+        facts = _client_facts(self._tx, pairs, now, since)
+        read = inputs_up_to(self._tx)
+        return {each.message_id: _situation(each, facts, now, read) for each in due}
+
+    def recipients(self, contacts: Sequence[ContactKey]) -> Mapping[ContactKey, Recipient]:
+        """See `Clients.recipients`."""
+        if not contacts:
+            return {}
+        params = {
+            "practices": [key.practice_id for key in contacts],
+            "clients": [key.client_id for key in contacts],
+        }
+        return {
+            ContactKey(row.practice_id, row.client_id, Channel(row.channel)): Recipient(
+                row.sealed_address, row.sealed_name, row.language, row.practice_name
+            )
+            for row in fetch(self._tx, _RECIPIENTS, params)
+        }
+
+
+def _client_facts(
+    tx: sa.Connection, pairs: Sequence[Pair], now: datetime, since: datetime
+) -> _ClientFacts:
+    params = {
+        "practices": [practice for practice, _ in pairs],
+        "clients": [client for _, client in pairs],
+    }
+    facts = _ClientFacts({row.practice_id: row.zone for row in fetch(tx, _ZONES, params)})
+    for row in fetch(tx, _CONTACTS, params):
+        channels = facts.contacts[row.practice_id, row.client_id]
+        channels[Channel(row.channel)] = row.blind_index
+    points = _contact_points(facts)
+    lock_contacts(tx, points)
+    for row in fetch(tx, _CONSENTS, params):
+        if row.granted:
+            pair = (Channel(row.channel), Purpose(row.purpose))
+            facts.consents[row.practice_id, row.client_id].add(pair)
+    for row in fetch(tx, _ACTIVITY, params):
+        facts.activity[row.practice_id, row.client_id] = row.activity_at
+    for row in fetch(tx, _BOOKINGS, {**params, "now": now}):
+        facts.bookings[row.practice_id, row.client_id] = row.starts_at
+    contacts = {
+        "of_contacts": [practice for practice, _ in points],
+        "contacts": [index for _, index in points],
+    }
+    for row in fetch(tx, _SENT, {**params, **contacts, "since": since}):
+        facts.sent[row.practice_id][row.message_id] = SentMessage(
+            at=row.sent_at,
+            purpose=Purpose(row.purpose),
+            client_id=row.client_id,
+            contact=row.contact_index,
+        )
+    return facts
+
+
+def _contact_points(facts: _ClientFacts) -> list[Pair]:
+    found = {
+        (practice, index)
+        for (practice, _), channels in facts.contacts.items()
+        for index in channels.values()
+    }
+    return sorted(found)
+
+
+def _situation(
+    message: DueMessage, facts: _ClientFacts, now: datetime, read: datetime | None
+) -> Situation:
+    practice_id, client_id = pair = (message.change.practice_id, message.change.client_id)
+    contacts = facts.contacts.get(pair, {})
+    points = set(contacts.values())
+    return Situation(
+        now=now,
+        contacts=contacts,
+        consents=frozenset(facts.consents.get(pair, ())),
+        zone=facts.zones.get(practice_id, ""),
+        sent=tuple(
+            sent
+            for message_id, sent in facts.sent.get(practice_id, {}).items()
+            if message_id != message.message_id
+            if sent.client_id == client_id or sent.contact in points
+        ),
+        booking_at=facts.bookings.get(pair),
+        activity_at=facts.activity.get(pair),
+        inputs_up_to=read,
+    )

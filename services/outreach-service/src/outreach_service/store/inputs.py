@@ -1,0 +1,74 @@
+"""What the bus brings, written set by set: practices, activity, bookings; and playbooks read."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from outreach_service.ports.records import ActivitySeen, BookingDelta
+from rapport_runtime.database import execute, fetch
+
+_SAVE_PRACTICE = """
+    INSERT INTO practice (practice_id, name, zone, currency)
+    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s)
+    ON CONFLICT (practice_id) DO UPDATE
+    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
+"""
+# In the order of the key, so that no two workers deadlock.
+_RECORD_ACTIVITY = """
+    INSERT INTO client (practice_id, client_id, activity_at)
+    SELECT practice_id, client_id, max(at)
+    FROM unnest(%(practices)b::text[], %(clients)b::text[], %(instants)b::timestamptz[])
+        AS seen(practice_id, client_id, at)
+    GROUP BY practice_id, client_id
+    ORDER BY practice_id COLLATE "C", client_id COLLATE "C"
+    ON CONFLICT (practice_id, client_id) DO UPDATE
+    SET activity_at = greatest(client.activity_at, excluded.activity_at)
+"""
+_RECORD_BOOKINGS = """
+    INSERT INTO booking (practice_id, client_id, sequence, starts_at, count)
+    SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(sequences)b::bigint[],
+                         %(starts)b::timestamptz[], %(deltas)b::int[])
+    ON CONFLICT DO NOTHING
+"""
+_PLAYBOOKS = "SELECT practice_id, body FROM playbook WHERE practice_id = ANY(%(practices)s)"
+
+
+class PostgresInputs:
+    """`Inputs` within one transaction."""
+
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        """See `Inputs.save_practice`."""
+        execute(self._tx, _SAVE_PRACTICE, practice)
+
+    def record_activity(self, seen: Collection[ActivitySeen]) -> None:
+        """See `Inputs.record_activity`."""
+        if not seen:
+            return
+        columns = {
+            "practices": [each.practice_id for each in seen],
+            "clients": [each.client_id for each in seen],
+            "instants": [each.at for each in seen],
+        }
+        execute(self._tx, _RECORD_ACTIVITY, columns, prepare=False)
+
+    def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
+        """See `Inputs.record_bookings`."""
+        if not deltas:
+            return
+        columns = {
+            "practices": [each.practice_id for each in deltas],
+            "clients": [each.client_id for each in deltas],
+            "sequences": [each.sequence for each in deltas],
+            "starts": [each.starts_at for each in deltas],
+            "deltas": [each.delta for each in deltas],
+        }
+        execute(self._tx, _RECORD_BOOKINGS, columns, prepare=False)
+
+    def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """See `Inputs.playbooks`."""
+        rows = fetch(self._tx, _PLAYBOOKS, {"practices": list(practice_ids)})
+        return {row.practice_id: row.body for row in rows}

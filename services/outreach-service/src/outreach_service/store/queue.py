@@ -1,0 +1,264 @@
+"""Messages and attempts as the sending side reads and writes them, set by set."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+
+from outreach_service.domain.messages import State
+from outreach_service.domain.playbook import Play
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports.records import (
+    AppliedOutcome,
+    AttemptHistory,
+    AttemptKey,
+    ClaimedMessage,
+    DueMessage,
+    FinishedAttempt,
+    MessageKey,
+    NewAttempt,
+    PlannedMessage,
+    StateChange,
+    ThrottledMessage,
+    TriedMessage,
+)
+from outreach_service.store.changes import change_of_row, change_to_json
+from rapport_runtime.database import execute, execute_many, fetch
+from rapport_runtime.ops.pauses import paused, this_worker
+
+_ADD = """
+    INSERT INTO message (practice_id, message_id, client_id, partition, play, step, tier_version,
+        play_body, purpose, change, due_at, decide_at, state, changed_at)
+    SELECT practice_id, message_id, client_id, partition, play, step, tier_version,
+        play_body, purpose, change, due_at, due_at, 'scheduled', due_at
+    FROM unnest(%(practices)b::text[], %(messages)b::text[], %(clients)b::text[],
+                %(partitions)b::int[], %(plays)b::text[], %(steps)b::int[], %(versions)b::bigint[],
+                %(bodies)b::jsonb[], %(purposes)b::text[], %(changes)b::jsonb[],
+                %(due)b::timestamptz[])
+        AS planned(practice_id, message_id, client_id, partition, play, step, tier_version,
+                   play_body, purpose, change, due_at)
+    ON CONFLICT DO NOTHING
+    RETURNING message_id
+"""
+# A pause that was committed before this statement is obeyed by it: nothing else stands between
+# an operator's "stop" and the next provider call (ADR 20).
+_DUE = f"""
+    SELECT practice_id, message_id, client_id, partition, step, tier_version, play_body, change,
+           due_at, approved, attempts, state, channel
+    FROM message
+    WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
+           OR retry_until > clock_timestamp())
+      AND decide_at <= %(now)s AND not_before <= clock_timestamp()
+      AND (reason = 'rate-limit' AND channel = ANY(%(full)s)) IS NOT TRUE
+      AND NOT {paused("practice", "message.practice_id")}
+      AND NOT {paused("worker", "%(worker)s")} AND NOT {paused("worker", "'*'")}
+    ORDER BY decide_at, message_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+_HISTORIES = """
+    SELECT message_id,
+           extract(epoch FROM clock_timestamp() - min(started_at))::float AS seconds,
+           coalesce(bool_or(outcome = 'unknown'), false) AS unsure
+    FROM attempt
+    WHERE practice_id = ANY(%(practices)s) AND message_id = ANY(%(messages)s) GROUP BY message_id
+"""
+_CLAIM = """
+    UPDATE message SET state = 'sending', reason = NULL, channel = %(channel)s,
+        template = %(template)s, contact_index = %(contact_index)s, sent_at = %(now)s,
+        attempts = attempts + 1, retry_until = NULL,
+        lease_until = clock_timestamp() + make_interval(secs => %(lease)s), changed_at = %(now)s
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+"""
+_ADD_ATTEMPT = """
+    INSERT INTO attempt (practice_id, message_id, number, channel, started_at, business_at)
+    VALUES (%(practice_id)s, %(message_id)s, %(number)s, %(channel)s, clock_timestamp(), %(now)s)
+"""
+_CHANGE_STATE = """
+    UPDATE message SET state = %(state)s, reason = %(reason)s, decide_at = %(decide_at)s,
+        changed_at = %(now)s
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+"""
+# In its turn, and not looked at while its channel is full: were all of one that stands still due
+# again at once, no look would get past them to other channels' messages.
+_THROTTLE = """
+    UPDATE message SET reason = 'rate-limit', channel = %(channel)s,
+        not_before = clock_timestamp() + make_interval(secs => CAST(%(turn)s AS float) / (
+            SELECT per_second FROM permit WHERE account = %(channel)s))
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+"""
+_END_REPEATS_OF = """
+    UPDATE message SET retry_until = NULL
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+"""
+_END_OVERDUE_REPEATS = """
+    UPDATE message SET retry_until = NULL WHERE retry_until < clock_timestamp()
+"""
+_LOST = """
+    SELECT m.practice_id, m.message_id, m.client_id, m.channel, m.purpose, m.attempts,
+           extract(epoch FROM clock_timestamp() - first.started_at)::float AS seconds, first.unsure
+    FROM message m, LATERAL (
+        SELECT min(started_at) AS started_at,
+               coalesce(bool_or(outcome = 'unknown'), false) AS unsure
+        FROM attempt a WHERE a.practice_id = m.practice_id AND a.message_id = m.message_id
+    ) first
+    WHERE m.state = 'sending' AND m.lease_until < clock_timestamp()
+    LIMIT 500
+"""
+_LOCK_TRIED = """
+    SELECT m.practice_id, m.message_id, a.number, m.client_id, m.partition, m.play, m.step,
+           m.tier_version, m.purpose, m.channel, m.state, m.sent_at, m.attempts, a.outcome
+    FROM message m JOIN attempt a USING (practice_id, message_id)
+    WHERE (m.practice_id, m.message_id, a.number) IN (
+        SELECT * FROM unnest(%(practices)s ::text[], %(messages)s ::text[], %(numbers)s ::int[]))
+    ORDER BY m.practice_id, m.message_id FOR UPDATE OF m
+"""
+_FINISH = """
+    UPDATE attempt SET finished_at = clock_timestamp(), outcome = %(outcome)s, code = %(code)s
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s AND number = %(number)s
+"""
+_APPLY = """
+    UPDATE message SET state = %(state)s, reason = %(reason)s, lease_until = NULL,
+        provider_ref = coalesce(%(provider_ref)s, provider_ref), changed_at = %(at)s,
+        not_before = clock_timestamp() + make_interval(secs => %(wait_seconds)s),
+        retry_until = make_interval(secs => %(keyed_seconds)s) + (
+            SELECT min(started_at) FROM attempt
+            WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s)
+    WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
+"""
+
+
+class PostgresQueue:
+    """`Queue` within one transaction; `read_play` reads the play that a message's row keeps."""
+
+    def __init__(self, tx: sa.Connection, read_play: Callable[[Mapping[str, Any]], Play]) -> None:
+        self._tx = tx
+        self._read_play = read_play
+
+    def add(self, planned: Sequence[PlannedMessage]) -> Collection[str]:
+        """See `Queue.add`."""
+        if not planned:
+            return []
+        rows = fetch(self._tx, _ADD, _columns(planned), prepare=False)
+        return [row.message_id for row in rows]
+
+    def lock_due(self, now: datetime, limit: int, full: Collection[Channel]) -> list[DueMessage]:
+        """See `Queue.lock_due`."""
+        params = {
+            "now": now,
+            "limit": limit,
+            "full": [str(channel) for channel in full],
+            "worker": this_worker(),
+        }
+        return [self._due_message(row) for row in fetch(self._tx, _DUE, params)]
+
+    def histories(self, messages: Sequence[MessageKey]) -> Mapping[str, AttemptHistory]:
+        """See `Queue.histories`."""
+        if not messages:
+            return {}
+        params = {
+            "practices": list({key.practice_id for key in messages}),
+            "messages": [key.message_id for key in messages],
+        }
+        return {
+            row.message_id: AttemptHistory(row.seconds, row.unsure)
+            for row in fetch(self._tx, _HISTORIES, params)
+        }
+
+    def claim(self, attempts: Sequence[NewAttempt], now: datetime, lease_seconds: float) -> None:
+        """See `Queue.claim`."""
+        rows = [{**each._asdict(), "now": now, "lease": lease_seconds} for each in attempts]
+        self._execute_many(_CLAIM, rows)
+        self._execute_many(_ADD_ATTEMPT, rows)
+
+    def change_states(self, changes: Sequence[StateChange], now: datetime) -> None:
+        """See `Queue.change_states`."""
+        self._execute_many(_CHANGE_STATE, [{**each._asdict(), "now": now} for each in changes])
+
+    def throttle(self, throttled: Sequence[ThrottledMessage]) -> None:
+        """See `Queue.throttle`."""
+        self._execute_many(_THROTTLE, [each._asdict() for each in throttled])
+
+    def end_repeats_of(self, messages: Sequence[MessageKey]) -> None:
+        """See `Queue.end_repeats_of`."""
+        self._execute_many(_END_REPEATS_OF, [each._asdict() for each in messages])
+
+    def end_overdue_repeats(self) -> None:
+        """See `Queue.end_overdue_repeats`."""
+        execute(self._tx, _END_OVERDUE_REPEATS)
+
+    def lost(self) -> list[ClaimedMessage]:
+        """See `Queue.lost`."""
+        return [_lost_message(row) for row in fetch(self._tx, _LOST)]
+
+    def lock_tried(self, attempts: Sequence[AttemptKey]) -> Mapping[AttemptKey, TriedMessage]:
+        """See `Queue.lock_tried`."""
+        params = {
+            "practices": [key.practice_id for key in attempts],
+            "messages": [key.message_id for key in attempts],
+            "numbers": [key.number for key in attempts],
+        }
+        return {
+            AttemptKey(row.practice_id, row.message_id, row.number): TriedMessage(**row._asdict())
+            for row in fetch(self._tx, _LOCK_TRIED, params)
+        }
+
+    def finish(self, attempts: Sequence[FinishedAttempt]) -> None:
+        """See `Queue.finish`."""
+        self._execute_many(_FINISH, [each._asdict() for each in attempts])
+
+    def apply(self, outcomes: Sequence[AppliedOutcome]) -> None:
+        """See `Queue.apply`."""
+        self._execute_many(_APPLY, [each._asdict() for each in outcomes])
+
+    def _execute_many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            execute_many(self._tx, statement, rows)
+
+    def _due_message(self, row: Any) -> DueMessage:
+        return DueMessage(
+            message_id=row.message_id,
+            change=change_of_row(row),
+            partition=row.partition,
+            play=self._read_play(row.play_body),
+            step=row.step,
+            due_at=row.due_at,
+            approved=row.approved,
+            attempts=row.attempts,
+            unsure_of=Channel(row.channel) if row.state == State.UNKNOWN else None,
+        )
+
+
+def _columns(planned: Sequence[PlannedMessage]) -> dict[str, list[Any]]:
+    return {
+        "practices": [each.change.practice_id for each in planned],
+        "messages": [each.message_id for each in planned],
+        "clients": [each.change.client_id for each in planned],
+        "partitions": [each.partition for each in planned],
+        "plays": [each.play.key for each in planned],
+        "steps": [each.step for each in planned],
+        "versions": [each.change.version for each in planned],
+        "bodies": [Jsonb(each.play_body) for each in planned],
+        "purposes": [str(each.play.purpose) for each in planned],
+        "changes": [Jsonb(change_to_json(each.change)) for each in planned],
+        "due": [each.due_at for each in planned],
+    }
+
+
+def _lost_message(row: Any) -> ClaimedMessage:
+    """A claim of whose outcome nothing is known; to settle it nothing personal is needed."""
+    return ClaimedMessage(
+        practice_id=row.practice_id,
+        message_id=row.message_id,
+        client_id=row.client_id,
+        channel=Channel(row.channel),
+        purpose=Purpose(row.purpose),
+        template="",
+        address="",
+        name="",
+        language="",
+        practice_name="",
+        attempt=row.attempts,
+        first_try_seconds=row.seconds,
+        unsure=row.unsure,
+    )
