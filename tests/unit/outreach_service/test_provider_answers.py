@@ -1,4 +1,4 @@
-"""Answers that say nothing clear: what may have been sent is never called unsent."""
+"""Unclear answers of providers: what may have been sent never counts as unsent."""
 
 import asyncio
 import socketserver
@@ -35,11 +35,11 @@ def a_message(channel: Channel, recipient: str) -> Outgoing:
 
 
 def by_sms(status: int, body: dict[str, Any], **headers: str) -> Outcome:
-    """What we make of Alibaba Cloud's answer."""
-    said = {name.replace("_", "-"): value.encode() for name, value in headers.items()}
+    """The outcome that we read from Alibaba Cloud's answer."""
+    sent = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
 
     async def send() -> Outcome:
-        transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body, headers=said))
+        transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body, headers=sent))
         async with httpx.AsyncClient(transport=transport) as client:
             account = AliyunAccount("http://sms.test", AccessKey("id", "secret"), "Harbour")
             sms = AliyunSms(client, account, lambda: NOON)
@@ -71,10 +71,10 @@ def test_an_sms_answer(status: int, body: dict[str, Any], outcome: Outcome) -> N
 
 
 @pytest.mark.parametrize(
-    ("said", "wait"), [("9" * 400, 86_400.0), ("²", 1.0), ("-1", 1.0), ("120", 120.0)]
+    ("header", "wait"), [("9" * 400, 86_400.0), ("²", 1.0), ("-1", 1.0), ("120", 120.0)]
 )
-def test_no_wait_is_longer_than_a_day_or_no_number(said: str, wait: float) -> None:
-    outcome = by_sms(429, {"Code": "Throttling"}, retry_after=said)
+def test_no_wait_is_longer_than_a_day_or_no_number(header: str, wait: float) -> None:
+    outcome = by_sms(429, {"Code": "Throttling"}, retry_after=header)
     assert outcome == Rejected("sms:Throttling", final=False, retry_after=wait)
 
 
@@ -98,15 +98,15 @@ def test_no_lifetime_of_a_token_ends_more_than_its_use(seconds: object) -> None:
 
 
 class Relay(socketserver.StreamRequestHandler):
-    """A relay that offers nothing; it says `sender` to ours, `last` to the whole message."""
+    """A relay that offers no extension; it answers MAIL with `sender` and DATA with `last`."""
 
     sender, last = b"250 fine\r\n", b"250 taken\r\n"
-    said: ClassVar[list[bytes]] = []
+    commands: ClassVar[list[bytes]] = []
 
     def handle(self) -> None:
         self.wfile.write(b"220 relay\r\n")
         while line := self.rfile.readline():
-            self.said.append(line[:4].upper())
+            self.commands.append(line[:4].upper())
             if line.upper().startswith(b"DATA"):
                 self.wfile.write(b"354 go on\r\n")
                 while self.rfile.readline() != b".\r\n":
@@ -119,7 +119,7 @@ class Relay(socketserver.StreamRequestHandler):
 
 
 def by_email(relay: type[Relay], **account: Any) -> Outcome:
-    """What we make of a relay's answers."""
+    """The outcome that we read from a relay's answers."""
     with socketserver.TCPServer(("127.0.0.1", 0), relay) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
@@ -153,21 +153,21 @@ def test_what_a_relay_has_against_our_account_ends_no_message(sender: bytes) -> 
 
 
 def test_a_relay_without_tls_gets_nothing_where_tls_is_asked_for() -> None:
-    said: list[bytes] = []
-    outcome = by_email(type("Plain", (Relay,), {"said": said}), start_tls=True)
+    commands: list[bytes] = []
+    outcome = by_email(type("Plain", (Relay,), {"commands": commands}), start_tls=True)
     assert isinstance(outcome, Rejected)
     assert not outcome.final
-    assert said
-    assert b"MAIL" not in said
+    assert commands
+    assert b"MAIL" not in commands
 
 
 def test_a_token_that_was_not_given_is_not_asked_for_again_for_a_while() -> None:
-    """Many messages at once: one waits for WeChat's answer, the others hear it from us."""
-    asked: list[datetime] = []
+    """Of many messages at once one waits for WeChat's refusal; the others reuse it."""
+    requested_at: list[datetime] = []
     clock = [NOON]
 
     def refuse(_request: httpx.Request) -> httpx.Response:
-        asked.append(clock[0])
+        requested_at.append(clock[0])
         return httpx.Response(200, json={"errcode": 40125})
 
     async def send(count: int, wechat: Callable[[httpx.AsyncClient], WeChat]) -> list[Outcome]:
@@ -183,4 +183,4 @@ def test_a_token_that_was_not_given_is_not_asked_for_again_for_a_while() -> None
         send(20, lambda client: WeChat(client, account, MemoryTokens(), lambda: clock[0]))
     )
     assert set(outcomes) == {Rejected("wechat:token:40125", final=False)}
-    assert asked == [NOON, NOON + NO_TOKEN_FOR + timedelta(seconds=1)]
+    assert requested_at == [NOON, NOON + NO_TOKEN_FOR + timedelta(seconds=1)]

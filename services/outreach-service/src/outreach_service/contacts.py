@@ -1,4 +1,4 @@
-"""One spelling for each contact point, so that one phone is one phone however it was typed."""
+"""One spelling for each contact point, so that a phone has one spelling however it was typed."""
 
 import re
 import unicodedata
@@ -35,7 +35,7 @@ def phone(value: str, region: str = "CN") -> str:
 
 
 def email(value: str) -> str:
-    """An address in its normal form (NFC, domain in lower case), without asking the network.
+    """An address in its normal form (NFC, domain in lower case); the network is not used.
 
     Raises InvalidContact.
     """

@@ -1,4 +1,4 @@
-"""Contact details at rest: sealed with a key that can be rotated, found by a blind index."""
+"""Contact details at rest: encrypted with a key that can be rotated, found by a blind index."""
 
 import base64
 import binascii
@@ -27,14 +27,14 @@ class CannotUnseal(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sealed text belongs; moved to any other place it no longer opens (S12)."""
+    """The row and field of a sealed text; moved to any other place it cannot be opened (S12)."""
 
     practice_id: str
     client_id: str
     field: str
 
     def bound(self) -> bytes:
-        """The place as additional authenticated data, unambiguous whatever the parts contain."""
+        """The place as additional authenticated data; different places give different bytes."""
         parts = (self.practice_id, self.client_id, self.field)
         return b"".join(b"%d:%b," % (len(part.encode()), part.encode()) for part in parts)
 
@@ -90,11 +90,11 @@ class Keyring:
         return text.decode()
 
     def is_current(self, sealed: str) -> bool:
-        """Whether the active key sealed it; what is not is sealed again (`reseal`) before a key
-        goes."""
+        """Whether the active key sealed this text; before a key is removed, `reseal` seals anew all
+        texts for which this is false."""
         return sealed.partition(":")[0] == self._active
 
     def blind_index(self, practice_id: str, field: str, text: str) -> str:
-        """64 hex digits, equal for equal contact points of a practice; says nothing without key."""
+        """64 hex digits, equal for equal contact points of a practice; useless without the key."""
         bound = Place(practice_id, text, field).bound()
         return hmac.new(self._index_key, bound, hashlib.sha256).hexdigest()

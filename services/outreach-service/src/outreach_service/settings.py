@@ -1,4 +1,4 @@
-"""What the environment may set for outreach, beside what every service takes."""
+"""Outreach's settings, read from the environment, besides those that every service has."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +11,11 @@ from rapport_runtime.settings import PREFIX, ServiceSettings
 
 
 class OutreachSettings(ServiceSettings):
-    """Sending is off unless it is switched on; then a channel without an account is closed, and
-    at least one must have one. All practices of a deployment send by its accounts.
+    """Sending is off unless it is switched on. Then a channel without an account is closed, and at
+    least one channel must have an account. All practices of a deployment share its accounts.
 
     `contact_keys` maps key ids to base64 of 32 bytes and is given as JSON; `contact_active_key`
-    names the one that seals. `*_per_second` and `*_burst` are what the provider allows (F35).
+    is the id of the key that seals. `*_per_second` and `*_burst` are the provider's limits (F35).
     """
 
     service: ClassVar[str] = "outreach-service"
@@ -27,7 +27,9 @@ class OutreachSettings(ServiceSettings):
     contact_index_key: SecretStr
     public_url: str = Field(default="http://127.0.0.1:8000", description="for unsubscribe links")
     lease_seconds: float = Field(
-        default=600, ge=5, description="a claim is taken for lost after; above all its time-outs"
+        default=600,
+        ge=5,
+        description="after which a claim counts as lost; longer than the provider's time-outs",
     )
     patience: Literal["provider", "sandbox"] = "provider"
 
@@ -57,8 +59,8 @@ class OutreachSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _accounts_are_whole(self) -> Self:
-        """A channel with an address and no account would fail at its first message."""
-        wanted = {
+        """Refuse an address without its account: the channel would fail at its first message."""
+        account_fields = {
             "wechat_base_url": ("wechat_appid", "wechat_secret"),
             "aliyun_base_url": (
                 *("aliyun_access_key_id", "aliyun_access_key_secret"),
@@ -67,18 +69,18 @@ class OutreachSettings(ServiceSettings):
             "smtp_host": ("smtp_sender",),
             "smtp_username": ("smtp_password",),
         }
-        for name, needs in wanted.items():
+        for name, needs in account_fields.items():
             missing = [need for need in needs if not getattr(self, need)]
             if getattr(self, name) and missing:
-                words = " and ".join(f"{PREFIX}{need.upper()}" for need in missing)
-                raise ValueError(f"{PREFIX}{name.upper()} needs {words}")
+                names = " and ".join(f"{PREFIX}{need.upper()}" for need in missing)
+                raise ValueError(f"{PREFIX}{name.upper()} needs {names}")
         if self.sending == "on" and not any(self.addresses.values()):
             raise ValueError(f"{PREFIX}SENDING=on needs the account of a channel")
         return self
 
     @property
     def addresses(self) -> Mapping[Channel, str | None]:
-        """Where each channel's provider is; None for a channel without an account."""
+        """The address of each channel's provider; None for a channel without an account."""
         return {
             Channel.WECHAT: self.wechat_base_url,
             Channel.SMS: self.aliyun_base_url,
@@ -87,10 +89,10 @@ class OutreachSettings(ServiceSettings):
 
     @property
     def closed(self) -> frozenset[Channel]:
-        """While something is sent, the channels without an account: messages take other routes."""
+        """The channels without an account, while sending is on: messages take other routes."""
         if self.sending == "off":
             return frozenset()
-        return frozenset(channel for channel, where in self.addresses.items() if not where)
+        return frozenset(channel for channel, address in self.addresses.items() if not address)
 
     @model_validator(mode="after")
     def _sandbox_is_for_development(self) -> Self:

@@ -41,7 +41,7 @@ def _escape(text: str) -> str:
 
 
 def signed_headers(call: RpcCall, key: AccessKey) -> dict[str, str]:
-    """All headers of the call, its Authorization among them.
+    """All headers of the call, with its Authorization.
 
     Source: "V3 request structure and signature", help.aliyun.com/document_detail/2593177; the
     worked example on that page is a test.

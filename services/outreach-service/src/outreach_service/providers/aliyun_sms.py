@@ -30,16 +30,17 @@ RETRY_LATER: Mapping[str, float] = MappingProxyType(
         "InvalidTimeStamp.Expired": 60.0,  # our clock is wrong; nothing was sent
     }
 )
-"""Codes that prove that nothing was sent, and the seconds to wait (RELIABILITY §3.3)."""
+"""Codes that prove that nothing was sent, and the seconds to wait."""
 
 UNCERTAIN = frozenset({"isp.SYSTEM_ERROR", "InternalError", "SignatureNonceUsed"})
-"""Codes after which it may have been sent: each call has a nonce of its own, so one that was used
-is this very call, repeated on its way. All codes that are in neither list are final."""
+"""Codes after which the SMS may have been sent. Each call has a nonce of its own, so a nonce that
+was used belongs to this very call, which something on the way repeated. A code in neither list is
+final."""
 
 
 @dataclass(frozen=True)
 class AliyunAccount:
-    """Where and as whom to send: API address, access key and the approved signature's name."""
+    """The API's address, the access key, and the name of the approved signature."""
 
     base_url: str
     key: AccessKey
@@ -47,7 +48,7 @@ class AliyunAccount:
 
 
 def _number(e164: str) -> str:
-    """Mainland numbers as they are dialled there, others with their country code, without `+`."""
+    """A mainland number without its country code, any other with it; never with `+`."""
     return e164.removeprefix("+86").removeprefix("+")
 
 
@@ -66,12 +67,13 @@ def _outcome(answer: Answer) -> Outcome:
 
 
 class AliyunSms:
-    """Sends SMS by SendSms. There is no idempotency key: a lost answer is Unknown (§3.8)."""
+    """Sends SMS by SendSms. There is no idempotency key: so a lost answer is Unknown and is
+    not repeated (ADR 9)."""
 
     def __init__(
         self, client: httpx.AsyncClient, account: AliyunAccount, clock: Callable[[], datetime]
     ) -> None:
-        """`clock` says the real time, aware: it is signed."""
+        """`clock` returns the real time, aware: the signature contains it."""
         self._client = client
         self._account = account
         self._clock = clock

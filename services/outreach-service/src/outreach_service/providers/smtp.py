@@ -1,4 +1,4 @@
-"""E-mail by SMTP: plain text, one connection a message, one Message-ID however often tried."""
+"""E-mail by SMTP: plain text, one connection a message, the same Message-ID at each attempt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from outreach_service.domain.terms import Purpose
 
 @dataclass(frozen=True)
 class SmtpAccount:
-    """Where and as whom to send. With `start_tls` a server that does not offer it gets nothing."""
+    """The relay, the sender and the login. With `start_tls` a relay without TLS gets no message."""
 
     host: str
     port: int
@@ -29,10 +29,10 @@ class SmtpAccount:
 
 
 def _composed(message: Outgoing, account: SmtpAccount, at: datetime) -> bytes:
-    """The e-mail as it travels. Raises ValueError when a header would hold a line break.
+    """The e-mail's bytes. Raises ValueError when a header would hold a line break.
 
-    Plain text only, so nothing is loaded from anywhere when it is read (RELIABILITY L19). Marketing
-    carries the one-click headers of RFC 8058 (L22).
+    It is plain text, so that reading it loads nothing from outside (L19). Marketing carries the
+    one-click headers of RFC 8058 (L22).
     """
     mail = EmailMessage(policy=SMTP_POLICY)
     domain = account.sender_address.rpartition("@")[2]
@@ -50,12 +50,12 @@ def _composed(message: Outgoing, account: SmtpAccount, at: datetime) -> bytes:
 
 
 def _refused(code: int) -> Rejected:
-    """4xx may pass later, 5xx will not (RFC 5321 §4.2.1)."""
+    """4xx may be accepted later, 5xx will not (RFC 5321, section 4.2.1)."""
     return Rejected(f"email:{code}", final=code >= 500)
 
 
 class Smtp:
-    """Sends e-mail through one relay. `clock` says the real time, aware, for the Date header."""
+    """Sends e-mail through one relay. `clock` returns the real time, aware, for the Date header."""
 
     def __init__(self, account: SmtpAccount, clock: Callable[[], datetime]) -> None:
         self._account = account
@@ -88,7 +88,7 @@ class Smtp:
             client.close()
 
     async def _prepare(self, client: aiosmtplib.SMTP, message: Outgoing) -> Rejected | None:
-        """Connect and agree on sender and recipient; whatever goes wrong here, nothing was sent."""
+        """Connect and agree on sender and recipient; after a failure here nothing was sent."""
         try:
             await client.connect()
             await client.mail(self._account.sender_address, encoding="utf-8")
@@ -96,19 +96,20 @@ class Smtp:
         except aiosmtplib.SMTPRecipientRefused as refused:
             return _refused(refused.code)
         except aiosmtplib.SMTPResponseException as refused:
-            # The relay's or the account's fault, its sender's too; not this message's.
+            # The relay, the account or the sender is at fault, not this message.
             return Rejected(f"email:{refused.code}", final=False)
         except (aiosmtplib.SMTPException, OSError) as problem:
             return Rejected(f"email:{type(problem).__name__}", final=False)
         return None
 
     async def _hand_over(self, client: aiosmtplib.SMTP, raw: bytes) -> Outcome:
-        """After DATA only an answer that says no is a refusal: one that nobody can read, or that
-        says something else, may come from a relay that has it."""
+        """Send DATA. Only a clear refusal means that nothing was sent: a relay whose answer cannot
+        be read, or is unexpected, may have taken the message."""
         try:
             answer = await client.data(raw)
-        except aiosmtplib.SMTPResponseException as said:
-            return _refused(said.code) if 400 <= said.code < 600 else Unknown(f"email:{said.code}")
+        except aiosmtplib.SMTPResponseException as answered:
+            code = answered.code
+            return _refused(code) if 400 <= code < 600 else Unknown(f"email:{code}")
         except (aiosmtplib.SMTPException, OSError) as problem:
             return Unknown(f"email:{type(problem).__name__}")
         return Accepted(answer.message)

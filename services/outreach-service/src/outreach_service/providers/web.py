@@ -19,7 +19,7 @@ _NEVER_BEGAN = (
 
 
 class NotSent(Exception):
-    """The provider cannot have seen the request; the argument says why, without its content."""
+    """The provider cannot have seen the request; the argument is the reason, without content."""
 
 
 class NoAnswer(Exception):
@@ -47,7 +47,8 @@ LONGEST_WAIT = 86_400.0
 
 POOLS = 8
 """httpcore looks at every connection of a pool at each request, which at 32 calls at once costs
-more than the calls: 4.7 ms of CPU a request through one pool, 2.1 through eight."""
+more than the calls: 4.7 ms of CPU a request through one pool, 2.1 through eight. See
+docs/performance.md."""
 
 
 class Pools(httpx.AsyncBaseTransport):
@@ -58,7 +59,7 @@ class Pools(httpx.AsyncBaseTransport):
         self._turns = itertools.cycle(pools)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send by the pool whose turn it is."""
+        """Send through the next pool."""
         return await next(self._turns).handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -68,8 +69,8 @@ class Pools(httpx.AsyncBaseTransport):
 
 
 def http_client(timeouts: Timeouts = Timeouts()) -> httpx.AsyncClient:
-    """A client for providers. Its loggers are held at WARNING: their INFO prints the query, which
-    carries tokens and phone numbers (RELIABILITY finding 6). The caller closes it."""
+    """A client for providers, which the caller closes. Its loggers are set to WARNING: at INFO they
+    print the query, which carries tokens and phone numbers (I9)."""
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     trusted = httpx.create_ssl_context(trust_env=False)
@@ -87,7 +88,7 @@ def http_client(timeouts: Timeouts = Timeouts()) -> httpx.AsyncClient:
 
 
 def _seconds(value: str | None) -> float | None:
-    """What Retry-After says, a day at most; None for a date, or what is no number."""
+    """The seconds of a Retry-After header, a day at most; None for a date or any other text."""
     if value is None or not (value.isascii() and value.isdigit()):
         return None
     return min(float(value), LONGEST_WAIT)

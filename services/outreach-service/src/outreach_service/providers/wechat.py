@@ -15,10 +15,10 @@ from outreach_service.ports import Token, TokenStore, TokenStoreUnavailable
 from outreach_service.providers.web import Answer, NoAnswer, NotSent, ask
 
 BAD_TOKEN = frozenset({40001, 40014, 42001})
-"""The token ended or was replaced: fetch once, try once more, never loop (RELIABILITY §3.1)."""
+"""The token ended or was replaced: fetch one, try once more, never loop (R19)."""
 
 BUSY = frozenset({-1, 45011})
-"""Busy, or over the minute's quota: again with the same key within 8 minutes, else unknown."""
+"""Busy, or over the minute's quota: repeat with the same key within 8 minutes, else unknown."""
 
 RETRY_LATER: Mapping[int, float] = MappingProxyType(
     {
@@ -33,11 +33,11 @@ RETRY_LATER: Mapping[int, float] = MappingProxyType(
 """Codes that prove that nothing was sent, and the seconds to wait."""
 
 NO_TOKEN_FOR = timedelta(seconds=10)
-"""So long WeChat is not asked again for a token that it has not given: each of many messages would
-wait for its own answer in turn, minutes after the gates let it go."""
+"""How long no token is requested after WeChat refused one: otherwise each of many messages would
+wait in turn for a request of its own, minutes after the gates had let it through."""
 
 LONGEST_TOKEN = 7_200
-"""Seconds; WeChat's own limit, whatever an answer says."""
+"""Seconds; WeChat's own limit, which caps the lifetime in an answer."""
 
 DAILY_QUOTA = 45009
 _SHANGHAI = "Asia/Shanghai"
@@ -45,7 +45,7 @@ _SHANGHAI = "Asia/Shanghai"
 
 @dataclass(frozen=True)
 class WeChatAccount:
-    """Where and as which official account to send."""
+    """The API's address and the official account that sends."""
 
     base_url: str
     appid: str
@@ -53,11 +53,11 @@ class WeChatAccount:
 
 
 class _NoToken(Exception):
-    """WeChat gave no token; the message was not tried. The argument is the code to record."""
+    """WeChat gave no token, so no message was sent. The argument is the code to record."""
 
 
 def _until_midnight(now: datetime) -> float:
-    """Seconds until the quota is new: 00:00 in Shanghai."""
+    """Seconds until the daily quota begins anew, at 00:00 in Shanghai."""
     local = now.astimezone(ZoneInfo(_SHANGHAI))
     midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return (midnight - local).total_seconds()
@@ -82,7 +82,7 @@ def _outcome(answer: Answer, now: datetime) -> Outcome:
 class WeChat:
     """Sends template messages of one official account.
 
-    `tokens` is shared by all workers; `clock` says the real time, aware.
+    `tokens` is shared by all workers; `clock` returns the real time, aware.
     """
 
     def __init__(
@@ -138,10 +138,10 @@ class WeChat:
         return token is not None and token.value != refused and token.expires_at > self._clock()
 
     async def _token(self, *, refused: str | None) -> str:
-        """A token that is not the refused one; among all workers only one asks WeChat for it.
+        """A token that is not the refused one; among all workers only one requests it.
 
-        One that WeChat has replaced meanwhile is found out by its refusal, so the store is not
-        asked before each message.
+        The store is not read before each message: a token that WeChat has replaced meanwhile is
+        noticed when WeChat refuses it.
         """
         if self._usable(self._remembered, refused):
             return self._remembered.value
@@ -153,8 +153,8 @@ class WeChat:
         return known if self._usable(known, refused) else None
 
     async def _renewed(self, refused: str | None) -> Token:
-        """By whoever has the lock; who waited for it finds the new one in the store, or hears at
-        once that there is none."""
+        """A new token, requested by the worker that holds the lock. A worker that waited for the
+        lock finds the token in the store, or learns at once that there is none."""
         async with self._tokens.lock(self._account.appid):
             known = await self._stored(refused)
             if known is not None:
@@ -171,8 +171,8 @@ class WeChat:
         return fresh
 
     async def _fetch(self) -> Token:
-        """A stable token, which WeChat renews itself 5 minutes before its end (§3.1)."""
-        asked_at = self._clock()
+        """Request a stable token, which WeChat itself renews 5 minutes before its end."""
+        requested_at = self._clock()
         request = self._client.build_request(
             "POST",
             f"{self._account.base_url}/cgi-bin/stable_token",
@@ -190,4 +190,4 @@ class WeChat:
         value, seconds = answer.body.get("access_token"), answer.body.get("expires_in")
         if not isinstance(value, str) or not isinstance(seconds, int) or seconds < 1:
             raise _NoToken(str(answer.body.get("errcode")))
-        return Token(value, asked_at + timedelta(seconds=min(seconds, LONGEST_TOKEN)))
+        return Token(value, requested_at + timedelta(seconds=min(seconds, LONGEST_TOKEN)))
