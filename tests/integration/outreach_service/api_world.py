@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +13,12 @@ from fastapi import FastAPI
 
 from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue
-from outreach_service.domain.playbook import Play, parse_playbook
+from outreach_service.documents.playbooks import read_known_play
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.previews import Previews
 from outreach_service.ports import ChannelSetup
 from outreach_service.ports.records import MessageEvent
-from outreach_service.rendering import Renderer
+from outreach_service.rendering import render
 from outreach_service.sealing import Keyring
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.clock import GROUP, INPUTS
@@ -80,11 +80,6 @@ class Holders:
         return Principal(raw_key, None if raw_key == "operator" else raw_key, scopes)
 
 
-def read_play(body: Mapping[str, Any]) -> Play:
-    """The play that a message keeps."""
-    return parse_playbook({"key": "kept", "plays": [body]}).plays[0]
-
-
 def encode_event(event: MessageEvent) -> Outgoing:
     """The event as it is, where a test can read it."""
     said = json.dumps([*event[:-1], event.at.isoformat()]).encode()
@@ -96,7 +91,7 @@ def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] 
     previews = Previews(
         KeyringCipher(KEYRING),
         builtin_catalogue(),
-        Renderer().render,
+        render,
         "https://rapport.example",
         closed,
     )
@@ -111,8 +106,8 @@ def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] 
     ]
     parts = ApiParts(
         preferences=PostgresPreferences(database, KEYRING, simulated=simulated),
-        messages=PostgresMessages(database, read_play),
-        stores=PostgresStores(database, read_play, encode_event, simulated=simulated),
+        messages=PostgresMessages(database, read_known_play),
+        stores=PostgresStores(database, read_known_play, encode_event, simulated=simulated),
         previews=previews,
         playbooks=PostgresPlaybooks(database, {"key": "default", "plays": [PLAY]}),
         channels=PostgresChannels(database, setups),

@@ -82,12 +82,12 @@ def test_the_last_word_holds_and_every_word_is_kept(world: World) -> None:
     for granted in (True, False, True, False):
         assert world.put_consent(granted=granted).status_code == 200
     world.put_consent(purpose="service")
-    said = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["consents"]
-    assert [(one["purpose"], one["granted"], one["statements"]) for one in said] == [
+    consents = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["consents"]
+    assert [(one["purpose"], one["granted"], one["statements"]) for one in consents] == [
         ("care", False, 4),
         ("service", True, 1),
     ]
-    assert (said[0]["evidence"], said[0]["text_version"]) == ("form 118", "care-1")
+    assert (consents[0]["evidence"], consents[0]["text_version"]) == ("form 118", "care-1")
     with pytest.raises(sa.exc.ProgrammingError), world.api.transaction("harbour") as tx:
         tx.execute(sa.text("UPDATE consent SET granted = true"))
 
@@ -134,8 +134,10 @@ def test_of_many_items_the_wrong_ones_are_named_and_the_others_saved(world: Worl
     ]
     contacts = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["contacts"]
     assert [one["address"] for one in contacts] == ["***9000"]
-    words = [{"client_id": LIN, **a_consent(granted=granted)} for granted in (False, True, False)]
-    answer = world.call("POST", "/v1/consents", json={"items": words})
+    consents = [
+        {"client_id": LIN, **a_consent(granted=granted)} for granted in (False, True, False)
+    ]
+    answer = world.call("POST", "/v1/consents", json={"items": consents})
     assert (answer.status_code, world.consents()) == (200, {("sms", "care"): False})
     assert world.call("POST", "/v1/consents", json={"items": []}).status_code == 422
 
@@ -233,7 +235,7 @@ def test_a_link_holds_nothing_personal(world: World) -> None:
 
 @pytest.mark.parametrize("write", ["consent", "contact", "click"])
 def test_a_write_waits_for_a_claim_of_the_same_client(world: World, write: str) -> None:
-    """RELIABILITY R25: the claim commits first, or does not see what is withdrawn."""
+    """The claim commits first, or does not see what is withdrawn (R25)."""
     writes = {
         "consent": lambda: world.put_consent(granted=False),
         "contact": world.put_contact,

@@ -51,26 +51,26 @@ def test_one_message_shows_cause_reason_attempts_and_text(world: World) -> None:
     world.fill_what_the_bus_tells()
     world.add_attempt(ONE, 2, None)
     world.put_contact(channel="email", address="lin@example.com", name="Lin Canary", language="en")
-    told = world.call("GET", f"/v1/messages/{ONE}").json()
-    assert (told["state"], told["reason"], told["mode"]) == (
+    shown = world.call("GET", f"/v1/messages/{ONE}").json()
+    assert (shown["state"], shown["reason"], shown["mode"]) == (
         "awaiting_staff",
         "mode:awaiting-approval",
         "approve",
     )
-    assert (told["decide_at"], told["expires_at"]) == (
+    assert (shown["decide_at"], shown["expires_at"]) == (
         "2024-06-01T00:00:00Z",
         "2024-06-08T00:00:00Z",
     )
-    assert (told["cause"]["from_tier"], told["cause"]["to_tier"]) == ("gold", "silver")
-    assert [(one["number"], one["outcome"]) for one in told["tries"]] == [
+    assert (shown["cause"]["from_tier"], shown["cause"]["to_tier"]) == ("gold", "silver")
+    assert [(one["number"], one["outcome"]) for one in shown["tries"]] == [
         (1, "accepted"),
         (2, None),
     ]
-    preview = told["preview"]
+    preview = shown["preview"]
     assert (preview["channel"], preview["language"], preview["missing"]) == ("email", "en", None)
     assert "Lin Canary" in preview["body"]
     assert "海港" in preview["body"]
-    assert "lin@example.com" not in json.dumps(told)
+    assert "lin@example.com" not in json.dumps(shown)
 
 
 def test_a_preview_prefers_consent_and_says_what_it_lacks(world: World) -> None:
@@ -144,8 +144,8 @@ def test_a_playbook_is_kept_with_the_next_version(world: World) -> None:
     ours = {"key": "ours", "plays": [PLAY]}
     versions = [world.call("PUT", "/v1/playbook", json=ours).json()["version"] for _ in range(2)]
     assert versions == [1, 2]
-    kept = world.call("GET", "/v1/playbook").json()
-    assert (kept["version"], kept["playbook"]) == (2, ours)
+    stored = world.call("GET", "/v1/playbook").json()
+    assert (stored["version"], stored["playbook"]) == (2, ours)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,28 @@ def test_a_playbook_that_cannot_be_used_is_refused_by_field(
     assert world.rows("SELECT count(*) FROM playbook") == [(0,)]
 
 
+def test_all_faults_of_a_playbook_are_in_one_answer(world: World) -> None:
+    route = {"channel": "wechat", "template": "win-back", "sur/prise": 1}
+    play = {**PLAY, "mode": "shout", "expires_after": "P1M", "steps": [{"channels": [route]}]}
+    answer = world.call("PUT", "/v1/playbook", json={"key": "ours", "plays": [play]})
+    problem = answer.json()
+    assert (answer.status_code, problem["detail"]) == (422, "3 found")
+    assert [fault["pointer"] for fault in problem["errors"]] == [
+        "#/plays/0/mode",
+        "#/plays/0/expires_after",
+        "#/plays/0/steps/0/channels/0/sur~1prise",
+    ]
+
+
+def test_a_refused_route_is_told_the_reason_and_no_document(world: World) -> None:
+    route = {"channel": "wechat", "template": "win-back"}
+    play = {**PLAY, "purpose": "marketing", "steps": [{"channels": [route]}]}
+    answer = world.call("PUT", "/v1/playbook", json={"key": "ours", "plays": [play]})
+    assert [fault["reason"] for fault in answer.json()["errors"]] == [
+        "WeChat template messages are service notices and may not carry marketing"
+    ]
+
+
 def test_channels_say_what_they_may_and_what_waits(world: World) -> None:
     world.run(
         "INSERT INTO permit VALUES ('email', 5, 1, 100, now() - interval '10 seconds'),"
@@ -196,7 +218,7 @@ def test_channels_say_what_they_may_and_what_waits(world: World) -> None:
 
 def test_every_route_but_the_signed_link_needs_a_key_with_its_scope(world: World) -> None:
     paths = world.app.openapi()["paths"]
-    routes = [(method.upper(), path) for path, said in paths.items() for method in said]
+    routes = [(method.upper(), path) for path, methods in paths.items() for method in methods]
     closed = [(method, path) for method, path in routes if "unsubscribe" not in path]
     assert (len(routes), len(closed)) == (16, 14)
     for method, path in closed:
@@ -215,7 +237,7 @@ def _announced(world: World) -> list[tuple[int, str, str, str | None]]:
     """Partition, message, state and reason of what will be published."""
     rows = world.rows("SELECT partition, value FROM outbox ORDER BY id")
     found = [(partition, json.loads(bytes(value))) for partition, value in rows]
-    return [(partition, said[1], said[9], said[10]) for partition, said in found]
+    return [(partition, event[1], event[9], event[10]) for partition, event in found]
 
 
 def test_what_has_no_account_is_neither_shown_to_staff_nor_said_to_be_waited_for(

@@ -1,4 +1,4 @@
-"""The OpenAPI of each service and the AsyncAPI of the bus: as coded, committed and released."""
+"""OpenAPI of each service, AsyncAPI of the bus, schemas of documents: as coded and committed."""
 
 import base64
 import json
@@ -14,6 +14,7 @@ import ingestion_service.bootstrap
 import outreach_service.bootstrap
 import scoring_service.bootstrap
 from ingestion_service.settings import IngestionSettings
+from outreach_service.documents.schemas import document_schemas
 from outreach_service.settings import OutreachSettings
 from rapport_contracts import asyncapi
 from scoring_service.settings import ScoringSettings
@@ -51,7 +52,8 @@ APPS: Mapping[str, Callable[[], FastAPI]] = {
 def as_coded() -> dict[str, str]:
     """Path within the package -> text, of every document that today's code makes."""
     made = {f"openapi/{name}.json": _text(app().openapi()) for name, app in APPS.items()}
-    return {**made, ASYNCAPI: asyncapi.text()}
+    read = {f"documents/{name}.schema.json": _text(one) for name, one in document_schemas().items()}
+    return {**made, **read, ASYNCAPI: asyncapi.text()}
 
 
 def outdated(package: Path) -> list[str]:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from outreach_service.documents.playbooks import read_playbook
 from outreach_service.domain.gates import DEFAULT_RULES, Context, SentMessage
-from outreach_service.domain.playbook import Mode, Play, Playbook, parse_playbook
+from outreach_service.domain.playbook import Mode, Play, Playbook
 from outreach_service.domain.terms import (
     Change,
     Channel,
@@ -42,7 +43,7 @@ def a_play_document(**changes: Any) -> dict[str, Any]:
 
 
 def a_playbook(*plays: dict[str, Any]) -> Playbook:
-    return parse_playbook({"key": "test", "plays": list(plays)})
+    return read_playbook({"key": "test", "plays": list(plays)})
 
 
 def a_play(**changes: Any) -> Play:

@@ -10,16 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach_service.builtin import builtin_catalogue
-from outreach_service.domain.playbook import (
-    InvalidPlaybook,
-    Mode,
-    Playbook,
-    message_id,
-    parse_playbook,
-    plays_for,
-)
+from outreach_service.documents.playbooks import read_playbook, read_usable_playbook
+from outreach_service.domain.faults import Fault, InvalidDocument
+from outreach_service.domain.playbook import Mode, Playbook, message_id, plays_for
 from outreach_service.domain.templates import without_template
-from outreach_service.domain.terms import Channel, Direction, Origin, Purpose, Reason, duration
+from outreach_service.domain.terms import Channel, Direction, Origin, Purpose, Reason
 from tests.unit.outreach_service.builders import a_change, a_play, a_play_document, a_playbook
 
 WECHAT_FIRST = [{"channels": [{"channel": "wechat", "template": "win-back"}]}]
@@ -64,6 +59,12 @@ def test_only_plays_on_a_downgrade_look_for_bookings_by_default() -> None:
             id="no reason at all",
         ),
         pytest.param({"unless": {"newer_activity": 1}}, "plays[0].unless.newer_activity", id="1"),
+        pytest.param(
+            {"unless": {"newer_activity": None}}, "plays[0].unless.newer_activity", id="null"
+        ),
+        pytest.param({"key": "k" * 65}, "plays[0].key", id="too long a key"),
+        pytest.param({"key": ""}, "plays[0].key", id="an empty key"),
+        pytest.param({"expires_after": 604800}, "plays[0].expires_after", id="a number"),
         pytest.param({"expires_after": "P1M"}, "plays[0].expires_after", id="a month"),
         pytest.param({"expires_after": "PT0S"}, "plays[0].expires_after", id="expires at once"),
         pytest.param({"steps": []}, "plays[0].steps", id="no step"),
@@ -76,21 +77,87 @@ def test_only_plays_on_a_downgrade_look_for_bookings_by_default() -> None:
     ],
 )
 def test_a_wrong_playbook_is_refused_by_field(changes: dict[str, Any], field: str) -> None:
-    with pytest.raises(InvalidPlaybook) as refused:
+    with pytest.raises(InvalidDocument) as refused:
         a_playbook(a_play_document(**changes))
 
-    assert refused.value.field == field
+    assert [fault.path for fault in refused.value.faults] == [field]
+
+
+@pytest.mark.parametrize(
+    ("plays", "faults"),
+    [
+        pytest.param(
+            [{"mode": "shout", "surprise": 1}, {"steps": [{"delay": "P1M", "channels": []}]}],
+            [
+                "plays[0].mode",
+                "plays[0].surprise",
+                "plays[1].steps[0].delay",
+                "plays[1].steps[0].channels",
+            ],
+            id="of shape",
+        ),
+        pytest.param(
+            [{}, {"purpose": "marketing", "steps": WECHAT_FIRST}, {"key": "c", "steps": TWICE}],
+            [
+                "plays[1].key",
+                "plays[1].steps[0].channels[0].channel",
+                "plays[2].steps[0].channels",
+            ],
+            id="of meaning",
+        ),
+    ],
+)
+def test_all_faults_of_a_playbook_are_named_at_once(
+    plays: list[dict[str, Any]], faults: list[str]
+) -> None:
+    with pytest.raises(InvalidDocument) as refused:
+        a_playbook(*[a_play_document(**play) for play in plays])
+
+    assert [fault.path for fault in refused.value.faults] == faults
+    assert str(refused.value).splitlines() == [str(fault) for fault in refused.value.faults]
+
+
+def test_each_route_without_a_text_is_a_fault_of_its_play() -> None:
+    routes = [{"channel": name, "template": "unheard-of"} for name in ("sms", "email")]
+    document = {"key": "k", "plays": [a_play_document(steps=[{"channels": routes}])]}
+
+    with pytest.raises(InvalidDocument) as refused:
+        read_usable_playbook(document, builtin_catalogue())
+
+    assert refused.value.faults == (
+        Fault(("plays", 0), "no template for care by sms"),
+        Fault(("plays", 0), "no template for care by email"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("purpose", "steps", "problem"),
+    [
+        pytest.param("care", TWICE, "names a channel twice", id="a channel twice"),
+        pytest.param(
+            "marketing",
+            WECHAT_FIRST,
+            "WeChat template messages are service notices and may not carry marketing",
+            id="marketing by WeChat",
+        ),
+    ],
+)
+def test_a_fault_gives_its_reason(purpose: str, steps: list[Any], problem: str) -> None:
+    with pytest.raises(InvalidDocument) as refused:
+        a_playbook(a_play_document(purpose=purpose, steps=steps))
+
+    assert [fault.problem for fault in refused.value.faults] == [problem]
 
 
 def test_two_plays_of_one_key_are_refused() -> None:
-    with pytest.raises(InvalidPlaybook, match="already taken"):
+    with pytest.raises(InvalidDocument, match=r"plays\[1\].key: is already taken"):
         a_playbook(a_play_document(), a_play_document())
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
-def test_whatever_comes_is_a_playbook_or_a_named_field(document: Any) -> None:
-    with pytest.raises(InvalidPlaybook):
-        parse_playbook(document)
+def test_anything_but_a_playbook_is_refused(document: Any) -> None:
+    with pytest.raises(InvalidDocument):
+        read_playbook(document)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +206,7 @@ def test_parts_do_not_run_into_each_other(shifted: tuple[str, str]) -> None:
 
 def shipped(package: str, *where: str) -> Playbook:
     """A playbook that comes with a package."""
-    return parse_playbook(json.loads(files(package).joinpath(*where).read_text("utf-8")))
+    return read_playbook(json.loads(files(package).joinpath(*where).read_text("utf-8")))
 
 
 def test_the_built_in_plays_only_watch_and_have_all_their_texts() -> None:
@@ -175,6 +242,11 @@ def test_the_sandbox_has_approved_every_built_in_text() -> None:
     assert approved == used
 
 
+def delay_of(text: str) -> timedelta:
+    """The delay of a step that is written so."""
+    return a_play(steps=[{**WECHAT_FIRST[0], "delay": text}]).steps[0].delay
+
+
 @pytest.mark.parametrize(
     ("text", "length"),
     [
@@ -185,23 +257,24 @@ def test_the_sandbox_has_approved_every_built_in_text() -> None:
     ],
 )
 def test_durations_of_fixed_length(text: str, length: timedelta) -> None:
-    assert duration(text) == length
+    assert delay_of(text) == length
 
 
 @pytest.mark.parametrize("text", ["", "P", "PT", "P1M", "P1Y", "7D", "P-1D", "P1W2D", "P1.5D"])
 def test_other_durations_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not an ISO 8601 duration"):
-        duration(text)
+    with pytest.raises(InvalidDocument, match="not an ISO 8601 duration"):
+        delay_of(text)
 
 
-def test_too_many_plays_are_refused_before_any_is_read() -> None:
-    with pytest.raises(InvalidPlaybook) as refused:
-        parse_playbook({"key": "k", "plays": [{}] * 51})
-    assert (refused.value.field, refused.value.problem) == ("plays", "must hold 50 at most")
+def test_too_many_plays_are_one_fault_whatever_they_hold() -> None:
+    with pytest.raises(InvalidDocument) as refused:
+        read_playbook({"key": "k", "plays": [{}] * 51})
+    [fault] = refused.value.faults
+    assert fault == Fault(("plays",), "List should have at most 50 items after validation, not 51")
 
 
 @pytest.mark.parametrize("text", ["P１D", "P٣D", "P1D\n", "secret-value"])
 def test_a_duration_is_of_plain_digits_and_is_not_repeated(text: str) -> None:
-    with pytest.raises(ValueError, match="not an ISO 8601 duration") as refused:
-        duration(text)
+    with pytest.raises(InvalidDocument, match="not an ISO 8601 duration") as refused:
+        delay_of(text)
     assert text not in str(refused.value)

@@ -9,16 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach_service.builtin import builtin_catalogue
+from outreach_service.documents.templates import read_catalogue
 from outreach_service.domain.consents import Subscription
-from outreach_service.domain.templates import (
-    InvalidTemplate,
-    Template,
-    lint,
-    parse_templates,
-)
+from outreach_service.domain.faults import InvalidDocument
+from outreach_service.domain.templates import Template, lint
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import RenderingFailed
-from outreach_service.rendering import Renderer
+from outreach_service.rendering import render
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 
 VALUES = {
@@ -77,7 +74,7 @@ PROMOTION = {"purpose": Purpose.MARKETING}
     ],
 )
 def test_the_lint_objects(changes: dict[str, Any], where: str) -> None:
-    assert where in {finding.field for finding in lint(a_text(**changes), ["harbour"])}
+    assert where in {fault.path for fault in lint(a_text(**changes), ["harbour"])}
 
 
 @pytest.mark.parametrize(
@@ -93,41 +90,71 @@ def test_the_lint_is_content(changes: dict[str, Any]) -> None:
     assert lint(a_text(**changes)) == []
 
 
+A_TEXT = {
+    "key": "a",
+    "version": 1,
+    "channel": "email",
+    "purpose": "care",
+    "subject": "s",
+    "body": "b",
+}
+NO_KEY = {name: value for name, value in A_TEXT.items() if name != "key"}
+
+
+def in_english(*texts: Any) -> dict[str, Any]:
+    return {"language": "en", "templates": list(texts)}
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        pytest.param({"language": "en"}, "templates", id="no texts"),
-        pytest.param({"language": "en", "templates": [1]}, "en.templates[0]", id="no object"),
+        pytest.param({"language": "en"}, "en.templates", id="no texts"),
+        pytest.param({"templates": []}, "?.language", id="no language"),
+        pytest.param({**in_english(), "x": 1}, "en.x", id="an unknown key beside the texts"),
+        pytest.param(in_english(1), "en.templates[0]", id="no object"),
         pytest.param(
-            {"language": "en", "templates": [{"colour": "red"}]},
+            in_english({**A_TEXT, "colour": "red"}),
             "en.templates[0].colour",
             id="an unknown key",
         ),
-        pytest.param({"language": "en", "templates": [{}]}, "en.templates[0].key", id="no key"),
+        pytest.param(in_english(NO_KEY), "en.templates[0].key", id="no key"),
         pytest.param(
-            {
-                "language": "en",
-                "templates": [
-                    {
-                        "key": "a",
-                        "version": 1,
-                        "channel": "fax",
-                        "purpose": "care",
-                        "subject": "s",
-                        "body": "b",
-                    }
-                ],
-            },
+            in_english({**A_TEXT, "version": True}), "en.templates[0].version", id="no number"
+        ),
+        pytest.param(
+            in_english({**A_TEXT, "channel": "fax"}),
             "en.templates[0].channel",
             id="an unknown channel",
+        ),
+        pytest.param(
+            in_english({**A_TEXT, "params": {"x": 1}}), "en.templates[0].params.x", id="no text"
         ),
     ],
 )
 def test_a_wrong_catalogue_is_refused_by_field(document: Any, field: str) -> None:
-    with pytest.raises(InvalidTemplate) as refused:
-        parse_templates([document])
+    with pytest.raises(InvalidDocument) as refused:
+        read_catalogue([document])
 
-    assert refused.value.field == field
+    assert [fault.path for fault in refused.value.faults] == [field]
+
+
+def test_all_faults_of_all_languages_are_named_at_once() -> None:
+    tiers = {**A_TEXT, "subject": "", "body": "GOLD", "params": {"thing1": "银牌"}}
+    documents = [
+        in_english({**A_TEXT, "version": 0, "body": ""}),
+        {"language": "zh-CN", "templates": [tiers]},
+    ]
+
+    with pytest.raises(InvalidDocument) as refused:
+        read_catalogue(documents)
+
+    assert {fault.path for fault in refused.value.faults} == {
+        "en.templates[0].version",
+        "en.templates[0].body",
+        "zh-CN.templates[0].subject",
+        "zh-CN.templates[0].body",
+        "zh-CN.templates[0].params.thing1",
+    }
 
 
 def test_a_missing_language_falls_back() -> None:
@@ -143,7 +170,7 @@ def test_a_missing_language_falls_back() -> None:
     [pytest.param(t, id="/".join(key)) for key, t in builtin_catalogue().templates.items()],
 )
 def test_every_built_in_text_can_be_sent(template: Template) -> None:
-    text = Renderer().render(template, VALUES)
+    text = render(template, VALUES)
 
     assert "{" not in text.body + text.subject + "".join(text.params.values())
     assert "林小满" in text.body
@@ -155,7 +182,7 @@ def test_every_built_in_text_can_be_sent(template: Template) -> None:
 def test_no_name_breaks_out_of_its_line(name: str) -> None:
     template = a_text(subject="For {{ name }}", **{**SMS, "body": "【{{ practice }}】{{ name }}!"})
     values = {**VALUES, "name": f"a{name}"[:200]}
-    text = Renderer().render(template, values)
+    text = render(template, values)
 
     assert len(text.subject.splitlines()) == 1
     assert len(text.body.splitlines()) == 1
@@ -164,7 +191,7 @@ def test_no_name_breaks_out_of_its_line(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["{{ practice }}", "{% raw %}", "{{ ''.__class__ }}", "<b>x</b>"])
 def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
-    text = Renderer().render(a_text(), {**VALUES, "name": name})
+    text = render(a_text(), {**VALUES, "name": name})
 
     assert text.body == f"Hello {name}"
 
@@ -184,7 +211,7 @@ def test_what_cannot_be_rendered_names_its_field(
     changes: dict[str, Any], values: dict[str, str], field: str
 ) -> None:
     with pytest.raises(RenderingFailed) as failed:
-        Renderer().render(a_text(**changes), values)
+        render(a_text(**changes), values)
 
     assert failed.value.field == field
 
@@ -198,4 +225,4 @@ def test_the_longest_link_out_of_marketing_can_be_rendered() -> None:
     )
     template = CATALOGUE.find("win-back", Channel.EMAIL, "en")
     assert template is not None
-    assert link in Renderer().render(template, {**VALUES, "unsubscribe_url": link}).body
+    assert link in render(template, {**VALUES, "unsubscribe_url": link}).body

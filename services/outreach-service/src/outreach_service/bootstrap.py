@@ -7,22 +7,24 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
 
 from outreach_service import translate
 from outreach_service.api.routes import ApiParts, api_routers
-from outreach_service.builtin import builtin_catalogue
+from outreach_service.builtin import builtin_catalogue, builtin_playbook
 from outreach_service.consumers import TOPICS, OutreachConsumer
 from outreach_service.dispatcher import Dispatcher, OutboundQueue
+from outreach_service.documents.playbooks import (
+    read_known_play,
+    read_known_playbook,
+    read_usable_playbook,
+)
 from outreach_service.domain.consents import Subscription
+from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.gates import DEFAULT_RULES
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
-from outreach_service.domain.playbook import Play, Playbook, parse_playbook
-from outreach_service.domain.templates import without_template
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.handlers.previews import Previews
@@ -34,7 +36,7 @@ from outreach_service.providers.console import ConsoleProvider
 from outreach_service.providers.smtp import Smtp, SmtpAccount
 from outreach_service.providers.web import http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
-from outreach_service.rendering import Renderer
+from outreach_service.rendering import render
 from outreach_service.sealing import Keyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
@@ -60,6 +62,7 @@ from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
+from rapport_runtime.settings import PREFIX, SettingsError
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay
@@ -71,17 +74,15 @@ PAUSABLE = Pausable(TOPICS, knows_practice)
 def playbook_source(settings: OutreachSettings) -> Any:
     """The deployment's playbook, checked: the file that the settings name, else the built-in one.
 
-    Raises InvalidPlaybook, and ValueError for a route that no template serves.
+    Raises SettingsError with every fault of the file.
     """
-    if settings.playbook_path is not None:
-        text = settings.playbook_path.read_text(encoding="utf-8")
-    else:
-        built_in = resources.files("outreach_service") / "playbooks" / "default.json"
-        text = built_in.read_text(encoding="utf-8")
-    document = json.loads(text)
-    gaps = without_template(parse_playbook(document), builtin_catalogue())
-    if gaps:
-        raise ValueError(f"no template for {', '.join(gaps)}")
+    path = settings.playbook_path
+    document = json.loads(path.read_text(encoding="utf-8")) if path else builtin_playbook()
+    try:
+        read_usable_playbook(document, builtin_catalogue())
+    except InvalidDocument as invalid:
+        source = f"{PREFIX}PLAYBOOK_PATH={path}" if path else "the built-in playbook"
+        raise SettingsError(f"{source} cannot be used:\n{invalid}") from None
     return document
 
 
@@ -94,24 +95,9 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     )
 
 
-def read_playbook(document: Mapping[str, Any]) -> Playbook:
-    """A playbook from its document, which has been checked; the same document is read once."""
-    return _read_playbook(json.dumps(document, sort_keys=True))
-
-
-def read_play(body: Mapping[str, Any]) -> Play:
-    """The play whose document a message keeps."""
-    return read_playbook({"key": "kept", "plays": [body]}).plays[0]
-
-
-@lru_cache(maxsize=256)
-def _read_playbook(text: str) -> Playbook:
-    return parse_playbook(json.loads(text))
-
-
 def build_stores(database: Database, *, simulated: bool) -> PostgresStores:
     """The stores of the use cases."""
-    return PostgresStores(database, read_play, translate.message_changed, simulated=simulated)
+    return PostgresStores(database, read_known_play, translate.message_changed, simulated=simulated)
 
 
 def build_consumer(
@@ -119,7 +105,7 @@ def build_consumer(
 ) -> OutreachConsumer:
     """The handler of a worker; once it has committed something, it calls `publish` and sets
     `wakeup`."""
-    return OutreachConsumer(stores, read_playbook, playbook, publish, wakeup.set)
+    return OutreachConsumer(stores, read_known_playbook, playbook, publish, wakeup.set)
 
 
 def build_dispatcher(
@@ -217,12 +203,12 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
     simulated = settings.simulated_clock
     return ApiParts(
         preferences=PostgresPreferences(database, keyring, simulated=simulated),
-        messages=PostgresMessages(database, read_play),
+        messages=PostgresMessages(database, read_known_play),
         stores=build_stores(database, simulated=simulated),
         previews=Previews(
             KeyringCipher(keyring),
             catalogue,
-            Renderer().render,
+            render,
             settings.public_url,
             settings.closed,
         ),

@@ -16,7 +16,7 @@ from outreach_service.handlers.outcomes import RetryPolicies, record_outcomes, r
 from outreach_service.ports import Provider, RenderingFailed
 from outreach_service.ports.records import ClaimedMessage
 from outreach_service.ports.store import ContactCipher, Stores
-from outreach_service.rendering import Renderer
+from outreach_service.rendering import render
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.logs import get_logger
@@ -95,7 +95,6 @@ class Dispatcher:
         self._wakeup = wakeup
         self._providers = providers
         self._catalogue = catalogue
-        self._renderer = Renderer()
         self._unsubscribe_url = unsubscribe_url
         self._in_flight: dict[asyncio.Task[Outcome], ClaimedMessage] = {}
         self._unrecorded: list[tuple[ClaimedMessage, Outcome]] = []
@@ -209,7 +208,7 @@ class Dispatcher:
         url = None
         if claimed.purpose is Purpose.MARKETING and claimed.channel is Channel.EMAIL:
             url = values["unsubscribe_url"] = self._unsubscribe_url(claimed)
-        rendered = self._renderer.render(template, values)
+        rendered = render(template, values)
         return Outgoing(
             message_id=claimed.message_id,
             channel=claimed.channel,

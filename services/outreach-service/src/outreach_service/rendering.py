@@ -1,19 +1,15 @@
-"""From a template and a client's name to the text that is sent; no code runs, none gets in."""
+"""From a template and a client's name to the text that is sent; nothing in either runs as code."""
 
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from outreach_service.domain.templates import Template
+from outreach_service.domain.templates import PLACEHOLDER, Template, has_only_placeholders
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import Rendered, RenderingFailed
 
 LONGEST_VALUE, LONGEST_LINK = 200, 2_000
-"""Characters of a value that somebody gave (a name), and of a link of ours, which holds ids and a
+"""Characters of a value that a person typed (a name), and of a link of ours, which holds ids and a
 signature; longer ones are refused."""
 
 LINK = "unsubscribe_url"
@@ -22,14 +18,14 @@ LONGEST_SUBJECT, LONGEST_SMS, LONGEST_BODY = 150, 500, 20_000
 """Characters; an SMS of 500 is already eight parts of one (SMS providers refuse more)."""
 
 _WECHAT_LIMITS = {"thing": 20, "phrase": 5, "name": 10, "character_string": 32}
-"""Characters that WeChat allows a value, by the kind its parameter is named for (§3.1)."""
+"""Characters that WeChat allows a value, by the kind its parameter is named for."""
 
 _LONGEST_WECHAT = 20
 """For parameters of any other kind."""
 
 
 def _plain(text: str) -> str:
-    """Without control and invisible format characters; line breaks and tabs become spaces."""
+    """The text on one line, without control and invisible format characters."""
     spaced = re.sub(r"[\s\u2028\u2029]+", " ", text)
     return "".join(each for each in spaced if unicodedata.category(each) not in _UNSEEN).strip()
 
@@ -64,35 +60,27 @@ def _checked(field: str, text: str, limit: int) -> str:
     return text
 
 
-class Renderer:
-    """Fills templates in a sandbox: a missing value is an error, and code is out of reach."""
+def render(template: Template, values: Mapping[str, str]) -> Rendered:
+    """The template with these values, within its channel's limits. Raises RenderingFailed."""
+    safe = {name: _escaped(name, text, template.channel) for name, text in values.items()}
+    params = {name: _filled(f"params.{name}", text, safe) for name, text in template.params.items()}
+    if template.channel is Channel.WECHAT:
+        params = {name: _shortened(name, text) for name, text in params.items()}
+    longest = LONGEST_SMS if template.channel is Channel.SMS else LONGEST_BODY
+    subject = _plain(_filled("subject", template.subject, safe))
+    return Rendered(
+        subject=_checked("subject", subject, LONGEST_SUBJECT),
+        body=_checked("body", _filled("body", template.body, safe), longest),
+        params=params,
+    )
 
-    def __init__(self) -> None:
-        self._environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined,
-            autoescape=False,  # plain text only; _escaped guards each channel
-            keep_trailing_newline=True,
-        )
-        self._compiled = lru_cache(maxsize=1_000)(self._environment.from_string)
 
-    def render(self, template: Template, values: Mapping[str, str]) -> Rendered:
-        """The template with these values, within its channel's limits. Raises RenderingFailed."""
-        safe = {name: _escaped(name, text, template.channel) for name, text in values.items()}
-        params = {
-            name: self._fill(f"params.{name}", text, safe) for name, text in template.params.items()
-        }
-        if template.channel is Channel.WECHAT:
-            params = {name: _shortened(name, text) for name, text in params.items()}
-        longest = LONGEST_SMS if template.channel is Channel.SMS else LONGEST_BODY
-        subject = _plain(self._fill("subject", template.subject, safe))
-        return Rendered(
-            subject=_checked("subject", subject, LONGEST_SUBJECT),
-            body=_checked("body", self._fill("body", template.body, safe), longest),
-            params=params,
-        )
-
-    def _fill(self, field: str, text: str, values: Mapping[str, str]) -> str:
-        try:
-            return self._compiled(text).render(values)
-        except TemplateError as problem:
-            raise RenderingFailed(field, type(problem).__name__) from problem
+def _filled(field: str, text: str, values: Mapping[str, str]) -> str:
+    """The text with each placeholder replaced by its value, once: a value that looks like a
+    placeholder stays as it is."""
+    if not has_only_placeholders(text):
+        raise RenderingFailed(field, "holds more than placeholders")
+    missing = set(PLACEHOLDER.findall(text)) - values.keys()
+    if missing:
+        raise RenderingFailed(field, f"needs a value for {min(missing)}")
+    return PLACEHOLDER.sub(lambda found: values[found[1]], text)

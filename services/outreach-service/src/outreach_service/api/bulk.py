@@ -1,4 +1,4 @@
-"""`POST /v1/contacts` and `/v1/consents`: up to 1,000 at once, each judged by itself."""
+"""`POST /v1/contacts` and `/v1/consents`: up to 1,000 at once, each accepted or rejected alone."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from outreach_service.api.clients import (
     consent_statement,
     contact_update,
 )
-from outreach_service.api.refusals import ALWAYS, NotDatedYet, answered
+from outreach_service.api.refusals import ALWAYS, NotDatedYet, refusals_as_problems
 from outreach_service.api.schemas import (
     ConsentItem,
     ConsentItems,
@@ -29,12 +29,15 @@ from rapport_runtime.http.problems import BodyTooLarge, responses
 Item = TypeVar("Item", bound=BaseModel)
 Valid = TypeVar("Valid")
 _SOME_REJECTED: dict[int | str, dict[str, Any]] = {
-    207: {"model": ItemOutcomes, "description": "At least one was rejected; the others are saved."}
+    207: {
+        "model": ItemOutcomes,
+        "description": "At least one item was rejected; the others are saved.",
+    }
 }
 
 
 def bulk_router(preferences: PreferenceStore) -> APIRouter:
-    """The two routes."""
+    """Contacts and consents of many clients at once."""
     router = APIRouter(prefix="/v1", tags=["clients"])
 
     @router.post("/contacts", responses=_SOME_REJECTED | responses(*ALWAYS, BodyTooLarge))
@@ -43,7 +46,7 @@ def bulk_router(preferences: PreferenceStore) -> APIRouter:
     ) -> ItemOutcomes:
         """Set up to 1,000 contacts; one that is wrong does not stop the others.
 
-        207 says that some were rejected, and the items why. Safe to send again.
+        207 means that some were rejected; each of their outcomes gives the reason. Safe to repeat.
         """
         updates, outcomes = _validated(
             body.items, ContactItem, lambda item: contact_update(item.client_id, item)
@@ -58,15 +61,15 @@ def bulk_router(preferences: PreferenceStore) -> APIRouter:
     def post_consents(
         body: ConsentItems, principal: ConsentsWriter, response: Response
     ) -> ItemOutcomes:
-        """Write down up to 1,000 words in this order; one that is wrong does not stop the others.
+        """Record up to 1,000 consents in this order; one that is wrong does not stop the others.
 
-        207 says that some were rejected, and the items why.
+        207 means that some were rejected; each of their outcomes gives the reason.
         """
         statements, outcomes = _validated(
             body.items, ConsentItem, lambda item: consent_statement(item.client_id, item)
         )
         if statements:
-            with answered():
+            with refusals_as_problems():
                 preferences.save_consents(principal.practice, statements)
         return _answer(outcomes, response)
 
@@ -76,7 +79,7 @@ def bulk_router(preferences: PreferenceStore) -> APIRouter:
 def _validated(
     items: Sequence[Any], kind: type[Item], convert: Callable[[Item], Valid]
 ) -> tuple[list[Valid], list[ItemOutcome]]:
-    """What can be saved, and the outcome of each item should saving succeed."""
+    """The valid items, converted, and the outcome of each item if saving succeeds."""
     valid: list[Valid] = []
     outcomes: list[ItemOutcome] = []
     for index, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""`GET /v1/channels`: whether messages leave, how fast they may, and how the last hour went."""
+"""`GET /v1/channels`: whether each channel sends, how fast it may, and its last hour."""
 
 from typing import Annotated
 
@@ -13,17 +13,18 @@ from rapport_runtime.http.problems import responses
 
 
 def channels_router(channels: Channels) -> APIRouter:
-    """The router with the one route."""
+    """The state of each channel."""
     router = APIRouter(prefix="/v1", tags=["channels"])
 
     @router.get("/channels", responses=responses(*ALWAYS))
     def list_channels(
         principal: Annotated[Principal, Depends(require_practice("channels:read"))],
     ) -> ChannelsAnswer:
-        """Each channel: set up or not, sending or not, what its provider's limits leave.
+        """Each channel: whether it is set up, whether it sends, what its provider's limits leave.
 
-        Permits are the provider account's, shared by all practices; the rest is this practice's.
-        A message waits for the channel that it tried last, else for its step's first.
+        Permits belong to the provider account, which all practices share; the other figures are
+        this practice's. A message waits for the channel that it tried last, else for the first of
+        its step.
         """
         states = channels.states(principal.practice)
         return ChannelsAnswer(items=[ChannelAnswer.of(state) for state in states])

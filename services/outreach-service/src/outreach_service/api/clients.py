@@ -1,10 +1,16 @@
-"""`/v1/clients/{client_id}/…`: how one client may be reached, and what they said about it."""
+"""`/v1/clients/{client_id}/…`: one client's contact points and consents."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from outreach_service.api.refusals import ALWAYS, NO_CLIENT, NotDatedYet, answered, field_error
+from outreach_service.api.refusals import (
+    ALWAYS,
+    NO_CLIENT,
+    NotDatedYet,
+    field_error,
+    refusals_as_problems,
+)
 from outreach_service.api.schemas import (
     ClientId,
     ConsentAnswer,
@@ -33,7 +39,7 @@ Reader = Annotated[Principal, Depends(require_practice("preferences:read"))]
 
 
 def clients_router(preferences: PreferenceStore) -> APIRouter:
-    """The routes of one client."""
+    """Contact points, consents and preferences of one client."""
     router = APIRouter(prefix="/v1/clients/{client_id}", tags=["clients"])
     _add_contacts(router, preferences)
     _add_consents(router, preferences)
@@ -41,13 +47,13 @@ def clients_router(preferences: PreferenceStore) -> APIRouter:
 
 
 def contact_update(client_id: str, body: ContactBody) -> ContactUpdate:
-    """A contact with its address in its one spelling. Raises InvalidContact."""
+    """The contact of a body, its address in its one spelling. Raises InvalidContact."""
     address = normalise(body.channel, body.address)
     return ContactUpdate(client_id, body.channel, address, body.name, body.language)
 
 
 def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
-    """A client's word in the domain's shape."""
+    """The consent of a body as the domain's type."""
     return ConsentStatement(
         client_id, body.channel, body.purpose, body.granted, body.evidence, body.text_version
     )
@@ -58,11 +64,11 @@ def _add_contacts(router: APIRouter, preferences: PreferenceStore) -> None:
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
     ) -> ContactAnswer:
-        """Set how to reach a client on a channel; replaces what was there.
+        """Set how to reach a client on a channel; replaces the contact that was there.
 
         The address is brought into its one spelling (full-width digits and spaces are understood),
-        kept encrypted, and never given out again. Consent is another matter: without it nothing
-        is sent.
+        stored encrypted, and never returned again. A contact is no consent: without consent
+        nothing is sent.
         """
         try:
             update = contact_update(client_id, body)
@@ -73,7 +79,7 @@ def _add_contacts(router: APIRouter, preferences: PreferenceStore) -> None:
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
     def delete_contact(client_id: ClientPath, channel: Channel, principal: ContactsWriter) -> None:
-        """Forget a client's contact point on a channel; 404 when there is none."""
+        """Delete a client's contact point on a channel; 404 when there is none."""
         if not preferences.remove_contact(principal.practice, client_id, channel):
             raise NotFound("this client has no contact on this channel")
 
@@ -83,12 +89,12 @@ def _add_consents(router: APIRouter, preferences: PreferenceStore) -> None:
     def put_consent(
         client_id: ClientPath, body: ConsentBody, principal: ConsentsWriter
     ) -> ConsentSaved:
-        """Write down what a client said about one purpose on one channel.
+        """Record a client's consent to one purpose on one channel, or its withdrawal.
 
-        Words are only ever added; the last one holds. Once this is answered, a withdrawal stops
+        Statements are only ever added; the last one holds. From the answer on, a withdrawal stops
         every message that is not already on its way.
         """
-        with answered():
+        with refusals_as_problems():
             stated_at = preferences.save_consents(
                 principal.practice, [consent_statement(client_id, body)]
             )
@@ -102,12 +108,12 @@ def _add_consents(router: APIRouter, preferences: PreferenceStore) -> None:
 
     @router.get("/preferences", responses=responses(*ALWAYS, NotFound))
     def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
-        """A client's contact points (masked), and their last word on each channel and purpose."""
+        """A client's contact points (masked), and the last consent for each channel and purpose."""
         found = preferences.get(principal.practice, client_id)
         if found is None:
             raise NotFound(NO_CLIENT)
         return PreferencesAnswer(
             client_id=client_id,
             contacts=[ContactAnswer.of(contact) for contact in found.contacts],
-            consents=[ConsentAnswer.of(word) for word in found.consents],
+            consents=[ConsentAnswer.of(consent) for consent in found.consents],
         )

@@ -1,10 +1,10 @@
-"""`/v1/messages`: what was sent, what waits and why, and what people may do about it."""
+"""`/v1/messages`: each message's state and reason, and the decisions that staff may take."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from outreach_service.api.refusals import ALWAYS, NO_MESSAGE, NotDatedYet, answered
+from outreach_service.api.refusals import ALWAYS, NO_MESSAGE, NotDatedYet, refusals_as_problems
 from outreach_service.api.schemas import (
     ClientId,
     CountAnswer,
@@ -32,7 +32,7 @@ MessageId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
 def messages_router(messages: Messages, stores: Stores, previews: Previews) -> APIRouter:
-    """The routes of messages."""
+    """Lists, details, approval and cancellation of messages."""
     router = APIRouter(prefix="/v1/messages", tags=["messages"])
     _add_lists(router, messages)
     _add_one(router, stores, previews)
@@ -46,7 +46,7 @@ def message_filter(
     channel: Channel | None = None,
     play: Annotated[str | None, Query(max_length=64)] = None,
 ) -> MessageFilter:
-    """The dependency behind the list's filters."""
+    """The list's filters, from the query; a dependency."""
     return MessageFilter(client_id, state, channel, play)
 
 
@@ -59,7 +59,7 @@ def _add_lists(router: APIRouter, messages: Messages) -> None:
     def list_messages(
         only: Annotated[MessageFilter, Depends(message_filter)], page: PageQuery, principal: Reader
     ) -> Page[MessageAnswer]:
-        """Messages by message id: where each stands, why, and when it is decided on next."""
+        """Messages by message id: the state of each, its reason, and its next decision."""
         after = str(page.after[0]) if page.after else ""
         rows = messages.page(principal.practice, only, after, page.fetch)
         answers = [MessageAnswer.of(row) for row in rows]
@@ -75,7 +75,7 @@ def _add_lists(router: APIRouter, messages: Messages) -> None:
 def _add_one(router: APIRouter, stores: Stores, previews: Previews) -> None:
     @router.get("/{message_id}", responses=responses(*ALWAYS, NotFound))
     def get_message(message_id: MessageId, principal: Reader) -> MessageDetail:
-        """One message: its cause, its attempts, the reason why it waits, and its text.
+        """One message: its cause, its attempts, the reason for its state, and its text.
 
         The text is rendered now, with the contact and templates as they are now.
         """
@@ -86,27 +86,27 @@ def _add_one(router: APIRouter, stores: Stores, previews: Previews) -> None:
 
 
 def _add_steering(router: APIRouter, stores: Stores) -> None:
-    said = responses(*ALWAYS, NotFound, Conflict, NotDatedYet)
+    problems = responses(*ALWAYS, NotFound, Conflict, NotDatedYet)
 
-    @router.post("/{message_id}/approve", responses=said)
+    @router.post("/{message_id}/approve", responses=problems)
     def approve(message_id: MessageId, principal: Writer) -> MessageAnswer:
-        """Approve a message that awaits staff; every other gate is then asked again.
+        """Approve a message that awaits staff; every other gate is then checked again.
 
         409 for one in any other state.
         """
-        with answered():
+        with refusals_as_problems():
             row = approve_message(stores, principal.practice, message_id)
         if row is None:
             raise NotFound(NO_MESSAGE)
         return MessageAnswer.of(row)
 
-    @router.post("/{message_id}/cancel", responses=said)
+    @router.post("/{message_id}/cancel", responses=problems)
     def cancel(message_id: MessageId, principal: Writer) -> MessageAnswer:
-        """Withdraw a message before it goes; safe to repeat.
+        """Withdraw a message before it is sent; safe to repeat.
 
-        409 once a provider may have it. What was suppressed or has expired stays so.
+        409 once a provider may have it. A message that was suppressed or has expired stays so.
         """
-        with answered():
+        with refusals_as_problems():
             row = cancel_message(stores, principal.practice, message_id)
         if row is None:
             raise NotFound(NO_MESSAGE)

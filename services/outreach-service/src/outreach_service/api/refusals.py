@@ -1,9 +1,11 @@
-"""What outreach refuses, as problems of RFC 9457."""
+"""Outreach's refusals as problems of RFC 9457."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from outreach_service.domain.faults import InvalidDocument
 from outreach_service.ports import NoBusinessTime, WrongState
+from rapport_runtime.http.errors import field_errors
 from rapport_runtime.http.problems import (
     Conflict,
     FieldError,
@@ -13,23 +15,23 @@ from rapport_runtime.http.problems import (
     Unavailable,
 )
 
-NO_CLIENT = "this practice has no such client, or outreach has not heard of it yet"
+NO_CLIENT = "this practice has no such client, or outreach has not received it yet"
 NO_MESSAGE = "this practice has no such message"
 
 
 class NotDatedYet(Unavailable):
-    """Simulated time has not reached every partition; nothing can be dated."""
+    """Simulated time has not reached every partition, so nothing can be dated."""
 
     slug, title = "no-business-time", "There is no business time yet"
 
 
 ALWAYS = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
-"""What any route behind a key may answer."""
+"""The problems that any route behind a key may answer with."""
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Turn what the stores raise into what a caller is told."""
+def refusals_as_problems() -> Iterator[None]:
+    """Turn the refusals that the stores raise into problems."""
     try:
         yield
     except NoBusinessTime as error:
@@ -38,7 +40,13 @@ def answered() -> Iterator[None]:
         raise Conflict(str(error)) from error
 
 
+def as_problem(invalid: InvalidDocument) -> InvalidRequest:
+    """The problem of a body that is a document; it names every fault."""
+    faults = [{"loc": ("body", *fault.place), "msg": fault.problem} for fault in invalid.faults]
+    return InvalidRequest(f"{len(faults)} found", errors=field_errors(faults))
+
+
 def field_error(field: str, reason: str) -> FieldError:
-    """What is wrong with one field of the body; `field` is dotted inward."""
+    """The error of one field of the body; dots in `field` lead inward."""
     pointer = "#/" + field.replace(".", "/")
     return FieldError(location="body", field=field, pointer=pointer, reason=reason)

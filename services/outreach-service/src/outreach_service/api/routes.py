@@ -1,4 +1,4 @@
-"""All routes of outreach's own, for bootstrap to put beside the chassis's."""
+"""All routes of outreach's own; bootstrap adds those of the chassis."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,8 @@ from outreach_service.ports.store import Stores
 
 @dataclass(frozen=True, kw_only=True)
 class ApiParts:
-    """What the routes need: the stores, the texts that a playbook may name, the links' key."""
+    """What the routes need: the stores, the templates that a playbook may name, and the key of
+    unsubscribe links."""
 
     preferences: PreferenceStore
     messages: Messages

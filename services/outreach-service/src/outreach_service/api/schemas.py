@@ -28,7 +28,7 @@ ClientId = Annotated[
     Field(description="The client id that ingestion gave out."),
 ]
 Visible = Annotated[str, StringConstraints(pattern=r"\p{L}|\p{M}|\p{N}|\p{P}|\p{S}")]
-"""A text that holds something that can be seen."""
+"""A text with at least one visible character."""
 _ADDRESSES: dict[str, JsonDict] = {
     Channel.SMS: {"format": "phone-number"},
     Channel.EMAIL: {"format": "email"},
@@ -54,7 +54,7 @@ class ContactBody(BaseModel):
         StringConstraints(min_length=1, max_length=320),
         Field(
             description="A phone number (with + and country code; without, it is read as a Chinese"
-            " one), an e-mail address, or a WeChat openid. It is never given out again.",
+            " one), an e-mail address, or a WeChat openid. It is never returned again.",
         ),
     ]
     name: Annotated[Visible, Field(max_length=LONGEST_NAME, examples=["林小满"])]
@@ -62,17 +62,17 @@ class ContactBody(BaseModel):
 
 
 class ContactItem(ContactBody):
-    """A contact among many."""
+    """One contact of a bulk request."""
 
     client_id: ClientId
 
 
 class ConsentBody(BaseModel):
-    """What a client said about one purpose on one channel, and what proves it."""
+    """A client's consent to one purpose on one channel, or its withdrawal, with the proof."""
 
     channel: Channel
     purpose: Purpose
-    granted: StrictBool = Field(description="false withdraws; the last word holds.")
+    granted: StrictBool = Field(description="false withdraws; the last statement holds.")
     evidence: Annotated[
         Visible,
         Field(
@@ -92,25 +92,26 @@ class ConsentBody(BaseModel):
 
 
 class ConsentItem(ConsentBody):
-    """A consent among many."""
+    """One consent of a bulk request."""
 
     client_id: ClientId
 
 
 class ContactItems(BaseModel):
-    """Up to 1,000 contacts; each is judged by itself."""
+    """Up to 1,000 contacts; each is accepted or rejected alone."""
 
     items: list[SkipValidation[ContactItem]] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class ConsentItems(BaseModel):
-    """Up to 1,000 consents; each is judged by itself, the last of equals holds."""
+    """Up to 1,000 consents; each is accepted or rejected alone. Of several for the same client,
+    channel and purpose the last one holds."""
 
     items: list[SkipValidation[ConsentItem]] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class ItemOutcome(BaseModel):
-    """What became of one item of many; the reason never repeats a value."""
+    """The outcome of one item of a bulk request; the reason never repeats a value."""
 
     index: int
     outcome: Literal["saved", "rejected"]
@@ -119,7 +120,7 @@ class ItemOutcome(BaseModel):
 
 
 class ItemOutcomes(BaseModel):
-    """What became of each item, in the order of sending."""
+    """The outcome of each item, in the request's order."""
 
     items: list[ItemOutcome]
 
@@ -134,12 +135,12 @@ class ContactAnswer(BaseModel):
 
     @classmethod
     def of(cls, contact: MaskedContact) -> "ContactAnswer":
-        """From the store's view."""
+        """The answer for a masked contact."""
         return cls(**contact._asdict())
 
 
 class ConsentAnswer(BaseModel):
-    """The last word on a channel and purpose."""
+    """The last statement about one channel and purpose."""
 
     channel: Channel
     purpose: Purpose
@@ -147,18 +148,20 @@ class ConsentAnswer(BaseModel):
     evidence: str
     text_version: str
     stated_at: AwareDatetime = Field(description="Business time.")
-    statements: int = Field(description="How many words were given in all; none is ever removed.")
+    statements: int = Field(
+        description="How many statements there are in all; none is ever removed."
+    )
 
     @classmethod
-    def of(cls, word: CurrentConsent) -> "ConsentAnswer":
-        """From the store's view."""
-        said = word.statement._asdict()
-        del said["client_id"]
-        return cls(**said, stated_at=word.stated_at, statements=word.statements)
+    def of(cls, consent: CurrentConsent) -> "ConsentAnswer":
+        """The answer for a stored consent."""
+        statement = consent.statement._asdict()
+        del statement["client_id"]
+        return cls(**statement, stated_at=consent.stated_at, statements=consent.statements)
 
 
 class ConsentSaved(BaseModel):
-    """That a word was written down."""
+    """A consent, or its withdrawal, as it was recorded."""
 
     client_id: str
     channel: Channel
@@ -168,7 +171,7 @@ class ConsentSaved(BaseModel):
 
 
 class PreferencesAnswer(BaseModel):
-    """How a client may be reached, and for what."""
+    """A client's contact points, and what they consented to."""
 
     client_id: str
     contacts: list[ContactAnswer]
@@ -176,7 +179,7 @@ class PreferencesAnswer(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """Where one message stands, and why; when it is decided on next, and when it is too late."""
+    """A message's state and its reason; when it is decided on next, and when it expires."""
 
     message_id: str
     client_id: str
@@ -198,7 +201,7 @@ class MessageAnswer(BaseModel):
 
     @classmethod
     def of(cls, row: MessageRow) -> "MessageAnswer":
-        """From the store's row."""
+        """The answer for a message's row."""
         return cls(**row._asdict())
 
 
@@ -214,7 +217,7 @@ class Cause(BaseModel):
 
 
 class AttemptAnswer(BaseModel):
-    """One provider call; without an outcome it is under way, or its worker died."""
+    """One call of a provider; without an outcome it is under way, or its worker died."""
 
     number: int
     channel: str
@@ -226,7 +229,7 @@ class AttemptAnswer(BaseModel):
 
 
 class PreviewAnswer(BaseModel):
-    """The text as it would be rendered now, or why there is none. The link in it does not work."""
+    """The text as it would be rendered now, or why it cannot be; the link in it does not work."""
 
     channel: str | None
     template: str | None
@@ -239,7 +242,7 @@ class PreviewAnswer(BaseModel):
 
 
 class MessageDetail(MessageAnswer):
-    """A message whole: cause, attempts, text."""
+    """A message with its cause, its attempts and its text."""
 
     cause: Cause
     tries: list[AttemptAnswer]
@@ -247,7 +250,7 @@ class MessageDetail(MessageAnswer):
 
     @classmethod
     def of_view(cls, view: MessageView) -> "MessageDetail":
-        """From the store's view."""
+        """The answer for a message with all that belongs to it."""
         return cls(
             **view.row._asdict(),
             cause=Cause(**view.change),
@@ -257,7 +260,7 @@ class MessageDetail(MessageAnswer):
 
 
 class CountAnswer(BaseModel):
-    """How many messages stand where, and why."""
+    """The number of messages of one play, channel, state and reason."""
 
     play: str
     channel: str | None
@@ -267,7 +270,7 @@ class CountAnswer(BaseModel):
 
 
 class SummaryAnswer(BaseModel):
-    """All messages of a practice, counted."""
+    """All messages of a practice, counted by play, channel, state and reason."""
 
     items: list[CountAnswer]
 
@@ -280,13 +283,13 @@ class PlaybookAnswer(BaseModel):
     updated_at: AwareDatetime | None
 
     @classmethod
-    def of(cls, kept: StoredPlaybook) -> "PlaybookAnswer":
-        """From the store's row."""
-        return cls(version=kept.version, playbook=dict(kept.body), updated_at=kept.updated_at)
+    def of(cls, stored: StoredPlaybook) -> "PlaybookAnswer":
+        """The answer for a stored playbook."""
+        return cls(version=stored.version, playbook=dict(stored.body), updated_at=stored.updated_at)
 
 
 class PermitsAnswer(BaseModel):
-    """What the provider account allows now; all practices share it."""
+    """The calls that the provider account allows now; all practices share it."""
 
     tokens: float
     per_second: float
@@ -303,7 +306,7 @@ class LastHour(BaseModel):
 
 
 class ChannelAnswer(BaseModel):
-    """How a channel does."""
+    """The state of one channel."""
 
     channel: Channel
     configured: bool
@@ -315,7 +318,7 @@ class ChannelAnswer(BaseModel):
 
     @classmethod
     def of(cls, state: ChannelState) -> "ChannelAnswer":
-        """From the store's view."""
+        """The answer for a channel's state."""
         return cls(
             channel=state.setup.channel,
             configured=state.setup.is_configured,
@@ -333,6 +336,6 @@ class ChannelAnswer(BaseModel):
 
 
 class ChannelsAnswer(BaseModel):
-    """All channels."""
+    """The state of all channels."""
 
     items: list[ChannelAnswer]

@@ -1,11 +1,11 @@
-"""`/v1/unsubscribe/{token}`: the way out that every marketing e-mail carries (RFC 8058, L22)."""
+"""`/v1/unsubscribe/{token}`: the link that every marketing e-mail carries (RFC 8058, L22)."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import HTMLResponse
 
-from outreach_service.api.refusals import NotDatedYet, answered
+from outreach_service.api.refusals import NotDatedYet, refusals_as_problems
 from outreach_service.domain.consents import Subscription
 from outreach_service.ports import PreferenceStore
 from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
@@ -34,13 +34,13 @@ _DONE = _PAGE.format(
 
 
 class SignedLink(Guard):
-    """Lets in whoever holds a link that we signed: that is the client, or their mail provider."""
+    """Admits the holder of a link that we signed: the client, or the client's mail provider."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def __call__(self, token: Annotated[str, Path(max_length=LONGEST_TOKEN)]) -> Subscription:
-        """What the link ends; raises NotFound for one that we did not make."""
+        """The subscription that the link ends; raises NotFound for a link that we did not make."""
         found = subscription_of(self._key, token)
         if found is None:
             raise NotFound("no such link")
@@ -48,23 +48,25 @@ class SignedLink(Guard):
 
 
 def unsubscribe_router(preferences: PreferenceStore, key: bytes) -> APIRouter:
-    """The link's two routes; no API key is asked for, the link itself is signed."""
+    """The link's two routes; they need no API key, since the link itself is signed."""
     router = APIRouter(prefix="/v1/unsubscribe", tags=["unsubscribe"])
     link = SignedLink(key)
-    said = responses(NotFound, InvalidRequest)
+    problems = responses(NotFound, InvalidRequest)
 
-    @router.get("/{token}", response_class=HTMLResponse, responses=said)
+    @router.get("/{token}", response_class=HTMLResponse, responses=problems)
     def ask(_subscription: Annotated[Subscription, Depends(link)]) -> str:
-        """A page with one button. Looking at it changes nothing: mail scanners open links."""
+        """A page with one button. Opening it changes nothing, since mail scanners open links."""
         return _ASK
 
-    @router.post("/{token}", response_class=HTMLResponse, responses=said | responses(NotDatedYet))
+    @router.post(
+        "/{token}", response_class=HTMLResponse, responses=problems | responses(NotDatedYet)
+    )
     def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
-        """Withdraw the link's purpose on its channel, at once. Safe to repeat.
+        """Withdraw the consent to the link's purpose on its channel, at once. Safe to repeat.
 
-        A mail provider posts `List-Unsubscribe=One-Click`; the body is not looked at.
+        A mail provider posts `List-Unsubscribe=One-Click`; the body is not read.
         """
-        with answered():
+        with refusals_as_problems():
             preferences.unsubscribe(subscription)
         return _DONE
 

@@ -1,13 +1,14 @@
 """The words that every decision of outreach shares: channels, purposes, a client's tier change."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Channel(StrEnum):
-    """How a message reaches a client; never the vendor behind it (ARCHITECTURE §6)."""
+    """How a message reaches a client, whichever vendor carries it."""
 
     WECHAT = "wechat"
     SMS = "sms"
@@ -15,7 +16,7 @@ class Channel(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a message is sent; consent, caps and quiet hours go by it (REQUIREMENTS §5.1)."""
+    """Why a message is sent; consent, caps and quiet hours go by it."""
 
     SERVICE = "service"
     CARE = "care"
@@ -32,7 +33,7 @@ class Direction(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a client moved between tiers (ARCHITECTURE §5)."""
+    """Why a client moved between tiers."""
 
     ACTIVITY = "activity"
     ELAPSED_TIME = "elapsed_time"
@@ -45,19 +46,30 @@ class Reason(StrEnum):
 
 
 class Origin(StrEnum):
-    """Whether a change is news, or history that was only now read."""
+    """Whether a change has just happened, or belongs to history that was imported."""
 
     LIVE = "live"
     BACKFILL = "backfill"
 
 
-NOT_PERMITTED = frozenset({(Channel.WECHAT, Purpose.MARKETING)})
-"""WeChat template messages are service notices; marketing is not supported (RELIABILITY L14)."""
+_REFUSED: Mapping[tuple[Channel, Purpose], str] = MappingProxyType(
+    {
+        (Channel.WECHAT, Purpose.MARKETING): (
+            "WeChat template messages are service notices and may not carry marketing"
+        )
+    }
+)
+"""What a channel's provider refuses whatever the client consented to, and why (L14)."""
 
 
 def permitted(channel: Channel, purpose: Purpose) -> bool:
     """Whether a channel's provider allows this purpose at all, whatever the client consented to."""
-    return (channel, purpose) not in NOT_PERMITTED
+    return (channel, purpose) not in _REFUSED
+
+
+def why_refused(channel: Channel, purpose: Purpose) -> str | None:
+    """Why a channel's provider refuses this purpose, as a sentence; None when it allows it."""
+    return _REFUSED.get((channel, purpose))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,22 +85,3 @@ class Change:
     reason: Reason
     origin: Origin
     effective_at: datetime
-
-
-_DURATION = re.compile(
-    r"P(?:(?P<weeks>\d{1,4})W|(?:(?P<days>\d{1,4})D)?"
-    r"(?:T(?=\d)(?:(?P<hours>\d{1,5})H)?(?:(?P<minutes>\d{1,6})M)?(?:(?P<seconds>\d{1,8})S)?)?)",
-    re.ASCII,
-)
-
-
-def duration(text: str) -> timedelta:
-    """An ISO 8601 duration of fixed length (weeks, days, hours, minutes, seconds) as a timedelta.
-
-    Months and years have no fixed length and are refused. Raises ValueError.
-    """
-    found = _DURATION.fullmatch(text)
-    if found is None or text == "P":
-        msg = "not an ISO 8601 duration in weeks, days or time"
-        raise ValueError(msg)
-    return timedelta(**{unit: int(value) for unit, value in found.groupdict(default="0").items()})
