@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SERVICES = ("ingestion", "scoring", "outreach")
 FOREIGN = {
-    "ingestion": {"jinja2", "aiosmtplib", "cryptography", "httpx", "scoring-service"},
-    "scoring": {"jinja2", "aiosmtplib", "cryptography", "httpx", "ingestion-service"},
+    "ingestion": {"phonenumbers", "aiosmtplib", "cryptography", "httpx", "scoring-service"},
+    "scoring": {"phonenumbers", "aiosmtplib", "cryptography", "httpx", "ingestion-service"},
     "outreach": {"ingestion-service", "scoring-service"},
 }
 """What an image must not hold: other services, and what only they need. And no image the devkit."""
