@@ -1,0 +1,133 @@
+"""The stores on Postgres keep the promises of the ports, as those in memory do."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from outreach_service.bootstrap import PAUSABLE, build_stores
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports import GROUP
+from outreach_service.ports.records import ContactKey
+from outreach_service.store.clock import INPUTS
+from outreach_service.store.permits import Rate, set_up
+from rapport_contracts import codec, topics
+from rapport_contracts.canonical import MessageChanged
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.database import Database, execute, execute_many, fetch
+from rapport_runtime.migrations import upgrade
+from rapport_runtime.ops.pauses import PauseRequest, pause
+from tests.support.memory.outreach_suite import StoreSuite
+
+pytestmark = pytest.mark.integration
+_READ_UP_TO = """
+    INSERT INTO consumer_position
+        (consumer_group, topic, partition, topic_id, next_offset, processed_through)
+    VALUES (%(group)s, %(topic)s, %(partition)s, '', 0, %(instant)s)
+    ON CONFLICT (consumer_group, topic, partition)
+    DO UPDATE SET processed_through = excluded.processed_through
+"""
+_PASS_REAL_TIME = (
+    """
+    UPDATE message SET not_before = not_before - make_interval(secs => %(seconds)s),
+        lease_until = lease_until - make_interval(secs => %(seconds)s),
+        retry_until = retry_until - make_interval(secs => %(seconds)s)
+    """,
+    "UPDATE attempt SET started_at = started_at - make_interval(secs => %(seconds)s)",
+)
+_CONTACT = """
+    INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
+                         blind_index, updated_at)
+    VALUES (%(practice_id)s, %(client_id)s, %(channel)s, 'sealed', 'sealed', 'en',
+            %(blind_index)s, now())
+"""
+_CONSENT = """
+    INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence, text_version,
+                         stated_at)
+    VALUES (%(practice_id)s, %(client_id)s, %(channel)s, %(purpose)s, %(granted)s, 'form', '1',
+            now())
+"""
+_PLAYBOOK = "INSERT INTO playbook VALUES (%(practice_id)s, 1, %(document)s, now())"
+_PERMITS = """
+    UPDATE permit SET tokens = %(tokens)s, per_second = 0.001, burst = 1000, refilled_at = now()
+    WHERE account = %(account)s
+"""
+_OUTBOX = "SELECT key, value FROM outbox ORDER BY id"
+
+
+class PostgresAdapter:
+    """See `StoreAdapter`."""
+
+    def __init__(self, urls: ServiceDatabase) -> None:
+        upgrade(urls.owner_url, "outreach_service")
+        self.worker = Database(urls.worker_url, application_name="worker")
+        self.api = Database(urls.api_url, application_name="api")
+        self.stores = build_stores(self.worker, simulated=True)
+        self.api_stores = build_stores(self.api, simulated=True)
+        with self.worker.transaction() as tx:
+            set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
+
+    def read_up_to(self, instant: datetime) -> None:
+        rows = [
+            {"group": GROUP, "topic": topic.name, "partition": partition, "instant": instant}
+            for topic in INPUTS
+            for partition in range(topic.partitions)
+        ]
+        with self.worker.transaction() as tx:
+            execute_many(tx, _READ_UP_TO, rows)
+
+    def pass_real_time(self, seconds: float) -> None:
+        for statement in _PASS_REAL_TIME:
+            self._run(statement, seconds=seconds)
+
+    def put_contact(self, key: ContactKey, blind_index: str) -> None:
+        self._run(_CONTACT, **_columns(key), blind_index=blind_index)
+
+    def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
+        self._run(_CONSENT, **_columns(key), purpose=str(purpose), granted=granted)
+
+    def put_playbook(self, practice_id: str, document: Mapping[str, Any]) -> None:
+        self._run(_PLAYBOOK, practice_id=practice_id, document=Jsonb(document))
+
+    def put_permits(self, channel: Channel, tokens: int) -> None:
+        self._run(_PERMITS, account=str(channel), tokens=tokens)
+
+    def pause(self, practice_id: str) -> None:
+        with self.worker.transaction() as tx:
+            assert pause(tx, PAUSABLE, PauseRequest("key k1", "practice", practice_id, "test"))
+
+    def events(self) -> Sequence[tuple[str, str]]:
+        with self.worker.transaction() as tx:
+            rows = fetch(tx, _OUTBOX)
+        found = []
+        for row in rows:
+            event = codec.decode(topics.OUTREACH_EVENTS.name, row.key, row.value)
+            assert isinstance(event, MessageChanged)
+            found.append((event.data.message_id, event.data.state))
+        return found
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.worker.close()
+        self.api.close()
+
+    def _run(self, statement: str, **params: Any) -> None:
+        with self.worker.transaction() as tx:
+            execute(tx, statement, params)
+
+
+def _columns(key: ContactKey) -> dict[str, str]:
+    return {**key._asdict(), "channel": str(key.channel)}
+
+
+@pytest.fixture
+def adapter(service_database: Callable[[str], ServiceDatabase]) -> Iterator[PostgresAdapter]:
+    made = PostgresAdapter(service_database("outreach"))
+    yield made
+    made.close()
+
+
+class TestPostgresStore(StoreSuite):
+    """`PostgresStores`."""

@@ -1,0 +1,20 @@
+"""A cipher for tests that seals nothing."""
+
+from outreach_service.ports import UnreadableContact
+from outreach_service.ports.records import ContactKey
+
+NO_KEY = "no key opens this"
+
+
+class OpenCipher:
+    """A `ContactCipher` that gives everything back as it is, but refuses NO_KEY."""
+
+    def address(self, key: ContactKey, sealed: str) -> str:
+        """The address."""
+        return self.name(key, sealed)
+
+    def name(self, key: ContactKey, sealed: str) -> str:
+        """The name. Raises UnreadableContact."""
+        if sealed == NO_KEY:
+            raise UnreadableContact(key.channel)
+        return sealed

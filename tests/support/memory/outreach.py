@@ -1,0 +1,389 @@
+"""Outreach's `Stores` in the memory of one test, with clocks that the test sets."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from outreach_service.domain.message_views import AttemptRow
+from outreach_service.domain.messages import COUNTED, WAITING
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports.records import (
+    ActivitySeen,
+    AppliedOutcome,
+    AttemptHistory,
+    AttemptKey,
+    BookingDelta,
+    ClaimedMessage,
+    ContactKey,
+    ContactPoint,
+    DueMessage,
+    FinishedAttempt,
+    MessageEvent,
+    MessageKey,
+    NewAttempt,
+    PlannedMessage,
+    Recipient,
+    Situation,
+    StateChange,
+    StoredMessage,
+    ThrottledMessage,
+    TriedMessage,
+)
+from outreach_service.store.changes import change_to_json
+from tests.support.memory.outreach_rows import (
+    Message,
+    Rows,
+    attempts_of,
+    due_message,
+    message_row,
+    sent_message,
+)
+
+
+class MemoryInputs:
+    """See `Inputs`."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def save_practice(self, practice: Mapping[str, str]) -> None:
+        self._rows.practices[practice["practice_id"]] = dict(practice)
+
+    def record_activity(self, seen: Collection[ActivitySeen]) -> None:
+        for each in seen:
+            key = (each.practice_id, each.client_id)
+            self._rows.activity[key] = max(each.at, self._rows.activity.get(key, each.at))
+
+    def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
+        for each in deltas:
+            key = (each.practice_id, each.client_id, each.sequence)
+            self._rows.bookings.setdefault(key, each)
+
+    def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        return {each: body for each, body in self._rows.playbooks.items() if each in practice_ids}
+
+
+class MemoryQueue:
+    """See `Queue`; `now` is the real clock."""
+
+    def __init__(self, rows: Rows, now: datetime) -> None:
+        self._rows = rows
+        self._now = now
+
+    def add(self, planned: Sequence[PlannedMessage]) -> Collection[str]:
+        added = []
+        for each in planned:
+            key = MessageKey(each.change.practice_id, each.message_id)
+            if key not in self._rows.messages:
+                row = Message(each, "scheduled", decide_at=each.due_at, changed_at=each.due_at)
+                self._rows.messages[key] = row
+                added.append(each.message_id)
+        return added
+
+    def lock_due(self, now: datetime, limit: int, full: Collection[Channel]) -> list[DueMessage]:
+        due = [(key, row) for key, row in self._rows.messages.items() if self._is_due(row, now)]
+        seen = [
+            (row.decide_at, key.message_id, row)
+            for key, row in due
+            if key.practice_id not in self._rows.paused
+            if not (row.reason == "rate-limit" and row.channel in full)
+        ]
+        return [due_message(row) for _, _, row in sorted(seen, key=lambda each: each[:2])[:limit]]
+
+    def _is_due(self, row: Message, now: datetime) -> bool:
+        may_repeat = row.retry_until is not None and row.retry_until > self._now
+        is_open = row.state in WAITING or may_repeat
+        return is_open and row.decide_at <= now and row.not_before <= self._now
+
+    def histories(self, messages: Sequence[MessageKey]) -> Mapping[str, AttemptHistory]:
+        return {
+            key.message_id: self._history(key) for key in messages if attempts_of(self._rows, key)
+        }
+
+    def _history(self, key: MessageKey) -> AttemptHistory:
+        tried = attempts_of(self._rows, key)
+        seconds = (self._now - min(each.started_at for each in tried)).total_seconds()
+        return AttemptHistory(seconds, any(each.outcome == "unknown" for each in tried))
+
+    def claim(self, attempts: Sequence[NewAttempt], now: datetime, lease_seconds: float) -> None:
+        for each in attempts:
+            row = self._row(each)
+            row.state, row.reason, row.retry_until = "sending", None, None
+            row.channel, row.template = each.channel, each.template
+            row.contact_index, row.sent_at, row.changed_at = each.contact_index, now, now
+            row.attempts += 1
+            row.lease_until = self._now + timedelta(seconds=lease_seconds)
+            key = AttemptKey(each.practice_id, each.message_id, each.number)
+            assert key not in self._rows.attempts
+            self._rows.attempts[key] = AttemptRow(
+                each.number, each.channel, self._now, now, None, None, None
+            )
+
+    def change_states(self, changes: Sequence[StateChange], now: datetime) -> None:
+        for each in changes:
+            row = self._row(each)
+            row.state, row.reason, row.decide_at = each.state, each.reason, each.decide_at
+            row.changed_at = now
+
+    def throttle(self, throttled: Sequence[ThrottledMessage]) -> None:
+        for each in throttled:
+            row = self._row(each)
+            row.reason, row.channel = "rate-limit", each.channel
+            row.not_before = self._now + timedelta(seconds=each.turn)
+
+    def end_repeats_of(self, messages: Sequence[MessageKey]) -> None:
+        for key in messages:
+            self._rows.messages[key].retry_until = None
+
+    def end_overdue_repeats(self) -> None:
+        for row in self._rows.messages.values():
+            if row.retry_until is not None and row.retry_until < self._now:
+                row.retry_until = None
+
+    def lost(self) -> list[ClaimedMessage]:
+        return [
+            self._lost(key, row)
+            for key, row in self._rows.messages.items()
+            if row.state == "sending" and row.lease_until and row.lease_until < self._now
+        ]
+
+    def _lost(self, key: MessageKey, row: Message) -> ClaimedMessage:
+        history = self._history(key)
+        assert row.channel is not None
+        return ClaimedMessage(
+            practice_id=key.practice_id,
+            message_id=key.message_id,
+            client_id=row.planned.change.client_id,
+            channel=Channel(row.channel),
+            purpose=row.planned.play.purpose,
+            template="",
+            address="",
+            name="",
+            language="",
+            practice_name="",
+            attempt=row.attempts,
+            first_try_seconds=history.seconds,
+            unsure=history.unsure,
+        )
+
+    def lock_tried(self, attempts: Sequence[AttemptKey]) -> Mapping[AttemptKey, TriedMessage]:
+        return {key: self._tried(key) for key in attempts}
+
+    def _tried(self, key: AttemptKey) -> TriedMessage:
+        row = self._rows.messages[MessageKey(key.practice_id, key.message_id)]
+        assert row.channel is not None
+        assert row.sent_at is not None
+        return TriedMessage(
+            *key,
+            client_id=row.planned.change.client_id,
+            partition=row.planned.partition,
+            play=row.planned.play.key,
+            step=row.planned.step,
+            tier_version=row.planned.change.version,
+            purpose=str(row.planned.play.purpose),
+            channel=row.channel,
+            state=row.state,
+            sent_at=row.sent_at,
+            attempts=row.attempts,
+            outcome=self._rows.attempts[key].outcome,
+        )
+
+    def finish(self, attempts: Sequence[FinishedAttempt]) -> None:
+        for each in attempts:
+            key = AttemptKey(each.practice_id, each.message_id, each.number)
+            self._rows.attempts[key] = self._rows.attempts[key]._replace(
+                finished_at=self._now, outcome=each.outcome, code=each.code
+            )
+
+    def apply(self, outcomes: Sequence[AppliedOutcome]) -> None:
+        for each in outcomes:
+            row = self._row(each)
+            row.state, row.reason, row.lease_until = each.state, each.reason, None
+            row.provider_ref = each.provider_ref or row.provider_ref
+            row.changed_at = each.at
+            row.not_before = self._now + timedelta(seconds=each.wait_seconds)
+            row.retry_until = None
+            if each.keyed_seconds is not None:
+                tried = attempts_of(self._rows, MessageKey(each.practice_id, each.message_id))
+                first = min(attempt.started_at for attempt in tried)
+                row.retry_until = first + timedelta(seconds=each.keyed_seconds)
+
+    def _row(self, write: NewAttempt | StateChange | ThrottledMessage | AppliedOutcome) -> Message:
+        return self._rows.messages[MessageKey(write.practice_id, write.message_id)]
+
+
+class MemoryClients:
+    """See `Clients`; nothing needs a lock, since a test's transactions come one by one."""
+
+    def __init__(self, rows: Rows, inputs_up_to: datetime | None) -> None:
+        self._rows = rows
+        self._inputs_up_to = inputs_up_to
+
+    def lock_situations(
+        self, due: Sequence[DueMessage], now: datetime, since: datetime
+    ) -> Mapping[str, Situation]:
+        return {each.message_id: self._situation(each, now, since) for each in due}
+
+    def recipients(self, contacts: Sequence[ContactKey]) -> Mapping[ContactKey, Recipient]:
+        return {
+            key: Recipient(
+                contact.address,
+                contact.name,
+                contact.language,
+                self._rows.practices[key.practice_id]["name"],
+            )
+            for key, contact in self._rows.contacts.items()
+            if (key.practice_id, key.client_id) in {each[:2] for each in contacts}
+            if key.practice_id in self._rows.practices
+        }
+
+    def _situation(self, message: DueMessage, now: datetime, since: datetime) -> Situation:
+        client = practice_id, client_id = message.change.practice_id, message.change.client_id
+        contacts = {
+            key.channel: contact.blind_index
+            for key, contact in self._rows.contacts.items()
+            if key[:2] == client
+        }
+        return Situation(
+            now=now,
+            contacts=contacts,
+            consents=frozenset(
+                (key.channel, purpose)
+                for (key, purpose), granted in self._rows.consents.items()
+                if granted and key[:2] == client
+            ),
+            zone=self._rows.practices.get(practice_id, {}).get("zone", ""),
+            sent=tuple(
+                sent_message(row)
+                for key, row in self._rows.messages.items()
+                if key.practice_id == practice_id and key.message_id != message.message_id
+                if row.state in COUNTED and row.sent_at is not None and row.sent_at > since
+                if row.planned.change.client_id == client_id
+                or row.contact_index in contacts.values()
+            ),
+            booking_at=self._booking_at(client, now),
+            activity_at=self._rows.activity.get((practice_id, client_id)),
+            inputs_up_to=self._inputs_up_to,
+        )
+
+    def _booking_at(self, client: tuple[str, str], now: datetime) -> datetime | None:
+        counts: Counter[datetime] = Counter()
+        for each in self._rows.bookings.values():
+            if (each.practice_id, each.client_id) == client and each.starts_at > now:
+                counts[each.starts_at] += each.delta
+        return min((at for at, count in counts.items() if count > 0), default=None)
+
+
+class MemoryRates:
+    """See `Rates`; what is spent does not come back by itself."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._permits = rows.permits
+
+    def lease(self, wanted: int) -> dict[Channel, int]:
+        granted = {channel: min(wanted, left) for channel, left in self._permits.items()}
+        self.give_back({channel: -count for channel, count in granted.items()})
+        return granted
+
+    def give_back(self, unused: Mapping[Channel, int]) -> None:
+        for channel, count in unused.items():
+            self._permits[channel] += count
+
+
+class MemoryMessageTable:
+    """See `MessageTable`; of `practice_id` alone, when there is one."""
+
+    def __init__(self, rows: Rows, practice_id: str | None) -> None:
+        self._rows = rows
+        self._practice_id = practice_id
+
+    def find(self, key: MessageKey) -> StoredMessage | None:
+        row = self._rows.messages.get(key)
+        if row is None or not self._sees(key.practice_id):
+            return None
+        planned = row.planned
+        return StoredMessage(
+            practice_id=key.practice_id,
+            partition=planned.partition,
+            row=message_row(row),
+            change=change_to_json(planned.change),
+            play=planned.play,
+            template=row.template,
+        )
+
+    def lock(self, key: MessageKey) -> StoredMessage | None:
+        return self.find(key)
+
+    def attempts(self, key: MessageKey) -> list[AttemptRow]:
+        return attempts_of(self._rows, key) if self._sees(key.practice_id) else []
+
+    def contact_points(
+        self, practice_id: str, client_id: str, purpose: str
+    ) -> Mapping[Channel, ContactPoint]:
+        return {
+            key.channel: ContactPoint(
+                contact.name,
+                contact.language,
+                self._rows.consents.get((key, Purpose(purpose)), False),
+            )
+            for key, contact in self._rows.contacts.items()
+            if key[:2] == (practice_id, client_id) and self._sees(practice_id)
+        }
+
+    def practice_name(self, practice_id: str) -> str | None:
+        return self._rows.practices.get(practice_id, {}).get("name")
+
+    def approve(self, key: MessageKey, state: str, now: datetime) -> None:
+        row = self._rows.messages[key]
+        row.state, row.reason, row.approved = state, None, True
+        row.decide_at = row.changed_at = now
+
+    def cancel(self, key: MessageKey, state: str, reason: str, now: datetime) -> None:
+        row = self._rows.messages[key]
+        row.state, row.reason, row.changed_at = state, reason, now
+
+    def _sees(self, practice_id: str) -> bool:
+        return self._practice_id in {None, practice_id}
+
+
+class MemoryStore:
+    """See `Store`."""
+
+    def __init__(self, stores: "MemoryStores", practice_id: str | None) -> None:
+        self._rows, self._business_time = stores.rows, stores.business_time
+        self.inputs = MemoryInputs(self._rows)
+        self.queue = MemoryQueue(self._rows, stores.real_time)
+        self.clients = MemoryClients(self._rows, stores.business_time)
+        self.rates = MemoryRates(self._rows)
+        self.messages = MemoryMessageTable(self._rows, practice_id)
+
+    def business_time(self) -> datetime | None:
+        return self._business_time
+
+    def publish(self, events: Sequence[MessageEvent]) -> None:
+        self._rows.events.extend(events)
+
+
+class MemoryStores:
+    """See `Stores`. `business_time` is simulated, `real_time` the clock of leases and waits."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.business_time: datetime | None = None
+        self.real_time = datetime(2026, 6, 1, tzinfo=UTC)
+
+    def within(self, tx: Any) -> MemoryStore:
+        assert tx is None
+        return MemoryStore(self, None)
+
+    @contextmanager
+    def open(self, practice_id: str | None = None) -> Iterator[MemoryStore]:
+        before = deepcopy(self.rows)
+        try:
+            yield MemoryStore(self, practice_id)
+        except BaseException:
+            self.rows = before
+            raise

@@ -1,0 +1,129 @@
+"""The rows of outreach in the memory of one test, and what the store makes of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from outreach_service.domain.gates import SentMessage
+from outreach_service.domain.message_views import AttemptRow, MessageRow
+from outreach_service.domain.messages import State
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports.records import (
+    AttemptKey,
+    BookingDelta,
+    ContactKey,
+    DueMessage,
+    MessageEvent,
+    MessageKey,
+    PlannedMessage,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Message:
+    """A row of messages."""
+
+    planned: PlannedMessage
+    state: str
+    decide_at: datetime
+    changed_at: datetime
+    reason: str | None = None
+    channel: str | None = None
+    template: str | None = None
+    contact_index: str | None = None
+    approved: bool = False
+    attempts: int = 0
+    provider_ref: str | None = None
+    sent_at: datetime | None = None
+    not_before: datetime = EPOCH
+    lease_until: datetime | None = None
+    retry_until: datetime | None = None
+
+
+@dataclass
+class Contact:
+    """A row of contact points."""
+
+    address: str
+    name: str
+    language: str
+    blind_index: str
+
+
+@dataclass
+class Rows:
+    """All that outreach keeps; a consent replaces an older one for its channel and purpose."""
+
+    practices: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    activity: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    bookings: dict[tuple[str, str, int], BookingDelta] = field(default_factory=dict)
+    playbooks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    contacts: dict[ContactKey, Contact] = field(default_factory=dict)
+    consents: dict[tuple[ContactKey, Purpose], bool] = field(default_factory=dict)
+    messages: dict[MessageKey, Message] = field(default_factory=dict)
+    attempts: dict[AttemptKey, AttemptRow] = field(default_factory=dict)
+    permits: dict[Channel, int] = field(default_factory=lambda: dict.fromkeys(Channel, 1000))
+    paused: set[str] = field(default_factory=set)
+    events: list[MessageEvent] = field(default_factory=list)
+
+
+def attempts_of(rows: Rows, key: MessageKey) -> list[AttemptRow]:
+    """A message's attempts, by number."""
+    found = [each for tried, each in rows.attempts.items() if tried[:2] == key]
+    return sorted(found, key=lambda each: each.number)
+
+
+def due_message(row: Message) -> DueMessage:
+    """The message, for the gates."""
+    planned = row.planned
+    unsure_of = Channel(row.channel) if row.state == State.UNKNOWN and row.channel else None
+    return DueMessage(
+        message_id=planned.message_id,
+        change=planned.change,
+        partition=planned.partition,
+        play=planned.play,
+        step=planned.step,
+        due_at=planned.due_at,
+        approved=row.approved,
+        attempts=row.attempts,
+        unsure_of=unsure_of,
+    )
+
+
+def sent_message(row: Message) -> SentMessage:
+    """The message, as caps count it."""
+    assert row.sent_at is not None
+    assert row.contact_index is not None
+    return SentMessage(
+        at=row.sent_at,
+        purpose=row.planned.play.purpose,
+        client_id=row.planned.change.client_id,
+        contact=row.contact_index,
+    )
+
+
+def message_row(row: Message) -> MessageRow:
+    """The message, for people."""
+    planned = row.planned
+    return MessageRow(
+        message_id=planned.message_id,
+        client_id=planned.change.client_id,
+        play=planned.play.key,
+        step=planned.step,
+        tier_version=planned.change.version,
+        purpose=str(planned.play.purpose),
+        mode=planned.play.mode.value,
+        state=row.state,
+        reason=row.reason,
+        channel=row.channel,
+        approved=row.approved,
+        attempts=row.attempts,
+        due_at=planned.due_at,
+        decide_at=row.decide_at,
+        expires_at=planned.due_at + planned.play.expires_after,
+        sent_at=row.sent_at,
+        changed_at=row.changed_at,
+    )

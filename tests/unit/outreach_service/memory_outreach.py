@@ -1,0 +1,120 @@
+"""Outreach's use cases over the store in memory, with the steps that their tests share."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from outreach_service.documents.playbooks import read_known_playbook
+from outreach_service.domain.gates import DEFAULT_RULES, Rules
+from outreach_service.domain.messages import DEFAULT_RETRIES, Outcome
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.handlers.dispatch import Claims, DispatchOptions, dispatch_due
+from outreach_service.handlers.outcomes import record_outcomes, recover_lost
+from outreach_service.handlers.planning import TierTransition, plan_messages
+from outreach_service.ports.records import ClaimedMessage, ContactKey
+from tests.support.doubles.open_cipher import OpenCipher
+from tests.support.memory.outreach import MemoryStores
+from tests.support.memory.outreach_rows import Contact, Message
+from tests.unit.outreach_service.builders import a_change, a_play_document
+
+PRACTICE, ADA, BEN = "harbour", "ada", "ben"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+PHONE = "+8613800138000"
+
+
+class MemoryOutreach:
+    """A practice in London whose one play answers a fall to bronze with a check-in, for care."""
+
+    def __init__(self) -> None:
+        self.stores = MemoryStores()
+        self.stores.business_time = NOON
+        self.rows.practices[PRACTICE] = {"name": "Harbour", "zone": "Europe/London"}
+        self.document = {"key": "test", "plays": [a_play_document()]}
+
+    @property
+    def rows(self) -> Any:
+        """The rows; another object after a rollback."""
+        return self.stores.rows
+
+    def reachable(
+        self,
+        client: str = ADA,
+        channel: Channel = Channel.SMS,
+        address: str = PHONE,
+        purpose: Purpose = Purpose.CARE,
+    ) -> None:
+        """A contact point with consent; equal addresses are one point."""
+        key = ContactKey(PRACTICE, client, channel)
+        self.rows.contacts[key] = Contact(address, "Ada", "en", f"index of {address}")
+        self.consent(client, channel, purpose, granted=True)
+
+    def consent(
+        self,
+        client: str = ADA,
+        channel: Channel = Channel.SMS,
+        purpose: Purpose = Purpose.CARE,
+        *,
+        granted: bool,
+    ) -> None:
+        """The client's last word."""
+        self.rows.consents[ContactKey(PRACTICE, client, channel), purpose] = granted
+
+    def fall(self, client: str = ADA, version: int = 1, at: datetime = NOON, **play: Any) -> None:
+        """A client falls to bronze, and the play, with changes, answers."""
+        change = a_change(client_id=client, version=version, effective_at=at)
+        document = {"key": "test", "plays": [a_play_document(**play)]} if play else self.document
+        with self.stores.open() as store:
+            plan_messages(store, read_known_playbook, document, [TierTransition(change, 3)])
+
+    def dispatch(
+        self,
+        limit: int = 10,
+        room: Mapping[Channel, int] | None = None,
+        rules: Rules = DEFAULT_RULES,
+    ) -> Claims:
+        """Decide on what is due, and claim."""
+        options = DispatchOptions(lease_seconds=60, rules=rules)
+        with self.stores.open() as store:
+            return dispatch_due(store, OpenCipher(), options, limit, room)
+
+    def claim(self) -> ClaimedMessage:
+        """The one message that goes."""
+        (claimed,) = self.dispatch().claimed
+        return claimed
+
+    def record(self, *results: tuple[ClaimedMessage, Outcome]) -> None:
+        """Record outcomes."""
+        with self.stores.open() as store:
+            record_outcomes(store, DEFAULT_RETRIES, results)
+
+    def recover(self) -> int:
+        """Settle what is lost."""
+        return recover_lost(self.stores, DEFAULT_RETRIES)
+
+    def pass_real_time(self, seconds: float) -> None:
+        """Let leases end and waits pass."""
+        self.stores.real_time += timedelta(seconds=seconds)
+
+    def message(self, client: str = ADA, version: int = 1) -> Message:
+        """The message that answers this change."""
+        (found,) = [
+            row
+            for row in self.rows.messages.values()
+            if (row.planned.change.client_id, row.planned.change.version) == (client, version)
+        ]
+        assert isinstance(found, Message)
+        return found
+
+    def state(self, client: str = ADA, version: int = 1) -> tuple[str, str | None]:
+        """Its state and reason."""
+        message = self.message(client, version)
+        return message.state, message.reason
+
+    def events(self) -> Sequence[str]:
+        """The states that were published, in order."""
+        return [event.state for event in self.rows.events]
+
+    def outcomes(self) -> Sequence[str | None]:
+        """The attempts' outcomes, in order."""
+        return [attempt.outcome for attempt in self.rows.attempts.values()]
