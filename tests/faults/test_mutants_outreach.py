@@ -131,7 +131,7 @@ def test_two_workers_never_claim_one_message(
 def test_an_unknown_outcome_is_not_tried_again(
     outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
-    """Finding 7: no SMS provider knows a repeat. Mutant: no answer counts as a refusal."""
+    """R16: no SMS provider knows a repeat. Mutant: no answer counts as a refusal."""
 
     def refused(claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
         if isinstance(outcome, Unknown):

@@ -159,8 +159,8 @@ class Dispatcher:
         return claims, begun.keys()
 
     async def _record_outcomes(self) -> None:
-        """Record what providers answered; it is kept until it is committed (to record it twice is
-        safe)."""
+        """Record what providers answered; it stays in memory until it is committed (to record it
+        twice is safe)."""
         for task in [task for task in self._in_flight if task.done()]:
             claimed = self._in_flight.pop(task)
             if task.cancelled() or task.exception() is not None:

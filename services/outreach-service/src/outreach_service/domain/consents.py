@@ -1,4 +1,4 @@
-"""How a client may be reached, and what they said about it: contacts, consents, withdrawals."""
+"""How a client may be reached, and for what: contacts, consents, withdrawals."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +28,7 @@ class ContactUpdate:
 
 
 class ConsentStatement(NamedTuple):
-    """A client's word on a channel and purpose, and what proves it (RELIABILITY L1, L10)."""
+    """A client's consent to a channel and purpose, or its withdrawal, with the proof (L1, L10)."""
 
     client_id: str
     channel: Channel
@@ -39,7 +39,7 @@ class ConsentStatement(NamedTuple):
 
 
 class MaskedContact(NamedTuple):
-    """A contact point as people may see it: enough to recognise it, too little to use it."""
+    """A contact point with its address masked."""
 
     client_id: str
     channel: Channel
@@ -48,7 +48,7 @@ class MaskedContact(NamedTuple):
 
 
 class CurrentConsent(NamedTuple):
-    """The last word on a channel and purpose; `statements` counts all that were ever given."""
+    """The last statement on a channel and purpose; `statements` counts all that were ever made."""
 
     statement: ConsentStatement
     stated_at: datetime
@@ -56,14 +56,14 @@ class CurrentConsent(NamedTuple):
 
 
 class Preferences(NamedTuple):
-    """All that outreach keeps of a client's wishes."""
+    """A client's contact points and consents."""
 
     contacts: list[MaskedContact]
     consents: list[CurrentConsent]
 
 
 def masked(channel: Channel, address: str) -> str:
-    """An address that people recognise and cannot use: `***1234`, `***@example.com`."""
+    """An address that people can recognise but not use: `***1234`, `***@example.com`."""
     if channel is Channel.EMAIL:
         return f"***@{address.rpartition('@')[2]}"
     return f"***{address[-4:]}"

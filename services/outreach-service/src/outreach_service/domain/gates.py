@@ -1,4 +1,4 @@
-"""Whether a message may go now: one pure decision, asked before the claim and again within it."""
+"""Whether a message may go now: one pure decision, from what was read under the claim's locks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,12 +42,12 @@ DEFAULT_CAPS = (
     _weekly(Scope.CLIENT, 3, Purpose.MARKETING, Purpose.CARE),
     _weekly(Scope.CONTACT, 3, Purpose.MARKETING, Purpose.CARE),
 )
-"""Rolling, over all channels (F30); service messages are not capped (RELIABILITY L2)."""
+"""Rolling, over all channels (F30); service messages are not capped (L2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentMessage:
-    """A message that counts against a cap: accepted, on its way, or of unknown outcome (§5.5).
+    """A message that counts against a cap: accepted, in flight, or of unknown outcome.
 
     `contact` is the blind index of the contact point: families share phones.
     """
@@ -60,8 +60,10 @@ class SentMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a practice allows: opening hours by purpose, caps, and how stale its inputs may be; and
-    the channels that are `closed` because this deployment has no account for them."""
+    """What a practice allows: opening hours by purpose, caps, and how old its inputs may be.
+
+    The channels in `closed` are those for which this deployment has no account.
+    """
 
     hours: Mapping[Purpose, Hours]
     caps: tuple[Cap, ...]
@@ -81,12 +83,13 @@ DEFAULT_RULES = Rules(hours=DEFAULT_HOURS, caps=DEFAULT_CAPS, longest_lag=timede
 class Context:
     """All that is known about one message at the moment of deciding. Instants are aware.
 
-    `contacts` maps a channel to its contact point's blind index; `zones` are those in which the
-    hours must be open (the practice's, "" while it is not known, and a provider's own where it has
-    one); `sent` holds the
-    counted messages of this client and of its contact points, within the longest cap window;
-    `booking_at` is the start of the next booking; `activity_at` the newest activity of the client;
-    `inputs_up_to` how far activity has been read.
+    - `contacts` maps a channel to its contact point's blind index.
+    - `zones` are those in which the hours must be open: the practice's ("" while it is not known),
+      and a provider's own where it has one.
+    - `sent` holds the messages that caps count, to this client or its contact points, within the
+      longest window.
+    - `booking_at` is the start of the next booking, `activity_at` the client's newest activity.
+    - `inputs_up_to` is the instant up to which activity has been read.
     """
 
     now: datetime
@@ -119,7 +122,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Defer:
-    """Not now; decide again at `until`, or sooner when something changes (an approval, a setting).
+    """Not now: decide again at `until`, or sooner when a person approves it.
 
     `until` is after now and never beyond the message's expiry, at which the decision is final.
     """
@@ -152,7 +155,7 @@ CAPPED = "frequency-cap"
 
 @dataclass(frozen=True)
 class NoChannel:
-    """No route of the step is open; `missing` says of each why."""
+    """No route of the step is open; `missing` has the reason for each."""
 
     missing: tuple[str, ...]
 
@@ -163,7 +166,7 @@ class NoChannel:
 
 
 def _missing(context: Context, channel: Channel) -> str | None:
-    """What keeps a channel closed for this client and purpose."""
+    """The reason why a channel is closed for this client and purpose; None when it is open."""
     purpose = context.play.purpose
     if not permitted(channel, purpose):
         return f"{channel} not permitted for {purpose}"
@@ -188,7 +191,7 @@ def choose_channel(context: Context) -> Route | NoChannel:
 
 
 def _practice(context: Context, _: Route) -> Defer | None:
-    """Before its practice was heard of, a message has no hours to keep to and no name to go by."""
+    """While its practice is not known, a message has no hours to keep to and no sender's name."""
     if "" in context.zones:
         return Defer(context.now + context.rules.longest_lag, PRACTICE_UNKNOWN)
     return None
@@ -201,7 +204,8 @@ def _booking(context: Context, _: Route) -> Suppress | None:
 
 
 def _activity(context: Context, _: Route) -> Suppress | None:
-    """Activity after the cause; a change by time is caused by a midnight, not by an activity."""
+    """Activity after the cause counts. The cause of a change by time is a midnight, not an
+    activity: there an activity at the very same instant counts too."""
     if not context.play.unless.newer_activity or context.activity_at is None:
         return None
     cause_at = context.change.effective_at
@@ -210,7 +214,7 @@ def _activity(context: Context, _: Route) -> Suppress | None:
 
 
 def _inputs(context: Context, _: Route) -> Defer | None:
-    """A play that looks at bookings or activity cannot decide on what it has not read yet."""
+    """A play that depends on bookings or activity waits until they have been read."""
     unless = context.play.unless
     if not (unless.upcoming_booking or unless.newer_activity):
         return None
@@ -231,7 +235,7 @@ def _hours(context: Context, _: Route) -> Defer | None:
 
 
 def _counts(cap: Cap, context: Context, route: Route) -> list[datetime]:
-    """When the messages that this cap counts now were sent, the oldest first."""
+    """The times of the messages that this cap counts now, the oldest first."""
     contact = context.contacts[route.channel]
     return sorted(
         sent.at
@@ -282,9 +286,9 @@ def _mode(context: Context) -> Defer | Suppress | None:
 
 
 def _by(route: Route, context: Context) -> Decision:
-    """What the gates that know the route say; never later than the message's expiry."""
-    for ask in _GATES:
-        objection = ask(context, route)
+    """The decision of the gates that know the route; a deferral ends at the message's expiry."""
+    for check in _GATES:
+        objection = check(context, route)
         if isinstance(objection, Defer):
             return Defer(min(objection.until, context.expires_at), objection.reason)
         if objection is not None:
@@ -295,10 +299,10 @@ def _by(route: Route, context: Context) -> Decision:
 def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
-    The order: mode, expiry, a permitted channel with account, consent and contact, a practice that
-    is known, an upcoming booking,
-    newer activity, inputs that lag, quiet hours, frequency caps (issue 3, RELIABILITY L10, L12).
-    Provider rate limits are not asked here: they are permits, on the real clock (ARCHITECTURE §4).
+    The order: mode, expiry, a permitted channel with account, consent and contact (L1, L14), a
+    practice that is known, an upcoming booking, newer activity, inputs that lag, quiet hours (L12),
+    frequency caps (F30). Provider rate limits are no gate: they are permits, on the real clock
+    (F35).
     """
     objection = _mode(context)
     if objection is not None:

@@ -1,4 +1,4 @@
-"""What people are told of messages: where each stands and why, its attempts, its text."""
+"""Messages as people see them: the state of each and its reason, its attempts, its text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class MessageRow(NamedTuple):
-    """Where one message stands. `decide_at` is when the gates are asked next."""
+    """One message and its state. `decide_at` is when the gates decide next."""
 
     message_id: str
     client_id: str
@@ -29,7 +29,7 @@ class MessageRow(NamedTuple):
 
 
 class AttemptRow(NamedTuple):
-    """One provider call; without an outcome it is under way, or its worker died."""
+    """One provider call; without an outcome it is in flight, or its worker died."""
 
     number: int
     channel: str
@@ -42,7 +42,7 @@ class AttemptRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """A message as it would be rendered now; `missing` says why there is no text."""
+    """A message as it would be rendered now; without a text, `missing` is the reason."""
 
     channel: str | None = None
     template: str | None = None
@@ -73,7 +73,7 @@ class MessageFilter(NamedTuple):
 
 
 class MessageCount(NamedTuple):
-    """How many messages stand where, and why."""
+    """How many messages of a play and channel have this state and reason."""
 
     play: str
     channel: str | None

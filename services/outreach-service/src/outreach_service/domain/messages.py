@@ -16,18 +16,18 @@ from outreach_service.domain.terms import Channel, Purpose
 
 
 class State(StrEnum):
-    """Where a message stands (ARCHITECTURE §6)."""
+    """The state of a message."""
 
-    DRAFTED = "drafted"  # written down, not yet judged
+    DRAFTED = "drafted"  # saved, not yet decided on
     SCHEDULED = "scheduled"  # due, or waiting for its due time or a retry
-    DEFERRED = "deferred"  # a gate said: not now
+    DEFERRED = "deferred"  # a gate put it off
     SENDING = "sending"  # claimed; a provider may have it at any moment
     AWAITING_STAFF = "awaiting_staff"  # a person must approve it
     ACCEPTED = "accepted"  # the provider has it
-    DELIVERED = "delivered"  # the provider says that it arrived
-    BOUNCED = "bounced"  # the provider says that it did not arrive
+    DELIVERED = "delivered"  # the provider reports its arrival
+    BOUNCED = "bounced"  # the provider reports that it did not arrive
     FAILED = "failed"  # proven not to have been sent, and given up
-    SUPPRESSED = "suppressed"  # a gate said: never
+    SUPPRESSED = "suppressed"  # a gate refused it for good
     CANCELLED = "cancelled"  # withdrawn before it went
     EXPIRED = "expired"  # too late to make sense
     UNKNOWN = "unknown"  # it may have been sent; never retried blindly
@@ -52,10 +52,10 @@ class Event(StrEnum):
 
 
 WAITING = frozenset({State.DRAFTED, State.SCHEDULED, State.DEFERRED, State.AWAITING_STAFF})
-"""Nothing has been given to a provider that could still be sending it."""
+"""States in which no provider can be sending the message."""
 
 COUNTED = frozenset({State.SENDING, State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNKNOWN})
-"""What frequency caps count: everything that may have reached a person (REQUIREMENTS §5.5)."""
+"""What frequency caps count: everything that may have reached a person (I5)."""
 
 _FROM_WAITING = {
     Event.SCHEDULE: State.SCHEDULED,
@@ -76,7 +76,7 @@ _FROM_SENDING = {
 }
 _WITH_PROVIDER = {
     Event.ACCEPT: State.ACCEPTED,
-    Event.LOSE: State.ACCEPTED,  # the answer is on file; that a worker lost it changes nothing
+    Event.LOSE: State.ACCEPTED,  # the answer is recorded; that a worker lost it changes nothing
     Event.DELIVER: State.DELIVERED,
     Event.BOUNCE: State.BOUNCED,
 }
@@ -119,14 +119,14 @@ _TABLE: Mapping[State, Mapping[Event, State]] = MappingProxyType(
 
 
 class ImpossibleTransition(ValueError):
-    """Something was reported of a message that cannot happen to it in its state."""
+    """An event that cannot happen to a message in its state."""
 
     def __init__(self, state: State, event: Event) -> None:
         super().__init__(f"a message that is {state} cannot {event}")
 
 
 def advance(state: State, event: Event) -> State:
-    """The state after `event`; duplicates and late receipts are rows of the table too.
+    """The state after `event`; the table has duplicates and late receipts too.
 
     Raises ImpossibleTransition.
     """
@@ -174,7 +174,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Proven: nothing was sent. `final` when asking again can only get the same answer.
+    """Proven: nothing was sent. `final` when another try can only get the same answer.
 
     `code` is the channel and the provider's code. `retry_after` is the least wait in seconds.
     """
@@ -208,7 +208,7 @@ class GiveUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Tries:
-    """What has been tried so far, this try included.
+    """The tries so far, this one included.
 
     `seconds` is the real time since the first try began; `unknown` whether the outcome of an
     EARLIER try is unknown.
@@ -244,7 +244,8 @@ DEFAULT_RETRIES: Mapping[Channel, RetryPolicy] = MappingProxyType(
         Channel.EMAIL: RetryPolicy(most=_MOST, first_seconds=1800, longest_seconds=14400),
     }
 )
-"""WeChat drops a repeat for 10 minutes, of which 8 are used; SMTP 4xx waits 30 (§3.1, §3.7)."""
+"""WeChat drops a repeat for 10 minutes, of which 8 are used; after an SMTP 4xx
+the first wait is 30 minutes."""
 
 SANDBOX_RETRIES: Mapping[Channel, RetryPolicy] = MappingProxyType(
     {
@@ -255,17 +256,18 @@ SANDBOX_RETRIES: Mapping[Channel, RetryPolicy] = MappingProxyType(
         Channel.EMAIL: RetryPolicy(most=_MOST, first_seconds=0.2, longest_seconds=5),
     }
 )
-"""The same, for a provider that has no patience to spare: development and tests."""
+"""The same with short waits, for development and tests."""
 
 
 def retry_decision(
     tries: Tries, outcome: Rejected | Unknown, purpose: Purpose, policy: RetryPolicy
 ) -> RetryAt | GiveUp | Unknown:
-    """Whether to try again after a try that was not accepted (RELIABILITY §3.8).
+    """Whether to try again after a try that was not accepted (R16).
 
     Once a try's outcome is unknown, a further one is allowed only while the provider drops repeats
-    by key; after that the message is Unknown, whatever later tries were told. A proven, final
-    rejection is given up; another is retried after the longer of the policy's and its own wait.
+    by key; after that the message is Unknown, whatever later tries brought. After a final rejection
+    there is no further try; after another one there is, after the longer of the policy's wait and
+    its own.
     """
     unsure = tries.unknown or isinstance(outcome, Unknown)
     end = Unknown(outcome.why if isinstance(outcome, Unknown) else outcome.code)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from outreach_service.domain.terms import Purpose
 
 HARD_OPEN, HARD_CLOSE = time(8), time(22)
-"""No promotional message outside these local hours, whatever a practice wishes (L12)."""
+"""No promotional message goes outside these local hours, whatever a practice wants (L12)."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ DEFAULT_HOURS: Mapping[Purpose, Hours] = MappingProxyType(
         Purpose.MARKETING: Hours(time(9), time(20, 30)),
     }
 )
-"""Per purpose (RELIABILITY L12); a purpose that is not named, `service`, may go at any hour."""
+"""Per purpose (L12); the purpose that is not named, `service`, may go at any hour."""
 
 
 def _opening(at: datetime, hours: Hours, zone: ZoneInfo) -> datetime:
@@ -47,7 +47,7 @@ def next_opening(at: datetime, hours: Hours, zones: Sequence[str]) -> datetime |
     """The first instant from `at` on at which `hours` are open in every one of `zones`.
 
     `at` is aware; the answer is `at` itself when it is open now. None when the zones' hours do not
-    meet, and when no zone or an unknown one is given: silence is the safe side (RELIABILITY L12).
+    meet, and when no zone or an unknown one is given: then nothing may go (L12).
     """
     try:
         places = [ZoneInfo(zone) for zone in zones]

@@ -1,4 +1,4 @@
-"""The words that every decision of outreach shares: channels, purposes, a client's tier change."""
+"""The types that every decision of outreach shares: channels, purposes, a client's tier change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def why_refused(channel: Channel, purpose: Purpose) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One move of one client between tiers, as scoring announced it (`rapport.tier.changed.v1`)."""
+    """One move of one client between tiers, as scoring published it (`rapport.tier.changed.v1`)."""
 
     practice_id: str
     client_id: str

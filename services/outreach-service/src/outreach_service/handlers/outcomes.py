@@ -29,7 +29,7 @@ from outreach_service.ports.records import (
 from outreach_service.ports.store import Store, Stores
 
 LONGEST_PROVIDER_TEXT = 200
-"""Characters kept of a provider's reference or code."""
+"""Characters stored of a provider's reference or code."""
 
 LOST_WORKER = "worker-lost"
 RetryPolicies = Mapping[Channel, RetryPolicy]

@@ -152,7 +152,7 @@ class NewAttempt(NamedTuple):
 
 
 class StateChange(NamedTuple):
-    """Another state for a waiting message, and when the gates are asked next."""
+    """Another state for a waiting message, and when the gates decide next."""
 
     practice_id: str
     message_id: str

@@ -181,7 +181,7 @@ class ContactCipher(Protocol):
         ...
 
     def name(self, key: ContactKey, sealed: str) -> str:
-        """The client's name, as it is kept with a contact point."""
+        """The client's name that is stored with a contact point."""
         ...
 
 

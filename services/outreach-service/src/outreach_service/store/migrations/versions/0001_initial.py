@@ -186,7 +186,7 @@ def create_message() -> None:
         _instant("changed_at", needed=True),
         sa.UniqueConstraint("practice_id", "client_id", "play", "tier_version", "step"),
         sa.CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in STATES))),
-        comment="one intended contact; its identity makes a second row impossible (§5)",
+        comment="one intended contact; its identity makes a second row impossible (F33)",
     )
     waiting = sa.text(
         "state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff') OR retry_until IS NOT NULL"
