@@ -8,8 +8,10 @@ MEMBERS := libs/rapport-contracts libs/rapport-runtime libs/rapport-devkit \
 ARGS ?=
 ONLY ?=
 DATA ?=
+# A worker for each core, eight at most; whoever is free takes the next test (the slow ones first).
+PARALLEL := -n auto --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder
 
-.PHONY: help venv demo test faults campaign lint proof bench lock schemas snapshot metrics format clean
+.PHONY: help venv demo unit check test faults campaign lint proof bench lock schemas snapshot metrics format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -31,8 +33,14 @@ $(VENV)/.ready: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
 demo: venv ## The pipeline on real data: a booking in, a tier, a message out (DATA=my.csv, ARGS=--exit)
 	@$(PY) -m rapport_devkit.demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
-test: venv ## Everything but the storm, on Apache Kafka and Postgres
-	@$(PY) -m pytest -m "not storm" $(ARGS)
+unit: venv ## The tests that need no server, in under a minute
+	@$(PY) -m pytest $(PARALLEL) tests/unit $(ARGS)
+
+check: lint ## Before a commit: lint, the unit tests, the contracts without the fuzzer
+	@$(PY) -m pytest $(PARALLEL) -m "not fuzz" tests/unit tests/contract $(ARGS)
+
+test: venv ## Everything but the storm, on Apache Kafka and Postgres, a test for each core at a time
+	@$(PY) -m pytest $(PARALLEL) -m "not storm" $(ARGS)
 
 faults: venv ## What must hold when brokers, databases, disks and clocks fail; the mutants
 	@$(PY) -m pytest tests/faults $(ARGS)

@@ -6,7 +6,10 @@ from rapport_devkit.postgres import Postgres
 from tests.support.access_matrix.fuzz import EXAMPLES, fuzz
 from tests.support.access_matrix.worlds import WORLDS
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [
+    *(pytest.mark.integration, pytest.mark.fuzz, pytest.mark.slow),
+    pytest.mark.timeout(1800),
+]
 
 
 @pytest.mark.parametrize("service", WORLDS)
