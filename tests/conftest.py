@@ -4,11 +4,18 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from tests.support.places import JARS
+from tests.support.servers.migrated_databases import MigratedDatabases
+
+
+# How fast a busy machine draws examples, or runs one, is nothing that a property promises.
+settings.register_profile("rapport", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rapport")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -16,6 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for function in ("read_text", "open_text"):
         ignored = f"ignore:{function} is deprecated:DeprecationWarning"
         config.addinivalue_line("filterwarnings", ignored)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: not any(item.iter_markers("slow")))
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +52,33 @@ def topic_prefix() -> str:
     return f"t{secrets.token_hex(5)}-"
 
 
+@pytest.fixture(scope="session")
+def migrated_databases(postgres: Postgres) -> Iterator[MigratedDatabases]:
+    """The source of `service_database`."""
+    made = MigratedDatabases(postgres)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def service_database(postgres: Postgres) -> Iterator[Callable[[str], ServiceDatabase]]:
-    """`service_database("scoring")`: a new, empty database with its roles, dropped at the end."""
+def service_database(
+    migrated_databases: MigratedDatabases,
+) -> Iterator[Callable[[str], ServiceDatabase]]:
+    """`service_database("scoring")`: a migrated database of one's own, dropped at the end."""
+    made: list[ServiceDatabase] = []
+
+    def make(service: str) -> ServiceDatabase:
+        made.append(migrated_databases.create(service))
+        return made[-1]
+
+    yield make
+    for database in made:
+        migrated_databases.drop(database)
+
+
+@pytest.fixture
+def empty_database(postgres: Postgres) -> Iterator[Callable[[str], ServiceDatabase]]:
+    """`empty_database("toy")`: one without tables, with roles of its own; dropped at the end."""
     made: list[tuple[str, str]] = []
 
     def make(service: str) -> ServiceDatabase:

@@ -27,9 +27,9 @@ NEW = 400
 
 
 @pytest.fixture
-def database(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Database]:
-    """A worker's door to the runtime tables."""
-    urls = service_database("ledger")
+def database(empty_database: Callable[[str], ServiceDatabase]) -> Iterator[Database]:
+    """A worker's door to the chassis's tables."""
+    urls = empty_database("ledger")
     create_tables(urls)
     door = worker_database(urls)
     yield door

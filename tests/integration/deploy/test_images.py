@@ -46,7 +46,7 @@ def test_an_image_runs_with_its_own_wheels_alone_and_without_root(
     builder: Builder,
     kafka: Kafka,
     topic_prefix: str,
-    service_database: Callable[[str], ServiceDatabase],
+    empty_database: Callable[[str], ServiceDatabase],
 ) -> None:
     image = builder.build("deploy/Dockerfile", service, SERVICE=f"{service}-service")
     assert image.user
@@ -54,7 +54,7 @@ def test_an_image_runs_with_its_own_wheels_alone_and_without_root(
     assert f"{service}-service" in held
     assert not held & (FOREIGN[service] | {"rapport-devkit", "pytest"})
 
-    database = service_database(service)
+    database = empty_database(service)
     around = {
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
         "RAPPORT_TOPIC_PREFIX": topic_prefix,

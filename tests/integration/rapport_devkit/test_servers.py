@@ -136,9 +136,9 @@ class TestDatabases:
     """The three roles of a service's database."""
 
     def test_worker_and_api_use_what_the_owner_makes_later(
-        self, service_database: Callable[[str], ServiceDatabase]
+        self, empty_database: Callable[[str], ServiceDatabase]
     ) -> None:
-        database = service_database("scoring")
+        database = empty_database("scoring")
         with psycopg.connect(database.owner_url) as owner:
             owner.execute("CREATE TABLE client (id bigserial, practice_id text)")
         for url in (database.worker_url, database.api_url):
@@ -147,9 +147,9 @@ class TestDatabases:
         assert query(database.api_url, "SELECT count(*) FROM client") == [(2,)]
 
     def test_the_api_is_under_row_level_security_through_its_group(
-        self, service_database: Callable[[str], ServiceDatabase]
+        self, empty_database: Callable[[str], ServiceDatabase]
     ) -> None:
-        database = service_database("scoring")
+        database = empty_database("scoring")
         with psycopg.connect(database.owner_url) as owner:
             owner.execute("CREATE TABLE client (practice_id text)")
             owner.execute("ALTER TABLE client ENABLE ROW LEVEL SECURITY")
@@ -166,9 +166,9 @@ class TestDatabases:
             assert api.execute("SELECT practice_id FROM client").fetchall() == [("larch",)]
 
     def test_no_role_makes_tables_except_the_owner(
-        self, service_database: Callable[[str], ServiceDatabase]
+        self, empty_database: Callable[[str], ServiceDatabase]
     ) -> None:
-        database = service_database("scoring")
+        database = empty_database("scoring")
         for url in (database.worker_url, database.api_url):
             with (
                 psycopg.connect(url) as connection,
@@ -177,9 +177,9 @@ class TestDatabases:
                 connection.execute("CREATE TABLE mine ()")
 
     def test_a_role_cannot_enter_another_services_database(
-        self, service_database: Callable[[str], ServiceDatabase]
+        self, empty_database: Callable[[str], ServiceDatabase]
     ) -> None:
-        scoring, outreach = service_database("scoring"), service_database("outreach")
+        scoring, outreach = empty_database("scoring"), empty_database("outreach")
         for url in (scoring.owner_url, scoring.worker_url, scoring.api_url):
             elsewhere = urlsplit(url)._replace(path=f"/{outreach.name}").geturl()
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):

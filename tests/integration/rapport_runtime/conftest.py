@@ -70,7 +70,8 @@ class Migration:
 @pytest.fixture(scope="module")
 def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:
     """A database as a service's migrations leave it."""
-    database = create_database(postgres.url(), "letters", prefix="t_")
+    prefix = f"t{secrets.token_hex(5)}_"
+    database = create_database(postgres.url(), "letters", prefix=prefix)
     owner = Database(database.owner_url, application_name="owner")
     with owner.transaction() as tx:
         tables_v1.create(Migration(tx))
@@ -80,7 +81,7 @@ def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:
         tables_v2.drop(Migration(tx))
         tables_v1.drop(Migration(tx))
     owner.close()
-    drop_database(postgres.url(), "letters", prefix="t_")
+    drop_database(postgres.url(), "letters", prefix=prefix)
 
 
 @pytest.fixture

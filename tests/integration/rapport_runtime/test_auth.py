@@ -63,8 +63,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def toy(service_database: Callable[[str], ServiceDatabase], package: str) -> ServiceDatabase:
-    made = service_database("toy")
+def toy(empty_database: Callable[[str], ServiceDatabase], package: str) -> ServiceDatabase:
+    made = empty_database("toy")
     upgrade(made.owner_url, package)
     return made
 
