@@ -1,5 +1,6 @@
 """A producer that never comes to an end is left for a new one; nobody waits for ever."""
 
+import threading
 from typing import Any, ClassVar
 
 import kafka
@@ -34,6 +35,7 @@ class Client:
     def flush(self, timeout: float | None = None) -> None:
         if self.is_stuck:
             assert timeout is not None, "this would wait for ever"
+            threading.Event().wait(timeout)
             raise kafka.errors.KafkaTimeoutError("Timeout waiting for future")
 
     def force_close(self) -> None:
@@ -47,7 +49,8 @@ def test_a_producer_that_does_not_come_to_an_end_is_left(monkeypatch: pytest.Mon
     monkeypatch.setattr(Client, "made", [])
     monkeypatch.setattr(Client, "stuck", 1)
     monkeypatch.setattr(kafka, "KafkaProducer", Client)
-    producer = KafkaProducer(KafkaOptions(bootstrap_servers="x:1", client_id="test"))
+    options = KafkaOptions(bootstrap_servers="x:1", client_id="test")
+    producer = KafkaProducer(options, delivery_timeout_ms=100)
     with pytest.raises(TryLater, match="Timeout waiting"):
         producer.publish([RECORD])
     producer.publish([RECORD])

@@ -24,12 +24,12 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(app: FastAPI, settings: ServiceSettings) -> None:
+def serve(app: FastAPI, settings: ServiceSettings, *, grace_seconds: int = GRACE_SECONDS) -> None:
     """Serve `app` on the settings' host and port; returns after SIGTERM or SIGINT.
 
     Call it from the main thread, after `logs.configure`. At the signal new connections are
-    refused and streams end; other open requests have 8 s. Exits with 3 when it cannot start (the
-    port is taken).
+    refused and streams end; other open requests have `grace_seconds`. Exits with 3 when it cannot
+    start (the port is taken).
     """
     config = uvicorn.Config(
         app,
@@ -39,7 +39,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         access_log=False,  # it would print paths as sent; the edge writes one line a request
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
         proxy_headers=False,
     )
     server = _Server(config)
