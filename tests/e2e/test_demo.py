@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.places import JARS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 TABLES = (
     "Rulebook rfm-demo version 1",
@@ -96,6 +96,14 @@ def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
     return holds()
 
 
+def messages_in(lines: list[str], states: set[str]) -> int:
+    """How many messages the table of states counts in these; the state is its second cell."""
+    begin = lines.index("Messages by channel and state")
+    end = lines.index("Messages not delivered, and why")
+    rows = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in lines[begin:end]]
+    return sum(int(row[2].replace(",", "")) for row in rows if len(row) == 3 and row[1] in states)
+
+
 def number(lines: list[str], row: str) -> int:
     """The last cell of a table's row."""
     (line,) = [line for line in lines if line.startswith(f"│ {row} ")]
@@ -111,6 +119,9 @@ def test_the_demo_tells_its_story_and_its_commands_work(tmp_path: Path) -> None:
         assert number(lines, "accepted (events in)") == 2_512
         assert number(lines, "duplicates") == 50
         assert number(lines, "dead letters") == 5
+        assert messages_in(lines, {"accepted", "delivered"}) > 0
+        assert messages_in(lines, {"suppressed", "cancelled", "expired", "deferred"}) > 0
+        assert "there is none" not in text
         assert len(re.findall(r"^\w+ +http://127\.0\.0\.1:\d+/docs$", text, re.MULTILINE)) == 3
 
         commands = [line for line in lines if line.startswith("curl ")]

@@ -22,15 +22,26 @@ _MANY_CHANGES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
+class Example:
+    """A message with its text and attempts, and the client to whom it goes."""
+
+    external_id: str
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Story:
-    """What is printed; the messages are None where outreach has none to show."""
+    """One client, and an example of a message that was sent and of one that was withheld.
+
+    An example is the client's own where they have one, else another client's, else None.
+    """
 
     external_id: str
     activity: Sequence[Mapping[str, Any]]
     changes: Sequence[TierChange]
     tier: Mapping[str, Any]
-    sent: Mapping[str, Any] | None
-    withheld: Mapping[str, Any] | None
+    sent: Example | None
+    withheld: Example | None
 
     @property
     def client_id(self) -> str:
@@ -41,27 +52,30 @@ class Story:
 def find_story(
     access: Access, client_ids: Mapping[str, str], changes: Mapping[str, Sequence[TierChange]]
 ) -> Story:
-    """The story of the client with the most to show: a sent message, a withheld one, and changes
-    with several reasons."""
+    """The story of the client with the most to tell; `client_ids` is external id -> client id.
+
+    First come clients to whom one message was sent and from whom one was withheld, then those whose
+    tier changed for the most reasons. Whether there is a client with both depends on the data.
+    """
     messages = _messages(access)
-    external_id = min(
+    by_interest = sorted(
         client_ids,
         key=lambda name: (
             _plainness(changes.get(client_ids[name], ()), messages.get(client_ids[name], ())),
             name,
         ),
     )
+    external_id = by_interest[0]
     client_id = client_ids[external_id]
-    own = messages.get(client_id, [])
     outreach = access.practice.get("outreach")
-    activity = access.practice["ingestion"].items(f"/v1/clients/{client_id}/activity")
+    of_each = [(name, messages.get(client_ids[name], [])) for name in by_interest]
     return Story(
         external_id=external_id,
-        activity=list(activity),
+        activity=list(access.practice["ingestion"].items(f"/v1/clients/{client_id}/activity")),
         changes=changes.get(client_id, ()),
         tier=access.practice["scoring"].get(f"/v1/clients/{client_id}/tier"),
-        sent=_whole(outreach, own, _SENT),
-        withheld=_whole(outreach, own, _WITHHELD),
+        sent=_example(outreach, of_each, _SENT),
+        withheld=_example(outreach, of_each, _WITHHELD),
     )
 
 
@@ -71,10 +85,11 @@ def print_story(console: Console, story: Story) -> None:
     console.rule(f"The story of {story.external_id}")
     console.print(_activity(story.activity))
     console.print(_changes(story.changes))
-    if story.sent is not None:
-        console.print(_message("A message as it was rendered", story.sent, zone))
-    if story.withheld is not None:
-        console.print(_message("Another one that was withheld", story.withheld, zone))
+    for title, example in (
+        ("A message as it was rendered", story.sent),
+        ("Another one that was withheld", story.withheld),
+    ):
+        console.print(_titled(title, example, story.external_id, zone))
     console.print(f"[bold]Next, if nothing happens:[/] {_next(story.tier)}", highlight=False)
 
 
@@ -104,15 +119,18 @@ def _plainness(
     )
 
 
-def _whole(
-    outreach: ApiClient | None, messages: Sequence[Mapping[str, Any]], states: frozenset[str]
-) -> Mapping[str, Any] | None:
-    """The last message in one of the states, with its text and attempts."""
-    wanted = [message for message in messages if message["state"] in states]
-    if outreach is None or not wanted:
-        return None
-    whole: Mapping[str, Any] = outreach.get(f"/v1/messages/{wanted[-1]['message_id']}")
-    return whole
+def _example(
+    outreach: ApiClient | None,
+    of_each: Sequence[tuple[str, Sequence[Mapping[str, Any]]]],
+    states: frozenset[str],
+) -> Example | None:
+    """The last message in one of the states of the first client who has one."""
+    for external_id, messages in of_each:
+        wanted = [message["message_id"] for message in messages if message["state"] in states]
+        if outreach is not None and wanted:
+            message = outreach.get(f"/v1/messages/{wanted[-1]}")
+            return Example(external_id=external_id, message=message)
+    return None
 
 
 def _activity(activity: Sequence[Mapping[str, Any]]) -> Table:
@@ -152,7 +170,16 @@ def _changes(changes: Sequence[TierChange]) -> Table:
     return table
 
 
-def _message(title: str, message: Mapping[str, Any], zone: str) -> Panel:
+def _titled(title: str, example: Example | None, external_id: str, zone: str) -> Panel:
+    """The example under a title that names its client when it is not `external_id`."""
+    if example is None:
+        return Panel("there is none", title=title, title_align="left")
+    if example.external_id != external_id:
+        title = f"{title}, of {example.external_id}"
+    return Panel(_message(example.message, zone), title=title, title_align="left")
+
+
+def _message(message: Mapping[str, Any], zone: str) -> str:
     cause, preview = message["cause"], message["preview"]
     lines = [
         f"play {message['play']} ({message['purpose']}), because {cause['direction']} to"
@@ -170,7 +197,7 @@ def _message(title: str, message: Mapping[str, Any], zone: str) -> Panel:
         lines += ["", f"by {preview['channel']}, template {preview['template']}:"]
         lines += [part for part in (preview["subject"], preview["body"]) if part]
         lines += [f"  {name}: {value}" for name, value in preview["params"].items()]
-    return Panel("\n".join(lines), title=title, title_align="left")
+    return "\n".join(lines)
 
 
 def _next(tier: Mapping[str, Any]) -> str:

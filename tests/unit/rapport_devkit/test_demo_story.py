@@ -1,0 +1,103 @@
+"""The demo's story: whose it is, and that its messages do not hang on one client having both."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+
+from rapport_devkit.access import Access
+from rapport_devkit.demo.story import find_story, print_story
+
+CLIENTS = {"ada": "c-1", "ben": "c-2", "cleo": "c-3"}
+
+
+class Service:
+    """What the three APIs answer about clients and messages."""
+
+    def __init__(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        self._messages = messages
+
+    def items(self, path: str) -> Iterator[Mapping[str, Any]]:
+        return iter(self._messages if path == "/v1/messages" else [])
+
+    def get(self, path: str) -> Mapping[str, Any]:
+        _, _, _, name, *_ = path.split("/")
+        if path.startswith("/v1/messages/"):
+            (one,) = [one for one in self._messages if one["message_id"] == name]
+            return one
+        return {
+            "client_id": name,
+            "zone": "Europe/London",
+            "tier": "bronze",
+            "next_transition": None,
+        }
+
+
+def told(*messages: Mapping[str, Any], outreach: bool = True) -> str:
+    """What is printed of a practice of three clients with these messages."""
+    service = Service(messages)
+    names = ("ingestion", "scoring", *(["outreach"] if outreach else []))
+    apis = dict.fromkeys(names, service)
+    access = Access(practice_id="harbour", operator={}, practice=apis)  # type: ignore[arg-type]
+    printed = StringIO()
+    print_story(Console(file=printed, width=120), find_story(access, CLIENTS, {}))
+    return printed.getvalue()
+
+
+def message(client_id: str, state: str, message_id: str = "", due_at: str = "1") -> dict[str, Any]:
+    return {
+        "message_id": message_id or f"{client_id}-{state}",
+        "client_id": client_id,
+        "state": state,
+        "due_at": due_at,
+        "play": "hello",
+        "purpose": "care",
+        "reason": None,
+        "tries": [],
+        "cause": {
+            "direction": "entered",
+            "to_tier": "bronze",
+            "reason": "activity",
+            "effective_at": "2026-01-01T12:00:00+00:00",
+        },
+        "preview": {"missing": f"words of {message_id or state}"},
+    }
+
+
+def test_the_client_with_a_message_of_both_kinds_is_told_of_with_their_own() -> None:
+    text = told(
+        message("c-1", "delivered"),
+        message("c-2", "suppressed"),
+        message("c-3", "accepted"),
+        message("c-3", "deferred"),
+    )
+    assert "The story of cleo" in text
+    assert "words of accepted" in text
+    assert "words of deferred" in text
+    assert ", of " not in text
+
+
+def test_where_no_client_has_both_the_other_is_of_another_client_who_is_named() -> None:
+    text = told(message("c-2", "suppressed"), message("c-3", "delivered"))
+    assert "The story of cleo" in text
+    assert "A message as it was rendered ─" in text
+    assert "words of delivered" in text
+    assert "Another one that was withheld, of ben ─" in text
+    assert "words of suppressed" in text
+
+
+def test_where_there_is_none_of_a_kind_that_is_said() -> None:
+    text = told(message("c-2", "suppressed"))
+    assert "The story of ben" in text
+    assert "A message as it was rendered ─" in text
+    assert text.count("there is none") == 1
+    assert told().count("there is none") == 2
+    assert told(outreach=False).count("there is none") == 2
+
+
+def test_the_last_of_several_is_shown_whatever_their_order() -> None:
+    early = message("c-1", "delivered", "early", due_at="2026-01-01T12:00:00Z")
+    late = message("c-1", "delivered", "late", due_at="2026-01-02T12:00:00Z")
+    assert "words of late" in told(early, late)
+    assert "words of late" in told(late, early)
