@@ -1,6 +1,7 @@
 """Child processes that end with their parent; each has its own log."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,6 +18,9 @@ from rapport_devkit import launch
 _POLL_SECONDS = 0.02
 _RESTART_PAUSE_SECONDS = 0.2
 _TAIL_BYTES = 2_000
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LOWEST_PORT, _USUAL_OUTGOING_PORT = 10_000, 32_768
+_PORT_DRAWS = 100
 
 
 class ProcessFailed(RuntimeError):
@@ -38,10 +42,29 @@ class Stoppable(ABC):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago. It is not reserved."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago.
+
+    It is drawn from the ports that the kernel never gives to outgoing connections, so that a server
+    finds it free, and free again after a restart; two callers hardly draw the same. It is not
+    reserved. Raises ProcessFailed when 100 draws were all taken.
+    """
+    for _ in range(_PORT_DRAWS):
+        port = _LOWEST_PORT + secrets.randbelow(_lowest_outgoing_port() - _LOWEST_PORT)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise ProcessFailed(f"of {_PORT_DRAWS} ports none was free")
+
+
+def _lowest_outgoing_port() -> int:
+    """Where the kernel's range for outgoing connections begins, as a rule 32768."""
+    if not _OUTGOING_PORTS.is_file():
+        return _USUAL_OUTGOING_PORT
+    lowest = int(_OUTGOING_PORTS.read_text().split()[0])
+    return lowest if lowest > 2 * _LOWEST_PORT else _USUAL_OUTGOING_PORT
 
 
 def spawn(
