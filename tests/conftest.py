@@ -12,7 +12,6 @@ from rapport_devkit.postgres import Postgres
 from tests.support.places import JARS
 from tests.support.servers.migrated_databases import MigratedDatabases
 
-
 # How fast a busy machine draws examples, or runs one, is nothing that a property promises.
 settings.register_profile("rapport", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rapport")
