@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from rapport_runtime import logs
+from rapport_runtime.http.fast.request_line import request_answered
 
 CANARIES = {
     "phone": "13912345678",
@@ -160,41 +161,44 @@ def test_a_sentence_of_ours_is_not_an_action(out: StringIO) -> None:
     assert "zhang" not in line["message"]
 
 
-ANSWERED = {"method": "GET", "route": "/v1/things/{thing_id}", "status": 200, "key_id": None}
+def answered(**changes: Any) -> None:
+    known: dict[str, Any] = {"method": "GET", "route": "/v1/things/{thing_id}", "status": 200}
+    request_answered(**known | {"milliseconds": 1.5, "key_id": "k1"} | changes)
 
 
-def test_a_line_past_structlog_is_like_any_other(out: StringIO) -> None:
-    before = logs.request_served.set("call-13912345678")
-    fields = ANSWERED | {"client_email": CANARIES["email"]}
-    logs.write_info("toy.edge", "request_answered", **fields)
-    logs.get_logger("toy.edge").info("request_answered", **fields)
+def test_a_requests_line_is_like_any_other(out: StringIO) -> None:
+    before = logs.request_served.set("r1")
+    answered()
+    answered(status=None, key_id=None)
+    logs.get_logger("toy").info("told")
     logs.request_served.reset(before)
-    direct, usual = lines(out)
-    assert direct.pop("timestamp").endswith("Z")
-    assert usual.pop("timestamp").endswith("Z")
-    assert direct == usual
-    assert list(direct) == [
-        *("action", "service", *ANSWERED, "client_email", "request_id", "level", "logger")
-    ]
-    assert direct["action"] == "request_answered"
-    assert (direct["status"], direct["key_id"]) == (200, None)
-    assert (direct["client_email"], direct["request_id"]) == (
-        logs.REDACTED,
-        f"call-{logs.REDACTED}",
+    first, second, other = lines(out)
+    assert first.keys() - other.keys() == {"method", "route", "status", "milliseconds", "key_id"}
+    assert (first["action"], first["service"], first["level"]) == (
+        "request_answered",
+        "toy",
+        "info",
     )
+    assert (first["status"], first["milliseconds"], first["key_id"]) == (200, 1.5, "k1")
+    assert (first["route"], first["request_id"]) == ("/v1/things/{thing_id}", "r1")
+    assert first["timestamp"].endswith("Z")
+    assert (second["status"], second["key_id"]) == (None, None)
 
 
-def test_a_line_past_structlog_obeys_the_level(out: StringIO) -> None:
+def test_a_requests_line_obeys_the_level_and_hides_what_is_personal(out: StringIO) -> None:
+    before = logs.request_served.set("call-13912345678")
+    answered()
     logs.configure("toy", "WARNING", out)
-    logs.write_info("toy.edge", "request_answered", **ANSWERED)
-    assert out.getvalue() == ""
+    answered()
+    logs.request_served.reset(before)
+    (line,) = lines(out)
+    assert line["request_id"] == f"call-{logs.REDACTED}"
 
 
 def test_before_it_is_configured_a_process_writes_warnings_alone() -> None:
     script = """
 from rapport_runtime import logs
 logs.get_logger("toy").info("told")
-logs.write_info("toy", "told")
 logs.get_logger("toy").warning("warned")
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

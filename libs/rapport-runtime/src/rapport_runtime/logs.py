@@ -58,7 +58,7 @@ request_served: ContextVar[str | None] = ContextVar("request_served", default=No
 
 
 @dataclass(frozen=True)
-class _Output:
+class Output:
     """Where `configure` sends the lines of this process, and the lowest level that it writes."""
 
     service: str
@@ -67,7 +67,7 @@ class _Output:
 
 
 class _Configured:
-    output: _Output | None = None
+    output: Output | None = None
 
 
 def _warnings_only() -> None:
@@ -93,7 +93,7 @@ def configure(service: str, level: str, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     lowest = logging.getLevelName(level)
-    _Configured.output = _Output(service, lowest, _LineWriter(handler, None).info)
+    _Configured.output = Output(service, lowest, _LineWriter(handler, None).info)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -107,15 +107,9 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def write_info(logger: str, action: str, **fields: object) -> None:
-    """Write the line of `get_logger(logger).info(action, **fields)` at two fifths of its cost.
-
-    structlog makes a bound logger for each call. That is a tenth of a short request, and every
-    request writes a line (ADR 23).
-    """
-    output = _Configured.output
-    if output is not None and output.level <= logging.INFO:
-        output.write(_line(output.service, {"action": action}, fields, "info", logger))
+def output() -> Output | None:
+    """Where `configure` sends lines, for the one caller that makes its own; None before that."""
+    return _Configured.output
 
 
 def describe(error: BaseException) -> str:
@@ -183,7 +177,7 @@ class _LibraryFormatter(logging.Formatter):
 
 
 def _library_fields(message: str) -> dict[str, object]:
-    return {"action": "library", "message": _scrubbed(message)}
+    return {"action": "library", "message": scrubbed(message)}
 
 
 def _extra_fields(record: logging.LogRecord) -> dict[str, object]:
@@ -205,9 +199,9 @@ def _line(
         line[key] = _clean(key, value)
     request_id = request_served.get()
     if request_id is not None:
-        line["request_id"] = _scrubbed(request_id)
+        line["request_id"] = scrubbed(request_id)
     line["level"], line["logger"] = level, logger
-    line["timestamp"] = _timestamp()
+    line["timestamp"] = timestamp()
     return _JSON.encode(line)
 
 
@@ -233,7 +227,7 @@ def _clean(key: str, value: object) -> object:
     if _is_personal(key):
         return REDACTED
     if isinstance(value, str):
-        return _scrubbed(value)
+        return scrubbed(value)
     if isinstance(value, dict):
         return {str(inner): _clean(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -242,15 +236,15 @@ def _clean(key: str, value: object) -> object:
         return value
     if isinstance(value, BaseException):
         return describe(value)
-    return _scrubbed(str(value))
+    return scrubbed(str(value))
 
 
-def _scrubbed(text: str) -> str:
+def scrubbed(text: str) -> str:
     """The text with API keys, e-mail addresses, phone numbers and passwords in URLs replaced."""
     return _SCRUB.sub(REDACTED, text) if _MAY_HOLD.search(text) else text
 
 
-def _timestamp() -> str:
+def timestamp() -> str:
     """The system's time in UTC, as RFC 3339 with a `Z`."""
     now = datetime.now(UTC)  # noqa: TID251 - a line has the system's time, whatever the clock
     return now.isoformat().removesuffix("+00:00") + "Z"

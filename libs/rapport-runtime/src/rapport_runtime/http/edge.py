@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rapport_runtime.http.fast.request_line import request_answered
 from rapport_runtime.http.fast.request_meters import request_meters
 from rapport_runtime.http.problems import (
     BadRequest,
@@ -19,7 +20,7 @@ from rapport_runtime.http.problems import (
     UnsupportedMediaType,
 )
 from rapport_runtime.http.strict_json import check_json
-from rapport_runtime.logs import get_logger, request_served, write_info
+from rapport_runtime.logs import get_logger, request_served
 
 REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = REQUEST_ID.lower().encode()
@@ -130,9 +131,7 @@ class Edge:
         meters.increment()
         meters.observe(seconds)
         principal = scope.get("state", {}).get("principal")
-        write_info(
-            __name__,
-            "request_answered",
+        request_answered(
             method=method,
             route=route,
             status=answer.status,

@@ -8,6 +8,8 @@ way by one that does the same for less; its tests compare the two.
   headers, cookies and bodies that this route does not have.
 - `remembered_keys.py`: a key verified less than 2 seconds ago is recalled from memory. Otherwise
   each request would take a thread and a round trip to the database.
+- `request_line.py`: the line of a request is one format string. The processor of all other lines
+  looks at each value.
 - `request_meters.py`: the counter and the histogram of a route are looked up once.
 
 What else the request is fast by stays where it is needed for more than this request:
@@ -17,8 +19,7 @@ What else the request is fast by stays where it is needed for more than this req
 - scoring's `api/request_coalescer.py` and its answer made of plain values know what a tier is.
 - `http/auth.py` reads the header by hand: it is the guard of every route.
 - `http/edge.py` waits for no body where a read announces none: to admit requests is its task.
-- `logs.py` writes lines past the records of `logging`, as it does for every line of ours, and a
-  request's line past structlog's bound loggers, too (`write_info`): the line is made as any other.
+- `logs.py` writes lines past the records of `logging`: that is so for every line of ours.
 
 Use none of it elsewhere unless a measurement asks for it: it reaches into FastAPI's `dependant`,
 and a plain route is easier to read.
