@@ -38,20 +38,22 @@ def plan_messages(
         return
     practice_ids = {transition.change.practice_id for transition in transitions}
     own = store.inputs.playbooks(practice_ids)
+    documents = {each: own.get(each, default) for each in practice_ids}
+    playbooks = {each: read_playbook(document) for each, document in documents.items()}
     planned: dict[str, PlannedMessage] = {}
     for transition in transitions:
-        document = own.get(transition.change.practice_id, default)
-        for message in _messages_for(transition, document, read_playbook(document)):
+        practice_id = transition.change.practice_id
+        bodies = {body["key"]: body for body in documents[practice_id]["plays"]}
+        for message in _messages_for(transition, playbooks[practice_id], bodies):
             planned[message.message_id] = message
     added = store.queue.add(list(planned.values()))
     store.publish([_scheduled(planned[each]) for each in added])
 
 
 def _messages_for(
-    transition: TierTransition, document: PlaybookDocument, playbook: Playbook
+    transition: TierTransition, playbook: Playbook, bodies: Mapping[str, Any]
 ) -> Iterator[PlannedMessage]:
     change = transition.change
-    bodies = {body["key"]: body for body in document["plays"]}
     for play in plays_for(playbook, change):
         for number, step in enumerate(play.steps):
             yield PlannedMessage(
