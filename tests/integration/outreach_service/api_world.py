@@ -82,8 +82,8 @@ class Holders:
 
 def encode_event(event: MessageEvent) -> Outgoing:
     """The event as it is, where a test can read it."""
-    said = json.dumps([*event[:-1], event.at.isoformat()]).encode()
-    return Outgoing("outreach-events.v1", event.partition, event.client_id.encode(), said)
+    value = json.dumps([*event[:-1], event.at.isoformat()]).encode()
+    return Outgoing("outreach-events.v1", event.partition, event.client_id.encode(), value)
 
 
 def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] = ()) -> FastAPI:
@@ -151,9 +151,9 @@ class World:
         return self.call("PUT", f"/v1/clients/{client_id}/consents", json=a_consent(**changes))
 
     def consents(self, client_id: str = LIN) -> dict[tuple[str, str], bool]:
-        """The last word on each channel and purpose."""
-        said = self.call("GET", f"/v1/clients/{client_id}/preferences").json()
-        return {(one["channel"], one["purpose"]): one["granted"] for one in said["consents"]}
+        """Whether each channel and purpose has consent now."""
+        answer = self.call("GET", f"/v1/clients/{client_id}/preferences").json()
+        return {(one["channel"], one["purpose"]): one["granted"] for one in answer["consents"]}
 
     def run(self, statement: str, **values: Any) -> None:
         """As a worker."""

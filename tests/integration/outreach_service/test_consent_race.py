@@ -1,4 +1,4 @@
-"""A withdrawal of consent against the claim, both at once: who comes second hears the first."""
+"""A withdrawal of consent against the claim, both at once: the second one sees the first."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ WAITING = """
 
 
 class Unhurried(PostgresPreferences):
-    """Writes a word down, and does something else before it commits."""
+    """Saves a consent, and does something else before it commits."""
 
     meanwhile: Callable[[], None]
 

@@ -1,4 +1,4 @@
-"""From a tier change to one provider call: never doubled, never against a client's word."""
+"""From a tier change to one provider call: never doubled, never without consent."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def test_nothing_is_sent_before_its_time(world: Build) -> None:
                 w.consent("ada", Channel.SMS, "care", granted=False),
             ),
             "no-permitted-channel",
-            id="the last word was no",
+            id="consent was withdrawn",
         ),
         pytest.param(
             lambda w: (
@@ -287,15 +287,15 @@ def test_what_came_of_the_calls_is_counted(world: Build) -> None:
         Rejected("sms:no-such-number", final=True),
         Unknown("sms:timeout"),
     ]
-    words = ("accepted", "busy", "rejected", "unknown")
+    labels = ("accepted", "busy", "rejected", "unknown")
     outreach = world(sms=RecordingProvider(outcomes))
-    before = [PROVIDER_ATTEMPTS.labels("sms", word)._value.get() for word in words]
+    before = [PROVIDER_ATTEMPTS.labels("sms", label)._value.get() for label in labels]
     for number in range(4):
         outreach.reachable(f"client-{number}", Channel.SMS, f"+861380013800{number}")
         outreach.moved(f"client-{number}", 1, NOON)
     outreach.now_is(NOON)
     assert outreach.dispatch() == 4
-    after = [PROVIDER_ATTEMPTS.labels("sms", word)._value.get() for word in words]
+    after = [PROVIDER_ATTEMPTS.labels("sms", label)._value.get() for label in labels]
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1, 1]
 
 
@@ -359,13 +359,13 @@ def test_a_channel_without_room_waits_in_turn_and_keeps_its_permits(world: Build
     assert [tuple(row) for row in tokens] == [("email", 9), ("sms", 10), ("wechat", 10)]
 
 
-@pytest.mark.parametrize("said", ["\udcc4\udce3", "\x00", "好", "x" * 5_000])
-def test_whatever_a_provider_calls_a_message_is_written_down(world: Build, said: str) -> None:
-    outreach = world(sms=RecordingProvider([Accepted(said)]))
+@pytest.mark.parametrize("text", ["\udcc4\udce3", "\x00", "好", "x" * 5_000])
+def test_whatever_a_provider_calls_a_message_is_written_down(world: Build, text: str) -> None:
+    outreach = world(sms=RecordingProvider([Accepted(text)]))
     outreach.reachable("ada", Channel.SMS, PHONE)
     outreach.moved("ada", 1, NOON)
     outreach.now_is(NOON)
     assert outreach.dispatch() == 1
     row = outreach.messages()["ada", 1]
     assert row.state == "accepted"
-    assert row.provider_ref == ("x" * 200 if said[0] == "x" else "?" * len(said))
+    assert row.provider_ref == ("x" * 200 if text[0] == "x" else "?" * len(text))

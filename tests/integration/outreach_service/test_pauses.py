@@ -151,8 +151,8 @@ def test_its_waiting_messages_hold_nobodys_time_up(outreach: World) -> None:
     status = OutreachStatus(outreach.database, chassis)
     assert status.status().oldest_due_at == NOON
     outreach.pause("practice", PRACTICE)
-    said = status.status()
-    assert (said.oldest_due_at, said.business_time) == (None, NOON)
-    assert [(each.kind, each.subject, each.why) for each in said.pauses] == [
+    paused = status.status()
+    assert (paused.oldest_due_at, paused.business_time) == (None, NOON)
+    assert [(each.kind, each.subject, each.why) for each in paused.pauses] == [
         ("practice", PRACTICE, "complaint")
     ]

@@ -1,4 +1,4 @@
-"""Access tokens kept in the memory of a test."""
+"""Access tokens in the memory of a test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,6 +24,6 @@ class MemoryTokens:
 
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
-        """Held by the one who fetches."""
+        """A lock for the one that fetches."""
         async with self._locks.setdefault(account, asyncio.Lock()):
             yield

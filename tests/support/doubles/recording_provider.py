@@ -1,4 +1,4 @@
-"""A provider for tests that keeps what it is given and answers as it was told."""
+"""A provider for tests that keeps each message and answers as the test wants."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from outreach_service.domain.messages import Accepted, Outcome, Outgoing
 
 
 class RecordingProvider:
-    """Accepts everything, after the outcomes it was told to give first; `sent` holds every call."""
+    """Gives the test's outcomes first, and then accepts everything; `sent` holds every call."""
 
     def __init__(self, outcomes: Iterable[Outcome] = ()) -> None:
         self.sent: list[Outgoing] = []

@@ -1,4 +1,4 @@
-"""Outreach alone, on a bus in memory, a real Postgres and providers that only note."""
+"""Outreach alone, on a bus in memory, a real Postgres and providers that keep what they get."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ PRACTICE = "harbour"
 
 
 def playbook(*, directions: Sequence[str], **play: Any) -> dict[str, Any]:
-    """A playbook of one play that sends `welcome` for care by every channel, unless told else."""
+    """A playbook of one play that sends `welcome` for care by every channel; `play` changes it."""
     channels = play.pop("channels", ["wechat", "sms", "email"])
     template = play.pop("template", "welcome")
     routes = [{"channel": channel, "template": template} for channel in channels]
@@ -104,7 +104,7 @@ class OutreachWorld:
         self.bus.append(topics.PRACTICES.name, 0, PRACTICE.encode(), codec.encode(event))
 
     def rows(self, statement: str) -> Sequence[sa.Row[Any]]:
-        """What a query says, as the worker."""
+        """The rows of a query, as the worker."""
         with self.database.transaction() as tx:
             return tx.execute(sa.text(statement)).fetchall()
 
@@ -131,7 +131,7 @@ class OutreachWorld:
         self.consent(client_id, channel, purpose, granted=True)
 
     def consent(self, client_id: str, channel: Channel, purpose: str, *, granted: bool) -> None:
-        """A client's word."""
+        """A client's statement of consent."""
         self.execute(
             """INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence,
                text_version, stated_at) VALUES (:p, :c, :ch, :pu, :g, 'form', '1', now())""",
@@ -142,18 +142,18 @@ class OutreachWorld:
             g=granted,
         )
 
-    def moved(self, client_id: str, version: int, at: datetime, **said: Any) -> None:
+    def moved(self, client_id: str, version: int, at: datetime, **changes: Any) -> None:
         """A tier change on the bus."""
         change = canonical.TierChange(
             client_id=client_id,
             version=version,
             rulebook="rfm",
             rulebook_version=1,
-            from_tier=said.get("from_tier"),
-            to_tier=said.get("to_tier", "bronze"),
-            direction=said.get("direction", "entered"),
-            reason=said.get("reason", "activity"),
-            origin=said.get("origin", "live"),
+            from_tier=changes.get("from_tier"),
+            to_tier=changes.get("to_tier", "bronze"),
+            direction=changes.get("direction", "entered"),
+            reason=changes.get("reason", "activity"),
+            origin=changes.get("origin", "live"),
             effective_at=at,
             happened_at=None,
             activity_id=None,
@@ -169,19 +169,19 @@ class OutreachWorld:
             topics.TIER_CHANGES.name, partition, client_id.encode(), codec.encode(event)
         )
 
-    def active(self, client_id: str, sequence: int, at: datetime, **said: Any) -> None:
+    def active(self, client_id: str, sequence: int, at: datetime, **changes: Any) -> None:
         """An activity on the bus."""
         data = canonical.Activity(
             client_id=client_id,
             generation=1,
             sequence=sequence,
-            kind=said.get("kind", "completed"),
+            kind=changes.get("kind", "completed"),
             on=at.date(),
             zone="Europe/London",
-            count=said.get("count", 1),
+            count=changes.get("count", 1),
             occurred_at=at,
             accepted_at=at,
-            starts_at=said.get("starts_at"),
+            starts_at=changes.get("starts_at"),
         )
         event = canonical.ActivityRecorded(
             id=f"{client_id}.{sequence}", source="test", time=at, practiceid=PRACTICE, data=data
@@ -213,7 +213,7 @@ class OutreachWorld:
         return {(row.client_id, row.tier_version): row for row in rows}
 
     def announced(self) -> list[canonical.Message]:
-        """What outreach said on the bus."""
+        """The messages that outreach published on the bus."""
         found = []
         for partition in range(topics.PER_CLIENT_PARTITIONS):
             for record in self.bus.logs[TopicPartition(topics.OUTREACH_EVENTS.name, partition)]:

@@ -57,7 +57,7 @@ class MemoryOutreach:
         *,
         granted: bool,
     ) -> None:
-        """The client's last word."""
+        """The client's last statement of consent."""
         self.rows.consents[ContactKey(PRACTICE, client, channel), purpose] = granted
 
     def fall(self, client: str = ADA, version: int = 1, at: datetime = NOON, **play: Any) -> None:

@@ -115,7 +115,7 @@ def booking(outreach: MemoryOutreach) -> None:
             "suppressed",
             "no-permitted-channel: wechat without consent for care, sms without consent for care,"
             " email without consent for care",
-            id="the last word was no",
+            id="consent was withdrawn",
         ),
         pytest.param(activity, "suppressed", "newer-activity", id="came again meanwhile"),
         pytest.param(booking, "suppressed", "upcoming-booking", id="has a booking to come"),

@@ -58,8 +58,8 @@ def test_the_providers_reference_is_kept(by_sms: MemoryOutreach) -> None:
 @pytest.mark.parametrize("text", ["\udcc4\udce3", "\x00", "好", "x" * 5_000])
 def test_whatever_a_provider_calls_a_message_can_be_kept(by_sms: MemoryOutreach, text: str) -> None:
     by_sms.record((by_sms.claim(), Accepted(text)))
-    kept = by_sms.message().provider_ref
-    assert kept == ("x" * 200 if text[0] == "x" else "?" * len(text))
+    stored = by_sms.message().provider_ref
+    assert stored == ("x" * 200 if text[0] == "x" else "?" * len(text))
 
 
 def test_a_refused_message_is_due_again_after_its_wait(by_sms: MemoryOutreach) -> None:

@@ -46,7 +46,7 @@ from tests.unit.outreach_service.builders import NOON_IN_SHANGHAI
         pytest.param("schedule claim fail deliver", "delivered", id="it had gone out after all"),
         pytest.param("schedule defer defer claim accept", "accepted", id="waited twice"),
         pytest.param("schedule ask_staff schedule claim accept", "accepted", id="approved"),
-        pytest.param("schedule suppress", "suppressed", id="a gate said never"),
+        pytest.param("schedule suppress", "suppressed", id="a gate refused it for good"),
         pytest.param("schedule cancel cancel", "cancelled", id="withdrawn twice"),
         pytest.param("schedule defer expire", "expired", id="too late"),
     ],
