@@ -1,7 +1,9 @@
 """Reads from the event loop: the queries of many practices in one round trip, without a thread."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -11,14 +13,16 @@ ANSWER_SECONDS = 5.0
 SEE_PRACTICE = "select set_config('rapport.practice_id', %(practice_id)s, true)"
 """Sets what row-level security compares with (`row_security.py`), until the transaction ends."""
 
+_PLACEHOLDER = re.compile(r"%%|%\((\w+)\)")
+
 
 class PracticeQuery(NamedTuple):
     """One statement for the rows of one practice, and the values of its placeholders `%(name)s`.
     It must only read: a query without an answer is sent again."""
 
     practice_id: str
-    statement: str | bytes
-    parameters: Mapping[str, Any] | Sequence[Any]
+    statement: str
+    parameters: Mapping[str, Any]
 
 
 class BatchedReads:
@@ -70,13 +74,13 @@ class BatchedReads:
         # The client's cursor: only a simple query takes many statements in one message. Pipelining
         # prepared ones took twice the time, all of it waiting on the loop (ADR 23).
         cursor = psycopg.AsyncClientCursor(connection, row_factory=namedtuple_row)
-        script = ";".join(
-            cursor.mogrify(SEE_PRACTICE, {"practice_id": query.practice_id})
-            + ";"
-            + cursor.mogrify(query.statement, query.parameters)
-            for query in queries
-        )
-        await cursor.execute(script)
+        script = ";".join(_numbered(query.statement, n) for n, query in enumerate(queries))
+        parameters: dict[str, Any] = {}
+        for n, query in enumerate(queries):
+            parameters[f"practice_id_of_{n}"] = query.practice_id
+            for name, value in query.parameters.items():
+                parameters[f"{name}_{n}"] = value
+        await cursor.execute(script.encode(), parameters)
         answers = []
         for _ in queries:
             cursor.nextset()
@@ -89,3 +93,14 @@ class BatchedReads:
         if self._connection is not None:
             self._connection.pgconn.finish()  # as its own `close`, which has nothing to wait for
             self._connection = None
+
+
+@lru_cache(maxsize=1_024)
+def _numbered(statement: str, number: int) -> str:
+    """What the query of this number sends: each name has the number, to be unique in the script."""
+
+    def named(found: re.Match[str]) -> str:
+        return f"%({found[1]}_{number})" if found[1] else found[0]
+
+    see_practice = SEE_PRACTICE.replace("practice_id)s", f"practice_id_of_{number})s")
+    return f"{see_practice};{_PLACEHOLDER.sub(named, statement)}"

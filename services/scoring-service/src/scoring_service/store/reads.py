@@ -1,6 +1,5 @@
 """What the API reads about clients, from its side of row-level security."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,9 +23,6 @@ _CLIENTS = f"""
     WHERE c.practice_id = %(practice_id)s
 """
 _BY_ID = f"{_CLIENTS} AND c.client_id = ANY(%(client_ids)s::text[])"
-# A batched read joins the statements of all practices, so it takes their values by place: in the
-# order in which they stand in the statement.
-_BY_ID_BATCHED = re.sub(r"%\(\w+\)s", "%s", _BY_ID).encode()
 _BY_TIER = f"""
     {_CLIENTS} AND c.tier = %(tier)s AND c.client_id > %(after)s
     ORDER BY c.client_id LIMIT %(limit)s
@@ -65,10 +61,9 @@ class PostgresTiers(Tiers):
         self, client_ids_by_practice: Mapping[str, Collection[str]]
     ) -> Mapping[str, list[StoredTier]]:
         """See `Tiers.of_practices`."""
-        group_and_topic = self._group_and_topic.values()
         queries = [
             PracticeQuery(
-                practice_id, _BY_ID_BATCHED, (*group_and_topic, practice_id, list(client_ids))
+                practice_id, _BY_ID, self._parameters(practice_id, client_ids=list(client_ids))
             )
             for practice_id, client_ids in client_ids_by_practice.items()
         ]
