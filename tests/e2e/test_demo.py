@@ -9,13 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.places import JARS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    *(pytest.mark.e2e, pytest.mark.slow),
+    pytest.mark.xdist_group("demo"),  # they share a run
+    pytest.mark.timeout(600),
+]
 
 TABLES = (
     "Rulebook rfm-demo version 1",
@@ -110,35 +115,60 @@ def number(lines: list[str], row: str) -> int:
     return int(line.strip("│ ").split("│")[-1].replace(",", ""))
 
 
-def test_the_demo_tells_its_story_and_its_commands_work(tmp_path: Path) -> None:
-    with demo(tmp_path, "--days", "40") as process:
+@dataclass(frozen=True)
+class Run:
+    """What one run showed until Ctrl-C, and what was left of it."""
+
+    folder: Path
+    lines: list[str]
+    commands: list["subprocess.CompletedProcess[str]"]
+    children: int
+    return_code: int
+    left: bool
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The demo over forty days; its commands are run while it is up, and then it is interrupted."""
+    folder = tmp_path_factory.mktemp("demo")
+    with demo(folder, "--days", "40") as process:
         lines = read_until(process, "until Ctrl-C")
-        text = "\n".join(lines)
-        assert [title for title in TABLES if title not in text] == []
-        assert number(lines, "sent to the bus") == 2_512 + 50 + 5
-        assert number(lines, "accepted (events in)") == 2_512
-        assert number(lines, "duplicates") == 50
-        assert number(lines, "dead letters") == 5
-        assert messages_in(lines, {"accepted", "delivered"}) > 0
-        assert messages_in(lines, {"suppressed", "cancelled", "expired", "deferred"}) > 0
-        assert "there is none" not in text
-        assert len(re.findall(r"^\w+ +http://127\.0\.0\.1:\d+/docs$", text, re.MULTILINE)) == 3
-
-        commands = [line for line in lines if line.startswith("curl ")]
-        assert len(commands) == 8
-        for command in commands:
-            done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        commands = [
+            subprocess.run(shlex.split(line), capture_output=True, text=True, check=False)
+            for line in lines
+            if line.startswith("curl ")
+        ]
         children = descendants(process.pid)
-        assert len(children) >= 9  # three APIs, three workers, sandbox, broker, Postgres
-
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-        assert eventually(lambda: not any(map(is_alive, children)))
+        return_code = process.wait(60)
+        left = not eventually(lambda: not any(map(is_alive, children)))
+    return Run(folder, lines, commands, len(children), return_code, left)
 
 
-def test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean(tmp_path: Path) -> None:
-    mine = tmp_path / "my.csv"
+def test_the_demo_tells_its_story_and_its_commands_work(first_run: Run) -> None:
+    lines, text = first_run.lines, "\n".join(first_run.lines)
+    assert [title for title in TABLES if title not in text] == []
+    assert number(lines, "sent to the bus") == 2_512 + 50 + 5
+    assert number(lines, "accepted (events in)") == 2_512
+    assert number(lines, "duplicates") == 50
+    assert number(lines, "dead letters") == 5
+    assert messages_in(lines, {"accepted", "delivered"}) > 0
+    assert messages_in(lines, {"suppressed", "cancelled", "expired", "deferred"}) > 0
+    assert "there is none" not in text
+    assert len(re.findall(r"^\w+ +http://127\.0\.0\.1:\d+/docs$", text, re.MULTILINE)) == 3
+    assert len(first_run.commands) == 8
+    for done in first_run.commands:
+        assert done.returncode == 0, f"{done.args}\n{done.stdout}{done.stderr}"
+
+
+def test_an_interrupted_demo_ends_well_with_all_its_processes(first_run: Run) -> None:
+    assert first_run.children >= 9  # three APIs, three workers, sandbox, broker, Postgres
+    assert first_run.return_code == 0
+    assert not first_run.left
+
+
+def test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean(first_run: Run) -> None:
+    mine = first_run.folder / "my.csv"
     mine.write_text(
         "client_id,happened_at,event,id,amount,currency\n"
         "wren,2026-03-02 09:30,completed,b1,,\n"
@@ -146,12 +176,11 @@ def test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean(tmp_path
         "heron,2026-03-04,refunded,p2,80.00,CNY\n"
         "heron,2026-03-05,settled,p2,80.00,CNY\n"
     )
-    for _ in range(2):
-        with demo(tmp_path, "--data", str(mine), "--exit") as process:
-            text = "\n".join(read_until(process, "never comes"))
-            assert process.wait(60) == 0, text
-        assert "Nothing lost, nothing twice." in text
-        assert number(text.splitlines(), "accepted (events in)") == 4
+    with demo(first_run.folder, "--data", str(mine), "--exit") as process:
+        text = "\n".join(read_until(process, "never comes"))
+        assert process.wait(60) == 0, text
+    assert "Nothing lost, nothing twice." in text
+    assert number(text.splitlines(), "accepted (events in)") == 4
 
 
 def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:

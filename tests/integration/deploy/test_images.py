@@ -19,7 +19,11 @@ from rapport_devkit.stack_options import new_contact_keys
 from tests.support.deploy.dockerfile import Builder, Stage
 from tests.support.places import REPOSITORY
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [
+    *(pytest.mark.integration, pytest.mark.slow),
+    pytest.mark.xdist_group("images"),  # they share a stage, which is built once
+    pytest.mark.timeout(900),
+]
 
 SERVICES = ("ingestion", "scoring", "outreach")
 FOREIGN = {
