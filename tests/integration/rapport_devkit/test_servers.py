@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 NAP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:
         threading.Event().wait(0.02)

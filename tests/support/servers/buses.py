@@ -128,7 +128,7 @@ class OnKafka:
         self.admin.close()
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Ask every 20 ms until it holds; what it says at the end."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
