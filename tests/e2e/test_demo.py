@@ -103,8 +103,9 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
 
 def messages_in(lines: list[str], states: set[str]) -> int:
     """How many messages the table of states counts in these; the state is its second cell."""
-    begin = lines.index("Messages by channel and state")
-    end = lines.index("Messages not delivered, and why")
+    titles = [line.strip() for line in lines]
+    begin = titles.index("Messages by channel and state")
+    end = titles.index("Messages not delivered, and why")
     rows = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in lines[begin:end]]
     return sum(int(row[2].replace(",", "")) for row in rows if len(row) == 3 and row[1] in states)
 
