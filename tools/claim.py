@@ -44,3 +44,8 @@ def all_of(claim: str, found: int, of: int) -> Measured:
 def at_least(claim: str, found: int, goal: int) -> Measured:
     """A claim that something happened often enough."""
     return Measured(claim, f"{found:,}", f">= {goal:,}", found >= goal)
+
+
+def at_most(claim: str, found: int, goal: int) -> Measured:
+    """A claim that something stays within its goal."""
+    return Measured(claim, f"{found:,}", f"<= {goal:,}", found <= goal)

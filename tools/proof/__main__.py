@@ -19,6 +19,7 @@ from tools.proof.claims import (
     downtime,
     exact_time,
     proof_part,
+    the_house,
     the_pipeline,
 )
 
@@ -30,6 +31,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         bad_input.measure,
     ),
     "proof": proof_part.MEASURES,
+    "house": (the_house.measure,),
 }
 """Part -> what measures its claims."""
 

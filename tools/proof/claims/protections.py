@@ -1,15 +1,12 @@
 """Each protection is real: taken out, one at a time, a scenario that holds with it goes wrong."""
 
-import os
-import subprocess
-import sys
-import xml.etree.ElementTree as ElementTree  # of a report that our own pytest has written
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.support.places import REPOSITORY
 from tools.claim import Bench, Measured, all_of
+from tools.proof.pytest_runs import run_tests
 
 _CHASSIS = "tests/integration/rapport_runtime"
 _LOOP = f"{_CHASSIS}/test_loop.py"
@@ -75,7 +72,6 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
 )
 """Protection -> a test with a parameter `mutant`: False, it is there and all is well; True, it is
 taken out and the test passes only if the scenario then fails."""
-_LONGEST = 900.0
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
@@ -93,32 +89,6 @@ def measure(bench: Bench) -> Iterable[Measured]:
 
 def mutants_killed(report: Path, postgres_url: str, wanted: Mapping[str, str]) -> set[str]:
     """Of these protections, those whose test passed with it and without it."""
-    passed = _passing(report, postgres_url, set(wanted.values()))
-    return {name for name, test in wanted.items() if passed.get(test, 0) == len((False, True))}
-
-
-def _passing(report: Path, postgres_url: str, tests: Iterable[str]) -> dict[str, int]:
-    """How many cases of each test passed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    subprocess.run(
-        [*command, f"--junitxml={report}", *sorted(tests)],
-        cwd=REPOSITORY,
-        env={**os.environ, "DATABASE_URL": postgres_url},
-        stdout=subprocess.DEVNULL,
-        timeout=_LONGEST,
-        check=False,
-    )
-    passed: dict[str, int] = {}
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - our own report
-        if not list(case):  # neither failure nor error nor skip
-            name = _test_id(case.get("classname", ""), case.get("name", ""))
-            passed[name] = passed.get(name, 0) + 1
-    return passed
-
-
-def _test_id(classname: str, name: str) -> str:
-    """The id of a test from what JUnit's report says: module and class with dots, name[case]."""
-    parts = classname.split(".")
-    classes = [part for part in parts if part[:1].isupper()]
-    module = "/".join(part for part in parts if part not in classes)
-    return "::".join([f"{module}.py", *classes, name.partition("[")[0]])
+    cases = run_tests(report, set(wanted.values()), postgres_url=postgres_url)
+    passed = Counter(case.test for case in cases if case.passed)
+    return {name for name, test in wanted.items() if passed[test] == len((False, True))}

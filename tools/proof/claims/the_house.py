@@ -1,0 +1,76 @@
+"""The house: what keeps the code readable, counted in this checkout. Needs no server."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.support.places import REPOSITORY
+from tools.claim import Bench, Measured, all_of, at_most, none
+from tools.lint import references, statements
+from tools.proof.pytest_runs import run_tests
+
+README_WORDS = 600
+FILE_LINES = 400
+UNIT_SECONDS = 60
+FOLDERS = ("services", "libs", "tools", "tests")
+FOREIGN = frozenset({"vendor", ".venv", "build"})
+SHOWN_BY: Mapping[str, str] = MappingProxyType(
+    {
+        "our log lines go by our formatter": "tests/unit/rapport_runtime/test_log_lines.py",
+        "vendored files have their sums": "tests/unit/test_vendored_files.py",
+        "released tables have their sums": "tests/unit/rapport_runtime/test_schema.py",
+    }
+)
+"""Claim -> the unit tests that check it."""
+
+
+def measure(bench: Bench) -> Iterable[Measured]:
+    """The checkout as it is now, committed or not."""
+    bench.say("the house: references, lengths, SQL")
+    yield none("references that lead nowhere", len(references.unresolved(REPOSITORY)))
+    yield none("citations in public documents", len(references.public_citations(REPOSITORY)))
+    yield at_most("words of the README", words(REPOSITORY / "README.md"), README_WORDS)
+    yield none(f"Python files above {FILE_LINES} lines", len(long_files(REPOSITORY)))
+    yield none("statements outside the one way", len(statements.outside_the_one_way(REPOSITORY)))
+    yield from _shown_by_tests(bench)
+    bench.say("the house: make unit")
+    yield _unit_tests()
+
+
+def words(page: Path) -> int:
+    """The words of a page, counted as `wc -w` does."""
+    return len(page.read_text("utf-8").split())
+
+
+def long_files(root: Path) -> list[str]:
+    """The Python files that are too long, other projects' aside."""
+    return sorted(
+        path.relative_to(root).as_posix()
+        for folder in FOLDERS
+        for path in (root / folder).rglob("*.py")
+        if FOREIGN.isdisjoint(path.relative_to(root).parts)
+        and len(path.read_text("utf-8").splitlines()) > FILE_LINES
+    )
+
+
+def _shown_by_tests(bench: Bench) -> Iterator[Measured]:
+    report = bench.folder / "house.xml"
+    cases = run_tests(report, SHOWN_BY.values(), postgres_url=bench.postgres.url())
+    for claim, file in SHOWN_BY.items():
+        passed = [case.passed for case in cases if case.test.startswith(f"{file}::")]
+        yield all_of(f"{claim}: tests that pass", sum(passed), len(passed))
+
+
+def _unit_tests() -> Measured:
+    """All must pass within the time; with a cold cache it takes longer."""
+    began = time.monotonic()
+    command = [shutil.which("make") or "make", "unit"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False)
+    seconds = time.monotonic() - began
+    if done.returncode:
+        return Measured("make unit", f"failed, exit code {done.returncode}", "passes", ok=False)
+    within = seconds <= UNIT_SECONDS
+    return Measured("make unit", f"{seconds:.0f} s", f"<= {UNIT_SECONDS} s", within)
