@@ -18,7 +18,7 @@ class Talk:
     """The candidate's side of the conversation with the bench."""
 
     def ready(self) -> None:
-        """Say so, and wait until told to go."""
+        """Report that it is ready, and wait for the order to start."""
         print("ready", flush=True)
         sys.stdin.readline()
 

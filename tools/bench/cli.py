@@ -25,15 +25,15 @@ BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "demo": demo.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
-"""What another bench measures on its way, for who wants only that."""
+"""Parts of another bench that can be run alone."""
 
 
 def main() -> int:
-    """Run the benches asked for and print their table."""
-    asked = _parser().parse_args()
-    sizes = _sizes(asked)
-    chosen = {**BENCHES, **ALONE} if asked.only else BENCHES
-    names = asked.only.split(",") if asked.only else list(BENCHES)
+    """Run the chosen benches and print their table."""
+    options = _parser().parse_args()
+    sizes = _sizes(options)
+    chosen = {**BENCHES, **ALONE} if options.only else BENCHES
+    names = options.only.split(",") if options.only else list(BENCHES)
     print(facts(), flush=True)
     began = time.monotonic()
     lines = []
@@ -63,6 +63,6 @@ def _names(text: str) -> str:
     return text
 
 
-def _sizes(asked: argparse.Namespace) -> Sizes:
-    sizes = replace(QUICK if asked.quick else Sizes(), profile=asked.profile)
-    return replace(sizes, repetitions=asked.repetitions) if asked.repetitions else sizes
+def _sizes(options: argparse.Namespace) -> Sizes:
+    sizes = replace(QUICK if options.quick else Sizes(), profile=options.profile)
+    return replace(sizes, repetitions=options.repetitions) if options.repetitions else sizes

@@ -95,21 +95,21 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def load(asked: Load) -> Answers:
+async def load(order: Load) -> Answers:
     """Keep every connection busy for so long. Raises RuntimeError for any answer but 200."""
-    requests = [_request(path, asked) for path in asked.paths]
+    requests = [_request(path, order) for path in order.paths]
     loop = asyncio.get_running_loop()
     connections = []
-    for number in range(asked.connections):
-        offset = number * len(requests) // asked.connections
+    for number in range(order.connections):
+        offset = number * len(requests) // order.connections
         made = await loop.create_connection(
-            lambda offset=offset: _Connection(requests, offset), "127.0.0.1", asked.port
+            lambda offset=offset: _Connection(requests, offset), "127.0.0.1", order.port
         )
         connections.append(made[1])
     ended = asyncio.gather(*(connection.ended for connection in connections))
-    await asyncio.wait([ended], timeout=asked.warm_up_seconds)
+    await asyncio.wait([ended], timeout=order.warm_up_seconds)
     begun, cpu = time.perf_counter(), time.process_time()
-    await asyncio.wait([ended], timeout=asked.seconds)
+    await asyncio.wait([ended], timeout=order.seconds)
     until, used = time.perf_counter(), time.process_time() - cpu
     for connection in connections:
         connection.stop()
@@ -119,9 +119,9 @@ async def load(asked: Load) -> Answers:
     return Answers(len(waits), until - begun, used, p50, p99)
 
 
-def _request(path: str, asked: Load) -> bytes:
+def _request(path: str, order: Load) -> bytes:
     lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1"]
-    lines += [f"{name}: {value}" for name, value in asked.headers.items()]
+    lines += [f"{name}: {value}" for name, value in order.headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -1,4 +1,4 @@
-"""Who takes in the same source events: the per-event baselines, and ingestion's own worker."""
+"""The candidates that take in the same source events: per-event baselines and ingestion itself."""
 
 from collections.abc import Callable
 

@@ -10,7 +10,7 @@ class Order:
 
     `members`: how many processes of the candidate's group share the log. `delay` is how long a
     relay of its own waits between looks, in seconds; 0 = until it is notified. `rate`: events a
-    second, of who sends them.
+    second, of the sender.
     """
 
     bootstrap: str

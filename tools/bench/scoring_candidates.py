@@ -1,4 +1,4 @@
-"""Who scores the same log: bare reading, per-event baselines, the worker, a relay of its own."""
+"""The candidates that score one log: bare reading, per-event baselines, the worker, a relay."""
 
 import select
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def beside_relay(order: Order, talk: Conversation) -> None:
 
 
 def relay(order: Order, talk: Conversation) -> None:
-    """The relay in a process of its own: drains when told, or every `order.delay` seconds."""
+    """The relay in a process of its own: drains when notified, or every `order.delay` seconds."""
     database, producer = one_worker.database_of(order), KafkaProducer(one_worker.options_of(order))
     drain = build_relay(database, producer).drain
     with psycopg.connect(order.database_url, autocommit=True) as bell:

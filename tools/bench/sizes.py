@@ -1,4 +1,4 @@
-"""How much a bench does: as the issue asks, in a hurry, or as one part of the proof."""
+"""How much a bench does: in full, quickly, or as one part of the proof."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""`make campaign`: storms in fresh worlds, one after the other, for as long as asked.
+"""`make campaign`: storms in fresh worlds, one after the other, until their time is over.
 
 Options: `--seed N` (of the first round; default: drawn anew, printed), `--minutes M` (no round
 begins after it), `--report PATH` without suffix. Exit code 1 when anything was not as it must be;
@@ -52,18 +52,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, default=40)
     now = datetime.now(UTC)
     parser.add_argument("--report", type=Path, default=REPORTS / f"campaign-{now:%Y-%m-%d}")
-    asked = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     root = Path(tempfile.mkdtemp(prefix="rapport-campaign-"))
     report = Report("Campaign of faults", now.isoformat(timespec="seconds"), [], versions())
     began = time.monotonic()
-    seed = asked.seed
-    while time.monotonic() - began < asked.minutes * 60:
+    seed = options.seed
+    while time.monotonic() - began < options.minutes * 60:
         _say(f"round {len(report.rounds) + 1}, seed {seed}")
         report.rounds.append(storm(full, seed, root / f"seed-{seed}", _say))
-        report.write(asked.report)
+        report.write(options.report)
         seed += 1
     found = sum(each.faults_found for each in report.rounds)
-    _say(f"{len(report.incidents)} faults injected, {found} found; {asked.report}.md")
+    _say(f"{len(report.incidents)} faults injected, {found} found; {options.report}.md")
     return 1 if found else 0
 
 

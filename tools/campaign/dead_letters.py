@@ -52,36 +52,36 @@ def accept_what_time_has_cured(workload: Workload, day: int, now: datetime) -> i
     cured = 0
     for sent_on in range(day):
         refused_after = workload.noon(sent_on) + AHEAD
-        for said in _poison_of(workload, sent_on):
-            key = EventKey(said["practiceid"], said["source"], said["id"])
-            if refused_after < _time(said) <= now + AHEAD and key not in workload.accepted:
-                workload.accepted[key] = said
+        for document in _poison_of(workload, sent_on):
+            key = EventKey(document["practiceid"], document["source"], document["id"])
+            if refused_after < _time(document) <= now + AHEAD and key not in workload.accepted:
+                workload.accepted[key] = document
                 workload.letters["occurred-in-the-future"] -= 1
                 cured += 1
     return cured
 
 
-def _time(said: Document) -> datetime:
-    return datetime.fromisoformat(said["time"])
+def _time(document: Document) -> datetime:
+    return datetime.fromisoformat(document["time"])
 
 
 def _poison_of(workload: Workload, day: int) -> Iterator[Document]:
     """A day's poison that is an event but for its time."""
     for sent in workload.days[day]:
-        said = _event(sent.value)
-        if said is None or not str(said.get("id", "")).startswith("poison-"):
+        document = _event(sent.value)
+        if document is None or not str(document.get("id", "")).startswith("poison-"):
             continue
-        keyed = sent.key == str(said.get("subject")).encode()
-        whole = "data" in said and said.get("practiceid") in _KNOWN
-        if keyed and whole and _time(said).tzinfo is not None:
-            yield said
+        keyed = sent.key == str(document.get("subject")).encode()
+        whole = "data" in document and document.get("practiceid") in _KNOWN
+        if keyed and whole and _time(document).tzinfo is not None:
+            yield document
 
 
 def _event(value: bytes | None) -> dict[str, Any] | None:
     if value is None or len(value) > 10_000:
         return None
     try:
-        said = json.loads(value)
+        document = json.loads(value)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return document if isinstance(document, dict) else None

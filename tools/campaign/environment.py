@@ -24,7 +24,7 @@ _OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 class StormEnvironment:
     """All that a fault may lay hands on. `day` is the simulated day; `letters` are clients of
     ingestion's API whose keys decide on dead letters. What faults have found out: `exits` are the
-    seconds until a worker told to stop had ended, `backlogs` the rows of a relay's backlog."""
+    seconds until a worker that got SIGTERM had ended, `backlogs` the rows of a relay's backlog."""
 
     stack: Stack
     workers: Workers

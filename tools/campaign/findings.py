@@ -73,8 +73,8 @@ def _offsets(world: World) -> list[str]:
             )
             stored = {(topic, partition): offset for _, topic, partition, offset in rows}
             groups = {row[0] for row in rows}
-            for group, told in admin.list_group_offsets(sorted(groups)).items():
-                for tp, committed in told.items():
+            for group, offsets in admin.list_group_offsets(sorted(groups)).items():
+                for tp, committed in offsets.items():
                     at = stored.get((tp.topic, tp.partition), -1)
                     if committed.offset > at:
                         wrong.append(f"{group} {tp}: {committed.offset}, stored {at}")
@@ -97,8 +97,8 @@ def _look_for_canaries(storm: StormWorld, findings: Findings) -> None:
     refusals = "\n".join(storm.watch.refusals).encode()
     found += [f"a refusal: {each}" for each in _seen(canaries, refusals)]
     for topic in (CLIENT_ACTIVITY, TIER_CHANGES, OUTREACH_EVENTS):
-        said = b"\n".join(world.log.values(topic.name))
-        found += [f"{topic.name}: {each}" for each in _seen(canaries, said)]
+        payloads = b"\n".join(world.log.values(topic.name))
+        found += [f"{topic.name}: {each}" for each in _seen(canaries, payloads)]
     delivered = (world.stack.options.folder / "deliveries.jsonl").read_bytes()
     findings.figures["canaries"] = len(canaries)
     findings.figures["canaries where they belong"] = len(_seen(canaries, delivered))

@@ -159,7 +159,7 @@ def _fits(kill: Kill, day: StormDay) -> bool:
 
 def _collide(one: Fault, other: Fault) -> bool:
     """Whether both take away the same thing, or workers of the same service; members come and go
-    in good order only while the servers answer. And who is told to stop while Postgres answers
+    in good order only while the servers answer. A worker that must stop while Postgres answers
     nothing cannot stop in good order: nothing is promised there."""
     rows, kinds = {one.row, other.row}, one.kind + other.kind
     return bool(

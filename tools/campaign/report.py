@@ -132,8 +132,8 @@ def percentile(values: Sequence[float], of_hundred: int) -> float:
 
 def page(report: Report) -> str:
     """The report in Markdown."""
-    said = report.as_json()
-    injected = said["faults_injected"]
+    figures = report.as_json()
+    injected = figures["faults_injected"]
     recovered = [i.recovered_seconds for i in report.incidents if i.recovered_seconds is not None]
     unready = [i.unready_seconds for i in report.incidents if i.unready_seconds is not None]
     lines = [
@@ -145,15 +145,15 @@ def page(report: Report) -> str:
         "|---|---|",
         f"| rounds, each a fresh world | {len(report.rounds)} |",
         f"| faults injected | {injected} |",
-        f"| of them recovered from | {said['recovered']} |",
-        f"| events | {said['events']:,} |",
-        f"| lost | {said['lost']} |",
-        f"| doubled | {said['doubled']} |",
-        f"| wrong tiers | {said['wrong_tiers']} |",
-        f"| double sends | {said['double_sends']} |",
+        f"| of them recovered from | {figures['recovered']} |",
+        f"| events | {figures['events']:,} |",
+        f"| lost | {figures['lost']} |",
+        f"| doubled | {figures['doubled']} |",
+        f"| wrong tiers | {figures['wrong_tiers']} |",
+        f"| double sends | {figures['double_sends']} |",
         f"| recovery, p50 | {statistics.median(recovered or [0]):.1f} s |",
         f"| recovery, p99 | {percentile(recovered, 99):.1f} s |",
-        f"| until every worker said 503 without a broker, longest | {_longest(unready)} |",
+        f"| until every worker answered 503 without a broker, longest | {_longest(unready)} |",
         f"| until a worker had ended after SIGTERM, longest | {_longest(_all(report, EXITS))} |",
         f"| rows in an outbox without a relay, most | {max(_all(report, BACKLOGS), default=0)} |",
         f"| memory of one process, most | {max(_all(report, MEMORY), default=0)} MB |",
@@ -179,7 +179,7 @@ def page(report: Report) -> str:
         "|---|---|---|---|---|",
         *(
             f"| {kind} | {n['injected']} | {n['recovered']} | {n['p50']} | {n['p99']} |"
-            for kind, n in said["recovery_seconds"].items()
+            for kind, n in figures["recovery_seconds"].items()
         ),
         "",
     ]

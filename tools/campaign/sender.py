@@ -44,11 +44,11 @@ class Sender:
         by_bus = []
         by_rest: dict[str, list[Document]] = defaultdict(list)
         for sent in records:
-            said = good_event(self._workload, sent) if self._by_rest else None
-            if said is None:
+            event = good_event(self._workload, sent) if self._by_rest else None
+            if event is None:
                 by_bus.append(sent)
             else:
-                by_rest[said["practiceid"]].append(said)
+                by_rest[event["practiceid"]].append(event)
         for practice_id, events in by_rest.items():
             self._post(practice_id, events)
         self._producer.send(by_bus)
@@ -58,14 +58,14 @@ class Sender:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
-                said = self._practices[practice_id]["ingestion"].post("/v1/events", events)
+                answer = self._practices[practice_id]["ingestion"].post("/v1/events", events)
             except (httpx.HTTPError, ApiProblem) as error:
                 refused = isinstance(error, ApiProblem) and error.status < 500
                 if refused or time.monotonic() > deadline:
                     raise
                 time.sleep(_PAUSE_SECONDS)
             else:
-                rejected = [item for item in said["items"] if item["outcome"] == "rejected"]
+                rejected = [item for item in answer["items"] if item["outcome"] == "rejected"]
                 assert not rejected, rejected[:3]
                 return
 
@@ -75,11 +75,11 @@ def good_event(workload: Workload, sent: Sent) -> Document | None:
     if sent.value is None or len(sent.value) > 10_000:
         return None
     try:
-        said = json.loads(sent.value)
-        key = EventKey(said["practiceid"], said["source"], said["id"])
+        event = json.loads(sent.value)
+        key = EventKey(event["practiceid"], event["source"], event["id"])
     except (ValueError, KeyError, TypeError):
         return None
-    return said if workload.accepted.get(key) == said else None
+    return event if workload.accepted.get(key) == event else None
 
 
 def sent_until(workload: Workload, day: int) -> set[EventKey]:

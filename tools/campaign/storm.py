@@ -47,8 +47,8 @@ class NotRecovered(RuntimeError):
 class Incident:
     """A fault that was injected; instants are of the steady clock. `recovered_seconds`: from its
     end until all was well again; None if that was never seen. `unready_seconds`: from its begin
-    until every worker said 503, where that is asked for. `apis_silent`: how often an API did not
-    answer though it had to (`apis_must_answer`)."""
+    until every worker answered 503, in the rounds that measure it. `apis_silent`: how often an
+    API did not answer though it had to (`apis_must_answer`)."""
 
     row: str
     kind: str
@@ -87,9 +87,9 @@ def run_round(
     incidents: list[Incident],
     say: Say = lambda _: None,
 ) -> Any:
-    """Storm, and return what `look` sees at the end. `compare` is asked on quiet evenings too.
+    """Storm, and return what `look` sees at the end. `compare` runs on quiet evenings too.
 
-    `incidents` is filled as they happen, so that a round that breaks off has told them.
+    `incidents` is filled as they happen, so that a round that breaks off still has them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plan = PipelinePlan(
@@ -291,7 +291,9 @@ class StormRun(PipelineRun):
         """The tiers of this evening, against the oracle's of all that was sent until now."""
         self._say(f"day {day}: comparing every tier")
         known = sent_until(self._workload, day)
-        so_far = {key: said for key, said in self._workload.accepted.items() if key in known}
+        so_far = {
+            key: document for key, document in self._workload.accepted.items() if key in known
+        }
         return self._compare(
             replace(self._world(0), workload=replace(self._workload, accepted=so_far))
         )

@@ -59,7 +59,7 @@ class Watch:
         self._thread.join()
 
     def silent_between(self, began: float, ended: float) -> list[Answer]:
-        """BatchedReads asked in between that were not answered with 200."""
+        """Reads in between that were not answered with 200."""
         return [a for a in self.answers if began <= a.at <= ended and a.status != _OK]
 
     def _run(self) -> None:
@@ -71,15 +71,15 @@ class Watch:
                 self._count_connections()
 
     def _ask(self, http: httpx.Client, service: str, api: ApiClient, path: str) -> None:
-        asked = time.monotonic()
+        sent_at = time.monotonic()
         try:
-            said = http.get(api.base_url + path, headers={"Authorization": f"Bearer {api.key}"})
-            status = said.status_code
+            response = http.get(api.base_url + path, headers={"Authorization": f"Bearer {api.key}"})
+            status = response.status_code
             if status != _OK:
-                self.refusals.add(said.text)
+                self.refusals.add(response.text)
         except httpx.HTTPError:
             status = 0
-        self.answers.append(Answer(asked, service, status, time.monotonic() - asked))
+        self.answers.append(Answer(sent_at, service, status, time.monotonic() - sent_at))
 
     def _measure_processes(self) -> None:
         for name, child in list(self.stack.supervisor.children.items()):

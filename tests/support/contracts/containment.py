@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Schema = Mapping[str, Any]
-Side = Literal["said", "asked"]
-"""`said`: Rapport writes it, others read it. `asked`: others write it, Rapport reads it."""
+Side = Literal["written", "read"]
+"""`written`: Rapport writes it, others read it. `read`: others write it, Rapport reads it."""
 
 OPEN = "x-open-enum"
 """Beside an `enum`: readers must expect values that are not in it, so new ones break nobody."""
@@ -31,8 +31,8 @@ class NotUnderstood(Exception):
 class Containment:
     """Compares schemas of an old document with those of a new one.
 
-    What is said must stay inside what old readers expect; what is asked must go on holding all
-    that old writers send. In both, a field that was there stays, and one that is added breaks
+    What Rapport writes must stay within what old readers expect; what it reads must still permit
+    all that old writers send. In both, a field that was there stays, and one that is added breaks
     nobody: readers ignore what they do not know.
     """
 
@@ -42,7 +42,7 @@ class Containment:
 
     def breaks(self, old: Schema, new: Schema, at: str) -> list[str]:
         """What of the schema breaks the promise, each beginning with where."""
-        inner, outer = (old, new) if self.side == "asked" else (new, old)
+        inner, outer = (old, new) if self.side == "read" else (new, old)
         return list(self._gaps(inner, outer, at, frozenset()))
 
     def _gaps(self, inner: Schema, outer: Schema, at: str, seen: frozenset[Any]) -> Iterator[str]:
@@ -61,7 +61,7 @@ class Containment:
     def _cases(self, schema: Schema, *, is_inner: bool, at: str) -> list[Schema]:
         """The schema's alternatives, with references followed; each of one type at most."""
         if "$ref" in schema:
-            document = self.old if is_inner == (self.side == "asked") else self.new
+            document = self.old if is_inner == (self.side == "read") else self.new
             return self._cases(found(document, schema["$ref"]), is_inner=is_inner, at=at)
         for choice in _CHOICES:
             if choice in schema:
@@ -82,31 +82,31 @@ class Containment:
             return
         yield from self._enum_gaps(inner, outer, at)
         yield from _limit_gaps(inner, outer, at)
-        if self.side == "asked" and inner.get("default") != outer.get("default"):
+        if self.side == "read" and inner.get("default") != outer.get("default"):
             yield f"{at}: another default"
         yield from self._object_gaps(inner, outer, at, seen)
         if "items" in outer:
             yield from self._gaps(inner.get("items", {}), outer["items"], f"{at}[]", seen)
 
     def _enum_gaps(self, inner: Schema, outer: Schema, at: str) -> Iterator[str]:
-        if "enum" not in outer or (self.side == "said" and outer.get(OPEN)):
+        if "enum" not in outer or (self.side == "written" and outer.get(OPEN)):
             return
         if "enum" not in inner:
             yield f"{at}: any value where one of a list is expected"
             return
         for value in inner["enum"]:
             if value not in outer["enum"]:
-                yield f"{at}: {value!r} is {'new' if self.side == 'said' else 'no longer taken'}"
+                yield f"{at}: {value!r} is {'new' if self.side == 'written' else 'no longer taken'}"
 
     def _object_gaps(
         self, inner: Schema, outer: Schema, at: str, seen: frozenset[Any]
     ) -> Iterator[str]:
         has, expects = inner.get("properties", {}), outer.get("properties", {})
-        old, new = (has, expects) if self.side == "asked" else (expects, has)
+        old, new = (has, expects) if self.side == "read" else (expects, has)
         yield from (f"{at}.{name}: removed" for name in old if name not in new)
         for name in outer.get("required", ()):
             if name in new and name not in inner.get("required", ()):
-                how = "may be left out now" if self.side == "said" else "is required now"
+                how = "may be left out now" if self.side == "written" else "is required now"
                 yield f"{at}.{name}: {how}"
         for name in has.keys() & expects.keys():
             yield from self._gaps(has[name], expects[name], f"{at}.{name}", seen)
@@ -119,7 +119,7 @@ class Containment:
         has, expects = (one.get("additionalProperties", True) for one in (inner, outer))
         if isinstance(expects, Mapping) and has is not False:
             yield from self._gaps(has if isinstance(has, Mapping) else {}, expects, f"{at}.*", seen)
-        elif expects is False and has is not False and self.side == "asked":
+        elif expects is False and has is not False and self.side == "read":
             yield f"{at}: unknown fields are refused now"
 
 

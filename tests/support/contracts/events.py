@@ -26,7 +26,7 @@ def event_breaks(old: Document, new: Document) -> list[str]:
         if name not in now:
             found.append(f"{name}: removed")
             continue
-        sides: tuple[Side, ...] = ("asked", "said") if name in sent else ("asked",)
+        sides: tuple[Side, ...] = ("read", "written") if name in sent else ("read",)
         for side in sides:
             rule = Containment(old, new, side)
             found += rule.breaks(message["payload"], now[name]["payload"], name)

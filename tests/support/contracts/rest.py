@@ -29,8 +29,8 @@ class _Operation:
     def __init__(self, old: Document, new: Document, at: str) -> None:
         self._at = at
         self._documents = (old, new)
-        sides: tuple[Side, ...] = ("asked", "said")
-        self._asked, self._said = (Containment(old, new, side) for side in sides)
+        sides: tuple[Side, ...] = ("read", "written")
+        self._read, self._written = (Containment(old, new, side) for side in sides)
 
     def breaks(self, old: Document, new: Document) -> Iterator[str]:
         yield from self._parameters(old, new)
@@ -52,7 +52,7 @@ class _Operation:
                 continue
             if now[key].get("required") and not parameter.get("required"):
                 yield f"{at}: is required now"
-            yield from self._asked.breaks(parameter["schema"], now[key]["schema"], at)
+            yield from self._read.breaks(parameter["schema"], now[key]["schema"], at)
         for key in now.keys() - before.keys():
             if now[key].get("required"):
                 yield f"{self._at} {key[0]} {key[1]}: is required now"
@@ -67,7 +67,7 @@ class _Operation:
         else:
             if new.get("required") and not old.get("required"):
                 yield f"{at}: is required now"
-            yield from _contents(self._asked, old, new, at)
+            yield from _contents(self._read, old, new, at)
 
     def _answers(self, old: Document, new: Document) -> Iterator[str]:
         for status, answer in old.items():
@@ -75,7 +75,7 @@ class _Operation:
             if status not in new:
                 yield f"{at}: removed"
                 continue
-            yield from _contents(self._said, answer, new[status], at)
+            yield from _contents(self._written, answer, new[status], at)
             for name in answer.get("headers", {}).keys() - new[status].get("headers", {}).keys():
                 yield f"{at} header {name}: removed"
         for status in new.keys() - old.keys():

@@ -80,7 +80,9 @@ def _days_ahead(document: Document) -> Raw:
 
 
 def _without_data(document: Document) -> Raw:
-    return _keyed(document, _bytes({key: said for key, said in document.items() if key != "data"}))
+    return _keyed(
+        document, _bytes({key: value for key, value in document.items() if key != "data"})
+    )
 
 
 def _null_character(document: Document) -> Raw:

@@ -109,8 +109,8 @@ def noon(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
-def told(changes: Sequence[Change]) -> list[tuple[object, ...]]:
-    """What the oracle tells of a change, too."""
+def rows_of(changes: Sequence[Change]) -> list[tuple[object, ...]]:
+    """The fields of each change that the oracle computes too."""
     return [
         (
             c.version,
@@ -126,8 +126,8 @@ def told(changes: Sequence[Change]) -> list[tuple[object, ...]]:
     ]
 
 
-def told_by(oracle: OracleClient) -> list[tuple[object, ...]]:
-    """The oracle's changes, as `told` tells the domain's."""
+def oracle_rows(oracle: OracleClient) -> list[tuple[object, ...]]:
+    """The oracle's changes, in the form of `rows_of`."""
     return [
         (c.version, c.from_tier, c.to_tier, c.reason, c.origin, c.effective_at, c.score, c.cause)
         for c in oracle.changes
@@ -187,7 +187,7 @@ def as_domain(record: OracleFact, zone: str) -> Fact:
 
 
 def replay(rulebook: Rulebook, zone: str, log: Log, sweeps: list[bool]) -> list[Change]:
-    """The log through the domain: every fact after `catch_up`, sweeps only where asked."""
+    """The log through the domain: every fact after `catch_up`, with the sweeps of `sweeps`."""
     state = ClientState("harbour", "mirabel", 0, zone)
     changes: list[Change] = []
     first: date | None = None

@@ -20,12 +20,12 @@ from tests.support.oracles.tiers import OracleFact, Rules
 _BOOKING = ("created", "rescheduled", "no_show", "completed", "cancelled")
 _PAYMENT = ("settled", "refunded", "charged_back", "failed")
 RANKS = {verb: rank for verbs in (_BOOKING, _PAYMENT) for rank, verb in enumerate(verbs)}
-"""What takes back has the last word among facts of one instant."""
+"""Among facts of one instant, the one that takes back counts last."""
 
 INPUTS = {"frequency": "completed_count", "monetary": "settled_less_refunded_minor"}
 
 
-class Who(NamedTuple):
+class SourceClient(NamedTuple):
     """A client as the source knows them."""
 
     practice_id: str
@@ -37,32 +37,32 @@ Net = dict[tuple[str, date], tuple[int, int]]
 """(kind, local day) -> (count, minor units), without those that come to nothing."""
 
 
-def net_facts(documents: Iterable[Document], zones: Mapping[str, str]) -> dict[Who, Net]:
+def net_facts(documents: Iterable[Document], zones: Mapping[str, str]) -> dict[SourceClient, Net]:
     """What each client's accepted events come to, whatever order they were sent in."""
-    subjects: dict[tuple[Who, str, str], list[Document]] = defaultdict(list)
-    for said in documents:
-        who = Who(said["practiceid"], said["source"], said["subject"])
-        _, noun, _, _ = said["type"].split(".")
-        subjects[who, noun, said["data"][f"{noun}_id"]].append(said)
-    sums: dict[Who, dict[tuple[str, date], list[int]]] = defaultdict(dict)
-    for (who, noun, _), said_of_it in subjects.items():
-        told = sorted(said_of_it, key=_order)
-        zone = ZoneInfo(zones[who.practice_id])
-        of_it = _of_booking(told, zone) if noun == "booking" else _of_payment(told, zone)
-        sums[who].update({})  # a client is one, though nothing may come of all that was said
-        for kind, on, count, amount in of_it:
-            held = sums[who].setdefault((kind, on), [0, 0])
+    by_object: dict[tuple[SourceClient, str, str], list[Document]] = defaultdict(list)
+    for document in documents:
+        client = SourceClient(document["practiceid"], document["source"], document["subject"])
+        _, noun, _, _ = document["type"].split(".")
+        by_object[client, noun, document["data"][f"{noun}_id"]].append(document)
+    sums: dict[SourceClient, dict[tuple[str, date], list[int]]] = defaultdict(dict)
+    for (client, noun, _), unordered in by_object.items():
+        events = sorted(unordered, key=_order)
+        zone = ZoneInfo(zones[client.practice_id])
+        facts = _of_booking(events, zone) if noun == "booking" else _of_payment(events, zone)
+        sums[client].update({})  # a client is known, though its events may come to nothing
+        for kind, on, count, amount in facts:
+            held = sums[client].setdefault((kind, on), [0, 0])
             held[0] += count
             held[1] += amount
-    return {who: _without_nothing(held) for who, held in sums.items()}
+    return {client: _without_nothing(held) for client, held in sums.items()}
 
 
-def _order(said: Document) -> tuple[datetime, int, str]:
-    return datetime.fromisoformat(said["time"]), RANKS[_verb(said)], said["id"]
+def _order(event: Document) -> tuple[datetime, int, str]:
+    return datetime.fromisoformat(event["time"]), RANKS[_verb(event)], event["id"]
 
 
-def _verb(said: Document) -> str:
-    return str(said["type"]).split(".")[2]
+def _verb(event: Document) -> str:
+    return str(event["type"]).split(".")[2]
 
 
 def _day(instant: str, zone: ZoneInfo) -> date:
@@ -76,8 +76,8 @@ def _without_nothing(held: Mapping[tuple[str, date], Sequence[int]]) -> Net:
 Facts = list[tuple[str, date, int, int]]
 
 
-def _of_booking(told: Sequence[Document], zone: ZoneInfo) -> Facts:
-    last = told[-1]
+def _of_booking(events: Sequence[Document], zone: ZoneInfo) -> Facts:
+    last = events[-1]
     verb = _verb(last)
     if verb == "cancelled":
         return []
@@ -86,14 +86,14 @@ def _of_booking(told: Sequence[Document], zone: ZoneInfo) -> Facts:
     return [("booked", _day(last["data"]["starts_at"], zone), 1, 0)]
 
 
-def _of_payment(told: Sequence[Document], zone: ZoneInfo) -> Facts:
-    arrivals = [said for said in told if _verb(said) in ("settled", "failed")]
-    settled = [said for said in arrivals if _verb(said) == "settled"]
+def _of_payment(events: Sequence[Document], zone: ZoneInfo) -> Facts:
+    arrivals = [event for event in events if _verb(event) in ("settled", "failed")]
+    settled = [event for event in arrivals if _verb(event) == "settled"]
     if not settled or arrivals[-1] is not settled[-1]:
         return []
     on = _day(settled[-1]["time"], zone)
     facts: Facts = [("settled", on, 1, settled[-1]["data"]["amount_minor"])]
-    back = [s["data"]["amount_minor"] for s in told if _verb(s) in ("refunded", "charged_back")]
+    back = [e["data"]["amount_minor"] for e in events if _verb(e) in ("refunded", "charged_back")]
     return [*facts, ("refunded", on, len(back), sum(back))] if back else facts
 
 
@@ -202,26 +202,26 @@ def differences(expected: Expected, answer: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def _until(said: str | None) -> date | None:
-    return None if said is None else date.fromisoformat(said)
+def _until(day: str | None) -> date | None:
+    return None if day is None else date.fromisoformat(day)
 
 
-def _transition(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if said is None:
+def _transition(answered: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if answered is None:
         return None
-    kept = {name: said[name] for name in ("from_tier", "to_tier", "direction")}
-    return {"at": datetime.fromisoformat(said["at"]), **kept}
+    compared = {name: answered[name] for name in ("from_tier", "to_tier", "direction")}
+    return {"at": datetime.fromisoformat(answered["at"]), **compared}
 
 
 def history_faults(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is wrong with one client's changes, in any order: gaps, or one that does not start
     where the one before it ended."""
-    told = sorted(changes, key=lambda change: int(change["version"]))
+    ordered = sorted(changes, key=lambda change: int(change["version"]))
     faults = []
-    if [change["version"] for change in told] != list(range(1, len(told) + 1)):
-        faults.append(f"versions {[change['version'] for change in told]}")
+    if [change["version"] for change in ordered] != list(range(1, len(ordered) + 1)):
+        faults.append(f"versions {[change['version'] for change in ordered]}")
     tier = None
-    for change in told:
+    for change in ordered:
         if change["from_tier"] != tier:
             faults.append(f"version {change['version']} starts from {change['from_tier']}")
         tier = change["to_tier"]

@@ -87,8 +87,8 @@ def due_messages(changes: Iterable[Json], playbook: Json) -> dict[Identity, Due]
             if not _answers(play["when"], change):
                 continue
             for number, step in enumerate(play["steps"]):
-                who = (event["practiceid"], change["client_id"])
-                due[Identity(*who, play["key"], change["version"], number)] = Due(
+                client = (event["practiceid"], change["client_id"])
+                due[Identity(*client, play["key"], change["version"], number)] = Due(
                     play, step, change
                 )
     return due
@@ -134,15 +134,15 @@ class Letterbox:
     # -- which exist ------------------------------------------------------------------------
 
     def set_faults(self) -> list[str]:
-        """Messages that are missing, that nobody asked for, or that exist twice."""
+        """Messages that are missing, that no play asks for, or that exist twice."""
         found = Counter(map(identity, self.messages))
         faults = [f"missing {each}" for each in self.due.keys() - found.keys()]
-        faults += [f"nobody asked for {each}" for each in found.keys() - self.due.keys()]
+        faults += [f"no play asks for {each}" for each in found.keys() - self.due.keys()]
         return faults + [f"{count} times {each}" for each, count in found.items() if count > 1]
 
     def unfinished(self) -> list[str]:
         """Messages that are not in a final state."""
-        return [_told(m) for m in self.messages if m["state"] not in FINAL]
+        return [_described(m) for m in self.messages if m["state"] not in FINAL]
 
     # -- what left --------------------------------------------------------------------------
 
@@ -157,9 +157,9 @@ class Letterbox:
         for message in self.messages:
             went = message["message_id"] in self.logged
             if went and message["state"] not in MAY_HAVE_GONE:
-                faults.append(f"went: {_told(message)}")
+                faults.append(f"went: {_described(message)}")
             if not went and message["state"] in WENT:
-                faults.append(f"never arrived: {_told(message)}")
+                faults.append(f"never arrived: {_described(message)}")
         return faults
 
     def consent_faults(self) -> list[str]:
@@ -174,9 +174,9 @@ class Letterbox:
             person = self._person(message)
             channel = first_open(step, play["purpose"], person)
             if channel is None or channel != delivery["channel"]:
-                faults.append(f"by {delivery['channel']}, open is {channel}: {_told(message)}")
+                faults.append(f"by {delivery['channel']}, open is {channel}: {_described(message)}")
             elif not _same_address(channel, person.contacts[channel], delivery["recipient"]):
-                faults.append(f"to another address: {_told(message)}")
+                faults.append(f"to another address: {_described(message)}")
         return faults
 
     # -- what stayed ------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class Letterbox:
     def withheld_faults(self) -> list[str]:
         """Messages that did not go though nothing that the oracle knows stood in the way."""
         return [
-            f"{problem}: {_told(message)}"
+            f"{problem}: {_described(message)}"
             for message in self.messages
             if identity(message) in self.due and message["state"] not in MAY_HAVE_GONE
             for problem in [self._why_not(message)]
@@ -202,15 +202,15 @@ class Letterbox:
             return "given up, though no provider refuses"
         if reason.startswith("no-permitted-channel"):
             return "a channel was open" if is_open else None
-        told = self.documents.get((message["practice_id"], message["client_id"]), ())
+        events = self.documents.get((message["practice_id"], message["client_id"]), ())
         if not is_open or not _looks_first(play):
             return "suppressed for a reason that its play does not know"
         if reason == "upcoming-booking":
-            starts = [datetime.fromisoformat(d["data"].get("starts_at", d["time"])) for d in told]
+            starts = [datetime.fromisoformat(d["data"].get("starts_at", d["time"])) for d in events]
             return None if any(at > _at(message["due_at"]) for at in starts) else "no booking"
         if reason == "newer-activity":
             cause = _at(change["effective_at"])
-            newer = any(datetime.fromisoformat(d["time"]) >= cause for d in told)
+            newer = any(datetime.fromisoformat(d["time"]) >= cause for d in events)
             return None if newer else "nothing newer happened"
         return "no reason that the oracle knows"
 
@@ -273,7 +273,7 @@ class Letterbox:
                 continue  # `log_faults` tells
             earliest = self.steps[max(begun - 1, 0)][0]
             if not earliest <= _at(message["sent_at"]) <= self.steps[place][0]:
-                faults.append(f"stamped {message['sent_at']}: {_told(message)}")
+                faults.append(f"stamped {message['sent_at']}: {_described(message)}")
         return faults
 
     def _delivered(
@@ -327,7 +327,7 @@ def unknown_faults(
 ) -> list[str]:
     """Unknown messages (with their tries) that no worker killed in between can explain."""
     return [
-        f"unknown without a killed worker: {_told(message)}"
+        f"unknown without a killed worker: {_described(message)}"
         for message, tries in unknown
         if not any(
             window.started_at <= _at(tries[-1]["started_at"]) <= window.killed_at
@@ -343,13 +343,13 @@ def _looks_first(play: Json) -> bool:
     return bool(unless.get("upcoming_booking", falls) or unless.get("newer_activity", falls))
 
 
-def _same_address(channel: str, said: str, reached: str) -> bool:
+def _same_address(channel: str, stored: str, reached: str) -> bool:
     if channel == "sms":
-        return re.sub(r"\D", "", reached)[-11:] == re.sub(r"\D", "", said)[-11:]
-    return said == reached
+        return re.sub(r"\D", "", reached)[-11:] == re.sub(r"\D", "", stored)[-11:]
+    return stored == reached
 
 
-def _told(message: Json) -> str:
+def _described(message: Json) -> str:
     return f"{identity(message)} is {message['state']} ({message['reason']})"
 
 

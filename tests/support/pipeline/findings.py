@@ -16,7 +16,7 @@ from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
 from rapport_devkit.api_client import ApiClient
 from tests.support.generators.workload import PRACTICES, EventKey
 from tests.support.oracles.ledger import (
-    Who,
+    SourceClient,
     differences,
     expect,
     history_faults,
@@ -99,7 +99,7 @@ def _look_at_ledger(world: World, findings: Findings) -> None:
 
 
 def _look_at_activities(
-    world: World, findings: Findings, clients: Mapping[Who, str], activities: list[Json]
+    world: World, findings: Findings, clients: Mapping[SourceClient, str], activities: list[Json]
 ) -> None:
     """What was published must add up to what the accepted events come to, numbered without gap."""
     wanted = net_facts(world.workload.accepted.values(), ZONES)
@@ -165,7 +165,7 @@ def _feed_page(scoring: ApiClient, after: str | None) -> Json:
 def look_at_tiers(
     world: World,
     findings: Findings,
-    clients: Mapping[Who, str],
+    clients: Mapping[SourceClient, str],
     activities: list[Json],
     changes: list[Json],
 ) -> None:
@@ -212,7 +212,7 @@ def _standing_after(change: Json) -> tuple[Any, ...]:
     return change["to_tier"], change["version"], datetime.fromisoformat(change["effective_at"])
 
 
-def _answers(world: World, clients: Mapping[Who, str]) -> dict[tuple[str, str], Json]:
+def _answers(world: World, clients: Mapping[SourceClient, str]) -> dict[tuple[str, str], Json]:
     """The tier of every client whom scoring knows, by (practice, client id)."""
     answers = {}
     for practice_id, apis in world.practices.items():
@@ -228,7 +228,7 @@ def _answers(world: World, clients: Mapping[Who, str]) -> dict[tuple[str, str], 
 
 
 def _look_at_messages(
-    world: World, findings: Findings, clients: Mapping[Who, str], changes: list[Json]
+    world: World, findings: Findings, clients: Mapping[SourceClient, str], changes: list[Json]
 ) -> None:
     deliveries = world.deliveries()
     box = Letterbox(
@@ -293,10 +293,12 @@ def _people(world: World) -> dict[tuple[str, str], Reachable]:
     return people
 
 
-def _documents(world: World, clients: Mapping[Who, str]) -> dict[tuple[str, str], list[Json]]:
+def _documents(
+    world: World, clients: Mapping[SourceClient, str]
+) -> dict[tuple[str, str], list[Json]]:
     documents: dict[tuple[str, str], list[Json]] = defaultdict(list)
     for said in world.workload.accepted.values():
-        who = Who(said["practiceid"], said["source"], said["subject"])
+        who = SourceClient(said["practiceid"], said["source"], said["subject"])
         documents[who.practice_id, clients.get(who, "")].append(said)
     return documents
 
@@ -346,12 +348,12 @@ def events(world: World, topic: str, kind: str) -> list[Json]:
     return [event for event in world.log.events(topic) if event["type"] == kind]
 
 
-def client_ids(world: World) -> dict[Who, str]:
+def client_ids(world: World) -> dict[SourceClient, str]:
     """Who is known by which client id, as ingestion has it."""
     known = rows(
         world, "ingestion", "SELECT practice_id, source, external_id, client_id FROM identity"
     )
-    return {Who(*key): client_id for *key, client_id in known}
+    return {SourceClient(*key): client_id for *key, client_id in known}
 
 
 def _day(instant: datetime, zone: str) -> date:

@@ -27,10 +27,10 @@ from tests.support.generators.tier_histories import (
     judged,
     logs,
     noon,
+    oracle_rows,
     replay,
+    rows_of,
     situations,
-    told,
-    told_by,
 )
 from tests.support.oracles.tiers import OracleFact, Rules, exists
 
@@ -274,7 +274,7 @@ def test_history_is_the_oracles_however_late_the_sweep_and_however_it_is_batched
 ) -> None:
     rules, rulebook, zone, log = logged
     changes = replay(rulebook, zone, log, sweeps)
-    assert told(changes) == told_by(judged(rules, zone, log))
+    assert rows_of(changes) == oracle_rows(judged(rules, zone, log))
     assert [c.version for c in changes] == list(range(1, len(changes) + 1))
     assert all(now.from_tier == then.to_tier for then, now in pairwise(changes))
 

@@ -21,7 +21,13 @@ from scoring_service.domain.explain import score_decimal
 from scoring_service.domain.rulebook_source import parse_rulebook
 from tests.support.generators.poison import POISON
 from tests.support.generators.workload import PRACTICES, Workload, WorkloadSize, generate
-from tests.support.oracles.ledger import Who, differences, expect, history_faults, net_facts
+from tests.support.oracles.ledger import (
+    SourceClient,
+    differences,
+    expect,
+    history_faults,
+    net_facts,
+)
 
 SIZE = WorkloadSize(events=4_000, clients=200, days=60)
 ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
@@ -110,11 +116,11 @@ def test_the_nets_are_those_of_ingestions_rules_in_any_order(workload: Workload)
         for document in workload.accepted.values()
     ]
     random.Random(5).shuffle(facts)
-    subjects: dict[tuple[Who, str, str], list[SourceFact]] = {}
+    subjects: dict[tuple[SourceClient, str, str], list[SourceFact]] = {}
     for fact in facts:
-        who = Who(fact.practice_id, fact.source, fact.external_id)
+        who = SourceClient(fact.practice_id, fact.source, fact.external_id)
         subjects.setdefault((who, fact.object_kind, fact.object_id), []).append(fact)
-    sums: dict[Who, dict[tuple[str, date], list[int]]] = {who: {} for who in nets}
+    sums: dict[SourceClient, dict[tuple[str, date], list[int]]] = {who: {} for who in nets}
     for (who, _, _), told in subjects.items():
         for delta in activities_of(told, ZoneInfo(ZONES[who.practice_id])):
             held = sums[who].setdefault((delta.kind, delta.on), [0, 0])

@@ -16,15 +16,15 @@ from tools.campaign.sender import good_event, sent_until
 from tools.campaign.storm import Incident
 
 
-def told(storm: Storm) -> list[list[str]]:
+def steps(storm: Storm) -> list[list[str]]:
     return [[each.kind for each in (*day.kills, *day.faults)] for day in storm.days]
 
 
 @pytest.mark.parametrize("plan", [short, full])
 def test_a_seed_is_a_plan(plan: object) -> None:
     assert callable(plan)
-    assert told(plan(7)) == told(plan(7))
-    assert told(plan(7)) != told(plan(8))
+    assert steps(plan(7)) == steps(plan(7))
+    assert steps(plan(7)) != steps(plan(8))
 
 
 def test_a_round_of_the_campaign_leaves_nothing_out() -> None:
@@ -92,18 +92,18 @@ def test_a_report_of_a_run_without_findings_says_what_that_proves(tmp_path: Path
     assert "0 failures in 200 faults gives, at 95 %, an upper bound of about 3/200 = 1.50%" in page
     assert "| R4 broker: cut | 200 | 200 | 50.0 | 99.0 |" in page
     assert "## Found" not in page
-    said = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert (said["faults_injected"], said["events"], said["lost"]) == (200, 2_000, 0)
-    assert len(said["rounds"][0]["incidents"]) == 100
+    written = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert (written["faults_injected"], written["events"], written["lost"]) == (200, 2_000, 0)
+    assert len(written["rounds"][0]["incidents"]) == 100
 
 
-def test_what_was_found_is_told_by_kind_and_spoils_the_claim() -> None:
+def test_findings_are_reported_by_kind_and_spoils_the_claim() -> None:
     found = a_round(lost_events=["a", "b"], double_deliveries=["c"], odd_things=["d"])
     found.findings.faults["wrong tier on a day"] = ["day 3: e"]
     report = Report("Storms", "today", [a_round(), found])
-    said = report.as_json()
+    written = report.as_json()
     names = ("lost", "double_sends", "wrong_tiers", "doubled")
-    assert [said[name] for name in names] == [2, 1, 1, 0]
+    assert [written[name] for name in names] == [2, 1, 1, 0]
     assert found.faults_found == 5
     assert Round(6, 1.0, [], broke_off="Timeout: …").faults_found == 1
 

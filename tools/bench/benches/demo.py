@@ -26,7 +26,7 @@ def _replay(options: list[str]) -> float:
     """Seconds of the replay as the demo tells them. Raises RuntimeError when it lost something."""
     command = [sys.executable, "-m", "rapport_devkit.demo", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    told = _REPLAYED.search(done.stdout)
-    if done.returncode or told is None:
+    match = _REPLAYED.search(done.stdout)
+    if done.returncode or match is None:
         raise RuntimeError(f"the demo ended with {done.returncode}: {done.stdout[-2000:]}")
-    return float(told[1])
+    return float(match[1])

@@ -53,7 +53,7 @@ def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     with both(environment, "latency_") as stack:
         runs = [paced(stack, sizes.latency_seconds) for _ in range(sizes.repetitions)]
     for run in runs:
-        print(told(run), flush=True)
+        print(summary(run), flush=True)
     whole, hops = (
         [waits(run, "sent", "end") for run in runs],
         [waits(run, "sent", "hop") for run in runs],
@@ -137,7 +137,7 @@ def centile(waits: Sequence[float], share: float) -> float:
     return waits[math.ceil(share * len(waits)) - 1]
 
 
-def told(marks: Marks) -> str:
+def summary(marks: Marks) -> str:
     """One run for people."""
     whole, hop = waits(marks, "sent", "end"), waits(marks, "sent", "hop")
     return f"  {len(whole):,} bookings: p50/p99 {_pair(whole)} ms; one hop {_pair(hop)} ms"

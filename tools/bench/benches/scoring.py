@@ -32,7 +32,7 @@ MOST_MIB, MOST_SLOPE = 400, 5.0
 
 
 def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
-    """Everything that is asked of scoring's throughput, and of its memory on the way."""
+    """All figures of scoring's throughput, and of its memory on the way."""
     plan = plan_of(sizes.events)
     order = written(environment, plan, profile=sizes.profile)
     reps = [_repetition(environment, order, plan, sizes) for _ in range(sizes.repetitions)]

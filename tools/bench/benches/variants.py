@@ -57,9 +57,9 @@ def _latencies(environment: Environment, sizes: Sizes) -> list[Measured]:
         groups = {"in the worker": ("worker",)} | dict.fromkeys(APART, ("beside_relay", "relay"))
         for how, names in groups.items():
             with _candidates(stack, names, APART.get(how, 0.0)):
-                said = latency.told(latency.paced(stack, sizes.latency_seconds)).strip()
-            print(f"  relay {how}: {said}", flush=True)
-            lines.append(plain(f"relay {how}: booking to change", said))
+                summary = latency.summary(latency.paced(stack, sizes.latency_seconds)).strip()
+            print(f"  relay {how}: {summary}", flush=True)
+            lines.append(plain(f"relay {how}: booking to change", summary))
     return lines
 
 

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from scoring_service.domain.assess import next_transition
 from scoring_service.domain.periods import local_day
-from tests.support.generators.tier_histories import digest_of, judged, logs, replay, told, told_by
+from tests.support.generators.tier_histories import (
+    digest_of,
+    judged,
+    logs,
+    oracle_rows,
+    replay,
+    rows_of,
+)
 from tests.support.oracles import tiers as oracle_tiers
 from tools.claim import Bench, Measured, all_of, none
 
@@ -16,7 +23,7 @@ HISTORIES = 1_000
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
-    """As many histories as were asked for, with this run's seed; each compared as a whole."""
+    """`HISTORIES` random histories with this run's seed; each compared as a whole."""
     bench.say(f"{HISTORIES:,} random histories against the oracle")
     tried, changed, wrong_changes, wrong_coming = compare(HISTORIES, bench.seed)
     return [
@@ -60,9 +67,13 @@ def _agrees(logged: tuple[Any, ...], sweeps: list[bool]) -> tuple[int, bool, boo
     """
     rules, rulebook, zone, log = logged
     oracle = judged(rules, zone, log)
-    expected = told_by(oracle)
+    expected = oracle_rows(oracle)
     today = local_day(log[-1], zone)
     found = next_transition(digest_of(oracle.facts), rulebook, today, zone)
     coming = oracle_tiers.next_transition(rules, oracle.facts, today, zone)
-    said = found and (found.on, found.at, found.from_tier, found.to_tier)
-    return len(expected), told(replay(rulebook, zone, log, sweeps)) == expected, said == coming
+    computed = found and (found.on, found.at, found.from_tier, found.to_tier)
+    return (
+        len(expected),
+        rows_of(replay(rulebook, zone, log, sweeps)) == expected,
+        computed == coming,
+    )

@@ -18,7 +18,7 @@ NEVER = {
     "wrong explanations": ("wrong explanation",),
     "wrong next transitions": ("wrong next_transition",),
     "version gaps, and changes from another tier": ("version gaps", "wrong last_change"),
-    "messages missing, or that nobody asked for": ("messages",),
+    "messages missing, or that no play asks for": ("messages",),
     "messages not in a final state": ("messages unfinished",),
     "unknown outcomes without a killed worker": ("unexplained unknown",),
     "double deliveries": ("double deliveries",),
@@ -27,7 +27,7 @@ NEVER = {
     "messages withheld without a reason that holds": ("withheld",),
     "caps exceeded": ("caps",),
     "rows left in an outbox": ("outbox",),
-    "workers that ended unasked": ("workers' surprises",),
+    "workers that ended without an order": ("workers' surprises",),
 }
 """Claim -> the faults of which there must be none."""
 
