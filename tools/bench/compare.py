@@ -160,7 +160,8 @@ def _run(checkout: Path, arguments: Sequence[str]) -> list[Figure]:
     print(done.stdout, file=sys.stderr, flush=True)
     figures = parse(done.stdout)
     if not figures:
-        raise RuntimeError(f"the bench of {checkout} printed no figures")
+        what = f"printed no figures and ended with {done.returncode}"
+        raise RuntimeError(f"the bench of {checkout} {what}")
     return figures
 
 

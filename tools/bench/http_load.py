@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, cast
 
 import uvloop
@@ -103,7 +104,7 @@ async def load(order: Load) -> Answers:
     for number in range(order.connections):
         offset = number * len(requests) // order.connections
         made = await loop.create_connection(
-            lambda offset=offset: _Connection(requests, offset), "127.0.0.1", order.port
+            partial(_Connection, requests, offset), "127.0.0.1", order.port
         )
         connections.append(made[1])
     ended = asyncio.gather(*(connection.ended for connection in connections))

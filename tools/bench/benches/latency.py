@@ -124,7 +124,7 @@ def paced(stack: Stack, seconds: float) -> Marks:
         marks.setdefault(stage, {})[booking] = at
     warm = min(marks["sent"].values()) + WARM_UP_SECONDS
     marks["sent"] = {booking: at for booking, at in marks["sent"].items() if at >= warm}
-    return marks | _commits(stack)
+    return {**marks, **_commits(stack)}
 
 
 def waits(marks: Marks, begin: str, end: str) -> list[float]:
@@ -155,8 +155,8 @@ def _median(runs: Sequence[Sequence[float]]) -> str:
 def _commits(stack: Stack) -> Marks:
     """When Postgres committed each booking's ledger entry, and the change that it caused."""
     with psycopg.connect(stack.database("ingestion").worker_url) as database:
-        ledger = dict(database.execute(_LEDGER).fetchall())
-        bookings = dict(database.execute(_CLIENTS).fetchall())
+        ledger: dict[str, float] = dict(database.execute(_LEDGER).fetchall())
+        bookings: dict[str, str] = dict(database.execute(_CLIENTS).fetchall())
     with psycopg.connect(stack.database("scoring").worker_url) as database:
         scored = database.execute(_SCORED).fetchall()
     return {"ledger": ledger, "scored": {bookings[client]: at for client, at in scored}}
