@@ -49,8 +49,8 @@ def write(options: KafkaOptions, plan: Plan, seed: int) -> int:
     """Create the topics of scoring and write the log of `plan`; the number of its records.
 
     A visit is a completed booking and, later, its payment; 5 % of payments are refunded. 2 % of
-    visits become known late, by up to 400 days. Clients come by Zipf's law, as in the job of
-    PERFORMANCE.md §1: some every few days, most now and then.
+    visits become known late, by up to 400 days. Clients come by Zipf's law, some every
+    few days, most now and then.
     """
     needed = (topics.PRACTICES, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
     plans = [

@@ -12,7 +12,7 @@ from tests.support.generators.workload import PRACTICES, EventKey, Workload
 from tools.campaign.environment import StormEnvironment
 
 AHEAD = timedelta(hours=48)
-"""How far beyond ingestion's time an event may happen (ARCHITECTURE §4)."""
+"""How far beyond ingestion's time an event may happen."""
 
 _KNOWN = {practice.practice_id for practice in PRACTICES}
 

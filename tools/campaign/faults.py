@@ -1,4 +1,4 @@
-"""What may go wrong, each kind with its row of RELIABILITY §5.3, written down step by step.
+"""What may go wrong, each kind with its requirement (R1, R2 …), written down step by step.
 
 A fault's `steps` is a generator over the environment: it acts, yields the seconds until its
 next step, and has ended when it returns. The storm drives several of them on its own thread while

@@ -1,7 +1,7 @@
 """What a storm left: the pipeline's comparison, and the invariants that only faults endanger.
 
 I1-I6 are the pipeline's findings; here are I2 on three evenings, I7 (leases), I8 (Kafka's offsets),
-I9 (canaries), I10 (memory, connections) of RELIABILITY §5.2, and what the rows promise besides.
+I9 (canaries), I10 (memory, connections), and what the requirements of the faults promise besides.
 """
 
 from collections.abc import Iterable

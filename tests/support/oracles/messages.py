@@ -1,7 +1,7 @@
 """Which messages must exist and which may have left, from the bus, the playbook and the consents.
 
 No service code: the plays are read from the playbook's JSON, the limits are written here again
-(REQUIREMENTS F30, RELIABILITY L1, L2), and what reached people is the sandbox's own log.
+(F30, L1, L2), and what reached people is the sandbox's own log.
 """
 
 import re
@@ -23,11 +23,11 @@ WENT = {"accepted", "delivered", "bounced"}
 MAY_HAVE_GONE = WENT | {"unknown"}
 WEEK = timedelta(days=7)
 HEARD_WITHIN = timedelta(days=1)
-"""A day's events follow its noon: what they cause may be heard of a step after it was due."""
+"""A day's events follow its noon: what they cause may be read a step after it was due."""
 LONGEST_CALL = timedelta(seconds=10)
 RETRIED_WITHIN = timedelta(seconds=45)
 """Real time from a try to the next: the lease of a worker that died (30 s), the longest wait (5 s),
-and turns. The simulated days pass meanwhile (ARCHITECTURE §4: retries hold no day up)."""
+and turns. The simulated days pass meanwhile: retries hold no day up."""
 CAPS = (
     ("client", frozenset({"marketing"}), 2),
     ("client", frozenset({"care"}), 2),
@@ -38,7 +38,7 @@ CAPS = (
 
 
 class Identity(NamedTuple):
-    """What makes a message that message (ARCHITECTURE §5)."""
+    """What makes a message that message: a change that comes twice plans it once."""
 
     practice_id: str
     client_id: str

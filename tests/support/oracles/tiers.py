@@ -234,7 +234,7 @@ def explanation(
 
 
 class OracleClient:
-    """One client's history from the records of its partition, in their order (ARCHITECTURE §4)."""
+    """One client's history from the records of its partition, in their order."""
 
     def __init__(self, rules: Rules, zone: str) -> None:
         self.rules, self.zone = rules, zone

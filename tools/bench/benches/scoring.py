@@ -110,9 +110,9 @@ def _ratios(reps: list[Mapping[str, Run]]) -> list[Measured]:
     return [
         plain("one worker, events a second", f"{rate:,.0f}"),
         at_least("one worker, times the per-event baseline", baseline, 60, note=note("per_event")),
-        at_least("the same, the first issue's goal", baseline, 30),
+        at_least("the same, the first goal", baseline, 30),
         at_least("one worker, of bare poll and decode", bare, 0.25, note=note("bare")),
-        at_least("the same, the first issue's goal", bare, 0.1),
+        at_least("the same, the first goal", bare, 0.1),
         plain(
             "one worker, times a baseline that also publishes",
             f"{statistics.median(rates('publishing')):.3g}",
