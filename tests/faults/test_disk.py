@@ -1,4 +1,4 @@
-"""A database whose disk is full acknowledges nothing that it has not got (RELIABILITY R22)."""
+"""A database whose disk is full acknowledges nothing that it has not got (R22)."""
 
 import json
 import os

@@ -25,7 +25,7 @@ from tools.proof.claims.downtime import changes, differing, write
 
 pytestmark = pytest.mark.integration
 CLIENTS = int(os.environ.get("RAPPORT_MIDNIGHT_CLIENTS", "10000"))
-"""How many cross one midnight; 50,000 in RELIABILITY R14, fewer in CI."""
+"""How many cross one midnight; R14 asks for 50,000, CI takes fewer."""
 
 VISIT = datetime(2025, 1, 10, 12, tzinfo=UTC)
 FALL = datetime(2025, 4, 10, 23, tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""What strangers must not be able to do (RELIABILITY §5.4), held against the real apps."""
+"""What strangers must not be able to do: tested on the real apps."""

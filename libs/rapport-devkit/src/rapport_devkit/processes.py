@@ -60,7 +60,7 @@ def free_port() -> int:
 
 
 def _lowest_outgoing_port() -> int:
-    """Where the kernel's range for outgoing connections begins, as a rule 32768."""
+    """Where the kernel's range for outgoing connections begins, usually at 32768."""
     if not _OUTGOING_PORTS.is_file():
         return _USUAL_OUTGOING_PORT
     lowest = int(_OUTGOING_PORTS.read_text().split()[0])
