@@ -28,7 +28,7 @@ NEW = 400
 
 @pytest.fixture
 def database(empty_database: Callable[[str], ServiceDatabase]) -> Iterator[Database]:
-    """A worker's door to the chassis's tables."""
+    """A worker's door to the runtime tables."""
     urls = empty_database("ledger")
     create_tables(urls)
     door = worker_database(urls)

@@ -147,8 +147,8 @@ def test_a_running_dispatcher_obeys_within_seconds(outreach: World) -> None:
 def test_its_waiting_messages_hold_nobodys_time_up(outreach: World) -> None:
     outreach.due("ada")
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
-    chassis = DatabaseStatus(outreach.database, GROUP, GROUP, timed=timed)
-    status = OutreachStatus(outreach.database, chassis)
+    runtime_status = DatabaseStatus(outreach.database, GROUP, GROUP, timed=timed)
+    status = OutreachStatus(outreach.database, runtime_status)
     assert status.status().oldest_due_at == NOON
     outreach.pause("practice", PRACTICE)
     paused = status.status()

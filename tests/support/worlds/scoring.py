@@ -114,8 +114,10 @@ class ScoringWorld:
 
     def status(self) -> Status:
         """The status that the API would give an operator, read with the worker's role."""
-        chassis = DatabaseStatus(self.database, "scoring", GROUP, timed=TIMED, by="swept_through")
-        return ScoringStatus(self.database, chassis, group=GROUP, topic=ACTIVITY).status()
+        runtime_status = DatabaseStatus(
+            self.database, "scoring", GROUP, timed=TIMED, by="swept_through"
+        )
+        return ScoringStatus(self.database, runtime_status, group=GROUP, topic=ACTIVITY).status()
 
     def _behind(self) -> bool:
         at = self.loop.positions

@@ -100,7 +100,7 @@ def driver(connection: Connection) -> psycopg.Connection:
     return cast("psycopg.Connection", connection.connection.driver_connection)
 
 
-Parameters = Mapping[str, Any] | Sequence[Any]
+Parameters = Mapping[str, Any]
 """Values for a statement's placeholders: `%(name)s`, or `%(name)b` to send one in binary."""
 
 _NO_PARAMETERS: Parameters = MappingProxyType({})

@@ -188,10 +188,10 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         closing=[database.close],
     )
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
-    chassis = DatabaseStatus(database, settings.service, GROUP, timed=timed)
+    runtime_status = DatabaseStatus(database, settings.service, GROUP, timed=timed)
     routers = [
         *api_routers(_api_parts(settings, database)),
-        status_router(OutreachStatus(database, chassis)),
+        status_router(OutreachStatus(database, runtime_status)),
         dead_letter_router(database),
         pauses_router(database, PAUSABLE),
     ]

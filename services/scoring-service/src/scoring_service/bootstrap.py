@@ -117,8 +117,10 @@ def build_api(settings: ScoringSettings) -> FastAPI:
 
 
 def _status(settings: ScoringSettings, database: Database) -> ScoringStatus:
-    chassis = DatabaseStatus(database, settings.service, GROUP, timed=TIMED, by="swept_through")
-    return ScoringStatus(database, chassis, group=GROUP, topic=topics.CLIENT_ACTIVITY.name)
+    runtime_status = DatabaseStatus(
+        database, settings.service, GROUP, timed=TIMED, by="swept_through"
+    )
+    return ScoringStatus(database, runtime_status, group=GROUP, topic=topics.CLIENT_ACTIVITY.name)
 
 
 def build_worker(

@@ -1,4 +1,4 @@
-"""All routes of outreach's own; bootstrap adds those of the chassis."""
+"""All routes of outreach's own; bootstrap adds those of the runtime."""
 
 from dataclasses import dataclass, field
 

@@ -22,20 +22,20 @@ _INSTANT = timedelta(microseconds=1)
 
 
 class OutreachStatus:
-    """The chassis's status with outreach's own business time.
+    """The runtime's status with outreach's own business time.
 
     A day is reported once activity and changes up to it are read and no message that is due by
     then still awaits its first attempt; retries hold nothing up, nor do messages of a practice
     that operators have paused.
     """
 
-    def __init__(self, database: Database, chassis: StatusSource) -> None:
+    def __init__(self, database: Database, runtime_status: StatusSource) -> None:
         self._database = database
-        self._chassis = chassis
+        self._runtime_status = runtime_status
 
     def status(self) -> Status:
         """See `StatusSource.status`."""
-        status = self._chassis.status()
+        status = self._runtime_status.status()
         with self._database.transaction(operator=True) as tx:
             read = inputs_up_to(tx)
             awaited: datetime | None = fetch_value(tx, _FIRST_AWAITED)
