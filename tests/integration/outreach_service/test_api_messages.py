@@ -181,9 +181,9 @@ def test_all_faults_of_a_playbook_are_in_one_answer(world: World) -> None:
     problem = answer.json()
     assert (answer.status_code, problem["detail"]) == (422, "3 found")
     assert [fault["pointer"] for fault in problem["errors"]] == [
+        "#/plays/0/steps/0/channels/0/sur~1prise",
         "#/plays/0/mode",
         "#/plays/0/expires_after",
-        "#/plays/0/steps/0/channels/0/sur~1prise",
     ]
 
 

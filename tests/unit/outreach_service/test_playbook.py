@@ -91,8 +91,8 @@ def test_a_wrong_playbook_is_refused_by_field(changes: dict[str, Any], field: st
             [
                 "plays[0].mode",
                 "plays[0].surprise",
-                "plays[1].steps[0].delay",
                 "plays[1].steps[0].channels",
+                "plays[1].steps[0].delay",
             ],
             id="of shape",
         ),

@@ -49,8 +49,8 @@ def test_a_file_is_used_as_it_is_written(tmp_path: Path) -> None:
         pytest.param(
             {"mode": "shout", "surprise": 1, "steps": []},
             [
-                "plays[0].mode: Input should be 'observe', 'approve' or 'send'",
                 "plays[0].steps: List should have at least 1 item after validation, not 0",
+                "plays[0].mode: Input should be 'observe', 'approve' or 'send'",
                 "plays[0].surprise: Extra inputs are not permitted",
             ],
             id="of shape",

@@ -69,8 +69,8 @@ class RouteDocument(StrictModel):
 class StepDocument(StrictModel):
     """One intended contact: due `delay` after the change, by the first channel that is open."""
 
-    delay: Duration = timedelta()
     channels: Several[RouteDocument]
+    delay: Duration = timedelta()
 
     def to_domain(self) -> Step:
         routes = tuple(Route(channel=it.channel, template=it.template) for it in self.channels)
@@ -83,10 +83,10 @@ class PlayDocument(StrictModel):
     key: Text
     when: WhenDocument
     purpose: Purpose
+    steps: Several[StepDocument]
     mode: Mode = Mode.OBSERVE
     unless: UnlessDocument = Field(default_factory=UnlessDocument)
     expires_after: PositiveDuration = timedelta(days=7)
-    steps: Several[StepDocument]
 
     def to_domain(self) -> Play:
         when = self.when.to_domain()
