@@ -1,6 +1,7 @@
 """Playbooks: read strictly, matched exactly, and messages with one identity each."""
 
 import json
+import re
 from datetime import timedelta
 from importlib.resources import files
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.documents.playbooks import read_playbook, read_usable_playbook
+from outreach_service.documents.reading import MOST_FAULTS
 from outreach_service.domain.faults import Fault, InvalidDocument
 from outreach_service.domain.playbook import Mode, Playbook, message_id, plays_for
 from outreach_service.domain.templates import without_template
@@ -278,3 +280,12 @@ def test_a_duration_is_of_plain_digits_and_is_not_repeated(text: str) -> None:
     with pytest.raises(InvalidDocument, match="not an ISO 8601 duration") as refused:
         delay_of(text)
     assert text not in str(refused.value)
+
+
+def test_of_very_many_faults_the_first_are_listed_and_the_rest_counted() -> None:
+    document = {"key": "x", "plays": [], **{f"unknown-{number}": 1 for number in range(500)}}
+    with pytest.raises(InvalidDocument) as refused:
+        read_playbook(document)
+    faults = refused.value.faults
+    assert len(faults) == MOST_FAULTS + 1
+    assert re.fullmatch(r"has 40\d more faults", faults[-1].problem)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from rapport_runtime import logs
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require
+from rapport_runtime.http.errors import MOST_FIELD_ERRORS
 from tests.support.access_matrix.world import running
 from tests.unit.rapport_runtime.toy import (
     CANARY,
@@ -76,6 +77,15 @@ def test_unknown_path_and_method(app: FastAPI) -> None:
     response = ask(app, "DELETE", "/v1/things", headers=PRACTICE)
     problem(response, 405, "method-not-allowed")
     assert response.headers["allow"] == "POST"
+
+
+def test_of_very_many_faults_the_first_are_listed_and_all_are_counted(app: FastAPI) -> None:
+    body = {"title": "a", "amount_minor": 1, "parts": [{"size": "x"}] * 300}
+    answer = problem(
+        ask(app, "POST", "/v1/things", headers=PRACTICE, json=body), 422, "invalid-request"
+    )
+    assert answer["detail"] == f"300 found; the first {MOST_FIELD_ERRORS} are listed"
+    assert len(answer["errors"]) == MOST_FIELD_ERRORS
 
 
 def test_an_invalid_body_is_told_by_pointer_and_without_the_value(app: FastAPI) -> None:

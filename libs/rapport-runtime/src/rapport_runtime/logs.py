@@ -35,13 +35,6 @@ PINNED = {
 }
 """The lowest level of libraries that print personal data or secrets below it."""
 _RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-_EXTRA_LEFT_OUT = frozenset(
-    {
-        "action",  # the next two would hide fields of ours
-        "service",
-        "color_message",  # uvicorn's message once more, with colours
-    }
-)
 _ACTION = re.compile(r"[a-z][a-z0-9_]*")
 _SCRUB = re.compile(
     r"rk_[0-9a-f]+_[A-Za-z0-9_-]+"  # our API keys
@@ -75,7 +68,9 @@ def _warnings_only() -> None:
 
     So a tool that uses modules of ours decides itself what it prints.
     """
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
+        processors=[structlog.processors.add_log_level, renderer],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         cache_logger_on_first_use=False,
@@ -181,9 +176,15 @@ def _library_fields(message: str) -> dict[str, object]:
 
 
 def _extra_fields(record: logging.LogRecord) -> dict[str, object]:
-    """What the caller gave as `extra=`: `logging` keeps it among the record's own attributes."""
-    left_out = _RECORD_ATTRIBUTES | _EXTRA_LEFT_OUT
-    return {key: value for key, value in record.__dict__.items() if key not in left_out}
+    """The numbers and truth values that the caller gave as `extra=`, which `logging` keeps among
+    the record's own attributes. Texts are left out: they may hold a name, which no pattern finds.
+    """
+    return {
+        key: value
+        for key, value in record.__dict__.items()
+        if key not in _RECORD_ATTRIBUTES and key not in {"action", "service"}
+        if isinstance(value, bool | int | float)
+    }
 
 
 def _line(
@@ -229,7 +230,7 @@ def _clean(key: str, value: object) -> object:
     if isinstance(value, str):
         return scrubbed(value)
     if isinstance(value, dict):
-        return {str(inner): _clean(str(inner), item) for inner, item in value.items()}
+        return {scrubbed(str(inner)): _clean(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean("", item) for item in value]
     if value is None or isinstance(value, bool | int | float):

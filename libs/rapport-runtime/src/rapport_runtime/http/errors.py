@@ -24,6 +24,8 @@ AWAY = (*DatabaseError, PoolTimeout)
 
 _NOT_ALLOWED = 405
 _LOG = get_logger(__name__)
+MOST_FIELD_ERRORS = 100
+"""So many faults are listed in one answer: a body of 1 MiB has room for 100,000."""
 _PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 
 
@@ -42,8 +44,10 @@ def is_away(error: Exception) -> bool:
 
 
 def field_errors(faults: Sequence[Any]) -> list[FieldError]:
-    """Pydantic's errors in our shape: where (name and pointer) and why, never the value."""
-    return [_field_error(tuple(fault["loc"]), str(fault["msg"])) for fault in faults]
+    """The first 100 of pydantic's errors in our shape: where (name and pointer) and why, never the
+    value."""
+    listed = faults[:MOST_FIELD_ERRORS]
+    return [_field_error(tuple(fault["loc"]), str(fault["msg"])) for fault in listed]
 
 
 def _field_error(loc: tuple[str | int, ...], message: str) -> FieldError:
@@ -80,8 +84,11 @@ def _methods_of(request: Request) -> list[str]:
 
 
 def _of_validation(request: Request, error: Exception) -> Response:
-    faults = field_errors(cast(RequestValidationError, error).errors())
-    return _of_problem(request, InvalidRequest(f"{len(faults)} found", errors=faults))
+    faults = cast(RequestValidationError, error).errors()
+    detail = f"{len(faults)} found"
+    if len(faults) > MOST_FIELD_ERRORS:
+        detail += f"; the first {MOST_FIELD_ERRORS} are listed"
+    return _of_problem(request, InvalidRequest(detail, errors=field_errors(faults)))
 
 
 def _of_database(request: Request, error: Exception) -> Response:

@@ -9,6 +9,9 @@ from outreach_service.domain.faults import Fault, InvalidDocument
 LONGEST_LIST = 50
 """Items of a list: each tier change of each client is compared with all of them (S20)."""
 
+MOST_FAULTS = 100
+"""So many faults of one document are listed; a last one says how many more there are."""
+
 Model = TypeVar("Model", bound="StrictModel")
 Item = TypeVar("Item")
 
@@ -24,13 +27,15 @@ class StrictModel(BaseModel):
 
 
 def read(model: type[Model], document: object) -> Model:
-    """The document as this model. Raises InvalidDocument with every fault of its shape."""
+    """The document as this model. Raises InvalidDocument with the faults of its shape."""
     try:
         return model.model_validate(document)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False, include_context=False, include_input=False)
         faults = [
             Fault(tuple(error["loc"]), error["msg"].removeprefix("Value error, "))
-            for error in errors
+            for error in errors[:MOST_FAULTS]
         ]
+        if len(errors) > MOST_FAULTS:
+            faults.append(Fault((), f"has {len(errors) - MOST_FAULTS} more faults"))
     raise InvalidDocument(faults)
