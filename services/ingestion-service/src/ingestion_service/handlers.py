@@ -140,7 +140,7 @@ class _NewFact(NamedTuple):
 
 
 class _Intake(NamedTuple):
-    """What the new facts of a batch write; `sequences` are the new last ones, by client."""
+    """The rows that the new facts of a batch add, and each client's new last sequence."""
 
     entries: list[LedgerEntry]
     sequences: dict[tuple[PracticeId, ClientId], int]

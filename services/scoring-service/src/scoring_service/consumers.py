@@ -94,12 +94,12 @@ class ScoringConsumer(BatchHandler):
         self._publish()
 
     def _may_be_unswept(self, partition: int, position: Position) -> bool:
-        """Whether the watermark may be ahead of the sweep; `lock_unswept` knows for certain."""
+        """Whether the watermark may be ahead of the sweep; `lock_unswept` reads the exact state."""
         watermark = position.processed_through
         return watermark not in {None, position.swept_through, self._swept.get(partition)}
 
     def _sweep_step(self, partitions: Collection[int]) -> bool:
-        """One bounded transaction of the sweep; True when these partitions need no other."""
+        """Run one transaction of the sweep, of limited size; True when no further one is needed."""
         with self._stores.open() as store:
             step = sweep(store, self._rulebook, partitions)
             if step.until:
@@ -109,8 +109,8 @@ class ScoringConsumer(BatchHandler):
         return step.is_done
 
     def _zones_of(self, part: PartitionBatch) -> "_Zones":
-        """The zones of a partition: as remembered if this worker has read on from there, else read
-        anew, for another worker may have stored clients of other zones meanwhile."""
+        """The zones of a partition. They are read again unless this worker handled the records
+        just before: another worker may have stored clients of other zones in between."""
         number = part.partition.partition
         zones = self._zones.get(number)
         if zones is None or zones.offset != part.position.next_offset:
@@ -128,7 +128,7 @@ class _Zones:
 
 
 def _await_first_assessments(store: Store, batch: Batch) -> None:
-    """In partitions whose first watermark is in the batch, make the clients so far due."""
+    """When a partition gets its first watermark, make all its existing clients due for review."""
     for part in batch.partitions:
         if part.position.processed_through is None and part.watermark is not None:
             store.await_first_assessment(part.partition.partition, part.watermark)

@@ -27,8 +27,8 @@ _NOW = "SELECT clock_timestamp()"
 class DatabaseStatus:
     """A `StatusSource` on the database of a service, for its one consumer group.
 
-    Business time is the least over the partitions in `timed`, once each of them has one; `by` is
-    the column that holds it: what is read, or what is read and swept.
+    Business time is the earliest of the times of the partitions in `timed`; it is unknown until
+    each of them has one. `by` names the column that holds a partition's time.
     """
 
     def __init__(

@@ -22,8 +22,10 @@ NOWHERE = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class AssignmentOptions:
-    """How often positions are committed to the group, in seconds: normally, and while a partition
-    is fenced. A frozen predecessor may hold a position's row for seconds: ask often, do not spin.
+    """The seconds between two commits of the positions to the group.
+
+    `commit_fenced_seconds` holds while a partition is fenced. It is short, so that the worker reads
+    the partition soon after its predecessor, which may be frozen for seconds, releases the row.
     """
 
     commit_seconds: float = 5.0
@@ -100,11 +102,11 @@ class Assignment:
         return new
 
     def commit_to_group(self) -> None:
-        """Commit the positions to Kafka when it is time (for lag tools), and soon after a claim
-        was lost.
+        """Commit the positions to Kafka, for lag tools, once in `commit_seconds`; after a lost claim
+        once in `commit_fenced_seconds`.
 
-        Only a member can commit. A worker that the group went on without learns here that it is
-        no member, before it reads the new positions and competes.
+        Only a member can commit. A worker that was removed from the group finds out here, before
+        it reads the new positions.
         """
         now = self._clock()
         options = self._options

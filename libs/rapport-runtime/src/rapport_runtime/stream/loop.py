@@ -1,8 +1,8 @@
 """The batch loop: poll, claim, handle, commit. It loses no record and applies none twice (R3, R6).
 
-A record goes one way: `turn` polls and decodes it and cuts its batch, `processor.py` handles the
-batch in one transaction, and the handler's `after_commit` follows. `replay.py` brings dead letters
-back. tests/integration/rapport_runtime/test_loop.py has a test for each trap that they avoid.
+`turn` polls records, decodes them and asks the handler where the batch ends. `processor.py` handles
+the batch in one transaction; then the handler's `after_commit` runs. `replay.py` handles dead
+letters again. tests/integration/rapport_runtime/test_loop.py tests each fault that they withstand.
 """
 
 import threading

@@ -19,11 +19,12 @@ from rapport_runtime.stream.worker import Worker
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a service's worker reads, and what it does besides.
+    """The consumer group and the topics of a service's worker, and its optional parts.
 
-    A service whose topics carry no watermarks gives `now`, its own clock: the worker stores how
-    far it has read by it. `clock_jumps` tells that this clock may be set by hand. `side_task`
-    runs on a thread of its own until the event is set; when it fails, the worker ends with 1.
+    A service whose topics carry no watermarks gives `now`, its clock: the worker uses it to store
+    the time up to which it has read each partition. `clock_jumps` is true when an operator can set
+    that clock. `side_task` runs on its own thread until the event is set; if it fails, the process
+    ends with exit code 1.
     """
 
     group: str

@@ -1,4 +1,7 @@
-"""The only writer to the bus: it publishes the outbox, then up to which time that is complete."""
+"""The only writer to the bus.
+
+It publishes the outbox, then a watermark: the time up to which the outbox was complete.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,11 +25,12 @@ IDLE_TIMEOUT_MS = 45_000
 READ_ROWS = 10_000
 
 OnPublished = Callable[[Connection, Sequence[OutboxRow]], None]
-"""Called with the rows that the bus acknowledged, in the transaction that then removes them, under
-the locks of their partitions and in each partition's order. It writes once for each row."""
+"""The relay calls it with the rows that the bus acknowledged, in the order of their ids. The call
+stands in the transaction that removes these rows and holds the locks of their partitions, so what
+it writes is written once for each row."""
 
-# The timeout holds from the end of this statement to the transaction's. Where nothing waits and
-# no watermark is due, no lock is tried.
+# The timeout holds until the transaction ends. A relay that finds no rows tries no lock, unless
+# `when_empty`.
 _LOCK = """
     SELECT partition
     FROM set_config('idle_in_transaction_session_timeout', %(idle_timeout)s, true),
@@ -117,8 +121,10 @@ class Relay:
         return rows
 
     def _lock(self, tx: Connection) -> list[int]:
-        """The partitions that this relay may drain. In the many turns without a row and without a
-        new watermark there are none, and nothing is locked: two statements."""
+        """Lock the partitions that this relay may drain, and return them.
+
+        Most turns find no rows and no new watermark; they lock nothing and cost two statements.
+        """
         waiting = self._try_locks(tx, when_empty=False)
         if waiting:
             return waiting

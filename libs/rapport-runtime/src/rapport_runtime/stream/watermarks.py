@@ -32,13 +32,12 @@ class _End(NamedTuple):
 
 
 class ReadToEnd:
-    """Moves `processed_through` of the partitions that were read to their end.
+    """Advances `processed_through` of each partition that was read to its end.
 
-    An empty poll proves nothing, since a dead broker gives the same. So the reader reads the
-    business time, then asks for the ends of the logs, about once a second of business time. An
-    end proves its instant as soon as the position reaches it, however much was written since:
-    under a steady load no reader ever stands at the end. The time of partitions that operators
-    have stopped stands still.
+    An empty poll proves nothing, since a dead broker also gives one. So the reader reads the
+    business time and then asks for the ends of the logs, about once a second of business time.
+    When the position reaches such an end, everything up to that time has been read, even if more
+    records were written meanwhile. Paused partitions do not advance.
     """
 
     def __init__(self, database: Database, group: str, now: Now, *, jumps: bool) -> None:

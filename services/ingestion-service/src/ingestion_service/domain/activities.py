@@ -205,12 +205,12 @@ def _effect_of_booking(last: SourceFact, zone: tzinfo) -> Effect:
 
 
 def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
-    """The signed changes from one effect to the other, in the order that `fold` promises."""
+    """The changes that lead from `before` to `after`, in the order that `fold` promises."""
     return sorted(_changes(before, after), key=_sign_then_kind)
 
 
 def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
-    """For each kind: two changes where the day has moved, one where only number or amount has."""
+    """A moved day gives two changes (remove, add); a new number or amount gives one."""
     for kind in _ORDER:
         old, new = before.get(kind), after.get(kind)
         if old == new:

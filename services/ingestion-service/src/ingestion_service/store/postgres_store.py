@@ -238,8 +238,8 @@ class PostgresStore:
         try:
             self._execute(_APPEND, parameters)
         except errors.UniqueViolation as error:
-            # Both read the ledger before either wrote, for different clients of one event id. No
-            # record is to blame: on the next reading the other's fact is the original.
+            # Two workers accepted the same event id at once. After a retry this one sees a
+            # duplicate.
             msg = "another worker accepted the same source event at this moment"
             raise TryLater(msg) from error
 

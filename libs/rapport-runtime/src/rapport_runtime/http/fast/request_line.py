@@ -20,8 +20,8 @@ def request_answered(
 ) -> None:
     """Write the line; `status` is None when the caller went away, `key_id` without a valid key.
 
-    Every value is a word of ours that needs no escaping in JSON, but for the request's id, which
-    the edge has checked; the id is scrubbed as in every other line.
+    No value needs escaping in JSON: all are our own words and numbers, except the request's id,
+    which the edge has checked. The id is scrubbed as in every other line.
     """
     output = logs.output()
     if output is None or output.level > logging.INFO:

@@ -31,11 +31,11 @@ class DeadLetterFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayPolicy:
-    """How many letters to replay, which first, and after how many that fail again to stop.
+    """How many letters to replay, in which order, and when to stop.
 
-    With `stop_after` a worker takes no more than that at once. When so many letters of this replay
-    were held again, those still queued are held as well, untried. Several workers may be replaying
-    then, so a few more can fail.
+    `stop_after` is the number of failures that ends the replay: when that many of its letters are
+    held again, the queued ones become held without an attempt. A worker takes at most that many
+    letters at once; several workers may replay at the same time, so a few more can fail.
     """
 
     count: int

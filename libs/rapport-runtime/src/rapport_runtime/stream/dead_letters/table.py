@@ -134,7 +134,6 @@ def mark_replayed(tx: Connection, records: Sequence[StoredRecord]) -> None:
 
 
 def stop_failing(tx: Connection, records: Sequence[StoredRecord]) -> int:
-    """After a replay of `records`: hold the letters that still wait in a replay of which as many
-    failed again as its policy allows; returns how many. Letters that another worker is handling
-    now are left to it."""
+    """Stop each replay of `records` that has reached its `stop_after`: its queued letters become
+    held. Returns their number. A letter that another worker handles at the moment stays queued."""
     return execute(tx, _STOP, {"ids": [record.letter_id for record in records]})
