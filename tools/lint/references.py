@@ -19,7 +19,7 @@ SUFFIXES = (".py", ".md", ".yml", ".json", ".toml", ".sql", ".sh", ".mako", ".in
 EXEMPT = (REQUIREMENTS, "docs/renames.md", "tests/unit/tools/test_references.py")
 """What may name an id that nothing defines: the definitions, old names, this check's own test."""
 PUBLIC = re.compile(
-    r"libs/rapport-contracts/(?:(?:openapi|schemas|examples)/|asyncapi[^/]*\.json$)"
+    r"libs/rapport-contracts/(?:(?:documents|openapi|schemas|examples)/|asyncapi[^/]*\.json$)"
 )
 SHOWN = re.compile(r"(?:libs|services)/[^/]+/src/.*\.py$")
 

@@ -1,7 +1,9 @@
-"""SQL has one way to the database: the functions of `rapport_runtime.database`.
+"""SQL has one way to the database and back: the functions of `rapport_runtime.database`.
 
 SQLAlchemy's `text()` and `exec_driver_sql()` are for migrations, and for expressions in the schema
-(a keyword argument, such as `server_default=sa.text("now()")`).
+(a keyword argument, such as `server_default=sa.text("now()")`). Rows are read by name. A row may
+fill a class by position, as in `Client(*row)`, only where the module makes the statement's columns
+of `Client._fields`.
 """
 
 import ast
@@ -25,16 +27,23 @@ def outside_the_one_way(root: Path) -> list[str]:
 
 
 def other_ways(source: str) -> list[int]:
-    """The lines of a module that make a statement by `text()` or run one by `exec_driver_sql()`."""
+    """The lines of a module that make a statement by `text()`, run one by `exec_driver_sql()`, or
+    read a row by position."""
     tree = ast.parse(source)
     in_schema = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword)}
     names = frozenset(_names_of_text(tree))
+    made_of_fields = frozenset(_classes_with_fields_in_use(tree))
     return sorted(
         node.lineno
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        and id(node) not in in_schema
-        and (ast.unparse(node.func) in names or _runs_a_string(node.func))
+        and (
+            _fills_by_position(node, made_of_fields)
+            or (
+                id(node) not in in_schema
+                and (ast.unparse(node.func) in names or _runs_a_string(node.func))
+            )
+        )
     )
 
 
@@ -53,3 +62,18 @@ def _names_of_text(tree: ast.Module) -> Iterator[str]:
 
 def _runs_a_string(called: ast.expr) -> bool:
     return isinstance(called, ast.Attribute) and called.attr == "exec_driver_sql"
+
+
+def _fills_by_position(call: ast.Call, allowed: frozenset[str]) -> bool:
+    """Whether the call is `X(*row)` for a class `X` that is not in `allowed`."""
+    called = ast.unparse(call.func)
+    is_class = called.rpartition(".")[2].lstrip("_")[:1].isupper()
+    is_row = len(call.args) == 1 and isinstance(call.args[0], ast.Starred)
+    return is_class and is_row and called not in allowed
+
+
+def _classes_with_fields_in_use(tree: ast.Module) -> Iterator[str]:
+    """The names of the classes whose `_fields` a module reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "_fields":
+            yield ast.unparse(node.value)

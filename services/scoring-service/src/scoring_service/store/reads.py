@@ -15,7 +15,8 @@ _EXPRESSIONS = {
     "as_of": "p.swept_through AS as_of",
 }
 _COLUMNS = ", ".join(_EXPRESSIONS.get(name, f"c.{name}") for name in StoredTier._fields)
-"""In the order of the fields, so that `StoredTier(*row)` fits."""
+"""Made of the class's own fields, as are those of `_HISTORY`. Only for that reason a row may fill
+the class by position (`StoredTier(*row)`); every other row is read by name."""
 _CLIENTS = f"""
     SELECT {_COLUMNS} FROM client c
     LEFT JOIN consumer_position p ON p.consumer_group = %(group)s AND p.topic = %(topic)s
