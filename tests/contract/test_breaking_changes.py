@@ -282,10 +282,6 @@ def test_a_keyword_that_the_comparison_does_not_know_stops_it():
         rest_breaks(OPENAPI, strange)
 
 
-def without_fields(name: str) -> Change:
-    return put("components", "schemas", name, "properties", value={})
-
-
 @pytest.mark.parametrize("path", [f"openapi/{name}.json" for name in documents.APPS])
 def test_removing_any_operation_or_field_of_a_real_api_is_found(path: str):
     document = documents.read(documents.PACKAGE, path)

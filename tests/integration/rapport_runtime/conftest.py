@@ -63,9 +63,6 @@ class Migration:
     def execute(self, sqltext: str, /) -> None:
         self.tx.exec_driver_sql(sqltext)
 
-    def get_bind(self) -> sa.Connection:
-        return self.tx
-
 
 @pytest.fixture(scope="module")
 def migrated(postgres: Postgres) -> Iterator[ServiceDatabase]:

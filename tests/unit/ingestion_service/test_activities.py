@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion_service.domain.activities import Delta, activities_of
+from ingestion_service.domain.activities import Delta
 from ingestion_service.domain.facts import RANK, SourceFact, SourceKind, SourceObjectKind
+from tests.support.harness.activities import activities_of
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,9 +24,6 @@ class Recorded:
 
     def execute(self, sqltext: str, /) -> None:
         self.statements.append(" ".join(sqltext.split()))
-
-    def get_bind(self) -> Any:
-        raise NotImplementedError
 
 
 @pytest.mark.parametrize("name", FROZEN)

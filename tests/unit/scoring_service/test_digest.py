@@ -68,18 +68,17 @@ def test_registered_and_booked_leave_nothing() -> None:
     assert digest.to_bytes() == b"\x01"
 
 
-def test_first_and_last_completed_days_can_be_taken_back() -> None:
+def test_the_last_completed_day_can_be_taken_back() -> None:
     digest = Digest()
     for age in (40, 20, 1):
         digest.add("completed", TODAY - timedelta(days=age), 1, 0)
     digest.add("settled", TODAY, 0, 100)
-    assert digest.first_completed_on == TODAY - timedelta(days=40)
     assert digest.last_completed_on == TODAY - timedelta(days=1)
     digest.add("completed", TODAY - timedelta(days=40), -1, 0)
     digest.add("completed", TODAY - timedelta(days=1), -1, 0)
-    assert digest.first_completed_on == digest.last_completed_on == TODAY - timedelta(days=20)
+    assert digest.last_completed_on == TODAY - timedelta(days=20)
     digest.add("completed", TODAY - timedelta(days=20), -1, 0)
-    assert digest.first_completed_on is digest.last_completed_on is None
+    assert digest.last_completed_on is None
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x02" + bytes(28), b"\x01" + bytes(27)])

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import scoring_service
-from ingestion_service.domain.activities import activities_of
 from ingestion_service.domain.facts import SourceFact
 from ingestion_service.translate import fact_of
 from rapport_contracts.codec import decode_source
@@ -21,6 +20,7 @@ from scoring_service.domain.explain import score_decimal
 from scoring_service.domain.rulebook_source import parse_rulebook
 from tests.support.generators.poison import POISON
 from tests.support.generators.workload import PRACTICES, Workload, WorkloadSize, generate
+from tests.support.harness.activities import activities_of
 from tests.support.oracles.ledger import (
     SourceClient,
     differences,

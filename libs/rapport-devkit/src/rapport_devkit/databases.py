@@ -32,11 +32,6 @@ class ServiceDatabase:
     api_url: str = field(repr=False)
 
 
-def create_databases(superuser_url: str, *, prefix: str = "") -> dict[str, ServiceDatabase]:
-    """`create_database` for every service, by service name."""
-    return {service: create_database(superuser_url, service, prefix=prefix) for service in SERVICES}
-
-
 def create_database(superuser_url: str, service: str, *, prefix: str = "") -> ServiceDatabase:
     """Create database `<prefix><service>` and its login roles `<database>_owner|_worker|_api`.
 

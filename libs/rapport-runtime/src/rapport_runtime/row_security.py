@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable
 from typing import Protocol
 
-from sqlalchemy import Connection
-
 WORKER_ROLE = "rapport_worker"
 API_ROLE = "rapport_api"
 _EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -22,9 +20,6 @@ class Migration(Protocol):
 
     def execute(self, sqltext: str, /) -> None:
         """Run one statement."""
-
-    def get_bind(self) -> Connection:
-        """The connection of the migration."""
 
 
 def row_level_security(

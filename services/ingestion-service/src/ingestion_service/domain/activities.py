@@ -180,13 +180,6 @@ class SourceObject:
         return Delta(identity, kind, *change, refers_to)
 
 
-def activities_of(facts: Iterable[SourceFact], zone: tzinfo) -> list[Delta]:
-    """All deltas of one source object, from its facts in the order of acceptance. The ledger alone
-    therefore gives every activity again, with its id and what it refers to."""
-    source_object = SourceObject(zone)
-    return [delta for fact in facts for delta in source_object.fold(fact)]
-
-
 def _later(known: SourceFact | None, fact: SourceFact) -> SourceFact:
     return fact if known is None or fact.order > known.order else known
 

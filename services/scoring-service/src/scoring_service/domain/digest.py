@@ -82,14 +82,6 @@ class Digest:
         return 0
 
     @property
-    def first_completed_on(self) -> date | None:
-        """The first day with a positive net of completed bookings, future days included."""
-        return next(
-            (date.fromordinal(d) for d, n in zip(self.days, self.completed, strict=True) if n > 0),
-            None,
-        )
-
-    @property
     def last_completed_on(self) -> date | None:
         """The last day with a positive net of completed bookings, future days included."""
         last = self.last_completed(self.days[-1]) if self.days else 0
