@@ -29,7 +29,7 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _JSON = re.compile(rb"application/(?:[\w.-]+\+)?json")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -79,7 +79,7 @@ class Edge:
         except ProblemError as refused:
             await _refuse(refused, scope, receive, answer)
         except Exception:
-            _LOG.exception("request_failed")
+            log.exception("request_failed")
             if answer.status is not None:
                 raise
             await _refuse(InternalError(), scope, receive, answer)

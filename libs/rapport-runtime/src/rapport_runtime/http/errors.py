@@ -23,7 +23,7 @@ AWAY = (*DatabaseError, PoolTimeout)
 """The exceptions that a statement may raise; `is_away` decides whether a retry may help."""
 
 _NOT_ALLOWED = 405
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 MOST_FIELD_ERRORS = 100
 """So many faults are listed in one answer: a body of 1 MiB has room for 100,000."""
 _PLACES = frozenset({"body", "query", "path", "header", "cookie"})
@@ -94,5 +94,5 @@ def _of_validation(request: Request, error: Exception) -> Response:
 def _of_database(request: Request, error: Exception) -> Response:
     if not is_away(error):
         raise error
-    _LOG.warning("database_away", error=describe(error))
+    log.warning("database_away", error=describe(error))
     return _of_problem(request, Unavailable("the database did not answer"))

@@ -20,7 +20,7 @@ ReadyStatus = Callable[[], str]
 Refresh = Callable[[], None]
 """Brings gauges up to date just before they are read; what it raises is only logged."""
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 _JSON = "application/json"
 _POLL_SECONDS = 0.2
 _CLIENT_SECONDS = 5.0
@@ -62,7 +62,7 @@ def metrics(refresh: Sequence[Refresh] = ()) -> ProbeAnswer:
         try:
             update()
         except Exception as error:  # noqa: BLE001 - the other numbers are still shown
-            _LOG.warning("gauges_unknown", error=describe(error))
+            log.warning("gauges_unknown", error=describe(error))
     return ProbeAnswer(200, CONTENT_TYPE_LATEST, generate_latest())
 
 
@@ -117,7 +117,7 @@ def serve_probes(
 ) -> ProbeServer:
     """Start the probe pages of a worker; raises OSError when the port is taken."""
     server = ProbeServer(port, checks, stop, host, ready_status)
-    _LOG.info("probes_served", port=server.port)
+    log.info("probes_served", port=server.port)
     return server
 
 
@@ -158,6 +158,6 @@ def _handler(
             self.wfile.write(answer.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
-            _LOG.debug("probe_answered")
+            log.debug("probe_answered")
 
     return Pages

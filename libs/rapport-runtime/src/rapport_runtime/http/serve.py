@@ -13,7 +13,7 @@ from rapport_runtime.settings import ServiceSettings
 
 GRACE_SECONDS = 8
 _KEEP_ALIVE_SECONDS = 5
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -47,8 +47,8 @@ def serve(app: FastAPI, settings: ServiceSettings, *, grace_seconds: int = GRACE
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     gc_tuning.tune_gc()
-    _LOG.info("api_starting", host=settings.host, port=settings.port)
+    log.info("api_starting", host=settings.host, port=settings.port)
     server.run()
     if not server.started:
         sys.exit(3)
-    _LOG.info("api_stopped")
+    log.info("api_stopped")

@@ -21,7 +21,7 @@ STREAM_ROWS = 100
 RETRY_MS = 2_000
 _MAX_CURSOR = 2000
 _PROBLEMS = (*ALWAYS, InvalidCursor, TooManyRequests)
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 After = Annotated[
     str | None,
     Query(
@@ -130,7 +130,7 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
             except errors.AWAY as error:
                 if not errors.is_away(error):
                     raise
-                _LOG.warning("database_away", error=describe(error))
+                log.warning("database_away", error=describe(error))
                 return
             for entry in page.entries:
                 follower.advance(entry.partition, entry.position)
