@@ -191,8 +191,12 @@ def responses(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(kind.status, []).append(kind)
     return {
         status: {
-            "description": "; ".join(f"{kind.title} (`{_URN}{kind.slug}`)" for kind in group),
+            "description": "; ".join(dict.fromkeys(map(_described, group))),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status, group in by_status.items()
     }
+
+
+def _described(kind: type[ProblemError]) -> str:
+    return f"{kind.title} (`{_URN}{kind.slug}`)"

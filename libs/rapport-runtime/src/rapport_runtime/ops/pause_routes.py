@@ -79,7 +79,7 @@ class Answer(BaseModel):
     paused: bool
 
 
-class DeedSaid(BaseModel):
+class AuditAnswer(BaseModel):
     """An act of an operator, or of a practice on its dead letters."""
 
     id: int
@@ -109,7 +109,10 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
 
     @router.post("/pauses", responses=responses(*refusals, NotFound, CannotPause, Conflict))
     def pause(body: PauseBody, principal: Writer) -> Answer:
-        """Pause it; it takes effect within seconds. Again: sets another end or reason."""
+        """Pause it; it takes effect within seconds.
+
+        A second call replaces the end or the reason.
+        """
         request = _request(principal, body, body.until)
         try:
             with database.transaction(_practice(body), operator=True) as tx:
@@ -128,7 +131,7 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
             return Answer(changed=pauses.resume(tx, _request(principal, body, None)), paused=False)
 
     @router.get("/audit", responses=responses(*refusals, InvalidCursor))
-    def list_audit(_principal: Reader, page: PageQuery) -> Page[DeedSaid]:
+    def list_audit(_principal: Reader, page: PageQuery) -> Page[AuditAnswer]:
         """Who stopped, started, replayed or dropped what, and why; the oldest first."""
         after = 0 if page.after is None else int(page.after[0])
         with database.transaction(operator=True) as tx:
@@ -151,8 +154,8 @@ def _request(principal: Principal, body: ResumeBody, ends_at: Any) -> PauseReque
     return PauseRequest(f"key {principal.key_id}", body.kind, body.subject, body.why, ends_at)
 
 
-def _entry(row: Any) -> DeedSaid:
-    return DeedSaid(
+def _entry(row: Any) -> AuditAnswer:
+    return AuditAnswer(
         id=row.id,
         at=row.at,
         who=row.actor,

@@ -102,8 +102,8 @@ class Assignment:
         return new
 
     def commit_to_group(self) -> None:
-        """Commit the positions to Kafka, for lag tools, once in `commit_seconds`; after a lost claim
-        once in `commit_fenced_seconds`.
+        """Commit the positions to Kafka, for lag tools: every `commit_seconds`, and after a lost
+        claim every `commit_fenced_seconds`.
 
         Only a member can commit. A worker that was removed from the group finds out here, before
         it reads the new positions.
