@@ -53,7 +53,7 @@ def test_only_the_list_declares_metrics() -> None:
 @pytest.mark.parametrize(
     "name", sorted(name for name, each in vars(metrics).items() if each in METRICS)
 )
-def test_every_metric_of_the_list_is_told_by_somebody(name: str) -> None:
+def test_every_metric_of_the_list_is_exported_by_somebody(name: str) -> None:
     used = [path for path in SOURCES if name in _words(path) and path.name != "metrics.py"]
     assert used, f"nobody sets {name}"
 
@@ -63,7 +63,7 @@ def test_every_label_has_few_values() -> None:
     assert labels - {"le"} == BOUNDED.keys()
 
 
-def test_each_is_told_by_the_api_or_by_the_worker() -> None:
+def test_each_is_exported_by_the_api_or_by_the_worker() -> None:
     assert len({*OF_APIS, *OF_WORKERS}) == len(METRICS) == len(OF_APIS) + len(OF_WORKERS)
 
 

@@ -74,7 +74,7 @@ WORKER_READY = Gauge(
 )
 HELD_DEAD_LETTERS = Gauge(
     "rapport_dead_letters_held_records",
-    "Dead letters that wait for a person, by reason, of all practices; each worker tells the same."
+    "Dead letters that wait for a person, by reason, of all practices; all workers show the same."
     " Advice: above 0: list, mend, replay or drop.",
     ["group", "reason"],
 )
@@ -108,7 +108,7 @@ OUTBOX_OLDEST_SECONDS = Gauge(
 )
 WORKERS = Gauge(
     "rapport_workers",
-    "Workers by what they last said: live (within 30 s), silent (longer, up to an hour), halted (in"
+    "Workers by their last report: live (within 30 s), silent (longer, up to an hour), halted (in"
     " the last 10 minutes a loop stopped itself). Advice: none live: nothing moves; halted: read"
     " why in /v1/status.",
     ["group", "state"],

@@ -12,13 +12,13 @@ _UNITS = ("seconds", "records", "rows")
 _HEAD = """# Metrics
 
 Made by `make metrics` from `rapport_runtime/metrics.py`; a test compares both. The list is closed:
-our processes tell nothing else, but for `python_*` and `process_*`, which the client library adds.
-Each API and each worker answers `/metrics` on its own port, open to whoever reaches it; no label
-holds a practice, a client or a worker. What the database knows is told by the API, read at each
-scrape; what only a worker sees, by the worker: add up, or take the greatest, over the instances.
+our processes export nothing else, except `python_*` and `process_*`, which the client library adds.
+Each API and each worker serves `/metrics` on a port of its own, without a key; no label holds a
+practice, a client or a worker. The API exports what it reads from the database at each scrape. A
+worker exports what only it can see: take the sum or the maximum over the instances.
 Alerts on them: `deploy/prometheus/rules.yml`.
 
-| name | told by | kind | unit | labels | what it means | advice |
+| name | exported by | kind | unit | labels | what it means | advice |
 |---|---|---|---|---|---|---|
 """
 
@@ -47,7 +47,7 @@ def _cells(metric: MetricWrapperBase) -> Sequence[str]:
     bare = name.removesuffix("_total")
     unit = next((unit for unit in _UNITS if bare.endswith(unit)), "count")
     shown = ", ".join(f"`{label}`" for label in labels)
-    return (f"`{name}`", _teller(metric), kind, unit, shown, meaning, advice)
+    return (f"`{name}`", _exporter(metric), kind, unit, shown, meaning, advice)
 
 
 def _described(metric: MetricWrapperBase) -> tuple[str, str, Sequence[str]]:
@@ -57,7 +57,7 @@ def _described(metric: MetricWrapperBase) -> tuple[str, str, Sequence[str]]:
     return f"{family.name}{suffix}", family.type, metric._labelnames
 
 
-def _teller(metric: MetricWrapperBase) -> str:
+def _exporter(metric: MetricWrapperBase) -> str:
     return "API" if metric in OF_APIS else "worker"
 
 
