@@ -93,8 +93,8 @@ def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
                 harness.send(good(range(100, 100 + refilled)))
             worker.thaw()
             assert worker.wait(60) == HALTED, worker.log.read_text()
-        ((said,),) = harness.rows("SELECT last_error FROM worker")
-        assert "anew" in said or "no longer holds" in said
+        ((error,),) = harness.rows("SELECT last_error FROM worker")
+        assert "anew" in error or "no longer holds" in error
         assert '"action": "loop_halted"' in worker.log.read_text()
         offset = "SELECT next_offset FROM consumer_position WHERE topic = 'source.bookings.v1'"
         assert (20,) in harness.rows(offset)

@@ -45,18 +45,18 @@ CAP_1 = Rules(
 @contextmanager
 def queues(urls: ServiceDatabase, rules: Rules = DEFAULT_RULES) -> Iterator[list[OutboundQueue]]:
     """The queues of sixteen workers, each with connections of its own."""
-    doors = [Database(urls.worker_url, application_name=f"queue-{n}") for n in range(WORKERS)]
+    databases = [Database(urls.worker_url, application_name=f"queue-{n}") for n in range(WORKERS)]
     yield [
         OutboundQueue(
-            build_stores(door, simulated=True),
+            build_stores(database, simulated=True),
             KeyringCipher(KEYRING),
             SANDBOX_RETRIES,
             DispatchOptions(lease_seconds=60, rules=rules),
         )
-        for door in doors
+        for database in databases
     ]
-    for door in doors:
-        door.close()
+    for database in databases:
+        database.close()
 
 
 def outreach(urls: ServiceDatabase) -> OutreachWorld:

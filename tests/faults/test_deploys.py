@@ -45,8 +45,8 @@ def test_too_much_poison_stops_the_worker_with_an_alarm(
         harness.send([*sent, *good([999])])
         worker = harness.stack.child(WORKER)
         assert worker.wait(120) == HALTED, worker.log.read_text()[-3_000:]
-        ((said,),) = harness.rows("SELECT last_error FROM worker")
-        assert why in said
+        ((error,),) = harness.rows("SELECT last_error FROM worker")
+        assert why in error
         assert "loop_halted" in worker.log.read_text()
         bad = sent.count(BAD)
         assert harness.count("dead_letter") < min(bad, 50)

@@ -18,7 +18,7 @@ def test_nothing_is_acknowledged_falsely_and_all_goes_on_when_there_is_space_aga
     tmp_path: Path, kafka: Kafka
 ) -> None:
     """On a tmpfs of its own, filled to the last byte; where none can be mounted the test fails."""
-    told = subprocess.run(
+    ran = subprocess.run(
         [
             sys.executable,
             "-W",
@@ -34,8 +34,8 @@ def test_nothing_is_acknowledged_falsely_and_all_goes_on_when_there_is_space_aga
         timeout=280,
         check=False,
     )
-    assert told.returncode == 0, told.stderr[-3_000:]
-    report = json.loads(told.stdout.splitlines()[-1])
+    assert ran.returncode == 0, ran.stderr[-3_000:]
+    report = json.loads(ran.stdout.splitlines()[-1])
     assert report.pop("refused") > 0
     assert report == {
         "acknowledged and lost": 0,

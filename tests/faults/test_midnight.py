@@ -84,7 +84,7 @@ def test_workers_with_wrong_clocks_tell_leap_days_and_summer_time_as_one_that_is
     with scoring_harness(tmp_path / "leap", postgres, kafka, launchers=wrong) as scoring:
         scoring.send(log)
         scoring.wait(now - STEP)
-        told = scoring.rows("""
+        found = scoring.rows("""
             SELECT practice_id, client_id, version, from_tier, to_tier, reason, origin, score,
                    activity_id, effective_at
             FROM tier_change ORDER BY practice_id, client_id, version
@@ -92,7 +92,7 @@ def test_workers_with_wrong_clocks_tell_leap_days_and_summer_time_as_one_that_is
     expected = changes(right)
     right.close()
     assert len(expected) > 50
-    assert differing(expected, told) == 0
+    assert differing(expected, found) == 0
 
 
 def _client(number: int) -> str:
@@ -107,15 +107,15 @@ def _fallen(scoring: ScoringHarness) -> list[dict[str, Any]]:
         for partition in range(topics.PER_CLIENT_PARTITIONS)
         for value in read(scoring.stack.kafka.bootstrap, name, partition=partition)
     ]
-    return [said for said in values if said.get("reason") == "elapsed_time"]
+    return [change for change in values if change.get("reason") == "elapsed_time"]
 
 
 def _ask_until(scoring: ScoringHarness, done: Callable[[], bool]) -> Counter[str]:
     """Ask for one client's tier again and again; every answer must be 200. Tier -> how often."""
     key = scoring.stack.create_key("scoring", "tiers:read", "harbour")
     api = scoring.stack.api("scoring", key)
-    said: Counter[str] = Counter()
-    while not (said and done()):
-        asked = _client(sum(said.values()) % CLIENTS)
-        said[api.get(f"/v1/clients/{asked}/tier")["tier"]] += 1
-    return said
+    tiers: Counter[str] = Counter()
+    while not (tiers and done()):
+        client = _client(sum(tiers.values()) % CLIENTS)
+        tiers[api.get(f"/v1/clients/{client}/tier")["tier"]] += 1
+    return tiers

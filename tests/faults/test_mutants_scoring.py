@@ -92,8 +92,8 @@ def test_the_first_watermark_assesses_who_came_before_it(
     visit(scoring.log, noon(1, 10))
     scoring.log.watermark(noon(1, 11))
     scoring.read_all()
-    told = [(change.version, change.origin) for change in scoring.changes()]
-    survives = told == [(1, "backfill")]
+    versions = [(change.version, change.origin) for change in scoring.changes()]
+    survives = versions == [(1, "backfill")]
     assert survives is not mutant
 
 

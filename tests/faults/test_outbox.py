@@ -28,12 +28,12 @@ NEW = 400
 
 @pytest.fixture
 def database(empty_database: Callable[[str], ServiceDatabase]) -> Iterator[Database]:
-    """A worker's door to the runtime tables."""
+    """The ledger's database as its worker reaches it, with the runtime's tables."""
     urls = empty_database("ledger")
     create_tables(urls)
-    door = worker_database(urls)
-    yield door
-    door.close()
+    opened = worker_database(urls)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def rows(client: str, numbers: Sequence[int]) -> list[Outgoing]:
     return [Outgoing(TOPIC, bucket, b"k", f"{client}:{number}".encode()) for number in numbers]
 
 
-def append(database: Database, said: Sequence[Outgoing]) -> None:
+def append(database: Database, records: Sequence[Outgoing]) -> None:
     with database.transaction() as tx:
-        outbox.append(tx, said)
+        outbox.append(tx, records)
 
 
 def published(bus: OnKafka) -> dict[str, list[int]]:

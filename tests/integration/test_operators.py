@@ -72,14 +72,14 @@ def test_the_commands_work_where_a_worker_runs(
     assert commands["pauses"]([]) == 0
     assert commands["audit"]([]) == 0
     assert commands["letters"](["list"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split("\t")[0] for line in said[:4]] == [
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in lines[:4]] == [
         f"topic {topic}: paused",
         "worker *: paused",
         "worker *: resumed",
         "topic",
     ]
-    assert [line.split("\t")[2] for line in said[4:]] == ["pause", "pause", "resume"]
+    assert [line.split("\t")[2] for line in lines[4:]] == ["pause", "pause", "resume"]
 
 
 def test_a_practice_is_paused_in_outreach_and_elsewhere_refused_with_the_reason(
@@ -87,11 +87,11 @@ def test_a_practice_is_paused_in_outreach_and_elsewhere_refused_with_the_reason(
 ) -> None:
     commands, _, _ = SERVICES[service]
     assert commands["pause"](["practice", "harbour", *WHY]) == 2
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     if service == "outreach":
-        assert said == "no such practice is known here\n"
+        assert error == "no such practice is known here\n"
     else:
-        assert "pause the practice in outreach" in said
+        assert "pause the practice in outreach" in error
 
 
 def test_the_api_offers_the_same_and_tells_prometheus(
@@ -104,9 +104,9 @@ def test_the_api_offers_the_same_and_tells_prometheus(
     monkeypatch.setenv("RAPPORT_DATABASE_URL", os.environ["API_URL"])
     with running(build_api(settings.from_environment())) as app:  # type: ignore[arg-type]
         paths = get(app, "/openapi.json").json()["paths"]
-        told = get(app, "/metrics").text
+        metrics = get(app, "/metrics").text
     assert {"/v1/pauses", "/v1/pauses/resume", "/v1/audit", "/v1/dead-letters"} <= paths.keys()
-    assert f'rapport_pauses{{group="{service}-service",kind="topic"}} 1.0' in told
-    assert f'rapport_workers{{group="{service}-service",state="live"}} 0.0' in told
-    unknown = 'rapport_unknown_messages{group="outreach-service"} 0.0' in told
+    assert f'rapport_pauses{{group="{service}-service",kind="topic"}} 1.0' in metrics
+    assert f'rapport_workers{{group="{service}-service",state="live"}} 0.0' in metrics
+    unknown = 'rapport_unknown_messages{group="outreach-service"} 0.0' in metrics
     assert unknown is (service == "outreach")

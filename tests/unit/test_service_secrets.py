@@ -74,13 +74,13 @@ def test_nothing_starts_without_its_secrets(
     environment: pytest.MonkeyPatch, settings: type[ServiceSettings], name: str
 ) -> None:
     environment.delenv(name)
-    with pytest.raises(SettingsError, match=f"{name} is missing") as told:
+    with pytest.raises(SettingsError, match=f"{name} is missing") as refused:
         settings.from_environment()
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "reason"),
     [
         ({"WECHAT_BASE_URL": "https://x", "WECHAT_SECRET": ""}, "WECHAT_SECRET"),
         ({"ALIYUN_BASE_URL": "https://x", "ALIYUN_ACCESS_KEY_SECRET": ""}, "ACCESS_KEY_SECRET"),
@@ -91,9 +91,9 @@ def test_nothing_starts_without_its_secrets(
     ],
 )
 def test_no_channel_starts_without_its_account(
-    environment: pytest.MonkeyPatch, given: dict[str, str], said: str
+    environment: pytest.MonkeyPatch, given: dict[str, str], reason: str
 ) -> None:
     accounts = {"WECHAT_APPID": "wx1", "ALIYUN_ACCESS_KEY_ID": "id"}
     _set(environment, {f"RAPPORT_{name}": value for name, value in (accounts | given).items()})
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=reason):
         OutreachSettings.from_environment()

@@ -98,7 +98,7 @@ def missing_records(path: str, text: str, numbers: frozenset[int]) -> Iterator[F
     """Decisions in `text` that have no page in `docs/adr`."""
     for match in _RECORD.finditer(text):
         if int(match[1] or match[2]) not in numbers:
-            what = f"{_said(match)} does not exist, see {RECORDS}"
+            what = f"{_words(match)} does not exist, see {RECORDS}"
             yield Finding(path, _line(text, match.start()), what)
 
 
@@ -115,7 +115,7 @@ def outside_documents(path: str, text: str) -> Iterator[Finding]:
             or any(begin <= start < end for begin, end in links)
         ):
             continue
-        what = f"'{_said(match)}' is not in the repository"
+        what = f"'{_words(match)}' is not in the repository"
         way_out = "cite a requirement or a decision, or give the reason itself"
         yield Finding(path, _line(text, start), f"{what}, {way_out}")
 
@@ -125,7 +125,7 @@ def in_public(path: str, text: str) -> Iterator[Finding]:
     text = text.replace("\\n", "  ")
     found = {(start, name) for name, start in cited(text)}
     for pattern in (_RECORD, _OUTSIDE, _PAGE):
-        found |= {(match.start(), _said(match)) for match in pattern.finditer(text)}
+        found |= {(match.start(), _words(match)) for match in pattern.finditer(text)}
     for start, what in sorted(found):
         way_out = "take it out of the docstring or description that this is made from"
         yield Finding(path, _line(text, start), f"'{what}' in a public text, {way_out}")
@@ -136,12 +136,16 @@ def in_shown(path: str, source: str) -> Iterator[Finding]:
     if next(cited(source), None) is None:
         return
     tree = ast.parse(source)
-    kept: set[int] = set()
+    allowed: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) or (isinstance(node, ast.keyword) and node.arg == "comment"):
-            kept.add(id(node.value))
+            allowed.add(id(node.value))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in kept:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in allowed
+        ):
             for name, _ in cited(node.value):
                 what = f"'{name}' in a string that may be shown, move it into a comment"
                 yield Finding(path, node.lineno, what)
@@ -245,7 +249,7 @@ def _line(text: str, start: int) -> int:
     return text.count("\n", 0, start) + 1
 
 
-def _said(match: re.Match[str]) -> str:
+def _words(match: re.Match[str]) -> str:
     return " ".join(match[0].split())
 
 

@@ -30,16 +30,18 @@ _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<how>:-|:\?)(?P<word>[^}]*))?\}"
 def _secrets() -> dict[str, str]:
     """What new-env.sh prints, as compose reads it."""
     script = REPOSITORY / "deploy" / "compose" / "new-env.sh"
-    told = subprocess.run(["sh", script], check=True, capture_output=True, text=True).stdout
-    return dict(line.split("=", 1) for line in told.splitlines() if not line.startswith("#"))
+    printed = subprocess.run(["sh", script], check=True, capture_output=True, text=True).stdout
+    return dict(line.split("=", 1) for line in printed.splitlines() if not line.startswith("#"))
 
 
 def _filled(text: str, known: dict[str, str]) -> str:
     def value(found: re.Match[str]) -> str:
         default = found["word"] if found["how"] == ":-" else None
-        said = known.get(found["name"], default)
-        assert said is not None, f"{found['name']} has no default and new-env.sh does not make it"
-        return said
+        filling = known.get(found["name"], default)
+        assert filling is not None, (
+            f"{found['name']} has no default and new-env.sh does not make it"
+        )
+        return filling
 
     return _VARIABLE.sub(value, text)
 
@@ -55,10 +57,10 @@ def services() -> dict[str, Any]:
 def _ours(services: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """Service, role and description of each container that runs one of our images."""
     made = []
-    for name, said in services.items():
-        if said["image"].startswith("rapport/") and name != "sandbox":
-            service = said["image"].removeprefix("rapport/").removesuffix("-service")
-            made.append((service, said["command"][0], said))
+    for name, config in services.items():
+        if config["image"].startswith("rapport/") and name != "sandbox":
+            service = config["image"].removeprefix("rapport/").removesuffix("-service")
+            made.append((service, config["command"][0], config))
     return made
 
 
@@ -94,8 +96,8 @@ def test_there_are_three_apis_three_workers_and_a_migration_for_each(
 def test_every_container_has_settings_that_its_service_takes(
     services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for service, role, said in _ours(services):
-        environment = {name: str(value) for name, value in said["environment"].items()}
+    for service, role, config in _ours(services):
+        environment = {name: str(value) for name, value in config["environment"].items()}
         settings = SETTINGS[service]
         known = {PREFIX + name.upper() for name in settings.model_fields}
         assert environment.keys() <= known
@@ -115,8 +117,8 @@ def test_the_sandboxs_settings_are_outreachs(services: dict[str, Any]) -> None:
 
 
 def test_nothing_waits_for_what_is_not_there(services: dict[str, Any]) -> None:
-    for said in services.values():
-        for name, how in said.get("depends_on", {}).items():
+    for config in services.values():
+        for name, how in config.get("depends_on", {}).items():
             other = services[name]
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in other
@@ -131,21 +133,23 @@ def test_prometheus_asks_the_ports_on_which_apis_and_workers_listen(
     dockerfile = (REPOSITORY / "deploy" / "Dockerfile").read_text("utf-8")
     image = dict(re.findall(r"(RAPPORT_\w+)=(\S+)", dockerfile))
     listening = set()
-    for name, said in services.items():
-        if said["image"].startswith("rapport/") and name != "sandbox":
-            port = PORTS.get(said["command"][0])
+    for name, config in services.items():
+        if config["image"].startswith("rapport/") and name != "sandbox":
+            port = PORTS.get(config["command"][0])
             if port is not None:
-                listening.add(f"{name}:{said['environment'].get(port, image[port])}")
+                listening.add(f"{name}:{config['environment'].get(port, image[port])}")
     jobs = yaml.safe_load(SCRAPES.read_text("utf-8"))["scrape_configs"]
-    asked = [target for job in jobs for said in job["static_configs"] for target in said["targets"]]
-    assert sorted(asked) == sorted(listening)
+    scraped = [
+        target for job in jobs for group in job["static_configs"] for target in group["targets"]
+    ]
+    assert sorted(scraped) == sorted(listening)
 
 
 def test_our_containers_can_change_nothing_but_their_data(services: dict[str, Any]) -> None:
-    for name, said in services.items():
-        if said["image"].startswith("rapport/"):
-            assert said["read_only"] is True, name
-            assert said["cap_drop"] == ["ALL"], name
+    for name, config in services.items():
+        if config["image"].startswith("rapport/"):
+            assert config["read_only"] is True, name
+            assert config["cap_drop"] == ["ALL"], name
 
 
 def test_two_installations_share_no_secret() -> None:

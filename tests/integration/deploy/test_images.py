@@ -90,14 +90,14 @@ def _start(
     image: Stage, command: str, around: dict[str, str], url: str, port: int = 0
 ) -> tuple["subprocess.Popen[bytes]", Path]:
     log = image.root / f"{command}.log"
-    said = {
+    environment = {
         **around,
         "RAPPORT_DATABASE_URL": url,
         "RAPPORT_PORT": str(port),
         "RAPPORT_WORKER_PORT": str(port),
         "RAPPORT_HOST": "127.0.0.1",  # the image says 0.0.0.0: its container is the fence
     }
-    return image.start(command, environment=said, log=log), log
+    return image.start(command, environment=environment, log=log), log
 
 
 def _serves_until_it_is_told_to_stop(

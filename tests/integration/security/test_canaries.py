@@ -81,20 +81,20 @@ def assert_no_canary(where: str, text: str, *more: str) -> None:
 def dump(url: str, *tables: str) -> str:
     """Every column of these tables, as text."""
     with psycopg.connect(url) as connection:
-        asked = [sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(n)) for n in tables]
-        rows = [connection.execute(one).fetchall() for one in asked]
+        queries = [sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(n)) for n in tables]
+        rows = [connection.execute(one).fetchall() for one in queries]
     return str(rows)
 
 
 def published(bus: MemoryBus) -> str:
     """Keys, values and headers of all topics but those that sources write."""
-    said = [
+    records = [
         (record.key, record.value, record.headers)
         for partition, records in bus.logs.items()
         if not partition.topic.startswith("source.")
         for record in records
     ]
-    return str(said)
+    return str(records)
 
 
 def test_outreach_keeps_its_contacts_to_itself(
@@ -132,8 +132,8 @@ def _tell(api: ApiWorld, channel: str, address: str) -> str:
     contact = {"channel": channel, "address": address, "name": NAME, "language": "en"}
     consent = {"channel": channel, "purpose": "care", "granted": True}
     proof = {"evidence": "form 118", "text_version": "1"}
-    told = api.put("practice", f"/v1/clients/{CLIENT}/contacts", contact)
-    return str(told) + str(
+    answer = api.put("practice", f"/v1/clients/{CLIENT}/contacts", contact)
+    return str(answer) + str(
         api.put("practice", f"/v1/clients/{CLIENT}/consents", {**consent, **proof})
     )
 
@@ -167,8 +167,8 @@ def test_ingestion_passes_on_no_more_than_what_counts(
     settings = IngestionSettings(**common_settings(urls))
     app = started(ingestion.build_api(settings))
     api = ApiWorld("ingestion", app, urls, keys=every_key(app, urls))
-    said = {"name": "Harbour", "zone": "Europe/London", "currency": "GBP"}
-    api.put("operator", f"/v1/practices/{PRACTICE}", said)
+    body = {"name": "Harbour", "zone": "Europe/London", "currency": "GBP"}
+    api.put("operator", f"/v1/practices/{PRACTICE}", body)
     api.put("operator", "/v1/clock", {"now": NOON.isoformat()})
     _send(bus)
     _read(bus, urls, settings)

@@ -84,5 +84,5 @@ def test_every_connection_of_an_api_has_its_limits(world: ApiWorld) -> None:
 def test_no_operation_finds_anybody_by_a_phone_or_an_address(world: ApiWorld) -> None:
     """Contact details go in and never lead to a client: there is nothing to enumerate by."""
     for operation in world.operations:
-        asked = {*operation.parameters("query"), *operation.parameters("path")}
-        assert not asked & _CONTACT, operation.label
+        parameters = {*operation.parameters("query"), *operation.parameters("path")}
+        assert not parameters & _CONTACT, operation.label

@@ -19,7 +19,7 @@ from tests.support.access_matrix.world import ApiWorld
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 MARK = "q7Zx"
-"""What each payload holds, so that an echo of it can be told."""
+"""What each payload holds, so that an echo of it can be recognised."""
 PAYLOADS = (
     f"'; DROP TABLE api_key; --{MARK}",
     f"{MARK}' UNION SELECT secret_hash::text FROM api_key --",  # noqa: S608 - meant so
@@ -65,28 +65,28 @@ def requests_with(world: ApiWorld, operation: Operation, payload: str) -> Iterat
 
 
 def test_no_text_of_any_request_is_code(world: ApiWorld, log: io.StringIO) -> None:
-    before, asked = tables(world), 0
+    before, requests = tables(world), 0
     for operation in world.operations:
         for payload in PAYLOADS:
             for response in requests_with(world, operation, payload):
-                asked += 1
+                requests += 1
                 assert response.status_code < 500, (operation.label, payload, response.text)
                 kind = response.headers.get("content-type", "")
                 assert response.status_code == 204 or any(form in kind for form in _FORMS)
                 if response.status_code >= 400:
                     assert MARK not in response.text, (operation.label, payload)
                     assert kind == "application/problem+json"
-    assert asked > len(PAYLOADS)
+    assert requests > len(PAYLOADS)
     assert tables(world) == before
-    assert_one_json_a_line(log.getvalue(), asked)
+    assert_one_json_a_line(log.getvalue(), requests)
 
 
 def test_what_is_said_in_headers_forges_no_line(world: ApiWorld, log: io.StringIO) -> None:
     path = world.path(world.operations[0])
     for payload in PAYLOADS:
-        told = payload.encode("ascii", "ignore").replace(b"\r", b"").replace(b"\n", b"")
-        headers = {"X-Request-ID": told, "User-Agent": told, "X-Forwarded-For": told}
-        response = world.call("GET", path, told.decode(), headers=headers)
+        header = payload.encode("ascii", "ignore").replace(b"\r", b"").replace(b"\n", b"")
+        headers = {"X-Request-ID": header, "User-Agent": header, "X-Forwarded-For": header}
+        response = world.call("GET", path, header.decode(), headers=headers)
         assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
     assert_one_json_a_line(log.getvalue(), len(PAYLOADS))
 

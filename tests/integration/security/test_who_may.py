@@ -111,8 +111,8 @@ def test_another_practices_rows_are_as_rows_that_do_not_exist(world: ApiWorld) -
         paths = (world.path(operation), world.path(operation, **ids))
         answers = [world.call(operation.method, path, world.keys["stranger"]) for path in paths]
         assert [one.status_code for one in answers] == [404, 404], operation.label
-        told, other = (json.loads(one.text) | {"request_id": ""} for one in answers)
-        assert told == other, operation.label
+        known, unknown = (json.loads(one.text) | {"request_id": ""} for one in answers)
+        assert known == unknown, operation.label
 
 
 def test_writing_for_a_client_of_another_practice_changes_nothing_there(world: ApiWorld) -> None:

@@ -18,7 +18,7 @@ _PLAIN: Mapping[str, Any] = {
 
 def body_of(operation: Operation, document: Mapping[str, Any]) -> Any:
     """A body with every property that the schema names."""
-    content = operation.told["requestBody"]["content"]["application/json"]
+    content = operation.spec["requestBody"]["content"]["application/json"]
     return _sample(content["schema"], document)
 
 

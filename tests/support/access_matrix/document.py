@@ -11,11 +11,11 @@ _NAME = re.compile(r"\{([^}]+)\}")
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path, as the document tells it."""
+    """One method of one path, as the document describes it."""
 
     method: str
     path: str
-    told: Mapping[str, Any]
+    spec: Mapping[str, Any]
 
     @property
     def label(self) -> str:
@@ -25,22 +25,22 @@ class Operation:
     @property
     def scope(self) -> str | None:
         """What a key must be allowed to do; None where no key is asked for."""
-        asked = [scope for one in self.told.get("security", ()) for scope in one.get("ApiKey", ())]
-        return asked[0] if asked else None
+        scopes = [scope for one in self.spec.get("security", ()) for scope in one.get("ApiKey", ())]
+        return scopes[0] if scopes else None
 
     @property
     def holder(self) -> str:
         """Whose keys it takes: practice, operator or anyone; nobody where no key is asked for."""
-        return str(self.told.get("x-key-holder", "nobody"))
+        return str(self.spec.get("x-key-holder", "nobody"))
 
     @property
     def has_body(self) -> bool:
         """Whether it takes a body."""
-        return "requestBody" in self.told
+        return "requestBody" in self.spec
 
     def parameters(self, place: str) -> list[str]:
         """The names of its parameters in path, query or header."""
-        return [one["name"] for one in self.told.get("parameters", ()) if one.get("in") == place]
+        return [one["name"] for one in self.spec.get("parameters", ()) if one.get("in") == place]
 
     def address(self, **values: str) -> str:
         """The path with its parameters filled in; one that is not given becomes `unknown`."""

@@ -112,10 +112,10 @@ def _failures(recorder: ScenarioRecorder) -> Iterator[tuple[Failure, str]]:
 def _said(recorder: ScenarioRecorder, case_id: str) -> str:
     """The request and the answer, cut to what helps."""
     exchange = recorder.interactions[case_id]
-    asked, answer = exchange.request, exchange.response
-    body = (asked.body or b"")[:600]
-    told = "" if answer is None else f"-> {answer.status_code} {answer.text[:600]}"
-    return f"{asked.method} {asked.uri} {body!r}\n{told}"
+    request, answer = exchange.request, exchange.response
+    body = (request.body or b"")[:600]
+    shown = "" if answer is None else f"-> {answer.status_code} {answer.text[:600]}"
+    return f"{request.method} {request.uri} {body!r}\n{shown}"
 
 
 def _configuration(world: ApiWorld) -> dict[str, Any]:

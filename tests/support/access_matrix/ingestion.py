@@ -41,8 +41,8 @@ def ingestion(postgres_url: str) -> Iterator[ApiWorld]:
 
 def _fill(world: ApiWorld) -> dict[str, list[str | int]]:
     for practice in (PRACTICE, STRANGER):
-        said = {"name": practice, "zone": "Europe/London", "currency": "GBP"}
-        world.put("operator", f"/v1/practices/{practice}", said)
+        body = {"name": practice, "zone": "Europe/London", "currency": "GBP"}
+        world.put("operator", f"/v1/practices/{practice}", body)
     world.put("operator", "/v1/clock", {"now": NOW})
     client = world.put("practice", "/v1/clients", {"source": SOURCE, "external_id": CLIENT})
     return {

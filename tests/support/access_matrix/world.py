@@ -63,12 +63,12 @@ class ApiWorld:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
 
-        async def asked() -> httpx.Response:
+        async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
                 return await client.request(method, path, headers=headers, **more)
 
-        return asyncio.run(asked())
+        return asyncio.run(send())
 
     def put(self, holder: str, path: str, body: Any) -> Any:
         """PUT that must succeed; its answer."""
@@ -111,17 +111,17 @@ def common_settings(urls: ServiceDatabase) -> dict[str, Any]:
 
 def every_key(app: FastAPI, urls: ServiceDatabase) -> dict[str, str]:
     """A key for each holder with every scope that the document asks of such a holder."""
-    asked = [one for one in operations(app.openapi()) if one.scope is not None]
+    guarded = [one for one in operations(app.openapi()) if one.scope is not None]
     made: dict[str, str] = {}
     for name, practice in HOLDERS.items():
         holders = {"anyone", "operator" if practice is None else "practice"}
-        scopes = sorted({one.scope for one in asked if one.scope and one.holder in holders})
+        scopes = sorted({one.scope for one in guarded if one.scope and one.holder in holders})
         made[name] = make_key(urls, practice, scopes)
     return made
 
 
 def make_key(urls: ServiceDatabase, practice: str | None, scopes: Sequence[str]) -> str:
-    """A new key, by the owner's door."""
+    """A new key, which the owner's role writes."""
     owner = Database(urls.owner_url, application_name="test-keys")
     try:
         with owner.transaction() as tx:

@@ -134,14 +134,14 @@ def _both(rest: Schema, alternative: Schema) -> Schema:
 def _limit_gaps(inner: Schema, outer: Schema, at: str) -> Iterator[str]:
     """Bounds and forms that the outer has and the inner does not keep."""
     for keyword in (_FLOORS | _CEILINGS | _EXACT) & outer.keys():
-        kept, limit = inner.get(keyword), outer[keyword]
+        value, limit = inner.get(keyword), outer[keyword]
         if (
-            kept is None
-            or (keyword in _FLOORS and kept < limit)
-            or (keyword in _CEILINGS and kept > limit)
-            or (keyword in _EXACT and kept != limit)
+            value is None
+            or (keyword in _FLOORS and value < limit)
+            or (keyword in _CEILINGS and value > limit)
+            or (keyword in _EXACT and value != limit)
         ):
-            yield f"{at}: {keyword} {kept} where {limit} is expected"
+            yield f"{at}: {keyword} {value} where {limit} is expected"
 
 
 def _fits(inner: Schema, outer: Schema) -> bool:

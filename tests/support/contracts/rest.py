@@ -36,8 +36,8 @@ class _Operation:
         yield from self._parameters(old, new)
         yield from self._body(old.get("requestBody"), new.get("requestBody"))
         yield from self._answers(old["responses"], new["responses"])
-        doors = new.get("security", [])
-        if doors and not all(door in doors for door in old.get("security") or [{}]):
+        schemes = new.get("security", [])
+        if schemes and not all(scheme in schemes for scheme in old.get("security") or [{}]):
             yield f"{self._at}: needs other credentials now"
 
     def _parameters(self, old: Document, new: Document) -> Iterator[str]:

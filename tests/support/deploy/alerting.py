@@ -87,9 +87,9 @@ def _uses(expression: promql_parser.Expr) -> Iterator[tuple[promql_parser.Vector
         for matcher in selector.matchers.matchers:
             yield selector, matcher.name
     for part in _parts(expression):
-        kept = part.modifier.labels if _keeps_labels(part) else []
+        labels = part.modifier.labels if _keeps_labels(part) else []
         for selector in _selectors(part):
-            for label in kept:
+            for label in labels:
                 yield selector, label
 
 

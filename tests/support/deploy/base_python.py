@@ -39,7 +39,9 @@ def base_python(folder: Path) -> BasePython:
 
 def _others_may_start(python: Path) -> bool:
     try:
-        asked = [python, "-c", "import ssl"]
-        return subprocess.run(asked, user=NOBODY, check=False, capture_output=True).returncode == 0
+        command = [python, "-c", "import ssl"]
+        return (
+            subprocess.run(command, user=NOBODY, check=False, capture_output=True).returncode == 0
+        )
     except PermissionError:
         return False

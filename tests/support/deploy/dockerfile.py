@@ -76,19 +76,19 @@ class Stage:
         if done.returncode:
             raise RuntimeError(f"RUN {command}\n{done.stdout}{done.stderr}")
 
-    def tell(self, word: str, said: str) -> None:
-        """One instruction that only says how the image is to be run. Raises ValueError."""
+    def configure(self, word: str, value: str) -> None:
+        """One instruction that sets how the image runs. Raises ValueError."""
         if word == "WORKDIR":
-            self.folder = said
+            self.folder = value
             self.path(".").mkdir(parents=True, exist_ok=True)
         elif word == "ENV":
-            self.environment |= dict(part.split("=", 1) for part in shlex.split(said))
+            self.environment |= dict(part.split("=", 1) for part in shlex.split(value))
         elif word == "USER":
-            self.user = int(said.partition(":")[0])
+            self.user = int(value.partition(":")[0])
         elif word == "ENTRYPOINT":
-            self.entrypoint = json.loads(said)
+            self.entrypoint = json.loads(value)
         elif word == "CMD":
-            self.command = json.loads(said)
+            self.command = json.loads(value)
         elif word not in ("ARG", "EXPOSE"):
             raise ValueError(f"{word} is not known here")
 
@@ -98,8 +98,10 @@ class Stage:
         environment = {**os.environ, **self._base()}
         subprocess.run([*pip, "check"], env=environment, check=True, capture_output=True)
         listing = [*pip, "list", "--format=freeze"]
-        told = subprocess.run(listing, env=environment, check=True, capture_output=True, text=True)
-        return {line.partition("==")[0].lower() for line in told.stdout.splitlines()}
+        listed = subprocess.run(
+            listing, env=environment, check=True, capture_output=True, text=True
+        )
+        return {line.partition("==")[0].lower() for line in listed.stdout.splitlines()}
 
     def _base(self) -> dict[str, str]:
         return {"PATH": f"{self.root / 'usr' / 'bin'}:/usr/bin:/bin", **self.python.environment}
@@ -163,17 +165,17 @@ class Builder:
         )
 
     def _step(self, stage: Stage, word: str, rest: str) -> None:
-        said = re.sub(r"\$\{(\w+)\}", lambda found: stage.arguments[found[1]], rest)
+        value = re.sub(r"\$\{(\w+)\}", lambda found: stage.arguments[found[1]], rest)
         if word == "COPY":
-            *sources, target = said.split()
+            *sources, target = value.split()
             for source in sources:
                 _copy(self._context / source, stage.path(target), into=target.endswith("/"))
         elif word == "RUN":
-            mount = _MOUNT.match(said)
+            mount = _MOUNT.match(value)
             mounted = self._shared[mount["stage"]].root if mount else None
-            stage.run(_MOUNT.sub("", said), mounted)
+            stage.run(_MOUNT.sub("", value), mounted)
         else:
-            stage.tell(word, said)
+            stage.configure(word, value)
 
 
 def _copy(source: Path, target: Path, *, into: bool) -> None:

@@ -147,8 +147,8 @@ class _Feeder:
         kind = answer.headers.get("content-type", "")
         is_problem = kind.startswith("application/problem+json") and "title" in answer.json()
         if answer.status_code != status or is_problem != (status >= 400):
-            said = f"{answer.status_code} {kind} {answer.text[:300]}"
-            self._outcome.wrong_answers.append(f"{what}: {said}, not {status}")
+            shown = f"{answer.status_code} {kind} {answer.text[:300]}"
+            self._outcome.wrong_answers.append(f"{what}: {shown}, not {status}")
 
     def _look(self) -> None:
         """The letters that lie there, the good events, and whether everybody is still alive."""

@@ -1,4 +1,5 @@
-"""What the house must know at the end, from the generator's events alone; no service code.
+"""What the services must hold at the end, computed from the generator's events alone, without
+any code of the services.
 
 Bookings and payments are settled by their documented rules, written here a second time: facts of
 one subject are ordered by (time, rank, id); the last word on a booking counts; a payment counts

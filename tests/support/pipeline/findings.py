@@ -105,10 +105,10 @@ def _look_at_activities(
     wanted = net_facts(world.workload.accepted.values(), ZONES)
     found = published_nets(activities)
     wrong = []
-    for who, net in wanted.items():
-        published = found.get((who.practice_id, clients.get(who, "")), {})
+    for owner, net in wanted.items():
+        published = found.get((owner.practice_id, clients.get(owner, "")), {})
         if published != net:
-            wrong.append(f"{who}: {published} instead of {net}")
+            wrong.append(f"{owner}: {published} instead of {net}")
     sequences = defaultdict(list)
     for event in activities:
         data = event["data"]
@@ -129,7 +129,9 @@ def _look_at_histories(findings: Findings, changes: list[Json]) -> None:
     for event in changes:
         histories[event["data"]["client_id"]].append(event["data"])
     findings.faults["version gaps"] = [
-        f"{client}: {fault}" for client, told in histories.items() for fault in history_faults(told)
+        f"{client}: {fault}"
+        for client, history in histories.items()
+        for fault in history_faults(history)
     ]
     findings.figures["tier changes"] = len(changes)
     findings.figures["changes by reason"] = dict(Counter(e["data"]["reason"] for e in changes))
@@ -137,7 +139,7 @@ def _look_at_histories(findings: Findings, changes: list[Json]) -> None:
 
 def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None:
     """Over REST: each change that is on the bus, as it is there, once and in the client's order."""
-    said = {event["id"]: event for event in changes}
+    on_bus = {event["id"]: event for event in changes}
     given: list[Json] = []
     for apis in world.practices.values():
         after: str | None = None
@@ -150,9 +152,9 @@ def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None
     for event in given:
         versions[event["data"]["client_id"]].append(event["data"]["version"])
     findings.faults["feed"] = [
-        *(f"{each}: {counts[each]} times" for each in said.keys() | counts if counts[each] != 1),
-        *(f"{event['id']} differs" for event in given if said.get(event["id"]) != event),
-        *(f"{client}: {told}" for client, told in versions.items() if told != sorted(told)),
+        *(f"{each}: {counts[each]} times" for each in on_bus.keys() | counts if counts[each] != 1),
+        *(f"{event['id']} differs" for event in given if on_bus.get(event["id"]) != event),
+        *(f"{client}: {found}" for client, found in versions.items() if found != sorted(found)),
     ]
     findings.figures["changes in the feed"] = len(given)
 
@@ -174,7 +176,7 @@ def look_at_tiers(
         (Path(scoring_service.__file__).parent / "rulebooks" / "rfm.json").read_text("utf-8")
     )
     nets = net_facts(world.workload.accepted.values(), ZONES)
-    told = {(e["practiceid"], e["data"]["client_id"]) for e in activities}
+    active = {(e["practiceid"], e["data"]["client_id"]) for e in activities}
     last = {
         (e["practiceid"], e["data"]["client_id"]): e["data"]
         for e in sorted(changes, key=lambda event: int(event["data"]["version"]))
@@ -185,20 +187,20 @@ def look_at_tiers(
         kind: []
         for kind in ("tier", "score", "explanation", "next_transition", "as_of", "last_change")
     }
-    wrong["unknown"] = [str(key) for key in told ^ answers.keys()]
-    for who, client_id in clients.items():
-        answer = answers.get((who.practice_id, client_id))
+    wrong["unknown"] = [str(key) for key in active ^ answers.keys()]
+    for owner, client_id in clients.items():
+        answer = answers.get((owner.practice_id, client_id))
         if answer is None:
             continue
-        zone = ZONES[who.practice_id]
-        expected = expect(rules, nets.get(who, {}), _day(now, zone), zone)
+        zone = ZONES[owner.practice_id]
+        expected = expect(rules, nets.get(owner, {}), _day(now, zone), zone)
         for kind in differences(expected, answer):
-            wrong[kind].append(f"{who} {answer} instead of {expected}")
+            wrong[kind].append(f"{owner} {answer} instead of {expected}")
         if datetime.fromisoformat(answer["as_of"]) != now or not answer["inputs_complete"]:
-            wrong["as_of"].append(f"{who} as of {answer['as_of']}, not {now}")
-        change = last.get((who.practice_id, client_id))
+            wrong["as_of"].append(f"{owner} as of {answer['as_of']}, not {now}")
+        change = last.get((owner.practice_id, client_id))
         if change is None or _standing(answer) != _standing_after(change):
-            wrong["last_change"].append(f"{who} {answer} after {change}")
+            wrong["last_change"].append(f"{owner} {answer} after {change}")
     findings.figures["clients compared"] = len(answers)
     findings.figures["tiers"] = dict(Counter(answer["tier"] for answer in answers.values()))
     findings.faults |= {f"wrong {kind}": found for kind, found in wrong.items()}
@@ -216,7 +218,7 @@ def _answers(world: World, clients: Mapping[SourceClient, str]) -> dict[tuple[st
     """The tier of every client whom scoring knows, by (practice, client id)."""
     answers = {}
     for practice_id, apis in world.practices.items():
-        ids = [each for who, each in clients.items() if who.practice_id == practice_id]
+        ids = [each for owner, each in clients.items() if owner.practice_id == practice_id]
         for first in range(0, len(ids), _LOOKUP):
             body = {"client_ids": ids[first : first + _LOOKUP]}
             for answer in apis["scoring"].post("/v1/tiers/lookup", body)["items"]:
@@ -297,9 +299,9 @@ def _documents(
     world: World, clients: Mapping[SourceClient, str]
 ) -> dict[tuple[str, str], list[Json]]:
     documents: dict[tuple[str, str], list[Json]] = defaultdict(list)
-    for said in world.workload.accepted.values():
-        who = SourceClient(said["practiceid"], said["source"], said["subject"])
-        documents[who.practice_id, clients.get(who, "")].append(said)
+    for document in world.workload.accepted.values():
+        owner = SourceClient(document["practiceid"], document["source"], document["subject"])
+        documents[owner.practice_id, clients.get(owner, "")].append(document)
     return documents
 
 

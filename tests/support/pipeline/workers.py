@@ -1,7 +1,7 @@
-"""Workers who die, freeze, join and leave on a plan, while somebody else moves the days.
+"""Workers that die, freeze, join and leave on a plan, while another thread moves the days.
 
 Each slot is one worker's place. The one in it may be armed with a failpoint at which SIGKILL
-strikes; whoever is found dead is replaced. All is done on the caller's thread (`tend`), so that
+strikes; a dead worker is replaced. All is done on the caller's thread (`tend`), so that
 the children live as long as it does.
 """
 
@@ -34,7 +34,7 @@ class Death:
 
 @dataclass
 class Slot:
-    """One worker's place and the deaths that are still ahead of who fills it."""
+    """One worker's place and the deaths that its workers still have ahead of them."""
 
     service: str
     deaths: list[Death] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Workers:
         self.in_doubt: list[Window] = []
         self.failed_starts = 0
         self.servers_away_since: datetime | None = None
-        """Said by whoever takes them away: a worker that starts after it may fail to."""
+        """Set by the chaos that stops the servers: a worker that starts later may fail to start."""
         self._frozen: Freeze | None = None
         self._extra: list[str] = []
         self._shot: set[str] = set()
@@ -80,7 +80,7 @@ class Workers:
     # -- on the plan ----------------------------------------------------------------------------
 
     def man(self, day: int = 0) -> None:
-        """Fill every slot, and wait until all are ready."""
+        """Start a worker in every slot, and wait until all are ready."""
         for slot in self.slots:
             self._fill(slot, day)
         self._stack.wait_ready()
@@ -95,7 +95,7 @@ class Workers:
                 self.joins += 1
 
     def tend(self, day: int) -> None:
-        """Thaw who has been frozen long enough; replace the dead."""
+        """Thaw a worker that has been frozen long enough; replace dead workers."""
         if self._frozen is not None and time.monotonic() >= self._frozen.until:
             self._stack.child(self._frozen.name).thaw()
             self._frozen = None
@@ -106,7 +106,7 @@ class Workers:
                 self._fill(slot, day)
 
     def disarm(self, day: int) -> None:
-        """Let nobody die any more: whoever is armed leaves for a worker who is not."""
+        """Stop the deaths: each worker with a failpoint leaves, and one without takes its place."""
         for slot in self.slots:
             slot.deaths.clear()
         for slot in self.slots:
@@ -125,7 +125,7 @@ class Workers:
         partial.rename(path)
 
     def disarm_all(self) -> None:
-        """Who has not come by the failpoint yet is spared."""
+        """Remove every failpoint; a worker that has not reached its own yet lives on."""
         for slot in self.slots:
             self._list_of(slot).unlink(missing_ok=True)
 
@@ -165,7 +165,7 @@ class Workers:
         self.joins += 1
 
     def leave(self) -> None:
-        """The oldest of those who joined leaves, in good order."""
+        """The worker that joined first leaves, and stops cleanly."""
         self._leave(self._extra.pop(0))
 
     def freeze(self, service: str, seconds: float) -> None:
@@ -177,7 +177,7 @@ class Workers:
 
     @property
     def freezing(self) -> bool:
-        """Whether somebody is frozen."""
+        """Whether a worker is frozen."""
         return self._frozen is not None
 
     def kills(self) -> dict[str, list[str]]:
@@ -206,7 +206,7 @@ class Workers:
         )
 
     def _bury(self, slot: Slot) -> None:
-        """Note how a worker ended: at its failpoint, or in a way that nobody planned."""
+        """Note how a worker ended: at its failpoint, or in a way that the plan does not have."""
         child = self._stack.child(slot.name)
         code, log = child.wait(1), child.log
         self._stack.end_child(slot.name)
@@ -218,8 +218,8 @@ class Workers:
             self.failed_starts += 1
             return
         if code != KILLED or not struck:
-            said = log.read_text(errors="replace")[-1_500:]
-            self.surprises.append(f"{slot.name} ended with {code}: {said}")
+            end = log.read_text(errors="replace")[-1_500:]
+            self.surprises.append(f"{slot.name} ended with {code}: {end}")
             if len(self.surprises) >= MOST_SURPRISES:
                 raise TooManySurprises("\n".join(self.surprises))
             return
@@ -229,7 +229,7 @@ class Workers:
             self.in_doubt.append(Window(max(slot.since, now - IN_HANDS), now))
 
     def _leave(self, name: str) -> None:
-        """SIGTERM for a worker who has come so far that it can leave in good order."""
+        """SIGTERM for a worker, once it is ready and so can stop cleanly."""
         if self._stack.child(name).running:
             self._stack.wait_ready([name])
         self._end(name)

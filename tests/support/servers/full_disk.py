@@ -51,7 +51,7 @@ def observe(harness: IngestionHarness, postgres: Postgres, disk: Path) -> dict[s
     if not _answers(harness):
         postgres.restart()  # full for the write-ahead log, it had given up
     assert eventually(lambda: _answers(harness), 60)
-    kept = _events(harness)
+    stored = _events(harness)
     for number in set(BY_REST) - acknowledged:
         assert eventually(lambda n=number: _accepted(harness, n), 30)  # type: ignore[misc]
     everything = len(BEFORE) + len(BY_REST) + len(BY_BUS)
@@ -59,7 +59,7 @@ def observe(harness: IngestionHarness, postgres: Postgres, disk: Path) -> dict[s
     published = eventually(lambda: harness.count("outbox") == 0, 60)
     return {
         "refused": len(BY_REST) - len(acknowledged),
-        "acknowledged and lost": len({f"good-{n}" for n in acknowledged} - kept),
+        "acknowledged and lost": len({f"good-{n}" for n in acknowledged} - stored),
         "complete": complete,
         "published": published and len(harness.activities()) == everything,
         "letters": harness.count("dead_letter"),

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 PATIENCE = 15.0
 HURRY = 1.0
-"""Seconds for an answer: of everybody, and of those who are to find that none comes."""
+"""Seconds to wait for an answer: the usual limit, and the limit where the test lets none come."""
 CHANNELS = [Channel.WECHAT, Channel.SMS, Channel.EMAIL]
 OPENID = "oABCD-efgh_0123456789abcdefg"
 RECIPIENTS = {

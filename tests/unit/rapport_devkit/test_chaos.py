@@ -32,9 +32,9 @@ class Shouter:
     def _answer(self, client: socket.socket) -> None:
         with client:
             try:
-                while said := client.recv(65536):
-                    self.heard.append(said)
-                    client.sendall(said.upper())
+                while data := client.recv(65536):
+                    self.heard.append(data)
+                    client.sendall(data.upper())
             except ConnectionError:
                 return
 
@@ -60,8 +60,8 @@ def connect(proxy: ChaosProxy) -> socket.socket:
     return socket.create_connection(("127.0.0.1", proxy.port), timeout=20)
 
 
-def ask(client: socket.socket, said: bytes) -> bytes:
-    client.sendall(said)
+def ask(client: socket.socket, data: bytes) -> bytes:
+    client.sendall(data)
     return client.recv(65536)
 
 

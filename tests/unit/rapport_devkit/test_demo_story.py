@@ -34,7 +34,7 @@ class Service:
         }
 
 
-def told(*messages: Mapping[str, Any], outreach: bool = True) -> str:
+def story_of(*messages: Mapping[str, Any], outreach: bool = True) -> str:
     """What is printed of a practice of three clients with these messages."""
     service = Service(messages)
     names = ("ingestion", "scoring", *(["outreach"] if outreach else []))
@@ -66,7 +66,7 @@ def message(client_id: str, state: str, message_id: str = "", due_at: str = "1")
 
 
 def test_the_client_with_a_message_of_both_kinds_is_told_of_with_their_own() -> None:
-    text = told(
+    text = story_of(
         message("c-1", "delivered"),
         message("c-2", "suppressed"),
         message("c-3", "accepted"),
@@ -79,7 +79,7 @@ def test_the_client_with_a_message_of_both_kinds_is_told_of_with_their_own() -> 
 
 
 def test_where_no_client_has_both_the_other_is_of_another_client_who_is_named() -> None:
-    text = told(message("c-2", "suppressed"), message("c-3", "delivered"))
+    text = story_of(message("c-2", "suppressed"), message("c-3", "delivered"))
     assert "The story of cleo" in text
     assert "A message as it was rendered ─" in text
     assert "words of delivered" in text
@@ -88,16 +88,16 @@ def test_where_no_client_has_both_the_other_is_of_another_client_who_is_named() 
 
 
 def test_where_there_is_none_of_a_kind_that_is_said() -> None:
-    text = told(message("c-2", "suppressed"))
+    text = story_of(message("c-2", "suppressed"))
     assert "The story of ben" in text
     assert "A message as it was rendered ─" in text
     assert text.count("there is none") == 1
-    assert told().count("there is none") == 2
-    assert told(outreach=False).count("there is none") == 2
+    assert story_of().count("there is none") == 2
+    assert story_of(outreach=False).count("there is none") == 2
 
 
 def test_the_last_of_several_is_shown_whatever_their_order() -> None:
     early = message("c-1", "delivered", "early", due_at="2026-01-01T12:00:00Z")
     late = message("c-1", "delivered", "late", due_at="2026-01-02T12:00:00Z")
-    assert "words of late" in told(early, late)
-    assert "words of late" in told(late, early)
+    assert "words of late" in story_of(early, late)
+    assert "words of late" in story_of(late, early)

@@ -103,14 +103,14 @@ def test_the_barrier_names_who_is_behind() -> None:
 def test_whoever_takes_long_is_not_asked_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of 0.4 s: asked every 20 ms at first, and in its later half after a few."""
     now = [0.0]
-    asked: list[float] = []
+    times: list[float] = []
 
     class Slow:
         def put(self, _path: str, _body: Mapping[str, Any]) -> None:
             self.due = now[0] + 0.4
 
         def get(self, _path: str) -> dict[str, Any]:
-            asked.append(now[0])
+            times.append(now[0])
             return {"business_time": "2030-01-01T00:00:00Z" if now[0] >= self.due else None}
 
     def sleep(seconds: float) -> None:
@@ -122,9 +122,9 @@ def test_whoever_takes_long_is_not_asked_all_the_while(monkeypatch: pytest.Monke
     subject = SimulatedClock(cast("dict[str, ApiClient]", {"ingestion": Slow()}))
     questions = []
     for _ in range(20):
-        asked.clear()
+        times.clear()
         subject.step(noon(date(1997, 1, 1), ORIGIN.zone))
-        questions.append(len(asked))
+        questions.append(len(times))
     assert questions[0] == 21
     assert max(questions[-5:]) <= 12
     assert now[0] < 20 * 0.45  # it asks before, not long after

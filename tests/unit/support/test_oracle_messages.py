@@ -38,7 +38,7 @@ PLAYBOOK = {
 ADA = ("lake", "ada")
 
 
-def change(version: int, direction: str, **said: Any) -> dict[str, Any]:
+def change(version: int, direction: str, **fields: Any) -> dict[str, Any]:
     data = {
         "client_id": "ada",
         "version": version,
@@ -49,10 +49,10 @@ def change(version: int, direction: str, **said: Any) -> dict[str, Any]:
         "to_tier": "gold" if direction == "upgraded" else "iron",
         "effective_at": NOON.isoformat(),
     }
-    return {"practiceid": "lake", "data": data | said}
+    return {"practiceid": "lake", "data": data | fields}
 
 
-def message(version: int, play: str = "thanks", **said: Any) -> dict[str, Any]:
+def message(version: int, play: str = "thanks", **fields: Any) -> dict[str, Any]:
     return {
         "practice_id": "lake",
         "client_id": "ada",
@@ -67,17 +67,17 @@ def message(version: int, play: str = "thanks", **said: Any) -> dict[str, Any]:
         "due_at": NOON.isoformat(),
         "expires_at": (NOON + 7 * DAY).isoformat(),
         "sent_at": NOON.isoformat(),
-    } | said
+    } | fields
 
 
-def delivery(version: int, **said: Any) -> dict[str, Any]:
+def delivery(version: int, **fields: Any) -> dict[str, Any]:
     at = (REAL + timedelta(seconds=5)).isoformat()
     return {
         "message_id": f"m{version}",
         "channel": "wechat",
         "recipient": "openid-ada",
         "at": at,
-    } | said
+    } | fields
 
 
 def box(messages: list[dict[str, Any]], deliveries: list[dict[str, Any]], **more: Any) -> Letterbox:

@@ -118,29 +118,29 @@ def test_the_nets_are_those_of_ingestions_rules_in_any_order(workload: Workload)
     random.Random(5).shuffle(facts)
     subjects: dict[tuple[SourceClient, str, str], list[SourceFact]] = {}
     for fact in facts:
-        who = SourceClient(fact.practice_id, fact.source, fact.external_id)
-        subjects.setdefault((who, fact.object_kind, fact.object_id), []).append(fact)
-    sums: dict[SourceClient, dict[tuple[str, date], list[int]]] = {who: {} for who in nets}
-    for (who, _, _), told in subjects.items():
-        for delta in activities_of(told, ZoneInfo(ZONES[who.practice_id])):
-            held = sums[who].setdefault((delta.kind, delta.on), [0, 0])
+        owner = SourceClient(fact.practice_id, fact.source, fact.external_id)
+        subjects.setdefault((owner, fact.object_kind, fact.object_id), []).append(fact)
+    sums: dict[SourceClient, dict[tuple[str, date], list[int]]] = {owner: {} for owner in nets}
+    for (owner, _, _), its_facts in subjects.items():
+        for delta in activities_of(its_facts, ZoneInfo(ZONES[owner.practice_id])):
+            held = sums[owner].setdefault((delta.kind, delta.on), [0, 0])
             held[0] += delta.number
             held[1] += delta.amount_minor
-    kept = {
-        who: {key: (n, amount) for key, (n, amount) in held.items() if n or amount}
-        for who, held in sums.items()
+    filled = {
+        owner: {key: (n, amount) for key, (n, amount) in held.items() if n or amount}
+        for owner, held in sums.items()
     }
-    assert kept == nets
+    assert filled == nets
 
 
 def test_the_expected_answer_is_that_of_scorings_assess(workload: Workload) -> None:
     nets = net_facts(workload.accepted.values(), ZONES)
     today = date(2025, 4, 11)
-    for who, net in sorted(nets.items())[:60]:
+    for owner, net in sorted(nets.items())[:60]:
         digest = Digest()
         for (kind, on), (count, amount) in net.items():
             digest.add(kind, on, count, amount)
-        found = assess(digest, RULEBOOK, today, ZONES[who.practice_id])
+        found = assess(digest, RULEBOOK, today, ZONES[owner.practice_id])
         coming = found.next_transition
         answer = {
             "tier": found.tier,
@@ -151,7 +151,7 @@ def test_the_expected_answer_is_that_of_scorings_assess(workload: Workload) -> N
             ],
             "next_transition": coming and coming._asdict() | {"at": coming.at.isoformat()},
         }
-        expected = expect(RFM, net, today, ZONES[who.practice_id])
+        expected = expect(RFM, net, today, ZONES[owner.practice_id])
         assert differences(expected, answer) == []
         wrong = answer | {"tier": "gone", "score": "1.01", "explanation": []}
         assert differences(expected, wrong)[:3] == ["tier", "score", "explanation"]
