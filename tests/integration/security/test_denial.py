@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import text
 
 from rapport_runtime.database import Database, DatabaseLimits
@@ -26,6 +26,13 @@ def toy_over(database: Database, statement: str) -> APIRouter:
         return "done"
 
     return router
+
+
+def own_database(app: FastAPI) -> Database:
+    """The database that the app's bootstrap opened, and that its check of keys reads."""
+    database = app.state.keys._verifier._database
+    assert isinstance(database, Database)
+    return database
 
 
 def answer_of(database: Database, statement: str) -> tuple[int, str]:
@@ -73,12 +80,12 @@ def test_a_lock_that_is_not_to_be_had_is_a_503(world: ApiWorld) -> None:
 
 
 def test_every_connection_of_an_api_has_its_limits(world: ApiWorld) -> None:
-    """What each app's own pool asks for, read off the server while it answers."""
-    plain = Database(world.urls.api_url, application_name="test")
-    with plain.transaction() as tx:
+    """The app's own pool sets them; the server shows what holds for such a connection."""
+    pool = own_database(world.app)
+    with pool.transaction() as tx:
+        assert tx.scalar(text("SHOW application_name")) == f"{world.service}-service-api"
         for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             assert tx.scalar(text(f"SHOW {name}")) not in {"0", None}, name
-    plain.close()
 
 
 def test_no_operation_finds_anybody_by_a_phone_or_an_address(world: ApiWorld) -> None:

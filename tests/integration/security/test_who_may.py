@@ -104,10 +104,16 @@ NOBODYS = {"client_id": "f" * 32, "message_id": "f" * 32, "letter_id": str(2**40
 
 def test_another_practices_rows_are_as_rows_that_do_not_exist(world: ApiWorld) -> None:
     """The same status and the same words for a known id as for one that nobody has."""
-    for operation in guarded(world):
+    reads = [
+        operation
+        for operation in guarded(world)
+        if operation.holder != "operator"
+        and not operation.has_body
+        and NOBODYS.keys() & operation.parameters("path")
+    ]
+    assert reads
+    for operation in reads:
         ids = {name: NOBODYS[name] for name in operation.parameters("path") if name in NOBODYS}
-        if operation.holder == "operator" or not ids or operation.has_body:
-            continue
         paths = (world.path(operation), world.path(operation, **ids))
         answers = [world.call(operation.method, path, world.keys["stranger"]) for path in paths]
         assert [one.status_code for one in answers] == [404, 404], operation.label
