@@ -16,11 +16,11 @@ from outreach_service.ports.records import (
     AttemptHistory,
     AttemptKey,
     BookingDelta,
-    ClaimedMessage,
     ContactKey,
     ContactPoint,
     DueMessage,
     FinishedAttempt,
+    LostAttempt,
     MessageEvent,
     MessageKey,
     NewAttempt,
@@ -143,27 +143,22 @@ class MemoryQueue:
             if row.retry_until is not None and row.retry_until < self._now:
                 row.retry_until = None
 
-    def lost(self) -> list[ClaimedMessage]:
+    def lost(self) -> list[LostAttempt]:
         return [
             self._lost(key, row)
             for key, row in self._rows.messages.items()
             if row.state == "sending" and row.lease_until and row.lease_until < self._now
         ]
 
-    def _lost(self, key: MessageKey, row: Message) -> ClaimedMessage:
+    def _lost(self, key: MessageKey, row: Message) -> LostAttempt:
         history = self._history(key)
         assert row.channel is not None
-        return ClaimedMessage(
+        return LostAttempt(
             practice_id=key.practice_id,
             message_id=key.message_id,
             client_id=row.planned.change.client_id,
             channel=Channel(row.channel),
             purpose=row.planned.play.purpose,
-            template="",
-            address="",
-            name="",
-            language="",
-            practice_name="",
             attempt=row.attempts,
             first_try_seconds=history.seconds,
             unsure=history.unsure,

@@ -144,9 +144,9 @@ class StoreSuite:
         with harbour.stores.open() as store:
             (lost,) = store.queue.lost()
         assert lost.key == key
-        assert (lost.channel, lost.purpose, lost.unsure) == (Channel.SMS, Purpose.CARE, False)
+        assert (lost.client_id, lost.channel, lost.purpose) == (ADA, Channel.SMS, Purpose.CARE)
+        assert lost.unsure is False
         assert lost.first_try_seconds == pytest.approx(61, abs=30)
-        assert (lost.address, lost.name) == ("", "")
 
     def test_a_message_that_may_be_repeated_is_due_until_its_key_is_forgotten(
         self, harbour: Harbour

@@ -136,9 +136,12 @@ class Dispatcher:
             await self._drain()
 
     async def _wait(self, claims: Claims, begun: Collection[asyncio.Task[Outcome]]) -> None:
-        """Wait for the answers to the calls that were begun just now, which mostly come soon and
-        together. With nothing to begin, and nothing more that is due, wait for any answer, or for
-        the wakeup. A call that hangs delays the others only once."""
+        """Wait until the next look at the queue makes sense.
+
+        After new calls, wait for their answers, which mostly come soon and together. Without new
+        calls, and with nothing more due, wait for any answer, or for the wakeup when no call is in
+        flight. Each wait has a limit, so a call that hangs does not stop the others.
+        """
         if begun:
             await asyncio.wait(begun, timeout=ANSWERS_SECONDS)
         elif claims.is_all and self._in_flight:

@@ -12,9 +12,9 @@ from outreach_service.domain.terms import Purpose, permitted
 Schema = dict[str, Any]
 
 _LEFT_OUT = frozenset({"$defs", "$ref", "title", "default", "maxItems"})
-"""Keywords that a request's body does without: `$ref` because its parts have no place of their own
-in an OpenAPI document; `default` and `maxItems` because release 0.1.0 of the document did not have
-them, and a caller's schema may not become narrower."""
+"""Keywords that the schema of a request's body leaves out. OpenAPI documents have no place for
+`$defs`, so each `$ref` is replaced by the part that it names. Release 0.1.0 of the document had no
+`default` and no `maxItems`, and a later release must not make a caller's schema narrower."""
 
 
 def document_schemas() -> dict[str, Schema]:

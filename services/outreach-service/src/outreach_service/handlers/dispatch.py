@@ -62,8 +62,8 @@ class Claims(NamedTuple):
 
 @dataclass(frozen=True)
 class Throttled:
-    """The gates let it go, but the provider account's rate, or the calls in flight, leave no room
-    now; it is the `turn`-th of its channel for which that is so."""
+    """The gates allow the message, but its channel has no room now: the provider account's rate is
+    used up, or too many calls are in flight. `turn` counts such messages of the channel from 1."""
 
     channel: Channel
     turn: int
@@ -71,7 +71,8 @@ class Throttled:
 
 @dataclass(frozen=True)
 class LeaveUnknown:
-    """It may have been sent, and may not be repeated as things are now: it stays unknown."""
+    """The message may have been sent, and the gates do not allow a repeat now; its state stays
+    `unknown`."""
 
 
 class DecidedMessage(NamedTuple):
@@ -187,8 +188,11 @@ def _sent(message: DueMessage, situation: Situation, decision: Send) -> SentMess
 def _claimed(
     store: Store, cipher: ContactCipher, decided: Sequence[DecidedMessage]
 ) -> dict[str, ClaimedMessage]:
-    """The messages that go, by message id, their contact details opened; without those that no key
-    opens."""
+    """The messages that go, by message id, without those whose contact details no key opens.
+
+    Only for these are contact details decrypted: a message that is deferred, suppressed or
+    throttled needs no address, so its address and name stay sealed.
+    """
     going = [
         (message, decision.route) for message, decision in decided if isinstance(decision, Send)
     ]
@@ -285,8 +289,8 @@ def _attempt(message: DueMessage, route: Route, contacts: Mapping[Channel, str])
 
 
 def _state_change(message: DueMessage, decision: Defer | Suppress, now: datetime) -> StateChange:
-    """Every waiting state knows the same events, so it does not matter in which one the message
-    was."""
+    """The message's next state. Every waiting state has the same transitions, so the change is
+    computed from SCHEDULED for all of them."""
     return StateChange(
         practice_id=message.change.practice_id,
         message_id=message.message_id,

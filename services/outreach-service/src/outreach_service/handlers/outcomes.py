@@ -24,6 +24,7 @@ from outreach_service.ports.records import (
     AppliedOutcome,
     ClaimedMessage,
     FinishedAttempt,
+    LostAttempt,
     TriedMessage,
 )
 from outreach_service.ports.store import Store, Stores
@@ -33,13 +34,15 @@ LONGEST_PROVIDER_TEXT = 200
 
 LOST_WORKER = "worker-lost"
 RetryPolicies = Mapping[Channel, RetryPolicy]
+Attempted = ClaimedMessage | LostAttempt
+"""A message that was claimed: its worker has the outcome, or died."""
 
 
 class MessageUpdate(NamedTuple):
     """What a provider's answer does to a message: the event, and when to try again if at all.
 
-    `keyed_seconds`, from the first attempt on, is how long the provider drops a repeat by its key;
-    None where a retry repeats nothing that may have been sent.
+    The provider recognises a repeat by its key, and drops it, for `keyed_seconds` after the first
+    attempt. It is None unless a retry may repeat a message that was sent.
     """
 
     event: Event
@@ -51,7 +54,7 @@ class MessageUpdate(NamedTuple):
 
 
 def record_outcomes(
-    store: Store, policies: RetryPolicies, results: Sequence[tuple[ClaimedMessage, Outcome]]
+    store: Store, policies: RetryPolicies, results: Sequence[tuple[Attempted, Outcome]]
 ) -> None:
     """Save what came of claimed messages; to record a result twice changes nothing."""
     tried = store.queue.lock_tried([claimed.key for claimed, _ in results])
@@ -91,7 +94,7 @@ def recover_lost(stores: Stores, policies: RetryPolicies) -> int:
     return len(lost)
 
 
-def apply_outcome(claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
+def apply_outcome(claimed: Attempted, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
     """What an answer means for a message: an unknown outcome is never retried blindly."""
     if isinstance(outcome, Accepted):
         return MessageUpdate(Event.ACCEPT, "accepted", None, _plain(outcome.provider_ref), None)
@@ -128,7 +131,7 @@ def _is_overtaken(message: TriedMessage, update: MessageUpdate) -> bool:
 
 
 def _applied(
-    claimed: ClaimedMessage, update: MessageUpdate, state: State, at: datetime
+    claimed: Attempted, update: MessageUpdate, state: State, at: datetime
 ) -> AppliedOutcome:
     return AppliedOutcome(
         practice_id=claimed.practice_id,

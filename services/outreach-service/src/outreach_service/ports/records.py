@@ -199,6 +199,27 @@ class ClaimedMessage:
         return AttemptKey(self.practice_id, self.message_id, self.attempt)
 
 
+class LostAttempt(NamedTuple):
+    """An attempt whose worker died between request and result.
+
+    `attempt`, `first_try_seconds` and `unsure` are as in `ClaimedMessage`.
+    """
+
+    practice_id: str
+    message_id: str
+    client_id: str
+    channel: Channel
+    purpose: Purpose
+    attempt: int
+    first_try_seconds: float
+    unsure: bool
+
+    @property
+    def key(self) -> AttemptKey:
+        """Its row."""
+        return AttemptKey(self.practice_id, self.message_id, self.attempt)
+
+
 class TriedMessage(NamedTuple):
     """A message with one of its attempts, its row locked; `outcome` is the attempt's, None while
     nothing is known of it."""

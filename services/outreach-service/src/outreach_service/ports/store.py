@@ -16,11 +16,11 @@ from outreach_service.ports.records import (
     AttemptHistory,
     AttemptKey,
     BookingDelta,
-    ClaimedMessage,
     ContactKey,
     ContactPoint,
     DueMessage,
     FinishedAttempt,
+    LostAttempt,
     MessageEvent,
     MessageKey,
     NewAttempt,
@@ -88,11 +88,11 @@ class Queue(Protocol):
         ...
 
     def end_overdue_repeats(self) -> None:
-        """The same for all whose provider does not know their key any more."""
+        """End the repeats of every message whose key its provider no longer knows."""
         ...
 
-    def lost(self) -> list[ClaimedMessage]:
-        """Claimed messages whose lease has ended, a bounded number, without what is personal."""
+    def lost(self) -> list[LostAttempt]:
+        """The attempts of claimed messages whose lease has ended, a bounded number."""
         ...
 
     def lock_tried(self, attempts: Sequence[AttemptKey]) -> Mapping[AttemptKey, TriedMessage]:

@@ -26,7 +26,7 @@ _WAITING: Final = """
                SELECT route->>'channel'
                FROM jsonb_array_elements(play_body->'steps'->step->'channels')
                    WITH ORDINALITY AS routes(route, place)
-               WHERE route->>'channel' <> ALL(%(closed)s ::text[])
+               WHERE route->>'channel' <> ALL(%(closed)s::text[])
                ORDER BY place LIMIT 1)) AS channel,
            count(*) AS waiting, min(due_at) AS oldest_at
     FROM message

@@ -16,7 +16,7 @@ from outreach_service.store.locks import lock_clients, lock_contacts
 from rapport_runtime.database import fetch
 
 _OF = """(practice_id, client_id) IN (
-        SELECT * FROM unnest(%(practices)s ::text[], %(clients)s ::text[]))"""
+        SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[]))"""
 _ZONES = "SELECT practice_id, zone FROM practice WHERE practice_id = ANY(%(practices)s)"
 _CONTACTS = f"SELECT practice_id, client_id, channel, blind_index FROM contact WHERE {_OF}"
 _CONSENTS = f"""
@@ -40,7 +40,7 @@ _SENT = f"""
     UNION
     SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
     WHERE {_COUNTED} AND sent_at > %(since)s AND (practice_id, contact_index) IN (
-        SELECT * FROM unnest(%(of_contacts)s ::text[], %(contacts)s ::text[]))
+        SELECT * FROM unnest(%(of_contacts)s::text[], %(contacts)s::text[]))
 """
 _RECIPIENTS = f"""
     SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,

@@ -14,7 +14,7 @@ from rapport_runtime.database import fetch
 
 _LOCK: Final = """
     SELECT pg_advisory_xact_lock(hashtextextended(key, 0))
-    FROM (SELECT key FROM unnest(%(keys)s ::text[]) WITH ORDINALITY AS k(key, place)
+    FROM (SELECT key FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS k(key, place)
           ORDER BY place) AS sorted
 """
 

@@ -14,9 +14,9 @@ from outreach_service.ports.records import (
     AppliedOutcome,
     AttemptHistory,
     AttemptKey,
-    ClaimedMessage,
     DueMessage,
     FinishedAttempt,
+    LostAttempt,
     MessageKey,
     NewAttempt,
     PlannedMessage,
@@ -79,11 +79,11 @@ _CHANGE_STATE = """
         changed_at = %(now)s
     WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
 """
-# In its turn, and not looked at while its channel is full: were all of one that stands still due
-# again at once, no look would get past them to other channels' messages.
+# Messages of a full channel wait in turn. If all became due together, they would fill every look
+# and hide other channels.
 _THROTTLE = """
     UPDATE message SET reason = 'rate-limit', channel = %(channel)s,
-        not_before = clock_timestamp() + make_interval(secs => CAST(%(turn)s AS float) / (
+        not_before = clock_timestamp() + make_interval(secs => %(turn)s::float / (
             SELECT per_second FROM permit WHERE account = %(channel)s))
     WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
 """
@@ -110,7 +110,7 @@ _LOCK_TRIED = """
            m.tier_version, m.purpose, m.channel, m.state, m.sent_at, m.attempts, a.outcome
     FROM message m JOIN attempt a USING (practice_id, message_id)
     WHERE (m.practice_id, m.message_id, a.number) IN (
-        SELECT * FROM unnest(%(practices)s ::text[], %(messages)s ::text[], %(numbers)s ::int[]))
+        SELECT * FROM unnest(%(practices)s::text[], %(messages)s::text[], %(numbers)s::int[]))
     ORDER BY m.practice_id, m.message_id FOR UPDATE OF m
 """
 _FINISH = """
@@ -187,9 +187,9 @@ class PostgresQueue:
         """See `Queue.end_overdue_repeats`."""
         execute(self._tx, _END_OVERDUE_REPEATS)
 
-    def lost(self) -> list[ClaimedMessage]:
+    def lost(self) -> list[LostAttempt]:
         """See `Queue.lost`."""
-        return [_lost_message(row) for row in fetch(self._tx, _LOST)]
+        return [_lost_attempt(row) for row in fetch(self._tx, _LOST)]
 
     def lock_tried(self, attempts: Sequence[AttemptKey]) -> Mapping[AttemptKey, TriedMessage]:
         """See `Queue.lock_tried`."""
@@ -245,19 +245,13 @@ def _columns(planned: Sequence[PlannedMessage]) -> dict[str, list[Any]]:
     }
 
 
-def _lost_message(row: Any) -> ClaimedMessage:
-    """A claim of whose outcome nothing is known; to settle it nothing personal is needed."""
-    return ClaimedMessage(
+def _lost_attempt(row: Any) -> LostAttempt:
+    return LostAttempt(
         practice_id=row.practice_id,
         message_id=row.message_id,
         client_id=row.client_id,
         channel=Channel(row.channel),
         purpose=Purpose(row.purpose),
-        template="",
-        address="",
-        name="",
-        language="",
-        practice_name="",
         attempt=row.attempts,
         first_try_seconds=row.seconds,
         unsure=row.unsure,
