@@ -21,7 +21,7 @@ from outreach_service.ports.records import (
     Situation,
 )
 from outreach_service.ports.store import Stores
-from tests.unit.outreach_service.builders import a_change, a_play, a_play_document
+from tests.support.generators.outreach_values import a_change, a_play, a_play_document
 
 PRACTICE, ADA = "harbour", "ada"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -17,6 +17,7 @@ from outreach_service.ports.records import (
     StateChange,
     ThrottledMessage,
 )
+from tests.support.generators.outreach_values import a_play_document
 from tests.support.memory.harbour import (
     ADA,
     DAY,
@@ -29,7 +30,6 @@ from tests.support.memory.harbour import (
     a_message,
     key_of,
 )
-from tests.unit.outreach_service.builders import a_play_document
 
 
 class Failure(Exception):

@@ -10,12 +10,12 @@ from outreach_service.domain.messages import DEFAULT_RETRIES, Outcome
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import Claims, DispatchOptions, dispatch_due
 from outreach_service.handlers.outcomes import record_outcomes, recover_lost
-from outreach_service.handlers.planning import TierTransition, plan_messages
+from outreach_service.handlers.planning import PlacedChange, plan_messages
 from outreach_service.ports.records import ClaimedMessage, ContactKey
 from tests.support.doubles.open_cipher import OpenCipher
+from tests.support.generators.outreach_values import a_change, a_play_document
 from tests.support.memory.outreach import MemoryStores
 from tests.support.memory.outreach_rows import Contact, Message
-from tests.unit.outreach_service.builders import a_change, a_play_document
 
 PRACTICE, ADA, BEN = "harbour", "ada", "ben"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -65,7 +65,7 @@ class MemoryOutreach:
         change = a_change(client_id=client, version=version, effective_at=at)
         document = {"key": "test", "plays": [a_play_document(**play)]} if play else self.document
         with self.stores.open() as store:
-            plan_messages(store, read_known_playbook, document, [TierTransition(change, 3)])
+            plan_messages(store, read_known_playbook, document, [PlacedChange(change, 3)])
 
     def dispatch(
         self,

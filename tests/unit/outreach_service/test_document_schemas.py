@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from outreach_service.builtin import LANGUAGES, builtin_catalogue, builtin_playbook
 from outreach_service.documents.schemas import document_schemas, playbook_schema
-from tests.unit.outreach_service.builders import a_play_document
+from tests.support.generators.outreach_values import a_play_document
 
 SCHEMAS = document_schemas()
 BODY = Draft202012Validator(playbook_schema(builtin_catalogue()))

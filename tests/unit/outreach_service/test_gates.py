@@ -23,7 +23,7 @@ from outreach_service.domain.gates import (
 from outreach_service.domain.playbook import Mode
 from outreach_service.domain.quiet import DEFAULT_HOURS, Hours, next_opening
 from outreach_service.domain.terms import Channel, Purpose, Reason
-from tests.unit.outreach_service.builders import (
+from tests.support.generators.outreach_values import (
     EVERYTHING,
     NOON_IN_SHANGHAI,
     REACHABLE,

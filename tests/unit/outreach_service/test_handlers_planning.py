@@ -4,22 +4,22 @@ from datetime import timedelta
 
 from outreach_service.documents.playbooks import read_known_playbook
 from outreach_service.domain.terms import Direction
-from outreach_service.handlers.planning import TierTransition, plan_messages
-from tests.unit.outreach_service.builders import a_change, a_play_document
+from outreach_service.handlers.planning import PlacedChange, plan_messages
+from tests.support.generators.outreach_values import a_change, a_play_document
 from tests.unit.outreach_service.memory_outreach import ADA, BEN, NOON, PRACTICE, MemoryOutreach
 
 STEP = a_play_document()["steps"][0]
 
 
-def plan(outreach: MemoryOutreach, *transitions: TierTransition) -> None:
+def plan(outreach: MemoryOutreach, *changes: PlacedChange) -> None:
     with outreach.stores.open() as store:
-        plan_messages(store, read_known_playbook, outreach.document, transitions)
+        plan_messages(store, read_known_playbook, outreach.document, changes)
 
 
 def test_a_change_plans_a_message_for_each_step(outreach: MemoryOutreach) -> None:
     steps = [STEP, {**STEP, "delay": "P3D"}]
     outreach.document = {"key": "test", "plays": [a_play_document(steps=steps)]}
-    plan(outreach, TierTransition(a_change(effective_at=NOON), 3))
+    plan(outreach, PlacedChange(a_change(effective_at=NOON), 3))
     planned = [row.planned for row in outreach.rows.messages.values()]
     assert [(each.step, each.due_at) for each in planned] == [
         (0, NOON),
@@ -30,14 +30,14 @@ def test_a_change_plans_a_message_for_each_step(outreach: MemoryOutreach) -> Non
 
 
 def test_each_planned_message_is_published_with_its_due_time(outreach: MemoryOutreach) -> None:
-    plan(outreach, TierTransition(a_change(client_id=ADA, version=7, effective_at=NOON), 3))
+    plan(outreach, PlacedChange(a_change(client_id=ADA, version=7, effective_at=NOON), 3))
     (event,) = outreach.rows.events
     assert (event.client_id, event.tier_version, event.partition) == (ADA, 7, 3)
     assert (event.state, event.channel, event.reason, event.at) == ("scheduled", None, None, NOON)
 
 
 def test_a_change_that_comes_twice_plans_nothing_twice(outreach: MemoryOutreach) -> None:
-    again = TierTransition(a_change(effective_at=NOON), 3)
+    again = PlacedChange(a_change(effective_at=NOON), 3)
     plan(outreach, again, again)
     plan(outreach, again)
     assert len(outreach.rows.messages) == 1
@@ -45,7 +45,7 @@ def test_a_change_that_comes_twice_plans_nothing_twice(outreach: MemoryOutreach)
 
 
 def test_a_change_that_no_play_answers_plans_nothing(outreach: MemoryOutreach) -> None:
-    plan(outreach, TierTransition(a_change(direction=Direction.UPGRADED), 3))
+    plan(outreach, PlacedChange(a_change(direction=Direction.UPGRADED), 3))
     assert outreach.rows.messages == {}
 
 
@@ -59,6 +59,6 @@ def test_a_practice_with_its_own_playbook_goes_by_it(outreach: MemoryOutreach) -
     own = a_play_document(key="own-play")
     outreach.rows.playbooks[PRACTICE] = {"key": "own", "plays": [own]}
     elsewhere = a_change(practice_id="lakeside", client_id=BEN)
-    plan(outreach, TierTransition(a_change(), 3), TierTransition(elsewhere, 4))
+    plan(outreach, PlacedChange(a_change(), 3), PlacedChange(elsewhere, 4))
     plays = {key.practice_id: row.planned.play.key for key, row in outreach.rows.messages.items()}
     assert plays == {PRACTICE: "own-play", "lakeside": "check-in"}

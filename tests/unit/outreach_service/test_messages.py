@@ -25,7 +25,7 @@ from outreach_service.domain.messages import (
 )
 from outreach_service.domain.playbook import Route
 from outreach_service.domain.terms import Channel, Purpose
-from tests.unit.outreach_service.builders import NOON_IN_SHANGHAI
+from tests.support.generators.outreach_values import NOON_IN_SHANGHAI
 
 
 @pytest.mark.parametrize(

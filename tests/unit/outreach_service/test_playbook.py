@@ -17,7 +17,7 @@ from outreach_service.domain.faults import Fault, InvalidDocument
 from outreach_service.domain.playbook import Mode, Playbook, message_id, plays_for
 from outreach_service.domain.templates import without_template
 from outreach_service.domain.terms import Channel, Direction, Origin, Purpose, Reason
-from tests.unit.outreach_service.builders import a_change, a_play, a_play_document, a_playbook
+from tests.support.generators.outreach_values import a_change, a_play, a_play_document, a_playbook
 
 WECHAT_FIRST = [{"channels": [{"channel": "wechat", "template": "win-back"}]}]
 TWICE = [{"channels": [{"channel": "sms", "template": t} for t in ("one", "two")]}]

@@ -12,7 +12,7 @@ from outreach_service.bootstrap import playbook_source
 from outreach_service.builtin import builtin_playbook
 from outreach_service.settings import OutreachSettings
 from rapport_runtime.settings import SettingsError
-from tests.unit.outreach_service.builders import a_play_document
+from tests.support.generators.outreach_values import a_play_document
 
 KEY = SecretStr(base64.b64encode(bytes(32)).decode())
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from outreach_service import translate
 from outreach_service.handlers.planning import (
+    PlacedChange,
     PlaybookDocument,
     ReadPlaybook,
-    TierTransition,
     plan_messages,
 )
 from outreach_service.ports.records import ActivitySeen, BookingDelta
@@ -56,21 +56,19 @@ class OutreachConsumer(BatchHandler):
         store = self._stores.within(tx)
         seen: list[ActivitySeen | None] = []
         deltas: list[BookingDelta | None] = []
-        transitions: list[TierTransition] = []
+        changes: list[PlacedChange] = []
         for part in batch.partitions:
             for event in part.events:
                 if isinstance(event, ActivityRecorded):
                     seen.append(translate.activity_seen(event))
                     deltas.append(translate.booking_delta(event))
                 elif isinstance(event, TierChanged):
-                    transitions.append(
-                        TierTransition(translate.change(event), part.partition.partition)
-                    )
+                    changes.append(PlacedChange(translate.change(event), part.partition.partition))
                 elif isinstance(event, PracticeRegistered):
                     store.inputs.save_practice(translate.practice(event))
         store.inputs.record_activity([each for each in seen if each])
         store.inputs.record_bookings([each for each in deltas if each])
-        plan_messages(store, self._read_playbook, self._playbook, transitions)
+        plan_messages(store, self._read_playbook, self._playbook, changes)
         self._handled = True
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:

@@ -16,7 +16,7 @@ ReadPlaybook = Callable[[PlaybookDocument], Playbook]
 
 
 @dataclass(frozen=True)
-class TierTransition:
+class PlacedChange:
     """A tier change with the partition that it came on."""
 
     change: Change
@@ -27,33 +27,33 @@ def plan_messages(
     store: Store,
     read_playbook: ReadPlaybook,
     default: PlaybookDocument,
-    transitions: Sequence[TierTransition],
+    changes: Sequence[PlacedChange],
 ) -> None:
     """Add a message for each step of each play that answers a change.
 
     A practice without a playbook of its own goes by `default`. A change that comes twice plans
     nothing twice (F33).
     """
-    if not transitions:
+    if not changes:
         return
-    practice_ids = {transition.change.practice_id for transition in transitions}
+    practice_ids = {placed.change.practice_id for placed in changes}
     own = store.inputs.playbooks(practice_ids)
     documents = {each: own.get(each, default) for each in practice_ids}
     playbooks = {each: read_playbook(document) for each, document in documents.items()}
     planned: dict[str, PlannedMessage] = {}
-    for transition in transitions:
-        practice_id = transition.change.practice_id
+    for placed in changes:
+        practice_id = placed.change.practice_id
         bodies = {body["key"]: body for body in documents[practice_id]["plays"]}
-        for message in _messages_for(transition, playbooks[practice_id], bodies):
+        for message in _messages_for(placed, playbooks[practice_id], bodies):
             planned[message.message_id] = message
     added = store.queue.add(list(planned.values()))
     store.publish([_scheduled(planned[each]) for each in added])
 
 
 def _messages_for(
-    transition: TierTransition, playbook: Playbook, bodies: Mapping[str, Any]
+    placed: PlacedChange, playbook: Playbook, bodies: Mapping[str, Any]
 ) -> Iterator[PlannedMessage]:
-    change = transition.change
+    change = placed.change
     for play in plays_for(playbook, change):
         for number, step in enumerate(play.steps):
             yield PlannedMessage(
@@ -61,7 +61,7 @@ def _messages_for(
                     change.practice_id, change.client_id, play.key, change.version, number
                 ),
                 change=change,
-                partition=transition.partition,
+                partition=placed.partition,
                 play=play,
                 play_body=bodies[play.key],
                 step=number,
