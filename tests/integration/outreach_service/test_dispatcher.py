@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from outreach_service import dispatcher
+from outreach_service.dispatcher import DispatcherOptions
 from outreach_service.domain.messages import Outcome, Outgoing
 from outreach_service.domain.terms import Channel
 from rapport_devkit.databases import ServiceDatabase
@@ -47,6 +46,19 @@ class Hanging(RecordingProvider):
         return answer
 
 
+class StopsWorker(Hanging):
+    """Sets `stop` once it was called for both messages, of which one is never answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = threading.Event()
+
+    async def send(self, message: Outgoing) -> Outcome:
+        if len(self.sent) == 1:
+            self.stop.set()
+        return await super().send(message)
+
+
 class Broken(RecordingProvider):
     """Has a fault of our own making, by WeChat."""
 
@@ -75,13 +87,10 @@ def running(outreach: OutreachWorld) -> Iterator[None]:
         run.result()
 
 
-def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
-    world: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_planned_is_sent_without_waiting_for_the_next_look(world: Build) -> None:
     """The worker's consumer wakes its dispatcher, whose own looks are seldom here."""
-    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 30.0)
     provider = RecordingProvider()
-    outreach = world(sms=provider)
+    outreach = world(sms=provider, options=DispatcherOptions(poll_seconds=30))
     outreach.reachable("ada", Channel.SMS, PHONE)
     with running(outreach):
         outreach.moved("ada", 1, NOON)
@@ -89,14 +98,10 @@ def test_what_was_planned_is_sent_without_waiting_for_the_next_look(
         assert eventually(lambda: len(provider.sent) == 1)
 
 
-def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(
-    world: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_has_not_seen_all_that_is_due_goes_on_without_waiting(world: Build) -> None:
     """Nothing of what is looked at first may be sent, and no wakeup comes for the rest."""
-    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 30.0)
-    monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 2)
     provider = RecordingProvider()
-    outreach = world(sms=provider)
+    outreach = world(sms=provider, options=DispatcherOptions(poll_seconds=30, claim_rows=2))
     for client, due in (("ada", 5), ("bob", 4), ("eve", 3)):
         outreach.moved(client, 1, NOON - timedelta(minutes=due))
     outreach.reachable("eve", Channel.SMS, PHONE)
@@ -156,14 +161,10 @@ def test_a_provider_that_hangs_holds_up_no_other_channel(world: Build) -> None:
         assert eventually(lambda: states(outreach)["ada"] == "accepted")
 
 
-def test_however_much_waits_for_a_provider_that_hangs_others_are_reached(
-    world: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_however_much_waits_for_a_provider_that_hangs_others_are_reached(world: Build) -> None:
     """More than a look takes, all of it due before, and due again in a moment."""
-    monkeypatch.setattr(dispatcher, "MAX_IN_FLIGHT", 2)
-    monkeypatch.setattr(dispatcher, "CLAIM_ROWS", 4)
     provider = Hanging()
-    outreach = world(sms=provider)
+    outreach = world(sms=provider, options=DispatcherOptions(max_in_flight=2, claim_rows=4))
     for number in range(40):
         outreach.reachable(f"client-{number}", Channel.WECHAT, f"{OPENID}{number}")
         outreach.moved(f"client-{number}", 1, NOON - timedelta(minutes=1))
@@ -196,18 +197,13 @@ def test_a_fault_of_ours_is_not_forgotten_while_the_database_is_away(
     assert states(outreach) == {"ada": "sending", "bob": "accepted"}
 
 
-def test_a_worker_that_leaves_waits_for_answers_but_not_for_ever(
-    world: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_leaves_waits_for_answers_but_not_for_ever(world: Build) -> None:
     """What came is written down (R2); what did not is settled when its lease has ended."""
-    monkeypatch.setattr(dispatcher, "DRAIN_SECONDS", 0.3)
-    outreach = world(sms=Hanging())
+    provider = StopsWorker()
+    outreach = world(sms=provider, options=DispatcherOptions(drain_seconds=0.3))
     one_by_wechat_one_by_sms(outreach)
-    stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    begun = time.monotonic()
-    outreach.dispatcher.run(stop)
-    assert time.monotonic() - begun < 5
+    outreach.dispatcher.run(provider.stop)
+    assert len(provider.sent) == 2
     assert states(outreach) == {"ada": "sending", "bob": "accepted"}
 
 

@@ -1,1 +1,1 @@
-"""Seeded input: what sources send, what they send wrong, and histories of single clients."""
+"""Seeded input: what sources send, right and wrong, histories of clients, values of outreach."""

@@ -15,7 +15,12 @@ from outreach_service.bootstrap import build_consumer, build_relay, build_stores
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS
 from outreach_service.contacts import normalise
-from outreach_service.dispatcher import Dispatcher, OutboundQueue
+from outreach_service.dispatcher import (
+    DEFAULT_OPTIONS,
+    Dispatcher,
+    DispatcherOptions,
+    OutboundQueue,
+)
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import DispatchOptions
@@ -62,7 +67,11 @@ class OutreachWorld:
     """One outreach database, its worker's loop, and a dispatcher that is turned by hand."""
 
     def __init__(
-        self, made: ServiceDatabase, book: Mapping[str, Any], providers: Mapping[Channel, Provider]
+        self,
+        made: ServiceDatabase,
+        book: Mapping[str, Any],
+        providers: Mapping[Channel, Provider],
+        options: DispatcherOptions = DEFAULT_OPTIONS,
     ) -> None:
         upgrade(made.owner_url, "outreach_service")
         self.bus = MemoryBus()
@@ -77,8 +86,9 @@ class OutreachWorld:
         self.stores = build_stores(self.database, simulated=True)
         publish = build_relay(self.database, self.bus).drain
         handler = build_consumer(self.stores, book, publish, self.wakeup)
-        options = LoopOptions(group=GROUP)
-        self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
+        self.loop = BatchLoop(
+            consumer, self.database, handler, LoopOptions(group=GROUP), DeadLetterLimit()
+        )
         with self.database.transaction() as tx:
             set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
         self.queue = OutboundQueue(
@@ -90,6 +100,7 @@ class OutreachWorld:
             builtin_catalogue(),
             lambda _: "https://practice.example/u/1",
             self.wakeup,
+            options,
         )
         practice = canonical.Practice(
             practice_id=PRACTICE, name="Harbour", zone="Europe/London", currency="GBP"
@@ -233,7 +244,7 @@ class OutreachWorld:
 
 
 Build = Callable[..., OutreachWorld]
-"""`build(book, sms)`: a world whose channels all go to one provider, that of `sms`."""
+"""`build(book, sms, options)`: a world whose channels all go to one provider, that of `sms`."""
 
 
 @contextmanager
@@ -241,10 +252,15 @@ def worlds(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build
     """Worlds of one test, closed at its end."""
     made: list[OutreachWorld] = []
 
-    def build(book: Mapping[str, Any] | None = None, sms: Provider | None = None) -> OutreachWorld:
+    def build(
+        book: Mapping[str, Any] | None = None,
+        sms: Provider | None = None,
+        options: DispatcherOptions = DEFAULT_OPTIONS,
+    ) -> OutreachWorld:
         providers = dict.fromkeys(Channel, sms or RecordingProvider())
         urls = service_database("outreach")
-        made.append(OutreachWorld(urls, book or playbook(directions=["entered"]), providers))
+        chosen = book or playbook(directions=["entered"])
+        made.append(OutreachWorld(urls, chosen, providers, options))
         return made[-1]
 
     yield build

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import uvloop
 
@@ -24,20 +25,31 @@ from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 
 _LOG = get_logger(__name__)
 
-MAX_IN_FLIGHT = 32
-"""Provider calls in flight at one time by each channel. What is claimed is begun at once: between
-the gates' decision and the call no message waits for another one's answer (R16)."""
 
-CLAIM_ROWS = 32
-POLL_SECONDS = 0.25
-ANSWERS_SECONDS = 0.25
-"""An answer is recorded after this time at the latest, together with what came meanwhile."""
+@dataclass(frozen=True, kw_only=True)
+class DispatcherOptions:
+    """How much the loop takes at once, and how many real seconds it waits.
 
-RECOVER_SECONDS = 5.0
-DRAIN_SECONDS = 6.0
-DRAIN_TRIES, DRAIN_PAUSE_SECONDS = 3, 1.0
-"""How long a worker that stops waits for calls in flight, and how often it tries to record their
-answers (it has 10 s, R2)."""
+    `max_in_flight` limits the provider calls in flight of each channel. A claimed message is handed
+    over at once: between the gates' decision and the call it waits for no other message's answer
+    (R16). `claim_rows` limits the due messages of one look. An answer is recorded within
+    `answers_seconds`, together with what came meanwhile.
+
+    A worker that stops has 10 s (R2): it waits `drain_seconds` for calls in flight, and tries
+    `drain_tries` times to record their answers, with `drain_pause_seconds` between two tries.
+    """
+
+    max_in_flight: int = 32
+    claim_rows: int = 32
+    poll_seconds: float = 0.25
+    answers_seconds: float = 0.25
+    recover_seconds: float = 5.0
+    drain_seconds: float = 6.0
+    drain_tries: int = 3
+    drain_pause_seconds: float = 1.0
+
+
+DEFAULT_OPTIONS = DispatcherOptions()
 
 
 class OutboundQueue:
@@ -79,8 +91,8 @@ class Dispatcher:
     """Sends due messages through one provider a channel.
 
     `unsubscribe_url` makes the link by which a client ends a purpose on a channel. Once nothing
-    more is due, the dispatcher looks again when `wakeup` is set, and after POLL_SECONDS without
-    it: messages fall due by time, and other workers plan some, without a wakeup.
+    more is due, the dispatcher looks again when `wakeup` is set, and after `poll_seconds`
+    without it: messages fall due by time, and other workers plan some, without a wakeup.
     """
 
     def __init__(
@@ -90,8 +102,10 @@ class Dispatcher:
         catalogue: Catalogue,
         unsubscribe_url: Callable[[ClaimedMessage], str],
         wakeup: threading.Event,
+        options: DispatcherOptions = DEFAULT_OPTIONS,
     ) -> None:
         self._queue = queue
+        self._options = options
         self._wakeup = wakeup
         self._providers = providers
         self._catalogue = catalogue
@@ -125,7 +139,7 @@ class Dispatcher:
                     await self._record_outcomes()
                     if time.monotonic() >= recover_at:
                         await asyncio.to_thread(self._queue.recover)
-                        recover_at = time.monotonic() + RECOVER_SECONDS
+                        recover_at = time.monotonic() + self._options.recover_seconds
                     claims, begun = await self._begin()
                 except DatabaseError as error:
                     _raise_unless_transient(error)
@@ -143,20 +157,22 @@ class Dispatcher:
         flight. Each wait has a limit, so a call that hangs does not stop the others.
         """
         if begun:
-            await asyncio.wait(begun, timeout=ANSWERS_SECONDS)
+            await asyncio.wait(begun, timeout=self._options.answers_seconds)
         elif claims.is_all and self._in_flight:
             first = asyncio.FIRST_COMPLETED
-            await asyncio.wait(self._in_flight, timeout=ANSWERS_SECONDS, return_when=first)
+            await asyncio.wait(
+                self._in_flight, timeout=self._options.answers_seconds, return_when=first
+            )
         elif claims.is_all:
-            await asyncio.to_thread(self._wakeup.wait, POLL_SECONDS)
+            await asyncio.to_thread(self._wakeup.wait, self._options.poll_seconds)
             self._wakeup.clear()
 
     async def _begin(self) -> tuple[Claims, Collection[asyncio.Task[Outcome]]]:
         """Claim what there is room for, and begin to send it. The claim runs on a thread, so that
         answers are taken meanwhile."""
         busy = Counter(claimed.channel for claimed in self._in_flight.values())
-        room = {channel: MAX_IN_FLIGHT - busy[channel] for channel in Channel}
-        claims = await asyncio.to_thread(self._queue.claim, CLAIM_ROWS, room)
+        room = {channel: self._options.max_in_flight - busy[channel] for channel in Channel}
+        claims = await asyncio.to_thread(self._queue.claim, self._options.claim_rows, room)
         begun = {asyncio.create_task(self._send(claimed)): claimed for claimed in claims.claimed}
         self._in_flight |= begun
         return claims, begun.keys()
@@ -182,13 +198,13 @@ class Dispatcher:
         """Wait for the answers in flight, and record them. What is not answered soon, or cannot be
         recorded in a few tries, becomes `unknown` when its lease has ended."""
         if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=DRAIN_SECONDS)
-        for _ in range(DRAIN_TRIES):
+            await asyncio.wait(self._in_flight, timeout=self._options.drain_seconds)
+        for _ in range(self._options.drain_tries):
             try:
                 return await self._record_outcomes()
             except DatabaseError as error:
                 _raise_unless_transient(error)
-                await asyncio.sleep(DRAIN_PAUSE_SECONDS)
+                await asyncio.sleep(self._options.drain_pause_seconds)
         return None
 
     async def _send(self, claimed: ClaimedMessage) -> Outcome:
