@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
@@ -15,6 +16,18 @@ from tests.support.servers.migrated_databases import MigratedDatabases
 # How fast a busy machine draws examples, or runs one, is nothing that a property promises.
 settings.register_profile("rapport", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rapport")
+
+# Without this a trace is drawn with the locals of each frame, for seconds; a server that runs on a
+# thread of the test answers nobody meanwhile.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.set_exc_info,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

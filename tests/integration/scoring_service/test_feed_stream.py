@@ -17,7 +17,7 @@ from rapport_runtime.http.streams import Streams
 from tests.support.worlds.feed import FeedWorld, change, event_id
 
 pytestmark = pytest.mark.integration
-SECONDS = 60.0
+SECONDS = 20.0
 Event = dict[str, str]
 
 

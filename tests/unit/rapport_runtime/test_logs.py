@@ -33,12 +33,12 @@ CANARIES = {
 def out() -> Iterator[StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    stream = StringIO()
+    stream, before = StringIO(), structlog.get_config()
     logs.configure("toy", "DEBUG", stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def lines(out: StringIO) -> list[dict[str, Any]]:
