@@ -156,6 +156,13 @@ def test_a_public_text_that_cites_is_found(cites: str) -> None:
     assert {each.line for each in found} == {2}
 
 
+@pytest.mark.parametrize("folder", ["documents", "examples", "openapi", "schemas"])
+def test_what_contracts_publish_is_public(repository: Path, folder: str) -> None:
+    path = f"libs/rapport-contracts/{folder}/x.json"
+    write(repository, path, '{"description": "Stops in time (R2)."}\n')
+    assert places(references.public_citations(repository)) == [(path, 1)]
+
+
 def test_a_public_text_that_says_it_itself_passes() -> None:
     text = '{"description": "A period such as P1Y, RFC 8058; never more than 3."}'
     assert list(references.in_public(PUBLIC, text)) == []
