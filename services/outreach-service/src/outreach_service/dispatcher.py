@@ -23,7 +23,7 @@ from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,4 +252,4 @@ def _raise_unless_transient(error: Exception) -> None:
     """Raise an error that waiting does not cure; log any other."""
     if not is_transient(error):
         raise error
-    _LOG.warning("dispatch_waits", error=type(error).__name__)
+    log.warning("dispatch_waits", error=type(error).__name__)

@@ -6,7 +6,7 @@ from rapport_runtime.logs import get_logger
 SENDING_IS_OFF = "sending-off"
 """The code of a message that no provider got, because sending is off."""
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ConsoleProvider:
@@ -18,7 +18,7 @@ class ConsoleProvider:
 
     async def send(self, message: Outgoing) -> Outcome:
         """Log the message's id, channel and purpose, never its text or recipient, and reject it."""
-        _LOG.info(
+        log.info(
             "message_withheld",
             message_id=message.message_id,
             channel=str(message.channel),
