@@ -45,13 +45,17 @@ def story_of(*messages: Mapping[str, Any], outreach: bool = True) -> str:
     return printed.getvalue()
 
 
-def message(client_id: str, state: str, message_id: str = "", due_at: str = "1") -> dict[str, Any]:
+def message(
+    client_id: str, state: str, message_id: str = "", due_at: str = "1", step: int = 0
+) -> dict[str, Any]:
     return {
         "message_id": message_id or f"{client_id}-{state}",
         "client_id": client_id,
         "state": state,
         "due_at": due_at,
         "play": "hello",
+        "step": step,
+        "tier_version": 1,
         "purpose": "care",
         "reason": None,
         "tries": [],
@@ -101,3 +105,11 @@ def test_the_last_of_several_is_shown_whatever_their_order() -> None:
     late = message("c-1", "delivered", "late", due_at="2026-01-02T12:00:00Z")
     assert "words of late" in story_of(early, late)
     assert "words of late" in story_of(late, early)
+
+
+def test_of_two_due_at_once_the_later_step_is_shown_whatever_their_ids() -> None:
+    for first, second in (("a", "b"), ("b", "a")):
+        text = story_of(
+            message("c-1", "delivered", first, step=0), message("c-1", "delivered", second, step=1)
+        )
+        assert f"words of {second}" in text

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -94,13 +95,16 @@ def print_story(console: Console, story: Story) -> None:
 
 
 def _messages(access: Access) -> dict[str, list[Mapping[str, Any]]]:
-    """All messages by client id, in the order of their due times."""
+    """All messages by client id, in the order of their due times.
+
+    Ties are broken without ids, which are random: two runs show the same message.
+    """
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     if "outreach" in access.practice:
         for message in access.practice["outreach"].items("/v1/messages"):
             found[message["client_id"]].append(message)
     for own in found.values():
-        own.sort(key=lambda message: (message["due_at"], message["message_id"]))
+        own.sort(key=itemgetter("due_at", "play", "step", "tier_version"))
     return found
 
 
