@@ -186,6 +186,7 @@ class Storm:
         self.world = world
         self.written: list[str] = []
         self._seed = seed
+        self._crashes = random.Random(f"{seed}.crash")
         self._still_writing = threading.Event()
         self._still_publishing = threading.Event()
         self._failures: list[BaseException] = []
@@ -219,7 +220,7 @@ class Storm:
             self._failures.append(error)
 
     def _maybe_crash(self, name: str) -> None:
-        if name == "acked_not_marked" and random.random() < 0.2:
+        if name == "acked_not_marked" and self._crashes.random() < 0.2:
             raise Crash
 
     def _write(self, number: int) -> None:
