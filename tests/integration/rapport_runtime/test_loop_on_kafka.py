@@ -99,7 +99,7 @@ def test_kept_partitions_are_sought_again_on_the_real_client(
         for word in words(f"p{number}-", 3):
             real_bus.put(partition(number), word.encode())
     if mutant:
-        monkeypatch.setattr(KafkaConsumer, "note", _forgetful_note)
+        monkeypatch.setattr(KafkaConsumer, "on_assigned", _forgetful_on_assigned)
         monkeypatch.setattr(KafkaConsumer, "seek", _forgetful_seek)
     first = real_bus.consumer(GROUP, [TOPIC])
     subject = loop_on_kafka(first, ledger, poll_seconds=0.3)
@@ -119,8 +119,8 @@ def test_kept_partitions_are_sought_again_on_the_real_client(
     assert all_read is not mutant
 
 
-def _forgetful_note(self: KafkaConsumer, assigned: set[object]) -> None:
-    """A listener that relies on the client's memory for what it kept."""
+def _forgetful_on_assigned(self: KafkaConsumer, assigned: set[object]) -> None:
+    """Pauses and notes only partitions that this member did not have before."""
     known: set[object] = getattr(self, "known", set())
     for physical in assigned:
         if physical not in known:
