@@ -1,7 +1,7 @@
 """Both buses, memory and Kafka, keep the same promises: what the loop and the relay rely on."""
 
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -88,14 +88,14 @@ def test_a_kept_partition_is_noted_again_and_silent_until_it_is_sought(bus: AnyB
 
 
 def test_a_member_that_closes_hands_over_at_once(bus: AnyBus) -> None:
+    if isinstance(bus, OnKafka):  # no time-out may be what ends the first one's membership
+        bus.options = replace(bus.options, session_timeout_ms=300_000, max_poll_interval_ms=300_000)
     first = bus.consumer("g", ["things.v1"])
     settle(first, want=2)
     second = bus.consumer("g", ["things.v1"])
     settle(first, second, want=2)
-    started = time.monotonic()
     first.close()
-    settle(second, want=2)
-    assert time.monotonic() - started < 4  # the session timeout is 6 s
+    settle(second, want=2, seconds=60)
     assert second.newly_assigned() == {T0, T1}
 
 

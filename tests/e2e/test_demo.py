@@ -6,8 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.places import JARS
+from tests.support.servers.buses import eventually
+from tests.support.servers.process_states import is_alive
 
 pytestmark = [
     *(pytest.mark.e2e, pytest.mark.slow),
@@ -83,22 +84,6 @@ def descendants(pid: int) -> set[int]:
         for child in map(int, listed.read_text().split()):
             below |= {child} | descendants(child)
     return below
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process is there and not a zombie that nobody has waited for."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return holds()
 
 
 def messages_in(lines: list[str], states: set[str]) -> int:

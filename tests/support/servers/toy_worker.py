@@ -17,7 +17,11 @@ def main(arguments: dict[str, str]) -> int:
     """Run until SIGTERM; writes the port of the probes to the file `port`."""
     stop = stop_on_signals()
     options = KafkaOptions(
-        bootstrap_servers=arguments["bootstrap"], client_id="toy", topic_prefix=arguments["prefix"]
+        bootstrap_servers=arguments["bootstrap"],
+        client_id="toy",
+        topic_prefix=arguments["prefix"],
+        session_timeout_ms=300_000,  # no test waits for so long
+        max_poll_interval_ms=300_000,
     )
     database = Database(arguments["database"], application_name="toy")
     consumer = KafkaConsumer(options, GROUP, [TOPIC])
