@@ -24,8 +24,6 @@ from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.clock import GROUP, INPUTS
 from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.messages import PostgresMessages
-from outreach_service.store.playbooks import PostgresPlaybooks
-from outreach_service.store.preferences import PostgresPreferences
 from outreach_service.store.stores import PostgresStores
 from outreach_service.unsubscribe import unsubscribe_key
 from rapport_runtime.bus.port import Outgoing
@@ -105,11 +103,11 @@ def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] 
         ),
     ]
     parts = ApiParts(
-        preferences=PostgresPreferences(database, KEYRING, simulated=simulated),
         messages=PostgresMessages(database, read_known_play),
         stores=PostgresStores(database, read_known_play, encode_event, simulated=simulated),
+        cipher=KeyringCipher(KEYRING),
         previews=previews,
-        playbooks=PostgresPlaybooks(database, {"key": "default", "plays": [PLAY]}),
+        default_playbook={"key": "default", "plays": [PLAY]},
         channels=PostgresChannels(database, setups),
         catalogue=builtin_catalogue(),
         unsubscribe_key=LINK_KEY,

@@ -2,19 +2,20 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.handlers.preferences import save_consents
 from outreach_service.ports.records import ClaimedMessage
+from outreach_service.ports.store import Store, Stores
 from outreach_service.store import clients
-from outreach_service.store.preferences import PostgresPreferences
 from rapport_devkit.databases import ServiceDatabase
 from tests.support.servers.buses import eventually
-from tests.support.worlds.outreach import KEYRING, PRACTICE, OutreachWorld, playbook
+from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -27,15 +28,19 @@ WAITING = """
 """
 
 
-class Unhurried(PostgresPreferences):
-    """Saves a consent, and does something else before it commits."""
+class Unhurried:
+    """Stores whose transactions do something else before they commit."""
 
-    meanwhile: Callable[[], None]
+    def __init__(self, stores: Stores, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+        self.within = stores.within
+        self._open = stores.open
 
-    def _append(self, *arguments: Any) -> datetime:
-        stated_at = super()._append(*arguments)
-        self.meanwhile()
-        return stated_at
+    @contextmanager
+    def open(self, practice_id: str | None = None) -> Iterator[Store]:
+        with self._open(practice_id) as store:
+            yield store
+            self._meanwhile()
 
 
 @pytest.fixture
@@ -65,9 +70,7 @@ def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
         assert eventually(lambda: bool(world.rows(WAITING)) or not claim.is_alive())
         waited.append(claim.is_alive())
 
-    preferences = Unhurried(world.database, KEYRING, simulated=True)
-    preferences.meanwhile = meanwhile
-    preferences.save_consents(PRACTICE, [NO])
+    save_consents(Unhurried(world.stores, meanwhile), PRACTICE, [NO])
     claim.join()
     (message,) = world.messages().values()
     survives = (waited, claimed, message.state) == ([True], [], "suppressed")

@@ -19,6 +19,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, execute, execute_many, fetch
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.ops.pauses import PauseRequest, pause
+from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_suite import StoreSuite
 
 pytestmark = pytest.mark.integration
@@ -131,3 +132,7 @@ def adapter(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Post
 
 class TestPostgresStore(StoreSuite):
     """`PostgresStores`."""
+
+
+class TestPostgresPreferences(PreferencesSuite):
+    """The contacts, consents and playbooks of `PostgresStores`."""

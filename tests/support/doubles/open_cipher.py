@@ -1,13 +1,25 @@
 """A cipher for tests that seals nothing."""
 
+from outreach_service.domain.consents import ContactUpdate
 from outreach_service.ports import UnreadableContact
-from outreach_service.ports.records import ContactKey
+from outreach_service.ports.records import ContactKey, SealedContact
 
 NO_KEY = "no key opens this"
 
 
 class OpenCipher:
     """A `ContactCipher` that gives everything back as it is, but refuses NO_KEY."""
+
+    def seal(self, practice_id: str, update: ContactUpdate) -> SealedContact:
+        """The contact point, with its address as blind index."""
+        return SealedContact(
+            update.client_id,
+            update.channel,
+            update.address,
+            update.name,
+            update.language,
+            f"{practice_id}/{update.address}",
+        )
 
     def address(self, key: ContactKey, sealed: str) -> str:
         """The address."""

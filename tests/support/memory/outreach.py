@@ -1,7 +1,7 @@
 """Outreach's `Stores` in the memory of one test, with clocks that the test sets."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from typing import Any
 
 from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.messages import COUNTED, WAITING
-from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.terms import Channel
 from outreach_service.ports.records import (
     ActivitySeen,
     AppliedOutcome,
@@ -17,7 +17,6 @@ from outreach_service.ports.records import (
     AttemptKey,
     BookingDelta,
     ContactKey,
-    ContactPoint,
     DueMessage,
     FinishedAttempt,
     LostAttempt,
@@ -28,17 +27,21 @@ from outreach_service.ports.records import (
     Recipient,
     Situation,
     StateChange,
-    StoredMessage,
     ThrottledMessage,
     TriedMessage,
 )
-from outreach_service.store.changes import change_to_json
+from tests.support.memory.outreach_messages import MemoryMessageTable
+from tests.support.memory.outreach_preferences import (
+    MemoryConsents,
+    MemoryContacts,
+    MemoryPlaybooks,
+)
 from tests.support.memory.outreach_rows import (
     Message,
     Rows,
     attempts_of,
+    consented,
     due_message,
-    message_row,
     sent_message,
 )
 
@@ -63,7 +66,8 @@ class MemoryInputs:
             self._rows.bookings.setdefault(key, each)
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-        return {each: body for each, body in self._rows.playbooks.items() if each in practice_ids}
+        stored = self._rows.playbooks
+        return {each: stored[each].body for each in practice_ids if each in stored}
 
 
 class MemoryQueue:
@@ -213,9 +217,10 @@ class MemoryQueue:
 class MemoryClients:
     """See `Clients`; nothing needs a lock, since a test's transactions come one by one."""
 
-    def __init__(self, rows: Rows, inputs_up_to: datetime | None) -> None:
+    def __init__(self, rows: Rows, inputs_up_to: datetime | None, practice_id: str | None) -> None:
         self._rows = rows
         self._inputs_up_to = inputs_up_to
+        self._practice_id = practice_id
 
     def lock_situations(
         self, due: Sequence[DueMessage], now: datetime, since: datetime
@@ -235,6 +240,11 @@ class MemoryClients:
             if key.practice_id in self._rows.practices
         }
 
+    def is_known(self, practice_id: str, client_id: str) -> bool:
+        return self._practice_id in {None, practice_id} and (
+            (practice_id, client_id) in self._rows.activity
+        )
+
     def _situation(self, message: DueMessage, now: datetime, since: datetime) -> Situation:
         client = practice_id, client_id = message.change.practice_id, message.change.client_id
         contacts = {
@@ -245,11 +255,7 @@ class MemoryClients:
         return Situation(
             now=now,
             contacts=contacts,
-            consents=frozenset(
-                (key.channel, purpose)
-                for (key, purpose), granted in self._rows.consents.items()
-                if granted and key[:2] == client
-            ),
+            consents=frozenset(each[2:] for each in consented(self._rows) if each[:2] == client),
             zone=self._rows.practices.get(practice_id, {}).get("zone", ""),
             sent=tuple(
                 sent_message(row)
@@ -288,62 +294,6 @@ class MemoryRates:
             self._permits[channel] += count
 
 
-class MemoryMessageTable:
-    """See `MessageTable`; of `practice_id` alone, when there is one."""
-
-    def __init__(self, rows: Rows, practice_id: str | None) -> None:
-        self._rows = rows
-        self._practice_id = practice_id
-
-    def find(self, key: MessageKey) -> StoredMessage | None:
-        row = self._rows.messages.get(key)
-        if row is None or not self._sees(key.practice_id):
-            return None
-        planned = row.planned
-        return StoredMessage(
-            practice_id=key.practice_id,
-            partition=planned.partition,
-            row=message_row(row),
-            change=change_to_json(planned.change),
-            play=planned.play,
-            template=row.template,
-        )
-
-    def lock(self, key: MessageKey) -> StoredMessage | None:
-        return self.find(key)
-
-    def attempts(self, key: MessageKey) -> list[AttemptRow]:
-        return attempts_of(self._rows, key) if self._sees(key.practice_id) else []
-
-    def contact_points(
-        self, practice_id: str, client_id: str, purpose: str
-    ) -> Mapping[Channel, ContactPoint]:
-        return {
-            key.channel: ContactPoint(
-                contact.name,
-                contact.language,
-                self._rows.consents.get((key, Purpose(purpose)), False),
-            )
-            for key, contact in self._rows.contacts.items()
-            if key[:2] == (practice_id, client_id) and self._sees(practice_id)
-        }
-
-    def practice_name(self, practice_id: str) -> str | None:
-        return self._rows.practices.get(practice_id, {}).get("name")
-
-    def approve(self, key: MessageKey, state: str, now: datetime) -> None:
-        row = self._rows.messages[key]
-        row.state, row.reason, row.approved = state, None, True
-        row.decide_at = row.changed_at = now
-
-    def cancel(self, key: MessageKey, state: str, reason: str, now: datetime) -> None:
-        row = self._rows.messages[key]
-        row.state, row.reason, row.changed_at = state, reason, now
-
-    def _sees(self, practice_id: str) -> bool:
-        return self._practice_id in {None, practice_id}
-
-
 class MemoryStore:
     """See `Store`."""
 
@@ -351,9 +301,15 @@ class MemoryStore:
         self._rows, self._business_time = stores.rows, stores.business_time
         self.inputs = MemoryInputs(self._rows)
         self.queue = MemoryQueue(self._rows, stores.real_time)
-        self.clients = MemoryClients(self._rows, stores.business_time)
+        self.clients = MemoryClients(self._rows, stores.business_time, practice_id)
         self.rates = MemoryRates(self._rows)
         self.messages = MemoryMessageTable(self._rows, practice_id)
+        self.contacts = MemoryContacts(self._rows, practice_id)
+        self.consents = MemoryConsents(self._rows, practice_id)
+        self.playbooks = MemoryPlaybooks(self._rows, practice_id, stores.real_time)
+
+    def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
+        """Does nothing: a test's transactions come one by one."""
 
     def business_time(self) -> datetime | None:
         return self._business_time

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
+from outreach_service.domain.consents import ConsentStatement, Subscription
 from outreach_service.domain.gates import SentMessage
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
-from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.terms import Channel
 from outreach_service.ports.records import (
     AttemptKey,
     BookingDelta,
@@ -17,6 +17,7 @@ from outreach_service.ports.records import (
     MessageEvent,
     MessageKey,
     PlannedMessage,
+    StoredPlaybook,
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,21 +54,42 @@ class Contact:
     blind_index: str
 
 
+@dataclass(frozen=True)
+class Consent:
+    """A row of consents."""
+
+    practice_id: str
+    statement: ConsentStatement
+    stated_at: datetime
+
+    @property
+    def subscription(self) -> Subscription:
+        """What the statement is on."""
+        stated = self.statement
+        return Subscription(self.practice_id, stated.client_id, stated.channel, stated.purpose)
+
+
 @dataclass
 class Rows:
-    """All that outreach keeps; a consent replaces an older one for its channel and purpose."""
+    """All that outreach keeps; consents are in the order in which they were stated."""
 
     practices: dict[str, Mapping[str, str]] = field(default_factory=dict)
     activity: dict[tuple[str, str], datetime] = field(default_factory=dict)
     bookings: dict[tuple[str, str, int], BookingDelta] = field(default_factory=dict)
-    playbooks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    playbooks: dict[str, StoredPlaybook] = field(default_factory=dict)
     contacts: dict[ContactKey, Contact] = field(default_factory=dict)
-    consents: dict[tuple[ContactKey, Purpose], bool] = field(default_factory=dict)
+    consents: list[Consent] = field(default_factory=list)
     messages: dict[MessageKey, Message] = field(default_factory=dict)
     attempts: dict[AttemptKey, AttemptRow] = field(default_factory=dict)
     permits: dict[Channel, int] = field(default_factory=lambda: dict.fromkeys(Channel, 1000))
     paused: set[str] = field(default_factory=set)
     events: list[MessageEvent] = field(default_factory=list)
+
+
+def consented(rows: Rows) -> set[Subscription]:
+    """The subscriptions whose last statement grants consent."""
+    last = {each.subscription: each.statement.granted for each in rows.consents}
+    return {subscription for subscription, granted in last.items() if granted}
 
 
 def attempts_of(rows: Rows, key: MessageKey) -> list[AttemptRow]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from outreach_service.documents.playbooks import read_known_playbook
+from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import DEFAULT_RETRIES, Outcome
 from outreach_service.domain.terms import Channel, Purpose
@@ -15,7 +16,7 @@ from outreach_service.ports.records import ClaimedMessage, ContactKey
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.generators.outreach_values import a_change, a_play_document
 from tests.support.memory.outreach import MemoryStores
-from tests.support.memory.outreach_rows import Contact, Message
+from tests.support.memory.outreach_rows import Consent, Contact, Message
 
 PRACTICE, ADA, BEN = "harbour", "ada", "ben"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -58,7 +59,8 @@ class MemoryOutreach:
         granted: bool,
     ) -> None:
         """The client's last statement of consent."""
-        self.rows.consents[ContactKey(PRACTICE, client, channel), purpose] = granted
+        statement = ConsentStatement(client, channel, purpose, granted, "form", "1")
+        self.rows.consents.append(Consent(PRACTICE, statement, NOON))
 
     def fall(self, client: str = ADA, version: int = 1, at: datetime = NOON, **play: Any) -> None:
         """A client falls to bronze, and the play, with changes, answers."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 from outreach_service.documents.playbooks import read_known_playbook
 from outreach_service.domain.terms import Direction
 from outreach_service.handlers.planning import PlacedChange, plan_messages
+from outreach_service.ports.records import StoredPlaybook
 from tests.support.generators.outreach_values import a_change, a_play_document
 from tests.unit.outreach_service.memory_outreach import ADA, BEN, NOON, PRACTICE, MemoryOutreach
 
@@ -57,7 +58,8 @@ def test_without_changes_no_playbook_is_read(outreach: MemoryOutreach) -> None:
 
 def test_a_practice_with_its_own_playbook_goes_by_it(outreach: MemoryOutreach) -> None:
     own = a_play_document(key="own-play")
-    outreach.rows.playbooks[PRACTICE] = {"key": "own", "plays": [own]}
+    document = {"key": "own", "plays": [own]}
+    outreach.rows.playbooks[PRACTICE] = StoredPlaybook(1, document, NOON)
     elsewhere = a_change(practice_id="lakeside", client_id=BEN)
     plan(outreach, PlacedChange(a_change(), 3), PlacedChange(elsewhere, 4))
     plays = {key.practice_id: row.planned.play.key for key, row in outreach.rows.messages.items()}

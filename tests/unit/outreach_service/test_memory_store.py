@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports.records import ContactKey
+from outreach_service.ports.records import ContactKey, StoredPlaybook
+from tests.support.memory.harbour import NOON
 from tests.support.memory.outreach import MemoryStores
-from tests.support.memory.outreach_rows import Contact
+from tests.support.memory.outreach_preferences_suite import PreferencesSuite
+from tests.support.memory.outreach_rows import Consent, Contact
 from tests.support.memory.outreach_suite import StoreSuite
 
 
@@ -29,10 +32,11 @@ class MemoryAdapter:
         self.stores.rows.contacts[key] = Contact("sealed", "sealed", "en", blind_index)
 
     def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
-        self.stores.rows.consents[key, purpose] = granted
+        statement = ConsentStatement(key.client_id, key.channel, purpose, granted, "form", "1")
+        self.stores.rows.consents.append(Consent(key.practice_id, statement, NOON))
 
     def put_playbook(self, practice_id: str, document: Mapping[str, Any]) -> None:
-        self.stores.rows.playbooks[practice_id] = document
+        self.stores.rows.playbooks[practice_id] = StoredPlaybook(1, document, NOON)
 
     def put_permits(self, channel: Channel, tokens: int) -> None:
         self.stores.rows.permits[channel] = tokens
@@ -51,3 +55,7 @@ def adapter() -> MemoryAdapter:
 
 class TestMemoryStore(StoreSuite):
     """`MemoryStores`."""
+
+
+class TestMemoryPreferences(PreferencesSuite):
+    """The contacts, consents and playbooks of `MemoryStores`."""

@@ -43,8 +43,6 @@ from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.messages import PostgresMessages
 from outreach_service.store.permits import Rate, set_up
-from outreach_service.store.playbooks import PostgresPlaybooks
-from outreach_service.store.preferences import PostgresPreferences
 from outreach_service.store.resealing import reseal
 from outreach_service.store.status import OutreachStatus, UnknownMessages, knows_practice
 from outreach_service.store.stores import PostgresStores
@@ -199,20 +197,19 @@ def build_api(settings: OutreachSettings) -> FastAPI:
 
 
 def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
-    keyring, catalogue = build_keyring(settings), builtin_catalogue()
-    simulated = settings.simulated_clock
+    cipher, catalogue = KeyringCipher(build_keyring(settings)), builtin_catalogue()
     return ApiParts(
-        preferences=PostgresPreferences(database, keyring, simulated=simulated),
         messages=PostgresMessages(database, read_known_play),
-        stores=build_stores(database, simulated=simulated),
+        stores=build_stores(database, simulated=settings.simulated_clock),
+        cipher=cipher,
         previews=Previews(
-            KeyringCipher(keyring),
+            cipher,
             catalogue,
             render,
             settings.public_url,
             settings.closed,
         ),
-        playbooks=PostgresPlaybooks(database, playbook_source(settings)),
+        default_playbook=playbook_source(settings),
         channels=PostgresChannels(database, _channel_setups(settings)),
         catalogue=catalogue,
         unsubscribe_key=unsubscribe_key(settings.contact_index_key.get_secret_value()),

@@ -22,7 +22,8 @@ from outreach_service.api.schemas import (
     ItemOutcomes,
 )
 from outreach_service.contacts import InvalidContact
-from outreach_service.ports import PreferenceStore
+from outreach_service.handlers.preferences import save_consents, save_contacts
+from outreach_service.ports.store import ContactCipher, Stores
 from rapport_runtime.http.errors import field_errors
 from rapport_runtime.http.problems import BodyTooLarge, responses
 
@@ -36,7 +37,7 @@ _SOME_REJECTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def bulk_router(preferences: PreferenceStore) -> APIRouter:
+def bulk_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
     """Contacts and consents of many clients at once."""
     router = APIRouter(prefix="/v1", tags=["clients"])
 
@@ -52,7 +53,7 @@ def bulk_router(preferences: PreferenceStore) -> APIRouter:
             body.items, ContactItem, lambda item: contact_update(item.client_id, item)
         )
         if updates:
-            preferences.save_contacts(principal.practice, updates)
+            save_contacts(stores, cipher, principal.practice, updates)
         return _answer(outcomes, response)
 
     @router.post(
@@ -70,7 +71,7 @@ def bulk_router(preferences: PreferenceStore) -> APIRouter:
         )
         if statements:
             with refusals_as_problems():
-                preferences.save_consents(principal.practice, statements)
+                save_consents(stores, principal.practice, statements)
         return _answer(outcomes, response)
 
     return router

@@ -23,7 +23,14 @@ from outreach_service.api.schemas import (
 from outreach_service.contacts import InvalidContact, normalise
 from outreach_service.domain.consents import ConsentStatement, ContactUpdate
 from outreach_service.domain.terms import Channel
-from outreach_service.ports import PreferenceStore
+from outreach_service.handlers.preferences import (
+    remove_contact,
+    save_consents,
+    save_contacts,
+    view_preferences,
+)
+from outreach_service.ports.records import ContactKey
+from outreach_service.ports.store import ContactCipher, Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
@@ -38,11 +45,11 @@ ConsentsWriter = Annotated[Principal, Depends(require_practice(CONSENTS_SCOPE))]
 Reader = Annotated[Principal, Depends(require_practice("preferences:read"))]
 
 
-def clients_router(preferences: PreferenceStore) -> APIRouter:
+def clients_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
     """Contact points, consents and preferences of one client."""
     router = APIRouter(prefix="/v1/clients/{client_id}", tags=["clients"])
-    _add_contacts(router, preferences)
-    _add_consents(router, preferences)
+    _add_contacts(router, stores, cipher)
+    _add_consents(router, stores, cipher)
     return router
 
 
@@ -59,7 +66,7 @@ def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
     )
 
 
-def _add_contacts(router: APIRouter, preferences: PreferenceStore) -> None:
+def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> None:
     @router.put("/contacts", responses=responses(*ALWAYS) | _LEADS_ON)
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
@@ -75,16 +82,17 @@ def _add_contacts(router: APIRouter, preferences: PreferenceStore) -> None:
         except InvalidContact as invalid:
             faults = [field_error("address", invalid.problem)]
             raise InvalidRequest("1 found", errors=faults) from None
-        return ContactAnswer.of(preferences.save_contacts(principal.practice, [update])[0])
+        (saved,) = save_contacts(stores, cipher, principal.practice, [update])
+        return ContactAnswer.of(saved)
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
     def delete_contact(client_id: ClientPath, channel: Channel, principal: ContactsWriter) -> None:
         """Delete a client's contact point on a channel; 404 when there is none."""
-        if not preferences.remove_contact(principal.practice, client_id, channel):
+        if not remove_contact(stores, ContactKey(principal.practice, client_id, channel)):
             raise NotFound("this client has no contact on this channel")
 
 
-def _add_consents(router: APIRouter, preferences: PreferenceStore) -> None:
+def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> None:
     @router.put("/consents", responses=responses(*ALWAYS, NotDatedYet) | _LEADS_ON)
     def put_consent(
         client_id: ClientPath, body: ConsentBody, principal: ConsentsWriter
@@ -95,8 +103,8 @@ def _add_consents(router: APIRouter, preferences: PreferenceStore) -> None:
         every message that is not already on its way.
         """
         with refusals_as_problems():
-            stated_at = preferences.save_consents(
-                principal.practice, [consent_statement(client_id, body)]
+            stated_at = save_consents(
+                stores, principal.practice, [consent_statement(client_id, body)]
             )
         return ConsentSaved(
             client_id=client_id,
@@ -109,7 +117,7 @@ def _add_consents(router: APIRouter, preferences: PreferenceStore) -> None:
     @router.get("/preferences", responses=responses(*ALWAYS, NotFound))
     def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
         """A client's contact points (masked), and the last consent for each channel and purpose."""
-        found = preferences.get(principal.practice, client_id)
+        found = view_preferences(stores, cipher, principal.practice, client_id)
         if found is None:
             raise NotFound(NO_CLIENT)
         return PreferencesAnswer(

@@ -1,5 +1,6 @@
 """`/v1/playbook`: what follows from a tier change, as data that is checked before it is saved."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends
@@ -10,14 +11,15 @@ from outreach_service.documents.playbooks import read_usable_playbook
 from outreach_service.documents.schemas import playbook_schema
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.templates import Catalogue
-from outreach_service.ports import Playbooks
+from outreach_service.handlers.playbooks import replace_playbook, view_playbook
+from outreach_service.ports.store import Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.problems import responses
 
 
-def playbook_router(playbooks: Playbooks, catalogue: Catalogue) -> APIRouter:
-    """Read and replace a practice's playbook."""
+def playbook_router(stores: Stores, default: Mapping[str, Any], catalogue: Catalogue) -> APIRouter:
+    """Read and replace a practice's playbook; `default` is the deployment's."""
     router = APIRouter(prefix="/v1", tags=["playbook"])
 
     @router.get("/playbook", responses=responses(*ALWAYS))
@@ -25,7 +27,7 @@ def playbook_router(playbooks: Playbooks, catalogue: Catalogue) -> APIRouter:
         principal: Annotated[Principal, Depends(require_practice("playbook:read"))],
     ) -> PlaybookAnswer:
         """The plays in force: the practice's own, else the default (version 0)."""
-        return PlaybookAnswer.of(playbooks.current(principal.practice))
+        return PlaybookAnswer.of(view_playbook(stores, default, principal.practice))
 
     @router.put("/playbook", responses=responses(*ALWAYS))
     def put_playbook(
@@ -42,6 +44,6 @@ def playbook_router(playbooks: Playbooks, catalogue: Catalogue) -> APIRouter:
             read_usable_playbook(body, catalogue)
         except InvalidDocument as invalid:
             raise as_problem(invalid) from None
-        return PlaybookAnswer.of(playbooks.save(principal.practice, body))
+        return PlaybookAnswer.of(replace_playbook(stores, principal.practice, body))
 
     return router

@@ -31,7 +31,7 @@ ALWAYS = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
 
 @contextmanager
 def refusals_as_problems() -> Iterator[None]:
-    """Turn the refusals that the stores raise into problems."""
+    """Turn the refusals that the use cases raise into problems."""
     try:
         yield
     except NoBusinessTime as error:

@@ -1,6 +1,8 @@
 """All routes of outreach's own; bootstrap adds those of the runtime."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -12,20 +14,20 @@ from outreach_service.api.playbook import playbook_router
 from outreach_service.api.unsubscribe import unsubscribe_router
 from outreach_service.domain.templates import Catalogue
 from outreach_service.handlers.previews import Previews
-from outreach_service.ports import Channels, Messages, Playbooks, PreferenceStore
-from outreach_service.ports.store import Stores
+from outreach_service.ports import Channels, Messages
+from outreach_service.ports.store import ContactCipher, Stores
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiParts:
-    """What the routes need: the stores, the templates that a playbook may name, and the key of
-    unsubscribe links."""
+    """What the routes need: the stores, the cipher of contact details, the deployment's playbook,
+    the templates that a playbook may name, and the key of unsubscribe links."""
 
-    preferences: PreferenceStore
     messages: Messages
     stores: Stores
+    cipher: ContactCipher
     previews: Previews
-    playbooks: Playbooks
+    default_playbook: Mapping[str, Any]
     channels: Channels
     catalogue: Catalogue
     unsubscribe_key: bytes = field(repr=False)
@@ -34,10 +36,10 @@ class ApiParts:
 def api_routers(parts: ApiParts) -> list[APIRouter]:
     """The routers, in the order in which the document shows them."""
     return [
-        clients_router(parts.preferences),
-        bulk_router(parts.preferences),
+        clients_router(parts.stores, parts.cipher),
+        bulk_router(parts.stores, parts.cipher),
         messages_router(parts.messages, parts.stores, parts.previews),
-        playbook_router(parts.playbooks, parts.catalogue),
+        playbook_router(parts.stores, parts.default_playbook, parts.catalogue),
         channels_router(parts.channels),
-        unsubscribe_router(parts.preferences, parts.unsubscribe_key),
+        unsubscribe_router(parts.stores, parts.unsubscribe_key),
     ]

@@ -16,7 +16,8 @@ from pydantic.config import JsonDict
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.message_views import MessageRow, MessageView
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports import ChannelState, StoredPlaybook
+from outreach_service.ports import ChannelState
+from outreach_service.ports.records import StoredPlaybook
 
 MAX_ITEMS = 1000
 LONGEST_NAME = 200

@@ -7,7 +7,8 @@ from fastapi.responses import HTMLResponse
 
 from outreach_service.api.refusals import NotDatedYet, refusals_as_problems
 from outreach_service.domain.consents import Subscription
-from outreach_service.ports import PreferenceStore
+from outreach_service.handlers.preferences import withdraw_by_link
+from outreach_service.ports.store import Stores
 from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
 from rapport_runtime.http.auth import Guard
 from rapport_runtime.http.problems import InvalidRequest, NotFound, responses
@@ -47,7 +48,7 @@ class SignedLink(Guard):
         return found
 
 
-def unsubscribe_router(preferences: PreferenceStore, key: bytes) -> APIRouter:
+def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
     """The link's two routes; they need no API key, since the link itself is signed."""
     router = APIRouter(prefix="/v1/unsubscribe", tags=["unsubscribe"])
     link = SignedLink(key)
@@ -67,7 +68,7 @@ def unsubscribe_router(preferences: PreferenceStore, key: bytes) -> APIRouter:
         A mail provider posts `List-Unsubscribe=One-Click`; the body is not read.
         """
         with refusals_as_problems():
-            preferences.unsubscribe(subscription)
+            withdraw_by_link(stores, subscription)
         return _DONE
 
     return router

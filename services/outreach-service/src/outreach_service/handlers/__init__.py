@@ -1,1 +1,1 @@
-"""The use cases: plan after a tier change, send what is due, apply outcomes, steer by hand."""
+"""The use cases: planning, sending, outcomes, steering by hand, preferences, playbooks."""

@@ -7,15 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from outreach_service.domain.consents import (
-    ConsentStatement,
-    ContactUpdate,
-    MaskedContact,
-    Preferences,
-    Subscription,
-)
 from outreach_service.domain.message_views import MessageCount, MessageFilter, MessageRow
 from outreach_service.domain.messages import Outcome, Outgoing
 from outreach_service.domain.terms import Channel
@@ -96,34 +89,6 @@ class Rendered:
     params: Mapping[str, str]
 
 
-class PreferenceStore(Protocol):
-    """Contacts and consents; each write excludes the dispatcher's claims of that client."""
-
-    def save_contacts(
-        self, practice_id: str, updates: Sequence[ContactUpdate]
-    ) -> Sequence[MaskedContact]:
-        """Set contact points; of several for one client and channel the last one holds."""
-        ...
-
-    def remove_contact(self, practice_id: str, client_id: str, channel: Channel) -> bool:
-        """Forget a contact point; False when there is none."""
-        ...
-
-    def save_consents(self, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
-        """Append statements, in this order; returns the business time that they are stamped with.
-        Raises NoBusinessTime."""
-        ...
-
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """Withdraw by one click; does nothing when the last statement is a withdrawal. Raises
-        NoBusinessTime."""
-        ...
-
-    def get(self, practice_id: str, client_id: str) -> Preferences | None:
-        """A client's contacts and consents; None when outreach knows no such client."""
-        ...
-
-
 class Messages(Protocol):
     """A practice's messages, as its people read them."""
 
@@ -135,26 +100,6 @@ class Messages(Protocol):
 
     def summary(self, practice_id: str) -> Sequence[MessageCount]:
         """All messages, counted."""
-        ...
-
-
-class StoredPlaybook(NamedTuple):
-    """A practice's plays; version 0 is the deployment's default."""
-
-    version: int
-    body: Mapping[str, Any]
-    updated_at: datetime | None
-
-
-class Playbooks(Protocol):
-    """The playbook in force for a practice."""
-
-    def current(self, practice_id: str) -> StoredPlaybook:
-        """Its own, else the default."""
-        ...
-
-    def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
-        """Replace it by a checked one; messages that are planned already keep their play."""
         ...
 
 

@@ -284,3 +284,31 @@ class ContactPoint(NamedTuple):
     sealed_name: str
     language: str
     consented: bool
+
+
+class SealedContact(NamedTuple):
+    """A contact point to be saved; address and name are sealed, and `blind_index` is equal for
+    equal addresses of a practice."""
+
+    client_id: str
+    channel: Channel
+    address: str
+    name: str
+    language: str
+    blind_index: str
+
+
+class StoredContact(NamedTuple):
+    """A contact point as its row keeps it."""
+
+    key: ContactKey
+    sealed_address: str
+    language: str
+
+
+class StoredPlaybook(NamedTuple):
+    """A practice's plays; version 0 is the deployment's default, which was never updated."""
+
+    version: int
+    body: Mapping[str, Any]
+    updated_at: datetime | None

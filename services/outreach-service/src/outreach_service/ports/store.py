@@ -3,11 +3,17 @@
 A store decides nothing. What locks, and in which order, is part of each promise below.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
+from outreach_service.domain.consents import (
+    ConsentStatement,
+    ContactUpdate,
+    CurrentConsent,
+    Subscription,
+)
 from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.terms import Channel
 from outreach_service.ports.records import (
@@ -26,9 +32,12 @@ from outreach_service.ports.records import (
     NewAttempt,
     PlannedMessage,
     Recipient,
+    SealedContact,
     Situation,
     StateChange,
+    StoredContact,
     StoredMessage,
+    StoredPlaybook,
     ThrottledMessage,
     TriedMessage,
 )
@@ -126,6 +135,57 @@ class Clients(Protocol):
         """The contact points, and by what name their practices go."""
         ...
 
+    def is_known(self, practice_id: str, client_id: str) -> bool:
+        """Whether the bus has brought an activity of the client."""
+        ...
+
+
+class Contacts(Protocol):
+    """The clients' contact points; addresses and names are sealed."""
+
+    def save(self, practice_id: str, contacts: Sequence[SealedContact]) -> None:
+        """Insert contact points, or replace those that are there. No client and channel occurs
+        twice in `contacts`."""
+        ...
+
+    def remove(self, key: ContactKey) -> bool:
+        """Delete a contact point; False when there is none."""
+        ...
+
+    def of_client(self, practice_id: str, client_id: str) -> list[StoredContact]:
+        """A client's contact points, by channel."""
+        ...
+
+
+class Consents(Protocol):
+    """The clients' statements of consent, which are only ever added."""
+
+    def append(
+        self, practice_id: str, statements: Sequence[ConsentStatement], stated_at: datetime
+    ) -> None:
+        """Add statements, in this order."""
+        ...
+
+    def last(self, subscription: Subscription) -> bool | None:
+        """Whether the last statement grants consent; None when there is no statement."""
+        ...
+
+    def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
+        """A client's last statements, by channel and purpose."""
+        ...
+
+
+class Playbooks(Protocol):
+    """The practices' own playbooks."""
+
+    def find(self, practice_id: str) -> StoredPlaybook | None:
+        """A practice's own playbook; None when it has none."""
+        ...
+
+    def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
+        """Insert a playbook as version 1, or replace it and count its version up; returns it."""
+        ...
+
 
 class Rates(Protocol):
     """The permits of the channels' provider accounts, on the real clock (F35)."""
@@ -174,14 +234,18 @@ class MessageTable(Protocol):
 
 
 class ContactCipher(Protocol):
-    """Opens contact details; each method raises UnreadableContact."""
+    """Seals and opens contact details."""
+
+    def seal(self, practice_id: str, update: ContactUpdate) -> SealedContact:
+        """A contact point with its address and name sealed for its row."""
+        ...
 
     def address(self, key: ContactKey, sealed: str) -> str:
-        """The address of a contact point."""
+        """The address of a contact point. Raises UnreadableContact."""
         ...
 
     def name(self, key: ContactKey, sealed: str) -> str:
-        """The client's name that is stored with a contact point."""
+        """The client's name that is stored with a contact point. Raises UnreadableContact."""
         ...
 
 
@@ -211,6 +275,27 @@ class Store(Protocol):
     @property
     def messages(self) -> MessageTable:
         """The messages, for people."""
+        ...
+
+    @property
+    def contacts(self) -> Contacts:
+        """The contact points."""
+        ...
+
+    @property
+    def consents(self) -> Consents:
+        """The statements of consent."""
+        ...
+
+    @property
+    def playbooks(self) -> Playbooks:
+        """The playbooks."""
+        ...
+
+    def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
+        """Lock clients in the order of their keys, until the transaction ends: no message of theirs
+        is claimed meanwhile. A write of contacts or consents takes this lock before all else (L1,
+        R25)."""
         ...
 
     def business_time(self) -> datetime | None:

@@ -13,7 +13,7 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, DueMessage, Recipient, Situation
 from outreach_service.store.clock import inputs_up_to
 from outreach_service.store.locks import lock_clients, lock_contacts
-from rapport_runtime.database import fetch
+from rapport_runtime.database import fetch, fetch_value
 
 _OF = """(practice_id, client_id) IN (
         SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[]))"""
@@ -46,6 +46,9 @@ _RECIPIENTS = f"""
     SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,
            name AS practice_name
     FROM contact JOIN practice USING (practice_id) WHERE {_OF}
+"""
+_IS_KNOWN = """
+    SELECT true FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
 """
 
 Pair = tuple[str, str]
@@ -95,6 +98,11 @@ class PostgresClients:
             )
             for row in fetch(self._tx, _RECIPIENTS, params)
         }
+
+    def is_known(self, practice_id: str, client_id: str) -> bool:
+        """See `Clients.is_known`."""
+        params = {"practice_id": practice_id, "client_id": client_id}
+        return fetch_value(self._tx, _IS_KNOWN, params) is not None
 
 
 def _client_facts(

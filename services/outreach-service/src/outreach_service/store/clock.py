@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from outreach_service.ports import GROUP, NoBusinessTime
+from outreach_service.ports import GROUP
 from rapport_contracts import topics
 from rapport_runtime.database import fetch_value
 
@@ -40,12 +40,4 @@ def business_now(tx: sa.Connection, *, simulated: bool) -> datetime | None:
 def real_now(tx: sa.Connection) -> datetime:
     """The database's clock: leases, permits and retries go by it."""
     instant: datetime = fetch_value(tx, _REAL)
-    return instant
-
-
-def business_time(tx: sa.Connection, *, simulated: bool) -> datetime:
-    """`business_now` where there must be one. Raises NoBusinessTime."""
-    instant = business_now(tx, simulated=simulated)
-    if instant is None:
-        raise NoBusinessTime
     return instant

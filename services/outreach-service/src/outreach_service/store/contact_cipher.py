@@ -1,8 +1,9 @@
 """Contact details under the keyring: each is sealed for its own row and field."""
 
+from outreach_service.domain.consents import ContactUpdate
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import UnreadableContact
-from outreach_service.ports.records import ContactKey
+from outreach_service.ports.records import ContactKey, SealedContact
 from outreach_service.sealing import CannotUnseal, Keyring, Place
 
 
@@ -29,6 +30,20 @@ class KeyringCipher:
     def name(self, key: ContactKey, sealed: str) -> str:
         """See `ContactCipher.name`."""
         return self._unseal(sealed, name_place(*key))
+
+    def seal(self, practice_id: str, update: ContactUpdate) -> SealedContact:
+        """See `ContactCipher.seal`."""
+        key = (practice_id, update.client_id, update.channel)
+        return SealedContact(
+            client_id=update.client_id,
+            channel=update.channel,
+            address=self._keyring.seal(update.address, address_place(*key)),
+            name=self._keyring.seal(update.name, name_place(*key)),
+            language=update.language,
+            blind_index=self._keyring.blind_index(
+                practice_id, update.channel.value, update.address
+            ),
+        )
 
     def _unseal(self, sealed: str, place: Place) -> str:
         try:

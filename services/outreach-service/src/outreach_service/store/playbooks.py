@@ -1,12 +1,13 @@
-"""Playbooks as rows: a practice's own, or the deployment's default."""
+"""The practices' own playbooks as rows."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
-from outreach_service.ports import StoredPlaybook
-from rapport_runtime.database import Database, fetch_one
+from outreach_service.ports.records import StoredPlaybook
+from rapport_runtime.database import fetch_one
 
 _CURRENT: Final = """
     SELECT version, body, updated_at FROM playbook WHERE practice_id = %(practice_id)s
@@ -21,23 +22,21 @@ _SAVE: Final = """
 
 
 class PostgresPlaybooks:
-    """`Playbooks` from the API's side of row-level security. `default` has been checked before."""
+    """`Playbooks` within one transaction."""
 
-    def __init__(self, database: Database, default: Mapping[str, Any]) -> None:
-        self._database = database
-        self._default = default
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
 
-    def current(self, practice_id: str) -> StoredPlaybook:
-        """See `Playbooks.current`."""
-        with self._database.transaction(practice_id) as tx:
-            row = fetch_one(tx, _CURRENT, {"practice_id": practice_id})
-        return StoredPlaybook(0, self._default, None) if row is None else _stored(row)
+    def find(self, practice_id: str) -> StoredPlaybook | None:
+        """See `Playbooks.find`."""
+        row = fetch_one(self._tx, _CURRENT, {"practice_id": practice_id})
+        return None if row is None else _stored(row)
 
     def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
         """See `Playbooks.save`."""
-        with self._database.transaction(practice_id) as tx:
-            params = {"practice_id": practice_id, "body": Jsonb(body)}
-            return _stored(fetch_one(tx, _SAVE, params))
+        return _stored(
+            fetch_one(self._tx, _SAVE, {"practice_id": practice_id, "body": Jsonb(body)})
+        )
 
 
 def _stored(row: Any) -> StoredPlaybook:

@@ -6,27 +6,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from outreach_service.domain.consents import (
-    ConsentStatement,
-    ContactUpdate,
-    CurrentConsent,
-    MaskedContact,
-    Preferences,
-    Subscription,
-    masked,
-)
+from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Subscription
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.sealing import CannotUnseal, Keyring
-from outreach_service.store.clock import business_time
-from outreach_service.store.contact_cipher import address_place, name_place
-from outreach_service.store.locks import lock_clients
-from rapport_runtime.database import Database, execute, fetch, fetch_value
-
-ONE_CLICK: Final = "one-click"
-"""The evidence, and the version of the text, of a withdrawal by link."""
-
-UNREADABLE: Final = "***"
-"""Shown for an address whose key is gone."""
+from outreach_service.ports.records import ContactKey, SealedContact, StoredContact
+from rapport_runtime.database import execute, fetch, fetch_value
 
 _SAVE_CONTACTS: Final = """
     INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
@@ -71,128 +54,81 @@ _LAST_CONSENTS: Final = """
     FROM consent WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
     ORDER BY channel, purpose, id DESC
 """
-_IS_KNOWN: Final = """
-    SELECT true FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
-"""
 
 
-class PostgresPreferences:
-    """`PreferenceStore` from the API's side of row-level security.
+class PostgresContacts:
+    """`Contacts` within one transaction."""
 
-    Every write takes the clients' locks first in its transaction, as the dispatcher's claim does:
-    what is claimed after a withdrawal's commit has seen it (L1, R25).
-    """
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
 
-    def __init__(self, database: Database, keyring: Keyring, *, simulated: bool) -> None:
-        self._database = database
-        self._keyring = keyring
-        self._simulated = simulated
+    def save(self, practice_id: str, contacts: Sequence[SealedContact]) -> None:
+        """See `Contacts.save`."""
+        columns = {
+            "practice_id": practice_id,
+            "clients": [each.client_id for each in contacts],
+            "channels": [each.channel.value for each in contacts],
+            "addresses": [each.address for each in contacts],
+            "names": [each.name for each in contacts],
+            "languages": [each.language for each in contacts],
+            "indexes": [each.blind_index for each in contacts],
+        }
+        execute(self._tx, _SAVE_CONTACTS, columns)
 
-    def save_contacts(
-        self, practice_id: str, updates: Sequence[ContactUpdate]
-    ) -> Sequence[MaskedContact]:
-        """See `PreferenceStore.save_contacts`."""
-        last = list({(one.client_id, one.channel): one for one in updates}.values())
-        with self._database.transaction(practice_id) as tx:
-            lock_clients(tx, [(practice_id, one.client_id) for one in last])
-            execute(tx, _SAVE_CONTACTS, self._contact_columns(practice_id, last))
+    def remove(self, key: ContactKey) -> bool:
+        """See `Contacts.remove`."""
+        params = {**key._asdict(), "channel": key.channel.value}
+        return execute(self._tx, _REMOVE_CONTACT, params) == 1
+
+    def of_client(self, practice_id: str, client_id: str) -> list[StoredContact]:
+        """See `Contacts.of_client`."""
+        params = {"practice_id": practice_id, "client_id": client_id}
         return [
-            MaskedContact(
-                one.client_id, one.channel, masked(one.channel, one.address), one.language
+            StoredContact(
+                ContactKey(practice_id, client_id, Channel(row.channel)),
+                row.sealed_address,
+                row.language,
             )
-            for one in updates
+            for row in fetch(self._tx, _CONTACTS, params)
         ]
 
-    def remove_contact(self, practice_id: str, client_id: str, channel: Channel) -> bool:
-        """See `PreferenceStore.remove_contact`."""
-        params = {"practice_id": practice_id, "client_id": client_id, "channel": channel.value}
-        with self._database.transaction(practice_id) as tx:
-            lock_clients(tx, [(practice_id, client_id)])
-            return execute(tx, _REMOVE_CONTACT, params) == 1
 
-    def save_consents(self, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
-        """See `PreferenceStore.save_consents`."""
-        with self._database.transaction(practice_id) as tx:
-            lock_clients(tx, [(practice_id, one.client_id) for one in statements])
-            return self._append(tx, practice_id, statements)
+class PostgresConsents:
+    """`Consents` within one transaction."""
 
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """See `PreferenceStore.unsubscribe`."""
-        practice_id, client_id, channel, purpose = subscription
-        params = {
-            "practice_id": practice_id,
-            "client_id": client_id,
-            "channel": channel.value,
-            "purpose": purpose.value,
-        }
-        withdrawal = ConsentStatement(
-            client_id, channel, purpose, granted=False, evidence=ONE_CLICK, text_version=ONE_CLICK
-        )
-        with self._database.transaction(practice_id) as tx:
-            lock_clients(tx, [(practice_id, client_id)])
-            if fetch_value(tx, _LAST_CONSENT, params) is not False:
-                self._append(tx, practice_id, [withdrawal])
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
 
-    def get(self, practice_id: str, client_id: str) -> Preferences | None:
-        """See `PreferenceStore.get`."""
-        params = {"practice_id": practice_id, "client_id": client_id}
-        with self._database.transaction(practice_id) as tx:
-            contacts = fetch(tx, _CONTACTS, params)
-            consents = fetch(tx, _LAST_CONSENTS, params)
-            is_known = contacts or consents or fetch_value(tx, _IS_KNOWN, params)
-        if not is_known:
-            return None
-        return Preferences(
-            [self._masked(practice_id, client_id, row) for row in contacts],
-            [_current_consent(client_id, row) for row in consents],
-        )
-
-    def _append(
-        self, tx: sa.Connection, practice_id: str, statements: Sequence[ConsentStatement]
-    ) -> datetime:
-        stated_at = business_time(tx, simulated=self._simulated)
+    def append(
+        self, practice_id: str, statements: Sequence[ConsentStatement], stated_at: datetime
+    ) -> None:
+        """See `Consents.append`."""
         columns = {
             "practice_id": practice_id,
             "stated_at": stated_at,
-            "clients": [one.client_id for one in statements],
-            "channels": [one.channel.value for one in statements],
-            "purposes": [one.purpose.value for one in statements],
-            "granted": [one.granted for one in statements],
-            "evidence": [one.evidence for one in statements],
-            "text_versions": [one.text_version for one in statements],
+            "clients": [each.client_id for each in statements],
+            "channels": [each.channel.value for each in statements],
+            "purposes": [each.purpose.value for each in statements],
+            "granted": [each.granted for each in statements],
+            "evidence": [each.evidence for each in statements],
+            "text_versions": [each.text_version for each in statements],
         }
-        execute(tx, _SAVE_CONSENTS, columns)
-        return stated_at
+        execute(self._tx, _SAVE_CONSENTS, columns)
 
-    def _contact_columns(
-        self, practice_id: str, updates: Sequence[ContactUpdate]
-    ) -> dict[str, Any]:
-        seal = self._keyring.seal
-        index = self._keyring.blind_index
-        return {
-            "practice_id": practice_id,
-            "clients": [one.client_id for one in updates],
-            "channels": [one.channel.value for one in updates],
-            "addresses": [
-                seal(one.address, address_place(practice_id, one.client_id, one.channel))
-                for one in updates
-            ],
-            "names": [
-                seal(one.name, name_place(practice_id, one.client_id, one.channel))
-                for one in updates
-            ],
-            "languages": [one.language for one in updates],
-            "indexes": [index(practice_id, one.channel.value, one.address) for one in updates],
+    def last(self, subscription: Subscription) -> bool | None:
+        """See `Consents.last`."""
+        params = {
+            **subscription._asdict(),
+            "channel": subscription.channel.value,
+            "purpose": subscription.purpose.value,
         }
+        granted: bool | None = fetch_value(self._tx, _LAST_CONSENT, params)
+        return granted
 
-    def _masked(self, practice_id: str, client_id: str, row: Any) -> MaskedContact:
-        channel = Channel(row.channel)
-        try:
-            place = address_place(practice_id, client_id, channel)
-            shown = masked(channel, self._keyring.unseal(row.sealed_address, place))
-        except CannotUnseal:
-            shown = UNREADABLE
-        return MaskedContact(client_id, channel, shown, row.language)
+    def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
+        """See `Consents.current`."""
+        params = {"practice_id": practice_id, "client_id": client_id}
+        return [_current_consent(client_id, row) for row in fetch(self._tx, _LAST_CONSENTS, params)]
 
 
 def _current_consent(client_id: str, row: Any) -> CurrentConsent:

@@ -1,6 +1,6 @@
 """The store of the use cases: in the loop's transaction, or in one of its own."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,11 @@ from outreach_service.ports.records import MessageEvent
 from outreach_service.store.clients import PostgresClients
 from outreach_service.store.clock import business_now
 from outreach_service.store.inputs import PostgresInputs
+from outreach_service.store.locks import lock_clients
 from outreach_service.store.messages import PostgresMessageTable
 from outreach_service.store.permits import PostgresRates
+from outreach_service.store.playbooks import PostgresPlaybooks
+from outreach_service.store.preferences import PostgresConsents, PostgresContacts
 from outreach_service.store.queue import PostgresQueue
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
@@ -37,10 +40,17 @@ class PostgresStore:
         self.clients = PostgresClients(tx)
         self.rates = PostgresRates(tx)
         self.messages = PostgresMessageTable(tx, read_play)
+        self.contacts = PostgresContacts(tx)
+        self.consents = PostgresConsents(tx)
+        self.playbooks = PostgresPlaybooks(tx)
 
     def business_time(self) -> datetime | None:
         """See `Store.business_time`."""
         return business_now(self._tx, simulated=self._simulated)
+
+    def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
+        """See `Store.lock_clients`."""
+        lock_clients(self._tx, [(practice_id, client_id) for client_id in client_ids])
 
     def publish(self, events: Sequence[MessageEvent]) -> None:
         """See `Store.publish`."""

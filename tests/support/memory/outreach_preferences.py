@@ -1,0 +1,98 @@
+"""Contacts, consents and playbooks in the memory of one test; of `practice_id` alone, when there is
+one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Subscription
+from outreach_service.ports.records import (
+    ContactKey,
+    SealedContact,
+    StoredContact,
+    StoredPlaybook,
+)
+from tests.support.memory.outreach_rows import Consent, Contact, Rows
+
+
+class MemoryContacts:
+    """See `Contacts`."""
+
+    def __init__(self, rows: Rows, practice_id: str | None) -> None:
+        self._rows = rows
+        self._practice_id = practice_id
+
+    def save(self, practice_id: str, contacts: Sequence[SealedContact]) -> None:
+        keys = [ContactKey(practice_id, each.client_id, each.channel) for each in contacts]
+        assert len(set(keys)) == len(keys)
+        for key, each in zip(keys, contacts, strict=True):
+            self._rows.contacts[key] = Contact(
+                each.address, each.name, each.language, each.blind_index
+            )
+
+    def remove(self, key: ContactKey) -> bool:
+        if self._practice_id not in {None, key.practice_id}:
+            return False
+        return self._rows.contacts.pop(key, None) is not None
+
+    def of_client(self, practice_id: str, client_id: str) -> list[StoredContact]:
+        if self._practice_id not in {None, practice_id}:
+            return []
+        found = [
+            StoredContact(key, contact.address, contact.language)
+            for key, contact in self._rows.contacts.items()
+            if key[:2] == (practice_id, client_id)
+        ]
+        return sorted(found, key=lambda each: each.key.channel)
+
+
+class MemoryConsents:
+    """See `Consents`."""
+
+    def __init__(self, rows: Rows, practice_id: str | None) -> None:
+        self._rows = rows
+        self._practice_id = practice_id
+
+    def append(
+        self, practice_id: str, statements: Sequence[ConsentStatement], stated_at: datetime
+    ) -> None:
+        self._rows.consents += [Consent(practice_id, each, stated_at) for each in statements]
+
+    def last(self, subscription: Subscription) -> bool | None:
+        stated = [each for each in self._seen() if each.subscription == subscription]
+        return stated[-1].statement.granted if stated else None
+
+    def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
+        stated: dict[Subscription, list[Consent]] = {}
+        for each in self._seen():
+            if each.subscription[:2] == (practice_id, client_id):
+                stated.setdefault(each.subscription, []).append(each)
+        return [
+            CurrentConsent(rows[-1].statement, rows[-1].stated_at, len(rows))
+            for _, rows in sorted(stated.items())
+        ]
+
+    def _seen(self) -> list[Consent]:
+        return [
+            each for each in self._rows.consents if self._practice_id in {None, each.practice_id}
+        ]
+
+
+class MemoryPlaybooks:
+    """See `Playbooks`; `now` is the real clock."""
+
+    def __init__(self, rows: Rows, practice_id: str | None, now: datetime) -> None:
+        self._rows = rows
+        self._practice_id = practice_id
+        self._now = now
+
+    def find(self, practice_id: str) -> StoredPlaybook | None:
+        if self._practice_id not in {None, practice_id}:
+            return None
+        return self._rows.playbooks.get(practice_id)
+
+    def save(self, practice_id: str, body: Mapping[str, Any]) -> StoredPlaybook:
+        before = self.find(practice_id)
+        saved = StoredPlaybook(before.version + 1 if before else 1, body, self._now)
+        self._rows.playbooks[practice_id] = saved
+        return saved
