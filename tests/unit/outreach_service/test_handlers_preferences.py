@@ -1,0 +1,300 @@
+"""Contacts and consents: locked before all else, the last one holds, and nobody sees an address."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from outreach_service.domain.consents import (
+    ConsentStatement,
+    ContactUpdate,
+    CurrentConsent,
+    MaskedContact,
+    Preferences,
+    Subscription,
+)
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.handlers.preferences import (
+    remove_contact,
+    save_consents,
+    save_contacts,
+    view_preferences,
+    withdraw_by_link,
+)
+from outreach_service.ports import NoBusinessTime
+from outreach_service.ports.records import ContactKey
+from outreach_service.ports.store import Store
+from tests.support.doubles.open_cipher import NO_KEY, OpenCipher
+from tests.support.memory.outreach import MemoryStores
+from tests.support.memory.outreach_rows import Contact
+from tests.unit.outreach_service.memory_outreach import (
+    ADA,
+    BEN,
+    HOUR,
+    NOON,
+    PHONE,
+    PRACTICE,
+    MemoryOutreach,
+)
+
+PHONE_OF_ADA = ContactKey(PRACTICE, ADA, Channel.SMS)
+CARE_BY_SMS = Subscription(PRACTICE, ADA, Channel.SMS, Purpose.CARE)
+
+
+def an_update(
+    client: str = ADA, channel: Channel = Channel.SMS, address: str = PHONE
+) -> ContactUpdate:
+    return ContactUpdate(client, channel, address, name="Ada", language="en")
+
+
+def a_statement(client: str = ADA, *, granted: bool, evidence: str = "form") -> ConsentStatement:
+    return ConsentStatement(client, Channel.SMS, Purpose.CARE, granted, evidence, "care-1")
+
+
+def save(outreach: MemoryOutreach, *updates: ContactUpdate) -> list[MaskedContact]:
+    return save_contacts(outreach.stores, OpenCipher(), PRACTICE, updates)
+
+
+def view(outreach: MemoryOutreach, client: str = ADA) -> Preferences | None:
+    return view_preferences(outreach.stores, OpenCipher(), PRACTICE, client)
+
+
+def statements(outreach: MemoryOutreach) -> list[ConsentStatement]:
+    """All that were appended, in order."""
+    return [each.statement for each in outreach.rows.consents]
+
+
+class TestContacts:
+    """`save_contacts` and `remove_contact`."""
+
+    def test_a_contact_is_saved_sealed_with_its_blind_index(self, outreach: MemoryOutreach) -> None:
+        save(outreach, an_update())
+        assert outreach.rows.contacts == {
+            PHONE_OF_ADA: Contact(PHONE, "Ada", "en", f"{PRACTICE}/{PHONE}")
+        }
+
+    def test_the_last_of_several_for_one_client_and_channel_holds(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        by_email = an_update(channel=Channel.EMAIL, address="ada@example.com")
+        save(outreach, an_update(address="+8613800130001"), by_email, an_update())
+        assert {key.channel: row.address for key, row in outreach.rows.contacts.items()} == {
+            Channel.SMS: PHONE,
+            Channel.EMAIL: "ada@example.com",
+        }
+
+    def test_a_contact_replaces_the_one_that_was_there(self, outreach: MemoryOutreach) -> None:
+        save(outreach, an_update(address="+8613800130001"))
+        save(outreach, an_update())
+        assert [row.address for row in outreach.rows.contacts.values()] == [PHONE]
+
+    def test_each_update_is_answered_masked_and_in_turn(self, outreach: MemoryOutreach) -> None:
+        by_email = an_update(channel=Channel.EMAIL, address="ada@example.com")
+        assert save(outreach, an_update(address="+8613800130001"), by_email, an_update()) == [
+            MaskedContact(ADA, Channel.SMS, "***0001", "en"),
+            MaskedContact(ADA, Channel.EMAIL, "***@example.com", "en"),
+            MaskedContact(ADA, Channel.SMS, "***8000", "en"),
+        ]
+
+    def test_a_contact_needs_no_business_time(self, outreach: MemoryOutreach) -> None:
+        outreach.stores.business_time = None
+        save(outreach, an_update())
+        assert PHONE_OF_ADA in outreach.rows.contacts
+
+    def test_a_contact_is_removed_alone_and_once(self, outreach: MemoryOutreach) -> None:
+        save(outreach, an_update(), an_update(BEN))
+        assert remove_contact(outreach.stores, PHONE_OF_ADA) is True
+        assert remove_contact(outreach.stores, PHONE_OF_ADA) is False
+        assert [key.client_id for key in outreach.rows.contacts] == [BEN]
+
+
+class TestConsents:
+    """`save_consents`."""
+
+    def test_statements_are_appended_in_order_at_one_business_time(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        given = [
+            a_statement(granted=True),
+            a_statement(BEN, granted=True),
+            a_statement(granted=False, evidence="phone"),
+        ]
+        assert save_consents(outreach.stores, PRACTICE, given) == NOON
+        assert statements(outreach) == given
+        assert {each.stated_at for each in outreach.rows.consents} == {NOON}
+
+    def test_a_later_statement_leaves_the_earlier_ones(self, outreach: MemoryOutreach) -> None:
+        save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
+        outreach.stores.business_time = NOON + HOUR
+        assert save_consents(outreach.stores, PRACTICE, [a_statement(granted=False)]) == NOON + HOUR
+        assert statements(outreach) == [a_statement(granted=True), a_statement(granted=False)]
+
+    def test_before_business_time_is_known_nothing_is_stated(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        outreach.stores.business_time = None
+        with pytest.raises(NoBusinessTime):
+            save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
+        assert statements(outreach) == []
+
+
+class TestWithdrawalByLink:
+    """`withdraw_by_link`."""
+
+    WITHDRAWAL = ConsentStatement(
+        ADA,
+        Channel.SMS,
+        Purpose.CARE,
+        granted=False,
+        evidence="one-click",
+        text_version="one-click",
+    )
+
+    @pytest.mark.parametrize("before", [[], [a_statement(granted=True)]])
+    def test_a_withdrawal_is_appended_when_none_was_stated_last(
+        self, outreach: MemoryOutreach, before: list[ConsentStatement]
+    ) -> None:
+        save_consents(outreach.stores, PRACTICE, before)
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        assert statements(outreach) == [*before, self.WITHDRAWAL]
+        assert outreach.rows.consents[-1].stated_at == NOON
+
+    def test_a_second_withdrawal_appends_nothing(self, outreach: MemoryOutreach) -> None:
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        assert statements(outreach) == [self.WITHDRAWAL]
+
+    def test_a_withdrawal_by_staff_counts_too(self, outreach: MemoryOutreach) -> None:
+        save_consents(outreach.stores, PRACTICE, [a_statement(granted=False)])
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        assert statements(outreach) == [a_statement(granted=False)]
+
+    def test_consent_that_was_given_again_is_withdrawn_again(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        assert [each.granted for each in statements(outreach)] == [False, True, False]
+
+    def test_another_purpose_is_withdrawn_apart(self, outreach: MemoryOutreach) -> None:
+        withdraw_by_link(outreach.stores, CARE_BY_SMS._replace(purpose=Purpose.MARKETING))
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        assert [each.purpose for each in statements(outreach)] == [Purpose.MARKETING, Purpose.CARE]
+
+    def test_before_business_time_is_known_nothing_is_withdrawn(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        outreach.stores.business_time = None
+        with pytest.raises(NoBusinessTime):
+            withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        assert statements(outreach) == []
+
+    def test_what_is_withdrawn_already_needs_no_business_time(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        outreach.stores.business_time = None
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        assert statements(outreach) == [self.WITHDRAWAL]
+
+
+class WatchedStore:
+    """A store that notes whom it locks and which of its parts is used, in order."""
+
+    def __init__(self, store: Store, used: list[str]) -> None:
+        self._store = store
+        self._used = used
+
+    def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
+        self._used.append(f"lock of {practice_id}: {' '.join(sorted(set(client_ids)))}")
+
+    def __getattr__(self, part: str) -> Any:
+        self._used.append(part)
+        return getattr(self._store, part)
+
+
+class WatchedStores(MemoryStores):
+    """Stores that note what is used of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.business_time = NOON
+        self.used: list[str] = []
+
+    @contextmanager
+    def open(self, practice_id: str | None = None) -> Iterator[Any]:
+        with super().open(practice_id) as store:
+            yield WatchedStore(store, self.used)
+
+
+class TestLocks:
+    """Every write locks all its clients by one call, and before it reads or writes anything."""
+
+    @pytest.fixture
+    def stores(self) -> WatchedStores:
+        return WatchedStores()
+
+    def test_contacts_lock_their_clients(self, stores: WatchedStores) -> None:
+        updates = [an_update(BEN), an_update(), an_update(BEN, Channel.EMAIL, "b@example.com")]
+        save_contacts(stores, OpenCipher(), PRACTICE, updates)
+        assert stores.used == ["lock of harbour: ada ben", "contacts"]
+
+    def test_a_removal_locks_its_client(self, stores: WatchedStores) -> None:
+        remove_contact(stores, PHONE_OF_ADA)
+        assert stores.used == ["lock of harbour: ada", "contacts"]
+
+    def test_consents_lock_their_clients(self, stores: WatchedStores) -> None:
+        given = [a_statement(BEN, granted=True), a_statement(granted=True)]
+        save_consents(stores, PRACTICE, given)
+        assert stores.used == ["lock of harbour: ada ben", "business_time", "consents"]
+
+    def test_a_withdrawal_by_link_locks_its_client_before_it_reads(
+        self, stores: WatchedStores
+    ) -> None:
+        withdraw_by_link(stores, CARE_BY_SMS)
+        assert stores.used == ["lock of harbour: ada", "consents", "business_time", "consents"]
+
+    def test_a_view_locks_nobody(self, stores: WatchedStores) -> None:
+        assert view_preferences(stores, OpenCipher(), PRACTICE, ADA) is None
+        assert stores.used == ["contacts", "consents", "clients"]
+
+
+class TestView:
+    """`view_preferences`."""
+
+    def test_contacts_are_masked_and_consents_are_the_last(self, outreach: MemoryOutreach) -> None:
+        by_email = an_update(channel=Channel.EMAIL, address="ada@example.com")
+        save(outreach, an_update(), by_email, an_update(BEN))
+        given = [a_statement(granted=True), a_statement(granted=False)]
+        save_consents(outreach.stores, PRACTICE, given)
+        assert view(outreach) == Preferences(
+            [
+                MaskedContact(ADA, Channel.EMAIL, "***@example.com", "en"),
+                MaskedContact(ADA, Channel.SMS, "***8000", "en"),
+            ],
+            [CurrentConsent(a_statement(granted=False), NOON, statements=2)],
+        )
+
+    def test_an_address_that_no_key_opens_is_shown_as_stars(self, outreach: MemoryOutreach) -> None:
+        outreach.rows.contacts[PHONE_OF_ADA] = Contact(NO_KEY, NO_KEY, "en", "index")
+        found = view(outreach)
+        assert found is not None
+        assert found.contacts == [MaskedContact(ADA, Channel.SMS, "***", "en")]
+
+    def test_a_client_of_whom_only_an_activity_is_known_has_no_preferences(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        outreach.rows.activity[PRACTICE, ADA] = NOON
+        assert view(outreach) == Preferences([], [])
+
+    def test_a_client_with_a_consent_alone_is_known(self, outreach: MemoryOutreach) -> None:
+        save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
+        found = view(outreach)
+        assert found is not None
+        assert len(found.consents) == 1
+
+    def test_an_unknown_client_has_none(self, outreach: MemoryOutreach) -> None:
+        outreach.rows.activity[PRACTICE, BEN] = NOON
+        assert view(outreach) is None
