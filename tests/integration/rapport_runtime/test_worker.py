@@ -198,7 +198,7 @@ class TestAProcess:
         values = [f"w{number}" for number in range(2_000)]
         bus.put_many((partition(number % 4), value.encode()) for number, value in enumerate(values))
         child = start(processes, tmp_path, bus, runtime_database)
-        assert eventually(lambda: len(ledger.entries()) > 0, 20), child.log.read_text()
+        assert eventually(lambda: len(ledger.entries()) > 0), child.log.read_text()
         assert child.terminate(60) == 0, child.log.read_text()
         assert ledger.rows("SELECT 1 FROM worker") == []
         successor = bus.consumer(GROUP, [TOPIC])
@@ -223,10 +223,10 @@ class TestAProcess:
         bus.create(TOPIC, 4)
         bus.put(partition(0), b"a")
         child = start(processes, tmp_path, bus, runtime_database)
-        assert eventually(lambda: ledger.entries() == ["a"], 20), child.log.read_text()
+        assert eventually(lambda: ledger.entries() == ["a"]), child.log.read_text()
         assert eventually(lambda: ready(tmp_path / "port") == 200)
         bus.close()
         broker.kill()
-        assert eventually(lambda: ready(tmp_path / "port") == 503, 15)
+        assert eventually(lambda: ready(tmp_path / "port") == 503)
         assert child.terminate(60) == 0, child.log.read_text()
         broker.destroy()
