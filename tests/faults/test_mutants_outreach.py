@@ -94,10 +94,10 @@ def test_a_withdrawal_does_not_pass_a_claim(
     def meanwhile() -> None:
         thread.start()
         thread.join(5 if mutant else 0.5)
+        order.append("claimed")  # before the commit, which lets the withdrawal go on
 
     with at("intent_claimed", meanwhile):
         assert len(outreach.world.queue.claim(10).claimed) == 1
-        order.append("claimed")
     thread.join()
     survives = order == ["claimed", "withdrawn"]
     assert survives is not mutant
