@@ -78,7 +78,7 @@ def work(
     for owner, method, part in (
         (consumer, "poll", "poll"),
         (loop, "_decode", "decode"),
-        (loop, "_process", "transaction"),
+        (loop._processor, "process", "transaction"),
         (handler, "after_commit", "after_commit"),
         (relay, "drain", "relay"),
     ):
