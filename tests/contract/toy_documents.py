@@ -54,7 +54,7 @@ OPENAPI: dict[str, Any] = {
                 "properties": {
                     "size": {"type": "integer", "minimum": 1, "maximum": 9},
                     "state": {"type": "string", "enum": ["whole", "cracked"]},
-                    "mood": {"type": "string", "enum": ["calm"], "x-open-enum": True},
+                    "mood": {"type": "string", "x-open-enum": ["calm"]},
                     "fired_at": {
                         "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]
                     },

@@ -8,15 +8,15 @@ Schema = Mapping[str, Any]
 Side = Literal["written", "read"]
 """`written`: Rapport writes it, others read it. `read`: others write it, Rapport reads it."""
 
-OPEN = "x-open-enum"
-"""Beside an `enum`: readers must expect values that are not in it, so new ones break nobody."""
-
 _FLOORS = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
 _CEILINGS = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 _EXACT = frozenset({"pattern", "format", "multipleOf", "uniqueItems"})
-_WORDS = frozenset({"title", "description", "default", "examples", "discriminator", "deprecated"})
+_WORDS = frozenset(
+    {"title", "description", "default", "examples", "discriminator", "deprecated", "x-open-enum"}
+)
+"""They forbid nothing: readers must expect values that `x-open-enum` does not list."""
 _STRUCTURE = frozenset(
-    {"type", "enum", "const", OPEN, "properties", "required", "additionalProperties", "items"}
+    {"type", "enum", "const", "properties", "required", "additionalProperties", "items"}
 )
 _KNOWN = _FLOORS | _CEILINGS | _EXACT | _WORDS | _STRUCTURE
 _CHOICES = ("anyOf", "oneOf")
@@ -89,7 +89,7 @@ class Containment:
             yield from self._gaps(inner.get("items", {}), outer["items"], f"{at}[]", seen)
 
     def _enum_gaps(self, inner: Schema, outer: Schema, at: str) -> Iterator[str]:
-        if "enum" not in outer or (self.side == "written" and outer.get(OPEN)):
+        if "enum" not in outer:
             return
         if "enum" not in inner:
             yield f"{at}: any value where one of a list is expected"

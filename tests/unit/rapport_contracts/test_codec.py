@@ -12,6 +12,7 @@ from rapport_contracts.canonical import (
     MessageChanged,
     PracticeRegistered,
     TierChanged,
+    UnknownEvent,
     WatermarkAdvanced,
 )
 from rapport_contracts.catalogue import CANONICAL, SOURCE
@@ -144,8 +145,7 @@ class TestWhatIsNoEventOnAnyTopic:
         ("topic", "event_type", "reason"),
         [
             pytest.param(PAYMENTS, "rapport.payment.pondered.v1", "unknown-type", id="new"),
-            pytest.param(ACTIVITY, "rapport.activity.dreamt.v1", "unknown-type", id="new, ours"),
-            pytest.param(ACTIVITY, "rapport.activity.recorded", "unknown-type", id="no version"),
+            pytest.param(PAYMENTS, "rapport.payment.settled", "unknown-type", id="no version"),
             pytest.param(PAYMENTS, "rapport.payment.settled.v2", "unknown-version", id="new major"),
             pytest.param(
                 ACTIVITY, "rapport.activity.recorded.v12", "unknown-version", id="new major, ours"
@@ -167,6 +167,30 @@ class TestWhatIsNoEventOnAnyTopic:
         value = altered(SETTLED, "/type", json.dumps(event_type).encode())
         found = refusal(topic, KEY, value)
         assert (found.reason, found.field) == (reason, "/type")
+
+    @pytest.mark.parametrize(
+        "event_type", ["rapport.activity.dreamt.v1", "rapport.activity.recorded"]
+    )
+    def test_an_unknown_type_of_ours_is_an_event_that_keeps_what_it_numbers(self, event_type: str):
+        value = altered(RECORDED, "/type", json.dumps(event_type).encode())
+        known = json.loads(RECORDED)
+        assert decode(ACTIVITY, KEY, value) == UnknownEvent(
+            type=event_type,
+            practice_id=known["practiceid"],
+            client_id=known["data"]["client_id"],
+            generation=1,
+            sequence=known["data"]["sequence"],
+        )
+
+    def test_an_unknown_type_may_number_nothing(self):
+        value = altered(b'{"specversion": "1.0"}', "/type", b'"rapport.moon.risen.v1"')
+        assert decode(TIERS, KEY, value) == UnknownEvent(type="rapport.moon.risen.v1")
+
+    @pytest.mark.parametrize("pointer", ["/data/sequence", "/data/client_id", "/practiceid"])
+    def test_an_unknown_type_with_a_number_that_is_none_is_refused(self, pointer: str):
+        value = altered(RECORDED, "/type", b'"rapport.activity.dreamt.v1"')
+        found = refusal(ACTIVITY, KEY, altered(value, pointer, b"[]"))
+        assert (found.reason, found.field) == ("invalid-field", pointer)
 
     @pytest.mark.parametrize(("topic", "value"), [(PAYMENTS, SETTLED), (ACTIVITY, RECORDED)])
     def test_another_specversion(self, topic: str, value: bytes):
@@ -193,6 +217,9 @@ SOURCE_FIELDS = [
     pytest.param("/data/amount_minor", b'"80000"', id="an amount as text"),
     pytest.param("/data/amount_minor", b"null", id="no amount"),
     pytest.param("/data/currency", b'"yuan"', id="no ISO 4217"),
+    pytest.param("/data/currency", b'"RMB"', id="a currency that people say"),
+    pytest.param("/data/currency", b'"XYZ"', id="three letters that are no currency"),
+    pytest.param("/data/currency", b'"XAU"', id="gold, which has no minor unit"),
     pytest.param("/data/currency", rb'"CNY\n"', id="a currency with a line end"),
     pytest.param("/data/payment_id", b'""', id="an empty id"),
     pytest.param("/data/payment_id", b"7", id="a number for an id"),
@@ -261,11 +288,26 @@ class TestSourceEvents:
         found = refusal(BOOKINGS, KEY, altered(BOOKED, "/data/starts_at", raw))
         assert (found.reason, found.field) == ("invalid-field", "/data/starts_at")
 
-    def test_a_start_may_be_long_ago(self):
-        value = altered(BOOKED, "/data/starts_at", b'"1912-01-01T00:00:00Z"')
-        event = decode_source(BOOKINGS, KEY, value)
+    @pytest.mark.parametrize("start", ["1970-01-02T00:00:00Z", "2199-12-29T23:59:59Z"])
+    def test_a_start_may_be_long_ago_or_far_ahead(self, start: str):
+        event = decode_source(
+            BOOKINGS, KEY, altered(BOOKED, "/data/starts_at", f'"{start}"'.encode())
+        )
         assert isinstance(event, BookingCreated)
-        assert event.data.starts_at == datetime(1912, 1, 1, tzinfo=UTC)
+        assert event.data.starts_at == datetime.fromisoformat(start)
+
+    @pytest.mark.parametrize(
+        "start",
+        [
+            pytest.param("1900-01-01T00:00:00Z", id="the null date of many databases"),
+            pytest.param("1970-01-01T23:59:59Z", id="just too early"),
+            pytest.param("2199-12-30T00:00:00Z", id="just too late"),
+        ],
+    )
+    def test_a_start_that_no_reader_can_hold_is_refused(self, start: str):
+        found = refusal(BOOKINGS, KEY, altered(BOOKED, "/data/starts_at", f'"{start}"'.encode()))
+        assert (found.reason, found.field) == ("invalid-field", "/data/starts_at")
+        assert found.detail == "must be from 1970-01-02 to 2199-12-29"
 
     def test_zero_is_an_amount(self):
         event = decode_source(PAYMENTS, KEY, altered(SETTLED, "/data/amount_minor", b"0"))
@@ -289,8 +331,12 @@ ACTIVITY_FIELDS = [
     pytest.param("/data/amount_minor", b"99999999999999999999", id="a 20-digit amount"),
     pytest.param("/data/amount_minor", b"-9223372036854775809", id="one less than 64 bits hold"),
     pytest.param("/data/amount_minor", b"1e999", id="an amount beyond any float"),
-    pytest.param("/data/kind", b'"pondered"', id="an unknown kind"),
+    pytest.param("/data/kind", b'""', id="an empty kind"),
     pytest.param("/data/on", b'"2024-02-30"', id="30 February"),
+    pytest.param("/data/on", b'"1969-12-31"', id="a day before all calendars"),
+    pytest.param("/data/on", b'"2200-01-01"', id="a day after all calendars"),
+    pytest.param("/data/attributes", b'{"site": [1]}', id="an attribute that is a list"),
+    pytest.param("/data/last_of_cause", b'"yes"', id="a text for true"),
     pytest.param("/data/sequence", b"0", id="a sequence that starts at nought"),
     pytest.param("/data/occurred_at", b'"2024-03-10T02:50:00"', id="a naive instant"),
     pytest.param("/data/client_id", rb'"a\u0000b"', id="U+0000"),

@@ -9,7 +9,7 @@ from rapport_contracts.catalogue import CANONICAL, SOURCE
 from rapport_contracts.schemas import Schema, schemas
 from rapport_contracts.topics import TOPICS, Topic
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 """Of the contracts, as in pyproject.toml; topics and event types have their major version in their
 names."""
 

@@ -7,19 +7,20 @@ from typing import Annotated, Literal
 import msgspec
 
 from rapport_contracts.envelope import Envelope, Instant, Int32, Int64, Text
+from rapport_contracts.ranges import FIRST_DAY, LAST_DAY
+from rapport_contracts.words import (
+    ActivityKind,
+    Assumption,
+    ChangeReason,
+    Channel,
+    GenerationReason,
+    HoldReason,
+    MessageState,
+    OccasionKind,
+    Purpose,
+)
 
-FactKind = Literal["registered", "booked", "completed", "no_show", "settled", "refunded"]
-Direction = Literal["entered", "upgraded", "downgraded", "left"]
-Reason = Literal[
-    "activity",
-    "elapsed_time",
-    "rulebook",
-    "correction",
-    "cohort",
-    "merge",
-    "override",
-    "erasure",
-]
+Direction = Literal["entered", "upgraded", "downgraded", "moved", "left"]
 Origin = Literal["live", "backfill"]
 Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Score = Annotated[
@@ -30,7 +31,8 @@ Score = Annotated[
     ),
 ]
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-Currency = Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", max_length=3)]
+OccasionId = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -40,18 +42,23 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
 
-class Activity(Payload, frozen=True, kw_only=True):
+class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
     """One delta of one client's facts, on the practice-local day on which it counts.
 
     `count` and `amount_minor` are signed: a correction is a new activity that carries the
     difference, names the older activity in `refers_to`, and counts on the older one's day.
     `sequence` is gapless per client and `generation`. Amounts are minor units of `currency`.
+    `source` and `cause_id` name the source event that caused it; `last_of_cause` says that no
+    further activity of this client follows from that event. `object_id` is the booking, payment or
+    case: random, and the same for ever. `backfill` says that its sender reported it as history.
+    `attributes` are the practice's own codes, such as `counsellor_id`. A field that has its default
+    is not written.
     """
 
     client_id: Text
     generation: Sequence
     sequence: Sequence
-    kind: FactKind
+    kind: ActivityKind
     on: date
     zone: Text
     count: Int32
@@ -61,6 +68,18 @@ class Activity(Payload, frozen=True, kw_only=True):
     accepted_at: Instant
     refers_to: Text | None = None
     starts_at: Instant | None = None
+    object_id: Text | None = None
+    source: Text | None = None
+    cause_id: Text | None = None
+    last_of_cause: bool = True
+    backfill: bool = False
+    attributes: dict[Text, Text | int | bool] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse a day that no reader's calendar holds; the decoder reports it by field."""
+        if not FIRST_DAY <= self.on <= LAST_DAY:
+            msg = f"Expected {FIRST_DAY} to {LAST_DAY} in field `on`"
+            raise ValueError(msg)
 
 
 class ActivityRecorded(Envelope, frozen=True, kw_only=True, tag="rapport.activity.recorded.v1"):
@@ -70,10 +89,49 @@ class ActivityRecorded(Envelope, frozen=True, kw_only=True, tag="rapport.activit
     data: Activity
 
 
-class Watermark(Payload, frozen=True, kw_only=True):
-    """On this partition, all that reached the writer up to `up_to` stands before this record."""
+class GenerationOpening(Payload, frozen=True, kw_only=True):
+    """A client's facts are said anew: the next `facts` activities of `generation` replace those of
+    the generations before, once all of them have come."""
+
+    client_id: Text
+    generation: Sequence
+    reason: GenerationReason
+    facts: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+
+class GenerationOpened(Envelope, frozen=True, kw_only=True, tag="rapport.generation.opened.v1"):
+    """`client-activity.v1`: a new generation of a client's activities begins after this record."""
+
+    practiceid: Text
+    data: GenerationOpening
+
+
+class Hold(Payload, frozen=True, kw_only=True):
+    """While any hold of a practice is open, no tier of its clients falls by time. `since` is the
+    time from which on it holds, or at which it was released."""
+
+    hold_id: Text
+    reason: HoldReason
+    source: Text | None = None
+    held: bool
+    since: Instant
+
+
+class HoldChanged(Envelope, frozen=True, kw_only=True, tag="rapport.hold.changed.v1"):
+    """`client-activity.v1` (key = practice id), on every partition: a hold begins or ends."""
+
+    practiceid: Text
+    data: Hold
+
+
+class Watermark(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """On this partition, all that reached the writer up to `up_to` stands before this record.
+
+    `last_event_id` is the id of the last event before it that is no watermark.
+    """
 
     up_to: Instant
+    last_event_id: Text | None = None
 
 
 class WatermarkAdvanced(Envelope, frozen=True, kw_only=True, tag="rapport.watermark.advanced.v1"):
@@ -83,12 +141,16 @@ class WatermarkAdvanced(Envelope, frozen=True, kw_only=True, tag="rapport.waterm
 
 
 class Practice(Payload, frozen=True, kw_only=True):
-    """A practice: its zone (IANA) decides its days, its currency its amounts (ISO 4217)."""
+    """A practice: its zone (IANA) decides its days, its currency its amounts (ISO 4217), its
+    region (ISO 3166-1 alpha-2) how phone numbers without a country are read. `discreet_name` is the
+    name that messages may show: it does not say what its clients come for."""
 
     practice_id: Text
     name: Text
     zone: Text
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", max_length=3)]
+    currency: Currency
+    region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", max_length=2)] | None = None
+    discreet_name: Text | None = None
 
 
 class PracticeRegistered(Envelope, frozen=True, kw_only=True, tag="rapport.practice.registered.v1"):
@@ -123,38 +185,44 @@ class NextTransition(Payload, frozen=True, kw_only=True):
     to_tier: Text
     direction: Direction
     because: Because
-    assumes: Literal["no_activity", "cohort_unchanged"]
+    assumes: Assumption
     rulebook_version: Version
     cohort_version: Version | None = None
 
 
 class TierChange(Payload, frozen=True, kw_only=True):
-    """A client's move between tiers; `version` is gapless per client.
+    """A client's move between tiers of one scheme; `version` is gapless per client and scheme.
 
-    `effective_at` is exact in time: the midnight for a change by time. `happened_at` is the time of
-    the causing fact, null for a change by time. `activity_id` is that fact's event id.
+    `primary` says that the practice acts on this scheme; others stand beside it. `direction` is
+    `moved` between tiers without order, and `score` null where the scheme has none.
+    `effective_at` is exact in time: the midnight for a change by time. `due_on` is the local day on
+    which a change was due that was held until then. `happened_at` is the time of the causing fact,
+    null for a change by time. `activity_id` is that fact's event id.
     """
 
     client_id: Text
+    scheme: Text
     version: Sequence
-    rulebook: Text
     rulebook_version: Version
+    primary: bool
     from_tier: Text | None
     to_tier: Text
     direction: Direction
-    reason: Reason
+    reason: ChangeReason
     origin: Origin
     effective_at: Instant
+    due_on: date | None = None
     happened_at: Instant | None
     activity_id: Text | None
-    score: Score
+    score: Score | None
     explanation: tuple[Line, ...]
     next_transition: NextTransition | None = None
     zone: Text
 
     def __post_init__(self) -> None:
         """Refuse a score that is not a number from 0 to 100; the decoder reports it by field."""
-        if not (self.score.is_finite() and 0 <= self.score <= 100):
+        score = self.score
+        if score is not None and not (score.is_finite() and 0 <= score <= 100):
             msg = "Expected 0.00 to 100.00 in field `score`"
             raise ValueError(msg)
 
@@ -166,33 +234,26 @@ class TierChanged(Envelope, frozen=True, kw_only=True, tag="rapport.tier.changed
     data: TierChange
 
 
-MessageState = Literal[
-    "drafted",
-    "scheduled",
-    "deferred",
-    "sending",
-    "awaiting_staff",
-    "accepted",
-    "delivered",
-    "bounced",
-    "failed",
-    "suppressed",
-    "cancelled",
-    "expired",
-    "unknown",
-]
+class Occasion(Payload, frozen=True, kw_only=True):
+    """What a message answers: for kind `tier` a tier change, with the id `scheme:version`."""
+
+    kind: OccasionKind
+    id: OccasionId
 
 
 class Message(Payload, frozen=True, kw_only=True):
-    """One intended contact and its state; never a text, a name or an address."""
+    """One intended contact and its state; never a text, a name or an address.
+
+    A message is one for each client, play, occasion and step.
+    """
 
     message_id: Text
     client_id: Text
     play: Text
     step: Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
-    tier_version: Sequence
-    channel: Text | None
-    purpose: Literal["service", "care", "marketing"]
+    occasion: Occasion
+    channel: Channel | None
+    purpose: Purpose
     state: MessageState
     reason: Text | None = None
     at: Instant
@@ -205,6 +266,26 @@ class MessageChanged(Envelope, frozen=True, kw_only=True, tag="rapport.message.c
     data: Message
 
 
+class UnknownEvent(Payload, frozen=True, kw_only=True):
+    """An event on a known topic whose type this version does not know: passed over, and counted.
+
+    What it numbers is kept, so that a reader of a client's sequence meets no gap; None where the
+    event does not say it.
+    """
+
+    type: str
+    practice_id: str | None = None
+    client_id: str | None = None
+    generation: int | None = None
+    sequence: int | None = None
+
+
 CanonicalEvent = (
-    ActivityRecorded | WatermarkAdvanced | PracticeRegistered | TierChanged | MessageChanged
+    ActivityRecorded
+    | GenerationOpened
+    | HoldChanged
+    | WatermarkAdvanced
+    | PracticeRegistered
+    | TierChanged
+    | MessageChanged
 )

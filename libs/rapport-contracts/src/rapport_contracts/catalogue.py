@@ -4,6 +4,8 @@ from typing import get_args
 
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    GenerationOpened,
+    HoldChanged,
     MessageChanged,
     PracticeRegistered,
     TierChanged,
@@ -46,7 +48,10 @@ def source_type(event: type[SourceEnvelope]) -> str:
 CANONICAL: dict[str, dict[str, type[Envelope]]] = {
     topic.name: {canonical_type(event): event for event in events}
     for topic, events in (
-        (CLIENT_ACTIVITY, (ActivityRecorded, WatermarkAdvanced)),
+        (
+            CLIENT_ACTIVITY,
+            (ActivityRecorded, GenerationOpened, HoldChanged, WatermarkAdvanced),
+        ),
         (TIER_CHANGES, (TierChanged, WatermarkAdvanced)),
         (PRACTICES, (PracticeRegistered,)),
         (OUTREACH_EVENTS, (MessageChanged,)),

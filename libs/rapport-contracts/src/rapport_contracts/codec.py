@@ -6,9 +6,12 @@ import pydantic
 from rapport_contracts.canonical import (
     ActivityRecorded,
     CanonicalEvent,
+    GenerationOpened,
+    HoldChanged,
     MessageChanged,
     PracticeRegistered,
     TierChanged,
+    UnknownEvent,
     WatermarkAdvanced,
 )
 from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL, SOURCE
@@ -28,7 +31,9 @@ MAX_VALUE_BYTES = 1024 * 1024
 
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[str, msgspec.json.Decoder[CanonicalEvent]] = {
-    CLIENT_ACTIVITY.name: msgspec.json.Decoder(ActivityRecorded | WatermarkAdvanced),
+    CLIENT_ACTIVITY.name: msgspec.json.Decoder(
+        ActivityRecorded | GenerationOpened | HoldChanged | WatermarkAdvanced
+    ),
     TIER_CHANGES.name: msgspec.json.Decoder(TierChanged | WatermarkAdvanced),
     PRACTICES.name: msgspec.json.Decoder(PracticeRegistered),
     OUTREACH_EVENTS.name: msgspec.json.Decoder(MessageChanged),
@@ -57,12 +62,13 @@ def encode(event: CanonicalEvent) -> bytes:
     raise refusal
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent:
+def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent | UnknownEvent:
     """The event of one record of a canonical topic, by the topic's logical name (no prefix).
 
-    Unknown fields are ignored (R11). Only a watermark may have no key: it belongs to a partition,
-    not to a client. Raises InvalidEvent for every value that is not such an event,
-    and KeyError for a topic that is not canonical: that is the caller's error, not the record's.
+    Unknown fields are ignored, and an event of an unknown type is an UnknownEvent (R11). Only a
+    watermark may have no key: it belongs to a partition, not to a client. Raises InvalidEvent for
+    every value that is not such an event, and KeyError for a topic that is not canonical: that is
+    the caller's error, not the record's.
     """
     decoder = _DECODERS[topic]
     if value is None or len(value) > MAX_VALUE_BYTES:
@@ -79,7 +85,29 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent
             raise InvalidEvent("missing-key", "has no key")
         return event
     # outside `except`, so that the decoder's own error, which may repeat the value, is no context
-    raise _why_not(topic, value, failure)
+    refusal = _why_not(topic, value, failure)
+    if refusal.reason == "unknown-type":
+        return _unknown(value)
+    raise refusal
+
+
+class _Numbered(msgspec.Struct, frozen=True, gc=False):
+    """What a client's sequence needs of an event whatever its type."""
+
+    client_id: str | None = None
+    generation: int | None = None
+    sequence: int | None = None
+
+
+class _OfUnknownType(msgspec.Struct, frozen=True, gc=False):
+    """The part of an event that does not depend on its type."""
+
+    type: str
+    practiceid: str | None = None
+    data: _Numbered = msgspec.field(default_factory=_Numbered)
+
+
+_OF_UNKNOWN_TYPE = msgspec.json.Decoder(_OfUnknownType)
 
 
 def practice_of(value: bytes) -> str:
@@ -89,7 +117,7 @@ def practice_of(value: bytes) -> str:
 
 def encode_source(event: SourceEvent) -> bytes:
     """The source event as structured CloudEvents JSON in UTF-8."""
-    return event.model_dump_json().encode()
+    return event.model_dump_json(exclude_unset=True).encode()
 
 
 def decode_source(topic: str | None, key: bytes | None, value: bytes | None) -> SourceEvent:
@@ -122,6 +150,23 @@ def _validated(model: type[SourceEnvelope], value: bytes) -> SourceEvent:
         refusal = of_pydantic(error)
     else:
         return event
+    raise refusal
+
+
+def _unknown(value: bytes) -> UnknownEvent:
+    """The event of a type that this version does not know; raises InvalidEvent by field."""
+    try:
+        event = _OF_UNKNOWN_TYPE.decode(value)
+    except msgspec.ValidationError as error:
+        refusal = of_msgspec(error)
+    else:
+        return UnknownEvent(
+            type=event.type,
+            practice_id=event.practiceid,
+            client_id=event.data.client_id,
+            generation=event.data.generation,
+            sequence=event.data.sequence,
+        )
     raise refusal
 
 

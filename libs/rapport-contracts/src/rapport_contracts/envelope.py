@@ -13,6 +13,11 @@ Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
+Incarnation = Annotated[str, msgspec.Meta(min_length=8, max_length=8)]
+"""Eight random hexadecimal digits that a database draws at its creation, and anew after it was
+restored."""
+
+
 def _specversion() -> Literal["1.0"]:
     """A factory: a plain default would not be written, because of `omit_defaults`."""
     return "1.0"
@@ -29,8 +34,10 @@ class Envelope(
     """The attributes that every event has.
 
     The concrete class fixes `type` and `data`. `id` is unique per `source`; `practiceid` names the
-    practice; `causationid` is the id of the event that caused this one. An attribute that is None
-    is not written: CloudEvents allows null, but not all of its SDKs read it.
+    practice; `causationid` is the id of the event that caused this one. `incarnation` is that of
+    the writer's database: another one says that the database was restored to an earlier state, and
+    that what it numbers may repeat. An attribute that is None is not written: CloudEvents allows
+    null, but not all of its SDKs read it.
     """
 
     id: Text
@@ -41,5 +48,6 @@ class Envelope(
     correlationid: Text | None = None
     causationid: Text | None = None
     traceparent: Text | None = None
+    incarnation: Incarnation | None = None
     specversion: Literal["1.0"] = msgspec.field(default_factory=_specversion)
     datacontenttype: Literal["application/json"] = msgspec.field(default_factory=_datacontenttype)

@@ -1,7 +1,7 @@
 """The events of booking and payment systems: lenient to extra keys, errors by field."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -14,8 +14,13 @@ from pydantic import (
     StringConstraints,
 )
 
-MAX_AMOUNT_MINOR = 10**13
-"""No bill for counselling has fourteen digits, and sums of a lifetime stay far inside 64 bits."""
+from rapport_contracts.ranges import (
+    EARLIEST,
+    EARLIEST_HAPPENED,
+    LATEST,
+    MAX_AMOUNT_MINOR,
+    currencies,
+)
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:", re.ASCII)
 
@@ -36,20 +41,28 @@ def _rfc3339(value: object) -> object:
     raise ValueError(msg)
 
 
-def _convertible(instant: datetime) -> datetime:
-    """Refuse the calendar's first and last year, whose instants other zones cannot express."""
-    if not 1 < instant.year < 9999:
-        msg = "must be of the years 2 to 9998"
+def _in_range(instant: datetime) -> datetime:
+    """Refuse instants whose day no reader's calendar holds."""
+    if not EARLIEST <= instant < LATEST:
+        msg = f"must be from {EARLIEST.date()} to {LATEST.date() - timedelta(days=1)}"
         raise ValueError(msg)
     return instant
 
 
 def _of_this_age(instant: datetime) -> datetime:
     """Refuse instants before 1990; ingestion, which has a clock, refuses those too far ahead."""
-    if instant.year < 1990:
-        msg = "must not be before 1990"
+    if instant < EARLIEST_HAPPENED:
+        msg = f"must not be before {EARLIEST_HAPPENED.year}"
         raise ValueError(msg)
     return instant
+
+
+def _of_iso_4217(code: str) -> str:
+    """Refuse what is no code of ISO 4217 with a minor unit."""
+    if code not in currencies():
+        msg = "must be a currency code of ISO 4217, such as CNY"
+        raise ValueError(msg)
+    return code
 
 
 Name = Annotated[
@@ -59,9 +72,15 @@ PracticeId = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", strict=True)
 ]
 Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strict=True)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_convertible)]
+Currency = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$", strict=True), AfterValidator(_of_iso_4217)
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_range)]
 Happened = Annotated[Moment, AfterValidator(_of_this_age)]
+
+Code = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, strict=True), AfterValidator(_storable)
+]
 
 
 class SourceModel(BaseModel):
@@ -71,9 +90,17 @@ class SourceModel(BaseModel):
 
 
 class BookingData(SourceModel):
-    """The booking of the event. `booking_id` is the source's own, unique within the client."""
+    """The booking of the event. `booking_id` is the source's own, unique within the source.
+
+    The others are codes of the practice, never words that say what a client comes for: who gives
+    the hour, which service it is, where, and what was bought (a package, a trial, a single hour).
+    """
 
     booking_id: Name
+    counsellor_id: Code | None = None
+    service_code: Code | None = None
+    site: Code | None = None
+    product: Code | None = None
 
 
 class BookingTimes(BookingData):
@@ -83,7 +110,7 @@ class BookingTimes(BookingData):
 
 
 class PaymentData(SourceModel):
-    """The payment of the event. `payment_id` is the source's own, unique within the client."""
+    """The payment of the event. `payment_id` is the source's own, unique within the source."""
 
     payment_id: Name
 
@@ -98,7 +125,8 @@ class PaymentAmount(PaymentData):
 class SourceEnvelope(SourceModel):
     """CloudEvents 1.0. `id` is unique per `source`, `subject` is the client's id in that source.
 
-    `time` is when it happened, with a zone.
+    `time` is when it happened, with a zone. `backfill` says that the source reports history: no
+    message answers it.
     """
 
     specversion: Literal["1.0"]
@@ -107,6 +135,7 @@ class SourceEnvelope(SourceModel):
     practiceid: PracticeId
     subject: Name
     time: Happened
+    backfill: bool = False
 
 
 class BookingCreated(SourceEnvelope):

@@ -1,0 +1,36 @@
+"""The one range of each kind of value: what intake accepts, every reader can hold."""
+
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from iso4217 import Currency
+
+EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST: Final = datetime(2199, 12, 30, tzinfo=UTC)
+"""Instants are from `EARLIEST` on and before `LATEST`: their day is in range in every zone."""
+
+EARLIEST_HAPPENED: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""What happened before has a wrong date; ingestion, which has a clock, refuses what is too far
+ahead."""
+
+FIRST_DAY: Final = date(1970, 1, 1)
+LAST_DAY: Final = date(2199, 12, 31)
+
+MAX_AMOUNT_MINOR: Final = 10**13
+"""No bill for counselling has fourteen digits, and sums of a lifetime stay far inside 64 bits."""
+
+
+@cache
+def currencies() -> dict[str, int]:
+    """ISO 4217 code -> the number of decimals of its minor unit; codes without one are left out."""
+    return {each.code: each.exponent for each in Currency if each.exponent is not None}
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The names of the IANA time zone database that name a place or an offset; `Factory` says that
+    none was set, and names of files such as `localtime` are none."""
+    names = resources.files("tzdata").joinpath("zones").read_text("utf-8").split()
+    return frozenset(names) - {"Factory"}
