@@ -73,6 +73,7 @@ def of_msgspec(error: msgspec.ValidationError) -> InvalidEvent:
     """Msgspec's finding as ours: its path as a JSON pointer, and without the value."""
     match = _MSGSPEC_MESSAGE.fullmatch(str(error))
     what, path = (match["what"], match["path"] or "") if match else ("", "")
+    path = path.replace("[...]", "")  # a value of a map, whose key it does not name
     if what.startswith(_MSGSPEC_REPEATS):
         what = "is not one of the permitted values"
     elif named := _NAMED_FIELD.search(what):
