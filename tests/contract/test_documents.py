@@ -12,7 +12,7 @@ from rapport_contracts import asyncapi
 from rapport_contracts.schemas import schemas
 from rapport_contracts.topics import TOPICS
 from tests.support.contracts import documents
-from tests.support.contracts.comparison import breaks_since
+from tests.support.contracts.comparison import announced, breaks_since, may_break
 from tests.support.contracts.events import undecodable
 
 OFFICIAL = Path(__file__).parent / "vendor" / "asyncapi-specs" / "3.0.0.json"
@@ -45,9 +45,48 @@ def test_an_outdated_and_a_missing_document_are_named_and_written_anew(tmp_path:
 
 
 @each_release
-def test_every_promise_of_a_release_is_kept(release: Path):
+def test_a_promise_of_a_release_is_kept_or_the_changelog_says_what_replaces_it(release: Path):
     """Of any release, not of the last alone: a break must not become right by being released."""
-    assert breaks_since(release, documents.PACKAGE) == []
+    breaks = breaks_since(release, documents.PACKAGE)
+    changelog = (documents.PACKAGE / "CHANGELOG.md").read_text("utf-8")
+    version = documents.version()
+    if not (may_break(release.name, version) and announced(version, changelog)):
+        assert breaks == []
+
+
+@pytest.mark.parametrize(
+    ("release", "version", "may"),
+    [
+        ("0.1.0", "0.2.0", True),
+        ("0.2.0", "0.2.0", False),
+        ("0.2.0", "0.2.1", False),
+        ("0.3.0", "0.2.0", False),
+        ("0.9.0", "1.0.0", False),
+        ("1.0.0", "1.1.0", False),
+    ],
+)
+def test_only_another_minor_version_of_0_x_may_break(release: str, version: str, *, may: bool):
+    assert may_break(release, version) == may
+
+
+@pytest.mark.parametrize(
+    ("changelog", "is_announced"),
+    [
+        ("# C\n\n## 0.2.0\n\n- read the score as null\n", True),
+        ("# C\n\n## 0.2.0\n\n## 0.1.0\n\n- first\n", False),
+        ("# C\n\n## 0.2.01\n\n- no\n", False),
+        ("# C\n", False),
+    ],
+)
+def test_a_break_is_announced_by_a_line_under_its_own_version(
+    changelog: str, *, is_announced: bool
+):
+    assert announced("0.2.0", changelog) == is_announced
+
+
+def test_the_version_has_its_section_in_the_changelog():
+    changelog = (documents.PACKAGE / "CHANGELOG.md").read_text("utf-8")
+    assert announced(documents.version(), changelog)
 
 
 @each_release

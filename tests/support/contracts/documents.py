@@ -93,7 +93,7 @@ def snapshot(package: Path, name: str) -> Path:
 
 def releases() -> list[Path]:
     """The folders of all releases, the oldest first."""
-    folders = [path for path in RELEASED.iterdir() if path.is_dir()]
+    folders = [path for path in RELEASED.glob("*") if path.is_dir()]
     return sorted(folders, key=lambda path: tuple(map(int, path.name.split("."))))
 
 

@@ -17,6 +17,7 @@ from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import asyncapi, topics
+from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import commands
 from rapport_runtime.database import Database
@@ -80,7 +81,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
     reads = PostgresReads(database)
     service = Service(
         title="Rapport ingestion",
-        version="0.1.0",
+        version=CONTRACTS_VERSION,
         description=(
             "Accepts what booking and payment systems report, once each and in any order, and"
             " tells the other services what it changed for which client. Start here: register the"

@@ -49,6 +49,7 @@ from outreach_service.store.stores import PostgresStores
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
+from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import commands
 from rapport_runtime.connections import worker_database
@@ -171,7 +172,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
     )
     service = Service(
         title="Rapport outreach",
-        version="0.1.0",
+        version=CONTRACTS_VERSION,
         description=(
             "Paces what follows a tier change: messages by WeChat, SMS and e-mail, within consent,"
             " quiet hours, caps and provider limits; and says of each why it went or did not."

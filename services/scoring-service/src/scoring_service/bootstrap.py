@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from rapport_contracts import asyncapi, codec, topics
+from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import commands
 from rapport_runtime.database import Database
@@ -90,7 +91,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
     rulebook = parse_rulebook(rulebook_source(settings))
     service = Service(
         title="Rapport scoring",
-        version="0.1.0",
+        version=CONTRACTS_VERSION,
         description=(
             "A live tier for every client of a practice: which, since when, why, and when it will"
             " change if nothing happens. Tiers are internal; they never reach a client."
