@@ -20,8 +20,8 @@ Every event is a CloudEvents 1.0 event in structured JSON, in UTF-8, at most 1 M
 partition is the CRC-32 of its key modulo the number of partitions. Delivery is at least once: \
 keep the `id` of each event that you have handled, or of tier changes the `version`, which is \
 gapless per client and scheme. Ignore fields that you do not know, and pass over events of types, \
-and words under `x-open-enum`, that you do not know: they may be added at any time. The changelog of \
-the contracts says what a version 0.x replaces. From 1.0 on, within a major version, no field is \
+and words under `x-open-enum`, that you do not know: they may be added at any time. The changelog \
+says what a version 0.x replaces. From 1.0 on, within a major version, no field is \
 removed, renamed, retyped or newly required, and no closed enumeration changes. The topics' names \
 are logical; a deployment may put a prefix before them."""
 
