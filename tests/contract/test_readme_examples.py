@@ -22,7 +22,6 @@ from rapport_devkit.kafka import Kafka
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.contracts.documents import PACKAGE
@@ -111,7 +110,6 @@ def test_the_subscriber_prints_each_change_once_among_doubles_watermarks_and_rub
 def ingestion(service_database: Any) -> Iterator[Database]:
     """Ingestion's tables, with the practice that the README names."""
     made = service_database("ingestion")
-    upgrade(made.owner_url, "ingestion_service")
     database = Database(made.worker_url, application_name="test")
     named = practice("lantern-harbour", "Lantern Harbour", "Asia/Shanghai", "CNY")
     with database.transaction() as tx:

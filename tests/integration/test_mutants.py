@@ -20,13 +20,11 @@ from ingestion_service.bootstrap import build_stores
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.domain.practices import practice
 from ingestion_service.handlers import register_practice
-from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.postgres_store import PostgresStore
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers import planning
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import migrations
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
@@ -62,7 +60,6 @@ class Intake:
     """Ingestion on a bus in memory; `restart` is another process on the same database."""
 
     def __init__(self, urls: ServiceDatabase) -> None:
-        migrations.upgrade(urls.owner_url, IngestionSettings.service.replace("-", "_"))
         self.urls = urls
         self.bus = MemoryBus()
         for topic in topics.TOPICS:

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from ingestion_service import bootstrap as ingestion
 from outreach_service import bootstrap as outreach
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import migrations
 from rapport_runtime.metrics import UNKNOWN_MESSAGES
 from scoring_service import bootstrap as scoring
 from tests.support.access_matrix.world import running
@@ -42,7 +41,6 @@ def service(
     """The service's name; the environment is that of its worker."""
     name: str = request.param
     urls = service_database(name)
-    migrations.upgrade(urls.owner_url, f"{name}_service")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", urls.worker_url)
     monkeypatch.setenv("API_URL", urls.api_url)
     monkeypatch.setenv("RAPPORT_KAFKA_BOOTSTRAP_SERVERS", "unused:9092")

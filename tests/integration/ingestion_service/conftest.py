@@ -10,15 +10,12 @@ from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.stores import PostgresStores
 from ingestion_service.translate import record_of_activity, record_of_practice
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import migrations
 from rapport_runtime.database import Database
 
 
 @pytest.fixture
 def urls(service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
-    made = service_database("ingestion")
-    migrations.upgrade(made.owner_url, "ingestion_service")
-    return made
+    return service_database("ingestion")
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
 from rapport_contracts.topics import partition_of
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import migrations
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch
@@ -37,7 +36,6 @@ class Intake:
     """Ingestion's worker on a database and a bus of its own."""
 
     def __init__(self, urls: ServiceDatabase) -> None:
-        migrations.upgrade(urls.owner_url, "ingestion_service")
         self.database = Database(urls.worker_url, application_name="test")
         self.bus = MemoryBus()
         for topic in topics.TOPICS:

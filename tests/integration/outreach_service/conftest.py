@@ -6,7 +6,6 @@ import pytest
 
 from outreach_service.domain.terms import Channel
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import migrations
 from rapport_runtime.database import Database
 from tests.integration.outreach_service.api_world import MakeWorld, World, api_app
 from tests.support.servers.sandbox import Sandbox
@@ -19,7 +18,6 @@ def make_world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[M
 
     def make(*, simulated: bool, closed: Collection[Channel] = ()) -> World:
         urls = service_database("outreach")
-        migrations.upgrade(urls.owner_url, "outreach_service")
         worker = Database(urls.worker_url, application_name="test-worker")
         api = Database(urls.api_url, application_name="test-api")
         opened.extend([worker, api])

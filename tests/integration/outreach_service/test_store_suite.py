@@ -17,7 +17,6 @@ from rapport_contracts import codec, topics
 from rapport_contracts.canonical import MessageChanged
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, execute, execute_many, fetch
-from rapport_runtime.migrations import upgrade
 from rapport_runtime.ops.pauses import PauseRequest, pause
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_suite import StoreSuite
@@ -62,7 +61,6 @@ class PostgresAdapter:
     """See `StoreAdapter`."""
 
     def __init__(self, urls: ServiceDatabase) -> None:
-        upgrade(urls.owner_url, "outreach_service")
         self.worker = Database(urls.worker_url, application_name="worker")
         self.api = Database(urls.api_url, application_name="api")
         self.stores = build_stores(self.worker, simulated=True)

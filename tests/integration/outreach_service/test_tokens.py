@@ -16,7 +16,6 @@ from outreach_service.sealing import Keyring
 from outreach_service.store.tokens import PostgresTokens
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
-from rapport_runtime.migrations import upgrade
 
 pytestmark = pytest.mark.integration
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -28,7 +27,6 @@ def test_a_cold_start_of_many_sends_does_not_starve_the_one_that_holds_the_lock(
     service_database: Callable[[str], ServiceDatabase],
 ) -> None:
     made = service_database("outreach")
-    upgrade(made.owner_url, "outreach_service")
     workers = [Database(made.worker_url, application_name=f"worker-{n}") for n in range(2)]
     keyring = Keyring({"k1": KEY}, active="k1", index_key=KEY)
     stores = [PostgresTokens(database, keyring) for database in workers]

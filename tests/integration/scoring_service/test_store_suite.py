@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, execute, fetch
-from rapport_runtime.migrations import upgrade
 from scoring_service import translate
 from scoring_service.bootstrap import SWEEP_PROGRESS
 from scoring_service.store.reads import PostgresTiers
@@ -36,7 +35,6 @@ class PostgresAdapter:
     """See `StoreAdapter`."""
 
     def __init__(self, urls: ServiceDatabase) -> None:
-        upgrade(urls.owner_url, "scoring_service")
         self.worker = Database(urls.worker_url, application_name="worker")
         self.api = Database(urls.api_url, application_name="api")
         encode = translate.tier_changed(RULEBOOK)

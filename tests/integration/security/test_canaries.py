@@ -30,7 +30,6 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import logs
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.database import Database
-from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.access_matrix.world import (
@@ -162,7 +161,6 @@ def test_ingestion_passes_on_no_more_than_what_counts(
     service_database: MakeDatabase, started: Start, log: io.StringIO
 ) -> None:
     urls = service_database("ingestion")
-    upgrade(urls.owner_url, "ingestion_service")
     bus = _bus()
     settings = IngestionSettings(**common_settings(urls))
     app = started(ingestion.build_api(settings))

@@ -9,7 +9,6 @@ from ingestion_service.consumers import GROUP
 from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
 from rapport_runtime.database import Database
-from rapport_runtime.migrations import upgrade
 from tests.support.access_matrix.world import (
     PRACTICE,
     STRANGER,
@@ -30,7 +29,6 @@ NOW = "2100-01-02T12:00:00Z"
 def ingestion(postgres_url: str) -> Iterator[ApiWorld]:
     """The world, gone afterwards."""
     with service_database(postgres_url, "ingestion") as urls:
-        upgrade(urls.owner_url, "ingestion_service")
         worker = Database(urls.worker_url, application_name="test-worker")
         letters = put_letters_aside(worker, GROUP, topics.SOURCE_BOOKINGS.name)
         worker.close()

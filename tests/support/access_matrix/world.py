@@ -15,6 +15,7 @@ from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.migrations import upgrade
 from rapport_runtime.ops import keys
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
@@ -92,9 +93,11 @@ def running(app: FastAPI) -> Iterator[FastAPI]:
 
 @contextmanager
 def service_database(postgres_url: str, service: str) -> Iterator[ServiceDatabase]:
-    """A new database for a service, gone afterwards."""
+    """A new, migrated database for a service, gone afterwards."""
     prefix = f"t{secrets.token_hex(5)}_"
-    yield create_database(postgres_url, service, prefix=prefix)
+    made = create_database(postgres_url, service, prefix=prefix)
+    upgrade(made.owner_url, f"{service}_service")
+    yield made
     drop_database(postgres_url, service, prefix=prefix)
 
 

@@ -19,7 +19,6 @@ from rapport_runtime.database import Database
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
-from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream import outbox
 from rapport_runtime.stream.relay import READ_ROWS, Relay
 from scoring_service.api.feed import feed_router
@@ -92,7 +91,6 @@ class FeedWorld:
     read_rows: int = READ_ROWS
 
     def __post_init__(self) -> None:
-        upgrade(self.urls.owner_url, "scoring_service")
         self.worker = Database(self.urls.worker_url, application_name="worker")
         self.api = Database(self.urls.api_url, application_name="api")
         self.feed = PostgresFeed(self.api, PARTITIONS)

@@ -33,7 +33,6 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.migrations import upgrade
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.doubles.recording_provider import RecordingProvider
@@ -64,7 +63,7 @@ def playbook(*, directions: Sequence[str], **play: Any) -> dict[str, Any]:
 
 
 class OutreachWorld:
-    """One outreach database, its worker's loop, and a dispatcher that is turned by hand."""
+    """A migrated database of outreach, its worker's loop, and a dispatcher turned by hand."""
 
     def __init__(
         self,
@@ -73,7 +72,6 @@ class OutreachWorld:
         providers: Mapping[Channel, Provider],
         options: DispatcherOptions = DEFAULT_OPTIONS,
     ) -> None:
-        upgrade(made.owner_url, "outreach_service")
         self.bus = MemoryBus()
         for topic in (
             *(topics.PRACTICES, topics.CLIENT_ACTIVITY),

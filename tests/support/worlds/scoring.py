@@ -14,7 +14,6 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
-from rapport_runtime.migrations import upgrade
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import Status
 from rapport_runtime.stream.limits import DeadLetterLimit
@@ -78,10 +77,9 @@ class Log:
 
 
 class ScoringWorld:
-    """One scoring database and its worker's loop over a log."""
+    """A migrated database of scoring, and its worker's loop over a log."""
 
     def __init__(self, log: Log, made: ServiceDatabase, rulebook: Any, *, records: int) -> None:
-        upgrade(made.owner_url, "scoring_service")
         self.log = log
         self.database = Database(made.worker_url, application_name="test")
         self.consumer = log.bus.consumer(f"{GROUP}-{made.worker_url}", TOPICS)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import scoring_service
 from rapport_devkit.databases import create_database, drop_database
+from rapport_runtime.migrations import upgrade
 from tests.support.worlds.scoring import Log, ScoringWorld
 from tools.claim import Bench, Measured, at_least, none
 
@@ -103,6 +104,7 @@ def differing(one: list[Any], other: list[Any]) -> int:
 def _world(bench: Bench, log: Log, rulebook: Any, records: int) -> Iterator[ScoringWorld]:
     prefix = f"d{secrets.token_hex(5)}_"
     made = create_database(bench.postgres.url(), "scoring", prefix=prefix)
+    upgrade(made.owner_url, "scoring_service")
     world = ScoringWorld(log, made, rulebook, records=records)
     try:
         yield world
