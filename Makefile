@@ -8,6 +8,9 @@ MEMBERS := libs/rapport-contracts libs/rapport-runtime libs/rapport-devkit \
 ARGS ?=
 ONLY ?=
 DATA ?=
+# Compiled modules are kept, also where the environment says otherwise: the tests start some hundred
+# processes of ours, and each would compile the same modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 # A worker for each core, eight at most; whoever is free takes the next test (the slow ones first).
 PARALLEL := -n auto --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder
 
