@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -122,8 +123,7 @@ def _wait_for(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     while True:
         assert process.poll() is None, tail(log)
         assert time.monotonic() < deadline, tail(log)
-        try:
+        with suppress(httpx.HTTPError):
             if httpx.get(url, timeout=2).status_code == httpx.codes.OK:
                 return
-        except httpx.HTTPError:
-            time.sleep(0.1)
+        time.sleep(0.1)

@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from types import MappingProxyType
 from typing import Self
-
-import httpx
+from urllib.parse import urlsplit
 
 from rapport_contracts.topics import TOPICS
 from rapport_devkit.api_client import ApiClient
@@ -339,7 +340,14 @@ def _output(service: str, process: subprocess.Popen[str]) -> str:
 
 
 def _answers(url: str) -> bool:
+    """Asked by a plain connection: for each question a client of httpx would first read all
+    certificates of the system, which costs more than the answer."""
+    address = urlsplit(url)
+    connection = HTTPConnection(address.netloc, timeout=_PROBE_SECONDS)
     try:
-        return httpx.get(url, timeout=_PROBE_SECONDS).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        connection.request("GET", address.path)
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
