@@ -19,7 +19,6 @@ from tests.support.servers.process_states import is_alive
 
 pytestmark = [
     *(pytest.mark.e2e, pytest.mark.slow),
-    pytest.mark.xdist_group("demo"),  # they share a run
     pytest.mark.timeout(600),
 ]
 

@@ -22,7 +22,6 @@ from tests.support.places import REPOSITORY
 
 pytestmark = [
     *(pytest.mark.integration, pytest.mark.slow),
-    pytest.mark.xdist_group("images"),  # they share a stage, which is built once
     pytest.mark.timeout(900),
 ]
 
