@@ -5,8 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from kafka.admin import ConfigResource, KafkaAdminClient
 
-from rapport_contracts.topics import TOPICS
+from rapport_contracts.topics import SOURCE_BOOKINGS, TOPICS
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, TopicPlan, ensure_topics
@@ -15,11 +16,15 @@ from rapport_runtime.errors import TryLater
 from tests.support.harness.bad_input import good_event
 from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
 from tests.support.places import JARS
-from tests.support.servers.broker import read
-from tests.support.servers.buses import HOUR_MS, eventually
+from tests.support.servers.broker import first_offset, make_topic, put, read
+from tests.support.servers.buses import eventually
 
 pytestmark = pytest.mark.integration
 HALTED = 3
+MARCH_2024 = 1_709_283_600_000
+"""In milliseconds since 1970: longer ago than any topic keeps its records."""
+EAGER = {"log.retention.check.interval.ms": "200", "log.initial.task.delay.ms": "100"}
+"""A broker that looks for records to be deleted all the time, not every five minutes."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +55,7 @@ def test_a_publisher_that_waited_in_vain_publishes_again_when_the_broker_answers
     """R4: a batch that expires after it was sent must not hold all that comes after it."""
     with Kafka.start(tmp_path / "kafka", jars=JARS) as kafka:
         options = KafkaOptions(bootstrap_servers=kafka.bootstrap, client_id="test")
-        ensure_topics(options, [TopicPlan(name="out.v1", partitions=1, retention_ms=HOUR_MS)])
+        ensure_topics(options, [TopicPlan(name="out.v1", partitions=1)])
         producer = KafkaProducer(options, delivery_timeout_ms=3_000)
         producer.publish([_record(b"first")])
         os.kill(kafka.pid, signal.SIGSTOP)
@@ -79,11 +84,7 @@ def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
         port = int(port_of.bootstrap.rpartition(":")[2])
         port_of.destroy()
         with Kafka.start(tmp_path / "new", jars=JARS, port=port):
-            plans = [
-                TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
-                for t in TOPICS
-            ]
-            ensure_topics(harness.stack.kafka_options("test"), plans)
+            ensure_topics(harness.stack.kafka_options("test"), TOPICS)
             if refilled:
                 harness.send(good(range(100, 100 + refilled)))
             worker.thaw()
@@ -94,6 +95,67 @@ def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
         offset = "SELECT next_offset FROM consumer_position WHERE topic = 'source.bookings.v1'"
         assert (20,) in harness.rows(offset)
         assert harness.count("ledger") == 20
+
+
+def test_source_records_stamped_long_ago_are_kept_for_a_worker_that_is_away(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """F41: a connector or an import gives a record the time of its event; the broker deletes by
+    the time at which the record came."""
+    with (
+        Kafka.start(tmp_path / "kafka", jars=JARS, settings=EAGER) as kafka,
+        ingestion_harness(tmp_path / "away", postgres, kafka) as harness,
+    ):
+        topic = harness.stack.options.topic_prefix + SOURCE_BOOKINGS.name
+        harness.stack.child(WORKER).freeze()
+        put(kafka.bootstrap, topic, good(range(20)), key=b"ada", timestamp_ms=MARCH_2024)
+        _outwait_retention(kafka)
+        assert first_offset(kafka.bootstrap, topic) == 0
+        harness.stack.child(WORKER).thaw()
+        harness.read_all()
+        assert harness.count("ledger") == 20
+
+
+def test_a_worker_does_not_read_a_topic_that_is_not_as_it_must_be(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """The worker ends before it reads, and says how to mend it; once mended, the next one reads."""
+    with (
+        Kafka.start(tmp_path / "kafka", jars=JARS) as kafka,
+        ingestion_harness(tmp_path / "wrong", postgres, kafka) as harness,
+    ):
+        assert harness.stack.end_child(WORKER) == 0
+        topic = harness.stack.options.topic_prefix + SOURCE_BOOKINGS.name
+        _set(kafka, topic, "CreateTime")
+        harness.send(good(range(20)))
+        harness.stack.start_worker("ingestion")
+        worker = harness.stack.child("ingestion-worker-2")
+        assert worker.wait(60) == HALTED, worker.log.read_text()
+        ((error,),) = harness.rows("SELECT last_error FROM worker")
+        assert f"{topic}: message.timestamp.type is CreateTime, must be LogAppendTime" in error
+        assert f"--entity-name {topic} --add-config message.timestamp.type=LogAppendTime" in error
+        assert harness.count("ledger") == 0
+        _set(kafka, topic, "LogAppendTime")
+        harness.stack.start_worker("ingestion")
+        harness.read_all()
+        assert harness.count("ledger") == 20
+
+
+def _set(kafka: Kafka, topic: str, timestamp_type: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    settings = {"message.timestamp.type": timestamp_type}
+    admin.alter_configs([ConfigResource("TOPIC", topic, settings)])
+    admin.close()
+
+
+def _outwait_retention(kafka: Kafka) -> None:
+    """Wait until the broker has looked at every log for records that are too old: until it has
+    deleted such a record from two topics of the default settings, one after the other."""
+    for number in range(2):
+        topic = f"old-{number}"
+        make_topic(kafka.bootstrap, topic)
+        put(kafka.bootstrap, topic, [b"old"], timestamp_ms=MARCH_2024)
+        assert eventually(lambda name=topic: first_offset(kafka.bootstrap, name) == 1)
 
 
 def _record(value: bytes) -> Outgoing:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from kafka import KafkaProducer
 
 from rapport_contracts import canonical, codec, topics
-from rapport_runtime.bus.kafka import KafkaOptions, TopicPlan, ensure_topics
+from rapport_runtime.bus.kafka import KafkaOptions, ensure_topics
 
 PARTITIONS = topics.PER_CLIENT_PARTITIONS
 ZONES = {"harbour": ZoneInfo("Europe/London"), "willow": ZoneInfo("Asia/Shanghai")}
@@ -53,10 +53,7 @@ def write(options: KafkaOptions, plan: Plan, seed: int) -> int:
     few days, most now and then.
     """
     needed = (topics.PRACTICES, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
-    plans = [
-        TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms) for t in needed
-    ]
-    ensure_topics(options, plans)
+    ensure_topics(options, needed)
     producer = KafkaProducer(
         bootstrap_servers=options.bootstrap_servers.split(","),
         acks="all",

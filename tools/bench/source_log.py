@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaProducer
 
 from rapport_contracts import topics
-from rapport_runtime.bus.kafka import KafkaOptions, TopicPlan, ensure_topics
+from rapport_runtime.bus.kafka import KafkaOptions, ensure_topics
 
 PRACTICE, ZONE, CURRENCY = "harbour", "Europe/London", "GBP"
 BOOKINGS, PAYMENTS = topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS
@@ -49,13 +49,7 @@ def write(options: KafkaOptions, events: int, seed: int) -> SourceLog:
     events come twice. Clients come by Zipf's law.
     """
     needed = (BOOKINGS, PAYMENTS, topics.PRACTICES, topics.CLIENT_ACTIVITY)
-    ensure_topics(
-        options,
-        [
-            TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
-            for t in needed
-        ],
-    )
+    ensure_topics(options, needed)
     producer = KafkaProducer(
         bootstrap_servers=options.bootstrap_servers.split(","),
         acks="all",

@@ -175,7 +175,7 @@ def test_all_three_clients_log_in_at_apache_kafka_over_tls(guarded: str, tmp_pat
             password="hunter4",
         ),
     )
-    ensure_topics(options, [TopicPlan(name="topic.v1", partitions=1, retention_ms=None)])
+    ensure_topics(options, [TopicPlan(name="topic.v1", partitions=1)])
     producer = KafkaProducer(options)
     producer.publish([Outgoing("topic.v1", 0, b"key", b"said")])
     producer.close()

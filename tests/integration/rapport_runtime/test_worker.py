@@ -16,7 +16,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.kafka import Kafka
 from rapport_devkit.processes import Supervised, Supervisor
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.errors import LoopHalted
+from rapport_runtime.errors import LoopHalted, TopicsDiffer, TryLater
 from rapport_runtime.stream import worker
 from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.limits import DeadLetterLimit
@@ -111,6 +111,51 @@ class TestInProcess:
             raise LoopHalted("told to")
 
         assert self.worker(bus, ledger, halt).run(threading.Event()) == 3
+
+    def test_it_reads_nothing_before_its_topics_were_seen(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        bus.append(TOPIC, 0, b"k", b"a")
+        stop, looks, read = threading.Event(), iter([TryLater("no answer"), None]), []
+
+        def look() -> None:
+            read.extend(ledger.entries())
+            answer = next(looks)
+            if answer is not None:
+                raise answer
+
+        def until_read() -> None:
+            if ledger.entries() == ["a"]:
+                stop.set()
+
+        assert self.worker(bus, ledger, until_read).run(stop, look) == 0
+        assert read == []
+        assert next(looks, "no third look") == "no third look"
+
+    def test_topics_that_are_not_as_they_must_be_end_it_with_3_and_stay_to_be_read(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        bus.append(TOPIC, 0, b"k", b"a")
+
+        def differ() -> None:
+            raise TopicsDiffer("topic.v1 has 4 partitions, must have 16")
+
+        assert self.worker(bus, ledger).run(threading.Event(), differ) == 3
+        (row,) = ledger.rows("SELECT * FROM worker")
+        assert row.last_error == "topic.v1 has 4 partitions, must have 16"
+        assert ledger.entries() == []
+
+    def test_it_leaves_in_time_though_its_topics_were_never_seen(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        stop = threading.Event()
+
+        def never() -> None:
+            stop.set()
+            raise TryLater("no answer")
+
+        assert self.worker(bus, ledger).run(stop, never) == 0
+        assert ledger.rows("SELECT 1 FROM worker") == []
 
     def test_without_the_broker_the_heartbeat_stops_and_it_recovers(
         self, bus: MemoryBus, ledger: Ledger

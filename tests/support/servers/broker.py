@@ -15,14 +15,34 @@ def make_topic(bootstrap: str, topic: str, *, partitions: int = 1) -> None:
         admin.close()
 
 
-def put(bootstrap: str, topic: str, values: Iterable[bytes], *, partition: int = 0) -> None:
-    """Returns when the broker has acknowledged every value."""
+def put(
+    bootstrap: str,
+    topic: str,
+    values: Iterable[bytes],
+    *,
+    partition: int = 0,
+    key: bytes | None = None,
+    timestamp_ms: int | None = None,
+) -> None:
+    """Returns when the broker has acknowledged every value; a timestamp of None is now."""
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    more = {"key": key, "timestamp_ms": timestamp_ms}
     try:
-        for future in [producer.send(topic, value, partition=partition) for value in values]:
+        sent = [producer.send(topic, value, partition=partition, **more) for value in values]
+        for future in sent:
             future.get(30)
     finally:
         producer.close()
+
+
+def first_offset(bootstrap: str, topic: str, *, partition: int = 0) -> int:
+    """The offset of the oldest record that the partition still has; its end when it has none."""
+    place = TopicPartition(topic, partition)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap)
+    try:
+        return int(consumer.beginning_offsets([place])[place])
+    finally:
+        consumer.close()
 
 
 def read(bootstrap: str, topic: str, *, partition: int = 0) -> list[bytes]:

@@ -21,7 +21,6 @@ from rapport_runtime.bus.kafka import (
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Consumer, Producer, Record, TopicPartition
 
-HOUR_MS = 3_600_000
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -86,8 +85,7 @@ class OnKafka:
         self._open: list[Consumer | Producer] = []
 
     def create(self, topic: str, partitions: int) -> None:
-        plan = TopicPlan(name=topic, partitions=partitions, retention_ms=HOUR_MS)
-        ensure_topics(self.options, [plan])
+        ensure_topics(self.options, [TopicPlan(name=topic, partitions=partitions)])
 
     def drop(self, topic: str) -> None:
         name = self.options.topic_prefix + topic

@@ -13,7 +13,12 @@ from rapport_contracts.source import (
     PaymentSettled,
     SourceEvent,
 )
-from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS, partition_of
+from rapport_contracts.topics import (
+    PER_CLIENT_PARTITIONS,
+    SOURCE_BOOKINGS,
+    SOURCE_PAYMENTS,
+    partition_of,
+)
 from rapport_devkit.sources.cdnow import purchase, read_cdnow
 from rapport_devkit.sources.csv_file import BadFile, read_csv
 from rapport_devkit.sources.dataset import Dataset, Origin, record_of
@@ -70,7 +75,9 @@ def test_a_record_is_keyed_and_placed_by_its_client() -> None:
     records = [record_of(booking), record_of(payment)]
     assert [record.topic for record in records] == [SOURCE_BOOKINGS.name, SOURCE_PAYMENTS.name]
     assert {record.key for record in records} == {b"cdnow-0001"}
-    assert {record.partition for record in records} == {partition_of("cdnow-0001", 4)}
+    assert {record.partition for record in records} == {
+        partition_of("cdnow-0001", PER_CLIENT_PARTITIONS)
+    }
 
 
 HEADER = "client_id,happened_at,event,id,amount,currency,starts_at\n"

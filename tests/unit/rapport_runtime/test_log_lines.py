@@ -38,6 +38,13 @@ class Refusing:
     def create_topics(self, _topics: Any) -> None:
         raise kafka.errors.TopicAlreadyExistsError
 
+    def describe_topics(self, names: list[str]) -> list[Any]:
+        partition = {"replica_nodes": [1]}
+        return [{"name": name, "error_code": 0, "partitions": [partition]} for name in names]
+
+    def describe_configs(self, resources: list[Any], **_: Any) -> dict[str, Any]:
+        return {"topic": {each.name: {"min.insync.replicas": {"value": "1"}} for each in resources}}
+
     def poll(self, *_: Any, **__: Any) -> dict[Any, Any]:
         return {}
 
@@ -77,7 +84,7 @@ def test_a_topic_that_exists_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(client_module, "KafkaAdminClient", Admin)
     with captured_lines() as lines:
-        ensure_topics(OPTIONS, [TopicPlan(name="topic.v1", partitions=1, retention_ms=None)])
+        ensure_topics(OPTIONS, [TopicPlan(name="topic.v1", partitions=1)])
     assert lines == [{"event": "topic_exists", "topic": "toy.topic.v1", "log_level": "info"}]
 
 

@@ -24,7 +24,7 @@ class Broken:
     def __init__(self, **_: Any) -> None:
         self.heartbeat = Heartbeat()
 
-    def run(self, _stop: threading.Event) -> int:
+    def run(self, _stop: threading.Event, _before_reading: object) -> int:
         raise RuntimeError("unexpected")
 
 
@@ -42,5 +42,5 @@ def test_a_side_task_ends_with_its_worker(monkeypatch: pytest.MonkeyPatch) -> No
     database = Database("postgresql://x@127.0.0.1/x", application_name="test")
     job = Job(group="g", topics=["t"], side_task=side_task)
     with pytest.raises(RuntimeError, match="unexpected"):
-        run_worker(settings, database, object(), job, threading.Event())
+        run_worker(settings, database, object(), job, threading.Event(), lambda: None)
     assert ended.wait(5)

@@ -53,9 +53,10 @@ def _events_on(topic: Topic) -> list[str]:
 
 def _channel(topic: Topic) -> dict[str, Any]:
     days = "the last of each key" if topic.retention_ms is None else "30 days"
-    configuration: dict[str, Any] = {"cleanup.policy": ["compact"]}
+    configuration: dict[str, Any] = dict(topic.settings)
+    configuration["cleanup.policy"] = [configuration["cleanup.policy"]]
     if topic.retention_ms is not None:
-        configuration = {"cleanup.policy": ["delete"], "retention.ms": topic.retention_ms}
+        configuration["retention.ms"] = topic.retention_ms
     return {
         "address": topic.name,
         "title": topic.name,

@@ -1,6 +1,7 @@
-"""The table of topics: name, key, content, writers, readers, partitions, retention."""
+"""The table of topics: name, key, content, writers, readers, partitions, settings."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,23 @@ class Topic:
     readers: tuple[str, ...]
     partitions: int = PER_CLIENT_PARTITIONS
     retention_ms: int | None = 30 * DAY_MS
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The settings that the topic has on every cluster, by Kafka's names for them.
+
+        The broker's clock stamps the records, so that retention counts from their arrival, however
+        old the events in them are. The broker stores them without compression, whatever a producer
+        used, so that every reader can read them and no batch grows as it is read.
+        """
+        kept = {"cleanup.policy": "compact"}
+        if self.retention_ms is not None:
+            kept = {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        return {
+            **kept,
+            "message.timestamp.type": "LogAppendTime",
+            "compression.type": "uncompressed",
+        }
 
 
 SOURCE_BOOKINGS = Topic(

@@ -38,7 +38,7 @@ from rapport_devkit.stack_options import (
     new_contact_keys,
     service_environment,
 )
-from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, TopicPlan, ensure_topics
+from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, ensure_topics
 from rapport_runtime.database import Database
 from rapport_runtime.ops.keys import create_key
 
@@ -245,11 +245,7 @@ class Stack(Stoppable):
             self._say("starting Apache Kafka")
             self._kafka = Kafka.start(folder / "kafka", jars=self.options.jars)
         self._say("creating topics and databases")
-        plans = [
-            TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
-            for t in TOPICS
-        ]
-        ensure_topics(self.kafka_options("rapport-devkit"), plans)
+        ensure_topics(self.kafka_options("rapport-devkit"), TOPICS)
         prefix = self.options.database_prefix
         self._around = Surroundings(
             bootstrap=self._kafka.bootstrap,

@@ -9,10 +9,11 @@ from typing import TypeVar
 from fastapi import FastAPI
 
 from rapport_runtime import logs, migrations
-from rapport_runtime.bus.kafka import KafkaProducer, TopicPlan, ensure_topics
+from rapport_runtime.bus.kafka import KafkaProducer, check_topics, ensure_topics
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.connections import kafka_options, worker_database
 from rapport_runtime.database import Database
+from rapport_runtime.errors import TopicsDiffer, TryLater
 from rapport_runtime.http.serve import serve
 from rapport_runtime.ops import keys, pause_cli
 from rapport_runtime.ops.operators import OperatorCommand
@@ -22,7 +23,7 @@ from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.stream.process import Job, run_worker
 from rapport_runtime.stream.worker import stop_on_signals
-from rapport_runtime.topics import Retained
+from rapport_runtime.topics import SharedTopic, topics_of
 
 Command = Callable[[Sequence[str]], int]
 """From the arguments after the command's name to the exit code."""
@@ -37,19 +38,20 @@ def commands(
     api: Callable[[Settings], FastAPI],
     worker: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
     pausable: Pausable,
-    topics: Sequence[Retained],
+    topics: Sequence[SharedTopic],
 ) -> Mapping[str, Command]:
     """The commands of every service by name: its processes, its preparation, its operators'.
 
     `api` builds the app for the API's role, `worker` the handler and the job for the worker's.
     `migrate` and `keys` need the owner's address; pause, resume, pauses, audit and letters need
-    the worker's, so that they can be given where a worker runs. `topics` are those that the
-    command of that name creates where they are missing: the topics of all services.
+    the worker's, so that they can be given where a worker runs. `topics` are the topics of all
+    services: the command of that name creates those that are missing, and checks the others; a
+    worker checks its own before it reads.
     """
     for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(pausable)}
     return {
         "api": _api(settings, api),
-        "worker": _worker(settings, worker),
+        "worker": _worker(settings, worker, topics),
         "migrate": _migrate(settings, package),
         "topics": _topics(settings, package, topics),
         "keys": _keys(settings),
@@ -86,15 +88,19 @@ def _api(settings: type[Settings], build: Callable[[Settings], FastAPI]) -> Comm
 def _worker(
     settings: type[Settings],
     build: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
+    topics: Sequence[SharedTopic],
 ) -> Command:
     def run(_argv: Sequence[str]) -> int:
         chosen = settings.from_environment()
+        own, options = topics_of(chosen.service, topics), kafka_options(chosen, "topics")
         stop = stop_on_signals()
         database = worker_database(chosen)
         producer = KafkaProducer(kafka_options(chosen, "relay"), stop=stop)
         try:
             handler, job = build(chosen, database, producer)
-            return run_worker(chosen, database, handler, job, stop)
+            return run_worker(
+                chosen, database, handler, job, stop, lambda: check_topics(options, own)
+            )
         finally:
             producer.close()
             database.close()
@@ -111,17 +117,17 @@ def _migrate(settings: type[Settings], package: str) -> Command:
     return run
 
 
-def _topics(settings: type[Settings], package: str, topics: Sequence[Retained]) -> Command:
+def _topics(settings: type[Settings], package: str, topics: Sequence[SharedTopic]) -> Command:
     def run(argv: Sequence[str]) -> int:
         parser = argparse.ArgumentParser(prog=f"{package} topics")
         parser.add_argument("--replication-factor", type=int, default=1)
         arguments = parser.parse_args(argv)
         options = kafka_options(settings.from_environment(), "topics")
-        plans = [
-            TopicPlan(name=t.name, partitions=t.partitions, retention_ms=t.retention_ms)
-            for t in topics
-        ]
-        ensure_topics(options, plans, replication_factor=arguments.replication_factor)
+        try:
+            ensure_topics(options, topics, replication_factor=arguments.replication_factor)
+        except (TopicsDiffer, TryLater) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
         return 0
 
     return run

@@ -30,3 +30,8 @@ class TryLater(Exception):
 
 class LoopHalted(Exception):
     """The loop must not go on until a person has looked; the message is the reason (R5, R10)."""
+
+
+class TopicsDiffer(LoopHalted):
+    """Topics exist that are not as they must be; the message names each topic, the setting, what
+    was found, what is wanted, and the command that mends it."""

@@ -11,6 +11,17 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+class Topic(Protocol):
+    """A topic as it must be on the cluster; `settings` are Kafka's, by its names for them."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def partitions(self) -> int: ...
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+
+
 class Record(Protocol):
     """One record of the log. `timestamp` is in milliseconds since 1970."""
 

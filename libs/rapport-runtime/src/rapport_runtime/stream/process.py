@@ -40,8 +40,12 @@ def run_worker(
     handler: BatchHandler,
     job: Job,
     stop: threading.Event,
+    before_reading: Callable[[], None],
 ) -> int:
-    """Run one worker of the job's group until `stop` is set; return the process's exit code."""
+    """Run one worker of the job's group until `stop` is set; return the process's exit code.
+
+    `before_reading` is as in `Worker.run`.
+    """
     consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)
     limit = DeadLetterLimit(
         settings.dead_letter_max_ratio,
@@ -68,7 +72,7 @@ def run_worker(
     side_thread = SideThread(job.side_task, stop) if job.side_task else None
     gc_tuning.tune_gc()
     try:
-        code = worker.run(stop)
+        code = worker.run(stop, before_reading)
     finally:
         stop.set()  # else the side thread would keep the process of a dead worker alive
     if side_thread is not None:

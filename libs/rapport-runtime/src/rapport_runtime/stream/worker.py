@@ -92,9 +92,14 @@ class Worker:
         self._lag_shown: set[TopicPartition] = set()
         self._error: str | None = None
 
-    def run(self, stop: threading.Event) -> int:
-        """Run until `stop`; return the process's exit code: 0, or 3 when the loop halted."""
+    def run(self, stop: threading.Event, before_reading: Callable[[], None] = lambda: None) -> int:
+        """Run until `stop`; return the process's exit code: 0, or 3 when the loop halted.
+
+        `before_reading` is called until it raises no `TryLater`. Before that nothing is read, and
+        no beat makes the worker ready.
+        """
         try:
+            self._await_success(before_reading, stop)
             while not stop.is_set():
                 self._loop.turn(stop)
                 self._between_turns(stop)
@@ -107,6 +112,15 @@ class Worker:
             self._consumer.close()
         self._write_last(_LEFT)
         return 0
+
+    def _await_success(self, step: Callable[[], None], stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                step()
+            except TryLater as error:
+                self._remember(f"TryLater: {error}"[:500], stop)
+            else:
+                return
 
     def _between_turns(self, stop: threading.Event) -> None:
         try:

@@ -1,13 +1,9 @@
 """Apache Kafka through kafka-python: the only package that knows the client (`.importlinter`)."""
 
-from rapport_runtime.bus.kafka.client import (
-    KafkaOptions,
-    KafkaSecurity,
-    TopicPlan,
-    ensure_topics,
-)
+from rapport_runtime.bus.kafka.client import KafkaOptions, KafkaSecurity
 from rapport_runtime.bus.kafka.consumer import KafkaConsumer
 from rapport_runtime.bus.kafka.producer import KafkaProducer
+from rapport_runtime.bus.kafka.topics import TopicPlan, check_topics, ensure_topics
 
 __all__ = [
     "KafkaConsumer",
@@ -15,5 +11,6 @@ __all__ = [
     "KafkaProducer",
     "KafkaSecurity",
     "TopicPlan",
+    "check_topics",
     "ensure_topics",
 ]

@@ -1,11 +1,11 @@
-"""What consumer and producer share: address, log-in and time-outs of the cluster; topics."""
+"""What consumer, producer and admin client share: the cluster's address, log-in and time-outs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import kafka.errors
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient
 
 from rapport_runtime.logs import get_logger
 
@@ -68,37 +68,6 @@ class KafkaOptions:
             "client_id": self.client_id,
             **self.security.arguments(),
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopicPlan:
-    """A topic to be created. `retention_ms` None means compacted."""
-
-    name: str
-    partitions: int
-    retention_ms: int | None
-
-
-def ensure_topics(
-    options: KafkaOptions, topics: Iterable[TopicPlan], *, replication_factor: int = 1
-) -> None:
-    """Create the topics that are missing; leave those that exist as they are.
-
-    Raises `kafka.errors.KafkaError` when the brokers refuse or give no answer.
-    """
-    admin = admin_client(options, SET_UP_TIMEOUT_MS)
-    try:
-        for plan in topics:
-            name, configs = options.topic_prefix + plan.name, {"cleanup.policy": "compact"}
-            if plan.retention_ms is not None:
-                configs = {"retention.ms": str(plan.retention_ms)}
-            topic = NewTopic(name, plan.partitions, replication_factor, topic_configs=configs)
-            try:
-                admin.create_topics([topic])
-            except kafka.errors.TopicAlreadyExistsError:
-                log.info("topic_exists", topic=name)
-    finally:
-        admin.close()
 
 
 def admin_client(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any:
