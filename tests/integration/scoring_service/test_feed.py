@@ -158,10 +158,10 @@ class TestFollowing:
 
     def test_a_busy_partition_does_not_keep_the_others_waiting(self, feed_world: FeedWorld) -> None:
         feed_world.publish(*[change("busy", version) for version in range(1, 200)])
-        quiet = [f"client-{n}" for n in range(40)]
+        quiet = [f"client-{n}" for n in range(10 * PARTITIONS)]
         busy = change("busy", 1).partition
         feed_world.publish(*[change(c, 1) for c in quiet if change(c, 1).partition != busy])
-        entries = feed_world.feed.read("harbour", START, 8).entries
+        entries = feed_world.feed.read("harbour", START, 2 * PARTITIONS).entries
         assert {entry.partition for entry in entries} == set(range(PARTITIONS))
 
     def test_as_of_is_told_at_the_end_alone(self, feed_world: FeedWorld) -> None:
@@ -171,7 +171,7 @@ class TestFollowing:
             with feed_world.worker.transaction() as tx:
                 tx.execute(
                     sa.text("INSERT INTO outbox_watermark VALUES (:bucket, :at)"),
-                    {"bucket": bucket, "at": f"2026-03-0{bucket + 1}T00:00:00Z"},
+                    {"bucket": bucket, "at": f"2026-03-{bucket + 1:02}T00:00:00Z"},
                 )
         page = feed_world.feed.read("harbour", START, 10)
         assert page.as_of is not None

@@ -17,7 +17,7 @@ MAY_KNOW_THE_LIBRARY = {"metrics.py", "metrics_page.py", "probes.py"}
 BOUNDED = {
     "group": "our services",
     "topic": "our topics",
-    "partition": "four a topic",
+    "partition": "sixteen a topic",
     "method": "what HTTP has",
     "route": "templates",
     "status": "what HTTP has",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 DAY_MS = 24 * 3600 * 1000
-PER_CLIENT_PARTITIONS = 4
+PER_CLIENT_PARTITIONS = 16
 """One count for all per-client topics, so that a client's records meet in one partition number."""
 
 
