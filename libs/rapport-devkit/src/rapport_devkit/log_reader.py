@@ -57,7 +57,7 @@ def _poll_until_assigned(consumer: KafkaConsumer, partitions: int) -> dict[Topic
         consumer.poll(_POLL_SECONDS, _RECORDS)
         if time.monotonic() > deadline:
             raise TimeoutError("the broker assigned no partitions")
-    starts = {tp: consumer.first_offset(tp) for tp in consumer.newly_assigned()}
+    starts = consumer.first_offsets(consumer.newly_assigned())
     for tp, offset in starts.items():
         consumer.seek(tp, offset)
     return starts

@@ -140,7 +140,7 @@ class MemoryConsumer:
         room = max_records
         for tp in sorted(self._assigned - self._paused):
             at = self._positions[tp]
-            if not self.first_offset(tp) <= at <= self._bus.ends[tp]:
+            if not self._first_offset(tp) <= at <= self._bus.ends[tp]:
                 raise LoopHalted(f"{tp} has no offset {at}")
             records = [record for record in self._bus.logs[tp] if record.offset >= at][:room]
             if records:
@@ -182,9 +182,12 @@ class MemoryConsumer:
         self._bus.answer()
         return {tp: self._bus.ends[tp] for tp in partitions}
 
-    def first_offset(self, partition: TopicPartition) -> int:
-        """See `Consumer.first_offset`."""
+    def first_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Consumer.first_offsets`."""
         self._bus.answer()
+        return {tp: self._first_offset(tp) for tp in partitions}
+
+    def _first_offset(self, partition: TopicPartition) -> int:
         log = self._bus.logs[partition]
         return log[0].offset if log else self._bus.ends[partition]
 

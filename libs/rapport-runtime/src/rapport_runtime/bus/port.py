@@ -87,8 +87,8 @@ class Consumer(Protocol):
         """The offset after the last record of each, from the broker. Raises `TryLater`."""
         ...
 
-    def first_offset(self, partition: TopicPartition) -> int:
-        """The offset of the oldest record of the log, from the broker. Raises `TryLater`."""
+    def first_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset of the oldest record of each, from the broker. Raises `TryLater`."""
         ...
 
     def topic_id(self, topic: str) -> str:

@@ -160,13 +160,11 @@ class Assignment:
 
     def _create(self, partitions: set[TopicPartition]) -> dict[TopicPartition, Position]:
         """Store positions at the log's start, so that no default of a client decides it."""
-        starts = {
-            tp: (self._consumer.topic_id(tp.topic), self._consumer.first_offset(tp))
-            for tp in sorted(partitions)
-        }
+        ids = {topic: self._consumer.topic_id(topic) for topic in {tp.topic for tp in partitions}}
+        starts = self._consumer.first_offsets(partitions)
         with self._database.transaction() as tx:
-            for tp, (topic_id, offset) in starts.items():
-                positions.create(tx, self._group, tp, topic_id=topic_id, next_offset=offset)
+            for tp, offset in sorted(starts.items()):
+                positions.create(tx, self._group, tp, topic_id=ids[tp.topic], next_offset=offset)
             return positions.load(tx, self._group, partitions)
 
     def _check_topics(self, stored: Mapping[TopicPartition, Position]) -> None:

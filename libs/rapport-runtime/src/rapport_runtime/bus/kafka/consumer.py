@@ -158,23 +158,23 @@ class KafkaConsumer:
         The admin client asks: on the consumer's connection the question would wait behind a fetch
         that waits for records.
         """
-        latest = {self._physical(tp): OffsetSpec.LATEST for tp in partitions}
+        return self._offsets(partitions, OffsetSpec.LATEST)
+
+    def first_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Consumer.first_offsets`."""
+        return self._offsets(partitions, OffsetSpec.EARLIEST)
+
+    def _offsets(
+        self, partitions: Iterable[TopicPartition], place: OffsetSpec
+    ) -> dict[TopicPartition, int]:
+        wanted = {self._physical(tp): place for tp in partitions}
         try:
-            ends = self._admin_client().list_partition_offsets(
-                latest, IsolationLevel.READ_COMMITTED, timeout_ms=ASK_TIMEOUT_MS
+            found = self._admin_client().list_partition_offsets(
+                wanted, IsolationLevel.READ_COMMITTED, timeout_ms=ASK_TIMEOUT_MS
             )
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
-        return {self._logical(tp): end.offset for tp, end in ends.items()}
-
-    def first_offset(self, partition: TopicPartition) -> int:
-        """See `Consumer.first_offset`."""
-        physical = self._physical(partition)
-        try:
-            offsets = self._consumer.beginning_offsets([physical], timeout_ms=ASK_TIMEOUT_MS)
-            return int(offsets[physical])
-        except kafka.errors.KafkaError as error:
-            raise TryLater(repr(error)) from error
+        return {self._logical(tp): each.offset for tp, each in found.items()}
 
     def topic_id(self, topic: str) -> str:
         """See `Consumer.topic_id`."""
