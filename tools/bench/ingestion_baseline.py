@@ -27,10 +27,10 @@ _PLACE = """
 _LOCK = """
     SELECT client.client_id, generation, last_sequence FROM identity
     JOIN client USING (practice_id, client_id)
-    WHERE practice_id = %s AND source = %s AND external_id = %s FOR UPDATE OF client
+    WHERE practice_id = %s AND namespace = %s AND external_id = %s FOR UPDATE OF client
 """
 _MAKE_IDENTITY = """
-    INSERT INTO identity (practice_id, source, external_id, client_id) VALUES (%s, %s, %s, %s)
+    INSERT INTO identity (practice_id, namespace, external_id, client_id) VALUES (%s, %s, %s, %s)
 """
 _MAKE_CLIENT = """
     INSERT INTO client (practice_id, client_id, generation, last_sequence, known_since)

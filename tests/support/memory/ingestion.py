@@ -197,7 +197,7 @@ class MemoryReads:
 
     def client(self, key: IdentityKey) -> KnownClient | None:
         client_id = self._stores.tables.identities.get(key)
-        return None if client_id is None else KnownClient(client_id, key.source, key.external_id)
+        return None if client_id is None else KnownClient(client_id, key.namespace, key.external_id)
 
     def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
         tables = self._stores.tables

@@ -190,14 +190,14 @@ class StoreSuite:
     def test_a_client_is_created_once_for_each_identity(
         self, world: StoreWorld, stores: Stores
     ) -> None:
-        other_source = WANG_FANG._replace(source="till")
+        elsewhere = WANG_FANG._replace(namespace="till")
         with stores.open(LAKESIDE.practice_id) as store:
-            created = store.lock_clients({WANG_FANG, other_source}, NOON)
+            created = store.lock_clients({WANG_FANG, elsewhere}, NOON)
         with stores.open(LAKESIDE.practice_id) as store:
             found = store.lock_clients({WANG_FANG, LI_NA}, NOON)
         ids = {
             created[WANG_FANG].client_id,
-            created[other_source].client_id,
+            created[elsewhere].client_id,
             found[LI_NA].client_id,
         }
         assert len(ids) == 3

@@ -353,7 +353,7 @@ def events(world: World, topic: str, kind: str) -> list[Json]:
 def client_ids(world: World) -> dict[SourceClient, str]:
     """Who is known by which client id, as ingestion has it."""
     known = rows(
-        world, "ingestion", "SELECT practice_id, source, external_id, client_id FROM identity"
+        world, "ingestion", "SELECT practice_id, namespace, external_id, client_id FROM identity"
     )
     return {SourceClient(*key): client_id for *key, client_id in known}
 

@@ -117,10 +117,10 @@ class Stores(Protocol):
 
 
 class KnownClient(NamedTuple):
-    """A client and how one source names it."""
+    """A client and one of its identities."""
 
     client_id: ClientId
-    source: str
+    namespace: str
     external_id: str
 
 
@@ -160,7 +160,7 @@ class Reads(Protocol):
         """Practices with an id above `after`, by id: all, or only `practice_id`."""
 
     def client(self, key: IdentityKey) -> KnownClient | None:
-        """The client that a source names so, or None."""
+        """The client of an identity, or None."""
 
     def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
         """A client's history; None when the practice has no such client."""

@@ -87,7 +87,7 @@ def clients_router(stores: Stores, reads: Reads) -> APIRouter:
         if known is None:
             raise NotFound("no client is known by this source and external_id")
         return ClientAnswer(
-            client_id=known.client_id, source=known.source, external_id=known.external_id
+            client_id=known.client_id, source=known.namespace, external_id=known.external_id
         )
 
     @router.get(

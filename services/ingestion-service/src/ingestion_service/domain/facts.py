@@ -35,10 +35,11 @@ RANK: Final[dict[SourceKind, int]] = {
 
 
 class IdentityKey(NamedTuple):
-    """How a source names a client. The same external id in two sources means two clients."""
+    """How a client is named outside: an external id within a namespace. The same external id in
+    two namespaces means two clients. The namespace of an event's client is the event's source."""
 
     practice_id: PracticeId
-    source: str
+    namespace: str
     external_id: str
 
 

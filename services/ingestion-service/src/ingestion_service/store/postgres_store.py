@@ -49,23 +49,24 @@ _SAVE_PRACTICE: Final = """
 # not deadlock. The lock is on the client's row, which a waiting worker then reads as the other one
 # left it.
 _LOCK_CLIENTS: Final = """
-    SELECT wanted.practice_id, wanted.source, wanted.external_id,
+    SELECT wanted.practice_id, wanted.namespace, wanted.external_id,
         found.client_id, found.generation, found.last_sequence, found.is_registered
-    FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(external_id)b::text[])
-        AS wanted(practice_id, source, external_id),
+    FROM unnest(%(practice_id)b::text[], %(namespace)b::text[], %(external_id)b::text[])
+        AS wanted(practice_id, namespace, external_id),
     LATERAL (
         SELECT client.client_id, generation, last_sequence,
             registered_at IS NOT NULL AS is_registered
         FROM identity JOIN client USING (practice_id, client_id)
-        WHERE identity.practice_id = wanted.practice_id AND identity.source = wanted.source
+        WHERE identity.practice_id = wanted.practice_id
+          AND identity.namespace = wanted.namespace
           AND identity.external_id = wanted.external_id
         FOR UPDATE OF client
     ) found
 """
 _CREATE_CLIENTS: Final = """
     WITH created AS (
-        INSERT INTO identity (practice_id, source, external_id, client_id)
-        SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[],
+        INSERT INTO identity (practice_id, namespace, external_id, client_id)
+        SELECT * FROM unnest(%(practice_id)b::text[], %(namespace)b::text[],
             %(external_id)b::text[], %(client_id)b::text[])
         ON CONFLICT DO NOTHING
         RETURNING practice_id, client_id
@@ -181,7 +182,7 @@ class PostgresStore:
     def _lock(self, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Client]:
         rows = self._fetch(_LOCK_CLIENTS, _arrays(IdentityKey._fields, keys))
         return {
-            IdentityKey(row.practice_id, row.source, row.external_id): Client(
+            IdentityKey(row.practice_id, row.namespace, row.external_id): Client(
                 row.client_id, row.generation, row.last_sequence, row.is_registered, is_new=False
             )
             for row in rows

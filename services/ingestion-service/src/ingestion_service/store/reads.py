@@ -16,8 +16,8 @@ _PRACTICES: Final = """
     WHERE practice_id > %(after)s ORDER BY practice_id LIMIT %(limit)s
 """
 _CLIENT: Final = """
-    SELECT client_id, source, external_id FROM identity
-    WHERE practice_id = %(practice_id)s AND source = %(source)s
+    SELECT client_id, namespace, external_id FROM identity
+    WHERE practice_id = %(practice_id)s AND namespace = %(namespace)s
       AND external_id = %(external_id)s
 """
 _OWNER: Final = """
@@ -56,7 +56,7 @@ class PostgresReads:
     def client(self, key: IdentityKey) -> KnownClient | None:
         with self._database.transaction(key.practice_id) as tx:
             row = fetch_one(tx, _CLIENT, key._asdict())
-        return None if row is None else KnownClient(row.client_id, row.source, row.external_id)
+        return None if row is None else KnownClient(row.client_id, row.namespace, row.external_id)
 
     def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
         parameters = {"practice_id": practice_id, "client_id": client_id}

@@ -49,13 +49,14 @@ identity = sa.Table(
     "identity",
     metadata,
     sa.Column("practice_id", _key_text(), primary_key=True),
-    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("namespace", _key_text(), primary_key=True),
     sa.Column("external_id", _key_text(), primary_key=True),
     sa.Column("client_id", _key_text(), nullable=False),
     sa.ForeignKeyConstraint(
         ["practice_id", "client_id"], ["client.practice_id", "client.client_id"]
     ),
-    comment="how each source names a client",
+    sa.Index("identity_by_client", "practice_id", "client_id"),
+    comment="how a client is named outside; the namespace is the source of its events",
 )
 
 # No foreign key to client: it would cost a look-up for each row, and only one statement writes

@@ -78,13 +78,14 @@ def create_client() -> None:
     op.create_table(
         "identity",
         sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
-        sa.Column("source", sa.Text(collation="C"), primary_key=True),
+        sa.Column("namespace", sa.Text(collation="C"), primary_key=True),
         sa.Column("external_id", sa.Text(collation="C"), primary_key=True),
         sa.Column("client_id", sa.Text(collation="C"), nullable=False),
         sa.ForeignKeyConstraint(
             ["practice_id", "client_id"], ["client.practice_id", "client.client_id"]
         ),
-        comment="how each source names a client",
+        sa.Index("identity_by_client", "practice_id", "client_id"),
+        comment="how a client is named outside; the namespace is the source of its events",
     )
 
 
