@@ -15,7 +15,7 @@ from ingestion_service.api.events import events_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.bootstrap import build_stores
 from ingestion_service.store.reads import PostgresReads
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 
@@ -95,6 +95,21 @@ def event(event_id: str = "e1", **changes: Any) -> dict[str, Any]:
     }
 
 
+def look_up(call: Call, *items: dict[str, str], key: str = "lakeside") -> list[Any]:
+    """The answers of a look-up; None for a client that was not found."""
+    answer = call("POST", "/v1/clients/lookup", key, json={"items": items})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    assert all(item["found"] is (item["client"] is not None) for item in found)
+    return [item["client"] for item in found]
+
+
+def wang_fang(call: Call) -> str:
+    """The id of the client of `event()`."""
+    (client,) = look_up(call, {"namespace": "till", "external_id": "wang-fang"})
+    return str(client["client_id"])
+
+
 def test_nothing_is_accepted_before_the_simulated_clock_is_set(call: Call) -> None:
     assert call("GET", "/v1/clock", key="operator").json() == {"now": None, "state": "unset"}
     answer = call("POST", "/v1/events", json=event())
@@ -116,9 +131,7 @@ def test_events_count_once_and_show_as_activity(call: Call) -> None:
         ("rejected", "occurred-in-the-future", "/time"),
         ("rejected", "invalid-field", "/data"),
     ]
-    known = {"source": "till", "external_id": "wang-fang"}
-    found = call("GET", "/v1/clients", params=known).json()
-    page = call("GET", f"/v1/clients/{found['client_id']}/activity").json()
+    page = call("GET", f"/v1/clients/{wang_fang(call)}/activity").json()
     assert [(item["kind"], item["amount_minor"], item["currency"]) for item in page["items"]] == [
         ("settled", 5000, "CNY")
     ]
@@ -176,15 +189,91 @@ def test_what_is_not_one_to_a_thousand_events_is_refused(call: Call, body: Any) 
 
 @pytest.mark.usefixtures("at_day_0")
 def test_a_client_is_registered_once_and_found(call: Call) -> None:
-    names = {"source": "desk", "external_id": "li-na"}
+    names = {"namespace": "desk", "external_id": "li-na"}
     first = call("PUT", "/v1/clients", json=names)
     again = call("PUT", "/v1/clients", json=names)
     assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json() == call("GET", "/v1/clients", params=names).json()
-    path = f"/v1/clients/{first.json()['client_id']}/activity"
-    assert [one["kind"] for one in call("GET", path).json()["items"]] == ["registered"]
-    assert call("GET", path, key="harbour").status_code == 404
-    assert call("GET", "/v1/clients", key="harbour", params=names).status_code == 404
+    assert first.json() == again.json()
+    client_id = first.json()["client_id"]
+    assert first.json() == {**names, "client_id": client_id}
+    path = f"/v1/clients/{client_id}"
+    assert call("GET", path).json() == {
+        "client_id": client_id,
+        "known_since": "2024-06-01T00:00:00Z",
+        "registered": True,
+        "identities": [names],
+    }
+    activity = call("GET", f"{path}/activity").json()["items"]
+    assert [one["kind"] for one in activity] == ["registered"]
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_a_client_is_found_by_its_id_and_by_each_of_its_identities(
+    call: Call, database: Database
+) -> None:
+    assert call("POST", "/v1/events", json=event()).status_code == 200
+    client_id = wang_fang(call)
+    with database.transaction() as tx:
+        add = "INSERT INTO identity VALUES ('lakeside', 'desk', 'wf', %(client_id)s)"
+        execute(tx, add, {"client_id": client_id})
+    names = [
+        {"namespace": "desk", "external_id": "wf"},
+        {"namespace": "till", "external_id": "wang-fang"},
+    ]
+    client = call("GET", f"/v1/clients/{client_id}").json()
+    assert (client["registered"], client["identities"]) == (False, names)
+    swapped = {"namespace": "desk", "external_id": "wang-fang"}
+    by_id, unknown = {"client_id": client_id}, {"client_id": "unknown"}
+    found = look_up(call, names[1], swapped, by_id, unknown, names[0], by_id)
+    assert found == [client, None, client, None, client, client]
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_a_client_of_another_practice_is_not_found(call: Call) -> None:
+    names = {"namespace": "desk", "external_id": "li-na"}
+    client_id = call("PUT", "/v1/clients", json=names).json()["client_id"]
+    for path in (f"/v1/clients/{client_id}", f"/v1/clients/{client_id}/activity"):
+        assert call("GET", path).status_code == 200
+        assert call("GET", path, key="harbour").status_code == 404
+    assert look_up(call, {"client_id": client_id}, names, key="harbour") == [None, None]
+    assert call("GET", "/v1/clients", key="harbour").json()["items"] == []
+
+
+@pytest.mark.usefixtures("at_day_0")
+@pytest.mark.parametrize(
+    "items",
+    [
+        pytest.param([], id="none"),
+        pytest.param([{"client_id": "c"}] * 1001, id="more than a thousand"),
+        pytest.param([{}], id="no name"),
+        pytest.param([{"namespace": "desk"}], id="half an identity"),
+        pytest.param([{"client_id": "c", "namespace": "d", "external_id": "e"}], id="both ways"),
+        pytest.param([{"client_id": ""}], id="an empty id"),
+        pytest.param([{"client_id": None}], id="null"),
+    ],
+)
+def test_a_look_up_names_each_of_a_thousand_clients_in_one_way(call: Call, items: Any) -> None:
+    answer = call("POST", "/v1/clients/lookup", json={"items": items})
+    assert answer.status_code == 422
+    thousand = [{"client_id": "c"}] * 1000
+    assert look_up(call, *thousand) == [None] * 1000
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_all_clients_are_listed_in_pages_by_id(call: Call) -> None:
+    names = [{"namespace": "desk", "external_id": f"c{number}"} for number in range(5)]
+    ids = sorted(call("PUT", "/v1/clients", json=each).json()["client_id"] for each in names)
+    pages, cursor = [], None
+    while True:
+        params = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = call("GET", "/v1/clients", params=params).json()
+        pages.append([client["client_id"] for client in page["items"]])
+        assert all(client["identities"][0] in names for client in page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert pages == [ids[:2], ids[2:4], ids[4:]]
+    assert call("GET", "/v1/clients", params={"limit": 1001}).status_code == 422
 
 
 @pytest.mark.usefixtures("at_day_0")
@@ -194,8 +283,7 @@ def test_activity_comes_in_pages(call: Call) -> None:
         for n in range(1, 6)
     ]
     assert call("POST", "/v1/events", json=events).status_code == 200
-    known = {"source": "till", "external_id": "wang-fang"}
-    client_id = call("GET", "/v1/clients", params=known).json()["client_id"]
+    client_id = wang_fang(call)
     amounts, cursor = [], None
     while True:
         params = {"limit": 2, **({"cursor": cursor} if cursor else {})}

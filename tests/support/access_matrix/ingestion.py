@@ -42,12 +42,10 @@ def _fill(world: ApiWorld) -> dict[str, list[str | int]]:
         body = {"name": practice, "zone": "Europe/London", "currency": "GBP"}
         world.put("operator", f"/v1/practices/{practice}", body)
     world.put("operator", "/v1/clock", {"now": NOW})
-    client = world.put("practice", "/v1/clients", {"source": SOURCE, "external_id": CLIENT})
+    client = world.put("practice", "/v1/clients", {"namespace": SOURCE, "external_id": CLIENT})
     return {
         "path.practice_id": ["lighthouse", "brook-side"],
         "path.client_id": [client["client_id"]],
-        "query.source": [SOURCE],
-        "query.external_id": [CLIENT],
         "body.data.currency": ["GBP"],
         "body.practiceid": [PRACTICE],
     }

@@ -35,6 +35,7 @@ class Tables:
 
     practices: dict[PracticeId, Practice] = field(default_factory=dict)
     clients: dict[ClientKey, Client] = field(default_factory=dict)
+    known_since: dict[ClientKey, datetime] = field(default_factory=dict)
     identities: dict[IdentityKey, ClientId] = field(default_factory=dict)
     registrations: dict[ClientKey, tuple[int, datetime]] = field(default_factory=dict)
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class MemoryStore:
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
-        return {key: self._known(key) or self._create(key) for key in sorted(keys)}
+        return {key: self._known(key) or self._create(key, now) for key in sorted(keys)}
 
     def _known(self, key: IdentityKey) -> Client | None:
         client_id = self._tables.identities.get(key)
@@ -102,11 +103,12 @@ class MemoryStore:
             return None
         return self._tables.clients[key.practice_id, client_id]._replace(is_new=False)
 
-    def _create(self, key: IdentityKey) -> Client:
+    def _create(self, key: IdentityKey, now: datetime) -> Client:
         client_id = ClientId(f"client-{len(self._tables.clients) + 1}")
         client = Client(client_id, 1, 0, is_registered=False, is_new=True)
         self._tables.identities[key] = client_id
         self._tables.clients[key.practice_id, client_id] = client
+        self._tables.known_since[key.practice_id, client_id] = now
         return client
 
     def save_sequences(self, sequences: Mapping[ClientKey, int]) -> None:
@@ -195,9 +197,35 @@ class MemoryReads:
         keys = [key for key in sorted(practices) if practice_id in {None, key}]
         return [practices[key] for key in keys if key > (after or "")][:limit]
 
-    def client(self, key: IdentityKey) -> KnownClient | None:
-        client_id = self._stores.tables.identities.get(key)
-        return None if client_id is None else KnownClient(client_id, key.namespace, key.external_id)
+    def list_clients(self, practice_id: PracticeId, after: str, limit: int) -> list[KnownClient]:
+        known = self._known_clients(practice_id)
+        return [known[client_id] for client_id in sorted(known) if client_id > after][:limit]
+
+    def clients(
+        self, practice_id: PracticeId, client_ids: Collection[ClientId]
+    ) -> Mapping[ClientId, KnownClient]:
+        known = self._known_clients(practice_id)
+        return {client_id: known[client_id] for client_id in client_ids if client_id in known}
+
+    def client_ids(
+        self, practice_id: PracticeId, keys: Collection[IdentityKey]
+    ) -> Mapping[IdentityKey, ClientId]:
+        known = self._stores.tables.identities
+        return {key: known[key] for key in keys if key in known and key.practice_id == practice_id}
+
+    def _known_clients(self, practice_id: PracticeId) -> dict[ClientId, KnownClient]:
+        tables = self._stores.tables
+        identities = sorted(tables.identities.items())
+        return {
+            client_id: KnownClient(
+                client_id,
+                tables.known_since[owner, client_id],
+                client.is_registered,
+                [key for key, of in identities if (key.practice_id, of) == (owner, client_id)],
+            )
+            for (owner, client_id), client in tables.clients.items()
+            if owner == practice_id
+        }
 
     def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
         tables = self._stores.tables

@@ -25,7 +25,14 @@ from ingestion_service.handlers import (
     register_client,
     register_practice,
 )
-from ingestion_service.ports import LedgerEntry, Reads, SourceProgress, Store, Stores
+from ingestion_service.ports import (
+    KnownClient,
+    LedgerEntry,
+    Reads,
+    SourceProgress,
+    Store,
+    Stores,
+)
 from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
 
 LAKESIDE = practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY")
@@ -204,9 +211,9 @@ class StoreSuite:
         assert found[WANG_FANG] == created[WANG_FANG]._replace(is_new=False)
         assert created[WANG_FANG][1:] == (1, 0, False, True)
         assert (found[LI_NA].is_new, found[LI_NA].last_sequence) == (True, 0)
-        known = world.reads.client(WANG_FANG)
-        assert known == (created[WANG_FANG].client_id, "desk", "wang-fang")
-        assert world.reads.client(WANG_FANG._replace(external_id="nobody")) is None
+        nobody = WANG_FANG._replace(external_id="nobody")
+        known = world.reads.client_ids(LAKESIDE.practice_id, {WANG_FANG, elsewhere, nobody})
+        assert known == {key: client.client_id for key, client in created.items()}
 
     def test_sequences_are_saved_by_client(self, stores: Stores) -> None:
         with stores.open(LAKESIDE.practice_id) as store:
@@ -234,6 +241,37 @@ class StoreSuite:
         assert history is not None
         assert (history.registered_sequence, history.registered_at) == (4, NOON)
         assert history.owner == ("lakeside", client_id, 1, "Asia/Shanghai", "CNY")
+
+    def test_clients_are_read_by_id_with_what_is_known_of_them(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        later = NOON + timedelta(hours=1)
+        with stores.open(LAKESIDE.practice_id) as store:
+            first = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
+            second = store.lock_clients({LI_NA}, later)[LI_NA].client_id
+            store.mark_registered(LAKESIDE.practice_id, second, 1, later)
+        known = {
+            first: KnownClient(first, NOON, is_registered=False, identities=[WANG_FANG]),
+            second: KnownClient(second, later, is_registered=True, identities=[LI_NA]),
+        }
+        reads, practice_id = world.reads, LAKESIDE.practice_id
+        assert reads.clients(practice_id, [first, second, ClientId("nobody")]) == known
+        low, high = sorted(known)
+        assert reads.list_clients(practice_id, "", 10) == [known[low], known[high]]
+        assert reads.list_clients(practice_id, "", 1) == [known[low]]
+        assert reads.list_clients(practice_id, low, 10) == [known[high]]
+        assert reads.list_clients(practice_id, high, 10) == []
+
+    def test_a_practice_reads_its_own_clients_alone(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            client_id = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
+        namesake = WANG_FANG._replace(practice_id=HARBOUR.practice_id)
+        reads = world.reads
+        assert reads.clients(HARBOUR.practice_id, [client_id]) == {}
+        assert reads.client_ids(HARBOUR.practice_id, [namesake]) == {}
+        assert reads.list_clients(HARBOUR.practice_id, "", 10) == []
 
     def test_the_ledger_gives_back_the_hashes_of_what_it_holds(self, stores: Stores) -> None:
         first, second = fact("settled", "e1"), fact("completed", "e2")

@@ -5,16 +5,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingestion_service.domain.errors import Conflict, NotYet, Unknown
+from ingestion_service.domain.facts import ClientId, PracticeId
 from ingestion_service.handlers import (
     Registration,
     accept,
     advance_clock,
     client_activities,
+    look_up_clients,
     register_client,
     register_practice,
 )
 from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
-from tests.support.memory.ingestion_suite import LAKESIDE, WANG_FANG, fact
+from tests.support.memory.ingestion_suite import LAKESIDE, LI_NA, WANG_FANG, fact
 
 
 @pytest.fixture
@@ -111,6 +113,24 @@ class TestRegisterPractice:
         stores = MemoryStores(is_simulated=True)
         with stores.open_for_operator() as store:
             assert register_practice(LAKESIDE, store) == (LAKESIDE, True)
+
+
+class TestLookUpClients:
+    def test_ids_and_identities_are_answered_in_the_order_asked(self, stores: MemoryStores) -> None:
+        first = register(stores).client_id
+        with stores.open(LAKESIDE.practice_id) as store:
+            second = register_client(LI_NA, store).client_id
+        nobody = WANG_FANG._replace(external_id="nobody")
+        wanted = [second, WANG_FANG, nobody, ClientId("unknown"), LI_NA, second]
+        found = look_up_clients(LAKESIDE.practice_id, wanted, MemoryReads(stores))
+        ids = [None if known is None else known.client_id for known in found]
+        assert ids == [second, first, None, None, second, second]
+
+    def test_a_client_of_another_practice_is_not_found(self, stores: MemoryStores) -> None:
+        client_id = register(stores).client_id
+        foreign = WANG_FANG._replace(practice_id=PracticeId("harbour"))
+        found = look_up_clients(PracticeId("harbour"), [client_id, foreign], MemoryReads(stores))
+        assert found == [None, None]
 
 
 class TestAdvanceClock:

@@ -40,12 +40,12 @@ def register(
 
 
 def register_clients(
-    ingestion: ApiClient, source: str, external_ids: Sequence[str]
+    ingestion: ApiClient, namespace: str, external_ids: Sequence[str]
 ) -> dict[str, str]:
     """Register clients, a few at a time; external id -> client id. Raises ApiProblem."""
 
     def put(external_id: str) -> tuple[str, str]:
-        body = {"source": source, "external_id": external_id}
+        body = {"namespace": namespace, "external_id": external_id}
         return external_id, ingestion.put("/v1/clients", body)["client_id"]
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

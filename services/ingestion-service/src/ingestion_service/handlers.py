@@ -32,7 +32,14 @@ from ingestion_service.domain.intake_results import (
     IntakeResult,
 )
 from ingestion_service.domain.practices import Practice, check_successor
-from ingestion_service.ports import Client, ClientHistory, LedgerEntry, Reads, Store
+from ingestion_service.ports import (
+    Client,
+    ClientHistory,
+    KnownClient,
+    LedgerEntry,
+    Reads,
+    Store,
+)
 
 AHEAD: Final = timedelta(hours=48)
 """How far beyond ingestion's time a fact may be dated; beyond that its source's clock is wrong."""
@@ -128,6 +135,17 @@ def client_activities(
         return None
     activities = sorted(_activities(history), key=lambda activity: activity.sequence)
     return [activity for activity in activities if activity.sequence > after][:limit]
+
+
+def look_up_clients(
+    practice_id: PracticeId, wanted: Sequence[ClientId | IdentityKey], reads: Reads
+) -> list[KnownClient | None]:
+    """For each id or identity, in the order given, its client; None when the practice has none."""
+    keys = {one for one in wanted if isinstance(one, IdentityKey)}
+    by_key = reads.client_ids(practice_id, keys) if keys else {}
+    client_ids = [by_key.get(one) if isinstance(one, IdentityKey) else one for one in wanted]
+    known = reads.clients(practice_id, {one for one in client_ids if one is not None})
+    return [None if one is None else known.get(one) for one in client_ids]
 
 
 class _NewFact(NamedTuple):

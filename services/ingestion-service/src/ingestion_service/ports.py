@@ -117,11 +117,13 @@ class Stores(Protocol):
 
 
 class KnownClient(NamedTuple):
-    """A client and one of its identities."""
+    """A client with all its identities, in their order; `is_registered` when it was registered by
+    a call, and not only known from an event."""
 
     client_id: ClientId
-    namespace: str
-    external_id: str
+    known_since: datetime
+    is_registered: bool
+    identities: Sequence[IdentityKey]
 
 
 class ClientHistory(NamedTuple):
@@ -159,8 +161,18 @@ class Reads(Protocol):
     ) -> list[Practice]:
         """Practices with an id above `after`, by id: all, or only `practice_id`."""
 
-    def client(self, key: IdentityKey) -> KnownClient | None:
-        """The client of an identity, or None."""
+    def list_clients(self, practice_id: PracticeId, after: str, limit: int) -> list[KnownClient]:
+        """Up to `limit` clients of the practice with an id above `after`, by id."""
+
+    def clients(
+        self, practice_id: PracticeId, client_ids: Collection[ClientId]
+    ) -> Mapping[ClientId, KnownClient]:
+        """Those of these clients that the practice has."""
+
+    def client_ids(
+        self, practice_id: PracticeId, keys: Collection[IdentityKey]
+    ) -> Mapping[IdentityKey, ClientId]:
+        """The clients of those of these identities of the practice that are known."""
 
     def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
         """A client's history; None when the practice has no such client."""

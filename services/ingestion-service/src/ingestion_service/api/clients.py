@@ -2,20 +2,25 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 
 from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.schemas import (
     ActivityAnswer,
     ClientAnswer,
-    ClientBody,
+    ClientKey,
+    ClientLookup,
+    FoundClient,
+    FoundClients,
+    Identity,
+    RegisteredClient,
     SourceAnswer,
     SourcesAnswer,
 )
 from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
-from ingestion_service.handlers import client_activities, register_client
-from ingestion_service.ports import Reads, Stores
+from ingestion_service.handlers import client_activities, look_up_clients, register_client
+from ingestion_service.ports import KnownClient, Reads, Stores
 from ingestion_service.translate import currency_of
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
@@ -32,70 +37,104 @@ from rapport_runtime.http.problems import (
     responses,
 )
 
-NameQuery = Annotated[str, Query(min_length=1, max_length=200)]
-_SAME_CLIENT = {name: f"$response.body#/{name}" for name in ("source", "external_id")}
-_NEXT_LINKS = links(
-    200,
-    {
-        "clients-list_activity": {"client_id": "$response.body#/client_id"},
-        "clients-find_client": _SAME_CLIENT,
-    },
-)[200]
+ClientPath = Annotated[str, Path(max_length=200)]
+_SAME_CLIENT = {"client_id": "$response.body#/client_id"}
+_LINKS = links(200, {"clients-client": _SAME_CLIENT, "clients-list_activity": _SAME_CLIENT})
+_FIRST_LISTED = {"client_id": "$response.body#/items/0/client_id"}
+_FIRST_FOUND = {"client_id": "$response.body#/items/0/client/client_id"}
 _DENIED = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
+_NO_CLIENT = "this practice has no such client"
+_Reader = Annotated[Principal, Depends(require_practice("clients:read"))]
 
 
 def clients_router(stores: Stores, reads: Reads) -> APIRouter:
-    """The routes that register and find clients, list their activity, and list sources."""
+    """The routes that register, list and find clients, list their activity, and list sources."""
     router = APIRouter(prefix="/v1", tags=["clients"])
+    _add_registration(router, stores)
+    _add_clients(router, reads)
+    _add_lookup(router, reads)
+    _add_activity(router, reads)
+    _add_sources(router, reads)
+    return router
 
+
+def _add_registration(router: APIRouter, stores: Stores) -> None:
     @router.put(
         "/clients",
         responses={
-            201: {"model": ClientAnswer, "description": "The client is new.", **_NEXT_LINKS},
-            200: _NEXT_LINKS,
+            201: {"model": RegisteredClient, "description": "The client is new.", **_LINKS[200]},
+            **_LINKS,
             **responses(*_DENIED, NotFound, Conflict),
         },
     )
     def put_client(
         principal: Annotated[Principal, Depends(require_practice("clients:write"))],
-        body: ClientBody,
+        body: Identity,
         response: Response,
-    ) -> ClientAnswer:
-        """Get the client of a source's id; it is created when there is none.
+    ) -> RegisteredClient:
+        """Get the client of an identity; it is created when there is none.
 
         Safe to repeat. Not needed before sending events (the first event creates the client), but
         it gives you the `client_id`, by which contacts, consents and tiers are stored, and lets
         scoring answer `prospect` for a client who has not booked or paid yet.
         """
-        key = IdentityKey(PracticeId(principal.practice), body.source, body.external_id)
+        key = _identity_key(principal, body.namespace, body.external_id)
         with refusals_as_problems(), stores.open(key.practice_id) as store:
             registration = register_client(key, store)
         if registration.is_new:
             response.status_code = 201
-        return ClientAnswer(
-            client_id=registration.client_id, source=body.source, external_id=body.external_id
-        )
+        return RegisteredClient(**body.model_dump(), client_id=registration.client_id)
 
-    @router.get("/clients", responses=responses(*_DENIED, NotFound))
-    def find_client(
-        principal: Annotated[Principal, Depends(require_practice("clients:read"))],
-        source: NameQuery,
-        external_id: NameQuery,
-    ) -> ClientAnswer:
-        """The client of a source's id; 404 before the first event or registration with this id."""
-        known = reads.client(IdentityKey(PracticeId(principal.practice), source, external_id))
+
+def _add_clients(router: APIRouter, reads: Reads) -> None:
+    @router.get(
+        "/clients",
+        responses=responses(*_DENIED, InvalidCursor)
+        | links(200, {"clients-client": _FIRST_LISTED, "clients-list_activity": _FIRST_LISTED}),
+    )
+    def list_clients(principal: _Reader, page: PageQuery) -> Page[ClientAnswer]:
+        """All clients of the practice with their identities, by `client_id`."""
+        after = "" if page.after is None else str(page.after[0])
+        found = reads.list_clients(PracticeId(principal.practice), after, page.fetch)
+        return page.page([_client(known) for known in found], lambda client: (client.client_id,))
+
+    @router.get(
+        "/clients/{client_id}",
+        responses=responses(*_DENIED, NotFound)
+        | links(200, {"clients-list_activity": _SAME_CLIENT}),
+    )
+    def client(principal: _Reader, client_id: ClientPath) -> ClientAnswer:
+        """One client with its identities."""
+        wanted = [ClientId(client_id)]
+        (known,) = look_up_clients(PracticeId(principal.practice), wanted, reads)
         if known is None:
-            raise NotFound("no client is known by this source and external_id")
-        return ClientAnswer(
-            client_id=known.client_id, source=known.namespace, external_id=known.external_id
-        )
+            raise NotFound(_NO_CLIENT)
+        return _client(known)
 
+
+def _add_lookup(router: APIRouter, reads: Reads) -> None:
+    @router.post(
+        "/clients/lookup",
+        responses=responses(*_DENIED) | links(200, {"clients-client": _FIRST_FOUND}),
+    )
+    def lookup(principal: _Reader, body: ClientLookup) -> FoundClients:
+        """Find up to 1,000 clients, each by `client_id` or by one identity.
+
+        An identity is found after the first event or registration with it. It goes both ways: from
+        your ids to `client_id`, and from `client_id` to all of the client's identities.
+        """
+        wanted = [_wanted(principal, item) for item in body.items]
+        found = look_up_clients(PracticeId(principal.practice), wanted, reads)
+        return FoundClients(items=[_found(known) for known in found])
+
+
+def _add_activity(router: APIRouter, reads: Reads) -> None:
     @router.get(
         "/clients/{client_id}/activity", responses=responses(*_DENIED, NotFound, InvalidCursor)
     )
     def list_activity(
-        principal: Annotated[Principal, Depends(require_practice("clients:read"))],
-        client_id: Annotated[str, Path(max_length=200)],
+        principal: _Reader,
+        client_id: ClientPath,
         page: PageQuery,
     ) -> Page[ActivityAnswer]:
         """A client's activities, in the order of their sequence, as they were published.
@@ -113,18 +152,42 @@ def clients_router(stores: Stores, reads: Reads) -> APIRouter:
             limit=page.fetch,
         )
         if found is None:
-            raise NotFound("this practice has no such client")
+            raise NotFound(_NO_CLIENT)
         return page.page([_activity(one) for one in found], lambda one: (one.sequence,))
 
+
+def _add_sources(router: APIRouter, reads: Reads) -> None:
     @router.get("/sources", responses=responses(*_DENIED))
-    def list_sources(
-        principal: Annotated[Principal, Depends(require_practice("clients:read"))],
-    ) -> SourcesAnswer:
+    def list_sources(principal: _Reader) -> SourcesAnswer:
         """What each source has sent. Look here first when a client's history seems incomplete."""
         found = reads.sources(PracticeId(principal.practice))
         return SourcesAnswer(items=[SourceAnswer(**source._asdict()) for source in found])
 
-    return router
+
+def _identity_key(principal: Principal, namespace: str, external_id: str) -> IdentityKey:
+    return IdentityKey(PracticeId(principal.practice), namespace, external_id)
+
+
+def _wanted(principal: Principal, item: ClientKey) -> ClientId | IdentityKey:
+    if item.client_id:
+        return ClientId(item.client_id)
+    return _identity_key(principal, item.namespace, item.external_id)
+
+
+def _client(known: KnownClient) -> ClientAnswer:
+    return ClientAnswer(
+        client_id=known.client_id,
+        known_since=known.known_since,
+        registered=known.is_registered,
+        identities=[
+            Identity(namespace=key.namespace, external_id=key.external_id)
+            for key in known.identities
+        ],
+    )
+
+
+def _found(known: KnownClient | None) -> FoundClient:
+    return FoundClient(found=known is not None, client=None if known is None else _client(known))
 
 
 def _activity(activity: Activity) -> ActivityAnswer:

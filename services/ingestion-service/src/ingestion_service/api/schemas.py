@@ -1,9 +1,19 @@
 """The bodies and answers of the REST API; the events themselves are in rapport_contracts."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from rapport_contracts.source import Name
 
@@ -40,20 +50,90 @@ class PracticeAnswer(PracticeBody):
     practice_id: str = Field(examples=["lakeside"])
 
 
-class ClientBody(WireModel):
-    """How a source names a client; the same pair always gives the same client."""
+class Identity(WireModel):
+    """How a client is named outside; the same pair always gives the same client."""
 
-    source: Name = Field(description="The `source` of its events.", examples=["booking-desk"])
+    namespace: Name = Field(description="The `source` of its events.", examples=["booking-desk"])
     external_id: Name = Field(
         description="The `subject` of its events. Use a pseudonym, not a name or number.",
         examples=["c-1042"],
     )
 
 
-class ClientAnswer(ClientBody):
-    """A client. `client_id` is random; all other calls and services use it."""
+class RegisteredClient(Identity):
+    """The client of an identity. `client_id` is random; all other calls and services use it."""
 
     client_id: str
+
+
+class ClientAnswer(WireModel):
+    """A client with all its identities, by namespace and external id."""
+
+    client_id: str = Field(description="Random; all other calls and services use it.")
+    known_since: AwareDatetime = Field(
+        description="Ingestion's time at the client's first event or registration."
+    )
+    registered: bool = Field(
+        description="Whether it was registered by `PUT /v1/clients`; false while it is known only"
+        " from events."
+    )
+    identities: list[Identity]
+
+
+class ClientKey(WireModel):
+    """Which client: by `client_id`, or by one identity."""
+
+    client_id: Name = Field(default="", examples=["7f1c0e0b4d1e4c0f9a3b5d6e7f8091a2"])
+    namespace: Name = Field(default="", examples=["booking-desk"])
+    external_id: Name = Field(default="", examples=["c-1042"])
+
+    @model_validator(mode="after")
+    def _names_one_client(self) -> Self:
+        if self.model_fields_set not in _CLIENT_KEYS:
+            raise ValueError("must have client_id alone, or namespace and external_id")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """One object for each way, so that the document says which members go together."""
+        schema = handler.resolve_ref_schema(handler(core))
+        members = schema["properties"]
+        for member in members.values():
+            del member["default"]
+        ways = [
+            {
+                "type": "object",
+                "properties": {name: members[name] for name in members if name in names},
+                "required": [name for name in members if name in names],
+                "additionalProperties": False,
+            }
+            for names in _CLIENT_KEYS
+        ]
+        return {"title": schema["title"], "description": schema["description"], "oneOf": ways}
+
+
+_CLIENT_KEYS = ({"client_id"}, {"namespace", "external_id"})
+
+
+class ClientLookup(WireModel):
+    """The clients to look up."""
+
+    items: list[ClientKey] = Field(min_length=1, max_length=1000)
+
+
+class FoundClient(WireModel):
+    """What one item of a look-up found."""
+
+    found: bool = Field(description="false: this practice has no such client.")
+    client: ClientAnswer | None = Field(description="null when it was not found.")
+
+
+class FoundClients(WireModel):
+    """One answer for each item of the request, in its order."""
+
+    items: list[FoundClient]
 
 
 class ItemOutcome(WireModel):

@@ -1,6 +1,7 @@
 """`ports.Reads` on Postgres, under row-level security: for one practice or for an operator."""
 
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from ingestion_service.domain.activities import ActivityOwner
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
@@ -15,10 +16,29 @@ _PRACTICES: Final = """
     SELECT practice_id, name, zone, currency FROM practice
     WHERE practice_id > %(after)s ORDER BY practice_id LIMIT %(limit)s
 """
-_CLIENT: Final = """
-    SELECT client_id, namespace, external_id FROM identity
-    WHERE practice_id = %(practice_id)s AND namespace = %(namespace)s
-      AND external_id = %(external_id)s
+_CLIENT_COLUMNS: Final = """
+    client_id, known_since, registered_at IS NOT NULL AS is_registered,
+    ARRAY(
+        SELECT ARRAY[namespace, external_id] FROM identity
+        WHERE identity.practice_id = client.practice_id AND identity.client_id = client.client_id
+        ORDER BY namespace, external_id
+    ) AS identities
+"""
+_LIST_CLIENTS: Final = f"""
+    SELECT {_CLIENT_COLUMNS} FROM client
+    WHERE practice_id = %(practice_id)s AND client_id > %(after)s
+    ORDER BY client_id LIMIT %(limit)s
+"""
+_CLIENTS: Final = f"""
+    SELECT {_CLIENT_COLUMNS} FROM client
+    WHERE practice_id = %(practice_id)s AND client_id = ANY(%(client_ids)s::text[])
+"""
+_CLIENT_IDS: Final = """
+    SELECT namespace, external_id, client_id
+    FROM unnest(%(namespaces)s::text[], %(external_ids)s::text[])
+        AS wanted(namespace, external_id)
+    JOIN identity USING (namespace, external_id)
+    WHERE practice_id = %(practice_id)s
 """
 _OWNER: Final = """
     SELECT c.generation, c.registered_at, c.registered_sequence, p.zone, p.currency
@@ -53,10 +73,33 @@ class PostgresReads:
             rows = fetch(tx, _PRACTICES, {"after": after or "", "limit": limit})
         return [Practice(row.practice_id, row.name, row.zone, row.currency) for row in rows]
 
-    def client(self, key: IdentityKey) -> KnownClient | None:
-        with self._database.transaction(key.practice_id) as tx:
-            row = fetch_one(tx, _CLIENT, key._asdict())
-        return None if row is None else KnownClient(row.client_id, row.namespace, row.external_id)
+    def list_clients(self, practice_id: PracticeId, after: str, limit: int) -> list[KnownClient]:
+        parameters = {"practice_id": practice_id, "after": after, "limit": limit}
+        with self._database.transaction(practice_id) as tx:
+            rows = fetch(tx, _LIST_CLIENTS, parameters)
+        return [_known_client(practice_id, row) for row in rows]
+
+    def clients(
+        self, practice_id: PracticeId, client_ids: Collection[ClientId]
+    ) -> Mapping[ClientId, KnownClient]:
+        parameters = {"practice_id": practice_id, "client_ids": list(client_ids)}
+        with self._database.transaction(practice_id) as tx:
+            rows = fetch(tx, _CLIENTS, parameters)
+        return {row.client_id: _known_client(practice_id, row) for row in rows}
+
+    def client_ids(
+        self, practice_id: PracticeId, keys: Collection[IdentityKey]
+    ) -> Mapping[IdentityKey, ClientId]:
+        parameters = {
+            "practice_id": practice_id,
+            "namespaces": [key.namespace for key in keys],
+            "external_ids": [key.external_id for key in keys],
+        }
+        with self._database.transaction(practice_id) as tx:
+            rows = fetch(tx, _CLIENT_IDS, parameters)
+        return {
+            IdentityKey(practice_id, row.namespace, row.external_id): row.client_id for row in rows
+        }
 
     def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
         parameters = {"practice_id": practice_id, "client_id": client_id}
@@ -81,3 +124,8 @@ class PostgresReads:
             now = simulated_time(tx)
             parameters = {"partitions": CLIENT_ACTIVITY.partitions}
             return ClockReading(now, fetch_value(tx, _PUBLISHED_THROUGH, parameters))
+
+
+def _known_client(practice_id: PracticeId, row: Any) -> KnownClient:
+    identities = [IdentityKey(practice_id, *names) for names in row.identities]
+    return KnownClient(row.client_id, row.known_since, row.is_registered, identities)
