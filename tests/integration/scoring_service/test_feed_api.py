@@ -48,7 +48,7 @@ class TestPages:
         query = "?limit=3"
         while page := feed_world.get(query).json()["items"]:
             items += page
-            query = f"?limit=3&after={feed_world.get(query).json()['next_cursor']}"
+            query = f"?limit=3&cursor={feed_world.get(query).json()['next_cursor']}"
         on_the_bus = [json.loads(value) for value in feed_world.on_the_bus()]
         assert sorted(items, key=_id) == sorted(on_the_bus, key=_id)
         assert len(items) == 20
@@ -64,11 +64,11 @@ class TestPages:
         assert empty.json()["items"] == []
         feed_world.publish(change("ada", 1))
         cursor = empty.json()["next_cursor"]
-        after = feed_world.get(f"?after={cursor}")
-        assert ids(after) == ["harbour.ada.1"]
-        again = feed_world.get(f"?after={after.json()['next_cursor']}")
+        following = feed_world.get(f"?cursor={cursor}")
+        assert ids(following) == ["harbour.ada.1"]
+        again = feed_world.get(f"?cursor={following.json()['next_cursor']}")
         assert ids(again) == []
-        assert again.json()["next_cursor"] == after.json()["next_cursor"]
+        assert again.json()["next_cursor"] == following.json()["next_cursor"]
 
     @pytest.mark.parametrize(
         "cursor",
@@ -82,18 +82,18 @@ class TestPages:
     def test_a_cursor_that_was_never_given_out_is_refused(
         self, feed_world: FeedWorld, cursor: str
     ) -> None:
-        assert feed_world.get(f"?after={cursor}").status_code == 400
+        assert feed_world.get(f"?cursor={cursor}").status_code == 400
 
     def test_an_altered_or_foreign_cursor_is_refused_by_name(self, feed_world: FeedWorld) -> None:
         feed_world.publish(change("ada", 1))
         cursor = feed_world.get().json()["next_cursor"]
         altered = ("A" if cursor[0] != "A" else "B") + cursor[1:]
         for sent, key in ((altered, "harbour"), (cursor, "lakeside")):
-            refused = feed_world.get(f"?after={sent}", key)
+            refused = feed_world.get(f"?cursor={sent}", key)
             assert refused.status_code == 400
             problem = refused.json()
             assert problem["type"] == "urn:rapport:problem:invalid-cursor"
-            assert [(e["location"], e["field"]) for e in problem["errors"]] == [("query", "after")]
+            assert [(e["location"], e["field"]) for e in problem["errors"]] == [("query", "cursor")]
 
     @pytest.mark.parametrize(("key", "status"), [("operator", 403), ("powerless", 403)])
     def test_it_is_for_keys_of_a_practice_with_the_scope(
@@ -218,7 +218,7 @@ def listed(
 def followed(app: FastAPI, state: dict[str, tuple[str, int]], cursor: str) -> int:
     """Bring a list up to date by the feed; how many changes it held already."""
     known = 0
-    while items := (page := get(app, f"/v1/tier-changes?limit=7&after={cursor}").json())["items"]:
+    while items := (page := get(app, f"/v1/tier-changes?limit=7&cursor={cursor}").json())["items"]:
         cursor = page["next_cursor"]
         for data in (item["data"] for item in items):
             _, version = state.get(data["client_id"], ("", 0))

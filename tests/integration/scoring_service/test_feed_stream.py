@@ -101,7 +101,7 @@ def test_a_stream_tells_what_is_there_and_then_what_comes(feed_world: FeedWorld)
         event = next(event for event in events if "data" in event)
         assert event["event"] == "rapport.tier.changed.v1"
         assert event["data"].encode() in feed_world.on_the_bus()
-        page = http.get(f"/v1/tier-changes?after={event['id']}").json()
+        page = http.get(f"/v1/tier-changes?cursor={event['id']}").json()
         assert page["items"] == []
         assert page["next_cursor"] == event["id"]
 
@@ -114,11 +114,11 @@ def test_a_reader_that_was_cut_off_comes_back_with_the_last_id(feed_world: FeedW
         first = http.get("/v1/tier-changes?limit=1").json()
         read.append(first["items"][0]["id"])
         for _ in range(4):  # the address stays the same, as EventSource's does
-            with stream(http, f"?after={first['next_cursor']}", **headers) as events:
+            with stream(http, f"?cursor={first['next_cursor']}", **headers) as events:
                 for event in islice((e for e in events if "data" in e), 5):
                     read.append(json.loads(event["data"])["id"])
                     headers = {"Last-Event-ID": event["id"]}
-        page = http.get(f"/v1/tier-changes?after={headers['Last-Event-ID']}").json()
+        page = http.get(f"/v1/tier-changes?cursor={headers['Last-Event-ID']}").json()
         read += [item["id"] for item in page["items"]]
     assert len(read) == len(set(read)) == 24
 
@@ -191,7 +191,7 @@ def test_a_stream_whose_database_goes_away_ends_in_good_order(
 @pytest.mark.parametrize(
     ("query", "headers", "place"),
     [
-        pytest.param("?after=nonsense", {}, ("query", "after"), id="in the address"),
+        pytest.param("?cursor=nonsense", {}, ("query", "cursor"), id="in the address"),
         pytest.param("", {"Last-Event-ID": "nonsense"}, ("header", "Last-Event-ID"), id="header"),
     ],
 )
@@ -209,5 +209,5 @@ def test_the_document_tells_of_the_stream(feed_world: FeedWorld) -> None:
     schema = operation["responses"]["200"]["content"]["text/event-stream"]["itemSchema"]
     assert {"id", "event", "data", "retry"} <= set(schema["properties"])
     own = {p["name"].lower() for p in operation["parameters"] if "name" in p}  # not those of all
-    assert own == {"after", "last-event-id"}
+    assert own == {"cursor", "last-event-id"}
     assert {"400", "401", "403", "429", "503"} <= set(operation["responses"])

@@ -142,11 +142,11 @@ def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None
     on_bus = {event["id"]: event for event in changes}
     given: list[Json] = []
     for apis in world.practices.values():
-        after: str | None = None
-        while (page := _feed_page(apis["scoring"], after))["items"]:
+        cursor: str | None = None
+        while (page := _feed_page(apis["scoring"], cursor))["items"]:
             given += page["items"]
-            assert page["next_cursor"] != after, "the feed does not get on"
-            after = page["next_cursor"]
+            assert page["next_cursor"] != cursor, "the feed does not get on"
+            cursor = page["next_cursor"]
     counts = Counter(event["id"] for event in given)
     versions = defaultdict(list)
     for event in given:
@@ -159,8 +159,8 @@ def _look_at_feed(world: World, findings: Findings, changes: list[Json]) -> None
     findings.figures["changes in the feed"] = len(given)
 
 
-def _feed_page(scoring: ApiClient, after: str | None) -> Json:
-    page: Json = scoring.get("/v1/tier-changes", limit=200, after=after)
+def _feed_page(scoring: ApiClient, cursor: str | None) -> Json:
+    page: Json = scoring.get("/v1/tier-changes", limit=200, cursor=cursor)
     return page
 
 

@@ -34,7 +34,7 @@ def pages(feed: MemoryFeed, limit: int) -> Iterator[list[Any]]:
     page = read(feed, f"?limit={limit}").json()
     while page["items"]:
         yield page["items"]
-        page = read(feed, f"?limit={limit}&after={page['next_cursor']}").json()
+        page = read(feed, f"?limit={limit}&cursor={page['next_cursor']}").json()
 
 
 def test_all_pages_together_hold_each_change_once_as_it_was_published(feed: MemoryFeed) -> None:
@@ -66,12 +66,12 @@ def test_a_practice_reads_its_own_changes_alone(feed: MemoryFeed) -> None:
 def test_a_cursor_is_read_back_as_the_positions_in_it() -> None:
     codec = FeedCursorCodec(SECRET, "harbour", 3)
     assert codec.start == (0, 0, 0)
-    assert codec.open(codec.seal((4, 0, 7)), "query", "after") == (4, 0, 7)
+    assert codec.open(codec.seal((4, 0, 7)), "query", "cursor") == (4, 0, 7)
 
 
 def test_a_cursor_from_before_a_partition_was_added_begins_it_at_its_start() -> None:
     cursor = FeedCursorCodec(SECRET, "harbour", 2).seal((4, 7))
-    assert FeedCursorCodec(SECRET, "harbour", 3).open(cursor, "query", "after") == (4, 7, 0)
+    assert FeedCursorCodec(SECRET, "harbour", 3).open(cursor, "query", "cursor") == (4, 7, 0)
 
 
 @pytest.mark.parametrize(

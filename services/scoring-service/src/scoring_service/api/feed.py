@@ -22,7 +22,7 @@ RETRY_MS = 2_000
 _MAX_CURSOR = 2000
 _PROBLEMS = (*ALWAYS, InvalidCursor, TooManyRequests)
 log = get_logger(__name__)
-After = Annotated[
+Cursor = Annotated[
     str | None,
     Query(
         max_length=_MAX_CURSOR,
@@ -33,7 +33,7 @@ LastEventId = Annotated[
     str | None,
     Header(
         max_length=_MAX_CURSOR,
-        description="The last id that a returning reader has seen; it wins over `after`.",
+        description="The last id that a returning reader has seen; it wins over `cursor`.",
     ),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000, description="changes at most")]
@@ -81,7 +81,7 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
     async def changes(
         request: Request,
         principal: Reader,
-        after: After = None,
+        cursor: Cursor = None,
         limit: Limit = 100,
         wait_seconds: Wait = 0,
     ) -> Response:
@@ -89,7 +89,7 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
 
         Go on with `next_cursor`, which is always there; no items means that nothing is new.
         """
-        follower = _follower(request, feed, principal.practice, after, None)
+        follower = _follower(request, feed, principal.practice, cursor, None)
         page = await follower.read(limit)
         if wait_seconds and not page.entries:
             page = await _wait(follower, limit, wait_seconds)
@@ -103,9 +103,12 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
 
 def _add_stream(router: APIRouter, feed: Feed) -> None:
     async def opened(
-        request: Request, principal: Reader, after: After = None, last_event_id: LastEventId = None
+        request: Request,
+        principal: Reader,
+        cursor: Cursor = None,
+        last_event_id: LastEventId = None,
     ) -> AsyncIterator[Follower]:
-        follower = _follower(request, feed, principal.practice, after, last_event_id)
+        follower = _follower(request, feed, principal.practice, cursor, last_event_id)
         async with follower.streams.place(principal.practice):
             yield follower
 
@@ -142,13 +145,13 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
 
 
 def _follower(
-    request: Request, feed: Feed, practice_id: str, after: str | None, last_event_id: str | None
+    request: Request, feed: Feed, practice_id: str, cursor: str | None, last_event_id: str | None
 ) -> Follower:
     cursor_codec = FeedCursorCodec.of(request, practice_id, feed.partitions)
     if last_event_id:
         positions = cursor_codec.open(last_event_id, "header", "Last-Event-ID")
-    elif after:
-        positions = cursor_codec.open(after, "query", "after")
+    elif cursor:
+        positions = cursor_codec.open(cursor, "query", "cursor")
     else:
         positions = cursor_codec.start
     return Follower(feed, cursor_codec, request.app.state.streams, positions)

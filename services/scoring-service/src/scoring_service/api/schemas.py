@@ -114,7 +114,7 @@ class TierPage(Page[TierAnswer]):
     """Clients, and the cursor from which to follow their tier changes."""
 
     changes_cursor: str = Field(
-        description="Send it as `after` to `/v1/tier-changes`: every change that is not in this"
+        description="Send it as `cursor` to `/v1/tier-changes`: every change that is not in this"
         " page's answers yet comes after it. Of several pages keep the first one's. A change whose"
         " version is not above an answer's is in that answer already."
     )
@@ -166,7 +166,7 @@ class _AsPublished:
 class TierChangesTail(BaseModel):
     """Where a page of the feed ends: its cursor, and its business time."""
 
-    next_cursor: str = Field(description="Send it as `after`, also when there were no items.")
+    next_cursor: str = Field(description="Send it as `cursor`, also when there were no items.")
     as_of: AwareDatetime | None = Field(
         description="All changes up to this instant are read; null while there may be more."
     )
