@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +20,7 @@ from tests.support.worlds.feed import (
     FeedWorld,
     change,
     event_id,
+    events_of,
     in_order,
 )
 from tests.support.worlds.toy_ledger import Crash, at, crash
@@ -39,9 +41,9 @@ class TestOnce:
     def test_it_holds_what_the_bus_holds_byte_by_byte(self, feed_world: FeedWorld) -> None:
         rows = [change(f"client-{n}", v) for v in (1, 2) for n in range(20)]
         feed_world.publish(*rows)
-        entries = feed_world.feed.read("harbour", START, 1000).entries
-        assert sorted(entry.event for entry in entries) == sorted(feed_world.on_the_bus())
-        assert len(entries) == 40
+        events = events_of(feed_world.feed.read("harbour", START, 1000))
+        assert sorted(events) == sorted(feed_world.on_the_bus())
+        assert len(events) == 40
 
     def test_positions_are_gapless_in_each_partition_over_several_publications(
         self, feed_world: FeedWorld
@@ -100,12 +102,34 @@ class TestOnce:
         feed_world.publish(Outgoing("other.v1", 0, b"k", b"not even JSON"), change("ada", 1))
         assert feed_world.follow()[0] == ["harbour.ada.1"]
 
-    def test_it_is_append_only(self, feed_world: FeedWorld) -> None:
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE feed SET position = 2",
+            "UPDATE feed SET event = 'else'",
+            "UPDATE feed SET event = NULL, position = 2",
+            "UPDATE feed SET event = NULL, practice_id = 'lakeside'",
+            "DELETE FROM feed",
+            "TRUNCATE feed",
+        ],
+    )
+    def test_a_change_keeps_its_place_and_its_event(
+        self, feed_world: FeedWorld, statement: str
+    ) -> None:
         feed_world.publish(change("ada", 1))
-        for statement in ("UPDATE feed SET position = 2", "DELETE FROM feed", "TRUNCATE feed"):
-            with pytest.raises(sa.exc.DBAPIError), feed_world.worker.transaction() as tx:
-                tx.execute(sa.text(statement))
+        urls = feed_world.urls
+        url = urls.owner_url if statement.startswith("TRUNCATE") else urls.worker_url
+        with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.RestrictViolation):
+            connection.execute(statement)
         assert feed_world.follow()[0] == ["harbour.ada.1"]
+
+    def test_an_erased_change_never_comes_back(self, feed_world: FeedWorld) -> None:
+        feed_world.publish(change("ada", 1))
+        feed_world.erase("harbour", change("ada", 1).partition, 1)
+        url = feed_world.urls.worker_url
+        with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.RestrictViolation):
+            connection.execute("UPDATE feed SET event = 'else'")
+        assert feed_world.follow()[0] == []
 
 
 NUMBERED_AT_WRITING = """

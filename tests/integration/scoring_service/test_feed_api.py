@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 import scoring_service
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from scoring_service.api.feed import feed_router
@@ -69,6 +69,35 @@ class TestPages:
         again = feed_world.get(f"?cursor={following.json()['next_cursor']}")
         assert ids(again) == []
         assert again.json()["next_cursor"] == following.json()["next_cursor"]
+
+    def test_a_follower_by_pages_of_a_hundred_reads_all_that_an_erasure_left(
+        self, feed_world: FeedWorld
+    ) -> None:
+        feed_world.publish(*[change("busy", version) for version in range(1, 1901)])
+        with feed_world.worker.transaction() as tx:
+            erase = "UPDATE feed SET event = NULL WHERE position BETWEEN 501 AND 1450"
+            assert execute(tx, erase) == 950
+        versions: list[int] = []
+        query = "?limit=100"
+        while items := (page := feed_world.get(query).json())["items"]:
+            versions += [item["data"]["version"] for item in items]
+            query = f"?limit=100&cursor={page['next_cursor']}"
+        assert versions == [*range(1, 501), *range(1451, 1901)]
+
+    def test_a_cursor_from_before_the_first_that_is_left_is_gone(
+        self, feed_world: FeedWorld
+    ) -> None:
+        cursor = feed_world.get().json()["next_cursor"]
+        feed_world.publish(*[change("busy", version) for version in range(1, 11)])
+        for position in range(1, 9):
+            feed_world.remove("harbour", change("busy", 1).partition, position)
+        for path in ("/v1/tier-changes", "/v1/tier-changes/stream"):
+            refused = get(feed_world.app(), f"{path}?cursor={cursor}")
+            assert refused.status_code == 410
+            assert refused.headers["content-type"] == "application/problem+json"
+            left = ids(feed_world.get(f"?cursor={refused.json()['next_cursor']}"))
+            assert left == ["harbour.busy.9", "harbour.busy.10"]
+        assert ids(feed_world.get()) == left
 
     @pytest.mark.parametrize(
         "cursor",

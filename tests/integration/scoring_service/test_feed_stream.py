@@ -210,4 +210,4 @@ def test_the_document_tells_of_the_stream(feed_world: FeedWorld) -> None:
     assert {"id", "event", "data", "retry"} <= set(schema["properties"])
     own = {p["name"].lower() for p in operation["parameters"] if "name" in p}  # not those of all
     assert own == {"cursor", "last-event-id"}
-    assert {"400", "401", "403", "429", "503"} <= set(operation["responses"])
+    assert {"400", "401", "403", "410", "429", "503"} <= set(operation["responses"])

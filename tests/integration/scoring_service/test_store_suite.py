@@ -15,7 +15,8 @@ from scoring_service.bootstrap import SWEEP_PROGRESS
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.stores import PostgresStores
 from tests.support.generators.tier_histories import RULEBOOK
-from tests.support.memory.scoring_suite import FeedSuite, StoreSuite, TiersSuite
+from tests.support.memory.scoring_feed_suite import FeedSuite
+from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import FeedWorld
 
 pytestmark = pytest.mark.integration
@@ -77,6 +78,8 @@ class PostgresFeeds:
     def __init__(self, world: FeedWorld) -> None:
         self.feed = world.feed
         self.publish = world.publish
+        self.erase = world.erase
+        self.remove = world.remove
         self._worker = world.worker
 
     def pass_watermark(self, partition: int, up_to: datetime) -> None:

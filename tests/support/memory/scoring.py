@@ -1,10 +1,12 @@
 """Scoring's ports in memory: what `store/` does on Postgres, in plain Python, for one thread."""
 
 import copy
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from rapport_contracts import codec
@@ -14,6 +16,7 @@ from scoring_service.domain.walk import ClientState
 from scoring_service.ports import (
     ChangeRow,
     ClientKey,
+    EntriesGone,
     FeedEntry,
     FeedPage,
     FeedPositions,
@@ -235,7 +238,7 @@ class MemoryFeed:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
-        self._events: dict[tuple[str, int], list[bytes]] = {}
+        self._events: dict[tuple[str, int], dict[int, bytes | None]] = {}
         self._published_through: dict[int, datetime] = {}
 
     @property
@@ -247,28 +250,51 @@ class MemoryFeed:
         """Number events that the bus has acknowledged."""
         for row in rows:
             place = codec.practice_of(row.value), row.partition
-            self._events.setdefault(place, []).append(row.value)
+            events = self._events.setdefault(place, {})
+            events[max(events, default=0) + 1] = row.value
+
+    def erase(self, practice_id: str, partition: int, position: int) -> None:
+        """Make a tombstone of an entry."""
+        assert position in self._events[practice_id, partition]
+        self._events[practice_id, partition][position] = None
+
+    def remove(self, practice_id: str, partition: int, position: int) -> None:
+        """Take an entry out altogether."""
+        del self._events[practice_id, partition][position]
 
     def pass_watermark(self, partition: int, up_to: datetime) -> None:
         """Publish a watermark on a partition."""
         self._published_through[partition] = up_to
 
+    def start(self, practice_id: str) -> FeedPositions:
+        """See `Feed.start`."""
+        return tuple(min(events, default=1) - 1 for events in self._of_practice(practice_id))
+
     def head(self, practice_id: str) -> FeedPositions:
         """See `Feed.head`."""
-        return tuple(
-            len(self._events.get((practice_id, partition), []))
-            for partition in range(self._partitions)
-        )
+        return tuple(max(events, default=0) for events in self._of_practice(practice_id))
 
     def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
         """See `Feed.read`."""
+        partitions = list(zip(after, self._of_practice(practice_id), strict=True))
+        left = tuple(
+            min((position for position in events if position > seen), default=seen + 1) - 1
+            for seen, events in partitions
+        )
+        if left != after:
+            raise EntriesGone(left)
         ahead = [
-            (position - seen, FeedEntry(partition, position, event))
-            for partition, seen in enumerate(after)
-            for position, event in enumerate(self._events.get((practice_id, partition), []), 1)
-            if position > seen
+            (position - seen, partition, position, events[position])
+            for partition, (seen, events) in enumerate(partitions)
+            for position in itertools.takewhile(events.__contains__, itertools.count(seen + 1))
         ]
-        entries = [entry for _, entry in sorted(ahead)][:limit]
+        entries = [FeedEntry(*entry) for _, *entry in sorted(ahead, key=itemgetter(0, 1))[:limit]]
+        count = sum(position > seen for seen, events in partitions for position in events)
+        is_whole = len(entries) == count < limit
         through = self._published_through
-        is_complete = len(entries) < limit and len(through) == self._partitions
+        is_complete = is_whole and len(through) == self._partitions
         return FeedPage(entries, min(through.values()) if is_complete else None)
+
+    def _of_practice(self, practice_id: str) -> list[dict[int, bytes | None]]:
+        """The entries of each partition by position."""
+        return [self._events.get((practice_id, number), {}) for number in range(self._partitions)]

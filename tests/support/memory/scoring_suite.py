@@ -12,9 +12,9 @@ from rapport_contracts import codec, topics
 from rapport_runtime.bus.port import Outgoing
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.walk import ClientState, first_assessment
-from scoring_service.ports import ClientKey, Feed, Stores, Tiers, TierTransition
+from scoring_service.ports import ClientKey, Stores, Tiers, TierTransition
 from tests.support.generators.tier_histories import RULEBOOK
-from tests.support.worlds.feed import START, change, event_id
+from tests.support.worlds.feed import event_id
 
 DAY = date(2026, 3, 2)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -47,18 +47,6 @@ class StoreAdapter(Protocol):
 
     def practices(self) -> Sequence[tuple[str, str]]:
         """Id and name of each practice."""
-
-
-class FeedAdapter(Protocol):
-    """An empty feed, and the relay's part of it."""
-
-    feed: Feed
-
-    def publish(self, *rows: Outgoing) -> None:
-        """Publish changes on the bus, in this order."""
-
-    def pass_watermark(self, partition: int, up_to: datetime) -> None:
-        """Publish a watermark on a partition."""
 
 
 def new_client(
@@ -318,66 +306,3 @@ class TiersSuite:
         with adapter.stores.open() as store:
             store.mark_swept({1: NOON + HOUR})
         assert tiers.counts("lakeside") == (NOON, {tier: 1})
-
-
-class FeedSuite:
-    """`Feed`: published changes by position."""
-
-    def read(self, feed: Feed, limit: int, practice: str = "harbour") -> list[str]:
-        entries = feed.read(practice, START, limit).entries
-        return [event_id(entry.event) for entry in entries]
-
-    def test_positions_are_gapless_from_one_and_events_are_as_published(
-        self, feeds: FeedAdapter
-    ) -> None:
-        rows = [change(f"client-{number}", 1) for number in range(20)]
-        feeds.publish(*rows[:12])
-        feeds.publish(*rows[12:], change("else", 1, practice="lakeside"))
-        entries = feeds.feed.read("harbour", START, 100).entries
-        for partition in range(feeds.feed.partitions):
-            own = [entry for entry in entries if entry.partition == partition]
-            assert [entry.position for entry in own] == list(range(1, len(own) + 1))
-            assert [entry.event for entry in own] == [
-                row.value for row in rows if row.partition == partition
-            ]
-        assert len(entries) == 20
-
-    def test_a_reader_goes_on_behind_what_it_has_seen(self, feeds: FeedAdapter) -> None:
-        feeds.publish(change("ada", 1), change("ada", 2))
-        (first,) = feeds.feed.read("harbour", START, 1).entries
-        seen = tuple(
-            first.position if partition == first.partition else 0
-            for partition in range(feeds.feed.partitions)
-        )
-        (second,) = feeds.feed.read("harbour", seen, 10).entries
-        assert [event_id(entry.event) for entry in (first, second)] == [
-            "harbour.ada.1",
-            "harbour.ada.2",
-        ]
-        assert feeds.feed.read("harbour", feeds.feed.head("harbour"), 10).entries == []
-
-    def test_the_next_of_each_partition_comes_before_the_second_of_any(
-        self, feeds: FeedAdapter
-    ) -> None:
-        feeds.publish(*[change("busy", version) for version in range(1, 50)])
-        busy = change("busy", 1).partition
-        others = [change(f"client-{number}", 1) for number in range(40)]
-        feeds.publish(*[row for row in others if row.partition != busy])
-        entries = feeds.feed.read("harbour", START, feeds.feed.partitions).entries
-        assert {entry.partition for entry in entries} == set(range(feeds.feed.partitions))
-
-    def test_a_practice_reads_its_own_changes_alone(self, feeds: FeedAdapter) -> None:
-        feeds.publish(change("ada", 1), change("ben", 1, practice="lakeside"))
-        assert self.read(feeds.feed, 10) == ["harbour.ada.1"]
-        assert self.read(feeds.feed, 10, "lakeside") == ["lakeside.ben.1"]
-        assert feeds.feed.head("nobody") == START
-
-    def test_as_of_is_the_least_watermark_and_comes_on_the_last_page_alone(
-        self, feeds: FeedAdapter
-    ) -> None:
-        feeds.publish(change("ada", 1))
-        for partition in range(feeds.feed.partitions):
-            assert feeds.feed.read("harbour", START, 10).as_of is None
-            feeds.pass_watermark(partition, NOON + partition * HOUR)
-        assert feeds.feed.read("harbour", START, 10).as_of == NOON
-        assert feeds.feed.read("harbour", START, 1).as_of is None

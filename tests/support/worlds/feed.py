@@ -15,20 +15,28 @@ from rapport_contracts import canonical, codec, topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.stream import outbox
 from rapport_runtime.stream.relay import READ_ROWS, Relay
 from scoring_service.api.feed import feed_router
-from scoring_service.ports import FeedPositions
+from scoring_service.ports import FeedPage, FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 
 TOPIC = topics.TIER_CHANGES.name
 PARTITIONS = topics.TIER_CHANGES.partitions
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 START: FeedPositions = (0,) * PARTITIONS
+_ERASE = """
+    UPDATE feed SET event = NULL
+    WHERE practice_id = %(practice)s AND bucket = %(partition)s AND position = %(position)s
+"""
+_REMOVE = """
+    DELETE FROM feed
+    WHERE practice_id = %(practice)s AND bucket = %(partition)s AND position = %(position)s
+"""
 
 
 class Holders:
@@ -125,8 +133,27 @@ class FeedWorld:
         while page := self.feed.read(practice, after, limit).entries:
             for entry in page:
                 after = (*after[: entry.partition], entry.position, *after[entry.partition + 1 :])
-                found.append(event_id(entry.event))
+                found += [] if entry.event is None else [event_id(entry.event)]
         return found, after
+
+    def erase(self, practice: str, partition: int, position: int) -> None:
+        """Make a tombstone of an entry, as an erasure does."""
+        self._change(_ERASE, practice, partition, position)
+
+    def remove(self, practice: str, partition: int, position: int) -> None:
+        """Take an entry out, which the table's triggers refuse in good order."""
+        owner = Database(self.urls.owner_url, application_name="owner")
+        for verb in ("DISABLE", "ENABLE"):
+            with owner.transaction() as tx:
+                execute(tx, f"ALTER TABLE feed {verb} TRIGGER USER")
+            if verb == "DISABLE":
+                self._change(_REMOVE, practice, partition, position)
+        owner.close()
+
+    def _change(self, statement: str, practice: str, partition: int, position: int) -> None:
+        parameters = {"practice": practice, "partition": partition, "position": position}
+        with self.worker.transaction() as tx:
+            assert execute(tx, statement, parameters) == 1
 
     def on_the_bus(self) -> list[bytes]:
         """Every value of the topic, by partition."""
@@ -160,15 +187,25 @@ class FeedWorld:
         self.api.close()
 
 
-def get(app: FastAPI, path: str, key: str = "harbour") -> httpx.Response:
+def get(app: FastAPI, path: str, key: str = "harbour", **headers: str) -> httpx.Response:
     """GET a path of an app, without a socket."""
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-            return await http.get(path, headers={"Authorization": f"Bearer {key}"})
+            return await http.get(path, headers={"Authorization": f"Bearer {key}", **headers})
 
     return asyncio.run(ask())
+
+
+def at_position(partition: int, position: int) -> FeedPositions:
+    """At the start of every partition but this one."""
+    return (*START[:partition], position, *START[partition + 1 :])
+
+
+def events_of(page: FeedPage) -> list[bytes]:
+    """The events of a page, without its tombstones."""
+    return [entry.event for entry in page.entries if entry.event is not None]
 
 
 def event_id(event: bytes) -> str:

@@ -10,7 +10,8 @@ from rapport_runtime.bus.port import Outgoing
 from scoring_service import translate
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring import MemoryFeed, MemoryStores, MemoryTiers
-from tests.support.memory.scoring_suite import FeedSuite, StoreSuite, TiersSuite
+from tests.support.memory.scoring_feed_suite import FeedSuite
+from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import PARTITIONS
 
 
@@ -47,6 +48,8 @@ class MemoryFeeds:
     def __init__(self) -> None:
         self.feed = MemoryFeed(PARTITIONS)
         self.publish = self.feed.publish
+        self.erase = self.feed.erase
+        self.remove = self.feed.remove
         self.pass_watermark = self.feed.pass_watermark
 
 

@@ -185,23 +185,34 @@ FeedPositions = tuple[int, ...]
 
 
 class FeedEntry(NamedTuple):
-    """One published tier change: its place, and its bytes as they are on the bus."""
+    """One published tier change: its place, and its bytes as they are on the bus. A tombstone has
+    no event: its change was erased, its place is kept."""
 
     partition: int
     position: int
-    event: bytes
+    event: bytes | None
 
 
 class FeedPage(NamedTuple):
-    """The next changes; `as_of` is the business time up to which there are no others, None when
+    """The next entries; `as_of` is the business time up to which there are no others, None when
     there may be: on a full page, or before the first watermark was published."""
 
     entries: Sequence[FeedEntry]
     as_of: datetime | None
 
 
+class EntriesGone(Exception):
+    """The entries that follow a reader's positions are removed; `left` are the positions from
+    which the reader gets every entry that is left."""
+
+    def __init__(self, left: FeedPositions) -> None:
+        super().__init__("the next entries of the feed are removed")
+        self.left = left
+
+
 class Feed(Protocol):
-    """The published tier changes of a practice; positions are gapless in each partition, from 1.
+    """The published tier changes of a practice; positions are gapless in each partition, from the
+    first that is left.
 
     All changes of a client are in one partition, in the order of their versions. Nothing is ever
     published before a position that a reader has seen.
@@ -212,11 +223,19 @@ class Feed(Protocol):
         """The number of partitions."""
         ...
 
+    def start(self, practice_id: str) -> FeedPositions:
+        """The positions before the first entry that is left of each partition; 0 where there is
+        none."""
+        ...
+
     def head(self, practice_id: str) -> FeedPositions:
-        """The position of the last change of each partition; 0 where there is none."""
+        """The position of the last entry of each partition; 0 where there is none."""
         ...
 
     def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
-        """Up to `limit` changes after those positions: those of a partition in its order, and the
-        next of every partition before the second of any."""
+        """Up to `limit` entries after those positions, tombstones among them: those of a partition
+        in its order, and the next of every partition before the second of any.
+
+        Raises `EntriesGone` when the entry right after one of the positions is removed.
+        """
         ...

@@ -35,6 +35,10 @@ class Problem(BaseModel):
     detail: str | None = None
     request_id: str | None = Field(default=None, description="Quote it when asking for help.")
     errors: list[FieldError] = Field(default_factory=list)
+    next_cursor: str | None = Field(
+        default=None,
+        description="With `cursor-too-old` alone: the cursor before the first item that is left.",
+    )
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """This problem as an HTTP answer, with the id of the request that is being served."""
@@ -131,6 +135,20 @@ class Conflict(ProblemError):
     """The request contradicts the present state."""
 
     status, slug, title = 409, "conflict", "The request contradicts what is there"
+
+
+class CursorTooOld(ProblemError):
+    """What comes right after the cursor is no longer kept; `next_cursor` is before what is left."""
+
+    status, slug, title = 410, "cursor-too-old", "What comes after the cursor is no longer kept"
+
+    def __init__(self, detail: str | None = None, *, next_cursor: str) -> None:
+        super().__init__(detail)
+        self.next_cursor = next_cursor
+
+    @property
+    def problem(self) -> Problem:
+        return super().problem.model_copy(update={"next_cursor": self.next_cursor})
 
 
 class BodyTooLarge(ProblemError):

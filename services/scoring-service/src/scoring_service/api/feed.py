@@ -1,6 +1,6 @@
 """Tier changes as they were published, for readers without Kafka: by page or as a stream."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,24 +9,35 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from rapport_runtime.http import errors
-from rapport_runtime.http.problems import InvalidCursor, TooManyRequests, responses
+from rapport_runtime.http.problems import (
+    CursorTooOld,
+    InvalidCursor,
+    TooManyRequests,
+    responses,
+)
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.logs import describe, get_logger
 from scoring_service.api.feed_cursor import FeedCursorCodec
 from scoring_service.api.reader import ALWAYS, Reader
 from scoring_service.api.schemas import EVENT_TYPE, TierChanges, TierChangesTail
-from scoring_service.ports import Feed, FeedPage, FeedPositions
+from scoring_service.ports import EntriesGone, Feed, FeedEntry, FeedPage, FeedPositions
 
 STREAM_ROWS = 100
+TOMBSTONE_ROWS = 1000
+"""How many entries are read at once where there was nothing but tombstones."""
 RETRY_MS = 2_000
 _MAX_CURSOR = 2000
-_PROBLEMS = (*ALWAYS, InvalidCursor, TooManyRequests)
+_PROBLEMS = (*ALWAYS, InvalidCursor, CursorTooOld, TooManyRequests)
+_LIST_ANEW = (
+    "list the clients again and follow them, or go on with next_cursor without what is gone"
+)
 log = get_logger(__name__)
 Cursor = Annotated[
     str | None,
     Query(
         max_length=_MAX_CURSOR,
-        description="`next_cursor`, `changes_cursor` or an event's id; without it: from the first",
+        description="`next_cursor`, `changes_cursor` or an event's id; without it: from the first"
+        " that is left",
     ),
 ]
 LastEventId = Annotated[
@@ -60,12 +71,31 @@ class Follower:
         return self.cursor_codec.seal(self.positions)
 
     async def read(self, limit: int) -> FeedPage:
-        """The next page, read on a thread; the positions stay as they are."""
-        return await run_in_threadpool(self.feed.read, self.practice_id, self.positions, limit)
+        """The next page with at most `limit` changes; one without any is at the feed's end.
 
-    def advance(self, partition: int, position: int) -> None:
-        """Set the position in one partition."""
-        self.positions = (*self.positions[:partition], position, *self.positions[partition + 1 :])
+        Pages of nothing but tombstones are passed over; on the page that is returned the positions
+        stay before the first entry. Raises `CursorTooOld` when the next entries are removed.
+        """
+        page = await self._entries(limit)
+        while page.entries and not any(map(_is_change, page.entries)):
+            self.advance(page.entries)
+            page = await self._entries(TOMBSTONE_ROWS)
+        return _cut(page, limit)
+
+    def advance(self, entries: Iterable[FeedEntry]) -> None:
+        """Set the positions behind these entries, which follow them."""
+        positions = list(self.positions)
+        for entry in entries:
+            positions[entry.partition] = entry.position
+        self.positions = tuple(positions)
+
+    async def _entries(self, limit: int) -> FeedPage:
+        """The next entries, tombstones among them, read on a thread."""
+        try:
+            return await run_in_threadpool(self.feed.read, self.practice_id, self.positions, limit)
+        except EntriesGone as gone:
+            left = self.cursor_codec.seal(gone.left)
+        raise CursorTooOld(_LIST_ANEW, next_cursor=left)
 
 
 def feed_router(feed: Feed) -> APIRouter:
@@ -87,16 +117,17 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
     ) -> Response:
         """Published tier changes after a cursor, each once; those of a client by version.
 
-        Go on with `next_cursor`, which is always there; no items means that nothing is new.
+        Go on with `next_cursor`, which is always there; no items means that nothing is new. A
+        change that was erased is not in it any more. 410 when the changes right after the cursor
+        are no longer kept: list the clients again, or go on with the problem's `next_cursor`.
         """
-        follower = _follower(request, feed, principal.practice, cursor, None)
+        follower = await _follower(request, feed, principal.practice, cursor, None)
         page = await follower.read(limit)
         if wait_seconds and not page.entries:
             page = await _wait(follower, limit, wait_seconds)
-        for entry in page.entries:
-            follower.advance(entry.partition, entry.position)
+        follower.advance(page.entries)
         tail = TierChangesTail(next_cursor=follower.cursor, as_of=page.as_of)
-        items = b",".join(entry.event for entry in page.entries)
+        items = b",".join(entry.event for entry in page.entries if entry.event is not None)
         body = b'{"items":[%b],%b' % (items, tail.model_dump_json().encode()[1:])
         return Response(body, media_type="application/json")
 
@@ -108,8 +139,9 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
         cursor: Cursor = None,
         last_event_id: LastEventId = None,
     ) -> AsyncIterator[Follower]:
-        follower = _follower(request, feed, principal.practice, cursor, last_event_id)
+        follower = await _follower(request, feed, principal.practice, cursor, last_event_id)
         async with follower.streams.place(principal.practice):
+            await follower.read(1)  # a cursor that is too old is refused before the stream begins
             yield follower
 
     @router.get(
@@ -122,29 +154,47 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
     ) -> AsyncIterator[ServerSentEvent]:
         """The same as server-sent events: `data` is the change as on the bus, `id` the cursor.
 
-        A comment comes every 15 s. The stream ends after 15 minutes, when the service stops, or
-        when its database is away; then connect again with `Last-Event-ID`, as EventSource does.
+        A comment comes every 15 s. The stream ends after 15 minutes, when the service stops, when
+        its database is away, or when the next changes are no longer kept; then connect again with
+        `Last-Event-ID`, as EventSource does. 410 as for a page.
         """
-        until = follower.streams.deadline()
         yield ServerSentEvent(retry=RETRY_MS)
-        while not follower.streams.is_over(until):
-            try:
-                page = await follower.read(STREAM_ROWS)
-            except errors.AWAY as error:
-                if not errors.is_away(error):
-                    raise
-                log.warning("database_away", error=describe(error))
-                return
-            for entry in page.entries:
-                follower.advance(entry.partition, entry.position)
+        async for event in _events(follower):
+            yield event
+
+
+async def _events(follower: Follower) -> AsyncIterator[ServerSentEvent]:
+    """Each change as it comes, until the stream must end."""
+    until = follower.streams.deadline()
+    while not follower.streams.is_over(until):
+        page = await _page_or_end(follower)
+        if page is None:
+            return
+        for entry in page.entries:
+            follower.advance([entry])
+            if entry.event is not None:
                 yield ServerSentEvent(
                     raw_data=entry.event.decode(), event=EVENT_TYPE, id=follower.cursor
                 )
-            if not page.entries:
-                await follower.streams.pause()
+        if not page.entries:
+            await follower.streams.pause()
 
 
-def _follower(
+async def _page_or_end(follower: Follower) -> FeedPage | None:
+    """The next page of a stream; None when there is none to be had: the reader comes back with its
+    last id, and is told why."""
+    try:
+        return await follower.read(STREAM_ROWS)
+    except CursorTooOld:
+        return None
+    except errors.AWAY as error:
+        if not errors.is_away(error):
+            raise
+        log.warning("database_away", error=describe(error))
+        return None
+
+
+async def _follower(
     request: Request, feed: Feed, practice_id: str, cursor: str | None, last_event_id: str | None
 ) -> Follower:
     cursor_codec = FeedCursorCodec.of(request, practice_id, feed.partitions)
@@ -153,8 +203,20 @@ def _follower(
     elif cursor:
         positions = cursor_codec.open(cursor, "query", "cursor")
     else:
-        positions = cursor_codec.start
+        positions = await run_in_threadpool(feed.start, practice_id)
     return Follower(feed, cursor_codec, request.app.state.streams, positions)
+
+
+def _is_change(entry: FeedEntry) -> bool:
+    return entry.event is not None
+
+
+def _cut(page: FeedPage, limit: int) -> FeedPage:
+    """The page up to its `limit`-th change."""
+    changes = [number for number, entry in enumerate(page.entries, 1) if _is_change(entry)]
+    if len(changes) <= limit:
+        return page
+    return FeedPage(page.entries[: changes[limit - 1]], None)
 
 
 async def _wait(follower: Follower, limit: int, seconds: int) -> FeedPage:

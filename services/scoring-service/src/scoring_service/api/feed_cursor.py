@@ -43,10 +43,5 @@ class FeedCursorCodec:
         return (*map(int, known), *[0] * (self.partitions - len(known)))
 
     @property
-    def start(self) -> FeedPositions:
-        """The positions before the first change."""
-        return (0,) * self.partitions
-
-    @property
     def _about(self) -> bytes:
         return json.dumps(["tier-changes", self.practice_id]).encode()

@@ -1,12 +1,13 @@
 """The feed: published tier changes, numbered when the bus had acknowledged them (ADR 19)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from rapport_runtime.database import Database, execute, fetch, fetch_value
+from rapport_runtime.database import Database, execute, fetch, fetch_one
 from rapport_runtime.stream.outbox import OutboxRow
-from scoring_service.ports import Feed, FeedEntry, FeedPage, FeedPositions
+from scoring_service.ports import EntriesGone, Feed, FeedEntry, FeedPage, FeedPositions
 
 # The column `bucket` of the table holds the partition; the statements call it so from there on.
 # Each practice's part of a partition goes on from its last position, in the order of the outbox.
@@ -31,23 +32,43 @@ _APPEND = """
     SELECT practice_id, numbered.partition, position, value
     FROM numbered JOIN outbox USING (id)
 """
-_PUBLISHED_THROUGH = """
-    SELECT min(published_through) FROM outbox_watermark HAVING count(*) = %(partitions)s
+# What is there: the watermark that all partitions have reached, and of each partition the first
+# position after the one that was seen, null where nothing follows.
+_FOLLOWING = """
+    SELECT
+        (SELECT min(published_through) FROM outbox_watermark HAVING count(*) = %(partitions)s)
+            AS published_through,
+        ARRAY(
+            SELECT (
+                SELECT f.position FROM feed f
+                WHERE f.practice_id = %(practice_id)s AND f.bucket = (seen.number - 1)::int
+                  AND f.position > seen.position
+                ORDER BY f.position LIMIT 1
+            )
+            FROM unnest(%(after)s::bigint[]) WITH ORDINALITY AS seen(position, number)
+            ORDER BY seen.number
+        ) AS positions
 """
-# The next change of each partition comes first, then the second of each: partition after partition
+# The next entry of each partition comes first, then the second of each: partition after partition
 # would let a busy one keep the rest waiting. Positions are gapless, so the statement names the rows
 # that it wants: a reader that is far behind does not pay for all rows ahead of it, whatever plan
 # Postgres chooses. The inner LIMIT keeps Postgres from joining the other way round.
 _PAGE = """
     SELECT f.bucket AS partition, f.position, f.event
-    FROM unnest(%(after)s::bigint[]) WITH ORDINALITY AS seen(position, number)
+    FROM unnest(%(following)s::bigint[]) WITH ORDINALITY AS next(position, number)
     CROSS JOIN LATERAL (
         SELECT bucket, position, event FROM feed
-        WHERE practice_id = %(practice_id)s AND bucket = (seen.number - 1)::int
-          AND position > seen.position AND position <= seen.position + %(limit)s
+        WHERE practice_id = %(practice_id)s AND bucket = (next.number - 1)::int
+          AND position >= next.position AND position < next.position + %(limit)s
         LIMIT %(limit)s
     ) AS f
-    ORDER BY f.position - seen.position, f.bucket LIMIT %(limit)s
+    ORDER BY f.position - next.position, f.bucket LIMIT %(limit)s
+"""
+_START = """
+    SELECT coalesce(
+        (SELECT position - 1 FROM feed WHERE practice_id = %(practice_id)s AND bucket = partition
+         ORDER BY position LIMIT 1), 0) AS position
+    FROM generate_series(0, %(partitions)s - 1) AS partition ORDER BY partition
 """
 _HEAD = """
     SELECT coalesce(
@@ -94,18 +115,50 @@ class PostgresFeed(Feed):
         """See `Feed.partitions`."""
         return self._partitions
 
+    def start(self, practice_id: str) -> FeedPositions:
+        """See `Feed.start`."""
+        return self._positions(_START, practice_id)
+
     def head(self, practice_id: str) -> FeedPositions:
         """See `Feed.head`."""
-        parameters = {"practice_id": practice_id, "partitions": self._partitions}
-        with self._database.transaction(practice_id) as tx:
-            return tuple(row.position for row in fetch(tx, _HEAD, parameters))
+        return self._positions(_HEAD, practice_id)
 
     def read(self, practice_id: str, after: FeedPositions, limit: int) -> FeedPage:
         """See `Feed.read`."""
-        parameters = {"practice_id": practice_id, "after": list(after), "limit": limit}
+        of_practice = {"practice_id": practice_id}
+        seen = {"after": list(after), "partitions": self._partitions}
         with self._database.transaction(practice_id) as tx:
             # Before the rows: all that was published before this mark is seen by what follows.
-            through = fetch_value(tx, _PUBLISHED_THROUGH, {"partitions": self._partitions})
-            rows = fetch(tx, _PAGE, parameters)
-        entries = [FeedEntry(row.partition, row.position, row.event) for row in rows]
-        return FeedPage(entries, through if len(entries) < limit else None)
+            through, following = fetch_one(tx, _FOLLOWING, of_practice | seen)
+            _check_kept(after, following)
+            wanted = {"following": following, "limit": limit}
+            rows = fetch(tx, _PAGE, of_practice | wanted) if any(following) else []
+        entries = list(_gapless(rows, following))
+        is_whole = len(entries) == len(rows) < limit
+        return FeedPage(entries, through if is_whole else None)
+
+    def _positions(self, statement: str, practice_id: str) -> FeedPositions:
+        parameters = {"practice_id": practice_id, "partitions": self._partitions}
+        with self._database.transaction(practice_id) as tx:
+            return tuple(row.position for row in fetch(tx, statement, parameters))
+
+
+def _check_kept(after: FeedPositions, following: Sequence[int | None]) -> None:
+    """Raise `EntriesGone` when a partition goes on later than right after the position in it.
+
+    A position is given out under the partition's lock and committed before the next one: a row
+    whose predecessor is not there means that the predecessor was removed, and never that it is
+    still to come."""
+    pairs = list(zip(after, following, strict=True))
+    if any(position is not None and position > seen + 1 for seen, position in pairs):
+        left = [seen if position is None else position - 1 for seen, position in pairs]
+        raise EntriesGone(tuple(left))
+
+
+def _gapless(rows: Iterable[Any], following: Sequence[int | None]) -> Iterator[FeedEntry]:
+    """The rows of each partition up to the first that is missing; the next read tells of it."""
+    expected = list(following)
+    for row in rows:
+        if row.position == expected[row.partition]:
+            expected[row.partition] = row.position + 1
+            yield FeedEntry(row.partition, row.position, row.event)

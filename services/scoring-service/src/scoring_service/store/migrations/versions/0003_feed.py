@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from rapport_runtime.row_security import append_only, row_level_security
+from rapport_runtime.row_security import row_level_security
 
 revision = "0003"
 down_revision = "0002"
@@ -19,13 +19,41 @@ def upgrade() -> None:
         # Gapless within practice and bucket; given out under the bucket's lock, so that what is
         # seen of a bucket is always its beginning.
         sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("event", sa.LargeBinary, nullable=False),
-        comment="every tier change that the bus acknowledged, as it was published",
+        # Null in a tombstone: the change was erased, its place is kept, so that a reader can tell
+        # it from a change that is still to come.
+        sa.Column("event", sa.LargeBinary),
+        comment="every tier change that the bus acknowledged, as it was published, until erased",
     )
-    append_only(op, "feed")
+    keep_places()
     row_level_security(op, "feed")
 
 
 def downgrade() -> None:
     op.drop_table("feed")
-    op.execute("DROP FUNCTION feed_is_append_only")
+    op.execute("DROP FUNCTION feed_keeps_its_places")
+
+
+def keep_places() -> None:
+    """Refuse DELETE, TRUNCATE and every UPDATE but the one that makes a tombstone."""
+    op.execute("""
+        CREATE FUNCTION feed_keeps_its_places() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'UPDATE' THEN
+                IF new.event IS NULL AND (new.practice_id, new.bucket, new.position)
+                        = (old.practice_id, old.bucket, old.position) THEN
+                    RETURN new;
+                END IF;
+            END IF;
+            RAISE EXCEPTION 'feed keeps its places; an event may only become null'
+                USING ERRCODE = 'restrict_violation';
+        END
+        $$
+    """)
+    op.execute("""
+        CREATE TRIGGER keeps_its_places BEFORE UPDATE OR DELETE ON feed
+        FOR EACH ROW EXECUTE FUNCTION feed_keeps_its_places()
+    """)
+    op.execute("""
+        CREATE TRIGGER keeps_all_places BEFORE TRUNCATE ON feed
+        FOR EACH STATEMENT EXECUTE FUNCTION feed_keeps_its_places()
+    """)
