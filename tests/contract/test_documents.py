@@ -122,6 +122,25 @@ def test_the_version_is_one_everywhere():
     assert apps | {asyncapi.VERSION} == {documents.version()}
 
 
+@pytest.mark.parametrize("service", documents.APPS)
+def test_every_list_takes_its_cursor_and_gives_the_next_one_by_the_same_words(service: str):
+    document = documents.APPS[service]().openapi()
+    lists = 0
+    for path, methods in document["paths"].items():
+        operation = methods.get("get", {})
+        words = {one["name"] for one in operation.get("parameters", ()) if one.get("in") == "query"}
+        content = operation.get("responses", {}).get("200", {}).get("content", {})
+        name = (
+            content.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        )
+        answer = document["components"]["schemas"].get(name, {}).get("properties", {})
+        if "application/json" in content:
+            assert ("cursor" in words) == ("next_cursor" in answer), path
+            lists += "next_cursor" in answer
+        assert not words & {"after", "page_token", "offset"}, path
+    assert lists
+
+
 def test_the_asyncapi_document_meets_the_official_schema(
     official: Draft7Validator, committed: dict[str, Any]
 ):
