@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import structlog
@@ -13,7 +12,7 @@ from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from tests.support.places import JARS
 from tests.support.servers.migrated_databases import MigratedDatabases
-from tests.support.work_units import WorkUnits
+from tests.support.work_units import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 # How fast a busy machine draws examples, or runs one, is nothing that a property promises.
 settings.register_profile("rapport", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,11 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones first, so that no worker is left alone with one at the end."""
     items.sort(key=lambda item: not any(item.iter_markers("slow")))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkUnits | None:
-    return WorkUnits(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

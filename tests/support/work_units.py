@@ -1,5 +1,8 @@
 """Which tests one worker of pytest-xdist runs, one after the other."""
 
+from typing import Any
+
+import pytest
 from xdist.scheduler import LoadGroupScheduling
 
 TOGETHER = ("tests/e2e/test_demo.py", "tests/integration/deploy/test_images.py")
@@ -16,3 +19,9 @@ class WorkUnits(LoadGroupScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return file if file in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkUnits | None:
+    """A hook of xdist, for a conftest to import."""
+    return WorkUnits(config, log) if config.getoption("dist") == "loadgroup" else None

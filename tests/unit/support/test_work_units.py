@@ -8,12 +8,12 @@ from pathlib import Path
 from tests.support.places import REPOSITORY
 from tests.support.work_units import TOGETHER
 
-CONFTEST = "from tests.conftest import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler\n"
+CONFTEST = "from tests.support.work_units import pytest_xdist_make_scheduler"
 TESTS = """
 import os
 import pytest
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(2))
 def test_it(number):
     with open(__file__ + ".workers", "a") as ran:
         ran.write(os.environ["PYTEST_XDIST_WORKER"] + chr(10))
