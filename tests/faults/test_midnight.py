@@ -28,7 +28,7 @@ from tools.proof.claims.downtime import changes, differing, write
 pytestmark = pytest.mark.integration
 CLIENTS = int(os.environ.get("RAPPORT_MIDNIGHT_CLIENTS", "5000"))
 """How many cross one midnight; R14 asks for 50,000, CI takes fewer."""
-FILLED = (0, 2)
+FILLED = (0, topics.PER_CLIENT_PARTITIONS // 2)
 """The partitions that they are in: one of each worker's, so that few clients make many in each."""
 
 VISIT = datetime(2025, 1, 10, 12, tzinfo=UTC)
