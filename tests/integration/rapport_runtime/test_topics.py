@@ -44,7 +44,8 @@ def make(
     """The topic as the contracts say, but for what is `wrong`."""
     name = options.topic_prefix + topic.name
     settings = {**topic.settings, **wrong}
-    admin.create_topics([NewTopic(name, topic.partitions, 1, topic_configs=settings)])
+    new = NewTopic(name, topic.partitions, 1, topic_configs=settings)
+    admin.create_topics([new], wait_for_metadata=True)
 
 
 def faults(options: KafkaOptions, topics: Sequence[AnyTopic]) -> str:
@@ -148,12 +149,6 @@ def test_a_topic_that_is_missing_is_waited_for(options: KafkaOptions) -> None:
         check_topics(options, [BOOKINGS])
 
 
-def test_a_broker_that_does_not_answer_is_waited_for(options: KafkaOptions) -> None:
-    away = dataclasses.replace(options, bootstrap_servers="127.0.0.1:1")
-    with pytest.raises(TryLater):
-        check_topics(away, [BOOKINGS])
-
-
 def test_a_batch_that_would_grow_in_its_readers_memory_is_refused(
     admin: KafkaAdminClient, options: KafkaOptions
 ) -> None:
@@ -166,7 +161,6 @@ def test_a_batch_that_would_grow_in_its_readers_memory_is_refused(
         bootstrap_servers=options.bootstrap_servers,
         compression_type="gzip",
         max_request_size=2**24,
-        buffer_memory=2**25,
     )
     zeros = bytes(10_000_000)
     with pytest.raises(kafka.errors.MessageSizeTooLargeError):

@@ -38,6 +38,8 @@ class Refusing:
     def create_topics(self, _topics: Any) -> None:
         raise kafka.errors.TopicAlreadyExistsError
 
+    def wait_for_topics(self, _names: list[str]) -> None: ...
+
     def describe_topics(self, names: list[str]) -> list[Any]:
         partition = {"replica_nodes": [1]}
         return [{"name": name, "error_code": 0, "partitions": [partition]} for name in names]

@@ -1,9 +1,15 @@
 """What the settings of a topic are on a cluster of so many brokers, and whose topics are whose."""
 
+from typing import Any
+
+import kafka.errors
 import pytest
 
 from rapport_contracts.topics import CLIENT_ACTIVITY, TOPICS
+from rapport_runtime.bus.kafka import KafkaOptions, check_topics
+from rapport_runtime.bus.kafka import client as client_module
 from rapport_runtime.bus.kafka.topics import settings_of
+from rapport_runtime.errors import TryLater
 from rapport_runtime.topics import topics_of
 
 
@@ -35,3 +41,13 @@ def test_a_service_checks_the_topics_that_it_reads_and_writes(
     service: str, names: set[str]
 ) -> None:
     assert {topic.name for topic in topics_of(service, TOPICS)} == names
+
+
+def test_brokers_that_do_not_answer_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(**_: Any) -> None:
+        raise kafka.errors.KafkaConnectionError
+
+    monkeypatch.setattr(client_module, "KafkaAdminClient", away)
+    options = KafkaOptions(bootstrap_servers="nowhere:1", client_id="test")
+    with pytest.raises(TryLater, match="KafkaConnectionError"):
+        check_topics(options, TOPICS)
