@@ -352,7 +352,7 @@ class StoreSuite:
                 failing()
         assert world.published() == []
         assert world.announced() == announced == 2
-        assert world.reads.client(WANG_FANG) is None
+        assert world.reads.list_clients(LAKESIDE.practice_id, "", 10) == []
         assert world.reads.sources(LAKESIDE.practice_id) == []
         assert world.reads.practices(LAKESIDE.practice_id, None, 10) == [LAKESIDE]
         assert world.reads.clock().now == NOON
