@@ -164,7 +164,7 @@ class TestFollowing:
             transaction = late.begin()
             outbox.append(late, [change(slow, 1)])  # takes the smaller id
             feed_world.publish(change(quick, 1))
-            first, reached = feed_world.follow()
+            first, reached = feed_world.follow(feed_world.feed.start("harbour"))
             transaction.commit()
         feed_world.relay().drain()
         then, _ = feed_world.follow(reached)
