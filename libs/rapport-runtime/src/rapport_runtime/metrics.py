@@ -45,6 +45,14 @@ DEAD_LETTERS = Counter(
     "Records put aside, by reason. Advice: list them by the dead-letter router, mend, replay.",
     ["group", "topic", "reason"],
 )
+PASSED_OVER = Counter(
+    "rapport_passed_over_records_total",
+    "Records that were read and not acted on, by what about them: type or kind (not known to this"
+    " version), hold (not acted on yet), repeated (a sequence that came before, from the writer's"
+    " database before it was restored). Advice: type or kind: deploy the newer version; repeated:"
+    " find those clients by the log line sequence_repeated, and rebuild them.",
+    ["group", "topic", "what"],
+)
 FENCED = Counter(
     "rapport_fenced_batches_total",
     "Batches rolled back because another worker had moved the position. Advice: a few at a"
@@ -131,6 +139,7 @@ OF_WORKERS = (
     BATCHES,
     BATCH_SECONDS,
     DEAD_LETTERS,
+    PASSED_OVER,
     FENCED,
     ROLLED_BACK,
     PUBLISHED,

@@ -1,5 +1,6 @@
 """The unit of work: some records of some partitions, handled in one transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,14 +55,21 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction handles; `letters` are the records that it sets aside."""
+    """What one transaction handles; `letters` are the records that it sets aside, `passed_over`
+    the number of those that it does not act on, by topic and what about them."""
 
     partitions: list[PartitionBatch]
     letters: list[DeadLetter] = field(default_factory=list)
+    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def reject(self, part: PartitionBatch, index: int, error: InvalidRecord) -> None:
         """Make a dead letter of record `index` of `part`, in this same transaction."""
         self.letters.append(DeadLetter(part.partition, part.records[index], error))
+
+    def pass_over(self, part: PartitionBatch, what: str) -> None:
+        """Count a record of `part` that is not acted on and is no dead letter: an unknown `type` or
+        `kind`, say. `what` is a label of a metric: a word of ours, never a value of the record."""
+        self.passed_over[part.partition.topic, what] += 1
 
     def __len__(self) -> int:
         return sum(len(part.records) for part in self.partitions)

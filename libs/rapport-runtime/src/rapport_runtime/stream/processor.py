@@ -9,7 +9,14 @@ from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.db_errors import DatabaseError, describe, is_data_error
 from rapport_runtime.errors import InvalidRecord
-from rapport_runtime.metrics import BATCH_SECONDS, BATCHES, DEAD_LETTERS, RECORDS, ROLLED_BACK
+from rapport_runtime.metrics import (
+    BATCH_SECONDS,
+    BATCHES,
+    DEAD_LETTERS,
+    PASSED_OVER,
+    RECORDS,
+    ROLLED_BACK,
+)
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.assignment import Assignment
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
@@ -95,6 +102,8 @@ class BatchProcessor:
         for letter in batch.letters:
             labels = (self._group, letter.partition.topic, letter.error.reason)
             DEAD_LETTERS.labels(*labels).inc()
+        for (topic, what), number in batch.passed_over.items():
+            PASSED_OVER.labels(self._group, topic, what).inc(number)
 
 
 def refusal(error: Exception) -> InvalidRecord | None:
