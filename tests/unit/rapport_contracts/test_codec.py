@@ -173,6 +173,7 @@ class TestWhatIsNoEventOnAnyTopic:
     )
     def test_an_unknown_type_of_ours_is_an_event_that_keeps_what_it_numbers(self, event_type: str):
         value = altered(RECORDED, "/type", json.dumps(event_type).encode())
+        value = altered(value, "/incarnation", b'"0a1b2c3d"')
         known = json.loads(RECORDED)
         assert decode(ACTIVITY, KEY, value) == UnknownEvent(
             type=event_type,
@@ -180,16 +181,29 @@ class TestWhatIsNoEventOnAnyTopic:
             client_id=known["data"]["client_id"],
             generation=1,
             sequence=known["data"]["sequence"],
+            incarnation="0a1b2c3d",
         )
 
     def test_an_unknown_type_may_number_nothing(self):
         value = altered(b'{"specversion": "1.0"}', "/type", b'"rapport.moon.risen.v1"')
         assert decode(TIERS, KEY, value) == UnknownEvent(type="rapport.moon.risen.v1")
 
-    @pytest.mark.parametrize("pointer", ["/data/sequence", "/data/client_id", "/practiceid"])
-    def test_an_unknown_type_with_a_number_that_is_none_is_refused(self, pointer: str):
+    @pytest.mark.parametrize(
+        ("pointer", "wrong"),
+        [
+            ("/data/sequence", b"[]"),
+            ("/data/sequence", b"0"),
+            ("/data/generation", b"4611686018427387905"),
+            ("/data/client_id", b"[]"),
+            ("/data/client_id", b'"a\\u0000"'),
+            ("/practiceid", b"[]"),
+        ],
+    )
+    def test_an_unknown_type_with_a_number_out_of_range_is_refused(
+        self, pointer: str, wrong: bytes
+    ):
         value = altered(RECORDED, "/type", b'"rapport.activity.dreamt.v1"')
-        found = refusal(ACTIVITY, KEY, altered(value, pointer, b"[]"))
+        found = refusal(ACTIVITY, KEY, altered(value, pointer, wrong))
         assert (found.reason, found.field) == ("invalid-field", pointer)
 
     @pytest.mark.parametrize(("topic", "value"), [(PAYMENTS, SETTLED), (ACTIVITY, RECORDED)])
@@ -335,6 +349,9 @@ ACTIVITY_FIELDS = [
     pytest.param("/data/on", b'"2024-02-30"', id="30 February"),
     pytest.param("/data/on", b'"1969-12-31"', id="a day before all calendars"),
     pytest.param("/data/on", b'"2200-01-01"', id="a day after all calendars"),
+    pytest.param("/data/occurred_at", b'"1970-01-01T23:59:59Z"', id="before all instants"),
+    pytest.param("/data/accepted_at", b'"2199-12-30T00:00:00Z"', id="after all instants"),
+    pytest.param("/data/zone", b'"localtime"', id="a zone that is a file"),
     pytest.param("/data/attributes", b'{"site": [1]}', id="an attribute that is a list"),
     pytest.param("/data/last_of_cause", b'"yes"', id="a text for true"),
     pytest.param("/data/sequence", b"0", id="a sequence that starts at nought"),

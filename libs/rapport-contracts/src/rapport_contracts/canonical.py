@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from rapport_contracts.envelope import Envelope, Instant, Int32, Int64, Text
-from rapport_contracts.ranges import FIRST_DAY, LAST_DAY
+from rapport_contracts.envelope import Envelope, Incarnation, Instant, Int32, Int64, Text
+from rapport_contracts.ranges import EARLIEST, FIRST_DAY, LAST_DAY, LATEST, zones
 from rapport_contracts.words import (
     ActivityKind,
     Assumption,
@@ -76,9 +76,19 @@ class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
     attributes: dict[Text, Text | int | bool] = {}
 
     def __post_init__(self) -> None:
-        """Refuse a day that no reader's calendar holds; the decoder reports it by field."""
+        """Refuse a day, an instant or a zone that no reader's calendar holds; the decoder reports
+        it by field."""
         if not FIRST_DAY <= self.on <= LAST_DAY:
             msg = f"Expected {FIRST_DAY} to {LAST_DAY} in field `on`"
+            raise ValueError(msg)
+        if not EARLIEST <= self.occurred_at < LATEST:
+            msg = f"Expected {EARLIEST} or later, before {LATEST}, in field `occurred_at`"
+            raise ValueError(msg)
+        if not EARLIEST <= self.accepted_at < LATEST:
+            msg = f"Expected {EARLIEST} or later, before {LATEST}, in field `accepted_at`"
+            raise ValueError(msg)
+        if self.zone not in zones():
+            msg = "Expected a name of the IANA database in field `zone`"
             raise ValueError(msg)
 
 
@@ -274,10 +284,11 @@ class UnknownEvent(Payload, frozen=True, kw_only=True):
     """
 
     type: str
-    practice_id: str | None = None
-    client_id: str | None = None
-    generation: int | None = None
-    sequence: int | None = None
+    practice_id: Text | None = None
+    client_id: Text | None = None
+    generation: Sequence | None = None
+    sequence: Sequence | None = None
+    incarnation: Incarnation | None = None
 
 
 CanonicalEvent = (

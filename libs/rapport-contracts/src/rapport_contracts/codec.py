@@ -10,6 +10,7 @@ from rapport_contracts.canonical import (
     HoldChanged,
     MessageChanged,
     PracticeRegistered,
+    Sequence,
     TierChanged,
     UnknownEvent,
     WatermarkAdvanced,
@@ -22,6 +23,7 @@ from rapport_contracts.diagnosis import (
     parse,
     refuse_null_characters,
 )
+from rapport_contracts.envelope import Incarnation, Text
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import SourceEnvelope, SourceEvent
 from rapport_contracts.topics import CLIENT_ACTIVITY, OUTREACH_EVENTS, PRACTICES, TIER_CHANGES
@@ -94,16 +96,17 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> CanonicalEvent
 class _Numbered(msgspec.Struct, frozen=True, gc=False):
     """What a client's sequence needs of an event whatever its type."""
 
-    client_id: str | None = None
-    generation: int | None = None
-    sequence: int | None = None
+    client_id: Text | None = None
+    generation: Sequence | None = None
+    sequence: Sequence | None = None
 
 
 class _OfUnknownType(msgspec.Struct, frozen=True, gc=False):
     """The part of an event that does not depend on its type."""
 
     type: str
-    practiceid: str | None = None
+    practiceid: Text | None = None
+    incarnation: Incarnation | None = None
     data: _Numbered = msgspec.field(default_factory=_Numbered)
 
 
@@ -155,6 +158,7 @@ def _validated(model: type[SourceEnvelope], value: bytes) -> SourceEvent:
 
 def _unknown(value: bytes) -> UnknownEvent:
     """The event of a type that this version does not know; raises InvalidEvent by field."""
+    refuse_null_characters(parse(value))
     try:
         event = _OF_UNKNOWN_TYPE.decode(value)
     except msgspec.ValidationError as error:
@@ -166,6 +170,7 @@ def _unknown(value: bytes) -> UnknownEvent:
             client_id=event.data.client_id,
             generation=event.data.generation,
             sequence=event.data.sequence,
+            incarnation=event.incarnation,
         )
     raise refusal
 
