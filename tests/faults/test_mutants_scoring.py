@@ -20,7 +20,7 @@ from scoring_service import consumers, handlers
 from scoring_service.bootstrap import rulebook_source
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState
-from scoring_service.handlers import PartitionFacts, RefusedFact
+from scoring_service.handlers import Folded, PartitionFacts
 from scoring_service.ports import Clients
 from scoring_service.store import sweep_progress
 from scoring_service.store.stores import PostgresStore
@@ -72,7 +72,7 @@ def test_a_client_is_walked_to_the_day_before_a_fact_is_folded(
 
 def _fold_without_walking(
     clients: Clients, rulebook: Rulebook, partition_facts: Sequence[PartitionFacts]
-) -> list[RefusedFact]:
+) -> Folded:
     def jump(state: ClientState, _rulebook: Rulebook, day: date | None) -> list[Change]:
         state.assessed_on = day
         return []
@@ -104,7 +104,7 @@ def test_an_activity_that_comes_twice_counts_once(
     """R7: a relay publishes at least once; (generation, sequence) tells. Mutant: it is not
     looked at."""
     if mutant:
-        monkeypatch.setattr(ClientState, "accepts", lambda _state, _sequence: True)
+        monkeypatch.setattr(ClientState, "accepts", lambda *_arguments: True)
     log = scoring.log
     log.watermark(noon(1, 10))
     for _ in range(3):

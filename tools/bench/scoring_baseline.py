@@ -10,12 +10,15 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.types.multirange import Multirange
+from psycopg.types.range import Range
 
 from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
 from scoring_service import translate
 from scoring_service.domain.assess import next_transition
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
@@ -45,10 +48,10 @@ _SAVE = """
         effective_at = excluded.effective_at, review_at = excluded.review_at
 """
 _HISTORY = """
-    INSERT INTO tier_change (practice_id, client_id, version, rulebook, rulebook_version,
+    INSERT INTO tier_change (practice_id, client_id, scheme, version, rulebook_version, is_primary,
         from_tier, to_tier, direction, reason, origin, effective_at, happened_at, activity_id,
         score, on_day)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    VALUES (%s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _OUTBOX = "INSERT INTO outbox (topic, partition, key, value) VALUES (%s, %s, %s, %s)"
 _MOVE = """
@@ -95,7 +98,9 @@ class Baseline:
             yield cursor
 
     def _activity(self, cursor: Cursor, partition: int, event: ActivityRecorded) -> bool:
-        fact = translate.fact(event)
+        fact = translate.numbered(event)
+        if not isinstance(fact, Fact):
+            return False
         state = self._locked(cursor, partition, event)
         day = local_day(self._time[partition], fact.zone)
         changes = catch_up(state, self._rulebook, first_day=day, to_day=day)
@@ -113,7 +118,8 @@ class Baseline:
         state = ClientState(event.practiceid, client, partition, event.data.zone)
         if row is not None:
             state.generation, state.last_sequence = row[0], row[1]
-            state.missing, state.digest = tuple(row[2]), Digest.from_bytes(row[3])
+            state.missing = tuple((gap.lower, gap.upper - 1) for gap in row[2])
+            state.digest = Digest.from_bytes(row[3])
             state.assessed_on, state.tier, state.score = row[4], self._tiers[row[5]], row[6]
             state.version, state.effective_at, state.review_at = row[7], row[8], row[9]
             state.reviewed = True
@@ -122,15 +128,16 @@ class Baseline:
     def _save(self, cursor: Cursor, state: ClientState) -> None:
         tier = None if state.tier is None else self._rulebook.tiers[state.tier].key
         row: list[Any] = [state.practice_id, state.client_id, state.partition, state.zone]
-        row += [state.generation, state.last_sequence, list(state.missing)]
+        gaps = Multirange([Range(first, last + 1) for first, last in state.missing])
+        row += [state.generation, state.last_sequence, gaps]
         row += [state.digest.to_bytes(), state.assessed_on, tier, state.score]
         row += [state.version, state.effective_at, state.review_at]
         cursor.execute(_SAVE, row)
 
     def _record(self, cursor: Cursor, state: ClientState, change: Change) -> None:
         rulebook = self._rulebook
-        row: list[Any] = [state.practice_id, state.client_id, change.version]
-        row += [rulebook.key, rulebook.version, change.from_tier, change.to_tier]
+        row: list[Any] = [state.practice_id, state.client_id, rulebook.key, change.version]
+        row += [rulebook.version, change.from_tier, change.to_tier]
         row += [change.direction, change.reason, change.origin, change.effective_at]
         row += [change.happened_at, change.activity_id, change.score, change.on_day]
         cursor.execute(_HISTORY, row)

@@ -99,12 +99,13 @@ def _expect_messages(pact: Pact) -> None:
     }
     change = {
         "client_id": match.regex(CLIENT, regex="^[0-9a-f]{32}$"),
+        "scheme": match.str("rfm"),
         "version": match.int(1),
-        "rulebook": match.str("rfm"),
         "rulebook_version": match.int(1),
+        "primary": match.bool(True),  # noqa: FBT003 - the example
         "from_tier": match.str("prospect"),
         "to_tier": match.str("bronze"),
-        "direction": match.regex("upgraded", regex="^(entered|upgraded|downgraded|left)$"),
+        "direction": match.regex("upgraded", regex="^(entered|upgraded|downgraded|moved|left)$"),
         "reason": match.str("activity"),
         "origin": match.regex("live", regex="^(live|backfill)$"),
         "effective_at": instant(),

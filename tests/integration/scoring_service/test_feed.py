@@ -71,7 +71,7 @@ class TestOnce:
         feed_world.relay().drain()
         assert len(feed_world.on_the_bus()) == 4
         ids, reached = feed_world.follow()
-        assert ids == ["harbour.ada.1", "harbour.ada.2"]
+        assert ids == ["harbour.ada.rfm.1", "harbour.ada.rfm.2"]
         assert feed_world.follow(reached) == ([], reached)
 
     def test_a_crash_after_the_numbering_takes_the_numbers_back(
@@ -90,7 +90,7 @@ class TestOnce:
         assert feed_world.follow() == ([], START)
         monkeypatch.undo()
         feed_world.relay().drain()
-        assert feed_world.follow()[0] == ["harbour.ada.1"]
+        assert feed_world.follow()[0] == ["harbour.ada.rfm.1"]
 
     def test_what_the_bus_did_not_acknowledge_is_not_shown(self, feed_world: FeedWorld) -> None:
         feed_world.write(change("ada", 1))
@@ -100,7 +100,7 @@ class TestOnce:
 
     def test_records_of_other_topics_are_left_alone(self, feed_world: FeedWorld) -> None:
         feed_world.publish(Outgoing("other.v1", 0, b"k", b"not even JSON"), change("ada", 1))
-        assert feed_world.follow()[0] == ["harbour.ada.1"]
+        assert feed_world.follow()[0] == ["harbour.ada.rfm.1"]
 
     @pytest.mark.parametrize(
         "statement",
@@ -121,7 +121,7 @@ class TestOnce:
         url = urls.owner_url if statement.startswith("TRUNCATE") else urls.worker_url
         with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.RestrictViolation):
             connection.execute(statement)
-        assert feed_world.follow()[0] == ["harbour.ada.1"]
+        assert feed_world.follow()[0] == ["harbour.ada.rfm.1"]
 
     def test_an_erased_change_never_comes_back(self, feed_world: FeedWorld) -> None:
         feed_world.publish(change("ada", 1))
@@ -168,8 +168,8 @@ class TestFollowing:
             transaction.commit()
         feed_world.relay().drain()
         then, _ = feed_world.follow(reached)
-        assert first == [f"harbour.{quick}.1"]
-        assert (then == [f"harbour.{slow}.1"]) is not mutant
+        assert first == [f"harbour.{quick}.rfm.1"]
+        assert (then == [f"harbour.{slow}.rfm.1"]) is not mutant
 
     @pytest.mark.parametrize("seed", [1, 2, 3])
     def test_writers_relays_and_crashes_at_once(self, feed_world: FeedWorld, seed: int) -> None:
@@ -288,7 +288,7 @@ class TestWhoSees:
 
     def test_another_practice_sees_nothing(self, feed_world: FeedWorld) -> None:
         feed_world.publish(change("ada", 1), change("bea", 1, practice="lakeside"))
-        assert feed_world.follow(practice="lakeside")[0] == ["lakeside.bea.1"]
+        assert feed_world.follow(practice="lakeside")[0] == ["lakeside.bea.rfm.1"]
         assert feed_world.follow(practice="nobody") == ([], START)
 
     @pytest.mark.parametrize("practice", ["lakeside", None])
@@ -316,4 +316,4 @@ def test_the_migration_can_be_undone_and_done_again(feed_world: FeedWorld) -> No
     migrations.downgrade(feed_world.urls.owner_url, "scoring_service")
     migrations.upgrade(feed_world.urls.owner_url, "scoring_service")
     feed_world.publish(change("ada", 2))
-    assert feed_world.follow()[0] == ["harbour.ada.2"]
+    assert feed_world.follow()[0] == ["harbour.ada.rfm.2"]

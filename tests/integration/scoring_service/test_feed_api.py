@@ -65,7 +65,7 @@ class TestPages:
         feed_world.publish(change("ada", 1))
         cursor = empty.json()["next_cursor"]
         following = feed_world.get(f"?cursor={cursor}")
-        assert ids(following) == ["harbour.ada.1"]
+        assert ids(following) == ["harbour.ada.rfm.1"]
         again = feed_world.get(f"?cursor={following.json()['next_cursor']}")
         assert ids(again) == []
         assert again.json()["next_cursor"] == following.json()["next_cursor"]
@@ -96,7 +96,7 @@ class TestPages:
             assert refused.status_code == 410
             assert refused.headers["content-type"] == "application/problem+json"
             left = ids(feed_world.get(f"?cursor={refused.json()['next_cursor']}"))
-            assert left == ["harbour.busy.9", "harbour.busy.10"]
+            assert left == ["harbour.busy.rfm.9", "harbour.busy.rfm.10"]
         assert ids(feed_world.get()) == left
 
     @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ class TestWaiting:
                 writer.join()
 
         feed_world.streams = PublishedMeanwhile()
-        assert ids(feed_world.get("?wait_seconds=30")) == ["harbour.ada.1"]
+        assert ids(feed_world.get("?wait_seconds=30")) == ["harbour.ada.rfm.1"]
 
     def test_it_answers_with_nothing_when_the_time_is_over(self, feed_world: FeedWorld) -> None:
         answer = feed_world.get("?wait_seconds=1")
@@ -169,7 +169,7 @@ class TestWaiting:
         refused = feed_world.get("?wait_seconds=30")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
         feed_world.publish(change("ada", 1))
-        assert ids(feed_world.get("?wait_seconds=30")) == ["harbour.ada.1"]
+        assert ids(feed_world.get("?wait_seconds=30")) == ["harbour.ada.rfm.1"]
 
 
 Build = Callable[[Log], ScoringWorld]

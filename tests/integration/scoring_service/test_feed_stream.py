@@ -96,7 +96,7 @@ def test_a_stream_tells_what_is_there_and_then_what_comes(feed_world: FeedWorld)
     feed_world.publish(change("ada", 1), change("ada", 2))
     with served(feed_world) as http, stream(http) as events:
         assert next(events) == {"retry": "2000"}
-        assert ids(events, 2) == ["harbour.ada.1", "harbour.ada.2"]
+        assert ids(events, 2) == ["harbour.ada.rfm.1", "harbour.ada.rfm.2"]
         feed_world.publish(change("ada", 3), change("bea", 1, practice="lakeside"))
         event = next(event for event in events if "data" in event)
         assert event["event"] == "rapport.tier.changed.v1"
@@ -149,7 +149,7 @@ def test_more_streams_than_threads_leave_the_service_answering(feed_world: FeedW
         refused = http.get("/v1/tier-changes/stream")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
         feed_world.publish(change("ada", 1))
-        assert {ids(events, 1)[0] for events in streams} == {"harbour.ada.1"}
+        assert {ids(events, 1)[0] for events in streams} == {"harbour.ada.rfm.1"}
 
 
 def test_the_place_of_a_reader_that_left_is_free_again(feed_world: FeedWorld) -> None:
@@ -170,7 +170,7 @@ def test_a_stream_ends_by_itself_after_its_time(feed_world: FeedWorld) -> None:
     feed_world.publish(change("ada", 1))
     feed_world.streams = Streams(longest_seconds=0.2)
     with served(feed_world) as http, stream(http) as events:
-        assert [event_id(e["data"].encode()) for e in events if "data" in e] == ["harbour.ada.1"]
+        assert [event_id(e["data"].encode()) for e in events if "data" in e] == ["harbour.ada.rfm.1"]
 
 
 def test_a_stream_whose_database_goes_away_ends_in_good_order(

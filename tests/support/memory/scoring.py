@@ -11,6 +11,7 @@ from typing import Any
 
 from rapport_contracts import codec
 from rapport_runtime.bus.port import Outgoing
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import ClientState
 from scoring_service.ports import (
@@ -76,13 +77,13 @@ class MemoryStore:
     def zones_of(self, partition: int) -> set[str]:
         """See `Store.zones_of`."""
         clients = self._stores.rows.clients.values()
-        return {client.zone for client in clients if client.partition == partition}
+        return {client.zone for client in clients if client.partition == partition and client.zone}
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
         """See `Store.await_first_assessment`."""
         for client in self._stores.rows.clients.values():
             waits = client.assessed_on is None and client.review_at is None
-            if waits and client.partition == partition:
+            if waits and client.zone and client.partition == partition:
                 client.review_at = watermark
 
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
@@ -134,12 +135,13 @@ class MemoryClients:
         for state in states:
             key = ClientKey(state.practice_id, state.client_id)
             stored = copy.deepcopy(state)
+            stored.digest = Digest.from_bytes(state.digest.to_bytes())
             stored.standing, stored.reviewed = None, state.assessed_on is not None
             if known := clients.get(key):
                 stored = replace(
                     stored,
                     partition=known.partition,
-                    zone=known.zone,
+                    zone=known.zone or state.zone,
                     generation=known.generation,
                 )
             clients[key] = stored
@@ -149,15 +151,17 @@ class MemoryClients:
         rows, rulebook = self._stores.rows, self._stores.rulebook
         for state, change, _ in transitions:
             line = ChangeRow(
+                scheme=rulebook.key,
                 version=change.version,
-                rulebook=rulebook.key,
                 rulebook_version=rulebook.version,
+                is_primary=True,
                 from_tier=change.from_tier,
                 to_tier=change.to_tier,
                 direction=change.direction,
                 reason=change.reason,
                 origin=change.origin,
                 effective_at=change.effective_at,
+                due_on=None,
                 happened_at=change.happened_at,
                 activity_id=change.activity_id,
                 score=change.score,
@@ -195,14 +199,14 @@ class MemoryTiers:
         return [self._tier(client) for client in found[:limit]]
 
     def history(
-        self, practice_id: str, client_id: str, after: int, limit: int
+        self, practice_id: str, client_id: str, scheme: str, after: int, limit: int
     ) -> Sequence[ChangeRow] | None:
         """See `Tiers.history`."""
         key = ClientKey(practice_id, client_id)
         if key not in self._stores.rows.clients:
             return None
-        lines = sorted(self._stores.rows.history.get(key, []))
-        return [line for line in lines if line.version > after][:limit]
+        lines = sorted(self._stores.rows.history.get(key, []), key=lambda line: line.version)
+        return [line for line in lines if line.scheme == scheme and line.version > after][:limit]
 
     def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:
         """See `Tiers.counts`."""
@@ -229,7 +233,9 @@ class MemoryTiers:
             version=client.version,
             since=client.effective_at,
             as_of=self._stores.rows.swept.get(client.partition),
-            missing=len(client.missing),
+            first_missing_sequence=client.missing[0][0] if client.missing else None,
+            first_skipped_sequence=client.first_skipped_sequence,
+            first_repeated_sequence=client.first_repeated_sequence,
         )
 
 

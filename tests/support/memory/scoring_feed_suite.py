@@ -75,8 +75,8 @@ class FeedSuite:
 
     def test_a_practice_reads_its_own_changes_alone(self, feeds: FeedAdapter) -> None:
         feeds.publish(change("ada", 1), change("ben", 1, practice="lakeside"))
-        assert self.read(feeds.feed, 10) == ["harbour.ada.1"]
-        assert self.read(feeds.feed, 10, "lakeside") == ["lakeside.ben.1"]
+        assert self.read(feeds.feed, 10) == ["harbour.ada.rfm.1"]
+        assert self.read(feeds.feed, 10, "lakeside") == ["lakeside.ben.rfm.1"]
         assert feeds.feed.head("nobody") == START
 
     def test_as_of_is_the_least_watermark_and_comes_on_the_last_page_alone(
@@ -136,7 +136,7 @@ class FeedSuite:
         feeds.publish(change("ada", 1, practice="lakeside"), change("ada", 2, practice="lakeside"))
         feeds.publish(change("ada", 1))
         feeds.remove("lakeside", change("ada", 1).partition, 1)
-        assert self.read(feeds.feed, 10) == ["harbour.ada.1"]
+        assert self.read(feeds.feed, 10) == ["harbour.ada.rfm.1"]
         assert feeds.feed.start("harbour") == START
 
     def test_no_page_leads_over_entries_that_are_missing(self, feeds: FeedAdapter) -> None:

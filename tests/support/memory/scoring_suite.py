@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from rapport_contracts import codec, topics
+from rapport_contracts.ranges import LATEST
 from rapport_runtime.bus.port import Outgoing
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.walk import ClientState, first_assessment
@@ -86,11 +87,36 @@ class StoreSuite:
 
     def test_a_client_is_loaded_as_it_was_saved(self, adapter: StoreAdapter) -> None:
         state = new_client()
-        state.last_sequence, state.missing = 9, (3, 5, 8)
+        state.last_sequence, state.missing = 9, ((3, 3), (5, 7))
+        state.incarnation = "0a1b2c3d"
+        state.first_skipped_sequence, state.first_repeated_sequence = 2, 4
         assessed(state, NOON)
         state.reviewed = True
         self.save(adapter, state)
         assert self.load(adapter, ADA) == {ADA: state}
+
+    def test_the_widest_numbers_are_loaded_as_they_were_saved(self, adapter: StoreAdapter) -> None:
+        state = new_client()
+        state.last_sequence, state.missing = 2**62, ((1, 2**62 - 1),)
+        for sign in (1, -1):
+            for kind in ("completed", "settled"):
+                day = DAY + sign * timedelta(days=1)
+                for _ in range(3):
+                    state.digest.add(kind, day, sign * 2**31, sign * 2**63)
+        state.effective_at = LATEST - timedelta(microseconds=1)
+        self.save(adapter, state)
+        assert self.load(adapter, ADA) == {ADA: state}
+
+    def test_a_client_without_a_fact_gets_its_zone_with_the_first(
+        self, adapter: StoreAdapter
+    ) -> None:
+        self.save(adapter, new_client(zone=""))
+        with adapter.stores.open() as store:
+            assert store.zones_of(0) == set()
+            store.await_first_assessment(0, NOON)
+        assert self.load(adapter, ADA)[ADA].review_at is None
+        self.save(adapter, new_client(zone="Asia/Shanghai"))
+        assert self.load(adapter, ADA)[ADA].zone == "Asia/Shanghai"
 
     def test_a_client_who_was_never_assessed_is_loaded_without_a_tier(
         self, adapter: StoreAdapter
@@ -222,13 +248,19 @@ class StoreSuite:
             (topics.TIER_CHANGES.name, 0, b"ada"),
             (topics.TIER_CHANGES.name, 1, b"ben"),
         ]
-        assert [event_id(row.value) for row in outbox] == ["harbour.ada.1", "harbour.ben.1"]
+        assert [event_id(row.value) for row in outbox] == [
+            "harbour.ada.rfm.1",
+            "harbour.ben.rfm.1",
+        ]
         assert [codec.practice_of(row.value) for row in outbox] == ["harbour", "harbour"]
-        (line,) = adapter.tiers.history("harbour", "ada", 0, 10) or ()
+        (line,) = adapter.tiers.history("harbour", "ada", "rfm", 0, 10) or ()
         expected = transitions[0].change
-        assert line._asdict() == {
-            name: getattr(expected, name) for name in line._fields if "rulebook" not in name
-        } | {"rulebook": RULEBOOK.key, "rulebook_version": RULEBOOK.version}
+        scheme = {"scheme": "rfm", "is_primary": True, "rulebook_version": 1, "due_on": None}
+        assert (
+            line._asdict()
+            == {name: getattr(expected, name) for name in line._fields if name not in scheme}
+            | scheme
+        )
 
     def test_a_practice_is_stored_as_it_was_last_saved(self, adapter: StoreAdapter) -> None:
         practice = {"practice_id": "harbour", "zone": "Europe/London", "currency": "GBP"}
@@ -247,7 +279,8 @@ class TiersSuite:
         clients = [new_client(ADA), new_client(BEN, 1), new_client(FOREIGN)]
         transitions = [assessed(state) for state in clients]
         eve = new_client(ClientKey("harbour", "eve"))
-        eve.missing = (4, 7)
+        eve.missing = ((4, 5), (7, 7))
+        eve.first_skipped_sequence, eve.first_repeated_sequence = 8, 9
         for partition in (0, 1):
             adapter.pass_watermark(partition, NOON + partition * HOUR)
         with adapter.stores.open() as store:
@@ -270,9 +303,13 @@ class TiersSuite:
             1,
             transition.change.effective_at,
             NOON,
-            0,
+            None,
+            None,
+            None,
         )
-        assert (eve.assessed_on, eve.version, eve.since, eve.missing) == (None, 0, None, 2)
+        assert (eve.assessed_on, eve.version, eve.since) == (None, 0, None)
+        assert (eve.first_missing_sequence, eve.first_skipped_sequence) == (4, 8)
+        assert eve.first_repeated_sequence == 9
         assert tiers.of_clients("lakeside", ["ben"]) == []
 
     def test_a_client_of_a_partition_that_was_never_swept_has_no_as_of(self, tiers: Tiers) -> None:
@@ -286,22 +323,25 @@ class TiersSuite:
         assert ids == {"harbour": ["ada", "ben"], "lakeside": ["ada"], "nobody": []}
 
     def test_the_clients_of_a_tier_come_by_id_page_by_page(self, tiers: Tiers) -> None:
-        tier = (tiers.history("harbour", "ada", 0, 1) or ())[0].to_tier
+        tier = (tiers.history("harbour", "ada", "rfm", 0, 1) or ())[0].to_tier
         pages = [tiers.in_tier("harbour", tier, after, 1) for after in ("", "ada", "ben")]
         assert [[row.client_id for row in page] for page in pages] == [["ada"], ["ben"], []]
         assert tiers.in_tier("harbour", "gold", "", 10) == []
 
     def test_a_history_is_read_behind_a_version(self, tiers: Tiers) -> None:
-        assert [line.version for line in tiers.history("harbour", "ada", 0, 10) or ()] == [1]
-        assert tiers.history("harbour", "ada", 1, 10) == []
-        assert tiers.history("harbour", "eve", 0, 10) == []
-        assert tiers.history("harbour", "nobody", 0, 10) is None
-        assert tiers.history("lakeside", "ben", 0, 10) is None
+        assert [line.version for line in tiers.history("harbour", "ada", "rfm", 0, 10) or ()] == [1]
+        assert tiers.history("harbour", "ada", "rfm", 1, 10) == []
+        assert tiers.history("harbour", "eve", "rfm", 0, 10) == []
+        assert tiers.history("harbour", "nobody", "rfm", 0, 10) is None
+        assert tiers.history("lakeside", "ben", "rfm", 0, 10) is None
+
+    def test_a_history_is_of_one_scheme(self, tiers: Tiers) -> None:
+        assert tiers.history("harbour", "ada", "loyalty", 0, 10) == []
 
     def test_counts_are_of_one_practice_and_as_of_waits_for_every_partition(
         self, adapter: StoreAdapter, tiers: Tiers
     ) -> None:
-        tier = (tiers.history("harbour", "ada", 0, 1) or ())[0].to_tier
+        tier = (tiers.history("harbour", "ada", "rfm", 0, 1) or ())[0].to_tier
         assert tiers.counts("harbour") == (None, {tier: 2})
         with adapter.stores.open() as store:
             store.mark_swept({1: NOON + HOUR})

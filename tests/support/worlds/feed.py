@@ -51,16 +51,17 @@ class Holders:
 def change(client: str, version: int, practice: str = "harbour") -> Outgoing:
     """The record of one change, with an explanation and what comes next."""
     event = canonical.TierChanged(
-        id=f"{practice}.{client}.{version}",
+        id=f"{practice}.{client}.rfm.{version}",
         source="test",
         time=NOON,
         practiceid=practice,
         subject=client,
         data=canonical.TierChange(
             client_id=client,
+            scheme="rfm",
             version=version,
-            rulebook="rfm",
             rulebook_version=1,
+            primary=True,
             from_tier="silver",
             to_tier="gold",
             direction="upgraded",
@@ -209,14 +210,14 @@ def events_of(page: FeedPage) -> list[bytes]:
 
 
 def event_id(event: bytes) -> str:
-    """Practice, client and version, joined by dots."""
+    """Practice, client, scheme and version, joined by dots."""
     decoded = codec.decode(TOPIC, b"k", event)
     assert isinstance(decoded, canonical.TierChanged)
     return decoded.id
 
 
 def in_order(ids: Sequence[str]) -> Iterator[bool]:
-    """Of each client, whether its versions came gapless from 1."""
+    """Of each client and scheme, whether its versions came gapless from 1."""
     versions: dict[str, list[int]] = {}
     for one in ids:
         client, _, version = one.rpartition(".")

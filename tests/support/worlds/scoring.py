@@ -50,7 +50,7 @@ class Log:
             client_id=client_id,
             generation=1,
             sequence=sequence,
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             on=on,
             zone=more.pop("zone", "Europe/London"),
             count=more.pop("count", 1),

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
+from msgspec import structs
 
 from rapport_contracts import canonical, codec, topics
+from rapport_contracts.words import ACTIVITY_KINDS
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Batch, PartitionBatch
 from rapport_runtime.stream.partition_batches import batch_of, decoded
 from rapport_runtime.stream.positions import Position
-from scoring_service import translate
+from scoring_service import consumers, translate
 from scoring_service.consumers import ScoringConsumer
 from scoring_service.ports import ClientKey
 from tests.support.generators.tier_histories import RULEBOOK
@@ -50,6 +53,12 @@ class Scoring:
         records = self.bus.logs[of][position.next_offset :]
         return decoded(self.consumer, of, position, records)
 
+    def append(self, value: bytes, of: TopicPartition = ACTIVITY) -> PartitionBatch:
+        """One record of these bytes, decoded, behind all earlier ones."""
+        position = Position(len(self.bus.logs[of]), "", NOON)
+        self.bus.append(of.topic, of.partition, b"ada", value)
+        return decoded(self.consumer, of, position, self.bus.logs[of][position.next_offset :])
+
     def handle(self, part: PartitionBatch) -> Batch:
         """Handle a whole batch in a transaction."""
         batch = batch_of([part])
@@ -79,6 +88,16 @@ def activity(sequence: int = 1, at: datetime = NOON, **more: Any) -> Event:
     return canonical.ActivityRecorded(
         id=f"a{sequence}", source="test", time=at, practiceid="harbour", data=data
     )
+
+
+def unknown_type(event: Event) -> bytes:
+    """The event under a type that no version knows."""
+    return codec.encode(event).replace(b"rapport.activity.recorded.v1", b"rapport.dream.had.v1")
+
+
+def from_database(incarnation: str, event: Event) -> Event:
+    """The event as a database of that incarnation sends it."""
+    return structs.replace(event, incarnation=incarnation)
 
 
 def watermark(up_to: datetime) -> Event:
@@ -162,7 +181,7 @@ class TestHandling:
             scoring.read(activity(1), activity(2, generation=2), activity(2), activity(2))
         )
         (letter,) = batch.letters
-        assert (letter.record.offset, letter.error.reason) == (1, "fact-refused")
+        assert (letter.record.offset, letter.error.reason) == (1, "unknown-generation")
         assert (letter.error.field, letter.error.practice_id) == ("/data/generation", "harbour")
         assert scoring.stores.rows.clients[ClientKey("harbour", "ada")].last_sequence == 2
 
@@ -172,6 +191,25 @@ class TestHandling:
         batch = scoring.handle(scoring.read(activity(generation=2), activity(generation=2)))
         assert [letter.record.offset for letter in batch.letters] == [0, 1]
         assert scoring.stores.rows.clients == {}
+
+    def test_a_new_generation_is_a_dead_letter(self, scoring: Scoring) -> None:
+        data = canonical.GenerationOpening(client_id="ada", generation=2, reason="rebuild", facts=3)
+        opened = canonical.GenerationOpened(
+            id="g1", source="test", time=NOON, practiceid="harbour", data=data
+        )
+        batch = scoring.handle(scoring.read(activity(1), opened))
+        (letter,) = batch.letters
+        assert (letter.record.offset, letter.error.reason) == (1, "unknown-generation")
+        assert (letter.error.field, letter.error.practice_id) == ("/data/generation", "harbour")
+        assert batch.passed_over == {}
+
+    def test_a_hold_is_passed_over(self, scoring: Scoring) -> None:
+        data = canonical.Hold(hold_id="h1", reason="silent", held=True, since=NOON)
+        hold = canonical.HoldChanged(
+            id="h1", source="test", time=NOON, practiceid="harbour", data=data
+        )
+        batch = scoring.handle(scoring.read(hold))
+        assert (batch.letters, batch.passed_over) == ([], {(ACTIVITY.topic, "hold"): 1})
 
     def test_the_first_watermark_makes_due_what_was_folded_before_it(
         self, scoring: Scoring
@@ -210,6 +248,66 @@ class TestHandling:
         scoring.stores.rows.swept.clear()
         scoring.consumer.after_commit(held)
         assert scoring.stores.rows.swept == {}
+
+
+class TestASmallerVocabulary:
+    """A reader of an older version beside a writer of today (R11)."""
+
+    ADA = ClientKey("harbour", "ada")
+
+    def test_an_unknown_kind_is_passed_over_and_the_client_says_so(
+        self, scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(translate, "KNOWN_KINDS", frozenset({"completed"}))
+        every = [activity(number, kind=kind) for number, kind in enumerate(ACTIVITY_KINDS, 1)]
+        batch = scoring.handle(scoring.read(*every))
+        assert batch.letters == []
+        assert batch.passed_over == {(ACTIVITY.topic, "kind"): len(every) - 1}
+        state = scoring.stores.rows.clients[self.ADA]
+        assert (state.last_sequence, state.missing) == (len(every), ())
+        assert (state.digest.completed, state.digest.settled) == ([1], [0])
+        assert state.first_skipped_sequence == 1
+
+    def test_an_unknown_type_that_goes_on_a_sequence_leaves_no_gap(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.read(activity(1), activity(3)))
+        dreamt = scoring.append(unknown_type(activity(2)))
+        batch = scoring.handle(dreamt)
+        assert (batch.letters, batch.passed_over) == ([], {(ACTIVITY.topic, "type"): 1})
+        state = scoring.stores.rows.clients[self.ADA]
+        assert (state.last_sequence, state.missing, state.digest.completed) == (3, (), [2])
+        assert state.first_skipped_sequence == 2
+
+    def test_an_unknown_type_of_another_generation_is_a_dead_letter(self, scoring: Scoring) -> None:
+        batch = scoring.handle(scoring.append(unknown_type(activity(1, generation=2))))
+        (letter,) = batch.letters
+        assert (letter.error.reason, batch.passed_over) == ("unknown-generation", {})
+        assert scoring.stores.rows.clients == {}
+
+    @pytest.mark.parametrize("topic", [ACTIVITY, PRACTICES])
+    def test_an_unknown_type_without_a_number_is_only_counted(
+        self, scoring: Scoring, topic: TopicPartition
+    ) -> None:
+        bare = b'{"specversion":"1.0","type":"rapport.moon.risen.v1","practiceid":"harbour"}'
+        batch = scoring.handle(scoring.append(bare, of=topic))
+        assert (batch.letters, batch.passed_over) == ([], {(topic.topic, "type"): 1})
+        assert scoring.stores.rows.clients == {}
+
+    def test_an_unknown_type_among_the_practices_numbers_no_client(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.append(unknown_type(activity(1)), of=PRACTICES))
+        assert scoring.stores.rows.clients == {}
+
+    def test_a_number_that_comes_again_from_a_restored_database_is_told(
+        self, scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log = mock.Mock()
+        monkeypatch.setattr(consumers, "log", log)
+        scoring.handle(scoring.read(from_database("0a1b2c3d", activity(1))))
+        batch = scoring.handle(scoring.read(from_database("4e5f6a7b", activity(1))))
+        assert (batch.letters, batch.passed_over) == ([], {(ACTIVITY.topic, "repeated"): 1})
+        assert scoring.stores.rows.clients[self.ADA].first_repeated_sequence == 1
+        log.warning.assert_called_once_with(
+            "sequence_repeated", client_id="ada", sequence=1, incarnation="4e5f6a7b"
+        )
 
 
 def test_a_record_that_is_no_event_is_refused(scoring: Scoring) -> None:

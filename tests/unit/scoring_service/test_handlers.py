@@ -10,9 +10,8 @@ from rapport_contracts import canonical, codec, topics
 from scoring_service import handlers, translate
 from scoring_service.domain.assess import assess
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.facts import Fact
-from scoring_service.domain.walk import MOST_MISSING
-from scoring_service.handlers import PartitionFacts, RefusedFact, TierAssessor, fold_facts, sweep
+from scoring_service.domain.facts import Fact, Numbered, Skipped
+from scoring_service.handlers import Folded, PartitionFacts, TierAssessor, fold_facts, sweep
 from scoring_service.ports import ClientKey, StoredTier
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring import MemoryStores
@@ -48,11 +47,11 @@ def visit(sequence: int = 1, at: datetime = NOON, **more: object) -> Fact:
 
 def arrive(
     stores: MemoryStores,
-    *facts: Fact,
+    *facts: Numbered,
     client: ClientKey = ADA,
     now: datetime | None = NOON,
     partition: int = 0,
-) -> list[RefusedFact]:
+) -> Folded:
     """One batch: a client's facts, while the partition's business time is `now`."""
     with stores.open() as store:
         batch = [PartitionFacts(partition, now, {client: facts})]
@@ -90,7 +89,7 @@ class TestFoldingFacts:
     def test_a_first_visit_makes_a_client_and_publishes_the_tier(
         self, stores: MemoryStores
     ) -> None:
-        assert arrive(stores, visit()) == []
+        assert arrive(stores, visit()) == ([], [], [])
         assert recorded(stores) == [("ada", 1, None, "bronze", "activity")]
         state = stores.rows.clients[ADA]
         (change,) = changes(stores)
@@ -144,10 +143,10 @@ class TestFoldingFacts:
         self, stores: MemoryStores
     ) -> None:
         arrive(stores, visit(1), visit(4))
-        assert stores.rows.clients[ADA].missing == (2, 3)
+        assert stores.rows.clients[ADA].missing == ((2, 3),)
         arrive(stores, visit(3))
         state = stores.rows.clients[ADA]
-        assert (state.missing, state.last_sequence) == ((2,), 4)
+        assert (state.missing, state.last_sequence) == (((2, 2),), 4)
         assert state.digest.completed == [3]
 
 
@@ -157,26 +156,118 @@ class TestRefusingFacts:
     @pytest.mark.parametrize(
         ("fact", "field"),
         [
-            pytest.param(visit(MOST_MISSING + 3), "sequence", id="too wide a gap"),
             pytest.param(visit(2, generation=2), "generation", id="another generation"),
             pytest.param(visit(2, zone="Asia/Shanghai"), "zone", id="another zone"),
-            pytest.param(visit(2, on=date(2200, 1, 1)), "on", id="a day out of range"),
-            pytest.param(visit(2, count=2**31), "completed", id="a count that does not fit"),
-            pytest.param(visit(2, kind="danced"), "kind", id="an unknown kind"),
+            pytest.param(Skipped(2, 2), "generation", id="another generation of unknown content"),
         ],
     )
     def test_it_is_named_and_the_facts_beside_it_are_folded(
-        self, stores: MemoryStores, fact: Fact, field: str
+        self, stores: MemoryStores, fact: Numbered, field: str
     ) -> None:
-        (refused,) = arrive(stores, visit(1), fact, visit(2))
+        (refused,) = arrive(stores, visit(1), fact, visit(2)).refused
         assert (refused.key, refused.fact, refused.error.field) == (ADA, fact, field)
         state = stores.rows.clients[ADA]
         assert (state.last_sequence, state.missing, state.digest.completed) == (2, (), [2])
 
     def test_a_new_client_of_refused_facts_alone_is_not_stored(self, stores: MemoryStores) -> None:
-        assert len(arrive(stores, visit(1, generation=2))) == 1
+        assert len(arrive(stores, visit(1, generation=2)).refused) == 1
         assert stores.rows.clients == {}
         assert stores.rows.outbox == []
+
+
+class TestSkipping:
+    """Records whose number alone scoring understands."""
+
+    def test_its_number_is_folded_and_nothing_else(self, stores: MemoryStores) -> None:
+        skipped = Skipped(1, 2)
+        assert arrive(stores, visit(1), skipped, visit(3)).skipped == [skipped]
+        state = stores.rows.clients[ADA]
+        assert (state.last_sequence, state.missing, state.digest.completed) == (3, (), [2])
+        assert state.first_skipped_sequence == 2
+
+    def test_the_least_number_that_was_skipped_is_kept(self, stores: MemoryStores) -> None:
+        arrive(stores, visit(1), Skipped(1, 4), Skipped(1, 2), Skipped(1, 5))
+        assert stores.rows.clients[ADA].first_skipped_sequence == 2
+
+    def test_a_number_that_was_folded_before_is_not_skipped(self, stores: MemoryStores) -> None:
+        arrive(stores, visit(1))
+        arrive(stores, Skipped(1, 1))
+        assert stores.rows.clients[ADA].first_skipped_sequence is None
+
+    @pytest.mark.parametrize("now", [NOON, None], ids=["later", "before the first watermark"])
+    def test_a_client_who_begins_with_it_is_assessed_by_the_first_fact(
+        self, stores: MemoryStores, now: datetime | None
+    ) -> None:
+        arrive(stores, Skipped(1, 1), now=now)
+        with stores.open() as store:
+            store.await_first_assessment(0, NOON)
+        pass_time(stores, NOON)
+        assert stores.rows.outbox == []
+        arrive(stores, visit(2))
+        (change,) = changes(stores)
+        assert (change.version, change.origin, change.activity_id) == (1, "live", "act-2")
+        state = stores.rows.clients[ADA]
+        assert (state.zone, state.last_sequence, state.first_skipped_sequence) == (ZONE, 2, 1)
+
+    def test_what_was_skipped_is_kept_by_later_batches(self, stores: MemoryStores) -> None:
+        arrive(stores, visit(1), Skipped(1, 2))
+        arrive(stores, visit(3))
+        pass_time(stores, NOON + 2 * A_YEAR)
+        assert stores.rows.clients[ADA].first_skipped_sequence == 2
+
+
+class TestARestoredSender:
+    """Numbers that the sender's database gave out again after it had been restored (H7)."""
+
+    BEFORE, AFTER = "0a1b2c3d", "4e5f6a7b"
+
+    def test_what_comes_again_is_not_folded_and_never_silently(self, stores: MemoryStores) -> None:
+        arrive(stores, visit(1, incarnation=self.BEFORE), visit(2, incarnation=self.BEFORE))
+        other = visit(2, incarnation=self.AFTER, kind="settled", amount_minor=20_000)
+        (repeated,) = arrive(stores, other).repeated
+        assert (repeated.key, repeated.fact) == (ADA, other)
+        state = stores.rows.clients[ADA]
+        assert (state.digest.completed, state.digest.settled) == ([2], [0])
+        assert (state.first_repeated_sequence, state.incarnation) == (2, self.BEFORE)
+
+    def test_what_is_new_is_folded_and_the_contradiction_stays(self, stores: MemoryStores) -> None:
+        arrive(stores, visit(1, incarnation=self.BEFORE), visit(2, incarnation=self.BEFORE))
+        again = [visit(number, incarnation=self.AFTER) for number in (2, 3)]
+        assert len(arrive(stores, *again).repeated) == 1
+        assert arrive(stores, *again[1:]).repeated == []  # a duplicate as ever
+        state = stores.rows.clients[ADA]
+        assert (state.digest.completed, state.incarnation) == ([3], self.AFTER)
+        assert state.first_repeated_sequence == 2
+
+    def test_a_new_incarnation_that_repeats_nothing_is_no_contradiction(
+        self, stores: MemoryStores
+    ) -> None:
+        arrive(stores, visit(1, incarnation=self.BEFORE))
+        folded = arrive(stores, visit(2, incarnation=self.AFTER), visit(2, incarnation=self.AFTER))
+        assert folded == ([], [], [])
+        state = stores.rows.clients[ADA]
+        assert (state.incarnation, state.first_repeated_sequence) == (self.AFTER, None)
+
+    def test_a_late_fact_of_the_incarnation_before_fills_its_gap(
+        self, stores: MemoryStores
+    ) -> None:
+        arrive(stores, visit(1, incarnation=self.BEFORE), visit(3, incarnation=self.AFTER))
+        assert arrive(stores, visit(2, incarnation=self.BEFORE)).repeated == []
+        state = stores.rows.clients[ADA]
+        assert (state.missing, state.digest.completed) == ((), [3])
+        assert (state.incarnation, state.first_repeated_sequence) == (self.AFTER, None)
+
+    @pytest.mark.parametrize(("before", "after"), [(None, "0a1b2c3d"), ("0a1b2c3d", None)])
+    def test_none_is_an_incarnation_as_any_other(
+        self, stores: MemoryStores, before: str | None, after: str | None
+    ) -> None:
+        arrive(stores, visit(1, incarnation=before))
+        assert len(arrive(stores, visit(1, incarnation=after)).repeated) == 1
+
+    def test_another_generation_is_refused_all_the_same(self, stores: MemoryStores) -> None:
+        arrive(stores, visit(1, incarnation=self.BEFORE))
+        folded = arrive(stores, visit(1, incarnation=self.AFTER, generation=2))
+        assert (len(folded.refused), len(folded.repeated)) == (1, 0)
 
 
 class TestFirstAssessment:
@@ -283,7 +374,7 @@ class TestReadingATier:
     def stored(self, assessed_on: date | None, as_of: datetime | None) -> StoredTier:
         digest = Digest()
         digest.add("completed", DAY, 1, 0)
-        return StoredTier("ada", ZONE, digest.to_bytes(), assessed_on, 1, NOON, as_of, 0)
+        return StoredTier("ada", ZONE, digest.to_bytes(), assessed_on, 1, NOON, as_of, 3, 4, 5)
 
     @pytest.mark.parametrize(
         ("assessed_on", "as_of", "day"),
@@ -300,7 +391,9 @@ class TestReadingATier:
         stored = self.stored(assessed_on, as_of)
         tier = TierAssessor(RULEBOOK).tier(stored)
         assert tier.assessment == assess(Digest.from_bytes(stored.digest), RULEBOOK, day, ZONE)
-        assert (tier.as_of, tier.since, tier.version, tier.missing) == (as_of, NOON, 1, 0)
+        assert (tier.as_of, tier.since, tier.version) == (as_of, NOON, 1)
+        assert (tier.first_missing_sequence, tier.first_skipped_sequence) == (3, 4)
+        assert tier.first_repeated_sequence == 5
 
     def test_there_is_none_before_the_first_assessment(self) -> None:
         assert TierAssessor(RULEBOOK).tier(self.stored(None, NOON)).assessment is None

@@ -27,7 +27,7 @@ def digest(*visits: tuple[int, int]) -> Digest:
 
 def client(visits: Digest | None, **changes: Any) -> ClientTier:
     known = None if visits is None else assess(visits, RULEBOOK, DAY, ZONE)
-    row = ClientTier("a" * 32, ZONE, 3, AT, AT, 0, known)
+    row = ClientTier("a" * 32, ZONE, 3, AT, AT, None, None, None, known)
     return row._replace(**changes)
 
 
@@ -37,11 +37,12 @@ def client(visits: Digest | None, **changes: Any) -> ClientTier:
         client(None, since=None, as_of=None, version=0),
         client(digest()),
         client(digest((3, 5_000))),
-        client(digest(*((days, 12_345) for days in range(0, 300, 11))), missing=2),
+        client(digest(*((days, 12_345) for days in range(0, 300, 11))), first_missing_sequence=2),
         client(digest((364, 1)), as_of=None),
         client(digest((3_000, 99))),
+        client(None, zone=""),
     ],
-    ids=["unassessed", "never came", "once", "often", "about to fall", "long ago"],
+    ids=["unassessed", "never came", "once", "often", "about to fall", "long ago", "unheard of"],
 )
 def test_it_is_what_the_model_says(found: ClientTier) -> None:
     answer = TierAnswer.of(found, RULEBOOK)
@@ -49,3 +50,24 @@ def test_it_is_what_the_model_says(found: ClientTier) -> None:
     assert (answer.next_transition is None) == (
         found.assessment is None or found.assessment.next_transition is None
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("first_missing_sequence", "missing"),
+        ("first_skipped_sequence", "unknown"),
+        ("first_repeated_sequence", "repeated"),
+    ],
+)
+def test_it_says_why_its_inputs_are_not_complete(field: str, reason: str) -> None:
+    whole = TierAnswer.of(client(digest()), RULEBOOK)
+    assert (whole.inputs_complete, whole.inputs_incomplete) == (True, [])
+    answer = TierAnswer.of(client(digest(), **{field: 7}), RULEBOOK)
+    assert not answer.inputs_complete
+    assert [(why.reason, why.since_sequence) for why in answer.inputs_incomplete] == [(reason, 7)]
+
+
+def test_it_names_its_scheme() -> None:
+    answer = TierAnswer.of(client(digest()), RULEBOOK)
+    assert (answer.scheme, answer.rulebook_version, answer.primary) == ("rfm", 1, True)

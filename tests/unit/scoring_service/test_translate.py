@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from rapport_contracts import canonical, codec, topics
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Watermark
 from scoring_service import translate
-from scoring_service.domain.facts import Fact, FactRefused
+from scoring_service.domain.facts import Fact, FactRefused, Skipped
 from scoring_service.domain.walk import ClientState, fold, review
 from scoring_service.ports import TierTransition
 from tests.support.generators.tier_histories import RULEBOOK
@@ -31,12 +32,14 @@ ACTIVITY = canonical.ActivityRecorded(
         occurred_at=NOON,
         accepted_at=NOON + timedelta(minutes=1),
         refers_to="a0",
+        backfill=True,
     ),
+    incarnation="0a1b2c3d",
 )
 
 
 def test_an_activity_is_a_fact() -> None:
-    assert translate.fact(ACTIVITY) == Fact(
+    assert translate.numbered(ACTIVITY) == Fact(
         activity_id="a1",
         generation=1,
         sequence=1,
@@ -48,6 +51,8 @@ def test_an_activity_is_a_fact() -> None:
         occurred_at=NOON,
         accepted_at=NOON + timedelta(minutes=1),
         refers_to="a0",
+        incarnation="0a1b2c3d",
+        backfill=True,
     )
 
 
@@ -62,6 +67,26 @@ def test_a_watermark_decodes_to_its_instant_and_other_events_to_themselves() -> 
 def test_a_record_that_is_no_event_is_refused() -> None:
     with pytest.raises(InvalidRecord):
         translate.decode(topics.CLIENT_ACTIVITY.name, b"ada", b"{}")
+
+
+def test_an_activity_of_an_unknown_kind_is_only_a_number() -> None:
+    unknown = structs.replace(
+        ACTIVITY, incarnation="0a1b2c3d", data=structs.replace(ACTIVITY.data, kind="danced")
+    )
+    assert translate.numbered(unknown) == Skipped(1, 1, "0a1b2c3d")
+
+
+@pytest.mark.parametrize("nameless", ["practice_id", "client_id", "generation", "sequence"])
+def test_an_event_of_an_unknown_type_is_a_number_if_it_says_whose_and_which(nameless: str) -> None:
+    values = {"practice_id": "harbour", "client_id": "ada", "generation": 2, "sequence": 7}
+    event = canonical.UnknownEvent(type="rapport.moon.risen.v1", **values)  # type: ignore[arg-type]  # by name
+    assert translate.skipped(event) == (("harbour", "ada"), Skipped(2, 7))
+    assert translate.skipped(structs.replace(event, **{nameless: None})) is None
+
+
+def test_a_fact_of_another_generation_has_a_reason_of_its_own() -> None:
+    error = translate.refusal("harbour", FactRefused("generation", "another"))
+    assert (error.reason, error.field) == ("unknown-generation", "/data/generation")
 
 
 def test_a_refused_fact_names_its_field_by_the_path_in_the_event() -> None:
@@ -81,11 +106,12 @@ def test_a_change_is_an_event_with_the_same_id_whenever_it_is_encoded() -> None:
     assert (row.topic, row.partition, row.key) == (topics.TIER_CHANGES.name, 5, b"ada")
     event = codec.decode(row.topic, row.key, row.value)
     assert isinstance(event, canonical.TierChanged)
-    assert (event.id, event.practiceid, event.subject) == ("harbour.ada.1", "harbour", "ada")
+    assert (event.id, event.practiceid, event.subject) == ("harbour.ada.rfm.1", "harbour", "ada")
     assert (event.causationid, event.time) == ("a1", NOON)
     data = event.data
     assert (data.version, data.from_tier, data.to_tier) == (1, None, "bronze")
-    assert (data.rulebook, data.rulebook_version) == (RULEBOOK.key, RULEBOOK.version)
+    assert (data.scheme, data.rulebook_version, data.primary) == ("rfm", RULEBOOK.version, True)
+    assert data.due_on is None
     assert data.score == Decimal("37.00")  # 30 for recency, a fifth of 35 for one visit
     assert data.explanation[0].line == "recency.within_P1M"
     assert data.next_transition is not None
@@ -109,6 +135,8 @@ def test_a_watermark_is_passed_on_as_an_event_of_its_partition() -> None:
 
 def _a_change() -> TierTransition:
     state = ClientState("harbour", "ada", 5, "Europe/London")
-    change = fold(state, translate.fact(ACTIVITY), RULEBOOK, date(2026, 3, 2))
+    fact = translate.numbered(ACTIVITY)
+    assert isinstance(fact, Fact)
+    change = fold(state, fact, RULEBOOK, date(2026, 3, 2))
     assert change is not None
     return TierTransition(state, change, review(state, RULEBOOK))

@@ -30,7 +30,11 @@ PRACTICE = "harbour"
 CONNECTIONS = 8
 FILL_SECONDS = 120.0
 READY_SECONDS = 30.0
-_FOLDED = "SELECT coalesce(sum(last_sequence - cardinality(missing)), 0)::bigint FROM client"
+_FOLDED = """
+    SELECT coalesce(sum(last_sequence - (
+        SELECT coalesce(sum(upper(gap) - lower(gap)), 0) FROM unnest(missing) AS gap
+    )), 0)::bigint FROM client
+"""
 _CLIENTS = "SELECT client_id FROM client WHERE practice_id = %s ORDER BY client_id"
 
 

@@ -9,19 +9,27 @@ from datetime import datetime
 from typing import Any
 
 from rapport_contracts import topics
-from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    GenerationOpened,
+    HoldChanged,
+    PracticeRegistered,
+    UnknownEvent,
+)
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.logs import get_logger
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
-from scoring_service.domain.facts import Fact
+from scoring_service.domain.facts import Numbered
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.handlers import PartitionFacts, fold_facts, sweep
+from scoring_service.handlers import Folded, PartitionFacts, fold_facts, sweep
 from scoring_service.ports import ClientKey, Store, Stores
 
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name)
+log = get_logger(__name__)
 
 
 class ScoringConsumer(BatchHandler):
@@ -57,28 +65,18 @@ class ScoringConsumer(BatchHandler):
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Fold the batch's activities, those of each partition on the local day that the partition
-        had before the batch; store its practices."""
+        had before the batch; store its practices. What is not known is passed over."""
         store = self._stores.within(tx)
+        sources: _Sources = {}
         partition_facts = []
-        # Where a refused fact stands in the batch; by identity, for two records may hold one fact.
-        sources: dict[int, tuple[PartitionBatch, int]] = {}
         for part in batch.partitions:
-            facts: dict[ClientKey, list[Fact]] = {}
-            for index, event in enumerate(part.events):
-                if isinstance(event, ActivityRecorded):
-                    fact = translate.fact(event)
-                    key = ClientKey(event.practiceid, event.data.client_id)
-                    facts.setdefault(key, []).append(fact)
-                    sources[id(fact)] = (part, index)
-                elif isinstance(event, PracticeRegistered):
-                    store.save_practice(translate.practice(event))
+            facts = _facts_of(store, batch, part, sources)
             if facts:
                 business_time = part.position.processed_through
                 number = part.partition.partition
                 partition_facts.append(PartitionFacts(number, business_time, facts))
-        for refused in fold_facts(store.clients, self._rulebook, partition_facts):
-            part, index = sources[id(refused.fact)]
-            batch.reject(part, index, translate.refusal(refused.key.practice_id, refused.error))
+        folded = fold_facts(store.clients, self._rulebook, partition_facts)
+        _set_aside(batch, sources, folded)
         _await_first_assessments(store, batch)
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
@@ -125,6 +123,67 @@ class _Zones:
     def __init__(self, names: set[str]) -> None:
         self.names = names
         self.offset = -1
+
+
+_Sources = dict[int, tuple[PartitionBatch, int]]
+"""Where each fact stands in its batch; by identity, for two records may hold one fact."""
+
+
+def _facts_of(
+    store: Store, batch: Batch, part: PartitionBatch, sources: _Sources
+) -> dict[ClientKey, list[Numbered]]:
+    """What a partition's records add to their clients' sequences; handles the other records."""
+    facts: dict[ClientKey, list[Numbered]] = {}
+    for index, event in enumerate(part.events):
+        if isinstance(event, ActivityRecorded):
+            key = ClientKey(event.practiceid, event.data.client_id)
+            fact = translate.numbered(event)
+        elif found := _handle_other(store, batch, part, index):
+            key, fact = found
+        else:
+            continue
+        facts.setdefault(key, []).append(fact)
+        sources[id(fact)] = (part, index)
+    return facts
+
+
+def _handle_other(
+    store: Store, batch: Batch, part: PartitionBatch, index: int
+) -> tuple[ClientKey, Numbered] | None:
+    """Handle a record that is no activity; what it adds to a client's sequence, if anything."""
+    event = part.events[index]
+    if isinstance(event, UnknownEvent):
+        found = translate.skipped(event)
+        if found and part.partition.topic == topics.CLIENT_ACTIVITY.name:
+            return found
+        batch.pass_over(part, "type")
+    elif isinstance(event, PracticeRegistered):
+        store.save_practice(translate.practice(event))
+    elif isinstance(event, GenerationOpened):
+        batch.reject(part, index, translate.new_generation(event))
+    elif isinstance(event, HoldChanged):
+        batch.pass_over(part, "hold")
+    return None
+
+
+def _set_aside(batch: Batch, sources: _Sources, folded: Folded) -> None:
+    """Make dead letters of refused facts; count what was passed over."""
+    for key, fact, error in folded.refused:
+        part, index = sources[id(fact)]
+        batch.reject(part, index, translate.refusal(key.practice_id, error))
+    for fact in folded.skipped:
+        part, index = sources[id(fact)]
+        is_activity = isinstance(part.events[index], ActivityRecorded)
+        batch.pass_over(part, "kind" if is_activity else "type")
+    for key, fact in folded.repeated:
+        part, _ = sources[id(fact)]
+        batch.pass_over(part, "repeated")
+        log.warning(
+            "sequence_repeated",
+            client_id=key.client_id,
+            sequence=fact.sequence,
+            incarnation=fact.incarnation,
+        )
 
 
 def _await_first_assessments(store: Store, batch: Batch) -> None:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from scoring_service.domain.assess import Assessment, assess, next_transition
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.facts import Fact, FactRefused
+from scoring_service.domain.facts import Fact, FactRefused, Numbered, Skipped
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import Change, ClientState, catch_up, fold, remind, review
+from scoring_service.domain.walk import Change, ClientState, catch_up, fold, remind, review, skip
 from scoring_service.ports import (
     ClientKey,
     Clients,
@@ -27,20 +27,36 @@ REMEMBERED_ASSESSMENTS = 4_096
 
 
 class PartitionFacts(NamedTuple):
-    """The facts of one partition in a batch, and its business time before the batch: None before
-    the partition's first watermark."""
+    """The facts of one partition in a batch, and what is only a number of a client's sequence, in
+    the log's order; and its business time before the batch: None before the partition's first
+    watermark."""
 
     partition: int
     business_time: datetime | None
-    facts: Mapping[ClientKey, Sequence[Fact]]
+    facts: Mapping[ClientKey, Sequence[Numbered]]
 
 
 class RefusedFact(NamedTuple):
     """A fact that can never be folded, and why."""
 
     key: ClientKey
-    fact: Fact
+    fact: Numbered
     error: FactRefused
+
+
+class RepeatedFact(NamedTuple):
+    """A fact that was not folded, since its sequence came before, from another incarnation."""
+
+    key: ClientKey
+    fact: Numbered
+
+
+class Folded(NamedTuple):
+    """What was not folded of a batch, duplicates apart."""
+
+    refused: Sequence[RefusedFact]
+    repeated: Sequence[RepeatedFact]
+    skipped: Sequence[Skipped]
 
 
 class SweepStep(NamedTuple):
@@ -53,39 +69,23 @@ class SweepStep(NamedTuple):
 
 def fold_facts(
     clients: Clients, rulebook: Rulebook, partition_facts: Sequence[PartitionFacts]
-) -> list[RefusedFact]:
+) -> Folded:
     """Fold the facts of a batch, client by client, and assess the client after each fact.
 
     All clients are loaded once and saved once. A client is first brought to the local day that its
     partition had before the batch, so the result does not depend on where batches end.
     """
     known = clients.load([key for of_partition in partition_facts for key in of_partition.facts])
-    touched: list[ClientState] = []
-    transitions: list[TierTransition] = []
-    refused: list[RefusedFact] = []
+    batch = _Folding(rulebook)
     for of_partition in partition_facts:
         days = _LocalDays(of_partition.business_time)
         for key, facts in of_partition.facts.items():
-            state = known.get(key) or _new_client(key, of_partition.partition, facts[0])
-            day = days[state.zone]
-            if state.assessed_on != day:
-                transitions += _transitions(state, rulebook, _advance_to_day(state, rulebook, day))
-            for fact in facts:
-                try:
-                    change = fold(state, fact, rulebook, day)
-                except FactRefused as error:
-                    refused.append(RefusedFact(key, fact, error))
-                    continue
-                if change:
-                    # The review also schedules: it holds until the next fact, and usually this
-                    # fact is the client's last of the batch.
-                    transitions.append(TierTransition(state, change, review(state, rulebook)))
-            _schedule_review(state, rulebook)
-            touched.append(state)
+            state = known.get(key) or _new_client(key, of_partition.partition)
+            batch.fold(key, state, facts, days)
     # A new client all of whose facts were refused is not stored.
-    clients.save([state for state in touched if state.last_sequence])
-    clients.record(transitions)
-    return refused
+    clients.save([state for state in batch.touched if state.last_sequence])
+    clients.record(batch.transitions)
+    return Folded(batch.refused, batch.repeated, batch.skipped)
 
 
 def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> SweepStep:
@@ -133,7 +133,9 @@ class TierAssessor:
             version=stored.version,
             since=stored.since,
             as_of=stored.as_of,
-            missing=stored.missing,
+            first_missing_sequence=stored.first_missing_sequence,
+            first_skipped_sequence=stored.first_skipped_sequence,
+            first_repeated_sequence=stored.first_repeated_sequence,
             assessment=self._assessment(stored),
         )
 
@@ -150,24 +152,75 @@ class TierAssessor:
 
 
 class _LocalDays(dict[str, date | None]):
-    """The local day of one instant by zone, each computed once; None without an instant."""
+    """The local day of one instant by zone, each computed once; None without an instant or in no
+    zone."""
 
     def __init__(self, instant: datetime | None) -> None:
         super().__init__()
         self._instant = instant
 
     def __missing__(self, zone: str) -> date | None:
-        self[zone] = day = None if self._instant is None else local_day(self._instant, zone)
+        instant = self._instant
+        self[zone] = day = local_day(instant, zone) if zone and instant is not None else None
         return day
 
 
-def _new_client(key: ClientKey, partition: int, first: Fact) -> ClientState:
+def _new_client(key: ClientKey, partition: int) -> ClientState:
     return ClientState(
-        practice_id=key.practice_id,
-        client_id=key.client_id,
-        partition=partition,
-        zone=first.zone,
+        practice_id=key.practice_id, client_id=key.client_id, partition=partition, zone=""
     )
+
+
+def _first_zone(facts: Sequence[Numbered], generation: int) -> str:
+    """The zone of the first fact of that generation; empty when there is none."""
+    of_generation = (fact for fact in facts if fact.generation == generation)
+    return next((fact.zone for fact in of_generation if isinstance(fact, Fact)), "")
+
+
+class _Folding:
+    """What comes of the clients of one batch."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self._rulebook = rulebook
+        self.touched: list[ClientState] = []
+        self.transitions: list[TierTransition] = []
+        self.refused: list[RefusedFact] = []
+        self.repeated: list[RepeatedFact] = []
+        self.skipped: list[Skipped] = []
+
+    def fold(
+        self, key: ClientKey, state: ClientState, facts: Sequence[Numbered], days: "_LocalDays"
+    ) -> None:
+        """Bring one client to its day and fold its facts, in their order."""
+        rulebook = self._rulebook
+        if not state.zone:
+            # A client without a fact so far, whom the first one will assess.
+            state.zone = _first_zone(facts, state.generation)
+            day = days[state.zone]
+        else:
+            day = days[state.zone]
+            if state.assessed_on != day:
+                changes = _advance_to_day(state, rulebook, day)
+                self.transitions += _transitions(state, rulebook, changes)
+        for fact in facts:
+            if fact.incarnation != state.incarnation and state.repeats(fact):
+                self.repeated.append(RepeatedFact(key, fact))
+                continue
+            try:
+                if isinstance(fact, Skipped):
+                    skip(state, fact)
+                    self.skipped.append(fact)
+                    continue
+                change = fold(state, fact, rulebook, day)
+            except FactRefused as error:
+                self.refused.append(RefusedFact(key, fact, error))
+                continue
+            if change:
+                # The review also schedules: it holds until the next fact, and usually this
+                # fact is the client's last of the batch.
+                self.transitions.append(TierTransition(state, change, review(state, rulebook)))
+        _schedule_review(state, rulebook)
+        self.touched.append(state)
 
 
 def _advance_to_day(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:

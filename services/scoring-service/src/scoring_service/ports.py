@@ -46,8 +46,8 @@ class Clients(Protocol):
         ...
 
     def save(self, states: Collection[ClientState]) -> None:
-        """Write new and changed clients. Practice, client id, partition, zone and generation of a
-        client that exists stay as they are."""
+        """Write new and changed clients. Practice, client id, partition and generation of a client
+        that exists stay as they are, and so does its zone once it has one."""
         ...
 
     def record(self, transitions: Sequence[TierTransition]) -> None:
@@ -68,12 +68,13 @@ class Store(Protocol):
         ...
 
     def zones_of(self, partition: int) -> set[str]:
-        """The zones of all clients of a partition: the zones whose midnights end its batches."""
+        """The zones of all clients of a partition that have one: the zones whose midnights end its
+        batches."""
         ...
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
-        """At a partition's first watermark, make its clients that have no assessment and no review
-        due at that instant; the sweep will then assess them."""
+        """At a partition's first watermark, make its clients that have a zone, no assessment and no
+        review due at that instant; the sweep will then assess them."""
         ...
 
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:
@@ -106,9 +107,11 @@ class Stores(Protocol):
 class StoredTier(NamedTuple):
     """A client as stored, for the API to assess.
 
-    `digest` is as `Digest.to_bytes` makes it. `assessed_on` is the local day of the last assessment
-    and `since` when the last change took effect, both None before the first. `as_of` is the instant
-    up to which the client's partition is swept. `missing` counts activities known to be missing.
+    `zone` is empty before the first fact. `digest` is as `Digest.to_bytes` makes it. `assessed_on`
+    is the local day of the last assessment and `since` when the last change took effect, both None
+    before the first. `as_of` is the instant up to which the client's partition is swept. The three
+    sequences say since when the digest is incomplete, None where it is not: the first activity
+    that has not arrived, and those of `ClientState`.
     """
 
     client_id: str
@@ -118,7 +121,9 @@ class StoredTier(NamedTuple):
     version: int
     since: datetime | None
     as_of: datetime | None
-    missing: int
+    first_missing_sequence: int | None
+    first_skipped_sequence: int | None
+    first_repeated_sequence: int | None
 
 
 class ClientTier(NamedTuple):
@@ -129,25 +134,29 @@ class ClientTier(NamedTuple):
     version: int
     since: datetime | None
     as_of: datetime | None
-    missing: int
+    first_missing_sequence: int | None
+    first_skipped_sequence: int | None
+    first_repeated_sequence: int | None
     assessment: Assessment | None
 
 
 class ChangeRow(NamedTuple):
-    """One line of a client's history; `score` is in hundredths of a point."""
+    """One line of a client's history in one scheme; `score` is in hundredths of a point."""
 
+    scheme: str
     version: int
-    rulebook: str
     rulebook_version: int
+    is_primary: bool
     from_tier: str | None
     to_tier: str
     direction: str
     reason: str
     origin: str
     effective_at: datetime
+    due_on: date | None
     happened_at: datetime | None
     activity_id: str | None
-    score: int
+    score: int | None
 
 
 class Tiers(Protocol):
@@ -168,10 +177,10 @@ class Tiers(Protocol):
         ...
 
     def history(
-        self, practice_id: str, client_id: str, after: int, limit: int
+        self, practice_id: str, client_id: str, scheme: str, after: int, limit: int
     ) -> Sequence[ChangeRow] | None:
-        """Up to `limit` changes of a client with versions above `after`; None when there is no
-        such client."""
+        """Up to `limit` changes of a client in one scheme with versions above `after`; None when
+        there is no such client."""
         ...
 
     def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:
@@ -214,8 +223,8 @@ class Feed(Protocol):
     """The published tier changes of a practice; positions are gapless in each partition, from the
     first that is left.
 
-    All changes of a client are in one partition, in the order of their versions. Nothing is ever
-    published before a position that a reader has seen.
+    All changes of a client are in one partition, those of a scheme in the order of their versions.
+    Nothing is ever published before a position that a reader has seen.
     """
 
     @property

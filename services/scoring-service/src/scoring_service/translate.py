@@ -11,16 +11,17 @@ from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Watermark
 from scoring_service.domain.assess import NextTransition
 from scoring_service.domain.explain import Line, score_decimal
-from scoring_service.domain.facts import Fact, FactRefused
+from scoring_service.domain.facts import KNOWN_KINDS, Fact, FactRefused, Numbered, Skipped
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.ports import TierTransition
+from scoring_service.ports import ClientKey, TierTransition
 
 SOURCE = "scoring-service"
 
 
-def decode(
-    topic: str, key: bytes | None, value: bytes | None
-) -> canonical.CanonicalEvent | Watermark:
+Event = canonical.CanonicalEvent | canonical.UnknownEvent
+
+
+def decode(topic: str, key: bytes | None, value: bytes | None) -> Event | Watermark:
     """The event in a record, or the time that it carries. Raises `InvalidRecord`."""
     try:
         event = codec.decode(topic, key, value)
@@ -29,9 +30,11 @@ def decode(
     return Watermark(event.data.up_to) if isinstance(event, canonical.WatermarkAdvanced) else event
 
 
-def fact(event: canonical.ActivityRecorded) -> Fact:
-    """The fact that an activity carries."""
+def numbered(event: canonical.ActivityRecorded) -> Numbered:
+    """The fact that an activity carries; of a kind that scoring does not know, its number alone."""
     data = event.data
+    if data.kind not in KNOWN_KINDS:
+        return Skipped(data.generation, data.sequence, event.incarnation)
     return Fact(
         activity_id=event.id,
         generation=data.generation,
@@ -44,7 +47,18 @@ def fact(event: canonical.ActivityRecorded) -> Fact:
         occurred_at=data.occurred_at,
         accepted_at=data.accepted_at,
         refers_to=data.refers_to,
+        incarnation=event.incarnation,
+        backfill=data.backfill,
     )
+
+
+def skipped(event: canonical.UnknownEvent) -> tuple[ClientKey, Skipped] | None:
+    """Whose sequence an event of an unknown type goes on, and with what number; None when it does
+    not say so."""
+    names, numbers = (event.practice_id, event.client_id), (event.generation, event.sequence)
+    if None in names or None in numbers:
+        return None
+    return ClientKey(*names), Skipped(*numbers, event.incarnation)
 
 
 def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
@@ -61,18 +75,32 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
 def refusal(practice_id: str, error: FactRefused) -> InvalidRecord:
     """Why a record becomes a dead letter whose fact was refused."""
     return InvalidRecord(
-        "fact-refused", error.reason, field=f"/data/{error.field}", practice_id=practice_id
+        "unknown-generation" if error.field == "generation" else "fact-refused",
+        error.reason,
+        field=f"/data/{error.field}",
+        practice_id=practice_id,
+    )
+
+
+def new_generation(event: canonical.GenerationOpened) -> InvalidRecord:
+    """Why a record becomes a dead letter that says a client's facts anew."""
+    return InvalidRecord(
+        "unknown-generation",
+        f"generation {event.data.generation} begins, which this version cannot follow",
+        field="/data/generation",
+        practice_id=event.practiceid,
     )
 
 
 def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
-    """The encoder of tier changes under one rulebook. The id of an event depends on its client and
-    version alone, so reading a log again gives the same ids."""
+    """The encoder of tier changes under one rulebook, whose key is the one scheme, and the primary
+    one. The id of an event depends on its client, scheme and version alone, so reading a log again
+    gives the same ids."""
 
     def encode(transition: TierTransition) -> Outgoing:
         state, change = transition.state, transition.change
         event = canonical.TierChanged(
-            id=f"{state.practice_id}.{state.client_id}.{change.version}",
+            id=f"{state.practice_id}.{state.client_id}.{rulebook.key}.{change.version}",
             source=SOURCE,
             time=change.effective_at,
             practiceid=state.practice_id,
@@ -80,9 +108,10 @@ def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
             causationid=change.activity_id,
             data=canonical.TierChange(
                 client_id=state.client_id,
+                scheme=rulebook.key,
                 version=change.version,
-                rulebook=rulebook.key,
                 rulebook_version=rulebook.version,
+                primary=True,
                 from_tier=change.from_tier,
                 to_tier=change.to_tier,
                 direction=change.direction,

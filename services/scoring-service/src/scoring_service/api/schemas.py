@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
@@ -15,6 +15,7 @@ from scoring_service.ports import ChangeRow, ClientTier
 
 EVENT_TYPE = "rapport.tier.changed.v1"
 ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+SchemeKey = Annotated[str, Field(description="The scheme whose tiers these are.", examples=["rfm"])]
 Score = Annotated[Decimal, Field(description="0.00 to 100.00, two decimals.", examples=["72.50"])]
 
 
@@ -54,6 +55,17 @@ class Coming(BaseModel):
     rulebook_version: int
 
 
+class Incompleteness(BaseModel):
+    """Why an answer's inputs are not complete, and from which number of the client's activities."""
+
+    reason: Literal["missing", "unknown", "repeated"] = Field(
+        description="`missing`: an activity has not arrived. `unknown`: one says something that"
+        " this version does not know, or was given up; the client will be rebuilt. `repeated`: the"
+        " sender's database was restored and gave a number out again; the client must be rebuilt."
+    )
+    since_sequence: int = Field(description="The first activity concerned.", examples=[17])
+
+
 class TierAnswer(BaseModel):
     """A client's tier, why, and when it will change; all as of `as_of`.
 
@@ -65,14 +77,16 @@ class TierAnswer(BaseModel):
     tier_names: Names | None
     score: Score | None
     since: AwareDatetime | None = Field(description="When the last change took effect.")
-    version: int = Field(description="The number of changes so far.")
-    zone: str
-    rulebook: str
+    version: int = Field(description="The number of changes so far, in this scheme.")
+    zone: str | None = Field(description="null until the first activity has come.")
+    scheme: SchemeKey
     rulebook_version: int
+    primary: bool = Field(description="Whether the practice acts on this scheme.")
     as_of: AwareDatetime | None = Field(description="All input up to here is in the answer.")
     inputs_complete: bool = Field(
-        description="False while activities are known to be missing; the tier may then change."
+        description="False while something is known to be missing; the tier may then change."
     )
+    inputs_incomplete: list[Incompleteness] = Field(description="Why not; empty when complete.")
     explanation: list[ExplanationLine]
     next_transition: Coming | None
 
@@ -86,6 +100,15 @@ def tier_fields(tier: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
     """The fields of `TierAnswer` as plain values, in its order; every answer says as of when it
     holds and whether its inputs are complete (F50)."""
     known = tier.assessment
+    incomplete = [
+        {"reason": reason, "since_sequence": sequence}
+        for reason, sequence in (
+            ("missing", tier.first_missing_sequence),
+            ("unknown", tier.first_skipped_sequence),
+            ("repeated", tier.first_repeated_sequence),
+        )
+        if sequence is not None
+    ]
     coming = known and known.next_transition
     return {
         "client_id": tier.client_id,
@@ -94,11 +117,13 @@ def tier_fields(tier: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
         "score": known and score_decimal(known.score),
         "since": tier.since,
         "version": tier.version,
-        "zone": tier.zone,
-        "rulebook": rulebook.key,
+        "zone": tier.zone or None,
+        "scheme": rulebook.key,
         "rulebook_version": rulebook.version,
+        "primary": True,
         "as_of": tier.as_of,
-        "inputs_complete": tier.missing == 0,
+        "inputs_complete": not incomplete,
+        "inputs_incomplete": incomplete,
         "explanation": [line._asdict() for line in known.explanation] if known else [],
         "next_transition": coming and _coming_fields(coming),
     }
@@ -135,25 +160,33 @@ class LookupAnswer(BaseModel):
 
 
 class HistoryLine(BaseModel):
-    """One change of tier; the list is append-only, `version` gapless."""
+    """One change of tier in one scheme; the list is append-only, `version` gapless."""
 
+    scheme: SchemeKey
     version: int
-    rulebook: str
     rulebook_version: int
+    primary: bool = Field(description="Whether the practice acted on this scheme.")
     from_tier: str | None
     to_tier: str
-    direction: str
+    direction: str = Field(
+        description="`entered`, `upgraded`, `downgraded`, `left`, or `moved` between tiers without"
+        " order. Others may come."
+    )
     reason: str
     origin: str
     effective_at: AwareDatetime
+    due_on: date | None = Field(description="The local day of a change that was held until later.")
     happened_at: AwareDatetime | None
     activity_id: str | None
-    score: Score
+    score: Score | None = Field(description="null where the scheme has none.")
 
     @classmethod
     def of(cls, row: ChangeRow) -> "HistoryLine":
         """The line of one stored change."""
-        return cls(**{**row._asdict(), "score": score_decimal(row.score)})
+        fields = row._asdict()
+        is_primary, score = fields.pop("is_primary"), fields.pop("score")
+        score = None if score is None else score_decimal(score)
+        return cls(**fields, primary=is_primary, score=score)
 
 
 class _AsPublished:
@@ -195,6 +228,7 @@ class Distribution(BaseModel):
     """The clients of a practice by tier, lowest tier first."""
 
     as_of: AwareDatetime | None
-    rulebook: str
+    scheme: SchemeKey
     rulebook_version: int
+    primary: bool
     tiers: list[Share]

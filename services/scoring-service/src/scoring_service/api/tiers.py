@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
@@ -19,9 +19,13 @@ from scoring_service.api.schemas import (
     TierAnswer,
     TierPage,
 )
+from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import TierAssessor
 from scoring_service.ports import Feed, StoredTier, Tiers
 
+SchemeQuery = Annotated[
+    str | None, Query(max_length=200, description="The scheme; the primary one if left out.")
+]
 _FIRST = {"client_id": "$response.body#/items/0/client_id"}
 
 
@@ -29,7 +33,7 @@ def tier_router(tiers: Tiers, feed: Feed, assessor: TierAssessor) -> APIRouter:
     """The routes, for keys of a practice with the scope `tiers:read`."""
     router = APIRouter(prefix="/v1", tags=["tiers"])
     add_tier_route(router, tiers, assessor)
-    _add_history(router, tiers)
+    _add_history(router, tiers, assessor.rulebook)
     _add_many_clients(router, tiers, assessor)
     _add_list(router, tiers, feed, assessor)
     return router
@@ -39,12 +43,22 @@ def _answer(stored: StoredTier, assessor: TierAssessor) -> TierAnswer:
     return TierAnswer.of(assessor.tier(stored), assessor.rulebook)
 
 
-def _add_history(router: APIRouter, tiers: Tiers) -> None:
+def _known_scheme(scheme: str | None, rulebook: Rulebook) -> str:
+    """The scheme that a request names, or the primary one; raises `NotFound` for another."""
+    if scheme not in {None, rulebook.key}:
+        raise NotFound("there is no such scheme")
+    return rulebook.key
+
+
+def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
     @router.get("/clients/{client_id}/history", responses=responses(*ALWAYS, NotFound))
-    def history(client_id: ClientPath, page: PageQuery, principal: Reader) -> Page[HistoryLine]:
-        """Every change of a client's tier, the oldest first."""
+    def history(
+        client_id: ClientPath, page: PageQuery, principal: Reader, scheme: SchemeQuery = None
+    ) -> Page[HistoryLine]:
+        """Every change of a client's tier in one scheme, the oldest first."""
+        known = _known_scheme(scheme, rulebook)
         after = int(page.after[0]) if page.after else 0
-        rows = tiers.history(principal.practice, client_id, after, page.fetch)
+        rows = tiers.history(principal.practice, client_id, known, after, page.fetch)
         if rows is None:
             raise NotFound(NO_CLIENT)
         return page.page([HistoryLine.of(row) for row in rows], lambda line: (line.version,))
@@ -65,15 +79,17 @@ def _add_many_clients(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -
             unknown=[client_id for client_id in wanted.client_ids if client_id not in found],
         )
 
-    @router.get("/distribution", responses=responses(*ALWAYS))
-    def distribution(principal: Reader) -> Distribution:
-        """How many clients each tier has."""
-        as_of, clients = tiers.counts(principal.practice)
+    @router.get("/distribution", responses=responses(*ALWAYS, NotFound))
+    def distribution(principal: Reader, scheme: SchemeQuery = None) -> Distribution:
+        """How many clients each tier of a scheme has."""
         rulebook = assessor.rulebook
+        known = _known_scheme(scheme, rulebook)
+        as_of, clients = tiers.counts(principal.practice)
         return Distribution(
             as_of=as_of,
-            rulebook=rulebook.key,
+            scheme=known,
             rulebook_version=rulebook.version,
+            primary=True,
             tiers=[Share.of(tier, clients.get(tier.key, 0)) for tier in rulebook.tiers],
         )
 
@@ -89,8 +105,11 @@ def _add_list(router: APIRouter, tiers: Tiers, feed: Feed, assessor: TierAssesso
         page: PageQuery,
         request: Request,
         principal: Reader,
+        scheme: SchemeQuery = None,
     ) -> TierPage:
-        """The clients in one tier, by client id, and the cursor from which to follow them."""
+        """The clients in one tier of a scheme, by client id, and the cursor from which to follow
+        them."""
+        _known_scheme(scheme, assessor.rulebook)
         if tier not in {known.key for known in assessor.rulebook.tiers}:
             raise NotFound("the rulebook has no such tier")
         # Before the clients are read: a change that is published between the two reads then comes

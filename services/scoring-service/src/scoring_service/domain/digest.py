@@ -1,5 +1,6 @@
 """The sums of a client's facts for each practice-local day: all that scoring stores of them."""
 
+import struct
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from datetime import date
@@ -7,15 +8,14 @@ from functools import lru_cache
 from itertools import chain
 from struct import Struct
 
-from scoring_service.domain.facts import FactRefused
+from scoring_service.domain.facts import KNOWN_KINDS
 
-_VERSION = b"\x01"
+_NARROW, _WIDE = b"\x01", b"\x02"
 _ROW = Struct("<iiiqq")
+_COLUMNS = 5
+_WIDE_BYTES = 16
 _COUNTS = frozenset({"completed", "no_show"})
 _AMOUNTS = frozenset({"settled", "refunded"})
-_IGNORED = frozenset({"registered", "booked"})
-_LARGEST_COUNT = 2**31 - 1
-_LARGEST_AMOUNT = 2**63 - 1
 
 
 @lru_cache(maxsize=1_024)
@@ -43,17 +43,16 @@ class Digest:
         """Fold one difference in; True if the digest changed.
 
         `completed` and `no_show` take `count`, `settled` and `refunded` take `amount_minor`;
-        `registered` and `booked` change nothing. FactRefused for any other kind, or when a day's
-        net does not fit in 32 bits (counts) or 64 (amounts); the digest then stays as it was.
+        `registered` and `booked` change nothing. ValueError for a kind that is not known.
         """
         if kind in _COUNTS:
-            delta, largest = count, _LARGEST_COUNT
+            delta = count
         elif kind in _AMOUNTS:
-            delta, largest = amount_minor, _LARGEST_AMOUNT
-        elif kind in _IGNORED:
+            delta = amount_minor
+        elif kind in KNOWN_KINDS:
             return False
         else:
-            raise FactRefused("kind", f"{kind!r} is unknown")
+            raise ValueError(f"not a kind of fact: {kind!r}")
         if not delta:
             return False
         column: list[int] = getattr(self, kind)
@@ -61,8 +60,6 @@ class Digest:
         place = bisect_left(self.days, day)
         known = place < len(self.days) and self.days[place] == day
         net = column[place] + delta if known else delta
-        if not -largest <= net <= largest:
-            raise FactRefused(kind, f"the net of {on} would be {net}, beyond what is kept")
         if not known:
             self._open(place, day)
         column[place] = net
@@ -91,22 +88,37 @@ class Digest:
         """A version byte (1), then 28 bytes a day, little-endian, ordered by day.
 
         Each day: ordinal int32 (1 = 0001-01-01), completed int32, no_show int32, settled int64,
-        refunded int64. Equal digests give equal bytes.
+        refunded int64. If any sum does not fit: the version byte 2, and the same five as int128.
+        Equal digests give equal bytes.
         """
         rows = zip(
             self.days, self.completed, self.no_show, self.settled, self.refunded, strict=True
         )
-        return _VERSION + _rows(len(self.days)).pack(*chain.from_iterable(rows))
+        flat = [*chain.from_iterable(rows)]
+        try:
+            return _NARROW + _rows(len(self.days)).pack(*flat)
+        except struct.error:
+            return _WIDE + b"".join(
+                number.to_bytes(_WIDE_BYTES, "little", signed=True) for number in flat
+            )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Digest":
         """The digest that `to_bytes` wrote; ValueError for another version or a broken length."""
-        if data[:1] != _VERSION:
-            raise ValueError(f"digest of an unknown version: {data[:1]!r}")
-        number, rest = divmod(len(data) - 1, _ROW.size)
+        version = data[:1]
+        if version not in {_NARROW, _WIDE}:
+            raise ValueError(f"digest of an unknown version: {version!r}")
+        size = _ROW.size if version == _NARROW else _COLUMNS * _WIDE_BYTES
+        number, rest = divmod(len(data) - 1, size)
         if rest:
             raise ValueError(f"digest cut off: {rest} bytes after {number} days")
-        flat = list(_rows(number).unpack_from(data, 1))
+        if version == _NARROW:
+            flat = list(_rows(number).unpack_from(data, 1))
+        else:
+            flat = [
+                int.from_bytes(data[at : at + _WIDE_BYTES], "little", signed=True)
+                for at in range(1, len(data), _WIDE_BYTES)
+            ]
         return cls(flat[0::5], flat[1::5], flat[2::5], flat[3::5], flat[4::5])
 
     def _open(self, place: int, day: int) -> None:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
-FIRST_DAY = date(1970, 1, 1)
-LAST_DAY = date(2199, 12, 31)
+KNOWN_KINDS: Final = frozenset(
+    {"registered", "booked", "completed", "no_show", "settled", "refunded"}
+)
+"""The kinds of activity that scoring folds. Of another one it keeps the sequence alone."""
 
 
 class FactRefused(ValueError):
-    """A fact that can never be folded; only its sender can put it right."""
+    """A fact that does not fit its client; only its sender can put it right."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -23,10 +26,11 @@ class Fact:
     It is never changed, but not frozen: a frozen one takes three times as long to make, and one is
     made for every record.
 
-    `kind` is registered | booked | completed | no_show | settled | refunded. `count` and
-    `amount_minor` are signed differences that land on the practice-local day `on`; a correction
-    carries the difference and `refers_to` the older activity. A refund is positive in `refunded`.
-    `sequence` is gapless from 1 within a `generation`. Instants are aware UTC.
+    `kind` is one of `KNOWN_KINDS`. `count` and `amount_minor` are signed differences that land on
+    the practice-local day `on`; a correction carries the difference and `refers_to` the older
+    activity. A refund is positive in `refunded`. `sequence` is gapless from 1 within a
+    `generation`; `incarnation` is that of the database that gave it out. `backfill` says that its
+    sender reported it as history. Instants are aware UTC.
     """
 
     activity_id: str
@@ -40,3 +44,19 @@ class Fact:
     occurred_at: datetime
     accepted_at: datetime
     refers_to: str | None = None
+    incarnation: str | None = None
+    backfill: bool = False
+
+
+@dataclass(slots=True)
+class Skipped:
+    """A record of one client's sequence that says nothing that scoring knows: an activity of an
+    unknown kind, or an event of an unknown type."""
+
+    generation: int
+    sequence: int
+    incarnation: str | None = None
+
+
+Numbered = Fact | Skipped
+"""What one record adds to a client's sequence."""

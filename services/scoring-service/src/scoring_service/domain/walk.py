@@ -22,7 +22,7 @@ from scoring_service.domain.assess import (
 )
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.explain import Line, explain
-from scoring_service.domain.facts import FIRST_DAY, LAST_DAY, Fact, FactRefused
+from scoring_service.domain.facts import Fact, FactRefused, Numbered, Skipped
 from scoring_service.domain.periods import midnight
 from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook
@@ -31,7 +31,11 @@ Reason = Literal["activity", "elapsed_time", "correction"]
 Origin = Literal["live", "backfill"]
 
 BACKFILL_AFTER = timedelta(days=7)
-MOST_MISSING = 1_000
+MOST_GAPS = 1_000
+"""Gaps that one client's sequence may have; of more the oldest is given up."""
+
+Gap = tuple[int, int]
+"""Sequences that have not arrived: the first and the last of them."""
 
 
 class Change(NamedTuple):
@@ -60,9 +64,14 @@ class Change(NamedTuple):
 class ClientState:
     """All that scoring keeps of one client between batches.
 
-    `missing` are the sequences below `last_sequence` that have not arrived, ascending. `tier`
-    (an index into the rulebook's tiers) and `score` (hundredths) are as of `assessed_on`, a local
-    day that never falls; all three are None or 0 until the first assessment. `version` and
+    `zone` is empty until the first fact, which brings it. `missing` are the gaps below
+    `last_sequence`, ascending. `incarnation` is that of the highest sequence. Two sequences, if not
+    None, say since when the digest is incomplete, until the client is rebuilt:
+    `first_skipped_sequence` is the least one whose record was not known or that was given up,
+    `first_repeated_sequence` the least one that another incarnation gave out again.
+
+    `tier` (an index into the rulebook's tiers) and `score` (hundredths) are as of `assessed_on`, a
+    local day that never falls; all three are None or 0 until the first assessment. `version` and
     `effective_at` are those of the last change. Before `review_at` nothing need be said if nothing
     happens, nor ever if it is None; true while `reviewed`, stale until the next `review` otherwise.
     `review` sets it to the very instant; facts that can only put that off leave it, and it is then
@@ -76,7 +85,10 @@ class ClientState:
     zone: str
     generation: int = 1
     last_sequence: int = 0
-    missing: tuple[int, ...] = ()
+    missing: tuple[Gap, ...] = ()
+    incarnation: str | None = None
+    first_skipped_sequence: int | None = None
+    first_repeated_sequence: int | None = None
     digest: Digest = field(default_factory=Digest)
     assessed_on: date | None = None
     tier: int | None = None
@@ -87,27 +99,55 @@ class ClientState:
     reviewed: bool = False
     standing: RuleResult | None = field(default=None, compare=False, repr=False)
 
-    def accepts(self, sequence: int) -> bool:
-        """Take note of a sequence; False when it has been folded before (R7).
+    def accepts(self, sequence: int, incarnation: str | None) -> bool:
+        """Take note of a sequence; False when it has been folded or skipped before (R7).
 
-        A gap is remembered; who comes late fills it, and is accepted once. FactRefused when more
-        than MOST_MISSING would be missing: that is no straggler but a broken sender.
+        A gap is remembered; who comes late fills it, and is accepted once.
         """
-        if sequence == self.last_sequence + 1:
-            self.last_sequence = sequence
-            return True
         if sequence > self.last_sequence:
-            gap = sequence - self.last_sequence - 1
-            if gap + len(self.missing) > MOST_MISSING:
-                raise FactRefused("sequence", f"{gap} facts before {sequence} have not arrived")
-            self.missing += tuple(range(self.last_sequence + 1, sequence))
-            self.last_sequence = sequence
+            if sequence > self.last_sequence + 1:
+                self._set_missing((*self.missing, (self.last_sequence + 1, sequence - 1)))
+            self.last_sequence, self.incarnation = sequence, incarnation
             return True
-        place = bisect_left(self.missing, sequence)
-        if place == len(self.missing) or self.missing[place] != sequence:
+        place = self._gap_of(sequence)
+        if place is None:
             return False
-        self.missing = self.missing[:place] + self.missing[place + 1 :]
+        first, last = self.missing[place]
+        rest = [gap for gap in ((first, sequence - 1), (sequence + 1, last)) if gap[0] <= gap[1]]
+        self._set_missing((*self.missing[:place], *rest, *self.missing[place + 1 :]))
         return True
+
+    def repeats(self, said: Numbered) -> bool:
+        """Whether a sequence that was accepted before comes from another incarnation of the
+        sender's database, which was restored and gave it out anew; takes note of it then."""
+        if (
+            said.incarnation == self.incarnation
+            or said.sequence > self.last_sequence
+            or said.generation != self.generation
+            or self._gap_of(said.sequence) is not None
+        ):
+            return False
+        self.first_repeated_sequence = _least(self.first_repeated_sequence, said.sequence)
+        return True
+
+    def skip(self, sequence: int) -> None:
+        """Take note that what a sequence says is not in the digest."""
+        self.first_skipped_sequence = _least(self.first_skipped_sequence, sequence)
+
+    def _gap_of(self, sequence: int) -> int | None:
+        """The place of the gap that a sequence lies in; None if it lies in none."""
+        place = bisect_left(self.missing, (sequence + 1, 0)) - 1
+        return place if place >= 0 and sequence <= self.missing[place][1] else None
+
+    def _set_missing(self, gaps: tuple[Gap, ...]) -> None:
+        if len(gaps) > MOST_GAPS:
+            self.skip(gaps[0][0])
+            gaps = gaps[1:]
+        self.missing = gaps
+
+
+def _least(known: int | None, sequence: int) -> int:
+    return sequence if known is None else min(known, sequence)
 
 
 class _Cause(NamedTuple):
@@ -170,18 +210,14 @@ def fold(
     watermark: then nothing is assessed. The client must have been brought to that day before
     (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused, which leaves the
     state as it was, so that the sequence stays missing until somebody puts it right, for a fact
-    that does not fit: another zone or generation (a new zone opens a new generation),
-    a day out of range, too wide a gap, a net that cannot be kept.
+    of another zone or generation (a new zone opens a new generation).
     """
-    _refuse_misfit(state, fact)
-    seen = state.last_sequence, state.missing
-    if not state.accepts(fact.sequence):
+    _refuse_other_generation(state, fact)
+    if fact.zone != state.zone:
+        raise FactRefused("zone", f"{fact.zone} where generation {state.generation} has another")
+    if not state.accepts(fact.sequence, fact.incarnation):
         return None
-    try:
-        changed = state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor)
-    except FactRefused:
-        state.last_sequence, state.missing = seen
-        raise
+    changed = state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor)
     if changed:
         state.reviewed = state.reviewed and _only_puts_off(state, fact)
         state.standing = None
@@ -190,6 +226,14 @@ def fold(
     if business_day is None:
         return None
     return _assess_fact(state, fact, rulebook, business_day)
+
+
+def skip(state: ClientState, skipped: Skipped) -> None:
+    """Take note of a record that says nothing that scoring knows. FactRefused for one of another
+    generation: what it says may be that a new one begins."""
+    _refuse_other_generation(state, skipped)
+    if state.accepts(skipped.sequence, skipped.incarnation):
+        state.skip(skipped.sequence)
 
 
 def first_assessment(state: ClientState, rulebook: Rulebook, day: date) -> Change:
@@ -253,13 +297,9 @@ def _only_puts_off(state: ClientState, fact: Fact) -> bool:
     )
 
 
-def _refuse_misfit(state: ClientState, fact: Fact) -> None:
-    if fact.zone != state.zone:
-        raise FactRefused("zone", f"{fact.zone} where generation {state.generation} has another")
-    if fact.generation != state.generation:
-        raise FactRefused("generation", f"{fact.generation} where {state.generation} is current")
-    if not FIRST_DAY <= fact.on <= LAST_DAY:
-        raise FactRefused("on", f"{fact.on} is not from {FIRST_DAY} to {LAST_DAY}")
+def _refuse_other_generation(state: ClientState, said: Numbered) -> None:
+    if said.generation != state.generation:
+        raise FactRefused("generation", f"{said.generation} where {state.generation} is current")
 
 
 def _assess_fact(
@@ -285,9 +325,10 @@ def _cause(state: ClientState, fact: Fact, on_day: date) -> _Cause:
     effective_at = max(fact.occurred_at, midnight(on_day, state.zone))
     if state.effective_at is not None:
         effective_at = max(effective_at, state.effective_at)
+    is_history = fact.backfill or fact.accepted_at - fact.occurred_at > BACKFILL_AFTER
     return _Cause(
         reason="activity" if fact.refers_to is None else "correction",
-        origin="backfill" if fact.accepted_at - fact.occurred_at > BACKFILL_AFTER else "live",
+        origin="backfill" if is_history else "live",
         effective_at=effective_at,
         happened_at=fact.occurred_at,
         activity_id=fact.activity_id,

@@ -1,5 +1,6 @@
 """Clients, their history and the outbox: loaded once and saved once a batch, set by set."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,10 @@ from rapport_runtime.database import execute, fetch
 from rapport_runtime.stream.outbox import append
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import ClientState
+from scoring_service.domain.walk import ClientState, Gap
 from scoring_service.ports import ClientKey, TierTransition
 
+_BOUND = re.compile(r"\d+")
 # The columns of both tables, each with the type of the array in which a batch's values travel. All
 # statements below are made from these two mappings, so that a column is named in two places only:
 # here, and where its value is read or written.
@@ -25,6 +27,9 @@ _CLIENT_TYPES = {
     "generation": "int8",
     "last_sequence": "int8",
     "missing": "text",
+    "incarnation": "text",
+    "first_skipped_sequence": "int8",
+    "first_repeated_sequence": "int8",
     "digest": "bytea",
     "assessed_on": "date",
     "tier": "text",
@@ -36,9 +41,10 @@ _CLIENT_TYPES = {
 _HISTORY_TYPES = {
     "practice_id": "text",
     "client_id": "text",
+    "scheme": "text",
     "version": "int8",
-    "rulebook": "text",
     "rulebook_version": "int4",
+    "is_primary": "bool",
     "from_tier": "text",
     "to_tier": "text",
     "direction": "text",
@@ -50,12 +56,16 @@ _HISTORY_TYPES = {
     "score": "int4",
     "on_day": "date",
 }
-_IMMUTABLE = {"practice_id", "client_id", "partition", "zone", "generation"}
+_IMMUTABLE = {"practice_id", "client_id", "partition", "generation"}
 """The columns of a client that no batch changes once the client exists."""
+_SET_ONCE = "zone = coalesce(nullif(client.zone, ''), excluded.zone)"
 _CLIENT = ", ".join(_CLIENT_TYPES)
+_CLIENT_READ = _CLIENT.replace("missing", "missing::text")
 _HISTORY = ", ".join(_HISTORY_TYPES)
 _UPDATES = ", ".join(
-    f"{name} = excluded.{name}" for name in _CLIENT_TYPES if name not in _IMMUTABLE
+    _SET_ONCE if name == "zone" else f"{name} = excluded.{name}"
+    for name in _CLIENT_TYPES
+    if name not in _IMMUTABLE
 )
 
 
@@ -73,7 +83,7 @@ _LOAD = f"""
         FROM unnest(%(practice_ids)b::text[], %(client_ids)b::text[]) AS key(practice, client)
         ORDER BY 1, 2
     ) AS wanted, LATERAL (
-        SELECT {_CLIENT} FROM client
+        SELECT {_CLIENT_READ} FROM client
         WHERE (practice_id, client_id) = (wanted.practice_id, wanted.client_id)
         FOR UPDATE
     ) AS c
@@ -84,15 +94,16 @@ _LOAD = f"""
 _DUE = f"""
     SELECT c.* FROM unnest(%(partitions)b::int[], %(instants)b::timestamptz[])
         AS due(partition, until), LATERAL (
-        SELECT {_CLIENT} FROM client
+        SELECT {_CLIENT_READ} FROM client
         WHERE partition = due.partition AND review_at <= due.until
         ORDER BY review_at LIMIT %(limit)s FOR UPDATE
     ) AS c LIMIT %(limit)s
 """
-# An array of arrays cannot be ragged: `missing` travels as the text of each array.
+# The gaps of a sequence travel as the text of a multirange.
+_CLIENT_CAST = _CLIENT.replace("missing", "missing::int8multirange")
 _UPSERT = f"""
     INSERT INTO client ({_CLIENT})
-    SELECT {_CLIENT.replace("missing", "missing::int8[]")} FROM {_rows_from_arrays(_CLIENT_TYPES)}
+    SELECT {_CLIENT_CAST} FROM {_rows_from_arrays(_CLIENT_TYPES)}
     ON CONFLICT (practice_id, client_id) DO UPDATE SET {_UPDATES}
 """
 _APPEND = f"""
@@ -154,7 +165,10 @@ class PostgresClients:
             zone=row.zone,
             generation=row.generation,
             last_sequence=row.last_sequence,
-            missing=tuple(row.missing),
+            missing=_gaps(row.missing),
+            incarnation=row.incarnation,
+            first_skipped_sequence=row.first_skipped_sequence,
+            first_repeated_sequence=row.first_repeated_sequence,
             digest=Digest.from_bytes(row.digest),
             assessed_on=row.assessed_on,
             tier=self._tier_index[row.tier],
@@ -175,7 +189,10 @@ class PostgresClients:
             "zone": [state.zone for state in states],
             "generation": [state.generation for state in states],
             "last_sequence": [state.last_sequence for state in states],
-            "missing": [f"{{{','.join(map(str, state.missing))}}}" for state in states],
+            "missing": [_multirange(state.missing) for state in states],
+            "incarnation": [state.incarnation for state in states],
+            "first_skipped_sequence": [state.first_skipped_sequence for state in states],
+            "first_repeated_sequence": [state.first_repeated_sequence for state in states],
             "digest": [state.digest.to_bytes() for state in states],
             "assessed_on": [state.assessed_on for state in states],
             "tier": [tiers[state.tier] for state in states],
@@ -190,9 +207,10 @@ class PostgresClients:
         return {
             "practice_id": [transition.state.practice_id for transition in transitions],
             "client_id": [transition.state.client_id for transition in transitions],
+            "scheme": [self._rulebook.key] * len(changes),
             "version": [change.version for change in changes],
-            "rulebook": [self._rulebook.key] * len(changes),
             "rulebook_version": [self._rulebook.version] * len(changes),
+            "is_primary": [True] * len(changes),
             "from_tier": [change.from_tier for change in changes],
             "to_tier": [change.to_tier for change in changes],
             "direction": [change.direction for change in changes],
@@ -204,3 +222,15 @@ class PostgresClients:
             "score": [change.score for change in changes],
             "on_day": [change.on_day for change in changes],
         }
+
+
+def _gaps(multirange: str) -> tuple[Gap, ...]:
+    """The gaps in the text of a multirange, such as {[3,4),[7,10)}: 3, and 7 to 9."""
+    if multirange == "{}":
+        return ()
+    bounds = [int(bound) for bound in _BOUND.findall(multirange)]
+    return tuple((first, end - 1) for first, end in zip(bounds[::2], bounds[1::2], strict=True))
+
+
+def _multirange(gaps: tuple[Gap, ...]) -> str:
+    return f"{{{','.join(f'[{first},{last}]' for first, last in gaps)}}}" if gaps else "{}"

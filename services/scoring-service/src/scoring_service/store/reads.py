@@ -11,7 +11,7 @@ from scoring_service.store.sweep_progress import SweepProgress
 
 _EXPRESSIONS = {
     "since": "c.effective_at AS since",
-    "missing": "cardinality(c.missing) AS missing",
+    "first_missing_sequence": "lower(c.missing) AS first_missing_sequence",
     "as_of": "p.swept_through AS as_of",
 }
 _COLUMNS = ", ".join(_EXPRESSIONS.get(name, f"c.{name}") for name in StoredTier._fields)
@@ -30,7 +30,8 @@ _BY_TIER = f"""
 """
 _HISTORY = f"""
     SELECT {", ".join(ChangeRow._fields)} FROM tier_change
-    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND version > %(after)s
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND scheme = %(scheme)s
+      AND version > %(after)s
     ORDER BY version LIMIT %(limit)s
 """
 _COUNTS = """
@@ -79,14 +80,15 @@ class PostgresTiers(Tiers):
         return self._clients(_BY_TIER, practice_id, tier=tier, after=after, limit=limit)
 
     def history(
-        self, practice_id: str, client_id: str, after: int, limit: int
+        self, practice_id: str, client_id: str, scheme: str, after: int, limit: int
     ) -> Sequence[ChangeRow] | None:
         """See `Tiers.history`."""
         client = {"practice_id": practice_id, "client_id": client_id}
         with self._database.transaction(practice_id) as tx:
             if fetch_value(tx, _EXISTS, client) is None:
                 return None
-            rows = fetch(tx, _HISTORY, {**client, "after": after, "limit": limit})
+            after_version = {"scheme": scheme, "after": after, "limit": limit}
+            rows = fetch(tx, _HISTORY, {**client, **after_version})
         return [ChangeRow(*row) for row in rows]
 
     def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:

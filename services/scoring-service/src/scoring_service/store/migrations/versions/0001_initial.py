@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 from rapport_runtime.row_security import (
     API_ROLE,
@@ -76,10 +76,14 @@ def create_client() -> None:
         sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
         sa.Column("client_id", sa.Text(collation="C"), primary_key=True),
         sa.Column("partition", sa.Integer, nullable=False),
-        sa.Column("zone", sa.Text, nullable=False),
+        sa.Column("zone", sa.Text, nullable=False, comment="empty before the first fact"),
         sa.Column("generation", sa.BigInteger, nullable=False),
         sa.Column("last_sequence", sa.BigInteger, nullable=False),
-        sa.Column("missing", ARRAY(sa.BigInteger), nullable=False),
+        sa.Column("missing", INT8MULTIRANGE, nullable=False, comment="gaps in the sequence"),
+        sa.Column("incarnation", sa.Text, comment="the writer's, at the last sequence"),
+        # Since when the digest is incomplete, until the client is rebuilt.
+        sa.Column("first_skipped_sequence", sa.BigInteger),
+        sa.Column("first_repeated_sequence", sa.BigInteger),
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("assessed_on", sa.Date),
         sa.Column("tier", sa.Text),
@@ -108,15 +112,20 @@ def create_digest_view() -> None:
     """)
     op.execute("""
         CREATE FUNCTION digest_days(digest bytea) RETURNS TABLE (
-            on_day date, completed bigint, no_show bigint, settled bigint, refunded bigint
+            on_day date, completed numeric, no_show numeric, settled numeric, refunded numeric
         ) LANGUAGE sql IMMUTABLE STRICT AS $$
-            SELECT date '0001-01-01' + (digest_number(digest, at, 4)::integer - 1),
-                   digest_number(digest, at + 4, 4)::bigint,
-                   digest_number(digest, at + 8, 4)::bigint,
-                   digest_number(digest, at + 12, 8)::bigint,
-                   digest_number(digest, at + 20, 8)::bigint
-            FROM generate_series(1, length(digest) - 28, 28) AS at
-            WHERE get_byte(digest, 0) = 1
+            SELECT date '0001-01-01' + (digest_number(digest, at, day)::integer - 1),
+                   digest_number(digest, at + day, count),
+                   digest_number(digest, at + day + count, count),
+                   digest_number(digest, at + day + 2 * count, amount),
+                   digest_number(digest, at + day + 2 * count + amount, amount)
+            FROM (VALUES (1, 4, 4, 8), (2, 16, 16, 16)) AS width(version, day, count, amount),
+                 generate_series(
+                     1,
+                     length(digest) - (day + 2 * count + 2 * amount),
+                     day + 2 * count + 2 * amount
+                 ) AS at
+            WHERE get_byte(digest, 0) = version
         $$
     """)
     op.execute("""
@@ -131,19 +140,21 @@ def create_tier_change() -> None:
         "tier_change",
         sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
         sa.Column("client_id", sa.Text(collation="C"), primary_key=True),
-        sa.Column("version", sa.BigInteger, primary_key=True),
-        sa.Column("rulebook", sa.Text, nullable=False),
+        sa.Column("scheme", sa.Text(collation="C"), primary_key=True),
+        sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("rulebook_version", sa.Integer, nullable=False),
+        sa.Column("is_primary", sa.Boolean, nullable=False),
         sa.Column("from_tier", sa.Text),
         sa.Column("to_tier", sa.Text, nullable=False),
         sa.Column("direction", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("origin", sa.Text, nullable=False),
         sa.Column("effective_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_on", sa.Date, comment="the day of a change that was held until later"),
         sa.Column("happened_at", sa.DateTime(timezone=True)),
         sa.Column("activity_id", sa.Text),
-        sa.Column("score", sa.Integer, nullable=False),
+        sa.Column("score", sa.Integer),
         sa.Column("on_day", sa.Date, nullable=False),
-        comment="every move of every client, as it was told",
+        comment="every move of every client in every scheme, as it was told",
     )
     append_only(op, "tier_change")
