@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 import scoring_service
 from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime.metrics import PASSED_OVER
 from scoring_service import consumers, handlers
 from scoring_service.store.stores import PostgresStore
 from tests.support.worlds.scoring import Log, ScoringWorld
@@ -167,3 +168,35 @@ def test_status_tells_what_time_owes_until_the_sweep_has_paid(world: Build) -> N
     scoring.turn()
     paid = scoring.status()
     assert (paid.oldest_due_at, paid.business_time) == (None, at("1998-06-30"))
+
+
+def test_a_digest_is_readable_for_people_however_wide_its_numbers(world: Build) -> None:
+    log = Log()
+    most = 2**63 - 1
+    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"), count=-3)
+    log.activity("ben", "no_show", date(1997, 1, 2), at("1997-01-02"), count=2)
+    for kind in ("settled", "refunded"):
+        for _ in range(3):
+            sign = -1 if kind == "refunded" else 1
+            log.activity("ben", kind, date(1997, 1, 2), at("1997-01-02"), amount_minor=sign * most)
+    scoring = world(log, records=5000)
+    scoring.read_all()
+    rows = scoring.rows("SELECT * FROM client_day ORDER BY client_id")
+    assert [tuple(row) for row in rows] == [
+        ("harbour", "ada", date(1997, 1, 1), -3, 0, 0, 0),
+        ("harbour", "ben", date(1997, 1, 2), 0, 2, 3 * most, -3 * most),
+    ]
+
+
+def test_what_is_passed_over_is_counted_once_it_is_committed(world: Build) -> None:
+    labels = ("scoring-service", "client-activity.v1", "kind")
+    log = Log()
+    log.activity("ada", "danced", date(1997, 1, 1), at("1997-01-01"))
+    log.activity("ada", "completed", date(1997, 1, 1), at("1997-01-01"))
+    scoring = world(log, records=5000)
+    before = PASSED_OVER.labels(*labels)._value.get()
+    scoring.read_all()
+    assert PASSED_OVER.labels(*labels)._value.get() == before + 1
+    (row,) = scoring.rows("SELECT last_sequence, first_skipped_sequence FROM client")
+    assert tuple(row) == (2, 1)
+    assert scoring.rows("SELECT FROM dead_letter") == []

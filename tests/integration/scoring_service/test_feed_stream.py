@@ -170,7 +170,8 @@ def test_a_stream_ends_by_itself_after_its_time(feed_world: FeedWorld) -> None:
     feed_world.publish(change("ada", 1))
     feed_world.streams = Streams(longest_seconds=0.2)
     with served(feed_world) as http, stream(http) as events:
-        assert [event_id(e["data"].encode()) for e in events if "data" in e] == ["harbour.ada.rfm.1"]
+        found = [event_id(event["data"].encode()) for event in events if "data" in event]
+    assert found == ["harbour.ada.rfm.1"]
 
 
 def test_a_stream_whose_database_goes_away_ends_in_good_order(

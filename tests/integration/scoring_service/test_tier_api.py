@@ -69,7 +69,8 @@ def test_one_tier_comes_with_why_and_until_when(app: FastAPI) -> None:
     assert body["as_of"] == "1997-01-03T12:00:00Z"
     assert body["next_transition"]["from_tier"] == body["tier"]
     assert isinstance(body["score"], str)
-    assert body["inputs_complete"] is True
+    assert (body["inputs_complete"], body["inputs_incomplete"]) == (True, [])
+    assert (body["scheme"], body["rulebook_version"], body["primary"]) == ("rfm", 1, True)
 
 
 def test_one_answer_is_the_same_as_the_bulk_and_the_list_give(app: FastAPI) -> None:
@@ -110,3 +111,32 @@ def test_practices_whose_reads_coincide_see_their_own_alone(app: FastAPI) -> Non
     answers = asyncio.run(both())
     assert [answer.status_code for answer in answers] == [200, 404, 404, 200]
     assert [answer.json().get("client_id") for answer in answers] == [ADA, None, None, EVE]
+
+
+def test_a_history_tells_scheme_and_version_of_each_change(app: FastAPI) -> None:
+    answer = ask(app, "GET", f"/v1/clients/{ADA}/history", headers=HARBOUR).json()
+    lines = [(one["scheme"], one["version"], one["primary"]) for one in answer["items"]]
+    assert lines == [("rfm", number, True) for number in range(1, len(lines) + 1)]
+    assert {one["due_on"] for one in answer["items"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "path", [f"/v1/clients/{ADA}/history", "/v1/tiers/prospect/clients", "/v1/distribution"]
+)
+def test_the_primary_scheme_is_answered_unless_another_is_named(app: FastAPI, path: str) -> None:
+    primary, named, strange = (
+        ask(app, "GET", f"{path}{query}", headers=HARBOUR)
+        for query in ("", "?scheme=rfm", "?scheme=loyalty")
+    )
+    assert primary.status_code == named.status_code == 200
+    assert primary.json().keys() == named.json().keys()
+    assert (strange.status_code, strange.headers["content-type"]) == (
+        404,
+        "application/problem+json",
+    )
+
+
+def test_the_distribution_counts_each_tier_of_the_scheme(app: FastAPI) -> None:
+    answer = ask(app, "GET", "/v1/distribution", headers=HARBOUR).json()
+    assert (answer["scheme"], answer["rulebook_version"], answer["primary"]) == ("rfm", 1, True)
+    assert sum(share["clients"] for share in answer["tiers"]) == 2
