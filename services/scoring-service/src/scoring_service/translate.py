@@ -55,10 +55,13 @@ def numbered(event: canonical.ActivityRecorded) -> Numbered:
 def skipped(event: canonical.UnknownEvent) -> tuple[ClientKey, Skipped] | None:
     """Whose sequence an event of an unknown type goes on, and with what number; None when it does
     not say so."""
-    names, numbers = (event.practice_id, event.client_id), (event.generation, event.sequence)
-    if None in names or None in numbers:
+    practice_id, client_id = event.practice_id, event.client_id
+    if practice_id is None or client_id is None:
         return None
-    return ClientKey(*names), Skipped(*numbers, event.incarnation)
+    if event.generation is None or event.sequence is None:
+        return None
+    key = ClientKey(practice_id, client_id)
+    return key, Skipped(event.generation, event.sequence, event.incarnation)
 
 
 def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
