@@ -113,7 +113,7 @@ def wang_fang(call: Call) -> str:
 def test_nothing_is_accepted_before_the_simulated_clock_is_set(call: Call) -> None:
     assert call("GET", "/v1/clock", key="operator").json() == {"now": None, "state": "unset"}
     answer = call("POST", "/v1/events", json=event())
-    assert (answer.status_code, "clock-not-set" in answer.json()["detail"]) == (409, True)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "clock-not-set")
 
 
 @pytest.mark.usefixtures("at_day_0")
@@ -125,7 +125,7 @@ def test_events_count_once_and_show_as_activity(call: Call) -> None:
     assert [(item["index"], item["id"]) for item in items] == list(
         enumerate(["e1", "e1", "e3", "e2"])
     )
-    assert [(item["outcome"], item["reason"], item["field"]) for item in items] == [
+    assert [(item["outcome"], item["reason"], item["pointer"]) for item in items] == [
         ("accepted", None, None),
         ("duplicate", None, None),
         ("rejected", "occurred-in-the-future", "/time"),
@@ -144,25 +144,25 @@ def test_events_count_once_and_show_as_activity(call: Call) -> None:
 @pytest.mark.parametrize(
     ("wrong", "pointer"),
     [
-        pytest.param({"data": {"payment_id": "p1"}}, "#/data/amount_minor", id="no amount"),
+        pytest.param({"data": {"payment_id": "p1"}}, "/data/amount_minor", id="no amount"),
         pytest.param(
             {"data": {"payment_id": "p1", "amount_minor": -1, "currency": "CNY"}},
-            "#/data/amount_minor",
+            "/data/amount_minor",
             id="a negative amount",
         ),
         pytest.param(
             {"data": {"payment_id": "p1", "amount_minor": 10**20, "currency": "CNY"}},
-            "#/data/amount_minor",
+            "/data/amount_minor",
             id="twenty digits",
         ),
         pytest.param(
             {"data": {"payment_id": "p1", "amount_minor": 1, "currency": "USD"}},
-            "#/data/currency",
+            "/data/currency",
             id="another currency",
         ),
-        pytest.param({"time": "1970-01-01T00:00:00Z"}, "#/time", id="1970"),
-        pytest.param({"time": "9999-12-31T23:59:59-05:00"}, "#/time", id="the end of time"),
-        pytest.param({"practiceid": "harbour"}, "#/practiceid", id="another's practice"),
+        pytest.param({"time": "1970-01-01T00:00:00Z"}, "/time", id="1970"),
+        pytest.param({"time": "9999-12-31T23:59:59-05:00"}, "/time", id="the end of time"),
+        pytest.param({"practiceid": "harbour"}, "/practiceid", id="another's practice"),
     ],
 )
 def test_a_single_event_that_is_rejected_is_a_problem(
@@ -307,7 +307,7 @@ def test_practices_are_the_operators_to_register(call: Call) -> None:
     nowhere = {**body, "zone": "Mars/Olympus"}
     problem = call("PUT", "/v1/practices/meadow", key="operator", json=nowhere)
     assert problem.status_code == 422
-    assert problem.json()["errors"][0]["pointer"] == "#/zone"
+    assert problem.json()["errors"][0]["pointer"] == "/zone"
     pages = []
     cursor: str | None = ""
     while cursor is not None:

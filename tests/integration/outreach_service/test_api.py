@@ -74,7 +74,7 @@ def test_a_wrong_contact_is_refused_by_field(
 ) -> None:
     answer = world.put_contact(**changes)
     [fault] = answer.json()["errors"]
-    assert (answer.status_code, fault["field"], fault["pointer"]) == (422, field, f"#/{field}")
+    assert (answer.status_code, fault["pointer"]) == (422, f"/{field}")
     assert world.rows("SELECT count(*) FROM contact") == [(0,)]
 
 
@@ -105,7 +105,7 @@ def test_a_wrong_consent_is_refused_by_field(
     world: World, changes: dict[str, Any], field: str
 ) -> None:
     answer = world.put_consent(**changes)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{field}")
 
 
 def test_of_many_items_the_wrong_ones_are_named_and_the_others_saved(world: World) -> None:
@@ -119,16 +119,16 @@ def test_of_many_items_the_wrong_ones_are_named_and_the_others_saved(world: Worl
         {**good, "client_id": WANG},
     ]
     answer = world.call("POST", "/v1/contacts", json={"items": items})
-    outcomes = [(one["outcome"], one["field"]) for one in answer.json()["items"]]
+    outcomes = [(one["outcome"], one["pointer"]) for one in answer.json()["items"]]
     assert (answer.status_code, [one["index"] for one in answer.json()["items"]]) == (
         207,
         list(range(6)),
     )
     assert outcomes == [
         ("saved", None),
-        ("rejected", "address"),
-        ("rejected", "client_id"),
-        ("rejected", "body"),
+        ("rejected", "/address"),
+        ("rejected", "/client_id"),
+        ("rejected", ""),
         ("saved", None),
         ("saved", None),
     ]

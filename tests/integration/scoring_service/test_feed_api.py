@@ -122,7 +122,9 @@ class TestPages:
             assert refused.status_code == 400
             problem = refused.json()
             assert problem["type"] == "urn:rapport:problem:invalid-cursor"
-            assert [(e["location"], e["field"]) for e in problem["errors"]] == [("query", "cursor")]
+            assert [(e["location"], e["parameter"]) for e in problem["errors"]] == [
+                ("query", "cursor")
+            ]
 
     @pytest.mark.parametrize(("key", "status"), [("operator", 403), ("powerless", 403)])
     def test_it_is_for_keys_of_a_practice_with_the_scope(

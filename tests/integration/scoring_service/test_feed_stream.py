@@ -202,7 +202,7 @@ def test_a_cursor_that_was_never_given_out_is_refused_before_the_stream_begins(
     with served(feed_world) as http:
         refused = http.get(f"/v1/tier-changes/stream{query}", headers=headers)
     assert refused.status_code == 400
-    assert [(e["location"], e["field"]) for e in refused.json()["errors"]] == [place]
+    assert [(e["location"], e["parameter"]) for e in refused.json()["errors"]] == [place]
 
 
 def test_the_document_tells_of_the_stream(feed_world: FeedWorld) -> None:

@@ -45,7 +45,7 @@ def test_a_cursor_of_other_filters_or_altered_is_refused_by_name() -> None:
         response = ask(app, "GET", f"/v1/numbers?{query}", headers=PRACTICE)
         assert response.status_code == 400
         assert response.json()["type"] == "urn:rapport:problem:invalid-cursor"
-        assert response.json()["errors"][0]["field"] == "cursor"
+        assert response.json()["errors"][0]["parameter"] == "cursor"
 
 
 def test_the_limit_may_change_between_pages() -> None:

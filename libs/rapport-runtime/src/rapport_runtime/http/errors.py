@@ -1,10 +1,11 @@
 """Exceptions become problems: what the answer is for each kind of failure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -44,27 +45,34 @@ def is_away(error: Exception) -> bool:
 
 
 def field_errors(faults: Sequence[Any]) -> list[FieldError]:
-    """The first 100 of pydantic's errors in our shape: where (name and pointer) and why, never the
-    value."""
-    listed = faults[:MOST_FIELD_ERRORS]
-    return [_field_error(tuple(fault["loc"]), str(fault["msg"])) for fault in listed]
+    """The first 100 of pydantic's errors in our shape: where and why, never the value."""
+    return [_field_error(fault) for fault in faults[:MOST_FIELD_ERRORS]]
 
 
-def _field_error(loc: tuple[str | int, ...], message: str) -> FieldError:
-    place = str(loc[0]) if loc else "body"
-    known = place if place in _PLACES else "body"
-    inner = loc[1:] if place in _PLACES else loc
-    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in inner)
+def pointer(steps: Iterable[str | int]) -> str:
+    """The JSON pointer (RFC 6901) to what these steps lead to; empty for none."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "".join(f"/{step}" for step in escaped)
+
+
+def _field_error(fault: Mapping[str, Any]) -> FieldError:
+    loc: tuple[str | int, ...] = tuple(fault["loc"])
+    place = str(loc[0]) if loc and loc[0] in _PLACES else "body"
+    inner = loc[1:] if loc and loc[0] in _PLACES else loc
+    in_body = place == "body"
     return FieldError(
-        location=cast(Literal["body", "query", "path", "header", "cookie"], known),
-        field=".".join(str(part) for part in inner) or known,
-        pointer="#" + "".join(f"/{part}" for part in escaped) if known == "body" else None,
-        reason=message.removeprefix("Value error, "),
+        location=cast(Literal["body", "query", "path", "header", "cookie"], place),
+        pointer=pointer(inner) if in_body else None,
+        parameter=None if in_body else ".".join(map(str, inner)),
+        reason=str(fault.get("type", "invalid")).replace("_", "-"),
+        detail=str(fault["msg"]).removeprefix("Value error, "),
     )
 
 
-def _of_problem(_request: Request, error: Exception) -> Response:
+def _of_problem(request: Request, error: Exception) -> Response:
     refused = cast(ProblemError, error)
+    if refused.page is not None and "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(refused.page, refused.status, refused.headers)
     return refused.problem.response(refused.headers)
 
 

@@ -105,7 +105,6 @@ def open_cursor(secret: bytes, about: bytes, cursor: str) -> tuple[Key, ...]:
 
 
 def _invalid() -> InvalidCursor:
-    reason = "not given out by this list with these filters; start again without it"
-    return InvalidCursor(
-        "cursor", errors=[FieldError(location="query", field="cursor", reason=reason)]
-    )
+    detail = "not given out by this list with these filters; start again without it"
+    fault = FieldError(location="query", parameter="cursor", reason="invalid-cursor", detail=detail)
+    return InvalidCursor("cursor", errors=[fault])

@@ -14,25 +14,39 @@ _URN = "urn:rapport:problem:"
 
 
 class FieldError(BaseModel):
-    """One thing wrong with one part of a request; the reason never repeats the value."""
+    """One thing wrong with one part of a request; the detail never repeats the value."""
 
     location: Literal["body", "query", "path", "header", "cookie"]
-    field: str = Field(description="The name as sent; dots lead inward.", examples=["items.0.id"])
     pointer: str | None = Field(
         default=None,
-        description="RFC 6901 pointer into the body, as a URI fragment.",
-        examples=["#/items/0/id"],
+        description="Where in the body: a JSON pointer (RFC 6901); empty for the body as a whole."
+        " Only for the body.",
+        examples=["/items/0/id"],
     )
-    reason: str
+    parameter: str | None = Field(
+        default=None,
+        description="The name of the parameter, header or cookie. Not for the body.",
+        examples=["limit"],
+    )
+    reason: str = Field(
+        default="invalid", description="The kind of fault, for programs.", examples=["missing"]
+    )
+    detail: str = Field(description="For people.", examples=["Field required"])
 
 
 class Problem(BaseModel):
-    """A problem detail of RFC 9457; `type` is stable, the texts are for people."""
+    """A problem detail of RFC 9457; `type` and `reason` are stable, the texts are for people."""
 
-    type: str = Field(examples=[f"{_URN}not-found"])
-    title: str
-    status: int
-    detail: str | None = None
+    type: str = Field(examples=[f"{_URN}invalid-request"])
+    title: str = Field(examples=["Parts of the request are not valid"])
+    status: int = Field(examples=[422])
+    reason: str | None = Field(
+        default=None,
+        description="Why, for programs, where `type` alone does not tell; the same words as in the"
+        " outcomes of a batch and in dead letters.",
+        examples=["currency-mismatch"],
+    )
+    detail: str | None = Field(default=None, examples=["1 found"])
     request_id: str | None = Field(default=None, description="Quote it when asking for help.")
     errors: list[FieldError] = Field(default_factory=list)
     next_cursor: str | None = Field(
@@ -54,23 +68,27 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """A refusal; each subclass names its status, slug and title once.
 
-    `detail` is for the caller and repeats no personal data. A route declares the classes that it
-    raises with `responses(...)`.
+    `detail` is for people and `reason` for programs; neither repeats personal data. `page` is what
+    a browser is shown instead: HTML, for links that a client opens. A route declares the classes
+    that it raises with `responses(...)`.
     """
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "Something went wrong on our side"
+    page: ClassVar[str | None] = None
 
     def __init__(
         self,
         detail: str | None = None,
         *,
+        reason: str | None = None,
         errors: Iterable[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
+        self.reason = reason
         self.errors = list(errors)
         self.headers = dict(headers or {})
 
@@ -81,6 +99,7 @@ class ProblemError(Exception):
             type=_URN + self.slug,
             title=self.title,
             status=self.status,
+            reason=self.reason,
             detail=self.detail,
             errors=self.errors,
         )

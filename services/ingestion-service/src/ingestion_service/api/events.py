@@ -120,14 +120,14 @@ def _outcome(index: int, item: Any, result: IntakeResult | InvalidEvent) -> Item
         id=given_id if isinstance(given_id, str) else None,
         outcome="rejected" if isinstance(result, InvalidEvent) else result.status,
         reason=result.reason,
-        field=result.field,
+        pointer=result.field,
         detail=result.detail,
     )
 
 
 def _problem(rejected: ItemOutcome) -> InvalidRequest | Conflict:
-    detail = f"{rejected.reason}: {rejected.detail}"
-    faults = [field_error(rejected.detail or "", rejected.field)] if rejected.field else []
-    if rejected.reason == "conflicting-duplicate":
-        return Conflict(detail, errors=faults)
-    return InvalidRequest(detail, errors=faults)
+    reason, detail = rejected.reason or "invalid", rejected.detail or ""
+    faults = [field_error(reason, detail, rejected.pointer)] if rejected.pointer else []
+    if reason == "conflicting-duplicate":
+        return Conflict(detail, reason=reason, errors=faults)
+    return InvalidRequest(detail, reason=reason, errors=faults)

@@ -15,10 +15,9 @@ from rapport_runtime.http.problems import (
 )
 
 
-def field_error(reason: str, pointer: str) -> FieldError:
+def field_error(reason: str, detail: str, pointer: str) -> FieldError:
     """The error of one field of the body; `pointer` is a JSON pointer."""
-    name = pointer.strip("/").replace("/", ".")
-    return FieldError(location="body", field=name, pointer=f"#{pointer}", reason=reason)
+    return FieldError(location="body", pointer=pointer, reason=reason, detail=detail)
 
 
 @contextmanager
@@ -33,10 +32,10 @@ def refusals_as_problems() -> Iterator[None]:
 
 
 def _problem(refused: errors.Refused) -> ProblemError:
-    faults = [field_error(refused.detail, refused.field)] if refused.field else []
-    detail = f"{refused.reason}: {refused.detail}"
+    reason, detail = refused.reason, refused.detail
+    faults = [field_error(reason, detail, refused.field)] if refused.field else []
     if isinstance(refused, errors.Unknown):
-        return NotFound(detail, errors=faults)
+        return NotFound(detail, reason=reason, errors=faults)
     if isinstance(refused, errors.Invalid):
-        return InvalidRequest(detail, errors=faults)
-    return Conflict(detail, errors=faults)
+        return InvalidRequest(detail, reason=reason, errors=faults)
+    return Conflict(detail, reason=reason, errors=faults)

@@ -145,11 +145,21 @@ class ItemOutcome(WireModel):
         description="accepted: the event is stored and counts. duplicate: the same event is stored"
         " already, nothing changed. rejected: nothing is stored, see `reason`."
     )
-    reason: str | None = Field(default=None, examples=["currency-mismatch"])
-    field: str | None = Field(
-        default=None, description="JSON pointer into the event.", examples=["/data/currency"]
+    reason: str | None = Field(
+        default=None,
+        description="Why it was rejected, for programs; null for other outcomes.",
+        examples=["currency-mismatch"],
     )
-    detail: str | None = Field(default=None, description="A sentence; never repeats the value.")
+    pointer: str | None = Field(
+        default=None,
+        description="Where in the event: a JSON pointer (RFC 6901).",
+        examples=["/data/currency"],
+    )
+    detail: str | None = Field(
+        default=None,
+        description="Why it was rejected, for people; it never repeats the value.",
+        examples=["not the currency of this practice"],
+    )
 
 
 class EventsAnswer(WireModel):

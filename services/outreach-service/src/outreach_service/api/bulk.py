@@ -12,7 +12,12 @@ from outreach_service.api.clients import (
     consent_statement,
     contact_update,
 )
-from outreach_service.api.refusals import ALWAYS, NotDatedYet, refusals_as_problems
+from outreach_service.api.refusals import (
+    ALWAYS,
+    NotDatedYet,
+    contact_error,
+    refusals_as_problems,
+)
 from outreach_service.api.schemas import (
     ConsentItem,
     ConsentItems,
@@ -25,7 +30,7 @@ from outreach_service.contacts import InvalidContact
 from outreach_service.handlers.preferences import save_consents, save_contacts
 from outreach_service.ports.store import ContactCipher, Stores
 from rapport_runtime.http.errors import field_errors
-from rapport_runtime.http.problems import BodyTooLarge, responses
+from rapport_runtime.http.problems import BodyTooLarge, FieldError, responses
 
 Item = TypeVar("Item", bound=BaseModel)
 Valid = TypeVar("Valid")
@@ -87,17 +92,22 @@ def _validated(
         try:
             valid.append(convert(kind.model_validate(item)))
         except ValidationError as invalid:
-            fault = field_errors(invalid.errors())[0]
-            outcomes.append(_rejected(index, fault.field, fault.reason))
+            outcomes.append(_rejected(index, field_errors(invalid.errors())[0]))
         except InvalidContact as invalid:
-            outcomes.append(_rejected(index, "address", invalid.problem))
+            outcomes.append(_rejected(index, contact_error(invalid)))
         else:
             outcomes.append(ItemOutcome(index=index, outcome="saved"))
     return valid, outcomes
 
 
-def _rejected(index: int, field: str, reason: str) -> ItemOutcome:
-    return ItemOutcome(index=index, outcome="rejected", field=field, reason=reason)
+def _rejected(index: int, fault: FieldError) -> ItemOutcome:
+    return ItemOutcome(
+        index=index,
+        outcome="rejected",
+        reason=fault.reason,
+        pointer=fault.pointer,
+        detail=fault.detail,
+    )
 
 
 def _answer(outcomes: list[ItemOutcome], response: Response) -> ItemOutcomes:

@@ -8,7 +8,7 @@ from outreach_service.api.refusals import (
     ALWAYS,
     NO_CLIENT,
     NotDatedYet,
-    field_error,
+    contact_error,
     refusals_as_problems,
 )
 from outreach_service.api.schemas import (
@@ -80,8 +80,7 @@ def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
         try:
             update = contact_update(client_id, body)
         except InvalidContact as invalid:
-            faults = [field_error("address", invalid.problem)]
-            raise InvalidRequest("1 found", errors=faults) from None
+            raise InvalidRequest("1 found", errors=[contact_error(invalid)]) from None
         (saved,) = save_contacts(stores, cipher, principal.practice, [update])
         return ContactAnswer.of(saved)
 

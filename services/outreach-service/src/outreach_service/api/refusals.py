@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from outreach_service.contacts import InvalidContact
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.ports import NoBusinessTime, WrongState
 from rapport_runtime.http.errors import field_errors
@@ -37,7 +38,7 @@ def refusals_as_problems() -> Iterator[None]:
     except NoBusinessTime as error:
         raise NotDatedYet(str(error)) from error
     except WrongState as error:
-        raise Conflict(str(error)) from error
+        raise Conflict(str(error), reason="wrong-state") from error
 
 
 def as_problem(invalid: InvalidDocument) -> InvalidRequest:
@@ -46,7 +47,8 @@ def as_problem(invalid: InvalidDocument) -> InvalidRequest:
     return InvalidRequest(f"{len(faults)} found", errors=field_errors(faults))
 
 
-def field_error(field: str, reason: str) -> FieldError:
-    """The error of one field of the body; dots in `field` lead inward."""
-    pointer = "#/" + field.replace(".", "/")
-    return FieldError(location="body", field=field, pointer=pointer, reason=reason)
+def contact_error(invalid: InvalidContact) -> FieldError:
+    """The error of a body whose address nothing can be sent to."""
+    return FieldError(
+        location="body", pointer="/address", reason="invalid-address", detail=invalid.problem
+    )

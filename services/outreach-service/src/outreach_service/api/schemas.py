@@ -112,12 +112,25 @@ class ConsentItems(BaseModel):
 
 
 class ItemOutcome(BaseModel):
-    """The outcome of one item of a bulk request; the reason never repeats a value."""
+    """The outcome of one item of a bulk request; the detail never repeats a value."""
 
-    index: int
+    index: int = Field(description="The item's place in the request, from 0.", examples=[0])
     outcome: Literal["saved", "rejected"]
-    field: str | None = Field(default=None, examples=["address"])
-    reason: str | None = None
+    reason: str | None = Field(
+        default=None,
+        description="Why it was rejected, for programs.",
+        examples=["invalid-address"],
+    )
+    pointer: str | None = Field(
+        default=None,
+        description="Where in the item: a JSON pointer (RFC 6901).",
+        examples=["/address"],
+    )
+    detail: str | None = Field(
+        default=None,
+        description="Why it was rejected, for people.",
+        examples=["is not a phone number"],
+    )
 
 
 class ItemOutcomes(BaseModel):

@@ -10,7 +10,7 @@ from rapport_runtime.http.paging import open_cursor, seal_cursor
 from rapport_runtime.http.problems import FieldError, InvalidCursor
 from scoring_service.ports import FeedPositions
 
-_REASON = "not given out for this practice's tier changes; begin anew with the list of clients"
+_DETAIL = "not given out for this practice's tier changes; begin anew with the list of clients"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class FeedCursorCodec:
         try:
             known = open_cursor(self.secret, self._about, cursor)
         except InvalidCursor:
-            fault = FieldError(location=location, field=field, reason=_REASON)
+            fault = FieldError(
+                location=location, parameter=field, reason="invalid-cursor", detail=_DETAIL
+            )
             raise InvalidCursor(field, errors=[fault]) from None
         return (*map(int, known), *[0] * (self.partitions - len(known)))
 
