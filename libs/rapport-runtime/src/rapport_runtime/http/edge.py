@@ -47,8 +47,8 @@ class Edge:
     A body is read to its end before any route runs: longer than `max_body_bytes` is 413 (declared
     or chunked), slower than `body_seconds` is 408, compressed is 415 (no bombs), and JSON must pass
     `check_json`. An exception that no handler answered becomes a 500 with the request's id alone;
-    the log has its type and place. `routes` maps endpoints to path templates, for metrics and
-    logs: a path as sent may hold ids.
+    the log has its type and place. HEAD is answered as GET is, without the body. `routes` maps
+    endpoints to path templates, for metrics and logs: a path as sent may hold ids.
     """
 
     def __init__(
@@ -69,8 +69,10 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(reversed(scope["headers"]))
-        answer = _Answer(send, _request_id(headers))
+        headers, method = dict(reversed(scope["headers"])), scope["method"]
+        answer = _Answer(send, _request_id(headers), has_body=method != "HEAD")
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # a copy: the server must go on seeing HEAD
         started = time.perf_counter()
         before = request_served.set(answer.request_id)
         try:
@@ -84,7 +86,7 @@ class Edge:
                 raise
             await _refuse(InternalError(), scope, receive, answer)
         finally:
-            self._count(scope, answer, time.perf_counter() - started)
+            self._count(method, scope, answer, time.perf_counter() - started)
             request_served.reset(before)
 
     async def _admit(self, scope: Scope, headers: _Headers, receive: Receive) -> bytes:
@@ -124,9 +126,9 @@ class Edge:
             f"at most {self._max_body_bytes} bytes", headers={"Connection": "close"}
         )
 
-    def _count(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
+    def _count(self, method: str, scope: Scope, answer: "_Answer", seconds: float) -> None:
         route = self._routes.get(scope.get("endpoint"), "unmatched")
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        method = method if method in _METHODS else "OTHER"
         meters = request_meters(method, route, str(answer.status or 499))
         meters.increment()
         meters.observe(seconds)
@@ -141,10 +143,14 @@ class Edge:
 
 
 class _Answer:
-    """Sends the answer with our headers added, and remembers its status."""
+    """Sends the answer with our headers added, and remembers its status.
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    Without a body the answer ends with its headers; a stream then sees its reader as gone.
+    """
+
+    def __init__(self, send: Send, request_id: str, *, has_body: bool) -> None:
         self._send = send
+        self._has_body = has_body
         self.request_id = request_id
         self.status: int | None = None
 
@@ -156,7 +162,11 @@ class _Answer:
             own += [pair for pair in _SAFE_HEADERS if pair[0] not in named]
             own.append((_REQUEST_ID, self.request_id.encode()))
             message["headers"] = own
-        await self._send(message)
+            await self._send(message)
+            if not self._has_body:
+                await self._send({"type": "http.response.body", "body": b""})
+        elif self._has_body:
+            await self._send(message)
 
 
 async def _refuse(refused: ProblemError, scope: Scope, receive: Receive, answer: _Answer) -> None:

@@ -88,7 +88,8 @@ def _methods_of(request: Request) -> list[str]:
     """The methods of all routes of this path; the framework names the first route's only."""
     path = request.scope["path"]
     here = [one for one in iter_route_contexts(request.app.routes) if one.path_regex.match(path)]
-    return sorted({method for route in here for method in route.methods or ()})
+    methods = {method for route in here for method in route.methods or ()}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _of_validation(request: Request, error: Exception) -> Response:

@@ -144,18 +144,24 @@ def _handler(
     }
 
     class Pages(BaseHTTPRequestHandler):
-        """Answers GET for the three pages, anything else with 404."""
+        """Answers GET and HEAD for the three pages, other pages with 404."""
 
         timeout = _CLIENT_SECONDS
 
+        def do_HEAD(self) -> None:
+            self._head()
+
         def do_GET(self) -> None:
+            self.wfile.write(self._head().body)
+
+        def _head(self) -> ProbeAnswer:
             page = pages.get(self.path.partition("?")[0])
             answer = page() if page else ProbeAnswer(404, _JSON, b'{"status":"not found"}')
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.media_type)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(answer.body)
+            return answer
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
             log.debug("probe_answered")
