@@ -15,7 +15,9 @@ from rapport_runtime.http.auth import guards
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.fast.remembered_keys import RememberedKeys
+from rapport_runtime.http.openapi import openapi
 from rapport_runtime.http.probes import Check, Refresh, probe_router
+from rapport_runtime.http.query_words import query_words
 from rapport_runtime.http.streams import Streams
 
 _MEBIBYTE = 1024 * 1024
@@ -26,6 +28,13 @@ _NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 """The edge writes ours: a line and two metrics for each request, without a value that was sent."""
+
+
+_FOR_ALL = (
+    "Every refusal is a problem of RFC 9457. A word in the query that an operation does not name is"
+    " refused (422), never ignored. Every path that answers GET answers HEAD alike, without the"
+    " body."
+)
 
 
 class UnguardedRoute(Exception):
@@ -40,6 +49,7 @@ class Service:
       has to wait.
     - `cursor_key` signs page cursors: 32 bytes, the same in all processes of the service.
     - `checks` decide `/readyz`; each of `refresh` updates gauges before `/metrics` is answered.
+    - `tags` describe the groups of the service's own routes.
     - A body above `max_body_bytes` is refused unread.
     - `events` is the AsyncAPI document of the bus, for the page beside Swagger.
     - `streams` are the answers that stay open.
@@ -51,6 +61,7 @@ class Service:
     description: str
     keys: KeyVerifier
     cursor_key: bytes
+    tags: Mapping[str, str] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     refresh: Sequence[Refresh] = ()
     max_body_bytes: int = _MEBIBYTE
@@ -69,11 +80,10 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     app = FastAPI(
         title=service.title,
         version=service.version,
-        description=service.description,
+        description=_description(service),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        openapi_external_docs=None if service.events is None else docs.EVENTS,
         redirect_slashes=False,  # a redirect would be an answer that no document names
         generate_unique_id_function=_operation_id,
         telemetry=_NO_TELEMETRY,
@@ -88,11 +98,20 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     _refuse_unguarded(app)
     app.include_router(docs.docs_router(app, service.events))
     app.include_router(probe_router(service.checks, service.refresh))
-    document = docs.openapi(app)
+    document = openapi(app, service.tags)
+    app.state.query_words = query_words(app, document)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
     errors.install(app)
     app.add_middleware(Edge, max_body_bytes=service.max_body_bytes, routes=dict(_templates(app)))
     return app
+
+
+def _description(service: Service) -> str:
+    """The service's own words, and what holds for all of its operations."""
+    bus = (
+        "" if service.events is None else " The events on the bus are described at `/docs/events`."
+    )
+    return f"{service.description}\n\n{_FOR_ALL}{bus}"
 
 
 def _lifespan(

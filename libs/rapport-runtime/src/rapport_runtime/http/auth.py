@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from rapport_runtime.http.api_keys import Principal, RecallingVerifier
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
+from rapport_runtime.http.query_words import refuse_unknown_words
 
 SCHEME = "ApiKey"
 
@@ -42,9 +43,10 @@ class Requirement(Guard, HTTPBearer):
     """Demands a key of the right holder with one scope; gives the route its `Principal`.
 
     Raises `Unauthorised` (401) without a valid key, `Forbidden` (403), naming what is missing, for
-    a key that may not do this, and `TooManyRequests` (429) for an address whose keys failed too
-    often. It is the security scheme of the OpenAPI document itself: a scheme of its own, as a
-    dependency of this one, would be a tenth of a request's cost (ADR 23).
+    a key that may not do this, `TooManyRequests` (429) for an address whose keys failed too often,
+    and `InvalidRequest` (422) for a query with a word that the operation does not know. It is the
+    security scheme of the OpenAPI document itself: a scheme of its own, as a dependency of this
+    one, would be a tenth of a request's cost (ADR 23).
     """
 
     def __init__(self, scope: str, holder: Holder) -> None:
@@ -71,6 +73,8 @@ class Requirement(Guard, HTTPBearer):
             raise Forbidden("this needs an operator's key")
         if self.scope not in principal.scopes:
             raise Forbidden(f"the key lacks the scope {self.scope}")
+        if request.scope["query_string"]:
+            refuse_unknown_words(request)
         return principal
 
 

@@ -1,32 +1,10 @@
-"""The OpenAPI and AsyncAPI documents and their pages, from files of ours: nothing is fetched."""
+"""Pages that show the OpenAPI and AsyncAPI documents, from files of ours: nothing is fetched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
-
-from rapport_runtime.http.auth import SCHEME, Requirement, guards
-from rapport_runtime.http.edge import REQUEST_ID
-from rapport_runtime.http.links import link
-from rapport_runtime.http.problems import (
-    BadRequest,
-    BodyTooLarge,
-    Forbidden,
-    InternalError,
-    InvalidRequest,
-    NotFound,
-    Problem,
-    ProblemError,
-    RequestTimedOut,
-    TooManyRequests,
-    Unauthorised,
-    Unavailable,
-    UnsupportedMediaType,
-    responses,
-)
 
 _SWAGGER = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -69,26 +47,6 @@ _POLICY = (
     " img-src 'self' data:; font-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-EVENTS = {"description": "The events on the bus", "url": "/docs/events"}
-_ALWAYS = (BadRequest, UnsupportedMediaType, InternalError, Unavailable)
-_WITH_BODY = (RequestTimedOut, BodyTooLarge, InvalidRequest)
-_WITH_KEY = (Unauthorised, Forbidden, TooManyRequests)
-_REQUEST_ID = {
-    "name": REQUEST_ID,
-    "in": "header",
-    "required": False,
-    "description": "Names the request in our logs and in the answer; of 1 to 64 letters, digits"
-    " and `._:-`, else we draw one.",
-    "schema": {"type": "string"},
-}
-_ANSWERS_REQUEST_ID = {
-    "description": "Quote it when asking for help.",
-    "required": True,
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
-}
-HOLDER = "x-key-holder"
-"""The field of each operation that names whose keys it takes: `practice`, `operator`, `anyone`."""
-_REFERENCE = "#/components/schemas/{model}"
 
 
 def docs_router(app: FastAPI, events: Mapping[str, Any] | None) -> APIRouter:
@@ -130,91 +88,6 @@ def _add_assets(router: APIRouter, path: str, folder: str, names: Mapping[str, s
     for name, media_type in names.items():
         asset = _Asset(f"{folder}/{name}", media_type)
         router.add_api_route(f"{path}/{name}", asset, methods=["GET"])
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document.
-
-    It names every status that can happen, with the shape of the problem, and for every operation
-    whose key with which scope it takes.
-    """
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
-    if app.openapi_external_docs:  # FastAPI's own model refuses a relative address
-        document["externalDocs"] = app.openapi_external_docs
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.pop("HTTPValidationError", None)
-    schemas.pop("ValidationError", None)
-    problem = Problem.model_json_schema(ref_template=_REFERENCE)
-    schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem
-    document["components"]["parameters"] = {"RequestId": _REQUEST_ID}
-    document["components"]["headers"] = {"RequestId": _ANSWERS_REQUEST_ID}
-    for operation, requirement in _operations(app, document):
-        if requirement is not None:
-            _add_requirement(operation, requirement)
-        _add_problems(operation)
-        _add_next_page_link(operation)
-        _add_request_id(operation)
-    return document
-
-
-def _operations(
-    app: FastAPI, document: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], Requirement | None]]:
-    for context in iter_route_contexts(app.routes):
-        shown = document.get("paths", {}).get(context.path_format, {})
-        required = [one for one in guards(context.dependant) if isinstance(one, Requirement)]
-        for method in context.methods or ():
-            if method.lower() in shown:
-                yield shown[method.lower()], next(iter(required), None)
-
-
-def _add_requirement(operation: dict[str, Any], requirement: Requirement) -> None:
-    operation["security"] = [{SCHEME: [requirement.scope]}]
-    operation[HOLDER] = requirement.holder.name.lower()
-    needs = f"Needs {requirement.holder.value} with the scope `{requirement.scope}`."
-    operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
-
-
-def _add_problems(operation: dict[str, Any]) -> None:
-    """Add the problems of edge, guards and framework to those that the route declares."""
-    kinds: list[type[ProblemError]] = list(_ALWAYS)
-    if "requestBody" in operation:
-        kinds += _WITH_BODY
-    if "security" in operation:
-        kinds += _WITH_KEY
-    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
-        kinds.append(NotFound)  # a slash in it makes the address another one
-    declared = operation["responses"]
-    if _is_frameworks(declared.get("422", {})):
-        declared.pop("422")
-        kinds.append(InvalidRequest)
-    for status, response in responses(*kinds).items():
-        declared.setdefault(str(status), response)
-    operation["responses"] = dict(sorted(declared.items()))
-
-
-def _add_next_page_link(operation: dict[str, Any]) -> None:
-    """A list that takes a cursor leads to its own next page."""
-    names = {one["name"]: one["in"] for one in operation.get("parameters", ())}
-    if "cursor" not in names:
-        return
-    same = {name: f"$request.{place}.{name}" for name, place in names.items() if place == "path"}
-    following = link(operation["operationId"], same | {"cursor": "$response.body#/next_cursor"})
-    operation["responses"]["200"].setdefault("links", {})["next"] = following
-
-
-def _add_request_id(operation: dict[str, Any]) -> None:
-    reference = {"$ref": "#/components/parameters/RequestId"}
-    operation["parameters"] = [*operation.get("parameters", ()), reference]
-    for response in operation["responses"].values():
-        response.setdefault("headers", {})[REQUEST_ID] = {"$ref": "#/components/headers/RequestId"}
-
-
-def _is_frameworks(response: dict[str, Any]) -> bool:
-    return "application/json" in response.get("content", {})
 
 
 class _Asset:

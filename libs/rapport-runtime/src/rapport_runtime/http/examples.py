@@ -1,0 +1,86 @@
+"""An example for each body and answer of an OpenAPI document, made from those of its fields."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_JSON = "application/json"
+_PARTS = "#/components/schemas/"
+_BY_FORMAT = {"date-time": "2026-03-02T09:30:00Z", "date": "2026-03-02"}
+NOTHING_SAID = "string"
+"""Stands where a text has neither an example nor a list of values; a test refuses it."""
+
+Document = Mapping[str, Any]
+Schema = Mapping[str, Any]
+
+
+def add_examples(document: Document) -> None:
+    """Give each JSON body and each successful JSON answer an example, unless its route gave one."""
+    examples = Examples(document["components"]["schemas"])
+    for media in _media_types(document):
+        if "schema" in media and not media.keys() & {"example", "examples"}:
+            media["example"] = examples.of(media["schema"])
+
+
+class Examples:
+    """Makes values that schemas permit.
+
+    The first of a schema's own `examples` counts; else an object has all its fields, a list one
+    item, and of several alternatives the first that is not null is taken.
+    """
+
+    def __init__(self, parts: Mapping[str, Schema]) -> None:
+        self._parts = parts
+
+    def of(self, schema: Schema) -> Any:
+        """A value of this schema."""
+        if schema.get("examples"):
+            return schema["examples"][0]
+        if "$ref" in schema:
+            return self.of(self._parts[schema["$ref"].removeprefix(_PARTS)])
+        for word in ("anyOf", "oneOf"):
+            if word in schema:
+                return self.of(next(one for one in schema[word] if one.get("type") != "null"))
+        return _fixed(schema) if _is_fixed(schema) else self._of_type(schema)
+
+    def _of_type(self, schema: Schema) -> Any:
+        match schema.get("type"):
+            case "object":
+                return self._object(schema)
+            case "array":
+                return [self.of(schema["items"])] if "items" in schema else []
+            case "boolean":
+                return True
+            case "integer" | "number":
+                return schema.get("minimum", 1)
+            case "string":
+                return _BY_FORMAT.get(schema.get("format", ""), NOTHING_SAID)
+            case _:
+                return None
+
+    def _object(self, schema: Schema) -> dict[str, Any]:
+        named = {name: self.of(one) for name, one in schema.get("properties", {}).items()}
+        others = schema.get("additionalProperties")
+        if not named and isinstance(others, Mapping):
+            return {"name": self.of(others)}
+        return named
+
+
+def _is_fixed(schema: Schema) -> bool:
+    return bool(schema.keys() & {"const", "enum"}) or schema.get("default") is not None
+
+
+def _fixed(schema: Schema) -> Any:
+    if "const" in schema:
+        return schema["const"]
+    return schema["default"] if schema.get("default") is not None else schema["enum"][0]
+
+
+def _media_types(document: Document) -> Iterator[dict[str, Any]]:
+    """The JSON of each request and of each answer that is a success."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"].items()
+            contents = [one.get("content", {}) for status, one in answers if status < "300"]
+            for content in (operation.get("requestBody", {}).get("content", {}), *contents):
+                if _JSON in content:
+                    yield content[_JSON]
