@@ -100,7 +100,10 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
 
     @router.get("/pauses", responses=responses(*refusals, InvalidCursor))
     def list_pauses(_principal: Reader, page: PageQuery) -> Page[PauseStatus]:
-        """What is paused, by kind and subject."""
+        """List what is paused.
+
+        By kind and subject; what has ended is not listed.
+        """
         with database.transaction(operator=True) as tx:
             found = [PauseStatus.of(pause) for pause in pauses.in_force(tx)]
         after = tuple(map(str, page.after or ()))
@@ -109,9 +112,9 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
 
     @router.post("/pauses", responses=responses(*refusals, NotFound, CannotPause, Conflict))
     def pause(body: PauseBody, principal: Writer) -> Answer:
-        """Pause it; it takes effect within seconds.
+        """Pause a worker, a topic or a practice.
 
-        A second call replaces the end or the reason.
+        It takes effect within seconds. A second call replaces the end or the reason.
         """
         request = _request(principal, body, body.until)
         try:
@@ -126,13 +129,19 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
 
     @router.post("/pauses/resume", responses=responses(*refusals))
     def resume(body: ResumeBody, principal: Writer) -> Answer:
-        """Resume it; `changed` is false when it was not paused."""
+        """Resume a worker, a topic or a practice.
+
+        `changed` is false when it was not paused.
+        """
         with database.transaction(operator=True) as tx:
             return Answer(changed=pauses.resume(tx, _request(principal, body, None)), paused=False)
 
     @router.get("/audit", responses=responses(*refusals, InvalidCursor))
     def list_audit(_principal: Reader, page: PageQuery) -> Page[AuditAnswer]:
-        """Who stopped, started, replayed or dropped what, and why; the oldest first."""
+        """List what operators did, the oldest first.
+
+        Who stopped, started, replayed or dropped what, and why.
+        """
         after = 0 if page.after is None else int(page.after[0])
         with database.transaction(operator=True) as tx:
             rows = audit.page(tx, after=after, limit=page.fetch)

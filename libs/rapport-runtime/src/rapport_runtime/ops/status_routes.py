@@ -91,7 +91,10 @@ def status_router(source: StatusSource) -> APIRouter:
 
     @router.get("/status", responses=responses(Unauthorised, Forbidden, Unavailable))
     def status(_principal: Annotated[Principal, Depends(require_operator(SCOPE))]) -> Status:
-        """How far this service has come: business time, lag, oldest work, workers."""
+        """Get how far this service has come.
+
+        Business time, lag, the oldest work that waits, the workers, and what is paused.
+        """
         return source.status()
 
     return router

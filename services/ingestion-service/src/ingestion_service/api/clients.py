@@ -137,9 +137,9 @@ def _add_activity(router: APIRouter, reads: Reads) -> None:
         client_id: ClientPath,
         page: PageQuery,
     ) -> Page[ActivityAnswer]:
-        """A client's activities, in the order of their sequence, as they were published.
+        """List a client's activities, in the order of their sequence.
 
-        Each is a signed change. They are computed again from the ledger of accepted events; the
+        They are shown as they were published. Each is a signed change. They are computed again from the ledger of accepted events; the
         sums over all of them are what the client's history counts now. A correction is an activity
         of its own.
         """
@@ -159,7 +159,11 @@ def _add_activity(router: APIRouter, reads: Reads) -> None:
 def _add_sources(router: APIRouter, reads: Reads) -> None:
     @router.get("/sources", responses=responses(*_DENIED))
     def list_sources(principal: _Reader) -> SourcesAnswer:
-        """What each source has sent. Look here first when a client's history seems incomplete."""
+        """List what each source has sent.
+
+        Look here first when a client's history seems incomplete: a source that has been silent, or
+        counts fewer events than it sent, shows here.
+        """
         found = reads.sources(PracticeId(principal.practice))
         return SourcesAnswer(items=[SourceAnswer(**source._asdict()) for source in found])
 

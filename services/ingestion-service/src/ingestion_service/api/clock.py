@@ -29,7 +29,10 @@ def clock_router(stores: Stores, reads: Reads) -> APIRouter:
 
     @router.get("/clock", responses=responses(*_DENIED))
     def get_clock(principal: Operator) -> ClockAnswer:
-        """The simulated time, and whether a watermark has told the other services of it."""
+        """Get the simulated time.
+
+        `state` says whether a watermark has told the other services of it.
+        """
         return _answer(reads.clock())
 
     @router.put("/clock", responses=responses(*_DENIED, InvalidRequest, Conflict))

@@ -67,7 +67,10 @@ def practices_router(stores: Stores, reads: Reads) -> APIRouter:
         principal: Annotated[Principal, Depends(require("practices:read"))],
         page: PageQuery,
     ) -> Page[PracticeAnswer]:
-        """The practices, by id: an operator's key lists all, a practice's key only its own."""
+        """List the practices, by id.
+
+        An operator's key lists all, a practice's key only its own.
+        """
         own = None if principal.practice_id is None else PracticeId(principal.practice_id)
         after = None if page.after is None else str(page.after[0])
         found = reads.practices(own, after, page.fetch)

@@ -20,7 +20,7 @@ def channels_router(channels: Channels) -> APIRouter:
     def list_channels(
         principal: Annotated[Principal, Depends(require_practice("channels:read"))],
     ) -> ChannelsAnswer:
-        """Each channel: whether it is set up, whether it sends, what its provider's limits leave.
+        """List the channels: which are set up, which send, and how fast they may.
 
         Permits belong to the provider account, which all practices share; the other figures are
         this practice's. A message waits for the channel that it tried last, else for the first of

@@ -86,7 +86,10 @@ def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
     def delete_contact(client_id: ClientPath, channel: Channel, principal: ContactsWriter) -> None:
-        """Delete a client's contact point on a channel; 404 when there is none."""
+        """Delete a client's contact point on a channel.
+
+        Nothing is sent there from then on. 404 when there is none.
+        """
         if not remove_contact(stores, ContactKey(principal.practice, client_id, channel)):
             raise NotFound("this client has no contact on this channel")
 
@@ -115,7 +118,10 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
 
     @router.get("/preferences", responses=responses(*ALWAYS, NotFound))
     def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
-        """A client's contact points (masked), and the last consent for each channel and purpose."""
+        """Get a client's contact points and consents.
+
+        Addresses are masked. Of each channel and purpose the last consent is shown: it holds.
+        """
         found = view_preferences(stores, cipher, principal.practice, client_id)
         if found is None:
             raise NotFound(NO_CLIENT)

@@ -59,7 +59,10 @@ def _add_lists(router: APIRouter, messages: Messages) -> None:
     def list_messages(
         only: Annotated[MessageFilter, Depends(message_filter)], page: PageQuery, principal: Reader
     ) -> Page[MessageAnswer]:
-        """Messages by message id: the state of each, its reason, and its next decision."""
+        """List messages: the state of each, its reason, and its next decision.
+
+        By message id; several filters narrow the list together.
+        """
         after = str(page.after[0]) if page.after else ""
         rows = messages.page(principal.practice, only, after, page.fetch)
         answers = [MessageAnswer.of(row) for row in rows]
@@ -67,7 +70,10 @@ def _add_lists(router: APIRouter, messages: Messages) -> None:
 
     @router.get("/summary", responses=responses(*ALWAYS))
     def summary(principal: Reader) -> SummaryAnswer:
-        """All messages, counted by play, channel, state and reason."""
+        """Count all messages by play, channel, state and reason.
+
+        Combinations without a message are not listed.
+        """
         counts = messages.summary(principal.practice)
         return SummaryAnswer(items=[CountAnswer(**count._asdict()) for count in counts])
 
@@ -75,7 +81,7 @@ def _add_lists(router: APIRouter, messages: Messages) -> None:
 def _add_one(router: APIRouter, stores: Stores, previews: Previews) -> None:
     @router.get("/{message_id}", responses=responses(*ALWAYS, NotFound))
     def get_message(message_id: MessageId, principal: Reader) -> MessageDetail:
-        """One message: its cause, its attempts, the reason for its state, and its text.
+        """Get one message: its cause, its attempts, the reason for its state, and its text.
 
         The text is rendered now, with the contact and templates as they are now.
         """

@@ -26,7 +26,10 @@ def playbook_router(stores: Stores, default: Mapping[str, Any], catalogue: Catal
     def get_playbook(
         principal: Annotated[Principal, Depends(require_practice("playbook:read"))],
     ) -> PlaybookAnswer:
-        """The plays in force: the practice's own, else the default (version 0)."""
+        """Get the plays in force.
+
+        They are the practice's own, else the deployment's default, which has version 0.
+        """
         return PlaybookAnswer.of(view_playbook(stores, default, principal.practice))
 
     @router.put("/playbook", responses=responses(*ALWAYS))
@@ -34,9 +37,9 @@ def playbook_router(stores: Stores, default: Mapping[str, Any], catalogue: Catal
         principal: Annotated[Principal, Depends(require_practice("playbook:write"))],
         body: Annotated[dict[str, Any], Body(json_schema_extra=playbook_schema(catalogue))],
     ) -> PlaybookAnswer:
-        """Replace the plays; they answer the tier changes from now on.
+        """Replace the plays.
 
-        Messages that are already planned keep the play that planned them. A play without `mode`
+        They answer the tier changes from now on. Messages that are already planned keep the play that planned them. A play without `mode`
         only observes. 422 names every field that is wrong; among them a channel that may not carry
         the purpose, and a play of which a route has no template.
         """

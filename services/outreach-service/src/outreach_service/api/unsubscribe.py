@@ -56,16 +56,19 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
 
     @router.get("/{token}", response_class=HTMLResponse, responses=problems)
     def ask(_subscription: Annotated[Subscription, Depends(link)]) -> str:
-        """A page with one button. Opening it changes nothing, since mail scanners open links."""
+        """Show the client a page with one button that unsubscribes.
+
+        Opening it changes nothing, since mail scanners open links.
+        """
         return _ASK
 
     @router.post(
         "/{token}", response_class=HTMLResponse, responses=problems | responses(NotDatedYet)
     )
     def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
-        """Withdraw the consent to the link's purpose on its channel, at once. Safe to repeat.
+        """Withdraw the client's consent to the link's purpose on its channel.
 
-        A mail provider posts `List-Unsubscribe=One-Click`; the body is not read.
+        It holds at once; safe to repeat. A mail provider posts `List-Unsubscribe=One-Click`; the body is not read.
         """
         with refusals_as_problems():
             withdraw_by_link(stores, subscription)

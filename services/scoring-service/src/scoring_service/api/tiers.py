@@ -55,7 +55,10 @@ def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
     def history(
         client_id: ClientPath, page: PageQuery, principal: Reader, scheme: SchemeQuery = None
     ) -> Page[HistoryLine]:
-        """Every change of a client's tier in one scheme, the oldest first."""
+        """List every change of a client's tier in one scheme, the oldest first.
+
+        The list is only ever added to; `version` counts up from 1 without a gap.
+        """
         known = _known_scheme(scheme, rulebook)
         after = int(page.after[0]) if page.after else 0
         rows = tiers.history(principal.practice, client_id, known, after, page.fetch)
@@ -67,7 +70,10 @@ def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
 def _add_many_clients(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> None:
     @router.post("/tiers/lookup", responses=responses(*ALWAYS) | links(200, {"tiers-tier": _FIRST}))
     def lookup(wanted: Lookup, principal: Reader) -> LookupAnswer:
-        """The tiers of up to 1,000 clients at once."""
+        """Get the tiers of up to 1,000 clients at once.
+
+        Ids without a client in this practice are listed under `unknown`.
+        """
         rows = tiers.of_clients(principal.practice, set(wanted.client_ids))
         found = {row.client_id: row for row in rows}
         return LookupAnswer(
@@ -81,7 +87,10 @@ def _add_many_clients(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -
 
     @router.get("/distribution", responses=responses(*ALWAYS, NotFound))
     def distribution(principal: Reader, scheme: SchemeQuery = None) -> Distribution:
-        """How many clients each tier of a scheme has."""
+        """Count the clients in each tier of a scheme.
+
+        Clients whose tier is not known yet are not counted.
+        """
         rulebook = assessor.rulebook
         known = _known_scheme(scheme, rulebook)
         as_of, clients = tiers.counts(principal.practice)
@@ -107,8 +116,11 @@ def _add_list(router: APIRouter, tiers: Tiers, feed: Feed, assessor: TierAssesso
         principal: Reader,
         scheme: SchemeQuery = None,
     ) -> TierPage:
-        """The clients in one tier of a scheme, by client id, and the cursor from which to follow
-        them."""
+        """List the clients in one tier, by client id.
+
+        Each comes with its tier's explanation. With `changes_cursor` go on to `/v1/tier-changes`,
+        and no change after this list is missed.
+        """
         _known_scheme(scheme, assessor.rulebook)
         if tier not in {known.key for known in assessor.rulebook.tiers}:
             raise NotFound("the rulebook has no such tier")

@@ -131,7 +131,10 @@ def dead_letter_router(database: Database) -> APIRouter:
         topic: Topic = None,
         field: AtField = None,
     ) -> Page[LetterSummary]:
-        """The letters, oldest first."""
+        """List the records that were set aside, the oldest first.
+
+        A practice's key lists that practice's, an operator's key those whose practice is unknown.
+        """
         after = 0 if page.after is None else int(page.after[0])
         matching = DeadLetterFilter(state=state, reason=reason, topic=topic, field=field)
         rows = store.page(_actor(principal), matching, after=after, limit=page.fetch)
@@ -139,7 +142,10 @@ def dead_letter_router(database: Database) -> APIRouter:
 
     @router.get("/{letter_id:int}", responses=responses(*refusals, NotFound))
     def inspect(letter_id: LetterId, principal: Reader, request: Request) -> LetterShape:
-        """One letter, redacted."""
+        """Get one record that was set aside, without its values.
+
+        Sizes, a keyed hash and the names of fields show what it looks like.
+        """
         row = store.get(_actor(principal), letter_id)
         if row is None:
             raise NotFound("no such letter")
@@ -147,7 +153,10 @@ def dead_letter_router(database: Database) -> APIRouter:
 
     @router.post("/replay", status_code=202, responses=responses(*refusals))
     def replay_many(body: ReplayRequest, principal: Holder) -> ReplayAnswer:
-        """Queue held letters that match; one that is still bad is held again."""
+        """Queue many records that were set aside for another try.
+
+        The oldest or newest that match; one that is still bad is held again. `dry_run` only counts.
+        """
         matching = DeadLetterFilter(reason=body.reason, topic=body.topic, field=body.field)
         policy = ReplayPolicy(count=body.count, order=body.order, stop_after=body.stop_after)
         act = store.count if body.dry_run else store.queue_many
@@ -156,13 +165,19 @@ def dead_letter_router(database: Database) -> APIRouter:
 
     @router.post("/{letter_id:int}/replay", status_code=202, responses=decision_refusals)
     def replay(letter_id: LetterId, principal: Holder, why: Why = None) -> LetterSummary:
-        """Queue a letter; the worker that holds its partition handles it within seconds."""
+        """Queue one record that was set aside for another try.
+
+        The worker that holds its partition handles it within seconds. 409 for one that was dropped.
+        """
         actor = _actor(principal, why)
         return _decided(store, actor, letter_id, store.queue(actor, letter_id), "it was dropped")
 
     @router.post("/{letter_id:int}/drop", responses=decision_refusals)
     def drop(letter_id: LetterId, principal: Holder, why: Why = None) -> LetterSummary:
-        """Decide that a letter is never to be handled."""
+        """Drop one record that was set aside.
+
+        It is never handled then. 409 for one that was replayed already.
+        """
         actor = _actor(principal, why)
         return _decided(store, actor, letter_id, store.drop(actor, letter_id), "it was replayed")
 

@@ -22,7 +22,11 @@ def add_tier_route(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> N
     coalescer = RequestCoalescer(tiers.of_practices)
 
     async def tier(client_id: ClientPath, principal: Reader) -> Response:
-        """A client's tier now: since when, why, and when it will change if nothing happens."""
+        """Get a client's tier: since when, why, and when it will change if nothing happens.
+
+        It is computed for `as_of`, and `explanation` names each line of the rulebook that counts.
+        404 for a client that scoring has not heard of yet.
+        """
         stored = await coalescer.load(principal.practice, client_id)
         if stored is None:
             raise NotFound(NO_CLIENT)
