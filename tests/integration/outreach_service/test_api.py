@@ -198,6 +198,8 @@ def test_one_click_withdraws_once_and_looking_does_not(world: World) -> None:
     world.put_consent(channel="email", purpose="care")
     page = world.call("GET", f"/v1/unsubscribe/{TOKEN}", key=None)
     assert (page.status_code, '<form method="post">' in page.text) == (200, True)
+    head = world.call("HEAD", f"/v1/unsubscribe/{TOKEN}?utm_source=mail", key=None)
+    assert (head.status_code, head.content) == (200, b"")
     assert world.consents() == {("email", "care"): True, ("email", "marketing"): True}
     for _ in range(2):
         click = {"data": {"List-Unsubscribe": "One-Click"}}
@@ -216,6 +218,10 @@ def test_one_click_withdraws_once_and_looking_does_not(world: World) -> None:
         TOKEN[:-4] + "AAAA",
         "A" + TOKEN[1:],
         unsubscribe_token(bytes(32), LINK),
+        TOKEN + "/",
+        TOKEN[:20] + "/" + TOKEN[20:],
+        "A" * 2000,
+        "",
         "x",
         "退订",
     ],
@@ -223,7 +229,13 @@ def test_one_click_withdraws_once_and_looking_does_not(world: World) -> None:
 def test_a_link_that_was_not_signed_here_is_unknown(world: World, token: str) -> None:
     world.put_consent(channel="email", purpose="marketing")
     for method in ("GET", "POST"):
-        assert world.call(method, f"/v1/unsubscribe/{token}", key=None).status_code == 404
+        answer = world.call(method, f"/v1/unsubscribe/{token}", key=None)
+        assert (answer.status_code, answer.json()["status"]) == (404, 404)
+        page = world.call(
+            method, f"/v1/unsubscribe/{token}", key=None, headers={"Accept": "text/html,*/*;q=0.8"}
+        )
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert ("链接" in page.text, "damaged" in page.text) == (True, True)
     assert world.consents() == {("email", "marketing"): True}
 
 

@@ -173,6 +173,25 @@ def test_an_approved_message_still_meets_the_other_gates(awaiting: MemoryOutreac
     assert awaiting.message().state == "suppressed"
 
 
+def test_a_repeated_approval_changes_nothing_however_far_the_message_is(
+    awaiting: MemoryOutreach,
+) -> None:
+    first = approve_message(awaiting.stores, PRACTICE, message_id(awaiting))
+    assert approve_message(awaiting.stores, PRACTICE, message_id(awaiting)) == first
+    awaiting.record((awaiting.claim(), Accepted("ref-1")))
+    gone = approve_message(awaiting.stores, PRACTICE, message_id(awaiting))
+    assert gone is not None
+    assert (gone.state, gone.approved) == ("accepted", True)
+    assert awaiting.events() == ["scheduled", "awaiting_staff", "scheduled", "accepted"]
+
+
+def test_what_was_cancelled_after_its_approval_cannot_be_approved(awaiting: MemoryOutreach) -> None:
+    approve_message(awaiting.stores, PRACTICE, message_id(awaiting))
+    cancel_message(awaiting.stores, PRACTICE, message_id(awaiting))
+    with pytest.raises(WrongState, match="it is cancelled"):
+        approve_message(awaiting.stores, PRACTICE, message_id(awaiting))
+
+
 def test_only_a_message_that_awaits_staff_can_be_approved(planned: MemoryOutreach) -> None:
     with pytest.raises(WrongState, match="it is scheduled"):
         approve_message(planned.stores, PRACTICE, message_id(planned))

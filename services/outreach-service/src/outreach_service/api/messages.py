@@ -96,9 +96,10 @@ def _add_steering(router: APIRouter, stores: Stores) -> None:
 
     @router.post("/{message_id}/approve", responses=problems)
     def approve(message_id: MessageId, principal: Writer) -> MessageAnswer:
-        """Approve a message that awaits staff; every other gate is then checked again.
+        """Approve a message that awaits staff; safe to repeat.
 
-        409 for one in any other state.
+        Every other gate is then checked again. A message that was approved already stays as it is.
+        409 for one that awaits nobody, or was cancelled.
         """
         with refusals_as_problems():
             row = approve_message(stores, principal.practice, message_id)
@@ -108,7 +109,7 @@ def _add_steering(router: APIRouter, stores: Stores) -> None:
 
     @router.post("/{message_id}/cancel", responses=problems)
     def cancel(message_id: MessageId, principal: Writer) -> MessageAnswer:
-        """Withdraw a message before it is sent; safe to repeat.
+        """Cancel a message before it is sent; safe to repeat.
 
         409 once a provider may have it. A message that was suppressed or has expired stays so.
         """

@@ -1,6 +1,6 @@
 """`/v1/unsubscribe/{token}`: the link that every marketing e-mail carries (RFC 8058, L22)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import HTMLResponse
@@ -11,7 +11,7 @@ from outreach_service.handlers.preferences import withdraw_by_link
 from outreach_service.ports.store import Stores
 from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
 from rapport_runtime.http.auth import Guard
-from rapport_runtime.http.problems import InvalidRequest, NotFound, responses
+from rapport_runtime.http.problems import NotFound, responses
 
 _PAGE = """<!doctype html>
 <html lang="{language}">
@@ -34,27 +34,48 @@ _DONE = _PAGE.format(
 )
 
 
+_DAMAGED = _PAGE.format(
+    language="zh-CN",
+    title="链接无效 · Damaged link",
+    content="""<p>此链接不完整或已损坏。请打开消息中的完整链接，或直接联系机构停止发送。</p>
+<p lang="en">This link is incomplete or damaged. Please open the whole link of the message, or ask
+the practice to stop its messages.</p>""",
+)
+_HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+
+
+class NoSuchLink(NotFound):
+    """We did not make the link, or it was damaged on its way."""
+
+    page = _DAMAGED
+
+
 class SignedLink(Guard):
     """Admits the holder of a link that we signed: the client, or the client's mail provider."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def __call__(self, token: Annotated[str, Path(max_length=LONGEST_TOKEN)]) -> Subscription:
-        """The subscription that the link ends; raises NotFound for a link that we did not make."""
-        found = subscription_of(self._key, token)
+    def __call__(self, token: Annotated[str, Path()]) -> Subscription:
+        """The subscription that the link ends; raises NoSuchLink for one that we did not make."""
+        found = subscription_of(self._key, token) if len(token) <= LONGEST_TOKEN else None
         if found is None:
-            raise NotFound("no such link")
+            raise NoSuchLink("no such link")
         return found
 
 
 def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
-    """The link's two routes; they need no API key, since the link itself is signed."""
+    """The link's two routes; they need no API key, since the link itself is signed.
+
+    A link that was cut off or grew a slash comes here too, and words that a mail program appends
+    as a query are not looked at: what matters is that a client can get out.
+    """
     router = APIRouter(prefix="/v1/unsubscribe", tags=["unsubscribe"])
     link = SignedLink(key)
-    problems = responses(NotFound, InvalidRequest)
+    problems = responses(NoSuchLink)
+    problems[404]["content"] |= _HTML  # for a browser, which asks for it
 
-    @router.get("/{token}", response_class=HTMLResponse, responses=problems)
+    @router.get("/{token:path}", response_class=HTMLResponse, responses=problems)
     def ask(_subscription: Annotated[Subscription, Depends(link)]) -> str:
         """Show the client a page with one button that unsubscribes.
 
@@ -63,7 +84,7 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
         return _ASK
 
     @router.post(
-        "/{token}", response_class=HTMLResponse, responses=problems | responses(NotDatedYet)
+        "/{token:path}", response_class=HTMLResponse, responses=problems | responses(NotDatedYet)
     )
     def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
         """Withdraw the client's consent to the link's purpose on its channel.

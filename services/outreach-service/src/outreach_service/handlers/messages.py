@@ -27,6 +27,7 @@ def view_message(
 
 def approve_message(stores: Stores, practice_id: str, message_id: str) -> MessageRow | None:
     """Let a message that awaits staff be decided on again, at once; every other gate still holds.
+    One that was approved already stays as it is, unless it was cancelled since.
 
     None when the practice has no such message. Raises WrongState, NoBusinessTime.
     """
@@ -36,6 +37,8 @@ def approve_message(stores: Stores, practice_id: str, message_id: str) -> Messag
         if message is None:
             return None
         before = State(message.row.state)
+        if message.row.approved and before is not State.CANCELLED:
+            return message.row
         if before is not State.AWAITING_STAFF:
             raise WrongState(f"only one that awaits staff can be approved; it is {before}")
         if (now := store.business_time()) is None:
