@@ -1,4 +1,5 @@
-"""Writes every event's JSON Schema anew from the code: `python -m rapport_contracts.schemas`."""
+"""Writes every event's JSON Schema anew from the code, and the bundle of all examples:
+`python -m rapport_contracts.schemas`."""
 
 import argparse
 import inspect
@@ -11,10 +12,14 @@ import msgspec
 
 from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL
 from rapport_contracts.envelope import Envelope
+from rapport_contracts.examples import BUNDLE
 from rapport_contracts.source import SourceEnvelope
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "schemas"
 """Beside the package's `src`, in a checkout of the repository."""
+
+EXAMPLES = DIRECTORY.parent / "examples"
+_BUNDLE = Path(__file__).with_name(BUNDLE)
 
 Schema = dict[str, Any]
 
@@ -59,6 +64,14 @@ def files() -> dict[str, str]:
     }
 
 
+def bundle(examples: Path) -> str:
+    """The text of the package's bundle of the examples in this folder."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(examples.glob("*/*.json")):
+        found.setdefault(path.parent.name, {})[path.stem] = json.loads(path.read_text("utf-8"))
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
 def differences(directory: Path) -> list[str]:
     """Names of files in `directory` that are missing, outdated or superfluous."""
     wanted = files()
@@ -81,10 +94,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="exit with 1 if a file differs")
     if not parser.parse_args(arguments).check:
         write(DIRECTORY)
+        if _is_bundle_outdated():
+            _BUNDLE.write_text(bundle(EXAMPLES), "utf-8")
         return 0
-    outdated = differences(DIRECTORY)
+    outdated = differences(DIRECTORY) + ([BUNDLE] if _is_bundle_outdated() else [])
     sys.stderr.writelines(f"{name} differs from the code\n" for name in outdated)
     return 1 if outdated else 0
+
+
+def _is_bundle_outdated() -> bool:
+    return not _BUNDLE.exists() or _BUNDLE.read_text("utf-8") != bundle(EXAMPLES)
 
 
 def _of_canonical(event: type[Envelope]) -> Schema:

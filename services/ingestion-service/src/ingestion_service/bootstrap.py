@@ -87,6 +87,12 @@ def build_api(settings: IngestionSettings) -> FastAPI:
             " tells the other services what it changed for which client. Start here: register the"
             " practice, then send events to the bus or to `POST /v1/events`."
         ),
+        tags={
+            "practices": "The practices that this system works for.",
+            "events": "What booking and payment systems report.",
+            "clients": "Clients, their activity, and what each source has sent.",
+            "clock": "Simulated time, in development only.",
+        },
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},

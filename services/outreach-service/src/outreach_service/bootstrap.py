@@ -177,6 +177,13 @@ def build_api(settings: OutreachSettings) -> FastAPI:
             "Paces what follows a tier change: messages by WeChat, SMS and e-mail, within consent,"
             " quiet hours, caps and provider limits; and says of each why it went or did not."
         ),
+        tags={
+            "clients": "How clients can be reached, and what they consented to.",
+            "messages": "Each message's state and reason, and what staff may decide.",
+            "playbook": "What follows from a tier change.",
+            "channels": "Whether each channel sends, and how fast it may.",
+            "unsubscribe": "The link that every marketing e-mail carries.",
+        },
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},

@@ -96,6 +96,10 @@ def build_api(settings: ScoringSettings) -> FastAPI:
             "A live tier for every client of a practice: which, since when, why, and when it will"
             " change if nothing happens. Tiers are internal; they never reach a client."
         ),
+        tags={
+            "tiers": "The tier of one client, of many, by tier; a client's history.",
+            "tier-changes": "Tier changes as they were published, by page or as a stream.",
+        },
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping},

@@ -11,6 +11,7 @@ from rapport_runtime.http.auth import SCHEME, Requirement, guards
 from rapport_runtime.http.edge import REQUEST_ID
 from rapport_runtime.http.examples import add_examples
 from rapport_runtime.http.links import link
+from rapport_runtime.http.named_parts import with_named_parts
 from rapport_runtime.http.problems import (
     BadRequest,
     BodyTooLarge,
@@ -47,7 +48,6 @@ _ANSWERS_REQUEST_ID = {
 HOLDER = "x-key-holder"
 """The field of each operation that names whose keys it takes: `practice`, `operator`, `anyone`."""
 _REFERENCE = "#/components/schemas/{model}"
-_INNER = "#/$defs/"
 _SERVERS = [{"url": "/", "description": "The service that serves this document."}]
 _OF_THE_RUNTIME = {
     "status": "How far the service has come, for operators.",
@@ -90,7 +90,7 @@ def openapi(app: FastAPI, tags: Mapping[str, str]) -> dict[str, Any]:
         _add_request_id(operation)
         _describe_stream(operation)
     document["tags"] = list(_tags(document, _OF_THE_RUNTIME | tags))
-    document = _with_named_parts(document)
+    document = with_named_parts(document)
     add_examples(document)
     return document
 
@@ -172,28 +172,6 @@ def _tags(document: dict[str, Any], described: Mapping[str, str]) -> Iterator[di
     names = (name for operation in operations for name in operation.get("tags", ()))
     for name in dict.fromkeys(names):
         yield {"name": name, "description": described.get(name, "")}
-
-
-def _with_named_parts(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the definitions inside of schemas moved to its components, so that
-    generated code has names for them."""
-    parts = document["components"]["schemas"]
-
-    def moved(node: Any) -> Any:
-        if isinstance(node, list):
-            return [moved(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        for name, part in node.get("$defs", {}).items():
-            parts[name] = moved(part)
-        found = {key: moved(value) for key, value in node.items() if key != "$defs"}
-        if str(found.get("$ref", "")).startswith(_INNER):
-            found["$ref"] = _REFERENCE.format(model=found["$ref"].removeprefix(_INNER))
-        return found
-
-    shown = {**document, "paths": moved(document["paths"])}
-    shown["components"] = {**document["components"], "schemas": dict(sorted(parts.items()))}
-    return shown
 
 
 def _is_frameworks(response: dict[str, Any]) -> bool:

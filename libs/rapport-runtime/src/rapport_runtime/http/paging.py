@@ -21,7 +21,10 @@ class Page(BaseModel, Generic[Item]):
     """One page; `next_cursor` is null on the last. The `Link` header holds it too (RFC 8288)."""
 
     items: list[Item]
-    next_cursor: str | None = Field(description="Send it as `cursor` to get the next page.")
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` to get the next page.",
+        examples=["WyJjLTEwNDIiXQ.c2lnbmF0dXJl"],
+    )
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class ResumeBody(BaseModel):
 class PauseBody(ResumeBody):
     """What to pause, why, and until when (without `until`: until it is resumed)."""
 
-    until: AwareDatetime | None = None
+    until: AwareDatetime | None = Field(default=None, examples=[None])
 
 
 class Answer(BaseModel):
@@ -84,11 +84,11 @@ class AuditAnswer(BaseModel):
 
     id: int
     at: AwareDatetime
-    who: str
+    who: str = Field(examples=["key 6c1f0a52b3d94e87"])
     action: audit.Action
-    kind: str = Field(description="worker, topic, practice or letters.")
-    subject: str
-    why: str | None
+    kind: str = Field(description="worker, topic, practice or letters.", examples=["practice"])
+    subject: str = Field(examples=["lantern-harbour"])
+    why: str | None = Field(examples=["complaint of this morning, see ticket 4711"])
     until: AwareDatetime | None
     count: int = Field(description="How many letters; else 1.")
 

@@ -16,9 +16,9 @@ SCOPE = "status:read"
 class PartitionStatus(BaseModel):
     """How far one partition was handled."""
 
-    topic: str
-    partition: int
-    position: int = Field(description="The next offset to handle.")
+    topic: str = Field(examples=["client-activity.v1"])
+    partition: int = Field(examples=[0])
+    position: int = Field(description="The next offset to handle.", examples=[10482])
     processed_through: AwareDatetime | None = Field(
         default=None, description="All records up to this instant are handled."
     )
@@ -30,10 +30,12 @@ class PartitionStatus(BaseModel):
 class WorkerStatus(BaseModel):
     """One worker process, by its last sign of progress."""
 
-    id: str
+    id: str = Field(examples=["worker-7f9c"])
     last_progress_at: AwareDatetime | None = None
     partitions: list[str] = Field(default_factory=list, examples=[["client-activity.v1/0"]])
-    last_error: str | None = Field(default=None, description="Its kind; never a value.")
+    last_error: str | None = Field(
+        default=None, description="Its kind; never a value.", examples=[None]
+    )
 
 
 class PauseStatus(BaseModel):
@@ -43,8 +45,11 @@ class PauseStatus(BaseModel):
     subject: str = Field(examples=["lantern-harbour"])
     since: AwareDatetime
     until: AwareDatetime | None = Field(description="Null: until it is resumed.")
-    who: str = Field(description="`key` and its id, or the account that gave the command.")
-    why: str
+    who: str = Field(
+        description="`key` and its id, or the account that gave the command.",
+        examples=["key 6c1f0a52b3d94e87"],
+    )
+    why: str = Field(examples=["complaint of this morning, see ticket 4711"])
 
     @classmethod
     def of(cls, pause: Pause) -> Self:
@@ -62,13 +67,15 @@ class PauseStatus(BaseModel):
 class Status(BaseModel):
     """The service as a whole; null means not known yet."""
 
-    service: str
+    service: str = Field(examples=["scoring-service"])
     as_of: AwareDatetime = Field(description="The database's clock when this was read.")
     business_time: AwareDatetime | None = Field(
         default=None, description="The least over the partitions; days end by this clock."
     )
     partitions: list[PartitionStatus] = Field(default_factory=list)
-    lag: int | None = Field(default=None, description="Records between positions and log ends.")
+    lag: int | None = Field(
+        default=None, description="Records between positions and log ends.", examples=[0]
+    )
     oldest_due_at: AwareDatetime | None = None
     oldest_unpublished_at: AwareDatetime | None = None
     workers: list[WorkerStatus] = Field(default_factory=list)

@@ -139,9 +139,9 @@ def _add_activity(router: APIRouter, reads: Reads) -> None:
     ) -> Page[ActivityAnswer]:
         """List a client's activities, in the order of their sequence.
 
-        They are shown as they were published. Each is a signed change. They are computed again from the ledger of accepted events; the
-        sums over all of them are what the client's history counts now. A correction is an activity
-        of its own.
+        They are shown as they were published. Each is a signed change. They are computed again from
+        the ledger of accepted events; the sums over all of them are what the client's history
+        counts now. A correction is an activity of its own.
         """
         after = 0 if page.after is None else int(page.after[0])
         found = client_activities(

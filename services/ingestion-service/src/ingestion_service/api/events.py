@@ -16,6 +16,7 @@ from ingestion_service.ports import Stores
 from ingestion_service.translate import fact_of
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.examples import examples_of
 from rapport_contracts.source import SourceEvent
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
@@ -36,6 +37,14 @@ EventsBody = SkipValidation[
     | Annotated[list[SourceEvent], Field(min_length=1, max_length=MAX_EVENTS, title="Batch")]
 ]
 """OpenAPI shows its schema; the route decodes it event by event, as on the bus."""
+
+_BOOKED = examples_of("rapport.booking.created.v1")["first-hour"]
+_PAID = examples_of("rapport.payment.settled.v1")["first-hour"]
+_EXAMPLES: dict[str, Any] = {
+    "payment": {"summary": "A client has paid", "value": _PAID},
+    "booking": {"summary": "A client has booked an hour", "value": _BOOKED},
+    "batch": {"summary": "Several at once", "value": [_BOOKED, _PAID]},
+}
 
 
 def events_router(stores: Stores) -> APIRouter:
@@ -59,7 +68,7 @@ def events_router(stores: Stores) -> APIRouter:
     )
     def post_events(
         principal: Annotated[Principal, Depends(require_practice("events:write"))],
-        body: Annotated[EventsBody, Body()],
+        body: Annotated[EventsBody, Body(openapi_examples=_EXAMPLES)],
         response: Response,
     ) -> EventsAnswer:
         """Send one event, or up to 1,000 in an array.

@@ -63,7 +63,7 @@ class Identity(WireModel):
 class RegisteredClient(Identity):
     """The client of an identity. `client_id` is random; all other calls and services use it."""
 
-    client_id: str
+    client_id: str = Field(examples=["2fd2a63a675d5e4bb10c8a4dc82ba496"])
 
 
 class ClientAnswer(WireModel):
@@ -139,8 +139,10 @@ class FoundClients(WireModel):
 class ItemOutcome(WireModel):
     """The outcome of one event of the request, in the order sent."""
 
-    index: int = Field(description="The event's place in the request, from 0.")
-    id: str | None = Field(description="The event's `id`; null when it has none.")
+    index: int = Field(description="The event's place in the request, from 0.", examples=[0])
+    id: str | None = Field(
+        description="The event's `id`; null when it has none.", examples=["moon-2001"]
+    )
     outcome: Literal["accepted", "duplicate", "rejected"] = Field(
         description="accepted: the event is stored and counts. duplicate: the same event is stored"
         " already, nothing changed. rejected: nothing is stored, see `reason`."
@@ -165,20 +167,33 @@ class ItemOutcome(WireModel):
 class EventsAnswer(WireModel):
     """One outcome for each event of the request."""
 
-    items: list[ItemOutcome]
+    items: list[ItemOutcome] = Field(
+        examples=[
+            [
+                {
+                    "index": 0,
+                    "id": "moon-2001",
+                    "outcome": "accepted",
+                    "reason": None,
+                    "pointer": None,
+                    "detail": None,
+                }
+            ]
+        ]
+    )
 
 
 class ActivityAnswer(WireModel):
     """One signed change of a client's history, as it was published."""
 
-    activity_id: str
-    generation: int
+    activity_id: str = Field(examples=["586f4f665dd85571875b8a2975148f62"])
+    generation: int = Field(examples=[1])
     sequence: int = Field(description="Gapless per client and generation, from 1.")
     kind: Literal["registered", "booked", "completed", "no_show", "settled", "refunded"]
     on: date = Field(description="The practice-local day on which it counts.")
     count: int = Field(description="Signed: -1 takes back an older activity.")
-    amount_minor: int = Field(description="Signed, in minor units of `currency`.")
-    currency: str | None = None
+    amount_minor: int = Field(description="Signed, in minor units of `currency`.", examples=[80000])
+    currency: str | None = Field(default=None, examples=["CNY"])
     starts_at: AwareDatetime | None = Field(
         default=None, description="When the booked session starts."
     )
@@ -186,15 +201,21 @@ class ActivityAnswer(WireModel):
     accepted_at: AwareDatetime = Field(
         description="Ingestion's time at which the cause was accepted."
     )
-    refers_to: str | None = Field(default=None, description="The older activity that it corrects.")
-    cause: str | None = Field(default=None, description="The id of the source event.")
+    refers_to: str | None = Field(
+        default=None, description="The older activity that it corrects.", examples=[None]
+    )
+    cause: str | None = Field(
+        default=None, description="The id of the source event.", examples=["moon-2001"]
+    )
 
 
 class SourceAnswer(WireModel):
     """What one source has sent."""
 
-    source: str
-    events: int = Field(description="Accepted events, without duplicates and rejected ones.")
+    source: str = Field(examples=["moon-gate-pay"])
+    events: int = Field(
+        description="Accepted events, without duplicates and rejected ones.", examples=[412]
+    )
     last_occurred_at: AwareDatetime
     last_accepted_at: AwareDatetime
 

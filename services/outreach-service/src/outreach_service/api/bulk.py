@@ -12,19 +12,19 @@ from outreach_service.api.clients import (
     consent_statement,
     contact_update,
 )
-from outreach_service.api.refusals import (
-    ALWAYS,
-    NotDatedYet,
-    contact_error,
-    refusals_as_problems,
-)
-from outreach_service.api.schemas import (
+from outreach_service.api.preference_schemas import (
     ConsentItem,
     ConsentItems,
     ContactItem,
     ContactItems,
     ItemOutcome,
     ItemOutcomes,
+)
+from outreach_service.api.refusals import (
+    ALWAYS,
+    NotDatedYet,
+    contact_error,
+    refusals_as_problems,
 )
 from outreach_service.contacts import InvalidContact
 from outreach_service.handlers.preferences import save_consents, save_contacts

@@ -4,15 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from outreach_service.api.refusals import (
-    ALWAYS,
-    NO_CLIENT,
-    NotDatedYet,
-    contact_error,
-    refusals_as_problems,
-)
-from outreach_service.api.schemas import (
-    ClientId,
+from outreach_service.api.preference_schemas import (
     ConsentAnswer,
     ConsentBody,
     ConsentSaved,
@@ -20,6 +12,14 @@ from outreach_service.api.schemas import (
     ContactBody,
     PreferencesAnswer,
 )
+from outreach_service.api.refusals import (
+    ALWAYS,
+    NO_CLIENT,
+    NotDatedYet,
+    contact_error,
+    refusals_as_problems,
+)
+from outreach_service.api.schemas import ClientId
 from outreach_service.contacts import InvalidContact, normalise
 from outreach_service.domain.consents import ConsentStatement, ContactUpdate
 from outreach_service.domain.terms import Channel

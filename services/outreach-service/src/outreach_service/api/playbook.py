@@ -39,9 +39,10 @@ def playbook_router(stores: Stores, default: Mapping[str, Any], catalogue: Catal
     ) -> PlaybookAnswer:
         """Replace the plays.
 
-        They answer the tier changes from now on. Messages that are already planned keep the play that planned them. A play without `mode`
-        only observes. 422 names every field that is wrong; among them a channel that may not carry
-        the purpose, and a play of which a route has no template.
+        They answer the tier changes from now on. Messages that are already planned keep the play
+        that planned them. A play without `mode` only observes. 422 names every field that is wrong;
+        among them a channel that may not carry the purpose, and a play of which a route has no
+        template.
         """
         try:
             read_usable_playbook(body, catalogue)

@@ -1,215 +1,46 @@
-"""The wire shapes of the outreach API."""
+"""The wire shapes of the outreach API; those of contacts and consents are in preference_schemas."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SkipValidation,
-    StrictBool,
-    StringConstraints,
-)
-from pydantic.config import JsonDict
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from outreach_service.domain.consents import CurrentConsent, MaskedContact
+from outreach_service.documents.schemas import EXAMPLE_PLAYBOOK
 from outreach_service.domain.message_views import MessageRow, MessageView
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import ChannelState
 from outreach_service.ports.records import StoredPlaybook
 
-MAX_ITEMS = 1000
-LONGEST_NAME = 200
-
-
+ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
 ClientId = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9a-f]{32}$"),
-    Field(description="The client id that ingestion gave out."),
+    Field(description="The client id that ingestion gave out.", examples=[ANY_CLIENT]),
 ]
-Visible = Annotated[str, StringConstraints(pattern=r"\p{L}|\p{M}|\p{N}|\p{P}|\p{S}")]
-"""A text with at least one visible character."""
-_ADDRESSES: dict[str, JsonDict] = {
-    Channel.SMS: {"format": "phone-number"},
-    Channel.EMAIL: {"format": "email"},
-    Channel.WECHAT: {"pattern": r"^[A-Za-z0-9_-]{20,64}$"},
-}
-
-
-def _address_by_channel(schema: JsonDict) -> None:
-    schema["anyOf"] = [
-        {"properties": {"channel": {"const": channel}, "address": address}}
-        for channel, address in _ADDRESSES.items()
-    ]
-
-
-class ContactBody(BaseModel):
-    """How to reach a client on a channel, and by what name to greet them."""
-
-    model_config = ConfigDict(json_schema_extra=_address_by_channel)
-
-    channel: Channel
-    address: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=320),
-        Field(
-            description="A phone number (with + and country code; without, it is read as a Chinese"
-            " one), an e-mail address, or a WeChat openid. It is never returned again.",
-        ),
-    ]
-    name: Annotated[Visible, Field(max_length=LONGEST_NAME, examples=["林小满"])]
-    language: Literal["zh-CN", "en"] = "zh-CN"
-
-
-class ContactItem(ContactBody):
-    """One contact of a bulk request."""
-
-    client_id: ClientId
-
-
-class ConsentBody(BaseModel):
-    """A client's consent to one purpose on one channel, or its withdrawal, with the proof."""
-
-    channel: Channel
-    purpose: Purpose
-    granted: StrictBool = Field(description="false withdraws; the last statement holds.")
-    evidence: Annotated[
-        Visible,
-        Field(
-            max_length=500,
-            description="Where the proof is kept.",
-            examples=["form 2024-06-01, no. 118"],
-        ),
-    ]
-    text_version: Annotated[
-        Visible,
-        Field(
-            max_length=64,
-            description="Which text the client was shown.",
-            examples=["care-2024-05"],
-        ),
-    ]
-
-
-class ConsentItem(ConsentBody):
-    """One consent of a bulk request."""
-
-    client_id: ClientId
-
-
-class ContactItems(BaseModel):
-    """Up to 1,000 contacts; each is accepted or rejected alone."""
-
-    items: list[SkipValidation[ContactItem]] = Field(min_length=1, max_length=MAX_ITEMS)
-
-
-class ConsentItems(BaseModel):
-    """Up to 1,000 consents; each is accepted or rejected alone. Of several for the same client,
-    channel and purpose the last one holds."""
-
-    items: list[SkipValidation[ConsentItem]] = Field(min_length=1, max_length=MAX_ITEMS)
-
-
-class ItemOutcome(BaseModel):
-    """The outcome of one item of a bulk request; the detail never repeats a value."""
-
-    index: int = Field(description="The item's place in the request, from 0.", examples=[0])
-    outcome: Literal["saved", "rejected"]
-    reason: str | None = Field(
-        default=None,
-        description="Why it was rejected, for programs.",
-        examples=["invalid-address"],
-    )
-    pointer: str | None = Field(
-        default=None,
-        description="Where in the item: a JSON pointer (RFC 6901).",
-        examples=["/address"],
-    )
-    detail: str | None = Field(
-        default=None,
-        description="Why it was rejected, for people.",
-        examples=["is not a phone number"],
-    )
-
-
-class ItemOutcomes(BaseModel):
-    """The outcome of each item, in the request's order."""
-
-    items: list[ItemOutcome]
-
-
-class ContactAnswer(BaseModel):
-    """A contact point, masked."""
-
-    client_id: str
-    channel: Channel
-    address: str = Field(examples=["***8000"])
-    language: str
-
-    @classmethod
-    def of(cls, contact: MaskedContact) -> "ContactAnswer":
-        """The answer for a masked contact."""
-        return cls(**contact._asdict())
-
-
-class ConsentAnswer(BaseModel):
-    """The last statement about one channel and purpose."""
-
-    channel: Channel
-    purpose: Purpose
-    granted: bool
-    evidence: str
-    text_version: str
-    stated_at: AwareDatetime = Field(description="Business time.")
-    statements: int = Field(
-        description="How many statements there are in all; none is ever removed."
-    )
-
-    @classmethod
-    def of(cls, consent: CurrentConsent) -> "ConsentAnswer":
-        """The answer for a stored consent."""
-        statement = consent.statement._asdict()
-        del statement["client_id"]
-        return cls(**statement, stated_at=consent.stated_at, statements=consent.statements)
-
-
-class ConsentSaved(BaseModel):
-    """A consent, or its withdrawal, as it was recorded."""
-
-    client_id: str
-    channel: Channel
-    purpose: Purpose
-    granted: bool
-    stated_at: AwareDatetime
-
-
-class PreferencesAnswer(BaseModel):
-    """A client's contact points, and what they consented to."""
-
-    client_id: str
-    contacts: list[ContactAnswer]
-    consents: list[ConsentAnswer]
+ClientIdAnswer = Annotated[str, Field(examples=[ANY_CLIENT])]
 
 
 class MessageAnswer(BaseModel):
     """A message's state and its reason; when it is decided on next, and when it expires."""
 
-    message_id: str
-    client_id: str
-    play: str
-    step: int
-    tier_version: int
+    message_id: str = Field(examples=["8aca65e60a135d60a3bc9d3c1b8ba235"])
+    client_id: ClientIdAnswer
+    play: str = Field(description="The key of the play that planned it.", examples=["check-in"])
+    step: int = Field(description="The step of the play, from 0.", examples=[0])
+    tier_version: int = Field(description="The tier change that it answers.", examples=[3])
     purpose: Purpose
     mode: str = Field(examples=["observe", "approve", "send"])
-    state: str
-    reason: str | None = Field(examples=["quiet-hours"])
-    channel: str | None
-    approved: bool
-    attempts: int
+    state: str = Field(examples=["deferred"])
+    reason: str | None = Field(
+        description="Why it is in this state, for programs.", examples=["quiet-hours"]
+    )
+    channel: str | None = Field(
+        description="The channel of its last decision; null before the first.", examples=["sms"]
+    )
+    approved: bool = Field(description="A person has approved it.")
+    attempts: int = Field(description="Calls of a provider so far.", examples=[0])
     due_at: AwareDatetime
-    decide_at: AwareDatetime
-    expires_at: AwareDatetime
+    decide_at: AwareDatetime = Field(description="When it is decided on next.")
+    expires_at: AwareDatetime = Field(description="From here on it is not sent any more.")
     sent_at: AwareDatetime | None
     changed_at: AwareDatetime
 
@@ -222,37 +53,41 @@ class MessageAnswer(BaseModel):
 class Cause(BaseModel):
     """The tier change that a message answers."""
 
-    from_tier: str | None
-    to_tier: str
-    direction: str
-    reason: str
-    origin: str
+    from_tier: str | None = Field(examples=["silver"])
+    to_tier: str = Field(examples=["bronze"])
+    direction: str = Field(examples=["downgraded"])
+    reason: str = Field(examples=["elapsed_time"])
+    origin: str = Field(examples=["live"])
     effective_at: AwareDatetime
 
 
 class AttemptAnswer(BaseModel):
     """One call of a provider; without an outcome it is under way, or its worker died."""
 
-    number: int
-    channel: str
+    number: int = Field(description="From 1.")
+    channel: str = Field(examples=["sms"])
     started_at: AwareDatetime = Field(description="Real time.")
-    business_at: AwareDatetime
+    business_at: AwareDatetime = Field(description="Business time at its start.")
     finished_at: AwareDatetime | None
-    outcome: str | None
-    code: str | None
+    outcome: str | None = Field(examples=["accepted"])
+    code: str | None = Field(description="The provider's own word.", examples=["OK"])
 
 
 class PreviewAnswer(BaseModel):
     """The text as it would be rendered now, or why it cannot be; the link in it does not work."""
 
-    channel: str | None
-    template: str | None
+    channel: str | None = Field(examples=["sms"])
+    template: str | None = Field(examples=["check-in"])
     template_version: int | None
-    language: str | None
-    subject: str
-    body: str
-    params: dict[str, str]
-    missing: str | None = Field(examples=["no contact"])
+    language: str | None = Field(examples=["en"])
+    subject: str = Field(description="Empty for channels without subjects.", examples=[""])
+    body: str = Field(examples=["Ada, this is Lantern Harbour. How are you?"])
+    params: dict[str, str] = Field(
+        description="What the provider puts into its approved text.", examples=[{"name": "Ada"}]
+    )
+    missing: str | None = Field(
+        description="Why there is no text; null when there is one.", examples=[None, "no contact"]
+    )
 
 
 class MessageDetail(MessageAnswer):
@@ -276,11 +111,11 @@ class MessageDetail(MessageAnswer):
 class CountAnswer(BaseModel):
     """The number of messages of one play, channel, state and reason."""
 
-    play: str
-    channel: str | None
-    state: str
-    reason: str | None
-    messages: int
+    play: str = Field(examples=["check-in"])
+    channel: str | None = Field(examples=["sms"])
+    state: str = Field(examples=["suppressed"])
+    reason: str | None = Field(examples=["no-consent"])
+    messages: int = Field(examples=[9])
 
 
 class SummaryAnswer(BaseModel):
@@ -292,9 +127,12 @@ class SummaryAnswer(BaseModel):
 class PlaybookAnswer(BaseModel):
     """The plays in force. Version 0 is the deployment's default."""
 
-    version: int
-    playbook: dict[str, Any]
-    updated_at: AwareDatetime | None
+    version: int = Field(description="Counts up with each replacement.")
+    playbook: dict[str, Any] = Field(
+        description="As it was sent: the body of the request that replaces it.",
+        examples=[EXAMPLE_PLAYBOOK],
+    )
+    updated_at: AwareDatetime | None = Field(description="null for the deployment's default.")
 
     @classmethod
     def of(cls, stored: StoredPlaybook) -> "PlaybookAnswer":
@@ -305,29 +143,29 @@ class PlaybookAnswer(BaseModel):
 class PermitsAnswer(BaseModel):
     """The calls that the provider account allows now; all practices share it."""
 
-    tokens: float
-    per_second: float
-    burst: float
+    tokens: float = Field(description="Calls that may begin at once.", examples=[5.0])
+    per_second: float = Field(description="How fast they come back.", examples=[2.0])
+    burst: float = Field(description="How many there are at most.", examples=[10.0])
 
 
 class LastHour(BaseModel):
     """Attempts that began within the last hour, on the real clock."""
 
-    attempts: int
-    accepted: int
+    attempts: int = Field(examples=[42])
+    accepted: int = Field(examples=[41])
     rejected: int
-    unknown: int
+    unknown: int = Field(description="They may have been sent.", examples=[0])
 
 
 class ChannelAnswer(BaseModel):
     """The state of one channel."""
 
     channel: Channel
-    configured: bool
+    configured: bool = Field(description="A provider's account is set up.")
     sending: Literal["off", "on"]
     permits: PermitsAnswer | None
     last_hour: LastHour
-    waiting: int
+    waiting: int = Field(description="Messages that are due and wait.", examples=[3])
     oldest_waiting_at: AwareDatetime | None = Field(description="Its due time; business time.")
 
     @classmethod

@@ -89,7 +89,8 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
     def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
         """Withdraw the client's consent to the link's purpose on its channel.
 
-        It holds at once; safe to repeat. A mail provider posts `List-Unsubscribe=One-Click`; the body is not read.
+        It holds at once; safe to repeat. A mail provider posts `List-Unsubscribe=One-Click`; the
+        body is not read.
         """
         with refusals_as_problems():
             withdraw_by_link(stores, subscription)

@@ -21,9 +21,13 @@ Several = Annotated[list[Item], Field(min_length=1, max_length=LONGEST_LIST)]
 
 class StrictModel(BaseModel):
     """Part of a document; a key that it does not know is a fault, since a misspelt one would
-    otherwise be ignored silently."""
+    otherwise be ignored silently. Its title names it in schemas, and so in generated code."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        model_title_generator=lambda model: model.__name__.removesuffix("Document"),
+    )
 
 
 def read(model: type[Model], document: object) -> Model:

@@ -11,10 +11,27 @@ from outreach_service.domain.terms import Purpose, permitted
 
 Schema = dict[str, Any]
 
-_LEFT_OUT = frozenset({"$defs", "$ref", "title", "default", "maxItems"})
-"""Keywords that the schema of a request's body leaves out. OpenAPI documents have no place for
-`$defs`, so each `$ref` is replaced by the part that it names. Release 0.1.0 of the document had no
-`default` and no `maxItems`, and a later release must not make a caller's schema narrower."""
+EXAMPLE_PLAYBOOK: Schema = {
+    "key": "ours",
+    "plays": [
+        {
+            "key": "check-in",
+            "when": {"directions": ["downgraded"], "to_tiers": ["bronze"]},
+            "purpose": "care",
+            "mode": "approve",
+            "expires_after": "P7D",
+            "steps": [
+                {
+                    "delay": "P1D",
+                    "channels": [
+                        {"channel": "wechat", "template": "check-in"},
+                        {"channel": "sms", "template": "check-in"},
+                    ],
+                }
+            ],
+        }
+    ],
+}
 
 
 def document_schemas() -> dict[str, Schema]:
@@ -35,6 +52,7 @@ def playbook_schema(catalogue: Catalogue) -> Schema:
     Not expressed, since JSON Schema cannot: a play's key is unique, a step names a channel once.
     """
     schema = _inlined(PlaybookDocument.model_json_schema())
+    schema["examples"] = [EXAMPLE_PLAYBOOK]
     plays = schema["properties"]["plays"]
     plays["items"] = {
         "oneOf": [
@@ -57,8 +75,10 @@ def _published(name: str, schema: Schema) -> Schema:
 def _play_of(play: Schema, purpose: Purpose, routes: list[Schema]) -> Schema:
     """The schema of a play, narrowed to one purpose and its routes."""
     narrowed = deepcopy(play)
-    narrowed["properties"]["purpose"] = {"const": purpose}
+    narrowed["title"] = f"{purpose.title()}Play"
+    narrowed["properties"]["purpose"] = _only(purpose)
     step = narrowed["properties"]["steps"]["items"]
+    step["title"] = f"{purpose.title()}Step"
     step["properties"]["channels"]["items"] = {"oneOf": routes}
     return narrowed
 
@@ -73,13 +93,21 @@ def _routes(catalogue: Catalogue, purpose: Purpose) -> list[Schema]:
         if template.purpose is purpose and permitted(template.channel, purpose)
     }
     return [
-        route | {"properties": {"channel": {"const": channel}, "template": {"const": key}}}
+        route
+        | {
+            "title": "".join(map(str.title, (purpose, channel, *key.split("-")))),
+            "properties": {"channel": _only(channel), "template": _only(key)},
+        }
         for channel, key in sorted(found)
     ]
 
 
+def _only(value: str) -> Schema:
+    return {"type": "string", "const": str(value)}
+
+
 def _inlined(schema: Schema) -> Schema:
-    """The schema in one piece, without the keywords that a request's body does without."""
+    """The schema in one piece: the document around it names its parts anew, by their titles."""
     parts = schema.get("$defs", {})
 
     def inline(node: Any) -> Any:
@@ -88,7 +116,8 @@ def _inlined(schema: Schema) -> Schema:
         if not isinstance(node, dict):
             return node
         part = parts[node["$ref"].rpartition("/")[2]] if "$ref" in node else {}
-        return {key: inline(value) for key, value in (part | node).items() if key not in _LEFT_OUT}
+        whole = {key: value for key, value in (part | node).items() if key not in {"$defs", "$ref"}}
+        return {key: inline(value) for key, value in whole.items()}
 
     found: Schema = inline(schema)
     return found

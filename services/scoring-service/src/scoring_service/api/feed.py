@@ -100,7 +100,7 @@ class Follower:
 
 def feed_router(feed: Feed) -> APIRouter:
     """The routes, for keys of a practice with the scope `tiers:read`."""
-    router = APIRouter(prefix="/v1", tags=["tier changes"])
+    router = APIRouter(prefix="/v1", tags=["tier-changes"])
     _add_pages(router, feed)
     _add_stream(router, feed)
     return router
@@ -115,11 +115,12 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
         limit: Limit = 100,
         wait_seconds: Wait = 0,
     ) -> Response:
-        """Published tier changes after a cursor, each once; those of a client by version.
+        """Read the published tier changes after a cursor.
 
-        Go on with `next_cursor`, which is always there; no items means that nothing is new. A
-        change that was erased is not in it any more. 410 when the changes right after the cursor
-        are no longer kept: list the clients again, or go on with the problem's `next_cursor`.
+        Each comes once, those of a client by version. Go on with `next_cursor`, which is always
+        there; no items means that nothing is new. A change that was erased is not in it any more.
+        410 when the changes right after the cursor are no longer kept: list the clients again, or
+        go on with the problem's `next_cursor`.
         """
         follower = await _follower(request, feed, principal.practice, cursor, None)
         page = await follower.read(limit)
@@ -152,11 +153,14 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
     async def stream(
         follower: Annotated[Follower, Depends(opened)],
     ) -> AsyncIterator[ServerSentEvent]:
-        """The same as server-sent events: `data` is the change as on the bus, `id` the cursor.
+        """Follow tier changes as server-sent events; the answer stays open.
 
-        A comment comes every 15 s. The stream ends after 15 minutes, when the service stops, when
-        its database is away, or when the next changes are no longer kept; then connect again with
-        `Last-Event-ID`, as EventSource does. 410 as for a page.
+        Made for EventSource and its like. A generated client reads an answer whole, and so gets
+        nothing until this one ends: let it read the pages with `wait_seconds` instead, which give
+        the same. `data` is the change as on the bus, `id` the cursor. A comment comes every 15 s.
+        The stream ends after 15 minutes, when the service stops, when its database is away, or
+        when the next changes are no longer kept; then connect again with `Last-Event-ID`, as
+        EventSource does. 410 as for a page.
         """
         yield ServerSentEvent(retry=RETRY_MS)
         async for event in _events(follower):

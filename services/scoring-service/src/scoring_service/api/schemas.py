@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from rapport_contracts import schemas
+from rapport_contracts.examples import examples_of
 from rapport_runtime.http.paging import Page
 from scoring_service.domain.assess import NextTransition
 from scoring_service.domain.explain import score_decimal
@@ -14,7 +15,11 @@ from scoring_service.domain.rulebook import Rulebook, Tier
 from scoring_service.ports import ChangeRow, ClientTier
 
 EVENT_TYPE = "rapport.tier.changed.v1"
-ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
+ANY_CURSOR = "WzEyLDAsNyw0XQ.c2lnbmF0dXJl"
+ClientId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{32}$"), Field(examples=[ANY_CLIENT])
+]
 SchemeKey = Annotated[str, Field(description="The scheme whose tiers these are.", examples=["rfm"])]
 Score = Annotated[Decimal, Field(description="0.00 to 100.00, two decimals.", examples=["72.50"])]
 
@@ -32,26 +37,28 @@ class ExplanationLine(BaseModel):
     line: str = Field(description="The rung of the rulebook.", examples=["recency.within_P3M"])
     input: str = Field(examples=["last_completed"])
     value: str = Field(examples=["1997-11-25"])
-    points: int
-    until: date | None = Field(description="The last local day on which it still earns this.")
+    points: int = Field(examples=[5])
+    until: date | None = Field(
+        description="The last local day on which it still earns this.", examples=["2024-06-11"]
+    )
 
 
 class Cause(BaseModel):
     """Which line of the rulebook, over which input."""
 
-    line: str
-    input: str
+    line: str = Field(examples=["recency.within_P3M"])
+    input: str = Field(examples=["last_completed"])
 
 
 class Coming(BaseModel):
     """The next change of tier, at the start of a local day, if no activity comes before."""
 
     at: AwareDatetime
-    from_tier: str
-    to_tier: str
-    direction: str
+    from_tier: str = Field(examples=["silver"])
+    to_tier: str = Field(examples=["bronze"])
+    direction: str = Field(examples=["downgraded"])
     because: Cause
-    assumes: str
+    assumes: str = Field(examples=["no_activity"])
     rulebook_version: int
 
 
@@ -72,13 +79,19 @@ class TierAnswer(BaseModel):
     How far each source lags behind is not part of the answer yet.
     """
 
-    client_id: str
-    tier: str | None = Field(description="null until the first watermark has come.")
+    client_id: str = Field(examples=[ANY_CLIENT])
+    tier: str | None = Field(
+        description="null until the first watermark has come.", examples=["silver"]
+    )
     tier_names: Names | None
     score: Score | None
     since: AwareDatetime | None = Field(description="When the last change took effect.")
-    version: int = Field(description="The number of changes so far, in this scheme.")
-    zone: str | None = Field(description="null until the first activity has come.")
+    version: int = Field(
+        description="The number of changes so far, in this scheme.", examples=[2]
+    )
+    zone: str | None = Field(
+        description="null until the first activity has come.", examples=["Asia/Shanghai"]
+    )
     scheme: SchemeKey
     rulebook_version: int
     primary: bool = Field(description="Whether the practice acts on this scheme.")
@@ -139,9 +152,10 @@ class TierPage(Page[TierAnswer]):
     """Clients, and the cursor from which to follow their tier changes."""
 
     changes_cursor: str = Field(
+        examples=[ANY_CURSOR],
         description="Send it as `cursor` to `/v1/tier-changes`: every change that is not in this"
         " page's answers yet comes after it. Of several pages keep the first one's. A change whose"
-        " version is not above an answer's is in that answer already."
+        " version is not above an answer's is in that answer already.",
     )
 
 
@@ -156,28 +170,29 @@ class LookupAnswer(BaseModel):
     practice."""
 
     items: list[TierAnswer]
-    unknown: list[str]
+    unknown: list[str] = Field(examples=[["00000000000000000000000000000000"]])
 
 
 class HistoryLine(BaseModel):
     """One change of tier in one scheme; the list is append-only, `version` gapless."""
 
     scheme: SchemeKey
-    version: int
+    version: int = Field(examples=[2])
     rulebook_version: int
     primary: bool = Field(description="Whether the practice acted on this scheme.")
-    from_tier: str | None
-    to_tier: str
+    from_tier: str | None = Field(examples=["bronze"])
+    to_tier: str = Field(examples=["silver"])
     direction: str = Field(
         description="`entered`, `upgraded`, `downgraded`, `left`, or `moved` between tiers without"
-        " order. Others may come."
+        " order. Others may come.",
+        examples=["upgraded"],
     )
-    reason: str
-    origin: str
+    reason: str = Field(examples=["activity"])
+    origin: str = Field(examples=["live"])
     effective_at: AwareDatetime
     due_on: date | None = Field(description="The local day of a change that was held until later.")
     happened_at: AwareDatetime | None
-    activity_id: str | None
+    activity_id: str | None = Field(examples=["586f4f665dd85571875b8a2975148f62"])
     score: Score | None = Field(description="null where the scheme has none.")
 
     @classmethod
@@ -193,13 +208,16 @@ class _AsPublished:
     """Shows the event's schema from the contracts, so that an event is defined once."""
 
     def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
-        return schemas.inlined(EVENT_TYPE)
+        example = examples_of(EVENT_TYPE)["upgraded-by-activity"]
+        return {**schemas.inlined(EVENT_TYPE), "examples": [example]}
 
 
 class TierChangesTail(BaseModel):
     """Where a page of the feed ends: its cursor, and its business time."""
 
-    next_cursor: str = Field(description="Send it as `cursor`, also when there were no items.")
+    next_cursor: str = Field(
+        examples=[ANY_CURSOR], description="Send it as `cursor`, also when there were no items."
+    )
     as_of: AwareDatetime | None = Field(
         description="All changes up to this instant are read; null while there may be more."
     )
@@ -214,9 +232,9 @@ class TierChanges(TierChangesTail):
 class Share(BaseModel):
     """How many clients are in a tier."""
 
-    tier: str
+    tier: str = Field(examples=["silver"])
     names: Names
-    clients: int
+    clients: int = Field(examples=[118])
 
     @classmethod
     def of(cls, tier: Tier, clients: int) -> "Share":

@@ -48,14 +48,17 @@ Why = Annotated[str | None, Query(max_length=500, description="For the audit; na
 class LetterSummary(BaseModel):
     """A record that was set aside: where it was and why, without its content."""
 
-    id: int
-    topic: str
-    partition: int
-    offset: int
-    consumer_group: str
+    id: int = Field(examples=[42])
+    topic: str = Field(examples=["payment-events.v1"])
+    partition: int = Field(examples=[0])
+    offset: int = Field(examples=[10482])
+    consumer_group: str = Field(examples=["ingestion-service"])
     reason: str = Field(examples=["invalid-field"])
-    field: str | None = Field(description="A JSON pointer to the invalid field, if it is known.")
-    detail: str
+    field: str | None = Field(
+        description="A JSON pointer to the invalid field, if it is known.",
+        examples=["/data/amount_minor"],
+    )
+    detail: str = Field(examples=["Input should be greater than or equal to 0"])
     state: State = Field(description="queued: will be replayed by the partition's worker.")
     received_at: AwareDatetime
     decided_at: AwareDatetime | None
@@ -64,20 +67,23 @@ class LetterSummary(BaseModel):
 class HeaderShape(BaseModel):
     """A header's name and size."""
 
-    name: str
-    bytes: int
+    name: str = Field(examples=["content-type"])
+    bytes: int = Field(examples=[33])
 
 
 class LetterShape(LetterSummary):
     """A letter in detail, redacted: sizes, a keyed hash and field names, never a value."""
 
     recorded_at: AwareDatetime = Field(description="The record's own timestamp.")
-    key_bytes: int | None
-    key_hash: str | None = Field(description="Equal for equal keys; not reversible.")
-    value_bytes: int | None = Field(description="Null for a tombstone.")
+    key_bytes: int | None = Field(examples=[17])
+    key_hash: str | None = Field(
+        description="Equal for equal keys; not reversible.", examples=["9f86d081884c7d65"]
+    )
+    value_bytes: int | None = Field(description="Null for a tombstone.", examples=[312])
     headers: list[HeaderShape]
     structure: Any = Field(
-        description="The JSON's shape with each value replaced by its type; null when it is none."
+        description="The JSON's shape with each value replaced by its type; null when it is none.",
+        examples=[{"id": "string", "data": {"amount_minor": "string"}}],
     )
 
 
@@ -86,27 +92,31 @@ class ReplayRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    count: int = Field(ge=1, le=_MAX_COUNT)
-    reason: str | None = Field(default=None, max_length=100)
-    topic: str | None = Field(default=None, max_length=249)
-    field: str | None = Field(default=None, max_length=300)
+    count: int = Field(ge=1, le=_MAX_COUNT, examples=[100])
+    reason: str | None = Field(default=None, max_length=100, examples=["invalid-field"])
+    topic: str | None = Field(default=None, max_length=249, examples=["payment-events.v1"])
+    field: str | None = Field(default=None, max_length=300, examples=["/data/amount_minor"])
     order: Order = Field(default="oldest", description="Which of them, if more than `count` match.")
     stop_after: int | None = Field(
         default=None,
         ge=1,
         le=_MAX_COUNT,
+        examples=[10],
         description="When so many of these are held again, the rest is held too, untried.",
     )
     dry_run: StrictBool = Field(default=False, description="Only say how many it would be.")
     why: str | None = Field(
-        default=None, max_length=500, description="For the audit; name no client."
+        default=None,
+        max_length=500,
+        description="For the audit; name no client.",
+        examples=["the source was mended"],
     )
 
 
 class ReplayAnswer(BaseModel):
     """How many were queued, or, in a dry run, would be."""
 
-    queued: int
+    queued: int = Field(examples=[17])
     dry_run: bool
 
 

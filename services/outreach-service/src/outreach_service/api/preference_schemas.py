@@ -1,0 +1,273 @@
+"""Contact points and consents on the wire: of one client, and of many at once."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+    GetJsonSchemaHandler,
+    SkipValidation,
+    StrictBool,
+    StringConstraints,
+)
+from pydantic.json_schema import JsonSchemaValue
+
+from outreach_service.api.schemas import ClientId, ClientIdAnswer
+from outreach_service.domain.consents import CurrentConsent, MaskedContact
+from outreach_service.domain.terms import Channel, Purpose
+
+MAX_ITEMS: Final = 1000
+LONGEST_NAME: Final = 200
+_VISIBLE: Final = (
+    r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u180e"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+"""A character that is no space, control or formatting mark, in words that every dialect of regular
+expressions has: classes such as \\p{L} are not known to all tools that read our documents."""
+Visible = Annotated[str, StringConstraints(pattern=_VISIBLE)]
+"""A text with at least one visible character."""
+_Address = Annotated[str, StringConstraints(min_length=1, max_length=320)]
+
+
+class ContactBody(BaseModel):
+    """How to reach a client on a channel, and by what name to greet them."""
+
+    channel: Channel
+    address: Annotated[_Address, Field(description="It is never returned again.")]
+    name: Annotated[
+        Visible,
+        Field(
+            max_length=LONGEST_NAME,
+            description="By what name messages greet the client.",
+            examples=["林小满"],
+        ),
+    ]
+    language: Literal["zh-CN", "en"] = "zh-CN"
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Documents show one model for each channel, which generated code can choose from.
+
+        One model reads them all, so that a fault is told by field and not by alternative.
+        """
+        alternatives = _ALTERNATIVES.get(cls)
+        if alternatives is None:
+            return handler(core_schema)
+        shown = {
+            channel: handler(model.__pydantic_core_schema__)["$ref"]
+            for channel, model in alternatives.items()
+        }
+        return {
+            "title": cls.__name__,
+            "description": cls.__doc__,
+            "oneOf": [{"$ref": reference} for reference in shown.values()],
+            "discriminator": {"propertyName": "channel", "mapping": shown},
+        }
+
+
+_PHONE: Final = Field(
+    description="A phone number, with + and country code; without, it is read as a Chinese one."
+    " It is never returned again.",
+    examples=["+8613800138000"],
+    json_schema_extra={"format": "phone-number"},
+)
+_EMAIL: Final = Field(
+    description="An e-mail address. It is never returned again.",
+    examples=["lin@practice.example"],
+    json_schema_extra={"format": "email"},
+)
+_OPENID: Final = Field(
+    description="The client's openid under the practice's WeChat account. It is never returned"
+    " again.",
+    pattern=r"^[A-Za-z0-9_-]{20,64}$",
+    examples=["oLVPpjqs9BhvzwPj5A-vTYAX3GLc"],
+)
+
+
+class SmsContact(ContactBody):
+    """The phone on which a client gets SMS."""
+
+    channel: Literal[Channel.SMS]
+    address: Annotated[_Address, _PHONE]
+
+
+class EmailContact(ContactBody):
+    """The address at which a client gets e-mail."""
+
+    channel: Literal[Channel.EMAIL]
+    address: Annotated[_Address, _EMAIL]
+
+
+class WechatContact(ContactBody):
+    """The account with which a client gets WeChat messages."""
+
+    channel: Literal[Channel.WECHAT]
+    address: Annotated[_Address, _OPENID]
+
+
+class ContactItem(ContactBody):
+    """One contact of a bulk request."""
+
+    client_id: ClientId
+
+
+class SmsContactItem(SmsContact, ContactItem):
+    """The phone on which one of the clients gets SMS."""
+
+
+class EmailContactItem(EmailContact, ContactItem):
+    """The address at which one of the clients gets e-mail."""
+
+
+class WechatContactItem(WechatContact, ContactItem):
+    """The account with which one of the clients gets WeChat messages."""
+
+
+_ALTERNATIVES: Final[dict[type[BaseModel], dict[str, type[BaseModel]]]] = {
+    ContactBody: {"sms": SmsContact, "email": EmailContact, "wechat": WechatContact},
+    ContactItem: {
+        "sms": SmsContactItem,
+        "email": EmailContactItem,
+        "wechat": WechatContactItem,
+    },
+}
+
+
+class ConsentBody(BaseModel):
+    """A client's consent to one purpose on one channel, or its withdrawal, with the proof."""
+
+    channel: Channel
+    purpose: Purpose
+    granted: StrictBool = Field(description="false withdraws; the last statement holds.")
+    evidence: Annotated[
+        Visible,
+        Field(
+            max_length=500,
+            description="Where the proof is kept.",
+            examples=["form 2024-06-01, no. 118"],
+        ),
+    ]
+    text_version: Annotated[
+        Visible,
+        Field(
+            max_length=64,
+            description="Which text the client was shown.",
+            examples=["care-2024-05"],
+        ),
+    ]
+
+
+class ConsentItem(ConsentBody):
+    """One consent of a bulk request."""
+
+    client_id: ClientId
+
+
+class ContactItems(BaseModel):
+    """Up to 1,000 contacts; each is accepted or rejected alone."""
+
+    items: list[SkipValidation[ContactItem]] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class ConsentItems(BaseModel):
+    """Up to 1,000 consents; each is accepted or rejected alone. Of several for the same client,
+    channel and purpose the last one holds."""
+
+    items: list[SkipValidation[ConsentItem]] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class ItemOutcome(BaseModel):
+    """The outcome of one item of a bulk request; the detail never repeats a value."""
+
+    index: int = Field(description="The item's place in the request, from 0.", examples=[0])
+    outcome: Literal["saved", "rejected"]
+    reason: str | None = Field(
+        default=None,
+        description="Why it was rejected, for programs.",
+        examples=["invalid-address"],
+    )
+    pointer: str | None = Field(
+        default=None,
+        description="Where in the item: a JSON pointer (RFC 6901).",
+        examples=["/address"],
+    )
+    detail: str | None = Field(
+        default=None,
+        description="Why it was rejected, for people.",
+        examples=["is not a phone number"],
+    )
+
+
+class ItemOutcomes(BaseModel):
+    """The outcome of each item, in the request's order."""
+
+    items: list[ItemOutcome] = Field(
+        examples=[
+            [
+                {"index": 0, "outcome": "saved", "reason": None, "pointer": None, "detail": None},
+                {
+                    "index": 1,
+                    "outcome": "rejected",
+                    "reason": "invalid-address",
+                    "pointer": "/address",
+                    "detail": "is not a phone number",
+                },
+            ]
+        ]
+    )
+
+
+class ContactAnswer(BaseModel):
+    """A contact point, masked."""
+
+    client_id: ClientIdAnswer
+    channel: Channel
+    address: str = Field(description="Its last characters.", examples=["***8000"])
+    language: str = Field(examples=["zh-CN"])
+
+    @classmethod
+    def of(cls, contact: MaskedContact) -> "ContactAnswer":
+        """The answer for a masked contact."""
+        return cls(**contact._asdict())
+
+
+class ConsentAnswer(BaseModel):
+    """The last statement about one channel and purpose."""
+
+    channel: Channel
+    purpose: Purpose
+    granted: bool
+    evidence: str = Field(examples=["form 2024-06-01, no. 118"])
+    text_version: str = Field(examples=["care-2024-05"])
+    stated_at: AwareDatetime = Field(description="Business time.")
+    statements: int = Field(
+        description="How many statements there are in all; none is ever removed."
+    )
+
+    @classmethod
+    def of(cls, consent: CurrentConsent) -> "ConsentAnswer":
+        """The answer for a stored consent."""
+        statement = consent.statement._asdict()
+        del statement["client_id"]
+        return cls(**statement, stated_at=consent.stated_at, statements=consent.statements)
+
+
+class ConsentSaved(BaseModel):
+    """A consent, or its withdrawal, as it was recorded."""
+
+    client_id: ClientIdAnswer
+    channel: Channel
+    purpose: Purpose
+    granted: bool
+    stated_at: AwareDatetime = Field(description="Business time.")
+
+
+class PreferencesAnswer(BaseModel):
+    """A client's contact points, and what they consented to."""
+
+    client_id: ClientIdAnswer
+    contacts: list[ContactAnswer]
+    consents: list[ConsentAnswer]
