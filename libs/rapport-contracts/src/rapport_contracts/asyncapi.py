@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rapport_contracts.catalogue import CANONICAL, SOURCE
+from rapport_contracts.examples import examples_of
 from rapport_contracts.schemas import Schema, schemas
 from rapport_contracts.topics import TOPICS, Topic
 
@@ -108,6 +109,9 @@ def _components(kinds: Mapping[str, Schema]) -> dict[str, Any]:
             "title": name.removeprefix("rapport."),
             "summary": parts[own]["description"],
             "payload": {"$ref": f"{_PARTS}{own}"},
+            "examples": [
+                {"name": kind, "payload": event} for kind, event in examples_of(name).items()
+            ],
         }
     return {"messages": messages, "schemas": {name: parts[name] for name in sorted(parts)}}
 
