@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import httpx
@@ -42,6 +43,7 @@ LINK_KEY = unsubscribe_key(INDEX_KEY)
 KEYRING = Keyring(
     {"k1": "c2VhbC1zZWFsLXNlYWwtc2VhbC1zZWFsLXNlYWwtMTI="}, active="k1", index_key=INDEX_KEY
 )
+LONG_AGO = datetime(2024, 5, 1, tzinfo=UTC)
 DAY_1 = datetime(2024, 6, 1, tzinfo=UTC)
 DAY_2 = datetime(2024, 6, 2, tzinfo=UTC)
 LIN = "11111111111111111111111111111111"
@@ -61,6 +63,9 @@ PLAY = {
     ],
 }
 CHANGE = {
+    "scheme": "rfm",
+    "version": 1,
+    "primary": True,
     "from_tier": "gold",
     "to_tier": "silver",
     "direction": "downgraded",
@@ -183,7 +188,7 @@ class World:
         """Harbour itself, Lin's activity and booking, and an attempt for the first message."""
         self.run("INSERT INTO practice VALUES ('harbour', '海港', 'Asia/Shanghai', 'CNY')")
         self.run("INSERT INTO client VALUES ('harbour', :client_id, now())", client_id=LIN)
-        self.run("INSERT INTO booking VALUES ('harbour', :client_id, 1, now(), 1)", client_id=LIN)
+        self.run("INSERT INTO booking VALUES ('harbour', :client_id, 'a1', now(), 1)", client_id=LIN)
         self.add_attempt("a" * 32, 1, "accepted")
 
     def add_attempt(self, message_id: str, number: int, outcome: str | None) -> None:
@@ -208,7 +213,7 @@ class World:
             "reason": "mode:awaiting-approval",
             "channel": None,
             "template": None,
-            "tier_version": int(message_id, 16) % 1_000_000,
+            "occasion_id": f"rfm:{int(message_id, 16) % 1_000_000}",
             "play_body": json.dumps(PLAY),
             "change": json.dumps(CHANGE),
             "due_at": DAY_1,
@@ -216,18 +221,24 @@ class World:
         }
         self.run(
             """INSERT INTO message (practice_id, message_id, client_id, partition, play, step,
-                   tier_version, play_body, purpose, change, due_at, decide_at, state, reason,
-                   channel, template, changed_at)
-               VALUES (:practice_id, :message_id, :client_id, 3, 'check-in', 0, :tier_version,
-                   CAST(:play_body AS jsonb), 'care', CAST(:change AS jsonb), :due_at, :due_at,
+                   occasion_kind, occasion_id, play_body, purpose, change, due_at, decide_at, state,
+                   reason, channel, template, changed_at)
+               VALUES (:practice_id, :message_id, :client_id, 3, 'check-in', 0, 'tier',
+                   :occasion_id, CAST(:play_body AS jsonb), 'care', CAST(:change AS jsonb), :due_at, :due_at,
                    :state, :reason, :channel, :template, :due_at)""",
             **values,
         )
 
 
+_STATED = count(1)
+
+
 def a_consent(**changes: Any) -> dict[str, Any]:
-    """Yes to care by SMS, on paper."""
+    """Yes to care by SMS, on paper, a second after the statement before it."""
+    number = next(_STATED)
     known = {
+        "id": f"s{number}",
+        "stated_at": (LONG_AGO + timedelta(seconds=number)).isoformat(),
         "channel": "sms",
         "purpose": "care",
         "granted": True,

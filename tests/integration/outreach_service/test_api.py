@@ -186,9 +186,9 @@ def test_another_practices_key_sees_nothing(world: World) -> None:
     with pytest.raises(sa.exc.ProgrammingError), world.api.transaction("lakeside") as tx:
         tx.execute(
             sa.text(
-                "INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence,"
-                " text_version, stated_at) VALUES ('harbour', 'x', 'sms', 'care', true, 'x', 'x',"
-                " now())"
+                "INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel,"
+                " purpose, granted, evidence, text_version, recorded_at) VALUES ('harbour', 'x',"
+                " now(), 'x', 'sms', 'care', true, 'x', 'x', now())"
             )
         )
 

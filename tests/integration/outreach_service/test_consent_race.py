@@ -20,7 +20,11 @@ from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NO = ConsentStatement(
-    "ada", Channel.SMS, Purpose.CARE, granted=False, evidence="phone", text_version="1"
+    *("no", NOON, "ada"),
+    *(Channel.SMS, Purpose.CARE),
+    granted=False,
+    evidence="phone",
+    text_version="1",
 )
 WAITING = """
     SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database

@@ -44,10 +44,10 @@ _CONTACT = """
             %(blind_index)s, now())
 """
 _CONSENT = """
-    INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence, text_version,
-                         stated_at)
-    VALUES (%(practice_id)s, %(client_id)s, %(channel)s, %(purpose)s, %(granted)s, 'form', '1',
-            now())
+    INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel, purpose, granted,
+                         evidence, text_version, recorded_at)
+    VALUES (%(practice_id)s, gen_random_uuid(), now(), %(client_id)s, %(channel)s, %(purpose)s,
+            %(granted)s, 'form', '1', now())
 """
 _PLAYBOOK = "INSERT INTO playbook VALUES (%(practice_id)s, 1, %(document)s, now())"
 _PERMITS = """

@@ -59,7 +59,9 @@ def a_change(**changes: Any) -> Change:
     known = Change(
         practice_id="harbour",
         client_id="crunchy-armchair",
+        scheme="rfm",
         version=3,
+        primary=True,
         from_tier="silver",
         to_tier="bronze",
         direction=Direction.DOWNGRADED,

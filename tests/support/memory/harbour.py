@@ -46,7 +46,7 @@ class StoreAdapter(Protocol):
         """Set a contact point, with the name and address `sealed`, in English."""
 
     def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
-        """Append a statement of consent."""
+        """Append a statement of consent that is made later than those before it."""
 
     def put_playbook(self, practice_id: str, document: Mapping[str, Any]) -> None:
         """Save a practice's own playbook."""
@@ -74,7 +74,10 @@ class Harbour:
         self.save_practice("Harbour")
 
     def save_practice(self, name: str, zone: str = "Europe/London") -> None:
-        practice = {"practice_id": PRACTICE, "name": name, "zone": zone, "currency": "GBP"}
+        practice = {
+            **{"practice_id": PRACTICE, "name": name, "zone": zone, "currency": "GBP"},
+            **{"region": "GB", "discreet_name": "H."},
+        }
         with self.stores.open() as store:
             store.inputs.save_practice(practice)
 
@@ -120,7 +123,8 @@ def a_message(version: int = 1, due_at: datetime = NOON, client: str = ADA) -> P
     """A check-in by any channel."""
     change = replace(a_change(effective_at=due_at), client_id=client, version=version)
     return PlannedMessage(
-        message_id=message_id(PRACTICE, client, "check-in", version, 0),
+        message_id=message_id(PRACTICE, client, "check-in", change.occasion, 0),
+        occasion=change.occasion,
         change=change,
         partition=3,
         play=a_play(),

@@ -52,8 +52,8 @@ class MemoryInputs:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    def save_practice(self, practice: Mapping[str, str]) -> None:
-        self._rows.practices[practice["practice_id"]] = dict(practice)
+    def save_practice(self, practice: Mapping[str, str | None]) -> None:
+        self._rows.practices[str(practice["practice_id"])] = dict(practice)
 
     def record_activity(self, seen: Collection[ActivitySeen]) -> None:
         for each in seen:
@@ -62,7 +62,7 @@ class MemoryInputs:
 
     def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
         for each in deltas:
-            key = (each.practice_id, each.client_id, each.sequence)
+            key = (each.practice_id, each.client_id, each.activity_id)
             self._rows.bookings.setdefault(key, each)
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
@@ -181,7 +181,7 @@ class MemoryQueue:
             partition=row.planned.partition,
             play=row.planned.play.key,
             step=row.planned.step,
-            tier_version=row.planned.change.version,
+            occasion=row.planned.occasion,
             purpose=str(row.planned.play.purpose),
             channel=row.channel,
             state=row.state,
@@ -233,7 +233,7 @@ class MemoryClients:
                 contact.address,
                 contact.name,
                 contact.language,
-                self._rows.practices[key.practice_id]["name"],
+                str(self._rows.practices[key.practice_id]["name"]),
             )
             for key, contact in self._rows.contacts.items()
             if (key.practice_id, key.client_id) in {each[:2] for each in contacts}
@@ -256,7 +256,7 @@ class MemoryClients:
             now=now,
             contacts=contacts,
             consents=frozenset(each[2:] for each in consented(self._rows) if each[:2] == client),
-            zone=self._rows.practices.get(practice_id, {}).get("zone", ""),
+            zone=self._rows.practices.get(practice_id, {}).get("zone") or "",
             sent=tuple(
                 sent_message(row)
                 for key, row in self._rows.messages.items()

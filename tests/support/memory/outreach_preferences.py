@@ -1,6 +1,7 @@
 """Contacts, consents and playbooks in the memory of one test; of `practice_id` alone, when there is
 one."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from outreach_service.ports.records import (
     StoredContact,
     StoredPlaybook,
 )
-from tests.support.memory.outreach_rows import Consent, Contact, Rows
+from tests.support.memory.outreach_rows import Consent, Contact, Rows, last_consent
 
 
 class MemoryContacts:
@@ -54,22 +55,34 @@ class MemoryConsents:
         self._practice_id = practice_id
 
     def append(
-        self, practice_id: str, statements: Sequence[ConsentStatement], stated_at: datetime
-    ) -> None:
-        self._rows.consents += [Consent(practice_id, each, stated_at) for each in statements]
+        self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+    ) -> Mapping[str, ConsentStatement]:
+        kept = {
+            each.statement.id: each.statement
+            for each in self._rows.consents
+            if each.practice_id == practice_id
+        }
+        for each in statements:
+            if each.id not in kept:
+                kept[each.id] = each
+                self._rows.consents.append(Consent(practice_id, each, recorded_at))
+        return {each.id: kept[each.id] for each in statements}
 
-    def last(self, subscription: Subscription) -> bool | None:
-        stated = [each for each in self._seen() if each.subscription == subscription]
-        return stated[-1].statement.granted if stated else None
+    def last(self, subscription: Subscription) -> ConsentStatement | None:
+        if not any(each.subscription == subscription for each in self._seen()):
+            return None
+        return last_consent(self._seen(), subscription).statement
 
     def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
-        stated: dict[Subscription, list[Consent]] = {}
-        for each in self._seen():
-            if each.subscription[:2] == (practice_id, client_id):
-                stated.setdefault(each.subscription, []).append(each)
+        stated = Counter(
+            each.subscription
+            for each in self._seen()
+            if each.subscription[:2] == (practice_id, client_id)
+        )
         return [
-            CurrentConsent(rows[-1].statement, rows[-1].stated_at, len(rows))
-            for _, rows in sorted(stated.items())
+            CurrentConsent(last.statement, last.recorded_at, statements)
+            for subscription, statements in sorted(stated.items())
+            for last in [last_consent(self._seen(), subscription)]
         ]
 
     def _seen(self) -> list[Consent]:

@@ -1,6 +1,7 @@
 """What each adapter of outreach's contacts, consents and playbooks must do."""
 
 from contextlib import suppress
+from datetime import datetime
 
 import pytest
 
@@ -22,9 +23,11 @@ def sealed(client: str = ADA, channel: Channel = Channel.SMS, address: str = "s1
 
 
 def stated(
-    *, granted: bool, purpose: Purpose = Purpose.CARE, evidence: str = "form"
+    statement_id: str, at: datetime = NOON, *, granted: bool, purpose: Purpose = Purpose.CARE
 ) -> ConsentStatement:
-    return ConsentStatement(ADA, Channel.SMS, purpose, granted, evidence, "1")
+    return ConsentStatement(
+        statement_id, at, ADA, Channel.SMS, purpose, granted, evidence="form", text_version="1"
+    )
 
 
 class Failure(Exception):
@@ -74,48 +77,82 @@ class PreferencesSuite:
         with stores.open(PRACTICE) as store:
             assert len(store.contacts.of_client(PRACTICE, ADA)) == 1
 
-    def test_the_last_statement_tells_whether_consent_is_granted(self, stores: Stores) -> None:
+    def test_the_statement_that_was_made_last_holds(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
             assert store.consents.last(CARE_BY_SMS) is None
-            for granted in (True, False):
-                store.consents.append(PRACTICE, [stated(granted=granted)], NOON)
-                assert store.consents.last(CARE_BY_SMS) is granted
+            for number, granted in enumerate((True, False, True)):
+                statement = stated(f"s{number}", NOON + number * HOUR, granted=granted)
+                store.consents.append(PRACTICE, [statement], NOON)
+                assert store.consents.last(CARE_BY_SMS) == statement
 
-    def test_statements_on_another_purpose_do_not_count(self, stores: Stores) -> None:
+    def test_a_statement_that_is_told_late_does_not_hold(self, stores: Stores) -> None:
+        later, earlier = stated("s1", granted=False), stated("s2", NOON - HOUR, granted=True)
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [stated(granted=True)], NOON)
-            marketing = stated(granted=False, purpose=Purpose.MARKETING)
-            store.consents.append(PRACTICE, [marketing], NOON)
-            assert store.consents.last(CARE_BY_SMS) is True
+            for statement in (later, earlier):
+                store.consents.append(PRACTICE, [statement], NOON)
+        with stores.open(PRACTICE) as store:
+            assert store.consents.last(CARE_BY_SMS) == later
+            (current,) = store.consents.current(PRACTICE, ADA)
+            assert (current.statement, current.statements) == (later, 2)
 
-    def test_statements_of_one_call_keep_their_order(self, stores: Stores) -> None:
-        statements = [
-            stated(granted=granted, evidence=f"form {number}")
-            for number, granted in enumerate((True, False, True, False))
-        ]
+    @pytest.mark.parametrize("order", [(True, False), (False, True)])
+    def test_of_two_statements_made_at_once_the_withdrawal_holds(
+        self, stores: Stores, order: tuple[bool, bool]
+    ) -> None:
+        statements = [stated(f"s{number}", granted=each) for number, each in enumerate(order)]
         with stores.open(PRACTICE) as store:
             store.consents.append(PRACTICE, statements, NOON)
         with stores.open(PRACTICE) as store:
-            assert store.consents.current(PRACTICE, ADA) == [
-                CurrentConsent(statements[-1], NOON, statements=4)
-            ]
+            last = store.consents.last(CARE_BY_SMS)
+            assert last is not None
+            assert last.granted is False
+            (current,) = store.consents.current(PRACTICE, ADA)
+            assert current.statement == last
+
+    def test_statements_on_another_purpose_do_not_count(self, stores: Stores) -> None:
+        with stores.open(PRACTICE) as store:
+            care = stated("s1", granted=True)
+            store.consents.append(PRACTICE, [care], NOON)
+            marketing = stated("s2", granted=False, purpose=Purpose.MARKETING)
+            store.consents.append(PRACTICE, [marketing], NOON)
+            assert store.consents.last(CARE_BY_SMS) == care
+
+    def test_a_statement_that_is_told_again_is_not_added_again(self, stores: Stores) -> None:
+        statement = stated("s1", granted=True)
+        other = stated("s1", NOON + HOUR, granted=False)
+        for given in ([statement], [statement, statement], [other]):
+            with stores.open(PRACTICE) as store:
+                kept = store.consents.append(PRACTICE, given, NOON + HOUR)
+            assert kept == {"s1": statement}
+        with stores.open(PRACTICE) as store:
+            (current,) = store.consents.current(PRACTICE, ADA)
+        assert (current.statement, current.statements) == (statement, 1)
+
+    def test_each_practice_names_its_statements_for_itself(self, stores: Stores) -> None:
+        here, there = stated("s1", granted=True), stated("s1", granted=False)
+        with stores.open(PRACTICE) as store:
+            assert store.consents.append(PRACTICE, [here], NOON) == {"s1": here}
+        with stores.open(ELSEWHERE) as store:
+            assert store.consents.append(ELSEWHERE, [there], NOON) == {"s1": there}
+            assert store.consents.append(ELSEWHERE, [], NOON) == {}
 
     def test_current_consents_are_the_last_of_each_channel_and_purpose(
         self, stores: Stores
     ) -> None:
-        marketing = stated(granted=True, purpose=Purpose.MARKETING)
+        marketing = stated("s1", granted=True, purpose=Purpose.MARKETING)
+        last = stated("s3", granted=False)
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [marketing, stated(granted=True)], NOON)
+            store.consents.append(PRACTICE, [marketing, stated("s2", granted=True)], NOON)
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [stated(granted=False)], NOON + HOUR)
+            store.consents.append(PRACTICE, [last], NOON + HOUR)
             assert store.consents.current(PRACTICE, ADA) == [
-                CurrentConsent(stated(granted=False), NOON + HOUR, statements=2),
+                CurrentConsent(last, NOON + HOUR, statements=2),
                 CurrentConsent(marketing, NOON, statements=1),
             ]
 
     def test_another_practice_sees_no_consent(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [stated(granted=True)], NOON)
+            store.consents.append(PRACTICE, [stated("s1", granted=True)], NOON)
         with stores.open(ELSEWHERE) as store:
             assert store.consents.last(CARE_BY_SMS) is None
             assert store.consents.current(PRACTICE, ADA) == []
@@ -153,7 +190,7 @@ class PreferencesSuite:
         with suppress(Failure), stores.open(PRACTICE) as store:
             store.lock_clients(PRACTICE, [ADA])
             store.contacts.save(PRACTICE, [sealed()])
-            store.consents.append(PRACTICE, [stated(granted=True)], NOON)
+            store.consents.append(PRACTICE, [stated("s1", granted=True)], NOON)
             store.playbooks.save(PRACTICE, DOCUMENT)
             raise Failure
         with stores.open(PRACTICE) as store:

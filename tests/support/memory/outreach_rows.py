@@ -1,6 +1,6 @@
 """The rows of outreach in the memory of one test, and what the store makes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -60,7 +60,7 @@ class Consent:
 
     practice_id: str
     statement: ConsentStatement
-    stated_at: datetime
+    recorded_at: datetime
 
     @property
     def subscription(self) -> Subscription:
@@ -71,11 +71,11 @@ class Consent:
 
 @dataclass
 class Rows:
-    """All that outreach keeps; consents are in the order in which they were stated."""
+    """All that outreach keeps; consents are in the order in which they were recorded."""
 
-    practices: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    practices: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
     activity: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    bookings: dict[tuple[str, str, int], BookingDelta] = field(default_factory=dict)
+    bookings: dict[tuple[str, str, str], BookingDelta] = field(default_factory=dict)
     playbooks: dict[str, StoredPlaybook] = field(default_factory=dict)
     contacts: dict[ContactKey, Contact] = field(default_factory=dict)
     consents: list[Consent] = field(default_factory=list)
@@ -88,8 +88,18 @@ class Rows:
 
 def consented(rows: Rows) -> set[Subscription]:
     """The subscriptions whose last statement grants consent."""
-    last = {each.subscription: each.statement.granted for each in rows.consents}
-    return {subscription for subscription, granted in last.items() if granted}
+    stated = {each.subscription for each in rows.consents}
+    return {each for each in stated if last_consent(rows.consents, each).statement.granted}
+
+
+def last_consent(consents: Iterable[Consent], subscription: Subscription) -> Consent:
+    """The statement made last on a subscription; of two made at the same time the withdrawal."""
+    stated = [each for each in consents if each.subscription == subscription]
+    _, last = max(
+        enumerate(stated),
+        key=lambda one: (one[1].statement.stated_at, not one[1].statement.granted, one[0]),
+    )
+    return last
 
 
 def attempts_of(rows: Rows, key: MessageKey) -> list[AttemptRow]:
@@ -104,6 +114,7 @@ def due_message(row: Message) -> DueMessage:
     unsure_of = Channel(row.channel) if row.state == State.UNKNOWN and row.channel else None
     return DueMessage(
         message_id=planned.message_id,
+        occasion=planned.occasion,
         change=planned.change,
         partition=planned.partition,
         play=planned.play,
@@ -135,7 +146,7 @@ def message_row(row: Message) -> MessageRow:
         client_id=planned.change.client_id,
         play=planned.play.key,
         step=planned.step,
-        tier_version=planned.change.version,
+        occasion=planned.occasion,
         purpose=str(planned.play.purpose),
         mode=planned.play.mode.value,
         state=row.state,

@@ -80,6 +80,7 @@ class StoreSuite:
         assert harbour.due() == [
             DueMessage(
                 message.message_id,
+                message.occasion,
                 message.change,
                 partition=3,
                 play=message.play,
@@ -194,7 +195,7 @@ class StoreSuite:
         assert (before.state, before.outcome, before.attempts) == ("sending", None, 1)
         assert (after.state, after.outcome, after.attempts) == ("accepted", "accepted", 1)
         assert (after.client_id, after.partition, after.play) == (ADA, 3, "check-in")
-        assert (after.tier_version, after.sent_at) == (message.change.version, NOON)
+        assert (after.occasion, after.sent_at) == (message.occasion, NOON)
 
     def test_a_refused_message_waits_for_its_next_attempt(self, harbour: Harbour) -> None:
         message = a_message()
@@ -237,11 +238,11 @@ class StoreSuite:
     def test_the_next_booking_that_stands_counts(self, harbour: Harbour) -> None:
         harbour.add(a_message())
         deltas = [
-            BookingDelta(PRACTICE, ADA, 1, NOON + DAY, 1),
-            BookingDelta(PRACTICE, ADA, 2, NOON + 3 * DAY, 1),
-            BookingDelta(PRACTICE, ADA, 3, NOON - DAY, 1),
+            BookingDelta(PRACTICE, ADA, "a1", NOON + DAY, 1),
+            BookingDelta(PRACTICE, ADA, "a2", NOON + 3 * DAY, 1),
+            BookingDelta(PRACTICE, ADA, "a3", NOON - DAY, 1),
         ]
-        cancelled = BookingDelta(PRACTICE, ADA, 4, NOON + DAY, -1)
+        cancelled = BookingDelta(PRACTICE, ADA, "a4", NOON + DAY, -1)
         with harbour.stores.open() as store:
             store.inputs.record_bookings(deltas)
         assert harbour.situation().booking_at == NOON + DAY

@@ -43,7 +43,7 @@ class Identity(NamedTuple):
     practice_id: str
     client_id: str
     play: str
-    tier_version: int
+    occasion: str
     step: int
 
 
@@ -84,13 +84,12 @@ def due_messages(changes: Iterable[Json], playbook: Json) -> dict[Identity, Due]
     for event in changes:
         change = event["data"]
         for play in playbook["plays"]:
-            if not _answers(play["when"], change):
+            if not change["primary"] or not _answers(play["when"], change):
                 continue
             for number, step in enumerate(play["steps"]):
                 client = (event["practiceid"], change["client_id"])
-                due[Identity(*client, play["key"], change["version"], number)] = Due(
-                    play, step, change
-                )
+                occasion = f"tier {change['scheme']}:{change['version']}"
+                due[Identity(*client, play["key"], occasion, number)] = Due(play, step, change)
     return due
 
 
@@ -107,8 +106,9 @@ def _answers(when: Json, change: Json) -> bool:
 
 def identity(message: Json) -> Identity:
     """The identity of a message as the API lists it, with its practice."""
-    names = ("practice_id", "client_id", "play", "tier_version", "step")
-    return Identity(*(message[name] for name in names))
+    names = ("practice_id", "client_id", "play", "step")
+    occasion = "{kind} {id}".format_map(message["occasion"])
+    return Identity(**{name: message[name] for name in names}, occasion=occasion)
 
 
 @dataclass

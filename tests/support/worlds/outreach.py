@@ -140,10 +140,13 @@ class OutreachWorld:
         self.consent(client_id, channel, purpose, granted=True)
 
     def consent(self, client_id: str, channel: Channel, purpose: str, *, granted: bool) -> None:
-        """A client's statement of consent."""
+        """A client's statement of consent, made a second after the one before it."""
         self.execute(
-            """INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence,
-               text_version, stated_at) VALUES (:p, :c, :ch, :pu, :g, 'form', '1', now())""",
+            """INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel,
+               purpose, granted, evidence, text_version, recorded_at)
+               SELECT :p, gen_random_uuid(), timestamptz '2020-01-01Z' + count(*) * interval '1 s',
+                      :c, :ch, :pu, :g, 'form', '1', now()
+               FROM consent""",
             p=PRACTICE,
             c=client_id,
             ch=str(channel),
@@ -155,9 +158,10 @@ class OutreachWorld:
         """A tier change on the bus."""
         change = canonical.TierChange(
             client_id=client_id,
+            scheme=changes.get("scheme", "rfm"),
             version=version,
-            rulebook="rfm",
             rulebook_version=1,
+            primary=changes.get("primary", True),
             from_tier=changes.get("from_tier"),
             to_tier=changes.get("to_tier", "bronze"),
             direction=changes.get("direction", "entered"),
@@ -217,9 +221,9 @@ class OutreachWorld:
         return len(asyncio.run(self.dispatcher.run_once()).claimed)
 
     def messages(self) -> dict[tuple[str, int], Any]:
-        """Messages by client and tier version."""
+        """Messages by client and version of the tier change."""
         rows = self.rows("SELECT * FROM message")
-        return {(row.client_id, row.tier_version): row for row in rows}
+        return {(row.client_id, row.change["version"]): row for row in rows}
 
     def announced(self) -> list[canonical.Message]:
         """The messages that outreach published on the bus."""

@@ -21,6 +21,7 @@ from tests.support.memory.outreach_rows import Consent, Contact, Message
 PRACTICE, ADA, BEN = "harbour", "ada", "ben"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+EARLIER = NOON - 30 * DAY
 PHONE = "+8613800138000"
 
 
@@ -59,7 +60,9 @@ class MemoryOutreach:
         granted: bool,
     ) -> None:
         """The client's last statement of consent."""
-        statement = ConsentStatement(client, channel, purpose, granted, "form", "1")
+        number = len(self.rows.consents)
+        about = (client, channel, purpose, granted, "form", "1")
+        statement = ConsentStatement(f"s{number}", EARLIER + number * MINUTE, *about)
         self.rows.consents.append(Consent(PRACTICE, statement, NOON))
 
     def fall(self, client: str = ADA, version: int = 1, at: datetime = NOON, **play: Any) -> None:

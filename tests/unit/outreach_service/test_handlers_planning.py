@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from outreach_service.documents.playbooks import read_known_playbook
-from outreach_service.domain.terms import Direction
+from outreach_service.domain.terms import Direction, Occasion, Reason
 from outreach_service.handlers.planning import PlacedChange, plan_messages
 from outreach_service.ports.records import StoredPlaybook
 from tests.support.generators.outreach_values import a_change, a_play_document
@@ -33,7 +33,7 @@ def test_a_change_plans_a_message_for_each_step(outreach: MemoryOutreach) -> Non
 def test_each_planned_message_is_published_with_its_due_time(outreach: MemoryOutreach) -> None:
     plan(outreach, PlacedChange(a_change(client_id=ADA, version=7, effective_at=NOON), 3))
     (event,) = outreach.rows.events
-    assert (event.client_id, event.tier_version, event.partition) == (ADA, 7, 3)
+    assert (event.client_id, event.occasion, event.partition) == (ADA, ("tier", "rfm:7"), 3)
     assert (event.state, event.channel, event.reason, event.at) == ("scheduled", None, None, NOON)
 
 
@@ -48,6 +48,35 @@ def test_a_change_that_comes_twice_plans_nothing_twice(outreach: MemoryOutreach)
 def test_a_change_that_no_play_answers_plans_nothing(outreach: MemoryOutreach) -> None:
     plan(outreach, PlacedChange(a_change(direction=Direction.UPGRADED), 3))
     assert outreach.rows.messages == {}
+
+
+def test_equal_versions_of_two_schemes_are_two_occasions(outreach: MemoryOutreach) -> None:
+    schemes = ("rfm", "ladder")
+    plan(outreach, *[PlacedChange(a_change(scheme=each, version=7), 3) for each in schemes])
+    occasions = {row.planned.occasion for row in outreach.rows.messages.values()}
+    assert occasions == {Occasion("tier", "rfm:7"), Occasion("tier", "ladder:7")}
+
+
+def test_a_change_in_a_scheme_that_is_not_primary_plans_nothing(outreach: MemoryOutreach) -> None:
+    plan(outreach, PlacedChange(a_change(primary=False), 3))
+    assert outreach.rows.messages == {}
+    plan(outreach, PlacedChange(a_change(), 3))
+    assert len(outreach.rows.messages) == 1
+
+
+def test_a_change_for_a_reason_that_plays_do_not_know_plans_nothing(
+    outreach: MemoryOutreach,
+) -> None:
+    every_reason = {**a_play_document()["when"], "reasons": list(Reason)}
+    outreach.document = {"key": "test", "plays": [a_play_document(when=every_reason)]}
+    plan(outreach, PlacedChange(a_change(reason="eclipse"), 3))
+    assert outreach.rows.messages == {}
+
+
+def test_a_move_between_tiers_without_order_is_answered(outreach: MemoryOutreach) -> None:
+    outreach.document = {"key": "test", "plays": [a_play_document(when={"directions": ["moved"]})]}
+    plan(outreach, PlacedChange(a_change(direction=Direction.MOVED), 3))
+    assert len(outreach.rows.messages) == 1
 
 
 def test_without_changes_no_playbook_is_read(outreach: MemoryOutreach) -> None:

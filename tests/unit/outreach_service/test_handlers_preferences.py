@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from outreach_service.domain.consents import (
     CurrentConsent,
     MaskedContact,
     Preferences,
+    Refused,
     Subscription,
 )
 from outreach_service.domain.terms import Channel, Purpose
@@ -31,6 +33,7 @@ from tests.support.memory.outreach_rows import Contact
 from tests.unit.outreach_service.memory_outreach import (
     ADA,
     BEN,
+    DAY,
     HOUR,
     NOON,
     PHONE,
@@ -38,6 +41,7 @@ from tests.unit.outreach_service.memory_outreach import (
     MemoryOutreach,
 )
 
+MICROSECOND = timedelta(microseconds=1)
 PHONE_OF_ADA = ContactKey(PRACTICE, ADA, Channel.SMS)
 CARE_BY_SMS = Subscription(PRACTICE, ADA, Channel.SMS, Purpose.CARE)
 
@@ -48,8 +52,12 @@ def an_update(
     return ContactUpdate(client, channel, address, name="Ada", language="en")
 
 
-def a_statement(client: str = ADA, *, granted: bool, evidence: str = "form") -> ConsentStatement:
-    return ConsentStatement(client, Channel.SMS, Purpose.CARE, granted, evidence, "care-1")
+def a_statement(
+    statement_id: str = "s1", client: str = ADA, at: datetime = NOON, *, granted: bool
+) -> ConsentStatement:
+    return ConsentStatement(
+        statement_id, at, client, Channel.SMS, Purpose.CARE, granted, "form", "care-1"
+    )
 
 
 def save(outreach: MemoryOutreach, *updates: ContactUpdate) -> list[MaskedContact]:
@@ -117,18 +125,56 @@ class TestConsents:
     ) -> None:
         given = [
             a_statement(granted=True),
-            a_statement(BEN, granted=True),
-            a_statement(granted=False, evidence="phone"),
+            a_statement("s2", BEN, NOON - DAY, granted=True),
+            a_statement("s3", at=NOON + HOUR, granted=False),
         ]
-        assert save_consents(outreach.stores, PRACTICE, given) == NOON
+        assert save_consents(outreach.stores, PRACTICE, given) == {}
         assert statements(outreach) == given
-        assert {each.stated_at for each in outreach.rows.consents} == {NOON}
+        assert {each.recorded_at for each in outreach.rows.consents} == {NOON}
 
     def test_a_later_statement_leaves_the_earlier_ones(self, outreach: MemoryOutreach) -> None:
-        save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
-        outreach.stores.business_time = NOON + HOUR
-        assert save_consents(outreach.stores, PRACTICE, [a_statement(granted=False)]) == NOON + HOUR
-        assert statements(outreach) == [a_statement(granted=True), a_statement(granted=False)]
+        given = [a_statement(granted=True), a_statement("s2", granted=False)]
+        for statement in given:
+            save_consents(outreach.stores, PRACTICE, [statement])
+        assert statements(outreach) == given
+
+    def test_a_statement_that_is_told_again_changes_nothing(self, outreach: MemoryOutreach) -> None:
+        statement = a_statement(granted=True)
+        assert save_consents(outreach.stores, PRACTICE, [statement]) == {}
+        outreach.stores.business_time = NOON + 30 * DAY
+        assert save_consents(outreach.stores, PRACTICE, [statement, statement]) == {}
+        assert statements(outreach) == [statement]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"granted": False},
+            {"stated_at": NOON - HOUR},
+            {"client_id": BEN},
+            {"channel": Channel.EMAIL},
+            {"purpose": Purpose.SERVICE},
+            {"evidence": "phone"},
+            {"text_version": "care-2"},
+        ],
+    )
+    def test_another_statement_with_the_same_id_is_refused_alone(
+        self, outreach: MemoryOutreach, changes: dict[str, Any]
+    ) -> None:
+        first, second = a_statement(granted=True), a_statement("s2", granted=False)
+        save_consents(outreach.stores, PRACTICE, [first])
+        given = [first._replace(**changes), second]
+        refused = save_consents(outreach.stores, PRACTICE, given)
+        assert refused == {0: Refused.OTHER_CONTENT}
+        assert statements(outreach) == [first, second]
+
+    def test_a_statement_more_than_two_days_ahead_is_refused_alone(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        latest = a_statement(at=NOON + 2 * DAY, granted=True)
+        beyond = a_statement("s2", at=NOON + 2 * DAY + MICROSECOND, granted=True)
+        refused = save_consents(outreach.stores, PRACTICE, [beyond, latest])
+        assert refused == {0: Refused.IN_THE_FUTURE}
+        assert statements(outreach) == [latest]
 
     def test_before_business_time_is_known_nothing_is_stated(
         self, outreach: MemoryOutreach
@@ -142,28 +188,39 @@ class TestConsents:
 class TestWithdrawalByLink:
     """`withdraw_by_link`."""
 
-    WITHDRAWAL = ConsentStatement(
-        ADA,
-        Channel.SMS,
-        Purpose.CARE,
-        granted=False,
-        evidence="one-click",
-        text_version="one-click",
-    )
-
     @pytest.mark.parametrize("before", [[], [a_statement(granted=True)]])
     def test_a_withdrawal_is_appended_when_none_was_stated_last(
         self, outreach: MemoryOutreach, before: list[ConsentStatement]
     ) -> None:
         save_consents(outreach.stores, PRACTICE, before)
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
-        assert statements(outreach) == [*before, self.WITHDRAWAL]
-        assert outreach.rows.consents[-1].stated_at == NOON
+        *earlier, withdrawal = statements(outreach)
+        assert earlier == before
+        assert withdrawal == ConsentStatement(
+            withdrawal.id, NOON, *CARE_BY_SMS[1:], False, "one-click", "one-click"
+        )
+        assert outreach.rows.consents[-1].recorded_at == NOON
+
+    def test_each_withdrawal_names_itself(self, outreach: MemoryOutreach) -> None:
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        withdraw_by_link(outreach.stores, CARE_BY_SMS._replace(client_id=BEN))
+        assert len({each.id for each in statements(outreach)}) == 2
+
+    def test_a_consent_that_bears_a_later_time_is_withdrawn_all_the_same(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        ahead = a_statement(at=NOON + DAY, granted=True)
+        save_consents(outreach.stores, PRACTICE, [ahead])
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        found = view(outreach)
+        assert found is not None
+        (current,) = found.consents
+        assert (current.statement.granted, current.statement.stated_at) == (False, NOON + DAY)
 
     def test_a_second_withdrawal_appends_nothing(self, outreach: MemoryOutreach) -> None:
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
-        assert statements(outreach) == [self.WITHDRAWAL]
+        assert len(statements(outreach)) == 1
 
     def test_a_withdrawal_by_staff_counts_too(self, outreach: MemoryOutreach) -> None:
         save_consents(outreach.stores, PRACTICE, [a_statement(granted=False)])
@@ -174,7 +231,7 @@ class TestWithdrawalByLink:
         self, outreach: MemoryOutreach
     ) -> None:
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
-        save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
+        save_consents(outreach.stores, PRACTICE, [a_statement(at=NOON + HOUR, granted=True)])
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         assert [each.granted for each in statements(outreach)] == [False, True, False]
 
@@ -197,7 +254,7 @@ class TestWithdrawalByLink:
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         outreach.stores.business_time = None
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
-        assert statements(outreach) == [self.WITHDRAWAL]
+        assert len(statements(outreach)) == 1
 
 
 class WatchedStore:
@@ -246,7 +303,7 @@ class TestLocks:
         assert stores.used == ["lock of harbour: ada", "contacts"]
 
     def test_consents_lock_their_clients(self, stores: WatchedStores) -> None:
-        given = [a_statement(BEN, granted=True), a_statement(granted=True)]
+        given = [a_statement(client=BEN, granted=True), a_statement("s2", granted=True)]
         save_consents(stores, PRACTICE, given)
         assert stores.used == ["lock of harbour: ada ben", "business_time", "consents"]
 
@@ -267,14 +324,14 @@ class TestView:
     def test_contacts_are_masked_and_consents_are_the_last(self, outreach: MemoryOutreach) -> None:
         by_email = an_update(channel=Channel.EMAIL, address="ada@example.com")
         save(outreach, an_update(), by_email, an_update(BEN))
-        given = [a_statement(granted=True), a_statement(granted=False)]
+        given = [a_statement(granted=True), a_statement("s2", at=NOON + HOUR, granted=False)]
         save_consents(outreach.stores, PRACTICE, given)
         assert view(outreach) == Preferences(
             [
                 MaskedContact(ADA, Channel.EMAIL, "***@example.com", "en"),
                 MaskedContact(ADA, Channel.SMS, "***8000", "en"),
             ],
-            [CurrentConsent(a_statement(granted=False), NOON, statements=2)],
+            [CurrentConsent(given[1], NOON, statements=2)],
         )
 
     def test_an_address_that_no_key_opens_is_shown_as_stars(self, outreach: MemoryOutreach) -> None:

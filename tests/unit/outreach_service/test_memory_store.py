@@ -32,7 +32,9 @@ class MemoryAdapter:
         self.stores.rows.contacts[key] = Contact("sealed", "sealed", "en", blind_index)
 
     def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
-        statement = ConsentStatement(key.client_id, key.channel, purpose, granted, "form", "1")
+        number = len(self.stores.rows.consents)
+        about = (key.client_id, key.channel, purpose, granted, "form", "1")
+        statement = ConsentStatement(f"s{number}", NOON + timedelta(seconds=number), *about)
         self.stores.rows.consents.append(Consent(key.practice_id, statement, NOON))
 
     def put_playbook(self, practice_id: str, document: Mapping[str, Any]) -> None:

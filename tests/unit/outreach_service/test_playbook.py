@@ -16,7 +16,7 @@ from outreach_service.documents.reading import MOST_FAULTS
 from outreach_service.domain.faults import Fault, InvalidDocument
 from outreach_service.domain.playbook import Mode, Playbook, message_id, plays_for
 from outreach_service.domain.templates import without_template
-from outreach_service.domain.terms import Channel, Direction, Origin, Purpose, Reason
+from outreach_service.domain.terms import Channel, Direction, Occasion, Origin, Purpose, Reason
 from tests.support.generators.outreach_values import a_change, a_play, a_play_document, a_playbook
 
 WECHAT_FIRST = [{"channels": [{"channel": "wechat", "template": "win-back"}]}]
@@ -170,7 +170,9 @@ def test_anything_but_a_playbook_is_refused(document: Any) -> None:
         pytest.param({"to_tier": "iron"}, False, id="another tier"),
         pytest.param({"reason": Reason.CORRECTION}, False, id="a correction"),
         pytest.param({"reason": Reason.RULEBOOK}, False, id="a published rulebook"),
+        pytest.param({"reason": "eclipse"}, False, id="a reason that no play can ask for"),
         pytest.param({"origin": Origin.BACKFILL}, False, id="imported history"),
+        pytest.param({"primary": False}, False, id="a scheme that the practice does not act on"),
     ],
 )
 def test_a_play_answers_only_its_changes(changes: dict[str, Any], answered: bool) -> None:  # noqa: FBT001
@@ -190,10 +192,15 @@ def test_the_tier_before_is_not_asked_of_who_had_none() -> None:
 
 
 def test_a_message_has_the_identity_it_always_had() -> None:
-    assert message_id("harbour", "c1", "welcome", 1, 0) == "3953a4f5ecb85c389e408dc1b49f85d1"
+    occasion = Occasion("tier", "rfm:1")
+    expected = "8713ad50f2025c27b9c28c31c31d7b0c"
+    assert message_id("harbour", "c1", "welcome", occasion, 0) == expected
 
 
-@given(*[st.tuples(st.text(), st.text(), st.text(), st.integers(1), st.integers(0))] * 2)
+OCCASIONS = st.builds(Occasion, st.text(), st.text())
+
+
+@given(*[st.tuples(st.text(), st.text(), st.text(), OCCASIONS, st.integers(0))] * 2)
 def test_messages_are_one_when_all_their_parts_are(one: Any, other: Any) -> None:
     assert (message_id(*one) == message_id(*other)) == (one == other)
     assert len(message_id(*one)) == 32
@@ -203,7 +210,10 @@ def test_messages_are_one_when_all_their_parts_are(one: Any, other: Any) -> None
 def test_parts_do_not_run_into_each_other(shifted: tuple[str, str]) -> None:
     others = {("a", "bc"), ("ab", "c"), ("a:b", "c"), ("1:a,", "b")} - {shifted}
 
-    assert message_id(*shifted, "p", 1, 0) not in {message_id(*o, "p", 1, 0) for o in others}
+    about = ("p", Occasion("tier", "rfm:1"), 0)
+    assert message_id(*shifted, *about) not in {message_id(*each, *about) for each in others}
+    named = {message_id("a", "b", "p", Occasion(*each), 0) for each in others}
+    assert message_id("a", "b", "p", Occasion(*shifted), 0) not in named
 
 
 def shipped(package: str, *where: str) -> Playbook:

@@ -55,7 +55,7 @@ def message(
         "due_at": due_at,
         "play": "hello",
         "step": step,
-        "tier_version": 1,
+        "occasion": {"kind": "tier", "id": "rfm:1"},
         "purpose": "care",
         "reason": None,
         "tries": [],

@@ -41,7 +41,9 @@ ADA = ("lake", "ada")
 def change(version: int, direction: str, **fields: Any) -> dict[str, Any]:
     data = {
         "client_id": "ada",
+        "scheme": "rfm",
         "version": version,
+        "primary": True,
         "direction": direction,
         "reason": "activity",
         "origin": "live",
@@ -58,7 +60,7 @@ def message(version: int, play: str = "thanks", **fields: Any) -> dict[str, Any]
         "client_id": "ada",
         "message_id": f"m{version}",
         "play": play,
-        "tier_version": version,
+        "occasion": {"kind": "tier", "id": f"rfm:{version}"},
         "step": 0,
         "purpose": "care",
         "state": "accepted",

@@ -1,9 +1,11 @@
 """What becomes of a batch: practices and activity are saved, tier changes become messages."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from outreach_service import translate
+from outreach_service.domain.terms import Reason
 from outreach_service.handlers.planning import (
     PlacedChange,
     PlaybookDocument,
@@ -15,14 +17,26 @@ from outreach_service.ports.store import Stores
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    HoldChanged,
     PracticeRegistered,
     TierChanged,
+    UnknownEvent,
 )
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.stream.batch import Batch, BatchHandler
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.stream.positions import Position
 
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
+
+
+@dataclass
+class _Content:
+    """What the records of a batch hold, in the order of the log."""
+
+    practices: list[Mapping[str, str | None]] = field(default_factory=list)
+    seen: list[ActivitySeen] = field(default_factory=list)
+    deltas: list[BookingDelta] = field(default_factory=list)
+    changes: list[PlacedChange] = field(default_factory=list)
 
 
 class OutreachConsumer(BatchHandler):
@@ -53,22 +67,13 @@ class OutreachConsumer(BatchHandler):
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Save what came, and plan messages; the dispatcher sends them."""
+        content = _content_of(batch)
         store = self._stores.within(tx)
-        seen: list[ActivitySeen | None] = []
-        deltas: list[BookingDelta | None] = []
-        changes: list[PlacedChange] = []
-        for part in batch.partitions:
-            for event in part.events:
-                if isinstance(event, ActivityRecorded):
-                    seen.append(translate.activity_seen(event))
-                    deltas.append(translate.booking_delta(event))
-                elif isinstance(event, TierChanged):
-                    changes.append(PlacedChange(translate.change(event), part.partition.partition))
-                elif isinstance(event, PracticeRegistered):
-                    store.inputs.save_practice(translate.practice(event))
-        store.inputs.record_activity([each for each in seen if each])
-        store.inputs.record_bookings([each for each in deltas if each])
-        plan_messages(store, self._read_playbook, self._playbook, changes)
+        for practice in content.practices:
+            store.inputs.save_practice(practice)
+        store.inputs.record_activity(content.seen)
+        store.inputs.record_bookings(content.deltas)
+        plan_messages(store, self._read_playbook, self._playbook, content.changes)
         self._handled = True
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
@@ -77,3 +82,35 @@ class OutreachConsumer(BatchHandler):
             self._handled = False
             self._wake()
         self._publish()
+
+
+def _content_of(batch: Batch) -> _Content:
+    """What the batch holds; what this version does not know is passed over, and counted."""
+    content = _Content()
+    for part in batch.partitions:
+        for event in part.events:
+            if isinstance(event, ActivityRecorded):
+                _add_activity(content, event, batch, part)
+            elif isinstance(event, TierChanged):
+                if event.data.reason not in set(Reason):
+                    batch.pass_over(part, "reason")
+                change = PlacedChange(translate.change(event), part.partition.partition)
+                content.changes.append(change)
+            elif isinstance(event, PracticeRegistered):
+                content.practices.append(translate.practice(event))
+            elif isinstance(event, HoldChanged):
+                batch.pass_over(part, "hold")
+            elif isinstance(event, UnknownEvent):
+                batch.pass_over(part, "type")
+    return content
+
+
+def _add_activity(
+    content: _Content, event: ActivityRecorded, batch: Batch, part: PartitionBatch
+) -> None:
+    if not translate.knows_kind(event):
+        batch.pass_over(part, "kind")
+    if (seen := translate.activity_seen(event)) is not None:
+        content.seen.append(seen)
+    if (delta := translate.booking_delta(event)) is not None:
+        content.deltas.append(delta)

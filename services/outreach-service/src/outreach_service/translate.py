@@ -1,32 +1,51 @@
 """Wire words to domain words and back; nothing else knows both."""
 
 import uuid
-from typing import Literal, cast
+from datetime import datetime
+from typing import Final
 
-from outreach_service.domain.terms import Change, Direction, Origin, Reason
+from outreach_service.domain.terms import Change, Direction, Origin
 from outreach_service.ports.records import ActivitySeen, BookingDelta, MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.ranges import EARLIEST, LATEST
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Watermark
 
 SOURCE = "outreach-service"
-PurposeWord = Literal["service", "care", "marketing"]
+ONLY_GENERATION: Final = 1
+"""Another generation replaces what was said before, which outreach cannot do yet."""
+
+BOOKED: Final = "booked"
+REGISTERED: Final = "registered"
+CLIENT_DID: Final = frozenset({BOOKED, "completed", "no_show", "settled", "refunded"})
+"""The kinds of activities by which a client was active; a registration is our doing (C-15)."""
 
 
 def decode(
     topic: str, key: bytes | None, value: bytes | None
-) -> canonical.CanonicalEvent | Watermark:
-    """The event in a record, or the time that it carries. Raises InvalidRecord."""
+) -> canonical.CanonicalEvent | canonical.UnknownEvent | Watermark:
+    """The event in a record, or the time that it carries. Raises InvalidRecord.
+
+    Another generation is never passed over: what follows it would be taken for what it replaces.
+    """
     try:
         event = codec.decode(topic, key, value)
     except InvalidEvent as error:
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
-    return Watermark(event.data.up_to) if isinstance(event, canonical.WatermarkAdvanced) else event
+    if isinstance(event, canonical.WatermarkAdvanced):
+        return Watermark(event.data.up_to)
+    _refuse_other_generations(event)
+    if isinstance(event, canonical.ActivityRecorded):
+        _refuse_out_of_range(event, "occurred_at", event.data.occurred_at)
+        _refuse_out_of_range(event, "starts_at", event.data.starts_at)
+    elif isinstance(event, canonical.TierChanged):
+        _refuse_out_of_range(event, "effective_at", event.data.effective_at)
+    return event
 
 
-def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
+def practice(event: canonical.PracticeRegistered) -> dict[str, str | None]:
     """A practice as the store keeps it."""
     data = event.data
     return {
@@ -34,12 +53,19 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
         "name": data.name,
         "zone": data.zone,
         "currency": data.currency,
+        "region": data.region,
+        "discreet_name": data.discreet_name,
     }
 
 
+def knows_kind(event: canonical.ActivityRecorded) -> bool:
+    """Whether this version knows what the activity is; one of another kind counts as nothing."""
+    return event.data.kind in CLIENT_DID or event.data.kind == REGISTERED
+
+
 def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
-    """The activity of a client; None for a registration, which is our doing (C-15)."""
-    if event.data.kind == "registered" or event.practiceid is None:
+    """The activity of a client; None for one by which the client was not active."""
+    if event.data.kind not in CLIENT_DID:
         return None
     return ActivitySeen(event.practiceid, event.data.client_id, event.data.occurred_at)
 
@@ -47,22 +73,24 @@ def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
 def booking_delta(event: canonical.ActivityRecorded) -> BookingDelta | None:
     """What an activity changes about bookings to come; None for one that is no booking."""
     data = event.data
-    if data.kind != "booked" or data.starts_at is None or event.practiceid is None:
+    if data.kind != BOOKED or data.starts_at is None:
         return None
-    return BookingDelta(event.practiceid, data.client_id, data.sequence, data.starts_at, data.count)
+    return BookingDelta(event.practiceid, data.client_id, event.id, data.starts_at, data.count)
 
 
 def change(event: canonical.TierChanged) -> Change:
     """A tier change in outreach's words."""
     data = event.data
     return Change(
-        practice_id=event.practiceid or "",
+        practice_id=event.practiceid,
         client_id=data.client_id,
+        scheme=data.scheme,
         version=data.version,
+        primary=data.primary,
         from_tier=data.from_tier,
         to_tier=data.to_tier,
         direction=Direction(data.direction),
-        reason=Reason(data.reason),
+        reason=data.reason,
         origin=Origin(data.origin),
         effective_at=data.effective_at,
     )
@@ -81,10 +109,10 @@ def message_changed(message: MessageEvent) -> Outgoing:
             client_id=message.client_id,
             play=message.play,
             step=message.step,
-            tier_version=message.tier_version,
+            occasion=canonical.Occasion(kind=message.occasion.kind, id=message.occasion.id),
             channel=message.channel,
-            purpose=cast(PurposeWord, message.purpose),
-            state=cast(canonical.MessageState, message.state),
+            purpose=message.purpose,
+            state=message.state,
             reason=message.reason,
             at=message.at,
         ),
@@ -95,3 +123,38 @@ def message_changed(message: MessageEvent) -> Outgoing:
         message.client_id.encode(),
         codec.encode(event),
     )
+
+
+def _refuse_other_generations(event: canonical.CanonicalEvent | canonical.UnknownEvent) -> None:
+    if isinstance(event, canonical.ActivityRecorded):
+        practice_id, generation = event.practiceid, event.data.generation
+    elif isinstance(event, canonical.GenerationOpened):
+        raise _unknown_generation(event.practiceid)
+    elif isinstance(event, canonical.UnknownEvent) and event.generation is not None:
+        practice_id, generation = event.practice_id, event.generation
+    else:
+        return
+    if generation != ONLY_GENERATION:
+        raise _unknown_generation(practice_id)
+
+
+def _unknown_generation(practice_id: str | None) -> InvalidRecord:
+    return InvalidRecord(
+        "unknown-generation",
+        "belongs to a generation that is not known here",
+        field="/data/generation",
+        practice_id=practice_id,
+    )
+
+
+def _refuse_out_of_range(
+    event: canonical.ActivityRecorded | canonical.TierChanged, name: str, at: datetime | None
+) -> None:
+    """No writer of ours sends such an instant, and sums with it could not be stored."""
+    if at is not None and not EARLIEST <= at < LATEST:
+        raise InvalidRecord(
+            "invalid-field",
+            f"must be from {EARLIEST.date()} on and before {LATEST.date()}",
+            field=f"/data/{name}",
+            practice_id=event.practiceid,
+        )

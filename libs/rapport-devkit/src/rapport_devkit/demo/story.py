@@ -104,7 +104,7 @@ def _messages(access: Access) -> dict[str, list[Mapping[str, Any]]]:
         for message in access.practice["outreach"].items("/v1/messages"):
             found[message["client_id"]].append(message)
     for own in found.values():
-        own.sort(key=itemgetter("due_at", "play", "step", "tier_version"))
+        own.sort(key=lambda one: (one["due_at"], one["play"], one["step"], one["occasion"]["id"]))
     return found
 
 

@@ -1,8 +1,9 @@
 """How a client may be reached, and for what: contacts, consents, withdrawals."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from outreach_service.domain.terms import Channel, Purpose
 
@@ -27,9 +28,19 @@ class ContactUpdate:
     language: str
 
 
-class ConsentStatement(NamedTuple):
-    """A client's consent to a channel and purpose, or its withdrawal, with the proof (L1, L10)."""
+AHEAD: Final = timedelta(hours=48)
+"""How far a statement's time may lie ahead of business time: two zones, and clocks that differ."""
 
+
+class ConsentStatement(NamedTuple):
+    """A client's consent to a channel and purpose, or its withdrawal, with the proof (L1, L10).
+
+    `id` is unique in the practice and names the statement wherever it is repeated; `stated_at` is
+    when the client made it.
+    """
+
+    id: str
+    stated_at: datetime
     client_id: str
     channel: Channel
     purpose: Purpose
@@ -47,11 +58,20 @@ class MaskedContact(NamedTuple):
     language: str
 
 
+class Refused(StrEnum):
+    """Why a statement was not added."""
+
+    OTHER_CONTENT = "another statement with this id was accepted with other content"
+    IN_THE_FUTURE = "is more than 48 hours ahead"
+
+
 class CurrentConsent(NamedTuple):
-    """The last statement on a channel and purpose; `statements` counts all that were ever made."""
+    """The statement that holds on a channel and purpose: the one made last, and of two made at the
+    same time the withdrawal. `recorded_at` is the business time at which it was added; `statements`
+    counts all that were ever made."""
 
     statement: ConsentStatement
-    stated_at: datetime
+    recorded_at: datetime
     statements: int
 
 

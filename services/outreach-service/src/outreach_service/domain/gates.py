@@ -209,7 +209,7 @@ def _activity(context: Context, _: Route) -> Suppress | None:
     if not context.play.unless.newer_activity or context.activity_at is None:
         return None
     cause_at = context.change.effective_at
-    at_cause = context.activity_at == cause_at and context.change.reason is Reason.ELAPSED_TIME
+    at_cause = context.activity_at == cause_at and context.change.reason == Reason.ELAPSED_TIME
     return Suppress(NEWER_ACTIVITY) if context.activity_at > cause_at or at_cause else None
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from outreach_service.domain.terms import Occasion
+
 
 class MessageRow(NamedTuple):
     """One message and its state. `decide_at` is when the gates decide next."""
@@ -13,7 +15,7 @@ class MessageRow(NamedTuple):
     client_id: str
     play: str
     step: int
-    tier_version: int
+    occasion: Occasion
     purpose: str
     mode: str
     state: str

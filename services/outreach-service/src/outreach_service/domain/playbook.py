@@ -11,6 +11,7 @@ from outreach_service.domain.terms import (
     Change,
     Channel,
     Direction,
+    Occasion,
     Origin,
     Purpose,
     Reason,
@@ -103,17 +104,22 @@ class Playbook:
 
 
 def plays_for(playbook: Playbook, change: Change) -> list[Play]:
-    """The plays that answer this change, in the playbook's order."""
+    """The plays that answer this change, in the playbook's order. A scheme that the practice does
+    not act on moves nobody to write."""
+    if not change.primary:
+        return []
     return [play for play in playbook.plays if play.when.covers(change)]
 
 
-def message_id(practice_id: str, client_id: str, play: str, tier_version: int, step: int) -> str:
+def message_id(
+    practice_id: str, client_id: str, play: str, occasion: Occasion, step: int
+) -> str:
     """The identity of a message: 32 hex digits, the same for the same arguments.
 
     It is also the provider's idempotency key, for which WeChat allows 32 characters. One step of
-    one play answers one tier change with one message, however often the change arrives (F33).
+    one play answers one occasion with one message, however often it is told (F33).
     """
-    parts = (practice_id, client_id, play, str(tier_version), str(step))
+    parts = (practice_id, client_id, play, *occasion, str(step))
     name = "".join(f"{len(part)}:{part}," for part in parts)
     return uuid.uuid5(MESSAGE_NAMESPACE, name).hex
 

@@ -1,10 +1,12 @@
-"""The types that every decision of outreach shares: channels, purposes, a client's tier change."""
+"""The types that every decision of outreach shares: channels, purposes, a client's tier change, and
+the occasion that a message answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final, NamedTuple
 
 
 class Channel(StrEnum):
@@ -24,16 +26,18 @@ class Purpose(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which way a client moved between tiers."""
+    """Which way a client moved between tiers; `moved` is between tiers without order."""
 
     ENTERED = "entered"
     UPGRADED = "upgraded"
     DOWNGRADED = "downgraded"
+    MOVED = "moved"
     LEFT = "left"
 
 
 class Reason(StrEnum):
-    """Why a client moved between tiers."""
+    """Why a client moved between tiers, as far as plays can ask for it; a change may come for
+    another reason."""
 
     ACTIVITY = "activity"
     ELAPSED_TIME = "elapsed_time"
@@ -43,6 +47,8 @@ class Reason(StrEnum):
     MERGE = "merge"
     OVERRIDE = "override"
     ERASURE = "erasure"
+    REBUILD = "rebuild"
+    ZONE = "zone"
 
 
 class Origin(StrEnum):
@@ -72,16 +78,40 @@ def why_refused(channel: Channel, purpose: Purpose) -> str | None:
     return _REFUSED.get((channel, purpose))
 
 
+TIER: Final = "tier"
+"""The kind of an occasion that is a tier change."""
+
+
+class Occasion(NamedTuple):
+    """What a message answers. The id is unique for a client and kind, and comes from what happened:
+    the same occasion, told again, has the same id."""
+
+    kind: str
+    id: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One move of one client between tiers, as scoring published it (`rapport.tier.changed.v1`)."""
+    """One move of one client between the tiers of a scheme, as scoring published it
+    (`rapport.tier.changed.v1`).
+
+    `version` counts the client's changes within the scheme. `primary` says that the practice acts
+    on the scheme. `reason` may be a word that `Reason` does not have.
+    """
 
     practice_id: str
     client_id: str
+    scheme: str
     version: int
+    primary: bool
     from_tier: str | None
     to_tier: str
     direction: Direction
-    reason: Reason
+    reason: str
     origin: Origin
     effective_at: datetime
+
+    @property
+    def occasion(self) -> Occasion:
+        """The change as what messages answer."""
+        return Occasion(TIER, f"{self.scheme}:{self.version}")

@@ -54,12 +54,14 @@ def _messages_for(
     placed: PlacedChange, playbook: Playbook, bodies: Mapping[str, Any]
 ) -> Iterator[PlannedMessage]:
     change = placed.change
+    occasion = change.occasion
     for play in plays_for(playbook, change):
         for number, step in enumerate(play.steps):
             yield PlannedMessage(
                 message_id=message_id(
-                    change.practice_id, change.client_id, play.key, change.version, number
+                    change.practice_id, change.client_id, play.key, occasion, number
                 ),
+                occasion=occasion,
                 change=change,
                 partition=placed.partition,
                 play=play,

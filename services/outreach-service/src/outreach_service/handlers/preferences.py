@@ -4,15 +4,18 @@ Every write locks its clients first, as a claim of messages does: a claim that c
 commit of a withdrawal reads the withdrawal (L1, R25).
 """
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from outreach_service.domain.consents import (
+    AHEAD,
     ConsentStatement,
     ContactUpdate,
     MaskedContact,
     Preferences,
+    Refused,
     Subscription,
     masked,
 )
@@ -55,29 +58,44 @@ def remove_contact(stores: Stores, key: ContactKey) -> bool:
 
 def save_consents(
     stores: Stores, practice_id: str, statements: Sequence[ConsentStatement]
-) -> datetime:
-    """Append statements, in this order; returns the business time that they are stamped with.
+) -> Mapping[int, Refused]:
+    """Append statements, in this order; returns why some were refused, by their places.
 
-    Raises NoBusinessTime.
+    One that was there already changes nothing, and is not refused. Raises NoBusinessTime.
     """
     with stores.open(practice_id) as store:
         store.lock_clients(practice_id, [each.client_id for each in statements])
-        return _append(store, practice_id, statements)
+        now = _business_time(store)
+        timely = [each for each in statements if each.stated_at <= now + AHEAD]
+        kept = store.consents.append(practice_id, timely, now)
+    reasons = enumerate(_why_refused(each, kept) for each in statements)
+    return {place: reason for place, reason in reasons if reason is not None}
 
 
 def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
-    """Append the withdrawal of a subscription; does nothing when its last statement is one.
+    """Append the withdrawal of a subscription; does nothing when a withdrawal holds already.
 
-    Raises NoBusinessTime.
+    It is the last statement even where the client's consent bears a later time than now. Raises
+    NoBusinessTime.
     """
     practice_id, client_id, channel, purpose = subscription
-    withdrawal = ConsentStatement(
-        client_id, channel, purpose, granted=False, evidence=ONE_CLICK, text_version=ONE_CLICK
-    )
     with stores.open(practice_id) as store:
         store.lock_clients(practice_id, [client_id])
-        if store.consents.last(subscription) is not False:
-            _append(store, practice_id, [withdrawal])
+        last = store.consents.last(subscription)
+        if last is not None and not last.granted:
+            return
+        now = _business_time(store)
+        withdrawal = ConsentStatement(
+            id=f"{ONE_CLICK}:{uuid.uuid4().hex}",
+            stated_at=now if last is None else max(now, last.stated_at),
+            client_id=client_id,
+            channel=channel,
+            purpose=purpose,
+            granted=False,
+            evidence=ONE_CLICK,
+            text_version=ONE_CLICK,
+        )
+        store.consents.append(practice_id, [withdrawal], now)
 
 
 def view_preferences(
@@ -92,12 +110,20 @@ def view_preferences(
     return Preferences([_masked(cipher, each) for each in contacts], consents)
 
 
-def _append(store: Store, practice_id: str, statements: Sequence[ConsentStatement]) -> datetime:
-    stated_at = store.business_time()
-    if stated_at is None:
+def _business_time(store: Store) -> datetime:
+    now = store.business_time()
+    if now is None:
         raise NoBusinessTime
-    store.consents.append(practice_id, statements, stated_at)
-    return stated_at
+    return now
+
+
+def _why_refused(
+    statement: ConsentStatement, kept: Mapping[str, ConsentStatement]
+) -> Refused | None:
+    stored = kept.get(statement.id)
+    if stored is None:
+        return Refused.IN_THE_FUTURE
+    return None if stored == statement else Refused.OTHER_CONTENT
 
 
 def _masked(cipher: ContactCipher, contact: StoredContact) -> MaskedContact:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from outreach_service.domain.gates import SentMessage
 from outreach_service.domain.message_views import MessageRow
 from outreach_service.domain.playbook import Play
-from outreach_service.domain.terms import Change, Channel, Purpose
+from outreach_service.domain.terms import Change, Channel, Occasion, Purpose
 
 
 class ActivitySeen(NamedTuple):
@@ -20,19 +20,25 @@ class ActivitySeen(NamedTuple):
 
 
 class BookingDelta(NamedTuple):
-    """By one activity, the number of bookings that start at `starts_at` changed by `delta`."""
+    """By one activity, the number of bookings that start at `starts_at` changed by `delta`.
+
+    `activity_id` comes from the source's event: the same fact has the same one, whatever number it
+    gets in the client's sequence after a restore.
+    """
 
     practice_id: str
     client_id: str
-    sequence: int
+    activity_id: str
     starts_at: datetime
     delta: int
 
 
 class PlannedMessage(NamedTuple):
-    """A message that a tier change asks for. `play_body` is the play's own document."""
+    """A message that an occasion, a tier change, asks for. `play_body` is the play's own
+    document."""
 
     message_id: str
+    occasion: Occasion
     change: Change
     partition: int
     play: Play
@@ -50,7 +56,7 @@ class MessageEvent(NamedTuple):
     partition: int
     play: str
     step: int
-    tier_version: int
+    occasion: Occasion
     channel: str | None
     purpose: str
     state: str
@@ -89,6 +95,7 @@ class DueMessage(NamedTuple):
     """
 
     message_id: str
+    occasion: Occasion
     change: Change
     partition: int
     play: Play
@@ -231,7 +238,7 @@ class TriedMessage(NamedTuple):
     partition: int
     play: str
     step: int
-    tier_version: int
+    occasion: Occasion
     purpose: str
     channel: str
     state: str

@@ -46,8 +46,9 @@ from outreach_service.ports.records import (
 class Inputs(Protocol):
     """What the bus brings, besides tier changes."""
 
-    def save_practice(self, practice: Mapping[str, str]) -> None:
-        """Save a practice as it is now: `practice_id`, `name`, `zone`, `currency`."""
+    def save_practice(self, practice: Mapping[str, str | None]) -> None:
+        """Save a practice as it is now: `practice_id`, `name`, `zone`, `currency`, and, each None
+        where it is not known, `region` and `discreet_name`."""
         ...
 
     def record_activity(self, seen: Collection[ActivitySeen]) -> None:
@@ -55,7 +56,7 @@ class Inputs(Protocol):
         ...
 
     def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
-        """Save each difference once, by client and sequence."""
+        """Save each difference once, by client and activity."""
         ...
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
@@ -161,17 +162,18 @@ class Consents(Protocol):
     """The clients' statements of consent, which are only ever added."""
 
     def append(
-        self, practice_id: str, statements: Sequence[ConsentStatement], stated_at: datetime
-    ) -> None:
-        """Add statements, in this order."""
+        self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+    ) -> Mapping[str, ConsentStatement]:
+        """Add, in this order, the statements whose id is new; returns what each id stands for
+        now."""
         ...
 
-    def last(self, subscription: Subscription) -> bool | None:
-        """Whether the last statement grants consent; None when there is no statement."""
+    def last(self, subscription: Subscription) -> ConsentStatement | None:
+        """The statement that holds; None when there is none."""
         ...
 
     def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
-        """A client's last statements, by channel and purpose."""
+        """A client's statements that hold, by channel and purpose."""
         ...
 
 

@@ -1,34 +1,39 @@
-"""A tier change as a message's row keeps it."""
+"""The tier change that a message answers, as its row keeps it."""
 
 from datetime import datetime
 from typing import Any
 
-from outreach_service.domain.terms import Change, Direction, Origin, Reason
+from outreach_service.domain.terms import Change, Direction, Origin
 
 
 def change_to_json(change: Change) -> dict[str, Any]:
     """What the row's columns do not have: the column `change`."""
     return {
+        "scheme": change.scheme,
+        "version": change.version,
+        "primary": change.primary,
         "from_tier": change.from_tier,
         "to_tier": change.to_tier,
         "direction": str(change.direction),
-        "reason": str(change.reason),
+        "reason": change.reason,
         "origin": str(change.origin),
         "effective_at": change.effective_at.isoformat(),
     }
 
 
 def change_of_row(row: Any) -> Change:
-    """The change, from a message's `practice_id`, `client_id`, `tier_version` and `change`."""
+    """The change, from a message's `practice_id`, `client_id` and `change`."""
     document = row.change
     return Change(
         practice_id=row.practice_id,
         client_id=row.client_id,
-        version=row.tier_version,
+        scheme=document["scheme"],
+        version=document["version"],
+        primary=document["primary"],
         from_tier=document["from_tier"],
         to_tier=document["to_tier"],
         direction=Direction(document["direction"]),
-        reason=Reason(document["reason"]),
+        reason=document["reason"],
         origin=Origin(document["origin"]),
         effective_at=datetime.fromisoformat(document["effective_at"]),
     )

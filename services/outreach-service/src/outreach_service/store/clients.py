@@ -12,6 +12,7 @@ from outreach_service.domain.messages import COUNTED
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, DueMessage, Recipient, Situation
 from outreach_service.store.clock import inputs_up_to
+from outreach_service.store.consent_order import LAST_FIRST
 from outreach_service.store.locks import lock_clients, lock_contacts
 from rapport_runtime.database import fetch, fetch_value
 
@@ -23,7 +24,7 @@ _CONSENTS = f"""
     SELECT DISTINCT ON (practice_id, client_id, channel, purpose)
            practice_id, client_id, channel, purpose, granted
     FROM consent WHERE {_OF}
-    ORDER BY practice_id, client_id, channel, purpose, id DESC
+    ORDER BY practice_id, client_id, channel, purpose, {LAST_FIRST}
 """
 _ACTIVITY = f"SELECT practice_id, client_id, activity_at FROM client WHERE {_OF}"
 _BOOKINGS = f"""

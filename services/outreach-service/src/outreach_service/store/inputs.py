@@ -9,10 +9,11 @@ from outreach_service.ports.records import ActivitySeen, BookingDelta
 from rapport_runtime.database import execute, fetch
 
 _SAVE_PRACTICE = """
-    INSERT INTO practice (practice_id, name, zone, currency)
-    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s)
+    INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name)
+    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s, %(region)s, %(discreet_name)s)
     ON CONFLICT (practice_id) DO UPDATE
-    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
+    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency,
+        region = excluded.region, discreet_name = excluded.discreet_name
 """
 # In the order of the key, so that no two workers deadlock.
 _RECORD_ACTIVITY = """
@@ -26,8 +27,8 @@ _RECORD_ACTIVITY = """
     SET activity_at = greatest(client.activity_at, excluded.activity_at)
 """
 _RECORD_BOOKINGS = """
-    INSERT INTO booking (practice_id, client_id, sequence, starts_at, count)
-    SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(sequences)b::bigint[],
+    INSERT INTO booking (practice_id, client_id, activity_id, starts_at, count)
+    SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(activities)b::text[],
                          %(starts)b::timestamptz[], %(deltas)b::int[])
     ON CONFLICT DO NOTHING
 """
@@ -40,7 +41,7 @@ class PostgresInputs:
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx
 
-    def save_practice(self, practice: Mapping[str, str]) -> None:
+    def save_practice(self, practice: Mapping[str, str | None]) -> None:
         """See `Inputs.save_practice`."""
         execute(self._tx, _SAVE_PRACTICE, practice)
 
@@ -62,7 +63,7 @@ class PostgresInputs:
         columns = {
             "practices": [each.practice_id for each in deltas],
             "clients": [each.client_id for each in deltas],
-            "sequences": [each.sequence for each in deltas],
+            "activities": [each.activity_id for each in deltas],
             "starts": [each.starts_at for each in deltas],
             "deltas": [each.delta for each in deltas],
         }

@@ -13,14 +13,15 @@ from outreach_service.domain.message_views import (
     MessageRow,
 )
 from outreach_service.domain.playbook import Play
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.terms import Channel, Occasion
 from outreach_service.ports.records import ContactPoint, MessageKey, StoredMessage
+from outreach_service.store.consent_order import LAST_FIRST
 from rapport_runtime.database import Database, execute, fetch, fetch_one, fetch_value
 
 _MESSAGE: Final = """
-    SELECT practice_id, message_id, client_id, partition, play, step, tier_version, play_body,
-           purpose, change, state, reason, channel, template, approved, attempts, due_at, decide_at,
-           sent_at, changed_at
+    SELECT practice_id, message_id, client_id, partition, play, step, occasion_kind, occasion_id,
+           play_body, purpose, change, state, reason, channel, template, approved, attempts, due_at,
+           decide_at, sent_at, changed_at
     FROM message WHERE practice_id = %(practice_id)s
 """
 _ONE: Final = f"{_MESSAGE} AND message_id = %(message_id)s"
@@ -37,12 +38,12 @@ _COUNTS: Final = """
     FROM message WHERE practice_id = %(practice_id)s
     GROUP BY play, channel, state, reason ORDER BY play, channel, state, reason
 """
-_CONTACT_POINTS: Final = """
+_CONTACT_POINTS: Final = f"""
     SELECT c.channel, c.sealed_name, c.language, coalesce((
         SELECT granted FROM consent
         WHERE practice_id = c.practice_id AND client_id = c.client_id AND channel = c.channel
           AND purpose = %(purpose)s
-        ORDER BY id DESC LIMIT 1), false) AS consented
+        ORDER BY {LAST_FIRST} LIMIT 1), false) AS consented
     FROM contact c WHERE c.practice_id = %(practice_id)s AND c.client_id = %(client_id)s
 """
 _PRACTICE_NAME: Final = "SELECT name FROM practice WHERE practice_id = %(practice_id)s"
@@ -150,7 +151,7 @@ def _message_row(row: Any, play: Play) -> MessageRow:
         client_id=row.client_id,
         play=row.play,
         step=row.step,
-        tier_version=row.tier_version,
+        occasion=Occasion(row.occasion_kind, row.occasion_id),
         purpose=row.purpose,
         mode=play.mode.value,
         state=row.state,

@@ -1,6 +1,6 @@
 """Contacts and consents as rows: addresses and names sealed, consents only ever added."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Subscription
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, SealedContact, StoredContact
-from rapport_runtime.database import execute, fetch, fetch_value
+from outreach_service.store.consent_order import LAST_FIRST
+from rapport_runtime.database import execute, fetch, fetch_one
 
 _SAVE_CONTACTS: Final = """
     INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
@@ -27,32 +28,40 @@ _REMOVE_CONTACT: Final = """
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND channel = %(channel)s
 """
 _SAVE_CONSENTS: Final = """
-    INSERT INTO consent (practice_id, client_id, channel, purpose, granted, evidence, text_version,
-                         stated_at)
-    SELECT %(practice_id)s, client_id, channel, purpose, granted, evidence, text_version,
-           %(stated_at)s
-    FROM unnest(%(clients)s::text[], %(channels)s::text[], %(purposes)s::text[],
-                %(granted)s::boolean[], %(evidence)s::text[],
-                %(text_versions)s::text[])
+    INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel, purpose, granted,
+                         evidence, text_version, recorded_at)
+    SELECT %(practice_id)s, statement_id, stated_at, client_id, channel, purpose, granted, evidence,
+           text_version, %(recorded_at)s
+    FROM unnest(%(ids)s::text[], %(stated)s::timestamptz[], %(clients)s::text[],
+                %(channels)s::text[], %(purposes)s::text[], %(granted)s::boolean[],
+                %(evidence)s::text[], %(text_versions)s::text[])
         WITH ORDINALITY
-        AS stated(client_id, channel, purpose, granted, evidence, text_version, place)
+        AS given(statement_id, stated_at, client_id, channel, purpose, granted, evidence,
+                 text_version, place)
     ORDER BY place
+    ON CONFLICT (practice_id, statement_id) DO NOTHING
 """
-_LAST_CONSENT: Final = """
-    SELECT granted FROM consent
+_STATEMENT: Final = """statement_id, stated_at, client_id, channel, purpose, granted, evidence,
+           text_version"""
+_STATEMENTS: Final = f"""
+    SELECT {_STATEMENT} FROM consent
+    WHERE practice_id = %(practice_id)s AND statement_id = ANY(%(ids)s)
+"""
+_LAST_CONSENT: Final = f"""
+    SELECT {_STATEMENT} FROM consent
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND channel = %(channel)s
       AND purpose = %(purpose)s
-    ORDER BY id DESC LIMIT 1
+    ORDER BY {LAST_FIRST} LIMIT 1
 """
 _CONTACTS: Final = """
     SELECT channel, sealed_address, language FROM contact
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s ORDER BY channel
 """
-_LAST_CONSENTS: Final = """
-    SELECT DISTINCT ON (channel, purpose) channel, purpose, granted, evidence, text_version,
-           stated_at, count(*) OVER (PARTITION BY channel, purpose) AS statements
+_LAST_CONSENTS: Final = f"""
+    SELECT DISTINCT ON (channel, purpose) {_STATEMENT}, recorded_at,
+           count(*) OVER (PARTITION BY channel, purpose) AS statements
     FROM consent WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
-    ORDER BY channel, purpose, id DESC
+    ORDER BY channel, purpose, {LAST_FIRST}
 """
 
 
@@ -100,12 +109,14 @@ class PostgresConsents:
         self._tx = tx
 
     def append(
-        self, practice_id: str, statements: Sequence[ConsentStatement], stated_at: datetime
-    ) -> None:
+        self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+    ) -> Mapping[str, ConsentStatement]:
         """See `Consents.append`."""
         columns = {
             "practice_id": practice_id,
-            "stated_at": stated_at,
+            "recorded_at": recorded_at,
+            "ids": [each.id for each in statements],
+            "stated": [each.stated_at for each in statements],
             "clients": [each.client_id for each in statements],
             "channels": [each.channel.value for each in statements],
             "purposes": [each.purpose.value for each in statements],
@@ -114,30 +125,36 @@ class PostgresConsents:
             "text_versions": [each.text_version for each in statements],
         }
         execute(self._tx, _SAVE_CONSENTS, columns)
+        stored = fetch(self._tx, _STATEMENTS, {"practice_id": practice_id, "ids": columns["ids"]})
+        return {row.statement_id: _statement(row) for row in stored}
 
-    def last(self, subscription: Subscription) -> bool | None:
+    def last(self, subscription: Subscription) -> ConsentStatement | None:
         """See `Consents.last`."""
         params = {
             **subscription._asdict(),
             "channel": subscription.channel.value,
             "purpose": subscription.purpose.value,
         }
-        granted: bool | None = fetch_value(self._tx, _LAST_CONSENT, params)
-        return granted
+        row = fetch_one(self._tx, _LAST_CONSENT, params)
+        return None if row is None else _statement(row)
 
     def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
         """See `Consents.current`."""
         params = {"practice_id": practice_id, "client_id": client_id}
-        return [_current_consent(client_id, row) for row in fetch(self._tx, _LAST_CONSENTS, params)]
+        return [
+            CurrentConsent(_statement(row), row.recorded_at, row.statements)
+            for row in fetch(self._tx, _LAST_CONSENTS, params)
+        ]
 
 
-def _current_consent(client_id: str, row: Any) -> CurrentConsent:
-    statement = ConsentStatement(
-        client_id,
-        Channel(row.channel),
-        Purpose(row.purpose),
-        row.granted,
-        row.evidence,
-        row.text_version,
+def _statement(row: Any) -> ConsentStatement:
+    return ConsentStatement(
+        id=row.statement_id,
+        stated_at=row.stated_at,
+        client_id=row.client_id,
+        channel=Channel(row.channel),
+        purpose=Purpose(row.purpose),
+        granted=row.granted,
+        evidence=row.evidence,
+        text_version=row.text_version,
     )
-    return CurrentConsent(statement, row.stated_at, row.statements)

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from outreach_service.domain.messages import State
 from outreach_service.domain.playbook import Play
-from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.terms import Channel, Occasion, Purpose
 from outreach_service.ports.records import (
     AppliedOutcome,
     AttemptHistory,
@@ -29,24 +29,24 @@ from rapport_runtime.database import execute, execute_many, fetch
 from rapport_runtime.ops.pauses import paused, this_worker
 
 _ADD = """
-    INSERT INTO message (practice_id, message_id, client_id, partition, play, step, tier_version,
-        play_body, purpose, change, due_at, decide_at, state, changed_at)
-    SELECT practice_id, message_id, client_id, partition, play, step, tier_version,
+    INSERT INTO message (practice_id, message_id, client_id, partition, play, step, occasion_kind,
+        occasion_id, play_body, purpose, change, due_at, decide_at, state, changed_at)
+    SELECT practice_id, message_id, client_id, partition, play, step, occasion_kind, occasion_id,
         play_body, purpose, change, due_at, due_at, 'scheduled', due_at
     FROM unnest(%(practices)b::text[], %(messages)b::text[], %(clients)b::text[],
-                %(partitions)b::int[], %(plays)b::text[], %(steps)b::int[], %(versions)b::bigint[],
-                %(bodies)b::jsonb[], %(purposes)b::text[], %(changes)b::jsonb[],
-                %(due)b::timestamptz[])
-        AS planned(practice_id, message_id, client_id, partition, play, step, tier_version,
-                   play_body, purpose, change, due_at)
+                %(partitions)b::int[], %(plays)b::text[], %(steps)b::int[], %(kinds)b::text[],
+                %(occasions)b::text[], %(bodies)b::jsonb[], %(purposes)b::text[],
+                %(changes)b::jsonb[], %(due)b::timestamptz[])
+        AS planned(practice_id, message_id, client_id, partition, play, step, occasion_kind,
+                   occasion_id, play_body, purpose, change, due_at)
     ON CONFLICT DO NOTHING
     RETURNING message_id
 """
 # A pause that was committed before this statement is obeyed by it: nothing else stands between
 # an operator's "stop" and the next provider call (ADR 20).
 _DUE = f"""
-    SELECT practice_id, message_id, client_id, partition, step, tier_version, play_body, change,
-           due_at, approved, attempts, state, channel
+    SELECT practice_id, message_id, client_id, partition, step, occasion_kind, occasion_id,
+           play_body, change, due_at, approved, attempts, state, channel
     FROM message
     WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
            OR retry_until > clock_timestamp())
@@ -107,7 +107,8 @@ _LOST = """
 """
 _LOCK_TRIED = """
     SELECT m.practice_id, m.message_id, a.number, m.client_id, m.partition, m.play, m.step,
-           m.tier_version, m.purpose, m.channel, m.state, m.sent_at, m.attempts, a.outcome
+           m.occasion_kind, m.occasion_id, m.purpose, m.channel, m.state, m.sent_at, m.attempts,
+           a.outcome
     FROM message m JOIN attempt a USING (practice_id, message_id)
     WHERE (m.practice_id, m.message_id, a.number) IN (
         SELECT * FROM unnest(%(practices)s::text[], %(messages)s::text[], %(numbers)s::int[]))
@@ -199,7 +200,7 @@ class PostgresQueue:
             "numbers": [key.number for key in attempts],
         }
         return {
-            AttemptKey(row.practice_id, row.message_id, row.number): TriedMessage(**row._asdict())
+            AttemptKey(row.practice_id, row.message_id, row.number): _tried_message(row)
             for row in fetch(self._tx, _LOCK_TRIED, params)
         }
 
@@ -218,6 +219,7 @@ class PostgresQueue:
     def _due_message(self, row: Any) -> DueMessage:
         return DueMessage(
             message_id=row.message_id,
+            occasion=Occasion(row.occasion_kind, row.occasion_id),
             change=change_of_row(row),
             partition=row.partition,
             play=self._read_play(row.play_body),
@@ -237,12 +239,19 @@ def _columns(planned: Sequence[PlannedMessage]) -> dict[str, list[Any]]:
         "partitions": [each.partition for each in planned],
         "plays": [each.play.key for each in planned],
         "steps": [each.step for each in planned],
-        "versions": [each.change.version for each in planned],
+        "kinds": [each.occasion.kind for each in planned],
+        "occasions": [each.occasion.id for each in planned],
         "bodies": [Jsonb(each.play_body) for each in planned],
         "purposes": [str(each.play.purpose) for each in planned],
         "changes": [Jsonb(change_to_json(each.change)) for each in planned],
         "due": [each.due_at for each in planned],
     }
+
+
+def _tried_message(row: Any) -> TriedMessage:
+    columns = row._asdict()
+    occasion = Occasion(columns.pop("occasion_kind"), columns.pop("occasion_id"))
+    return TriedMessage(**columns, occasion=occasion)
 
 
 def _lost_attempt(row: Any) -> LostAttempt:

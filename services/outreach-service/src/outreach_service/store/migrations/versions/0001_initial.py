@@ -76,6 +76,8 @@ def create_practice() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("zone", sa.Text, nullable=False),
         sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("region", sa.Text, comment="ISO 3166-1 alpha-2"),
+        sa.Column("discreet_name", sa.Text, comment="the name that messages may show"),
     )
 
 
@@ -91,7 +93,7 @@ def create_client() -> None:
         "booking",
         _id("practice_id"),
         _id("client_id"),
-        sa.Column("sequence", sa.BigInteger, primary_key=True),
+        _id("activity_id"),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("count", sa.Integer, nullable=False),
         comment="signed differences by activity: a time is booked where they sum above zero",
@@ -120,17 +122,23 @@ def create_consent() -> None:
         "consent",
         sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
         _id("practice_id", key=False),
+        sa.Column("statement_id", sa.Text(collation="C"), nullable=False, comment="the caller's"),
+        _instant("stated_at", needed=True),
         _id("client_id", key=False),
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("granted", sa.Boolean, nullable=False),
         sa.Column("evidence", sa.Text, nullable=False),
         sa.Column("text_version", sa.Text, nullable=False),
-        _instant("stated_at", needed=True),
+        _instant("recorded_at", needed=True),
+        sa.UniqueConstraint("practice_id", "statement_id"),
         sa.CheckConstraint("channel IN ('wechat', 'sms', 'email')"),
         sa.CheckConstraint("purpose IN ('service', 'care', 'marketing')"),
-        sa.Index("consent_of_client", "practice_id", "client_id", "channel", "purpose", "id"),
-        comment="append-only (L1): the last word for a channel and purpose holds",
+        sa.Index(
+            "consent_of_client",
+            *("practice_id", "client_id", "channel", "purpose", "stated_at"),
+        ),
+        comment="append-only (L1): the last statement for a channel and purpose holds",
     )
     append_only(op, "consent")
 
@@ -154,8 +162,9 @@ def create_message() -> None:
         _id("client_id", key=False),
         sa.Column("partition", sa.Integer, nullable=False),
         sa.Column("play", sa.Text, nullable=False),
-        sa.Column("step", sa.Integer, nullable=False),
-        sa.Column("tier_version", sa.BigInteger, nullable=False),
+        sa.Column("step", sa.SmallInteger, nullable=False),
+        sa.Column("occasion_kind", sa.Text, nullable=False),
+        _id("occasion_id", key=False),
         sa.Column("play_body", JSONB, nullable=False, comment="the play as it was then"),
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("change", JSONB, nullable=False, comment="the tier change that caused it"),
@@ -184,7 +193,9 @@ def create_message() -> None:
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("provider_ref", sa.Text),
         _instant("changed_at", needed=True),
-        sa.UniqueConstraint("practice_id", "client_id", "play", "tier_version", "step"),
+        sa.UniqueConstraint(
+            "practice_id", "client_id", "play", "occasion_kind", "occasion_id", "step"
+        ),
         sa.CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in STATES))),
         comment="one intended contact; its identity makes a second row impossible (F33)",
     )

@@ -1,0 +1,247 @@
+"""The consumer: what it takes in, what it passes over and counts, and what it sets aside."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+
+from outreach_service import translate
+from outreach_service.consumers import OutreachConsumer
+from outreach_service.documents.playbooks import read_known_playbook
+from outreach_service.domain.terms import Direction, Reason
+from rapport_contracts import canonical, codec, topics
+from rapport_contracts.words import ACTIVITY_KINDS
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.positions import Position
+from tests.support.generators.outreach_events import (
+    ADA,
+    EVENTS,
+    NOON,
+    PRACTICE,
+    a_hold,
+    a_tier_change,
+    an_activity,
+    an_opening,
+)
+from tests.support.generators.outreach_values import a_play_document
+from tests.support.memory.outreach import MemoryStores
+
+TOPIC_OF = {
+    canonical.ActivityRecorded: topics.CLIENT_ACTIVITY.name,
+    canonical.GenerationOpened: topics.CLIENT_ACTIVITY.name,
+    canonical.HoldChanged: topics.CLIENT_ACTIVITY.name,
+    canonical.TierChanged: topics.TIER_CHANGES.name,
+    canonical.PracticeRegistered: topics.PRACTICES.name,
+}
+LONGEST_STEP = {**a_play_document()["steps"][0], "delay": "P9999W"}
+ANSWERS_ALL = a_play_document(
+    when={
+        "directions": list(Direction),
+        "reasons": list(Reason),
+        "origins": ["live", "backfill"],
+    },
+    steps=[LONGEST_STEP] * 2,
+    expires_after="P9999W",
+)
+
+
+class Consumer:
+    """Outreach's consumer over a store in memory."""
+
+    def __init__(self, *plays: dict[str, Any]) -> None:
+        self.stores = MemoryStores()
+        document = {"key": "test", "plays": list(plays) or [a_play_document()]}
+        self._handler = OutreachConsumer(
+            self.stores, read_known_playbook, document, lambda: None, lambda: None
+        )
+
+    @property
+    def rows(self) -> Any:
+        return self.stores.rows
+
+    def decode(self, event: canonical.CanonicalEvent) -> Any:
+        """What the record of an event says to outreach."""
+        return self._handler.decode(TOPIC_OF[type(event)], b"key", codec.encode(event))
+
+    def take(self, *events: canonical.CanonicalEvent) -> None:
+        """Handle events, each in a batch of its own; none may become a dead letter."""
+        for event in events:
+            self.take_decoded(TOPIC_OF[type(event)], self.decode(event))
+
+    def take_decoded(self, topic: str, event: Any) -> None:
+        place = PartitionBatch(TopicPartition(topic, 3), Position(0, "t"), [], [event], 1)
+        batch = Batch([place])
+        self._handler.handle(None, batch)  # type: ignore[arg-type]  # the store in memory has no transaction
+        assert batch.letters == []
+
+
+@pytest.fixture
+def consumer() -> Consumer:
+    return Consumer()
+
+
+class Counts:
+    """What was counted as unknown since the test began."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def grown(self) -> dict[tuple[str, str], float]:
+        """By topic and kind."""
+        return {
+            key: value - self._before.get(key, 0)
+            for key, value in self._now().items()
+            if value != self._before.get(key, 0)
+        }
+
+    def _now(self) -> dict[tuple[str, str], float]:
+        return {
+            (sample.labels["topic"], sample.labels["kind"]): sample.value
+            for metric in REGISTRY.collect()
+            for sample in metric.samples
+            if sample.name == "rapport_unknown_records_total"
+        }
+
+
+@pytest.fixture
+def counts() -> Iterator[Counts]:
+    yield Counts()
+
+
+def of_unknown_type(**data: Any) -> Any:
+    """A record of a type that this version does not know, on the topic of activities."""
+    template = codec.encode(an_activity(**data)).decode()
+    text = template.replace("rapport.activity.recorded.v1", "rapport.signal.heard.v1")
+    return translate.decode(topics.CLIENT_ACTIVITY.name, b"key", text.encode())
+
+
+def test_an_activity_moves_the_clients_newest_forward(consumer: Consumer) -> None:
+    consumer.take(an_activity())
+    assert consumer.rows.activity == {(PRACTICE, ADA): NOON}
+
+
+@pytest.mark.parametrize("kind", ACTIVITY_KINDS)
+def test_every_kind_of_today_is_known(consumer: Consumer, counts: Counts, kind: str) -> None:
+    consumer.take(an_activity(kind=kind))
+    assert counts.grown() == {}
+    assert bool(consumer.rows.activity) == (kind != "registered")
+
+
+def test_an_activity_of_an_unknown_kind_counts_as_nothing(
+    consumer: Consumer, counts: Counts
+) -> None:
+    consumer.take(an_activity(kind="sang", starts_at=NOON))
+    assert (consumer.rows.activity, consumer.rows.bookings) == ({}, {})
+    assert counts.grown() == {(topics.CLIENT_ACTIVITY.name, "kind"): 1}
+
+
+def test_an_event_of_an_unknown_type_is_passed_over_and_counted(
+    consumer: Consumer, counts: Counts
+) -> None:
+    consumer.take_decoded(topics.CLIENT_ACTIVITY.name, of_unknown_type())
+    assert consumer.rows.activity == {}
+    assert counts.grown() == {(topics.CLIENT_ACTIVITY.name, "type"): 1}
+
+
+def test_a_hold_is_passed_over_and_counted(consumer: Consumer, counts: Counts) -> None:
+    consumer.take(a_hold())
+    assert counts.grown() == {(topics.CLIENT_ACTIVITY.name, "type"): 1}
+
+
+def test_a_change_for_an_unknown_reason_plans_nothing_and_is_counted(counts: Counts) -> None:
+    consumer = Consumer(ANSWERS_ALL)
+    consumer.take(a_tier_change(reason="eclipse"))
+    assert consumer.rows.messages == {}
+    assert counts.grown() == {(topics.TIER_CHANGES.name, "reason"): 1}
+
+
+def test_a_change_in_a_scheme_that_is_not_primary_plans_nothing(consumer: Consumer) -> None:
+    consumer.take(a_tier_change(primary=False))
+    assert consumer.rows.messages == {}
+
+
+def test_changes_of_two_schemes_with_one_version_are_two_occasions(consumer: Consumer) -> None:
+    consumer.take(a_tier_change(scheme="rfm"), a_tier_change(scheme="ladder"))
+    found = [(each.occasion.kind, each.occasion.id) for each in consumer.rows.events]
+    assert found == [("tier", "rfm:1"), ("tier", "ladder:1")]
+
+
+@pytest.mark.parametrize(
+    "event", [an_activity(generation=2), an_opening(generation=1), an_opening()]
+)
+def test_another_generation_is_set_aside(
+    consumer: Consumer, event: canonical.CanonicalEvent
+) -> None:
+    with pytest.raises(InvalidRecord) as refused:
+        consumer.decode(event)
+    assert (refused.value.reason, refused.value.practice_id) == ("unknown-generation", PRACTICE)
+    assert refused.value.field == "/data/generation"
+
+
+def test_another_generation_of_an_unknown_type_is_set_aside_too() -> None:
+    with pytest.raises(InvalidRecord, match="unknown-generation"):
+        of_unknown_type(generation=2)
+
+
+@pytest.mark.parametrize("name", ["occurred_at", "starts_at"])
+@pytest.mark.parametrize("year", [1969, 2200])
+def test_an_activity_out_of_range_is_set_aside(consumer: Consumer, name: str, year: int) -> None:
+    with pytest.raises(InvalidRecord) as refused:
+        consumer.decode(an_activity(**{name: NOON.replace(year=year)}))
+    assert (refused.value.reason, refused.value.field) == ("invalid-field", f"/data/{name}")
+
+
+def test_a_change_out_of_range_is_set_aside(consumer: Consumer) -> None:
+    with pytest.raises(InvalidRecord, match="invalid-field"):
+        consumer.decode(a_tier_change(effective_at=NOON.replace(year=9999)))
+
+
+def test_a_booking_is_counted_once_however_often_it_is_told(consumer: Consumer) -> None:
+    booked = an_activity(kind="booked", starts_at=NOON, sequence=7)
+    again = an_activity(kind="booked", starts_at=NOON, sequence=9)
+    consumer.take(booked, booked, again)
+    assert [each.delta for each in consumer.rows.bookings.values()] == [1]
+
+
+def test_two_bookings_with_one_sequence_are_both_counted(consumer: Consumer) -> None:
+    """After a restore a writer may give a number to another fact."""
+    for activity_id in ("a1", "a2"):
+        consumer.take(an_activity(activity_id, kind="booked", starts_at=NOON, sequence=7))
+    assert len(consumer.rows.bookings) == 2
+
+
+def test_a_practice_keeps_its_region_and_its_discreet_name(consumer: Consumer) -> None:
+    known = {"practice_id": PRACTICE, "name": "Harbour", "zone": "Europe/London", "currency": "GBP"}
+    for region, name in (("GB", "H."), (None, None)):
+        practice = canonical.Practice(**known, region=region, discreet_name=name)
+        consumer.take(
+            canonical.PracticeRegistered(
+                id="p1", source="test", time=NOON, practiceid=PRACTICE, data=practice
+            )
+        )
+        assert consumer.rows.practices == {
+            PRACTICE: {**known, "region": region, "discreet_name": name}
+        }
+
+
+@given(st.lists(EVENTS, max_size=5))
+def test_whatever_the_contracts_allow_is_taken_in_and_told_on(
+    events: list[canonical.CanonicalEvent],
+) -> None:
+    consumer = Consumer(ANSWERS_ALL)
+    consumer.take(*events)
+    primary = {
+        (event.practiceid, event.data.client_id, event.data.scheme, event.data.version)
+        for event in events
+        if isinstance(event, canonical.TierChanged)
+        if event.data.primary and event.data.reason in set(Reason)
+    }
+    assert len(consumer.rows.messages) == len(primary) * 2
+    for event in consumer.rows.events:
+        record = translate.message_changed(event)
+        assert codec.decode(record.topic, record.key, record.value).data.state == "scheduled"  # type: ignore[union-attr]
