@@ -188,7 +188,9 @@ class World:
         """Harbour itself, Lin's activity and booking, and an attempt for the first message."""
         self.run("INSERT INTO practice VALUES ('harbour', '海港', 'Asia/Shanghai', 'CNY')")
         self.run("INSERT INTO client VALUES ('harbour', :client_id, now())", client_id=LIN)
-        self.run("INSERT INTO booking VALUES ('harbour', :client_id, 'a1', now(), 1)", client_id=LIN)
+        self.run(
+            "INSERT INTO booking VALUES ('harbour', :client_id, 'a1', now(), 1)", client_id=LIN
+        )
         self.add_attempt("a" * 32, 1, "accepted")
 
     def add_attempt(self, message_id: str, number: int, outcome: str | None) -> None:
@@ -224,8 +226,8 @@ class World:
                    occasion_kind, occasion_id, play_body, purpose, change, due_at, decide_at, state,
                    reason, channel, template, changed_at)
                VALUES (:practice_id, :message_id, :client_id, 3, 'check-in', 0, 'tier',
-                   :occasion_id, CAST(:play_body AS jsonb), 'care', CAST(:change AS jsonb), :due_at, :due_at,
-                   :state, :reason, :channel, :template, :due_at)""",
+                   :occasion_id, CAST(:play_body AS jsonb), 'care', CAST(:change AS jsonb), :due_at,
+                   :due_at, :state, :reason, :channel, :template, :due_at)""",
             **values,
         )
 
@@ -238,7 +240,7 @@ def a_consent(**changes: Any) -> dict[str, Any]:
     number = next(_STATED)
     known = {
         "id": f"s{number}",
-        "stated_at": (LONG_AGO + timedelta(seconds=number)).isoformat(),
+        "stated_at": (LONG_AGO + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "channel": "sms",
         "purpose": "care",
         "granted": True,

@@ -1,6 +1,7 @@
 """Contacts and consents over REST: sealed, masked, one practice's only; no is the last word."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -99,6 +100,12 @@ def test_the_last_word_holds_and_every_word_is_kept(world: World) -> None:
         ({"evidence": ""}, "evidence"),
         ({"text_version": "\t"}, "text_version"),
         ({"purpose": "fun"}, "purpose"),
+        ({"id": ""}, "id"),
+        ({"id": "x" * 201}, "id"),
+        ({"stated_at": "2024-06-01T12:00:00"}, "stated_at"),
+        ({"stated_at": 1717200000}, "stated_at"),
+        ({"stated_at": "1989-12-31T23:59:59Z"}, "stated_at"),
+        ({"stated_at": (datetime.now(UTC) + timedelta(days=3)).isoformat()}, "stated_at"),
     ],
 )
 def test_a_wrong_consent_is_refused_by_field(
@@ -106,6 +113,65 @@ def test_a_wrong_consent_is_refused_by_field(
 ) -> None:
     answer = world.put_consent(**changes)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{field}")
+
+
+def test_a_refused_word_is_told_which_are_known(world: World) -> None:
+    for changes, known in (
+        ({"purpose": "fun"}, ("service", "care", "marketing")),
+        ({"channel": "fax"}, ("wechat", "sms", "email")),
+    ):
+        [fault] = world.put_consent(**changes).json()["errors"]
+        assert all(word in fault["detail"] for word in known)
+
+
+def test_a_statement_that_is_sent_again_is_answered_alike_and_recorded_once(world: World) -> None:
+    statement = a_consent()
+    first, again = (world.put_consent(**statement) for _ in range(2))
+    assert (first.status_code, first.json()["stated_at"]) == (200, statement["stated_at"])
+    assert (again.status_code, again.json()) == (200, first.json())
+    [shown] = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["consents"]
+    assert (shown["id"], shown["statements"]) == (statement["id"], 1)
+
+
+def test_an_id_stands_for_one_statement(world: World) -> None:
+    statement = a_consent()
+    world.put_consent(**statement)
+    for client, changes in ((LIN, {"granted": False}), (WANG, {})):
+        answer = world.put_consent(client, **statement | changes)
+        assert (answer.status_code, answer.json()["reason"]) == (409, "conflicting-duplicate")
+    assert world.consents() == {("sms", "care"): True}
+    assert world.consents(WANG) == {}
+
+
+def test_of_many_statements_the_refused_ones_are_named_and_the_others_saved(world: World) -> None:
+    known = a_consent()
+    world.put_consent(**known)
+    ahead = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    items = [
+        a_consent(purpose="fun"),
+        known | {"granted": False},
+        a_consent(stated_at=ahead),
+        known,
+        a_consent(purpose="service"),
+    ]
+    body = {"items": [{"client_id": LIN, **item} for item in items]}
+    answer = world.call("POST", "/v1/consents", json=body)
+    assert answer.status_code == 207
+    assert [(one["pointer"], one["reason"]) for one in answer.json()["items"][1:]] == [
+        ("/id", "conflicting-duplicate"),
+        ("/stated_at", "stated-in-the-future"),
+        (None, None),
+        (None, None),
+    ]
+    assert answer.json()["items"][0]["pointer"] == "/purpose"
+    assert world.consents() == {("sms", "care"): True, ("sms", "service"): True}
+
+
+def test_of_two_statements_the_one_that_was_made_last_holds(world: World) -> None:
+    earlier, later = a_consent(granted=True), a_consent(granted=False)
+    for statement in (later, earlier):
+        assert world.put_consent(**statement).status_code == 200
+    assert world.consents() == {("sms", "care"): False}
 
 
 def test_of_many_items_the_wrong_ones_are_named_and_the_others_saved(world: World) -> None:
@@ -155,7 +221,11 @@ def test_consents_are_stamped_in_business_time_and_refused_before_there_is_any(
     assert world.put_contact().status_code == 200
     world.read_up_to(DAY_2)
     world.read_up_to(DAY_1, but_one=True)
-    assert world.put_consent().json()["stated_at"] == "2024-06-01T00:00:00Z"
+    assert world.put_consent().status_code == 200
+    [shown] = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["consents"]
+    assert shown["recorded_at"] == "2024-06-01T00:00:00Z"
+    beyond = (DAY_1 + timedelta(hours=48, seconds=1)).isoformat()
+    assert world.put_consent(stated_at=beyond).status_code == 422
 
 
 def test_another_practices_key_sees_nothing(world: World) -> None:
@@ -207,7 +277,9 @@ def test_one_click_withdraws_once_and_looking_does_not(world: World) -> None:
         assert answer.status_code == 200
     assert world.consents() == {("email", "care"): True, ("email", "marketing"): False}
     assert world.rows("SELECT evidence FROM consent WHERE NOT granted") == [("one-click",)]
-    world.put_consent(channel="email", purpose="marketing")
+    again = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    world.put_consent(channel="email", purpose="marketing", stated_at=again)
+    assert world.consents()["email", "marketing"] is True
     world.call("POST", f"/v1/unsubscribe/{TOKEN}", key=None)
     assert world.consents()["email", "marketing"] is False
 

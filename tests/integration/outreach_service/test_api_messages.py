@@ -61,7 +61,9 @@ def test_one_message_shows_cause_reason_attempts_and_text(world: World) -> None:
         "2024-06-01T00:00:00Z",
         "2024-06-08T00:00:00Z",
     )
+    assert shown["occasion"] == {"kind": "tier", "id": f"rfm:{int(ONE, 16) % 1_000_000}"}
     assert (shown["cause"]["from_tier"], shown["cause"]["to_tier"]) == ("gold", "silver")
+    assert (shown["cause"]["scheme"], shown["cause"]["version"]) == ("rfm", 1)
     assert [(one["number"], one["outcome"]) for one in shown["tries"]] == [
         (1, "accepted"),
         (2, None),

@@ -49,6 +49,7 @@ CONTACTS = {"sms": PHONE, "email": EMAIL, "wechat": OPENID}
 CANARIES = ("13912345678", "kanari.lin", "Kanari", "Vogelsang")
 CLIENT = "c" * 32
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+STATED = {"stated_at": "2024-06-01T12:00:00Z"}
 MakeDatabase = Callable[[str], ServiceDatabase]
 Start = Callable[[FastAPI], FastAPI]
 
@@ -130,10 +131,10 @@ def test_outreach_keeps_its_contacts_to_itself(
 def _tell(api: ApiWorld, channel: str, address: str) -> str:
     contact = {"channel": channel, "address": address, "name": NAME, "language": "en"}
     consent = {"channel": channel, "purpose": "care", "granted": True}
-    proof = {"evidence": "form 118", "text_version": "1"}
+    proof = {"evidence": "form 118", "text_version": "1", "id": channel}
     answer = api.put("practice", f"/v1/clients/{CLIENT}/contacts", contact)
     return str(answer) + str(
-        api.put("practice", f"/v1/clients/{CLIENT}/consents", {**consent, **proof})
+        api.put("practice", f"/v1/clients/{CLIENT}/consents", {**consent, **proof, **STATED})
     )
 
 

@@ -17,9 +17,15 @@ PRACTICE, ADA = "harbour", "ada"
 def an_activity(activity_id: str = "a1", **changes: Any) -> canonical.ActivityRecorded:
     """Ada completes a booking at noon, or what `changes` say."""
     known = {
-        **{"client_id": ADA, "generation": 1, "sequence": 1, "kind": "completed"},
-        **{"on": NOON.date(), "zone": "Europe/London", "count": 1},
-        **{"occurred_at": NOON, "accepted_at": NOON},
+        "client_id": ADA,
+        "generation": 1,
+        "sequence": 1,
+        "kind": "completed",
+        "on": NOON.date(),
+        "zone": "Europe/London",
+        "count": 1,
+        "occurred_at": NOON,
+        "accepted_at": NOON,
     }
     return canonical.ActivityRecorded(
         **_envelope(activity_id), data=canonical.Activity(**known | changes)
@@ -29,11 +35,22 @@ def an_activity(activity_id: str = "a1", **changes: Any) -> canonical.ActivityRe
 def a_tier_change(**changes: Any) -> canonical.TierChanged:
     """Ada falls to bronze at noon, or what `changes` say."""
     known = {
-        **{"client_id": ADA, "scheme": "rfm", "version": 1, "rulebook_version": 1},
-        **{"primary": True, "from_tier": "silver", "to_tier": "bronze"},
-        **{"direction": "downgraded", "reason": "elapsed_time", "origin": "live"},
-        **{"effective_at": NOON, "happened_at": None, "activity_id": None},
-        **{"score": None, "explanation": (), "zone": "Europe/London"},
+        "client_id": ADA,
+        "scheme": "rfm",
+        "version": 1,
+        "rulebook_version": 1,
+        "primary": True,
+        "from_tier": "silver",
+        "to_tier": "bronze",
+        "direction": "downgraded",
+        "reason": "elapsed_time",
+        "origin": "live",
+        "effective_at": NOON,
+        "happened_at": None,
+        "activity_id": None,
+        "score": None,
+        "explanation": (),
+        "zone": "Europe/London",
     }
     return canonical.TierChanged(**_envelope("t1"), data=canonical.TierChange(**known | changes))
 

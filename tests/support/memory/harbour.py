@@ -75,8 +75,12 @@ class Harbour:
 
     def save_practice(self, name: str, zone: str = "Europe/London") -> None:
         practice = {
-            **{"practice_id": PRACTICE, "name": name, "zone": zone, "currency": "GBP"},
-            **{"region": "GB", "discreet_name": "H."},
+            "practice_id": PRACTICE,
+            "name": name,
+            "zone": zone,
+            "currency": "GBP",
+            "region": "GB",
+            "discreet_name": "H.",
         }
         with self.stores.open() as store:
             store.inputs.save_practice(practice)
@@ -119,9 +123,12 @@ class Harbour:
         return stored.row
 
 
-def a_message(version: int = 1, due_at: datetime = NOON, client: str = ADA) -> PlannedMessage:
+def a_message(
+    version: int = 1, due_at: datetime = NOON, client: str = ADA, scheme: str = "rfm"
+) -> PlannedMessage:
     """A check-in by any channel."""
-    change = replace(a_change(effective_at=due_at), client_id=client, version=version)
+    moved = a_change(effective_at=due_at)
+    change = replace(moved, client_id=client, scheme=scheme, version=version)
     return PlannedMessage(
         message_id=message_id(PRACTICE, client, "check-in", change.occasion, 0),
         occasion=change.occasion,

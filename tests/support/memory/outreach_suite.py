@@ -1,12 +1,13 @@
 """What each adapter of outreach's stores must do; a test class for each adapter inherits it."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from outreach_service.domain.gates import SentMessage
 from outreach_service.domain.messages import State
-from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.terms import Channel, Occasion, Purpose
 from outreach_service.handlers.events import message_event
 from outreach_service.ports.records import (
     ActivitySeen,
@@ -17,6 +18,7 @@ from outreach_service.ports.records import (
     StateChange,
     ThrottledMessage,
 )
+from rapport_contracts.ranges import LATEST
 from tests.support.generators.outreach_values import a_play_document
 from tests.support.memory.harbour import (
     ADA,
@@ -30,6 +32,8 @@ from tests.support.memory.harbour import (
     a_message,
     key_of,
 )
+
+LAST = LATEST - timedelta(microseconds=1)
 
 
 class Failure(Exception):
@@ -250,6 +254,30 @@ class StoreSuite:
             with harbour.stores.open() as store:
                 store.inputs.record_bookings([cancelled])
         assert harbour.situation().booking_at == NOON + 3 * DAY
+
+    def test_bookings_of_any_number_are_added_up(self, harbour: Harbour) -> None:
+        harbour.add(a_message())
+        for activity_id, delta in (("a1", -(2**31)), ("a2", 2**31 - 1), ("a3", 2**31 - 1)):
+            booking = BookingDelta(PRACTICE, ADA, activity_id, LAST, delta)
+            with harbour.stores.open() as store:
+                store.inputs.record_bookings([booking])
+        assert harbour.situation().booking_at == LAST
+
+    def test_the_widest_message_is_kept(self, harbour: Harbour) -> None:
+        message = a_message()._replace(
+            message_id="f" * 32,
+            occasion=Occasion("k" * 64, "码" * 500),
+            step=2**15 - 1,
+            due_at=LAST,
+        )
+        assert harbour.add(message) == [message.message_id]
+        (due,) = harbour.due(LAST)
+        assert (due.occasion, due.step) == (message.occasion, 2**15 - 1)
+
+    def test_equal_versions_of_two_schemes_are_two_messages(self, harbour: Harbour) -> None:
+        first, second = a_message(), a_message(scheme="ladder")
+        assert len(harbour.add(first, second)) == 2
+        assert {each.occasion for each in harbour.due()} == {first.occasion, second.occasion}
 
     def test_what_was_sent_counts_by_client_and_by_contact_point(self, harbour: Harbour) -> None:
         harbour.adapter.put_contact(PHONE, "phone-1")

@@ -197,7 +197,10 @@ class TestWithdrawalByLink:
         *earlier, withdrawal = statements(outreach)
         assert earlier == before
         assert withdrawal == ConsentStatement(
-            withdrawal.id, NOON, *CARE_BY_SMS[1:], False, "one-click", "one-click"
+            *(withdrawal.id, NOON, *CARE_BY_SMS[1:]),
+            granted=False,
+            evidence="one-click",
+            text_version="one-click",
         )
         assert outreach.rows.consents[-1].recorded_at == NOON
 

@@ -120,10 +120,13 @@ def test_messages_follow_from_changes_by_direction_tier_reason_and_origin() -> N
         change(4, "upgraded", reason="correction"),
         change(5, "downgraded", reason="elapsed_time"),
         change(6, "entered", from_tier=None),
+        change(7, "upgraded", primary=False),
+        change(1, "upgraded", scheme="ladder"),
     ]
     assert due_messages(changes, PLAYBOOK).keys() == {
-        Identity("lake", "ada", "thanks", 1, 0),
-        Identity("lake", "ada", "check-in", 5, 0),
+        Identity("lake", "ada", "thanks", "tier rfm:1", 0),
+        Identity("lake", "ada", "thanks", "tier ladder:1", 0),
+        Identity("lake", "ada", "check-in", "tier rfm:5", 0),
     }
 
 

@@ -16,6 +16,8 @@ _FAMILY_EVERY = 12
 _FAMILY_SIZE = 4
 _EVIDENCE = "invented for the demo"
 _TEXT_VERSION = "demo-1"
+_STATED_AT = "1990-01-01T00:00:00Z"
+"""Before the first event of any data set: a statement may not lie in the future."""
 _CHANNELS = ("wechat", "sms", "email")
 _HAS = {"wechat": 60, "sms": 85, "email": 90}
 """How many of a hundred people can be reached by each channel."""
@@ -68,6 +70,8 @@ class Person:
                 if (channel, purpose) == ("wechat", "marketing"):
                     continue
                 yield {
+                    "id": f"{self.client_id}/{channel}/{purpose}",
+                    "stated_at": _STATED_AT,
                     "client_id": self.client_id,
                     "channel": channel,
                     "purpose": purpose,

@@ -1,6 +1,6 @@
 """`POST /v1/contacts` and `/v1/consents`: up to 1,000 at once, each accepted or rejected alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Response
@@ -23,10 +23,12 @@ from outreach_service.api.preference_schemas import (
 from outreach_service.api.refusals import (
     ALWAYS,
     NotDatedYet,
+    consent_error,
     contact_error,
     refusals_as_problems,
 )
 from outreach_service.contacts import InvalidContact
+from outreach_service.domain.consents import Refused
 from outreach_service.handlers.preferences import save_consents, save_contacts
 from outreach_service.ports.store import ContactCipher, Stores
 from rapport_runtime.http.errors import field_errors
@@ -67,16 +69,18 @@ def bulk_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
     def post_consents(
         body: ConsentItems, principal: ConsentsWriter, response: Response
     ) -> ItemOutcomes:
-        """Record up to 1,000 consents in this order; one that is wrong does not stop the others.
+        """Record up to 1,000 consents; one that is wrong does not stop the others.
 
-        207 means that some were rejected; each of their outcomes gives the reason.
+        207 means that some were rejected; each of their outcomes gives the reason. Safe to repeat:
+        a statement that was recorded before changes nothing.
         """
         statements, outcomes = _validated(
             body.items, ConsentItem, lambda item: consent_statement(item.client_id, item)
         )
         if statements:
             with refusals_as_problems():
-                save_consents(stores, principal.practice, statements)
+                refused = save_consents(stores, principal.practice, statements)
+            _reject(outcomes, refused)
         return _answer(outcomes, response)
 
     return router
@@ -98,6 +102,13 @@ def _validated(
         else:
             outcomes.append(ItemOutcome(index=index, outcome="saved"))
     return valid, outcomes
+
+
+def _reject(outcomes: list[ItemOutcome], refused: Mapping[int, Refused]) -> None:
+    """Replace the outcomes of refused statements; `refused` counts the valid ones alone."""
+    saved = [each.index for each in outcomes if each.outcome == "saved"]
+    for place, why in refused.items():
+        outcomes[saved[place]] = _rejected(saved[place], consent_error(why))
 
 
 def _rejected(index: int, fault: FieldError) -> ItemOutcome:

@@ -16,6 +16,7 @@ from outreach_service.api.refusals import (
     ALWAYS,
     NO_CLIENT,
     NotDatedYet,
+    consent_problem,
     contact_error,
     refusals_as_problems,
 )
@@ -34,7 +35,7 @@ from outreach_service.ports.store import ContactCipher, Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
-from rapport_runtime.http.problems import InvalidRequest, NotFound, responses
+from rapport_runtime.http.problems import Conflict, InvalidRequest, NotFound, responses
 
 CONTACTS_SCOPE = "contacts:write"
 CONSENTS_SCOPE = "consents:write"
@@ -61,9 +62,7 @@ def contact_update(client_id: str, body: ContactBody) -> ContactUpdate:
 
 def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
     """The consent of a body as the domain's type."""
-    return ConsentStatement(
-        client_id, body.channel, body.purpose, body.granted, body.evidence, body.text_version
-    )
+    return ConsentStatement(**body.model_dump(exclude={"client_id"}), client_id=client_id)
 
 
 def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> None:
@@ -95,32 +94,35 @@ def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
 
 
 def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> None:
-    @router.put("/consents", responses=responses(*ALWAYS, NotDatedYet) | _LEADS_ON)
+    @router.put("/consents", responses=responses(*ALWAYS, Conflict, NotDatedYet) | _LEADS_ON)
     def put_consent(
         client_id: ClientPath, body: ConsentBody, principal: ConsentsWriter
     ) -> ConsentSaved:
         """Record a client's consent to one purpose on one channel, or its withdrawal.
 
-        Statements are only ever added; the last one holds. From the answer on, a withdrawal stops
-        every message that is not already on its way.
+        Statements are only ever added; the one that the client made last holds. From the answer on,
+        a withdrawal stops every message that is not already on its way. Safe to repeat: the same
+        statement with the same `id` changes nothing; another one with this `id` gets 409.
         """
+        statement = consent_statement(client_id, body)
         with refusals_as_problems():
-            stated_at = save_consents(
-                stores, principal.practice, [consent_statement(client_id, body)]
-            )
+            refused = save_consents(stores, principal.practice, [statement])
+        if refused:
+            raise consent_problem(refused[0])
         return ConsentSaved(
+            id=body.id,
+            stated_at=body.stated_at,
             client_id=client_id,
             channel=body.channel,
             purpose=body.purpose,
             granted=body.granted,
-            stated_at=stated_at,
         )
 
     @router.get("/preferences", responses=responses(*ALWAYS, NotFound))
     def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
         """Get a client's contact points and consents.
 
-        Addresses are masked. Of each channel and purpose the last consent is shown: it holds.
+        Addresses are masked. Of each channel and purpose the statement that holds is shown.
         """
         found = view_preferences(stores, cipher, principal.practice, client_id)
         if found is None:

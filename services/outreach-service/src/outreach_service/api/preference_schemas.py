@@ -14,8 +14,10 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 
 from outreach_service.api.schemas import ClientId, ClientIdAnswer
+from outreach_service.api.words import ChannelWord, PurposeWord
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.terms import Channel, Purpose
+from rapport_contracts.source import Happened
 
 MAX_ITEMS: Final = 1000
 LONGEST_NAME: Final = 200
@@ -137,11 +139,23 @@ _ALTERNATIVES: Final[dict[type[BaseModel], dict[str, type[BaseModel]]]] = {
 
 
 class ConsentBody(BaseModel):
-    """A client's consent to one purpose on one channel, or its withdrawal, with the proof."""
+    """A client's consent to one purpose on one channel, or its withdrawal, with the proof.
 
+    `id` is your own name of the statement. It is the same when the statement is sent again, and
+    belongs to no other statement of the practice.
+    """
+
+    id: Annotated[Visible, Field(max_length=200, examples=["form-2024-06-01-118-sms-care"])]
+    stated_at: Annotated[
+        Happened,
+        Field(
+            description="When the client made it; not more than 48 hours ahead.",
+            examples=["2024-06-01T12:00:00+08:00"],
+        ),
+    ]
     channel: Channel
     purpose: Purpose
-    granted: StrictBool = Field(description="false withdraws; the last statement holds.")
+    granted: StrictBool = Field(description="false withdraws; the statement made last holds.")
     evidence: Annotated[
         Visible,
         Field(
@@ -174,7 +188,8 @@ class ContactItems(BaseModel):
 
 class ConsentItems(BaseModel):
     """Up to 1,000 consents; each is accepted or rejected alone. Of several for the same client,
-    channel and purpose the last one holds."""
+    channel and purpose the one with the latest `stated_at` holds, of two with the same the
+    withdrawal."""
 
     items: list[SkipValidation[ConsentItem]] = Field(min_length=1, max_length=MAX_ITEMS)
 
@@ -224,7 +239,7 @@ class ContactAnswer(BaseModel):
     """A contact point, masked."""
 
     client_id: ClientIdAnswer
-    channel: Channel
+    channel: ChannelWord
     address: str = Field(description="Its last characters.", examples=["***8000"])
     language: str = Field(examples=["zh-CN"])
 
@@ -235,14 +250,16 @@ class ContactAnswer(BaseModel):
 
 
 class ConsentAnswer(BaseModel):
-    """The last statement about one channel and purpose."""
+    """The statement that holds for one channel and purpose: the one that the client made last."""
 
-    channel: Channel
-    purpose: Purpose
+    id: str = Field(examples=["form-2024-06-01-118-sms-care"])
+    stated_at: AwareDatetime = Field(description="When the client made it.")
+    channel: ChannelWord
+    purpose: PurposeWord
     granted: bool
     evidence: str = Field(examples=["form 2024-06-01, no. 118"])
     text_version: str = Field(examples=["care-2024-05"])
-    stated_at: AwareDatetime = Field(description="Business time.")
+    recorded_at: AwareDatetime = Field(description="The business time at which it came to Rapport.")
     statements: int = Field(
         description="How many statements there are in all; none is ever removed."
     )
@@ -252,17 +269,18 @@ class ConsentAnswer(BaseModel):
         """The answer for a stored consent."""
         statement = consent.statement._asdict()
         del statement["client_id"]
-        return cls(**statement, stated_at=consent.stated_at, statements=consent.statements)
+        return cls(**statement, recorded_at=consent.recorded_at, statements=consent.statements)
 
 
 class ConsentSaved(BaseModel):
     """A consent, or its withdrawal, as it was recorded."""
 
+    id: str = Field(examples=["form-2024-06-01-118-sms-care"])
+    stated_at: AwareDatetime
     client_id: ClientIdAnswer
-    channel: Channel
-    purpose: Purpose
+    channel: ChannelWord
+    purpose: PurposeWord
     granted: bool
-    stated_at: AwareDatetime = Field(description="Business time.")
 
 
 class PreferencesAnswer(BaseModel):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from outreach_service.contacts import InvalidContact
+from outreach_service.domain.consents import Refused
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.ports import NoBusinessTime, WrongState
 from rapport_runtime.http.errors import field_errors
@@ -12,6 +13,7 @@ from rapport_runtime.http.problems import (
     FieldError,
     Forbidden,
     InvalidRequest,
+    ProblemError,
     Unauthorised,
     Unavailable,
 )
@@ -52,3 +54,23 @@ def contact_error(invalid: InvalidContact) -> FieldError:
     return FieldError(
         location="body", pointer="/address", reason="invalid-address", detail=invalid.problem
     )
+
+
+_REFUSED_CONSENTS = {
+    Refused.OTHER_CONTENT: ("/id", "was accepted before with other content"),
+    Refused.IN_THE_FUTURE: ("/stated_at", "is more than 48 hours ahead"),
+}
+
+
+def consent_error(refused: Refused) -> FieldError:
+    """The error of a body whose statement was not recorded."""
+    pointer, detail = _REFUSED_CONSENTS[refused]
+    return FieldError(location="body", pointer=pointer, reason=str(refused), detail=detail)
+
+
+def consent_problem(refused: Refused) -> ProblemError:
+    """The problem of a statement that was not recorded."""
+    fault = consent_error(refused)
+    if refused is Refused.OTHER_CONTENT:
+        return Conflict("this id stands for another statement", reason=fault.reason, errors=[fault])
+    return InvalidRequest("1 found", errors=[fault])

@@ -4,9 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from outreach_service.api.words import (
+    ChangeReasonWord,
+    ChannelWord,
+    OccasionKindWord,
+    PurposeWord,
+    StateWord,
+)
 from outreach_service.documents.schemas import EXAMPLE_PLAYBOOK
 from outreach_service.domain.message_views import MessageRow, MessageView
-from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import ChannelState
 from outreach_service.ports.records import StoredPlaybook
 
@@ -19,6 +25,16 @@ ClientId = Annotated[
 ClientIdAnswer = Annotated[str, Field(examples=[ANY_CLIENT])]
 
 
+class OccasionAnswer(BaseModel):
+    """What a message answers."""
+
+    kind: OccasionKindWord
+    id: str = Field(
+        description="Unique for the client and kind; for a tier change `scheme:version`.",
+        examples=["rfm:3"],
+    )
+
+
 class MessageAnswer(BaseModel):
     """A message's state and its reason; when it is decided on next, and when it expires."""
 
@@ -26,14 +42,14 @@ class MessageAnswer(BaseModel):
     client_id: ClientIdAnswer
     play: str = Field(description="The key of the play that planned it.", examples=["check-in"])
     step: int = Field(description="The step of the play, from 0.", examples=[0])
-    tier_version: int = Field(description="The tier change that it answers.", examples=[3])
-    purpose: Purpose
+    occasion: OccasionAnswer
+    purpose: PurposeWord
     mode: str = Field(examples=["observe", "approve", "send"])
-    state: str = Field(examples=["deferred"])
+    state: StateWord
     reason: str | None = Field(
         description="Why it is in this state, for programs.", examples=["quiet-hours"]
     )
-    channel: str | None = Field(
+    channel: ChannelWord | None = Field(
         description="The channel of its last decision; null before the first.", examples=["sms"]
     )
     approved: bool = Field(description="A person has approved it.")
@@ -47,16 +63,18 @@ class MessageAnswer(BaseModel):
     @classmethod
     def of(cls, row: MessageRow) -> "MessageAnswer":
         """The answer for a message's row."""
-        return cls(**row._asdict())
+        return cls(**_columns(row))
 
 
 class Cause(BaseModel):
     """The tier change that a message answers."""
 
+    scheme: str = Field(examples=["rfm"])
+    version: int = Field(description="Counts the client's changes within the scheme.", examples=[3])
     from_tier: str | None = Field(examples=["silver"])
     to_tier: str = Field(examples=["bronze"])
     direction: str = Field(examples=["downgraded"])
-    reason: str = Field(examples=["elapsed_time"])
+    reason: ChangeReasonWord
     origin: str = Field(examples=["live"])
     effective_at: AwareDatetime
 
@@ -65,7 +83,7 @@ class AttemptAnswer(BaseModel):
     """One call of a provider; without an outcome it is under way, or its worker died."""
 
     number: int = Field(description="From 1.")
-    channel: str = Field(examples=["sms"])
+    channel: ChannelWord
     started_at: AwareDatetime = Field(description="Real time.")
     business_at: AwareDatetime = Field(description="Business time at its start.")
     finished_at: AwareDatetime | None
@@ -76,7 +94,7 @@ class AttemptAnswer(BaseModel):
 class PreviewAnswer(BaseModel):
     """The text as it would be rendered now, or why it cannot be; the link in it does not work."""
 
-    channel: str | None = Field(examples=["sms"])
+    channel: ChannelWord | None = Field(examples=["sms"])
     template: str | None = Field(examples=["check-in"])
     template_version: int | None
     language: str | None = Field(examples=["en"])
@@ -101,19 +119,23 @@ class MessageDetail(MessageAnswer):
     def of_view(cls, view: MessageView) -> "MessageDetail":
         """The answer for a message with all that belongs to it."""
         return cls(
-            **view.row._asdict(),
+            **_columns(view.row),
             cause=Cause(**view.change),
             tries=[AttemptAnswer(**attempt._asdict()) for attempt in view.attempts],
             preview=PreviewAnswer(**vars(view.preview)),
         )
 
 
+def _columns(row: MessageRow) -> dict[str, Any]:
+    return {**row._asdict(), "occasion": row.occasion._asdict()}
+
+
 class CountAnswer(BaseModel):
     """The number of messages of one play, channel, state and reason."""
 
     play: str = Field(examples=["check-in"])
-    channel: str | None = Field(examples=["sms"])
-    state: str = Field(examples=["suppressed"])
+    channel: ChannelWord | None = Field(examples=["sms"])
+    state: StateWord = Field(examples=["suppressed"])
     reason: str | None = Field(examples=["no-consent"])
     messages: int = Field(examples=[9])
 
@@ -160,7 +182,7 @@ class LastHour(BaseModel):
 class ChannelAnswer(BaseModel):
     """The state of one channel."""
 
-    channel: Channel
+    channel: ChannelWord
     configured: bool = Field(description="A provider's account is set up.")
     sending: Literal["off", "on"]
     permits: PermitsAnswer | None

@@ -59,10 +59,11 @@ class MaskedContact(NamedTuple):
 
 
 class Refused(StrEnum):
-    """Why a statement was not added."""
+    """Why a statement was not added: its id stands for another one, or it bears a time beyond
+    `AHEAD`."""
 
-    OTHER_CONTENT = "another statement with this id was accepted with other content"
-    IN_THE_FUTURE = "is more than 48 hours ahead"
+    OTHER_CONTENT = "conflicting-duplicate"
+    IN_THE_FUTURE = "stated-in-the-future"
 
 
 class CurrentConsent(NamedTuple):

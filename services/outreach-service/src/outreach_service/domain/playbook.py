@@ -111,9 +111,7 @@ def plays_for(playbook: Playbook, change: Change) -> list[Play]:
     return [play for play in playbook.plays if play.when.covers(change)]
 
 
-def message_id(
-    practice_id: str, client_id: str, play: str, occasion: Occasion, step: int
-) -> str:
+def message_id(practice_id: str, client_id: str, play: str, occasion: Occasion, step: int) -> str:
     """The identity of a message: 32 hex digits, the same for the same arguments.
 
     It is also the provider's idempotency key, for which WeChat allows 32 characters. One step of
