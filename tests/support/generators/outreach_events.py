@@ -16,7 +16,7 @@ PRACTICE, ADA = "harbour", "ada"
 
 def an_activity(activity_id: str = "a1", **changes: Any) -> canonical.ActivityRecorded:
     """Ada completes a booking at noon, or what `changes` say."""
-    known = {
+    known: dict[str, Any] = {
         "client_id": ADA,
         "generation": 1,
         "sequence": 1,
@@ -34,7 +34,7 @@ def an_activity(activity_id: str = "a1", **changes: Any) -> canonical.ActivityRe
 
 def a_tier_change(**changes: Any) -> canonical.TierChanged:
     """Ada falls to bronze at noon, or what `changes` say."""
-    known = {
+    known: dict[str, Any] = {
         "client_id": ADA,
         "scheme": "rfm",
         "version": 1,

@@ -76,7 +76,7 @@ class Consumer:
     def take_decoded(self, topic: str, event: Any) -> None:
         place = PartitionBatch(TopicPartition(topic, 3), Position(0, "t"), [], [event], 1)
         batch = Batch([place])
-        self._handler.handle(None, batch)  # type: ignore[arg-type]  # the store in memory has no transaction
+        self._handler.handle(None, batch)
         assert batch.letters == []
         self.passed_over += batch.passed_over
 
@@ -161,7 +161,7 @@ def test_another_generation_of_an_unknown_type_is_set_aside_too() -> None:
 @pytest.mark.parametrize("year", [1969, 2200])
 def test_an_activity_out_of_range_is_set_aside(consumer: Consumer, name: str, year: int) -> None:
     with pytest.raises(InvalidRecord) as refused:
-        consumer.decode(an_activity(**{name: NOON.replace(year=year)}))
+        consumer.decode(an_activity("a1", **{name: NOON.replace(year=year)}))
     assert (refused.value.reason, refused.value.field) == ("invalid-field", f"/data/{name}")
 
 

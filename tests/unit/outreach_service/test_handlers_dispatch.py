@@ -104,7 +104,7 @@ def activity(outreach: MemoryOutreach) -> None:
 
 def booking(outreach: MemoryOutreach) -> None:
     with outreach.stores.open() as store:
-        store.inputs.record_bookings([BookingDelta(PRACTICE, ADA, 1, NOON + 3 * DAY, 1)])
+        store.inputs.record_bookings([BookingDelta(PRACTICE, ADA, "a1", NOON + 3 * DAY, 1)])
 
 
 @pytest.mark.parametrize(

@@ -209,9 +209,9 @@ def test_messages_are_one_when_all_their_parts_are(one: Any, other: Any) -> None
 @pytest.mark.parametrize("shifted", [("a", "bc"), ("ab", "c"), ("a:b", "c"), ("1:a,", "b")])
 def test_parts_do_not_run_into_each_other(shifted: tuple[str, str]) -> None:
     others = {("a", "bc"), ("ab", "c"), ("a:b", "c"), ("1:a,", "b")} - {shifted}
+    it = Occasion("tier", "rfm:1")
 
-    about = ("p", Occasion("tier", "rfm:1"), 0)
-    assert message_id(*shifted, *about) not in {message_id(*each, *about) for each in others}
+    assert message_id(*shifted, "p", it, 0) not in {message_id(*o, "p", it, 0) for o in others}
     named = {message_id("a", "b", "p", Occasion(*each), 0) for each in others}
     assert message_id("a", "b", "p", Occasion(*shifted), 0) not in named
 

@@ -36,7 +36,13 @@ def decode(
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
     if isinstance(event, canonical.WatermarkAdvanced):
         return Watermark(event.data.up_to)
-    _refuse_other_generations(event)
+    if _is_of_another_generation(event):
+        raise InvalidRecord(
+            "unknown-generation",
+            "belongs to a generation that is not known here",
+            field="/data/generation",
+            practice_id=_practice_of(event),
+        )
     if isinstance(event, canonical.ActivityRecorded):
         _refuse_out_of_range(event, "occurred_at", event.data.occurred_at)
         _refuse_out_of_range(event, "starts_at", event.data.starts_at)
@@ -125,26 +131,16 @@ def message_changed(message: MessageEvent) -> Outgoing:
     )
 
 
-def _refuse_other_generations(event: canonical.CanonicalEvent | canonical.UnknownEvent) -> None:
+def _practice_of(event: canonical.CanonicalEvent | canonical.UnknownEvent) -> str | None:
+    return event.practice_id if isinstance(event, canonical.UnknownEvent) else event.practiceid
+
+
+def _is_of_another_generation(event: canonical.CanonicalEvent | canonical.UnknownEvent) -> bool:
     if isinstance(event, canonical.ActivityRecorded):
-        practice_id, generation = event.practiceid, event.data.generation
-    elif isinstance(event, canonical.GenerationOpened):
-        raise _unknown_generation(event.practiceid)
-    elif isinstance(event, canonical.UnknownEvent) and event.generation is not None:
-        practice_id, generation = event.practice_id, event.generation
-    else:
-        return
-    if generation != ONLY_GENERATION:
-        raise _unknown_generation(practice_id)
-
-
-def _unknown_generation(practice_id: str | None) -> InvalidRecord:
-    return InvalidRecord(
-        "unknown-generation",
-        "belongs to a generation that is not known here",
-        field="/data/generation",
-        practice_id=practice_id,
-    )
+        return event.data.generation != ONLY_GENERATION
+    if isinstance(event, canonical.UnknownEvent):
+        return event.generation not in {None, ONLY_GENERATION}
+    return isinstance(event, canonical.GenerationOpened)
 
 
 def _refuse_out_of_range(
