@@ -122,7 +122,7 @@ def test_a_hold_is_passed_over_and_counted(consumer: Consumer) -> None:
     assert consumer.passed_over == {(topics.CLIENT_ACTIVITY.name, "hold"): 1}
 
 
-def test_a_change_for_an_unknown_reason_plans_nothing_and_is_counted(counts: Counts) -> None:
+def test_a_change_for_an_unknown_reason_plans_nothing_and_is_counted() -> None:
     consumer = Consumer(ANSWERS_ALL)
     consumer.take(a_tier_change(reason="eclipse"))
     assert consumer.rows.messages == {}

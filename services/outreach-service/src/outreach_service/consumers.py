@@ -92,16 +92,11 @@ def _content_of(batch: Batch) -> _Content:
             if isinstance(event, ActivityRecorded):
                 _add_activity(content, event, batch, part)
             elif isinstance(event, TierChanged):
-                if event.data.reason not in set(Reason):
-                    batch.pass_over(part, "reason")
-                change = PlacedChange(translate.change(event), part.partition.partition)
-                content.changes.append(change)
+                _add_change(content, event, batch, part)
             elif isinstance(event, PracticeRegistered):
                 content.practices.append(translate.practice(event))
-            elif isinstance(event, HoldChanged):
-                batch.pass_over(part, "hold")
-            elif isinstance(event, UnknownEvent):
-                batch.pass_over(part, "type")
+            elif isinstance(event, HoldChanged | UnknownEvent):
+                batch.pass_over(part, "hold" if isinstance(event, HoldChanged) else "type")
     return content
 
 
@@ -114,3 +109,9 @@ def _add_activity(
         content.seen.append(seen)
     if (delta := translate.booking_delta(event)) is not None:
         content.deltas.append(delta)
+
+
+def _add_change(content: _Content, event: TierChanged, batch: Batch, part: PartitionBatch) -> None:
+    if event.data.reason not in set(Reason):
+        batch.pass_over(part, "reason")
+    content.changes.append(PlacedChange(translate.change(event), part.partition.partition))
