@@ -12,7 +12,7 @@ import pytest
 
 from ingestion_service.bootstrap import build_consumer, build_relay, build_stores
 from ingestion_service.consumers import GROUP, TOPICS
-from ingestion_service.domain.practices import practice
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
@@ -111,7 +111,7 @@ def ingestion(service_database: Any) -> Iterator[Database]:
     """Ingestion's tables, with the practice that the README names."""
     made = service_database("ingestion")
     database = Database(made.worker_url, application_name="test")
-    named = practice("lantern-harbour", "Lantern Harbour", "Asia/Shanghai", "CNY")
+    named = Practice("lantern-harbour", "Lantern Harbour", "Asia/Shanghai", "CNY")
     with database.transaction() as tx:
         register_practice(named, build_stores(database, is_simulated=False).within(tx))
     yield database

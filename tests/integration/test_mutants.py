@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from ingestion_service.bootstrap import build_stores
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
-from ingestion_service.domain.practices import practice
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.store.postgres_store import PostgresStore
 from outreach_service.domain.terms import Channel
@@ -67,7 +67,7 @@ class Intake:
         self.database = Database(urls.worker_url, application_name="test")
         self.stores = build_stores(self.database, is_simulated=False)
         with self.database.transaction() as tx:
-            known = practice("harbour", "Harbour", "Europe/London", "GBP")
+            known = Practice("harbour", "Harbour", "Europe/London", "GBP")
             register_practice(known, self.stores.within(tx))
         relay = Relay(
             self.database,

@@ -11,10 +11,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
+from psycopg.rows import namedtuple_row
 
 from ingestion_service import translate
 from ingestion_service.domain.activities import Activity, ActivityOwner, SourceObject, caused
 from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
+from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
 from tools.bench import source_log
 
 Cursor = psycopg.Cursor[Any]
@@ -36,14 +38,25 @@ _MAKE_CLIENT = """
     INSERT INTO client (practice_id, client_id, generation, last_sequence, known_since)
     VALUES (%s, %s, 1, 0, now())
 """
-_HISTORY = """
-    SELECT practice_id, source, event_id, external_id, subject_kind, subject_id, kind, occurred_at,
-           starts_at, amount_minor, currency
-    FROM ledger WHERE client_id = %s AND subject_id = %s AND subject_kind = %s ORDER BY ledger_id
+_LOCK_OBJECT = """
+    SELECT object_id FROM source_object
+    WHERE practice_id = %s AND source = %s AND kind = %s AND external_id = %s FOR UPDATE
 """
+_MAKE_OBJECT = """
+    INSERT INTO source_object
+        (practice_id, source, kind, external_id, object_id, namespace, owner_external_id)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+_HISTORY = (
+    "SELECT"
+    + FACT_COLUMNS
+    + """
+    FROM ledger JOIN source_object USING (object_id) WHERE object_id = %s ORDER BY ledger_id
+"""
+)
 _LEDGER = """
-    INSERT INTO ledger (practice_id, source, event_id, external_id, subject_kind, subject_id, kind,
-        occurred_at, starts_at, amount_minor, currency, content_hash, client_id, accepted_at,
+    INSERT INTO ledger (practice_id, source, event_id, namespace, external_id, object_id, kind,
+        occurred_at, starts_at, amount_minor, currency, backfill, content_hash, accepted_at,
         first_sequence, activities)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT DO NOTHING
@@ -61,6 +74,7 @@ class Baseline:
 
     def __init__(self, url: str, publish: Callable[[], object] = lambda: None) -> None:
         self._db = psycopg.connect(url, options="-c timezone=UTC", autocommit=True)
+        self._rows = self._db.cursor(binary=True, row_factory=namedtuple_row)
         self._publish = publish
         self._zone = ZoneInfo(source_log.ZONE)
         places = [
@@ -83,14 +97,17 @@ class Baseline:
             self._publish()
 
     def _accept(self, cursor: Cursor, fact: SourceFact, now: datetime) -> Sequence[Activity]:
-        """Lock the client, fold the source object, write the ledger; nothing for a duplicate."""
+        """Lock the object and the client, fold the object, write the ledger; nothing for a
+        duplicate."""
+        object_id = self._object(cursor, fact)
         client_id, generation, last = self._locked(cursor, fact)
         source_object = SourceObject(self._zone)
-        known = (client_id, fact.object_id, fact.object_kind)
-        for row in cursor.execute(_HISTORY, known).fetchall():
-            source_object.fold(SourceFact(*row))
+        for row in self._rows.execute(_HISTORY, (object_id,)).fetchall():
+            source_object.fold(fact_of_row(row))
         deltas = source_object.fold(fact)
-        entry = (*fact, fact.content_hash, client_id, now, last + 1, len(deltas))
+        words = (*fact.event_key, fact.namespace, fact.external_id, object_id, fact.kind)
+        values = (fact.occurred_at, fact.starts_at, fact.amount_minor, fact.currency, fact.backfill)
+        entry = (*words, *values, fact.content_hash, now, last + 1, len(deltas))
         if not cursor.execute(_LEDGER, entry).rowcount or not deltas:
             return ()
         cursor.execute(_MOVE_SEQUENCE, (last + len(deltas), fact.practice_id, client_id))
@@ -101,10 +118,19 @@ class Baseline:
             source_log.ZONE,
             source_log.CURRENCY,
         )
-        return caused(fact, owner, deltas, last + 1, now)
+        return caused(fact, object_id, owner, deltas, last + 1, now)
+
+    def _object(self, cursor: Cursor, fact: SourceFact) -> str:
+        row = cursor.execute(_LOCK_OBJECT, fact.object_key).fetchone()
+        if row is not None:
+            return str(row[0])
+        object_id = uuid.uuid4().hex
+        named = (object_id, fact.namespace, fact.external_id)
+        cursor.execute(_MAKE_OBJECT, (*fact.object_key, *named))
+        return object_id
 
     def _locked(self, cursor: Cursor, fact: SourceFact) -> tuple[str, int, int]:
-        key = (fact.practice_id, fact.source, fact.external_id)
+        key = fact.identity
         row = cursor.execute(_LOCK, key).fetchone()
         if row is not None:
             return row[0], row[1], row[2]

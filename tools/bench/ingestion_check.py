@@ -15,7 +15,7 @@ _COUNTED = """
 """
 _SEQUENCES = """
     SELECT client_id, generate_series(first_sequence, first_sequence + activities - 1)
-    FROM ledger WHERE activities > 0
+    FROM ledger JOIN identity USING (practice_id, namespace, external_id) WHERE activities > 0
 """
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ingestion_service.domain.practices import practice
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.stores import PostgresStores
@@ -29,7 +29,7 @@ def database(urls: ServiceDatabase) -> Iterator[Database]:
             ("lakeside", "Asia/Shanghai", "CNY"),
             ("harbour", "Europe/London", "GBP"),
         ):
-            register_practice(practice(name, name, zone, currency), store)
+            register_practice(Practice(name, name, zone, currency), store)
     yield opened
     opened.close()
 

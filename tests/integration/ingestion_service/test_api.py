@@ -110,6 +110,12 @@ def wang_fang(call: Call) -> str:
     return str(client["client_id"])
 
 
+def booked(starts_at: str) -> dict[str, Any]:
+    """What makes the event one of an hour at a time."""
+    data = {"booking_id": "b1", "starts_at": starts_at}
+    return {"type": "rapport.booking.created.v1", "data": data}
+
+
 def test_nothing_is_accepted_before_the_simulated_clock_is_set(call: Call) -> None:
     assert call("GET", "/v1/clock", key="operator").json() == {"now": None, "state": "unset"}
     answer = call("POST", "/v1/events", json=event())
@@ -162,6 +168,8 @@ def test_events_count_once_and_show_as_activity(call: Call) -> None:
         ),
         pytest.param({"time": "1970-01-01T00:00:00Z"}, "/time", id="1970"),
         pytest.param({"time": "9999-12-31T23:59:59-05:00"}, "/time", id="the end of time"),
+        pytest.param(booked("1900-01-01T00:00:00Z"), "/data/starts_at", id="an hour of 1900"),
+        pytest.param(booked("2500-01-01T00:00:00Z"), "/data/starts_at", id="an hour of 2500"),
         pytest.param({"practiceid": "harbour"}, "/practiceid", id="another's practice"),
     ],
 )
@@ -179,6 +187,33 @@ def test_a_conflicting_duplicate_is_a_conflict(call: Call) -> None:
     assert call("POST", "/v1/events", json=event()).status_code == 200
     other = event(data={"payment_id": "p1", "amount_minor": 1, "currency": "CNY"})
     assert call("POST", "/v1/events", json=other).status_code == 409
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_a_payment_of_another_client_is_a_conflict(call: Call) -> None:
+    assert call("POST", "/v1/events", json=event()).status_code == 200
+    answer = call("POST", "/v1/events", json=event("e2", subject="li-na"))
+    assert answer.status_code == 409
+    [fault] = answer.json()["errors"]
+    assert (fault["pointer"], fault["reason"]) == ("/subject", "other-client")
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_an_activity_says_what_it_follows_from(call: Call) -> None:
+    booking = {"booking_id": "b1", "starts_at": "2024-06-03T02:00:00Z", "counsellor_id": "c-07"}
+    booked = event(type="rapport.booking.created.v1", data=booking, backfill=True)
+    completed = event(
+        "e2", type="rapport.booking.completed.v1", data={"booking_id": "b1"}, time=DAY_0.isoformat()
+    )
+    assert call("POST", "/v1/events", json=[booked, completed]).status_code == 200
+    page = call("GET", f"/v1/clients/{wang_fang(call)}/activity").json()
+    shown = ("source", "cause_id", "last_of_cause", "backfill", "attributes")
+    assert [tuple(item[name] for name in shown) for item in page["items"]] == [
+        ("till", "e1", True, True, {"counsellor_id": "c-07"}),
+        ("till", "e2", False, False, {"counsellor_id": "c-07"}),
+        ("till", "e2", True, False, {"counsellor_id": "c-07"}),
+    ]
+    assert len({item["object_id"] for item in page["items"]}) == 1
 
 
 @pytest.mark.usefixtures("at_day_0")
@@ -299,15 +334,13 @@ def test_practices_are_the_operators_to_register(call: Call) -> None:
     body = {"name": "Meadow", "zone": "America/New_York", "currency": "USD"}
     assert call("PUT", "/v1/practices/meadow", json=body).status_code == 403
     made = call("PUT", "/v1/practices/meadow", key="operator", json=body)
-    assert (made.status_code, made.json()) == (201, {"practice_id": "meadow", **body})
-    renamed = {**body, "name": "Meadows"}
-    assert call("PUT", "/v1/practices/meadow", key="operator", json=renamed).status_code == 200
+    unknown = {"region": None, "discreet_name": None}
+    assert (made.status_code, made.json()) == (201, {"practice_id": "meadow", **body, **unknown})
+    renamed = {**body, "name": "Meadows", "region": "US", "discreet_name": "The Meadow"}
+    changed = call("PUT", "/v1/practices/meadow", key="operator", json=renamed)
+    assert (changed.status_code, changed.json()) == (200, {"practice_id": "meadow", **renamed})
     moved = {**body, "zone": "Asia/Tokyo"}
     assert call("PUT", "/v1/practices/meadow", key="operator", json=moved).status_code == 409
-    nowhere = {**body, "zone": "Mars/Olympus"}
-    problem = call("PUT", "/v1/practices/meadow", key="operator", json=nowhere)
-    assert problem.status_code == 422
-    assert problem.json()["errors"][0]["pointer"] == "/zone"
     pages = []
     cursor: str | None = ""
     while cursor is not None:
@@ -320,13 +353,41 @@ def test_practices_are_the_operators_to_register(call: Call) -> None:
     assert [one["name"] for one in own] == ["Meadows"]
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong", "way_out"),
+    [
+        ("zone", "Mars/Olympus", "such as Asia/Shanghai"),
+        ("zone", "localtime", "such as Asia/Shanghai"),
+        ("zone", "Factory", "such as Asia/Shanghai"),
+        ("currency", "QQQ", "such as CNY"),
+        ("currency", "XXX", "such as CNY"),
+        ("currency", "eur", ""),
+        ("region", "usa", ""),
+        ("region", "us", ""),
+        ("discreet_name", "", ""),
+        ("discreet_name", "  ", ""),
+        ("discreet_name", "x" * 201, ""),
+        ("name", " ", ""),
+    ],
+)
+def test_a_practice_out_of_range_is_refused_by_field(
+    call: Call, field: str, wrong: str, way_out: str
+) -> None:
+    body = {"name": "Meadow", "zone": "America/New_York", "currency": "USD"}
+    problem = call("PUT", "/v1/practices/meadow", key="operator", json={**body, field: wrong})
+    assert problem.status_code == 422
+    [fault] = problem.json()["errors"]
+    assert (fault["pointer"], way_out in fault["detail"]) == (f"/{field}", True)
+
+
 @pytest.mark.usefixtures("at_day_0")
 def test_the_clock_is_the_operators_and_never_goes_back(call: Call) -> None:
     earlier = {"now": (DAY_0 - timedelta(seconds=1)).isoformat()}
     assert call("PUT", "/v1/clock", key="operator", json=earlier).status_code == 409
     assert call("PUT", "/v1/clock", json=earlier).status_code == 403
-    naive = {"now": "2025-01-01T00:00:00"}
-    assert call("PUT", "/v1/clock", key="operator", json=naive).status_code == 422
+    for wrong in ("2025-01-01T00:00:00", "2199-12-31T00:00:00Z"):
+        answer = call("PUT", "/v1/clock", key="operator", json={"now": wrong})
+        assert answer.status_code == 422
 
 
 def test_the_document_shows_what_an_event_is(call: Call) -> None:

@@ -100,6 +100,11 @@ def published(bus: MemoryBus) -> list[ActivityRecorded | WatermarkAdvanced]:
     return events
 
 
+def kinds(bus: MemoryBus) -> list[str]:
+    """The kinds of all activities."""
+    return [one.data.kind for one in published(bus) if isinstance(one, ActivityRecorded)]
+
+
 def set_clock(database: Database, urls: ServiceDatabase, now: datetime) -> None:
     api = Database(urls.api_url, application_name="test-clock")
     with build_stores(api, is_simulated=True).open_for_operator() as store:
@@ -137,6 +142,59 @@ def test_records_become_activities_dead_letters_and_then_watermarks(
     ]
     marks = [one.data.up_to for one in published(bus) if isinstance(one, WatermarkAdvanced)]
     assert marks == [DAY_0] * topics.CLIENT_ACTIVITY.partitions
+
+
+def test_sixty_events_of_an_unknown_type_in_a_row_wait_and_halt_nothing(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    for number in range(60):
+        send(bus, event("booking.dreamt", f"e{number}"))
+    turn()
+    for number in range(49):
+        send(bus, event("booking.completed", f"bad{number}", data={}))
+    turn()
+    send(bus, event("booking.dreamt", "e60"))
+    turn()
+    send(bus, event("booking.completed", "good"))
+    turn()
+    with database.transaction() as tx:
+        letters = fetch(tx, "SELECT reason, count(*) FROM dead_letter GROUP BY 1 ORDER BY 1")
+    assert [tuple(letter) for letter in letters] == [("invalid-field", 49), ("unknown-type", 61)]
+    assert kinds(bus) == ["completed"]
+
+
+def test_an_hour_of_1900_is_refused_by_field_and_other_practices_go_on(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    for number, year in enumerate((1900, 2500, 1969)):
+        data = {"booking_id": "b1", "starts_at": f"{year}-06-01T00:00:00Z"}
+        send(bus, event("booking.created", f"e{number}", data=data))
+        paid = {"payment_id": f"p{number}", "amount_minor": 5000, "currency": "GBP"}
+        send(bus, event("payment.settled", f"e{number}", practiceid="harbour", data=paid))
+        turn()
+    with database.transaction() as tx:
+        letters = fetch(tx, "SELECT reason, field FROM dead_letter")
+    assert [tuple(letter) for letter in letters] == [("invalid-field", "/data/starts_at")] * 3
+    assert kinds(bus) == ["settled"] * 3
+
+
+def test_a_booking_of_another_client_is_a_dead_letter_of_its_practice(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    send(bus, event("booking.completed", "e1"))
+    turn()
+    send(bus, event("booking.cancelled", "e2", subject="li-na"))
+    turn()
+    with database.transaction() as tx:
+        letters = fetch(tx, "SELECT practice_id, reason, field FROM dead_letter")
+    assert [tuple(letter) for letter in letters] == [("lakeside", "other-client", "/subject")]
+    assert kinds(bus) == ["completed"]
 
 
 def test_a_watermark_comes_after_everything_before_its_time(

@@ -11,7 +11,7 @@ import pytest
 
 from ingestion_service.bootstrap import build_consumer, build_relay, build_stores
 from ingestion_service.consumers import GROUP, TOPICS
-from ingestion_service.domain.practices import practice
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
@@ -55,7 +55,7 @@ class Intake:
 
     def register(self) -> None:
         with self.database.transaction() as tx:
-            harbour = practice("harbour", "Harbour", "Europe/London", "GBP")
+            harbour = Practice("harbour", "Harbour", "Europe/London", "GBP")
             register_practice(harbour, build_stores(self.database, is_simulated=False).within(tx))
 
     def send(self) -> None:
@@ -98,8 +98,8 @@ class Intake:
 
 
 def a_fact(client: str, kind: str, number: int) -> dict[str, Any]:
-    payment = {"payment_id": "p1", "amount_minor": 5000 - number, "currency": "GBP"}
-    booking = {"booking_id": "b1"}
+    payment = {"payment_id": f"{client}-p1", "amount_minor": 5000 - number, "currency": "GBP"}
+    booking = {"booking_id": f"{client}-b1"}
     if kind == "booking.created":
         booking["starts_at"] = (NOW + timedelta(days=2)).isoformat()
     return {

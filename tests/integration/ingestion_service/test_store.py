@@ -12,7 +12,7 @@ from ingestion_service.bootstrap import build_stores
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
-from ingestion_service.domain.practices import practice
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import (
     accept,
     advance_clock,
@@ -32,7 +32,7 @@ from rapport_runtime import migrations
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_suite import LI_NA, WANG_FANG, fact
+from tests.support.memory.ingestion_suite import CODES, LI_NA, WANG_FANG, fact
 
 pytestmark = pytest.mark.integration
 OUTBOX = """
@@ -199,7 +199,7 @@ def wait_for_lock(database: Database) -> None:
 @pytest.mark.parametrize(
     "earlier",
     [
-        pytest.param([fact("completed", "e0", object_id="s0")], id="a known client"),
+        pytest.param([fact("completed", "e0", external_object_id="s0")], id="a known client"),
         pytest.param([], id="a client new to both"),
     ],
 )
@@ -223,13 +223,47 @@ def test_a_booking_and_its_cancellation_in_two_workers_do_not_miss_each_other(
 def test_one_event_id_of_two_clients_at_one_moment_is_accepted_once(database: Database) -> None:
     with database.transaction() as tx:
         accept([fact("completed", "e1")], store_in(database, tx))
-        other = fact("completed", "e1", external_id="li-na")
+        other = fact("completed", "e1", external_id="li-na", external_object_id="s2")
         thread, results = in_another_thread(lambda: take(database, other))
         wait_for_lock(database)
     thread.join()
     assert isinstance(results[0], TryLater)
     assert statuses(take(database, other)) == ["conflicting-duplicate"]
     assert count(database, "ledger") == 1
+
+
+def test_an_object_new_to_two_workers_at_one_moment_is_the_firsts(database: Database) -> None:
+    with database.transaction() as tx:
+        accept([fact("created", "e1")], store_in(database, tx))
+        other = fact("completed", "e2", external_id="li-na")
+        thread, results = in_another_thread(lambda: statuses(take(database, other)))
+        wait_for_lock(database)
+    thread.join()
+    assert results == [["other-client"]]
+    assert (count(database, "source_object"), count(database, "client")) == (1, 1)
+
+
+def test_two_workers_with_each_others_objects_do_not_deadlock(database: Database) -> None:
+    facts = [
+        fact("created", f"e{n}", external_object_id=f"s{n}", external_id=f"c{n % 3}")
+        for n in range(40)
+    ]
+    later = [
+        each._replace(event_id=f"{each.event_id}-{kind}", kind=kind, starts_at=None)
+        for each in facts
+        for kind in ("completed", "cancelled")
+    ]
+    rounds = [facts[::-1], later, facts, later[::-1], facts]
+    threads = [
+        in_another_thread(lambda batch=batch: statuses(take(database, *batch))) for batch in rounds
+    ]
+    for thread, _ in threads:
+        thread.join()
+    outcomes = [statuses for _, results in threads for statuses in results]
+    assert [status for outcome in outcomes for status in outcome if status == "accepted"] == [
+        "accepted"
+    ] * (len(facts) + len(later))
+    assert count(database, "ledger") == len(facts) + len(later)
 
 
 @pytest.mark.parametrize(
@@ -252,14 +286,16 @@ def test_the_api_sees_and_writes_its_own_practice_only(
     with api_database.transaction("lakeside") as tx:
         store = api_stores.within(tx)
         assert statuses(accept([fact("settled", "e3")], store)) == ["accepted"]
-        for table, seen in (("practice", 1), ("client", 1), ("identity", 1), ("ledger", 2)):
+        for table, seen in (("practice", 1), ("client", 1), ("identity", 1)):
+            assert count_in(tx, table) == seen
+        for table, seen in (("source_object", 2), ("ledger", 2)):
             assert count_in(tx, table) == seen
         foreign = accept([fact("settled", "e4", practice_id="harbour")], store)
         assert statuses(foreign) == ["unknown-practice"]
     with api_database.transaction() as tx:
         assert count_in(tx, "ledger") == 0
     with pytest.raises(psycopg.errors.InsufficientPrivilege), api_stores.open("x") as store:
-        store.save_practice(practice("y", "y", "Asia/Tokyo", "JPY"))
+        store.save_practice(Practice("y", "y", "Asia/Tokyo", "JPY"))
 
 
 def test_a_client_is_created_and_announced_once(database: Database) -> None:
@@ -292,9 +328,9 @@ def test_the_ledger_alone_gives_every_published_activity_again(
 ) -> None:
     with database.transaction() as tx:
         client_id = register_client(WANG_FANG, store_in(database, tx)).client_id
-    take(database, fact("refunded", "e1"), fact("created", "e2"))
-    take(database, fact("settled", "e3"), fact("cancelled", "e4", occurred_at=NOON))
-    take(database, fact("settled", "e5", object_id="s2"))
+    take(database, fact("refunded", "e1"), fact("created", "e2", attributes=CODES))
+    take(database, fact("settled", "e3", backfill=True), fact("cancelled", "e4", occurred_at=NOON))
+    take(database, fact("settled", "e5", external_object_id="s2"))
     reads = PostgresReads(api_database)
     recomputed = client_activities("lakeside", client_id, reads, after=0, limit=100)
     assert recomputed is not None
@@ -311,7 +347,7 @@ def test_the_ledger_alone_gives_every_published_activity_again(
 def test_a_practice_may_be_renamed_but_keeps_its_zone_and_currency(database: Database) -> None:
     def save(name: str, zone: str, currency: str) -> bool:
         with database.transaction() as tx:
-            wanted = practice("lakeside", name, zone, currency)
+            wanted = Practice("lakeside", name, zone, currency)
             return register_practice(wanted, store_in(database, tx)).is_new
 
     def announced() -> int:

@@ -65,6 +65,12 @@ def _published(key: bytes, value: bytes) -> Published:
         data.sequence,
         data.accepted_at,
         data.refers_to,
+        data.object_id,
+        data.source,
+        data.cause_id,
+        data.last_of_cause,
+        data.backfill,
+        data.attributes,
     )
 
 

@@ -124,7 +124,7 @@ POISON: tuple[Poison, ...] = (
     ),
     Poison("unknown type", "unknown-type", 422, BOOKING, _with(type="rapport.booking.dreamt.v1")),
     Poison("days ahead", "occurred-in-the-future", 422, BOOKING, _days_ahead),
-    Poison("other currency", "currency-mismatch", 422, PAYMENT, _data(currency="XTS")),
+    Poison("other currency", "currency-mismatch", 422, PAYMENT, _data(currency="EUR")),
     Poison("unknown practice", "unknown-practice", None, BOOKING, _with(practiceid="nobody")),
     Poison("missing key", "missing-key", None, BOOKING, _without_key),
     Poison("foreign key", "invalid-field", None, BOOKING, _foreign_key),

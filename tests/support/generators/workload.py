@@ -6,6 +6,7 @@ which dead letters must lie there afterwards; it knows nothing of what the servi
 
 import json
 import random
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ ONE_DAY = timedelta(days=1)
 LATE_DAYS = 400
 DUPLICATES, LATE, POISONED, CONFLICTS = 0.10, 0.12, 0.01, 0.002
 """Shares of the events: sent again, sent days after they happened, unreadable, contradicted."""
+FOREIGN = 500
+"""About one of so many events is followed by one that gives its booking or payment to another."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def _story(
     story = []
     for number, (kind, hours) in enumerate(kinds):
         when = at + timedelta(hours=hours)
-        data: Document = {"booking_id": name}
+        data: Document = {"booking_id": name} | _codes(name, number)
         if kind in ("booking.created", "booking.rescheduled"):
             data["starts_at"] = (at + timedelta(days=chance.choice((0, 1, 5)))).isoformat()
         elif kind.startswith("payment"):
@@ -160,6 +163,17 @@ def _story(
                 data |= {"amount_minor": part, "currency": practice.currency}
         story.append(_Event(practice, client, kind, when, data, f"{name}-{number}"))
     return story
+
+
+def _codes(name: str, number: int) -> Document:
+    """The codes that the `number`-th event about a booking names: of every third booking some, and
+    other ones later. Drawn from its name, so that a seed's events keep their times and order."""
+    drawn = zlib.crc32(name.encode())
+    if drawn % 3:
+        return {}
+    if number == 0:
+        return {"counsellor_id": f"c-{drawn % 7}", "site": "east"}
+    return {"site": "west"} if drawn % 2 else {}
 
 
 def _booking(chance: random.Random) -> Iterator[tuple[str, int]]:
@@ -242,6 +256,10 @@ class _Sender:
             # the same partition, a day later: the first word is known by then, whoever reads it
             self._put(day + 1, event.kind, partition, other)
             self._workload.letters["conflicting-duplicate"] += 1
+        if zlib.crc32(event.event_id.encode()) % FOREIGN == 0 and day < self._days - 1:
+            foreign = document | {"id": f"{event.event_id}-foreign", "subject": "somebody-else"}
+            self._put(day + 1, event.kind, partition, foreign)
+            self._workload.letters["other-client"] += 1
         if chance.random() < POISONED:
             self._poison(event, day)
 

@@ -1,5 +1,6 @@
 """`Stores` and `Reads` of ingestion in memory, for tests of use cases without a server."""
 
+import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -23,6 +24,7 @@ from ingestion_service.ports import (
     KnownClient,
     LedgerEntry,
     SourceProgress,
+    StoredObject,
 )
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -37,6 +39,7 @@ class Tables:
     clients: dict[ClientKey, Client] = field(default_factory=dict)
     known_since: dict[ClientKey, datetime] = field(default_factory=dict)
     identities: dict[IdentityKey, ClientId] = field(default_factory=dict)
+    objects: dict[SourceObjectKey, StoredObject] = field(default_factory=dict)
     registrations: dict[ClientKey, tuple[int, datetime]] = field(default_factory=dict)
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
     simulated_at: datetime | None = None
@@ -92,6 +95,23 @@ class MemoryStore:
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         self._tables.announced.append((practice, now))
 
+    def lock_objects(
+        self, owners: Mapping[SourceObjectKey, IdentityKey]
+    ) -> Mapping[SourceObjectKey, StoredObject]:
+        return {key: self._object(key, owners[key]) for key in sorted(owners)}
+
+    def _object(self, key: SourceObjectKey, owner: IdentityKey) -> StoredObject:
+        known = self._tables.objects.get(key)
+        if known is not None:
+            return known._replace(is_new=False)
+        created = StoredObject(uuid.uuid4().hex, owner, is_new=True)
+        self._tables.objects[key] = created
+        return created
+
+    def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
+        for key in keys:
+            del self._tables.objects[key]
+
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
@@ -129,20 +149,18 @@ class MemoryStore:
         return {key: ledger[key].content_hash for key in keys if key in ledger}
 
     def histories(
-        self, keys: Collection[SourceObjectKey]
+        self, objects: Mapping[SourceObjectKey, StoredObject]
     ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in keys}
-        for fact, _, client_id, *_ in self._tables.ledger.values():
-            key = SourceObjectKey(
-                fact.practice_id, client_id, fact.source, fact.object_kind, fact.object_id
-            )
-            if key in found:
-                found[key].append(fact)
+        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in objects}
+        keys = {stored.object_id: key for key, stored in objects.items()}
+        for fact, _, object_id, *_ in self._tables.ledger.values():
+            if object_id in keys:
+                found[keys[object_id]].append(fact)
         return found
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         for entry in entries:
-            key = EventKey(entry.fact.practice_id, entry.fact.source, entry.fact.event_id)
+            key = entry.fact.event_key
             assert key not in self._tables.ledger, "an event is in the ledger once"
             self._tables.ledger[key] = entry
 
@@ -237,7 +255,10 @@ class MemoryReads:
             practice_id, client_id, client.generation, practice.zone, practice.currency
         )
         sequence, at = tables.registrations.get((practice_id, client_id), (None, None))
-        entries = [entry for entry in self._ledger(practice_id) if entry.client_id == client_id]
+        identities = {key for key, known in tables.identities.items() if known == client_id}
+        entries = [
+            entry for entry in self._ledger(practice_id) if entry.fact.identity in identities
+        ]
         return ClientHistory(owner, sequence, at, entries)
 
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:

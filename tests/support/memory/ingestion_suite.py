@@ -11,13 +11,11 @@ import pytest
 from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import (
     ClientId,
-    EventKey,
     IdentityKey,
     SourceFact,
     SourceKind,
-    SourceObjectKey,
 )
-from ingestion_service.domain.practices import practice
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import (
     accept,
     advance_clock,
@@ -35,10 +33,11 @@ from ingestion_service.ports import (
 )
 from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
 
-LAKESIDE = practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY")
-HARBOUR = practice("harbour", "Harbour", "Europe/London", "GBP")
+LAKESIDE = Practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY")
+HARBOUR = Practice("harbour", "Harbour", "Europe/London", "GBP", "GB", "The Harbour")
 WANG_FANG = IdentityKey(LAKESIDE.practice_id, "desk", "wang-fang")
 LI_NA = IdentityKey(LAKESIDE.practice_id, "desk", "li-na")
+CODES = (("counsellor_id", "c-07"), ("site", "east"))
 _PAYMENT_KINDS = {"settled", "refunded", "failed", "charged_back"}
 
 
@@ -53,11 +52,17 @@ class Published(NamedTuple):
     sequence: int
     accepted_at: datetime
     refers_to: str | None
+    object_id: str | None
+    source: str | None
+    cause_id: str | None
+    last_of_cause: bool
+    backfill: bool
+    attributes: dict[str, Any]
 
     @staticmethod
     def of(activity: Activity) -> "Published":
         """The same of the domain's activity."""
-        delta = activity.delta
+        delta, cause = activity.delta, activity.cause
         return Published(
             delta.activity_id,
             delta.kind,
@@ -67,6 +72,12 @@ class Published(NamedTuple):
             activity.sequence,
             activity.accepted_at,
             delta.refers_to,
+            None if cause is None else cause.object_id,
+            None if cause is None else cause.source,
+            None if cause is None else cause.event_id,
+            activity.is_last_of_cause,
+            cause is not None and cause.backfill,
+            dict(delta.attributes),
         )
 
 
@@ -102,16 +113,18 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
 
 
 def fact(kind: SourceKind, event_id: str, /, **changes: Any) -> SourceFact:
-    """A fact of Wang Fang at Lakeside about `s1`, a day before noon unless `changes` differ."""
+    """A fact of Wang Fang at Lakeside about `s1`, a day before noon unless `changes` differ; its
+    namespace is its source."""
     is_payment = kind in _PAYMENT_KINDS
     has_amount = is_payment and kind != "failed"
     known = SourceFact(
         practice_id=LAKESIDE.practice_id,
         source="desk",
         event_id=event_id,
+        namespace=changes.get("source", "desk"),
         external_id="wang-fang",
         object_kind="payment" if is_payment else "booking",
-        object_id="s1",
+        external_object_id="s1",
         kind=kind,
         occurred_at=NOON - timedelta(days=1),
         starts_at=NOON + timedelta(days=2) if kind in {"created", "rescheduled"} else None,
@@ -121,18 +134,15 @@ def fact(kind: SourceKind, event_id: str, /, **changes: Any) -> SourceFact:
     return known._replace(**changes)
 
 
-def _entry(fact: SourceFact, client_id: ClientId, sequence: int = 1) -> LedgerEntry:
-    return LedgerEntry(fact, fact.content_hash, client_id, NOON, sequence, 1)
-
-
-def _key(fact: SourceFact) -> EventKey:
-    return EventKey(fact.practice_id, fact.source, fact.event_id)
-
-
-def _object_key(fact: SourceFact, client_id: ClientId) -> SourceObjectKey:
-    return SourceObjectKey(
-        fact.practice_id, client_id, fact.source, fact.object_kind, fact.object_id
-    )
+def _append(store: Store, *facts: SourceFact) -> list[LedgerEntry]:
+    """Put facts into the ledger, each with its object, and a sequence that is its place here."""
+    objects = store.lock_objects({fact.object_key: fact.identity for fact in facts})
+    entries = [
+        LedgerEntry(fact, fact.content_hash, objects[fact.object_key].object_id, NOON, sequence, 1)
+        for sequence, fact in enumerate(facts, start=1)
+    ]
+    store.append(entries)
+    return entries
 
 
 class StoreSuite:
@@ -166,10 +176,10 @@ class StoreSuite:
             assert store.hold_time() == later
         assert world.reads.clock() == (later, None)
 
-    def test_a_practice_is_stored_once_with_its_last_name(
+    def test_a_practice_is_stored_once_as_it_was_saved_last(
         self, world: StoreWorld, stores: Stores
     ) -> None:
-        renamed = LAKESIDE._replace(name="Lakeside Clinic")
+        renamed = LAKESIDE._replace(name="Clinic", region="CN", discreet_name="The Lake")
         with stores.open_for_operator() as store:
             assert store.lock_practice(LAKESIDE.practice_id) == LAKESIDE
             store.save_practice(renamed)
@@ -214,6 +224,56 @@ class StoreSuite:
         nobody = WANG_FANG._replace(external_id="nobody")
         known = world.reads.client_ids(LAKESIDE.practice_id, {WANG_FANG, elsewhere, nobody})
         assert known == {key: client.client_id for key, client in created.items()}
+
+    def test_an_object_is_created_once_with_its_first_owner(self, stores: Stores) -> None:
+        booking, payment = fact("created", "e1").object_key, fact("settled", "e2").object_key
+        with stores.open(LAKESIDE.practice_id) as store:
+            created = store.lock_objects({booking: WANG_FANG, payment: LI_NA})
+        assert {key: stored[1:] for key, stored in created.items()} == {
+            booking: (WANG_FANG, True),
+            payment: (LI_NA, True),
+        }
+        elsewhere = booking._replace(source="till")
+        with stores.open(LAKESIDE.practice_id) as store:
+            found = store.lock_objects({booking: LI_NA, elsewhere: LI_NA})
+        assert found[booking] == created[booking]._replace(is_new=False)
+        assert found[elsewhere].is_new
+        ids = {each.object_id for each in (*created.values(), found[elsewhere])}
+        assert [len(object_id) for object_id in ids] == [32, 32, 32]
+
+    def test_an_object_that_is_forgotten_is_new_again(self, stores: Stores) -> None:
+        booking = fact("created", "e1").object_key
+        with stores.open(LAKESIDE.practice_id) as store:
+            store.lock_objects({booking: WANG_FANG})
+            store.forget_objects({booking})
+        with stores.open(LAKESIDE.practice_id) as store:
+            assert store.lock_objects({booking: LI_NA})[booking][1:] == (LI_NA, True)
+
+    def test_an_object_that_is_known_to_another_client_stays_theirs(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        theirs, foreign = fact("created", "e1"), fact("completed", "e2", external_id="li-na")
+        for batch, reason in (([theirs], None), ([foreign, foreign], "other-client")):
+            with stores.open(LAKESIDE.practice_id) as store:
+                assert {result.reason for result in accept(batch, store)} == {reason}
+        assert world.reads.client_ids(LAKESIDE.practice_id, {LI_NA}) == {}
+        assert [activity.kind for activity in world.published()] == ["booked"]
+
+    def test_an_object_that_only_a_refused_event_names_is_free(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        first = fact("created", "e1")
+        conflict = first._replace(external_object_id="s2", external_id="li-na")
+        rightful = fact("created", "e2", external_object_id="s2")
+        for batch in ([first], [conflict, rightful]):
+            with stores.open(LAKESIDE.practice_id) as store:
+                last = accept(batch, store)
+        assert [result.reason for result in last] == ["conflicting-duplicate", None]
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([conflict._replace(external_object_id="s3")], store)
+            again = fact("created", "e3", external_object_id="s3", external_id="li-na")
+            assert [result.status for result in accept([again], store)] == ["accepted"]
+        assert len(world.published()) == 3
 
     def test_sequences_are_saved_by_client(self, stores: Stores) -> None:
         with stores.open(LAKESIDE.practice_id) as store:
@@ -277,31 +337,29 @@ class StoreSuite:
         first, second = fact("settled", "e1"), fact("completed", "e2")
         other_source = second._replace(source="till")
         with stores.open(LAKESIDE.practice_id) as store:
-            client_id = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
-            store.append([_entry(first, client_id), _entry(second, client_id, 2)])
+            _append(store, first, second)
         with stores.open(LAKESIDE.practice_id) as store:
-            found = store.hashes([_key(first), _key(second), _key(other_source)])
-        assert found == {_key(first): first.content_hash, _key(second): second.content_hash}
+            found = store.hashes([each.event_key for each in (first, second, other_source)])
+        assert found == {each.event_key: each.content_hash for each in (first, second)}
 
     def test_a_history_is_in_the_order_of_acceptance_and_of_one_object(
         self, stores: Stores
     ) -> None:
-        created = fact("created", "e1", occurred_at=NOON)
+        created = fact("created", "e1", occurred_at=NOON, attributes=CODES, backfill=True)
         cancelled = fact("cancelled", "e2")
         settled = fact("settled", "e3")
-        other = fact("created", "e4", object_id="s2")
+        other = fact("created", "e4", external_object_id="s2")
+        booking, payment = created.object_key, settled.object_key
+        unknown = booking._replace(external_id="s3")
         with stores.open(LAKESIDE.practice_id) as store:
-            client_id = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
-            store.append([_entry(one, client_id) for one in (created, settled, other)])
-            store.append([_entry(cancelled, client_id)])
-            booking = _object_key(created, client_id)
-            unknown = booking._replace(object_id="s3")
-            assert store.histories({booking, unknown}) == {
+            _append(store, created, settled, other)
+            _append(store, cancelled)
+            objects = store.lock_objects(dict.fromkeys((booking, payment, unknown), WANG_FANG))
+            assert store.histories({key: objects[key] for key in (booking, unknown)}) == {
                 booking: [created, cancelled],
                 unknown: [],
             }
-            payment = _object_key(settled, client_id)
-            assert store.histories({payment}) == {payment: [settled]}
+            assert store.histories({payment: objects[payment]}) == {payment: [settled]}
 
     def test_a_clients_history_is_its_entries_as_they_were_appended(
         self, world: StoreWorld, stores: Stores
@@ -309,12 +367,15 @@ class StoreSuite:
         with stores.open(LAKESIDE.practice_id) as store:
             clients = store.lock_clients({WANG_FANG, LI_NA}, NOON)
             hers = clients[WANG_FANG].client_id
-            entries = [_entry(fact("created", "e1"), hers), _entry(fact("settled", "e2"), hers, 2)]
-            others = _entry(fact("created", "e3", external_id="li-na"), clients[LI_NA].client_id)
-            store.append([entries[0], others, entries[1]])
+            created, _, settled = _append(
+                store,
+                fact("created", "e1", attributes=CODES),
+                fact("created", "e3", external_id="li-na", external_object_id="s2"),
+                fact("settled", "e2", backfill=True),
+            )
         history = world.reads.client_history(LAKESIDE.practice_id, hers)
         assert history is not None
-        assert history.entries == entries
+        assert history.entries == [created, settled]
         assert history[1:3] == (None, None)
         assert world.reads.client_history(HARBOUR.practice_id, hers) is None
         assert world.reads.client_history(LAKESIDE.practice_id, ClientId("nobody")) is None
@@ -363,9 +424,12 @@ class StoreSuite:
         with stores.open(LAKESIDE.practice_id) as store:
             client_id = register_client(WANG_FANG, store).client_id
         for batch in (
-            [fact("refunded", "e1", amount_minor=2000), fact("created", "e2")],
-            [fact("settled", "e3"), fact("cancelled", "e4", occurred_at=NOON)],
-            [fact("settled", "e5", object_id="s2"), fact("failed", "e6", occurred_at=NOON)],
+            [fact("refunded", "e1", amount_minor=2000), fact("created", "e2", attributes=CODES)],
+            [fact("settled", "e3", backfill=True), fact("cancelled", "e4", occurred_at=NOON)],
+            [
+                fact("settled", "e5", external_object_id="s2"),
+                fact("failed", "e6", occurred_at=NOON),
+            ],
         ):
             with stores.open(LAKESIDE.practice_id) as store:
                 assert {result.status for result in accept(batch, store)} == {"accepted"}

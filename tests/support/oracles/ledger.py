@@ -6,7 +6,7 @@ one subject are ordered by (time, rank, id); the last word on a booking counts; 
 from its last settlement unless it failed after that, and what went back counts on its day.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,6 +23,7 @@ _PAYMENT = ("settled", "refunded", "charged_back", "failed")
 RANKS = {verb: rank for verbs in (_BOOKING, _PAYMENT) for rank, verb in enumerate(verbs)}
 """Among facts of one instant, the one that takes back counts last."""
 
+CODES = {"counsellor_id", "service_code", "site", "product"}
 INPUTS = {"frequency": "completed_count", "monetary": "settled_less_refunded_minor"}
 
 
@@ -40,15 +41,11 @@ Net = dict[tuple[str, date], tuple[int, int]]
 
 def net_facts(documents: Iterable[Document], zones: Mapping[str, str]) -> dict[SourceClient, Net]:
     """What each client's accepted events come to, whatever order they were sent in."""
-    by_object: dict[tuple[SourceClient, str, str], list[Document]] = defaultdict(list)
-    for document in documents:
-        client = SourceClient(document["practiceid"], document["source"], document["subject"])
-        _, noun, _, _ = document["type"].split(".")
-        by_object[client, noun, document["data"][f"{noun}_id"]].append(document)
     sums: dict[SourceClient, dict[tuple[str, date], list[int]]] = defaultdict(dict)
-    for (client, noun, _), unordered in by_object.items():
+    for (practice_id, source, noun, _), unordered in _by_object(documents).items():
         events = sorted(unordered, key=_order)
-        zone = ZoneInfo(zones[client.practice_id])
+        client = SourceClient(practice_id, source, events[0]["subject"])
+        zone = ZoneInfo(zones[practice_id])
         facts = _of_booking(events, zone) if noun == "booking" else _of_payment(events, zone)
         sums[client].update({})  # a client is known, though its events may come to nothing
         for kind, on, count, amount in facts:
@@ -56,6 +53,44 @@ def net_facts(documents: Iterable[Document], zones: Mapping[str, str]) -> dict[S
             held[0] += count
             held[1] += amount
     return {client: _without_nothing(held) for client, held in sums.items()}
+
+
+def _by_object(documents: Iterable[Document]) -> dict[tuple[str, str, str, str], list[Document]]:
+    """Events by practice, source, noun and the source's id of the booking or payment."""
+    by_object: dict[tuple[str, str, str, str], list[Document]] = defaultdict(list)
+    for document in documents:
+        _, noun, _, _ = document["type"].split(".")
+        object_id = document["data"][f"{noun}_id"]
+        by_object[document["practiceid"], document["source"], noun, object_id].append(document)
+    return by_object
+
+
+def codes_held(documents: Iterable[Document]) -> Counter[tuple[str, str, str]]:
+    """How many bookings count under a (practice, kind, code): the last word on each code holds, and
+    a booking that counts for nothing has none."""
+    held: Counter[tuple[str, str, str]] = Counter()
+    for (practice_id, _, noun, _), unordered in _by_object(documents).items():
+        if noun != "booking":
+            continue
+        events = sorted(unordered, key=_order)
+        kind = {"created": "booked", "rescheduled": "booked"}.get(_verb(events[-1]))
+        codes = {
+            name: event["data"][name] for event in events for name in CODES & event["data"].keys()
+        }
+        if _verb(events[-1]) != "cancelled":
+            for name, code in codes.items():
+                held[practice_id, kind or _verb(events[-1]), f"{name}={code}"] += 1
+    return held
+
+
+def published_codes(activities: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, str, str]]:
+    """The same from the activities on the bus. Give each activity once."""
+    held: Counter[tuple[str, str, str]] = Counter()
+    for event in activities:
+        data = event["data"]
+        for name, code in data.get("attributes", {}).items():
+            held[event["practiceid"], data["kind"], f"{name}={code}"] += data["count"]
+    return Counter({key: count for key, count in held.items() if count})
 
 
 def _order(event: Document) -> tuple[datetime, int, str]:

@@ -17,10 +17,12 @@ from rapport_devkit.api_client import ApiClient
 from tests.support.generators.workload import PRACTICES, EventKey
 from tests.support.oracles.ledger import (
     SourceClient,
+    codes_held,
     differences,
     expect,
     history_faults,
     net_facts,
+    published_codes,
     published_nets,
 )
 from tests.support.oracles.messages import (
@@ -109,6 +111,12 @@ def _look_at_activities(
         published = found.get((owner.practice_id, clients.get(owner, "")), {})
         if published != net:
             wrong.append(f"{owner}: {published} instead of {net}")
+    codes, said = codes_held(world.workload.accepted.values()), published_codes(activities)
+    findings.faults["wrong codes"] = [
+        f"{key}: {said[key]} instead of {codes[key]}"
+        for key in codes.keys() | said.keys()
+        if codes[key] != said[key]
+    ]
     sequences = defaultdict(list)
     for event in activities:
         data = event["data"]

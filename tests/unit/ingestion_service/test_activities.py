@@ -9,8 +9,14 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion_service.domain.activities import Delta
-from ingestion_service.domain.facts import RANK, SourceFact, SourceKind, SourceObjectKind
+from ingestion_service.domain.activities import ActivityOwner, Delta, caused
+from ingestion_service.domain.facts import (
+    RANK,
+    Attributes,
+    SourceFact,
+    SourceKind,
+    SourceObjectKind,
+)
 from tests.support.harness.activities import activities_of
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -23,10 +29,17 @@ BOOKING_KINDS: Sequence[SourceKind] = (
     "no_show",
 )
 PAYMENT_KINDS: Sequence[SourceKind] = ("settled", "refunded", "charged_back", "failed")
-Totals = dict[tuple[str, date, datetime | None], tuple[int, int]]
+Place = tuple[str, date, datetime | None, Attributes]
+Totals = dict[Place, tuple[int, int]]
 
 
-def fact(kind: SourceKind, event_id: str = "e1", hours: int = 0, amount: int = 100) -> SourceFact:
+def fact(
+    kind: SourceKind,
+    event_id: str = "e1",
+    hours: int = 0,
+    amount: int = 100,
+    codes: Attributes = (),
+) -> SourceFact:
     """A fact of Wang Fang's booking or payment `s1`, so many hours after noon."""
     object_kind: SourceObjectKind = "booking" if kind in BOOKING_KINDS else "payment"
     starts_at = NOON + timedelta(days=hours) if kind in {"created", "rescheduled"} else None
@@ -35,6 +48,7 @@ def fact(kind: SourceKind, event_id: str = "e1", hours: int = 0, amount: int = 1
         "lakeside",
         "desk",
         event_id,
+        "desk",
         "wang-fang",
         object_kind,
         "s1",
@@ -43,15 +57,16 @@ def fact(kind: SourceKind, event_id: str = "e1", hours: int = 0, amount: int = 1
         starts_at,
         amount if has_money else None,
         "CNY" if has_money else None,
+        codes,
     )
 
 
 def totals(deltas: Sequence[Delta]) -> Totals:
-    """The sums of deltas by kind and day, without those that came to nothing."""
-    numbers: Counter[tuple[str, date, datetime | None]] = Counter()
-    amounts: Counter[tuple[str, date, datetime | None]] = Counter()
+    """The sums of deltas by kind, day and codes, without those that came to nothing."""
+    numbers: Counter[Place] = Counter()
+    amounts: Counter[Place] = Counter()
     for delta in deltas:
-        key = (delta.kind, delta.on, delta.starts_at)
+        key = (delta.kind, delta.on, delta.starts_at, delta.attributes)
         numbers[key] += delta.number
         amounts[key] += delta.amount_minor
     return {key: (numbers[key], amounts[key]) for key in numbers if numbers[key] or amounts[key]}
@@ -64,12 +79,14 @@ def expected(facts: Sequence[SourceFact]) -> Totals:
         return {}
     if ordered[0].object_kind == "booking":
         last = ordered[-1]
+        codes = {name: code for f in ordered for name, code in f.attributes}
+        attributes = tuple(sorted(codes.items()))
         happened_on = last.occurred_at.astimezone(ZONE).date()
         if last.kind in {"completed", "no_show"}:
-            return {(last.kind, happened_on, None): (1, 0)}
+            return {(last.kind, happened_on, None, attributes): (1, 0)}
         if last.starts_at is not None:
             on = last.starts_at.astimezone(ZONE).date()
-            return {("booked", on, last.starts_at): (1, 0)}
+            return {("booked", on, last.starts_at, attributes): (1, 0)}
         return {}
     deciding = [f for f in ordered if f.kind in {"settled", "failed"}]
     settled = [f for f in deciding if f.kind == "settled"]
@@ -77,19 +94,25 @@ def expected(facts: Sequence[SourceFact]) -> Totals:
         return {}
     on = settled[-1].occurred_at.astimezone(ZONE).date()
     backs = [f.amount_minor or 0 for f in ordered if f.kind in {"refunded", "charged_back"}]
-    counts: Totals = {("settled", on, None): (1, settled[-1].amount_minor or 0)}
+    counts: Totals = {("settled", on, None, ()): (1, settled[-1].amount_minor or 0)}
     if backs:
-        counts["refunded", on, None] = (len(backs), sum(backs))
+        counts["refunded", on, None, ()] = (len(backs), sum(backs))
     return counts
 
 
+CODES = st.dictionaries(st.sampled_from(("site", "product")), st.sampled_from("ab")).map(
+    lambda drawn: tuple(sorted(drawn.items()))
+)
+
+
 def facts_of(kinds: Sequence[SourceKind]) -> st.SearchStrategy[list[SourceFact]]:
-    """Up to eight facts of one subject, many of them at the same instant."""
-    one = st.tuples(st.sampled_from(kinds), st.integers(0, 60), st.integers(0, 3))
+    """Up to eight facts of one object, many of them at the same instant; bookings have codes."""
+    codes = CODES if kinds is BOOKING_KINDS else st.just(())
+    one = st.tuples(st.sampled_from(kinds), st.integers(0, 60), st.integers(0, 3), codes)
     return st.lists(one, max_size=8).map(
         lambda drawn: [
-            fact(kind, f"e{index}", hours, amount * 100)
-            for index, (kind, hours, amount) in enumerate(drawn)
+            fact(kind, f"e{index}", hours, amount * 100, attributes)
+            for index, (kind, hours, amount, attributes) in enumerate(drawn)
         ]
     )
 
@@ -189,6 +212,38 @@ def test_a_rescheduled_booking_moves_and_refers_to_the_one_that_it_replaces() ->
     assert (gone.number, moved.number) == (-1, 1)
     assert gone.refers_to == moved.refers_to == first.activity_id
     assert moved.starts_at == NOON + timedelta(days=3)
+
+
+def test_other_codes_take_the_booking_back_and_say_it_anew() -> None:
+    east, west = (("site", "east"),), (("site", "west"),)
+    first, gone, moved = activities_of(
+        [fact("created", codes=east), fact("created", "e2", codes=west)], ZONE
+    )
+    assert (first.attributes, gone.attributes, moved.attributes) == (east, east, west)
+    assert [gone.number, moved.number] == [-1, 1]
+    assert gone.refers_to == moved.refers_to == first.activity_id
+
+
+def test_an_event_without_a_code_keeps_the_one_that_is_known() -> None:
+    codes = (("counsellor_id", "c-07"), ("site", "east"))
+    moved = fact("rescheduled", "e2", 1, codes=(("site", "west"),))
+    *_, completed = activities_of(
+        [fact("completed", "e3", 2), fact("created", codes=codes), moved], ZONE
+    )
+    assert completed.kind == "completed"
+    assert completed.attributes == (("counsellor_id", "c-07"), ("site", "west"))
+
+
+def test_the_last_activity_of_a_fact_says_that_it_is() -> None:
+    facts = [fact("created"), fact("completed", "e2", 30)]
+    owner = ActivityOwner("lakeside", "c1", 1, "Asia/Shanghai", "CNY")
+    deltas = activities_of(facts, ZONE)
+    activities = caused(facts[1], "o1", owner, deltas[1:], 2, NOON)
+    assert [(each.sequence, each.is_last_of_cause) for each in activities] == [
+        (2, False),
+        (3, True),
+    ]
+    assert {each.cause for each in activities} == {("desk", "e2", "o1", False)}
 
 
 def test_the_same_facts_give_the_same_ids() -> None:

@@ -16,7 +16,7 @@ from ingestion_service.handlers import (
     register_practice,
 )
 from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
-from tests.support.memory.ingestion_suite import LAKESIDE, LI_NA, WANG_FANG, fact
+from tests.support.memory.ingestion_suite import CODES, LAKESIDE, LI_NA, WANG_FANG, fact
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ class TestRegisterClient:
 
 class TestRegisterPractice:
     def test_a_practice_is_announced_when_it_is_new_or_renamed(self, stores: MemoryStores) -> None:
-        renamed = LAKESIDE._replace(name="Lakeside Clinic")
+        renamed = LAKESIDE._replace(name="Clinic", region="CN", discreet_name="The Lake")
         for wanted in (LAKESIDE, renamed, renamed):
             with stores.open_for_operator() as store:
                 assert register_practice(wanted, store) == (wanted, False)
@@ -151,10 +151,13 @@ class TestAdvanceClock:
 class TestClientActivities:
     def test_the_ledger_gives_the_published_activities_in_pages(self, stores: MemoryStores) -> None:
         with stores.open(LAKESIDE.practice_id) as store:
-            accept([fact("refunded", "e1"), fact("created", "e2")], store)
+            accept([fact("refunded", "e1"), fact("created", "e2", attributes=CODES)], store)
         client_id = register(stores).client_id
         with stores.open(LAKESIDE.practice_id) as store:
-            accept([fact("settled", "e3"), fact("cancelled", "e4", occurred_at=NOON)], store)
+            accept(
+                [fact("settled", "e3", backfill=True), fact("cancelled", "e4", occurred_at=NOON)],
+                store,
+            )
         reads = MemoryReads(stores)
         published = stores.tables.published
         assert len(published) == 5

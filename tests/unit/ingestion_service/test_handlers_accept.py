@@ -13,7 +13,7 @@ from ingestion_service.domain.facts import SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept, advance_clock, register_practice
 from tests.support.memory.ingestion import NOON, MemoryStores
-from tests.support.memory.ingestion_suite import HARBOUR, LAKESIDE, fact
+from tests.support.memory.ingestion_suite import CODES, HARBOUR, LAKESIDE, fact
 
 
 @pytest.fixture
@@ -60,8 +60,10 @@ def test_an_accepted_fact_is_in_the_ledger_and_published(stores: MemoryStores) -
     assert (entry.fact, entry.content_hash) == (settled, settled.content_hash)
     assert (entry.accepted_at, entry.first_sequence, entry.activities) == (NOON, 1, 1)
     [activity] = stores.tables.published
-    assert (activity.cause, activity.sequence, activity.accepted_at) == ("e1", 1, NOON)
-    assert activity.owner == ("lakeside", entry.client_id, 1, "Asia/Shanghai", "CNY")
+    assert activity.cause == ("desk", "e1", entry.object_id, False)
+    assert (activity.sequence, activity.accepted_at) == (1, NOON)
+    [client_id] = stores.tables.identities.values()
+    assert activity.owner == ("lakeside", client_id, 1, "Asia/Shanghai", "CNY")
 
 
 def test_a_fact_counts_on_the_day_of_the_practice(stores: MemoryStores) -> None:
@@ -92,7 +94,9 @@ def test_other_content_under_the_same_id_is_a_conflict(stores: MemoryStores) -> 
     "changes",
     [
         pytest.param({"external_id": "li-na"}, id="another client"),
-        pytest.param({"object_id": "s2"}, id="another booking"),
+        pytest.param({"external_object_id": "s2"}, id="another booking"),
+        pytest.param({"attributes": CODES}, id="a code"),
+        pytest.param({"backfill": True}, id="history"),
         pytest.param({"kind": "cancelled", "starts_at": None}, id="another kind"),
         pytest.param({"occurred_at": NOON}, id="another time"),
         pytest.param({"starts_at": NOON + timedelta(days=3)}, id="another hour"),
@@ -144,6 +148,46 @@ def test_a_refused_fact_writes_nothing_and_stops_no_other(
     assert len(stores.tables.clients) == 1
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_an_object_of_another_client_is_refused_and_writes_nothing(
+    stores: MemoryStores, size: int
+) -> None:
+    facts = [fact("created", "e1"), fact("completed", "e2", external_id="li-na")]
+    results = [each for n in range(0, 2, size) for each in results_of(stores, *facts[n : n + size])]
+    assert [(each.status, each.reason, each.field) for each in results] == [
+        ("accepted", None, None),
+        ("rejected", "other-client", "/subject"),
+    ]
+    assert [entry.fact.event_id for entry in stores.tables.ledger.values()] == ["e1"]
+    assert [key.external_id for key in stores.tables.identities] == ["wang-fang"]
+    assert send(stores, facts[1]._replace(external_id="wang-fang")) == ["accepted"]
+
+
+def test_a_conflict_gives_no_object_away(stores: MemoryStores) -> None:
+    first = fact("created", "e1")
+    conflict = first._replace(external_object_id="s2", external_id="li-na")
+    assert send(stores, first, conflict) == ["accepted", "conflicting-duplicate"]
+    assert [key.external_id for key in stores.tables.objects] == ["s1"]
+    rightful = fact("created", "e2", external_object_id="s2")
+    assert send(stores, conflict, rightful) == ["conflicting-duplicate", "accepted"]
+    owners = {key.external_id: known.owner for key, known in stores.tables.objects.items()}
+    assert owners == {"s1": first.identity, "s2": first.identity}
+
+
+def test_the_same_id_in_two_sources_is_two_objects(stores: MemoryStores) -> None:
+    send(stores, fact("created", "e1"), fact("created", "e2", source="till", external_id="li-na"))
+    assert published(stores) == [("booked", 1, 0)] * 2
+    assert len({known.object_id for known in stores.tables.objects.values()}) == 2
+
+
+def test_an_object_keeps_its_id_for_ever(stores: MemoryStores) -> None:
+    send(stores, fact("created", "e1"))
+    send(stores, fact("completed", "e2", occurred_at=NOON))
+    causes = [activity.cause for activity in stores.tables.published]
+    assert len(causes) == 3
+    assert len({cause.object_id for cause in causes if cause is not None}) == 1
+
+
 def test_an_id_that_was_refused_is_free(stores: MemoryStores) -> None:
     assert send(stores, fact("settled", "e1", currency="EUR")) == ["currency-mismatch"]
     assert send(stores, fact("settled", "e1")) == ["accepted"]
@@ -192,7 +236,7 @@ def test_a_booking_and_a_payment_of_one_id_are_apart(stores: MemoryStores) -> No
 
 
 def test_each_client_has_a_gapless_sequence(stores: MemoryStores) -> None:
-    other = {"external_id": "li-na"}
+    other = {"external_id": "li-na", "external_object_id": "s2"}
     send(stores, fact("created", "e1"), fact("created", "e2", **other), fact("settled", "e3"))
     send(stores, fact("completed", "e4", occurred_at=NOON), fact("settled", "e5", **other))
     sequences: dict[str, list[int]] = {}

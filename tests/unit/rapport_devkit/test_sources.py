@@ -123,6 +123,30 @@ class TestCsv:
         assert isinstance(event, PaymentSettled)
         assert event.data.amount_minor == 4990
 
+    def test_knows_the_decimals_of_every_currency(self, write: Path) -> None:
+        write.write_text(HEADER + "wren,2026-03-02,settled,p1,1.2345,CLF,\n")
+        (event,) = events_of(read_csv(write, ORIGIN))
+        assert isinstance(event, PaymentSettled)
+        assert event.data.amount_minor == 12345
+
+    @pytest.mark.parametrize(
+        ("line", "column", "way_out"),
+        [
+            ("wren,2026-03-02,settled,p1,1,QQQ,", "currency", "such as CNY"),
+            ("wren,2026-03-02,booked,b1,,,1900-01-01", "starts_at", "must be from 1970-01-02"),
+            ("wren,1989-12-30,completed,b1,,,", "happened_at", "must not be before 1990"),
+            ("wren,2026-03-02,settled,p1,100000000000.01,CNY,", "amount", "10000000000000"),
+        ],
+    )
+    def test_takes_the_ranges_of_the_contracts(
+        self, write: Path, line: str, column: str, way_out: str
+    ) -> None:
+        write.write_text(HEADER + line + "\n")
+        with pytest.raises(BadFile) as caught:
+            read_csv(write, ORIGIN)
+        (problem,) = caught.value.problems
+        assert (problem.column, way_out in problem.reason) == (column, True)
+
     def test_names_every_bad_line_and_reads_none(self, write: Path) -> None:
         write.write_text(
             HEADER

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rapport_runtime.errors import LoopHalted
-from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.errors import InvalidRecord, LoopHalted
+from rapport_runtime.stream.limits import DeadLetterLimit, uncounted
 
 
 def test_the_last_invalid_record_in_a_row_that_is_allowed_passes() -> None:
@@ -54,3 +54,8 @@ def test_an_old_past_does_not_hide_the_present() -> None:
         limit.count(records=10, invalid=9)
     with pytest.raises(LoopHalted):
         limit.check(records=10, invalid=9)
+
+
+def test_a_type_that_is_not_known_yet_is_never_counted() -> None:
+    reasons = ("unknown-type", "unknown-version", "invalid-field", "unknown-type")
+    assert uncounted([InvalidRecord(reason, "as a test wants it") for reason in reasons]) == 2

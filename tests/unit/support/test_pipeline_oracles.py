@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,10 +24,12 @@ from tests.support.generators.workload import PRACTICES, Workload, WorkloadSize,
 from tests.support.harness.activities import activities_of
 from tests.support.oracles.ledger import (
     SourceClient,
+    codes_held,
     differences,
     expect,
     history_faults,
     net_facts,
+    published_codes,
 )
 
 SIZE = WorkloadSize(events=4_000, clients=200, days=60)
@@ -40,6 +43,7 @@ LATE_REASONS = {
     "currency-mismatch",
     "unknown-practice",
     "conflicting-duplicate",
+    "other-client",
 }
 """What only ingestion can refuse: it takes more than the record."""
 
@@ -61,6 +65,7 @@ def test_it_goes_wrong_as_often_as_was_asked(workload: Workload) -> None:
     assert workload.letters.total() >= 0.01 * SIZE.events
     assert {kind.reason for kind in POISON} <= workload.letters.keys()
     assert workload.letters["conflicting-duplicate"] > 0
+    assert workload.letters["other-client"] > 0
 
 
 def test_history_reaches_back_400_days_and_undoing_comes_before_what_it_undoes(
@@ -109,7 +114,7 @@ def test_the_contract_refuses_the_poison_for_the_reasons_expected(workload: Work
     assert found == expected
 
 
-def test_the_nets_are_those_of_ingestions_rules_in_any_order(workload: Workload) -> None:
+def test_nets_and_codes_are_those_of_ingestions_rules_in_any_order(workload: Workload) -> None:
     nets = net_facts(workload.accepted.values(), ZONES)
     facts = [
         fact_of(decode_source(None, None, json.dumps(document).encode()))
@@ -119,18 +124,26 @@ def test_the_nets_are_those_of_ingestions_rules_in_any_order(workload: Workload)
     subjects: dict[tuple[SourceClient, str, str], list[SourceFact]] = {}
     for fact in facts:
         owner = SourceClient(fact.practice_id, fact.source, fact.external_id)
-        subjects.setdefault((owner, fact.object_kind, fact.object_id), []).append(fact)
+        subjects.setdefault((owner, fact.object_kind, fact.external_object_id), []).append(fact)
     sums: dict[SourceClient, dict[tuple[str, date], list[int]]] = {owner: {} for owner in nets}
+    said: list[dict[str, Any]] = []
     for (owner, _, _), its_facts in subjects.items():
         for delta in activities_of(its_facts, ZoneInfo(ZONES[owner.practice_id])):
             held = sums[owner].setdefault((delta.kind, delta.on), [0, 0])
             held[0] += delta.number
             held[1] += delta.amount_minor
+            shown = {
+                "kind": delta.kind,
+                "count": delta.number,
+                "attributes": dict(delta.attributes),
+            }
+            said.append({"practiceid": owner.practice_id, "data": shown})
     filled = {
         owner: {key: (n, amount) for key, (n, amount) in held.items() if n or amount}
         for owner, held in sums.items()
     }
     assert filled == nets
+    assert published_codes(said) == codes_held(workload.accepted.values())
 
 
 def test_the_expected_answer_is_that_of_scorings_assess(workload: Workload) -> None:

@@ -27,6 +27,7 @@ from ingestion_service.domain.intake_results import (
     CONFLICT,
     DUPLICATE,
     IN_THE_FUTURE,
+    OTHER_CLIENT,
     OTHER_CURRENCY,
     UNKNOWN_PRACTICE,
     IntakeResult,
@@ -39,6 +40,7 @@ from ingestion_service.ports import (
     LedgerEntry,
     Reads,
     Store,
+    StoredObject,
 )
 
 AHEAD: Final = timedelta(hours=48)
@@ -73,12 +75,16 @@ def accept(facts: Sequence[SourceFact], store: Store) -> list[IntakeResult]:
     admissible = [fact for fact, refusal in zip(facts, refusals, strict=True) if refusal is None]
     if not admissible:
         return [refusal for refusal in refusals if refusal is not None]
-    clients = store.lock_clients({_identity(fact) for fact in admissible}, now)
-    hashes = store.hashes([_event(fact) for fact in admissible])
-    results, new_facts = _deduplicate(facts, refusals, hashes, clients)
+    objects = store.lock_objects(_owners(admissible))
+    hashes = store.hashes([fact.event_key for fact in admissible])
+    results, new_facts = _judge(facts, refusals, hashes, objects)
+    objects = _with_first_owners(new_facts, objects, store)
     if new_facts:
-        histories = store.histories({new.object_key for new in new_facts})
-        intake = _fold(new_facts, histories, practices, now)
+        clients = store.lock_clients({new.fact.identity for new in new_facts}, now)
+        touched = {new.fact.object_key for new in new_facts}
+        older = {key: objects[key] for key in touched if not objects[key].is_new}
+        histories = store.histories(older) if older else {}
+        intake = _fold(new_facts, _Known(clients, objects, histories, practices), now)
         store.append(intake.entries)
         store.save_sequences(intake.sequences)
         store.publish(intake.activities)
@@ -105,8 +111,9 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
 
 
 def register_practice(wanted: Practice, store: Store) -> PracticeSaved:
-    """Register a practice or change its name, and announce it; also before a simulated clock is
-    first set. Raises `Conflict` when its stored zone or currency differs."""
+    """Register a practice or change its name, region or discreet name, and announce it; also
+    before a simulated clock is first set. Raises `Conflict` when its stored zone or currency
+    differs."""
     known = store.lock_practice(wanted.practice_id)
     if known is not None:
         check_successor(known, wanted)
@@ -149,12 +156,19 @@ def look_up_clients(
 
 
 class _NewFact(NamedTuple):
-    """A fact that is accepted, with its client and its source object."""
+    """A fact that is accepted."""
 
     fact: SourceFact
     content_hash: bytes
-    client: Client
-    object_key: SourceObjectKey
+
+
+class _Known(NamedTuple):
+    """What the store knows of the new facts of a batch; new objects have no history."""
+
+    clients: Mapping[IdentityKey, Client]
+    objects: Mapping[SourceObjectKey, StoredObject]
+    histories: Mapping[SourceObjectKey, Sequence[SourceFact]]
+    practices: Mapping[PracticeId, Practice]
 
 
 class _Intake(NamedTuple):
@@ -172,12 +186,27 @@ def _held_time(store: Store) -> datetime:
     return now
 
 
-def _identity(fact: SourceFact) -> IdentityKey:
-    return IdentityKey(fact.practice_id, fact.source, fact.external_id)
+def _owners(facts: Iterable[SourceFact]) -> dict[SourceObjectKey, IdentityKey]:
+    """Whom the first of these facts names, for each object."""
+    owners: dict[SourceObjectKey, IdentityKey] = {}
+    for fact in facts:
+        owners.setdefault(fact.object_key, fact.identity)
+    return owners
 
 
-def _event(fact: SourceFact) -> EventKey:
-    return EventKey(fact.practice_id, fact.source, fact.event_id)
+def _with_first_owners(
+    new_facts: Sequence[_NewFact], objects: Mapping[SourceObjectKey, StoredObject], store: Store
+) -> Mapping[SourceObjectKey, StoredObject]:
+    """The objects, where each new one belongs to whom its first accepted fact names; those that
+    only refused facts are about are deleted again."""
+    owners = _owners(new.fact for new in new_facts)
+    wrong = {
+        key for key, known in objects.items() if known.is_new and known.owner != owners.get(key)
+    }
+    if not wrong:
+        return objects
+    store.forget_objects(wrong)
+    return {**objects, **store.lock_objects({key: owners[key] for key in wrong & owners.keys()})}
 
 
 def _refusal(
@@ -194,68 +223,63 @@ def _refusal(
     return None
 
 
-def _deduplicate(
+def _judge(
     facts: Sequence[SourceFact],
     refusals: Sequence[IntakeResult | None],
     hashes: Mapping[EventKey, bytes],
-    clients: Mapping[IdentityKey, Client],
+    objects: Mapping[SourceObjectKey, StoredObject],
 ) -> tuple[list[IntakeResult], list[_NewFact]]:
     """The result of every fact, and the facts that are new among those that are not refused."""
     known = dict(hashes)
+    owners = {key: stored.owner for key, stored in objects.items() if not stored.is_new}
     results: list[IntakeResult] = []
     new_facts: list[_NewFact] = []
     for fact, refusal in zip(facts, refusals, strict=True):
         if refusal is not None:
             results.append(refusal)
             continue
-        key, content_hash = _event(fact), fact.content_hash
+        key, content_hash = fact.event_key, fact.content_hash
         if key in known:
             results.append(DUPLICATE if known[key] == content_hash else CONFLICT)
             continue
+        if owners.setdefault(fact.object_key, fact.identity) != fact.identity:
+            results.append(OTHER_CLIENT)
+            continue
         known[key] = content_hash
-        client = clients[_identity(fact)]
-        new_facts.append(_NewFact(fact, content_hash, client, _object_key(fact, client)))
+        new_facts.append(_NewFact(fact, content_hash))
         results.append(ACCEPTED)
     return results, new_facts
 
 
-def _object_key(fact: SourceFact, client: Client) -> SourceObjectKey:
-    return SourceObjectKey(
-        fact.practice_id, client.client_id, fact.source, fact.object_kind, fact.object_id
-    )
-
-
-def _fold(
-    new_facts: Sequence[_NewFact],
-    histories: Mapping[SourceObjectKey, Sequence[SourceFact]],
-    practices: Mapping[PracticeId, Practice],
-    now: datetime,
-) -> _Intake:
+def _fold(new_facts: Sequence[_NewFact], known: _Known, now: datetime) -> _Intake:
     """Fold each new fact into its source object and number the activities that this causes."""
-    source_objects = _source_objects(histories, practices)
+    source_objects = _source_objects(new_facts, known)
     intake = _Intake([], {}, [])
-    for fact, content_hash, client, object_key in new_facts:
-        deltas = source_objects[object_key].fold(fact)
+    for fact, content_hash in new_facts:
+        key = fact.object_key
+        object_id = known.objects[key].object_id
+        client = known.clients[fact.identity]
+        deltas = source_objects[key].fold(fact)
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1
-        intake.entries.append(
-            LedgerEntry(fact, content_hash, client.client_id, now, first, len(deltas))
-        )
+        intake.entries.append(LedgerEntry(fact, content_hash, object_id, now, first, len(deltas)))
         if deltas:
             intake.sequences[client_key] = first + len(deltas) - 1
-            owner = _owner(client, practices[fact.practice_id])
-            intake.activities.extend(caused(fact, owner, deltas, first, now))
+            owner = _owner(client, known.practices[fact.practice_id])
+            intake.activities.extend(caused(fact, object_id, owner, deltas, first, now))
     return intake
 
 
 def _source_objects(
-    histories: Mapping[SourceObjectKey, Sequence[SourceFact]],
-    practices: Mapping[PracticeId, Practice],
+    new_facts: Sequence[_NewFact], known: _Known
 ) -> dict[SourceObjectKey, SourceObject]:
     """Every source object of the batch as its ledger has it before the batch."""
-    zones = {key: ZoneInfo(practice.zone) for key, practice in practices.items()}
-    source_objects = {key: SourceObject(zones[key.practice_id]) for key in histories}
-    for key, history in histories.items():
+    zones = {key: ZoneInfo(practice.zone) for key, practice in known.practices.items()}
+    source_objects = {
+        key: SourceObject(zones[key.practice_id])
+        for key in {new.fact.object_key for new in new_facts}
+    }
+    for key, history in known.histories.items():
         for fact in history:
             source_objects[key].fold(fact)
     return source_objects
@@ -267,12 +291,10 @@ def _activities(history: ClientHistory) -> Iterable[Activity]:
     if sequence is not None and registered_at is not None:
         yield registered(owner, sequence, registered_at)
     zone = ZoneInfo(owner.zone)
-    source_objects: dict[tuple[str, str, str], SourceObject] = {}
-    for entry in entries:
-        fact = entry.fact
-        key = (fact.source, fact.object_kind, fact.object_id)
-        deltas = source_objects.setdefault(key, SourceObject(zone)).fold(fact)
-        yield from caused(fact, owner, deltas, entry.first_sequence, entry.accepted_at)
+    source_objects: dict[str, SourceObject] = {}
+    for fact, _, object_id, accepted_at, first_sequence, _ in entries:
+        deltas = source_objects.setdefault(object_id, SourceObject(zone)).fold(fact)
+        yield from caused(fact, object_id, owner, deltas, first_sequence, accepted_at)
 
 
 def _owner(client: Client, practice: Practice) -> ActivityOwner:

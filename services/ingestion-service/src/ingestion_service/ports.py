@@ -27,13 +27,23 @@ class Client(NamedTuple):
     is_new: bool
 
 
+class StoredObject(NamedTuple):
+    """A booking or payment, locked by the transaction. `object_id` is random and never changes;
+    `owner` is the identity in the first accepted event about it."""
+
+    object_id: str
+    owner: IdentityKey
+    is_new: bool
+
+
 class LedgerEntry(NamedTuple):
     """One accepted fact in the ledger. It caused `activities` activities (0 when it changed
-    nothing); `first_sequence` is the sequence of the first of them."""
+    nothing); `first_sequence` is the sequence of the first of them. `object_id` is the random id of
+    its booking or payment. Whose it is follows from the fact's identity."""
 
     fact: SourceFact
     content_hash: bytes
-    client_id: ClientId
+    object_id: str
     accepted_at: datetime
     first_sequence: int
     activities: int
@@ -64,19 +74,29 @@ class Store(Protocol):
         """The practice, or None; no other transaction can register or change it meanwhile."""
 
     def save_practice(self, practice: Practice) -> None:
-        """Insert the practice or change its name; later calls of `practices` return it."""
+        """Insert the practice or change its name, region and discreet name; later calls of
+        `practices` return it."""
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         """Put it into the outbox for `practices.v1`."""
 
+    def lock_objects(
+        self, owners: Mapping[SourceObjectKey, IdentityKey]
+    ) -> Mapping[SourceObjectKey, StoredObject]:
+        """The objects of all these keys, locked; missing ones are created with these owners.
+
+        Call it before reading the ledger: of two workers, one with a booking and one with its
+        cancellation, each would otherwise miss the fact of the other. Objects are locked before
+        clients, so that no two workers wait for each other.
+        """
+
+    def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
+        """Delete objects that this transaction created and that no accepted fact is about."""
+
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
-        """The clients of all these keys, locked; missing ones are created as known since `now`.
-
-        Call it before reading the ledger: of two workers, one with a booking and one with its
-        cancellation, each would otherwise miss the fact of the other.
-        """
+        """The clients of all these keys, locked; missing ones are created as known since `now`."""
 
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:
         """Set the `last_sequence` of clients that are locked."""
@@ -91,9 +111,9 @@ class Store(Protocol):
         """The content hashes of those of these events that are in the ledger."""
 
     def histories(
-        self, keys: Collection[SourceObjectKey]
+        self, objects: Mapping[SourceObjectKey, StoredObject]
     ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        """For each of these keys the accepted facts, in the order of acceptance; often none."""
+        """For each of these objects the accepted facts, in the order of acceptance; maybe none."""
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Add entries to the ledger, in this order."""

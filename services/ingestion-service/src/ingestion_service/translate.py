@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ingestion_service.domain.activities import Activity
-from ingestion_service.domain.facts import PracticeId, SourceFact, SourceKind
+from ingestion_service.domain.facts import Attributes, PracticeId, SourceFact, SourceKind
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import Practice
 from rapport_contracts.canonical import Activity as WireActivity
@@ -42,8 +42,8 @@ _KINDS: Final[dict[str, SourceKind]] = {
     "rapport.payment.failed.v1": "failed",
     "rapport.payment.charged_back.v1": "charged_back",
 }
-_LAST_YEAR: Final = 9998
-"""An instant of a later year may have no local day in some zone; so may one before year 2."""
+_CODES: Final = ("counsellor_id", "product", "service_code", "site")
+"""The fields of a booking that are its attributes, sorted."""
 
 _MONEY: Final = frozenset({"settled", "refunded"})
 
@@ -70,24 +70,31 @@ def refusal(fact: SourceFact, result: IntakeResult) -> InvalidRecord:
 
 
 def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
-    """The fact of a decoded source event. Raises `InvalidEvent` for an instant that has no local
-    day in some time zone."""
+    """The fact of a decoded source event. Its client is named within the source's own namespace."""
     data = event.data
+    is_booking = isinstance(data, BookingData)
     return SourceFact(
         practice_id=PracticeId(event.practiceid),
         source=event.source,
         event_id=event.id,
+        namespace=event.source,
         external_id=event.subject,
-        object_kind="booking" if isinstance(data, BookingData) else "payment",
-        object_id=data.booking_id if isinstance(data, BookingData) else data.payment_id,
+        object_kind="booking" if is_booking else "payment",
+        external_object_id=data.booking_id if is_booking else data.payment_id,
         kind=_KINDS[event.type],
-        occurred_at=_utc(event.time, "/time"),
-        starts_at=_utc(data.starts_at, "/data/starts_at")
-        if isinstance(data, BookingTimes)
-        else None,
+        occurred_at=event.time.astimezone(UTC),
+        starts_at=data.starts_at.astimezone(UTC) if isinstance(data, BookingTimes) else None,
         amount_minor=data.amount_minor if isinstance(data, PaymentAmount) else None,
         currency=data.currency if isinstance(data, PaymentAmount) else None,
+        attributes=_attributes(data) if is_booking else (),
+        backfill=event.backfill,
     )
+
+
+def _attributes(data: BookingData) -> Attributes:
+    """The codes that the event names."""
+    codes = ((name, getattr(data, name)) for name in _CODES)
+    return tuple((name, code) for name, code in codes if code is not None)
 
 
 def currency_of(activity: Activity) -> str | None:
@@ -97,14 +104,13 @@ def currency_of(activity: Activity) -> str | None:
 
 def record_of_activity(activity: Activity) -> Outgoing:
     """The record for `client-activity.v1`."""
-    owner, delta = activity.owner, activity.delta
+    owner, delta, cause = activity.owner, activity.delta, activity.cause
     event = ActivityRecorded(
         id=delta.activity_id,
         source=SOURCE,
         time=activity.accepted_at,
         practiceid=owner.practice_id,
         subject=owner.client_id,
-        causationid=activity.cause,
         data=WireActivity(
             client_id=owner.client_id,
             generation=owner.generation,
@@ -119,6 +125,12 @@ def record_of_activity(activity: Activity) -> Outgoing:
             accepted_at=activity.accepted_at,
             refers_to=delta.refers_to,
             starts_at=delta.starts_at,
+            object_id=None if cause is None else cause.object_id,
+            source=None if cause is None else cause.source,
+            cause_id=None if cause is None else cause.event_id,
+            last_of_cause=activity.is_last_of_cause,
+            backfill=cause is not None and cause.backfill,
+            attributes=dict(delta.attributes),
         ),
     )
     partition = partition_of(owner.client_id, CLIENT_ACTIVITY.partitions)
@@ -138,6 +150,8 @@ def record_of_practice(practice: Practice, now: datetime) -> Outgoing:
             name=practice.name,
             zone=practice.zone,
             currency=practice.currency,
+            region=practice.region,
+            discreet_name=practice.discreet_name,
         ),
     )
     partition = partition_of(practice.practice_id, PRACTICES.partitions)
@@ -153,9 +167,3 @@ def record_of_watermark(partition: int, up_to: datetime) -> Outgoing:
         data=Watermark(up_to=up_to),
     )
     return Outgoing(CLIENT_ACTIVITY.name, partition, b"watermark", encode(event))
-
-
-def _utc(instant: datetime, field: str) -> datetime:
-    if not 2 <= instant.year <= _LAST_YEAR:
-        raise InvalidEvent("invalid-field", f"must be of the years 2 to {_LAST_YEAR}", field)
-    return instant.astimezone(UTC)

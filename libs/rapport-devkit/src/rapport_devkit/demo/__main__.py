@@ -5,10 +5,10 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import Console
 
+from rapport_contracts.ranges import zones
 from rapport_devkit.databases import SERVICES
 from rapport_devkit.demo.run import AlreadyRunning, DemoOptions, run_demo
 from rapport_devkit.processes import ProcessFailed
@@ -89,10 +89,9 @@ def _positive(text: str) -> int:
 
 
 def _zone(text: str) -> str:
-    try:
-        return ZoneInfo(text).key
-    except (ZoneInfoNotFoundError, ValueError):
-        raise argparse.ArgumentTypeError("no IANA zone, such as Asia/Shanghai") from None
+    if text not in zones():
+        raise argparse.ArgumentTypeError("no IANA zone, such as Asia/Shanghai")
+    return text
 
 
 def _services(text: str) -> tuple[str, ...]:

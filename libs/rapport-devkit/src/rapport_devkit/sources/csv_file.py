@@ -27,6 +27,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.ranges import currencies
 from rapport_contracts.source import SourceEvent
 from rapport_devkit.sources.dataset import Dataset, Happening, Origin, by_day
 
@@ -49,10 +50,6 @@ _KINDS: Mapping[str, str] = MappingProxyType(
 )
 _TIMED = frozenset({"booked", "rescheduled"})
 _PRICED = frozenset({"settled", "refunded", "charged_back"})
-_DECIMALS: Mapping[str, int] = MappingProxyType(
-    dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "UGX", "VND", "XAF", "XOF"), 0)
-    | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
-)
 _COLUMN_OF_FIELD: Mapping[str, str] = MappingProxyType(
     {
         "/subject": "client_id",
@@ -187,7 +184,9 @@ class _LineReader:
 
     def _amount(self, row: Row) -> int:
         """An amount in minor units; a decimal comma or a sign of thousands is refused."""
-        decimals = _DECIMALS.get(self._currency, 2)
+        decimals = currencies().get(self._currency)
+        if decimals is None:
+            raise _Refused("currency", "is no currency code of ISO 4217, such as CNY")
         try:
             minor = Decimal(_cell(row, "amount")).scaleb(decimals)
         except DecimalException:

@@ -1,8 +1,19 @@
 """Too many invalid records mean that the deploy is wrong: the loop halts instead (R10)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from rapport_runtime.errors import LoopHalted
+from rapport_runtime.errors import InvalidRecord, LoopHalted
+
+UNCOUNTED: Final = frozenset({"unknown-type"})
+"""Reasons that no limit counts: a source may send a type before this version knows it. Its dead
+letters wait; neither the schema nor the deploy is wrong."""
+
+
+def uncounted(errors: Sequence[InvalidRecord]) -> int:
+    """How many of these no limit counts, neither as records nor as invalid ones."""
+    return sum(error.reason in UNCOUNTED for error in errors)
 
 
 @dataclass

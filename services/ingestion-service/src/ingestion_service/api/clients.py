@@ -195,7 +195,7 @@ def _found(known: KnownClient | None) -> FoundClient:
 
 
 def _activity(activity: Activity) -> ActivityAnswer:
-    delta = activity.delta
+    delta, cause = activity.delta, activity.cause
     return ActivityAnswer(
         activity_id=delta.activity_id,
         generation=activity.owner.generation,
@@ -209,5 +209,10 @@ def _activity(activity: Activity) -> ActivityAnswer:
         occurred_at=activity.occurred_at,
         accepted_at=activity.accepted_at,
         refers_to=delta.refers_to,
-        cause=activity.cause,
+        object_id=None if cause is None else cause.object_id,
+        source=None if cause is None else cause.source,
+        cause_id=None if cause is None else cause.event_id,
+        last_of_cause=activity.is_last_of_cause,
+        backfill=cause is not None and cause.backfill,
+        attributes=dict(delta.attributes),
     )

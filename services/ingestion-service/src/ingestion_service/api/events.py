@@ -46,6 +46,9 @@ _EXAMPLES: dict[str, Any] = {
     "batch": {"summary": "Several at once", "value": [_BOOKED, _PAID]},
 }
 
+_CONFLICTS = frozenset({"conflicting-duplicate", "other-client"})
+"""The reasons that contradict what is stored."""
+
 
 def events_router(stores: Stores) -> APIRouter:
     """The route that accepts events."""
@@ -77,11 +80,14 @@ def events_router(stores: Stores) -> APIRouter:
         the client's id in your system, `id` is unique per `source`, `time` is when it happened.
         The order of sending does not matter: a refund may come before its payment, a cancellation
         before its booking. Sending an event again is safe: the same `id` with the same content is
-        a `duplicate` and changes nothing; with other content it is a `conflicting-duplicate`.
+        a `duplicate` and changes nothing; with other content it is a `conflicting-duplicate`. A
+        booking or payment belongs to the `subject` of its first accepted event; an event that names
+        another one is rejected as `other-client`.
 
         The answer lists the outcome of each event. For an array, 207 means that some events were
         rejected; the others are accepted. For a single event, a rejection is a problem: 409 for a
-        conflicting duplicate, else 422. 503: nothing was written, send the whole request again.
+        conflicting duplicate and for another client, else 422. 503: nothing was written, send the
+        whole request again.
         """
         sent: Any = body
         if isinstance(sent, bytes):  # with another media type the body is not parsed
@@ -137,6 +143,6 @@ def _outcome(index: int, item: Any, result: IntakeResult | InvalidEvent) -> Item
 def _problem(rejected: ItemOutcome) -> InvalidRequest | Conflict:
     reason, detail = rejected.reason or "invalid", rejected.detail or ""
     faults = [field_error(reason, detail, rejected.pointer)] if rejected.pointer else []
-    if reason == "conflicting-duplicate":
+    if reason in _CONFLICTS:
         return Conflict(detail, reason=reason, errors=faults)
     return InvalidRequest(detail, reason=reason, errors=faults)

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Path, Response
 from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.schemas import PracticeAnswer, PracticeBody
 from ingestion_service.domain.facts import PracticeId
-from ingestion_service.domain.practices import Practice, practice
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.ports import Reads, Stores
+from rapport_contracts import source
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require, require_operator
 from rapport_runtime.http.paging import Page, PageQuery
@@ -40,24 +41,20 @@ def practices_router(stores: Stores, reads: Reads) -> APIRouter:
     )
     def put_practice(
         principal: Annotated[Principal, Depends(require_operator("practices:write"))],
-        practice_id: Annotated[
-            str,
-            Path(max_length=64, pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", examples=["lakeside"]),
-        ],
+        practice_id: Annotated[source.PracticeId, Path(examples=["lakeside"])],
         body: PracticeBody,
         response: Response,
     ) -> PracticeAnswer:
-        """Register a practice, or change its name.
+        """Register a practice, or change its name, region or discreet name.
 
         Do this first: events and clients of an unknown practice are refused here. Outreach does
         not check: it accepts contacts and consents for the practice of the key. The zone and the
         currency cannot change afterwards (409), because the activities of accepted events depend
         on both. The other services learn of the practice within a second or so.
         """
-        with refusals_as_problems():
-            wanted = practice(practice_id, body.name, body.zone, body.currency)
-            with stores.open_for_operator() as store:
-                saved = register_practice(wanted, store)
+        wanted = Practice(PracticeId(practice_id), **body.model_dump())
+        with refusals_as_problems(), stores.open_for_operator() as store:
+            saved = register_practice(wanted, store)
         if saved.is_new:
             response.status_code = 201
         return _answer(saved.practice)
@@ -80,6 +77,4 @@ def practices_router(stores: Stores, reads: Reads) -> APIRouter:
 
 
 def _answer(known: Practice) -> PracticeAnswer:
-    return PracticeAnswer(
-        practice_id=known.practice_id, name=known.name, zone=known.zone, currency=known.currency
-    )
+    return PracticeAnswer(**known._asdict())

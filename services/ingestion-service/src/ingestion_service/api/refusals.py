@@ -8,7 +8,6 @@ from rapport_runtime.errors import TryLater
 from rapport_runtime.http.problems import (
     Conflict,
     FieldError,
-    InvalidRequest,
     NotFound,
     ProblemError,
     Unavailable,
@@ -36,6 +35,4 @@ def _problem(refused: errors.Refused) -> ProblemError:
     faults = [field_error(reason, detail, refused.field)] if refused.field else []
     if isinstance(refused, errors.Unknown):
         return NotFound(detail, reason=reason, errors=faults)
-    if isinstance(refused, errors.Invalid):
-        return InvalidRequest(detail, reason=reason, errors=faults)
     return Conflict(detail, reason=reason, errors=faults)

@@ -1,6 +1,6 @@
 """The bodies and answers of the REST API; the events themselves are in rapport_contracts."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -15,9 +15,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from rapport_contracts.source import Name
-
-_FIRST_YEAR, _LAST_YEAR = 1990, 9000
+from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, zones
+from rapport_contracts.source import Currency, Happened, Name
 
 
 class WireModel(BaseModel):
@@ -26,21 +25,38 @@ class WireModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PracticeBody(WireModel):
-    """The practice to register, or its new name."""
+def _of_iana(name: str) -> str:
+    """Refuse what is no name of the IANA time zone database."""
+    if name not in zones():
+        raise ValueError("must be a time zone of the IANA database, such as Asia/Shanghai")
+    return name
 
-    name: str = Field(
-        min_length=1, max_length=200, pattern=r"\S", examples=["Lakeside Counselling"]
-    )
-    zone: str = Field(
+
+class PracticeBody(WireModel):
+    """The practice to register, or what changes of it."""
+
+    name: Name = Field(pattern=r"\S", examples=["Lakeside Counselling"])
+    zone: Annotated[str, AfterValidator(_of_iana)] = Field(
         description="IANA time zone. It decides the day of each event; it cannot change.",
         examples=["Asia/Shanghai"],
         json_schema_extra={"format": "iana-time-zone"},
     )
-    currency: str = Field(
-        pattern="^[A-Z]{3}$",
+    currency: Currency = Field(
         description="ISO 4217. Payments in another currency are refused; it cannot change.",
         examples=["CNY"],
+    )
+    region: str | None = Field(
+        default=None,
+        pattern="^[A-Z]{2}$",
+        max_length=2,
+        description="ISO 3166-1 alpha-2. Phone numbers without a country are read as this one's.",
+        examples=["CN"],
+    )
+    discreet_name: Name | None = Field(
+        default=None,
+        pattern=r"\S",
+        description="The name that messages may show: it does not say what clients come for.",
+        examples=["Lakeside"],
     )
 
 
@@ -204,8 +220,28 @@ class ActivityAnswer(WireModel):
     refers_to: str | None = Field(
         default=None, description="The older activity that it corrects.", examples=[None]
     )
-    cause: str | None = Field(
-        default=None, description="The id of the source event.", examples=["moon-2001"]
+    object_id: str | None = Field(
+        default=None,
+        description="The booking or payment: random, and the same for ever.",
+        examples=["28df85f497214ee95b87c9eae6680a5c"],
+    )
+    source: str | None = Field(
+        default=None, description="The source of the causing event.", examples=["moon-gate-pay"]
+    )
+    cause_id: str | None = Field(
+        default=None,
+        description="The id of the causing event within `source`.",
+        examples=["moon-2001"],
+    )
+    last_of_cause: bool = Field(
+        description="No further activity of this client follows from that event.", examples=[True]
+    )
+    backfill: bool = Field(
+        description="Its source reported that event as history.", examples=[False]
+    )
+    attributes: dict[str, str] = Field(
+        description="The practice's own codes, such as `counsellor_id`.",
+        examples=[{"counsellor_id": "c-07"}],
     )
 
 
@@ -226,19 +262,12 @@ class SourcesAnswer(WireModel):
     items: list[SourceAnswer]
 
 
-def _in_calendar(instant: datetime) -> datetime:
-    """Refuse years near the ends of the calendar: they overflow in some zone, and the clock could
-    never be set back."""
-    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-        raise ValueError(f"must be of the years {_FIRST_YEAR} to {_LAST_YEAR}")
-    return instant
-
-
 class ClockBody(WireModel):
     """The simulated time to set."""
 
-    now: Annotated[AwareDatetime, AfterValidator(_in_calendar)] = Field(
-        description="In the years 1990 to 9000.", examples=["1997-01-01T00:00:00Z"]
+    now: Happened = Field(
+        description=f"In the years {EARLIEST_HAPPENED.year} to {LATEST.year}.",
+        examples=["1997-01-01T00:00:00Z"],
     )
 
 

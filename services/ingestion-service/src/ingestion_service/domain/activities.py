@@ -6,12 +6,12 @@ effect before it, so the sum of all deltas is always the effect.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
+from ingestion_service.domain.facts import Attributes, ClientId, PracticeId, SourceFact
 
 ActivityKind = Literal["registered", "booked", "completed", "no_show", "settled", "refunded"]
 
@@ -28,25 +28,30 @@ _ORDER: Final[dict[ActivityKind, int]] = {
 class Contribution(NamedTuple):
     """What a source object counts for under one kind of activity, of which it has at most one.
 
-    `on` is the practice-local day, `starts_at` the hour of a booking, `number` a count."""
+    `on` is the practice-local day, `starts_at` the hour of a booking, `number` a count. The first
+    three fields say where it counts: two contributions that differ in them never add up."""
 
     on: date
     starts_at: datetime | None
+    attributes: Attributes
     number: int
     amount_minor: int
 
 
 Effect = Mapping[ActivityKind, Contribution]
+Order = tuple[datetime, int, str]
+"""`SourceFact.order`."""
 
 
 class Delta(NamedTuple):
     """One signed change on one practice-local day; `refers_to` is the id of the activity that it
-    corrects, or None."""
+    corrects, or None. `attributes` are the booking's codes."""
 
     activity_id: str
     kind: ActivityKind
     on: date
     starts_at: datetime | None
+    attributes: Attributes
     number: int
     amount_minor: int
     refers_to: str | None
@@ -62,17 +67,29 @@ class ActivityOwner(NamedTuple):
     currency: str
 
 
+class Cause(NamedTuple):
+    """The source event of an activity: its id within `source`, the random id of its booking or
+    payment, and whether the source reported it as history."""
+
+    source: str
+    event_id: str
+    object_id: str
+    backfill: bool
+
+
 class Activity(NamedTuple):
     """A delta with its client and its number in the client's gapless sequence, as it is published.
 
-    `cause` is the source event's id, None for a registration.
+    `cause` is None for a registration. `is_last_of_cause` says that the cause has no further
+    activity of this client.
     """
 
     owner: ActivityOwner
     sequence: int
     occurred_at: datetime
     accepted_at: datetime
-    cause: str | None
+    cause: Cause | None
+    is_last_of_cause: bool
     delta: Delta
 
 
@@ -83,14 +100,18 @@ def activity_id(practice_id: str, source: str, event_id: str, ordinal: int) -> s
 
 def caused(
     fact: SourceFact,
+    object_id: str,
     owner: ActivityOwner,
-    deltas: Iterable[Delta],
+    deltas: Sequence[Delta],
     first_sequence: int,
     accepted_at: datetime,
 ) -> list[Activity]:
-    """The activities of one fact's deltas, numbered from `first_sequence` on."""
+    """The activities of one fact's deltas, numbered from `first_sequence` on. `object_id` is that
+    of the fact's booking or payment."""
+    cause = Cause(fact.source, fact.event_id, object_id, fact.backfill)
+    last = first_sequence + len(deltas) - 1
     return [
-        Activity(owner, sequence, fact.occurred_at, accepted_at, fact.event_id, delta)
+        Activity(owner, sequence, fact.occurred_at, accepted_at, cause, sequence == last, delta)
         for sequence, delta in enumerate(deltas, start=first_sequence)
     ]
 
@@ -99,19 +120,20 @@ def registered(owner: ActivityOwner, sequence: int, now: datetime) -> Activity:
     """The activity that makes a client known to other services before any booking or payment."""
     today = now.astimezone(ZoneInfo(owner.zone)).date()
     identity = activity_id(owner.practice_id, "", owner.client_id, 0)
-    delta = Delta(identity, "registered", today, None, 1, 0, None)
-    return Activity(owner, sequence, now, now, None, delta)
+    delta = Delta(identity, "registered", today, None, (), 1, 0, None)
+    return Activity(owner, sequence, now, now, None, is_last_of_cause=True, delta=delta)
 
 
 class SourceObject:
     """One booking or payment, folded fact by fact in the order of acceptance.
 
-    It stores only what decides the effect: the latest fact of a booking; of a payment the latest
-    settlement, the latest failure and the sum of the refunds. None of these depends on the order
-    of arrival, so neither does the effect.
+    It stores only what decides the effect: the latest fact of a booking, and of each of its codes
+    the latest fact that names it; of a payment the latest settlement, the latest failure and the
+    sum of the refunds. None of these depends on the order of arrival, so neither does the effect.
     """
 
     __slots__ = (
+        "_codes",
         "_failed",
         "_ids",
         "_last",
@@ -125,6 +147,7 @@ class SourceObject:
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._last: SourceFact | None = None
+        self._codes: dict[str, tuple[Order, str]] = {}
         self._settled: SourceFact | None = None
         self._failed: SourceFact | None = None
         self._refund_count = 0
@@ -137,7 +160,9 @@ class SourceObject:
         kind: booked, completed, no_show, settled, refunded."""
         if fact.object_kind == "booking":
             self._last = _later(self._last, fact)
-            after = _effect_of_booking(self._last, self._zone)
+            if fact.attributes:
+                self._add_codes(fact)
+            after = _effect_of_booking(self._last, self._attributes(), self._zone)
         else:
             self._add_payment(fact)
             after = self._effect_of_payment()
@@ -145,6 +170,16 @@ class SourceObject:
         deltas = [self._delta(fact, ordinal, *change) for ordinal, change in enumerate(changes)]
         self.effect = after
         return deltas
+
+    def _add_codes(self, fact: SourceFact) -> None:
+        """Later facts, by the source's time, replace the codes that they name and no others."""
+        for name, code in fact.attributes:
+            known = self._codes.get(name)
+            if known is None or fact.order > known[0]:
+                self._codes[name] = (fact.order, code)
+
+    def _attributes(self) -> Attributes:
+        return tuple((name, code) for name, (_, code) in sorted(self._codes.items()))
 
     def _add_payment(self, fact: SourceFact) -> None:
         if fact.kind == "settled":
@@ -161,10 +196,12 @@ class SourceObject:
             return {}
         on = settled.occurred_at.astimezone(self._zone).date()
         effect: dict[ActivityKind, Contribution] = {
-            "settled": Contribution(on, None, 1, settled.amount_minor or 0)
+            "settled": Contribution(on, None, (), 1, settled.amount_minor or 0)
         }
         if self._refund_count:
-            effect["refunded"] = Contribution(on, None, self._refund_count, self._refunded_minor)
+            effect["refunded"] = Contribution(
+                on, None, (), self._refund_count, self._refunded_minor
+            )
         return effect
 
     def _delta(
@@ -175,7 +212,7 @@ class SourceObject:
         refers_to = older
         if kind == "refunded" and not _is_negative(change):
             refers_to = self._ids["settled"]
-        if older is None or change[:2] != self.effect[kind][:2]:
+        if older is None or change[:3] != self.effect[kind][:3]:
             self._ids[kind] = identity
         return Delta(identity, kind, *change, refers_to)
 
@@ -184,17 +221,17 @@ def _later(known: SourceFact | None, fact: SourceFact) -> SourceFact:
     return fact if known is None or fact.order > known.order else known
 
 
-def _effect_of_booking(last: SourceFact, zone: tzinfo) -> Effect:
+def _effect_of_booking(last: SourceFact, attributes: Attributes, zone: tzinfo) -> Effect:
     if last.kind == "cancelled":
         return {}
-    if last.kind == "completed":
-        return {"completed": Contribution(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
-    if last.kind == "no_show":
-        return {"no_show": Contribution(last.occurred_at.astimezone(zone).date(), None, 1, 0)}
+    if last.kind == "completed" or last.kind == "no_show":
+        on = last.occurred_at.astimezone(zone).date()
+        return {last.kind: Contribution(on, None, attributes, 1, 0)}
     if last.starts_at is None:
         msg = "a created or rescheduled booking has a starts_at"
         raise ValueError(msg)
-    return {"booked": Contribution(last.starts_at.astimezone(zone).date(), last.starts_at, 1, 0)}
+    on = last.starts_at.astimezone(zone).date()
+    return {"booked": Contribution(on, last.starts_at, attributes, 1, 0)}
 
 
 def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
@@ -203,17 +240,17 @@ def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, 
 
 
 def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
-    """A moved day gives two changes (remove, add); a new number or amount gives one."""
+    """A moved day or another code gives two changes (remove, add); a new number or amount one."""
     for kind in _ORDER:
         old, new = before.get(kind), after.get(kind)
         if old == new:
             continue
-        if old is not None and new is not None and old[:2] == new[:2]:
+        if old is not None and new is not None and old[:3] == new[:3]:
             amount = new.amount_minor - old.amount_minor
-            yield kind, Contribution(new.on, new.starts_at, new.number - old.number, amount)
+            yield kind, Contribution(*new[:3], new.number - old.number, amount)
             continue
         if old is not None:
-            yield kind, Contribution(old.on, old.starts_at, -old.number, -old.amount_minor)
+            yield kind, Contribution(*old[:3], -old.number, -old.amount_minor)
         if new is not None:
             yield kind, new
 

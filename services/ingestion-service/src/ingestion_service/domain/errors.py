@@ -11,10 +11,6 @@ class Refused(Exception):
         self.field = field
 
 
-class Invalid(Refused):
-    """The value is not valid, whatever is stored."""
-
-
 class Conflict(Refused):
     """The request contradicts what is stored."""
 

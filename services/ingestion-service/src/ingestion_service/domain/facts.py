@@ -52,33 +52,59 @@ class EventKey(NamedTuple):
 
 
 class SourceObjectKey(NamedTuple):
-    """The identity of one booking or payment: the source's own id for it, within the client."""
+    """The identity of one booking or payment: the source's own id for it. No two clients share
+    one: its first accepted event says whose it is."""
 
     practice_id: PracticeId
-    client_id: ClientId
     source: str
-    object_kind: SourceObjectKind
-    object_id: str
+    kind: SourceObjectKind
+    external_id: str
+
+
+Attributes = tuple[tuple[str, str], ...]
+"""A practice's own codes: (name, code), sorted by name, each name once."""
 
 
 class SourceFact(NamedTuple):
     """One source event. Instants are aware and in UTC, amounts are in minor units.
 
-    `starts_at` is set for created and rescheduled, `amount_minor` and `currency` for settled,
-    refunded and charged_back; for other kinds they are None.
+    `namespace` and `external_id` name its client. `starts_at` is set for created and rescheduled,
+    `amount_minor` and `currency` for settled, refunded and charged_back; for other kinds they are
+    None. `attributes` are the codes that a booking's event names, `backfill` says that its source
+    reported it as history.
     """
 
     practice_id: PracticeId
     source: str
     event_id: str
+    namespace: str
     external_id: str
     object_kind: SourceObjectKind
-    object_id: str
+    external_object_id: str
     kind: SourceKind
     occurred_at: datetime
     starts_at: datetime | None = None
     amount_minor: int | None = None
     currency: str | None = None
+    attributes: Attributes = ()
+    backfill: bool = False
+
+    @property
+    def event_key(self) -> EventKey:
+        """The identity of the event."""
+        return EventKey(self.practice_id, self.source, self.event_id)
+
+    @property
+    def identity(self) -> IdentityKey:
+        """How the event names its client."""
+        return IdentityKey(self.practice_id, self.namespace, self.external_id)
+
+    @property
+    def object_key(self) -> SourceObjectKey:
+        """The booking or payment that the event is about."""
+        return SourceObjectKey(
+            self.practice_id, self.source, self.object_kind, self.external_object_id
+        )
 
     @property
     def order(self) -> tuple[datetime, int, str]:
@@ -87,7 +113,8 @@ class SourceFact(NamedTuple):
 
     @property
     def content_hash(self) -> bytes:
-        """16 bytes; two facts that differ in any field have different ones."""
+        """16 bytes; two facts that differ in any field have different ones. The namespace is no
+        content: it follows from the source."""
         fields = "\x00".join(
             (
                 self.practice_id,
@@ -95,12 +122,14 @@ class SourceFact(NamedTuple):
                 self.event_id,
                 self.external_id,
                 self.object_kind,
-                self.object_id,
+                self.external_object_id,
                 self.kind,
                 self.occurred_at.isoformat(),
                 "" if self.starts_at is None else self.starts_at.isoformat(),
                 "" if self.amount_minor is None else str(self.amount_minor),
                 self.currency or "",
+                "backfill" if self.backfill else "",
+                *(text for attribute in self.attributes for text in attribute),
             )
         )
         return hashlib.blake2b(fields.encode(), digest_size=16).digest()

@@ -3,7 +3,11 @@
 from typing import Final, Literal, NamedTuple
 
 RejectReason = Literal[
-    "unknown-practice", "currency-mismatch", "occurred-in-the-future", "conflicting-duplicate"
+    "unknown-practice",
+    "currency-mismatch",
+    "occurred-in-the-future",
+    "conflicting-duplicate",
+    "other-client",
 ]
 
 
@@ -30,4 +34,11 @@ OTHER_CURRENCY: Final = IntakeResult(
 )
 CONFLICT: Final = IntakeResult(
     "rejected", "conflicting-duplicate", "/id", "this id was accepted with other content"
+)
+OTHER_CLIENT: Final = IntakeResult(
+    "rejected",
+    "other-client",
+    "/subject",
+    "this booking or payment is another client's by its first accepted event: send that `subject`,"
+    " or another id for the booking or payment",
 )

@@ -6,12 +6,15 @@ from ingestion_service.domain.facts import SourceFact
 from ingestion_service.ports import LedgerEntry
 
 FACT_COLUMNS: Final = """
-    practice_id, source, event_id, external_id, subject_kind AS object_kind,
-    subject_id AS object_id, kind, occurred_at, starts_at, amount_minor, currency
+    ledger.practice_id, ledger.source, ledger.event_id, ledger.namespace, ledger.external_id,
+    source_object.kind AS object_kind, source_object.external_id AS external_object_id,
+    ledger.kind, ledger.occurred_at, ledger.starts_at, ledger.amount_minor, ledger.currency,
+    ledger.attributes, ledger.backfill
 """
-"""What `fact_of_row` reads; two columns have other names than the fields."""
+"""What `fact_of_row` reads, of the ledger and of the object that the row names."""
 ENTRY_COLUMNS: Final = f"""
-    {FACT_COLUMNS}, content_hash, client_id, accepted_at, first_sequence, activities
+    {FACT_COLUMNS}, ledger.content_hash, ledger.object_id, ledger.accepted_at,
+    ledger.first_sequence, ledger.activities
 """
 """What `entry_of_row` reads."""
 
@@ -22,14 +25,17 @@ def fact_of_row(row: Any) -> SourceFact:
         practice_id=row.practice_id,
         source=row.source,
         event_id=row.event_id,
+        namespace=row.namespace,
         external_id=row.external_id,
         object_kind=row.object_kind,
-        object_id=row.object_id,
+        external_object_id=row.external_object_id,
         kind=row.kind,
         occurred_at=row.occurred_at,
         starts_at=row.starts_at,
         amount_minor=row.amount_minor,
         currency=row.currency,
+        attributes=() if row.attributes is None else tuple(sorted(row.attributes.items())),
+        backfill=row.backfill,
     )
 
 
@@ -38,7 +44,7 @@ def entry_of_row(row: Any) -> LedgerEntry:
     return LedgerEntry(
         fact=fact_of_row(row),
         content_hash=row.content_hash,
-        client_id=row.client_id,
+        object_id=row.object_id,
         accepted_at=row.accepted_at,
         first_sequence=row.first_sequence,
         activities=row.activities,

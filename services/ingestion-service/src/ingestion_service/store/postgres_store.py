@@ -1,13 +1,13 @@
 """`ports.Store` on Postgres: statements over whole batches, in the caller's transaction.
 
-Arrays travel in binary, at twice the rate of text. COPY cannot write a table under row-level
-security, and a temporary table in between gains less than a tenth. Statements are planned each
-time with their real arrays: a plan from the time when the tables were empty would read the whole
-ledger for every batch.
+COPY cannot write a table under row-level security, and a temporary table in between gains less
+than a tenth. Statements are planned each time with their real arrays: a plan from the time when
+the tables were empty would read the whole ledger for every batch.
 """
 
+import json
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +17,7 @@ from psycopg import errors
 
 from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import (
+    Attributes,
     ClientId,
     EventKey,
     IdentityKey,
@@ -25,25 +26,27 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.ports import Client, LedgerEntry
-from ingestion_service.store import clock
+from ingestion_service.ports import Client, LedgerEntry, StoredObject
+from ingestion_service.store import clock, objects
+from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import outbox
 
-_PRACTICES: Final = """
-    SELECT practice_id, name, zone, currency FROM practice
+_PRACTICES: Final = f"""
+    SELECT {", ".join(Practice._fields)} FROM practice
     WHERE practice_id = ANY(%(practice_ids)b::text[])
 """
 _LOCK_PRACTICE: Final = """
     SELECT pg_advisory_xact_lock(hashtextextended('practice ' || %(practice_id)b, 0))
 """
 _SAVE_PRACTICE: Final = """
-    INSERT INTO practice (practice_id, name, zone, currency)
-    VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b)
-    ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name
+    INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name)
+    VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b, %(region)b, %(discreet_name)b)
+    ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name, region = excluded.region,
+        discreet_name = excluded.discreet_name
 """
 # Arrays come sorted by key, and rows are locked and created in that order, so that two workers do
 # not deadlock. The lock is on the client's row, which a waiting worker then reads as the other one
@@ -100,25 +103,24 @@ _HASHES: Final = """
     ) found
 """
 _HISTORIES: Final = f"""
-    SELECT client_id, {FACT_COLUMNS}
-    FROM unnest(%(client_ids)b::text[], %(object_ids)b::text[])
-        AS wanted(wanted_client_id, wanted_object_id),
+    SELECT {FACT_COLUMNS}
+    FROM unnest(%(object_id)b::text[], %(kind)b::text[], %(external_id)b::text[])
+        AS source_object(object_id, kind, external_id),
     LATERAL (
-        SELECT * FROM ledger
-        WHERE ledger.client_id = wanted_client_id AND ledger.subject_id = wanted_object_id
-        OFFSET 0
-    ) found
-    ORDER BY ledger_id
+        SELECT * FROM ledger WHERE ledger.object_id = source_object.object_id OFFSET 0
+    ) ledger
+    ORDER BY ledger.ledger_id
 """
 _APPEND: Final = """
-    INSERT INTO ledger (practice_id, source, event_id, external_id, subject_kind, subject_id, kind,
-        occurred_at, starts_at, amount_minor, currency, content_hash, client_id, accepted_at,
-        first_sequence, activities)
+    INSERT INTO ledger (practice_id, source, event_id, namespace, external_id, object_id, kind,
+        occurred_at, starts_at, amount_minor, currency, attributes, backfill, content_hash,
+        accepted_at, first_sequence, activities)
     SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[],
-        %(external_id)b::text[], %(object_kind)b::text[], %(object_id)b::text[], %(kind)b::text[],
+        %(namespace)b::text[], %(external_id)b::text[], %(object_id)b::text[], %(kind)b::text[],
         %(occurred_at)b::timestamptz[], %(starts_at)b::timestamptz[], %(amount_minor)b::bigint[],
-        %(currency)b::text[], %(content_hash)b::bytea[], %(client_id)b::text[],
-        %(accepted_at)b::timestamptz[], %(first_sequence)b::bigint[], %(activities)b::smallint[])
+        %(currency)b::text[], %(attributes)b::text[]::jsonb[], %(backfill)b::boolean[],
+        %(content_hash)b::bytea[], %(accepted_at)b::timestamptz[], %(first_sequence)b::bigint[],
+        %(activities)b::smallint[])
 """
 
 
@@ -156,10 +158,7 @@ class PostgresStore:
 
     def practices(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Practice]:
         rows = self._fetch(_PRACTICES, {"practice_ids": list(practice_ids)})
-        return {
-            row.practice_id: Practice(row.practice_id, row.name, row.zone, row.currency)
-            for row in rows
-        }
+        return {row.practice_id: Practice(*row) for row in rows}
 
     def lock_practice(self, practice_id: PracticeId) -> Practice | None:
         self._execute(_LOCK_PRACTICE, {"practice_id": practice_id})
@@ -171,6 +170,14 @@ class PostgresStore:
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         outbox.append(self._tx, [self._encoders.practice(practice, now)])
 
+    def lock_objects(
+        self, owners: Mapping[SourceObjectKey, IdentityKey]
+    ) -> Mapping[SourceObjectKey, StoredObject]:
+        return objects.lock(self._tx, owners)
+
+    def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
+        objects.forget(self._tx, keys)
+
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
@@ -180,7 +187,7 @@ class PostgresStore:
         return clients | self._create(missing, now) if missing else clients
 
     def _lock(self, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Client]:
-        rows = self._fetch(_LOCK_CLIENTS, _arrays(IdentityKey._fields, keys))
+        rows = self._fetch(_LOCK_CLIENTS, arrays(IdentityKey._fields, keys))
         return {
             IdentityKey(row.practice_id, row.namespace, row.external_id): Client(
                 row.client_id, row.generation, row.last_sequence, row.is_registered, is_new=False
@@ -192,7 +199,7 @@ class PostgresStore:
         """The clients of keys that had none. A client that another transaction has just created is
         locked as that one left it; ours are locked because nobody else can see them yet."""
         ids = [ClientId(uuid.uuid4().hex) for _ in keys]
-        parameters = _arrays(IdentityKey._fields, keys) | {"client_id": ids, "known_since": now}
+        parameters = arrays(IdentityKey._fields, keys) | {"client_id": ids, "known_since": now}
         created = {row.client_id for row in self._fetch(_CREATE_CLIENTS, parameters)}
         pairs = zip(keys, ids, strict=True)
         ours = {key: _created_client(own) for key, own in pairs if own in created}
@@ -200,7 +207,7 @@ class PostgresStore:
         return ours | self._lock(others) if others else ours
 
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:
-        clients = _arrays(("practice_id", "client_id"), sequences)
+        clients = arrays(("practice_id", "client_id"), sequences)
         self._execute(_SAVE_SEQUENCES, clients | {"last_sequence": list(sequences.values())})
 
     def mark_registered(
@@ -215,27 +222,29 @@ class PostgresStore:
         self._execute(_MARK_REGISTERED, parameters)
 
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
-        rows = self._fetch(_HASHES, _arrays(EventKey._fields, keys))
+        rows = self._fetch(_HASHES, arrays(EventKey._fields, keys))
         return {
             EventKey(row.practice_id, row.source, row.event_id): row.content_hash for row in rows
         }
 
     def histories(
-        self, keys: Collection[SourceObjectKey]
+        self, objects: Mapping[SourceObjectKey, StoredObject]
     ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in keys}
-        pairs = {(key.client_id, key.object_id) for key in keys}
-        for row in self._fetch(_HISTORIES, _arrays(("client_ids", "object_ids"), pairs)):
-            key = SourceObjectKey(
-                row.practice_id, row.client_id, row.source, row.object_kind, row.object_id
-            )
-            if key in found:  # a booking and a payment may have the same id
-                found[key].append(fact_of_row(row))
+        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in objects}
+        parameters = {
+            "object_id": [stored.object_id for stored in objects.values()],
+            "kind": [key.kind for key in objects],
+            "external_id": [key.external_id for key in objects],
+        }
+        for row in self._fetch(_HISTORIES, parameters):
+            fact = fact_of_row(row)
+            found[fact.object_key].append(fact)
         return found
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
-        parameters = _arrays(LedgerEntry._fields, entries)
-        parameters |= _arrays(SourceFact._fields, parameters.pop("fact"))
+        parameters = arrays(LedgerEntry._fields, entries)
+        parameters |= arrays(SourceFact._fields, parameters.pop("fact"))
+        parameters["attributes"] = [_json(each) for each in parameters["attributes"]]
         try:
             self._execute(_APPEND, parameters)
         except errors.UniqueViolation as error:
@@ -259,7 +268,6 @@ def _created_client(client_id: ClientId) -> Client:
     return Client(client_id, generation=1, last_sequence=0, is_registered=False, is_new=True)
 
 
-def _arrays(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
-    """One list of values for each name; `names` are those of the rows' fields, in their order."""
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
-    return dict(zip(names, columns, strict=True))
+def _json(attributes: Attributes) -> str | None:
+    """A JSON object; None, which costs nothing, for no attributes."""
+    return json.dumps(dict(attributes)) if attributes else None

@@ -12,8 +12,8 @@ from ingestion_service.store.ledger import ENTRY_COLUMNS, entry_of_row
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
 
-_PRACTICES: Final = """
-    SELECT practice_id, name, zone, currency FROM practice
+_PRACTICES: Final = f"""
+    SELECT {", ".join(Practice._fields)} FROM practice
     WHERE practice_id > %(after)s ORDER BY practice_id LIMIT %(limit)s
 """
 _CLIENT_COLUMNS: Final = """
@@ -47,8 +47,13 @@ _OWNER: Final = """
 """
 _LEDGER: Final = f"""
     SELECT {ENTRY_COLUMNS}
-    FROM ledger WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
-    ORDER BY ledger_id
+    FROM identity
+    JOIN source_object ON source_object.practice_id = identity.practice_id
+        AND source_object.namespace = identity.namespace
+        AND source_object.owner_external_id = identity.external_id
+    JOIN ledger USING (object_id)
+    WHERE identity.practice_id = %(practice_id)s AND identity.client_id = %(client_id)s
+    ORDER BY ledger.ledger_id
 """
 _SOURCES: Final = """
     SELECT source, count(*) AS events, max(occurred_at) AS last_occurred_at,
@@ -71,7 +76,7 @@ class PostgresReads:
     ) -> list[Practice]:
         with self._database.transaction(practice_id, operator=practice_id is None) as tx:
             rows = fetch(tx, _PRACTICES, {"after": after or "", "limit": limit})
-        return [Practice(row.practice_id, row.name, row.zone, row.currency) for row in rows]
+        return [Practice(*row) for row in rows]
 
     def list_clients(self, practice_id: PracticeId, after: str, limit: int) -> list[KnownClient]:
         parameters = {"practice_id": practice_id, "after": after, "limit": limit}

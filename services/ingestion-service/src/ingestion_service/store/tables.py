@@ -1,6 +1,7 @@
 """The tables of the database `ingestion`; a test compares them with what the migrations make."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from rapport_runtime.schema.metadata import runtime_tables
 
@@ -20,6 +21,8 @@ practice = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("zone", sa.Text, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("region", sa.Text),
+    sa.Column("discreet_name", sa.Text),
     sa.Column(
         "registered_at",
         sa.DateTime(timezone=True),
@@ -59,8 +62,23 @@ identity = sa.Table(
     comment="how a client is named outside; the namespace is the source of its events",
 )
 
-# No foreign key to client: it would cost a look-up for each row, and only one statement writes
-# here, with clients that it has locked. The primary key keeps duplicates out (R7).
+source_object = sa.Table(
+    "source_object",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("kind", _key_text(), primary_key=True),
+    sa.Column("external_id", _key_text(), primary_key=True),
+    sa.Column("object_id", _key_text(), nullable=False),
+    sa.Column("namespace", _key_text(), nullable=False),
+    sa.Column("owner_external_id", _key_text(), nullable=False),
+    sa.Index("source_object_by_owner", "practice_id", "namespace", "owner_external_id"),
+    comment="a booking or payment; its owner is the client whom its first accepted event names",
+)
+
+# No foreign keys to identity and source_object: they would cost two look-ups for each row, and only
+# one statement writes here, with objects and clients that it has locked. The primary key keeps
+# duplicates out (R7).
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -69,19 +87,20 @@ ledger = sa.Table(
     sa.Column("event_id", _key_text(), primary_key=True),
     sa.Column("ledger_id", sa.BigInteger, sa.Identity(always=True), nullable=False),
     sa.Column("content_hash", sa.LargeBinary, nullable=False),
-    sa.Column("client_id", _key_text(), nullable=False),
+    sa.Column("namespace", _key_text(), nullable=False),
     sa.Column("external_id", _key_text(), nullable=False),
-    sa.Column("subject_kind", _key_text(), nullable=False),
-    sa.Column("subject_id", _key_text(), nullable=False),
+    sa.Column("object_id", _key_text(), nullable=False),
     sa.Column("kind", _key_text(), nullable=False),
     sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("starts_at", sa.DateTime(timezone=True)),
     sa.Column("amount_minor", sa.BigInteger),
     sa.Column("currency", sa.Text),
+    sa.Column("attributes", postgresql.JSONB),
+    sa.Column("backfill", sa.Boolean, nullable=False),
     sa.Column("first_sequence", sa.BigInteger, nullable=False),
     sa.Column("activities", sa.SmallInteger, nullable=False),
-    sa.Index("ledger_by_subject", "client_id", "subject_id"),
+    sa.Index("ledger_by_object", "object_id"),
     comment="every accepted source event; ledger_id is the order of acceptance within a client",
 )
 

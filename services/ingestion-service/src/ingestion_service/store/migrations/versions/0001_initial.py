@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from rapport_runtime.row_security import (
     API_ROLE,
@@ -22,16 +23,18 @@ def upgrade() -> None:
     tables_v1.create(op)
     create_practice()
     create_client()
+    create_source_object()
     create_ledger()
     create_clock()
     row_level_security(op, "practice", api_may=("SELECT", "INSERT", "UPDATE"), operator_sees=True)
     row_level_security(op, "client", api_may=("SELECT", "INSERT", "UPDATE"))
     row_level_security(op, "identity", api_may=("SELECT", "INSERT", "UPDATE"))
+    row_level_security(op, "source_object", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
     row_level_security(op, "ledger", api_may=("SELECT", "INSERT"))
 
 
 def downgrade() -> None:
-    for table in ("clock", "ledger", "identity", "client", "practice"):
+    for table in ("clock", "ledger", "source_object", "identity", "client", "practice"):
         op.drop_table(table)
     tables_v1.drop(op)
     op.execute("DROP FUNCTION ledger_is_append_only")
@@ -44,6 +47,8 @@ def create_practice() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("zone", sa.Text, nullable=False),
         sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("region", sa.Text),
+        sa.Column("discreet_name", sa.Text),
         sa.Column(
             "registered_at",
             sa.DateTime(timezone=True),
@@ -89,6 +94,21 @@ def create_client() -> None:
     )
 
 
+def create_source_object() -> None:
+    op.create_table(
+        "source_object",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("source", sa.Text(collation="C"), primary_key=True),
+        sa.Column("kind", sa.Text(collation="C"), primary_key=True),
+        sa.Column("external_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("object_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("namespace", sa.Text(collation="C"), nullable=False),
+        sa.Column("owner_external_id", sa.Text(collation="C"), nullable=False),
+        sa.Index("source_object_by_owner", "practice_id", "namespace", "owner_external_id"),
+        comment="a booking or payment; its owner is the client whom its first accepted event names",
+    )
+
+
 def create_ledger() -> None:
     op.create_table(
         "ledger",
@@ -97,19 +117,20 @@ def create_ledger() -> None:
         sa.Column("event_id", sa.Text(collation="C"), primary_key=True),
         sa.Column("ledger_id", sa.BigInteger, sa.Identity(always=True), nullable=False),
         sa.Column("content_hash", sa.LargeBinary, nullable=False),
-        sa.Column("client_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("namespace", sa.Text(collation="C"), nullable=False),
         sa.Column("external_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("subject_kind", sa.Text(collation="C"), nullable=False),
-        sa.Column("subject_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("object_id", sa.Text(collation="C"), nullable=False),
         sa.Column("kind", sa.Text(collation="C"), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("starts_at", sa.DateTime(timezone=True)),
         sa.Column("amount_minor", sa.BigInteger),
         sa.Column("currency", sa.Text),
+        sa.Column("attributes", postgresql.JSONB),
+        sa.Column("backfill", sa.Boolean, nullable=False),
         sa.Column("first_sequence", sa.BigInteger, nullable=False),
         sa.Column("activities", sa.SmallInteger, nullable=False),
-        sa.Index("ledger_by_subject", "client_id", "subject_id"),
+        sa.Index("ledger_by_object", "object_id"),
         comment="every accepted source event; ledger_id is the order of acceptance within a client",
     )
     append_only(op, "ledger")

@@ -1,0 +1,82 @@
+"""Bookings and payments, by the id that their source gives them: locked, created and deleted."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ingestion_service.domain.facts import IdentityKey, SourceObjectKey
+from ingestion_service.ports import StoredObject
+from ingestion_service.store.arrays import arrays
+from rapport_runtime.database import execute, fetch
+
+# All keys, sorted: first the missing ones are created, then those of others are locked, both in
+# that order. Who locks has created whatever it will create, so no two workers wait for each other.
+# An object that another worker has just created is waited for here, and locked as it left it.
+_CREATE: Final = """
+    INSERT INTO source_object
+        (practice_id, source, kind, external_id, object_id, namespace, owner_external_id)
+    SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
+        %(external_id)b::text[], %(object_id)b::text[], %(namespace)b::text[],
+        %(owner_external_id)b::text[])
+    ON CONFLICT DO NOTHING
+    RETURNING object_id
+"""
+_LOCK: Final = """
+    SELECT wanted.practice_id, wanted.source, wanted.kind, wanted.external_id,
+        found.object_id, found.namespace, found.owner_external_id
+    FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
+        %(external_id)b::text[]) AS wanted(practice_id, source, kind, external_id),
+    LATERAL (
+        SELECT object_id, namespace, owner_external_id FROM source_object
+        WHERE source_object.practice_id = wanted.practice_id
+          AND source_object.source = wanted.source AND source_object.kind = wanted.kind
+          AND source_object.external_id = wanted.external_id
+        FOR UPDATE
+    ) found
+"""
+_FORGET: Final = """
+    DELETE FROM source_object
+    USING unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
+        %(external_id)b::text[]) AS unused(practice_id, source, kind, external_id)
+    WHERE source_object.practice_id = unused.practice_id
+      AND source_object.source = unused.source AND source_object.kind = unused.kind
+      AND source_object.external_id = unused.external_id
+"""
+
+
+def lock(
+    tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey]
+) -> dict[SourceObjectKey, StoredObject]:
+    """See `Store.lock_objects`."""
+    keys = sorted(owners)
+    drawn = {key: uuid.uuid4().hex for key in keys}
+    parameters = arrays(SourceObjectKey._fields, keys) | {
+        "object_id": list(drawn.values()),
+        "namespace": [owners[key].namespace for key in keys],
+        "owner_external_id": [owners[key].external_id for key in keys],
+    }
+    created = {row.object_id for row in fetch(tx, _CREATE, parameters, prepare=False)}
+    ours = {
+        key: StoredObject(object_id, owners[key], is_new=True)
+        for key, object_id in drawn.items()
+        if object_id in created
+    }
+    others = [key for key in keys if key not in ours]
+    if others:
+        parameters = arrays(SourceObjectKey._fields, others)
+        rows = fetch(tx, _LOCK, parameters, prepare=False)
+        ours |= dict(_of_row(row) for row in rows)
+    return ours
+
+
+def forget(tx: sa.Connection, keys: Collection[SourceObjectKey]) -> None:
+    """See `Store.forget_objects`."""
+    execute(tx, _FORGET, arrays(SourceObjectKey._fields, keys), prepare=False)
+
+
+def _of_row(row: Any) -> tuple[SourceObjectKey, StoredObject]:
+    key = SourceObjectKey(row.practice_id, row.source, row.kind, row.external_id)
+    owner = IdentityKey(row.practice_id, row.namespace, row.owner_external_id)
+    return key, StoredObject(row.object_id, owner, is_new=False)

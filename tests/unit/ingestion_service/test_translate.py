@@ -1,0 +1,162 @@
+"""What intake accepts, every reader of the topics can decode: there is one range for each value."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion_service.api.schemas import PracticeBody
+from ingestion_service.domain.facts import IdentityKey
+from ingestion_service.domain.practices import Practice
+from ingestion_service.handlers import AHEAD, accept, register_client, register_practice
+from ingestion_service.translate import (
+    decode,
+    record_of_activity,
+    record_of_practice,
+    record_of_watermark,
+)
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    PracticeRegistered,
+    UnknownEvent,
+    WatermarkAdvanced,
+)
+from rapport_contracts.codec import decode as decode_canonical
+from rapport_contracts.codec import encode
+from rapport_contracts.ranges import (
+    EARLIEST,
+    EARLIEST_HAPPENED,
+    LATEST,
+    MAX_AMOUNT_MINOR,
+    currencies,
+    zones,
+)
+from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
+from rapport_runtime.bus.port import Outgoing
+from tests.support.memory.ingestion import MemoryStores
+
+MOMENT = timedelta(microseconds=1)
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=200
+)
+IDS = TEXTS | st.sampled_from(["\U0001f300" * 200, "a", "\\u0041", "\x7f"])
+CODES = st.fixed_dictionaries(
+    {},
+    optional={
+        name: TEXTS.filter(lambda text: len(text) <= 64)
+        for name in ("counsellor_id", "service_code", "site", "product")
+    },
+)
+VERBS = [
+    *(
+        ("booking", verb)
+        for verb in ("created", "rescheduled", "cancelled", "completed", "no_show")
+    ),
+    *(("payment", verb) for verb in ("settled", "refunded", "failed", "charged_back")),
+]
+ZONES = st.sampled_from(sorted(zones()))
+CURRENCIES = st.sampled_from(sorted(currencies()))
+
+
+def instants(first: datetime, end: datetime) -> st.SearchStrategy[datetime]:
+    """Instants from `first` on and before `end`, often the outermost."""
+    last = end - MOMENT
+    naive = st.datetimes(first.replace(tzinfo=None), last.replace(tzinfo=None))
+    return st.sampled_from([first, last]) | naive.map(lambda drawn: drawn.replace(tzinfo=UTC))
+
+
+@st.composite
+def documents(draw: st.DrawFn, currency: str, now: datetime) -> dict[str, Any]:
+    """A source event of one of few objects, with values from the whole range of each."""
+    noun, verb = draw(st.sampled_from(VERBS))
+    data: dict[str, Any] = {f"{noun}_id": draw(st.sampled_from(["o1", "o2"]) | IDS)}
+    if noun == "booking":
+        data |= draw(CODES)
+    elif verb != "failed":
+        amounts = st.sampled_from([0, 1, MAX_AMOUNT_MINOR]) | st.integers(0, MAX_AMOUNT_MINOR)
+        data |= {"amount_minor": draw(amounts), "currency": currency}
+    if verb in ("created", "rescheduled"):
+        data["starts_at"] = draw(instants(EARLIEST, LATEST)).isoformat()
+    latest = min(LATEST, now + AHEAD + MOMENT)
+    return {
+        "specversion": "1.0",
+        "id": draw(IDS),
+        "source": draw(st.sampled_from(["desk", "\U0001f300" * 200])),
+        "type": f"rapport.{noun}.{verb}.v1",
+        "practiceid": "lakeside",
+        "subject": draw(st.sampled_from(["ada"]) | IDS),
+        "time": draw(instants(EARLIEST_HAPPENED, latest)).isoformat(),
+        "backfill": draw(st.booleans()),
+        "data": data,
+    }
+
+
+def read_again(record: Outgoing) -> object:
+    """The event of a record, which gives the same bytes when it is encoded again."""
+    event = decode_canonical(record.topic, record.key, record.value)
+    assert not isinstance(event, UnknownEvent)
+    assert encode(event) == record.value
+    return event
+
+
+@given(data=st.data(), zone=ZONES, currency=CURRENCIES, now=instants(EARLIEST_HAPPENED, LATEST))
+def test_activities_of_whatever_is_accepted_can_be_read_by_everybody(
+    data: st.DataObject, zone: str, currency: str, now: datetime
+) -> None:
+    drawn = data.draw(st.lists(documents(currency, now), min_size=1, max_size=6))
+    stores = MemoryStores()
+    stores.real_time = now
+    facts = []
+    for document in drawn:
+        topic = SOURCE_BOOKINGS if ".booking." in document["type"] else SOURCE_PAYMENTS
+        value = json.dumps(document).encode()
+        facts.append(decode(topic.name, document["subject"].encode(), value))
+    with stores.transaction() as tables:
+        store = stores.within(tables)
+        register_practice(Practice("lakeside", "Lakeside", zone, currency), store)
+        results = accept(facts, store)
+        register_client(IdentityKey("lakeside", "desk", drawn[0]["subject"]), store)
+    assert results[0].status == "accepted"
+    assert {result.reason for result in results} <= {None, "conflicting-duplicate", "other-client"}
+    for activity in stores.tables.published:
+        event = read_again(record_of_activity(activity))
+        assert isinstance(event, ActivityRecorded)
+        cause = activity.cause
+        said = (event.data.source, event.data.cause_id, event.data.object_id, event.data.backfill)
+        assert said == ((None, None, None, False) if cause is None else tuple(cause))
+        assert event.data.attributes == dict(activity.delta.attributes)
+        assert event.data.last_of_cause is activity.is_last_of_cause
+        assert event.causationid is None
+
+
+@given(
+    name=TEXTS.filter(str.strip),
+    zone=ZONES,
+    currency=CURRENCIES,
+    region=st.none() | st.text("ABCXYZ", min_size=2, max_size=2),
+    discreet_name=st.none() | TEXTS.filter(str.strip),
+    now=instants(EARLIEST_HAPPENED, LATEST),
+)
+def test_every_practice_that_can_be_registered_can_be_read_by_everybody(
+    now: datetime, **fields: Any
+) -> None:
+    body = PracticeBody(**fields)
+    practice = Practice("lakeside", **body.model_dump())
+    event = read_again(record_of_practice(practice, now))
+    assert isinstance(event, PracticeRegistered)
+    data = event.data
+    assert (data.zone, data.currency, data.region, data.discreet_name) == (
+        fields["zone"],
+        fields["currency"],
+        fields["region"],
+        fields["discreet_name"],
+    )
+
+
+@given(up_to=instants(EARLIEST_HAPPENED, LATEST))
+def test_every_watermark_can_be_read_by_everybody(up_to: datetime) -> None:
+    event = read_again(record_of_watermark(3, up_to))
+    assert isinstance(event, WatermarkAdvanced)
+    assert event.data.up_to == up_to
