@@ -160,13 +160,6 @@ def tier_on(
     raise AssertionError(f"no tier for a score of {score}")
 
 
-def tier_at(
-    rules: Rules, facts: Iterable[OracleFact], instant: datetime, zone: str
-) -> tuple[str, int]:
-    """(tier, score in hundredths) at an instant."""
-    return tier_on(rules, facts, local_day(instant, zone))
-
-
 def rank(rules: Rules, tier: str) -> int:
     return [entry["key"] for entry in rules["tiers"]].index(tier)
 
@@ -186,7 +179,12 @@ def next_transition(
     it asks without them first.
     """
     end = max([today, *(fact.on for fact in facts)]) + timedelta(days=400)
-    tier = tier_on(rules, facts, today)[0]
+
+    @cache
+    def at(day: date, through: date) -> str:
+        return tier_on(rules, facts, day, through)[0]
+
+    tier = at(today, today)
     day = today
     while day < end:
         day += ONE_DAY
@@ -194,9 +192,10 @@ def next_transition(
         before = local_day(midnight - ONE_MICROSECOND, zone)
         day = local_day(midnight, zone)
         assert before < day
-        assert tier_at(rules, facts, midnight - ONE_MICROSECOND, zone)[0] == tier
-        for through in (day - ONE_DAY, day):
-            after = tier_on(rules, facts, day, through)[0]
+        assert at(before, before) == tier
+        has_facts = any(fact.on == day for fact in facts)
+        for through in (day - ONE_DAY, day) if has_facts else (day,):
+            after = at(day, through)
             if after != tier:
                 return day, midnight, tier, after
     return None
