@@ -38,7 +38,7 @@ class Refusing:
     def create_topics(self, _topics: Any) -> None:
         raise kafka.errors.TopicAlreadyExistsError
 
-    def wait_for_topics(self, _names: list[str]) -> None: ...
+    def wait_for_topics(self, _names: list[str], _timeout_ms: int) -> None: ...
 
     def describe_topics(self, names: list[str]) -> list[Any]:
         partition = {"replica_nodes": [1]}

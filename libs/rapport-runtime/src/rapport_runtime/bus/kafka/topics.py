@@ -38,8 +38,7 @@ class TopicPlan:
 def ensure_topics(
     options: KafkaOptions, topics: Sequence[Topic], *, replication_factor: int = 1
 ) -> None:
-    """Create the topics that are missing, and check those that exist. Returns when the brokers know
-    them all.
+    """Create the topics that are missing, and check those that exist.
 
     Raises `TopicsDiffer` when one that exists is not as it must be, and `kafka.errors.KafkaError`
     when the brokers refuse or give no answer.
@@ -49,7 +48,8 @@ def ensure_topics(
         existing = [
             topic for topic in topics if not _create(admin, options, topic, replication_factor)
         ]
-        admin.wait_for_topics([options.topic_prefix + topic.name for topic in topics])
+        names = [options.topic_prefix + topic.name for topic in existing]
+        admin.wait_for_topics(names, SET_UP_TIMEOUT_MS)  # somebody may be making them just now
         _check(admin, options, existing)
     finally:
         close_quietly(admin.close)
