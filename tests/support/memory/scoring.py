@@ -290,11 +290,11 @@ class MemoryFeed:
         if left != after:
             raise EntriesGone(left)
         ahead = [
-            (position - seen, partition, position, events[position])
+            (position - seen, partition, FeedEntry(partition, position, events[position]))
             for partition, (seen, events) in enumerate(partitions)
             for position in itertools.takewhile(events.__contains__, itertools.count(seen + 1))
         ]
-        entries = [FeedEntry(*entry) for _, *entry in sorted(ahead, key=itemgetter(0, 1))[:limit]]
+        entries = [entry for _, _, entry in sorted(ahead, key=itemgetter(0, 1))[:limit]]
         count = sum(position > seen for seen, events in partitions for position in events)
         is_whole = len(entries) == count < limit
         through = self._published_through

@@ -127,6 +127,10 @@ class FeedSuite:
             with pytest.raises(EntriesGone) as gone:
                 feeds.feed.read("harbour", at_position(ada, seen), 1)
             assert gone.value.left == left
+        ends = feeds.feed.head("harbour")
+        with pytest.raises(EntriesGone) as gone:
+            feeds.feed.read("harbour", (*ends[:ada], 2, *ends[ada + 1 :]), 1)
+        assert gone.value.left == (*ends[:ada], 3, *ends[ada + 1 :])
         kept = feeds.feed.read("harbour", left, 100).entries
         assert [entry.position for entry in kept if entry.partition == ada] == [4, 5]
         for seen in (3, 4, 5):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingestion_service.domain.errors import Conflict, NotYet, Unknown
-from ingestion_service.domain.facts import ClientId, PracticeId
+from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.handlers import (
     Registration,
     accept,
@@ -121,7 +121,8 @@ class TestLookUpClients:
         with stores.open(LAKESIDE.practice_id) as store:
             second = register_client(LI_NA, store).client_id
         nobody = WANG_FANG._replace(external_id="nobody")
-        wanted = [second, WANG_FANG, nobody, ClientId("unknown"), LI_NA, second]
+        wanted: list[ClientId | IdentityKey] = [second, WANG_FANG, nobody]
+        wanted += [ClientId("unknown"), LI_NA, second]
         found = look_up_clients(LAKESIDE.practice_id, wanted, MemoryReads(stores))
         ids = [None if known is None else known.client_id for known in found]
         assert ids == [second, first, None, None, second, second]

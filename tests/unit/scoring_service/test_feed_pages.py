@@ -115,7 +115,7 @@ def test_a_foreign_cursor_is_refused_where_it_was_sent(foreign: FeedCursorCodec)
     with pytest.raises(InvalidCursor) as refused:
         FeedCursorCodec(SECRET, "harbour", 2).open(foreign.seal((4, 7)), "header", "Last-Event-ID")
     (fault,) = refused.value.errors
-    assert (fault.location, fault.field) == ("header", "Last-Event-ID")
+    assert (fault.location, fault.parameter) == ("header", "Last-Event-ID")
 
 
 @pytest.fixture
