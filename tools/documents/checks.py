@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = {
-    "@asyncapi/parser": "3.6.3",
-    "@redocly/cli": "2.0.0",
-    "@stoplight/spectral-cli": "6.15.0",
-    "openapi-typescript": "7.9.1",
-    "typescript": "5.9.2",
+    "@asyncapi/parser": "3.6.6",
+    "@redocly/cli": "2.77.0",
+    "@stoplight/spectral-cli": "6.16.3",
+    "openapi-typescript": "7.13.0",
+    "typescript": "5.9.3",
 }
 """Name -> version. What they stand on is not pinned."""
 CONTRACTS = Path(__file__).resolve().parents[2] / "libs" / "rapport-contracts"
@@ -52,8 +52,8 @@ def install(folder: Path) -> None:
     (folder / "rules.yml").write_text(_RULES, "utf-8")
     (folder / "parse.mjs").write_text(_PARSE, "utf-8")
     wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
-    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
-    subprocess.run(["npm", "install", "--save-exact", *quiet, *wanted], cwd=folder, check=True)
+    command = ("npm", "install", "--save-exact", "--no-audit", "--no-fund", "--loglevel=error")
+    subprocess.run([*command, *wanted], cwd=folder, check=True)
 
 
 def verdicts(folder: Path) -> Iterator[Verdict]:

@@ -6,7 +6,7 @@ from typing import Any
 _JSON = "application/json"
 _PARTS = "#/components/schemas/"
 _BY_FORMAT = {"date-time": "2026-03-02T09:30:00Z", "date": "2026-03-02"}
-NOTHING_SAID = "string"
+NOTHING_SAID = "no example"
 """Stands where a text has neither an example nor a list of values; a test refuses it."""
 
 Document = Mapping[str, Any]

@@ -93,7 +93,10 @@ def _add_clients(router: APIRouter, reads: Reads) -> None:
         | links(200, {"clients-client": _FIRST_LISTED, "clients-list_activity": _FIRST_LISTED}),
     )
     def list_clients(principal: _Reader, page: PageQuery) -> Page[ClientAnswer]:
-        """All clients of the practice with their identities, by `client_id`."""
+        """List all clients of the practice with their identities.
+
+        By `client_id`; a client is listed from its first event or registration on.
+        """
         after = "" if page.after is None else str(page.after[0])
         found = reads.list_clients(PracticeId(principal.practice), after, page.fetch)
         return page.page([_client(known) for known in found], lambda client: (client.client_id,))
@@ -104,7 +107,10 @@ def _add_clients(router: APIRouter, reads: Reads) -> None:
         | links(200, {"clients-list_activity": _SAME_CLIENT}),
     )
     def client(principal: _Reader, client_id: ClientPath) -> ClientAnswer:
-        """One client with its identities."""
+        """Get one client with its identities.
+
+        404 for an id that this practice has not.
+        """
         wanted = [ClientId(client_id)]
         (known,) = look_up_clients(PracticeId(principal.practice), wanted, reads)
         if known is None:

@@ -18,6 +18,8 @@ from pydantic_core import CoreSchema
 from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, zones
 from rapport_contracts.source import Currency, Happened, Name
 
+ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
+
 
 class WireModel(BaseModel):
     """The base of every body and answer: immutable; unknown keys are refused."""
@@ -79,13 +81,15 @@ class Identity(WireModel):
 class RegisteredClient(Identity):
     """The client of an identity. `client_id` is random; all other calls and services use it."""
 
-    client_id: str = Field(examples=["2fd2a63a675d5e4bb10c8a4dc82ba496"])
+    client_id: str = Field(examples=[ANY_CLIENT])
 
 
 class ClientAnswer(WireModel):
     """A client with all its identities, by namespace and external id."""
 
-    client_id: str = Field(description="Random; all other calls and services use it.")
+    client_id: str = Field(
+        description="Random; all other calls and services use it.", examples=[ANY_CLIENT]
+    )
     known_since: AwareDatetime = Field(
         description="Ingestion's time at the client's first event or registration."
     )
@@ -99,7 +103,7 @@ class ClientAnswer(WireModel):
 class ClientKey(WireModel):
     """Which client: by `client_id`, or by one identity."""
 
-    client_id: Name = Field(default="", examples=["7f1c0e0b4d1e4c0f9a3b5d6e7f8091a2"])
+    client_id: Name = Field(default="", examples=[ANY_CLIENT])
     namespace: Name = Field(default="", examples=["booking-desk"])
     external_id: Name = Field(default="", examples=["c-1042"])
 
@@ -120,6 +124,7 @@ class ClientKey(WireModel):
             del member["default"]
         ways = [
             {
+                "title": "ClientById" if len(names) == 1 else "ClientByIdentity",
                 "type": "object",
                 "properties": {name: members[name] for name in members if name in names},
                 "required": [name for name in members if name in names],

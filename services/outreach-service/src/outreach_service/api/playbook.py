@@ -35,7 +35,9 @@ def playbook_router(stores: Stores, default: Mapping[str, Any], catalogue: Catal
     @router.put("/playbook", responses=responses(*ALWAYS))
     def put_playbook(
         principal: Annotated[Principal, Depends(require_practice("playbook:write"))],
-        body: Annotated[dict[str, Any], Body(json_schema_extra=playbook_schema(catalogue))],
+        body: Annotated[
+            dict[str, Any], Body(title="Playbook", json_schema_extra=playbook_schema(catalogue))
+        ],
     ) -> PlaybookAnswer:
         """Replace the plays.
 

@@ -7,7 +7,6 @@ from pydantic import (
     BaseModel,
     Field,
     GetJsonSchemaHandler,
-    SkipValidation,
     StrictBool,
     StringConstraints,
 )
@@ -51,22 +50,23 @@ class ContactBody(BaseModel):
     def __get_pydantic_json_schema__(
         cls, core_schema: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Documents show one model for each channel, which generated code can choose from.
+        """Documents show one model for each channel, which generated code can choose from; OpenAPI
+        documents name them by their titles.
 
         One model reads them all, so that a fault is told by field and not by alternative.
         """
         alternatives = _ALTERNATIVES.get(cls)
         if alternatives is None:
             return handler(core_schema)
-        shown = {
-            channel: handler(model.__pydantic_core_schema__)["$ref"]
+        places = {
+            channel: f"#/components/schemas/{model.__name__}"
             for channel, model in alternatives.items()
         }
         return {
             "title": cls.__name__,
             "description": cls.__doc__,
-            "oneOf": [{"$ref": reference} for reference in shown.values()],
-            "discriminator": {"propertyName": "channel", "mapping": shown},
+            "oneOf": [handler(model.__pydantic_core_schema__) for model in alternatives.values()],
+            "discriminator": {"propertyName": "channel", "mapping": places},
         }
 
 
@@ -180,10 +180,25 @@ class ConsentItem(ConsentBody):
     client_id: ClientId
 
 
+class _Unread:
+    """Shows a model in documents; the route reads each item alone, so that one that is wrong does
+    not stop the others."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(
+        self, _core_schema: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return self._model.__get_pydantic_json_schema__(
+            self._model.__pydantic_core_schema__, handler
+        )
+
+
 class ContactItems(BaseModel):
     """Up to 1,000 contacts; each is accepted or rejected alone."""
 
-    items: list[SkipValidation[ContactItem]] = Field(min_length=1, max_length=MAX_ITEMS)
+    items: list[Annotated[Any, _Unread(ContactItem)]] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class ConsentItems(BaseModel):
@@ -191,7 +206,7 @@ class ConsentItems(BaseModel):
     channel and purpose the one with the latest `stated_at` holds, of two with the same the
     withdrawal."""
 
-    items: list[SkipValidation[ConsentItem]] = Field(min_length=1, max_length=MAX_ITEMS)
+    items: list[Annotated[Any, _Unread(ConsentItem)]] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class ItemOutcome(BaseModel):

@@ -41,7 +41,12 @@ _DAMAGED = _PAGE.format(
 <p lang="en">This link is incomplete or damaged. Please open the whole link of the message, or ask
 the practice to stop its messages.</p>""",
 )
-_HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+
+
+def _shows(status: int, page: str) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses=`: that it may answer with this page."""
+    content = {"text/html": {"schema": {"type": "string"}, "example": page}}
+    return {status: {"description": "A page for the client.", "content": content}}
 
 
 class NoSuchLink(NotFound):
@@ -73,9 +78,11 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
     router = APIRouter(prefix="/v1/unsubscribe", tags=["unsubscribe"])
     link = SignedLink(key)
     problems = responses(NoSuchLink)
-    problems[404]["content"] |= _HTML  # for a browser, which asks for it
+    problems[404]["content"] |= _shows(404, _DAMAGED)[404]["content"]  # for who asks for HTML
 
-    @router.get("/{token:path}", response_class=HTMLResponse, responses=problems)
+    @router.get(
+        "/{token:path}", response_class=HTMLResponse, responses=problems | _shows(200, _ASK)
+    )
     def ask(_subscription: Annotated[Subscription, Depends(link)]) -> str:
         """Show the client a page with one button that unsubscribes.
 
@@ -84,7 +91,9 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
         return _ASK
 
     @router.post(
-        "/{token:path}", response_class=HTMLResponse, responses=problems | responses(NotDatedYet)
+        "/{token:path}",
+        response_class=HTMLResponse,
+        responses=problems | responses(NotDatedYet) | _shows(200, _DONE),
     )
     def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
         """Withdraw the client's consent to the link's purpose on its channel.

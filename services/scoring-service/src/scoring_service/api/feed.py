@@ -1,8 +1,9 @@
 """Tier changes as they were published, for readers without Kafka: by page or as a stream."""
 
+import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -19,7 +20,13 @@ from rapport_runtime.http.streams import Streams
 from rapport_runtime.logs import describe, get_logger
 from scoring_service.api.feed_cursor import FeedCursorCodec
 from scoring_service.api.reader import ALWAYS, Reader
-from scoring_service.api.schemas import EVENT_TYPE, TierChanges, TierChangesTail
+from scoring_service.api.schemas import (
+    ANY_CHANGE,
+    ANY_CURSOR,
+    EVENT_TYPE,
+    TierChanges,
+    TierChangesTail,
+)
 from scoring_service.ports import EntriesGone, Feed, FeedEntry, FeedPage, FeedPositions
 
 STREAM_ROWS = 100
@@ -31,6 +38,17 @@ _PROBLEMS = (*ALWAYS, InvalidCursor, CursorTooOld, TooManyRequests)
 _LIST_ANEW = (
     "list the clients again and follow them, or go on with next_cursor without what is gone"
 )
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Each change as it comes.",
+        "content": {
+            "text/event-stream": {
+                "example": f"event: {EVENT_TYPE}\nid: {ANY_CURSOR}\n"
+                f"data: {json.dumps(ANY_CHANGE)}\n\n"
+            }
+        },
+    }
+}
 log = get_logger(__name__)
 Cursor = Annotated[
     str | None,
@@ -148,7 +166,7 @@ def _add_stream(router: APIRouter, feed: Feed) -> None:
     @router.get(
         "/tier-changes/stream",
         response_class=EventSourceResponse,
-        responses=responses(*_PROBLEMS),
+        responses=_STREAM | responses(*_PROBLEMS),
     )
     async def stream(
         follower: Annotated[Follower, Depends(opened)],

@@ -16,6 +16,7 @@ from scoring_service.ports import ChangeRow, ClientTier
 
 EVENT_TYPE = "rapport.tier.changed.v1"
 ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
+ANY_CHANGE = examples_of(EVENT_TYPE)["upgraded-by-activity"]
 ANY_CURSOR = "WzEyLDAsNyw0XQ.c2lnbmF0dXJl"
 ClientId = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{32}$"), Field(examples=[ANY_CLIENT])
@@ -86,9 +87,7 @@ class TierAnswer(BaseModel):
     tier_names: Names | None
     score: Score | None
     since: AwareDatetime | None = Field(description="When the last change took effect.")
-    version: int = Field(
-        description="The number of changes so far, in this scheme.", examples=[2]
-    )
+    version: int = Field(description="The number of changes so far, in this scheme.", examples=[2])
     zone: str | None = Field(
         description="null until the first activity has come.", examples=["Asia/Shanghai"]
     )
@@ -208,8 +207,7 @@ class _AsPublished:
     """Shows the event's schema from the contracts, so that an event is defined once."""
 
     def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
-        example = examples_of(EVENT_TYPE)["upgraded-by-activity"]
-        return {**schemas.inlined(EVENT_TYPE), "examples": [example]}
+        return {**schemas.inlined(EVENT_TYPE), "examples": [ANY_CHANGE]}
 
 
 class TierChangesTail(BaseModel):
