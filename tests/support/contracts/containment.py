@@ -10,7 +10,7 @@ Side = Literal["written", "read"]
 
 _FLOORS = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
 _CEILINGS = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
-_EXACT = frozenset({"pattern", "format", "multipleOf", "uniqueItems"})
+_EXACT = frozenset({"pattern", "format", "multipleOf", "uniqueItems", "propertyNames"})
 _WORDS = frozenset(
     {"title", "description", "default", "examples", "discriminator", "deprecated", "x-open-enum"}
 )
