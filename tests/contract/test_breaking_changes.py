@@ -59,6 +59,9 @@ STRING = {"type": "string"}
 REST_BREAKS = [
     pytest.param(drop("paths", "/v1/kilns"), "GET /v1/kilns: removed", id="path"),
     pytest.param(drop(*PUT), "PUT /v1/cups/{cup_id}: removed", id="operation"),
+    pytest.param(
+        put(*GET, "operationId", value="cups-cup"), "another operationId", id="operation id"
+    ),
     pytest.param(drop(*GET, "parameters", 2), "query glaze: removed", id="parameter"),
     pytest.param(
         add(*GET, "parameters", value={"in": "query", "name": "x", "required": True, "schema": {}}),

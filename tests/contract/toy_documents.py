@@ -6,6 +6,7 @@ OPENAPI: dict[str, Any] = {
     "paths": {
         "/v1/cups/{cup_id}": {
             "get": {
+                "operationId": "cups-get_cup",
                 "parameters": [
                     {
                         "in": "path",

@@ -33,6 +33,8 @@ class _Operation:
         self._read, self._written = (Containment(old, new, side) for side in sides)
 
     def breaks(self, old: Document, new: Document) -> Iterator[str]:
+        if "operationId" in old and old["operationId"] != new.get("operationId"):
+            yield f"{self._at}: another operationId, by which generated code calls it"
         yield from self._parameters(old, new)
         yield from self._body(old.get("requestBody"), new.get("requestBody"))
         yield from self._answers(old["responses"], new["responses"])
