@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # A worker for each core, eight at most; whoever is free takes the next test (the slow ones first).
 PARALLEL := -n auto --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder
 
-.PHONY: help venv demo unit check test faults campaign lint proof bench lock schemas snapshot metrics format clean
+.PHONY: help venv demo unit check test faults campaign lint proof bench lock schemas documents snapshot metrics format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ bench: venv ## Speed and memory, as ratios from one run (ONLY=scoring,api, ARGS=
 
 schemas: venv ## Write JSON Schemas, OpenAPI and AsyncAPI documents anew from the code
 	@$(PY) -m rapport_contracts.schemas && $(PY) -m tests.support.contracts write
+
+documents: venv ## Let linters and generators of node read the published documents (needs node)
+	@$(PY) -m tools.documents $(ARGS)
 
 snapshot: venv ## Keep the contracts as this version's promise, unless they break an older one
 	@$(PY) -m tests.support.contracts snapshot

@@ -39,7 +39,7 @@ def check_in(folder: Path) -> int:
         if not (folder / "node_modules").is_dir():
             install(folder)
         found = list(verdicts(folder))
-    except (DidNotRun, subprocess.CalledProcessError) as error:
+    except (DidNotRun, OSError, subprocess.CalledProcessError) as error:
         print(f"not run: {error}")
         return NOT_RUN
     print(", ".join(f"{name} {version}" for name, version in PACKAGES.items()))
