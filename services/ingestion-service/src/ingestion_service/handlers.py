@@ -71,17 +71,17 @@ def accept(facts: Sequence[SourceFact], store: Store) -> list[IntakeResult]:
     """
     now = _held_time(store)
     practices = store.practices({fact.practice_id for fact in facts})
-    refusals = [_refusal(fact, practices, now) for fact in facts]
-    admissible = [fact for fact, refusal in zip(facts, refusals, strict=True) if refusal is None]
-    if not admissible:
-        return [refusal for refusal in refusals if refusal is not None]
-    objects = store.lock_objects(_owners(admissible))
-    hashes = store.hashes([fact.event_key for fact in admissible])
-    results, new_facts = _judge(facts, refusals, hashes, objects)
+    judged = [_refusal(fact, practices, now) or _candidate(fact) for fact in facts]
+    candidates = [each for each in judged if isinstance(each, _Candidate)]
+    if not candidates:
+        return [each for each in judged if isinstance(each, IntakeResult)]
+    objects = store.lock_objects(_first_named(candidates))
+    hashes = store.hashes([each.event_key for each in candidates])
+    results, new_facts = _judge(judged, hashes, objects)
     objects = _with_first_owners(new_facts, objects, store)
     if new_facts:
-        clients = store.lock_clients({new.fact.identity for new in new_facts}, now)
-        touched = {new.fact.object_key for new in new_facts}
+        clients = store.lock_clients({new.identity for new in new_facts}, now)
+        touched = {new.object_key for new in new_facts}
         older = {key: objects[key] for key in touched if not objects[key].is_new}
         histories = store.histories(older) if older else {}
         intake = _fold(new_facts, _Known(clients, objects, histories, practices), now)
@@ -155,10 +155,13 @@ def look_up_clients(
     return [None if one is None else known.get(one) for one in client_ids]
 
 
-class _NewFact(NamedTuple):
-    """A fact that is accepted."""
+class _Candidate(NamedTuple):
+    """A fact that may be accepted, with its keys and hash, which are made once."""
 
     fact: SourceFact
+    event_key: EventKey
+    object_key: SourceObjectKey
+    identity: IdentityKey
     content_hash: bytes
 
 
@@ -186,20 +189,24 @@ def _held_time(store: Store) -> datetime:
     return now
 
 
-def _owners(facts: Iterable[SourceFact]) -> dict[SourceObjectKey, IdentityKey]:
+def _candidate(fact: SourceFact) -> _Candidate:
+    return _Candidate(fact, fact.event_key, fact.object_key, fact.identity, fact.content_hash)
+
+
+def _first_named(candidates: Iterable[_Candidate]) -> dict[SourceObjectKey, IdentityKey]:
     """Whom the first of these facts names, for each object."""
-    owners: dict[SourceObjectKey, IdentityKey] = {}
-    for fact in facts:
-        owners.setdefault(fact.object_key, fact.identity)
-    return owners
+    named: dict[SourceObjectKey, IdentityKey] = {}
+    for each in candidates:
+        named.setdefault(each.object_key, each.identity)
+    return named
 
 
 def _with_first_owners(
-    new_facts: Sequence[_NewFact], objects: Mapping[SourceObjectKey, StoredObject], store: Store
+    new_facts: Sequence[_Candidate], objects: Mapping[SourceObjectKey, StoredObject], store: Store
 ) -> Mapping[SourceObjectKey, StoredObject]:
     """The objects, where each new one belongs to whom its first accepted fact names; those that
     only refused facts are about are deleted again."""
-    owners = _owners(new.fact for new in new_facts)
+    owners = _first_named(new_facts)
     wrong = {
         key for key, known in objects.items() if known.is_new and known.owner != owners.get(key)
     }
@@ -224,42 +231,38 @@ def _refusal(
 
 
 def _judge(
-    facts: Sequence[SourceFact],
-    refusals: Sequence[IntakeResult | None],
+    judged: Sequence[IntakeResult | _Candidate],
     hashes: Mapping[EventKey, bytes],
     objects: Mapping[SourceObjectKey, StoredObject],
-) -> tuple[list[IntakeResult], list[_NewFact]]:
-    """The result of every fact, and the facts that are new among those that are not refused."""
+) -> tuple[list[IntakeResult], list[_Candidate]]:
+    """The result of every fact, and the candidates that are new; refusals stay as they are."""
     known = dict(hashes)
     owners = {key: stored.owner for key, stored in objects.items() if not stored.is_new}
     results: list[IntakeResult] = []
-    new_facts: list[_NewFact] = []
-    for fact, refusal in zip(facts, refusals, strict=True):
-        if refusal is not None:
-            results.append(refusal)
-            continue
-        key, content_hash = fact.event_key, fact.content_hash
-        if key in known:
-            results.append(DUPLICATE if known[key] == content_hash else CONFLICT)
-            continue
-        if owners.setdefault(fact.object_key, fact.identity) != fact.identity:
+    new_facts: list[_Candidate] = []
+    for each in judged:
+        if isinstance(each, IntakeResult):
+            results.append(each)
+        elif each.event_key in known:
+            is_same = known[each.event_key] == each.content_hash
+            results.append(DUPLICATE if is_same else CONFLICT)
+        elif owners.setdefault(each.object_key, each.identity) != each.identity:
             results.append(OTHER_CLIENT)
-            continue
-        known[key] = content_hash
-        new_facts.append(_NewFact(fact, content_hash))
-        results.append(ACCEPTED)
+        else:
+            known[each.event_key] = each.content_hash
+            new_facts.append(each)
+            results.append(ACCEPTED)
     return results, new_facts
 
 
-def _fold(new_facts: Sequence[_NewFact], known: _Known, now: datetime) -> _Intake:
+def _fold(new_facts: Sequence[_Candidate], known: _Known, now: datetime) -> _Intake:
     """Fold each new fact into its source object and number the activities that this causes."""
     source_objects = _source_objects(new_facts, known)
     intake = _Intake([], {}, [])
-    for fact, content_hash in new_facts:
-        key = fact.object_key
-        object_id = known.objects[key].object_id
-        client = known.clients[fact.identity]
-        deltas = source_objects[key].fold(fact)
+    for fact, _, object_key, identity, content_hash in new_facts:
+        object_id = known.objects[object_key].object_id
+        client = known.clients[identity]
+        deltas = source_objects[object_key].fold(fact)
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1
         intake.entries.append(LedgerEntry(fact, content_hash, object_id, now, first, len(deltas)))
@@ -271,13 +274,12 @@ def _fold(new_facts: Sequence[_NewFact], known: _Known, now: datetime) -> _Intak
 
 
 def _source_objects(
-    new_facts: Sequence[_NewFact], known: _Known
+    new_facts: Sequence[_Candidate], known: _Known
 ) -> dict[SourceObjectKey, SourceObject]:
     """Every source object of the batch as its ledger has it before the batch."""
     zones = {key: ZoneInfo(practice.zone) for key, practice in known.practices.items()}
     source_objects = {
-        key: SourceObject(zones[key.practice_id])
-        for key in {new.fact.object_key for new in new_facts}
+        key: SourceObject(zones[key.practice_id]) for key in {new.object_key for new in new_facts}
     }
     for key, history in known.histories.items():
         for fact in history:

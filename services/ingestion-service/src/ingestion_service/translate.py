@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ingestion_service.domain.activities import Activity
-from ingestion_service.domain.facts import Attributes, PracticeId, SourceFact, SourceKind
+from ingestion_service.domain.facts import (
+    Attributes,
+    PracticeId,
+    SourceFact,
+    SourceKind,
+    SourceObjectKind,
+)
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import Practice
 from rapport_contracts.canonical import Activity as WireActivity
@@ -22,6 +28,7 @@ from rapport_contracts.source import (
     BookingEvent,
     BookingTimes,
     PaymentAmount,
+    PaymentData,
     PaymentEvent,
 )
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
@@ -42,8 +49,8 @@ _KINDS: Final[dict[str, SourceKind]] = {
     "rapport.payment.failed.v1": "failed",
     "rapport.payment.charged_back.v1": "charged_back",
 }
-_CODES: Final = ("counsellor_id", "product", "service_code", "site")
-"""The fields of a booking that are its attributes, sorted."""
+_CODES: Final = frozenset({"counsellor_id", "product", "service_code", "site"})
+"""The fields of a booking that are its attributes."""
 
 _MONEY: Final = frozenset({"settled", "refunded"})
 
@@ -72,29 +79,32 @@ def refusal(fact: SourceFact, result: IntakeResult) -> InvalidRecord:
 def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
     """The fact of a decoded source event. Its client is named within the source's own namespace."""
     data = event.data
-    is_booking = isinstance(data, BookingData)
+    object_kind, external_object_id, attributes = _object_of(data)
     return SourceFact(
         practice_id=PracticeId(event.practiceid),
         source=event.source,
         event_id=event.id,
         namespace=event.source,
         external_id=event.subject,
-        object_kind="booking" if is_booking else "payment",
-        external_object_id=data.booking_id if is_booking else data.payment_id,
+        object_kind=object_kind,
+        external_object_id=external_object_id,
         kind=_KINDS[event.type],
         occurred_at=event.time.astimezone(UTC),
         starts_at=data.starts_at.astimezone(UTC) if isinstance(data, BookingTimes) else None,
         amount_minor=data.amount_minor if isinstance(data, PaymentAmount) else None,
         currency=data.currency if isinstance(data, PaymentAmount) else None,
-        attributes=_attributes(data) if is_booking else (),
+        attributes=attributes,
         backfill=event.backfill,
     )
 
 
-def _attributes(data: BookingData) -> Attributes:
-    """The codes that the event names."""
-    codes = ((name, getattr(data, name)) for name in _CODES)
-    return tuple((name, code) for name, code in codes if code is not None)
+def _object_of(data: BookingData | PaymentData) -> tuple[SourceObjectKind, str, Attributes]:
+    """The kind and id of what the event is about, and the codes that it names."""
+    if not isinstance(data, BookingData):
+        return "payment", data.payment_id, ()
+    codes = [(name, getattr(data, name)) for name in _CODES & data.model_fields_set]
+    named = sorted((name, code) for name, code in codes if code is not None)
+    return "booking", data.booking_id, tuple(named)
 
 
 def currency_of(activity: Activity) -> str | None:

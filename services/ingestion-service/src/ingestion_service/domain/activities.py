@@ -179,6 +179,8 @@ class SourceObject:
                 self._codes[name] = (fact.order, code)
 
     def _attributes(self) -> Attributes:
+        if not self._codes:
+            return ()
         return tuple((name, code) for name, (_, code) in sorted(self._codes.items()))
 
     def _add_payment(self, fact: SourceFact) -> None:

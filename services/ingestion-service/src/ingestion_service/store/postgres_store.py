@@ -103,7 +103,7 @@ _HASHES: Final = """
     ) found
 """
 _HISTORIES: Final = f"""
-    SELECT {FACT_COLUMNS}
+    SELECT ledger.object_id, {FACT_COLUMNS}
     FROM unnest(%(object_id)b::text[], %(kind)b::text[], %(external_id)b::text[])
         AS source_object(object_id, kind, external_id),
     LATERAL (
@@ -230,16 +230,15 @@ class PostgresStore:
     def histories(
         self, objects: Mapping[SourceObjectKey, StoredObject]
     ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in objects}
+        found: dict[str, list[SourceFact]] = {each.object_id: [] for each in objects.values()}
         parameters = {
-            "object_id": [stored.object_id for stored in objects.values()],
+            "object_id": list(found),
             "kind": [key.kind for key in objects],
             "external_id": [key.external_id for key in objects],
         }
         for row in self._fetch(_HISTORIES, parameters):
-            fact = fact_of_row(row)
-            found[fact.object_key].append(fact)
-        return found
+            found[row.object_id].append(fact_of_row(row))
+        return dict(zip(objects, found.values(), strict=True))
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         parameters = arrays(LedgerEntry._fields, entries)
