@@ -102,7 +102,7 @@ def _expect_messages(pact: Pact) -> None:
         "scheme": match.str("rfm"),
         "version": match.int(1),
         "rulebook_version": match.int(1),
-        "primary": match.bool(True),  # noqa: FBT003 - the example
+        "primary": match.bool(True),
         "from_tier": match.str("prospect"),
         "to_tier": match.str("bronze"),
         "direction": match.regex("upgraded", regex="^(entered|upgraded|downgraded|moved|left)$"),

@@ -47,10 +47,10 @@ DEAD_LETTERS = Counter(
 )
 PASSED_OVER = Counter(
     "rapport_passed_over_records_total",
-    "Records that were read and not acted on, by what about them: type, kind or reason (not known to"
-    " this version), hold (not acted on yet), repeated (a sequence that came before, from the writer's"
-    " database before it was restored). Advice: type, kind or reason: deploy the newer version; repeated:"
-    " find those clients by the log line sequence_repeated, and rebuild them.",
+    "Records that were read and not acted on, by what about them: type, kind or reason (not known"
+    " to this version), hold (not acted on yet), repeated (a sequence that came before, from the"
+    " writer's database before it was restored). Advice: type, kind or reason: deploy the newer"
+    " version; repeated: find those clients by the log line sequence_repeated, and rebuild them.",
     ["group", "topic", "what"],
 )
 FENCED = Counter(
