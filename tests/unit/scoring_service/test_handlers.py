@@ -217,7 +217,7 @@ class TestSkipping:
 
 
 class TestARestoredSender:
-    """Numbers that the sender's database gave out again after it had been restored (H7)."""
+    """Numbers that the sender's database gave out again after it had been restored."""
 
     BEFORE, AFTER = "0a1b2c3d", "4e5f6a7b"
 
