@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rapport_contracts import canonical
-from rapport_contracts.ranges import EARLIEST, FIRST_DAY, LAST_DAY, LATEST
+from rapport_contracts.ranges import EARLIEST, FIRST_DAY, LAST_DAY, LATEST, zones
 from rapport_contracts.words import ACTIVITY_KINDS, CHANGE_REASONS
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -102,7 +102,7 @@ _ACTIVITIES = st.builds(
     sequence=_SEQUENCES,
     kind=st.sampled_from(ACTIVITY_KINDS) | _texts(64),
     on=st.dates(FIRST_DAY, LAST_DAY),
-    zone=TEXTS,
+    zone=st.sampled_from(sorted(zones())),
     count=_INT_32,
     amount_minor=_INT_64,
     currency=_CURRENCIES | st.none(),

@@ -44,7 +44,6 @@ def decode(
             practice_id=_practice_of(event),
         )
     if isinstance(event, canonical.ActivityRecorded):
-        _refuse_out_of_range(event, "occurred_at", event.data.occurred_at)
         _refuse_out_of_range(event, "starts_at", event.data.starts_at)
     elif isinstance(event, canonical.TierChanged):
         _refuse_out_of_range(event, "effective_at", event.data.effective_at)
