@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rapport_runtime.bus.port import Consumer, Outgoing, TopicPartition
+from rapport_runtime.bus.port import Consumer, LogBounds, Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
 from tests.support.servers.buses import (
     AnyBus,
@@ -207,3 +207,21 @@ def _id_or_none(member: Consumer) -> str | None:
         return member.topic_id("things.v1")
     except TryLater:
         return None
+
+
+def test_a_reader_without_a_group_gives_the_records_of_a_span(bus: AnyBus) -> None:
+    for number in range(200):
+        bus.put(T0, b"%d" % number)
+    bus.forget_before(T0, 50)
+    reader = bus.reader()
+    bounds = reader.bounds([T0, T1])
+    assert bounds == {T0: LogBounds(50, 200), T1: LogBounds(0, 0)}
+    found = reader.read({T0: LogBounds(190, 198), T1: bounds[T1]})
+    assert [record.value for record in found[T0]] == [b"%d" % number for number in range(190, 198)]
+    assert found[T1] == []
+    assert len(reader.read({T0: bounds[T0]})[T0]) == 150
+
+
+def test_a_reader_of_a_topic_that_is_not_there_is_told_to_try_later(bus: AnyBus) -> None:
+    with pytest.raises(TryLater):
+        bus.reader().bounds([TopicPartition("nowhere.v1", 0)])

@@ -13,13 +13,14 @@ from kafka.admin import KafkaAdminClient
 
 from rapport_runtime.bus.kafka import (
     KafkaConsumer,
+    KafkaLogReader,
     KafkaOptions,
     KafkaProducer,
     TopicPlan,
     ensure_topics,
 )
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.bus.port import Consumer, Producer, Record, TopicPartition
+from rapport_runtime.bus.port import Consumer, LogReader, Producer, Record, TopicPartition
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -35,6 +36,7 @@ class AnyBus(Protocol):
     def forget_before(self, tp: TopicPartition, offset: int) -> None: ...
     def consumer(self, group: str, topics: Sequence[str]) -> Consumer: ...
     def producer(self) -> Producer: ...
+    def reader(self) -> LogReader: ...
     def close(self) -> None: ...
 
 
@@ -64,6 +66,9 @@ class InMemory:
     def producer(self) -> Producer:
         return self.bus
 
+    def reader(self) -> LogReader:
+        return self.bus
+
     def close(self) -> None:
         pass
 
@@ -82,7 +87,7 @@ class OnKafka:
         )
         self.admin = KafkaAdminClient(bootstrap_servers=bootstrap)
         self._raw = kafka.KafkaProducer(bootstrap_servers=bootstrap, acks="all")
-        self._open: list[Consumer | Producer] = []
+        self._open: list[Consumer | LogReader | Producer] = []
 
     def create(self, topic: str, partitions: int) -> None:
         ensure_topics(self.options, [TopicPlan(name=topic, partitions=partitions)])
@@ -116,6 +121,11 @@ class OnKafka:
 
     def producer(self) -> KafkaProducer:
         made = KafkaProducer(self.options, delivery_timeout_ms=5_000)
+        self._open.append(made)
+        return made
+
+    def reader(self) -> KafkaLogReader:
+        made = KafkaLogReader(self.options)
         self._open.append(made)
         return made
 

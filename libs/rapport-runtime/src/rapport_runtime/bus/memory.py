@@ -1,11 +1,11 @@
 """A bus in memory for fast tests: passes the same suite as Kafka (tests/contract/test_bus.py)."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rapport_runtime.bus.port import Outgoing, Record, TopicPartition
+from rapport_runtime.bus.port import LogBounds, Outgoing, Record, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
 
 
@@ -67,8 +67,29 @@ class MemoryBus:
         for topic, partition, key, value in records:
             self.append(topic, partition, key, value)
 
+    def bounds(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogBounds]:
+        """See `LogReader.bounds`."""
+        self.answer()
+        missing = {tp.topic for tp in partitions if tp not in self.logs}
+        if missing:
+            raise TryLater(f"there is no topic {', '.join(sorted(missing))}")
+        return {tp: LogBounds(self.first_offset(tp), self.ends[tp]) for tp in partitions}
+
+    def read(self, spans: Mapping[TopicPartition, LogBounds]) -> dict[TopicPartition, list[Record]]:
+        """See `LogReader.read`."""
+        self.answer()
+        return {
+            tp: [record for record in self.logs[tp] if span.first <= record.offset < span.end]
+            for tp, span in spans.items()
+        }
+
+    def first_offset(self, partition: TopicPartition) -> int:
+        """The offset of the oldest record of the log, or its end."""
+        log = self.logs[partition]
+        return log[0].offset if log else self.ends[partition]
+
     def close(self) -> None:
-        """See `Producer.close`."""
+        """See `Producer.close` and `LogReader.close`."""
 
     def answer(self) -> None:
         """Raise `TryLater` while the broker is down; every question to it begins with this."""
@@ -140,7 +161,7 @@ class MemoryConsumer:
         room = max_records
         for tp in sorted(self._assigned - self._paused):
             at = self._positions[tp]
-            if not self._first_offset(tp) <= at <= self._bus.ends[tp]:
+            if not self._bus.first_offset(tp) <= at <= self._bus.ends[tp]:
                 raise LoopHalted(f"{tp} has no offset {at}")
             records = [record for record in self._bus.logs[tp] if record.offset >= at][:room]
             if records:
@@ -184,12 +205,7 @@ class MemoryConsumer:
 
     def first_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Consumer.first_offsets`."""
-        self._bus.answer()
-        return {tp: self._first_offset(tp) for tp in partitions}
-
-    def _first_offset(self, partition: TopicPartition) -> int:
-        log = self._bus.logs[partition]
-        return log[0].offset if log else self._bus.ends[partition]
+        return {tp: log.first for tp, log in self._bus.bounds(list(partitions)).items()}
 
     def topic_id(self, topic: str) -> str:
         """See `Consumer.topic_id`."""

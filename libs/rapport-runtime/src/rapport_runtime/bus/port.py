@@ -1,6 +1,6 @@
 """What the loop and the relay need of a bus. One test suite covers both adapters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -20,6 +20,13 @@ class Topic(Protocol):
     def partitions(self) -> int: ...
     @property
     def settings(self) -> Mapping[str, str]: ...
+
+
+class LogBounds(NamedTuple):
+    """Offsets of a log: its first record, and the one after its last."""
+
+    first: int
+    end: int
 
 
 class Record(Protocol):
@@ -100,6 +107,25 @@ class Consumer(Protocol):
 
     def close(self) -> None:
         """Leave the group at once, so that others take over without a session timeout."""
+        ...
+
+
+class LogReader(Protocol):
+    """Reads logs where it is told to, without a group and without leaving a trace."""
+
+    def bounds(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogBounds]:
+        """Where the logs begin and end now. Raises `TryLater`."""
+        ...
+
+    def read(self, spans: Mapping[TopicPartition, LogBounds]) -> dict[TopicPartition, list[Record]]:
+        """All records from `first` up to, and without, `end` that the logs still hold.
+
+        Raises `TryLater` when they do not come.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connection; never raises."""
         ...
 
 
