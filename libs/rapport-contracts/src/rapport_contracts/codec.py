@@ -113,6 +113,16 @@ class _OfUnknownType(msgspec.Struct, frozen=True, gc=False):
 _OF_UNKNOWN_TYPE = msgspec.json.Decoder(_OfUnknownType)
 
 
+def event_or_none(
+    topic: str, key: bytes | None, value: bytes | None
+) -> CanonicalEvent | UnknownEvent | None:
+    """As `decode`; None for a value that is no event of the topic."""
+    try:
+        return decode(topic, key, value)
+    except InvalidEvent:
+        return None
+
+
 def practice_of(value: bytes) -> str:
     """The practice of an event that `encode` made and that has one; the rest is not decoded."""
     return _OF_PRACTICE.decode(value).practiceid
