@@ -17,7 +17,13 @@ from rapport_runtime.stream import outbox
 from rapport_runtime.stream.relay import Relay
 from tests.support.servers.broker import read
 from tests.support.servers.buses import OnKafka
-from tests.support.worlds.toy_ledger import TOPIC, create_tables, worker_database
+from tests.support.worlds.toy_ledger import (
+    TOPIC,
+    Topic,
+    create_tables,
+    output,
+    worker_database,
+)
 
 pytestmark = pytest.mark.integration
 BUCKETS = 4
@@ -74,7 +80,7 @@ def relays(bus: OnKafka, database: Database, count: int) -> Iterator[list[Relay]
         Relay(
             database,
             producer,
-            partitions=BUCKETS,
+            output(Topic(TOPIC, BUCKETS)),
         )
         for producer in producers
     ]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ingestion_service.bootstrap import build_stores
+from ingestion_service.bootstrap import OUTPUT, build_stores
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
@@ -72,7 +72,7 @@ class Intake:
         relay = Relay(
             self.database,
             self.bus,
-            partitions=topics.CLIENT_ACTIVITY.partitions,
+            OUTPUT,
         )
         self.publish: Callable[[], object] = relay.drain
         self.restart()

@@ -31,6 +31,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
+from rapport_runtime.stream import incarnation
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_suite import CODES, LI_NA, WANG_FANG, fact
 
@@ -334,8 +335,9 @@ def test_the_ledger_alone_gives_every_published_activity_again(
     reads = PostgresReads(api_database)
     recomputed = client_activities("lakeside", client_id, reads, after=0, limit=100)
     assert recomputed is not None
-    values = [record_of_activity(activity).value for activity in recomputed]
     with database.transaction() as tx:
+        digits = incarnation.current(tx)
+        values = [record_of_activity(activity, digits).value for activity in recomputed]
         rows = fetch(tx, OUTBOX, {"topic": CLIENT_ACTIVITY.name})
     assert values == [bytes(row.value) for row in rows]
     assert [activity.sequence for activity in recomputed] == [1, 2, 3, 4, 5, 6]

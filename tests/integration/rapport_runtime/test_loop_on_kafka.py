@@ -17,7 +17,16 @@ from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.relay import Relay
 from tests.support.servers.buses import OnKafka, eventually, settle, together
-from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition, words
+from tests.support.worlds.toy_ledger import (
+    GROUP,
+    TOPIC,
+    Ledger,
+    Topic,
+    loop_of,
+    output,
+    partition,
+    words,
+)
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()
@@ -222,7 +231,7 @@ def test_what_the_relay_publishes_the_loop_reads(real_bus: OnKafka, ledger: Ledg
     relay = Relay(
         ledger.database,
         real_bus.producer(),
-        partitions=4,
+        output(Topic(TOPIC, 4)),
     )
     assert relay.drain() == 400
     subject = loop_on_kafka(real_bus.consumer(GROUP, [TOPIC]), ledger)

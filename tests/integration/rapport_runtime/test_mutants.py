@@ -30,10 +30,12 @@ from tests.support.worlds.toy_ledger import (
     TOPIC,
     Crash,
     Ledger,
+    Topic,
     at,
     crash,
     eager_loop_of,
     loop_of,
+    output,
     partition,
     put,
     words,
@@ -48,7 +50,7 @@ def relay_of(database: Database, producer: object) -> Relay:
     return Relay(
         database,
         producer,  # type: ignore[arg-type]  # some of these producers are broken on purpose
-        partitions=2,
+        output(Topic(TOPIC, 2)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,13 +14,15 @@ from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import outbox, positions, relay
 from rapport_runtime.stream.positions import OffsetAdvance
-from rapport_runtime.stream.relay import Relay, WatermarkSource
+from rapport_runtime.stream.relay import Mark, Relay, WatermarkSource
 from tests.support.worlds.toy_ledger import (
     GROUP,
     MIDNIGHT,
     Crash,
+    Topic,
     at,
     crash,
+    output,
     partition,
     words,
 )
@@ -54,12 +57,13 @@ def left(database: Database) -> int:
         return int(fetch_value(tx, "SELECT count(*) FROM outbox"))
 
 
-def mark(partition: int, instant: datetime) -> Outgoing:
-    return Outgoing(OUT, partition, b"", f"mark:{(instant - MIDNIGHT).days}".encode())
+def mark(mark: Mark) -> Outgoing:
+    value = f"mark:{(mark.instant - MIDNIGHT).days}".encode()
+    return Outgoing(OUT, mark.partition, b"", value)
 
 
 def plain(database: Database, producer: Producer, **options: int) -> Relay:
-    return Relay(database, producer, partitions=2, **options)
+    return Relay(database, producer, output(Topic(OUT, 2)), **options)
 
 
 def timed(database: Database, producer: Producer, **options: int) -> Relay:
@@ -72,8 +76,8 @@ def timed(database: Database, producer: Producer, **options: int) -> Relay:
     return Relay(
         database,
         producer,
-        partitions=2,
-        watermarks=WatermarkSource(complete_through=complete, record=mark),
+        output(Topic(OUT, 2)),
+        watermarks=WatermarkSource(topic=OUT, complete_through=complete, record=mark),
         **options,
     )
 
@@ -123,7 +127,8 @@ class TestRows:
         raw = Outgoing(OUT, 1, b"\x00\xff", b"\xfe\x00")
         append(database, raw)
         append(database)
-        plain(database, bus).drain()
+        strange = replace(output(Topic(OUT, 2)), event_id=lambda _value: "e1")
+        Relay(database, bus, strange).drain()
         (record,) = bus.logs[partition(1)._replace(topic=OUT)]
         assert (record.key, record.value) == (b"\x00\xff", b"\xfe\x00")
 
@@ -339,8 +344,9 @@ class TestWatermarks:
         back = Relay(
             database,
             bus,
-            partitions=2,
+            output(Topic(OUT, 2)),
             watermarks=WatermarkSource(
+                topic=OUT,
                 complete_through=lambda _tx, partitions: dict.fromkeys(partitions, MIDNIGHT),
                 record=mark,
             ),

@@ -16,7 +16,7 @@ OPEN = {"api_key"}
 """Keys are read before anybody's practice is known; their secrets are kept as hashes."""
 OF_NOBODY = {
     *("consumer_position", "outbox_watermark", "worker", "alembic_version"),
-    *("permit", "rulebook", "clock"),
+    *("permit", "rulebook", "clock", "incarnation", "fence"),
     *("pause", "audit"),  # read by operators' routes alone; their reasons are to name no client
 }
 """Tables without a practice that the API may read whole: none of them tells of a client."""

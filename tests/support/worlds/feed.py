@@ -22,6 +22,7 @@ from rapport_runtime.http.streams import Streams
 from rapport_runtime.stream import outbox
 from rapport_runtime.stream.relay import READ_ROWS, Relay
 from scoring_service.api.feed import feed_router
+from scoring_service.bootstrap import OUTPUT
 from scoring_service.ports import FeedPage, FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 
@@ -111,7 +112,7 @@ class FeedWorld:
         return Relay(
             self.worker,
             self.bus,
-            partitions=PARTITIONS,
+            OUTPUT,
             on_published=FeedWriter(TOPIC, codec.practice_of).append,
             read_rows=self.read_rows,
         )

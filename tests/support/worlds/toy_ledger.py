@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,9 +20,10 @@ from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.positions import Position
 
-GROUP, TOPIC = "ledger", "things.v1"
+GROUP, TOPIC, SOURCE = "ledger", "things.v1", "toy"
 NEVER = threading.Event()
 """The stop event of a loop that nobody stops."""
 
@@ -34,6 +35,38 @@ _INSERT = """
     INSERT INTO entry (topic, partition, value) VALUES (%(topic)s, %(partition)s, %(value)s)
 """
 _ONCE = "INSERT INTO seen (value) VALUES (%(value)s) ON CONFLICT DO NOTHING"
+
+
+class Topic(NamedTuple):
+    """As the contracts' topics."""
+
+    name: str
+    partitions: int
+
+
+class Head(NamedTuple):
+    """As the contracts' heads of events."""
+
+    source: str
+    event_id: str | None
+    is_watermark: bool
+    time: datetime
+
+
+def head(value: bytes) -> Head | None:
+    """`mark:<id of the event before>`, `foreign`, `garbage`, or an event that is its own id."""
+    text = value.decode()
+    if text == "garbage":
+        return None
+    if text == "foreign":
+        return Head("stranger", text, is_watermark=False, time=MIDNIGHT)
+    is_mark = text.startswith("mark:")
+    return Head(SOURCE, text.removeprefix("mark:") or None, is_mark, MIDNIGHT)
+
+
+def output(*topics: Topic) -> Output:
+    """What the toy publishes: texts that are their own ids."""
+    return Output(source=SOURCE, topics=topics, event_id=bytes.decode, head=head)
 
 
 class Crash(BaseException):
@@ -60,6 +93,8 @@ def create_tables(database: ServiceDatabase) -> None:
     """Create the tables as the owner, as a migration would."""
     owner = Database(database.owner_url, application_name="owner")
     metadata().create_all(owner.engine)
+    with owner.transaction() as tx:
+        execute(tx, "INSERT INTO incarnation DEFAULT VALUES")
     owner.close()
 
 

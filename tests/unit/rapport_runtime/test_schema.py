@@ -10,8 +10,8 @@ from rapport_runtime import schema
 from rapport_runtime.row_security import append_only, grant, row_level_security
 
 FROZEN = {
-    "tables_v1.py": "9aff00bd2603a3303c65916ec8cb74255d6fb1d618c77f3b8c222a67c5605e0d",
-    "tables_v2.py": "a9370e1a6ad77acc5bd68533470d2a7d73f40a3a92e565a6f7edcc68a6ee63e5",
+    "tables_v1.py": "3a4d5def245811a3949000c284ba2da6d22b8a9c4a89cf65384534b8ec52c686",
+    "tables_v2.py": "a318afab7a6426f349becd1cb5e79d272389edf6d1d33cb23fd90cb3114c3a69",
 }
 STATEMENTS = "754bcbf2fe3d85df9a92473d38afdbb84419481f77607d72e55300fd57a7a22f"
 

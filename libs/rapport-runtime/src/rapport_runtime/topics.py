@@ -6,6 +6,15 @@ from typing import Protocol
 from rapport_runtime.bus.port import Topic, TopicPartition
 
 
+class Partitioned(Protocol):
+    """A topic's name and its number of partitions."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def partitions(self) -> int: ...
+
+
 class SharedTopic(Topic, Protocol):
     """A topic, with the names of those that write it and read it, services among them."""
 
@@ -15,7 +24,7 @@ class SharedTopic(Topic, Protocol):
     def readers(self) -> tuple[str, ...]: ...
 
 
-def partitions_of(*topics: Topic) -> frozenset[TopicPartition]:
+def partitions_of(*topics: Partitioned) -> frozenset[TopicPartition]:
     """Every partition of these topics."""
     return frozenset(
         TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)

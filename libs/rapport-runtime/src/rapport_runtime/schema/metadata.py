@@ -8,6 +8,8 @@ def runtime_tables(metadata: sa.MetaData) -> None:
     """Add every runtime table to `metadata`. A test compares them with what the versions create."""
     _consumer_position(metadata)
     _outbox(metadata)
+    _published_events(metadata)
+    _incarnation(metadata)
     _dead_letter(metadata)
     _worker(metadata)
     _api_key(metadata)
@@ -66,6 +68,33 @@ def _outbox(metadata: sa.MetaData) -> None:
         sa.Column("partition", sa.Integer, primary_key=True),
         _instant("published_through", nullable=False),
         comment="the last watermark that was published on each output partition",
+    )
+
+
+def _published_events(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "published_events",
+        metadata,
+        sa.Column("topic", sa.Text, primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+        _id(),
+        sa.Column("ids", ARRAY(sa.Text), nullable=False),
+        _now("at"),
+        comment="ids of the events that left the outbox, by drain and partition; the newest stay",
+    )
+
+
+def _incarnation(metadata: sa.MetaData) -> None:
+    drawn = sa.text("left(gen_random_uuid()::text, 8)")
+    sa.Table(
+        "incarnation",
+        metadata,
+        sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+        sa.Column("digits", sa.Text, nullable=False, server_default=drawn),
+        _now("drawn_at"),
+        _instant("older_since"),
+        sa.CheckConstraint("is_only", name="incarnation_is_one_row"),
+        comment="drawn at creation and after a restore; older_since: published more than it knows",
     )
 
 
@@ -170,7 +199,7 @@ def _audit(metadata: sa.MetaData) -> None:
         _text("why", nullable=True),
         _instant("ends_at"),
         sa.Column("count", sa.Integer, nullable=False, server_default="1"),
-        sa.CheckConstraint("action IN ('pause', 'resume', 'replay', 'drop')"),
+        sa.CheckConstraint("action IN ('pause', 'resume', 'replay', 'drop', 'restored')"),
         sa.CheckConstraint("why IS NOT NULL OR kind = 'letters'", name="audit_of_pauses_says_why"),
-        comment="who stopped, started, replayed or dropped what; append-only",
+        comment="who stopped, started, replayed, dropped or restored what; append-only",
     )

@@ -66,6 +66,36 @@ _CREATE = (
         'the last watermark that was published on each output partition'
     """,
     """
+    CREATE TABLE published_events (
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        ids text[] NOT NULL,
+        at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+        PRIMARY KEY (topic, partition, id)
+    )
+    """,
+    """
+    COMMENT ON TABLE published_events IS
+        'ids of the events that left the outbox, by drain and partition; the newest stay'
+    """,
+    "ALTER TABLE published_events ALTER COLUMN ids SET STORAGE EXTERNAL",
+    """
+    CREATE TABLE incarnation (
+        is_only boolean DEFAULT true NOT NULL,
+        digits text DEFAULT left(gen_random_uuid()::text, 8) NOT NULL,
+        drawn_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+        older_since timestamp with time zone,
+        PRIMARY KEY (is_only),
+        CONSTRAINT incarnation_is_one_row CHECK (is_only)
+    )
+    """,
+    """
+    COMMENT ON TABLE incarnation IS
+        'drawn at creation and after a restore; older_since: published more than it knows'
+    """,
+    "INSERT INTO incarnation DEFAULT VALUES",
+    """
     CREATE TABLE dead_letter (
         id bigint GENERATED ALWAYS AS IDENTITY,
         consumer_group text NOT NULL,
@@ -123,14 +153,20 @@ _CREATE = (
     )
     """,
     """
-    REVOKE ALL ON consumer_position, outbox, outbox_watermark, dead_letter, worker, api_key
+    REVOKE ALL ON consumer_position, outbox, outbox_watermark, published_events, incarnation,
+        dead_letter, worker, api_key
     FROM rapport_worker, rapport_api
     """,
     """
     GRANT SELECT, INSERT, UPDATE, DELETE
     ON consumer_position, outbox, outbox_watermark, dead_letter, worker TO rapport_worker
     """,
-    "GRANT SELECT ON consumer_position, outbox_watermark, worker, api_key TO rapport_api",
+    "GRANT SELECT, INSERT, DELETE ON published_events TO rapport_worker",
+    "GRANT SELECT, UPDATE ON incarnation TO rapport_worker",
+    """
+    GRANT SELECT ON consumer_position, outbox_watermark, incarnation, worker, api_key
+    TO rapport_api
+    """,
     "GRANT INSERT ON outbox TO rapport_api",
     "GRANT SELECT (id, created_at) ON outbox TO rapport_api",
     "GRANT SELECT, UPDATE ON dead_letter TO rapport_api",
@@ -148,4 +184,9 @@ _CREATE = (
     )
     """,
 )
-_DROP = ("DROP TABLE consumer_position, outbox, outbox_watermark, dead_letter, worker, api_key",)
+_DROP = (
+    """
+    DROP TABLE consumer_position, outbox, outbox_watermark, published_events, incarnation,
+        dead_letter, worker, api_key
+    """,
+)

@@ -3,18 +3,22 @@
 It publishes the outbox, then a watermark: the time up to which the outbox was complete.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from rapport_runtime import failpoints
-from rapport_runtime.bus.port import Outgoing, Producer
+from rapport_runtime.bus.port import Outgoing, Producer, TopicPartition
 from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.metrics import PUBLISHED
+from rapport_runtime.stream import incarnation, published
 from rapport_runtime.stream.outbox import OutboxRow
+from rapport_runtime.stream.output import Output
 
 LOCK_CLASS = 0x0B0C
 """The advisory-lock class of outbox partitions: one lock for each output partition."""
@@ -23,6 +27,9 @@ IDLE_TIMEOUT_MS = 45_000
 """Above the producer's delivery timeout: an open transaction waits for acknowledgements here."""
 
 READ_ROWS = 10_000
+
+PRUNE_SECONDS = 60.0
+"""How often the kept ids of a partition are pruned, while something is published there."""
 
 OnPublished = Callable[[Connection, Sequence[OutboxRow]], None]
 """The relay calls it with the rows that the bus acknowledged, in the order of their ids. The call
@@ -52,16 +59,27 @@ _SAVE_PUBLISHED = """
 """
 
 
+class Mark(NamedTuple):
+    """A watermark to be published: the instant up to which the partition is complete, the id of
+    the last event before it (None: there was none), and the incarnation of the database."""
+
+    partition: int
+    instant: datetime
+    last_event_id: str | None
+    incarnation: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class WatermarkSource:
     """How far a service's output is complete, for the relay to publish.
 
     `complete_through(tx, partitions)` gives the instant up to which each output partition is
-    complete, where there is one; `record(partition, instant)` makes the record that says it.
+    complete, where there is one; `record` makes the record of `topic` that says it.
     """
 
+    topic: str
     complete_through: Callable[[Connection, Iterable[int]], Mapping[int, datetime]]
-    record: Callable[[int, datetime], Outgoing]
+    record: Callable[[Mark], Outgoing]
 
 
 class Relay:
@@ -75,21 +93,22 @@ class Relay:
         self,
         database: Database,
         producer: Producer,
+        output: Output,
         *,
-        partitions: int,
         watermarks: WatermarkSource | None = None,
         on_published: OnPublished = lambda _tx, _rows: None,
         read_rows: int = READ_ROWS,
     ) -> None:
-        """`partitions` is the number of output partitions; one transaction publishes up to
-        `read_rows` rows."""
+        """One transaction publishes up to `read_rows` rows."""
         self._database = database
         self._producer = producer
-        self._partitions = list(range(partitions))
+        self._partitions = list(range(output.partitions))
+        self._event_id = output.event_id
         self._watermarks = watermarks
         self._on_published = on_published
         self._read_rows = read_rows
         self._published: Mapping[int, datetime] = {}
+        self._prune_at: dict[TopicPartition, float] = {}
 
     def drain(self) -> int:
         """Publish all rows and the watermarks that they complete; return the number of rows.
@@ -114,10 +133,10 @@ class Relay:
             # Read before draining: all that was complete at this instant is in the outbox now.
             complete = self._complete_through(tx, locked)
             rows = self._publish_rows(tx, locked)
-            published = self._published
+            through = self._published
             if rows < self._read_rows:
-                published = self._publish_watermarks(tx, complete)
-        self._published = published  # only now that it is committed
+                through = self._publish_watermarks(tx, complete)
+        self._published = through  # only now that it is committed
         return rows
 
     def _lock(self, tx: Connection) -> list[int]:
@@ -151,10 +170,21 @@ class Relay:
         )
         failpoints.hit("acked_not_marked")
         self._on_published(tx, rows)
+        self._keep_ids(tx, rows)
         execute(tx, _REMOVE, {"ids": [row.id for row in rows]})
         for topic, count in Counter(row.topic for row in rows).items():
             PUBLISHED.labels(topic).inc(count)
         return len(rows)
+
+    def _keep_ids(self, tx: Connection, rows: Sequence[OutboxRow]) -> None:
+        """Keep the ids of rows that leave the outbox, and prune those places now and then."""
+        places = [TopicPartition(row.topic, row.partition) for row in rows]
+        published.keep(tx, places, [self._event_id(row.value) for row in rows])
+        now = time.monotonic()
+        due = {place for place in places if now >= self._prune_at.get(place, 0.0)}
+        if due:
+            published.prune(tx, due)
+            self._prune_at |= dict.fromkeys(due, now + PRUNE_SECONDS)
 
     def _complete_through(
         self, tx: Connection, partitions: Iterable[int]
@@ -171,13 +201,17 @@ class Relay:
         partitions."""
         if self._watermarks is None or not _later(complete, self._published):
             return self._published
-        published = {row.partition: row.published_through for row in fetch(tx, _PUBLISHED)}
-        later = _later(complete, published)
+        known = {row.partition: row.published_through for row in fetch(tx, _PUBLISHED)}
+        later = _later(complete, known)
         if later:
-            self._producer.publish([self._watermarks.record(*item) for item in later.items()])
+            # Read under the partitions' locks: another relay may have published since.
+            last = published.newest(tx, self._watermarks.topic, later)
+            digits = incarnation.current(tx)
+            marks = [Mark(*item, last[item[0]], digits) for item in later.items()]
+            self._producer.publish([self._watermarks.record(mark) for mark in marks])
             parameters = {"partitions": list(later), "instants": list(later.values())}
             execute(tx, _SAVE_PUBLISHED, parameters)
-        return {**published, **later}
+        return {**known, **later}
 
 
 def _later(

@@ -1,0 +1,162 @@
+"""The ids of the events that were published and left the outbox, by drain and partition (ADR 28).
+
+They are kept for 48 hours by the database's clock. The newest row of a partition is kept for ever.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.database import execute, fetch, fetch_value
+
+PRUNED_ROWS = 5_000
+"""At most so many rows of a partition are removed at a time."""
+
+NEWEST_ROWS = 20_000
+"""The end of a topic is looked for in so many of a partition's newest rows: an event stands there
+that was published last, or that an earlier try wrote half a minute late."""
+
+_KEEP = """
+    INSERT INTO published_events (topic, partition, ids)
+    SELECT topic, partition, array_agg(event_id ORDER BY number)
+    FROM unnest(%(topics)b::text[], %(partitions)b::int[], %(ids)b::text[]) WITH ORDINALITY
+        AS removed(topic, partition, event_id, number)
+    GROUP BY topic, partition
+"""
+_PRUNE = """
+    DELETE FROM published_events kept USING (
+        SELECT oldest.topic, oldest.partition, oldest.id
+        FROM unnest(%(topics)b::text[], %(partitions)b::int[]) AS place(topic, partition),
+        LATERAL (
+            SELECT topic, partition, id, at FROM published_events
+            WHERE topic = place.topic AND partition = place.partition
+            ORDER BY id LIMIT %(limit)s
+        ) AS oldest
+        WHERE oldest.at < clock_timestamp() - interval '48 hours' AND EXISTS (
+            SELECT FROM published_events later WHERE later.topic = oldest.topic
+            AND later.partition = oldest.partition AND later.id > oldest.id)
+    ) AS expired
+    WHERE kept.topic = expired.topic AND kept.partition = expired.partition
+      AND kept.id = expired.id
+"""
+_NEWEST = """
+    SELECT partition, (
+        SELECT ids[cardinality(ids)] FROM published_events
+        WHERE topic = %(topic)s AND partition = wanted.partition ORDER BY id DESC LIMIT 1
+    ) AS event_id
+    FROM unnest(%(partitions)b::int[]) AS wanted(partition)
+"""
+# Newest first: an event at the end of a topic is nearly always in the newest row. The look back has
+# a limit, or a busy partition would make the answer "unknown" take minutes. One statement, so one
+# snapshot: meanwhile a relay may move an event from the outbox to the kept ids.
+_UNKNOWN = """
+    SELECT number::int - 1 AS place
+    FROM unnest(%(topics)b::text[], %(partitions)b::int[], %(ids)b::text[], %(values)b::bytea[],
+                %(named)b::bytea[]) WITH ORDINALITY
+        AS wanted(topic, partition, event_id, value, named, number)
+    WHERE NOT coalesce((
+        SELECT true FROM (
+            SELECT ids FROM published_events
+            WHERE topic = wanted.topic AND partition = wanted.partition
+            ORDER BY id DESC LIMIT %(limit)s
+        ) AS kept
+        WHERE wanted.event_id = ANY(kept.ids) LIMIT 1
+    ), false) AND NOT EXISTS (
+        SELECT FROM outbox
+        WHERE outbox.topic = wanted.topic AND outbox.partition = wanted.partition
+          AND (outbox.value = wanted.value OR position(wanted.named IN outbox.value) > 0)
+    )
+    ORDER BY number
+"""
+_KNOWN = """
+    SELECT event_id FROM unnest(%(ids)b::text[], %(values)b::bytea[]) AS wanted(event_id, value)
+    WHERE event_id IN (
+        SELECT unnest(ids) FROM published_events
+        WHERE topic = %(topic)s AND partition = %(partition)s
+    ) OR EXISTS (
+        SELECT FROM outbox WHERE outbox.topic = %(topic)s AND outbox.partition = %(partition)s
+            AND outbox.value = wanted.value
+    )
+"""
+_LAST_AT = """
+    SELECT max(newest.at) FROM unnest(%(topics)b::text[], %(partitions)b::int[])
+        AS wanted(topic, partition),
+    LATERAL (
+        SELECT at FROM published_events
+        WHERE topic = wanted.topic AND partition = wanted.partition ORDER BY id DESC LIMIT 1
+    ) AS newest
+"""
+
+
+class PublishedEvent(NamedTuple):
+    """An event that a topic holds. `value` is the record's, when the record is the event itself; a
+    watermark names the event before it by its id alone, and `named` is the bytes with which an
+    event's JSON says that id."""
+
+    place: TopicPartition
+    event_id: str
+    value: bytes | None
+    named: bytes | None
+
+
+def keep(tx: Connection, places: Sequence[TopicPartition], ids: Sequence[str]) -> None:
+    """Keep the ids of events that were published to these places, in the order of publication."""
+    topics, partitions = _columns(places)
+    execute(tx, _KEEP, {"topics": topics, "partitions": partitions, "ids": list(ids)})
+
+
+def prune(tx: Connection, places: Collection[TopicPartition]) -> None:
+    """Remove the oldest rows of these places that have expired, a limited number."""
+    topics, partitions = _columns(places)
+    execute(tx, _PRUNE, {"topics": topics, "partitions": partitions, "limit": PRUNED_ROWS})
+
+
+def newest(tx: Connection, topic: str, partitions: Iterable[int]) -> Mapping[int, str | None]:
+    """The id of the event that was published last on each partition of the topic; None where none
+    ever was."""
+    rows = fetch(tx, _NEWEST, {"topic": topic, "partitions": list(partitions)})
+    return {row.partition: row.event_id for row in rows}
+
+
+def unknown(tx: Connection, events: Sequence[PublishedEvent]) -> list[PublishedEvent]:
+    """Those of the events that this database has not published: they are neither among the kept
+    ids nor in the outbox. An outbox row must be the record to the byte: an event accepted anew
+    may have the same id."""
+    topics, partitions = _columns(event.place for event in events)
+    parameters = {
+        "topics": topics,
+        "partitions": partitions,
+        "ids": [event.event_id for event in events],
+        "values": [event.value for event in events],
+        "named": [event.named for event in events],
+        "limit": NEWEST_ROWS,
+    }
+    return [events[row.place] for row in fetch(tx, _UNKNOWN, parameters)]
+
+
+def known(tx: Connection, place: TopicPartition, events: Mapping[str, bytes | None]) -> set[str]:
+    """Those of these events of one place, as id and record's value, that are not `unknown`; for
+    many at a time."""
+    parameters = {
+        "topic": place.topic,
+        "partition": place.partition,
+        "ids": list(events),
+        "values": list(events.values()),
+    }
+    return {row.event_id for row in fetch(tx, _KNOWN, parameters)}
+
+
+def last_at(tx: Connection, places: Iterable[TopicPartition]) -> datetime | None:
+    """When events left the outbox for any of these places last, by the database's clock."""
+    topics, partitions = _columns(places)
+    parameters = {"topics": topics, "partitions": partitions}
+    instant: datetime | None = fetch_value(tx, _LAST_AT, parameters)
+    return instant
+
+
+def _columns(places: Iterable[TopicPartition]) -> tuple[list[str], list[int]]:
+    pairs = list(places)
+    return [place.topic for place in pairs], [place.partition for place in pairs]
