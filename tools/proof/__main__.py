@@ -19,7 +19,6 @@ from tools.proof.claims import (
     downtime,
     exact_time,
     proof_part,
-    the_contracts,
     the_house,
     the_pipeline,
 )
@@ -33,7 +32,6 @@ PARTS: Mapping[str, Sequence[Part]] = {
     ),
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
-    "contracts": (the_contracts.measure,),
 }
 """Part -> what measures its claims."""
 

@@ -95,7 +95,8 @@ class MemoryQueue:
             if key.practice_id not in self._rows.paused
             if not (row.reason == "rate-limit" and row.channel in full)
         ]
-        return [due_message(row) for _, _, row in sorted(seen, key=lambda each: each[:2])[:limit]]
+        first = sorted(seen, key=lambda each: each[:2])[:limit]
+        return [due_message(row, self._rows.fence) for _, _, row in first]
 
     def _is_due(self, row: Message, now: datetime) -> bool:
         may_repeat = row.retry_until is not None and row.retry_until > self._now

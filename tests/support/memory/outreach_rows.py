@@ -83,6 +83,7 @@ class Rows:
     attempts: dict[AttemptKey, AttemptRow] = field(default_factory=dict)
     permits: dict[Channel, int] = field(default_factory=lambda: dict.fromkeys(Channel, 1000))
     paused: set[str] = field(default_factory=set)
+    fence: datetime | None = None
     events: list[MessageEvent] = field(default_factory=list)
 
 
@@ -108,8 +109,8 @@ def attempts_of(rows: Rows, key: MessageKey) -> list[AttemptRow]:
     return sorted(found, key=lambda each: each.number)
 
 
-def due_message(row: Message) -> DueMessage:
-    """The message, for the gates."""
+def due_message(row: Message, fence: datetime | None) -> DueMessage:
+    """The message, for the gates; `fence` is the last restore's."""
     planned = row.planned
     unsure_of = Channel(row.channel) if row.state == State.UNKNOWN and row.channel else None
     return DueMessage(
@@ -123,6 +124,7 @@ def due_message(row: Message) -> DueMessage:
         approved=row.approved,
         attempts=row.attempts,
         unsure_of=unsure_of,
+        is_fenced=fence is not None and planned.due_at <= fence,
     )
 
 

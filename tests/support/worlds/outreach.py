@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from outreach_service.bootstrap import build_consumer, build_relay, build_stores
+from outreach_service.bootstrap import OUTPUT, build_consumer, build_relay, build_stores
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS
 from outreach_service.contacts import normalise
@@ -34,6 +34,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.stream.limits import DeadLetterLimit
+from rapport_runtime.stream.look import OutputLook
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.doubles.recording_provider import RecordingProvider
 
@@ -71,14 +72,14 @@ class OutreachWorld:
         book: Mapping[str, Any],
         providers: Mapping[Channel, Provider],
         options: DispatcherOptions = DEFAULT_OPTIONS,
+        bus: MemoryBus | None = None,
     ) -> None:
-        self.bus = MemoryBus()
-        for topic in (
-            *(topics.PRACTICES, topics.CLIENT_ACTIVITY),
-            *(topics.TIER_CHANGES, topics.OUTREACH_EVENTS),
-        ):
-            self.bus.create(topic.name, topic.partitions)
+        """With `bus`, that of another world: a new worker, which looks at its output first."""
         self.database = Database(made.worker_url, application_name="test")
+        self.bus = bus or _new_bus()
+        if bus is not None:
+            bus.members[GROUP] = []  # the workers of the other world have gone
+            self.database.vet(OutputLook(self.database, OUTPUT, lambda: bus))
         consumer = self.bus.consumer(GROUP, TOPICS)
         self.wakeup = threading.Event()
         self.stores = build_stores(self.database, simulated=True)
@@ -243,6 +244,16 @@ class OutreachWorld:
         at = self.loop.positions
         held = [tp for tp in self.bus.logs if tp.topic in TOPICS]
         return any(tp not in at or at[tp].next_offset < len(self.bus.logs[tp]) for tp in held)
+
+
+def _new_bus() -> MemoryBus:
+    bus = MemoryBus()
+    for topic in (
+        *(topics.PRACTICES, topics.CLIENT_ACTIVITY),
+        *(topics.TIER_CHANGES, topics.OUTREACH_EVENTS),
+    ):
+        bus.create(topic.name, topic.partitions)
+    return bus
 
 
 Build = Callable[..., OutreachWorld]

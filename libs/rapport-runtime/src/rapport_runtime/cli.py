@@ -4,16 +4,22 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from fastapi import FastAPI
 
 from rapport_runtime import logs, migrations
-from rapport_runtime.bus.kafka import KafkaProducer, check_topics, ensure_topics
+from rapport_runtime.bus.kafka import (
+    KafkaLogReader,
+    KafkaProducer,
+    check_topics,
+    ensure_topics,
+)
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.connections import kafka_options, worker_database
 from rapport_runtime.database import Database
-from rapport_runtime.errors import TopicsDiffer, TryLater
+from rapport_runtime.errors import LoopHalted, TopicsDiffer, TryLater
 from rapport_runtime.http.serve import serve
 from rapport_runtime.ops import keys, pause_cli
 from rapport_runtime.ops.operators import OperatorCommand
@@ -21,8 +27,11 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
+from rapport_runtime.stream.look import OutputLook, await_look
+from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job, run_worker
-from rapport_runtime.stream.worker import stop_on_signals
+from rapport_runtime.stream.restored import AfterRestore, Restoration, restored_command
+from rapport_runtime.stream.worker import note_halt, stop_on_signals
 from rapport_runtime.topics import SharedTopic, topics_of
 
 Command = Callable[[Sequence[str]], int]
@@ -31,30 +40,41 @@ Command = Callable[[Sequence[str]], int]
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Handles:
+    """What operators can do to a service: what they can pause, what it publishes (a worker looks
+    at that before it does anything), and what `restored` does for it."""
+
+    pausable: Pausable
+    output: Output
+    after_restore: AfterRestore
+
+
 def commands(
     settings: type[Settings],
     package: str,
     *,
     api: Callable[[Settings], FastAPI],
     worker: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
-    pausable: Pausable,
     topics: Sequence[SharedTopic],
+    handles: Handles,
 ) -> Mapping[str, Command]:
     """The commands of every service by name: its processes, its preparation, its operators'.
 
     `api` builds the app for the API's role, `worker` the handler and the job for the worker's.
-    `migrate` and `keys` need the owner's address; pause, resume, pauses, audit and letters need
-    the worker's, so that they can be given where a worker runs. `topics` are the topics of all
-    services: the command of that name creates those that are missing, and checks the others; a
-    worker checks its own before it reads.
+    `migrate` and `keys` need the owner's address; pause, resume, pauses, audit, letters and
+    restored need the worker's, so that they can be given where a worker runs. `topics` are the
+    topics of all services: the command of that name creates those that are missing, and checks the
+    others; a worker checks its own before it reads.
     """
-    for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(pausable)}
+    for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(handles.pausable)}
     return {
         "api": _api(settings, api),
-        "worker": _worker(settings, worker, topics),
+        "worker": _worker(settings, worker, topics, handles.output),
         "migrate": _migrate(settings, package),
         "topics": _topics(settings, package, topics),
         "keys": _keys(settings),
+        "restored": _restored(settings, handles),
         **{name: _operating(settings, command) for name, command in for_operators.items()},
     }
 
@@ -89,18 +109,26 @@ def _worker(
     settings: type[Settings],
     build: Callable[[Settings, Database, Producer], tuple[BatchHandler, Job]],
     topics: Sequence[SharedTopic],
+    output: Output,
 ) -> Command:
     def run(_argv: Sequence[str]) -> int:
         chosen = settings.from_environment()
         own, options = topics_of(chosen.service, topics), kafka_options(chosen, "topics")
         stop = stop_on_signals()
         database = worker_database(chosen)
+        database.vet(OutputLook(database, output, _open_log(chosen)))
         producer = KafkaProducer(kafka_options(chosen, "relay"), stop=stop)
         try:
+            await_look(database, lambda: check_topics(options, own), stop)
+            if stop.is_set():
+                return 0
             handler, job = build(chosen, database, producer)
             return run_worker(
                 chosen, database, handler, job, stop, lambda: check_topics(options, own)
             )
+        except LoopHalted as halt:
+            note_halt(database, chosen.service, halt)
+            return 3
         finally:
             producer.close()
             database.close()
@@ -139,6 +167,30 @@ def _keys(settings: type[Settings]) -> Command:
         return keys.cli(chosen.database_url.get_secret_value(), argv)
 
     return run
+
+
+def _restored(settings: type[Settings], handles: Handles) -> Command:
+    def run(argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        database = worker_database(chosen)
+        restoration = Restoration(
+            database,
+            handles.output,
+            _open_log(chosen),
+            handles.after_restore,
+            is_simulated=chosen.simulated_clock,
+        )
+        try:
+            return restored_command(restoration, argv)
+        finally:
+            database.close()
+
+    return run
+
+
+def _open_log(settings: ServiceSettings) -> Callable[[], KafkaLogReader]:
+    """A reader of the service's own topics, made anew for each use."""
+    return lambda: KafkaLogReader(kafka_options(settings, "look"))
 
 
 def _operating(settings: type[Settings], command: OperatorCommand) -> Command:

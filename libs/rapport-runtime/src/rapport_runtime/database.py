@@ -1,6 +1,6 @@
 """Access to Postgres: one engine a process, one transaction a use case, limits on everything."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -61,18 +61,32 @@ class Database:
         )
         plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
         self._batched_reads = BatchedReads(plain, arguments)
+        self._vet: Callable[[Connection], None] | None = None
+
+    def vet(self, check: Callable[[Connection], None]) -> None:
+        """Call `check` with each connection before its first transaction. What it raises, the
+        transaction raises, and the connection is checked again the next time.
+
+        Once a connection has broken, another database may answer at the same address.
+        """
+        self._vet = check
 
     @contextmanager
     def transaction(
-        self, practice_id: str | None = None, *, operator: bool = False
+        self, practice_id: str | None = None, *, operator: bool = False, vetted: bool = True
     ) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back by any exception.
 
+        With `vetted=False` it also runs on a connection that was not checked (`vet`): for the last
+        words of a process that has found its database at fault.
         With `practice_id` or `operator` row-level security lets the API's role see that practice,
         or the rows that a table opens to operators; without either it sees no row of a guarded
         table. The permission ends with the transaction and never stays on a pooled connection.
         """
         with self.engine.begin() as connection:
+            if vetted and self._vet is not None and not connection.info.get("vetted"):
+                self._vet(connection)
+                connection.info["vetted"] = True
             if practice_id is not None:
                 execute(connection, SEE_PRACTICE, {"practice_id": practice_id})
             if operator:

@@ -35,3 +35,8 @@ class LoopHalted(Exception):
 class TopicsDiffer(LoopHalted):
     """Topics exist that are not as they must be; the message names each topic, the setting, what
     was found, what is wanted, and the command that mends it."""
+
+
+class DatabaseIsOlder(LoopHalted):
+    """The service has published events that its database does not know: it was restored to an
+    earlier state. Nothing goes on until an operator gives the command `restored`."""

@@ -127,6 +127,12 @@ PAUSES = Gauge(
     " for an hour: ask who still needs it.",
     ["group", "kind"],
 )
+DATABASE_IS_OLDER = Gauge(
+    "rapport_database_is_older",
+    "1 when a worker found that the service has published events that its database does not know,"
+    " else 0; workers then do nothing. Advice: see the runbook of backup and restore.",
+    ["group"],
+)
 UNKNOWN_MESSAGES = Gauge(
     "rapport_unknown_messages",
     "Messages that may have been sent and may not, which nobody repeats. Advice: growing: look at"
@@ -157,6 +163,7 @@ OF_APIS = (
     OUTBOX_OLDEST_SECONDS,
     WORKERS,
     PAUSES,
+    DATABASE_IS_OLDER,
     UNKNOWN_MESSAGES,
 )
 METRICS = (*OF_APIS, *OF_WORKERS)

@@ -12,14 +12,16 @@ from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.clock import real_time, simulated_time
+from ingestion_service.store.lost_events import report_lost
 from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import asyncapi, topics
 from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
+from rapport_contracts.heads import event_head, event_id
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.cli import commands
+from rapport_runtime.cli import Handles, commands
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import keys
@@ -29,8 +31,11 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.incarnation import age_check
+from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay, WatermarkSource
+from rapport_runtime.stream.restored import AfterRestore
 from rapport_runtime.topics import partitions_of
 
 SOURCES = partitions_of(*TOPICS)
@@ -40,6 +45,12 @@ NO_PRACTICE = (
     " would fall by it. Pause the topics (time then stands still, for everybody), or pause the"
     " practice in outreach, so that nothing is sent."
 )
+OUTPUT = Output(
+    source=translate.SOURCE,
+    topics=(topics.PRACTICES, topics.CLIENT_ACTIVITY),
+    event_id=event_id,
+    head=event_head,
+)
 PAUSABLE = Pausable([topic.name for topic in TOPICS], NO_PRACTICE)
 
 
@@ -48,9 +59,11 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     return Relay(
         database,
         producer,
-        partitions=topics.CLIENT_ACTIVITY.partitions,
+        OUTPUT,
         watermarks=WatermarkSource(
-            complete_through=complete_through(GROUP, SOURCES), record=translate.record_of_watermark
+            topic=topics.CLIENT_ACTIVITY.name,
+            complete_through=complete_through(GROUP, SOURCES),
+            record=lambda mark: translate.record_of_watermark(*mark),
         ),
     )
 
@@ -95,7 +108,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         },
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
-        checks={"database": database.ping},
+        checks={"database": database.ping, "age": age_check(database)},
         refresh=[DatabaseGauges(database, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
@@ -134,6 +147,8 @@ COMMANDS = commands(
     "ingestion_service",
     api=build_api,
     worker=build_worker,
-    pausable=PAUSABLE,
     topics=topics.TOPICS,
+    handles=Handles(
+        pausable=PAUSABLE, output=OUTPUT, after_restore=AfterRestore(report=report_lost)
+    ),
 )

@@ -112,8 +112,8 @@ def currency_of(activity: Activity) -> str | None:
     return activity.owner.currency if activity.delta.kind in _MONEY else None
 
 
-def record_of_activity(activity: Activity) -> Outgoing:
-    """The record for `client-activity.v1`."""
+def record_of_activity(activity: Activity, incarnation: str | None = None) -> Outgoing:
+    """The record for `client-activity.v1`, with the incarnation of the database."""
     owner, delta, cause = activity.owner, activity.delta, activity.cause
     event = ActivityRecorded(
         id=delta.activity_id,
@@ -121,6 +121,7 @@ def record_of_activity(activity: Activity) -> Outgoing:
         time=activity.accepted_at,
         practiceid=owner.practice_id,
         subject=owner.client_id,
+        incarnation=incarnation,
         data=WireActivity(
             client_id=owner.client_id,
             generation=owner.generation,
@@ -147,14 +148,17 @@ def record_of_activity(activity: Activity) -> Outgoing:
     return Outgoing(CLIENT_ACTIVITY.name, partition, owner.client_id.encode(), encode(event))
 
 
-def record_of_practice(practice: Practice, now: datetime) -> Outgoing:
-    """The record for `practices.v1`."""
+def record_of_practice(
+    practice: Practice, now: datetime, incarnation: str | None = None
+) -> Outgoing:
+    """The record for `practices.v1`, with the incarnation of the database."""
     event = PracticeRegistered(
         id=f"{practice.practice_id}/{now.isoformat()}",
         source=SOURCE,
         time=now,
         practiceid=practice.practice_id,
         subject=practice.practice_id,
+        incarnation=incarnation,
         data=WirePractice(
             practice_id=practice.practice_id,
             name=practice.name,
@@ -168,12 +172,19 @@ def record_of_practice(practice: Practice, now: datetime) -> Outgoing:
     return Outgoing(PRACTICES.name, partition, practice.practice_id.encode(), encode(event))
 
 
-def record_of_watermark(partition: int, up_to: datetime) -> Outgoing:
-    """The record that one partition of `client-activity.v1` is complete up to `up_to`."""
+def record_of_watermark(
+    partition: int,
+    up_to: datetime,
+    last_event_id: str | None = None,
+    incarnation: str | None = None,
+) -> Outgoing:
+    """The record that one partition of `client-activity.v1` is complete up to `up_to`, and which
+    event stands there last."""
     event = WatermarkAdvanced(
         id=f"{CLIENT_ACTIVITY.name}/{partition}/{up_to.isoformat()}",
         source=SOURCE,
         time=up_to,
-        data=Watermark(up_to=up_to),
+        incarnation=incarnation,
+        data=Watermark(up_to=up_to, last_event_id=last_event_id),
     )
     return Outgoing(CLIENT_ACTIVITY.name, partition, b"watermark", encode(event))

@@ -41,6 +41,8 @@ from outreach_service.sealing import Keyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.contact_cipher import KeyringCipher
+from outreach_service.store.fence import fence_off
+from outreach_service.store.lost_events import report_lost
 from outreach_service.store.messages import PostgresMessages
 from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.resealing import reseal
@@ -50,8 +52,9 @@ from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
 from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
+from rapport_contracts.heads import event_head, event_id
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.cli import commands
+from rapport_runtime.cli import Handles, commands
 from rapport_runtime.connections import worker_database
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
@@ -63,11 +66,17 @@ from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.settings import PREFIX, SettingsError
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.incarnation import age_check
+from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay
+from rapport_runtime.stream.restored import AfterRestore
 from rapport_runtime.topics import partitions_of
 
 PAUSABLE = Pausable(TOPICS, knows_practice)
+OUTPUT = Output(
+    source=translate.SOURCE, topics=[topics.OUTREACH_EVENTS], event_id=event_id, head=event_head
+)
 
 
 def playbook_source(settings: OutreachSettings) -> Any:
@@ -90,7 +99,7 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     return Relay(
         database,
         producer,
-        partitions=topics.OUTREACH_EVENTS.partitions,
+        OUTPUT,
     )
 
 
@@ -186,7 +195,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         },
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
-        checks={"database": database.ping},
+        checks={"database": database.ping, "age": age_check(database)},
         refresh=[DatabaseGauges(database, GROUP), UnknownMessages(database)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
@@ -308,7 +317,11 @@ COMMANDS = {
         "outreach_service",
         api=build_api,
         worker=build_worker,
-        pausable=PAUSABLE,
         topics=topics.TOPICS,
+        handles=Handles(
+            pausable=PAUSABLE,
+            output=OUTPUT,
+            after_restore=AfterRestore(report=report_lost, on_confirm=fence_off),
+        ),
     ),
 }

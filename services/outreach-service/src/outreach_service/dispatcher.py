@@ -20,6 +20,7 @@ from outreach_service.ports.store import ContactCipher, Stores
 from outreach_service.rendering import render
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
+from rapport_runtime.errors import TryLater
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import PROVIDER_ATTEMPTS, PROVIDER_SECONDS
 
@@ -118,7 +119,8 @@ class Dispatcher:
         """Send until `stop`; what is answered soon after that is still recorded.
 
         While the database is away the loop waits, and then records what the providers answered: an
-        outage alone makes no outcome unknown. Any other error ends the thread.
+        outage alone makes no outcome unknown. It also waits where a new connection cannot be looked
+        at because the bus is away. Any other error ends the thread.
         """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._run(stop))
@@ -141,7 +143,7 @@ class Dispatcher:
                         await asyncio.to_thread(self._queue.recover)
                         recover_at = time.monotonic() + self._options.recover_seconds
                     claims, begun = await self._begin()
-                except DatabaseError as error:
+                except (TryLater, *DatabaseError) as error:
                     _raise_unless_transient(error)
                     await asyncio.sleep(1.0)
                     continue
@@ -202,7 +204,7 @@ class Dispatcher:
         for _ in range(self._options.drain_tries):
             try:
                 return await self._record_outcomes()
-            except DatabaseError as error:
+            except (TryLater, *DatabaseError) as error:
                 _raise_unless_transient(error)
                 await asyncio.sleep(self._options.drain_pause_seconds)
         return None
@@ -250,6 +252,6 @@ def _label(outcome: Outcome) -> str:
 
 def _raise_unless_transient(error: Exception) -> None:
     """Raise an error that waiting does not cure; log any other."""
-    if not is_transient(error):
+    if not isinstance(error, TryLater) and not is_transient(error):
         raise error
     log.warning("dispatch_waits", error=type(error).__name__)

@@ -101,14 +101,16 @@ def change(event: canonical.TierChanged) -> Change:
     )
 
 
-def message_changed(message: MessageEvent) -> Outgoing:
-    """The record of the event that a message reached another state."""
+def message_changed(message: MessageEvent, incarnation: str | None = None) -> Outgoing:
+    """The record of the event that a message reached another state, with the incarnation of the
+    database."""
     event = canonical.MessageChanged(
         id=uuid.uuid4().hex,
         source=SOURCE,
         time=message.at,
         practiceid=message.practice_id,
         subject=message.client_id,
+        incarnation=incarnation,
         data=canonical.Message(
             message_id=message.message_id,
             client_id=message.client_id,

@@ -9,8 +9,9 @@ from fastapi import FastAPI
 
 from rapport_contracts import asyncapi, codec, topics
 from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
+from rapport_contracts.heads import event_head, event_id
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.cli import commands
+from rapport_runtime.cli import Handles, commands
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
@@ -21,8 +22,11 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.incarnation import age_check
+from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay, WatermarkSource
+from rapport_runtime.stream.restored import AfterRestore
 from rapport_runtime.topics import partitions_of
 from scoring_service import translate
 from scoring_service.api.feed import feed_router
@@ -33,6 +37,7 @@ from scoring_service.handlers import TierAssessor
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.feed import FeedWriter, PostgresFeed
+from scoring_service.store.lost_events import report_lost
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.rulebooks import register_rulebook
 from scoring_service.store.status import ScoringStatus
@@ -45,6 +50,9 @@ NO_PRACTICE = (
     "scoring does not pause a practice: its tiers would no longer follow from the log. Pause the"
     " topic (time then stands still, for everybody), or pause the practice in outreach, so that"
     " nothing is sent."
+)
+OUTPUT = Output(
+    source=translate.SOURCE, topics=[topics.TIER_CHANGES], event_id=event_id, head=event_head
 )
 PAUSABLE = Pausable(TOPICS, NO_PRACTICE)
 
@@ -62,9 +70,11 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     return Relay(
         database,
         producer,
-        partitions=topics.TIER_CHANGES.partitions,
+        OUTPUT,
         watermarks=WatermarkSource(
-            complete_through=SWEEP_PROGRESS.swept_through, record=translate.watermark
+            topic=topics.TIER_CHANGES.name,
+            complete_through=SWEEP_PROGRESS.swept_through,
+            record=lambda mark: translate.watermark(*mark),
         ),
         on_published=FeedWriter(topics.TIER_CHANGES.name, codec.practice_of).append,
     )
@@ -102,7 +112,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         },
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
-        checks={"database": database.ping},
+        checks={"database": database.ping, "age": age_check(database)},
         refresh=[DatabaseGauges(database, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
@@ -142,6 +152,8 @@ COMMANDS = commands(
     "scoring_service",
     api=build_api,
     worker=build_worker,
-    pausable=PAUSABLE,
     topics=topics.TOPICS,
+    handles=Handles(
+        pausable=PAUSABLE, output=OUTPUT, after_restore=AfterRestore(report=report_lost)
+    ),
 )

@@ -95,12 +95,12 @@ def new_generation(event: canonical.GenerationOpened) -> InvalidRecord:
     )
 
 
-def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
+def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition, str | None], Outgoing]:
     """The encoder of tier changes under one rulebook, whose key is the one scheme, and the primary
     one. The id of an event depends on its client, scheme and version alone, so reading a log again
     gives the same ids."""
 
-    def encode(transition: TierTransition) -> Outgoing:
+    def encode(transition: TierTransition, incarnation: str | None = None) -> Outgoing:
         state, change = transition.state, transition.change
         event = canonical.TierChanged(
             id=f"{state.practice_id}.{state.client_id}.{rulebook.key}.{change.version}",
@@ -109,6 +109,7 @@ def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
             practiceid=state.practice_id,
             subject=state.client_id,
             causationid=change.activity_id,
+            incarnation=incarnation,
             data=canonical.TierChange(
                 client_id=state.client_id,
                 scheme=rulebook.key,
@@ -136,13 +137,20 @@ def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition], Outgoing]:
     return encode
 
 
-def watermark(partition: int, up_to: datetime) -> Outgoing:
-    """The watermark of a partition: all its tier changes up to `up_to` are before this record."""
+def watermark(
+    partition: int,
+    up_to: datetime,
+    last_event_id: str | None = None,
+    incarnation: str | None = None,
+) -> Outgoing:
+    """The watermark of a partition: all its tier changes up to `up_to` are before this record, and
+    `last_event_id` is the last of them."""
     event = canonical.WatermarkAdvanced(
         id=uuid.uuid4().hex,
         source=SOURCE,
         time=up_to,
-        data=canonical.Watermark(up_to=up_to),
+        incarnation=incarnation,
+        data=canonical.Watermark(up_to=up_to, last_event_id=last_event_id),
     )
     return Outgoing(topics.TIER_CHANGES.name, partition, b"watermark", codec.encode(event))
 

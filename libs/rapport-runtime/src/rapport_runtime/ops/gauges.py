@@ -2,9 +2,10 @@
 
 from sqlalchemy import Connection
 
-from rapport_runtime.database import Database, fetch, fetch_one
+from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
 from rapport_runtime.metrics import (
     BUSINESS_TIME,
+    DATABASE_IS_OLDER,
     OUTBOX_OLDEST_SECONDS,
     OUTBOX_ROWS,
     PAUSES,
@@ -36,7 +37,18 @@ _WORKERS = """
         WHERE consumer_group = %(group)s AND progressed_at > clock_timestamp() - interval '1 hour'
     ) AS latest
 """
+_IS_OLDER = "SELECT older_since IS NOT NULL AS is_older FROM incarnation"
 _KINDS = ("worker", "topic", "practice")
+
+
+_ALL = (
+    BUSINESS_TIME,
+    DATABASE_IS_OLDER,
+    OUTBOX_OLDEST_SECONDS,
+    OUTBOX_ROWS,
+    PAUSES,
+    WORKERS,
+)
 
 
 class DatabaseGauges:
@@ -53,7 +65,7 @@ class DatabaseGauges:
             with self._database.transaction() as tx:
                 self._set(tx)
         except Exception:
-            for gauge in (BUSINESS_TIME, OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS, PAUSES, WORKERS):
+            for gauge in _ALL:
                 gauge.clear()
             raise
 
@@ -70,3 +82,5 @@ class DatabaseGauges:
         kinds: list[str] = [pause.kind for pause in in_force(tx)]
         for kind in _KINDS:
             PAUSES.labels(self._group, kind).set(kinds.count(kind))
+        is_older = fetch_value(tx, _IS_OLDER)
+        DATABASE_IS_OLDER.labels(self._group).set(float(bool(is_older)))

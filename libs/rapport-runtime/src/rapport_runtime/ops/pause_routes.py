@@ -86,7 +86,9 @@ class AuditAnswer(BaseModel):
     at: AwareDatetime
     who: str = Field(examples=["key 6c1f0a52b3d94e87"])
     action: audit.Action
-    kind: str = Field(description="worker, topic, practice or letters.", examples=["practice"])
+    kind: str = Field(
+        description="worker, topic, practice, letters or database.", examples=["practice"]
+    )
     subject: str = Field(examples=["lantern-harbour"])
     why: str | None = Field(examples=["complaint of this morning, see ticket 4711"])
     until: AwareDatetime | None
@@ -140,7 +142,7 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
     def list_audit(_principal: Reader, page: PageQuery) -> Page[AuditAnswer]:
         """List what operators did, the oldest first.
 
-        Who stopped, started, replayed or dropped what, and why.
+        Who stopped, started, replayed, dropped or restored what, and why.
         """
         after = 0 if page.after is None else int(page.after[0])
         with database.transaction(operator=True) as tx:

@@ -8,6 +8,7 @@ from rapport_runtime import gc_tuning, logs
 from rapport_runtime.bus.kafka import KafkaConsumer
 from rapport_runtime.connections import kafka_options
 from rapport_runtime.database import Database
+from rapport_runtime.errors import LoopHalted
 from rapport_runtime.http.probes import serve_probes
 from rapport_runtime.settings import ServiceSettings
 from rapport_runtime.stream.batch import BatchHandler
@@ -87,19 +88,24 @@ class SideThread:
     def __init__(self, body: Callable[[threading.Event], None], stop: threading.Event) -> None:
         self._body = body
         self._stop = stop
-        self._failed = False
+        self._code = 0
         self._thread = threading.Thread(target=self._run, name="side_thread")
         self._thread.start()
 
     def join(self) -> int:
-        """Wait until the task has ended; return 1 if it failed, else 0."""
+        """Wait until the task has ended; return 1 if it failed, 3 if a person has to look, else
+        0."""
         self._thread.join()
-        return int(self._failed)
+        return self._code
 
     def _run(self) -> None:
         try:
             self._body(self._stop)
+        except LoopHalted as halt:
+            self._code = 3
+            logs.get_logger(__name__).critical("side_thread_halted", error=str(halt))
+            self._stop.set()
         except BaseException:  # noqa: BLE001 - whatever it was, the worker must end with it
-            self._failed = True
+            self._code = 1
             logs.get_logger(__name__).exception("side_thread_failed")
             self._stop.set()

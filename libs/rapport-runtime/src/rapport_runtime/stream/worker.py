@@ -185,10 +185,27 @@ class Worker:
 
     def _write_last(self, statement: str) -> None:
         try:
-            with self._database.transaction() as tx:
+            with self._database.transaction(vetted=False) as tx:
                 execute(tx, statement, self._row(None))
         except DatabaseError:
             log.warning("last_word_lost", exc_info=True)
+
+
+def note_halt(database: Database, group: str, halt: LoopHalted) -> None:
+    """Log why a worker ends before it has begun, and write its row, as a loop that halts does."""
+    log.critical("loop_halted", error=str(halt))
+    parameters: dict[str, object] = {
+        "worker_id": this_worker(),
+        "group": group,
+        "partitions": [],
+        "lag": None,
+        "error": str(halt),
+    }
+    try:
+        with database.transaction(vetted=False) as tx:
+            execute(tx, _BEAT, parameters)
+    except DatabaseError:
+        log.warning("last_word_lost", exc_info=True)
 
 
 def stop_on_signals() -> threading.Event:

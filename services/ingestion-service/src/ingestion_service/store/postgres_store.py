@@ -33,7 +33,7 @@ from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
 from rapport_runtime.errors import TryLater
-from rapport_runtime.stream import outbox
+from rapport_runtime.stream import incarnation, outbox
 
 _PRACTICES: Final = f"""
     SELECT {", ".join(Practice._fields)} FROM practice
@@ -126,10 +126,11 @@ _APPEND: Final = """
 
 @dataclass(frozen=True)
 class Encoders:
-    """Make the outbox's records: of an activity, and of a practice announced at an instant."""
+    """Make the outbox's records: of an activity, and of a practice announced at an instant; each
+    with the incarnation of the database."""
 
-    activity: Callable[[Activity], Outgoing]
-    practice: Callable[[Practice, datetime], Outgoing]
+    activity: Callable[[Activity, str], Outgoing]
+    practice: Callable[[Practice, datetime, str], Outgoing]
 
 
 class PostgresStore:
@@ -168,7 +169,8 @@ class PostgresStore:
         self._execute(_SAVE_PRACTICE, practice._asdict())
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
-        outbox.append(self._tx, [self._encoders.practice(practice, now)])
+        digits = incarnation.current(self._tx)
+        outbox.append(self._tx, [self._encoders.practice(practice, now, digits)])
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey]
@@ -253,7 +255,9 @@ class PostgresStore:
             raise TryLater(msg) from error
 
     def publish(self, activities: Sequence[Activity]) -> None:
-        outbox.append(self._tx, [self._encoders.activity(activity) for activity in activities])
+        if activities:
+            digits, encode = incarnation.current(self._tx), self._encoders.activity
+            outbox.append(self._tx, [encode(activity, digits) for activity in activities])
 
     def _fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
         return fetch(self._tx, statement, parameters, prepare=False)

@@ -83,6 +83,7 @@ DEFAULT_RULES = Rules(hours=DEFAULT_HOURS, caps=DEFAULT_CAPS, longest_lag=timede
 class Context:
     """All that is known about one message at the moment of deciding. Instants are aware.
 
+    - `is_fenced`: it was due before the database was restored, so it may have been sent already.
     - `contacts` maps a channel to its contact point's blind index.
     - `zones` are those in which the hours must be open: the practice's ("" while it is not known),
       and a provider's own where it has one.
@@ -98,6 +99,7 @@ class Context:
     change: Change
     due_at: datetime
     approved: bool
+    is_fenced: bool = False
     contacts: Mapping[Channel, str]
     consents: frozenset[tuple[Channel, Purpose]]
     zones: tuple[str, ...]
@@ -142,6 +144,7 @@ Decision = Send | Defer | Suppress
 
 OBSERVING = "mode:observe"
 AWAITING_APPROVAL = "mode:awaiting-approval"
+RESTORED = "restored"
 EXPIRED = "expired"
 NO_CHANNEL = "no-permitted-channel"
 PRACTICE_UNKNOWN = "practice-unknown"
@@ -280,6 +283,8 @@ def _mode(context: Context) -> Defer | Suppress | None:
         return Suppress(OBSERVING)
     if context.now >= context.expires_at:
         return Suppress(EXPIRED)
+    if context.is_fenced and not context.approved:
+        return Defer(context.expires_at, RESTORED)
     if context.play.mode is Mode.APPROVE and not context.approved:
         return Defer(context.expires_at, AWAITING_APPROVAL)
     return None
@@ -299,10 +304,10 @@ def _by(route: Route, context: Context) -> Decision:
 def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
-    The order: mode, expiry, a permitted channel with account, consent and contact (L1, L14), a
-    practice that is known, an upcoming booking, newer activity, inputs that lag, quiet hours (L12),
-    frequency caps (F30). Provider rate limits are no gate: they are permits, on the real clock
-    (F35).
+    The order: mode, expiry, a restore since it was due, a permitted channel with account, consent
+    and contact (L1, L14), a practice that is known, an upcoming booking, newer activity, inputs
+    that lag, quiet hours (L12), frequency caps (F30). Provider rate limits are no gate: they are
+    permits, on the real clock (F35).
     """
     objection = _mode(context)
     if objection is not None:

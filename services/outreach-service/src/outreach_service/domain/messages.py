@@ -8,6 +8,7 @@ from types import MappingProxyType
 from outreach_service.domain.gates import (
     AWAITING_APPROVAL,
     EXPIRED,
+    RESTORED,
     Decision,
     Defer,
     Send,
@@ -136,12 +137,15 @@ def advance(state: State, event: Event) -> State:
         raise ImpossibleTransition(state, event) from None
 
 
+_FOR_STAFF = frozenset({AWAITING_APPROVAL, RESTORED})
+
+
 def event_of(decision: Decision) -> Event:
     """What a gate's decision does to a message."""
     if isinstance(decision, Send):
         return Event.CLAIM
     if isinstance(decision, Defer):
-        return Event.ASK_STAFF if decision.reason == AWAITING_APPROVAL else Event.DEFER
+        return Event.ASK_STAFF if decision.reason in _FOR_STAFF else Event.DEFER
     return Event.EXPIRE if decision.reason == EXPIRED else Event.SUPPRESS
 
 

@@ -160,6 +160,7 @@ def _context(
         change=message.change,
         due_at=message.due_at,
         approved=message.approved,
+        is_fenced=message.is_fenced,
         contacts=situation.contacts,
         consents=situation.consents,
         zones=(situation.zone,),

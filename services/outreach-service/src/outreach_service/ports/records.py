@@ -91,7 +91,7 @@ class DueMessage(NamedTuple):
     """A message whose time to be decided on has come, its row locked.
 
     `unsure_of` is the channel that may have carried it already: it may be repeated there, under
-    its key, and nowhere else.
+    its key, and nowhere else. `is_fenced`: it was due before the database was restored.
     """
 
     message_id: str
@@ -104,6 +104,7 @@ class DueMessage(NamedTuple):
     approved: bool
     attempts: int
     unsure_of: Channel | None
+    is_fenced: bool = False
 
     @property
     def key(self) -> MessageKey:

@@ -46,7 +46,8 @@ _ADD = """
 # an operator's "stop" and the next provider call (ADR 20).
 _DUE = f"""
     SELECT practice_id, message_id, client_id, partition, step, occasion_kind, occasion_id,
-           play_body, change, due_at, approved, attempts, state, channel
+           play_body, change, due_at, approved, attempts, state, channel,
+           (due_at <= (SELECT due_up_to FROM fence)) IS TRUE AS is_fenced
     FROM message
     WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
            OR retry_until > clock_timestamp())
@@ -226,6 +227,7 @@ class PostgresQueue:
             step=row.step,
             due_at=row.due_at,
             approved=row.approved,
+            is_fenced=row.is_fenced,
             attempts=row.attempts,
             unsure_of=Channel(row.channel) if row.state == State.UNKNOWN else None,
         )

@@ -20,10 +20,11 @@ from outreach_service.store.preferences import PostgresConsents, PostgresContact
 from outreach_service.store.queue import PostgresQueue
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
+from rapport_runtime.stream import incarnation
 from rapport_runtime.stream.outbox import append
 
 ReadPlay = Callable[[Mapping[str, Any]], Play]
-Encode = Callable[[MessageEvent], Outgoing]
+Encode = Callable[[MessageEvent, str], Outgoing]
 
 
 class PostgresStore:
@@ -54,7 +55,9 @@ class PostgresStore:
 
     def publish(self, events: Sequence[MessageEvent]) -> None:
         """See `Store.publish`."""
-        append(self._tx, [self._encode(event) for event in events])
+        if events:
+            digits = incarnation.current(self._tx)
+            append(self._tx, [self._encode(event, digits) for event in events])
 
 
 class PostgresStores:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
+from rapport_runtime.stream import incarnation
 from rapport_runtime.stream.outbox import append
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
@@ -113,10 +114,14 @@ _APPEND = f"""
 
 
 class PostgresClients:
-    """`Clients` within one transaction; `encode` makes the event of a transition."""
+    """`Clients` within one transaction; `encode` makes the event of a transition, with the
+    incarnation of the database."""
 
     def __init__(
-        self, tx: sa.Connection, rulebook: Rulebook, encode: Callable[[TierTransition], Outgoing]
+        self,
+        tx: sa.Connection,
+        rulebook: Rulebook,
+        encode: Callable[[TierTransition, str], Outgoing],
     ) -> None:
         self._tx = tx
         self._rulebook = rulebook
@@ -155,7 +160,8 @@ class PostgresClients:
         """See `Clients.record`."""
         if transitions:
             execute(self._tx, _APPEND, self._history_columns(transitions))
-            append(self._tx, [self._encode(transition) for transition in transitions])
+            digits = incarnation.current(self._tx)
+            append(self._tx, [self._encode(transition, digits) for transition in transitions])
 
     def _state(self, row: Any) -> ClientState:
         return ClientState(

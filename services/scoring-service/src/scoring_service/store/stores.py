@@ -66,7 +66,7 @@ class PostgresStores:
         database: Database,
         rulebook: Rulebook,
         progress: SweepProgress,
-        encode: Callable[[TierTransition], Outgoing],
+        encode: Callable[[TierTransition, str], Outgoing],
     ) -> None:
         self._database = database
         self._rulebook = rulebook

@@ -45,6 +45,7 @@ def upgrade() -> None:
     create_playbook()
     create_message()
     create_limits()
+    create_fence()
     for table in ("practice", "client", "booking", "attempt"):
         row_level_security(op, table)
     row_level_security(op, "contact", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
@@ -55,7 +56,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in (*OWN, "permit", "provider_token"):
+    for table in (*OWN, "permit", "provider_token", "fence"):
         op.drop_table(table)
     op.execute("DROP FUNCTION consent_is_append_only")
     tables_v1.drop(op)
@@ -256,3 +257,15 @@ def create_limits() -> None:
     grant(op, "permit", role=API_ROLE)
     grant(op, "provider_token", role=WORKER_ROLE, may=("SELECT", "INSERT", "UPDATE"))
     op.execute(f"REVOKE ALL ON provider_token FROM {API_ROLE}")
+
+
+def create_fence() -> None:
+    op.create_table(
+        "fence",
+        sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+        _instant("due_up_to", needed=True),
+        sa.CheckConstraint("is_only", name="fence_is_one_row"),
+        comment="after a restore: what was due up to then may have been sent; a person decides",
+    )
+    grant(op, "fence", role=WORKER_ROLE, may=("SELECT", "INSERT", "UPDATE"))
+    grant(op, "fence", role=API_ROLE)

@@ -1,0 +1,136 @@
+"""The look of a service at its own output: is its database older than what it has published?
+
+See ADR 28. The order matters: first the ends of the topics, then the database. Whatever this
+database publishes meanwhile stands behind those ends.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from rapport_runtime.bus.port import LogBounds, LogReader, Record, TopicPartition
+from rapport_runtime.database import Database
+from rapport_runtime.db_errors import DatabaseError, is_transient
+from rapport_runtime.errors import DatabaseIsOlder, TryLater
+from rapport_runtime.logs import get_logger
+from rapport_runtime.stream import incarnation, published
+from rapport_runtime.stream.output import EventHead, Output
+from rapport_runtime.stream.published import PublishedEvent
+from rapport_runtime.topics import partitions_of
+
+log = get_logger(__name__)
+
+TAIL_RECORDS, WIDER = 16, 16
+"""How many offsets before a log's end are read at first, and how many times more each time that
+none of them holds an event of ours."""
+
+OpenLog = Callable[[], LogReader]
+
+
+class LastEvent(NamedTuple):
+    """The last record of ours at the end of a log."""
+
+    place: TopicPartition
+    record: Record
+    head: EventHead
+
+    def published(self) -> PublishedEvent | None:
+        """The event that it is, or that it names; None for a watermark that names none."""
+        if self.head.event_id is None:
+            return None
+        value = None if self.head.is_watermark else self.record.value
+        named = b'"id":' + json.dumps(self.head.event_id, ensure_ascii=False).encode()
+        named_by_mark = named if self.head.is_watermark else None
+        return PublishedEvent(self.place, self.head.event_id, value, named_by_mark)
+
+
+class OutputLook:
+    """Checks a database connection before its first use (`Database.vet`)."""
+
+    def __init__(self, database: Database, output: Output, open_log: OpenLog) -> None:
+        self._database = database
+        self._output = output
+        self._open_log = open_log
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, tx: Connection) -> None:
+        """Compare the ends of the topics with the database behind `tx`.
+
+        Raises `DatabaseIsOlder` when an event there is not known here, `TryLater` when the bus
+        does not answer.
+        """
+        began = time.monotonic()
+        with self._one_at_a_time, closing(self._open_log()) as reader:
+            last = last_events(reader, self._output)
+        events = [event for each in last if (event := each.published()) is not None]
+        unknown = published.unknown(tx, events) if events else []
+        if unknown:
+            self._refuse(unknown)
+        incarnation.forget_older(tx)
+        log.info("output_looked_at", events=len(events), seconds=time.monotonic() - began)
+
+    def _refuse(self, unknown: Sequence[PublishedEvent]) -> None:
+        names = [f"{event.place.topic}/{event.place.partition}" for event in unknown]
+        log.critical("database_is_older", partitions=names)
+        with self._database.transaction(vetted=False) as tx:
+            incarnation.note_older(tx)
+        msg = (
+            f"the last events of {', '.join(names)} are not known to this database: it is older"
+            " than what it has published; see the command `restored`"
+        )
+        raise DatabaseIsOlder(msg)
+
+
+def await_look(
+    database: Database,
+    check_topics: Callable[[], None],
+    stop: threading.Event,
+    pause_seconds: float = 1.0,
+) -> None:
+    """Check the topics, and use the database for the first time, so that it is looked at; wait
+    while it or the bus does not answer. Raises `LoopHalted`."""
+    while not stop.is_set():
+        try:
+            check_topics()
+            with database.transaction():
+                return
+        except TryLater as error:
+            log.warning("look_waits", error=str(error))
+        except DatabaseError as error:
+            if not is_transient(error):
+                raise
+            log.warning("look_waits", error=type(error).__name__)
+        stop.wait(pause_seconds)
+
+
+def last_events(reader: LogReader, output: Output) -> list[LastEvent]:
+    """The last record of ours in each partition of the output, where there is one. Raises
+    `TryLater`."""
+    bounds = reader.bounds(partitions_of(*output.topics))
+    found: list[LastEvent] = []
+    width = TAIL_RECORDS
+    while bounds:
+        starts = {tp: max(log.first, log.end - width) for tp, log in bounds.items()}
+        tails = reader.read({tp: LogBounds(starts[tp], log.end) for tp, log in bounds.items()})
+        last = {tp: _last_of(output, tp, records) for tp, records in tails.items()}
+        found += [each for each in last.values() if each is not None]
+        bounds = {
+            tp: LogBounds(log.first, starts[tp])
+            for tp, log in bounds.items()
+            if last[tp] is None and starts[tp] > log.first
+        }
+        width *= WIDER
+    return found
+
+
+def _last_of(output: Output, place: TopicPartition, records: Sequence[Record]) -> LastEvent | None:
+    for record in reversed(records):
+        head = output.head_of(record)
+        if head is not None:
+            return LastEvent(place, record, head)
+    return None
