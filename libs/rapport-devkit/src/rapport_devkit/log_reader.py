@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
 
-from rapport_contracts.canonical import CanonicalEvent
+from rapport_contracts.canonical import CanonicalEvent, UnknownEvent
 from rapport_contracts.codec import decode
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
 from rapport_runtime.bus.port import Record, TopicPartition
@@ -41,10 +41,15 @@ def read_records(
 
 
 def read_events(options: KafkaOptions, topic: str, partitions: int) -> Iterator[CanonicalEvent]:
-    """The canonical events of a topic, each id once, by the topic's logical name."""
+    """The canonical events of a topic, each id once, by the topic's logical name.
+
+    Raises ValueError for an event of an unknown type: this code is of the services' own version.
+    """
     seen: set[tuple[str, str]] = set()
     for _, record in read_records(options, topic, partitions):
         event = decode(topic, record.key, record.value)
+        if isinstance(event, UnknownEvent):
+            raise ValueError(f"{topic} holds an event of an unknown type: {event.type}")
         if (event.source, event.id) not in seen:
             seen.add((event.source, event.id))
             yield event

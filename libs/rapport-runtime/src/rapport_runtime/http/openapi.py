@@ -89,7 +89,7 @@ def openapi(app: FastAPI, tags: Mapping[str, str]) -> dict[str, Any]:
         _add_next_page_link(operation)
         _add_request_id(operation)
         _describe_stream(operation)
-    document["tags"] = list(_tags(document, _OF_THE_RUNTIME | tags))
+    document["tags"] = list(_tags(document, {**_OF_THE_RUNTIME, **tags}))
     document = with_named_parts(document)
     add_examples(document)
     return document

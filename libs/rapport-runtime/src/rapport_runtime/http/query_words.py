@@ -53,7 +53,7 @@ def _fault(word: str, names: str) -> FieldError:
 
 def _query_words(app: FastAPI, paths: Mapping[str, Any]) -> Iterator[tuple[Any, frozenset[str]]]:
     for context in iter_route_contexts(app.routes):
-        shown = paths.get(context.path_format, {})
+        shown = paths.get(context.path_format or "", {})
         for method in context.methods or ():
             parameters = shown.get(method.lower(), {}).get("parameters", ())
             named = (one["name"] for one in parameters if one.get("in") == "query")
