@@ -1,7 +1,7 @@
 """The bodies and answers of the REST API; the events themselves are in rapport_contracts."""
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,7 +13,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, zones
 from rapport_contracts.source import Currency, Happened, Name
@@ -115,7 +114,7 @@ class ClientKey(WireModel):
 
     @classmethod
     def __get_pydantic_json_schema__(
-        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+        cls, core: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """One object for each way, so that the document says which members go together."""
         schema = handler.resolve_ref_schema(handler(core))
