@@ -40,12 +40,13 @@ from rapport_devkit.stack_options import (
 )
 from rapport_runtime.bus.kafka import KafkaOptions, KafkaProducer, ensure_topics
 from rapport_runtime.database import Database
+from rapport_runtime.migrations import upgrade
 from rapport_runtime.ops.keys import create_key
 
 SANDBOX = "sandbox"
 
 _NOTHING: Environment = MappingProxyType({})
-_MIGRATION_SECONDS = 300.0
+_COMMAND_SECONDS = 300.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _PROBE_SECONDS = 2.0
@@ -231,7 +232,7 @@ class Stack(Stoppable):
     def operate(self, service: str, *command: str) -> str:
         """What an operator's command of a service prints, given where a worker runs. Raises
         ProcessFailed unless it ends with 0."""
-        return _output(service, self._run(service, "worker", *command))
+        return _output(service, self._run(service, *command))
 
     def api(self, service: str, key: str) -> ApiClient:
         """A client of a service's API; closed with the stack."""
@@ -264,14 +265,12 @@ class Stack(Stoppable):
         )
 
     def _start_processes(self) -> None:
-        self._say("migrating the databases")
-        migrations = {
-            service: self._run(service, "owner", "migrate") for service in self.options.services
-        }
         if "outreach" in self.options.services:
             self._start_sandbox()
-        for service, process in migrations.items():
-            _output(service, process)
+        self._say("migrating the databases")
+        for service in self.options.services:
+            # As by `migrate` of the service, but in this process: a new one takes two seconds more.
+            upgrade(self.database(service).owner_url, f"{service}_service")
         self._say("starting the services")
         for service in self.options.services:
             self._start_api(service)
@@ -309,7 +308,7 @@ class Stack(Stoppable):
         urls = {"api": database.api_url, "worker": database.worker_url}
         return {
             **service_environment(self.options, self._surroundings(), service),
-            "RAPPORT_DATABASE_URL": urls.get(role, database.owner_url),
+            "RAPPORT_DATABASE_URL": urls[role],
             **own,
         }
 
@@ -318,11 +317,11 @@ class Stack(Stoppable):
             raise RuntimeError("the stack has not been started")
         return self._around
 
-    def _run(self, service: str, role: str, *command: str) -> subprocess.Popen[str]:
-        """Start a short command of a service with a role of its database."""
+    def _run(self, service: str, *command: str) -> subprocess.Popen[str]:
+        """Start a short command of a service with the worker's role of its database."""
         return subprocess.Popen(
             [sys.executable, "-m", f"{service}_service", *command],
-            env={**os.environ, **self._environment(service, role, _NOTHING)},
+            env={**os.environ, **self._environment(service, "worker", _NOTHING)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -333,7 +332,7 @@ class Stack(Stoppable):
 def _output(service: str, process: subprocess.Popen[str]) -> str:
     """What a short command printed. Raises ProcessFailed unless it ends with 0."""
     try:
-        output, errors = process.communicate(timeout=_MIGRATION_SECONDS)
+        output, errors = process.communicate(timeout=_COMMAND_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()
