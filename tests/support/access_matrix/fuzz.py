@@ -21,8 +21,11 @@ from tests.support.access_matrix.world import ApiWorld
 
 SEED = 20_240_601
 EXAMPLES = 50
-_DRAWS = EXAMPLES + EXAMPLES // 5
-"""More than the examples that each operation must get: some draws are of no use."""
+_DRAWS = EXAMPLES - 5
+"""Random data for each operation; the edges of its schema are the rest of its examples, seven at
+least. Some draws are of no use: whether enough are left is what the test counts."""
+_CHAINS = 20
+"""Chains along links, of several operations each; they cost more than twice a draw."""
 _WHAT_A_SCHEMA_CANNOT_SAY = (
     "holds U+0000",  # which no text of the database may, in whatever key or value
     "urn:rapport:problem:invalid-cursor",  # a cursor is signed: only one that was given out holds
@@ -135,6 +138,7 @@ def _configuration(world: ApiWorld) -> dict[str, Any]:
         "headers": _bearer(world.keys["practice"]),
         "checks": {"negative_data_rejection": {"expected-statuses": _REJECTIONS}},
         "generation": {"max-examples": _DRAWS, "deterministic": True, "no-shrink": True},
+        "phases": {"stateful": {"generation": {"max-examples": _CHAINS}}},
         # By chance many draws miss a pattern, such as a duration's. Whether enough of them hit is
         # what the test counts, for each operation.
         "suppress-health-check": ["filter_too_much"],
