@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -187,6 +188,23 @@ class TestFollowing:
         feed_world.publish(*[change(c, 1) for c in quiet if change(c, 1).partition != busy])
         entries = feed_world.feed.read("harbour", START, 2 * PARTITIONS).entries
         assert {entry.partition for entry in entries} == set(range(PARTITIONS))
+
+    @pytest.mark.parametrize("limit", [1, 7, 60, 150, 400])
+    def test_a_page_is_full_while_any_partition_has_more(
+        self, feed_world: FeedWorld, limit: int
+    ) -> None:
+        """The first of each partition, then the second of each: also when few have so many."""
+        clients = [f"client-{n}" for n in range(3 * PARTITIONS)]
+        rows = [change("busy", version) for version in range(1, 200)]
+        rows += [change(client, 1) for client in clients]
+        feed_world.publish(*rows)
+        in_turn = sorted(
+            (position, partition)
+            for partition, count in Counter(row.partition for row in rows).items()
+            for position in range(1, count + 1)
+        )
+        entries = feed_world.feed.read("harbour", START, limit).entries
+        assert [(entry.position, entry.partition) for entry in entries] == in_turn[:limit]
 
     def test_as_of_is_told_at_the_end_alone(self, feed_world: FeedWorld) -> None:
         feed_world.publish(*[change(f"client-{n}", 1) for n in range(5)])

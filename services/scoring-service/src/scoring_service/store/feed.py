@@ -33,7 +33,7 @@ _APPEND = """
     FROM numbered JOIN outbox USING (id)
 """
 # What is there: the watermark that all partitions have reached, and of each partition the first
-# position after the one that was seen, null where nothing follows.
+# position after the one that was seen and the last one, null where nothing follows.
 _FOLLOWING = """
     SELECT
         (SELECT min(published_through) FROM outbox_watermark HAVING count(*) = %(partitions)s)
@@ -47,20 +47,31 @@ _FOLLOWING = """
             )
             FROM unnest(%(after)s::bigint[]) WITH ORDINALITY AS seen(position, number)
             ORDER BY seen.number
-        ) AS positions
+        ) AS positions,
+        ARRAY(
+            SELECT (
+                SELECT f.position FROM feed f
+                WHERE f.practice_id = %(practice_id)s AND f.bucket = (seen.number - 1)::int
+                  AND f.position > seen.position
+                ORDER BY f.position DESC LIMIT 1
+            )
+            FROM unnest(%(after)s::bigint[]) WITH ORDINALITY AS seen(position, number)
+            ORDER BY seen.number
+        ) AS heads
 """
 # The next entry of each partition comes first, then the second of each: partition after partition
 # would let a busy one keep the rest waiting. Positions are gapless, so the statement names the rows
 # that it wants: a reader that is far behind does not pay for all rows ahead of it, whatever plan
-# Postgres chooses. The inner LIMIT keeps Postgres from joining the other way round.
+# Postgres chooses; `depth` is how many of each partition fill the page. The inner LIMIT keeps
+# Postgres from joining the other way round.
 _PAGE = """
     SELECT f.bucket AS partition, f.position, f.event
     FROM unnest(%(following)s::bigint[]) WITH ORDINALITY AS next(position, number)
     CROSS JOIN LATERAL (
         SELECT bucket, position, event FROM feed
         WHERE practice_id = %(practice_id)s AND bucket = (next.number - 1)::int
-          AND position >= next.position AND position < next.position + %(limit)s
-        LIMIT %(limit)s
+          AND position >= next.position AND position < next.position + %(depth)s
+        LIMIT %(depth)s
     ) AS f
     ORDER BY f.position - next.position, f.bucket LIMIT %(limit)s
 """
@@ -129,12 +140,17 @@ class PostgresFeed(Feed):
         seen = {"after": list(after), "partitions": self._partitions}
         with self._database.transaction(practice_id) as tx:
             # Before the rows: all that was published before this mark is seen by what follows.
-            through, following = fetch_one(tx, _FOLLOWING, of_practice | seen)
+            through, following, heads = fetch_one(tx, _FOLLOWING, of_practice | seen)
             _check_kept(after, following)
-            wanted = {"following": following, "limit": limit}
-            rows = fetch(tx, _PAGE, of_practice | wanted) if any(following) else []
+            ahead = [
+                last - first + 1
+                for first, last in zip(following, heads, strict=True)
+                if first is not None
+            ]
+            wanted = {"following": following, "limit": limit, "depth": _depth(ahead, limit)}
+            rows = fetch(tx, _PAGE, of_practice | wanted) if ahead else []
         entries = list(_gapless(rows, following))
-        is_whole = len(entries) == len(rows) < limit
+        is_whole = sum(ahead) <= len(entries) == len(rows) < limit
         return FeedPage(entries, through if is_whole else None)
 
     def _positions(self, statement: str, practice_id: str) -> FeedPositions:
@@ -153,6 +169,19 @@ def _check_kept(after: FeedPositions, following: Sequence[int | None]) -> None:
     if any(position is not None and position > seen + 1 for seen, position in pairs):
         left = [seen if position is None else position - 1 for seen, position in pairs]
         raise EntriesGone(tuple(left))
+
+
+def _depth(ahead: Iterable[int], limit: int) -> int:
+    """How many entries of each partition fill a page of `limit`, where so many are ahead in each:
+    with a limit for each partition a page would cost as many pages as there are partitions."""
+    left = sorted(ahead)
+    wanted = limit
+    for index, count in enumerate(left):
+        others = len(left) - index
+        if count * others >= wanted:
+            return -(-wanted // others)
+        wanted -= count
+    return limit
 
 
 def _gapless(rows: Iterable[Any], following: Sequence[int | None]) -> Iterator[FeedEntry]:
