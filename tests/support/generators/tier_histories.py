@@ -158,6 +158,7 @@ def logs(draw: st.DrawFn) -> tuple[Rules, Rulebook, str, Log]:
                 accepted_at=clock,
                 refers_to=draw(st.sampled_from((None, None, "act-0"))),
                 activity_id=f"act-{sequence}",
+                backfill=draw(st.sampled_from((False, False, False, True))),
             )
         )
         if draw(st.integers(0, 4)) == 0:
@@ -183,6 +184,7 @@ def as_domain(record: OracleFact, zone: str) -> Fact:
         record.occurred_at,
         record.accepted_at,
         record.refers_to,
+        backfill=record.backfill,
     )
 
 

@@ -32,6 +32,7 @@ class OracleFact:
     accepted_at: datetime = LONG_AGO
     refers_to: str | None = None
     activity_id: str = ""
+    backfill: bool = False
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,7 @@ class OracleClient:
         self._move(
             self.today,
             "correction" if fact.refers_to else "activity",
-            "backfill" if age > timedelta(days=7) else "live",
+            "backfill" if fact.backfill or age > timedelta(days=7) else "live",
             max(
                 fact.occurred_at,
                 first_instant(self.today, self.zone),
