@@ -135,7 +135,9 @@ class World:
         self, method: str, path: str, key: str | None = "harbour", **more: Any
     ) -> httpx.Response:
         """`call("GET", "/v1/playbook")`; the key is Harbour's unless another is named."""
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        headers = more.pop("headers", {})
+        if key is not None:
+            headers = {**headers, "Authorization": f"Bearer {key}"}
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
