@@ -12,6 +12,7 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import GROUP
 from outreach_service.ports.records import ContactKey
 from outreach_service.store.clock import INPUTS
+from outreach_service.store.fence import fence_off
 from outreach_service.store.permits import Rate, set_up
 from rapport_contracts import codec, topics
 from rapport_contracts.canonical import MessageChanged
@@ -96,6 +97,10 @@ class PostgresAdapter:
     def pause(self, practice_id: str) -> None:
         with self.worker.transaction() as tx:
             assert pause(tx, PAUSABLE, PauseRequest("key k1", "practice", practice_id, "test"))
+
+    def restored_at(self, instant: datetime) -> None:
+        with self.worker.transaction() as tx:
+            fence_off(tx, instant)
 
     def events(self) -> Sequence[tuple[str, str]]:
         with self.worker.transaction() as tx:

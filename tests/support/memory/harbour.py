@@ -57,6 +57,9 @@ class StoreAdapter(Protocol):
     def pause(self, practice_id: str) -> None:
         """Pause a practice's outreach."""
 
+    def restored_at(self, instant: datetime) -> None:
+        """Leave the fence of a restore at this business time."""
+
     def events(self) -> Sequence[tuple[str, str]]:
         """Message id and state of each event in the outbox, in order."""
 

@@ -107,6 +107,16 @@ class StoreSuite:
         harbour.adapter.pause(PRACTICE)
         assert harbour.due() == []
 
+    def test_what_was_due_before_a_restore_is_fenced(self, harbour: Harbour) -> None:
+        before, after = a_message(1, NOON + HOUR), a_message(2, NOON + 2 * HOUR)
+        harbour.adapter.restored_at(NOON + HOUR)
+        harbour.add(before, after)
+        due = harbour.due(NOON + 3 * HOUR)
+        assert [(each.message_id, each.is_fenced) for each in due] == [
+            (before.message_id, True),
+            (after.message_id, False),
+        ]
+
     def test_a_message_that_was_put_off_is_due_at_its_new_time(self, harbour: Harbour) -> None:
         message = a_message()
         harbour.add(message)

@@ -246,6 +246,7 @@ class MemoryFeed:
         self._partitions = partitions
         self._events: dict[tuple[str, int], dict[int, bytes | None]] = {}
         self._published_through: dict[int, datetime] = {}
+        self.digits = "0a1b2c3d"
 
     @property
     def partitions(self) -> int:
@@ -271,6 +272,10 @@ class MemoryFeed:
     def pass_watermark(self, partition: int, up_to: datetime) -> None:
         """Publish a watermark on a partition."""
         self._published_through[partition] = up_to
+
+    def incarnation(self) -> str:
+        """See `Feed.incarnation`."""
+        return self.digits
 
     def start(self, practice_id: str) -> FeedPositions:
         """See `Feed.start`."""

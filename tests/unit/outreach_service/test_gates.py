@@ -61,6 +61,11 @@ NOON = NOON_IN_SHANGHAI
         ),
         pytest.param({"due_at": NOON - 7 * DAY}, Suppress(gates.EXPIRED), id="too late"),
         pytest.param(
+            {"is_fenced": True},
+            Defer(NOON + 7 * DAY, gates.RESTORED),
+            id="due before a restore, so it may have been sent",
+        ),
+        pytest.param(
             {"booking_at": NOON + DAY}, Suppress(gates.UPCOMING_BOOKING), id="they come anyway"
         ),
         pytest.param(
@@ -101,6 +106,7 @@ def test_each_gate_objects(changes: dict[str, Any], decision: gates.Decision) ->
 
 def test_approval_opens_the_gate() -> None:
     assert isinstance(gate(a_context(play=in_mode(Mode.APPROVE), approved=True)), Send)
+    assert isinstance(gate(a_context(is_fenced=True, approved=True)), Send)
 
 
 def test_service_messages_know_no_night() -> None:

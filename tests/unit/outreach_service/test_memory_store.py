@@ -46,6 +46,9 @@ class MemoryAdapter:
     def pause(self, practice_id: str) -> None:
         self.stores.rows.paused.add(practice_id)
 
+    def restored_at(self, instant: datetime) -> None:
+        self.stores.rows.fence = instant
+
     def events(self) -> Sequence[tuple[str, str]]:
         return [(each.message_id, each.state) for each in self.stores.rows.events]
 

@@ -19,6 +19,7 @@ from tests.support.memory.scoring import MemoryFeed
 from tests.support.worlds.feed import NOON, PARTITIONS, Holders, change, get
 
 SECRET = bytes(range(32))
+DIGITS = "0a1b2c3d"
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def stream(feed: MemoryFeed, streams: Streams, query: str = "") -> httpx.Respons
 def cursor(*positions: int) -> str:
     """The cursor of these positions, at the start of all other partitions."""
     padded = (*positions, *[0] * (PARTITIONS - len(positions)))
-    return FeedCursorCodec(SECRET, "harbour", PARTITIONS).seal(padded)
+    return FeedCursorCodec(SECRET, "harbour", PARTITIONS, DIGITS).seal(padded)
 
 
 def clients_of(partition: int) -> Iterator[str]:
@@ -95,25 +96,47 @@ def test_a_practice_reads_its_own_changes_alone(feed: MemoryFeed) -> None:
 
 
 def test_a_cursor_is_read_back_as_the_positions_in_it() -> None:
-    codec = FeedCursorCodec(SECRET, "harbour", 3)
+    codec = FeedCursorCodec(SECRET, "harbour", 3, DIGITS)
     assert codec.open(codec.seal((4, 0, 7)), "query", "cursor") == (4, 0, 7)
 
 
 def test_a_cursor_from_before_a_partition_was_added_begins_it_at_its_start() -> None:
-    cursor = FeedCursorCodec(SECRET, "harbour", 2).seal((4, 7))
-    assert FeedCursorCodec(SECRET, "harbour", 3).open(cursor, "query", "cursor") == (4, 7, 0)
+    cursor = FeedCursorCodec(SECRET, "harbour", 2, DIGITS).seal((4, 7))
+    assert FeedCursorCodec(SECRET, "harbour", 3, DIGITS).open(cursor, "query", "cursor") == (
+        4,
+        7,
+        0,
+    )
+
+
+def test_a_cursor_from_before_a_restore_is_answered_with_the_place_to_begin_anew(
+    feed: MemoryFeed,
+) -> None:
+    feed.publish(change("ada", 1))
+    before = read(feed).json()["next_cursor"]
+    feed.digits = "ffffffff"
+    answer = read(feed, f"?cursor={before}")
+    assert answer.status_code == 410
+    problem = answer.json()
+    assert problem["type"] == "urn:rapport:problem:cursor-too-old"
+    assert "restored" in problem["detail"]
+    again = read(feed, f"?cursor={problem['next_cursor']}").json()
+    assert [item["data"]["client_id"] for item in again["items"]] == ["ada"]
+    assert stream(feed, Streams(), f"?cursor={before}").status_code == 410
 
 
 @pytest.mark.parametrize(
     "foreign",
     [
-        pytest.param(FeedCursorCodec(SECRET, "lakeside", 2), id="of another practice"),
-        pytest.param(FeedCursorCodec(bytes(32), "harbour", 2), id="of another secret"),
+        pytest.param(FeedCursorCodec(SECRET, "lakeside", 2, DIGITS), id="of another practice"),
+        pytest.param(FeedCursorCodec(bytes(32), "harbour", 2, DIGITS), id="of another secret"),
     ],
 )
 def test_a_foreign_cursor_is_refused_where_it_was_sent(foreign: FeedCursorCodec) -> None:
     with pytest.raises(InvalidCursor) as refused:
-        FeedCursorCodec(SECRET, "harbour", 2).open(foreign.seal((4, 7)), "header", "Last-Event-ID")
+        FeedCursorCodec(SECRET, "harbour", 2, DIGITS).open(
+            foreign.seal((4, 7)), "header", "Last-Event-ID"
+        )
     (fault,) = refused.value.errors
     assert (fault.location, fault.parameter) == ("header", "Last-Event-ID")
 

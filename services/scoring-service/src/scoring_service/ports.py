@@ -232,6 +232,10 @@ class Feed(Protocol):
         """The number of partitions."""
         ...
 
+    def incarnation(self) -> str:
+        """The incarnation of the database; positions of another one mean something else here."""
+        ...
+
     def start(self, practice_id: str) -> FeedPositions:
         """The positions before the first entry that is left of each partition; 0 where there is
         none."""

@@ -137,8 +137,8 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
 
         Each comes once, those of a client by version. Go on with `next_cursor`, which is always
         there; no items means that nothing is new. A change that was erased is not in it any more.
-        410 when the changes right after the cursor are no longer kept: list the clients again, or
-        go on with the problem's `next_cursor`.
+        410 when the changes right after the cursor are no longer kept, or when the database was
+        restored since: list the clients again, or go on with the problem's `next_cursor`.
         """
         follower = await _follower(request, feed, principal.practice, cursor, None)
         page = await follower.read(limit)
@@ -219,7 +219,7 @@ async def _page_or_end(follower: Follower) -> FeedPage | None:
 async def _follower(
     request: Request, feed: Feed, practice_id: str, cursor: str | None, last_event_id: str | None
 ) -> Follower:
-    cursor_codec = FeedCursorCodec.of(request, practice_id, feed.partitions)
+    cursor_codec = await run_in_threadpool(FeedCursorCodec.of, request, practice_id, feed)
     if last_event_id:
         positions = cursor_codec.open(last_event_id, "header", "Last-Event-ID")
     elif cursor:

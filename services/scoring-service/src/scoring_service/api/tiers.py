@@ -131,5 +131,5 @@ def _add_list(router: APIRouter, tiers: Tiers, feed: Feed, assessor: TierAssesso
         rows = tiers.in_tier(principal.practice, tier, after, page.fetch)
         answers = [_answer(row, assessor) for row in rows]
         listed = page.page(answers, lambda answer: (answer.client_id,))
-        cursor_codec = FeedCursorCodec.of(request, principal.practice, feed.partitions)
+        cursor_codec = FeedCursorCodec.of(request, principal.practice, feed)
         return TierPage(**dict(listed), changes_cursor=cursor_codec.seal(head))

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rapport_runtime.database import Database, execute, fetch, fetch_one
+from rapport_runtime.stream import incarnation
 from rapport_runtime.stream.outbox import OutboxRow
 from scoring_service.ports import EntriesGone, Feed, FeedEntry, FeedPage, FeedPositions
 
@@ -125,6 +126,11 @@ class PostgresFeed(Feed):
     def partitions(self) -> int:
         """See `Feed.partitions`."""
         return self._partitions
+
+    def incarnation(self) -> str:
+        """See `Feed.incarnation`."""
+        with self._database.transaction() as tx:
+            return incarnation.current(tx)
 
     def start(self, practice_id: str) -> FeedPositions:
         """See `Feed.start`."""
