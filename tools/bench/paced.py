@@ -50,7 +50,7 @@ def observer(order: Order, talk: Conversation) -> None:
     """Read from now on until `order.records` changes have come, or far too long has passed.
 
     Marks, with the id of the booking: `hop` when its own record was received; `activity` and
-    `change` when those were sent, by the record's timestamp; `end` when the change was received.
+    `change` when the broker stored those, by its own stamp; `end` when the change was received.
     """
     client = _at_the_end(order)
     talk.ready()
