@@ -83,7 +83,7 @@ class Holders:
         return Principal(raw_key, None if raw_key == "operator" else raw_key, scopes)
 
 
-def encode_event(event: MessageEvent) -> Outgoing:
+def encode_event(event: MessageEvent, _incarnation: str) -> Outgoing:
     """The event as it is, where a test can read it."""
     value = json.dumps([*event[:-1], event.at.isoformat()]).encode()
     return Outgoing("outreach-events.v1", event.partition, event.client_id.encode(), value)
