@@ -2,6 +2,7 @@
 
 I1-I6 are the pipeline's findings; here are I2 on three evenings, I7 (leases), I8 (Kafka's offsets),
 I9 (canaries), I10 (memory, connections), and what the requirements of the faults promise besides.
+No database is restored in a storm, so no worker may take its own for an older one (ADR 28).
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from rapport_contracts.topics import CLIENT_ACTIVITY, OUTREACH_EVENTS, TIER_CHAN
 from tests.support.pipeline import findings as pipeline_findings
 from tests.support.pipeline.findings import Findings
 from tests.support.pipeline.run import World
+from tools.campaign.looks import look_at_looks
 from tools.campaign.storm import StormWorld
 
 MOST_MEMORY_MB = 400
@@ -39,6 +41,7 @@ def look(storm: StormWorld) -> Findings:
     _look_for_canaries(storm, findings)
     _look_at_growth(storm, findings)
     _look_at_promises(storm, findings)
+    look_at_looks(world.stack.options.folder / "logs", findings)
     return findings
 
 

@@ -77,7 +77,16 @@ def test_the_runbooks_speak_of_metrics_and_commands_that_there_are() -> None:
     assert metrics
     assert metrics <= set(series_names())
     assert commands
-    assert commands <= {"pause", "resume", "pauses", "audit", "letters", "keys"}
+    assert commands <= {
+        "pause",
+        "resume",
+        "pauses",
+        "audit",
+        "letters",
+        "keys",
+        "restored",
+        "topics",
+    }
 
 
 def words_of_logs_and_answers(page: Path) -> set[str]:

@@ -10,6 +10,7 @@ from tests.support.generators.workload import WorkloadSize, generate
 from tests.support.pipeline.findings import Findings
 from tools.campaign.dead_letters import accept_what_time_has_cured
 from tools.campaign.faults import BROKER, POSTGRES, SQUALLS
+from tools.campaign.looks import look_at_looks
 from tools.campaign.plan import FAILPOINTS, Storm, full, short
 from tools.campaign.report import Report, Round, percentile
 from tools.campaign.sender import good_event, sent_until
@@ -112,3 +113,16 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
     assert percentile([3, 1, 2], 50) == 2
     assert percentile(range(1, 101), 99) == 99
     assert percentile([], 99) == 0
+
+
+def test_a_worker_that_took_its_database_for_an_older_one_is_a_finding(tmp_path: Path) -> None:
+    """No database is restored in a storm."""
+    (tmp_path / "scoring-worker-1.log").write_text('{"action": "output_looked_at"}\n' * 3)
+    (tmp_path / "scoring-api.log").write_text('{"action": "database_is_older"}\n')
+    findings = Findings()
+    look_at_looks(tmp_path, findings)
+    assert findings.figures["looks"] == 3
+    assert findings.faults["false alarms of a restore"] == []
+    (tmp_path / "outreach-worker-1.log").write_text('{"action": "database_is_older"}\n')
+    look_at_looks(tmp_path, findings)
+    assert findings.faults["false alarms of a restore"] == ["outreach-worker-1.log"]

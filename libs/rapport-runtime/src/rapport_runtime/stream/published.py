@@ -5,6 +5,7 @@ They are kept for 48 hours by the database's clock. The newest row of a partitio
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -19,12 +20,12 @@ NEWEST_ROWS = 20_000
 """The end of a topic is looked for in so many of a partition's newest rows: an event stands there
 that was published last, or that an earlier try wrote half a minute late."""
 
+# An array of arrays cannot be ragged: all ids travel in one array, each place with its part of it.
 _KEEP = """
     INSERT INTO published_events (topic, partition, ids)
-    SELECT topic, partition, array_agg(event_id ORDER BY number)
-    FROM unnest(%(topics)b::text[], %(partitions)b::int[], %(ids)b::text[]) WITH ORDINALITY
-        AS removed(topic, partition, event_id, number)
-    GROUP BY topic, partition
+    SELECT topic, partition, (%(ids)b::text[])[first_id:last_id]
+    FROM unnest(%(topics)b::text[], %(partitions)b::int[], %(firsts)b::int[], %(lasts)b::int[])
+        AS removed(topic, partition, first_id, last_id)
 """
 _PRUNE = """
     DELETE FROM published_events kept USING (
@@ -102,10 +103,18 @@ class PublishedEvent(NamedTuple):
     named: bytes | None
 
 
-def keep(tx: Connection, places: Sequence[TopicPartition], ids: Sequence[str]) -> None:
-    """Keep the ids of events that were published to these places, in the order of publication."""
-    topics, partitions = _columns(places)
-    execute(tx, _KEEP, {"topics": topics, "partitions": partitions, "ids": list(ids)})
+def keep(tx: Connection, ids: Mapping[TopicPartition, Sequence[str]]) -> None:
+    """Keep the ids of the events that were published to each place, in the order of publication."""
+    topics, partitions = _columns(ids)
+    lasts = list(accumulate(map(len, ids.values())))
+    parameters = {
+        "topics": topics,
+        "partitions": partitions,
+        "firsts": [last - len(own) + 1 for last, own in zip(lasts, ids.values(), strict=True)],
+        "lasts": lasts,
+        "ids": list(chain.from_iterable(ids.values())),
+    }
+    execute(tx, _KEEP, parameters)
 
 
 def prune(tx: Connection, places: Collection[TopicPartition]) -> None:

@@ -178,10 +178,12 @@ class Relay:
 
     def _keep_ids(self, tx: Connection, rows: Sequence[OutboxRow]) -> None:
         """Keep the ids of rows that leave the outbox, and prune those places now and then."""
-        places = [TopicPartition(row.topic, row.partition) for row in rows]
-        published.keep(tx, places, [self._event_id(row.value) for row in rows])
+        ids: dict[TopicPartition, list[str]] = {}
+        for _id, topic, partition, _key, value in rows:
+            ids.setdefault(TopicPartition(topic, partition), []).append(self._event_id(value))
+        published.keep(tx, ids)
         now = time.monotonic()
-        due = {place for place in places if now >= self._prune_at.get(place, 0.0)}
+        due = {place for place in ids if now >= self._prune_at.get(place, 0.0)}
         if due:
             published.prune(tx, due)
             self._prune_at |= dict.fromkeys(due, now + PRUNE_SECONDS)

@@ -75,10 +75,8 @@ class Restoration:
         another incarnation. Raises `TryLater`."""
         with closing(self._open_log()) as reader, self._database.transaction() as tx:
             last, lines = self._look(tx, reader)
-            ends = [(each.place, event_id) for each in last if (event_id := each.head.event_id)]
-            if ends:
-                places, ids = zip(*ends, strict=True)
-                published.keep(tx, places, ids)
+            ends = {each.place: [event_id] for each in last if (event_id := each.head.event_id)}
+            published.keep(tx, ends)
             before, drawn = incarnation.current(tx), incarnation.draw(tx)
             lines += self._after.on_confirm(tx, self._reached(tx, last))
             audit.record(tx, audit.AuditEntry(actor, "restored", "database", drawn, reason))

@@ -11,8 +11,8 @@ from rapport_runtime.http.problems import CursorTooOld, FieldError, InvalidCurso
 from scoring_service.ports import Feed, FeedPositions
 
 _RESTORED = (
-    "the database was restored to an earlier state since this cursor was given out; list the clients"
-    " again and follow them, or go on with next_cursor, which begins at the first change"
+    "the database was restored to an earlier state since this cursor was given out; list the"
+    " clients again and follow them, or go on with next_cursor, which begins at the first change"
 )
 _DETAIL = "not given out for this practice's tier changes; begin anew with the list of clients"
 
