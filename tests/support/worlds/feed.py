@@ -11,7 +11,7 @@ import httpx
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from rapport_contracts import canonical, codec, topics
+from rapport_contracts import canonical, codec, heads, topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
@@ -20,14 +20,17 @@ from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.stream import outbox
+from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.relay import READ_ROWS, Relay
 from scoring_service.api.feed import feed_router
-from scoring_service.bootstrap import OUTPUT
 from scoring_service.ports import FeedPage, FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 
 TOPIC = topics.TIER_CHANGES.name
 PARTITIONS = topics.TIER_CHANGES.partitions
+OUTPUT = Output(
+    source="test", topics=[topics.TIER_CHANGES], event_id=heads.event_id, head=heads.event_head
+)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 START: FeedPositions = (0,) * PARTITIONS
 _ERASE = """
