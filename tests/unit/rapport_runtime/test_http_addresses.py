@@ -19,7 +19,7 @@ def test_a_method_that_is_not_there_is_told_with_all_that_are() -> None:
     two.add_api_route("/two", lambda: "put", methods=["PUT"], name="put")
     response = ask(create_app(toy_service(), [two]), "DELETE", "/two", headers=READER)
     problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == "GET, PUT"
+    assert response.headers["allow"] == "GET, HEAD, PUT"
 
 
 def test_a_slash_at_the_end_is_another_address_and_no_redirect(app: FastAPI) -> None:

@@ -27,6 +27,7 @@ BOUNDED = {
     "outcome": "four",
     "state": "three",
     "kind": "three",
+    "what": "words of the code",
 }
 """Every label that a metric may have, and why it has few values."""
 
