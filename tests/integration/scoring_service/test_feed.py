@@ -100,7 +100,8 @@ class TestOnce:
         assert feed_world.follow() == ([], START)
 
     def test_records_of_other_topics_are_left_alone(self, feed_world: FeedWorld) -> None:
-        feed_world.publish(Outgoing("other.v1", 0, b"k", b"not even JSON"), change("ada", 1))
+        other = Outgoing("other.v1", 0, b"k", b'{"id": "of no practice"}')
+        feed_world.publish(other, change("ada", 1))
         assert feed_world.follow()[0] == ["harbour.ada.rfm.1"]
 
     @pytest.mark.parametrize(
