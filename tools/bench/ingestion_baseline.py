@@ -103,7 +103,7 @@ class Baseline:
         client_id, generation, last = self._locked(cursor, fact)
         source_object = SourceObject(self._zone)
         for row in self._rows.execute(_HISTORY, (object_id,)).fetchall():
-            source_object.fold(fact_of_row(row))
+            source_object.fold(fact_of_row(row, fact.object_kind, fact.external_object_id))
         deltas = source_object.fold(fact)
         words = (*fact.event_key, fact.namespace, fact.external_id, object_id, fact.kind)
         values = (fact.occurred_at, fact.starts_at, fact.amount_minor, fact.currency, fact.backfill)

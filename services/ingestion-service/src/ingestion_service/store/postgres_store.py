@@ -103,11 +103,10 @@ _HASHES: Final = """
     ) found
 """
 _HISTORIES: Final = f"""
-    SELECT ledger.object_id, {FACT_COLUMNS}
-    FROM unnest(%(object_id)b::text[], %(kind)b::text[], %(external_id)b::text[])
-        AS source_object(object_id, kind, external_id),
+    SELECT {FACT_COLUMNS}
+    FROM unnest(%(object_ids)b::text[]) AS wanted(object_id),
     LATERAL (
-        SELECT * FROM ledger WHERE ledger.object_id = source_object.object_id OFFSET 0
+        SELECT * FROM ledger WHERE ledger.object_id = wanted.object_id OFFSET 0
     ) ledger
     ORDER BY ledger.ledger_id
 """
@@ -232,15 +231,12 @@ class PostgresStore:
     def histories(
         self, objects: Mapping[SourceObjectKey, StoredObject]
     ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        found: dict[str, list[SourceFact]] = {each.object_id: [] for each in objects.values()}
-        parameters = {
-            "object_id": list(found),
-            "kind": [key.kind for key in objects],
-            "external_id": [key.external_id for key in objects],
-        }
-        for row in self._fetch(_HISTORIES, parameters):
-            found[row.object_id].append(fact_of_row(row))
-        return dict(zip(objects, found.values(), strict=True))
+        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in objects}
+        keys = {stored.object_id: key for key, stored in objects.items()}
+        for row in self._fetch(_HISTORIES, {"object_ids": list(keys)}):
+            key = keys[row.object_id]
+            found[key].append(fact_of_row(row, key.kind, key.external_id))
+        return found
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         parameters = arrays(LedgerEntry._fields, entries)

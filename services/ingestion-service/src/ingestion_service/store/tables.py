@@ -62,17 +62,19 @@ identity = sa.Table(
     comment="how a client is named outside; the namespace is the source of its events",
 )
 
+# The keys begin with what differs most: a comparison then seldom looks at more than one column.
 source_object = sa.Table(
     "source_object",
     metadata,
-    sa.Column("practice_id", _key_text(), primary_key=True),
-    sa.Column("source", _key_text(), primary_key=True),
-    sa.Column("kind", _key_text(), primary_key=True),
-    sa.Column("external_id", _key_text(), primary_key=True),
+    sa.Column("practice_id", _key_text(), nullable=False),
+    sa.Column("source", _key_text(), nullable=False),
+    sa.Column("kind", _key_text(), nullable=False),
+    sa.Column("external_id", _key_text(), nullable=False),
     sa.Column("object_id", _key_text(), nullable=False),
     sa.Column("namespace", _key_text(), nullable=False),
     sa.Column("owner_external_id", _key_text(), nullable=False),
-    sa.Index("source_object_by_owner", "practice_id", "namespace", "owner_external_id"),
+    sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
+    sa.Index("source_object_by_owner", "owner_external_id", "namespace", "practice_id"),
     comment="a booking or payment; its owner is the client whom its first accepted event names",
 )
 

@@ -97,14 +97,15 @@ def create_client() -> None:
 def create_source_object() -> None:
     op.create_table(
         "source_object",
-        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
-        sa.Column("source", sa.Text(collation="C"), primary_key=True),
-        sa.Column("kind", sa.Text(collation="C"), primary_key=True),
-        sa.Column("external_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("practice_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("source", sa.Text(collation="C"), nullable=False),
+        sa.Column("kind", sa.Text(collation="C"), nullable=False),
+        sa.Column("external_id", sa.Text(collation="C"), nullable=False),
         sa.Column("object_id", sa.Text(collation="C"), nullable=False),
         sa.Column("namespace", sa.Text(collation="C"), nullable=False),
         sa.Column("owner_external_id", sa.Text(collation="C"), nullable=False),
-        sa.Index("source_object_by_owner", "practice_id", "namespace", "owner_external_id"),
+        sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
+        sa.Index("source_object_by_owner", "owner_external_id", "namespace", "practice_id"),
         comment="a booking or payment; its owner is the client whom its first accepted event names",
     )
 
