@@ -33,7 +33,7 @@ from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import incarnation
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_suite import CODES, LI_NA, WANG_FANG, fact
+from tests.support.memory.ingestion_world import CODES, LI_NA, WANG_FANG, fact
 
 pytestmark = pytest.mark.integration
 OUTBOX = """

@@ -14,7 +14,8 @@ from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, fetch, fetch_value
 from tests.support.memory.ingestion import MemoryStores
-from tests.support.memory.ingestion_suite import Published, StoreSuite, StoreWorld, memory_world
+from tests.support.memory.ingestion_suite import StoreSuite
+from tests.support.memory.ingestion_world import Published, StoreWorld, memory_world
 
 pytestmark = pytest.mark.integration
 _PUBLISHED = "SELECT key, value FROM outbox WHERE topic = %(topic)s ORDER BY id"

@@ -1,21 +1,12 @@
 """What every `Stores` and `Reads` of ingestion must do: the suite for memory and for Postgres."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
 
 import pytest
 
-from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import (
     ClientId,
-    IdentityKey,
-    SourceFact,
-    SourceKind,
 )
-from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import (
     accept,
     advance_clock,
@@ -25,124 +16,21 @@ from ingestion_service.handlers import (
 )
 from ingestion_service.ports import (
     KnownClient,
-    LedgerEntry,
-    Reads,
     SourceProgress,
-    Store,
     Stores,
 )
-from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
-
-LAKESIDE = Practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY")
-HARBOUR = Practice("harbour", "Harbour", "Europe/London", "GBP", "GB", "The Harbour")
-WANG_FANG = IdentityKey(LAKESIDE.practice_id, "desk", "wang-fang")
-LI_NA = IdentityKey(LAKESIDE.practice_id, "desk", "li-na")
-CODES = (("counsellor_id", "c-07"), ("site", "east"))
-_PAYMENT_KINDS = {"settled", "refunded", "failed", "charged_back"}
-
-
-class Published(NamedTuple):
-    """An activity in the outbox."""
-
-    activity_id: str
-    kind: str
-    on: date
-    number: int
-    amount_minor: int
-    sequence: int
-    accepted_at: datetime
-    refers_to: str | None
-    object_id: str | None
-    source: str | None
-    cause_id: str | None
-    last_of_cause: bool
-    backfill: bool
-    attributes: dict[str, Any]
-
-    @staticmethod
-    def of(activity: Activity) -> "Published":
-        """The same of the domain's activity."""
-        delta, cause = activity.delta, activity.cause
-        return Published(
-            delta.activity_id,
-            delta.kind,
-            delta.on,
-            delta.number,
-            delta.amount_minor,
-            activity.sequence,
-            activity.accepted_at,
-            delta.refers_to,
-            None if cause is None else cause.object_id,
-            None if cause is None else cause.source,
-            None if cause is None else cause.event_id,
-            activity.is_last_of_cause,
-            cause is not None and cause.backfill,
-            dict(delta.attributes),
-        )
-
-
-@dataclass(frozen=True)
-class StoreWorld:
-    """An empty database with a simulated clock that is not set yet.
-
-    `stores` are the API's. `worker` opens a transaction that sees every practice, as a worker's.
-    """
-
-    stores: Stores
-    reads: Reads
-    worker: Callable[[], AbstractContextManager[Store]]
-    published: Callable[[], list[Published]]
-    announced: Callable[[], int]
-
-
-def memory_world(stores: MemoryStores) -> StoreWorld:
-    """The world of a store in memory."""
-
-    @contextmanager
-    def worker() -> Iterator[Store]:
-        with stores.transaction() as tables:
-            yield stores.within(tables)
-
-    return StoreWorld(
-        stores,
-        MemoryReads(stores),
-        worker,
-        lambda: [Published.of(activity) for activity in stores.tables.published],
-        lambda: len(stores.tables.announced),
-    )
-
-
-def fact(kind: SourceKind, event_id: str, /, **changes: Any) -> SourceFact:
-    """A fact of Wang Fang at Lakeside about `s1`, a day before noon unless `changes` differ; its
-    namespace is its source."""
-    is_payment = kind in _PAYMENT_KINDS
-    has_amount = is_payment and kind != "failed"
-    known = SourceFact(
-        practice_id=LAKESIDE.practice_id,
-        source="desk",
-        event_id=event_id,
-        namespace=changes.get("source", "desk"),
-        external_id="wang-fang",
-        object_kind="payment" if is_payment else "booking",
-        external_object_id="s1",
-        kind=kind,
-        occurred_at=NOON - timedelta(days=1),
-        starts_at=NOON + timedelta(days=2) if kind in {"created", "rescheduled"} else None,
-        amount_minor=5000 if has_amount else None,
-        currency="CNY" if has_amount else None,
-    )
-    return known._replace(**changes)
-
-
-def _append(store: Store, *facts: SourceFact) -> list[LedgerEntry]:
-    """Put facts into the ledger, each with its object, and a sequence that is its place here."""
-    objects = store.lock_objects({fact.object_key: fact.identity for fact in facts})
-    entries = [
-        LedgerEntry(fact, fact.content_hash, objects[fact.object_key].object_id, NOON, sequence, 1)
-        for sequence, fact in enumerate(facts, start=1)
-    ]
-    store.append(entries)
-    return entries
+from tests.support.memory.ingestion import NOON
+from tests.support.memory.ingestion_world import (
+    CODES,
+    HARBOUR,
+    LAKESIDE,
+    LI_NA,
+    WANG_FANG,
+    Published,
+    StoreWorld,
+    append,
+    fact,
+)
 
 
 class StoreSuite:
@@ -337,7 +225,7 @@ class StoreSuite:
         first, second = fact("settled", "e1"), fact("completed", "e2")
         other_source = second._replace(source="till")
         with stores.open(LAKESIDE.practice_id) as store:
-            _append(store, first, second)
+            append(store, first, second)
         with stores.open(LAKESIDE.practice_id) as store:
             found = store.hashes([each.event_key for each in (first, second, other_source)])
         assert found == {each.event_key: each.content_hash for each in (first, second)}
@@ -352,8 +240,8 @@ class StoreSuite:
         booking, payment = created.object_key, settled.object_key
         unknown = booking._replace(external_id="s3")
         with stores.open(LAKESIDE.practice_id) as store:
-            _append(store, created, settled, other)
-            _append(store, cancelled)
+            append(store, created, settled, other)
+            append(store, cancelled)
             objects = store.lock_objects(dict.fromkeys((booking, payment, unknown), WANG_FANG))
             assert store.histories({key: objects[key] for key in (booking, unknown)}) == {
                 booking: [created, cancelled],
@@ -367,7 +255,7 @@ class StoreSuite:
         with stores.open(LAKESIDE.practice_id) as store:
             clients = store.lock_clients({WANG_FANG, LI_NA}, NOON)
             hers = clients[WANG_FANG].client_id
-            created, _, settled = _append(
+            created, _, settled = append(
                 store,
                 fact("created", "e1", attributes=CODES),
                 fact("created", "e3", external_id="li-na", external_object_id="s2"),

@@ -16,7 +16,7 @@ from ingestion_service.handlers import (
     register_practice,
 )
 from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
-from tests.support.memory.ingestion_suite import CODES, LAKESIDE, LI_NA, WANG_FANG, fact
+from tests.support.memory.ingestion_world import CODES, LAKESIDE, LI_NA, WANG_FANG, fact
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ingestion_service.domain.facts import SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept, advance_clock, register_practice
 from tests.support.memory.ingestion import NOON, MemoryStores
-from tests.support.memory.ingestion_suite import CODES, HARBOUR, LAKESIDE, fact
+from tests.support.memory.ingestion_world import CODES, HARBOUR, LAKESIDE, fact
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.support.memory.ingestion import MemoryStores
-from tests.support.memory.ingestion_suite import StoreSuite, StoreWorld, memory_world
+from tests.support.memory.ingestion_suite import StoreSuite
+from tests.support.memory.ingestion_world import StoreWorld, memory_world
 
 
 class TestMemoryStore(StoreSuite):

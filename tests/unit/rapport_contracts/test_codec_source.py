@@ -1,0 +1,140 @@
+"""The codec of source events: it gives the event, or names the field that is wrong."""
+
+from datetime import datetime
+
+import pytest
+
+from rapport_contracts.codec import (
+    decode_source,
+    encode_source,
+)
+from rapport_contracts.source import BookingCreated, PaymentSettled
+from tests.support.generators.wire_events import (
+    ACTIVITY,
+    BOOKED,
+    BOOKINGS,
+    KEY,
+    PAYMENTS,
+    SETTLED,
+    altered,
+    refusal,
+    without,
+)
+
+SOURCE_FIELDS = [
+    pytest.param("/data/amount_minor", b"-1", id="a negative amount"),
+    pytest.param("/data/amount_minor", b"99999999999999999999", id="a 20-digit amount"),
+    pytest.param("/data/amount_minor", b"9" * 5000, id="a 5,000-digit amount"),
+    pytest.param("/data/amount_minor", b"1e999", id="an amount beyond any float"),
+    pytest.param("/data/amount_minor", b"9223372036854775808", id="one more than 64 bits hold"),
+    pytest.param("/data/amount_minor", b"10000000000001", id="one more than we take"),
+    pytest.param("/data/amount_minor", b"true", id="true for one"),
+    pytest.param("/data/amount_minor", b"12.50", id="an amount with a point"),
+    pytest.param("/data/amount_minor", b"1.0", id="a float that is whole"),
+    pytest.param("/data/amount_minor", b'"80000"', id="an amount as text"),
+    pytest.param("/data/amount_minor", b"null", id="no amount"),
+    pytest.param("/data/currency", b'"yuan"', id="no ISO 4217"),
+    pytest.param("/data/currency", b'"RMB"', id="a currency that people say"),
+    pytest.param("/data/currency", b'"XYZ"', id="three letters that are no currency"),
+    pytest.param("/data/currency", b'"XAU"', id="gold, which has no minor unit"),
+    pytest.param("/data/currency", rb'"CNY\n"', id="a currency with a line end"),
+    pytest.param("/data/payment_id", b'""', id="an empty id"),
+    pytest.param("/data/payment_id", b"7", id="a number for an id"),
+    pytest.param("/data", b"[]", id="data that is a list"),
+    pytest.param("/id", rb'"a\u0000b"', id="U+0000"),
+    pytest.param("/data/tip", rb'["ok", "a\u0000b"]', id="U+0000 in an extra field"),
+    pytest.param("/id", b'"' + b"x" * 201 + b'"', id="an id of 201 letters"),
+    pytest.param("/subject", b"null", id="no subject"),
+    pytest.param("/practiceid", b'"Lantern Harbour"', id="a practice id that is no slug"),
+    pytest.param("/specversion", b"1.0", id="specversion as a number"),
+    pytest.param("/time", b'"2024-03-10T10:55:12"', id="a naive time"),
+    pytest.param("/time", b'"2024-03-10"', id="a date for a time"),
+    pytest.param("/time", b'"1989-12-31T23:59:59Z"', id="before 1990"),
+    pytest.param("/time", b'"1970-01-01T00:00:00Z"', id="1970"),
+    pytest.param("/time", b"1710039312", id="Unix time"),
+    pytest.param("/time", b'"1710039312"', id="Unix time as text"),
+    pytest.param("/time", b'"2024-02-30T10:00:00Z"', id="30 February"),
+    pytest.param("/time", b'"9999-12-31T23:59:59-08:00"', id="a time that UTC cannot tell"),
+]
+
+
+class TestSourceEvents:
+    @pytest.mark.parametrize("topic", [PAYMENTS, None])
+    @pytest.mark.parametrize(("pointer", "raw"), SOURCE_FIELDS)
+    def test_a_field_that_is_wrong_is_named(self, topic: str | None, pointer: str, raw: bytes):
+        found = refusal(topic, KEY, altered(SETTLED, pointer, raw))
+        assert found.reason == "invalid-field"
+        assert found.field == (pointer if pointer != "/data/tip" else "/data/tip/1")
+
+    @pytest.mark.parametrize(
+        "pointer", ["/specversion", "/id", "/source", "/practiceid", "/subject", "/time", "/type"]
+    )
+    def test_a_field_that_is_missing_is_named(self, pointer: str):
+        found = refusal(PAYMENTS, KEY, without(SETTLED, pointer))
+        assert (found.reason, found.field) == ("invalid-field", pointer)
+
+    def test_a_field_whose_name_holds_a_null_character_names_its_owner(self):
+        value = SETTLED.replace(b'"payment_id"', rb'"a\u0000": 1, "payment_id"')
+        assert refusal(PAYMENTS, KEY, value).field == "/data"
+
+    def test_a_pointer_is_escaped(self):
+        value = altered(SETTLED, "/data/tip", rb'{"a/b~c": "\u0000"}')
+        assert refusal(PAYMENTS, KEY, value).field == "/data/tip/a~1b~0c"
+
+    def test_an_escaped_backslash_before_u0000_is_no_null_character(self):
+        event = decode_source(PAYMENTS, KEY, altered(SETTLED, "/id", rb'"\\u0000"'))
+        assert event.id == r"\u0000"
+
+    def test_a_key_that_is_not_the_subject(self):
+        found = refusal(PAYMENTS, b"old-bo-the-ferryman", SETTLED)
+        assert (found.reason, found.field) == ("invalid-field", "/subject")
+
+    def test_a_body_needs_no_key_and_may_be_of_any_source_type(self):
+        assert isinstance(decode_source(None, None, SETTLED), PaymentSettled)
+        assert isinstance(decode_source(None, None, BOOKED), BookingCreated)
+
+    def test_a_body_with_a_key_must_equal_it(self):
+        assert refusal(None, b"old-bo-the-ferryman", SETTLED).field == "/subject"
+
+    def test_fields_from_the_future_are_ignored(self):
+        value = altered(altered(SETTLED, "/mood", b'{"x": [1]}'), "/data/tip", b"5")
+        assert decode_source(PAYMENTS, KEY, value) == decode_source(PAYMENTS, KEY, SETTLED)
+
+    @pytest.mark.parametrize("raw", [b'"0001-01-01T00:00:00+14:00"', b'"9999-12-31T23:59:59Z"'])
+    def test_a_start_that_another_zone_cannot_tell(self, raw: bytes):
+        found = refusal(BOOKINGS, KEY, altered(BOOKED, "/data/starts_at", raw))
+        assert (found.reason, found.field) == ("invalid-field", "/data/starts_at")
+
+    @pytest.mark.parametrize("start", ["1970-01-02T00:00:00Z", "2199-12-29T23:59:59Z"])
+    def test_a_start_may_be_long_ago_or_far_ahead(self, start: str):
+        event = decode_source(
+            BOOKINGS, KEY, altered(BOOKED, "/data/starts_at", f'"{start}"'.encode())
+        )
+        assert isinstance(event, BookingCreated)
+        assert event.data.starts_at == datetime.fromisoformat(start)
+
+    @pytest.mark.parametrize(
+        "start",
+        [
+            pytest.param("1900-01-01T00:00:00Z", id="the null date of many databases"),
+            pytest.param("1970-01-01T23:59:59Z", id="just too early"),
+            pytest.param("2199-12-30T00:00:00Z", id="just too late"),
+        ],
+    )
+    def test_a_start_that_no_reader_can_hold_is_refused(self, start: str):
+        found = refusal(BOOKINGS, KEY, altered(BOOKED, "/data/starts_at", f'"{start}"'.encode()))
+        assert (found.reason, found.field) == ("invalid-field", "/data/starts_at")
+        assert found.detail == "must be from 1970-01-02 to 2199-12-29"
+
+    def test_zero_is_an_amount(self):
+        event = decode_source(PAYMENTS, KEY, altered(SETTLED, "/data/amount_minor", b"0"))
+        assert isinstance(event, PaymentSettled)
+        assert event.data.amount_minor == 0
+
+    def test_encoded_and_decoded_it_is_the_same(self):
+        event = decode_source(PAYMENTS, KEY, SETTLED)
+        assert decode_source(PAYMENTS, KEY, encode_source(event)) == event
+
+    def test_a_topic_that_is_no_sources_is_the_callers_error(self):
+        with pytest.raises(KeyError):
+            decode_source(ACTIVITY, KEY, SETTLED)
