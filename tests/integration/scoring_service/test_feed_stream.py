@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from rapport_devkit.postgres import Postgres
+from rapport_runtime.http.openapi import STAYS_OPEN
 from rapport_runtime.http.streams import Streams
 from tests.support.worlds.feed import FeedWorld, change, event_id
 
@@ -207,8 +208,10 @@ def test_a_cursor_that_was_never_given_out_is_refused_before_the_stream_begins(
 
 def test_the_document_tells_of_the_stream(feed_world: FeedWorld) -> None:
     operation = feed_world.app().openapi()["paths"]["/v1/tier-changes/stream"]["get"]
-    schema = operation["responses"]["200"]["content"]["text/event-stream"]["itemSchema"]
-    assert {"id", "event", "data", "retry"} <= set(schema["properties"])
+    content = operation["responses"]["200"]["content"]
+    assert content["text/event-stream"]["schema"] == {"type": "string"}
+    assert "rapport.tier.changed.v1" in content["text/event-stream"]["example"]
+    assert operation[STAYS_OPEN]
     own = {p["name"].lower() for p in operation["parameters"] if "name" in p}  # not those of all
     assert own == {"cursor", "last-event-id"}
     assert {"400", "401", "403", "410", "429", "503"} <= set(operation["responses"])
