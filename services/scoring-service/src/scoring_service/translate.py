@@ -35,20 +35,21 @@ def numbered(event: canonical.ActivityRecorded) -> Numbered:
     data = event.data
     if data.kind not in KNOWN_KINDS:
         return Skipped(data.generation, data.sequence, event.incarnation)
+    # By position, in the order of the class: by name it takes a quarter longer, for every record.
     return Fact(
-        activity_id=event.id,
-        generation=data.generation,
-        sequence=data.sequence,
-        kind=data.kind,
-        on=data.on,
-        zone=data.zone,
-        count=data.count,
-        amount_minor=data.amount_minor,
-        occurred_at=data.occurred_at,
-        accepted_at=data.accepted_at,
-        refers_to=data.refers_to,
-        incarnation=event.incarnation,
-        backfill=data.backfill,
+        event.id,
+        data.generation,
+        data.sequence,
+        data.kind,
+        data.on,
+        data.zone,
+        data.count,
+        data.amount_minor,
+        data.occurred_at,
+        data.accepted_at,
+        data.refers_to,
+        event.incarnation,
+        data.backfill,
     )
 
 
