@@ -19,6 +19,7 @@ from tools.proof.claims import (
     downtime,
     exact_time,
     proof_part,
+    the_contracts,
     the_house,
     the_pipeline,
 )
@@ -32,6 +33,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     ),
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
+    "contracts": (the_contracts.measure,),
 }
 """Part -> what measures its claims."""
 

@@ -1,0 +1,89 @@
+"""The contracts: what version 0.2 promises, each point by the tests that show it.
+
+Findings of the first review carry what was measured then; the figure is that of this run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from tests.support.contracts.comparison import announced
+from tests.support.contracts.documents import PACKAGE, outdated, version
+from tools.claim import Bench, Measured, all_of, none
+from tools.proof.pytest_runs import Case, run_tests
+
+READERS = "tests/unit/test_readers.py"
+OUTREACH = "tests/unit/outreach_service/test_consumer.py"
+SCORING = "tests/unit/scoring_service/test_consumer.py"
+FEED = "tests/unit/scoring_service/test_feed_pages.py"
+OPERATIONS = "tests/contract/test_operations.py"
+CLIENTS = "tests/contract/test_generated_clients.py"
+TOPICS = "tests/integration/rapport_runtime/test_topics.py"
+LOOK = "tests/integration/rapport_runtime/test_look.py"
+RESTORED = "tests/faults/test_restored.py"
+INGESTION_API = "tests/integration/ingestion_service/test_api.py"
+
+POINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "open words: a reader with fewer of them reads on, and says what it lacks": (READERS,),
+        "schemes: changes, versions and look-ups are per client and scheme": (
+            "tests/integration/scoring_service/test_store_suite.py",
+        ),
+        "occasions: one message for client, play, occasion and step": (
+            "tests/unit/outreach_service/test_handlers_planning.py",
+        ),
+        "activities in full: objects, causes, codes": (
+            "tests/unit/ingestion_service/test_activities.py",
+            "tests/unit/ingestion_service/test_handlers_accept.py",
+        ),
+        "ranges: whatever intake accepts can be read and is folded": (
+            "tests/unit/ingestion_service/test_translate.py",
+            "tests/unit/scoring_service/test_one_range.py",
+            "tests/unit/rapport_contracts/test_ranges.py",
+        ),
+        "topics: made with their settings, checked where they exist": (TOPICS,),
+        "the feed: tombstones, and 410 before its start": (FEED,),
+        "back in time: known and unknown ends of topics": (LOOK,),
+        "documents: read by validators and two generators": (CLIENTS,),
+        "documents: summaries, examples, query words, HEAD": (OPERATIONS,),
+    }
+)
+"""Point of the contracts -> the tests that show it."""
+
+FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "review-C1 (then: a booking of 1900 halted all practices)": (READERS, INGESTION_API),
+        "review-H7 (then: one event lost, one doubled, silently)": (f"{RESTORED}::TestIngestion",),
+        "review-H8 (then: 10 sent of 5 messages)": (f"{RESTORED}::TestOutreach",),
+        "review-H9 (then: 0 of 1,000 old records read, halted)": (TOPICS,),
+        "review-H16, trials-I2 (then: no way from client_id back)": (INGESTION_API,),
+        "review-M14 (then: unknown types halt after 50)": (SCORING, OUTREACH),
+        "trials-I3 (then: RMB and XYZ taken for ever)": (
+            "tests/unit/rapport_contracts/test_ranges.py",
+            INGESTION_API,
+        ),
+        "trials-I5 (then: contacts cannot be set, no examples)": (CLIENTS, OPERATIONS),
+        "trials-I6 (then: 2 of 3 documents invalid)": (
+            f"{CLIENTS}::test_a_document_is_valid_openapi",
+        ),
+    }
+)
+"""Finding, and what was measured when it was found -> the tests that fail where it comes back."""
+
+
+def measure(bench: Bench) -> Iterable[Measured]:
+    """The documents of this checkout, and the tests of each point and finding."""
+    bench.say("the contracts: documents and tests")
+    changelog = (PACKAGE / "CHANGELOG.md").read_text("utf-8")
+    yield none("documents that are not the code's", len(outdated(PACKAGE)))
+    yield all_of(f"the changelog has a section of {version()}", announced(version(), changelog), 1)
+    claims = POINTS | FINDINGS
+    tests = {test for shown_by in claims.values() for test in shown_by}
+    report = bench.folder / "contracts.xml"
+    cases = run_tests(report, tests, postgres_url=bench.postgres.url())
+    yield from _shown(claims, cases)
+
+
+def _shown(claims: Mapping[str, tuple[str, ...]], cases: list[Case]) -> Iterator[Measured]:
+    for claim, shown_by in claims.items():
+        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
+        yield all_of(f"{claim}: tests that pass", sum(passed), len(passed))
