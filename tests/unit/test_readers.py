@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 import outreach_service.translate
 import scoring_service.translate
+from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.practices import Practice
 from rapport_contracts.codec import decode
 from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_contracts.words import ACTIVITY_KINDS
 from scoring_service.api.fast.tier_route import tier_json
+from scoring_service.domain.facts import KNOWN_KINDS
 from scoring_service.domain.walk import ClientState
 from scoring_service.handlers import TierAssessor
 from tests.support.generators.source_documents import CURRENCIES, ZONES, documents, instants
@@ -34,7 +36,7 @@ def test_whatever_intake_accepts_scoring_and_outreach_fold(
     data: st.DataObject, zone: str, currency: str, now: datetime
 ) -> None:
     """One range for each value: no reader refuses what another service has accepted (C1)."""
-    house = MemoryHouse(Practice("lakeside", "Lakeside", zone, currency), now)
+    house = MemoryHouse(Practice(PracticeId("lakeside"), "Lakeside", zone, currency), now)
     house.accept(data.draw(st.lists(documents(currency, now), min_size=1, max_size=5)))
     activities = house.activities()
     house.read(activities)
@@ -81,11 +83,11 @@ def story() -> list[dict[str, Any]]:
 
 def reading(without: str) -> MemoryHouse:
     """What readers have that do not know one kind of activity."""
-    house = MemoryHouse(Practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY"), NOW)
+    house = MemoryHouse(Practice(PracticeId("lakeside"), "Lakeside", "Asia/Shanghai", "CNY"), NOW)
     assert {result.status for result in house.accept(story())} == {"accepted"}
     scoring, outreach = scoring_service.translate, outreach_service.translate
     with (
-        mock.patch.object(scoring, "KNOWN_KINDS", scoring.KNOWN_KINDS - {without}),
+        mock.patch.object(scoring, "KNOWN_KINDS", KNOWN_KINDS - {without}),
         mock.patch.object(outreach, "CLIENT_DID", outreach.CLIENT_DID - {without}),
     ):
         house.read(house.activities())
