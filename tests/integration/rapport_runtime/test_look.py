@@ -1,5 +1,6 @@
 """A worker looks at the end of its own output before its database is used (ADR 28)."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -34,6 +35,16 @@ OUT, OTHER = Topic("out.v1", 2), Topic("other.v1", 1)
 
 
 OUTPUT = output(OUT, OTHER)
+
+
+def head_of_a_life(value: bytes) -> Head:
+    """An event is JSON with its id."""
+    if value.startswith(b"mark:"):
+        return Head(SOURCE, value[5:].decode(), is_watermark=True, time=MIDNIGHT)
+    return Head(SOURCE, json.loads(value)["id"], is_watermark=False, time=MIDNIGHT)
+
+
+LIVES = Output(source=SOURCE, topics=[OUT], event_id=bytes.decode, head=head_of_a_life)
 
 
 @pytest.fixture
@@ -127,6 +138,15 @@ class TestKnownEnds:
         assert marks == [b"mark:b", b"mark:"]
         look(opened(), bus)
 
+    def test_a_watermark_of_a_relay_that_died_behind_it_is_known_by_the_record_before_it(
+        self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
+    ) -> None:
+        """The event is in the outbox still, to the byte."""
+        append(database, "a")
+        bus.append(OUT.name, 0, b"k", b"a")
+        bus.append(OUT.name, 0, b"", b"mark:a")
+        look(opened(), bus)
+
     def test_a_watermark_names_what_another_relay_published_meanwhile(
         self, bus: MemoryBus, database: Database
     ) -> None:
@@ -218,23 +238,27 @@ class TestUnknownEnds:
                 look(subject, bus)
         assert is_older(subject)
 
+    @pytest.mark.parametrize("is_marked", [False, True], ids=["the event", "a watermark behind it"])
     def test_an_event_accepted_anew_under_the_same_id_does_not_make_the_old_one_known(
-        self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
+        self, bus: MemoryBus, database: Database, opened: Callable[[], Database], *, is_marked: bool
     ) -> None:
         """Ids follow from source events; what is in the outbox must be the record to the byte."""
-        heads = {b"e1 of the lost life": "e1", b"e1 accepted anew": "e1"}
-        output = Output(
-            source=SOURCE,
-            topics=[OUT],
-            event_id=bytes.decode,
-            head=lambda value: Head(SOURCE, heads[value], is_watermark=False, time=MIDNIGHT),
-        )
-        bus.append(OUT.name, 0, b"k", b"e1 of the lost life")
-        append(database, "e1 accepted anew")
+        bus.append(OUT.name, 0, b"k", b'{"id":"e1","life":"lost"}')
+        if is_marked:
+            bus.append(OUT.name, 0, b"", b"mark:e1")
+        append(database, '{"id":"e1","life":"new"}')
         subject = opened()
-        subject.vet(OutputLook(subject, output, lambda: bus))
+        subject.vet(OutputLook(subject, LIVES, lambda: bus))
         with pytest.raises(DatabaseIsOlder), subject.transaction():
             pass
+
+    def test_a_watermark_whose_event_was_not_read_is_not_known_by_the_outbox(
+        self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
+    ) -> None:
+        append(database, "a")
+        bus.append(OUT.name, 0, b"", b"mark:a")
+        with pytest.raises(DatabaseIsOlder):
+            look(opened(), bus)
 
     def test_each_new_connection_is_looked_at(
         self, bus: MemoryBus, database: Database, opened: Callable[[], Database]

@@ -4,7 +4,6 @@ See ADR 28. The order matters: first the ends of the topics, then the database. 
 database publishes meanwhile stands behind those ends.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -33,20 +32,18 @@ OpenLog = Callable[[], LogReader]
 
 
 class LastEvent(NamedTuple):
-    """The last record of ours at the end of a log."""
+    """The last record of ours at the end of a log. `value` is that of the event; for a watermark
+    that of the event before it, None where that was not read."""
 
     place: TopicPartition
-    record: Record
+    value: bytes | None
     head: EventHead
 
     def published(self) -> PublishedEvent | None:
         """The event that it is, or that it names; None for a watermark that names none."""
         if self.head.event_id is None:
             return None
-        value = None if self.head.is_watermark else self.record.value
-        named = b'"id":' + json.dumps(self.head.event_id, ensure_ascii=False).encode()
-        named_by_mark = named if self.head.is_watermark else None
-        return PublishedEvent(self.place, self.head.event_id, value, named_by_mark)
+        return PublishedEvent(self.place, self.head.event_id, self.value)
 
 
 class OutputLook:
@@ -129,8 +126,12 @@ def last_events(reader: LogReader, output: Output) -> list[LastEvent]:
 
 
 def _last_of(output: Output, place: TopicPartition, records: Sequence[Record]) -> LastEvent | None:
+    last: EventHead | None = None
     for record in reversed(records):
         head = output.head_of(record)
-        if head is not None:
-            return LastEvent(place, record, head)
-    return None
+        last = last or head
+        # A relay publishes a watermark right behind the event that it names.
+        if last is not None and head is not None and not head.is_watermark:
+            is_named = head.event_id == last.event_id
+            return LastEvent(place, record.value if is_named else None, last)
+    return None if last is None else LastEvent(place, None, last)

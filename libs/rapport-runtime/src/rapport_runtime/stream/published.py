@@ -55,9 +55,8 @@ _NEWEST = """
 # snapshot: meanwhile a relay may move an event from the outbox to the kept ids.
 _UNKNOWN = """
     SELECT number::int - 1 AS place
-    FROM unnest(%(topics)b::text[], %(partitions)b::int[], %(ids)b::text[], %(values)b::bytea[],
-                %(named)b::bytea[]) WITH ORDINALITY
-        AS wanted(topic, partition, event_id, value, named, number)
+    FROM unnest(%(topics)b::text[], %(partitions)b::int[], %(ids)b::text[], %(values)b::bytea[])
+        WITH ORDINALITY AS wanted(topic, partition, event_id, value, number)
     WHERE NOT coalesce((
         SELECT true FROM (
             SELECT ids FROM published_events
@@ -68,7 +67,7 @@ _UNKNOWN = """
     ), false) AND NOT EXISTS (
         SELECT FROM outbox
         WHERE outbox.topic = wanted.topic AND outbox.partition = wanted.partition
-          AND (outbox.value = wanted.value OR position(wanted.named IN outbox.value) > 0)
+          AND outbox.value = wanted.value
     )
     ORDER BY number
 """
@@ -93,14 +92,12 @@ _LAST_AT = """
 
 
 class PublishedEvent(NamedTuple):
-    """An event that a topic holds. `value` is the record's, when the record is the event itself; a
-    watermark names the event before it by its id alone, and `named` is the bytes with which an
-    event's JSON says that id."""
+    """An event that a topic holds. `value` is its record's; None when only its id is known, from a
+    watermark behind it."""
 
     place: TopicPartition
     event_id: str
     value: bytes | None
-    named: bytes | None
 
 
 def keep(tx: Connection, ids: Mapping[TopicPartition, Sequence[str]]) -> None:
@@ -140,7 +137,6 @@ def unknown(tx: Connection, events: Sequence[PublishedEvent]) -> list[PublishedE
         "partitions": partitions,
         "ids": [event.event_id for event in events],
         "values": [event.value for event in events],
-        "named": [event.named for event in events],
         "limit": NEWEST_ROWS,
     }
     return [events[row.place] for row in fetch(tx, _UNKNOWN, parameters)]
