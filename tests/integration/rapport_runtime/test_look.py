@@ -94,6 +94,11 @@ def append(database: Database, *values: str, number: int = 0, topic: Topic = OUT
         outbox.append(tx, [Outgoing(topic.name, number, b"k", each.encode()) for each in values])
 
 
+def pass_days(database: Database, days: int) -> None:
+    with database.transaction() as tx:
+        execute(tx, DAYS, {"days": days})
+
+
 def look(database: Database, bus: MemoryBus) -> None:
     """Open the database for a worker, and use it once."""
     database.vet(OutputLook(database, OUTPUT, lambda: bus))
@@ -164,14 +169,26 @@ class TestKnownEnds:
         for each in ("a", "b"):
             append(database, each)
             relay(database, bus).drain()
-        with database.transaction() as tx:
-            execute(tx, DAYS, {"days": 3})
+            pass_days(database, 3)
         append(database, "c", number=1)
         relay(database, bus).drain()
         with database.transaction() as tx:
             published.prune(tx, [TopicPartition(OUT.name, 0), TopicPartition(OUT.name, 1)])
             rows = fetch(tx, "SELECT partition, ids FROM published_events ORDER BY partition")
         assert [(row.partition, row.ids) for row in rows] == [(0, ["b"]), (1, ["c"])]
+        look(opened(), bus)
+
+    def test_a_late_copy_of_an_older_event_is_known_after_days_of_silence(
+        self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
+    ) -> None:
+        """An earlier try of the producer may write it behind what was published after it."""
+        for each in ("a", "b"):
+            append(database, each)
+            relay(database, bus).drain()
+        bus.append(OUT.name, 0, b"k", b"a")
+        pass_days(database, 3)
+        with database.transaction() as tx:
+            published.prune(tx, [TopicPartition(OUT.name, 0)])
         look(opened(), bus)
 
     def test_a_log_whose_retention_removed_everything_is_known(

@@ -1,6 +1,7 @@
 """The ids of the events that were published and left the outbox, by drain and partition (ADR 28).
 
-They are kept for 48 hours by the database's clock. The newest row of a partition is kept for ever.
+They are kept for 48 hours by the database's clock. The newest row of a partition is kept for ever,
+and with it those of the minutes before: a late copy of an older event may end the topic.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,13 +33,16 @@ _PRUNE = """
         SELECT oldest.topic, oldest.partition, oldest.id
         FROM unnest(%(topics)b::text[], %(partitions)b::int[]) AS place(topic, partition),
         LATERAL (
+            SELECT at FROM published_events
+            WHERE topic = place.topic AND partition = place.partition ORDER BY id DESC LIMIT 1
+        ) AS newest,
+        LATERAL (
             SELECT topic, partition, id, at FROM published_events
             WHERE topic = place.topic AND partition = place.partition
             ORDER BY id LIMIT %(limit)s
         ) AS oldest
-        WHERE oldest.at < clock_timestamp() - interval '48 hours' AND EXISTS (
-            SELECT FROM published_events later WHERE later.topic = oldest.topic
-            AND later.partition = oldest.partition AND later.id > oldest.id)
+        WHERE oldest.at < clock_timestamp() - interval '48 hours'
+          AND oldest.at < newest.at - interval '15 minutes'
     ) AS expired
     WHERE kept.topic = expired.topic AND kept.partition = expired.partition
       AND kept.id = expired.id
