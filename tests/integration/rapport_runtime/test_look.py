@@ -1,7 +1,7 @@
 """A worker looks at the end of its own output before its database is used (ADR 28)."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pytest
 
@@ -198,6 +198,36 @@ class TestKnownEnds:
         bus.remove(TopicPartition(OUT.name, 0), [offset])
         look(opened(), bus)
 
+    def test_a_log_that_this_database_wrote_and_retention_emptied_is_known(
+        self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
+    ) -> None:
+        append(database, "a")
+        relay(database, bus).drain()
+        bus.remove(TopicPartition(OUT.name, 0), [0])
+        look(opened(), bus)
+
+    def test_the_first_event_of_a_log_published_between_the_two_looks_is_no_new_log(
+        self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
+    ) -> None:
+        questions: list[int] = []
+
+        class Meanwhile(MemoryBus):
+            """Tells that the logs are empty; behind the second answer others publish an event."""
+
+            def bounds(
+                self, partitions: Collection[TopicPartition]
+            ) -> dict[TopicPartition, LogBounds]:
+                found = super().bounds(partitions)
+                questions.append(found[TopicPartition(OUT.name, 0)].end)
+                if len(questions) == 2:
+                    append(database, "a")
+                    relay(database, self).drain()
+                return found
+
+        meanwhile = Meanwhile(bus.logs, bus.ends, bus.topic_ids)
+        look(opened(), meanwhile)
+        assert questions == [0, 0, 1]
+
     def test_records_of_others_are_passed_over_however_many(
         self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
     ) -> None:
@@ -254,6 +284,16 @@ class TestUnknownEnds:
             with pytest.raises(DatabaseIsOlder, match=r"out\.v1/1"):
                 look(subject, bus)
         assert is_older(subject)
+
+    def test_a_topic_made_anew_where_this_database_has_published_stops_every_use(
+        self, bus: MemoryBus, database: Database, opened: Callable[[], Database]
+    ) -> None:
+        """What the lost life of the database published cannot be seen there any more."""
+        append(database, "a")
+        relay(database, bus).drain()
+        bus.create(*OUT)
+        with pytest.raises(DatabaseIsOlder, match=r"out\.v1/0"):
+            look(opened(), bus)
 
     @pytest.mark.parametrize("is_marked", [False, True], ids=["the event", "a watermark behind it"])
     def test_an_event_accepted_anew_under_the_same_id_does_not_make_the_old_one_known(

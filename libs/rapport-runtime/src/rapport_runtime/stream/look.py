@@ -63,22 +63,24 @@ class OutputLook:
         """
         began = time.monotonic()
         with self._one_at_a_time, closing(self._open_log()) as reader:
-            last = last_events(reader, self._output)
+            last, empty = last_events(reader, self._output), never_written(reader, self._output)
+            made_anew = logs_made_anew(tx, reader, empty)
         events = [event for each in last if (event := each.published()) is not None]
         unknown = published.unknown(tx, events) if events else []
-        if unknown:
-            self._refuse(unknown)
+        places = sorted({*made_anew, *(event.place for event in unknown)})
+        if places:
+            self._refuse(places)
         incarnation.forget_older(tx)
         log.info("output_looked_at", events=len(events), seconds=time.monotonic() - began)
 
-    def _refuse(self, unknown: Sequence[PublishedEvent]) -> None:
-        names = [f"{event.place.topic}/{event.place.partition}" for event in unknown]
+    def _refuse(self, places: Sequence[TopicPartition]) -> None:
+        names = [f"{place.topic}/{place.partition}" for place in places]
         log.critical("database_is_older", partitions=names)
         with self._database.transaction(vetted=False) as tx:
             incarnation.note_older(tx)
         msg = (
-            f"the last events of {', '.join(names)} are not known to this database: it is older"
-            " than what it has published; see the command `restored`"
+            f"the ends of {', '.join(names)} are not known to this database: it is older than what"
+            " it has published, or they were made anew; see the command `restored`"
         )
         raise DatabaseIsOlder(msg)
 
@@ -123,6 +125,25 @@ def last_events(reader: LogReader, output: Output) -> list[LastEvent]:
         }
         width *= WIDER
     return found
+
+
+def never_written(reader: LogReader, output: Output) -> list[TopicPartition]:
+    """The partitions of the output that never held a record. Raises `TryLater`."""
+    bounds = reader.bounds(partitions_of(*output.topics))
+    return [place for place, log in bounds.items() if log.end == 0]
+
+
+def logs_made_anew(
+    tx: Connection, reader: LogReader, empty: Sequence[TopicPartition]
+) -> list[TopicPartition]:
+    """Those of the `never_written` partitions to which this database has published: the logs that
+    it wrote are gone. Raises `TryLater`."""
+    written = published.written(tx, empty) if empty else []
+    if not written:
+        return []
+    # Asked again: another worker may have published the first event since they were found empty.
+    bounds = reader.bounds(written)
+    return [place for place in written if bounds[place].end == 0]
 
 
 def _last_of(output: Output, place: TopicPartition, records: Sequence[Record]) -> LastEvent | None:

@@ -85,6 +85,17 @@ _KNOWN = """
             AND outbox.value = wanted.value
     )
 """
+_WRITTEN = """
+    SELECT wanted.topic, wanted.partition
+    FROM unnest(%(topics)b::text[], %(partitions)b::int[]) AS wanted(topic, partition)
+    WHERE EXISTS (SELECT FROM published_events kept
+                  WHERE kept.topic = wanted.topic AND kept.partition = wanted.partition)
+"""
+_FORGET = """
+    DELETE FROM published_events kept
+    USING unnest(%(topics)b::text[], %(partitions)b::int[]) AS place(topic, partition)
+    WHERE kept.topic = place.topic AND kept.partition = place.partition
+"""
 _LAST_AT = """
     SELECT max(newest.at) FROM unnest(%(topics)b::text[], %(partitions)b::int[])
         AS wanted(topic, partition),
@@ -156,6 +167,19 @@ def known(tx: Connection, place: TopicPartition, events: Mapping[str, bytes | No
         "values": list(events.values()),
     }
     return {row.event_id for row in fetch(tx, _KNOWN, parameters)}
+
+
+def written(tx: Connection, places: Iterable[TopicPartition]) -> list[TopicPartition]:
+    """Those of the places to which events were ever published."""
+    topics, partitions = _columns(places)
+    rows = fetch(tx, _WRITTEN, {"topics": topics, "partitions": partitions})
+    return [TopicPartition(row.topic, row.partition) for row in rows]
+
+
+def forget(tx: Connection, places: Iterable[TopicPartition]) -> None:
+    """Remove all kept ids of these places, as if nothing had been published there."""
+    topics, partitions = _columns(places)
+    execute(tx, _FORGET, {"topics": topics, "partitions": partitions})
 
 
 def last_at(tx: Connection, places: Iterable[TopicPartition]) -> datetime | None:
