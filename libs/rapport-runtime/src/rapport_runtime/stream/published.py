@@ -75,14 +75,14 @@ _UNKNOWN = """
     )
     ORDER BY number
 """
-_KNOWN = """
-    SELECT event_id FROM unnest(%(ids)b::text[], %(values)b::bytea[]) AS wanted(event_id, value)
+_KEPT = """
+    SELECT event_id FROM unnest(%(ids)b::text[]) AS wanted(event_id)
     WHERE event_id IN (
-        SELECT unnest(ids) FROM published_events
-        WHERE topic = %(topic)s AND partition = %(partition)s
-    ) OR EXISTS (
-        SELECT FROM outbox WHERE outbox.topic = %(topic)s AND outbox.partition = %(partition)s
-            AND outbox.value = wanted.value
+        SELECT unnest(newest.ids) FROM (
+            SELECT ids FROM published_events
+            WHERE topic = %(topic)s AND partition = %(partition)s
+            ORDER BY id DESC LIMIT %(limit)s
+        ) AS newest
     )
 """
 _WRITTEN = """
@@ -157,16 +157,10 @@ def unknown(tx: Connection, events: Sequence[PublishedEvent]) -> list[PublishedE
     return [events[row.place] for row in fetch(tx, _UNKNOWN, parameters)]
 
 
-def known(tx: Connection, place: TopicPartition, events: Mapping[str, bytes | None]) -> set[str]:
-    """Those of these events of one place, as id and record's value, that are not `unknown`; for
-    many at a time."""
-    parameters = {
-        "topic": place.topic,
-        "partition": place.partition,
-        "ids": list(events),
-        "values": list(events.values()),
-    }
-    return {row.event_id for row in fetch(tx, _KNOWN, parameters)}
+def kept(tx: Connection, place: TopicPartition, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that are among the newest kept ids of one place; for many at a time."""
+    parameters = {**place._asdict(), "ids": ids, "limit": NEWEST_ROWS}
+    return {row.event_id for row in fetch(tx, _KEPT, parameters)}
 
 
 def written(tx: Connection, places: Iterable[TopicPartition]) -> list[TopicPartition]:

@@ -4,9 +4,9 @@ It lists and, with --confirm, lets the service go on; it repairs nothing (ADR 28
 """
 
 import argparse
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -17,13 +17,26 @@ from rapport_runtime.database import Database, fetch_value
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import audit
 from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
-from rapport_runtime.stream import incarnation, published
-from rapport_runtime.stream.look import LastEvent, OpenLog, last_events
+from rapport_runtime.stream import incarnation, outbox, published
+from rapport_runtime.stream.look import (
+    LastEvent,
+    OpenLog,
+    last_events,
+    logs_made_anew,
+    never_written,
+)
 from rapport_runtime.stream.output import Output
 from rapport_runtime.topics import partitions_of
 
 CHUNK_OFFSETS = 2_000
+MOST_LISTED = 10_000
+"""Of each partition at most so many events are looked at and listed, the newest."""
+
 _NOW = "SELECT clock_timestamp()"
+
+
+_Event = tuple[str, Record]
+"""An event's id, and the record that holds it."""
 
 
 class LostRecord(NamedTuple):
@@ -46,6 +59,28 @@ class AfterRestore:
     on_confirm: Callable[[Connection, datetime | None], list[str]] = lambda _tx, _reached: []
 
 
+@dataclass(frozen=True)
+class _Ends:
+    """The ends of the topics beside the database, which published last at `since`: the partitions
+    whose end it does not know, those made anew, those that its outbox has rows for."""
+
+    last: Sequence[LastEvent]
+    unknown: frozenset[TopicPartition]
+    made_anew: Sequence[TopicPartition]
+    waiting: frozenset[TopicPartition]
+    since: datetime | None
+
+
+@dataclass
+class _Tail:
+    """The end of one log, read backwards: the records behind the last known one, the oldest first;
+    whether there are more of them; the ids of the outbox rows that stand in the log already."""
+
+    lost: list[LostRecord] = field(default_factory=list)
+    is_cut: bool = False
+    published_rows: list[int] = field(default_factory=list)
+
+
 class Restoration:
     """Compares the ends of the service's own topics with the database, and lets it go on."""
 
@@ -57,72 +92,100 @@ class Restoration:
         after: AfterRestore,
         *,
         is_simulated: bool,
+        most_listed: int = MOST_LISTED,
     ) -> None:
         self._database = database
         self._output = output
         self._open_log = open_log
         self._after = after
         self._is_simulated = is_simulated
+        self._most_listed = most_listed
 
     def dry_run(self) -> list[str]:
         """What the topics have and the database lacks. Raises `TryLater`."""
-        with closing(self._open_log()) as reader, self._database.transaction() as tx:
-            _, lines = self._look(tx, reader)
+        _, _, lines = self._look()
         return [*lines, "nothing was changed: add --confirm --why to let the service go on"]
 
     def confirm(self, actor: str, reason: str) -> list[str]:
-        """The same lines; and from now on the ends of the topics are known, and the database has
-        another incarnation. Raises `TryLater`."""
-        with closing(self._open_log()) as reader, self._database.transaction() as tx:
-            last, lines = self._look(tx, reader)
-            ends = {each.place: [event_id] for each in last if (event_id := each.head.event_id)}
-            published.keep(tx, ends)
+        """The same lines, since nothing finds them later; and from now on the ends of the topics
+        are known, and the database and what its outbox holds have another incarnation. Raises
+        `TryLater`."""
+        ends, tails, lines = self._look()
+        known = {each.place: [event_id] for each in ends.last if (event_id := each.head.event_id)}
+        published_rows = [row for tail in tails.values() for row in tail.published_rows]
+        with self._database.transaction() as tx:
+            published.keep(tx, known)
+            published.forget(tx, ends.made_anew)
             before, drawn = incarnation.current(tx), incarnation.draw(tx)
-            lines += self._after.on_confirm(tx, self._reached(tx, last))
+            outbox.stamp_anew(tx, before, drawn, published_rows)
+            lines += self._after.on_confirm(tx, self._reached(tx, ends.last))
             audit.record(tx, audit.AuditEntry(actor, "restored", "database", drawn, reason))
         return [*lines, f"incarnation {before} ended, {drawn} begins: start the workers"]
 
-    def _look(self, tx: Connection, reader: LogReader) -> tuple[list[LastEvent], list[str]]:
-        last = last_events(reader, self._output)
+    def _look(self) -> tuple[_Ends, dict[TopicPartition, _Tail], list[str]]:
+        with closing(self._open_log()) as reader:
+            ends = self._ends(reader)
+            places = sorted(ends.unknown | ends.waiting)
+            tails = {place: self._tail(reader, place) for place in places}
+        lines = [
+            f"{place.topic}/{place.partition} was made anew: what it held cannot be listed"
+            for place in sorted(ends.made_anew)
+        ]
+        if ends.unknown:
+            lines += self._lost(ends, {place: tails[place] for place in ends.unknown})
+        return ends, tails, lines or ["this database knows the end of every topic that it writes"]
+
+    def _ends(self, reader: LogReader) -> _Ends:
+        last, empty = last_events(reader, self._output), never_written(reader, self._output)
         events = [event for each in last if (event := each.published()) is not None]
-        places = {event.place for event in published.unknown(tx, events)} if events else set()
-        if not places:
-            return last, ["this database knows the end of every topic that it writes"]
-        lost = [record for place in sorted(places) for record in self._lost(tx, reader, place)]
-        lines = [self._interval(tx, lost, places), *self._after.report(tx, lost)]
-        return last, lines
-
-    def _lost(self, tx: Connection, reader: LogReader, place: TopicPartition) -> list[LostRecord]:
-        """The records of ours behind the last one that the database knows, the oldest first."""
-        lost: list[LostRecord] = []
-        for chunk in _backwards(reader, place):
-            heads = [(record, self._output.head_of(record)) for record in chunk]
-            events = [
-                (record, head.event_id)
-                for record, head in heads
-                if head is not None and head.event_id is not None and not head.is_watermark
-            ]
-            values = {event_id: record.value for record, event_id in events}
-            known = published.known(tx, place, values)
-            last_known = max(
-                (number for number, (_, event_id) in enumerate(events) if event_id in known),
-                default=-1,
+        with self._database.transaction() as tx:
+            unknown = published.unknown(tx, events) if events else []
+            return _Ends(
+                last,
+                frozenset(event.place for event in unknown),
+                logs_made_anew(tx, reader, empty),
+                frozenset(outbox.places(tx)),
+                published.last_at(tx, partitions_of(*self._output.topics)),
             )
-            lost[:0] = [_lost_record(place, record) for record, _ in events[last_known + 1 :]]
-            if last_known >= 0:
-                break
-        return lost
 
-    def _interval(
-        self, tx: Connection, lost: Sequence[LostRecord], places: Collection[TopicPartition]
-    ) -> str:
-        since = published.last_at(tx, partitions_of(*self._output.topics))
-        until = max((record.written_at for record in lost), default=None)
-        return (
-            f"{len(lost)} events on {len(places)} partitions are not known to this database. It"
-            f" published last at {_at(since)}, the newest of them is of {_at(until)}: send again,"
-            " whole, what came by REST from some minutes before that time until now"
-        )
+    def _tail(self, reader: LogReader, place: TopicPartition) -> _Tail:
+        """Read until the newest event that was published and left the outbox. A transaction for
+        each chunk: none is open while the bus is read."""
+        tail, seen, reaches_known = _Tail(), 0, False
+        for chunk in _backwards(reader, place):
+            events = list(self._events(chunk))
+            with self._database.transaction() as tx:
+                kept = published.kept(tx, place, [event_id for event_id, _ in events])
+                waiting = outbox.waiting(tx, place, [record.value for _, record in events])
+            tail.published_rows += waiting.values()
+            if not reaches_known:
+                lost = _behind_known(events, kept, waiting)
+                tail.lost[:0] = [_lost_record(place, record) for _, record in lost]
+                reaches_known = len(lost) < len(events)
+            seen += len(events)
+            if kept or seen >= self._most_listed:
+                tail.is_cut = not reaches_known
+                break
+        del tail.lost[: -self._most_listed]
+        return tail
+
+    def _events(self, records: Sequence[Record]) -> Iterator[_Event]:
+        for record in records:
+            head = self._output.head_of(record)
+            if head is not None and head.event_id is not None and not head.is_watermark:
+                yield head.event_id, record
+
+    def _lost(self, ends: _Ends, tails: Mapping[TopicPartition, _Tail]) -> list[str]:
+        lost = [record for place in sorted(tails) for record in tails[place].lost]
+        lines = [_interval(ends.since, lost, len(tails))]
+        lines += [
+            f"{place.topic}/{place.partition} has more than the newest {self._most_listed} of them,"
+            " which are listed: what came before these is not"
+            for place in sorted(tails)
+            if tails[place].is_cut
+        ]
+        with self._database.transaction() as tx:
+            return lines + self._after.report(tx, lost)
 
     def _reached(self, tx: Connection, last: Sequence[LastEvent]) -> datetime | None:
         if self._is_simulated:
@@ -163,6 +226,27 @@ def _backwards(reader: LogReader, place: TopicPartition) -> Iterator[list[Record
         start = max(log.first, end - CHUNK_OFFSETS)
         yield reader.read({place: LogBounds(start, end)})[place]
         end = start
+
+
+def _behind_known(
+    events: Sequence[_Event], kept: Collection[str], waiting: Collection[bytes]
+) -> Sequence[_Event]:
+    """The events behind the last one that was published or waits to be published again."""
+    known = (
+        number
+        for number, (event_id, record) in enumerate(events)
+        if event_id in kept or record.value in waiting
+    )
+    return events[max(known, default=-1) + 1 :]
+
+
+def _interval(since: datetime | None, lost: Sequence[LostRecord], partitions: int) -> str:
+    until = max((record.written_at for record in lost), default=None)
+    return (
+        f"{len(lost)} events on {partitions} partitions are not known to this database. It"
+        f" published last at {_at(since)}, the newest of them is of {_at(until)}: send again,"
+        " whole, what came by REST from some minutes before that time until now"
+    )
 
 
 def _lost_record(place: TopicPartition, record: Record) -> LostRecord:
