@@ -1,4 +1,4 @@
-"""What the topics have and a restored ledger lacks, for the command `restored`."""
+"""What the topics have and a restored ledger lacked, for the command `restored`."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,11 +10,11 @@ from rapport_contracts.codec import event_or_none
 from rapport_runtime.database import fetch
 from rapport_runtime.stream.restored import LostRecord
 
-_MISSING: Final = """
+_PRESENT: Final = """
     SELECT practice_id, source, event_id
     FROM unnest(%(practices)b::text[], %(sources)b::text[], %(events)b::text[])
         AS lost(practice_id, source, event_id)
-    WHERE NOT EXISTS (
+    WHERE EXISTS (
         SELECT FROM ledger WHERE ledger.practice_id = lost.practice_id
         AND ledger.source = lost.source AND ledger.event_id = lost.event_id)
 """
@@ -22,9 +22,9 @@ Cause = tuple[str, str, str]
 
 
 def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
-    """A line for each source event that the ledger lacks, by practice, source and event id, for
-    each client that was registered, and for each practice that was announced; fields are separated
-    by tabs."""
+    """A line for each source event of which activities are lost, by practice, source and event id,
+    for each client that was registered, and for each practice that was announced; fields are
+    separated by tabs. An event that was taken in again is marked: its activities are others."""
     causes: dict[Cause, list[str]] = {}
     others: list[str] = []
     for record in records:
@@ -38,19 +38,24 @@ def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
                 continue
             key = (event.practiceid, data.source, data.cause_id)
             causes.setdefault(key, []).append(f"{data.client_id}/{data.sequence}")
-    missing = _missing(tx, list(causes))
-    return [_line(key, causes[key]) for key in causes if key in missing] + others
+    taken_in_again = _in_ledger(tx, list(causes))
+    lines = [
+        _line(cause, made, is_taken_in_again=cause in taken_in_again)
+        for cause, made in causes.items()
+    ]
+    return lines + others
 
 
-def _missing(tx: sa.Connection, causes: Sequence[Cause]) -> set[Cause]:
+def _in_ledger(tx: sa.Connection, causes: Sequence[Cause]) -> set[Cause]:
     if not causes:
         return set()
     practices, sources, events = map(list, zip(*causes, strict=True))
     parameters = {"practices": practices, "sources": sources, "events": events}
-    rows = fetch(tx, _MISSING, parameters, prepare=False)
+    rows = fetch(tx, _PRESENT, parameters, prepare=False)
     return {(row.practice_id, row.source, row.event_id) for row in rows}
 
 
-def _line(cause: Cause, activities: Sequence[str]) -> str:
+def _line(cause: Cause, activities: Sequence[str], *, is_taken_in_again: bool) -> str:
     practice_id, source, event_id = cause
-    return f"event\t{practice_id}\t{source}\t{event_id}\tactivities {', '.join(activities)}"
+    mark = "\ttaken in again" if is_taken_in_again else ""
+    return f"event\t{practice_id}\t{source}\t{event_id}\tactivities {', '.join(activities)}{mark}"
