@@ -38,7 +38,7 @@ CLIENTS = ("ada", "bob", "cem", "dan", "eve")
 
 
 class TestIngestion:
-    """H7: the ledger forgets facts that others have folded."""
+    """A ledger that forgot facts would give sequences out again that others have folded."""
 
     @pytest.mark.timeout(900)
     def test_the_worker_stops_before_it_reads_again_and_the_list_names_what_is_lost(
@@ -110,7 +110,7 @@ def _lost_events(listed: str) -> set[str]:
 
 
 class TestOutreach:
-    """H8: the queue forgets what it has sent."""
+    """A queue that forgot what it has sent would send it again."""
 
     def test_a_worker_on_a_restored_database_sends_nothing(
         self, postgres: Postgres, lives: "Lives"
