@@ -13,6 +13,7 @@ from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.handlers.messages import approve_message
+from outreach_service.handlers.outcomes import recover_lost
 from outreach_service.store.fence import fence_off
 from outreach_service.store.lost_events import report_lost
 from rapport_devkit.databases import ServiceDatabase
@@ -189,6 +190,56 @@ class TestOutreach:
         again = lives.next(world)
         again.now_is(NOON + timedelta(minutes=2))
         assert again.dispatch() == 0
+        assert len(provider.sent) == len(CLIENTS)
+
+    def test_a_message_that_waited_for_approval_already_says_that_it_may_have_gone(
+        self, postgres: Postgres, lives: "Lives"
+    ) -> None:
+        provider, world = lives.first()
+        world.execute(
+            "UPDATE message SET state = 'awaiting_staff', reason = 'mode:awaiting-approval',"
+            " decide_at = due_at + interval '1 day'"
+        )
+        backup = back_up(postgres, lives.database)
+        for each in list(world.messages().values()):
+            approve_message(world.stores, outreach.PRACTICE, each.message_id)
+        assert world.dispatch() == len(CLIENTS)
+        world.now_is(NOON + timedelta(minutes=1))
+        restore(postgres, lives.database, backup)
+        lives.confirm(world)
+        again = lives.next(world)
+        waiting = {("awaiting_staff", "restored")}
+        assert {(row.state, row.reason) for row in again.messages().values()} == waiting
+        again.now_is(NOON + timedelta(minutes=2))
+        assert again.dispatch() == 0
+        assert {(row.state, row.reason) for row in again.messages().values()} == waiting
+        decided_at = NOON + timedelta(minutes=2)
+        assert {row.changed_at for row in again.messages().values()} == {decided_at}
+        assert len(provider.sent) == len(CLIENTS)
+
+    @pytest.mark.parametrize("state", ["sending", "unknown"])
+    def test_an_approval_from_before_does_not_repeat_what_may_have_been_sent(
+        self, postgres: Postgres, lives: "Lives", state: str
+    ) -> None:
+        provider, world = lives.first()
+        world.execute("UPDATE message SET approved = true")
+        assert world.dispatch() == len(CLIENTS)
+        world.execute("UPDATE attempt SET finished_at = NULL, outcome = NULL")
+        world.execute(
+            "UPDATE message SET state = :state, lease_until = now(), retry_until ="
+            " CASE :state WHEN 'unknown' THEN now() + interval '1 hour' END",
+            state=state,
+        )
+        backup = back_up(postgres, lives.database)
+        world.now_is(NOON + timedelta(minutes=1))
+        restore(postgres, lives.database, backup)
+        lives.confirm(world)
+        again = lives.next(world)
+        again.now_is(NOON + timedelta(minutes=2))
+        recover_lost(again.stores, dict.fromkeys(Channel, SANDBOX_RETRIES[Channel.WECHAT]))
+        again.execute("UPDATE message SET not_before = now()")
+        assert again.dispatch() == 0
+        assert {row.state for row in again.messages().values()} == {"unknown"}
         assert len(provider.sent) == len(CLIENTS)
 
 
