@@ -66,7 +66,7 @@ def test_the_claim_hears_the_last_word(
 ) -> None:
     """L1: consent is looked at in the claim. Mutant: what it was when the message was planned."""
     if mutant:
-        first = clients._CONSENTS.replace("stated_at DESC", "stated_at")
+        first = clients._CONSENTS.replace("END DESC", "END")
         assert first != clients._CONSENTS
         monkeypatch.setattr(clients, "_CONSENTS", first)
     outreach.world.consent("ada", Channel.SMS, "care", granted=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Subscription
+from outreach_service.domain.consents import ConsentStatement, CurrentConsent
 from outreach_service.ports.records import (
     ContactKey,
     SealedContact,
@@ -67,11 +67,6 @@ class MemoryConsents:
                 kept[each.id] = each
                 self._rows.consents.append(Consent(practice_id, each, recorded_at))
         return {each.id: kept[each.id] for each in statements}
-
-    def last(self, subscription: Subscription) -> ConsentStatement | None:
-        if not any(each.subscription == subscription for each in self._seen()):
-            return None
-        return last_consent(self._seen(), subscription).statement
 
     def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
         stated = Counter(

@@ -1,20 +1,30 @@
 """What each adapter of outreach's contacts, consents and playbooks must do."""
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
-from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Subscription
+from outreach_service.domain.consents import ConsentStatement, CurrentConsent
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ActivitySeen, ContactKey, SealedContact, StoredContact
-from outreach_service.ports.store import Stores
+from outreach_service.ports.store import Store, Stores
 from tests.support.generators.outreach_values import a_play_document
-from tests.support.memory.harbour import ADA, HOUR, NOON, PHONE, PRACTICE, Harbour, StoreAdapter
+from tests.support.memory.harbour import (
+    ADA,
+    DAY,
+    HOUR,
+    NOON,
+    PHONE,
+    PRACTICE,
+    Harbour,
+    StoreAdapter,
+    a_message,
+)
 
+SECOND = timedelta(seconds=1)
 ELSEWHERE = "lakeside"
 EMAIL = ContactKey(PRACTICE, ADA, Channel.EMAIL)
-CARE_BY_SMS = Subscription(PRACTICE, ADA, Channel.SMS, Purpose.CARE)
 DOCUMENT = {"key": "own", "plays": [a_play_document()]}
 
 
@@ -28,6 +38,17 @@ def stated(
     return ConsentStatement(
         statement_id, at, ADA, Channel.SMS, purpose, granted, evidence="form", text_version="1"
     )
+
+
+def last(store: Store) -> ConsentStatement | None:
+    """What holds of Ada's statements on care by SMS."""
+    found = [
+        each.statement
+        for each in store.consents.current(PRACTICE, ADA)
+        if (each.statement.channel, each.statement.purpose) == (Channel.SMS, Purpose.CARE)
+    ]
+    assert len(found) <= 1
+    return found[0] if found else None
 
 
 class Failure(Exception):
@@ -79,11 +100,12 @@ class PreferencesSuite:
 
     def test_the_statement_that_was_made_last_holds(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
-            assert store.consents.last(CARE_BY_SMS) is None
+            assert last(store) is None
             for number, granted in enumerate((True, False, True)):
-                statement = stated(f"s{number}", NOON + number * HOUR, granted=granted)
-                store.consents.append(PRACTICE, [statement], NOON)
-                assert store.consents.last(CARE_BY_SMS) == statement
+                at = NOON + number * HOUR
+                statement = stated(f"s{number}", at, granted=granted)
+                store.consents.append(PRACTICE, [statement], at)
+                assert last(store) == statement
 
     def test_a_statement_that_is_told_late_does_not_hold(self, stores: Stores) -> None:
         later, earlier = stated("s1", granted=False), stated("s2", NOON - HOUR, granted=True)
@@ -91,7 +113,6 @@ class PreferencesSuite:
             for statement in (later, earlier):
                 store.consents.append(PRACTICE, [statement], NOON)
         with stores.open(PRACTICE) as store:
-            assert store.consents.last(CARE_BY_SMS) == later
             (current,) = store.consents.current(PRACTICE, ADA)
             assert (current.statement, current.statements) == (later, 2)
 
@@ -103,11 +124,63 @@ class PreferencesSuite:
         with stores.open(PRACTICE) as store:
             store.consents.append(PRACTICE, statements, NOON)
         with stores.open(PRACTICE) as store:
-            last = store.consents.last(CARE_BY_SMS)
-            assert last is not None
-            assert last.granted is False
             (current,) = store.consents.current(PRACTICE, ADA)
-            assert current.statement == last
+            assert current.statement.granted is False
+
+    @pytest.mark.parametrize(
+        ("withdrawn_at", "is_granted"), [(NOON + HOUR, True), (NOON + 2 * HOUR, False)]
+    )
+    def test_a_consent_that_is_dated_ahead_counts_from_when_it_was_recorded(
+        self, stores: Stores, adapter: StoreAdapter, withdrawn_at: datetime, *, is_granted: bool
+    ) -> None:
+        with adapter.stores.open() as store:
+            store.queue.add([a_message()])
+        adapter.put_contact(PHONE, "phone-1")
+        with stores.open(PRACTICE) as store:
+            ahead = stated("s1", NOON + 8 * HOUR, granted=True)
+            store.consents.append(PRACTICE, [ahead], NOON + 2 * HOUR - SECOND)
+            withdrawal = stated("s2", withdrawn_at, granted=False)
+            store.consents.append(PRACTICE, [withdrawal], NOON + 2 * HOUR)
+        self._holds(adapter, ahead if is_granted else withdrawal)
+
+    def test_a_withdrawal_that_is_dated_ahead_counts_from_then(
+        self, stores: Stores, adapter: StoreAdapter
+    ) -> None:
+        with adapter.stores.open() as store:
+            store.queue.add([a_message()])
+        adapter.put_contact(PHONE, "phone-1")
+        with stores.open(PRACTICE) as store:
+            ahead = stated("s1", NOON + 2 * DAY, granted=False)
+            store.consents.append(PRACTICE, [ahead], NOON)
+            later = stated("s2", NOON + HOUR, granted=True)
+            store.consents.append(PRACTICE, [later], NOON + HOUR)
+        self._holds(adapter, ahead)
+
+    @pytest.mark.parametrize(("granted_at", "is_granted"), [(NOON, False), (NOON + SECOND, True)])
+    def test_a_withdrawal_that_is_dated_beyond_belief_counts_from_when_it_was_recorded(
+        self, stores: Stores, adapter: StoreAdapter, granted_at: datetime, *, is_granted: bool
+    ) -> None:
+        with adapter.stores.open() as store:
+            store.queue.add([a_message()])
+        adapter.put_contact(PHONE, "phone-1")
+        with stores.open(PRACTICE) as store:
+            beyond = stated("s1", NOON + 2 * DAY + SECOND, granted=False)
+            store.consents.append(PRACTICE, [beyond], NOON)
+            granted = stated("s2", granted_at, granted=True)
+            store.consents.append(PRACTICE, [granted], NOON + HOUR)
+        self._holds(adapter, granted if is_granted else beyond)
+
+    def _holds(self, adapter: StoreAdapter, statement: ConsentStatement) -> None:
+        """The statement is shown, and heard where messages are claimed and previewed."""
+        with adapter.api_stores.open(PRACTICE) as store:
+            assert last(store) == statement
+            point = store.messages.contact_points(PRACTICE, ADA, "care")[Channel.SMS]
+        assert point.consented is statement.granted
+        with adapter.stores.open() as store:
+            (due,) = store.queue.lock_due(NOON, 1, [])
+            situation = store.clients.lock_situations([due], NOON, NOON)[due.message_id]
+        heard = (Channel.SMS, Purpose.CARE) in situation.consents
+        assert heard is statement.granted
 
     def test_statements_on_another_purpose_do_not_count(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
@@ -115,7 +188,7 @@ class PreferencesSuite:
             store.consents.append(PRACTICE, [care], NOON)
             marketing = stated("s2", granted=False, purpose=Purpose.MARKETING)
             store.consents.append(PRACTICE, [marketing], NOON)
-            assert store.consents.last(CARE_BY_SMS) == care
+            assert last(store) == care
 
     def test_a_statement_that_is_told_again_is_not_added_again(self, stores: Stores) -> None:
         statement = stated("s1", granted=True)
@@ -140,13 +213,13 @@ class PreferencesSuite:
         self, stores: Stores
     ) -> None:
         marketing = stated("s1", granted=True, purpose=Purpose.MARKETING)
-        last = stated("s3", granted=False)
+        withdrawn = stated("s3", granted=False)
         with stores.open(PRACTICE) as store:
             store.consents.append(PRACTICE, [marketing, stated("s2", granted=True)], NOON)
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [last], NOON + HOUR)
+            store.consents.append(PRACTICE, [withdrawn], NOON + HOUR)
             assert store.consents.current(PRACTICE, ADA) == [
-                CurrentConsent(last, NOON + HOUR, statements=2),
+                CurrentConsent(withdrawn, NOON + HOUR, statements=2),
                 CurrentConsent(marketing, NOON, statements=1),
             ]
 
@@ -154,7 +227,7 @@ class PreferencesSuite:
         with stores.open(PRACTICE) as store:
             store.consents.append(PRACTICE, [stated("s1", granted=True)], NOON)
         with stores.open(ELSEWHERE) as store:
-            assert store.consents.last(CARE_BY_SMS) is None
+            assert last(store) is None
             assert store.consents.current(PRACTICE, ADA) == []
 
     def test_a_client_with_an_activity_is_known_to_its_practice(

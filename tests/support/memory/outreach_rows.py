@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from outreach_service.domain.consents import ConsentStatement, Subscription
+from outreach_service.domain.consents import ConsentStatement, Subscription, counts_at
 from outreach_service.domain.gates import SentMessage
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
@@ -94,11 +94,15 @@ def consented(rows: Rows) -> set[Subscription]:
 
 
 def last_consent(consents: Iterable[Consent], subscription: Subscription) -> Consent:
-    """The statement made last on a subscription; of two made at the same time the withdrawal."""
+    """The statement of a subscription that counts last; of two at the same time the withdrawal."""
     stated = [each for each in consents if each.subscription == subscription]
     _, last = max(
         enumerate(stated),
-        key=lambda one: (one[1].statement.stated_at, not one[1].statement.granted, one[0]),
+        key=lambda one: (
+            counts_at(one[1].statement, one[1].recorded_at),
+            not one[1].statement.granted,
+            one[0],
+        ),
     )
     return last
 

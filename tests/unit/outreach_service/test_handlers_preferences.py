@@ -29,7 +29,7 @@ from outreach_service.ports.records import ContactKey
 from outreach_service.ports.store import Store
 from tests.support.doubles.open_cipher import NO_KEY, OpenCipher
 from tests.support.memory.outreach import MemoryStores
-from tests.support.memory.outreach_rows import Contact
+from tests.support.memory.outreach_rows import Contact, consented
 from tests.unit.outreach_service.memory_outreach import (
     ADA,
     BEN,
@@ -176,6 +176,29 @@ class TestConsents:
         assert refused == {0: Refused.IN_THE_FUTURE}
         assert statements(outreach) == [latest]
 
+    def test_a_withdrawal_is_not_lost_however_far_ahead_it_is_dated(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        granted = a_statement(granted=True)
+        beyond = a_statement("s2", at=NOON + 300 * DAY, granted=False)
+        for _ in range(2):
+            assert save_consents(outreach.stores, PRACTICE, [granted, beyond]) == {}
+            assert consented(outreach.rows) == set()
+        again = a_statement("s3", at=NOON + HOUR, granted=True)
+        outreach.stores.business_time = NOON + DAY
+        assert save_consents(outreach.stores, PRACTICE, [again, beyond]) == {}
+        assert consented(outreach.rows) == {CARE_BY_SMS}
+
+    def test_a_withdrawal_beats_a_consent_that_a_wrong_clock_dated_ahead(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        ahead = a_statement(at=NOON + 8 * HOUR, granted=True)
+        save_consents(outreach.stores, PRACTICE, [ahead])
+        outreach.stores.business_time = NOON + HOUR
+        withdrawal = a_statement("s2", at=NOON + HOUR, granted=False)
+        save_consents(outreach.stores, PRACTICE, [withdrawal])
+        assert consented(outreach.rows) == set()
+
     def test_before_business_time_is_known_nothing_is_stated(
         self, outreach: MemoryOutreach
     ) -> None:
@@ -218,7 +241,17 @@ class TestWithdrawalByLink:
         found = view(outreach)
         assert found is not None
         (current,) = found.consents
-        assert (current.statement.granted, current.statement.stated_at) == (False, NOON + DAY)
+        assert (current.statement.granted, current.statement.stated_at) == (False, NOON)
+
+    def test_a_click_is_the_last_word_though_a_consent_from_before_it_comes_late(
+        self, outreach: MemoryOutreach
+    ) -> None:
+        earlier = a_statement(at=NOON - 3 * HOUR, granted=False)
+        late = a_statement("s2", at=NOON - 2 * HOUR, granted=True)
+        save_consents(outreach.stores, PRACTICE, [earlier])
+        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        save_consents(outreach.stores, PRACTICE, [late])
+        assert consented(outreach.rows) == set()
 
     def test_a_second_withdrawal_appends_nothing(self, outreach: MemoryOutreach) -> None:
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
@@ -234,6 +267,7 @@ class TestWithdrawalByLink:
         self, outreach: MemoryOutreach
     ) -> None:
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        outreach.stores.business_time = NOON + HOUR
         save_consents(outreach.stores, PRACTICE, [a_statement(at=NOON + HOUR, granted=True)])
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         assert [each.granted for each in statements(outreach)] == [False, True, False]

@@ -34,8 +34,9 @@ class MemoryAdapter:
     def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
         number = len(self.stores.rows.consents)
         about = (key.client_id, key.channel, purpose, granted, "form", "1")
-        statement = ConsentStatement(f"s{number}", NOON + timedelta(seconds=number), *about)
-        self.stores.rows.consents.append(Consent(key.practice_id, statement, NOON))
+        at = NOON + timedelta(seconds=number)
+        statement = ConsentStatement(f"s{number}", at, *about)
+        self.stores.rows.consents.append(Consent(key.practice_id, statement, at))
 
     def put_playbook(self, practice_id: str, document: Mapping[str, Any]) -> None:
         self.stores.rows.playbooks[practice_id] = StoredPlaybook(1, document, NOON)

@@ -149,13 +149,16 @@ class ConsentBody(BaseModel):
     stated_at: Annotated[
         Happened,
         Field(
-            description="When the client made it; not more than 48 hours ahead.",
+            description="When the client made it; a consent not more than 48 hours ahead.",
             examples=["2024-06-01T12:00:00+08:00"],
         ),
     ]
     channel: Channel
     purpose: Purpose
-    granted: StrictBool = Field(description="false withdraws; the statement made last holds.")
+    granted: StrictBool = Field(
+        description="false withdraws; the statement made last holds. A consent counts from when it"
+        " was recorded, at the latest; so does a withdrawal that is more than 48 hours ahead."
+    )
     evidence: Annotated[
         Visible,
         Field(
@@ -203,8 +206,7 @@ class ContactItems(BaseModel):
 
 class ConsentItems(BaseModel):
     """Up to 1,000 consents; each is accepted or rejected alone. Of several for the same client,
-    channel and purpose the one with the latest `stated_at` holds, of two with the same the
-    withdrawal."""
+    channel and purpose the one that was made last holds, of two made at once the withdrawal."""
 
     items: list[Annotated[Any, _Unread(ConsentItem)]] = Field(min_length=1, max_length=MAX_ITEMS)
 

@@ -29,7 +29,7 @@ class ContactUpdate:
 
 
 AHEAD: Final = timedelta(hours=48)
-"""How far a statement's time may lie ahead of business time: two zones, and clocks that differ."""
+"""How far a consent's time may lie ahead of business time: two zones, and clocks that differ."""
 
 
 class ConsentStatement(NamedTuple):
@@ -59,21 +59,38 @@ class MaskedContact(NamedTuple):
 
 
 class Refused(StrEnum):
-    """Why a statement was not added: its id stands for another one, or it bears a time beyond
-    `AHEAD`."""
+    """Why a statement was not added: its id stands for another one, or it gives consent and bears a
+    time beyond `AHEAD`. A withdrawal is never refused for its time."""
 
     OTHER_CONTENT = "conflicting-duplicate"
     IN_THE_FUTURE = "stated-in-the-future"
 
 
 class CurrentConsent(NamedTuple):
-    """The statement that holds on a channel and purpose: the one made last, and of two made at the
-    same time the withdrawal. `recorded_at` is the business time at which it was added; `statements`
-    counts all that were ever made."""
+    """The statement that holds on a channel and purpose: the one that `counts_at` the latest time,
+    and of two with the same the withdrawal. `recorded_at` is the business time at which it was
+    added; `statements` counts all that were ever made."""
 
     statement: ConsentStatement
     recorded_at: datetime
     statements: int
+
+    @property
+    def counts_at(self) -> datetime:
+        """See `counts_at`."""
+        return counts_at(self.statement, self.recorded_at)
+
+
+def counts_at(statement: ConsentStatement, recorded_at: datetime) -> datetime:
+    """The time by which a statement is ordered among others (L1).
+
+    It is when the client made it, but for a consent never later than when it was recorded: one
+    that is dated ahead would beat the withdrawals that follow it. A withdrawal beyond `AHEAD` has
+    a wrong date, and counts when it was recorded.
+    """
+    if statement.granted or statement.stated_at > recorded_at + AHEAD:
+        return min(statement.stated_at, recorded_at)
+    return statement.stated_at
 
 
 class Preferences(NamedTuple):

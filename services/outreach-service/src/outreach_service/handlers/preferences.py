@@ -13,6 +13,7 @@ from outreach_service.domain.consents import (
     AHEAD,
     ConsentStatement,
     ContactUpdate,
+    CurrentConsent,
     MaskedContact,
     Preferences,
     Refused,
@@ -61,33 +62,37 @@ def save_consents(
 ) -> Mapping[int, Refused]:
     """Append statements, in this order; returns why some were refused, by their places.
 
-    One that was there already changes nothing, and is not refused. Raises NoBusinessTime.
+    One that was there already changes nothing, and is not refused. A withdrawal is not refused for
+    its time, however far it lies ahead. Raises NoBusinessTime.
     """
     with stores.open(practice_id) as store:
         store.lock_clients(practice_id, [each.client_id for each in statements])
         now = _business_time(store)
-        timely = [each for each in statements if each.stated_at <= now + AHEAD]
+        timely = [each for each in statements if not each.granted or each.stated_at <= now + AHEAD]
         kept = store.consents.append(practice_id, timely, now)
     reasons = enumerate(_why_refused(each, kept) for each in statements)
     return {place: reason for place, reason in reasons if reason is not None}
 
 
 def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
-    """Append the withdrawal of a subscription; does nothing when a withdrawal holds already.
+    """Append the withdrawal of a subscription, unless one holds that counts from now or later.
 
-    It is the last statement even where the client's consent bears a later time than now. Raises
-    NoBusinessTime.
+    A withdrawal that holds from earlier is not enough: a consent that was given in between may
+    still come, and the last word was no. Raises NoBusinessTime, but not where a withdrawal holds.
     """
     practice_id, client_id, channel, purpose = subscription
     with stores.open(practice_id) as store:
         store.lock_clients(practice_id, [client_id])
-        last = store.consents.last(subscription)
-        if last is not None and not last.granted:
+        last = _last(store, subscription)
+        withdrawn_at = None if last is None or last.statement.granted else last.counts_at
+        now = store.business_time()
+        if withdrawn_at is not None and (now is None or withdrawn_at >= now):
             return
-        now = _business_time(store)
+        if now is None:
+            raise NoBusinessTime
         withdrawal = ConsentStatement(
             id=f"{ONE_CLICK}:{uuid.uuid4().hex}",
-            stated_at=now if last is None else max(now, last.stated_at),
+            stated_at=now if last is None else max(now, last.counts_at),
             client_id=client_id,
             channel=channel,
             purpose=purpose,
@@ -108,6 +113,14 @@ def view_preferences(
         if not (contacts or consents or store.clients.is_known(practice_id, client_id)):
             return None
     return Preferences([_masked(cipher, each) for each in contacts], consents)
+
+
+def _last(store: Store, subscription: Subscription) -> CurrentConsent | None:
+    practice_id, client_id, *wanted = subscription
+    for each in store.consents.current(practice_id, client_id):
+        if [each.statement.channel, each.statement.purpose] == wanted:
+            return each
+    return None
 
 
 def _business_time(store: Store) -> datetime:

@@ -12,7 +12,6 @@ from outreach_service.domain.consents import (
     ConsentStatement,
     ContactUpdate,
     CurrentConsent,
-    Subscription,
 )
 from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.terms import Channel
@@ -166,10 +165,6 @@ class Consents(Protocol):
     ) -> Mapping[str, ConsentStatement]:
         """Add, in this order, the statements whose id is new; returns what each id stands for
         now."""
-        ...
-
-    def last(self, subscription: Subscription) -> ConsentStatement | None:
-        """The statement that holds; None when there is none."""
         ...
 
     def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Subscription
+from outreach_service.domain.consents import ConsentStatement, CurrentConsent
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, SealedContact, StoredContact
 from outreach_service.store.consent_order import LAST_FIRST
-from rapport_runtime.database import execute, fetch, fetch_one
+from rapport_runtime.database import execute, fetch
 
 _SAVE_CONTACTS: Final = """
     INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
@@ -46,12 +46,6 @@ _STATEMENT: Final = """statement_id, stated_at, client_id, channel, purpose, gra
 _STATEMENTS: Final = f"""
     SELECT {_STATEMENT} FROM consent
     WHERE practice_id = %(practice_id)s AND statement_id = ANY(%(ids)s)
-"""
-_LAST_CONSENT: Final = f"""
-    SELECT {_STATEMENT} FROM consent
-    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND channel = %(channel)s
-      AND purpose = %(purpose)s
-    ORDER BY {LAST_FIRST} LIMIT 1
 """
 _CONTACTS: Final = """
     SELECT channel, sealed_address, language FROM contact
@@ -127,16 +121,6 @@ class PostgresConsents:
         execute(self._tx, _SAVE_CONSENTS, columns)
         stored = fetch(self._tx, _STATEMENTS, {"practice_id": practice_id, "ids": columns["ids"]})
         return {row.statement_id: _statement(row) for row in stored}
-
-    def last(self, subscription: Subscription) -> ConsentStatement | None:
-        """See `Consents.last`."""
-        params = {
-            **subscription._asdict(),
-            "channel": subscription.channel.value,
-            "purpose": subscription.purpose.value,
-        }
-        row = fetch_one(self._tx, _LAST_CONSENT, params)
-        return None if row is None else _statement(row)
 
     def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
         """See `Consents.current`."""
