@@ -105,9 +105,9 @@ def test_every_kind_of_today_is_known(consumer: Consumer, kind: str) -> None:
     assert bool(consumer.rows.activity) == (kind != "registered")
 
 
-def test_an_activity_of_an_unknown_kind_counts_as_nothing(consumer: Consumer) -> None:
+def test_by_an_activity_of_an_unknown_kind_the_client_was_active(consumer: Consumer) -> None:
     consumer.take(an_activity(kind="sang", starts_at=NOON))
-    assert (consumer.rows.activity, consumer.rows.bookings) == ({}, {})
+    assert (consumer.rows.activity, consumer.rows.bookings) == ({(PRACTICE, ADA): NOON}, {})
     assert consumer.passed_over == {(topics.CLIENT_ACTIVITY.name, "kind"): 1}
 
 

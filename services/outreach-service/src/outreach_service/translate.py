@@ -20,7 +20,7 @@ ONLY_GENERATION: Final = 1
 BOOKED: Final = "booked"
 REGISTERED: Final = "registered"
 CLIENT_DID: Final = frozenset({BOOKED, "completed", "no_show", "settled", "refunded"})
-"""The kinds of activities by which a client was active; a registration is our doing (C-15)."""
+"""The known kinds of activities by which a client was active; a registration is our doing (C-15)."""
 
 
 def decode(
@@ -64,13 +64,17 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str | None]:
 
 
 def knows_kind(event: canonical.ActivityRecorded) -> bool:
-    """Whether this version knows what the activity is; one of another kind counts as nothing."""
+    """Whether this version knows what the activity is."""
     return event.data.kind in CLIENT_DID or event.data.kind == REGISTERED
 
 
 def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
-    """The activity of a client; None for one by which the client was not active."""
-    if event.data.kind not in CLIENT_DID:
+    """The activity of a client; None for one by which the client was not active.
+
+    By one of an unknown kind the client may have been active, so it counts: a message that waits
+    for silence must not go past it.
+    """
+    if event.data.kind == REGISTERED:
         return None
     return ActivitySeen(event.practiceid, event.data.client_id, event.data.occurred_at)
 
