@@ -20,7 +20,7 @@ ONLY_GENERATION: Final = 1
 BOOKED: Final = "booked"
 REGISTERED: Final = "registered"
 CLIENT_DID: Final = frozenset({BOOKED, "completed", "no_show", "settled", "refunded"})
-"""The known kinds of activities by which a client was active; a registration is our doing (C-15)."""
+"""The known kinds by which a client was active; a registration is our doing (C-15)."""
 
 
 def decode(
