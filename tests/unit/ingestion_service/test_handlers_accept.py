@@ -83,6 +83,12 @@ def test_a_fact_that_comes_again_is_a_duplicate(stores: MemoryStores) -> None:
     assert len(stores.tables.ledger) == 2
 
 
+def test_what_came_live_and_is_sent_again_as_history_is_a_duplicate(stores: MemoryStores) -> None:
+    live, history = fact("settled", "e1"), fact("settled", "e1", backfill=True)
+    assert send(stores, live, history) == ["accepted", "duplicate"]
+    assert send(stores, history) == ["duplicate"]
+
+
 def test_other_content_under_the_same_id_is_a_conflict(stores: MemoryStores) -> None:
     first, other = fact("settled", "e1"), fact("settled", "e1", amount_minor=5001)
     assert send(stores, first, other) == ["accepted", "conflicting-duplicate"]
@@ -96,13 +102,12 @@ def test_other_content_under_the_same_id_is_a_conflict(stores: MemoryStores) -> 
         pytest.param({"external_id": "li-na"}, id="another client"),
         pytest.param({"external_object_id": "s2"}, id="another booking"),
         pytest.param({"attributes": CODES}, id="a code"),
-        pytest.param({"backfill": True}, id="history"),
         pytest.param({"kind": "cancelled", "starts_at": None}, id="another kind"),
         pytest.param({"occurred_at": NOON}, id="another time"),
         pytest.param({"starts_at": NOON + timedelta(days=3)}, id="another hour"),
     ],
 )
-def test_every_field_of_a_fact_is_its_content(
+def test_every_field_that_says_what_happened_is_content(
     stores: MemoryStores, changes: dict[str, Any]
 ) -> None:
     send(stores, fact("created", "e1"))

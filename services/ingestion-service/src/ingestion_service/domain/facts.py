@@ -113,8 +113,9 @@ class SourceFact(NamedTuple):
 
     @property
     def content_hash(self) -> bytes:
-        """16 bytes; two facts that differ in any field have different ones. The namespace is no
-        content: it follows from the source."""
+        """16 bytes; two facts that differ in what happened have different ones. The namespace is no
+        content: it follows from the source. Nor is `backfill`: a source may send as history what it
+        has sent before."""
         fields = "\x00".join(
             (
                 self.practice_id,
@@ -128,7 +129,6 @@ class SourceFact(NamedTuple):
                 "" if self.starts_at is None else self.starts_at.isoformat(),
                 "" if self.amount_minor is None else str(self.amount_minor),
                 self.currency or "",
-                "backfill" if self.backfill else "",
                 *(text for attribute in self.attributes for text in attribute),
             )
         )
