@@ -244,6 +244,25 @@ def test_an_object_new_to_two_workers_at_one_moment_is_the_firsts(database: Data
     assert (count(database, "source_object"), count(database, "client")) == (1, 1)
 
 
+def test_who_waits_for_another_workers_new_client_has_locked_none(database: Database) -> None:
+    take(database, fact("completed", "e1", external_id="ada"))
+    known, new = (fact("completed", "e2", external_id=name).identity for name in ("ada", "ben"))
+    with database.transaction() as tx:
+        first = store_in(database, tx)
+        assert first.lock_clients({new}, NOON)[new].is_new
+
+        def both() -> list[bool]:
+            with database.transaction() as other_tx:
+                clients = store_in(database, other_tx).lock_clients({known, new}, NOON)
+                return [clients[key].is_new for key in (known, new)]
+
+        thread, results = in_another_thread(both)
+        wait_for_lock(database)
+        assert not first.lock_clients({known}, NOON)[known].is_new
+    thread.join()
+    assert results == [[False, False]]
+
+
 def test_two_workers_with_each_others_objects_do_not_deadlock(database: Database) -> None:
     facts = [
         fact("created", f"e{n}", external_object_id=f"s{n}", external_id=f"c{n % 3}")

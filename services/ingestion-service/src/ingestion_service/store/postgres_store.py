@@ -48,9 +48,9 @@ _SAVE_PRACTICE: Final = """
     ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name, region = excluded.region,
         discreet_name = excluded.discreet_name
 """
-# Arrays come sorted by key, and rows are locked and created in that order, so that two workers do
-# not deadlock. The lock is on the client's row, which a waiting worker then reads as the other one
-# left it.
+# Arrays come sorted by key, and rows are created and locked in that order. Who locks has created
+# whatever it will create, so while one is missing nothing is locked: no two workers wait for each
+# other. The lock is on the client's row, which a waiting worker then reads as the other one left it.
 _LOCK_CLIENTS: Final = """
     SELECT wanted.practice_id, wanted.namespace, wanted.external_id,
         found.client_id, found.generation, found.last_sequence, found.is_registered
@@ -65,6 +65,16 @@ _LOCK_CLIENTS: Final = """
           AND identity.external_id = wanted.external_id
         FOR UPDATE OF client
     ) found
+    WHERE NOT EXISTS (
+        SELECT FROM unnest(%(practice_id)b::text[], %(namespace)b::text[], %(external_id)b::text[])
+            AS one(practice_id, namespace, external_id)
+        WHERE NOT EXISTS (
+            SELECT FROM identity
+            WHERE identity.practice_id = one.practice_id AND identity.namespace = one.namespace
+              AND identity.external_id = one.external_id
+            OFFSET 0
+        )
+    )
 """
 _CREATE_CLIENTS: Final = """
     WITH created AS (
@@ -183,11 +193,14 @@ class PostgresStore:
         self, keys: Collection[IdentityKey], now: datetime
     ) -> Mapping[IdentityKey, Client]:
         wanted = sorted(keys)
-        clients = self._lock(wanted)
-        missing = [key for key in wanted if key not in clients]
-        return clients | self._create(missing, now) if missing else clients
+        if clients := self._lock(wanted):
+            return clients
+        created = self._create(wanted, now)
+        others = [key for key in wanted if key not in created]
+        return created | self._lock(others) if others else created
 
     def _lock(self, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Client]:
+        """The clients of sorted keys, locked; none, and no lock, when one of them is missing."""
         rows = self._fetch(_LOCK_CLIENTS, arrays(IdentityKey._fields, keys))
         return {
             IdentityKey(row.practice_id, row.namespace, row.external_id): Client(
@@ -197,15 +210,13 @@ class PostgresStore:
         }
 
     def _create(self, keys: Sequence[IdentityKey], now: datetime) -> dict[IdentityKey, Client]:
-        """The clients of keys that had none. A client that another transaction has just created is
-        locked as that one left it; ours are locked because nobody else can see them yet."""
+        """The clients of those of the sorted keys that had none; locked, because nobody else can see
+        them yet. Waits for another transaction that has just created one of them."""
         ids = [ClientId(uuid.uuid4().hex) for _ in keys]
         parameters = arrays(IdentityKey._fields, keys) | {"client_id": ids, "known_since": now}
         created = {row.client_id for row in self._fetch(_CREATE_CLIENTS, parameters)}
         pairs = zip(keys, ids, strict=True)
-        ours = {key: _created_client(own) for key, own in pairs if own in created}
-        others = [key for key in keys if key not in ours]
-        return ours | self._lock(others) if others else ours
+        return {key: _created_client(own) for key, own in pairs if own in created}
 
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:
         clients = arrays(("practice_id", "client_id"), sequences)
