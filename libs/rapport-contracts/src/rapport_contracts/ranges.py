@@ -15,6 +15,9 @@ EARLIEST_HAPPENED: Final = datetime(1990, 1, 1, tzinfo=UTC)
 """What happened before has a wrong date; ingestion, which has a clock, refuses what is too far
 ahead."""
 
+REGION: Final = "^[A-Z]{2}$"
+"""What a country code of ISO 3166-1 alpha-2 looks like."""
+
 FIRST_DAY: Final = date(1970, 1, 1)
 LAST_DAY: Final = date(2199, 12, 31)
 

@@ -14,8 +14,9 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 
-from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, zones
+from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, REGION, zones
 from rapport_contracts.source import Currency, Happened, Name
+from rapport_contracts.words import ACTIVITY_KINDS
 
 ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
 
@@ -48,7 +49,7 @@ class PracticeBody(WireModel):
     )
     region: str | None = Field(
         default=None,
-        pattern="^[A-Z]{2}$",
+        pattern=REGION,
         max_length=2,
         description="ISO 3166-1 alpha-2. Phone numbers without a country are read as this one's.",
         examples=["CN"],
@@ -209,7 +210,9 @@ class ActivityAnswer(WireModel):
     activity_id: str = Field(examples=["586f4f665dd85571875b8a2975148f62"])
     generation: int = Field(examples=[1])
     sequence: int = Field(description="Gapless per client and generation, from 1.")
-    kind: Literal["registered", "booked", "completed", "no_show", "settled", "refunded"]
+    kind: str = Field(
+        examples=["completed"], json_schema_extra={"x-open-enum": list(ACTIVITY_KINDS)}
+    )
     on: date = Field(description="The practice-local day on which it counts.")
     count: int = Field(description="Signed: -1 takes back an older activity.")
     amount_minor: int = Field(description="Signed, in minor units of `currency`.", examples=[80000])
