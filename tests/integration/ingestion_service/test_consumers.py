@@ -144,6 +144,22 @@ def test_records_become_activities_dead_letters_and_then_watermarks(
     assert marks == [DAY_0] * topics.CLIENT_ACTIVITY.partitions
 
 
+def test_sixty_events_that_one_practice_may_not_send_halt_nothing(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    for number in range(60):
+        send(bus, event("booking.completed", f"e{number}", practiceid="nowhere"))
+    turn()
+    send(bus, event("booking.completed", "good"))
+    turn()
+    with database.transaction() as tx:
+        letters = fetch(tx, "SELECT reason, count(*) FROM dead_letter GROUP BY 1")
+    assert [tuple(letter) for letter in letters] == [("unknown-practice", 60)]
+    assert kinds(bus) == ["completed"]
+
+
 def test_sixty_events_of_an_unknown_type_in_a_row_wait_and_halt_nothing(
     bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
 ) -> None:

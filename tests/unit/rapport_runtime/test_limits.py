@@ -2,7 +2,7 @@
 
 import pytest
 
-from rapport_runtime.errors import InvalidRecord, LoopHalted
+from rapport_runtime.errors import InvalidRecord, LoopHalted, RefusedRecord
 from rapport_runtime.stream.limits import DeadLetterLimit, uncounted
 
 
@@ -59,3 +59,8 @@ def test_an_old_past_does_not_hide_the_present() -> None:
 def test_a_type_that_is_not_known_yet_is_never_counted() -> None:
     reasons = ("unknown-type", "unknown-version", "invalid-field", "unknown-type")
     assert uncounted([InvalidRecord(reason, "as a test wants it") for reason in reasons]) == 2
+
+
+def test_what_the_rules_of_a_service_refuse_is_never_counted() -> None:
+    refused: list[InvalidRecord] = [RefusedRecord("other-client", "as a test wants it")] * 60
+    assert uncounted([*refused, InvalidRecord("not-json", "as a test wants it")]) == 60

@@ -24,6 +24,11 @@ class InvalidRecord(Exception):
         self.practice_id = practice_id
 
 
+class RefusedRecord(InvalidRecord):
+    """A record that could be read, and that the rules of the service refuse for the sake of one
+    practice or client; neither the schema nor the deploy is wrong, so no limit counts it."""
+
+
 class TryLater(Exception):
     """No record is at fault; the same batch is tried again after a pause."""
 

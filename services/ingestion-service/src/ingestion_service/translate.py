@@ -33,7 +33,7 @@ from rapport_contracts.source import (
 )
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.errors import InvalidRecord, RefusedRecord
 
 SOURCE: Final = "ingestion-service"
 """The `source` of every event that this service publishes."""
@@ -64,11 +64,11 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
     raise invalid_record  # outside `except`: without a cause, which may repeat the value
 
 
-def refusal(fact: SourceFact, result: IntakeResult) -> InvalidRecord:
+def refusal(fact: SourceFact, result: IntakeResult) -> RefusedRecord:
     """Why a decoded fact becomes a dead letter. Where the practice is unknown, the letter belongs
     to no practice, and only operators see it."""
     practice_id = None if result.reason == "unknown-practice" else fact.practice_id
-    return InvalidRecord(
+    return RefusedRecord(
         result.reason or "rejected",
         result.detail or "",
         field=result.field,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rapport_runtime.errors import InvalidRecord, LoopHalted
+from rapport_runtime.errors import InvalidRecord, LoopHalted, RefusedRecord
 
 UNCOUNTED: Final = frozenset({"unknown-type"})
 """Reasons that no limit counts: a source may send a type before this version knows it. Its dead
@@ -12,8 +12,9 @@ letters wait; neither the schema nor the deploy is wrong."""
 
 
 def uncounted(errors: Sequence[InvalidRecord]) -> int:
-    """How many of these no limit counts, neither as records nor as invalid ones."""
-    return sum(error.reason in UNCOUNTED for error in errors)
+    """How many of these no limit counts, neither as records nor as invalid ones: what goes wrong
+    for one practice must not stop the others."""
+    return sum(isinstance(error, RefusedRecord) or error.reason in UNCOUNTED for error in errors)
 
 
 @dataclass
