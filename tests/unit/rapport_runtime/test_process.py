@@ -1,14 +1,15 @@
-"""A worker that ends with an unexpected error ends as a whole, with its side task."""
+"""A worker's process: its probes from the start, and its end as a whole, with its side task."""
 
 import threading
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 
 from rapport_runtime.database import Database
 from rapport_runtime.settings import ServiceSettings
 from rapport_runtime.stream import process
-from rapport_runtime.stream.process import Job, run_worker
+from rapport_runtime.stream.process import Job, WorkerProcess
 from rapport_runtime.stream.worker import Heartbeat
 
 
@@ -16,6 +17,9 @@ class Settings(ServiceSettings):
     """The settings of a service that does nothing."""
 
     service: ClassVar[str] = "toy"
+
+
+SETTINGS = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
 
 
 class Broken:
@@ -38,9 +42,20 @@ def test_a_side_task_ends_with_its_worker(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(process, "Worker", Broken)
     monkeypatch.setattr(process, "KafkaConsumer", lambda *_: None)
     monkeypatch.setattr(process.gc_tuning, "tune_gc", lambda: None)
-    settings = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
+    stop = threading.Event()
     database = Database("postgresql://x@127.0.0.1/x", application_name="test")
     job = Job(group="g", topics=["t"], side_task=side_task)
     with pytest.raises(RuntimeError, match="unexpected"):
-        run_worker(settings, database, object(), job, threading.Event(), lambda: None)
+        WorkerProcess(SETTINGS, stop).run(database, object(), job, lambda: None)
     assert ended.wait(5)
+
+
+def test_a_worker_that_has_not_looked_yet_is_alive_and_not_ready() -> None:
+    stop = threading.Event()
+    subject = WorkerProcess(SETTINGS, stop)
+    url = f"http://127.0.0.1:{subject.port}"
+    assert httpx.get(f"{url}/healthz").status_code == 200
+    waiting = httpx.get(f"{url}/readyz")
+    assert waiting.status_code == 503
+    assert "not looked at yet" in waiting.json()["reasons"]["progress"]
+    stop.set()

@@ -29,7 +29,7 @@ from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.stream.look import OutputLook, await_look
 from rapport_runtime.stream.output import Output
-from rapport_runtime.stream.process import Job, run_worker
+from rapport_runtime.stream.process import Job, WorkerProcess
 from rapport_runtime.stream.restored import AfterRestore, Restoration, restored_command
 from rapport_runtime.stream.worker import note_halt, stop_on_signals
 from rapport_runtime.topics import SharedTopic, topics_of
@@ -119,13 +119,12 @@ def _worker(
         database.vet(OutputLook(database, output, _open_log(chosen)))
         producer = KafkaProducer(kafka_options(chosen, "relay"), stop=stop)
         try:
+            process = WorkerProcess(chosen, stop)
             await_look(database, lambda: check_topics(options, own), stop)
             if stop.is_set():
                 return 0
             handler, job = build(chosen, database, producer)
-            return run_worker(
-                chosen, database, handler, job, stop, lambda: check_topics(options, own)
-            )
+            return process.run(database, handler, job, lambda: check_topics(options, own))
         except LoopHalted as halt:
             note_halt(database, chosen.service, halt)
             return 3

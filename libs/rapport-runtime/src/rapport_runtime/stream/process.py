@@ -9,7 +9,7 @@ from rapport_runtime.bus.kafka import KafkaConsumer
 from rapport_runtime.connections import kafka_options
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.http.probes import serve_probes
+from rapport_runtime.http.probes import Check, ReadyStatus, serve_probes
 from rapport_runtime.settings import ServiceSettings
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.limits import DeadLetterLimit
@@ -35,51 +35,68 @@ class Job:
     side_task: Callable[[threading.Event], None] | None = None
 
 
-def run_worker(
-    settings: ServiceSettings,
-    database: Database,
-    handler: BatchHandler,
-    job: Job,
-    stop: threading.Event,
-    before_reading: Callable[[], None],
-) -> int:
-    """Run one worker of the job's group until `stop` is set; return the process's exit code.
+class WorkerProcess:
+    """A worker's process. Its probes answer from its start: while it waits for the broker or the
+    database it is alive, and not ready."""
 
-    `before_reading` is as in `Worker.run`.
-    """
-    consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)
-    limit = DeadLetterLimit(
-        settings.dead_letter_max_ratio,
-        settings.dead_letter_min_sample,
-        settings.dead_letter_max_consecutive,
-    )
-    options = LoopOptions(group=job.group, max_records=settings.max_poll_records)
-    loop = BatchLoop(consumer, database, handler, options, limit)
-    between_polls: list[Callable[[], None]] = []
-    if job.now is not None:
-        reader = ReadToEnd(database, job.group, job.now, jumps=job.clock_jumps)
-        between_polls.append(lambda: reader.observe(consumer, loop))
-    worker = Worker(
-        group=job.group,
-        consumer=consumer,
-        database=database,
-        loop=loop,
-        between_polls=between_polls,
-    )
-    checks = {"progress": worker.heartbeat.ready}
-    probes = serve_probes(
-        settings.worker_port, checks, stop, settings.host, lambda: loop.stopped.summary()
-    )
-    side_thread = SideThread(job.side_task, stop) if job.side_task else None
-    gc_tuning.tune_gc()
-    try:
-        code = worker.run(stop, before_reading)
-    finally:
-        stop.set()  # else the side thread would keep the process of a dead worker alive
-    if side_thread is not None:
-        code = code or side_thread.join()
-    probes.join()
-    return code
+    def __init__(self, settings: ServiceSettings, stop: threading.Event) -> None:
+        """Serve the probes until `stop` is set; raises OSError when the port is taken."""
+        self._settings = settings
+        self._stop = stop
+        self._ready: Check = lambda: "the ends of the own topics were not looked at yet"
+        self._status: ReadyStatus = lambda: "ready"
+        self._probes = serve_probes(
+            settings.worker_port,
+            {"progress": lambda: self._ready()},
+            stop,
+            settings.host,
+            lambda: self._status(),
+        )
+        self.port = self._probes.port
+
+    def run(
+        self,
+        database: Database,
+        handler: BatchHandler,
+        job: Job,
+        before_reading: Callable[[], None],
+    ) -> int:
+        """Run one worker of the job's group until `stop` is set; return the process's exit code.
+
+        `before_reading` is as in `Worker.run`.
+        """
+        settings, stop = self._settings, self._stop
+        consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)
+        limit = DeadLetterLimit(
+            settings.dead_letter_max_ratio,
+            settings.dead_letter_min_sample,
+            settings.dead_letter_max_consecutive,
+        )
+        options = LoopOptions(group=job.group, max_records=settings.max_poll_records)
+        loop = BatchLoop(consumer, database, handler, options, limit)
+        between_polls: list[Callable[[], None]] = []
+        if job.now is not None:
+            reader = ReadToEnd(database, job.group, job.now, jumps=job.clock_jumps)
+            between_polls.append(lambda: reader.observe(consumer, loop))
+        worker = Worker(
+            group=job.group,
+            consumer=consumer,
+            database=database,
+            loop=loop,
+            between_polls=between_polls,
+        )
+        self._status = lambda: loop.stopped.summary()
+        self._ready = worker.heartbeat.ready
+        side_thread = SideThread(job.side_task, stop) if job.side_task else None
+        gc_tuning.tune_gc()
+        try:
+            code = worker.run(stop, before_reading)
+        finally:
+            stop.set()  # else the side thread would keep the process of a dead worker alive
+        if side_thread is not None:
+            code = code or side_thread.join()
+        self._probes.join()
+        return code
 
 
 class SideThread:
