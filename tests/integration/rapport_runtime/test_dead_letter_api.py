@@ -18,7 +18,12 @@ from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
-from rapport_runtime.stream.dead_letters.routes import DECIDE, READ, dead_letter_router
+from rapport_runtime.stream.dead_letters.routes import (
+    DECIDE,
+    READ,
+    LetterOrigin,
+    dead_letter_router,
+)
 from tests.support.worlds.toy_ledger import GROUP, TOPIC, partition
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 
@@ -44,7 +49,7 @@ def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
         title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
     )
     routers = [
-        dead_letter_router(database),
+        dead_letter_router(database, LetterOrigin(TOPIC, GROUP)),
         status_router(DatabaseStatus(database, "toy", GROUP, timed=TIMED)),
     ]
     yield create_app(service, routers)

@@ -64,6 +64,37 @@ def test_a_route_keeps_the_examples_that_it_gave() -> None:
     assert shown == {"200": {"glaze": "celadon"}, "404": None}
 
 
+def test_an_example_of_a_model_or_a_route_gets_its_nulls_back() -> None:
+    """FastAPI leaves them out; of what is not required nothing is added."""
+    nothing = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    cup = {
+        **CUP,
+        "properties": {"glaze": nothing, "crack": nothing, "maker": nothing},
+        "required": ["glaze", "crack"],
+        "examples": [{"glaze": "celadon"}],
+    }
+    tray = {
+        "type": "object",
+        "properties": {
+            "cups": {"type": "array", "items": {"$ref": "#/components/schemas/Cup"}},
+            "best": {"anyOf": [{"$ref": "#/components/schemas/Cup"}, {"type": "null"}]},
+        },
+        "required": ["cups", "best"],
+    }
+    document = a_document({"schema": cup}, {"schema": tray})
+    answer = document["paths"]["/cups"]["post"]["responses"]["200"]["content"]["application/json"]
+    answer["example"] = {"cups": [{"glaze": "tenmoku"}], "best": {"crack": "a hair"}}
+    document["components"]["schemas"]["Cup"] = cup
+    add_examples(document)
+    assert document["components"]["schemas"]["Cup"]["examples"] == [
+        {"glaze": "celadon", "crack": None}
+    ]
+    assert answer["example"] == {
+        "cups": [{"glaze": "tenmoku", "crack": None}],
+        "best": {"glaze": None, "crack": "a hair"},
+    }
+
+
 def test_an_object_with_a_title_becomes_a_component() -> None:
     tray = {"title": "Tray", "type": "object", "properties": {"cups": {"items": CUP}}}
     document = with_named_parts(a_document({"schema": tray}, {"schema": CUP}))

@@ -30,7 +30,7 @@ from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
-from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.incarnation import age_check
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
@@ -120,7 +120,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         events_router(stores),
         clients_router(stores, reads),
         status_router(DatabaseStatus(database, settings.service, GROUP, timed=SOURCES)),
-        dead_letter_router(database),
+        dead_letter_router(database, LetterOrigin(topics.SOURCE_PAYMENTS.name, GROUP)),
         pauses_router(database, PAUSABLE),
     ]
     if settings.simulated_clock:

@@ -65,7 +65,7 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.settings import PREFIX, SettingsError
-from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.incarnation import age_check
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
@@ -207,7 +207,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
     routers = [
         *api_routers(_api_parts(settings, database)),
         status_router(OutreachStatus(database, runtime_status)),
-        dead_letter_router(database),
+        dead_letter_router(database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP)),
         pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)

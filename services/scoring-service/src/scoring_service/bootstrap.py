@@ -21,7 +21,7 @@ from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
-from rapport_runtime.stream.dead_letters.routes import dead_letter_router
+from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.incarnation import age_check
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
@@ -125,7 +125,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         tier_router(PostgresTiers(database, SWEEP_PROGRESS), feed, TierAssessor(rulebook)),
         feed_router(feed),
         status_router(_status(settings, database)),
-        dead_letter_router(database),
+        dead_letter_router(database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP)),
         pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)

@@ -14,11 +14,25 @@ Schema = Mapping[str, Any]
 
 
 def add_examples(document: Document) -> None:
-    """Give each JSON body and each successful JSON answer an example, unless its route gave one."""
-    examples = Examples(document["components"]["schemas"])
+    """Give each JSON body and each successful JSON answer an example, unless its route gave one.
+
+    What a model or a route gave gets its nulls back, which FastAPI leaves out.
+    """
+    parts = document["components"]["schemas"]
+    examples = Examples(parts)
+    for part in parts.values():
+        if "examples" in part:
+            part["examples"] = [examples.with_nulls(one, part) for one in part["examples"]]
     for media in _media_types(document):
-        if "schema" in media and not media.keys() & {"example", "examples"}:
+        if "example" in media:
+            media["example"] = examples.with_nulls(media["example"], media["schema"])
+        elif "schema" in media and "examples" not in media:
             media["example"] = examples.of(media["schema"])
+
+
+def json_example(value: Any) -> dict[str, Any]:
+    """For a status in a route's `responses=`: the answer that the document shows for it."""
+    return {"content": {_JSON: {"example": value}}}
 
 
 class Examples:
@@ -41,6 +55,21 @@ class Examples:
             if word in schema:
                 return self.of(next(one for one in schema[word] if one.get("type") != "null"))
         return _fixed(schema) if _is_fixed(schema) else self._of_type(schema)
+
+    def with_nulls(self, value: Any, schema: Schema) -> Any:
+        """The value, with null for each field that its schema requires and that it lacks."""
+        if "$ref" in schema:
+            return self.with_nulls(value, self._parts[schema["$ref"].removeprefix(_PARTS)])
+        for one in schema.get("anyOf", ()):
+            if one.get("type") != "null" and value is not None:
+                return self.with_nulls(value, one)
+        if isinstance(value, list) and "items" in schema:
+            return [self.with_nulls(one, schema["items"]) for one in value]
+        if not isinstance(value, Mapping) or "properties" not in schema:
+            return value
+        fields = schema["properties"]
+        given = {name: self.with_nulls(one, fields.get(name, {})) for name, one in value.items()}
+        return {**dict.fromkeys(schema.get("required", ())), **given}
 
     def _of_type(self, schema: Schema) -> Any:
         match schema.get("type"):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request, Response
@@ -14,6 +14,8 @@ from rapport_runtime.signing import open_signed, sign
 
 Key = str | int
 Item = TypeVar("Item")
+ANY_CURSOR: Final = "WyJjLTEwNDIiXQ.c2lnbmF0dXJl"
+"""The cursor that documents show."""
 _OWN_PARAMETERS = frozenset({"limit", "cursor"})
 
 
@@ -23,7 +25,7 @@ class Page(BaseModel, Generic[Item]):
     items: list[Item]
     next_cursor: str | None = Field(
         description="Send it as `cursor` to get the next page.",
-        examples=["WyJjLTEwNDIiXQ.c2lnbmF0dXJl"],
+        examples=[ANY_CURSOR],
     )
 
 

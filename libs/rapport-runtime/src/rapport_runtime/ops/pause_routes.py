@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from rapport_runtime.database import Database
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_operator
+from rapport_runtime.http.examples import json_example
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (
     Conflict,
@@ -54,7 +55,18 @@ class CannotPause(ProblemError):
 class ResumeBody(BaseModel):
     """What to resume, and why."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "practice",
+                    "subject": "lantern-harbour",
+                    "why": "complaint of this morning, see ticket 4711",
+                }
+            ]
+        },
+    )
 
     kind: Kind
     subject: str = Field(
@@ -91,7 +103,7 @@ class AuditAnswer(BaseModel):
     )
     subject: str = Field(examples=["lantern-harbour"])
     why: str | None = Field(examples=["complaint of this morning, see ticket 4711"])
-    until: AwareDatetime | None
+    until: AwareDatetime | None = Field(examples=[None])
     count: int = Field(description="How many letters; else 1.")
 
 
@@ -129,7 +141,10 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
         except PastEnd as refused:
             raise Conflict(str(refused)) from refused
 
-    @router.post("/pauses/resume", responses=responses(*refusals))
+    @router.post(
+        "/pauses/resume",
+        responses=responses(*refusals) | {200: json_example({"changed": True, "paused": False})},
+    )
     def resume(body: ResumeBody, principal: Writer) -> Answer:
         """Resume a worker, a topic or a practice.
 

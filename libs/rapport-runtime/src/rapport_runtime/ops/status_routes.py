@@ -3,7 +3,7 @@
 from typing import Annotated, Protocol, Self
 
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_operator
@@ -40,6 +40,21 @@ class WorkerStatus(BaseModel):
 
 class PauseStatus(BaseModel):
     """A worker, a topic or a practice that operators have paused until they resume it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "practice",
+                    "subject": "lantern-harbour",
+                    "since": "2026-03-02T09:30:00Z",
+                    "until": None,
+                    "who": "key 6c1f0a52b3d94e87",
+                    "why": "complaint of this morning, see ticket 4711",
+                }
+            ]
+        }
+    )
 
     kind: Kind
     subject: str = Field(examples=["lantern-harbour"])

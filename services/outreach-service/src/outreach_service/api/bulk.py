@@ -13,6 +13,7 @@ from outreach_service.api.clients import (
     contact_update,
 )
 from outreach_service.api.preference_schemas import (
+    ANY_SAVED,
     ConsentItem,
     ConsentItems,
     ContactItem,
@@ -32,23 +33,35 @@ from outreach_service.domain.consents import Refused
 from outreach_service.handlers.preferences import save_consents, save_contacts
 from outreach_service.ports.store import ContactCipher, Stores
 from rapport_runtime.http.errors import field_errors
+from rapport_runtime.http.examples import json_example
 from rapport_runtime.http.problems import BodyTooLarge, FieldError, responses
 
+_NO_PHONE = InvalidContact("phone", "is not a phone number")
 Item = TypeVar("Item", bound=BaseModel)
 Valid = TypeVar("Valid")
-_SOME_REJECTED: dict[int | str, dict[str, Any]] = {
-    207: {
-        "model": ItemOutcomes,
-        "description": "At least one item was rejected; the others are saved.",
+
+
+def _some_rejected(example: ItemOutcome) -> dict[int | str, dict[str, Any]]:
+    """The answer 207, for a route's `responses=`."""
+    items = [ANY_SAVED, example.model_dump()]
+    return {
+        207: {
+            "model": ItemOutcomes,
+            "description": "At least one item was rejected; the others are saved.",
+            **json_example({"items": items}),
+        }
     }
-}
 
 
 def bulk_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
     """Contacts and consents of many clients at once."""
     router = APIRouter(prefix="/v1", tags=["clients"])
 
-    @router.post("/contacts", responses=_SOME_REJECTED | responses(*ALWAYS, BodyTooLarge))
+    @router.post(
+        "/contacts",
+        responses=_some_rejected(_rejected(1, contact_error(_NO_PHONE)))
+        | responses(*ALWAYS, BodyTooLarge),
+    )
     def post_contacts(
         body: ContactItems, principal: ContactsWriter, response: Response
     ) -> ItemOutcomes:
@@ -64,7 +77,9 @@ def bulk_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
         return _answer(outcomes, response)
 
     @router.post(
-        "/consents", responses=_SOME_REJECTED | responses(*ALWAYS, NotDatedYet, BodyTooLarge)
+        "/consents",
+        responses=_some_rejected(_rejected(1, consent_error(Refused.IN_THE_FUTURE)))
+        | responses(*ALWAYS, NotDatedYet, BodyTooLarge),
     )
     def post_consents(
         body: ConsentItems, principal: ConsentsWriter, response: Response

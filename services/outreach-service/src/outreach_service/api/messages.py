@@ -6,6 +6,8 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from outreach_service.api.refusals import ALWAYS, NO_MESSAGE, NotDatedYet, refusals_as_problems
 from outreach_service.api.schemas import (
+    APPROVED_MESSAGE,
+    CANCELLED_MESSAGE,
     ClientId,
     CountAnswer,
     MessageAnswer,
@@ -21,6 +23,7 @@ from outreach_service.ports import Messages
 from outreach_service.ports.store import Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
+from rapport_runtime.http.examples import json_example
 from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import Conflict, InvalidCursor, NotFound, responses
@@ -94,7 +97,9 @@ def _add_one(router: APIRouter, stores: Stores, previews: Previews) -> None:
 def _add_steering(router: APIRouter, stores: Stores) -> None:
     problems = responses(*ALWAYS, NotFound, Conflict, NotDatedYet)
 
-    @router.post("/{message_id}/approve", responses=problems)
+    @router.post(
+        "/{message_id}/approve", responses=problems | {200: json_example(APPROVED_MESSAGE)}
+    )
     def approve(message_id: MessageId, principal: Writer) -> MessageAnswer:
         """Approve a message that awaits staff; safe to repeat.
 
@@ -107,7 +112,9 @@ def _add_steering(router: APIRouter, stores: Stores) -> None:
             raise NotFound(NO_MESSAGE)
         return MessageAnswer.of(row)
 
-    @router.post("/{message_id}/cancel", responses=problems)
+    @router.post(
+        "/{message_id}/cancel", responses=problems | {200: json_example(CANCELLED_MESSAGE)}
+    )
     def cancel(message_id: MessageId, principal: Writer) -> MessageAnswer:
         """Cancel a message before it is sent; safe to repeat.
 

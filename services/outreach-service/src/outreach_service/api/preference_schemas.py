@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StrictBool,
@@ -12,7 +13,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 
-from outreach_service.api.schemas import ClientId, ClientIdAnswer
+from outreach_service.api.schemas import ANY_CLIENT, ClientId, ClientIdAnswer
 from outreach_service.api.words import ChannelWord, PurposeWord
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.terms import Channel, Purpose
@@ -138,12 +139,26 @@ _ALTERNATIVES: Final[dict[type[BaseModel], dict[str, type[BaseModel]]]] = {
 }
 
 
+ANY_CONSENT: Final[dict[str, Any]] = {
+    "id": "form-2024-06-01-118-sms-care",
+    "stated_at": "2024-06-01T12:00:00+08:00",
+    "channel": "sms",
+    "purpose": "care",
+    "granted": True,
+    "evidence": "form 2024-06-01, no. 118",
+    "text_version": "care-2024-05",
+}
+ANY_SAVED: Final = {"index": 0, "outcome": "saved"}
+
+
 class ConsentBody(BaseModel):
     """A client's consent to one purpose on one channel, or its withdrawal, with the proof.
 
     `id` is your own name of the statement. It is the same when the statement is sent again, and
     belongs to no other statement of the practice.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANY_CONSENT]})
 
     id: Annotated[Visible, Field(max_length=200, examples=["form-2024-06-01-118-sms-care"])]
     stated_at: Annotated[
@@ -179,6 +194,10 @@ class ConsentBody(BaseModel):
 
 class ConsentItem(ConsentBody):
     """One consent of a bulk request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**ANY_CONSENT, "client_id": ANY_CLIENT}]}
+    )
 
     client_id: ClientId
 
@@ -236,20 +255,7 @@ class ItemOutcome(BaseModel):
 class ItemOutcomes(BaseModel):
     """The outcome of each item, in the request's order."""
 
-    items: list[ItemOutcome] = Field(
-        examples=[
-            [
-                {"index": 0, "outcome": "saved", "reason": None, "pointer": None, "detail": None},
-                {
-                    "index": 1,
-                    "outcome": "rejected",
-                    "reason": "invalid-address",
-                    "pointer": "/address",
-                    "detail": "is not a phone number",
-                },
-            ]
-        ]
-    )
+    items: list[ItemOutcome] = Field(examples=[[ANY_SAVED]])
 
 
 class ContactAnswer(BaseModel):
@@ -270,13 +276,18 @@ class ConsentAnswer(BaseModel):
     """The statement that holds for one channel and purpose: the one that the client made last."""
 
     id: str = Field(examples=["form-2024-06-01-118-sms-care"])
-    stated_at: AwareDatetime = Field(description="When the client made it.")
+    stated_at: AwareDatetime = Field(
+        description="When the client made it.", examples=[ANY_CONSENT["stated_at"]]
+    )
     channel: ChannelWord
     purpose: PurposeWord
     granted: bool
     evidence: str = Field(examples=["form 2024-06-01, no. 118"])
     text_version: str = Field(examples=["care-2024-05"])
-    recorded_at: AwareDatetime = Field(description="The business time at which it came to Rapport.")
+    recorded_at: AwareDatetime = Field(
+        description="The business time at which it came to Rapport.",
+        examples=["2024-06-01T04:05:00Z"],
+    )
     statements: int = Field(
         description="How many statements there are in all; none is ever removed."
     )
@@ -293,7 +304,7 @@ class ConsentSaved(BaseModel):
     """A consent, or its withdrawal, as it was recorded."""
 
     id: str = Field(examples=["form-2024-06-01-118-sms-care"])
-    stated_at: AwareDatetime
+    stated_at: AwareDatetime = Field(examples=[ANY_CONSENT["stated_at"]])
     client_id: ClientIdAnswer
     channel: ChannelWord
     purpose: PurposeWord

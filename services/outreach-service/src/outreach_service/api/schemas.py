@@ -1,8 +1,8 @@
 """The wire shapes of the outreach API; those of contacts and consents are in preference_schemas."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from outreach_service.api.words import (
     ChangeReasonWord,
@@ -13,6 +13,7 @@ from outreach_service.api.words import (
 )
 from outreach_service.documents.schemas import EXAMPLE_PLAYBOOK
 from outreach_service.domain.message_views import MessageRow, MessageView
+from outreach_service.handlers.messages import CANCELLED_BY_STAFF
 from outreach_service.ports import ChannelState
 from outreach_service.ports.records import StoredPlaybook
 
@@ -23,6 +24,78 @@ ClientId = Annotated[
     Field(description="The client id that ingestion gave out.", examples=[ANY_CLIENT]),
 ]
 ClientIdAnswer = Annotated[str, Field(examples=[ANY_CLIENT])]
+
+
+ANY_MESSAGE: Final[dict[str, Any]] = {
+    "message_id": "8aca65e60a135d60a3bc9d3c1b8ba235",
+    "client_id": ANY_CLIENT,
+    "play": "check-in",
+    "step": 0,
+    "occasion": {"kind": "tier", "id": "rfm:3"},
+    "purpose": "care",
+    "mode": "approve",
+    "state": "awaiting_staff",
+    "reason": "mode:awaiting-approval",
+    "channel": None,
+    "approved": False,
+    "attempts": 0,
+    "due_at": "2026-03-02T16:00:00Z",
+    "decide_at": "2026-03-09T16:00:00Z",
+    "expires_at": "2026-03-09T16:00:00Z",
+    "sent_at": None,
+    "changed_at": "2026-03-02T16:00:00Z",
+}
+"""It waits for a person since its time came."""
+APPROVED_MESSAGE: Final = ANY_MESSAGE | {
+    "state": "scheduled",
+    "reason": None,
+    "approved": True,
+    "decide_at": "2026-03-03T01:30:00Z",
+    "changed_at": "2026-03-03T01:30:00Z",
+}
+CANCELLED_MESSAGE: Final = ANY_MESSAGE | {
+    "state": "cancelled",
+    "reason": CANCELLED_BY_STAFF,
+    "changed_at": "2026-03-03T01:30:00Z",
+}
+_SENT_MESSAGE: Final[dict[str, Any]] = APPROVED_MESSAGE | {
+    "state": "accepted",
+    "channel": "sms",
+    "attempts": 1,
+    "sent_at": "2026-03-03T01:30:01Z",
+    "changed_at": "2026-03-03T01:30:02Z",
+    "cause": {
+        "scheme": "rfm",
+        "version": 3,
+        "from_tier": "silver",
+        "to_tier": "bronze",
+        "direction": "downgraded",
+        "reason": "elapsed_time",
+        "origin": "live",
+        "effective_at": "2026-03-01T16:00:00Z",
+    },
+    "tries": [
+        {
+            "number": 1,
+            "channel": "sms",
+            "started_at": "2026-03-03T01:30:01Z",
+            "business_at": "2026-03-03T01:30:01Z",
+            "finished_at": "2026-03-03T01:30:02Z",
+            "outcome": "accepted",
+            "code": None,
+        }
+    ],
+    "preview": {
+        "channel": "sms",
+        "template": "check-in",
+        "template_version": 1,
+        "language": "en",
+        "subject": "",
+        "body": "Ada, this is Lantern Harbour. How are you?",
+        "params": {"name": "Ada"},
+        "missing": None,
+    },
+}
 
 
 class OccasionAnswer(BaseModel):
@@ -37,6 +110,8 @@ class OccasionAnswer(BaseModel):
 
 class MessageAnswer(BaseModel):
     """A message's state and its reason; when it is decided on next, and when it expires."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANY_MESSAGE]})
 
     message_id: str = Field(examples=["8aca65e60a135d60a3bc9d3c1b8ba235"])
     client_id: ClientIdAnswer
@@ -110,6 +185,8 @@ class PreviewAnswer(BaseModel):
 
 class MessageDetail(MessageAnswer):
     """A message with its cause, its attempts and its text."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SENT_MESSAGE]})
 
     cause: Cause
     tries: list[AttemptAnswer]

@@ -98,7 +98,9 @@ class TierAnswer(BaseModel):
     inputs_complete: bool = Field(
         description="False while something is known to be missing; the tier may then change."
     )
-    inputs_incomplete: list[Incompleteness] = Field(description="Why not; empty when complete.")
+    inputs_incomplete: list[Incompleteness] = Field(
+        description="Why not; empty when complete.", examples=[[]]
+    )
     explanation: list[ExplanationLine]
     next_transition: Coming | None
 
@@ -189,7 +191,9 @@ class HistoryLine(BaseModel):
     reason: str = Field(examples=["activity"])
     origin: str = Field(examples=["live"])
     effective_at: AwareDatetime
-    due_on: date | None = Field(description="The local day of a change that was held until later.")
+    due_on: date | None = Field(
+        description="The local day of a change that was held until later.", examples=[None]
+    )
     happened_at: AwareDatetime | None
     activity_id: str | None = Field(examples=["586f4f665dd85571875b8a2975148f62"])
     score: Score | None = Field(description="null where the scheme has none.")

@@ -2,7 +2,7 @@
 
 import hmac
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
@@ -10,8 +10,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 from rapport_runtime.database import Database
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require
+from rapport_runtime.http.examples import json_example
 from rapport_runtime.http.links import links
-from rapport_runtime.http.paging import Page, PageQuery
+from rapport_runtime.http.paging import ANY_CURSOR, Page, PageQuery
 from rapport_runtime.http.problems import (
     Conflict,
     Forbidden,
@@ -39,6 +40,28 @@ Reader = Annotated[Principal, Depends(require(READ))]
 Holder = Annotated[Principal, Depends(require(DECIDE))]
 LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 _FIRST = {"letter_id": "$response.body#/items/0/id"}
+_LEADS_ON = links(200, {f"dead-letters-{each}": _FIRST for each in ("inspect", "replay", "drop")})[
+    200
+]
+_ANY_LETTER = {
+    "id": 42,
+    "partition": 0,
+    "offset": 10482,
+    "reason": "invalid-field",
+    "field": "/data/amount_minor",
+    "detail": "Input should be greater than or equal to 0",
+    "state": "held",
+    "received_at": "2026-03-02T09:30:00Z",
+    "decided_at": None,
+}
+_ANY_SHAPE = {
+    "recorded_at": "2026-03-02T09:29:58Z",
+    "key_bytes": 17,
+    "key_hash": "9f86d081884c7d65",
+    "value_bytes": 312,
+    "headers": [{"name": "content-type", "bytes": 33}],
+    "structure": {"id": "string", "data": {"amount_minor": "number"}},
+}
 Reason = Annotated[str | None, Query(max_length=100)]
 Topic = Annotated[str | None, Query(max_length=249)]
 AtField = Annotated[str | None, Query(max_length=300, alias="field")]
@@ -49,10 +72,10 @@ class LetterSummary(BaseModel):
     """A record that was set aside: where it was and why, without its content."""
 
     id: int = Field(examples=[42])
-    topic: str = Field(examples=["payment-events.v1"])
+    topic: str
     partition: int = Field(examples=[0])
     offset: int = Field(examples=[10482])
-    consumer_group: str = Field(examples=["ingestion-service"])
+    consumer_group: str
     reason: str = Field(examples=["invalid-field"])
     field: str | None = Field(
         description="A JSON pointer to the invalid field, if it is known.",
@@ -94,7 +117,7 @@ class ReplayRequest(BaseModel):
 
     count: int = Field(ge=1, le=_MAX_COUNT, examples=[100])
     reason: str | None = Field(default=None, max_length=100, examples=["invalid-field"])
-    topic: str | None = Field(default=None, max_length=249, examples=["payment-events.v1"])
+    topic: str | None = Field(default=None, max_length=249, examples=[None])
     field: str | None = Field(default=None, max_length=300, examples=["/data/amount_minor"])
     order: Order = Field(default="oldest", description="Which of them, if more than `count` match.")
     stop_after: int | None = Field(
@@ -117,21 +140,29 @@ class ReplayAnswer(BaseModel):
     """How many were queued, or, in a dry run, would be."""
 
     queued: int = Field(examples=[17])
-    dry_run: bool
+    dry_run: bool = Field(examples=[False])
 
 
-def dead_letter_router(database: Database) -> APIRouter:
+class LetterOrigin(NamedTuple):
+    """Where the letters of the documents' examples come from: a topic that the service reads."""
+
+    topic: str
+    consumer_group: str
+
+
+def dead_letter_router(database: Database, origin: LetterOrigin) -> APIRouter:
     """The router over the API's database: a practice's key sees that practice's letters, an
-    operator's key those whose practice is unknown."""
+    operator's key those whose practice is unknown. `origin` is for examples alone."""
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
     store = DeadLetterStore(database)
     refusals = (Unauthorised, Forbidden, Unavailable)
     decision_refusals = responses(*refusals, NotFound, Conflict)
+    held = _ANY_LETTER | origin._asdict()
 
     @router.get(
         "",
         responses=responses(*refusals, InvalidCursor)
-        | links(200, {f"dead-letters-{name}": _FIRST for name in ("inspect", "replay", "drop")}),
+        | {200: _LEADS_ON | json_example({"items": [held], "next_cursor": ANY_CURSOR})},
     )
     def list_letters(
         principal: Reader,
@@ -150,7 +181,10 @@ def dead_letter_router(database: Database) -> APIRouter:
         rows = store.page(_actor(principal), matching, after=after, limit=page.fetch)
         return page.page([_summary(row) for row in rows], key=lambda letter: (letter.id,))
 
-    @router.get("/{letter_id:int}", responses=responses(*refusals, NotFound))
+    @router.get(
+        "/{letter_id:int}",
+        responses=responses(*refusals, NotFound) | {200: json_example(held | _ANY_SHAPE)},
+    )
     def inspect(letter_id: LetterId, principal: Reader, request: Request) -> LetterShape:
         """Get one record that was set aside, without its values.
 
@@ -173,7 +207,11 @@ def dead_letter_router(database: Database) -> APIRouter:
         queued = act(_actor(principal, body.why), matching, policy)
         return ReplayAnswer(queued=queued, dry_run=body.dry_run)
 
-    @router.post("/{letter_id:int}/replay", status_code=202, responses=decision_refusals)
+    @router.post(
+        "/{letter_id:int}/replay",
+        status_code=202,
+        responses=decision_refusals | {202: json_example(held | {"state": "queued"})},
+    )
     def replay(letter_id: LetterId, principal: Holder, why: Why = None) -> LetterSummary:
         """Queue one record that was set aside for another try.
 
@@ -182,7 +220,11 @@ def dead_letter_router(database: Database) -> APIRouter:
         actor = _actor(principal, why)
         return _decided(store, actor, letter_id, store.queue(actor, letter_id), "it was dropped")
 
-    @router.post("/{letter_id:int}/drop", responses=decision_refusals)
+    @router.post(
+        "/{letter_id:int}/drop",
+        responses=decision_refusals
+        | {200: json_example(held | {"state": "dropped", "decided_at": "2026-03-02T10:15:00Z"})},
+    )
     def drop(letter_id: LetterId, principal: Holder, why: Why = None) -> LetterSummary:
         """Drop one record that was set aside.
 
