@@ -50,7 +50,7 @@ _SAVE_PRACTICE: Final = """
 """
 # Arrays come sorted by key, and rows are created and locked in that order. Who locks has created
 # whatever it will create, so while one is missing nothing is locked: no two workers wait for each
-# other. The lock is on the client's row, which a waiting worker then reads as the other one left it.
+# other. The lock is on the client's row, which a waiting worker then reads as the other left it.
 _LOCK_CLIENTS: Final = """
     SELECT wanted.practice_id, wanted.namespace, wanted.external_id,
         found.client_id, found.generation, found.last_sequence, found.is_registered
@@ -210,8 +210,8 @@ class PostgresStore:
         }
 
     def _create(self, keys: Sequence[IdentityKey], now: datetime) -> dict[IdentityKey, Client]:
-        """The clients of those of the sorted keys that had none; locked, because nobody else can see
-        them yet. Waits for another transaction that has just created one of them."""
+        """The clients of those of the sorted keys that had none; locked, because nobody else can
+        see them yet. Waits for another transaction that has just created one of them."""
         ids = [ClientId(uuid.uuid4().hex) for _ in keys]
         parameters = arrays(IdentityKey._fields, keys) | {"client_id": ids, "known_since": now}
         created = {row.client_id for row in self._fetch(_CREATE_CLIENTS, parameters)}
