@@ -18,8 +18,9 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.port import TopicPartition
 from scoring_service import consumers, handlers
 from scoring_service.bootstrap import rulebook_source
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import Change, ClientState
+from scoring_service.domain.walk import Change
 from scoring_service.handlers import Folded, PartitionFacts
 from scoring_service.ports import Clients
 from scoring_service.store import sweep_progress

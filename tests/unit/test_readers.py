@@ -18,8 +18,8 @@ from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_contracts.words import ACTIVITY_KINDS
 from scoring_service.api.fast.tier_route import tier_json
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.facts import KNOWN_KINDS
-from scoring_service.domain.walk import ClientState
 from scoring_service.handlers import TierAssessor
 from tests.support.generators.source_documents import CURRENCIES, ZONES, documents, instants
 from tests.support.generators.tier_histories import RULEBOOK

@@ -17,11 +17,12 @@ from rapport_contracts import topics
 from rapport_contracts.canonical import ActivityRecorded, WatermarkAdvanced
 from scoring_service import translate
 from scoring_service.domain.assess import next_transition
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
+from scoring_service.domain.walk import Change, catch_up, fold, review
 from scoring_service.ports import TierTransition
 
 Cursor = psycopg.Cursor[Any]

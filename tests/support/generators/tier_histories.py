@@ -8,12 +8,13 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 import scoring_service
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day, midnight
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
-from scoring_service.domain.walk import Change, ClientState, catch_up, fold, review
+from scoring_service.domain.walk import Change, catch_up, fold, review
 from tests.support.oracles.tiers import OracleClient, OracleFact, Rules, exists
 
 Log = list[OracleFact | datetime]

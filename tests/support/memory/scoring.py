@@ -11,9 +11,9 @@ from typing import Any
 
 from rapport_contracts import codec
 from rapport_runtime.bus.port import Outgoing
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import ClientState
 from scoring_service.ports import (
     ChangeRow,
     ClientKey,

@@ -11,8 +11,9 @@ import pytest
 from rapport_contracts import codec, topics
 from rapport_contracts.ranges import LATEST
 from rapport_runtime.bus.port import Outgoing
+from scoring_service.domain.client_state import ClientState, Stretch
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.walk import ClientState, first_assessment
+from scoring_service.domain.walk import first_assessment
 from scoring_service.ports import ClientKey, Stores, Tiers, TierTransition
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.worlds.feed import event_id
@@ -88,7 +89,7 @@ class StoreSuite:
     def test_a_client_is_loaded_as_it_was_saved(self, adapter: StoreAdapter) -> None:
         state = new_client()
         state.last_sequence, state.missing = 9, ((3, 3), (5, 7))
-        state.incarnation = "0a1b2c3d"
+        state.stretches = (Stretch(1, None), Stretch(4, "0a1b2c3d"), Stretch(8, "4e5f6a7b"))
         state.first_skipped_sequence, state.first_repeated_sequence = 2, 4
         assessed(state, NOON)
         state.reviewed = True

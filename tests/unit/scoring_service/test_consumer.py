@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unittest import mock
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import structs
@@ -14,10 +15,12 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.limits import uncounted
 from rapport_runtime.stream.partition_batches import batch_of, decoded
 from rapport_runtime.stream.positions import Position
 from scoring_service import consumers, translate
 from scoring_service.consumers import ScoringConsumer
+from scoring_service.domain import periods
 from scoring_service.ports import ClientKey
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring import MemoryStores
@@ -190,7 +193,8 @@ class TestHandling:
     ) -> None:
         batch = scoring.handle(scoring.read(activity(generation=2), activity(generation=2)))
         assert [letter.record.offset for letter in batch.letters] == [0, 1]
-        assert scoring.stores.rows.clients == {}
+        state = scoring.stores.rows.clients[ClientKey("harbour", "ada")]
+        assert (state.last_sequence, state.first_skipped_sequence) == (0, 1)
 
     def test_a_new_generation_is_a_dead_letter(self, scoring: Scoring) -> None:
         data = canonical.GenerationOpening(client_id="ada", generation=2, reason="rebuild", facts=3)
@@ -202,6 +206,53 @@ class TestHandling:
         assert (letter.record.offset, letter.error.reason) == (1, "unknown-generation")
         assert (letter.error.field, letter.error.practice_id) == ("/data/generation", "harbour")
         assert batch.passed_over == {}
+        assert uncounted([letter.error]) == 1
+        state = scoring.stores.rows.clients[ClientKey("harbour", "ada")]
+        assert (state.last_sequence, state.missing, state.first_skipped_sequence) == (1, (), 2)
+
+    def test_a_zone_that_only_its_writer_knows_concerns_its_client_alone(
+        self, scoring: Scoring
+    ) -> None:
+        """In a rolling deploy the writer may have a newer database of zones."""
+        strange = activity(zone="Mars/Olympus_Mons", client_id="bo")
+        later = watermark(NOON + A_DAY)
+        part = scoring.read(strange, activity(), later)
+        assert scoring.consumer.batch_end(part) == 3
+        (letter,) = scoring.handle(part).letters
+        assert (letter.record.offset, letter.error.reason) == (0, "fact-refused")
+        assert uncounted([letter.error]) == 1
+        clients = scoring.stores.rows.clients
+        assert clients[ClientKey("harbour", "ada")].missing == ()
+        bo = clients[ClientKey("harbour", "bo")]
+        assert (bo.zone, bo.last_sequence, bo.missing) == ("", 1, ((1, 1),))
+
+    def test_a_client_whom_a_newer_worker_stored_with_a_new_zone_stops_nobody(
+        self, scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scoring.handle(scoring.read(activity(zone="Asia/Tokyo", client_id="bo"), activity()))
+        known = periods._zone
+
+        def older(name: str) -> ZoneInfo:
+            if name == "Asia/Tokyo":
+                raise periods.UnknownZone(name)
+            return known(name)
+
+        monkeypatch.setattr(periods, "_zone", older)
+        for cached in (periods.is_zone, periods.midnight):
+            cached.cache_clear()
+        monkeypatch.setattr(scoring, "consumer", ScoringConsumer(scoring.stores, RULEBOOK, int))
+        later = NOON + 800 * A_DAY
+        again = activity(2, at=later, zone="Asia/Tokyo", client_id="bo")
+        part = scoring.read(watermark(later), again, activity(2, at=later))
+        assert scoring.consumer.batch_end(part) == 1
+        (letter,) = scoring.handle(part).letters
+        assert letter.record.offset == 3
+        scoring.stores.rows.processed[0] = later
+        scoring.consumer.after_commit({ACTIVITY: Position(1, "", later)})
+        clients = scoring.stores.rows.clients
+        assert clients[ClientKey("harbour", "ada")].assessed_on == later.date()
+        assert clients[ClientKey("harbour", "bo")].missing == ((2, 2),)
+        periods.is_zone.cache_clear()
 
     def test_a_hold_is_passed_over(self, scoring: Scoring) -> None:
         data = canonical.Hold(hold_id="h1", reason="silent", held=True, since=NOON)
@@ -281,7 +332,7 @@ class TestASmallerVocabulary:
         batch = scoring.handle(scoring.append(unknown_type(activity(1, generation=2))))
         (letter,) = batch.letters
         assert (letter.error.reason, batch.passed_over) == ("unknown-generation", {})
-        assert scoring.stores.rows.clients == {}
+        assert scoring.stores.rows.clients[self.ADA].first_skipped_sequence == 1
 
     @pytest.mark.parametrize("topic", [ACTIVITY, PRACTICES])
     def test_an_unknown_type_without_a_number_is_only_counted(

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from scoring_service import translate
 from scoring_service.domain.assess import next_transition, standing
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day, midnight
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import ClientState, fold, review
+from scoring_service.domain.walk import fold, review
 from scoring_service.handlers import sweep
 from scoring_service.ports import ClientKey
 from tests.support.generators.tier_histories import (

@@ -6,7 +6,7 @@ import pytest
 
 from rapport_contracts import topics
 from scoring_service import translate
-from scoring_service.domain.facts import Numbered, Skipped
+from scoring_service.domain.facts import Numbered, Opening, Said, Skipped
 from scoring_service.handlers import PartitionFacts, fold_facts
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring import MemoryStores
@@ -116,9 +116,41 @@ class TestRefusingFacts:
         state = stores.rows.clients[ADA]
         assert (state.last_sequence, state.missing, state.digest.completed) == (2, (), [2])
 
-    def test_a_new_client_of_refused_facts_alone_is_not_stored(self, stores: MemoryStores) -> None:
+    def test_the_last_of_its_client_is_missing_until_it_is_replayed(
+        self, stores: MemoryStores
+    ) -> None:
+        arrive(stores, visit(1), visit(2, zone="Asia/Shanghai"), visit(4, zone="Asia/Shanghai"))
+        state = stores.rows.clients[ADA]
+        assert (state.last_sequence, state.missing) == (4, ((2, 4),))
+        arrive(stores, visit(2), visit(4), visit(3), visit(5))
+        state = stores.rows.clients[ADA]
+        assert (state.missing, state.digest.completed) == ((), [5])
+
+    @pytest.mark.parametrize(
+        "said", [visit(1, generation=2), Skipped(2, 1), Opening(2)], ids=lambda said: type(said)
+    )
+    def test_another_generation_leaves_its_client_incomplete(
+        self, stores: MemoryStores, said: Said
+    ) -> None:
+        arrive(stores, visit(1), visit(2))
+        assert len(arrive(stores, said).refused) == 1
+        state = stores.rows.clients[ADA]
+        assert (state.last_sequence, state.missing, state.generation) == (2, (), 1)
+        assert state.first_skipped_sequence == 3
+
+    def test_a_generation_that_is_not_above_the_clients_own_changes_nothing(
+        self, stores: MemoryStores
+    ) -> None:
+        arrive(stores, visit(1))
+        assert len(arrive(stores, Opening(1)).refused) == 1
+        assert stores.rows.clients[ADA].first_skipped_sequence is None
+
+    def test_a_new_client_of_refused_facts_alone_says_that_it_is_incomplete(
+        self, stores: MemoryStores
+    ) -> None:
         assert len(arrive(stores, visit(1, generation=2)).refused) == 1
-        assert stores.rows.clients == {}
+        state = stores.rows.clients[ADA]
+        assert (state.last_sequence, state.first_skipped_sequence) == (0, 1)
         assert stores.rows.outbox == []
 
 
@@ -175,7 +207,7 @@ class TestARestoredSender:
         assert (repeated.key, repeated.fact) == (ADA, other)
         state = stores.rows.clients[ADA]
         assert (state.digest.completed, state.digest.settled) == ([2], [0])
-        assert (state.first_repeated_sequence, state.incarnation) == (2, self.BEFORE)
+        assert (state.first_repeated_sequence, state.stretches) == (2, ((1, self.BEFORE),))
 
     def test_what_is_new_is_folded_and_the_contradiction_stays(self, stores: MemoryStores) -> None:
         arrive(stores, visit(1, incarnation=self.BEFORE), visit(2, incarnation=self.BEFORE))
@@ -183,7 +215,8 @@ class TestARestoredSender:
         assert len(arrive(stores, *again).repeated) == 1
         assert arrive(stores, *again[1:]).repeated == []  # a duplicate as ever
         state = stores.rows.clients[ADA]
-        assert (state.digest.completed, state.incarnation) == ([3], self.AFTER)
+        assert state.digest.completed == [3]
+        assert state.stretches == ((1, self.BEFORE), (3, self.AFTER))
         assert state.first_repeated_sequence == 2
 
     def test_a_new_incarnation_that_repeats_nothing_is_no_contradiction(
@@ -193,7 +226,8 @@ class TestARestoredSender:
         folded = arrive(stores, visit(2, incarnation=self.AFTER), visit(2, incarnation=self.AFTER))
         assert folded == ([], [], [])
         state = stores.rows.clients[ADA]
-        assert (state.incarnation, state.first_repeated_sequence) == (self.AFTER, None)
+        assert state.stretches == ((1, self.BEFORE), (2, self.AFTER))
+        assert state.first_repeated_sequence is None
 
     def test_a_late_fact_of_the_incarnation_before_fills_its_gap(
         self, stores: MemoryStores
@@ -202,7 +236,45 @@ class TestARestoredSender:
         assert arrive(stores, visit(2, incarnation=self.BEFORE)).repeated == []
         state = stores.rows.clients[ADA]
         assert (state.missing, state.digest.completed) == ((), [3])
-        assert (state.incarnation, state.first_repeated_sequence) == (self.AFTER, None)
+        assert state.stretches == ((1, self.BEFORE), (3, self.AFTER))
+        assert state.first_repeated_sequence is None
+
+    def test_what_the_one_before_sent_comes_again_as_a_duplicate(
+        self, stores: MemoryStores
+    ) -> None:
+        sent = [visit(number, incarnation=self.BEFORE) for number in (1, 2)]
+        arrive(stores, *sent, visit(3, incarnation=self.AFTER))
+        assert arrive(stores, *sent).repeated == []
+        state = stores.rows.clients[ADA]
+        assert (state.digest.completed, state.first_repeated_sequence) == ([3], None)
+
+    def test_a_number_of_the_one_before_that_is_given_out_again_is_told_afterwards_too(
+        self, stores: MemoryStores
+    ) -> None:
+        arrive(stores, visit(1, incarnation=self.BEFORE), visit(2, incarnation=self.BEFORE))
+        arrive(stores, visit(3, incarnation=self.AFTER))
+        again = [visit(2, incarnation=self.AFTER), visit(1, incarnation="00000000")]
+        assert len(arrive(stores, *again).repeated) == 2
+        assert stores.rows.clients[ADA].first_repeated_sequence == 1
+
+    def test_who_filled_a_gap_is_remembered(self, stores: MemoryStores) -> None:
+        arrive(stores, visit(1, incarnation=self.BEFORE), visit(5, incarnation=self.BEFORE))
+        filled = [visit(number, incarnation=self.AFTER) for number in (3, 2)]
+        arrive(stores, *filled)
+        assert arrive(stores, *filled).repeated == []
+        assert len(arrive(stores, visit(3, incarnation=self.BEFORE)).repeated) == 1
+        stretches = ((1, self.BEFORE), (2, self.AFTER), (4, self.BEFORE))
+        assert stores.rows.clients[ADA].stretches == stretches
+
+    def test_a_refused_fact_that_is_given_out_again_is_no_contradiction(
+        self, stores: MemoryStores
+    ) -> None:
+        refused = visit(2, incarnation=self.BEFORE, zone="Asia/Shanghai")
+        arrive(stores, visit(1, incarnation=self.BEFORE), refused)
+        again = [visit(number, incarnation=self.AFTER) for number in (2, 3)]
+        assert arrive(stores, *again, *again) == ([], [], [])
+        state = stores.rows.clients[ADA]
+        assert state.stretches == ((1, self.BEFORE), (2, self.AFTER))
 
     @pytest.mark.parametrize(("before", "after"), [(None, "0a1b2c3d"), ("0a1b2c3d", None)])
     def test_none_is_an_incarnation_as_any_other(

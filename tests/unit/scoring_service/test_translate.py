@@ -10,8 +10,9 @@ from rapport_contracts import canonical, codec, topics
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Watermark
 from scoring_service import translate
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.facts import Fact, FactRefused, Skipped
-from scoring_service.domain.walk import ClientState, fold, review
+from scoring_service.domain.walk import fold, review
 from scoring_service.ports import TierTransition
 from tests.support.generators.tier_histories import RULEBOOK
 
@@ -76,12 +77,18 @@ def test_an_activity_of_an_unknown_kind_is_only_a_number() -> None:
     assert translate.numbered(unknown) == Skipped(1, 1, "0a1b2c3d")
 
 
-@pytest.mark.parametrize("nameless", ["practice_id", "client_id", "generation", "sequence"])
+@pytest.mark.parametrize("nameless", ["practice_id", "client_id", "sequence"])
 def test_an_event_of_an_unknown_type_is_a_number_if_it_says_whose_and_which(nameless: str) -> None:
     values = {"practice_id": "harbour", "client_id": "ada", "generation": 2, "sequence": 7}
     event = canonical.UnknownEvent(type="rapport.moon.risen.v1", **values)  # type: ignore[arg-type]  # by name
     assert translate.skipped(event) == (("harbour", "ada"), Skipped(2, 7))
     assert translate.skipped(structs.replace(event, **{nameless: None})) is None
+
+
+def test_an_event_of_an_unknown_type_without_a_generation_is_of_the_first() -> None:
+    values = {"practice_id": "harbour", "client_id": "ada", "sequence": 7}
+    event = canonical.UnknownEvent(type="rapport.moon.risen.v1", **values)  # type: ignore[arg-type]  # by name
+    assert translate.skipped(event) == (("harbour", "ada"), Skipped(1, 7))
 
 
 def test_a_fact_of_another_generation_has_a_reason_of_its_own() -> None:

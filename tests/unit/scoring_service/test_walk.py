@@ -8,17 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring_service.domain.assess import standing
+from scoring_service.domain.client_state import MOST_GAPS, ClientState
 from scoring_service.domain.facts import Fact, FactRefused
 from scoring_service.domain.periods import midnight
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import (
-    MOST_GAPS,
-    ClientState,
-    first_assessment,
-    fold,
-    review,
-    walk,
-)
+from scoring_service.domain.walk import first_assessment, fold, review, walk
 from tests.support.generators.tier_histories import (
     RULEBOOK,
     Log,

@@ -22,8 +22,8 @@ from rapport_runtime.logs import get_logger
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
-from scoring_service.domain.facts import Numbered
-from scoring_service.domain.periods import local_day
+from scoring_service.domain.facts import Said
+from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import Folded, PartitionFacts, fold_facts, sweep
 from scoring_service.ports import ClientKey, Store, Stores
@@ -113,12 +113,13 @@ class ScoringConsumer(BatchHandler):
         zones = self._zones.get(number)
         if zones is None or zones.offset != part.position.next_offset:
             with self._stores.open() as store:
-                zones = self._zones[number] = _Zones(store.zones_of(number))
+                zones = self._zones[number] = _Zones(set(filter(is_zone, store.zones_of(number))))
         return zones
 
 
 class _Zones:
-    """The names of a partition's zones, complete for the records before `offset`."""
+    """The names of a partition's zones that this version knows, complete for the records before
+    `offset`."""
 
     def __init__(self, names: set[str]) -> None:
         self.names = names
@@ -131,13 +132,13 @@ _Sources = dict[int, tuple[PartitionBatch, int]]
 
 def _facts_of(
     store: Store, batch: Batch, part: PartitionBatch, sources: _Sources
-) -> dict[ClientKey, list[Numbered]]:
-    """What a partition's records add to their clients' sequences; handles the other records."""
-    facts: dict[ClientKey, list[Numbered]] = {}
+) -> dict[ClientKey, list[Said]]:
+    """What a partition's records say of their clients; handles the other records."""
+    facts: dict[ClientKey, list[Said]] = {}
     for index, event in enumerate(part.events):
         if isinstance(event, ActivityRecorded):
             key = ClientKey(event.practiceid, event.data.client_id)
-            fact = translate.numbered(event)
+            fact: Said = translate.numbered(event)
         elif found := _handle_other(store, batch, part, index):
             key, fact = found
         else:
@@ -149,8 +150,8 @@ def _facts_of(
 
 def _handle_other(
     store: Store, batch: Batch, part: PartitionBatch, index: int
-) -> tuple[ClientKey, Numbered] | None:
-    """Handle a record that is no activity; what it adds to a client's sequence, if anything."""
+) -> tuple[ClientKey, Said] | None:
+    """Handle a record that is no activity; what it says of a client, if anything."""
     event = part.events[index]
     if isinstance(event, UnknownEvent):
         found = translate.skipped(event)
@@ -160,7 +161,7 @@ def _handle_other(
     elif isinstance(event, PracticeRegistered):
         store.save_practice(translate.practice(event))
     elif isinstance(event, GenerationOpened):
-        batch.reject(part, index, translate.new_generation(event))
+        return translate.opening(event)
     elif isinstance(event, HoldChanged):
         batch.pass_over(part, "hold")
     return None
@@ -199,7 +200,7 @@ def _batch_end(part: PartitionBatch, zones: set[str]) -> int:
     for index, event in enumerate(part.events):
         if isinstance(event, ActivityRecorded):
             zone = event.data.zone
-            if zone not in zones:
+            if zone not in zones and is_zone(zone):
                 if _begins_a_day(before, latest, {zone}):
                     return index
                 zones.add(zone)

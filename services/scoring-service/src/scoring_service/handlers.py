@@ -6,11 +6,20 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from scoring_service.domain.assess import Assessment, assess, next_transition
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.facts import Fact, FactRefused, Numbered, Skipped
-from scoring_service.domain.periods import local_day
+from scoring_service.domain.facts import Fact, FactRefused, Numbered, Opening, Said, Skipped
+from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import Change, ClientState, catch_up, fold, remind, review, skip
+from scoring_service.domain.walk import (
+    Change,
+    catch_up,
+    fold,
+    open_generation,
+    remind,
+    review,
+    skip,
+)
 from scoring_service.ports import (
     ClientKey,
     Clients,
@@ -27,20 +36,20 @@ REMEMBERED_ASSESSMENTS = 4_096
 
 
 class PartitionFacts(NamedTuple):
-    """The facts of one partition in a batch, and what is only a number of a client's sequence, in
-    the log's order; and its business time before the batch: None before the partition's first
+    """The facts of one partition in a batch, and what else is said of its clients, in the log's
+    order; and its business time before the batch: None before the partition's first
     watermark."""
 
     partition: int
     business_time: datetime | None
-    facts: Mapping[ClientKey, Sequence[Numbered]]
+    facts: Mapping[ClientKey, Sequence[Said]]
 
 
 class RefusedFact(NamedTuple):
-    """A fact that can never be folded, and why."""
+    """A fact that can never be folded, or what else this version cannot follow, and why."""
 
     key: ClientKey
-    fact: Numbered
+    fact: Said
     error: FactRefused
 
 
@@ -82,8 +91,10 @@ def fold_facts(
         for key, facts in of_partition.facts.items():
             state = known.get(key) or _new_client(key, of_partition.partition)
             batch.fold(key, state, facts, days)
-    # A new client all of whose facts were refused is not stored.
-    clients.save([state for state in batch.touched if state.last_sequence])
+    # A new client of whom only a generation of no meaning here was told is not stored.
+    clients.save(
+        [each for each in batch.touched if each.last_sequence or each.first_skipped_sequence]
+    )
     clients.record(batch.transitions)
     return Folded(batch.refused, batch.repeated, batch.skipped)
 
@@ -152,8 +163,8 @@ class TierAssessor:
 
 
 class _LocalDays(dict[str, date | None]):
-    """The local day of one instant by zone, each computed once; None without an instant or in no
-    zone."""
+    """The local day of one instant by zone, each computed once; None without an instant, and in no
+    zone or one that this version does not know."""
 
     def __init__(self, instant: datetime | None) -> None:
         super().__init__()
@@ -161,7 +172,7 @@ class _LocalDays(dict[str, date | None]):
 
     def __missing__(self, zone: str) -> date | None:
         instant = self._instant
-        self[zone] = day = local_day(instant, zone) if zone and instant is not None else None
+        self[zone] = day = local_day(instant, zone) if is_zone(zone) and instant else None
         return day
 
 
@@ -171,10 +182,11 @@ def _new_client(key: ClientKey, partition: int) -> ClientState:
     )
 
 
-def _first_zone(facts: Sequence[Numbered], generation: int) -> str:
-    """The zone of the first fact of that generation; empty when there is none."""
+def _first_zone(facts: Sequence[Said], generation: int) -> str:
+    """The first known zone in a fact of that generation; empty when there is none."""
     of_generation = (fact for fact in facts if fact.generation == generation)
-    return next((fact.zone for fact in of_generation if isinstance(fact, Fact)), "")
+    zones = (fact.zone for fact in of_generation if isinstance(fact, Fact))
+    return next(filter(is_zone, zones), "")
 
 
 class _Folding:
@@ -189,21 +201,16 @@ class _Folding:
         self.skipped: list[Skipped] = []
 
     def fold(
-        self, key: ClientKey, state: ClientState, facts: Sequence[Numbered], days: "_LocalDays"
+        self, key: ClientKey, state: ClientState, facts: Sequence[Said], days: "_LocalDays"
     ) -> None:
         """Bring one client to its day and fold its facts, in their order."""
         rulebook = self._rulebook
-        if not state.zone:
-            # A client without a fact so far, whom the first one will assess.
-            state.zone = _first_zone(facts, state.generation)
-            day = days[state.zone]
-        else:
-            day = days[state.zone]
-            if state.assessed_on != day:
-                changes = _advance_to_day(state, rulebook, day)
-                self.transitions += _transitions(state, rulebook, changes)
+        day = self._bring_to_day(state, facts, days)
         for fact in facts:
-            if fact.incarnation != state.incarnation and state.repeats(fact):
+            if isinstance(fact, Opening):
+                self.refused.append(RefusedFact(key, fact, open_generation(state, fact)))
+                continue
+            if fact.sequence <= state.last_sequence and state.repeats(fact):
                 self.repeated.append(RepeatedFact(key, fact))
                 continue
             try:
@@ -221,6 +228,20 @@ class _Folding:
                 self.transitions.append(TierTransition(state, change, review(state, rulebook)))
         _schedule_review(state, rulebook)
         self.touched.append(state)
+
+    def _bring_to_day(
+        self, state: ClientState, facts: Sequence[Said], days: "_LocalDays"
+    ) -> date | None:
+        """Let time pass for the client up to the batch's day in its zone, and return that day."""
+        if not state.zone:
+            # A client without a fact so far, whom the first one will assess.
+            state.zone = _first_zone(facts, state.generation)
+            return days[state.zone]
+        day = days[state.zone]
+        if state.assessed_on != day:
+            changes = _advance_to_day(state, self._rulebook, day)
+            self.transitions += _transitions(state, self._rulebook, changes)
+        return day
 
 
 def _advance_to_day(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:

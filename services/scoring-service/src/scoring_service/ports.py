@@ -11,7 +11,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from scoring_service.domain.assess import Assessment, NextTransition
-from scoring_service.domain.walk import Change, ClientState
+from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.walk import Change
 
 GROUP = "scoring-service"
 """The consumer group whose positions carry scoring's business time."""

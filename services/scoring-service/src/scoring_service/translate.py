@@ -7,11 +7,18 @@ from datetime import datetime
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.errors import InvalidRecord, RefusedRecord
 from rapport_runtime.stream.batch import Watermark
 from scoring_service.domain.assess import NextTransition
 from scoring_service.domain.explain import Line, score_decimal
-from scoring_service.domain.facts import KNOWN_KINDS, Fact, FactRefused, Numbered, Skipped
+from scoring_service.domain.facts import (
+    KNOWN_KINDS,
+    Fact,
+    FactRefused,
+    Numbered,
+    Opening,
+    Skipped,
+)
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ClientKey, TierTransition
 
@@ -55,14 +62,12 @@ def numbered(event: canonical.ActivityRecorded) -> Numbered:
 
 def skipped(event: canonical.UnknownEvent) -> tuple[ClientKey, Skipped] | None:
     """Whose sequence an event of an unknown type goes on, and with what number; None when it does
-    not say so."""
+    not say so. One without a generation is of the first."""
     practice_id, client_id = event.practice_id, event.client_id
-    if practice_id is None or client_id is None:
-        return None
-    if event.generation is None or event.sequence is None:
+    if practice_id is None or client_id is None or event.sequence is None:
         return None
     key = ClientKey(practice_id, client_id)
-    return key, Skipped(event.generation, event.sequence, event.incarnation)
+    return key, Skipped(event.generation or 1, event.sequence, event.incarnation)
 
 
 def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
@@ -76,9 +81,9 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
     }
 
 
-def refusal(practice_id: str, error: FactRefused) -> InvalidRecord:
+def refusal(practice_id: str, error: FactRefused) -> RefusedRecord:
     """Why a record becomes a dead letter whose fact was refused."""
-    return InvalidRecord(
+    return RefusedRecord(
         "unknown-generation" if error.field == "generation" else "fact-refused",
         error.reason,
         field=f"/data/{error.field}",
@@ -86,14 +91,10 @@ def refusal(practice_id: str, error: FactRefused) -> InvalidRecord:
     )
 
 
-def new_generation(event: canonical.GenerationOpened) -> InvalidRecord:
-    """Why a record becomes a dead letter that says a client's facts anew."""
-    return InvalidRecord(
-        "unknown-generation",
-        f"generation {event.data.generation} begins, which this version cannot follow",
-        field="/data/generation",
-        practice_id=event.practiceid,
-    )
+def opening(event: canonical.GenerationOpened) -> tuple[ClientKey, Opening]:
+    """Whose facts are said anew, and as which generation."""
+    key = ClientKey(event.practiceid, event.data.client_id)
+    return key, Opening(event.data.generation)
 
 
 def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition, str | None], Outgoing]:

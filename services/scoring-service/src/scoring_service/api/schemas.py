@@ -67,9 +67,10 @@ class Incompleteness(BaseModel):
     """Why an answer's inputs are not complete, and from which number of the client's activities."""
 
     reason: Literal["missing", "unknown", "repeated"] = Field(
-        description="`missing`: an activity has not arrived. `unknown`: one says something that"
-        " this version does not know, or was given up; the client will be rebuilt. `repeated`: the"
-        " sender's database was restored and gave a number out again; the client must be rebuilt."
+        description="`missing`: an activity has not arrived, or waits as a dead letter. `unknown`:"
+        " one says something that this version does not know, such as that the client's activities"
+        " are said anew, or was given up. `repeated`: the sender's database was restored and gave a"
+        " number out again."
     )
     since_sequence: int = Field(description="The first activity concerned.", examples=[17])
 

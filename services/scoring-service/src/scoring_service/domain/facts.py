@@ -58,5 +58,14 @@ class Skipped:
     incarnation: str | None = None
 
 
+@dataclass(slots=True)
+class Opening:
+    """A record that says that a client's facts are said anew, as another generation."""
+
+    generation: int
+
+
 Numbered = Fact | Skipped
 """What one record adds to a client's sequence."""
+Said = Numbered | Opening
+"""What one record says of a client."""

@@ -139,6 +139,16 @@ def _month(day: date, months: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1_024)
+def is_zone(name: str) -> bool:
+    """Whether this process knows the zone; a writer may have a newer database of zones."""
+    try:
+        _zone(name)
+    except UnknownZone:
+        return False
+    return bool(name)
+
+
+@lru_cache(maxsize=1_024)
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)

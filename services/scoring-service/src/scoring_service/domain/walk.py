@@ -6,8 +6,6 @@ client is asked when something must next be said (`review`). So the changes depe
 alone, never on where its batches end or how late a sweep comes.
 """
 
-from bisect import bisect_left
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -20,10 +18,10 @@ from scoring_service.domain.assess import (
     first_change,
     standing_at,
 )
-from scoring_service.domain.digest import Digest
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.explain import Line, explain
-from scoring_service.domain.facts import Fact, FactRefused, Numbered, Skipped
-from scoring_service.domain.periods import midnight
+from scoring_service.domain.facts import Fact, FactRefused, Numbered, Opening, Skipped
+from scoring_service.domain.periods import is_zone, midnight
 from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook
 
@@ -31,11 +29,6 @@ Reason = Literal["activity", "elapsed_time", "correction"]
 Origin = Literal["live", "backfill"]
 
 BACKFILL_AFTER = timedelta(days=7)
-MOST_GAPS = 1_000
-"""Gaps that one client's sequence may have; of more the oldest is given up."""
-
-Gap = tuple[int, int]
-"""Sequences that have not arrived: the first and the last of them."""
 
 
 class Change(NamedTuple):
@@ -58,96 +51,6 @@ class Change(NamedTuple):
     score: int
     on_day: date
     explanation: tuple[Line, ...]
-
-
-@dataclass(slots=True)
-class ClientState:
-    """All that scoring keeps of one client between batches.
-
-    `zone` is empty until the first fact, which brings it. `missing` are the gaps below
-    `last_sequence`, ascending. `incarnation` is that of the highest sequence. Two sequences, if not
-    None, say since when the digest is incomplete, until the client is rebuilt:
-    `first_skipped_sequence` is the least one whose record was not known or that was given up,
-    `first_repeated_sequence` the least one that another incarnation gave out again.
-
-    `tier` (an index into the rulebook's tiers) and `score` (hundredths) are as of `assessed_on`, a
-    local day that never falls; all three are None or 0 until the first assessment. `version` and
-    `effective_at` are those of the last change. Before `review_at` nothing need be said if nothing
-    happens, nor ever if it is None; true while `reviewed`, stale until the next `review` otherwise.
-    `review` sets it to the very instant; facts that can only put that off leave it, and it is then
-    early (ADR 14). `standing` is the one of `assessed_on` when it is at hand, None when it must
-    be asked for; it is not kept between batches.
-    """
-
-    practice_id: str
-    client_id: str
-    partition: int
-    zone: str
-    generation: int = 1
-    last_sequence: int = 0
-    missing: tuple[Gap, ...] = ()
-    incarnation: str | None = None
-    first_skipped_sequence: int | None = None
-    first_repeated_sequence: int | None = None
-    digest: Digest = field(default_factory=Digest)
-    assessed_on: date | None = None
-    tier: int | None = None
-    score: int = 0
-    version: int = 0
-    effective_at: datetime | None = None
-    review_at: datetime | None = None
-    reviewed: bool = False
-    standing: RuleResult | None = field(default=None, compare=False, repr=False)
-
-    def accepts(self, sequence: int, incarnation: str | None) -> bool:
-        """Take note of a sequence; False when it has been folded or skipped before (R7).
-
-        A gap is remembered; who comes late fills it, and is accepted once.
-        """
-        if sequence > self.last_sequence:
-            if sequence > self.last_sequence + 1:
-                self._set_missing((*self.missing, (self.last_sequence + 1, sequence - 1)))
-            self.last_sequence, self.incarnation = sequence, incarnation
-            return True
-        place = self._gap_of(sequence)
-        if place is None:
-            return False
-        first, last = self.missing[place]
-        rest = [gap for gap in ((first, sequence - 1), (sequence + 1, last)) if gap[0] <= gap[1]]
-        self._set_missing((*self.missing[:place], *rest, *self.missing[place + 1 :]))
-        return True
-
-    def repeats(self, said: Numbered) -> bool:
-        """Whether a sequence that was accepted before comes from another incarnation of the
-        sender's database, which was restored and gave it out anew; takes note of it then."""
-        if (
-            said.incarnation == self.incarnation
-            or said.sequence > self.last_sequence
-            or said.generation != self.generation
-            or self._gap_of(said.sequence) is not None
-        ):
-            return False
-        self.first_repeated_sequence = _least(self.first_repeated_sequence, said.sequence)
-        return True
-
-    def skip(self, sequence: int) -> None:
-        """Take note that what a sequence says is not in the digest."""
-        self.first_skipped_sequence = _least(self.first_skipped_sequence, sequence)
-
-    def _gap_of(self, sequence: int) -> int | None:
-        """The place of the gap that a sequence lies in; None if it lies in none."""
-        place = bisect_left(self.missing, (sequence + 1, 0)) - 1
-        return place if place >= 0 and sequence <= self.missing[place][1] else None
-
-    def _set_missing(self, gaps: tuple[Gap, ...]) -> None:
-        if len(gaps) > MOST_GAPS:
-            self.skip(gaps[0][0])
-            gaps = gaps[1:]
-        self.missing = gaps
-
-
-def _least(known: int | None, sequence: int) -> int:
-    return sequence if known is None else min(known, sequence)
 
 
 class _Cause(NamedTuple):
@@ -208,13 +111,15 @@ def fold(
 
     `business_day` is the batch's day in the fact's zone, None before the partition's first
     watermark: then nothing is assessed. The client must have been brought to that day before
-    (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused, which leaves the
-    state as it was, so that the sequence stays missing until somebody puts it right, for a fact
-    of another zone or generation (a new zone opens a new generation).
+    (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused for a fact of another
+    zone or generation (a new zone opens a new generation), or of a zone that this version does not
+    know. The client then says that it is incomplete: for another zone its sequence is missing until
+    somebody puts it right.
     """
     _refuse_other_generation(state, fact)
-    if fact.zone != state.zone:
-        raise FactRefused("zone", f"{fact.zone} where generation {state.generation} has another")
+    if fact.zone != state.zone or not is_zone(fact.zone):
+        state.miss(fact.sequence, fact.incarnation)
+        raise _wrong_zone(state, fact)
     if not state.accepts(fact.sequence, fact.incarnation):
         return None
     changed = state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor)
@@ -229,11 +134,20 @@ def fold(
 
 
 def skip(state: ClientState, skipped: Skipped) -> None:
-    """Take note of a record that says nothing that scoring knows. FactRefused for one of another
-    generation: what it says may be that a new one begins."""
+    """Take note of a record that says nothing that scoring knows. FactRefused, as in `fold`, for
+    one of another generation: what it says may be that a new one begins."""
     _refuse_other_generation(state, skipped)
     if state.accepts(skipped.sequence, skipped.incarnation):
         state.skip(skipped.sequence)
+
+
+def open_generation(state: ClientState, opening: Opening) -> FactRefused:
+    """Take note that another generation begins, which scoring cannot follow yet; why not."""
+    if opening.generation > state.generation:
+        state.skip(state.last_sequence + 1)
+    return FactRefused(
+        "generation", f"{opening.generation} begins where {state.generation} is current"
+    )
 
 
 def first_assessment(state: ClientState, rulebook: Rulebook, day: date) -> Change:
@@ -299,7 +213,17 @@ def _only_puts_off(state: ClientState, fact: Fact) -> bool:
 
 def _refuse_other_generation(state: ClientState, said: Numbered) -> None:
     if said.generation != state.generation:
+        if said.generation > state.generation:
+            state.skip(state.last_sequence + 1)
         raise FactRefused("generation", f"{said.generation} where {state.generation} is current")
+
+
+def _wrong_zone(state: ClientState, fact: Fact) -> FactRefused:
+    if is_zone(fact.zone):
+        reason = f"{fact.zone} where generation {state.generation} has another"
+    else:
+        reason = "is a zone that this version does not know"
+    return FactRefused("zone", reason)
 
 
 def _assess_fact(

@@ -11,9 +11,9 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
 from rapport_runtime.stream import incarnation
 from rapport_runtime.stream.outbox import append
+from scoring_service.domain.client_state import ClientState, Gap, Stretch
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.domain.walk import ClientState, Gap
 from scoring_service.ports import ClientKey, TierTransition
 
 _BOUND = re.compile(r"\d+")
@@ -28,7 +28,7 @@ _CLIENT_TYPES = {
     "generation": "int8",
     "last_sequence": "int8",
     "missing": "text",
-    "incarnation": "text",
+    "stretches": "text",
     "first_skipped_sequence": "int8",
     "first_repeated_sequence": "int8",
     "digest": "bytea",
@@ -172,7 +172,7 @@ class PostgresClients:
             generation=row.generation,
             last_sequence=row.last_sequence,
             missing=_gaps(row.missing),
-            incarnation=row.incarnation,
+            stretches=_stretches(row.stretches),
             first_skipped_sequence=row.first_skipped_sequence,
             first_repeated_sequence=row.first_repeated_sequence,
             digest=Digest.from_bytes(row.digest),
@@ -196,7 +196,7 @@ class PostgresClients:
             "generation": [state.generation for state in states],
             "last_sequence": [state.last_sequence for state in states],
             "missing": [_multirange(state.missing) for state in states],
-            "incarnation": [state.incarnation for state in states],
+            "stretches": [_text_of(state.stretches) for state in states],
             "first_skipped_sequence": [state.first_skipped_sequence for state in states],
             "first_repeated_sequence": [state.first_repeated_sequence for state in states],
             "digest": [state.digest.to_bytes() for state in states],
@@ -240,3 +240,13 @@ def _gaps(multirange: str) -> tuple[Gap, ...]:
 
 def _multirange(gaps: tuple[Gap, ...]) -> str:
     return f"{{{','.join(f'[{first},{last}]' for first, last in gaps)}}}" if gaps else "{}"
+
+
+def _stretches(text: str) -> tuple[Stretch, ...]:
+    """The stretches in a text such as "1: 8:0a1b2c3d": up to 7 without an incarnation."""
+    pairs = (one.split(":") for one in text.split())
+    return tuple(Stretch(int(first), digits or None) for first, digits in pairs)
+
+
+def _text_of(stretches: tuple[Stretch, ...]) -> str:
+    return " ".join(f"{first}:{digits or ''}" for first, digits in stretches)

@@ -80,7 +80,12 @@ def create_client() -> None:
         sa.Column("generation", sa.BigInteger, nullable=False),
         sa.Column("last_sequence", sa.BigInteger, nullable=False),
         sa.Column("missing", INT8MULTIRANGE, nullable=False, comment="gaps in the sequence"),
-        sa.Column("incarnation", sa.Text, comment="the writer's, at the last sequence"),
+        sa.Column(
+            "stretches",
+            sa.Text,
+            nullable=False,
+            comment="since which sequence which incarnation of the writer's: 1:0a1b2c3d 8:4e5f6a7b",
+        ),
         # Since when the digest is incomplete, until the client is rebuilt.
         sa.Column("first_skipped_sequence", sa.BigInteger),
         sa.Column("first_repeated_sequence", sa.BigInteger),
