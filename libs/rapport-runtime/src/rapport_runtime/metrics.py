@@ -50,7 +50,8 @@ PASSED_OVER = Counter(
     "Records that were read and not acted on, by what about them: type, kind or reason (not known"
     " to this version), hold (not acted on yet), repeated (a sequence that came before, from the"
     " writer's database before it was restored). Advice: type, kind or reason: deploy the newer"
-    " version; repeated: find those clients by the log line sequence_repeated, and rebuild them.",
+    " version; repeated: the log line sequence_repeated names the clients; until rebuilds come,"
+    " their answers stay marked as incomplete.",
     ["group", "topic", "what"],
 )
 FENCED = Counter(
