@@ -35,7 +35,7 @@ COLUMNS = ("completed", "no_show", "settled", "refunded")
 def test_whatever_intake_accepts_scoring_and_outreach_fold(
     data: st.DataObject, zone: str, currency: str, now: datetime
 ) -> None:
-    """One range for each value: no reader refuses what another service has accepted (C1)."""
+    """One range for each value: no reader refuses what another service has accepted."""
     house = MemoryHouse(Practice(PracticeId("lakeside"), "Lakeside", zone, currency), now)
     house.accept(data.draw(st.lists(documents(currency, now), min_size=1, max_size=5)))
     activities = house.activities()
@@ -102,7 +102,7 @@ def ada(house: MemoryHouse) -> ClientState:
 
 @pytest.mark.parametrize("kind", [kind for kind in ACTIVITY_KINDS if kind != "registered"])
 def test_a_reader_with_a_smaller_vocabulary_reads_on_and_says_what_it_lacks(kind: str) -> None:
-    """Today's writer, read by a version that did not know this kind yet (M14)."""
+    """Today's writer, read by a version that did not know this kind yet."""
     full, smaller = ada(reading(without="")), reading(without=kind)
     state = ada(smaller)
     records = smaller.activities()
