@@ -22,6 +22,14 @@ def test_a_method_that_is_not_there_is_told_with_all_that_are() -> None:
     assert response.headers["allow"] == "GET, HEAD, PUT"
 
 
+def test_a_path_without_parameters_is_not_one_that_has_them() -> None:
+    two = APIRouter(dependencies=[Depends(require("things:read"))])
+    two.add_api_route("/two/{thing}", lambda thing: thing, methods=["GET"], name="one")
+    two.add_api_route("/two/lookup", lambda: "found", methods=["POST"], name="lookup")
+    response = ask(create_app(toy_service(), [two]), "DELETE", "/two/lookup", headers=READER)
+    assert response.headers["allow"] == "POST"
+
+
 def test_a_slash_at_the_end_is_another_address_and_no_redirect(app: FastAPI) -> None:
     problem(ask(app, "GET", "/v1/numbers/", headers=PRACTICE), 404, "not-found")
 

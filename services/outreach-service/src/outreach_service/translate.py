@@ -10,7 +10,7 @@ from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.ranges import EARLIEST, LATEST
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.errors import InvalidRecord
+from rapport_runtime.errors import InvalidRecord, RefusedRecord
 from rapport_runtime.stream.batch import Watermark
 
 SOURCE = "outreach-service"
@@ -37,7 +37,7 @@ def decode(
     if isinstance(event, canonical.WatermarkAdvanced):
         return Watermark(event.data.up_to)
     if _is_of_another_generation(event):
-        raise InvalidRecord(
+        raise RefusedRecord(
             "unknown-generation",
             "belongs to a generation that is not known here",
             field="/data/generation",

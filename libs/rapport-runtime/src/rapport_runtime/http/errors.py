@@ -85,10 +85,13 @@ def _of_status(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> list[str]:
-    """The methods of all routes of this path; the framework names the first route's only."""
+    """The methods of all routes of this path; the framework names the first route's only. Of
+    `/clients/lookup` and `/clients/{client_id}` the path is the one with fewer parameters."""
     path = request.scope["path"]
     here = [one for one in iter_route_contexts(request.app.routes) if one.path_regex.match(path)]
-    methods = {method for route in here for method in route.methods or ()}
+    fewest = min((len(one.param_convertors) for one in here), default=0)
+    nearest = (one for one in here if len(one.param_convertors) == fewest)
+    methods = {method for route in nearest for method in route.methods or ()}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
