@@ -225,7 +225,7 @@ def test_consents_are_stamped_in_business_time_and_refused_before_there_is_any(
     [shown] = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["consents"]
     assert shown["recorded_at"] == "2024-06-01T00:00:00Z"
     beyond = (DAY_1 + timedelta(hours=48, seconds=1)).isoformat()
-    assert world.put_consent(stated_at=beyond).status_code == 422
+    assert world.put_consent(stated_at=beyond).status_code == 409
 
 
 def test_another_practices_key_sees_nothing(world: World) -> None:

@@ -102,7 +102,8 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
 
         Statements are only ever added; the one that the client made last holds. From the answer on,
         a withdrawal stops every message that is not already on its way. Safe to repeat: the same
-        statement with the same `id` changes nothing; another one with this `id` gets 409.
+        statement with the same `id` changes nothing. Another one with this `id` gets 409, and so
+        does a consent dated more than 48 hours ahead.
         """
         statement = consent_statement(client_id, body)
         with refusals_as_problems():

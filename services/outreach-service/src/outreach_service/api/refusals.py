@@ -69,8 +69,11 @@ def consent_error(refused: Refused) -> FieldError:
 
 
 def consent_problem(refused: Refused) -> ProblemError:
-    """The problem of a statement that was not recorded."""
+    """The problem of a statement that was not recorded. The body is right by its form: what it
+    says does not go with what was recorded, or with the clock."""
     fault = consent_error(refused)
-    if refused is Refused.OTHER_CONTENT:
-        return Conflict("this id stands for another statement", reason=fault.reason, errors=[fault])
-    return InvalidRequest("1 found", errors=[fault])
+    details = {
+        Refused.OTHER_CONTENT: "this id stands for another statement",
+        Refused.IN_THE_FUTURE: "the statement is dated ahead",
+    }
+    return Conflict(details[refused], reason=fault.reason, errors=[fault])
