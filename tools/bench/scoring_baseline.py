@@ -40,8 +40,8 @@ _LOCK = """
 """
 _SAVE = """
     INSERT INTO client (practice_id, client_id, partition, zone, generation, last_sequence,
-        missing, digest, assessed_on, tier, score, version, effective_at, review_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        missing, stretches, digest, assessed_on, tier, score, version, effective_at, review_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, '', %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (practice_id, client_id) DO UPDATE SET
         last_sequence = excluded.last_sequence, missing = excluded.missing,
         digest = excluded.digest, assessed_on = excluded.assessed_on, tier = excluded.tier,

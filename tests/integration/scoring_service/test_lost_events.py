@@ -10,8 +10,8 @@ from tests.support.worlds.feed import NOON, FeedWorld, change
 pytestmark = pytest.mark.integration
 CLIENT = """
     INSERT INTO client (practice_id, client_id, partition, zone, generation, last_sequence, missing,
-                        digest, version)
-    VALUES ('harbour', %(client)s, 0, '', 1, 1, '{}', '', %(version)s)
+                        stretches, digest, version)
+    VALUES ('harbour', %(client)s, 0, '', 1, 1, '{}', '', '', %(version)s)
 """
 
 
