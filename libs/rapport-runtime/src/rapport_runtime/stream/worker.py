@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -85,7 +85,6 @@ class Worker:
         self._database = database
         self._loop = loop
         self._between_polls = between_polls
-        self._id = this_worker()
         self._beat_due = 0.0
         self._count_due = 0.0
         self._reasons: set[str] = set()
@@ -104,13 +103,11 @@ class Worker:
                 self._loop.turn(stop)
                 self._between_turns(stop)
         except LoopHalted as halt:
-            log.critical("loop_halted", error=str(halt))
-            self._error = str(halt)
-            self._write_last(_BEAT)
+            note_halt(self._database, self._group, halt, self._loop.positions)
             return 3
         finally:
             self._consumer.close()
-        self._write_last(_LEFT)
+        _write_last(self._database, _LEFT, {"worker_id": this_worker()})
         return 0
 
     def _await_success(self, step: Callable[[], None], stop: threading.Event) -> None:
@@ -138,7 +135,7 @@ class Worker:
         """Ask the broker for the log ends and write the row: both have answered."""
         lag = self._measure_lag()
         with self._database.transaction() as tx:
-            execute(tx, _BEAT, self._row(lag))
+            execute(tx, _BEAT, _row(self._group, self._loop.positions, lag, self._error))
             execute(tx, _FORGET_DEAD, {"group": self._group})
             self._count_letters(tx)
         self.heartbeat.beat_at = time.monotonic()
@@ -168,42 +165,37 @@ class Worker:
         for reason in self._reasons:
             HELD_DEAD_LETTERS.labels(self._group, reason).set(counts.get(reason, 0))
 
-    def _row(self, lag: int | None) -> dict[str, object]:
-        return {
-            "worker_id": self._id,
-            "group": self._group,
-            "partitions": sorted(f"{tp.topic}/{tp.partition}" for tp in self._loop.positions),
-            "lag": lag,
-            "error": self._error,
-        }
-
     def _remember(self, error: str, stop: threading.Event) -> None:
         """Keep the error for the next beat, and wait a moment."""
         self._error = error
         log.warning("worker_error", error=self._error)
         stop.wait(0.2)
 
-    def _write_last(self, statement: str) -> None:
-        try:
-            with self._database.transaction(vetted=False) as tx:
-                execute(tx, statement, self._row(None))
-        except DatabaseError:
-            log.warning("last_word_lost", exc_info=True)
 
-
-def note_halt(database: Database, group: str, halt: LoopHalted) -> None:
-    """Log why a worker ends before it has begun, and write its row, as a loop that halts does."""
+def note_halt(
+    database: Database, group: str, halt: LoopHalted, held: Iterable[TopicPartition] = ()
+) -> None:
+    """Log why a worker that holds these partitions ends, and write it into its row."""
     log.critical("loop_halted", error=str(halt))
-    parameters: dict[str, object] = {
+    _write_last(database, _BEAT, _row(group, held, None, str(halt)))
+
+
+def _row(
+    group: str, held: Iterable[TopicPartition], lag: int | None, error: str | None
+) -> dict[str, object]:
+    return {
         "worker_id": this_worker(),
         "group": group,
-        "partitions": [],
-        "lag": None,
-        "error": str(halt),
+        "partitions": sorted(f"{tp.topic}/{tp.partition}" for tp in held),
+        "lag": lag,
+        "error": error,
     }
+
+
+def _write_last(database: Database, statement: str, parameters: Mapping[str, object]) -> None:
     try:
         with database.transaction(vetted=False) as tx:
-            execute(tx, _BEAT, parameters)
+            execute(tx, statement, parameters)
     except DatabaseError:
         log.warning("last_word_lost", exc_info=True)
 
