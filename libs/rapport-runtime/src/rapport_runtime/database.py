@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -117,6 +118,7 @@ def driver(connection: Connection) -> psycopg.Connection:
 Parameters = Mapping[str, Any]
 """Values for a statement's placeholders: `%(name)s`, or `%(name)b` to send one in binary."""
 
+_REAL_TIME = "SELECT clock_timestamp()"
 _NO_PARAMETERS: Parameters = MappingProxyType({})
 
 
@@ -148,6 +150,12 @@ def fetch_value(tx: Connection, statement: str, parameters: Parameters = _NO_PAR
     """The first column of the first row; None when there is no row."""
     row = fetch_one(tx, statement, parameters)
     return None if row is None else row[0]
+
+
+def real_time(tx: Connection) -> datetime:
+    """The time of the database's clock now, not of the transaction's start."""
+    now: datetime = fetch_value(tx, _REAL_TIME)
+    return now
 
 
 def execute(

@@ -11,7 +11,7 @@ from ingestion_service.api.events import events_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.settings import IngestionSettings
-from ingestion_service.store.clock import real_time, simulated_time
+from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.lost_events import report_lost
 from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.reads import PostgresReads
@@ -22,7 +22,7 @@ from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import Handles, commands
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, real_time
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges

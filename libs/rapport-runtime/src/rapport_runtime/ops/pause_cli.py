@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from rapport_runtime.database import Database, fetch_value
+from rapport_runtime.database import Database, real_time
 from rapport_runtime.ops import audit, pauses
 from rapport_runtime.ops.operators import OperatorCommand, Refused, add_reason, run_and_print
 from rapport_runtime.ops.pauses import (
@@ -19,7 +19,6 @@ from rapport_runtime.ops.pauses import (
 )
 
 _KINDS = ("worker", "topic", "practice")
-_NOW = "SELECT clock_timestamp()"
 
 
 def commands(pausable: Pausable) -> Mapping[str, OperatorCommand]:
@@ -41,8 +40,7 @@ def _pause(database: Database, pausable: Pausable, argv: Sequence[str]) -> int:
         with database.transaction() as tx:
             ends_at = None
             if options.hours is not None:
-                now: datetime = fetch_value(tx, _NOW)
-                ends_at = now + timedelta(hours=options.hours)
+                ends_at = real_time(tx) + timedelta(hours=options.hours)
             try:
                 changed = pauses.pause(tx, pausable, _request(options, ends_at))
             except (NotPausable, NoSuchSubject, PastEnd) as refused:

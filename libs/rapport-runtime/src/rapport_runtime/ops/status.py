@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.database import Database, fetch, fetch_value
+from rapport_runtime.database import Database, fetch, fetch_value, real_time
 from rapport_runtime.ops.pauses import in_force
 from rapport_runtime.ops.status_routes import PartitionStatus, PauseStatus, Status, WorkerStatus
 
@@ -21,7 +21,6 @@ _WORKERS = """
     FROM worker WHERE consumer_group = %(group)s ORDER BY worker_id
 """
 _OLDEST = "SELECT min(created_at) FROM outbox"
-_NOW = "SELECT clock_timestamp()"
 
 
 class DatabaseStatus:
@@ -49,7 +48,7 @@ class DatabaseStatus:
     def status(self) -> Status:
         """The state now, read in one transaction."""
         with self._database.transaction() as tx:
-            now: datetime = fetch_value(tx, _NOW)
+            now = real_time(tx)
             positions = fetch(tx, _POSITIONS, {"group": self._group})
             workers = fetch(tx, _WORKERS, {"group": self._group})
             oldest = fetch_value(tx, _OLDEST)

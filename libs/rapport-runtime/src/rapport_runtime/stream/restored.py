@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import LogBounds, LogReader, Record, TopicPartition
-from rapport_runtime.database import Database, fetch_value
+from rapport_runtime.database import Database, real_time
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import audit
 from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
@@ -31,9 +31,6 @@ from rapport_runtime.topics import partitions_of
 CHUNK_OFFSETS = 2_000
 MOST_LISTED = 10_000
 """Of each partition at most so many events are looked at and listed, the newest."""
-
-_NOW = "SELECT clock_timestamp()"
-
 
 _Event = tuple[str, Record]
 """An event's id, and the record that holds it."""
@@ -190,8 +187,7 @@ class Restoration:
     def _reached(self, tx: Connection, last: Sequence[LastEvent]) -> datetime | None:
         if self._is_simulated:
             return max((each.head.time for each in last), default=None)
-        now: datetime = fetch_value(tx, _NOW)
-        return now
+        return real_time(tx)
 
 
 def restored_command(restoration: Restoration, argv: Sequence[str]) -> int:

@@ -13,7 +13,6 @@ _LOCK_KEY: Final = 0x0C10C7
 _LOCK: Final = "SELECT pg_advisory_xact_lock(%(key)s)"
 _LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(%(key)s)"
 _SIMULATED_TIME: Final = "SELECT simulated_at FROM clock"
-_REAL_TIME: Final = "SELECT clock_timestamp()"
 _SAVE: Final = """
     INSERT INTO clock (simulated_at) VALUES (%(now)s)
     ON CONFLICT (is_only) DO UPDATE SET simulated_at = excluded.simulated_at
@@ -23,12 +22,6 @@ _SAVE: Final = """
 def simulated_time(tx: sa.Connection) -> datetime | None:
     """The simulated time; None before it is set."""
     instant: datetime | None = fetch_value(tx, _SIMULATED_TIME)
-    return instant
-
-
-def real_time(tx: sa.Connection) -> datetime:
-    """The time of the database's clock now, not of the transaction's start."""
-    instant: datetime = fetch_value(tx, _REAL_TIME)
     return instant
 
 

@@ -31,7 +31,7 @@ from ingestion_service.store import clock, objects
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.database import execute, fetch
+from rapport_runtime.database import execute, fetch, real_time
 from rapport_runtime.errors import TryLater
 from rapport_runtime.stream import incarnation, outbox
 
@@ -158,7 +158,7 @@ class PostgresStore:
         return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()
 
     def real_time(self) -> datetime:
-        return clock.real_time(self._tx)
+        return real_time(self._tx)
 
     def lock_clock(self) -> datetime | None:
         return clock.lock_simulated_time(self._tx)

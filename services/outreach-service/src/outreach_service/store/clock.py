@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from outreach_service.ports import GROUP
 from rapport_contracts import topics
-from rapport_runtime.database import fetch_value
+from rapport_runtime.database import fetch_value, real_time
 
 INPUTS: Final = (topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
 """The topics with watermarks that outreach reads."""
@@ -17,7 +17,6 @@ _LEAST: Final = """
     WHERE consumer_group = %(group)s AND topic = ANY(%(topics)s)
     HAVING count(processed_through) = %(expected)s
 """
-_REAL: Final = "SELECT clock_timestamp()"
 
 
 def inputs_up_to(tx: sa.Connection) -> datetime | None:
@@ -39,5 +38,4 @@ def business_now(tx: sa.Connection, *, simulated: bool) -> datetime | None:
 
 def real_now(tx: sa.Connection) -> datetime:
     """The database's clock: leases, permits and retries go by it."""
-    instant: datetime = fetch_value(tx, _REAL)
-    return instant
+    return real_time(tx)
