@@ -5,13 +5,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import RouteContext
 
 from rapport_runtime.http.auth import SCHEME, Requirement, guards
 from rapport_runtime.http.edge import REQUEST_ID
 from rapport_runtime.http.examples import add_examples
 from rapport_runtime.http.links import link
 from rapport_runtime.http.named_parts import with_named_parts
+from rapport_runtime.http.operations import shown_operations
 from rapport_runtime.http.problems import (
     BadRequest,
     BodyTooLarge,
@@ -82,9 +83,9 @@ def openapi(app: FastAPI, tags: Mapping[str, str]) -> dict[str, Any]:
     schemas["Problem"] = problem
     document["components"]["parameters"] = {"RequestId": _REQUEST_ID}
     document["components"]["headers"] = {"RequestId": _ANSWERS_REQUEST_ID}
-    for operation, requirement in _operations(app, document):
+    for route, operation in shown_operations(app, document):
         _summarise(operation)
-        _add_requirement(operation, requirement)
+        _add_requirement(operation, _requirement(route))
         _add_problems(operation)
         _add_next_page_link(operation)
         _add_request_id(operation)
@@ -95,15 +96,9 @@ def openapi(app: FastAPI, tags: Mapping[str, str]) -> dict[str, Any]:
     return document
 
 
-def _operations(
-    app: FastAPI, document: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], Requirement | None]]:
-    for context in iter_route_contexts(app.routes):
-        shown = document.get("paths", {}).get(context.path_format, {})
-        required = [one for one in guards(context.dependant) if isinstance(one, Requirement)]
-        for method in context.methods or ():
-            if method.lower() in shown:
-                yield shown[method.lower()], next(iter(required), None)
+def _requirement(route: RouteContext) -> Requirement | None:
+    required = (one for one in guards(route.dependant) if isinstance(one, Requirement))
+    return next(required, None)
 
 
 def _summarise(operation: dict[str, Any]) -> None:

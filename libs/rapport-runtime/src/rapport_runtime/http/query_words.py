@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.routing import iter_route_contexts
 
+from rapport_runtime.http.operations import shown_operations
 from rapport_runtime.http.problems import FieldError, InvalidRequest
 
 _MOST = 100
@@ -22,7 +22,10 @@ QueryWords = Mapping[Any, frozenset[str]]
 
 def query_words(app: FastAPI, document: Mapping[str, Any]) -> QueryWords:
     """The words that the OpenAPI document names, by the endpoint of their operation."""
-    return dict(_query_words(app, document["paths"]))
+    return {
+        route.endpoint: frozenset(_of_query(operation))
+        for route, operation in shown_operations(app, document)
+    }
 
 
 def refuse_unknown_words(request: Request) -> None:
@@ -51,10 +54,6 @@ def _fault(word: str, names: str) -> FieldError:
     )
 
 
-def _query_words(app: FastAPI, paths: Mapping[str, Any]) -> Iterator[tuple[Any, frozenset[str]]]:
-    for context in iter_route_contexts(app.routes):
-        shown = paths.get(context.path_format or "", {})
-        for method in context.methods or ():
-            parameters = shown.get(method.lower(), {}).get("parameters", ())
-            named = (one["name"] for one in parameters if one.get("in") == "query")
-            yield context.endpoint, frozenset(named)
+def _of_query(operation: Mapping[str, Any]) -> Iterator[str]:
+    parameters = operation.get("parameters", ())
+    return (one["name"] for one in parameters if one.get("in") == "query")
