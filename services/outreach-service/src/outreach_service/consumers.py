@@ -26,6 +26,7 @@ from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.stream.positions import Position
 
+_REASONS = frozenset(Reason)
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 
 
@@ -112,6 +113,6 @@ def _add_activity(
 
 
 def _add_change(content: _Content, event: TierChanged, batch: Batch, part: PartitionBatch) -> None:
-    if event.data.reason not in set(Reason):
+    if event.data.reason not in _REASONS:
         batch.pass_over(part, "reason")
     content.changes.append(PlacedChange(translate.change(event), part.partition.partition))
