@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from ingestion_service.domain.activities import Activity
+from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import (
     IdentityKey,
     SourceFact,
@@ -50,7 +50,7 @@ class Published(NamedTuple):
     @staticmethod
     def of(activity: Activity) -> "Published":
         """The same of the domain's activity."""
-        delta, cause = activity.delta, activity.cause
+        delta, cause = activity.delta, activity.cause or NO_CAUSE
         return Published(
             delta.activity_id,
             delta.kind,
@@ -60,11 +60,11 @@ class Published(NamedTuple):
             activity.sequence,
             activity.accepted_at,
             delta.refers_to,
-            None if cause is None else cause.object_id,
-            None if cause is None else cause.source,
-            None if cause is None else cause.event_id,
+            cause.object_id,
+            cause.source,
+            cause.event_id,
             activity.is_last_of_cause,
-            cause is not None and cause.backfill,
+            cause.backfill,
             dict(delta.attributes),
         )
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from ingestion_service.domain.activities import Activity
+from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import (
     Attributes,
     PracticeId,
@@ -114,7 +114,7 @@ def currency_of(activity: Activity) -> str | None:
 
 def record_of_activity(activity: Activity, incarnation: str | None = None) -> Outgoing:
     """The record for `client-activity.v1`, with the incarnation of the database."""
-    owner, delta, cause = activity.owner, activity.delta, activity.cause
+    owner, delta, cause = activity.owner, activity.delta, activity.cause or NO_CAUSE
     event = ActivityRecorded(
         id=delta.activity_id,
         source=SOURCE,
@@ -136,11 +136,11 @@ def record_of_activity(activity: Activity, incarnation: str | None = None) -> Ou
             accepted_at=activity.accepted_at,
             refers_to=delta.refers_to,
             starts_at=delta.starts_at,
-            object_id=None if cause is None else cause.object_id,
-            source=None if cause is None else cause.source,
-            cause_id=None if cause is None else cause.event_id,
+            object_id=cause.object_id,
+            source=cause.source,
+            cause_id=cause.event_id,
             last_of_cause=activity.is_last_of_cause,
-            backfill=cause is not None and cause.backfill,
+            backfill=cause.backfill,
             attributes=dict(delta.attributes),
         ),
     )

@@ -17,7 +17,7 @@ from ingestion_service.api.schemas import (
     SourceAnswer,
     SourcesAnswer,
 )
-from ingestion_service.domain.activities import Activity
+from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.handlers import client_activities, look_up_clients, register_client
 from ingestion_service.ports import KnownClient, Reads, Stores
@@ -201,7 +201,7 @@ def _found(known: KnownClient | None) -> FoundClient:
 
 
 def _activity(activity: Activity) -> ActivityAnswer:
-    delta, cause = activity.delta, activity.cause
+    delta, cause = activity.delta, activity.cause or NO_CAUSE
     return ActivityAnswer(
         activity_id=delta.activity_id,
         generation=activity.owner.generation,
@@ -215,10 +215,10 @@ def _activity(activity: Activity) -> ActivityAnswer:
         occurred_at=activity.occurred_at,
         accepted_at=activity.accepted_at,
         refers_to=delta.refers_to,
-        object_id=None if cause is None else cause.object_id,
-        source=None if cause is None else cause.source,
-        cause_id=None if cause is None else cause.event_id,
+        object_id=cause.object_id,
+        source=cause.source,
+        cause_id=cause.event_id,
         last_of_cause=activity.is_last_of_cause,
-        backfill=cause is not None and cause.backfill,
+        backfill=cause.backfill,
         attributes=dict(delta.attributes),
     )

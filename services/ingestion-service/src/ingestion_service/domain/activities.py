@@ -71,10 +71,14 @@ class Cause(NamedTuple):
     """The source event of an activity: its id within `source`, the random id of its booking or
     payment, and whether the source reported it as history."""
 
-    source: str
-    event_id: str
-    object_id: str
+    source: str | None
+    event_id: str | None
+    object_id: str | None
     backfill: bool
+
+
+NO_CAUSE: Final = Cause(None, None, None, backfill=False)
+"""What a registration says of its cause."""
 
 
 class Activity(NamedTuple):
