@@ -31,7 +31,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
-from rapport_runtime.stream import incarnation
+from rapport_runtime.ops import incarnation
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import CODES, LI_NA, WANG_FANG, fact
 

@@ -10,7 +10,8 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import LogBounds, Outgoing, Record, TopicPartition
 from rapport_runtime.database import Database, execute, fetch, fetch_value
 from rapport_runtime.errors import DatabaseIsOlder, TryLater
-from rapport_runtime.stream import incarnation, outbox, published
+from rapport_runtime.ops import incarnation
+from rapport_runtime.stream import outbox, published
 from rapport_runtime.stream.look import OutputLook, last_events
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.relay import Mark, Relay, WatermarkSource

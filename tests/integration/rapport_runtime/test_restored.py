@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import LogBounds, Outgoing, Record, TopicPartition
 from rapport_runtime.database import Database, fetch
-from rapport_runtime.stream import incarnation, outbox
+from rapport_runtime.ops import incarnation
+from rapport_runtime.stream import outbox
 from rapport_runtime.stream.look import OutputLook
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.relay import Relay

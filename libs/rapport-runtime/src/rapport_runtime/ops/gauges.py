@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
+from rapport_runtime.database import Database, fetch, fetch_one
 from rapport_runtime.metrics import (
     BUSINESS_TIME,
     DATABASE_IS_OLDER,
@@ -11,6 +11,7 @@ from rapport_runtime.metrics import (
     PAUSES,
     WORKERS,
 )
+from rapport_runtime.ops import incarnation
 from rapport_runtime.ops.pauses import in_force
 
 COUNT_UP_TO = 100_000
@@ -37,7 +38,6 @@ _WORKERS = """
         WHERE consumer_group = %(group)s AND progressed_at > clock_timestamp() - interval '1 hour'
     ) AS latest
 """
-_IS_OLDER = "SELECT older_since IS NOT NULL AS is_older FROM incarnation"
 _KINDS = ("worker", "topic", "practice")
 
 
@@ -82,5 +82,4 @@ class DatabaseGauges:
         kinds: list[str] = [pause.kind for pause in in_force(tx)]
         for kind in _KINDS:
             PAUSES.labels(self._group, kind).set(kinds.count(kind))
-        is_older = fetch_value(tx, _IS_OLDER)
-        DATABASE_IS_OLDER.labels(self._group).set(float(bool(is_older)))
+        DATABASE_IS_OLDER.labels(self._group).set(float(incarnation.is_older(tx)))

@@ -17,7 +17,8 @@ from rapport_runtime.database import Database
 from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.errors import DatabaseIsOlder, TryLater
 from rapport_runtime.logs import get_logger
-from rapport_runtime.stream import incarnation, published
+from rapport_runtime.ops import incarnation
+from rapport_runtime.stream import published
 from rapport_runtime.stream.output import EventHead, Output
 from rapport_runtime.stream.published import PublishedEvent
 from rapport_runtime.topics import partitions_of

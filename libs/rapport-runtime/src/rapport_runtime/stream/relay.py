@@ -16,7 +16,8 @@ from rapport_runtime import failpoints
 from rapport_runtime.bus.port import Outgoing, Producer, TopicPartition
 from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.metrics import PUBLISHED
-from rapport_runtime.stream import incarnation, published
+from rapport_runtime.ops import incarnation
+from rapport_runtime.stream import published
 from rapport_runtime.stream.outbox import OutboxRow
 from rapport_runtime.stream.output import Output
 

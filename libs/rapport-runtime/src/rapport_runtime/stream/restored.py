@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from rapport_runtime.bus.port import LogBounds, LogReader, Record, TopicPartition
 from rapport_runtime.database import Database, real_time
 from rapport_runtime.errors import TryLater
-from rapport_runtime.ops import audit
+from rapport_runtime.ops import audit, incarnation
 from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
-from rapport_runtime.stream import incarnation, outbox, published
+from rapport_runtime.stream import outbox, published
 from rapport_runtime.stream.look import (
     LastEvent,
     OpenLog,

@@ -33,7 +33,8 @@ from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch, real_time
 from rapport_runtime.errors import TryLater
-from rapport_runtime.stream import incarnation, outbox
+from rapport_runtime.ops import incarnation
+from rapport_runtime.stream import outbox
 
 _PRACTICES: Final = f"""
     SELECT {", ".join(Practice._fields)} FROM practice

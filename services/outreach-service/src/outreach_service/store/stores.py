@@ -20,7 +20,7 @@ from outreach_service.store.preferences import PostgresConsents, PostgresContact
 from outreach_service.store.queue import PostgresQueue
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
-from rapport_runtime.stream import incarnation
+from rapport_runtime.ops import incarnation
 from rapport_runtime.stream.outbox import append
 
 ReadPlay = Callable[[Mapping[str, Any]], Play]

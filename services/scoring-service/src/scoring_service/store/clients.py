@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
-from rapport_runtime.stream import incarnation
+from rapport_runtime.ops import incarnation
 from rapport_runtime.stream.outbox import append
 from scoring_service.domain.client_state import ClientState, Gap, Stretch
 from scoring_service.domain.digest import Digest

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rapport_runtime.database import Database, execute, fetch, fetch_one
-from rapport_runtime.stream import incarnation
+from rapport_runtime.ops import incarnation
 from rapport_runtime.stream.outbox import OutboxRow
 from scoring_service.ports import EntriesGone, Feed, FeedEntry, FeedPage, FeedPositions
 

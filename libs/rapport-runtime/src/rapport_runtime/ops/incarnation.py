@@ -42,12 +42,17 @@ def forget_older(tx: Connection) -> None:
     execute(tx, _FORGET_OLDER)
 
 
+def is_older(tx: Connection) -> bool:
+    """Whether a look has found that the database is older than what it has published."""
+    return bool(fetch_value(tx, _IS_OLDER))
+
+
 def age_check(database: Database) -> Callable[[], str | None]:
     """A readiness check for processes that do not look themselves: what a worker found."""
 
     def check() -> str | None:
         with database.transaction() as tx:
-            is_older = fetch_value(tx, _IS_OLDER)
-        return "the database is older than what it has published" if is_older else None
+            is_too_old = is_older(tx)
+        return "the database is older than what it has published" if is_too_old else None
 
     return check
