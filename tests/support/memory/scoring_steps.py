@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from rapport_contracts import canonical, codec
-from scoring_service.domain.facts import Fact, Said
+from scoring_service.domain.facts import ClientRecord, Fact
 from scoring_service.handlers import Folded, PartitionFacts, fold_facts, sweep
 from scoring_service.ports import ClientKey
 from tests.support.generators.tier_histories import RULEBOOK
@@ -35,7 +35,7 @@ def visit(sequence: int = 1, at: datetime = NOON, **more: object) -> Fact:
 
 def arrive(
     stores: MemoryStores,
-    *facts: Said,
+    *facts: ClientRecord,
     client: ClientKey = ADA,
     now: datetime | None = NOON,
     partition: int = 0,

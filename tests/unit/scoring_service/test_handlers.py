@@ -6,7 +6,7 @@ import pytest
 
 from rapport_contracts import topics
 from scoring_service import translate
-from scoring_service.domain.facts import Numbered, Opening, Said, Skipped
+from scoring_service.domain.facts import ClientRecord, Numbered, Opening, Skipped
 from scoring_service.handlers import PartitionFacts, fold_facts
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring import MemoryStores
@@ -130,7 +130,7 @@ class TestRefusingFacts:
         "said", [visit(1, generation=2), Skipped(2, 1), Opening(2)], ids=lambda said: type(said)
     )
     def test_another_generation_leaves_its_client_incomplete(
-        self, stores: MemoryStores, said: Said
+        self, stores: MemoryStores, said: ClientRecord
     ) -> None:
         arrive(stores, visit(1), visit(2))
         assert len(arrive(stores, said).refused) == 1

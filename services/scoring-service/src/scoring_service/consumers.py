@@ -22,7 +22,7 @@ from rapport_runtime.logs import get_logger
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
-from scoring_service.domain.facts import Said
+from scoring_service.domain.facts import ClientRecord
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import Folded, PartitionFacts, fold_facts, sweep
@@ -132,13 +132,13 @@ _Sources = dict[int, tuple[PartitionBatch, int]]
 
 def _facts_of(
     store: Store, batch: Batch, part: PartitionBatch, sources: _Sources
-) -> dict[ClientKey, list[Said]]:
+) -> dict[ClientKey, list[ClientRecord]]:
     """What a partition's records say of their clients; handles the other records."""
-    facts: dict[ClientKey, list[Said]] = {}
+    facts: dict[ClientKey, list[ClientRecord]] = {}
     for index, event in enumerate(part.events):
         if isinstance(event, ActivityRecorded):
             key = ClientKey(event.practiceid, event.data.client_id)
-            fact: Said = translate.numbered(event)
+            fact: ClientRecord = translate.numbered(event)
         elif found := _handle_other(store, batch, part, index):
             key, fact = found
         else:
@@ -150,7 +150,7 @@ def _facts_of(
 
 def _handle_other(
     store: Store, batch: Batch, part: PartitionBatch, index: int
-) -> tuple[ClientKey, Said] | None:
+) -> tuple[ClientKey, ClientRecord] | None:
     """Handle a record that is no activity; what it says of a client, if anything."""
     event = part.events[index]
     if isinstance(event, UnknownEvent):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scoring_service.domain.assess import Assessment, assess, next_transition
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.facts import Fact, FactRefused, Numbered, Opening, Said, Skipped
+from scoring_service.domain.facts import ClientRecord, Fact, FactRefused, Numbered, Opening, Skipped
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import (
@@ -42,14 +42,14 @@ class PartitionFacts(NamedTuple):
 
     partition: int
     business_time: datetime | None
-    facts: Mapping[ClientKey, Sequence[Said]]
+    facts: Mapping[ClientKey, Sequence[ClientRecord]]
 
 
 class RefusedFact(NamedTuple):
     """A fact that can never be folded, or what else this version cannot follow, and why."""
 
     key: ClientKey
-    fact: Said
+    fact: ClientRecord
     error: FactRefused
 
 
@@ -182,7 +182,7 @@ def _new_client(key: ClientKey, partition: int) -> ClientState:
     )
 
 
-def _first_zone(facts: Sequence[Said], generation: int) -> str:
+def _first_zone(facts: Sequence[ClientRecord], generation: int) -> str:
     """The first known zone in a fact of that generation; empty when there is none."""
     of_generation = (fact for fact in facts if fact.generation == generation)
     zones = (fact.zone for fact in of_generation if isinstance(fact, Fact))
@@ -201,7 +201,7 @@ class _Folding:
         self.skipped: list[Skipped] = []
 
     def fold(
-        self, key: ClientKey, state: ClientState, facts: Sequence[Said], days: "_LocalDays"
+        self, key: ClientKey, state: ClientState, facts: Sequence[ClientRecord], days: "_LocalDays"
     ) -> None:
         """Bring one client to its day and fold its facts, in their order."""
         rulebook = self._rulebook
@@ -230,7 +230,7 @@ class _Folding:
         self.touched.append(state)
 
     def _bring_to_day(
-        self, state: ClientState, facts: Sequence[Said], days: "_LocalDays"
+        self, state: ClientState, facts: Sequence[ClientRecord], days: "_LocalDays"
     ) -> date | None:
         """Let time pass for the client up to the batch's day in its zone, and return that day."""
         if not state.zone:

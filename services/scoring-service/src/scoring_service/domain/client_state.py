@@ -88,17 +88,17 @@ class ClientState:
             self._open_gap(sequence)
             self._reach(sequence, incarnation)
 
-    def repeats(self, said: Numbered) -> bool:
+    def repeats(self, record: Numbered) -> bool:
         """Whether a sequence that was accepted before came then from another incarnation of the
         sender's database, which was restored and gave it out anew; takes note of it then."""
         if (
-            said.sequence > self.last_sequence
-            or said.generation != self.generation
-            or self._stretch_of(said.sequence).incarnation == said.incarnation
-            or self._gap_of(said.sequence) is not None
+            record.sequence > self.last_sequence
+            or record.generation != self.generation
+            or self._stretch_of(record.sequence).incarnation == record.incarnation
+            or self._gap_of(record.sequence) is not None
         ):
             return False
-        self.first_repeated_sequence = _least(self.first_repeated_sequence, said.sequence)
+        self.first_repeated_sequence = _least(self.first_repeated_sequence, record.sequence)
         return True
 
     def skip(self, sequence: int) -> None:

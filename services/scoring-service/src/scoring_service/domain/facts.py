@@ -67,5 +67,5 @@ class Opening:
 
 Numbered = Fact | Skipped
 """What one record adds to a client's sequence."""
-Said = Numbered | Opening
+ClientRecord = Numbered | Opening
 """What one record says of a client."""

@@ -211,11 +211,11 @@ def _only_puts_off(state: ClientState, fact: Fact) -> bool:
     )
 
 
-def _refuse_other_generation(state: ClientState, said: Numbered) -> None:
-    if said.generation != state.generation:
-        if said.generation > state.generation:
+def _refuse_other_generation(state: ClientState, record: Numbered) -> None:
+    if record.generation != state.generation:
+        if record.generation > state.generation:
             state.skip(state.last_sequence + 1)
-        raise FactRefused("generation", f"{said.generation} where {state.generation} is current")
+        raise FactRefused("generation", f"{record.generation} where {state.generation} is current")
 
 
 def _wrong_zone(state: ClientState, fact: Fact) -> FactRefused:
