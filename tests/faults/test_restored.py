@@ -118,9 +118,7 @@ class TestOutreach:
     ) -> None:
         provider, world = lives.first()
         backup = back_up(postgres, lives.database)
-        assert world.dispatch() == len(CLIENTS)
-        world.now_is(NOON + timedelta(minutes=1))
-        restore(postgres, lives.database, backup)
+        lives.end_after_sending(postgres, world, backup)
         database = Database(lives.database.worker_url, application_name="new worker")
         database.vet(OutputLook(database, OUTPUT, lambda: world.bus))
         stores = build_stores(database, simulated=True)
@@ -142,9 +140,7 @@ class TestOutreach:
         backup = back_up(postgres, lives.database)
         if not planned:
             lives.move(world)
-        assert world.dispatch() == len(CLIENTS)
-        world.now_is(NOON + timedelta(minutes=1))
-        restore(postgres, lives.database, backup)
+        lives.end_after_sending(postgres, world, backup)
         lines = lives.confirm(world)
         assert sum(line.startswith("message\t") for line in lines) == len(CLIENTS)
         again = lives.next(world)
@@ -161,9 +157,7 @@ class TestOutreach:
     ) -> None:
         provider, world = lives.first()
         backup = back_up(postgres, lives.database)
-        assert world.dispatch() == len(CLIENTS)
-        world.now_is(NOON + timedelta(minutes=1))
-        restore(postgres, lives.database, backup)
+        lives.end_after_sending(postgres, world, backup)
         lives.confirm(world)
         again = lives.next(world)
         again.now_is(NOON + timedelta(minutes=2))
@@ -183,9 +177,7 @@ class TestOutreach:
         provider, world = lives.first()
         world.execute("UPDATE message SET approved = true")
         backup = back_up(postgres, lives.database)
-        assert world.dispatch() == len(CLIENTS)
-        world.now_is(NOON + timedelta(minutes=1))
-        restore(postgres, lives.database, backup)
+        lives.end_after_sending(postgres, world, backup)
         lives.confirm(world)
         again = lives.next(world)
         again.now_is(NOON + timedelta(minutes=2))
@@ -203,9 +195,7 @@ class TestOutreach:
         backup = back_up(postgres, lives.database)
         for each in list(world.messages().values()):
             approve_message(world.stores, outreach.PRACTICE, each.message_id)
-        assert world.dispatch() == len(CLIENTS)
-        world.now_is(NOON + timedelta(minutes=1))
-        restore(postgres, lives.database, backup)
+        lives.end_after_sending(postgres, world, backup)
         lives.confirm(world)
         again = lives.next(world)
         waiting = {("awaiting_staff", "restored")}
@@ -267,6 +257,12 @@ class Lives:
         for client_id in CLIENTS:
             world.moved(client_id, 1, NOON - timedelta(seconds=30))
         world.now_is(NOON)
+
+    def end_after_sending(self, postgres: Postgres, world: OutreachWorld, backup: str) -> None:
+        """The five messages go out; a minute later the database is that of the backup again."""
+        assert world.dispatch() == len(CLIENTS)
+        world.now_is(NOON + timedelta(minutes=1))
+        restore(postgres, self.database, backup)
 
     def next(self, world: OutreachWorld) -> OutreachWorld:
         """A new worker on the same bus."""

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from rapport_contracts import topics
-from scoring_service import translate
 from scoring_service.domain.facts import ClientRecord, Numbered, Opening, Skipped
 from scoring_service.handlers import PartitionFacts, fold_facts
 from tests.support.generators.tier_histories import RULEBOOK
@@ -23,11 +22,6 @@ from tests.support.memory.scoring_steps import (
     recorded,
     visit,
 )
-
-
-@pytest.fixture
-def stores() -> MemoryStores:
-    return MemoryStores(RULEBOOK, translate.tier_changed(RULEBOOK))
 
 
 class TestFoldingFacts:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from scoring_service import handlers, translate
+from scoring_service import handlers
 from scoring_service.domain.assess import assess
 from scoring_service.domain.digest import Digest
 from scoring_service.handlers import TierAssessor, sweep
@@ -25,11 +25,6 @@ from tests.support.memory.scoring_steps import (
     visit,
 )
 from tests.support.memory.scoring_suite import Failure
-
-
-@pytest.fixture
-def stores() -> MemoryStores:
-    return MemoryStores(RULEBOOK, translate.tier_changed(RULEBOOK))
 
 
 class TestSweeping:
