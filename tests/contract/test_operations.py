@@ -139,3 +139,37 @@ def test_events_are_shown_as_the_repository_has_them() -> None:
     ]
     assert len(shown) >= 4
     assert [event for event in shown if event not in kept] == []
+
+
+@pytest.mark.parametrize(
+    "one", [one for one in WITH_BODY if one.operation.path != "/v1/events"], ids=str
+)
+def test_a_key_in_a_body_that_the_document_does_not_name_is_refused(one: OfService) -> None:
+    """Of an event it is kept: CloudEvents may carry further attributes."""
+    schema = one.operation.spec["requestBody"]["content"]["application/json"]["schema"]
+    for body in one.requests():
+        wrong = {**body, "surprise": 1}
+        assert fits(wrong, schema, one.document)
+        answer = one.call(json=wrong)
+        assert answer.status_code == 422
+        assert "surprise" in str([fault["pointer"] for fault in answer.json()["errors"]])
+
+
+@pytest.mark.parametrize("one", WITH_BODY, ids=str)
+def test_a_body_that_is_not_declared_as_json_is_refused(one: OfService) -> None:
+    """As `curl -d` sends it."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for headers in (form, {}):
+        answer = one.call(content=json.dumps(next(one.requests())), headers=headers)
+        assert answer.status_code == 415
+        assert "application/json" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "one", [one for one in WITH_KEY if one.operation.parameters("query")], ids=str
+)
+def test_a_query_word_that_comes_twice_is_refused(one: OfService) -> None:
+    word = min(one.operation.parameters("query"))
+    answer = one.call(query=f"?{word}=1&{word}=1")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "repeated-parameter")
+    assert [fault["parameter"] for fault in answer.json()["errors"]] == [word]

@@ -1,7 +1,7 @@
 """The three apps without servers: any key holds, and whatever needs the database is a 503."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -56,14 +56,20 @@ class OfService:
             if status < "300" and answer.get("content"):
                 yield status, list(_examples(answer))
 
-    def call(self, method: str | None = None, query: str = "", **more: Any) -> httpx.Response:
+    def call(
+        self,
+        method: str | None = None,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> httpx.Response:
         """One request with a key that may do it."""
         key = OPERATOR if self.operation.holder == "operator" else "practice"
         return ask(
             app(self.service),
             method or self.operation.method,
             self.address + query,
-            headers={"Authorization": f"Bearer {key}"},
+            headers={"Authorization": f"Bearer {key}", **(headers or {})},
             **more,
         )
 

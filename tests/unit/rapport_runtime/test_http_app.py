@@ -166,12 +166,18 @@ def test_of_two_content_types_both_sides_take_the_same(app: FastAPI) -> None:
     json_first = ask(app, "POST", "/v1/things", headers=[*key, *types], content=body)
     problem(json_first, 400, "malformed-json")
     text_first = ask(app, "POST", "/v1/things", headers=[*key, *reversed(types)], content=body)
-    problem(text_first, 422, "invalid-request")  # not read as JSON at all
+    problem(text_first, 415, "unsupported-media-type")
 
 
-def test_a_body_without_json_type_is_refused_by_the_route(app: FastAPI) -> None:
-    response = ask(app, "POST", "/v1/things", headers=PRACTICE, content=b'{"title": "a"}')
-    problem(response, 422, "invalid-request")
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/jsonp", "application/x+jsonp"])
+def test_a_body_that_is_not_declared_as_json_is_refused(app: FastAPI, kind: str | None) -> None:
+    headers = PRACTICE | ({"Content-Type": kind} if kind else {})
+    response = ask(app, "POST", "/v1/things", headers=headers, content=b'{"title": "a"}')
+    problem(response, 415, "unsupported-media-type")
+
+
+def test_no_body_at_all_is_a_matter_of_its_fields(app: FastAPI) -> None:
+    problem(ask(app, "POST", "/v1/things", headers=PRACTICE), 422, "invalid-request")
 
 
 def test_a_declared_large_body_is_refused(app: FastAPI) -> None:

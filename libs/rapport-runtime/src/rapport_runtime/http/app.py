@@ -15,6 +15,7 @@ from rapport_runtime.http.auth import guards
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.fast.remembered_keys import RememberedKeys
+from rapport_runtime.http.media_types import takes_json_only
 from rapport_runtime.http.openapi import openapi
 from rapport_runtime.http.probes import Check, Refresh, probe_router
 from rapport_runtime.http.query_words import query_words
@@ -31,9 +32,10 @@ _NO_TELEMETRY: TelemetryConfig = {
 
 
 _FOR_ALL = (
-    "Every refusal is a problem of RFC 9457. A word in the query that an operation does not name is"
-    " refused (422), never ignored. Every path that answers GET answers HEAD alike, without the"
-    " body."
+    "Every refusal is a problem of RFC 9457. A word in the query, or a key in the body, that an"
+    " operation does not name is refused (422), never ignored; only events may carry more. So is a"
+    " word of the query that comes twice. Every path that answers GET answers HEAD alike, without"
+    " the body."
 )
 
 
@@ -100,6 +102,7 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     app.include_router(probe_router(service.checks, service.refresh))
     document = openapi(app, service.tags)
     app.state.query_words = query_words(app, document)
+    app.state.takes_json_only = takes_json_only(app, document)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
     errors.install(app)
     app.add_middleware(Edge, max_body_bytes=service.max_body_bytes, routes=dict(_templates(app)))

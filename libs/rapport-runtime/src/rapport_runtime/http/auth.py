@@ -10,10 +10,12 @@ from fastapi.security import HTTPBearer
 
 from rapport_runtime.http.api_keys import Principal, RecallingVerifier
 from rapport_runtime.http.failed_keys import FailedKeys
+from rapport_runtime.http.media_types import refuse_other_media
 from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
-from rapport_runtime.http.query_words import refuse_unknown_words
+from rapport_runtime.http.query_words import refuse_wrong_words
 
 SCHEME = "ApiKey"
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 
 
 class Guard:
@@ -44,7 +46,8 @@ class Requirement(Guard, HTTPBearer):
 
     Raises `Unauthorised` (401) without a valid key, `Forbidden` (403), naming what is missing, for
     a key that may not do this, `TooManyRequests` (429) for an address whose keys failed too often,
-    and `InvalidRequest` (422) for a query with a word that the operation does not know. It is the
+    `InvalidRequest` (422) for a query with a word that the operation does not know or that comes
+    twice, and `UnsupportedMediaType` (415) for a body that is not declared as JSON. It is the
     security scheme of the OpenAPI document itself: a scheme of its own, as a dependency of this
     one, would be a tenth of a request's cost (ADR 23).
     """
@@ -74,7 +77,9 @@ class Requirement(Guard, HTTPBearer):
         if self.scope not in principal.scopes:
             raise Forbidden(f"the key lacks the scope {self.scope}")
         if request.scope["query_string"]:
-            refuse_unknown_words(request)
+            refuse_wrong_words(request)
+        if request.method not in _WITHOUT_BODY:
+            refuse_other_media(request)
         return principal
 
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rapport_runtime.http.fast.request_line import request_answered
 from rapport_runtime.http.fast.request_meters import request_meters
+from rapport_runtime.http.media_types import is_json
 from rapport_runtime.http.problems import (
     BadRequest,
     BodyTooLarge,
@@ -26,7 +27,6 @@ REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = REQUEST_ID.lower().encode()
 BODY_SECONDS = 10.0
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-_JSON = re.compile(rb"application/(?:[\w.-]+\+)?json")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
 log = get_logger(__name__)
@@ -105,7 +105,7 @@ class Edge:
                 body = await self._read(receive)
         except TimeoutError:
             raise RequestTimedOut(f"more than {self._body_seconds:g} s") from None
-        if body and _JSON.match(headers.get(b"content-type", b"").lower()):
+        if body and is_json(headers.get(b"content-type", b"").decode("latin-1")):
             check_json(body)  # FastAPI parses it once more: `strict_json` says why
         return body
 

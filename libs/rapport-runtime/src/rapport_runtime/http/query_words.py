@@ -1,10 +1,11 @@
-"""Words of a query that an operation does not know are refused, never ignored.
+"""Words of a query that an operation does not know, or that come twice, are refused, never ignored.
 
 A misspelt filter would otherwise give the whole list, and a misspelt cursor the first page for
-ever.
+ever; of a filter that comes twice only the last would count.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -28,30 +29,41 @@ def query_words(app: FastAPI, document: Mapping[str, Any]) -> QueryWords:
     }
 
 
-def refuse_unknown_words(request: Request) -> None:
-    """Raise `InvalidRequest` for a query with a word that the operation does not know.
+def refuse_wrong_words(request: Request) -> None:
+    """Raise `InvalidRequest` for a query with a word that is unknown here, or that comes twice.
 
-    It names each such word and all known ones. Call it only for a request that has a query.
+    It names each such word, and all known ones. Call it only for a request that has a query.
     """
     words: QueryWords = request.app.state.query_words
     known = words.get(request.scope["endpoint"], frozenset())
-    unknown = [word for word in dict.fromkeys(request.query_params.keys()) if word not in known]
-    if unknown:
-        names = ", ".join(sorted(known)) or "none"
-        raise InvalidRequest(
-            f"{len(unknown)} unknown in the query; known: {names}",
-            reason="unknown-parameter",
-            errors=[_fault(word, names) for word in unknown[:_MOST]],
-        )
-
-
-def _fault(word: str, names: str) -> FieldError:
-    return FieldError(
-        location="query",
-        parameter=word[:_LONGEST],
+    times = Counter(word for word, _ in request.query_params.multi_items())
+    names = ", ".join(sorted(known)) or "none"
+    _refuse(
+        [word for word in times if word not in known],
         reason="unknown-parameter",
+        summary=f"unknown in the query; known: {names}",
         detail=f"this operation does not know it; known: {names}",
     )
+    _refuse(
+        [word for word, count in times.items() if count > 1],
+        reason="repeated-parameter",
+        summary="more than once in the query; send each once",
+        detail="it comes more than once; send it once",
+    )
+
+
+def _refuse(words: Sequence[str], *, reason: str, summary: str, detail: str) -> None:
+    if words:
+        raise InvalidRequest(
+            f"{len(words)} {summary}",
+            reason=reason,
+            errors=[
+                FieldError(
+                    location="query", parameter=word[:_LONGEST], reason=reason, detail=detail
+                )
+                for word in words[:_MOST]
+            ],
+        )
 
 
 def _of_query(operation: Mapping[str, Any]) -> Iterator[str]:

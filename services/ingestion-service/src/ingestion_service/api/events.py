@@ -28,7 +28,6 @@ from rapport_runtime.http.problems import (
     MalformedJson,
     Unauthorised,
     Unavailable,
-    UnsupportedMediaType,
     responses,
 )
 
@@ -90,8 +89,6 @@ def events_router(stores: Stores) -> APIRouter:
         whole request again.
         """
         sent: Any = body
-        if isinstance(sent, bytes):  # with another media type the body is not parsed
-            raise UnsupportedMediaType("send application/json")
         items = sent if isinstance(sent, list) else [sent]
         if not 1 <= len(items) <= MAX_EVENTS:
             raise InvalidRequest(f"send 1 to {MAX_EVENTS} events, not {len(items)}")

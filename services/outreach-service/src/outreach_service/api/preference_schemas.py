@@ -35,6 +35,8 @@ _Address = Annotated[str, StringConstraints(min_length=1, max_length=320)]
 class ContactBody(BaseModel):
     """How to reach a client on a channel, and by what name to greet them."""
 
+    model_config = ConfigDict(extra="forbid")
+
     channel: Channel
     address: Annotated[_Address, Field(description="It is never returned again.")]
     name: Annotated[
@@ -158,7 +160,7 @@ class ConsentBody(BaseModel):
     belongs to no other statement of the practice.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [ANY_CONSENT]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ANY_CONSENT]})
 
     id: Annotated[Visible, Field(max_length=200, examples=["form-2024-06-01-118-sms-care"])]
     stated_at: Annotated[
@@ -220,12 +222,16 @@ class _Unread:
 class ContactItems(BaseModel):
     """Up to 1,000 contacts; each is accepted or rejected alone."""
 
+    model_config = ConfigDict(extra="forbid")
+
     items: list[Annotated[Any, _Unread(ContactItem)]] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class ConsentItems(BaseModel):
     """Up to 1,000 consents; each is accepted or rejected alone. Of several for the same client,
     channel and purpose the one that was made last holds, of two made at once the withdrawal."""
+
+    model_config = ConfigDict(extra="forbid")
 
     items: list[Annotated[Any, _Unread(ConsentItem)]] = Field(min_length=1, max_length=MAX_ITEMS)
 
