@@ -121,7 +121,13 @@ def test_a_history_tells_scheme_and_version_of_each_change(app: FastAPI) -> None
 
 
 @pytest.mark.parametrize(
-    "path", [f"/v1/clients/{ADA}/history", "/v1/tiers/prospect/clients", "/v1/distribution"]
+    "path",
+    [
+        f"/v1/clients/{ADA}/tier",
+        f"/v1/clients/{ADA}/history",
+        "/v1/tiers/prospect/clients",
+        "/v1/distribution",
+    ],
 )
 def test_the_primary_scheme_is_answered_unless_another_is_named(app: FastAPI, path: str) -> None:
     primary, named, strange = (
@@ -134,6 +140,15 @@ def test_the_primary_scheme_is_answered_unless_another_is_named(app: FastAPI, pa
         404,
         "application/problem+json",
     )
+
+
+def test_a_look_up_of_many_takes_a_scheme(app: FastAPI) -> None:
+    primary, named, strange = (
+        ask(app, "POST", "/v1/tiers/lookup", headers=HARBOUR, json={"client_ids": [ADA], **scheme})
+        for scheme in ({}, {"scheme": "rfm"}, {"scheme": "loyalty"})
+    )
+    assert primary.json() == named.json()
+    assert (primary.status_code, strange.status_code) == (200, 404)
 
 
 def test_the_distribution_counts_each_tier_of_the_scheme(app: FastAPI) -> None:

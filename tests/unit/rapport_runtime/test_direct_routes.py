@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Path, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Response
 
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import create_app
@@ -19,10 +19,13 @@ Number = Annotated[int, Path(ge=1, description="Which.")]
 
 
 async def one(
-    number: Number, letter: Annotated[str, Path(pattern="^[a-z]$")], principal: Reader
+    number: Number,
+    letter: Annotated[str, Path(pattern="^[a-z]$")],
+    principal: Reader,
+    least: Annotated[int | None, Query(ge=2)] = None,
 ) -> Any:
     """One of them."""
-    return Response(f'{{"{letter}": {number}, "of": "{principal.practice}"}}')
+    return Response(f'{{"{letter}": {number}, "of": "{principal.practice}", "least": "{least}"}}')
 
 
 def routed(path: str, endpoint: Callable[..., Any], **more: Any) -> APIRouter:
@@ -39,7 +42,13 @@ def app() -> FastAPI:
     return create_app(toy_service(), [routed("/direct/{number}/{letter}", one), plain])
 
 
-@pytest.mark.parametrize("rest", ["1/a", "0/a", "1/A", "x/A", "%31/%61", "1/a?more=1"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *("1/a", "0/a", "1/A", "x/A", "%31/%61", "1/a?more=1"),
+        *("1/a?least=2", "1/a?least=1", "x/A?least=", "1/a?least=2&least=3"),
+    ],
+)
 @pytest.mark.parametrize(
     "headers",
     [{}, PRACTICE, READER, OPERATOR, {"Authorization": "Bearer rk_unknown"}],
@@ -53,12 +62,15 @@ def test_it_answers_as_any_other(app: FastAPI, headers: dict[str, str], rest: st
 
 
 def test_the_cases_above_differ(app: FastAPI) -> None:
-    requests = [("1/a", PRACTICE), ("0/a", PRACTICE), ("1/a", OPERATOR), ("1/a", {})]
+    requests = [
+        *(("1/a", PRACTICE), ("0/a", PRACTICE), ("1/a", OPERATOR), ("1/a", {})),
+        *(("1/a?least=2", PRACTICE), ("1/a?least=1", PRACTICE)),
+    ]
     statuses = [
         ask(app, "GET", f"/direct/{rest}", headers=headers).status_code
         for rest, headers in requests
     ]
-    assert statuses == [200, 422, 403, 401]
+    assert statuses == [200, 422, 403, 401, 200, 422]
 
 
 def test_it_is_documented_as_any_other(app: FastAPI) -> None:
@@ -67,8 +79,12 @@ def test_it_is_documented_as_any_other(app: FastAPI) -> None:
     assert direct.replace("direct", "plain").replace("Direct", "Plain") == plain
 
 
-async def asks_more(number: int, principal: Reader, least: int = 0) -> Any:
-    """A query parameter."""
+async def asks_more(number: int, principal: Reader, least: int) -> Any:
+    """A query parameter that must be there."""
+
+
+async def asks_the_header(number: int, principal: Reader, least: Annotated[int, Header()]) -> Any:
+    """A header."""
 
 
 async def asks_twice(
@@ -85,7 +101,9 @@ async def asks_nobody(number: int) -> Any:
     """No principal."""
 
 
-@pytest.mark.parametrize("endpoint", [asks_more, asks_twice, asks_something, asks_nobody])
+@pytest.mark.parametrize(
+    "endpoint", [asks_more, asks_the_header, asks_twice, asks_something, asks_nobody]
+)
 def test_a_route_that_needs_more_is_refused(endpoint: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="/things/"):
         routed("/things/{number}", endpoint)

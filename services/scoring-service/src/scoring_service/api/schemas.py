@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from rapport_contracts import schemas
 from rapport_contracts.examples import examples_of
@@ -162,9 +162,17 @@ class TierPage(Page[TierAnswer]):
 
 
 class Lookup(BaseModel):
-    """The clients whose tiers to look up."""
+    """The clients whose tiers to look up, and in which scheme."""
+
+    model_config = ConfigDict(extra="forbid")
 
     client_ids: list[ClientId] = Field(min_length=1, max_length=1000)
+    scheme: str | None = Field(
+        default=None,
+        max_length=200,
+        description="The scheme; the primary one if left out.",
+        examples=[None],
+    )
 
 
 class LookupAnswer(BaseModel):

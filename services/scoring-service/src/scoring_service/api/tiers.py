@@ -2,14 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 
 from rapport_runtime.http.links import links
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import InvalidCursor, NotFound, responses
 from scoring_service.api.fast.tier_route import add_tier_route
 from scoring_service.api.feed_cursor import FeedCursorCodec
-from scoring_service.api.reader import ALWAYS, NO_CLIENT, ClientPath, Reader
+from scoring_service.api.reader import (
+    ALWAYS,
+    NO_CLIENT,
+    ClientPath,
+    Reader,
+    SchemeQuery,
+    known_scheme,
+)
 from scoring_service.api.schemas import (
     Distribution,
     HistoryLine,
@@ -23,9 +30,6 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import TierAssessor
 from scoring_service.ports import Feed, StoredTier, Tiers
 
-SchemeQuery = Annotated[
-    str | None, Query(max_length=200, description="The scheme; the primary one if left out.")
-]
 _FIRST = {"client_id": "$response.body#/items/0/client_id"}
 
 
@@ -43,13 +47,6 @@ def _answer(stored: StoredTier, assessor: TierAssessor) -> TierAnswer:
     return TierAnswer.of(assessor.tier(stored), assessor.rulebook)
 
 
-def _known_scheme(scheme: str | None, rulebook: Rulebook) -> str:
-    """The scheme that a request names, or the primary one; raises `NotFound` for another."""
-    if scheme not in {None, rulebook.key}:
-        raise NotFound("there is no such scheme")
-    return rulebook.key
-
-
 def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
     @router.get("/clients/{client_id}/history", responses=responses(*ALWAYS, NotFound))
     def history(
@@ -59,7 +56,7 @@ def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
 
         The list is only ever added to; `version` counts up from 1 without a gap.
         """
-        known = _known_scheme(scheme, rulebook)
+        known = known_scheme(scheme, rulebook)
         after = int(page.after[0]) if page.after else 0
         rows = tiers.history(principal.practice, client_id, known, after, page.fetch)
         if rows is None:
@@ -68,12 +65,16 @@ def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
 
 
 def _add_many_clients(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> None:
-    @router.post("/tiers/lookup", responses=responses(*ALWAYS) | links(200, {"tiers-tier": _FIRST}))
+    @router.post(
+        "/tiers/lookup",
+        responses=responses(*ALWAYS, NotFound) | links(200, {"tiers-tier": _FIRST}),
+    )
     def lookup(wanted: Lookup, principal: Reader) -> LookupAnswer:
         """Get the tiers of up to 1,000 clients at once.
 
         Ids without a client in this practice are listed under `unknown`.
         """
+        known_scheme(wanted.scheme, assessor.rulebook)
         rows = tiers.of_clients(principal.practice, set(wanted.client_ids))
         found = {row.client_id: row for row in rows}
         return LookupAnswer(
@@ -92,7 +93,7 @@ def _add_many_clients(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -
         Clients whose tier is not known yet are not counted.
         """
         rulebook = assessor.rulebook
-        known = _known_scheme(scheme, rulebook)
+        known = known_scheme(scheme, rulebook)
         as_of, clients = tiers.counts(principal.practice)
         return Distribution(
             as_of=as_of,
@@ -121,7 +122,7 @@ def _add_list(router: APIRouter, tiers: Tiers, feed: Feed, assessor: TierAssesso
         Each comes with its tier's explanation. With `changes_cursor` go on to `/v1/tier-changes`,
         and no change after this list is missed.
         """
-        _known_scheme(scheme, assessor.rulebook)
+        known_scheme(scheme, assessor.rulebook)
         if tier not in {known.key for known in assessor.rulebook.tiers}:
             raise NotFound("the rulebook has no such tier")
         # Before the clients are read: a change that is published between the two reads then comes

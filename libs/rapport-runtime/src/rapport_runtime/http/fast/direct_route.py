@@ -1,4 +1,4 @@
-"""A route that reads its path parameters itself, for where FastAPI's own way is too slow."""
+"""A route that reads its parameters itself, for where FastAPI's own way is too slow."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,7 +11,8 @@ from rapport_runtime.http.auth import Requirement
 
 
 class DirectRoute(APIRoute):
-    """A route with one guard (`require…`) and path parameters, which it reads itself.
+    """A route with one guard (`require…`), and path and optional query parameters, which it reads
+    itself.
 
     It is declared and documented as any other, and gives the same answers. Its endpoint is
     asynchronous and gives a `Response`. Raises ValueError, when the app is made, for an endpoint
@@ -20,24 +21,52 @@ class DirectRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function that answers a request: guard, then parameters, in FastAPI's order."""
-        needs, endpoint = self.dependant, self.endpoint
-        more = (needs.query_params, needs.header_params, needs.cookie_params, needs.body_params)
-        if any(more) or len(needs.dependencies) != 1:
-            raise ValueError(f"{self.path}: needs more than a guard and path parameters")
-        guard, principal = needs.dependencies[0].call, needs.dependencies[0].name
-        if not isinstance(guard, Requirement) or principal is None:
-            raise ValueError(f"{self.path}: its one dependency must be a guard's principal")
+        endpoint = self.endpoint
+        guard, principal = self._guard()
+        read = self._reader()
 
         async def answer(request: Request) -> Response:
-            values: dict[str, Any] = {principal: await guard(request)}
-            faults: list[Any] = []
-            for field in needs.path_params:
-                text = request.path_params[field.alias]
-                values[field.name], wrong = field.validate(text, loc=("path", field.alias))
-                faults += wrong
-            if faults:
-                raise RequestValidationError(faults)
-            response: Response = await endpoint(**values)
+            admitted = await guard(request)
+            response: Response = await endpoint(**{principal: admitted}, **read(request))
             return response
 
         return answer
+
+    def _guard(self) -> tuple[Requirement, str]:
+        """The one guard, and the name by which the endpoint takes its principal."""
+        dependencies = self.dependant.dependencies
+        if len(dependencies) == 1:
+            guard, principal = dependencies[0].call, dependencies[0].name
+            if isinstance(guard, Requirement) and principal is not None:
+                return guard, principal
+        raise ValueError(f"{self.path}: its one dependency must be a guard's principal")
+
+    def _reader(self) -> Callable[[Request], dict[str, Any]]:
+        """What reads the parameters' values, by name; it raises `RequestValidationError`."""
+        needs = self.dependant
+        if needs.header_params or needs.cookie_params or needs.body_params:
+            raise ValueError(f"{self.path}: needs more than a guard and parameters")
+        if any(field.field_info.is_required() for field in needs.query_params):
+            raise ValueError(f"{self.path}: its query parameters must be optional")
+        defaults = {field.name: field.get_default() for field in needs.query_params}
+
+        def read(request: Request) -> dict[str, Any]:
+            values, faults = dict(defaults), list[Any]()
+            given = [
+                ("path", field, request.path_params[field.alias]) for field in needs.path_params
+            ]
+            if request.scope["query_string"]:
+                query = request.query_params
+                given += [
+                    ("query", field, query[field.alias])
+                    for field in needs.query_params
+                    if field.alias in query
+                ]
+            for place, field, text in given:
+                values[field.name], wrong = field.validate(text, loc=(place, field.alias))
+                faults += wrong
+            if faults:
+                raise RequestValidationError(faults)
+            return values
+
+        return read

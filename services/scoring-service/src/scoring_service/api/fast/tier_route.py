@@ -8,7 +8,14 @@ from pydantic import TypeAdapter
 from rapport_runtime.http.fast.direct_route import DirectRoute
 from rapport_runtime.http.problems import NotFound, responses
 from scoring_service.api.fast.request_coalescer import RequestCoalescer
-from scoring_service.api.reader import ALWAYS, NO_CLIENT, ClientPath, Reader
+from scoring_service.api.reader import (
+    ALWAYS,
+    NO_CLIENT,
+    ClientPath,
+    Reader,
+    SchemeQuery,
+    known_scheme,
+)
 from scoring_service.api.schemas import TierAnswer, tier_fields
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import TierAssessor
@@ -21,12 +28,15 @@ def add_tier_route(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> N
     """Add `GET /clients/{client_id}/tier` to the router."""
     coalescer = RequestCoalescer(tiers.of_practices)
 
-    async def tier(client_id: ClientPath, principal: Reader) -> Response:
+    async def tier(
+        client_id: ClientPath, principal: Reader, scheme: SchemeQuery = None
+    ) -> Response:
         """Get a client's tier: since when, why, and when it will change if nothing happens.
 
         It is computed for `as_of`, and `explanation` names each line of the rulebook that counts.
         404 for a client that scoring has not heard of yet.
         """
+        known_scheme(scheme, assessor.rulebook)
         stored = await coalescer.load(principal.practice, client_id)
         if stored is None:
             raise NotFound(NO_CLIENT)
