@@ -1,7 +1,8 @@
 """The bench of an older commit beside this checkout's, in turn: `python -m tools.bench.compare`.
 
 The older commit gets a worktree and a virtual environment of its own in a temporary folder. Both
-benches run one after the other in each turn, so that both meet the same machine; a figure's ratio
+benches run one after the other in each turn, so that both meet the same machine, and measure each
+figure once in a turn, since the turns repeat it; a figure's ratio
 is the median of the new runs by the median of the old ones. 1 when a figure that has a goal is
 more than a tenth worse than before.
 """
@@ -63,7 +64,8 @@ class Compared(NamedTuple):
 def main() -> int:
     """Compare, and print a line for each figure."""
     options = _parser().parse_args()
-    arguments = [f"--only={options.only}", *(["--quick"] if options.quick else [])]
+    arguments = [f"--only={options.only}", f"--repetitions={options.repetitions}"]
+    arguments += ["--quick"] if options.quick else []
     old, new = [], []
     with _checkout(options.old) as checkout:
         for turn in range(options.turns):
@@ -175,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="scoring,ingestion,api,latency")
     parser.add_argument("--quick", action="store_true", help="an eighth of the events, once")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--repetitions", type=int, default=1, help="of each figure in a turn")
     return parser
 
 
