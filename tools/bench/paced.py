@@ -68,9 +68,9 @@ def observer(order: Order, talk: Conversation) -> None:
                     continue
                 event = codec.decode(name, record.key, record.value)
                 sent = record.timestamp / 1000
-                if isinstance(event, ActivityRecorded) and event.causationid:
-                    bookings[event.data.client_id] = event.causationid
-                    watch.mark(f"activity {event.causationid}", sent)
+                if isinstance(event, ActivityRecorded) and event.data.cause_id:
+                    bookings[event.data.client_id] = event.data.cause_id
+                    watch.mark(f"activity {event.data.cause_id}", sent)
                 elif isinstance(event, TierChanged):
                     # Perhaps before its activity, which is on another partition, or of others.
                     changes.setdefault(event.data.client_id, (sent, now))
