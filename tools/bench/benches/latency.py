@@ -38,7 +38,9 @@ _SWEPT = """
 _LEDGER = """
     SELECT event_id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM ledger
 """
-_CLIENTS = "SELECT client_id, event_id FROM ledger"
+_CLIENTS = """
+    SELECT client_id, event_id FROM ledger JOIN identity USING (practice_id, namespace, external_id)
+"""
 _SCORED = """
     SELECT client_id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM tier_change
     WHERE version = 1
