@@ -7,6 +7,7 @@ import pytest
 
 from rapport_runtime.bus.port import Consumer, LogBounds, Outgoing, TopicPartition
 from rapport_runtime.errors import LoopHalted, TryLater
+from tests.support.servers import raw_batches
 from tests.support.servers.buses import (
     AnyBus,
     InMemory,
@@ -200,6 +201,69 @@ def test_a_member_is_confirmed_and_one_that_left_is_not(bus: AnyBus) -> None:
     settle(member, want=2)
     assert member.commit_to_group({T0: 0, T1: 0})
     assert not member.commit_to_group({})
+
+
+def test_a_partition_stops_before_what_cannot_be_read_and_the_others_go_on(bus: AnyBus) -> None:
+    bus.put(T0, b"a")
+    _put_unreadable(bus, T0, b"b")
+    bus.put(T0, b"c")
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2, seconds=60)
+    restore_new(member)
+    assert [record.value for record in read(member, 1, seconds=60)[T0]] == [b"a"]
+    assert eventually(lambda: not member.poll(0.1, 100) and bool(member.unreadable()))
+    ((place, found),) = member.unreadable().items()
+    assert (place, found.offset, found.next_offset) == (T0, 1, 2)
+    assert (found.is_whole, found.left.key, found.left.value) == (True, b"k", b"b")
+    for word in (b"d", b"e"):
+        bus.put(T1, word)
+    assert {
+        tp: [record.value for record in got] for tp, got in read(member, 2, seconds=60).items()
+    } == {T1: [b"d", b"e"]}
+    member.seek(T0, 2)
+    assert member.unreadable() == {}
+    assert [record.value for record in read(member, 1, seconds=60)[T0]] == [b"c"]
+
+
+def test_what_cannot_be_read_is_found_again_where_it_is_sought_again(bus: AnyBus) -> None:
+    _put_unreadable(bus, T0, b"a")
+    member = bus.consumer("g", ["things.v1"])
+    settle(member, want=2, seconds=60)
+    restore_new(member)
+
+    def found() -> bool:
+        member.poll(0.1, 100)
+        return T0 in member.unreadable()
+
+    assert eventually(found)
+    member.seek(T0, 0)
+    assert member.unreadable() == {}
+    assert eventually(found)
+
+
+def test_a_reader_without_a_group_names_what_cannot_be_read(bus: AnyBus) -> None:
+    bus.put(T0, b"a")
+    _put_unreadable(bus, T0, b"b")
+    bus.put(T0, b"c")
+    reader = bus.reader()
+    found = reader.unreadable(T0, 1)
+    assert found is not None
+    assert (found.offset, found.next_offset, found.left.value) == (1, 2, b"b")
+    assert [reader.unreadable(T0, offset) for offset in (0, 2, 3)] == [None, None, None]
+    assert [record.value for record in reader.read({T0: LogBounds(0, 1)})[T0]] == [b"a"]
+    with pytest.raises(TryLater):
+        reader.read({T0: LogBounds(0, 3)})
+    assert [record.value for record in reader.read({T0: LogBounds(2, 3)})[T0]] == [b"c"]
+
+
+def _put_unreadable(bus: AnyBus, tp: TopicPartition, value: bytes) -> None:
+    """Write a record that no client can read, since the name of a header is not UTF-8."""
+    if isinstance(bus, InMemory):
+        bus.bus.append_unreadable(*tp, "a header has a name that is not UTF-8", left=(b"k", value))
+    elif isinstance(bus, OnKafka):
+        records = raw_batches.batch([raw_batches.Raw(value, bad_header=True)])
+        name = bus.options.topic_prefix + tp.topic
+        raw_batches.produce(bus.options.bootstrap_servers, name, tp.partition, records)
 
 
 def _id_or_none(member: Consumer) -> str | None:

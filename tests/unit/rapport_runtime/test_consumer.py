@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import kafka
@@ -26,6 +27,7 @@ class Client:
 
     def __init__(self, **_: Any) -> None:
         self._cluster = Cluster()
+        self._fetcher = SimpleNamespace(_parse_fetched_data=None)
         self.answers: list[dict[Any, list[int]]] = []
         self.limits: list[int] = []
         self.slow = 0.0

@@ -1,5 +1,6 @@
 """Consumer, producer and admin client all speak to the brokers as the settings say."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import kafka
@@ -34,6 +35,7 @@ class Noting:
     def __init__(self, known: dict[str, Any]) -> None:
         self.known = known
         self.arguments: dict[str, Any] = {}
+        self._fetcher = SimpleNamespace(_parse_fetched_data=None)
 
     def __call__(self, **arguments: Any) -> "Noting":
         assert arguments.keys() <= self.known.keys()

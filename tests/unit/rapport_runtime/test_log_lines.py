@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import kafka
@@ -24,6 +25,8 @@ HERE = kafka.TopicPartition("toy.topic.v1", 0)
 
 class Refusing:
     """A client of kafka-python whose broker refuses what is asked of it."""
+
+    _fetcher = SimpleNamespace(_parse_fetched_data=None)
 
     def __init__(self, **_: Any) -> None: ...
 

@@ -5,7 +5,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rapport_runtime.bus.port import LogBounds, Outgoing, Record, TopicPartition
+from rapport_runtime.bus.port import (
+    LogBounds,
+    Outgoing,
+    Record,
+    RecordParts,
+    TopicPartition,
+    Unreadable,
+)
 from rapport_runtime.errors import LoopHalted, TryLater
 
 
@@ -17,6 +24,7 @@ class MemoryRecord(NamedTuple):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
     timestamp: int = 0
+    unreadable: Unreadable | None = None
 
 
 @dataclass
@@ -54,6 +62,33 @@ class MemoryBus:
         self.ends[tp] = offset + 1
         return offset
 
+    def append_unreadable(
+        self,
+        topic: str,
+        partition: int,
+        why: str,
+        *,
+        left: tuple[bytes | None, bytes | None] | None = None,
+        count: int = 1,
+    ) -> int:
+        """Write what no client can read, and return its first offset.
+
+        A record of which key and value are `left`, or without these a batch of `count` records.
+        """
+        tp = TopicPartition(topic, partition)
+        offset = self.ends[tp]
+        key, value = left or (None, b"a broken batch")
+        found = Unreadable(
+            offset,
+            offset + count,
+            why,
+            RecordParts(offset, key, value, (), 0),
+            is_whole=left is not None,
+        )
+        self.logs[tp].append(MemoryRecord(offset, key, value, unreadable=found))
+        self.ends[tp] = found.next_offset
+        return offset
+
     def remove(self, partition: TopicPartition, offsets: Iterable[int]) -> None:
         """Drop records as compaction or retention would; the others keep their offsets."""
         gone = set(offsets)
@@ -78,10 +113,38 @@ class MemoryBus:
     def read(self, spans: Mapping[TopicPartition, LogBounds]) -> dict[TopicPartition, list[Record]]:
         """See `LogReader.read`."""
         self.answer()
-        return {
-            tp: [record for record in self.logs[tp] if span.first <= record.offset < span.end]
-            for tp, span in spans.items()
-        }
+        found: dict[TopicPartition, list[Record]] = {}
+        for tp, span in spans.items():
+            inside = [each for each in self.logs[tp] if span.first <= each.offset < span.end]
+            for record in inside:
+                if record.unreadable is not None:
+                    raise TryLater(f"{tp} cannot be read: {record.unreadable.where()}")
+            found[tp] = list(inside)
+        return found
+
+    def unreadable(self, partition: TopicPartition, offset: int) -> Unreadable | None:
+        """See `LogReader.unreadable`."""
+        self.answer()
+        _, found = self.readable_from(partition, offset)
+        return found
+
+    def readable_from(
+        self, partition: TopicPartition, offset: int, limit: int | None = None
+    ) -> tuple[list[MemoryRecord], Unreadable | None]:
+        """The records from `offset` on, at most `limit`, up to the first that cannot be read; and
+        that one, when it comes first."""
+        records: list[MemoryRecord] = []
+        for record in self.logs[partition]:
+            unreadable = record.unreadable
+            if (unreadable.next_offset if unreadable else record.offset + 1) <= offset:
+                continue
+            if unreadable is not None:
+                at = max(offset, unreadable.offset)
+                return records, None if records else unreadable._replace(offset=at)
+            if len(records) == limit:
+                break
+            records.append(record)
+        return records, None
 
     def first_offset(self, partition: TopicPartition) -> int:
         """The offset of the oldest record of the log, or its end."""
@@ -138,6 +201,7 @@ class MemoryConsumer:
         self._assigned: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._noted: set[TopicPartition] = set()
+        self._unreadable: dict[TopicPartition, Unreadable] = {}
         self._refused = False
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
@@ -145,6 +209,7 @@ class MemoryConsumer:
         self._assigned = set(partitions)
         self._noted = set(self._assigned)
         self._paused = set(self._assigned)
+        self._unreadable = {}
         self._positions = {tp: at for tp, at in self._positions.items() if tp in self._assigned}
 
     def poll(
@@ -163,12 +228,19 @@ class MemoryConsumer:
             at = self._positions[tp]
             if not self._bus.first_offset(tp) <= at <= self._bus.ends[tp]:
                 raise LoopHalted(f"{tp} has no offset {at}")
-            records = [record for record in self._bus.logs[tp] if record.offset >= at][:room]
+            records, found = self._bus.readable_from(tp, at, room)
+            if found is not None:
+                self._unreadable[tp] = found
+                self._paused.add(tp)
             if records:
                 polled[tp] = records
                 room -= len(records)
                 self._positions[tp] = records[-1].offset + 1
         return polled
+
+    def unreadable(self) -> Mapping[TopicPartition, Unreadable]:
+        """See `Consumer.unreadable`."""
+        return dict(self._unreadable)
 
     def newly_assigned(self) -> set[TopicPartition]:
         """See `Consumer.newly_assigned`."""
@@ -181,6 +253,7 @@ class MemoryConsumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """See `Consumer.seek`."""
         self._noted.discard(partition)
+        self._unreadable.pop(partition, None)
         if partition in self._assigned:
             self._positions[partition] = offset
             self._paused.discard(partition)

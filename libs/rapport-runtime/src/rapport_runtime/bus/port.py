@@ -44,6 +44,38 @@ class Record(Protocol):
     def timestamp(self) -> int: ...
 
 
+class RecordParts(NamedTuple):
+    """What could be taken of a record; satisfies `Record`."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp: int
+
+
+class Unreadable(NamedTuple):
+    """What the client cannot read of a log: from `offset` up to, and without, `next_offset`.
+
+    `why` says it without a value of the record. `left` is one record with what is wrong replaced
+    where `is_whole`; else its value is the batch as the broker gave it, None if it gave none.
+    """
+
+    offset: int
+    next_offset: int
+    why: str
+    left: Record
+    is_whole: bool
+
+    def where(self) -> str:
+        """The offsets and the reason, for people."""
+        last = self.next_offset - 1
+        offsets = f"offset {self.offset}"
+        if last > self.offset:
+            offsets = f"offsets {self.offset} to {last}"
+        return f"{offsets}: {self.why}"
+
+
 class Outgoing(NamedTuple):
     """One record to be written, to an explicit partition of a logical topic."""
 
@@ -65,9 +97,15 @@ class Consumer(Protocol):
     ) -> Mapping[TopicPartition, Sequence[Record]]:
         """The records since the last poll, at most `max_records`.
 
-        An empty answer proves nothing: a dead broker gives the same. Raises `TryLater` when the
-        broker refuses, and `LoopHalted` when the log no longer holds what was not read yet.
+        An empty answer proves nothing: a dead broker gives the same. A partition in which nothing
+        more can be read delivers nothing, see `unreadable`. Raises `TryLater` when the broker
+        refuses, and `LoopHalted` when the log no longer holds what was not read yet.
         """
+        ...
+
+    def unreadable(self) -> Mapping[TopicPartition, Unreadable]:
+        """What stands in the way of those partitions that deliver nothing since the client cannot
+        read on; `seek` takes one off, and it is tried again."""
         ...
 
     def newly_assigned(self) -> set[TopicPartition]:
@@ -120,7 +158,14 @@ class LogReader(Protocol):
     def read(self, spans: Mapping[TopicPartition, LogBounds]) -> dict[TopicPartition, list[Record]]:
         """All records from `first` up to, and without, `end` that the logs still hold.
 
-        Raises `TryLater` when they do not come.
+        Raises `TryLater` when they do not come, or one cannot be read.
+        """
+        ...
+
+    def unreadable(self, partition: TopicPartition, offset: int) -> Unreadable | None:
+        """What cannot be read at `offset` or, if no record has that one, next to it.
+
+        None when a record can be read there, or there is none. Raises `TryLater`.
         """
         ...
 

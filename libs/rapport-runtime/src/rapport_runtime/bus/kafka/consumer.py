@@ -18,7 +18,8 @@ from rapport_runtime.bus.kafka.client import (
     admin_client,
     close_quietly,
 )
-from rapport_runtime.bus.port import Record, TopicPartition
+from rapport_runtime.bus.kafka.unreadable import UnreadableAt, name_the_unreadable
+from rapport_runtime.bus.port import Record, TopicPartition, Unreadable
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.logs import get_logger
 
@@ -43,6 +44,7 @@ class KafkaConsumer:
         self._prefix = options.topic_prefix
         self._group = self._prefix + group
         self._noted: set[TopicPartition] = set()
+        self._unreadable: dict[TopicPartition, Unreadable] = {}
         self._noting = threading.Lock()
         self._joining = True
         self._admin: Any = None
@@ -71,6 +73,7 @@ class KafkaConsumer:
             metadata_max_age_ms=30_000,
             metrics_enabled=False,
         )
+        name_the_unreadable(consumer)
         consumer.subscribe(topics=list(self._names), listener=_Listener(self))
         return consumer
 
@@ -81,20 +84,33 @@ class KafkaConsumer:
         self._rejoin_if_stuck()
         begun = time.monotonic()
         try:
-            polled = self._consumer.poll(int(timeout_seconds * 1000), max_records=max_records)
+            polled = self._poll(int(timeout_seconds * 1000), max_records)
             if self._joining and not polled:
-                polled = self._consumer.poll(JOIN_MS, max_records=max_records)
+                polled = self._poll(JOIN_MS, max_records)
             if time.monotonic() - begun < FRESH_SECONDS:
                 polled = self._with_what_came_since(polled, max_records)
         except (kafka.errors.OffsetOutOfRangeError, kafka.errors.LogTruncationError) as error:
             msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
             raise LoopHalted(msg) from error
-        except UnicodeDecodeError as error:
-            raise LoopHalted("a record's header has a name that is not UTF-8") from error
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
         self._check_topics({tp.topic for tp in polled})
         return {self._logical(tp): records for tp, records in polled.items()}
+
+    def _poll(self, timeout_ms: int, max_records: int) -> dict[Any, list[Any]]:
+        """The records of those partitions that can be read; the others are paused and noted."""
+        while True:
+            try:
+                polled: dict[Any, list[Any]] = self._consumer.poll(
+                    timeout_ms, max_records=max_records
+                )
+            except UnreadableAt as stop:
+                self._consumer.pause(stop.partition)
+                with self._noting:
+                    self._unreadable[self._logical(stop.partition)] = stop.found
+                timeout_ms = 0
+            else:
+                return polled
 
     def _with_what_came_since(
         self, polled: dict[Any, list[Any]], max_records: int
@@ -107,10 +123,15 @@ class KafkaConsumer:
         count = sum(map(len, polled.values()))
         if not 0 < count < min(FEW_RECORDS, max_records):
             return polled
-        more = self._consumer.poll(MORE_MS, max_records=max_records - count)
+        more = self._poll(MORE_MS, max_records - count)
         for physical, records in more.items():
             polled.setdefault(physical, []).extend(records)
         return polled
+
+    def unreadable(self) -> Mapping[TopicPartition, Unreadable]:
+        """See `Consumer.unreadable`."""
+        with self._noting:
+            return dict(self._unreadable)
 
     def newly_assigned(self) -> set[TopicPartition]:
         """See `Consumer.newly_assigned`."""
@@ -124,11 +145,12 @@ class KafkaConsumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """See `Consumer.seek`. For a partition that was lost meanwhile it does nothing."""
         physical = self._physical(partition)
+        with self._noting:
+            self._noted.discard(partition)
+            self._unreadable.pop(partition, None)
         if physical in self._consumer.assignment():
             self._consumer.seek(physical, offset)
             self._consumer.resume(physical)
-        with self._noting:
-            self._noted.discard(partition)
 
     def pause(self, partition: TopicPartition) -> None:
         """See `Consumer.pause`."""
@@ -213,8 +235,11 @@ class KafkaConsumer:
         this flag, too, requests the join; it stands until the join is complete.
         """
         self._consumer._coordinator.request_rejoin()
+        gone = {self._logical(physical) for physical in revoked}
         with self._noting:
-            self._noted -= {self._logical(physical) for physical in revoked}
+            self._noted -= gone
+            for partition in gone:
+                self._unreadable.pop(partition, None)
         self._joining = True
 
     def _check_topics(self, names: Iterable[str]) -> None:

@@ -13,7 +13,8 @@ from rapport_runtime.bus.kafka.client import (
     KafkaOptions,
     close_quietly,
 )
-from rapport_runtime.bus.port import LogBounds, Record, TopicPartition
+from rapport_runtime.bus.kafka.unreadable import UnreadableAt, name_the_unreadable
+from rapport_runtime.bus.port import LogBounds, Record, TopicPartition, Unreadable
 from rapport_runtime.errors import TryLater
 
 PATIENCE_SECONDS = 10.0
@@ -63,9 +64,30 @@ class KafkaLogReader:
                     consumer.pause(physical)
                 if time.monotonic() > give_up_at:
                     raise TryLater(f"{len(ends)} logs do not give the records before their ends")
+        except UnreadableAt as stop:
+            raise TryLater(f"{stop.partition.topic} cannot be read: {stop}") from stop
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
         return found
+
+    def unreadable(self, partition: TopicPartition, offset: int) -> Unreadable | None:
+        """See `LogReader.unreadable`."""
+        physical = self._physical(partition)
+        end = self.bounds([partition])[partition].end
+        try:
+            consumer = self._connected()
+            consumer.assign([physical])
+            consumer.seek(physical, offset)
+            consumer.resume(physical)
+            give_up_at = time.monotonic() + PATIENCE_SECONDS
+            while consumer.position(physical) < end and not consumer.poll(POLL_MS, max_records=1):
+                if time.monotonic() > give_up_at:
+                    raise TryLater(f"{partition.topic}/{partition.partition} gives no records")
+        except UnreadableAt as stop:
+            return stop.found._replace(next_offset=min(stop.found.next_offset, end))
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+        return None
 
     def close(self) -> None:
         """See `LogReader.close`."""
@@ -76,7 +98,7 @@ class KafkaLogReader:
 
     def _connected(self) -> Any:
         if self._consumer is None:
-            self._consumer = kafka.KafkaConsumer(
+            consumer = kafka.KafkaConsumer(
                 **self._options.connection(),
                 group_id=None,
                 enable_auto_commit=False,
@@ -86,6 +108,8 @@ class KafkaLogReader:
                 fetch_max_wait_ms=POLL_MS,
                 metrics_enabled=False,
             )
+            name_the_unreadable(consumer)
+            self._consumer = consumer
         return self._consumer
 
     def _physical(self, partition: TopicPartition) -> Any:
