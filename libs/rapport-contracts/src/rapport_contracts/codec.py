@@ -21,6 +21,7 @@ from rapport_contracts.diagnosis import (
     of_msgspec,
     of_pydantic,
     parse,
+    refuse_duplicate_keys,
     refuse_null_characters,
 )
 from rapport_contracts.envelope import Incarnation, Text
@@ -137,13 +138,15 @@ def decode_source(topic: str | None, key: bytes | None, value: bytes | None) -> 
     """The event of one record of a source topic, by its logical name, or of a REST body (None).
 
     On a topic the key must be there and equal `subject`; for a body it may be None. Unknown fields
-    are ignored, though they too must be JSON without U+0000. Raises InvalidEvent for every value
+    are ignored, though they too must be JSON without U+0000; no object may have a key twice. A
+    source's tombstone is passed over by who reads the topic. Raises InvalidEvent for every value
     that is not such an event, and KeyError for a topic that is not a source's.
     """
     permitted = ANY_SOURCE if topic is None else SOURCE[topic]
     if value is None or len(value) > MAX_VALUE_BYTES:
         raise _not_an_event(value)
     document = parse(value)
+    refuse_duplicate_keys(value, document)
     model = permitted[event_type(document, permitted)]
     if b"\\" in value:
         refuse_null_characters(document)

@@ -39,6 +39,38 @@ def parse(value: bytes) -> object:
     raise refusal
 
 
+def refuse_duplicate_keys(value: bytes, document: object) -> None:
+    """Raise InvalidEvent (`duplicate-key`) when an object in `value` has a key twice; `document` is
+    what `parse` made of it.
+
+    Of two equal keys parsers keep one, and not all the same one. Where nothing is escaped, the
+    quotes of what was kept are as many as those that were sent, unless a key was dropped; that is
+    cheap to count. Only what holds a backslash is read once more, key by key.
+    """
+    if b"\\" not in value:
+        is_unique = value.count(b'"') == msgspec.json.encode(document).count(b'"')
+    else:
+        is_unique = _has_unique_keys(value)
+    if not is_unique:
+        raise InvalidEvent("duplicate-key", "an object has the same key twice")
+
+
+def _has_unique_keys(value: bytes) -> bool:
+    repeated = False
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len(dict(pairs)) != len(pairs)
+
+    try:
+        json.loads(value, object_pairs_hook=note, parse_int=float)
+    except (RecursionError, ValueError):
+        pass
+    else:
+        return not repeated
+    raise InvalidEvent("not-json", "is nested too deep")
+
+
 def event_type(document: object, permitted: Container[str]) -> str:
     """The event type of a parsed document, if it is one of those `permitted` here.
 

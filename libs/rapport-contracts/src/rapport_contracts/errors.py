@@ -8,6 +8,7 @@ InvalidReason = Literal[
     "too-large",
     "not-utf8",
     "not-json",
+    "duplicate-key",
     "unknown-type",
     "unknown-version",
     "wrong-topic",
