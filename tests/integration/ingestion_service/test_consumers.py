@@ -21,6 +21,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch
+from rapport_runtime.metrics import PASSED_OVER
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.watermarks import ReadToEnd
@@ -179,6 +180,49 @@ def test_sixty_events_of_an_unknown_type_in_a_row_wait_and_halt_nothing(
         letters = fetch(tx, "SELECT reason, count(*) FROM dead_letter GROUP BY 1 ORDER BY 1")
     assert [tuple(letter) for letter in letters] == [("invalid-field", 49), ("unknown-type", 61)]
     assert kinds(bus) == ["completed"]
+
+
+def test_sixty_tombstones_are_counted_and_passed_over(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    counted = PASSED_OVER.labels(GROUP, topics.SOURCE_BOOKINGS.name, "tombstone")
+    before = counted._value.get()
+    for number in range(60):
+        key = None if number % 2 else b"wang-fang"
+        bus.append(topics.SOURCE_BOOKINGS.name, 0, key, None)
+    turn()
+    send(bus, event("payment.settled", "e1"))
+    turn()
+    assert kinds(bus) == ["settled"]
+    assert counted._value.get() - before == 60
+    with database.transaction() as tx:
+        assert fetch(tx, "SELECT reason FROM dead_letter") == []
+        (position,) = fetch(
+            tx,
+            "SELECT next_offset FROM consumer_position WHERE topic = %(topic)s AND partition = 0",
+            {"topic": topics.SOURCE_BOOKINGS.name},
+        )
+    assert position.next_offset >= 60
+
+
+def test_a_key_twice_is_a_dead_letter_and_the_last_does_not_win(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    value = json.dumps(event("payment.settled", "e1")).encode()
+    twice = value.replace(b'"amount_minor": 5000', b'"amount_minor": 1, "amount_minor": 5000')
+    assert twice != value
+    bus.append(topics.SOURCE_PAYMENTS.name, 0, b"wang-fang", twice)
+    turn()
+    assert kinds(bus) == []
+    with database.transaction() as tx:
+        letters = fetch(tx, "SELECT reason, detail FROM dead_letter")
+    assert [tuple(letter) for letter in letters] == [
+        ("duplicate-key", "an object has the same key twice")
+    ]
 
 
 def test_an_hour_of_1900_is_refused_by_field_and_other_practices_go_on(

@@ -19,7 +19,7 @@ class Poison:
     """One kind of bad input, made from a good booking or payment event (a CloudEvents document).
 
     `reason` is the dead letter's; `status` what REST answers to the same bytes, None where REST has
-    no such case (keys and tombstones); `of` says which event it is made from.
+    no such case (keys); `of` says which event it is made from.
     """
 
     name: str
@@ -61,6 +61,18 @@ def _spliced(field: str, raw: str) -> Callable[[Document], Raw]:
     return make
 
 
+def _twice(name: str, again: str | None = None) -> Callable[[Document], Raw]:
+    """The data with a number under the same key twice, the second time written as `again`."""
+
+    def make(document: Document) -> Raw:
+        doubled = f'{{"{name}": 1, "{again or name}": 2, '.encode()
+        whole = _bytes({key: value for key, value in document.items() if key != "data"})
+        data = _bytes({key: value for key, value in document["data"].items() if key != name})
+        return _keyed(document, whole[:-1] + b', "data": ' + doubled + data[1:] + b"}")
+
+    return make
+
+
 def _bad_utf8(document: Document) -> Raw:
     return _keyed(document, _bytes(document | {"note": "@@"}).replace(b"@@", b"\xc3\x28"))
 
@@ -93,10 +105,6 @@ def _without_key(document: Document) -> Raw:
     return None, _bytes(document)
 
 
-def _tombstone(document: Document) -> Raw:
-    return _keyed(document, None)
-
-
 def _foreign_key(document: Document) -> Raw:
     return b"somebody-else", _bytes(document)
 
@@ -110,6 +118,8 @@ POISON: tuple[Poison, ...] = (
     Poison("infinite", "not-json", 400, PAYMENT, _spliced("amount_minor", "Infinity")),
     Poison("lone surrogate", "not-json", 400, BOOKING, _spliced("booking_id", '"\\ud800"')),
     Poison("10,000 deep", "not-json", 400, BOOKING, _too_deep),
+    Poison("a key twice", "duplicate-key", 400, PAYMENT, _twice("amount_minor")),
+    Poison("a key twice, once escaped", "duplicate-key", 400, BOOKING, _twice("b", r"\u0062")),
     Poison("2 MB", "too-large", 413, BOOKING, _too_large),
     Poison("U+0000", "invalid-field", 400, BOOKING, _null_character),
     Poison("negative amount", "invalid-field", 422, PAYMENT, _data(amount_minor=-1)),
@@ -128,6 +138,5 @@ POISON: tuple[Poison, ...] = (
     Poison("unknown practice", "unknown-practice", None, BOOKING, _with(practiceid="nobody")),
     Poison("missing key", "missing-key", None, BOOKING, _without_key),
     Poison("foreign key", "invalid-field", None, BOOKING, _foreign_key),
-    Poison("tombstone", "tombstone", None, BOOKING, _tombstone),
 )
 """Every kind. `conflicting-duplicate` needs a history and is made where there is one."""

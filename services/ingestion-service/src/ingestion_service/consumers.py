@@ -12,7 +12,7 @@ from rapport_contracts import topics
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.stream.batch import Batch, BatchHandler
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.stream.positions import Position
 
 GROUP = "ingestion-service"
@@ -26,17 +26,21 @@ class SourceConsumer(BatchHandler):
         self._stores = stores
         self._publish = publish
 
-    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
-        """See `BatchHandler.decode`."""
-        return translate.decode(topic, key, value)
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> SourceFact | None:
+        """See `BatchHandler.decode`. None for a tombstone: what a source no longer says, it has
+        said, and takes back by an event."""
+        return None if value is None else translate.decode(topic, key, value)
 
     def handle(self, tx: Any, batch: Batch) -> None:
-        """Accept the facts of the batch; rejected ones become dead letters."""
-        located = [
-            (part, index, fact)
-            for part in batch.partitions
-            for index, fact in enumerate(part.events)
-        ]
+        """Accept the facts of the batch; rejected ones become dead letters, tombstones are passed
+        over."""
+        located: list[tuple[PartitionBatch, int, SourceFact]] = []
+        for part in batch.partitions:
+            for index, fact in enumerate(part.events):
+                if fact is None:
+                    batch.pass_over(part, "tombstone")
+                else:
+                    located.append((part, index, fact))
         try:
             results = accept([fact for _, _, fact in located], self._stores.within(tx))
         except NotYet as error:
