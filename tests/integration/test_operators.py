@@ -80,6 +80,15 @@ def test_the_commands_work_where_a_worker_runs(
     assert [line.split("\t")[2] for line in lines[4:]] == ["pause", "pause", "resume"]
 
 
+def test_nothing_is_skipped_where_the_group_has_no_position(
+    service: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands, _, _ = SERVICES[service]
+    topic = TOPICS[service]
+    assert commands["skip"]([topic, "0", "7", "--confirm", *WHY]) == 2
+    assert capsys.readouterr().err == f"{service}-service has no position in {topic}/0\n"
+
+
 def test_a_practice_is_paused_in_outreach_and_elsewhere_refused_with_the_reason(
     service: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

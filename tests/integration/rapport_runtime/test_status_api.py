@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime.bus.port import Outgoing, TopicPartition
+from rapport_runtime.bus.port import Outgoing, RecordParts, TopicPartition, Unreadable
 from rapport_runtime.database import Database, execute
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
@@ -108,6 +108,26 @@ class TestStatus:
         two = DatabaseStatus(database, "toy", GROUP, timed=[partition(0), partition(1)]).status()
         database.close()
         assert (one.business_time, two.business_time) == (MIDNIGHT, None)
+
+    def test_what_cannot_be_read_is_named_until_the_position_has_passed_it(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        place(worker, TOPIC, 0, None)
+        tp = TopicPartition(TOPIC, 0)
+        left = RecordParts(3, None, None, (), 0)
+        found = Unreadable(3, 5, "its checksum is wrong", left, is_whole=False)
+        with worker.transaction() as tx:
+            positions.note_unreadable(tx, GROUP, tp, found)
+        (shown,) = self.status(app)["partitions"]
+        assert shown["unreadable"] == {"offset": 3, "why": "its checksum is wrong"}
+        metrics = ask(app, "GET", "/metrics").text
+        labels = f'group="{GROUP}",partition="0",topic="{TOPIC}"'
+        assert f"rapport_unreadable_offset{{{labels}}} 3.0" in metrics
+        with worker.transaction() as tx:
+            positions.claim(tx, GROUP, [OffsetAdvance(tp, 3, 5, None)])
+        (shown,) = self.status(app)["partitions"]
+        assert shown["unreadable"] is None
+        assert f"rapport_unreadable_offset{{{labels}}}" not in ask(app, "GET", "/metrics").text
 
     def test_lag_is_known_only_when_live_workers_hold_every_partition(
         self, app: FastAPI, worker: Database

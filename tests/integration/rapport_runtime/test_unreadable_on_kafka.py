@@ -8,11 +8,14 @@ import pytest
 
 from rapport_contracts.topics import SOURCE_BOOKINGS
 from rapport_devkit.kafka import Kafka
-from rapport_runtime.bus.kafka import ensure_topics
+from rapport_runtime.bus.kafka import KafkaLogReader, ensure_topics
 from rapport_runtime.bus.port import Consumer, LogBounds, TopicPartition, Unreadable
+from rapport_runtime.stream.assignment import AssignmentOptions
+from rapport_runtime.stream.skip import Skip, skip_command
 from tests.support.places import JARS
 from tests.support.servers.buses import OnKafka, eventually, read, restore_new, settle
 from tests.support.servers.raw_batches import Raw, batch, give_unknown_codec, produce, rot
+from tests.support.worlds.toy_ledger import GROUP, NEVER, Ledger, loop_of
 
 pytestmark = pytest.mark.integration
 TOPIC = "things.v1"
@@ -28,7 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def broker(folder: Path) -> Iterator[Kafka]:
-    made = Kafka.start(folder, jars=JARS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+        made = Kafka.start(folder, jars=JARS)
     yield made
     made.destroy()
 
@@ -172,3 +177,32 @@ def test_what_a_codec_cannot_unpack_stops_its_partition_alone(
     member = reading(bus)
     assert values(member, T1, 1) == [b"elsewhere"]
     assert stopped(member).why == "it cannot be unpacked (snappy: RuntimeError)"
+
+
+def test_a_worker_goes_on_behind_what_an_operator_skips(bus: OnKafka, ledger: Ledger) -> None:
+    put(bus, T0, [Raw(b"a"), Raw(b"b", bad_header=True), Raw(b"c")])
+    put(bus, T1, [Raw(b"elsewhere")])
+    consumer = bus.consumer(GROUP, [TOPIC])
+    at_once = AssignmentOptions(reread_seconds=0.1)
+    subject = loop_of(consumer, ledger, assignment=at_once, join_poll_seconds=0.05)
+
+    def eventually_has(*entries: str) -> bool:
+        def has() -> bool:
+            subject.turn(NEVER)
+            return sorted(ledger.entries()) == sorted(entries)
+
+        return eventually(has)
+
+    def stands() -> bool:
+        subject.turn(NEVER)
+        return "cannot be read" in subject.summary
+
+    assert eventually_has("a", "elsewhere")
+    assert eventually(stands)
+    skip = Skip(ledger.database, GROUP, lambda: KafkaLogReader(bus.options))
+    assert skip_command(skip, [TOPIC, "0", "1"]) == 0
+    assert skip_command(skip, [TOPIC, "0", "1", "--confirm", "--why", "a bad header"]) == 0
+    assert eventually_has("a", "c", "elsewhere")
+    assert skip_command(skip, [TOPIC, "0", "1", "--confirm", "--why", "once more"]) == 2
+    (letter,) = ledger.rows("SELECT * FROM dead_letter")
+    assert (letter.record_offset, bytes(letter.record_value)) == (1, b"b")

@@ -10,8 +10,8 @@ from rapport_runtime import schema
 from rapport_runtime.row_security import append_only, grant, row_level_security
 
 FROZEN = {
-    "tables_v1.py": "3a4d5def245811a3949000c284ba2da6d22b8a9c4a89cf65384534b8ec52c686",
-    "tables_v2.py": "a318afab7a6426f349becd1cb5e79d272389edf6d1d33cb23fd90cb3114c3a69",
+    "tables_v1.py": "f60584225b4f9209097151fa8213a97230d6c2deb7a97ca768fad3dff664d36a",
+    "tables_v2.py": "0f6138b171fa1cbff7199cbd71f739f2fbb76d5c6cdef6572ff4a1837d944246",
 }
 STATEMENTS = "754bcbf2fe3d85df9a92473d38afdbb84419481f77607d72e55300fd57a7a22f"
 

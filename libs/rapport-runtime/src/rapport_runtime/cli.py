@@ -31,6 +31,7 @@ from rapport_runtime.stream.look import OutputLook, await_look
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job, WorkerProcess
 from rapport_runtime.stream.restored import AfterRestore, Restoration, restored_command
+from rapport_runtime.stream.skip import Skip, skip_command
 from rapport_runtime.stream.worker import note_halt, stop_on_signals
 from rapport_runtime.topics import SharedTopic, topics_of
 
@@ -62,8 +63,8 @@ def commands(
     """The commands of every service by name: its processes, its preparation, its operators'.
 
     `api` builds the app for the API's role, `worker` the handler and the job for the worker's.
-    `migrate` and `keys` need the owner's address; pause, resume, pauses, audit, letters and
-    restored need the worker's, so that they can be given where a worker runs. `topics` are the
+    `migrate` and `keys` need the owner's address; pause, resume, pauses, audit, letters, skip
+    and restored need the worker's, so that they can be given where a worker runs. `topics` are the
     topics of all services: the command of that name creates those that are missing, and checks the
     others; a worker checks its own before it reads.
     """
@@ -75,6 +76,7 @@ def commands(
         "topics": _topics(settings, package, topics),
         "keys": _keys(settings),
         "restored": _restored(settings, handles),
+        "skip": _skip(settings),
         **{name: _operating(settings, command) for name, command in for_operators.items()},
     }
 
@@ -190,8 +192,20 @@ def _restored(settings: type[Settings], handles: Handles) -> Command:
     return run
 
 
+def _skip(settings: type[Settings]) -> Command:
+    def run(argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        database = worker_database(chosen)
+        try:
+            return skip_command(Skip(database, chosen.service, _open_log(chosen)), argv)
+        finally:
+            database.close()
+
+    return run
+
+
 def _open_log(settings: ServiceSettings) -> Callable[[], KafkaLogReader]:
-    """A reader of the service's own topics, made anew for each use."""
+    """A reader of topics, made anew for each use."""
     return lambda: KafkaLogReader(kafka_options(settings, "look"))
 
 

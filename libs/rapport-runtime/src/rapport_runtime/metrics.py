@@ -49,9 +49,10 @@ PASSED_OVER = Counter(
     "rapport_passed_over_records_total",
     "Records that were read and not acted on, by what about them: type, kind or reason (not known"
     " to this version), hold (not acted on yet), repeated (a sequence that came before, from the"
-    " writer's database before it was restored). Advice: type, kind or reason: deploy the newer"
-    " version; repeated: the log line sequence_repeated names the clients; until rebuilds come,"
-    " their answers stay marked as incomplete.",
+    " writer's database before it was restored), tombstone (a source's record without a value)."
+    " Advice: type, kind or reason: deploy the newer version; repeated: the log line"
+    " sequence_repeated names the clients; until rebuilds come, their answers stay marked as"
+    " incomplete; tombstone: ask the source what it means by them.",
     ["group", "topic", "what"],
 )
 FENCED = Counter(
@@ -134,6 +135,13 @@ DATABASE_IS_OLDER = Gauge(
     " else 0; workers then do nothing. Advice: see the runbook of backup and restore.",
     ["group"],
 )
+UNREADABLE = Gauge(
+    "rapport_unreadable_offset",
+    "The offset of a record that the Kafka client cannot read (compression, checksum, headers); the"
+    " partition stands still before it. Absent where all can be read. Advice: see the runbook of"
+    " halted loops, and skip it.",
+    ["group", "topic", "partition"],
+)
 UNKNOWN_MESSAGES = Gauge(
     "rapport_unknown_messages",
     "Messages that may have been sent and may not, which nobody repeats. Advice: growing: look at"
@@ -165,6 +173,7 @@ OF_APIS = (
     WORKERS,
     PAUSES,
     DATABASE_IS_OLDER,
+    UNREADABLE,
     UNKNOWN_MESSAGES,
 )
 METRICS = (*OF_APIS, *OF_WORKERS)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from rapport_runtime.database import execute, fetch
 
-Action = Literal["pause", "resume", "replay", "drop", "restored"]
+Action = Literal["pause", "resume", "replay", "drop", "skip", "restored"]
 
 _RECORD = """
     INSERT INTO audit (who, action, kind, subject, why, ends_at, count)
@@ -25,8 +25,9 @@ class AuditEntry:
     """One act of an operator or of a practice. `actor` is `key <id>`, or the account that gave
     the command.
 
-    `kind` is worker, topic, practice, letters or database. For letters `subject` is an id or a
-    filter and `count` the number of letters, and `reason` may be None; for the others it may not.
+    `kind` is worker, topic, practice, letters, records or database. For letters `subject` is an id
+    or a filter and `count` the number of letters, and `reason` may be None; for the others it may
+    not. For records `subject` is the topic/partition@offset of the first of `count`.
     """
 
     actor: str

@@ -9,6 +9,7 @@ from rapport_runtime.metrics import (
     OUTBOX_OLDEST_SECONDS,
     OUTBOX_ROWS,
     PAUSES,
+    UNREADABLE,
     WORKERS,
 )
 from rapport_runtime.ops import incarnation
@@ -22,6 +23,10 @@ _TIMES = """
     SELECT topic, partition,
         extract(epoch FROM least(processed_through, swept_through))::float AS at
     FROM consumer_position WHERE consumer_group = %(group)s AND processed_through IS NOT NULL
+"""
+_UNREADABLE = """
+    SELECT topic, partition, unreadable_offset FROM consumer_position
+    WHERE consumer_group = %(group)s AND unreadable_offset >= next_offset
 """
 _OUTBOX = """
     SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT %(limit)s) AS counted) AS rows,
@@ -47,6 +52,7 @@ _ALL = (
     OUTBOX_OLDEST_SECONDS,
     OUTBOX_ROWS,
     PAUSES,
+    UNREADABLE,
     WORKERS,
 )
 
@@ -73,6 +79,9 @@ class DatabaseGauges:
         parameters = {"group": self._group}
         for row in fetch(tx, _TIMES, parameters):
             BUSINESS_TIME.labels(self._group, row.topic, row.partition).set(row.at)
+        UNREADABLE.clear()
+        for row in fetch(tx, _UNREADABLE, parameters):
+            UNREADABLE.labels(self._group, row.topic, row.partition).set(row.unreadable_offset)
         outbox = fetch_one(tx, _OUTBOX, {"limit": COUNT_UP_TO})
         OUTBOX_ROWS.labels(self._group).set(outbox.rows)
         OUTBOX_OLDEST_SECONDS.labels(self._group).set(outbox.age or 0)

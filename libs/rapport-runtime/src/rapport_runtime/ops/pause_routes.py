@@ -99,12 +99,12 @@ class AuditAnswer(BaseModel):
     who: str = Field(examples=["key 6c1f0a52b3d94e87"])
     action: audit.Action
     kind: str = Field(
-        description="worker, topic, practice, letters or database.", examples=["practice"]
+        description="worker, topic, practice, letters, records or database.", examples=["practice"]
     )
     subject: str = Field(examples=["lantern-harbour"])
     why: str | None = Field(examples=["complaint of this morning, see ticket 4711"])
     until: AwareDatetime | None = Field(examples=[None])
-    count: int = Field(description="How many letters; else 1.")
+    count: int = Field(description="How many letters or records; else 1.")
 
 
 def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
@@ -157,7 +157,7 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
     def list_audit(_principal: Reader, page: PageQuery) -> Page[AuditAnswer]:
         """List what operators did, the oldest first.
 
-        Who stopped, started, replayed, dropped or restored what, and why.
+        Who stopped, started, replayed, dropped, skipped or restored what, and why.
         """
         after = 0 if page.after is None else int(page.after[0])
         with database.transaction(operator=True) as tx:

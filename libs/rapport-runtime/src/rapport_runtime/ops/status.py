@@ -7,13 +7,20 @@ from typing import Any, Literal
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch, fetch_value, real_time
 from rapport_runtime.ops.pauses import in_force
-from rapport_runtime.ops.status_routes import PartitionStatus, PauseStatus, Status, WorkerStatus
+from rapport_runtime.ops.status_routes import (
+    PartitionStatus,
+    PauseStatus,
+    Status,
+    UnreadableStatus,
+    WorkerStatus,
+)
 
 LIVE = timedelta(seconds=30)
 """The lag of a worker whose last sign is older does not count."""
 
 _POSITIONS = """
-    SELECT topic, partition, next_offset, processed_through, swept_through
+    SELECT topic, partition, next_offset, processed_through, swept_through, unreadable_why,
+        CASE WHEN unreadable_offset >= next_offset THEN unreadable_offset END AS unreadable_offset
     FROM consumer_position WHERE consumer_group = %(group)s ORDER BY topic, partition
 """
 _WORKERS = """
@@ -88,6 +95,9 @@ def _partition(row: Any) -> PartitionStatus:
         position=row.next_offset,
         processed_through=row.processed_through,
         swept_through=row.swept_through,
+        unreadable=None
+        if row.unreadable_offset is None
+        else UnreadableStatus(offset=row.unreadable_offset, why=row.unreadable_why),
     )
 
 

@@ -13,6 +13,13 @@ from rapport_runtime.ops.pauses import Kind, Pause
 SCOPE = "status:read"
 
 
+class UnreadableStatus(BaseModel):
+    """What the client cannot read: the partition stands still before it."""
+
+    offset: int = Field(examples=[10482])
+    why: str = Field(examples=["its checksum is wrong"])
+
+
 class PartitionStatus(BaseModel):
     """How far one partition was handled."""
 
@@ -24,6 +31,11 @@ class PartitionStatus(BaseModel):
     )
     swept_through: AwareDatetime | None = Field(
         default=None, description="All changes by time up to this instant are made."
+    )
+    unreadable: UnreadableStatus | None = Field(
+        default=None,
+        description="What an operator has to look at and skip; null where all can be read.",
+        examples=[None],
     )
 
 

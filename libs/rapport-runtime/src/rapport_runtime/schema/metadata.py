@@ -45,6 +45,12 @@ def _consumer_position(metadata: sa.MetaData) -> None:
         sa.Column("next_offset", sa.BigInteger, nullable=False),
         _instant("processed_through"),
         _instant("swept_through"),
+        sa.Column(
+            "unreadable_offset",
+            sa.BigInteger,
+            comment="the last that the client could not read; past it when next_offset is greater",
+        ),
+        _text("unreadable_why", nullable=True),
         comment="where each group stands; moves in the transaction that holds the effects",
     )
 
@@ -199,7 +205,7 @@ def _audit(metadata: sa.MetaData) -> None:
         _text("why", nullable=True),
         _instant("ends_at"),
         sa.Column("count", sa.Integer, nullable=False, server_default="1"),
-        sa.CheckConstraint("action IN ('pause', 'resume', 'replay', 'drop', 'restored')"),
+        sa.CheckConstraint("action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored')"),
         sa.CheckConstraint("why IS NOT NULL OR kind = 'letters'", name="audit_of_pauses_says_why"),
-        comment="who stopped, started, replayed, dropped or restored what; append-only",
+        comment="who stopped, started, replayed, dropped, skipped or restored what; append-only",
     )

@@ -34,12 +34,18 @@ _CREATE = (
         next_offset bigint NOT NULL,
         processed_through timestamp with time zone,
         swept_through timestamp with time zone,
+        unreadable_offset bigint,
+        unreadable_why text,
         PRIMARY KEY (consumer_group, topic, partition)
     )
     """,
     """
     COMMENT ON TABLE consumer_position IS
         'where each group stands; moves in the transaction that holds the effects'
+    """,
+    """
+    COMMENT ON COLUMN consumer_position.unreadable_offset IS
+        'the last that the client could not read; past it when next_offset is greater'
     """,
     """
     CREATE TABLE outbox (

@@ -51,13 +51,13 @@ _CREATE = (
         ends_at timestamp with time zone,
         count integer DEFAULT '1' NOT NULL,
         PRIMARY KEY (id),
-        CHECK (action IN ('pause', 'resume', 'replay', 'drop', 'restored')),
+        CHECK (action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored')),
         CONSTRAINT audit_of_pauses_says_why CHECK (why IS NOT NULL OR kind = 'letters')
     )
     """,
     """
     COMMENT ON TABLE audit IS
-        'who stopped, started, replayed, dropped or restored what; append-only'
+        'who stopped, started, replayed, dropped, skipped or restored what; append-only'
     """,
     "REVOKE ALL ON pause, audit FROM rapport_worker, rapport_api",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON pause TO rapport_worker, rapport_api",

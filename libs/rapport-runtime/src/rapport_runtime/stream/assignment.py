@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from rapport_runtime import failpoints
-from rapport_runtime.bus.port import Consumer, TopicPartition
+from rapport_runtime.bus.port import Consumer, TopicPartition, Unreadable
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.logs import get_logger
@@ -22,7 +22,8 @@ NOWHERE = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class AssignmentOptions:
-    """The seconds between two commits of the positions to the group.
+    """The seconds between two commits of the positions to the group, and between two tries to read
+    what could not be read.
 
     `commit_fenced_seconds` holds while a partition is fenced. It is short, so that the worker reads
     the partition soon after its predecessor, which may be frozen for seconds, releases the row.
@@ -30,15 +31,18 @@ class AssignmentOptions:
 
     commit_seconds: float = 5.0
     commit_fenced_seconds: float = 0.2
+    reread_seconds: float = 5.0
 
 
 class Assignment:
     """The stored positions of the partitions that the consumer holds, in step with its memory.
 
-    Three rules. A partition delivers only after a seek to its stored position, after each
+    Four rules. A partition delivers only after a seek to its stored position, after each
     rebalance also one that was kept (kafka-python keeps positions in memory; R15). After a lost
     claim a partition stays paused until the group has confirmed that this is a member (R3). A
-    partition that operators have stopped is held, but nothing of it is read.
+    partition that operators have stopped is held, but nothing of it is read. One in which the
+    client cannot read on stands where it is, with an alarm, until an operator has skipped the
+    place; the others go on.
     """
 
     def __init__(
@@ -56,7 +60,9 @@ class Assignment:
         self._clock = clock
         self._committed_at = clock()
         self._fenced: set[TopicPartition] = set()
+        self._reread_at = clock()
         self.stopped = Stopped()
+        self.unreadable: Mapping[TopicPartition, Unreadable] = {}
         self.positions: dict[TopicPartition, Position] = {}
 
     # -- what the loop may do -------------------------------------------------------------------
@@ -100,6 +106,51 @@ class Assignment:
             failpoints.hit("rebalance_assigned")
             self._restore(new)
         return new
+
+    def look_for_unreadable(self) -> None:
+        """Raise the alarm for partitions in which the client cannot read on, and let it try again
+        every `reread_seconds`, from the stored position: an operator may have moved it."""
+        now = self._clock()
+        found = self._held(self._consumer.unreadable())
+        known = self._held(self.unreadable)
+        if not found and not known:
+            self.unreadable, self._reread_at = {}, now
+            return
+        for tp in found:
+            if known.get(tp) != found[tp]:
+                self._alarm(tp, found[tp])
+        self.unreadable = known | found
+        if now - self._reread_at < self._options.reread_seconds:
+            return
+        self._reread_at = now
+        for tp in known.keys() - found.keys():  # it was tried again, and did not fail
+            self._note(tp, None)
+        self.unreadable = found
+        again = found.keys() & self.workable()
+        if again:
+            self._restore(again)
+
+    def _held(self, found: Mapping[TopicPartition, Unreadable]) -> dict[TopicPartition, Unreadable]:
+        """Those in the way of a position of this worker."""
+        return {
+            tp: what
+            for tp, what in found.items()
+            if tp in self.positions and self.positions[tp].next_offset < what.next_offset
+        }
+
+    def _alarm(self, tp: TopicPartition, found: Unreadable) -> None:
+        self._note(tp, found)
+        log.critical(
+            "partition_unreadable",
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=found.offset,
+            error=found.why,
+        )
+
+    def _note(self, tp: TopicPartition, found: Unreadable | None) -> None:
+        with self._database.transaction() as tx:
+            positions.note_unreadable(tx, self._group, tp, found)
 
     def commit_to_group(self) -> None:
         """Commit the positions to Kafka, for lag tools: every `commit_seconds`, and after a lost

@@ -102,6 +102,16 @@ class BatchLoop:
         """What operators have stopped, as of the last look."""
         return self._assignment.stopped
 
+    @property
+    def summary(self) -> str:
+        """`ready`, or what operators have stopped; and where the client cannot read on."""
+        said = [self._assignment.stopped.summary()]
+        said += [
+            f"{tp.topic}/{tp.partition} cannot be read at {found.where()}"
+            for tp, found in sorted(self._assignment.unreadable.items())
+        ]
+        return "; ".join(said)
+
     def advance(self, claimed: Mapping[TopicPartition, Position]) -> None:
         """Remember positions that a step between two turns has moved and committed. The next turn
         does not wait for records, so that `after_commit` follows at once."""
@@ -137,6 +147,7 @@ class BatchLoop:
         # handle it would leave a silent gap.
         waiting = self._decode({tp: records for tp, records in polled.items() if tp not in new})
         handled = self._handle_all(waiting, stop)
+        self._assignment.look_for_unreadable()
         self._replay.run(stop)
         if not handled:
             self._handler.after_commit(self.positions)

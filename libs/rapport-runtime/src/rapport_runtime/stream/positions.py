@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.bus.port import TopicPartition, Unreadable
 from rapport_runtime.database import execute, fetch, fetch_value
 from rapport_runtime.ops.pauses import paused
 
@@ -73,6 +73,14 @@ _CLAIM = f"""
               p.swept_through
 """  # noqa: S608 - the parts are constants of the code
 
+_NOTE_UNREADABLE = """
+    UPDATE consumer_position
+    SET unreadable_offset = %(offset)s::bigint, unreadable_why = %(why)s::text
+    WHERE consumer_group = %(group)s AND topic = %(topic)s AND partition = %(partition)s
+      AND (unreadable_offset, unreadable_why)
+          IS DISTINCT FROM (%(offset)s::bigint, %(why)s::text)
+"""
+
 _COMPLETE = """
     SELECT min(processed_through) FROM consumer_position
     WHERE consumer_group = %(group)s AND processed_through IS NOT NULL
@@ -122,6 +130,23 @@ def claim(
         "reached": [move.processed_through for move in moves],
     }
     return _positions(fetch(tx, _CLAIM, parameters))
+
+
+def note_unreadable(
+    tx: Connection, group: str, partition: TopicPartition, found: Unreadable | None
+) -> None:
+    """Store why the position cannot move, for status and alarm, or None: nothing is in its way.
+
+    A position that has passed the noted offset makes the note void.
+    """
+    parameters = {
+        "group": group,
+        "topic": partition.topic,
+        "partition": partition.partition,
+        "offset": None if found is None else found.offset,
+        "why": None if found is None else found.why,
+    }
+    execute(tx, _NOTE_UNREADABLE, parameters)
 
 
 def complete_through(

@@ -85,7 +85,7 @@ class WorkerProcess:
             loop=loop,
             between_polls=between_polls,
         )
-        self._status = lambda: loop.stopped.summary()
+        self._status = lambda: loop.summary
         self._ready = worker.heartbeat.ready
         side_thread = SideThread(job.side_task, stop) if job.side_task else None
         gc_tuning.tune_gc()

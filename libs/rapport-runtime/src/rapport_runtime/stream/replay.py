@@ -83,6 +83,12 @@ class Replay:
             part.next_offset = position.next_offset
             if refused is not None:
                 part.events = [refused]
+            part.events = [
+                event
+                if record.reason != dead_letters.UNREADABLE_BATCH
+                else _still_unreadable(record)
+                for record, event in zip(records, part.events, strict=True)
+            ]
             batch = batch_of([part])
             if batch.partitions:
                 self._handler.handle(tx, batch)
@@ -91,3 +97,8 @@ class Replay:
             if batch.letters:
                 dead_letters.stop_failing(tx, records)
         return len(records)
+
+
+def _still_unreadable(record: dead_letters.StoredRecord) -> InvalidRecord:
+    """A batch that nobody could read is no record of the handler's."""
+    return InvalidRecord(record.reason, record.detail)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -20,7 +21,16 @@ class StoredRecord:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     timestamp: int
+    reason: str
+    detail: str
 
+
+UNREADABLE_BATCH: Final = "unreadable-batch"
+"""The reason of a letter whose value is a batch that the client cannot read, or None: a replay
+would take the bytes for a record's."""
+
+UNREADABLE_RECORD: Final = "unreadable-record"
+"""The reason of a letter whose record is whole but for what kept the client from reading it."""
 
 _SAVE = """
     INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_key,
@@ -35,7 +45,7 @@ _SAVE = """
 """
 _TAKE = """
     SELECT id, record_offset, record_key, record_value, header_names, header_values,
-        record_timestamp
+        record_timestamp, reason, detail
     FROM dead_letter
     WHERE consumer_group = %(group)s AND topic = %(topic)s AND partition = %(partition)s
       AND state = 'queued'
@@ -123,6 +133,8 @@ def take_queued(
             row.record_value,
             tuple(zip(row.header_names, row.header_values, strict=True)),
             row.record_timestamp,
+            row.reason,
+            row.detail,
         )
         for row in fetch(tx, _TAKE, parameters)
     ]
