@@ -17,6 +17,7 @@ from tools.claim import Bench, Measured, Part
 from tools.proof.claims import (
     bad_input,
     downtime,
+    engine_bus,
     exact_time,
     proof_part,
     the_contracts,
@@ -34,6 +35,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
     "contracts": (the_contracts.measure,),
+    "engine": (engine_bus.measure,),
 }
 """Part -> what measures its claims."""
 
