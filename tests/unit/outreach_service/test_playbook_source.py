@@ -76,3 +76,10 @@ def test_a_wrong_file_is_refused_with_all_its_faults(
         f"RAPPORT_PLAYBOOK_PATH={path} cannot be used:",
         *faults,
     ]
+
+
+def test_a_file_with_a_key_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "playbook.json"
+    path.write_text('{"key": "ours", "plays": [], "plays": []}', "utf-8")
+    with pytest.raises(SettingsError, match="the same key twice"):
+        playbook_source(settings(path))

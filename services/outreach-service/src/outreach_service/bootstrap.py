@@ -1,7 +1,6 @@
 """Builds outreach from its parts; the only module that imports all of them."""
 
 import argparse
-import json
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +57,7 @@ from rapport_runtime.cli import Handles, commands
 from rapport_runtime.connections import worker_database
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.incarnation import age_check
@@ -85,7 +85,7 @@ def playbook_source(settings: OutreachSettings) -> Any:
     Raises SettingsError with every fault of the file.
     """
     path = settings.playbook_path
-    document = json.loads(path.read_text(encoding="utf-8")) if path else builtin_playbook()
+    document = read_json_file("PLAYBOOK_PATH", path) if path else builtin_playbook()
     try:
         read_usable_playbook(document, builtin_catalogue())
     except InvalidDocument as invalid:

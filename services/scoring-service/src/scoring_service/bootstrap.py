@@ -15,6 +15,7 @@ from rapport_runtime.cli import Handles, commands
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.streams import Streams
+from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.incarnation import age_check
@@ -58,9 +59,12 @@ PAUSABLE = Pausable(TOPICS, NO_PRACTICE)
 
 
 def rulebook_source(settings: ScoringSettings) -> Any:
-    """The rulebook's JSON: the file that the settings name, else the built-in one."""
+    """The rulebook's JSON: the file that the settings name, else the built-in one.
+
+    Raises SettingsError when the file is not JSON, or has a key twice in one object.
+    """
     if settings.rulebook_path is not None:
-        return json.loads(settings.rulebook_path.read_text(encoding="utf-8"))
+        return read_json_file("RULEBOOK_PATH", settings.rulebook_path)
     built_in = resources.files("scoring_service") / "rulebooks" / "rfm.json"
     return json.loads(built_in.read_text(encoding="utf-8"))
 
