@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from rapport_contracts.names import PRACTICE_ID
 from rapport_contracts.ranges import (
     EARLIEST,
     EARLIEST_HAPPENED,
@@ -68,9 +69,7 @@ def _of_iso_4217(code: str) -> str:
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strict=True), AfterValidator(_storable)
 ]
-PracticeId = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", strict=True)
-]
+PracticeId = Annotated[str, StringConstraints(pattern=rf"^{PRACTICE_ID}$", strict=True)]
 Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$", strict=True), AfterValidator(_of_iso_4217)
