@@ -21,6 +21,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch
+from rapport_runtime.errors import LoopHalted
 from rapport_runtime.metrics import PASSED_OVER
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
@@ -134,52 +135,156 @@ def test_records_become_activities_dead_letters_and_then_watermarks(
     assert [one.sequence for one in activities] == [1, 2]
     with database.transaction() as tx:
         letters = fetch(
-            tx, "SELECT practice_id, reason, field FROM dead_letter ORDER BY record_offset"
+            tx,
+            "SELECT practice_id, named_practice, reason, field FROM dead_letter"
+            " ORDER BY record_offset",
         )
     assert [tuple(letter) for letter in letters] == [
-        (None, "unknown-practice", "/practiceid"),
-        (None, "invalid-field", "/data/booking_id"),
-        ("lakeside", "occurred-in-the-future", "/time"),
+        (None, "nowhere", "unknown-practice", "/practiceid"),
+        (None, "lakeside", "invalid-field", "/data/booking_id"),
+        ("lakeside", "lakeside", "occurred-in-the-future", "/time"),
     ]
     marks = [one.data.up_to for one in published(bus) if isinstance(one, WatermarkAdvanced)]
     assert marks == [DAY_0] * topics.CLIENT_ACTIVITY.partitions
 
 
-def test_sixty_events_that_one_practice_may_not_send_halt_nothing(
+def sent_by_one(kind: str) -> list[dict[str, Any]]:
+    """Sixty events of one practice that are refused one by one, for the reason `kind`."""
+    changes: dict[str, Any] = {
+        "unknown-practice": {"practiceid": "nowhere"},
+        "occurred-in-the-future": {"time": (DAY_0 + timedelta(days=9)).isoformat()},
+        "unknown-type": {"type": "rapport.booking.dreamt.v1"},
+        "unknown-version": {"type": "rapport.booking.completed.v9"},
+        "invalid-field": {"data": {}},
+    }[kind]
+    return [event("booking.completed", f"e{number}") | changes for number in range(60)]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "unknown-practice",
+        "occurred-in-the-future",
+        "unknown-type",
+        "unknown-version",
+        "invalid-field",
+    ],
+)
+def test_sixty_bad_events_of_one_practice_wait_and_halt_nothing(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase, kind: str
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    for one in sent_by_one(kind):
+        send(bus, one)
+    turn()
+    send(bus, event("booking.completed", "good"))
+    turn()
+    assert letters_by(database, "reason") == {(kind,): 60}
+    assert kinds(bus) == ["completed"]
+
+
+def test_sixty_payments_in_another_currency_or_that_conflict_halt_nothing(
     bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
 ) -> None:
     set_clock(database, urls, DAY_0)
     turn()
+    send(bus, event("payment.settled", "e1"))
     for number in range(60):
-        send(bus, event("booking.completed", f"e{number}", practiceid="nowhere"))
+        other = {"payment_id": f"p{number}", "amount_minor": 5000, "currency": "EUR"}
+        send(bus, event("payment.settled", f"euro{number}", data=other))
+        again = {"payment_id": "s1", "amount_minor": number, "currency": "CNY"}
+        send(bus, event("payment.settled", "e1", data=again))
     turn()
     send(bus, event("booking.completed", "good"))
     turn()
-    with database.transaction() as tx:
-        letters = fetch(tx, "SELECT reason, count(*) FROM dead_letter GROUP BY 1")
-    assert [tuple(letter) for letter in letters] == [("unknown-practice", 60)]
+    assert letters_by(database, "reason, practice_id") == {
+        ("currency-mismatch", "lakeside"): 60,
+        ("conflicting-duplicate", "lakeside"): 60,
+    }
+    assert kinds(bus) == ["settled", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        pytest.param(b'{"practiceid": "harbour", "id": "e1", "ti', "harbour", id="cut off"),
+        pytest.param(b'{"source": "till", "type": "other"}', None, id="only a source"),
+        pytest.param(b"id;amount\r\n1;29,90", None, id="nothing that names anybody"),
+    ],
+)
+def test_two_hundred_values_of_one_source_that_are_no_events_halt_nothing(
+    bus: MemoryBus,
+    turn: Callable[[], None],
+    database: Database,
+    urls: ServiceDatabase,
+    value: bytes,
+    named: str | None,
+) -> None:
+    set_clock(database, urls, DAY_0)
+    turn()
+    for _ in range(200):
+        bus.append(topics.SOURCE_BOOKINGS.name, 0, b"k", value)
+    send(bus, event("booking.completed", "good"))
+    turn()
+    assert letters_by(database, "named_practice") == {(named,): 200}
     assert kinds(bus) == ["completed"]
 
 
-def test_sixty_events_of_an_unknown_type_in_a_row_wait_and_halt_nothing(
+def test_a_quarter_of_an_unknown_type_halts_nothing_nor_does_what_comes_after(
     bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
 ) -> None:
     set_clock(database, urls, DAY_0)
     turn()
+    for number in range(100):
+        send(bus, event("booking.dreamt", f"new{number}"))
+        for place in range(3):
+            own = {"booking_id": f"b{number}-{place}"}
+            send(bus, event("booking.completed", f"e{number}-{place}", data=own))
+    turn()
+    send(bus, event("booking.completed", "good", data={"booking_id": "b"}))
+    turn()
+    assert letters_by(database, "reason, named_practice") == {("unknown-type", "lakeside"): 100}
+    assert kinds(bus) == ["completed"] * 301
+
+
+@pytest.mark.parametrize("kind", ["unknown-type", "unknown-practice"])
+def test_what_is_refused_of_several_practices_halts_nothing(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase, kind: str
+) -> None:
+    """Of a type that a later version knows, or of practices that are not registered yet."""
+    set_clock(database, urls, DAY_0)
+    turn()
+    type_ = "booking.dreamt" if kind == "unknown-type" else "booking.completed"
     for number in range(60):
-        send(bus, event("booking.dreamt", f"e{number}"))
+        send(bus, event(type_, f"e{number}", practiceid=f"new-{number % 3}"))
     turn()
-    for number in range(49):
-        send(bus, event("booking.completed", f"bad{number}", data={}))
+    assert letters_by(database, "reason") == {(kind,): 60}
+
+
+def test_what_several_practices_send_and_cannot_be_decoded_halts_it(
+    bus: MemoryBus, turn: Callable[[], None], database: Database, urls: ServiceDatabase
+) -> None:
+    """R10: a bad deploy of everybody. Nothing of that batch is set aside."""
+    set_clock(database, urls, DAY_0)
     turn()
-    send(bus, event("booking.dreamt", "e60"))
-    turn()
-    send(bus, event("booking.completed", "good"))
-    turn()
+    for number in range(60):
+        practice = ("lakeside", "harbour")[number % 2]
+        send(bus, event("booking.completed", f"e{number}", practiceid=practice, data={}))
+    with pytest.raises(LoopHalted, match="60 invalid records without a valid one, of 2 practices"):
+        turn()
+    assert letters_by(database, "reason") == {}
+
+
+def letters_by(database: Database, columns: str) -> dict[tuple[Any, ...], int]:
+    """How many letters are held, by these columns."""
     with database.transaction() as tx:
-        letters = fetch(tx, "SELECT reason, count(*) FROM dead_letter GROUP BY 1 ORDER BY 1")
-    assert [tuple(letter) for letter in letters] == [("invalid-field", 49), ("unknown-type", 61)]
-    assert kinds(bus) == ["completed"]
+        rows = fetch(
+            tx,
+            f"SELECT {columns}, count(*) FROM dead_letter WHERE state = 'held'"  # noqa: S608
+            f" GROUP BY {columns}",
+        )
+    return {tuple(row)[:-1]: tuple(row)[-1] for row in rows}
 
 
 def test_sixty_tombstones_are_counted_and_passed_over(

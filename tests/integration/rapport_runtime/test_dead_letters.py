@@ -13,11 +13,11 @@ from tests.support.worlds.toy_ledger import (
     NEVER,
     TOPIC,
     Ledger,
+    bad_words,
     eager_loop_of,
     partition,
     put,
     turns,
-    words,
 )
 
 pytestmark = pytest.mark.integration
@@ -157,7 +157,7 @@ class TestLimit:
     def test_too_many_in_a_row_halt_it_without_a_commit(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        put(bus, 0, *words("bad", 50))
+        put(bus, 0, *bad_words(50))
         with pytest.raises(LoopHalted, match="50 invalid"):
             turns(self.limited(bus, ledger))
         assert ledger.offsets()[0] == 0
@@ -167,9 +167,9 @@ class TestLimit:
         subject = self.limited(bus, ledger, max_consecutive=5)
         subject.turn(NEVER)
         for _ in range(2):
-            put(bus, 0, *words("bad", 2))
+            put(bus, 0, *bad_words(2))
             subject.turn(NEVER)
-        put(bus, 0, "bad")
+        put(bus, 0, "bad@west")
         with pytest.raises(LoopHalted):
             subject.turn(NEVER)
         assert ledger.offsets()[0] == 4
@@ -177,7 +177,7 @@ class TestLimit:
     def test_a_good_one_ends_the_row(self, bus: MemoryBus, ledger: Ledger) -> None:
         subject = self.limited(bus, ledger, max_consecutive=5)
         subject.turn(NEVER)
-        for values in (words("bad", 4), ["good"], words("bad", 4)):
+        for values in (bad_words(4), ["good"], bad_words(4)):
             put(bus, 0, *values)
             subject.turn(NEVER)
         assert ledger.offsets()[0] == 9
@@ -187,32 +187,47 @@ class TestLimit:
     ) -> None:
         subject = self.limited(bus, ledger, max_ratio=0.2, min_sample=10)
         subject.turn(NEVER)
-        put(bus, 0, "bad", "bad", "a", "b", "c")  # 40 %, but of five only
+        put(bus, 0, "bad@east", "bad@south", "a", "b", "c")  # 40 %, but of five only
         subject.turn(NEVER)
         assert ledger.offsets()[0] == 5
         put(bus, 0, "d", "e", "f", "g", "h")  # 2 of 10
         subject.turn(NEVER)
-        put(bus, 0, "bad", "i")
+        put(bus, 0, "bad@west", "i")
         with pytest.raises(LoopHalted, match="3 of the last 12"):
             subject.turn(NEVER)
         assert ledger.offsets()[0] == 10
 
-    def test_an_old_past_does_not_hide_the_present(self) -> None:
-        limit = DeadLetterLimit(max_ratio=0.2, min_sample=10, max_consecutive=10_000)
-        for _ in range(1_000):
-            limit.count(records=100, invalid=0)
-        for _ in range(250):
-            limit.check(records=10, invalid=2)
-            limit.count(records=10, invalid=2)
-        for _ in range(250):
-            limit.count(records=10, invalid=9)
-        with pytest.raises(LoopHalted):
-            limit.check(records=10, invalid=9)
+    @pytest.mark.parametrize("values", [bad_words(200, "east"), ["state:22012@east"] * 60])
+    def test_one_practice_alone_halts_nothing(
+        self, bus: MemoryBus, ledger: Ledger, values: list[str]
+    ) -> None:
+        """Also where a few of another practice are among them."""
+        put(bus, 0, *values, "bad@south", "good")
+        turns(self.limited(bus, ledger))
+        assert ledger.entries() == ["good"]
+        (row,) = ledger.rows("SELECT count(*) AS letters FROM dead_letter WHERE state = 'held'")
+        assert row.letters == len(values) + 1
+
+    def test_what_names_nobody_halts_nothing(self, bus: MemoryBus, ledger: Ledger) -> None:
+        put(bus, 0, *["state:22012"] * 60, "good")
+        turns(self.limited(bus, ledger))
+        assert ledger.entries() == ["good"]
+
+    def test_a_batch_with_nothing_bad_in_it_is_committed_whatever_came_before(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        """The first nine are too few for the ratio; with the next three there are enough."""
+        subject = self.limited(bus, ledger, max_ratio=0.2, min_sample=10, max_consecutive=100)
+        subject.turn(NEVER)
+        for values in ([*bad_words(8), "a"], ["b", "c", "d"]):
+            put(bus, 0, *values)
+            subject.turn(NEVER)
+        assert ledger.entries() == ["a", "b", "c", "d"]
 
     def test_records_found_bad_by_halving_count_as_well(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        put(bus, 0, *["state:22012"] * 8)
+        put(bus, 0, *["state:22012@east", "state:22012@south"] * 4)
         with pytest.raises(LoopHalted):
             turns(self.limited(bus, ledger, max_consecutive=4))
         assert len(states(ledger)) == 3

@@ -32,6 +32,7 @@ from tests.support.worlds.toy_ledger import (
     Ledger,
     Topic,
     at,
+    bad_words,
     crash,
     eager_loop_of,
     loop_of,
@@ -143,8 +144,8 @@ def test_past_the_limit_nothing_more_is_put_aside(
 ) -> None:
     """R10: 50 bad ones in a row halt the loop. Mutant: everything becomes a dead letter."""
     if mutant:
-        monkeypatch.setattr(DeadLetterLimit, "check", lambda _self, **_counts: None)
-    put(bus, 0, *words("bad", 80))
+        monkeypatch.setattr(DeadLetterLimit, "check", lambda _self, _batch: None)
+    put(bus, 0, *bad_words(80))
     subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger, DeadLetterLimit(), max_records=10)
     with suppress(LoopHalted):
         for _ in range(12):

@@ -75,8 +75,8 @@ class TestInProcess:
     def test_a_halt_ends_it_with_3_and_stays_to_be_read(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        for _ in range(2):
-            bus.append(TOPIC, 0, b"k", b"bad")
+        for word in (b"bad@east", b"bad@south"):
+            bus.append(TOPIC, 0, b"k", word)
         assert self.worker(bus, ledger).run(threading.Event()) == 3
         (row,) = ledger.rows("SELECT * FROM worker")
         assert "2 invalid records" in row.last_error

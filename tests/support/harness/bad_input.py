@@ -26,7 +26,7 @@ from tests.support.servers.bus_log import BusLog, RawProducer
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 PRACTICE = PRACTICES[0]
 GOOD_BETWEEN = 6
-"""Good events for each bad one: the loop stops, and should, when a fifth of all is invalid."""
+"""Good events for each bad one."""
 CONFLICT = "conflicting-duplicate"
 
 

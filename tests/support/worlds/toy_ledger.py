@@ -14,10 +14,10 @@ from rapport_runtime import failpoints
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits, execute, fetch
-from rapport_runtime.errors import InvalidRecord, TryLater
+from rapport_runtime.errors import InvalidRecord, RefusedRecord, TryLater
 from rapport_runtime.schema.metadata import runtime_tables
 from rapport_runtime.stream.assignment import AssignmentOptions
-from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.output import Output
@@ -107,9 +107,11 @@ def worker_database(database: ServiceDatabase, **limits: Any) -> Database:
 class Ledger(BatchHandler):
     """A `BatchHandler`. A record's value decides what happens to it:
 
-    `bad…` cannot be decoded, `reject` is rejected by the handler, `invalid` raises; `state:<code>`
+    `bad…` cannot be decoded, `reject` is rejected by the handler, `stranger…` too, as
+    of a practice that nobody knows, `invalid` raises; `state:<code>`
     raises that SQLSTATE in the database; `mark:<n>` is a watermark, n days after MIDNIGHT, and the
-    last record of its batch; `once:<id>` has its effect once; any other value is an entry.
+    last record of its batch; `once:<id>` has its effect once; any other value is an entry. A value
+    names a practice after `@`; what cannot be decoded and names none is north's.
 
     `later` makes so many calls of `handle` raise `TryLater`, `heal` names values that no longer
     fail, `before` runs first in `handle`.
@@ -129,10 +131,14 @@ class Ledger(BatchHandler):
             return TOMBSTONE
         text = value.decode()
         if text.startswith("bad") and text not in self.heal:
-            raise InvalidRecord("unreadable", "asked to", field="/a\0b", practice_id="north")
+            owner = None if "@" in text else "north"
+            raise InvalidRecord("unreadable", "asked to", field="/a\0b", practice_id=owner)
         if text.startswith("mark:"):
             return Watermark(MIDNIGHT.replace(day=1 + int(text[5:])))
         return text
+
+    def sender_of(self, value: bytes | None) -> Sender:
+        return Sender((value or b"").decode().partition("@")[2] or None)
 
     def batch_end(self, part: PartitionBatch) -> int:
         for index, event in enumerate(part.events):
@@ -159,10 +165,13 @@ class Ledger(BatchHandler):
             if first == "reject":
                 batch.reject(part, index, InvalidRecord("impossible", "asked to"))
                 return
+            if first.startswith("stranger"):
+                batch.reject(part, index, RefusedRecord("unknown-practice", "asked to"))
+                return
             if first == "invalid":
                 raise InvalidRecord("raised", "asked to")
             if first == "state":
-                execute(tx, _RAISE.format(rest))
+                execute(tx, _RAISE.format(rest.partition("@")[0]))
         if first == "once" and not execute(tx, _ONCE, {"value": rest}):
             return
         where = {"topic": part.partition.topic, "partition": part.partition.partition}
@@ -276,3 +285,9 @@ def partition(number: int) -> TopicPartition:
 def words(prefix: str, count: int) -> list[str]:
     """`count` different words."""
     return [f"{prefix}{number}" for number in range(count)]
+
+
+def bad_words(count: int, *practices: str) -> list[str]:
+    """`count` different words that cannot be decoded, of these practices in turn."""
+    names = practices or ("east", "south", "west")
+    return [f"bad{number}@{names[number % len(names)]}" for number in range(count)]

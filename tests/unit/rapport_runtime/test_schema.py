@@ -10,8 +10,8 @@ from rapport_runtime import schema
 from rapport_runtime.row_security import append_only, grant, row_level_security
 
 FROZEN = {
-    "tables_v1.py": "f60584225b4f9209097151fa8213a97230d6c2deb7a97ca768fad3dff664d36a",
-    "tables_v2.py": "0f6138b171fa1cbff7199cbd71f739f2fbb76d5c6cdef6572ff4a1837d944246",
+    "tables_v1.py": "a941345cb3bf7277dd51856e2f1c31ee8bd7856039bbac77cc850bdce139abba",
+    "tables_v2.py": "a2a436fbaf914eac181b80f2c01620185058df38a494cca3c630f2cce40c56f8",
 }
 STATEMENTS = "754bcbf2fe3d85df9a92473d38afdbb84419481f77607d72e55300fd57a7a22f"
 

@@ -15,7 +15,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Batch, PartitionBatch
-from rapport_runtime.stream.limits import uncounted
+from rapport_runtime.stream.limits import tally
 from rapport_runtime.stream.partition_batches import batch_of, decoded
 from rapport_runtime.stream.positions import Position
 from scoring_service import consumers, translate
@@ -206,7 +206,7 @@ class TestHandling:
         assert (letter.record.offset, letter.error.reason) == (1, "unknown-generation")
         assert (letter.error.field, letter.error.practice_id) == ("/data/generation", "harbour")
         assert batch.passed_over == {}
-        assert uncounted([letter.error]) == 1
+        assert tally(1, [letter]).records == 0
         state = scoring.stores.rows.clients[ClientKey("harbour", "ada")]
         assert (state.last_sequence, state.missing, state.first_skipped_sequence) == (1, (), 2)
 
@@ -220,7 +220,7 @@ class TestHandling:
         assert scoring.consumer.batch_end(part) == 3
         (letter,) = scoring.handle(part).letters
         assert (letter.record.offset, letter.error.reason) == (0, "fact-refused")
-        assert uncounted([letter.error]) == 1
+        assert tally(1, [letter]).records == 0
         clients = scoring.stores.rows.clients
         assert clients[ClientKey("harbour", "ada")].missing == ()
         bo = clients[ClientKey("harbour", "bo")]

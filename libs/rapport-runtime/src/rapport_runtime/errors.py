@@ -25,8 +25,11 @@ class InvalidRecord(Exception):
 
 
 class RefusedRecord(InvalidRecord):
-    """A record that could be read, and that the rules of the service refuse for the sake of one
-    practice or client; neither the schema nor the deploy is wrong, so no limit counts it."""
+    """A record that does not show that the schema or the deploy is wrong, so no limit counts it.
+
+    It could be read, and a rule of the service refuses it for the sake of one practice or client;
+    or its type is one that a later version knows.
+    """
 
 
 class TryLater(Exception):

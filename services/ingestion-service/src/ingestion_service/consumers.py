@@ -12,7 +12,7 @@ from rapport_contracts import topics
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
 from rapport_runtime.stream.positions import Position
 
 GROUP = "ingestion-service"
@@ -30,6 +30,10 @@ class SourceConsumer(BatchHandler):
         """See `BatchHandler.decode`. None for a tombstone: what a source no longer says, it has
         said, and takes back by an event."""
         return None if value is None else translate.decode(topic, key, value)
+
+    def sender_of(self, value: bytes | None) -> Sender:
+        """See `BatchHandler.sender_of`."""
+        return translate.sender(value)
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Accept the facts of the batch; rejected ones become dead letters, tombstones are passed

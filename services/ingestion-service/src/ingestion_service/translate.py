@@ -23,6 +23,7 @@ from rapport_contracts.canonical import (
 from rapport_contracts.canonical import Practice as WirePractice
 from rapport_contracts.codec import decode_source, encode
 from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.names import names_in
 from rapport_contracts.source import (
     BookingData,
     BookingEvent,
@@ -34,6 +35,7 @@ from rapport_contracts.source import (
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
+from rapport_runtime.stream.batch import Sender
 
 SOURCE: Final = "ingestion-service"
 """The `source` of every event that this service publishes."""
@@ -60,13 +62,19 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
     try:
         return fact_of(decode_source(topic, key, value))
     except InvalidEvent as invalid:
-        invalid_record = InvalidRecord(invalid.reason, invalid.detail, field=invalid.field)
+        kind = RefusedRecord if invalid.reason == "unknown-type" else InvalidRecord
+        invalid_record = kind(invalid.reason, invalid.detail, field=invalid.field)
     raise invalid_record  # outside `except`: without a cause, which may repeat the value
 
 
+def sender(value: bytes | None) -> Sender:
+    """Whom the value of a record names."""
+    return Sender(*names_in(value))
+
+
 def refusal(fact: SourceFact, result: IntakeResult) -> RefusedRecord:
-    """Why a decoded fact becomes a dead letter. Where the practice is unknown, the letter belongs
-    to no practice, and only operators see it."""
+    """Why a decoded fact becomes a dead letter. Where the practice is unknown, the letter has no
+    owner, so that operators see it."""
     practice_id = None if result.reason == "unknown-practice" else fact.practice_id
     return RefusedRecord(
         result.reason or "rejected",

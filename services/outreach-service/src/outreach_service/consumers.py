@@ -23,7 +23,7 @@ from rapport_contracts.canonical import (
     UnknownEvent,
 )
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
 from rapport_runtime.stream.positions import Position
 
 _REASONS = frozenset(Reason)
@@ -65,6 +65,10 @@ class OutreachConsumer(BatchHandler):
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
+
+    def sender_of(self, value: bytes | None) -> Sender:
+        """See `BatchHandler.sender_of`."""
+        return translate.sender(value)
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Save what came, and plan messages; the dispatcher sends them."""

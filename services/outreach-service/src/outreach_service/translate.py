@@ -8,10 +8,11 @@ from outreach_service.domain.terms import Change, Direction, Origin
 from outreach_service.ports.records import ActivitySeen, BookingDelta, MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.names import names_in
 from rapport_contracts.ranges import EARLIEST, LATEST
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
-from rapport_runtime.stream.batch import Watermark
+from rapport_runtime.stream.batch import Sender, Watermark
 
 SOURCE = "outreach-service"
 ONLY_GENERATION: Final = 1
@@ -48,6 +49,11 @@ def decode(
     elif isinstance(event, canonical.TierChanged):
         _refuse_out_of_range(event, "effective_at", event.data.effective_at)
     return event
+
+
+def sender(value: bytes | None) -> Sender:
+    """Whom the value of a record names."""
+    return Sender(*names_in(value))
 
 
 def practice(event: canonical.PracticeRegistered) -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from rapport_contracts.canonical import (
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.logs import get_logger
-from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Watermark
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
 from scoring_service.domain.facts import ClientRecord
@@ -47,6 +47,10 @@ class ScoringConsumer(BatchHandler):
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """See `BatchHandler.decode`."""
         return translate.decode(topic, key, value)
+
+    def sender_of(self, value: bytes | None) -> Sender:
+        """See `BatchHandler.sender_of`."""
+        return translate.sender(value)
 
     def batch_end(self, part: PartitionBatch) -> int:
         """A watermark that begins a local day in any zone of the partition ends the batch: all

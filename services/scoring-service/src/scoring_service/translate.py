@@ -6,9 +6,10 @@ from datetime import datetime
 
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.names import names_in
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
-from rapport_runtime.stream.batch import Watermark
+from rapport_runtime.stream.batch import Sender, Watermark
 from scoring_service.domain.assess import NextTransition
 from scoring_service.domain.explain import Line, score_decimal
 from scoring_service.domain.facts import (
@@ -35,6 +36,11 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> Event | Waterm
     except InvalidEvent as error:
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
     return Watermark(event.data.up_to) if isinstance(event, canonical.WatermarkAdvanced) else event
+
+
+def sender(value: bytes | None) -> Sender:
+    """Whom the value of a record names."""
+    return Sender(*names_in(value))
 
 
 def numbered(event: canonical.ActivityRecorded) -> Numbered:

@@ -122,6 +122,7 @@ def _dead_letter(metadata: sa.MetaData) -> None:
         sa.Column("header_values", ARRAY(sa.LargeBinary), nullable=False),
         sa.Column("record_timestamp", sa.BigInteger, nullable=False),
         _text("practice_id", nullable=True),
+        _text("named_practice", nullable=True),
         _text("reason"),
         _text("field", nullable=True),
         _text("detail"),
@@ -133,7 +134,14 @@ def _dead_letter(metadata: sa.MetaData) -> None:
         sa.UniqueConstraint("consumer_group", "topic", "partition", "record_offset"),
         sa.CheckConstraint("state IN ('held', 'queued', 'replayed', 'dropped')"),
         index("dead_letter_queued", "topic", "partition", where="state = 'queued'"),
-        index("dead_letter_held", "reason", where="state = 'held'"),
+        index(
+            "dead_letter_held",
+            "consumer_group",
+            "reason",
+            "received_at",
+            where="state = 'held'",
+        ),
+        sa.Index("dead_letter_of_practice", sa.text("coalesce(practice_id, named_practice)"), "id"),
         index("dead_letter_replay", "replay_id", where="replay_id IS NOT NULL"),
         comment="records that could not be handled, as they were; a table can erase",
     )

@@ -114,6 +114,7 @@ _CREATE = (
         header_values bytea[] NOT NULL,
         record_timestamp bigint NOT NULL,
         practice_id text,
+        named_practice text,
         reason text NOT NULL,
         field text,
         detail text NOT NULL,
@@ -182,10 +183,10 @@ _CREATE = (
     """
     CREATE POLICY api ON dead_letter TO rapport_api
     USING (
-        (practice_id = current_setting('rapport.practice_id', true))
+        (coalesce(practice_id, named_practice) = current_setting('rapport.practice_id', true))
         OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
     ) WITH CHECK (
-        (practice_id = current_setting('rapport.practice_id', true))
+        (coalesce(practice_id, named_practice) = current_setting('rapport.practice_id', true))
         OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
     )
     """,

@@ -79,12 +79,19 @@ _CREATE = (
     USING (current_setting('rapport.operator', true) = 'on')
     """,
     "ALTER TABLE dead_letter ADD COLUMN replay_id text, ADD COLUMN stop_after integer",
-    "CREATE INDEX dead_letter_held ON dead_letter (reason) WHERE state = 'held'",
+    """
+    CREATE INDEX dead_letter_held ON dead_letter (consumer_group, reason, received_at)
+    WHERE state = 'held'
+    """,
+    """
+    CREATE INDEX dead_letter_of_practice ON dead_letter
+        (coalesce(practice_id, named_practice), id)
+    """,
     "CREATE INDEX dead_letter_replay ON dead_letter (replay_id) WHERE replay_id IS NOT NULL",
 )
 _DROP = (
     "DROP TABLE pause, audit",
     "DROP FUNCTION audit_is_append_only",
     "ALTER TABLE dead_letter DROP COLUMN replay_id, DROP COLUMN stop_after",
-    "DROP INDEX dead_letter_held",
+    "DROP INDEX dead_letter_held, dead_letter_of_practice",
 )

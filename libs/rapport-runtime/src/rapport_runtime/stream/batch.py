@@ -1,10 +1,10 @@
 """The unit of work: some records of some partitions, handled in one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
@@ -44,13 +44,29 @@ class PartitionBatch:
         return max(instants) if instants else None
 
 
+class Sender(NamedTuple):
+    """Whom a record names as where it comes from; nobody has verified it. None: it does not say."""
+
+    practice_id: str | None = None
+    source: str | None = None
+
+
+NOBODY: Final = Sender()
+
+
 @dataclass(slots=True)
 class DeadLetter:
-    """A record that is set aside, and the reason."""
+    """A record that is set aside, the reason, and whom the record names."""
 
     partition: TopicPartition
     record: Record
     error: InvalidRecord
+    sender: Sender = NOBODY
+
+    @property
+    def origin(self) -> str | None:
+        """For whom the limits count it: a practice, else a source; None: it names neither."""
+        return self.error.practice_id or self.sender.practice_id or self.sender.source
 
 
 @dataclass(slots=True)
@@ -65,6 +81,11 @@ class Batch:
     def reject(self, part: PartitionBatch, index: int, error: InvalidRecord) -> None:
         """Make a dead letter of record `index` of `part`, in this same transaction."""
         self.letters.append(DeadLetter(part.partition, part.records[index], error))
+
+    def name_senders(self, sender_of: Callable[[bytes | None], Sender]) -> None:
+        """Let each letter say whom its record names, which it is read for again."""
+        for letter in self.letters:
+            letter.sender = sender_of(letter.record.value)
 
     def pass_over(self, part: PartitionBatch, what: str) -> None:
         """Count a record of `part` that is not acted on and is no dead letter: an unknown `type` or
@@ -81,6 +102,15 @@ class BatchHandler(Protocol):
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """The event in a record, or the `Watermark` in it. Raises `InvalidRecord`."""
         ...
+
+    def sender_of(self, value: bytes | None) -> Sender:
+        """Whom a record names that becomes a dead letter; it may be anything. Default: nobody.
+
+        By it the limits tell one practice's flood from a bad deploy of everybody, and a practice
+        finds the letters of what it sent.
+        """
+        del value
+        return NOBODY
 
     def batch_end(self, part: PartitionBatch) -> int:
         """How many records of `part` go into the next batch, at least one. Default: all."""

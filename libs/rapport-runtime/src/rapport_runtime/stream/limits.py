@@ -1,53 +1,109 @@
-"""Too many invalid records mean that the deploy is wrong: the loop halts instead (R10)."""
+"""Records of several senders that cannot be decoded mean a wrong deploy: the loop halts (R10).
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+One sender's never do, however many: they are that practice's, or that source's, letters, and the
+others go on. What a rule refuses, and what names nobody, no limit counts.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Final
 
-from rapport_runtime.errors import InvalidRecord, LoopHalted, RefusedRecord
+from rapport_runtime.errors import LoopHalted, RefusedRecord
+from rapport_runtime.stream.batch import DeadLetter
 
-UNCOUNTED: Final = frozenset({"unknown-type"})
-"""Reasons that no limit counts: a source may send a type before this version knows it. Its dead
-letters wait; neither the schema nor the deploy is wrong."""
+_SEVERAL: Final = 0.2
+"""Undecodable records come from several senders when more than this part of them is not the worst
+sender's: a stray one beside a flood is no second flood."""
+
+_ROWS_KEPT: Final = 4
+"""A row longer than so many times the limit is halved, so that a long flood of one sender does not
+hide for long that the others' records are wrong too."""
 
 
-def uncounted(errors: Sequence[InvalidRecord]) -> int:
-    """How many of these no limit counts, neither as records nor as invalid ones: what goes wrong
-    for one practice must not stop the others."""
-    return sum(isinstance(error, RefusedRecord) or error.reason in UNCOUNTED for error in errors)
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A batch as the limits count it: its records, and those of them that could not be decoded, by
+    whom they name as their sender."""
+
+    records: int
+    undecodable: Counter[str]
+
+    @property
+    def is_all_undecodable(self) -> bool:
+        """Whether not one valid record is in it."""
+        return self.undecodable.total() == self.records
+
+
+def tally(records: int, letters: Collection[DeadLetter]) -> Tally:
+    """The tally of a batch of so many records that sets these aside.
+
+    What is refused for the sake of one practice or client counts neither as a record nor as an
+    undecodable one, and so does what names nobody: it cannot show that several are at fault.
+    """
+    undecodable = Counter(
+        letter.origin
+        for letter in letters
+        if letter.origin is not None and not isinstance(letter.error, RefusedRecord)
+    )
+    return Tally(records - len(letters) + undecodable.total(), undecodable)
 
 
 @dataclass
 class DeadLetterLimit:
-    """Counts records and dead letters. `check` refuses a batch that makes more than `max_ratio` of
-    at least `min_sample` records invalid, or `max_consecutive` in a row."""
+    """Counts records and, by sender, those that cannot be decoded.
+
+    `check` refuses a batch with undecodable records that makes more than `max_ratio` of at least
+    `min_sample` records undecodable, or `max_consecutive` in a row, if they are of several senders.
+    What is kept is bounded: old counts are halved, and a count of one is forgotten.
+    """
 
     max_ratio: float = 0.2
     min_sample: int = 100
     max_consecutive: int = 50
     _records: int = 0
-    _invalid: int = 0
-    _consecutive: int = 0
+    _undecodable: Counter[str] = field(default_factory=Counter)
+    _row: Counter[str] = field(default_factory=Counter)
 
-    def check(self, *, records: int, invalid: int) -> None:
+    def check(self, batch: Tally) -> None:
         """Raise `LoopHalted` if committing such a batch would pass a limit."""
-        total, bad = self._records + records, self._invalid + invalid
-        row = self._consecutive + invalid if invalid == records else 0
-        if row >= self.max_consecutive:
-            msg = f"{row} invalid records without a valid one: the schema or the deploy is wrong"
-            raise LoopHalted(msg)
-        if total >= self.min_sample and bad > self.max_ratio * total:
-            msg = (
-                f"{bad} of the last {total} records are invalid: the schema or the deploy is wrong"
-            )
-            raise LoopHalted(msg)
+        if not batch.undecodable:
+            return  # what was bad before is no reason to refuse what is good
+        if batch.is_all_undecodable:
+            row = self._row + batch.undecodable
+            if row.total() >= self.max_consecutive and _of_several(row):
+                _halt(f"{row.total()} invalid records without a valid one", row)
+        total, bad = self._records + batch.records, self._undecodable + batch.undecodable
+        if total < self.min_sample or bad.total() <= self.max_ratio * total:
+            return
+        if _of_several(bad):
+            _halt(f"{bad.total()} of the last {total} records are invalid", bad)
 
-    def count(self, *, records: int, invalid: int) -> None:
+    def count(self, batch: Tally) -> None:
         """Count a committed batch. Old counts are halved now and then, so that the ratio is about
         recent records."""
-        self._consecutive = self._consecutive + invalid if invalid == records else 0
-        self._records += records
-        self._invalid += invalid
+        if batch.is_all_undecodable:
+            self._row.update(batch.undecodable)
+        else:
+            self._row.clear()
+        if self._row.total() > _ROWS_KEPT * self.max_consecutive:
+            self._row = _halved(self._row)
+        self._records += batch.records
+        self._undecodable.update(batch.undecodable)
         if self._records > 100 * self.min_sample:
             self._records //= 2
-            self._invalid //= 2
+            self._undecodable = _halved(self._undecodable)
+
+
+def _of_several(undecodable: Counter[str]) -> bool:
+    total = undecodable.total()
+    return total - max(undecodable.values()) > _SEVERAL * total
+
+
+def _halt(what: str, undecodable: Counter[str]) -> None:
+    msg = f"{what}, of {len(undecodable)} practices or sources: the schema or the deploy is wrong"
+    raise LoopHalted(msg)
+
+
+def _halved(counts: Counter[str]) -> Counter[str]:
+    return Counter({sender: number // 2 for sender, number in counts.items() if number > 1})

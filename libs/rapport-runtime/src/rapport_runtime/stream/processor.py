@@ -21,7 +21,7 @@ from rapport_runtime.stream import positions
 from rapport_runtime.stream.assignment import Assignment
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
 from rapport_runtime.stream.dead_letters import table as dead_letters
-from rapport_runtime.stream.limits import DeadLetterLimit, uncounted
+from rapport_runtime.stream.limits import DeadLetterLimit, tally
 from rapport_runtime.stream.partition_batches import batch_of, halve
 from rapport_runtime.stream.positions import OffsetAdvance, Position
 
@@ -81,15 +81,15 @@ class BatchProcessor:
             batch = batch_of(won)
             if batch.partitions:
                 self._handler.handle(tx, batch)
+            batch.name_senders(self._handler.sender_of)
             dead_letters.save(tx, self._group, batch.letters)
             records = sum(len(part.records) for part in won)
-            passed = uncounted([letter.error for letter in batch.letters])
-            counted, invalid = records - passed, len(batch.letters) - passed
-            self._limit.check(records=counted, invalid=invalid)
+            counted = tally(records, batch.letters)
+            self._limit.check(counted)
             failpoints.hit("before_db_commit")
         failpoints.hit("after_db_commit")
         self._assignment.advance(claimed)
-        self._limit.count(records=counted, invalid=invalid)
+        self._limit.count(counted)
         lost = {part.partition for part in parts} - claimed.keys()
         if lost:
             self._assignment.fence(lost)

@@ -34,10 +34,11 @@ UNREADABLE_RECORD: Final = "unreadable-record"
 
 _SAVE = """
     INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_key,
-        record_value, header_names, header_values, record_timestamp, practice_id, reason, field,
-        detail)
+        record_value, header_names, header_values, record_timestamp, practice_id, named_practice,
+        reason, field, detail)
     VALUES (%(group)s, %(topic)s, %(partition)s, %(offset)s, %(key)s, %(value)s, %(names)s,
-        %(values)s, %(timestamp)s, %(practice_id)s, %(reason)s, %(field)s, %(detail)s)
+        %(values)s, %(timestamp)s, %(practice_id)s, %(named_practice)s, %(reason)s, %(field)s,
+        %(detail)s)
     ON CONFLICT (consumer_group, topic, partition, record_offset) DO UPDATE
     SET reason = excluded.reason, field = excluded.field, detail = excluded.detail,
         practice_id = coalesce(excluded.practice_id, dead_letter.practice_id),
@@ -93,6 +94,7 @@ def save(tx: Connection, group: str, letters: Iterable[DeadLetter]) -> None:
             "values": [value for _, value in letter.record.headers],
             "timestamp": letter.record.timestamp,
             "practice_id": letter.error.practice_id,
+            "named_practice": letter.sender.practice_id,
             "reason": letter.error.reason,
             "field": None if letter.error.field is None else _storable(letter.error.field),
             "detail": _storable(letter.error.detail),
