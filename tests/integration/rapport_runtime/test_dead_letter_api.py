@@ -16,7 +16,7 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
-from rapport_runtime.stream.batch import DeadLetter
+from rapport_runtime.stream.batch import DeadLetter, Sender
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.dead_letters.routes import (
     DECIDE,
@@ -62,12 +62,15 @@ def put_aside(
     *offsets: int,
     value: bytes | None = b"{}",
     reason: str = "r",
+    names: str | None = None,
 ) -> None:
+    """`practice` owns the letters, `names` is the practice that the records name."""
     letters = [
         DeadLetter(
             TopicPartition(TOPIC, 0),
             MemoryRecord(offset, b"client-7", value, (("h", b"abc"),), 1_700_000_000_000),
             InvalidRecord(reason, "why", field="/a", practice_id=practice),
+            Sender(names),
         )
         for offset in offsets
     ]
@@ -103,6 +106,22 @@ class TestWhoSeesWhat:
         assert listed(app, SOUTH) == [3]
         assert listed(app, OPERATOR) == [4]
 
+    def test_a_record_that_names_a_practice_is_seen_by_it_and_by_operators(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        """Nobody has verified the name; what has an owner is the owner's, whomever it names."""
+        put_aside(worker, None, 1, names="north")
+        put_aside(worker, "north", 2, names="south")
+        assert listed(app, PRACTICE) == [1, 2]
+        assert listed(app, OPERATOR) == [1]
+        assert listed(app, SOUTH) == []
+        where = f"/v1/dead-letters/{the_id(app, OPERATOR)}"
+        for headers in (PRACTICE, OPERATOR):
+            assert ask(app, "GET", where, headers=headers).json()["practice_id"] == "north"
+            assert ask(app, "POST", f"{where}/replay", headers=headers).status_code == 202
+        assert ask(app, "GET", where, headers=SOUTH).status_code == 404
+        assert ask(app, "POST", f"{where}/drop", headers=SOUTH).status_code == 404
+
     def test_another_practices_letter_is_not_there(self, app: FastAPI, worker: Database) -> None:
         put_aside(worker, "north", 1)
         where = f"/v1/dead-letters/{the_id(app, PRACTICE)}"
@@ -128,6 +147,7 @@ class TestWhoSeesWhat:
     ) -> None:
         put_aside(worker, "north", 1)
         put_aside(worker, None, 2)
+        put_aside(worker, None, 3, names="north")
         database = Database(migrated.api_url, application_name="api")
         seen = []
         for practice, operator in ((None, False), ("north", False), ("south", False), (None, True)):
@@ -135,7 +155,7 @@ class TestWhoSeesWhat:
                 rows = fetch(tx, "SELECT record_offset FROM dead_letter")
             seen.append([row.record_offset for row in rows])
         database.close()
-        assert seen == [[], [1], [], [2]]
+        assert seen == [[], [1, 3], [], [2, 3]]
 
 
 class TestListing:

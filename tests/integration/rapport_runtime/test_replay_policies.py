@@ -18,6 +18,7 @@ from tests.support.worlds.toy_ledger import (
     TOPIC,
     Ledger,
     eager_loop_of,
+    put,
     turns,
 )
 
@@ -95,7 +96,7 @@ def test_another_replay_is_not_stopped_with_it(subject: BatchLoop, ledger: Ledge
 
 
 class TestTheCommands:
-    """`letters list | show | replay | drop` on a worker's host: the letters of all practices."""
+    """The command `letters` on a worker's host: the letters of all practices."""
 
     def give(
         self, ledger: Ledger, capsys: pytest.CaptureFixture[str], *argv: str
@@ -115,6 +116,21 @@ class TestTheCommands:
             ["held", f"{TOPIC}/0@{offset}", "north", "unreadable"] for offset in (0, 3)
         ]
         assert self.give(ledger, capsys, "list", "--state", "dropped") == (0, "")
+
+    def test_each_says_which_practice_the_record_names_be_it_anybodys_or_nobodys(
+        self, bus: MemoryBus, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        put(bus, 0, "bad@east", "bad@east", "stranger@nowhere", "reject")
+        turns(eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
+        _, everything = self.give(ledger, capsys, "list")
+        named = [line.split("\t")[3] for line in everything.splitlines()]
+        assert named == ["east", "east", "nowhere", "-"]
+        _, strangers = self.give(ledger, capsys, "list", "--practice", "nowhere")
+        _, printed = self.give(ledger, capsys, "show", strangers.split("\t")[0])
+        assert json.loads(printed)["practice_id"] == "nowhere"
+        counted = ["2\teast\tunreadable", "1\tnowhere\tunknown-practice", "1\t-\timpossible"]
+        assert self.give(ledger, capsys, "count")[1].splitlines() == counted
+        assert self.give(ledger, capsys, "count", "--limit", "1")[1].splitlines() == counted[:1]
 
     def test_show_hides_every_value(
         self, subject: BatchLoop, ledger: Ledger, capsys: pytest.CaptureFixture[str]

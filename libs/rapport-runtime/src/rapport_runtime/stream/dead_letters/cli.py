@@ -1,4 +1,4 @@
-"""`letters list | show | replay | drop` at the command line of every service (F37)."""
+"""`letters list | count | show | replay | drop` at the command line of every service (F37)."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from rapport_runtime.stream.dead_letters.store import (
     DeadLetterFilter,
     DeadLetterStore,
     ReplayPolicy,
+    practice_in_question,
 )
 
 _STATES = ("held", "queued", "replayed", "dropped")
@@ -33,6 +34,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_filter(listed)
     listed.add_argument("--limit", type=int, default=100)
     listed.set_defaults(run=_list)
+    counted = commands.add_parser("count", help="how many, by practice and reason; most first")
+    counted.add_argument("--state", choices=_STATES, default="held")
+    _add_filter(counted)
+    counted.add_argument("--limit", type=int, default=100)
+    counted.set_defaults(run=_count)
     show = commands.add_parser("show", help="one letter, redacted")
     show.add_argument("id", type=int)
     show.set_defaults(run=_show)
@@ -77,6 +83,11 @@ def _list(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
     return [_line(row) for row in rows]
 
 
+def _count(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
+    rows = store.tally(_actor(options), _filter(options), limit=options.limit)
+    return [f"{row.letters}\t{row.practice or '-'}\t{row.reason}" for row in rows]
+
+
 def _show(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
     row = store.get(_actor(options), options.id)
     if row is None:
@@ -114,7 +125,7 @@ def _line(row: Any) -> str:
             str(row.id),
             row.state,
             where,
-            row.practice_id or "-",
+            practice_in_question(row) or "-",
             row.reason,
             row.field or "-",
             row.detail,

@@ -29,6 +29,7 @@ from rapport_runtime.stream.dead_letters.store import (
     DeadLetterStore,
     Order,
     ReplayPolicy,
+    practice_in_question,
 )
 
 READ, DECIDE = "dead-letters:read", "dead-letters:decide"
@@ -47,6 +48,7 @@ _ANY_LETTER = {
     "id": 42,
     "partition": 0,
     "offset": 10482,
+    "practice_id": "lakeside",
     "reason": "invalid-field",
     "field": "/data/amount_minor",
     "detail": "Input should be greater than or equal to 0",
@@ -76,6 +78,11 @@ class LetterSummary(BaseModel):
     partition: int = Field(examples=[0])
     offset: int = Field(examples=[10482])
     consumer_group: str
+    practice_id: str | None = Field(
+        description="The practice that the record names, which may be none that is known here."
+        " Null when it names none.",
+        examples=["lakeside"],
+    )
     reason: str = Field(examples=["invalid-field"])
     field: str | None = Field(
         description="A JSON pointer to the invalid field, if it is known.",
@@ -151,8 +158,9 @@ class LetterOrigin(NamedTuple):
 
 
 def dead_letter_router(database: Database, origin: LetterOrigin) -> APIRouter:
-    """The router over the API's database: a practice's key sees that practice's letters, an
-    operator's key those whose practice is unknown. `origin` is for examples alone."""
+    """The router over the API's database. A practice's key sees that practice's letters and those
+    without an owner that name it, an operator's key those without an owner. `origin` is for
+    examples alone."""
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
     store = DeadLetterStore(database)
     refusals = (Unauthorised, Forbidden, Unavailable)
@@ -174,7 +182,8 @@ def dead_letter_router(database: Database, origin: LetterOrigin) -> APIRouter:
     ) -> Page[LetterSummary]:
         """List the records that were set aside, the oldest first.
 
-        A practice's key lists that practice's, an operator's key those whose practice is unknown.
+        A practice's key lists that practice's, also those that could not be decoded and name it; an
+        operator's key those that could not be decoded, and those whose practice is unknown.
         """
         after = 0 if page.after is None else int(page.after[0])
         matching = DeadLetterFilter(state=state, reason=reason, topic=topic, field=field)
@@ -275,6 +284,7 @@ def _common(row: Any) -> dict[str, Any]:
         "partition": row.partition,
         "offset": row.record_offset,
         "consumer_group": row.consumer_group,
+        "practice_id": practice_in_question(row),
         "reason": row.reason,
         "field": row.field,
         "detail": row.detail,

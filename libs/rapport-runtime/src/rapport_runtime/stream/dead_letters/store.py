@@ -1,4 +1,4 @@
-"""Dead letters as people list and decide them: a practice its own, operators those without one."""
+"""Dead letters as people list and decide them: a practice its own, operators those of no owner."""
 
 import uuid
 from contextlib import AbstractContextManager
@@ -45,8 +45,9 @@ class ReplayPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who decides. A practice (`practice_id`) decides over its own letters, an operator over those
-    without a practice, a command on a worker's host over all of them (`all_practices`)."""
+    """Who decides. A practice (`practice_id`) decides over its own letters and over those without
+    an owner whose record names it, an operator over all without an owner, a command on a worker's
+    host over all of them (`all_practices`)."""
 
     name: str
     practice_id: str | None = None
@@ -55,23 +56,30 @@ class Actor:
 
 
 _SUMMARY = """
-    id, consumer_group, topic, partition, record_offset, practice_id, reason, field, detail, state,
-    received_at, decided_at
+    id, consumer_group, topic, partition, record_offset, practice_id, named_practice, reason, field,
+    detail, state, received_at, decided_at
 """
 _VISIBLE = """
-    (%(all_practices)s OR practice_id IS NOT DISTINCT FROM %(practice_id)s)
+    (%(all_practices)s OR coalesce(practice_id, named_practice) = %(practice_id)s
+        OR (%(practice_id)s::text IS NULL AND practice_id IS NULL))
 """
 _MATCH = """
     (%(state)s::text IS NULL OR state = %(state)s)
     AND (%(reason)s::text IS NULL OR reason = %(reason)s)
     AND (%(topic)s::text IS NULL OR topic = %(topic)s)
     AND (%(field)s::text IS NULL OR field = %(field)s)
-    AND (%(practice)s::text IS NULL OR practice_id = %(practice)s)
+    AND (%(practice)s::text IS NULL
+        OR coalesce(practice_id, named_practice) = %(practice)s)
 """
 _LIST = f"""
     SELECT {_SUMMARY} FROM dead_letter WHERE {_VISIBLE} AND {_MATCH} AND id > %(after)s
     ORDER BY id LIMIT %(limit)s
 """  # noqa: S608 - the parts are constants of this file
+_TALLY = f"""
+    SELECT coalesce(practice_id, named_practice) AS practice, reason, count(*) AS letters
+    FROM dead_letter WHERE {_VISIBLE} AND {_MATCH}
+    GROUP BY 1, 2 ORDER BY letters DESC, practice, reason LIMIT %(limit)s
+"""  # noqa: S608 - as above
 _GET = f"""
     SELECT {_SUMMARY}, record_key, record_value, header_names, header_values, record_timestamp
     FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s
@@ -112,12 +120,20 @@ _QUEUE_MANY = {
 }
 
 
+def practice_in_question(row: Any) -> str | None:
+    """The practice of a letter: its owner, else the one that the record names. That one nobody has
+    verified; it may be none that the service knows."""
+    practice: str | None = row.practice_id or row.named_practice
+    return practice
+
+
 class DeadLetterStore:
     """The dead letters of one service, for its API's or its worker's role.
 
-    Row-level security lets a practice's key see its own and an operator's those without a
-    practice; every statement has the same condition. Each decision that changes something is
-    audited in the same transaction. Rows have the columns of `dead_letter`.
+    Row-level security lets a practice's key see its own and those without an owner that name it,
+    and an operator's key those without an owner; every statement has the same condition. Each
+    decision that changes something is audited in the same transaction. Rows have the columns of
+    `dead_letter`.
     """
 
     def __init__(self, database: Database) -> None:
@@ -130,6 +146,13 @@ class DeadLetterStore:
         parameters = {**_parameters(actor, matching), "after": after, "limit": limit}
         with self._transaction(actor) as tx:
             return fetch(tx, _LIST, parameters)
+
+    def tally(self, actor: Actor, matching: DeadLetterFilter, *, limit: int) -> list[Any]:
+        """How many letters there are by practice in question and by reason, the most first, in up
+        to `limit` rows (practice, reason, letters)."""
+        parameters = {**_parameters(actor, matching), "limit": limit}
+        with self._transaction(actor) as tx:
+            return fetch(tx, _TALLY, parameters)
 
     def get(self, actor: Actor, letter_id: int) -> Any:
         """One letter with its bytes; None when there is none that the actor may see."""
