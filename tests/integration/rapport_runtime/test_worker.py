@@ -23,9 +23,10 @@ from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.worker import Worker, WorkerOptions
 from tests.support.servers import toy_worker
 from tests.support.servers.buses import OnKafka, eventually, settle
-from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, loop_of, partition
+from tests.support.worlds.toy_ledger import GROUP, TOPIC, Ledger, bad_words, loop_of, partition, put
 
 pytestmark = pytest.mark.integration
+FLOOD = "rapport_dead_letters_of_one_practice_records"
 ROOT = Path(toy_worker.__file__).parents[3]
 JARS = ROOT / ".local" / "kafka" / "jars"
 
@@ -39,10 +40,10 @@ class TestInProcess:
         ledger: Ledger,
         *steps: Callable[[], None],
         options: WorkerOptions | None = None,
+        max_consecutive: int = 2,
     ) -> Worker:
         consumer = bus.consumer(GROUP, [TOPIC])
-        limit = DeadLetterLimit(max_consecutive=2)
-        loop = loop_of(consumer, ledger, limit)
+        loop = loop_of(consumer, ledger, DeadLetterLimit(max_consecutive=max_consecutive))
         return Worker(
             group=GROUP,
             consumer=consumer,
@@ -94,6 +95,7 @@ class TestInProcess:
         subject._beat()
         held, of = "rapport_dead_letters_held_records", {"group": GROUP}
         assert REGISTRY.get_sample_value(held, of | {"reason": "unreadable"}) == 1
+        assert REGISTRY.get_sample_value(FLOOD, of | {"reason": "unreadable"}) == 1
         assert REGISTRY.get_sample_value("rapport_worker_ready", of) == 1
         where = of | {"topic": TOPIC, "partition": "1"}
         assert REGISTRY.get_sample_value("rapport_lag_records", where) == 1
@@ -102,9 +104,37 @@ class TestInProcess:
         subject._loop.turn(threading.Event())
         subject._beat()
         assert REGISTRY.get_sample_value(held, of | {"reason": "unreadable"}) == 0
+        assert REGISTRY.get_sample_value(FLOOD, of | {"reason": "unreadable"}) == 0
         assert REGISTRY.get_sample_value("rapport_lag_records", where) is None
         subject.heartbeat.stale_seconds = 0.0
         assert REGISTRY.get_sample_value("rapport_worker_ready", of) == 0
+
+    def test_it_tells_the_flood_of_one_practice_from_a_few_of_many(
+        self, bus: MemoryBus, ledger: Ledger
+    ) -> None:
+        """By reason, of the last hour; which practice it is stands in the table, in no label."""
+        practices = [f"p{number}" for number in range(5)]
+        values = [*bad_words(7, "east"), *bad_words(5, *practices), "reject", "reject"]
+        put(bus, 0, *values)
+        often = WorkerOptions(count_seconds=0.0)
+        subject = self.worker(bus, ledger, options=often, max_consecutive=100)
+        for _ in range(3):
+            subject._loop.turn(threading.Event())
+        put(bus, 0, *bad_words(9, "west"))
+        subject._loop.turn(threading.Event())
+        ledger.run(
+            "UPDATE dead_letter SET received_at = now() - interval '61 minutes'"
+            " WHERE named_practice = 'west'"
+        )
+        subject._beat()
+        counted = {
+            name: [
+                REGISTRY.get_sample_value(name, {"group": GROUP, "reason": reason})
+                for reason in ("unreadable", "impossible")
+            ]
+            for name in ("rapport_dead_letters_held_records", FLOOD)
+        }
+        assert counted == {"rapport_dead_letters_held_records": [21, 2], FLOOD: [7, 2]}
 
     def test_a_step_that_halts_halts_the_worker(self, bus: MemoryBus, ledger: Ledger) -> None:
         def halt() -> None:

@@ -85,7 +85,14 @@ WORKER_READY = Gauge(
 HELD_DEAD_LETTERS = Gauge(
     "rapport_dead_letters_held_records",
     "Dead letters that wait for a person, by reason, of all practices; all workers show the same."
-    " Advice: above 0: list, mend, replay or drop.",
+    " Counted up to 10,000. Advice: above 0: list, mend, replay or drop.",
+    ["group", "reason"],
+)
+FLOOD_OF_DEAD_LETTERS = Gauge(
+    "rapport_dead_letters_of_one_practice_records",
+    "The most held dead letters of the last hour of any one practice, or of those that name none,"
+    " by reason; all workers show the same. Counted up to 10,000. Advice: above 500: what one"
+    " practice sends is broken; `letters count` names it.",
     ["group", "reason"],
 )
 PROVIDER_ATTEMPTS = Counter(
@@ -161,6 +168,7 @@ OF_WORKERS = (
     LAG,
     WORKER_READY,
     HELD_DEAD_LETTERS,
+    FLOOD_OF_DEAD_LETTERS,
     PROVIDER_ATTEMPTS,
     PROVIDER_SECONDS,
 )

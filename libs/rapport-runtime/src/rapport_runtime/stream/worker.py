@@ -14,7 +14,7 @@ from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.db_errors import DatabaseError, describe
 from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.logs import get_logger
-from rapport_runtime.metrics import HELD_DEAD_LETTERS, LAG, WORKER_READY
+from rapport_runtime.metrics import FLOOD_OF_DEAD_LETTERS, HELD_DEAD_LETTERS, LAG, WORKER_READY
 from rapport_runtime.ops.pauses import this_worker
 from rapport_runtime.stream.loop import BatchLoop
 
@@ -35,10 +35,33 @@ _FORGET_DEAD = """
     DELETE FROM worker
     WHERE consumer_group = %(group)s AND progressed_at < now() - interval '1 hour'
 """
+# Reason after reason by the index, each counted up to a limit: a flood of letters may be millions.
 _HELD = """
-    SELECT reason, count(*)::int AS held FROM dead_letter
-    WHERE state = 'held' AND consumer_group = %(group)s GROUP BY reason
+    WITH RECURSIVE known AS (
+        (SELECT reason FROM dead_letter WHERE state = 'held' AND consumer_group = %(group)s
+        ORDER BY reason LIMIT 1)
+        UNION ALL
+        SELECT (SELECT reason FROM dead_letter WHERE state = 'held'
+            AND consumer_group = %(group)s AND reason > known.reason ORDER BY reason LIMIT 1)
+        FROM known WHERE known.reason IS NOT NULL
+    )
+    SELECT known.reason, counted.held, flood.letters
+    FROM known, LATERAL (
+        SELECT count(*)::int AS held FROM (
+            SELECT FROM dead_letter WHERE state = 'held' AND consumer_group = %(group)s
+              AND reason = known.reason LIMIT %(limit)s) AS held
+    ) AS counted, LATERAL (
+        SELECT coalesce(max(by_practice.letters), 0)::int AS letters FROM (
+            SELECT count(*) AS letters FROM (
+                SELECT coalesce(practice_id, named_practice) AS practice FROM dead_letter
+                WHERE state = 'held' AND consumer_group = %(group)s AND reason = known.reason
+                  AND received_at > now() - interval '1 hour'
+                ORDER BY received_at DESC LIMIT %(limit)s) AS latest
+            GROUP BY practice) AS by_practice
+    ) AS flood
+    WHERE known.reason IS NOT NULL
 """
+_COUNTED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +183,13 @@ class Worker:
         if time.monotonic() < self._count_due:
             return
         self._count_due = time.monotonic() + self._options.count_seconds
-        counts = {row.reason: row.held for row in fetch(tx, _HELD, {"group": self._group})}
+        rows = fetch(tx, _HELD, {"group": self._group, "limit": _COUNTED})
+        counts = {row.reason: (row.held, row.letters) for row in rows}
         self._reasons |= counts.keys()
         for reason in self._reasons:
-            HELD_DEAD_LETTERS.labels(self._group, reason).set(counts.get(reason, 0))
+            held, flood = counts.get(reason, (0, 0))
+            HELD_DEAD_LETTERS.labels(self._group, reason).set(held)
+            FLOOD_OF_DEAD_LETTERS.labels(self._group, reason).set(flood)
 
     def _remember(self, error: str, stop: threading.Event) -> None:
         """Keep the error for the next beat, and wait a moment."""
