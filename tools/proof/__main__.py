@@ -18,6 +18,7 @@ from tools.proof.claims import (
     bad_input,
     downtime,
     engine_bus,
+    engine_letters,
     exact_time,
     proof_part,
     the_contracts,
@@ -35,7 +36,10 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
     "contracts": (the_contracts.measure,),
-    "engine": (engine_bus.measure,),
+    "engine": (
+        engine_bus.measure,
+        engine_letters.measure,
+    ),
 }
 """Part -> what measures its claims."""
 
