@@ -14,7 +14,14 @@ from scoring_service.domain.facts import Fact
 from scoring_service.domain.periods import local_day, midnight
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.rulebook_source import parse_rulebook
-from scoring_service.domain.walk import Change, catch_up, fold, review
+from scoring_service.domain.walk import (
+    Change,
+    catch_up,
+    close_cause,
+    ends_cause,
+    fold,
+    review,
+)
 from tests.support.oracles.tiers import OracleClient, OracleFact, Rules, exists
 
 Log = list[OracleFact | datetime]
@@ -137,17 +144,22 @@ def oracle_rows(oracle: OracleClient) -> list[tuple[object, ...]]:
 
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[Rules, Rulebook, str, Log]:
-    """A partition's records of one client: facts, corrections, late ones, twice, and watermarks."""
+    """A partition's records of one client: facts, corrections, late ones, twice, dated ahead,
+    several of one source event, and watermarks."""
     rules, rulebook = draw(st.sampled_from(BOOKS))
     zone, day = draw(places())
     clock = midnight(day, zone) + timedelta(hours=draw(st.integers(0, 30)))
     log: Log = []
+    cause, goes_on = "e0", False
     for sequence in range(1, draw(st.integers(1, 12)) + 1):
         if draw(st.booleans()):
             clock += timedelta(hours=draw(st.sampled_from((1, 12, 24, 25, 24 * 31, 24 * 200))))
             log.append(clock)
         base = draw(facts(zone, local_day(clock, zone), future=2))
-        age = draw(st.sampled_from((0, 0, 3600, 86_400, 8 * 86_400)))
+        age = draw(st.sampled_from((0, 0, 3600, 86_400, 8 * 86_400, -3600, -32 * 3600)))
+        cause = cause if goes_on and draw(st.integers(0, 3)) else f"e{sequence}"
+        goes_on = draw(st.sampled_from((False, False, True)))
+        earlier = st.sampled_from((None, None, "act-0", f"act-{sequence - 1}"))
         log.append(
             OracleFact(
                 base.kind,
@@ -157,9 +169,11 @@ def logs(draw: st.DrawFn) -> tuple[Rules, Rulebook, str, Log]:
                 sequence,
                 occurred_at=clock - timedelta(seconds=age),
                 accepted_at=clock,
-                refers_to=draw(st.sampled_from((None, None, "act-0"))),
+                refers_to=draw(earlier),
                 activity_id=f"act-{sequence}",
                 backfill=draw(st.sampled_from((False, False, False, True))),
+                cause=cause,
+                is_last=not goes_on,
             )
         )
         if draw(st.integers(0, 4)) == 0:
@@ -186,7 +200,22 @@ def as_domain(record: OracleFact, zone: str) -> Fact:
         record.accepted_at,
         record.refers_to,
         backfill=record.backfill,
+        source="desk",
+        cause_id=record.cause,
+        is_last_of_cause=record.is_last,
     )
+
+
+def _closed(state: ClientState, rulebook: Rulebook) -> list[Change]:
+    change = close_cause(state, rulebook)
+    return [change] if change else []
+
+
+def _folded(state: ClientState, fact: Fact, rulebook: Rulebook, today: date | None) -> list[Change]:
+    """What a fact changes, and the source event before it where that had not ended."""
+    closed = _closed(state, rulebook) if ends_cause(state, fact) else []
+    change = fold(state, fact, rulebook, today)
+    return [*closed, change] if change else closed
 
 
 def replay(rulebook: Rulebook, zone: str, log: Log, sweeps: list[bool]) -> list[Change]:
@@ -195,10 +224,12 @@ def replay(rulebook: Rulebook, zone: str, log: Log, sweeps: list[bool]) -> list[
     changes: list[Change] = []
     first: date | None = None
     today: date | None = None
+    now = datetime.min.replace(tzinfo=UTC)
     for place, record in enumerate(log):
         last = place == len(log) - 1
         if isinstance(record, datetime):
-            today = local_day(record, zone)
+            changes += _closed(state, rulebook) if record > now else []
+            now, today = record, local_day(record, zone)
             first = first or today
             due = state.review_at is None or state.review_at <= record
             if last or (due and sweeps[place % len(sweeps)]):
@@ -206,8 +237,8 @@ def replay(rulebook: Rulebook, zone: str, log: Log, sweeps: list[bool]) -> list[
         else:
             if first is not None and today is not None:
                 changes += catch_up(state, rulebook, first_day=first, to_day=today)
-            change = fold(state, as_domain(record, zone), rulebook, today)
-            changes += [change] if change else []
+            fact = as_domain(record, zone)
+            changes += _folded(state, fact, rulebook, today)
         if not state.reviewed and sweeps[(place + 1) % len(sweeps)]:
             review(state, rulebook)
     return changes

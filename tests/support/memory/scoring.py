@@ -136,7 +136,8 @@ class MemoryClients:
             key = ClientKey(state.practice_id, state.client_id)
             stored = copy.deepcopy(state)
             stored.digest = Digest.from_bytes(state.digest.to_bytes())
-            stored.standing, stored.reviewed = None, state.assessed_on is not None
+            stored.standing = None
+            stored.reviewed = state.assessed_on is not None and state.open_cause is None
             if known := clients.get(key):
                 stored = replace(
                     stored,

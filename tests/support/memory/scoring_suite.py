@@ -11,8 +11,9 @@ import pytest
 from rapport_contracts import codec, topics
 from rapport_contracts.ranges import LATEST
 from rapport_runtime.bus.port import Outgoing
-from scoring_service.domain.client_state import ClientState, Stretch
+from scoring_service.domain.client_state import ClientState, OpenCause, Stretch
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.facts import Fact
 from scoring_service.domain.walk import first_assessment
 from scoring_service.ports import ClientKey, Stores, Tiers, TierTransition
 from tests.support.generators.tier_histories import RULEBOOK
@@ -92,6 +93,25 @@ class StoreSuite:
         state.stretches = (Stretch(1, None), Stretch(4, "0a1b2c3d"), Stretch(8, "4e5f6a7b"))
         state.first_skipped_sequence, state.first_repeated_sequence = 2, 4
         assessed(state, NOON)
+        state.reviewed = True
+        self.save(adapter, state)
+        assert self.load(adapter, ADA) == {ADA: state}
+
+    def test_a_source_event_that_had_not_ended_is_loaded_as_it_was_saved(
+        self, adapter: StoreAdapter
+    ) -> None:
+        state, at = new_client(), NOON + timedelta(microseconds=1)
+        assessed(state, at)
+        paid = Fact(
+            "act-2", 1, 2, "settled", DAY, state.zone, 1, 2**63 - 1, at, NOON, backfill=True
+        )
+        paid.source, paid.cause_id, paid.is_last_of_cause = "\u53f0", "e-2", False
+        state.open_cause = OpenCause(DAY, (paid,))
+        self.save(adapter, state)
+        assert self.load(adapter, ADA) == {ADA: state}
+        assert self.due(adapter, {0: NOON}, 10) == []
+        assert self.due(adapter, {0: at}, 10) == ["ada"]
+        state.open_cause = None
         state.reviewed = True
         self.save(adapter, state)
         assert self.load(adapter, ADA) == {ADA: state}

@@ -33,6 +33,8 @@ class OracleFact:
     refers_to: str | None = None
     activity_id: str = ""
     backfill: bool = False
+    cause: str = ""
+    is_last: bool = True
 
 
 @dataclass(frozen=True)
@@ -234,17 +236,28 @@ def explanation(
 
 
 class OracleClient:
-    """One client's history from the records of its partition, in their order."""
+    """One client's history from the records of its partition, in their order.
+
+    It looks at the client once all facts of a source event are there, or as many of them as come
+    before another source event or a watermark.
+    """
 
     def __init__(self, rules: Rules, zone: str) -> None:
         self.rules, self.zone = rules, zone
         self.facts: list[OracleFact] = []
+        self.waiting: list[OracleFact] = []
+        self.now: datetime | None = None
         self.today: date | None = None
         self.tier: str | None = None
         self.changes: list[OracleChange] = []
 
     def watermark(self, up_to: datetime) -> None:
-        """Time passes, day by day; the first watermark assesses what is there."""
+        """Time passes, day by day; the first watermark assesses what is there. One that is not
+        later than the last one says nothing."""
+        if self.now is not None and up_to <= self.now:
+            return
+        self._look()
+        self.now = up_to
         day = local_day(up_to, self.zone)
         if self.today is None:
             self.today = day
@@ -258,27 +271,38 @@ class OracleClient:
             midnight = first_instant(self.today, self.zone)
             if self.tier is not None:
                 self._move(self.today - ONE_DAY, "elapsed_time", "live", midnight)
-                latest = max([midnight, *(c.effective_at for c in self.changes[-1:])])
-                self._move(self.today, "activity", "live", latest)
+                self._move(self.today, "activity", "live", midnight)
 
     def fact(self, fact: OracleFact) -> None:
-        """A fact is counted once, and assessed in its turn."""
-        if any(known.sequence == fact.sequence for known in self.facts):
+        """A fact is counted once, together with the others of its source event."""
+        if any(known.sequence == fact.sequence for known in (*self.facts, *self.waiting)):
             return
-        self.facts.append(fact)
-        if self.today is None:
+        if self.waiting and self.waiting[-1].cause != fact.cause:
+            self._look()
+        self.waiting.append(fact)
+        if fact.is_last or self.today is None:
+            self._look()
+
+    def _look(self) -> None:
+        """Count what waits, and see whether the tier is another one now."""
+        counted, self.waiting = self.waiting, []
+        self.facts += counted
+        if self.today is None or not counted:
             return
-        age = fact.accepted_at - fact.occurred_at
+        named, reason = told_by(counted)
+        age = named.accepted_at - named.occurred_at
+        tomorrow = first_instant(self.today + ONE_DAY, self.zone)
+        known_at = min(named.occurred_at, named.accepted_at, tomorrow - ONE_MICROSECOND)
         self._move(
             self.today,
-            "correction" if fact.refers_to else "activity",
-            "backfill" if fact.backfill or age > timedelta(days=7) else "live",
+            reason,
+            "backfill" if named.backfill or age > timedelta(days=7) else "live",
             max(
-                fact.occurred_at,
+                known_at,
                 first_instant(self.today, self.zone),
                 *(change.effective_at for change in self.changes[-1:]),
             ),
-            fact.activity_id,
+            named.activity_id,
         )
 
     def _move(
@@ -298,3 +322,14 @@ class OracleClient:
             OracleChange(version, self.tier, tier, reason, origin, effective_at, score, cause)
         )
         self.tier = tier
+
+
+def told_by(facts: Sequence[OracleFact]) -> tuple[OracleFact, str]:
+    """The fact of a source event by which its change is told, and the reason: a correction if a
+    visit, payment or refund among them refers to what an earlier source event said."""
+    said_now = {fact.activity_id for fact in facts}
+    counting = [fact for fact in facts if fact.kind in ("completed", "settled", "refunded")]
+    for fact in counting or facts:
+        if fact.refers_to and fact.refers_to not in said_now:
+            return fact, "correction"
+    return (counting or facts)[0], "activity"

@@ -203,7 +203,9 @@ def test_a_fact_of_tomorrow_waits_for_tomorrow() -> None:
     assert change.to_tier == "prospect"
     (won,) = walk(state, RULEBOOK, DAY + DAYS)
     assert (won.to_tier, won.reason, won.activity_id) == ("bronze", "activity", None)
-    assert won.effective_at == change.effective_at  # never before the change that it follows
+    tomorrow = midnight(DAY + DAYS, ZONE)
+    assert change.effective_at == tomorrow - timedelta(microseconds=1)
+    assert won.effective_at == tomorrow
 
 
 def test_a_client_must_be_brought_to_the_day_before_a_fact_is_folded() -> None:

@@ -22,7 +22,7 @@ from rapport_runtime.logs import get_logger
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
-from scoring_service.domain.facts import ClientRecord
+from scoring_service.domain.facts import ClientRecord, Fact, TimePassed
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import Folded, PartitionFacts, fold_facts, sweep
@@ -78,7 +78,7 @@ class ScoringConsumer(BatchHandler):
             if facts:
                 business_time = part.position.processed_through
                 number = part.partition.partition
-                partition_facts.append(PartitionFacts(number, business_time, facts))
+                partition_facts.append(PartitionFacts(number, business_time, facts, part.watermark))
         folded = fold_facts(store.clients, self._rulebook, partition_facts)
         _set_aside(batch, sources, folded)
         _await_first_assessments(store, batch)
@@ -134,22 +134,55 @@ _Sources = dict[int, tuple[PartitionBatch, int]]
 """Where each fact stands in its batch; by identity, for two records may hold one fact."""
 
 
+class _ClientRecords:
+    """What a partition's records say of their clients, in their order.
+
+    A watermark is said of those clients alone for whom it can matter: who has a source event open,
+    in this batch or maybe from an earlier one.
+    """
+
+    def __init__(self, business_time: datetime | None) -> None:
+        self.by_client: dict[ClientKey, list[ClientRecord]] = {}
+        self._latest = business_time
+        self._before_first: list[ClientRecord] = []
+        self._are_open: dict[ClientKey, list[ClientRecord]] = {}
+
+    def add(self, key: ClientKey, record: ClientRecord) -> None:
+        of_client = self.by_client.get(key)
+        if of_client is None:
+            of_client = self.by_client[key] = self._before_first.copy()
+        of_client.append(record)
+        if isinstance(record, Fact) and not record.is_last_of_cause:
+            self._are_open[key] = of_client
+
+    def pass_time(self, up_to: datetime) -> None:
+        """One that is not later than the last one says nothing; before the first nothing waits."""
+        if self._latest is not None and up_to > self._latest:
+            self._latest, self._before_first = up_to, [TimePassed()]
+            for records in self._are_open.values():
+                records.append(TimePassed())
+            self._are_open.clear()
+
+
 def _facts_of(
     store: Store, batch: Batch, part: PartitionBatch, sources: _Sources
 ) -> dict[ClientKey, list[ClientRecord]]:
     """What a partition's records say of their clients; handles the other records."""
-    facts: dict[ClientKey, list[ClientRecord]] = {}
+    records = _ClientRecords(part.position.processed_through)
     for index, event in enumerate(part.events):
         if isinstance(event, ActivityRecorded):
             key = ClientKey(event.practiceid, event.data.client_id)
             fact: ClientRecord = translate.numbered(event)
+        elif isinstance(event, Watermark):
+            records.pass_time(event.up_to)
+            continue
         elif found := _handle_other(store, batch, part, index):
             key, fact = found
         else:
             continue
-        facts.setdefault(key, []).append(fact)
+        records.add(key, fact)
         sources[id(fact)] = (part, index)
-    return facts
+    return records.by_client
 
 
 def _handle_other(

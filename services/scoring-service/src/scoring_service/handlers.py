@@ -8,13 +8,25 @@ from typing import NamedTuple
 from scoring_service.domain.assess import Assessment, assess, next_transition
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.facts import ClientRecord, Fact, FactRefused, Numbered, Opening, Skipped
+from scoring_service.domain.facts import (
+    ClientRecord,
+    Fact,
+    FactRefused,
+    Numbered,
+    Opening,
+    Skipped,
+    TimePassed,
+)
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import (
     Change,
     catch_up,
+    close_cause,
+    ends_cause,
     fold,
+    is_closed_by,
+    leave_open,
     open_generation,
     remind,
     review,
@@ -38,11 +50,17 @@ REMEMBERED_ASSESSMENTS = 4_096
 class PartitionFacts(NamedTuple):
     """The facts of one partition in a batch, and what else is said of its clients, in the log's
     order; and its business time before the batch: None before the partition's first
-    watermark."""
+    watermark. `watermark` is the latest one in the batch, None without one."""
 
     partition: int
     business_time: datetime | None
     facts: Mapping[ClientKey, Sequence[ClientRecord]]
+    watermark: datetime | None = None
+
+    @property
+    def reached(self) -> datetime | None:
+        """The business time after the batch."""
+        return self.watermark or self.business_time
 
 
 class RefusedFact(NamedTuple):
@@ -79,10 +97,11 @@ class SweepStep(NamedTuple):
 def fold_facts(
     clients: Clients, rulebook: Rulebook, partition_facts: Sequence[PartitionFacts]
 ) -> Folded:
-    """Fold the facts of a batch, client by client, and assess the client after each fact.
+    """Fold the facts of a batch, client by client, and assess the client after each source event.
 
     All clients are loaded once and saved once. A client is first brought to the local day that its
-    partition had before the batch, so the result does not depend on where batches end.
+    partition had before the batch, and a source event whose last fact is not there yet waits, until
+    the next watermark at the latest: so the result does not depend on where batches end.
     """
     known = clients.load([key for of_partition in partition_facts for key in of_partition.facts])
     batch = _Folding(rulebook)
@@ -91,6 +110,7 @@ def fold_facts(
         for key, facts in of_partition.facts.items():
             state = known.get(key) or _new_client(key, of_partition.partition)
             batch.fold(key, state, facts, days)
+            _end_batch(state, rulebook, of_partition.reached)
     # A new client of whom only a generation of no meaning here was told is not stored.
     clients.save(
         [each for each in batch.touched if each.last_sequence or each.first_skipped_sequence]
@@ -114,7 +134,10 @@ def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> Swee
     transitions: list[TierTransition] = []
     for state in states:
         day = days[state.partition][state.zone]
-        transitions += _transitions(state, rulebook, _advance_to_day(state, rulebook, day))
+        closed = close_cause(state, rulebook)
+        changes = [closed] if closed else []
+        changes += _advance_to_day(state, rulebook, day)
+        transitions += _transitions(state, rulebook, changes)
         _schedule_review(state, rulebook)
     store.clients.save(states)
     store.clients.record(transitions)
@@ -168,10 +191,10 @@ class _LocalDays(dict[str, date | None]):
 
     def __init__(self, instant: datetime | None) -> None:
         super().__init__()
-        self._instant = instant
+        self.instant = instant
 
     def __missing__(self, zone: str) -> date | None:
-        instant = self._instant
+        instant = self.instant
         self[zone] = day = local_day(instant, zone) if is_zone(zone) and instant else None
         return day
 
@@ -184,8 +207,8 @@ def _new_client(key: ClientKey, partition: int) -> ClientState:
 
 def _first_zone(facts: Sequence[ClientRecord], generation: int) -> str:
     """The first known zone in a fact of that generation; empty when there is none."""
-    of_generation = (fact for fact in facts if fact.generation == generation)
-    zones = (fact.zone for fact in of_generation if isinstance(fact, Fact))
+    known = (fact for fact in facts if isinstance(fact, Fact))
+    zones = (fact.zone for fact in known if fact.generation == generation)
     return next(filter(is_zone, zones), "")
 
 
@@ -205,29 +228,42 @@ class _Folding:
     ) -> None:
         """Bring one client to its day and fold its facts, in their order."""
         rulebook = self._rulebook
+        if is_closed_by(state, days.instant):
+            self._record(state, close_cause(state, rulebook))
         day = self._bring_to_day(state, facts, days)
         for fact in facts:
+            if state.open_cause is not None and ends_cause(state, fact):
+                self._record(state, close_cause(state, rulebook))
             if isinstance(fact, Opening):
                 self.refused.append(RefusedFact(key, fact, open_generation(state, fact)))
+            elif isinstance(fact, TimePassed):
                 continue
-            if fact.sequence <= state.last_sequence and state.repeats(fact):
+            elif fact.sequence <= state.last_sequence and state.repeats(fact):
                 self.repeated.append(RepeatedFact(key, fact))
-                continue
-            try:
-                if isinstance(fact, Skipped):
-                    skip(state, fact)
-                    self.skipped.append(fact)
-                    continue
-                change = fold(state, fact, rulebook, day)
-            except FactRefused as error:
-                self.refused.append(RefusedFact(key, fact, error))
-                continue
-            if change:
-                # The review also schedules: it holds until the next fact, and usually this
-                # fact is the client's last of the batch.
-                self.transitions.append(TierTransition(state, change, review(state, rulebook)))
-        _schedule_review(state, rulebook)
+            else:
+                self._fold_one(key, state, fact, day)
         self.touched.append(state)
+
+    def _fold_one(
+        self, key: ClientKey, state: ClientState, fact: Numbered, day: date | None
+    ) -> None:
+        rulebook = self._rulebook
+        try:
+            if isinstance(fact, Skipped):
+                change = skip(state, fact, rulebook)
+                self.skipped.append(fact)
+            else:
+                change = fold(state, fact, rulebook, day)
+        except FactRefused as error:
+            self.refused.append(RefusedFact(key, fact, error))
+            return
+        self._record(state, change)
+
+    def _record(self, state: ClientState, change: Change | None) -> None:
+        """Take note of a change that was made just now. The review also schedules: it holds until
+        the next fact, and usually the change is the client's last of the batch."""
+        if change:
+            self.transitions.append(TierTransition(state, change, review(state, self._rulebook)))
 
     def _bring_to_day(
         self, state: ClientState, facts: Sequence[ClientRecord], days: "_LocalDays"
@@ -267,6 +303,14 @@ def _transitions(
         )
         for change in changes
     ]
+
+
+def _end_batch(state: ClientState, rulebook: Rulebook, reached: datetime | None) -> None:
+    """Settle when the client is due again, at the business time after the batch."""
+    if state.open_cause is not None and reached is not None:
+        leave_open(state, reached)
+    else:
+        _schedule_review(state, rulebook)
 
 
 def _schedule_review(state: ClientState, rulebook: Rulebook) -> None:

@@ -47,7 +47,8 @@ def numbered(event: canonical.ActivityRecorded) -> Numbered:
     """The fact that an activity carries; of a kind that scoring does not know, its number alone."""
     data = event.data
     if data.kind not in KNOWN_KINDS:
-        return Skipped(data.generation, data.sequence, event.incarnation)
+        cause = data.source, data.cause_id, data.last_of_cause
+        return Skipped(data.generation, data.sequence, event.incarnation, *cause)
     # By position, in the order of the class: by name it takes a quarter longer, for every record.
     return Fact(
         event.id,
@@ -63,6 +64,9 @@ def numbered(event: canonical.ActivityRecorded) -> Numbered:
         data.refers_to,
         event.incarnation,
         data.backfill,
+        data.source,
+        data.cause_id,
+        data.last_of_cause,
     )
 
 

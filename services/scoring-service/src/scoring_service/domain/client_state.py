@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.facts import Numbered
+from scoring_service.domain.facts import Fact, Numbered
 from scoring_service.domain.rule_result import RuleResult
 
 MOST_GAPS = 1_000
@@ -21,6 +21,14 @@ class Stretch(NamedTuple):
 
     first_sequence: int
     incarnation: str | None
+
+
+class OpenCause(NamedTuple):
+    """The facts so far of a source event of which more are to come; the digest does not have them.
+    `on_day` is the business day on which the first of them came."""
+
+    on_day: date
+    facts: tuple[Fact, ...]
 
 
 @dataclass(slots=True)
@@ -39,8 +47,9 @@ class ClientState:
     `effective_at` are those of the last change. Before `review_at` nothing need be said if nothing
     happens, nor ever if it is None; true while `reviewed`, stale until the next `review` otherwise.
     `review` sets it to the very instant; facts that can only put that off leave it, and it is then
-    early (ADR 14). `standing` is the one of `assessed_on` when it is at hand, None when it must
-    be asked for; it is not kept between batches.
+    early (ADR 14). `open_cause` is a source event that had not ended with the batch; `review_at` is
+    then the least instant at which a watermark closes it. `standing` is the one of `assessed_on`
+    when it is at hand, None when it must be asked for; it is not kept between batches.
     """
 
     practice_id: str
@@ -61,7 +70,12 @@ class ClientState:
     effective_at: datetime | None = None
     review_at: datetime | None = None
     reviewed: bool = False
+    open_cause: OpenCause | None = None
     standing: RuleResult | None = field(default=None, compare=False, repr=False)
+
+    def has(self, sequence: int) -> bool:
+        """Whether a sequence has been folded or skipped before."""
+        return sequence <= self.last_sequence and self._gap_of(sequence) is None
 
     def accepts(self, sequence: int, incarnation: str | None) -> bool:
         """Take note of a sequence; False when it has been folded or skipped before (R7).

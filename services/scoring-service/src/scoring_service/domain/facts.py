@@ -30,7 +30,9 @@ class Fact:
     the practice-local day `on`; a correction carries the difference and `refers_to` the older
     activity. A refund is positive in `refunded`. `sequence` is gapless from 1 within a
     `generation`; `incarnation` is that of the database that gave it out. `backfill` says that its
-    sender reported it as history. Instants are aware UTC.
+    sender reported it as history. `source` and `cause_id` name the source event that caused it, and
+    `is_last_of_cause` says that no further activity of this client follows from that event.
+    Instants are aware UTC.
     """
 
     activity_id: str
@@ -46,16 +48,22 @@ class Fact:
     refers_to: str | None = None
     incarnation: str | None = None
     backfill: bool = False
+    source: str | None = None
+    cause_id: str | None = None
+    is_last_of_cause: bool = True
 
 
 @dataclass(slots=True)
 class Skipped:
     """A record of one client's sequence that says nothing that scoring knows: an activity of an
-    unknown kind, or an event of an unknown type."""
+    unknown kind, or an event of an unknown type. Its cause is as in `Fact`."""
 
     generation: int
     sequence: int
     incarnation: str | None = None
+    source: str | None = None
+    cause_id: str | None = None
+    is_last_of_cause: bool = True
 
 
 @dataclass(slots=True)
@@ -65,7 +73,12 @@ class Opening:
     generation: int
 
 
+@dataclass(slots=True)
+class TimePassed:
+    """A watermark that stands between two records of a client, or before the first."""
+
+
 Numbered = Fact | Skipped
 """What one record adds to a client's sequence."""
-ClientRecord = Numbered | Opening
+ClientRecord = Numbered | Opening | TimePassed
 """What one record says of a client."""

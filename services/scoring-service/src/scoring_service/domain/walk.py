@@ -1,11 +1,13 @@
-"""How a client moves: by time, midnight after midnight, and by facts, each in its turn.
+"""How a client moves: by time, midnight after midnight, and by source events, each in its turn.
 
 The order is the law (ADR 3): a client whom a record touches is first brought to the
-batch's day (`catch_up`), then each fact is folded and assessed (`fold`), and once a batch the
-client is asked when something must next be said (`review`). So the changes depend on the log
-alone, never on where its batches end or how late a sweep comes.
+batch's day (`catch_up`), then the facts of each source event are folded and the client assessed
+once (`fold`, `close_cause`), and once a batch the client is asked when something must next be said
+(`review`). So the changes depend on the log alone, never on where its batches end or how late a
+sweep comes.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -18,9 +20,17 @@ from scoring_service.domain.assess import (
     first_change,
     standing_at,
 )
-from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.client_state import ClientState, OpenCause
 from scoring_service.domain.explain import Line, explain
-from scoring_service.domain.facts import Fact, FactRefused, Numbered, Opening, Skipped
+from scoring_service.domain.facts import (
+    ClientRecord,
+    Fact,
+    FactRefused,
+    Numbered,
+    Opening,
+    Skipped,
+    TimePassed,
+)
 from scoring_service.domain.periods import is_zone, midnight
 from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook
@@ -29,6 +39,9 @@ Reason = Literal["activity", "elapsed_time", "correction"]
 Origin = Literal["live", "backfill"]
 
 BACKFILL_AFTER = timedelta(days=7)
+_ONE_DAY, _A_MOMENT = timedelta(days=1), timedelta(microseconds=1)
+_GRADED = frozenset({"completed", "settled", "refunded"})
+"""The kinds that a tier rests on."""
 
 
 class Change(NamedTuple):
@@ -69,10 +82,11 @@ def catch_up(
     """Bring a client to the day `to_day`, in order: the first assessment if it is due, then time.
 
     `first_day` is the local day of the partition's first watermark. A client without any fact is
-    left alone: its first fact will assess it.
+    left alone: its first fact will assess it, or the end of its first source event. A cause that a
+    watermark has closed must have been closed before.
     """
     changes = []
-    if state.assessed_on is None and state.last_sequence:
+    if state.assessed_on is None and state.last_sequence and state.open_cause is None:
         changes.append(first_assessment(state, rulebook, first_day))
     return changes + walk(state, rulebook, to_day)
 
@@ -107,11 +121,14 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
 def fold(
     state: ClientState, fact: Fact, rulebook: Rulebook, business_day: date | None
 ) -> Change | None:
-    """Fold one fact and assess the client; the change of tier, if it made one.
+    """Fold one fact, and assess the client when it is the last of its source event; the change of
+    tier, if that made one.
 
-    `business_day` is the batch's day in the fact's zone, None before the partition's first
-    watermark: then nothing is assessed. The client must have been brought to that day before
-    (`catch_up`), ValueError otherwise. A duplicate does nothing. FactRefused for a fact of another
+    A fact whose source event has more to come waits in `open_cause`; one that another source event
+    left open must have been closed before (`ends_cause`). `business_day` is the batch's day in the
+    fact's zone, None before the partition's first watermark: then nothing is assessed. The client
+    must have been brought to that day before (`catch_up`), ValueError otherwise. A duplicate does
+    nothing. FactRefused for a fact of another
     zone or generation (a new zone opens a new generation), or of a zone that this version does not
     know. The client then says that it is incomplete: for another zone its sequence is missing until
     somebody puts it right.
@@ -122,23 +139,70 @@ def fold(
         raise _wrong_zone(state, fact)
     if not state.accepts(fact.sequence, fact.incarnation):
         return None
-    changed = state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor)
-    if changed:
-        state.reviewed = state.reviewed and _only_puts_off(state, fact)
-        state.standing = None
-    elif state.tier is not None:
-        return None
+    if fact.is_last_of_cause and state.open_cause is None:
+        changed = _add(state, fact)
+        if business_day is None or not (changed or state.tier is None):
+            return None
+        is_correction = fact.refers_to is not None
+        return _assess_cause(state, fact, rulebook, business_day, is_correction=is_correction)
     if business_day is None:
+        _add(state, fact)
         return None
-    return _assess_fact(state, fact, rulebook, business_day)
+    on_day, facts = state.open_cause or OpenCause(business_day, ())
+    state.open_cause = OpenCause(on_day, (*facts, fact))
+    return close_cause(state, rulebook) if fact.is_last_of_cause else None
 
 
-def skip(state: ClientState, skipped: Skipped) -> None:
-    """Take note of a record that says nothing that scoring knows. FactRefused, as in `fold`, for
-    one of another generation: what it says may be that a new one begins."""
+def ends_cause(state: ClientState, record: ClientRecord) -> bool:
+    """Whether a source event that is open has ended before this record: a watermark stands between,
+    or the record is new and of another one."""
+    if state.open_cause is None or isinstance(record, Opening):
+        return False
+    if isinstance(record, TimePassed):
+        return True
+    last = state.open_cause.facts[-1]
+    is_other = (record.source, record.cause_id) != (last.source, last.cause_id)
+    return is_other and not state.has(record.sequence)
+
+
+def close_cause(state: ClientState, rulebook: Rulebook) -> Change | None:
+    """Fold the facts of the source event that is open, together, and assess the client once; the
+    change of tier, if they made one. Does nothing when none is open."""
+    if state.open_cause is None:
+        return None
+    (on_day, facts), state.open_cause = state.open_cause, None
+    changed = [_add(state, fact) for fact in facts]
+    if state.tier is not None and not any(changed):
+        return None
+    leading, is_correction = _leading(facts)
+    return _assess_cause(state, leading, rulebook, on_day, is_correction=is_correction)
+
+
+def leave_open(state: ClientState, business_time: datetime) -> None:
+    """At the end of a batch: make a client whose source event is open due at the next watermark.
+    `business_time` is the partition's time after the batch."""
+    state.review_at = business_time + _A_MOMENT
+
+
+def is_closed_by(state: ClientState, business_time: datetime | None) -> bool:
+    """Whether a watermark has come since a batch left the client's source event open."""
+    return (
+        state.open_cause is not None
+        and state.review_at is not None
+        and business_time is not None
+        and state.review_at <= business_time
+    )
+
+
+def skip(state: ClientState, skipped: Skipped, rulebook: Rulebook) -> Change | None:
+    """Take note of a record that says nothing that scoring knows; the change of tier that comes of
+    it, since it may be the last of a source event whose other facts wait. FactRefused, as in
+    `fold`, for one of another generation: what it says may be that a new one begins."""
     _refuse_other_generation(state, skipped)
-    if state.accepts(skipped.sequence, skipped.incarnation):
-        state.skip(skipped.sequence)
+    if not state.accepts(skipped.sequence, skipped.incarnation):
+        return None
+    state.skip(skipped.sequence)
+    return close_cause(state, rulebook) if skipped.is_last_of_cause else None
 
 
 def open_generation(state: ClientState, opening: Opening) -> FactRefused:
@@ -190,6 +254,26 @@ def _due(state: ClientState, to_day: date) -> bool:
     return state.review_at is not None and state.review_at <= midnight(to_day, state.zone)
 
 
+def _add(state: ClientState, fact: Fact) -> bool:
+    """Fold a fact into the digest; True if that changed it."""
+    changed = state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor)
+    if changed:
+        state.reviewed = state.reviewed and _only_puts_off(state, fact)
+        state.standing = None
+    return changed
+
+
+def _leading(facts: Sequence[Fact]) -> tuple[Fact, bool]:
+    """The fact by which a change is known that a source event made, and whether it is a correction:
+    whether one that a tier rests on refers to an activity of an earlier source event."""
+    own = {fact.activity_id for fact in facts}
+    graded = [fact for fact in facts if fact.kind in _GRADED] or facts
+    for fact in graded:
+        if fact.refers_to is not None and fact.refers_to not in own:
+            return fact, True
+    return graded[0], False
+
+
 def _only_puts_off(state: ClientState, fact: Fact) -> bool:
     """Whether a fact that was folded, and leaves the tier, cannot bring the next change forward.
 
@@ -226,9 +310,10 @@ def _wrong_zone(state: ClientState, fact: Fact) -> FactRefused:
     return FactRefused("zone", reason)
 
 
-def _assess_fact(
-    state: ClientState, fact: Fact, rulebook: Rulebook, business_day: date
+def _assess_cause(
+    state: ClientState, fact: Fact, rulebook: Rulebook, business_day: date, *, is_correction: bool
 ) -> Change | None:
+    """Assess a client after the facts of a source event, for which `fact` stands."""
     on_day = state.assessed_on or business_day
     if on_day < business_day:
         raise ValueError(f"client {state.client_id} has not been brought to {business_day}")
@@ -237,21 +322,25 @@ def _assess_fact(
     if after.tier == state.tier:
         state.score = after.score
         return None
-    return _change(state, rulebook, after, (today, today), _cause(state, fact, on_day))
+    cause = _cause(state, fact, on_day, is_correction=is_correction)
+    return _change(state, rulebook, after, (today, today), cause)
 
 
-def _cause(state: ClientState, fact: Fact, on_day: date) -> _Cause:
+def _cause(state: ClientState, fact: Fact, on_day: date, *, is_correction: bool) -> _Cause:
     """Why and since when, for a change by a fact: in effect as soon as it happened and was known.
 
-    A fact of an earlier day takes effect when it becomes known, so the latest of its own time, the
-    start of the business day and the last change's effect.
+    A fact of an earlier day takes effect when it becomes known, one that is dated ahead when it was
+    accepted: its own time, but within the business day, not after its acceptance, and not before
+    the last change's effect.
     """
-    effective_at = max(fact.occurred_at, midnight(on_day, state.zone))
+    end = midnight(on_day + _ONE_DAY, state.zone) - _A_MOMENT
+    known_at = min(fact.occurred_at, fact.accepted_at, end)
+    effective_at = max(known_at, midnight(on_day, state.zone))
     if state.effective_at is not None:
         effective_at = max(effective_at, state.effective_at)
     is_history = fact.backfill or fact.accepted_at - fact.occurred_at > BACKFILL_AFTER
     return _Cause(
-        reason="activity" if fact.refers_to is None else "correction",
+        reason="correction" if is_correction else "activity",
         origin="backfill" if is_history else "live",
         effective_at=effective_at,
         happened_at=fact.occurred_at,
@@ -261,10 +350,7 @@ def _cause(state: ClientState, fact: Fact, on_day: date) -> _Cause:
 
 def _passing(state: ClientState, day: date, *, arrived: bool) -> _Cause:
     """Why and since when, for a change at a midnight: time, or a fact whose day has now come."""
-    start = midnight(day, state.zone)
-    if not arrived:
-        return _Cause("elapsed_time", "live", start)
-    return _Cause("activity", "live", max(start, state.effective_at or start))
+    return _Cause("activity" if arrived else "elapsed_time", "live", midnight(day, state.zone))
 
 
 def _change(

@@ -15,6 +15,7 @@ from scoring_service.domain.client_state import ClientState, Gap, Stretch
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ClientKey, TierTransition
+from scoring_service.store import open_causes
 
 _BOUND = re.compile(r"\d+")
 # The columns of both tables, each with the type of the array in which a batch's values travel. All
@@ -38,6 +39,7 @@ _CLIENT_TYPES = {
     "version": "int8",
     "effective_at": "timestamptz",
     "review_at": "timestamptz",
+    "open_cause": "text",
 }
 _HISTORY_TYPES = {
     "practice_id": "text",
@@ -182,7 +184,8 @@ class PostgresClients:
             version=row.version,
             effective_at=row.effective_at,
             review_at=row.review_at,
-            reviewed=row.assessed_on is not None,
+            reviewed=row.assessed_on is not None and row.open_cause is None,
+            open_cause=open_causes.read(row.open_cause),
         )
 
     def _client_columns(self, states: Collection[ClientState]) -> dict[str, list[Any]]:
@@ -206,6 +209,7 @@ class PostgresClients:
             "version": [state.version for state in states],
             "effective_at": [state.effective_at for state in states],
             "review_at": [state.review_at for state in states],
+            "open_cause": [open_causes.text(state.open_cause) for state in states],
         }
 
     def _history_columns(self, transitions: Sequence[TierTransition]) -> dict[str, list[Any]]:

@@ -96,6 +96,9 @@ def create_client() -> None:
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("effective_at", sa.DateTime(timezone=True)),
         sa.Column("review_at", sa.DateTime(timezone=True)),
+        sa.Column(
+            "open_cause", sa.Text, comment="activities that wait for the last of their source event"
+        ),
         # Rows grow by a day bucket at a time; room on the page keeps updates there.
         postgresql_with={"fillfactor": "70"},
         comment="one client: what is known as a digest, and the tier it comes to",
