@@ -73,13 +73,14 @@ def codes_held(documents: Iterable[Document]) -> Counter[tuple[str, str, str]]:
         if noun != "booking":
             continue
         events = sorted(unordered, key=_order)
-        kind = {"created": "booked", "rescheduled": "booked"}.get(_verb(events[-1]))
+        verb = _verb(_deciding(events))
+        kind = {"created": "booked", "rescheduled": "booked"}.get(verb, verb)
         codes = {
             name: event["data"][name] for event in events for name in CODES & event["data"].keys()
         }
-        if _verb(events[-1]) != "cancelled":
+        if verb != "cancelled":
             for name, code in codes.items():
-                held[practice_id, kind or _verb(events[-1]), f"{name}={code}"] += 1
+                held[practice_id, kind, f"{name}={code}"] += 1
     return held
 
 
@@ -101,6 +102,13 @@ def _verb(event: Document) -> str:
     return str(event["type"]).split(".")[2]
 
 
+def _deciding(events: Sequence[Document]) -> Document:
+    """The last word on a booking; that it was created is none where it is known how it came out."""
+    outcome = [event for event in events if _verb(event) != "created"][-1:]
+    known = bool(outcome) and _verb(outcome[0]) in ("completed", "no_show")
+    return outcome[0] if known else events[-1]
+
+
 def _day(instant: str, zone: ZoneInfo) -> date:
     return datetime.fromisoformat(instant).astimezone(zone).date()
 
@@ -113,7 +121,7 @@ Facts = list[tuple[str, date, int, int]]
 
 
 def _of_booking(events: Sequence[Document], zone: ZoneInfo) -> Facts:
-    last = events[-1]
+    last = _deciding(events)
     verb = _verb(last)
     if verb == "cancelled":
         return []

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion_service.domain.activities import ActivityOwner, Delta, caused
+from ingestion_service.domain.activities import (
+    ActivityOwner,
+    Delta,
+    SourceObject,
+    caused,
+    takes_back_a_visit,
+)
 from ingestion_service.domain.facts import (
     RANK,
     Attributes,
@@ -79,6 +86,9 @@ def expected(facts: Sequence[SourceFact]) -> Totals:
         return {}
     if ordered[0].object_kind == "booking":
         last = ordered[-1]
+        others = [f for f in ordered if f.kind != "created"]
+        if others and others[-1].kind in {"completed", "no_show"}:
+            last = others[-1]
         codes = {name: code for f in ordered for name, code in f.attributes}
         attributes = tuple(sorted(codes.items()))
         happened_on = last.occurred_at.astimezone(ZONE).date()
@@ -173,6 +183,35 @@ def test_a_day_is_the_practices_own() -> None:
 
 def test_a_cancellation_before_its_booking_leaves_nothing() -> None:
     assert activities_of([fact("cancelled", "e2", hours=9), fact("created")], ZONE) == []
+
+
+@pytest.mark.parametrize("kind", ["completed", "no_show"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_booking_that_is_entered_after_its_outcome_does_not_undo_it(
+    kind: SourceKind, *, is_first: bool
+) -> None:
+    """A source that knows the outcome by its day alone says ten o'clock; the booking is of two."""
+    both = [fact(kind, "e1", hours=10), fact("created", "e2", hours=14)]
+    deltas = activities_of(both if is_first else both[::-1], ZONE)
+    assert {key[0]: net for key, net in totals(deltas).items()} == {kind: (1, 0)}
+
+
+def test_a_booking_that_is_made_again_after_it_was_cancelled_counts() -> None:
+    facts = [fact("completed", "e1"), fact("cancelled", "e2", 1), fact("created", "e3", 2)]
+    assert [key[0] for key in totals(activities_of(facts, ZONE))] == ["booked"]
+
+
+@pytest.mark.parametrize(
+    ("later", "is_taken_back"),
+    [("cancelled", True), ("rescheduled", True), ("no_show", True), ("completed", False)],
+)
+def test_what_takes_a_visit_back_is_told_from_what_moves_it(
+    later: SourceKind, *, is_taken_back: bool
+) -> None:
+    booking = SourceObject(ZONE)
+    assert not takes_back_a_visit(booking.fold(fact("created", "e1")))
+    assert not takes_back_a_visit(booking.fold(fact("completed", "e2", hours=1)))
+    assert takes_back_a_visit(booking.fold(fact(later, "e3", hours=30))) is is_taken_back
 
 
 def test_a_cancellation_of_the_same_instant_has_the_last_word() -> None:

@@ -161,8 +161,9 @@ class TestClientActivities:
             )
         reads = MemoryReads(stores)
         published = stores.tables.published
-        assert len(published) == 5
-        for after, limit in ((0, 100), (0, 2), (2, 2), (4, 2), (5, 2)):
+        assert [activity.delta.kind for activity in published][:2] == ["registered", "booked"]
+        assert len(published) == 6
+        for after, limit in ((0, 100), (0, 2), (2, 2), (4, 2), (5, 2), (6, 2)):
             found = client_activities("lakeside", client_id, reads, after=after, limit=limit)
             assert found == published[after : after + limit]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingestion_service.domain.errors import NotYet
-from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.facts import SourceFact, SourceKind
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept, advance_clock, register_practice
 from tests.support.memory.ingestion import NOON, MemoryStores
@@ -43,10 +43,13 @@ def published(stores: MemoryStores) -> list[tuple[str, int, int]]:
 
 
 def sums(stores: MemoryStores) -> Counter[tuple[Any, ...]]:
-    """What all activities add up to by client, kind, day and hour, without zeros."""
+    """What all activities add up to by client, kind, day and hour, without zeros; a registration
+    says nothing that could be added."""
     found: Counter[tuple[Any, ...]] = Counter()
     for activity in stores.tables.published:
         delta = activity.delta
+        if delta.kind == "registered":
+            continue
         key = (activity.owner.practice_id, delta.kind, delta.on, delta.starts_at)
         found[*key, "number"] += delta.number
         found[*key, "amount"] += delta.amount_minor
@@ -216,13 +219,13 @@ def test_nothing_is_accepted_before_the_simulated_clock_is_set() -> None:
 
 
 def test_a_refund_waits_for_its_payment_in_a_later_batch(stores: MemoryStores) -> None:
-    send(stores, fact("refunded", "e2", amount_minor=2000))
-    assert published(stores) == []
-    [waiting] = stores.tables.ledger.values()
-    assert (waiting.first_sequence, waiting.activities) == (1, 0)
+    send(stores, fact("created", "e0"), fact("refunded", "e2", amount_minor=2000))
+    assert published(stores) == [("booked", 1, 0)]
+    _, waiting = stores.tables.ledger.values()
+    assert (waiting.first_sequence, waiting.activities) == (2, 0)
     send(stores, fact("settled", "e1", occurred_at=NOON - timedelta(days=9)))
-    assert published(stores) == [("settled", 1, 5000), ("refunded", 1, 2000)]
-    settled, refunded = stores.tables.published
+    assert published(stores)[1:] == [("settled", 1, 5000), ("refunded", 1, 2000)]
+    _, settled, refunded = stores.tables.published
     assert refunded.delta.on == settled.delta.on
     assert refunded.delta.refers_to == settled.delta.activity_id
 
@@ -230,8 +233,45 @@ def test_a_refund_waits_for_its_payment_in_a_later_batch(stores: MemoryStores) -
 def test_a_cancellation_before_its_booking_leaves_nothing_booked(stores: MemoryStores) -> None:
     send(stores, fact("cancelled", "e2"))
     send(stores, fact("created", "e1", occurred_at=NOON - timedelta(days=9)))
-    assert published(stores) == []
+    assert published(stores) == [("registered", 1, 0)]
     assert len(stores.tables.ledger) == 2
+
+
+@pytest.mark.parametrize("first", ["refunded", "cancelled", "failed"])
+@pytest.mark.parametrize("are_apart", [True, False])
+def test_a_client_whose_first_fact_counts_for_nothing_is_made_known_once(
+    stores: MemoryStores, first: SourceKind, *, are_apart: bool
+) -> None:
+    """Otherwise nobody else would know the client whom this service answers for."""
+    nothing = fact(first, "e1", backfill=True)
+    again = fact(first, "e2", external_object_id="s2")
+    counts = fact("completed", "e3", external_object_id="s3")
+    for batch in [[nothing], [again], [counts]] if are_apart else [[nothing, again, counts]]:
+        send(stores, *batch)
+    assert published(stores) == [("registered", 1, 0), ("completed", 1, 0)]
+    known, came = stores.tables.published
+    assert (known.sequence, known.is_last_of_cause, came.sequence) == (1, True, 2)
+    assert known.cause is not None
+    assert (known.cause.event_id, known.cause.backfill) == ("e1", True)
+    assert known.delta.activity_id not in {came.delta.activity_id}
+    entries = [entry.activities for entry in stores.tables.ledger.values()]
+    assert entries == [1, 0, 1]
+
+
+def test_a_visit_that_is_taken_back_is_told(stores: MemoryStores) -> None:
+    came, entered = fact("completed", "e1"), fact("created", "e2", occurred_at=NOON)
+    gone = fact("cancelled", "e3", occurred_at=NOON)
+    other = fact("cancelled", "e4", external_object_id="s2")
+    results = results_of(stores, came, came, entered, other, gone)
+    assert [result.status for result in results] == [
+        "accepted",
+        "duplicate",
+        "accepted",
+        "accepted",
+        "accepted",
+    ]
+    assert [result.took_back_visit for result in results] == [False] * 4 + [True]
+    assert not results_of(stores, gone)[0].took_back_visit
 
 
 def test_a_booking_and_a_payment_of_one_id_are_apart(stores: MemoryStores) -> None:

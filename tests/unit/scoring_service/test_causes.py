@@ -173,7 +173,7 @@ class TestEffectiveAt:
             pytest.param(AT, AT, AT, id="known at once"),
             pytest.param(AT, AT + A_MOMENT, AT, id="known later"),
             pytest.param(START - A_MOMENT, AT, START, id="of an earlier day"),
-            pytest.param(AT + timedelta(hours=32), AT, AT, id="dated ahead"),  # type: ignore[arg-type]  # by name
+            pytest.param(AT + timedelta(hours=32), AT, AT, id="dated ahead"),
             pytest.param(END, END, END - A_MOMENT, id="accepted after the business day"),
         ],
     )
@@ -182,7 +182,7 @@ class TestEffectiveAt:
     ) -> None:
         state = ClientState("harbour", "mirabel", 0, ZONE)
         when = {"occurred_at": occurred_at, "accepted_at": accepted_at}
-        (change,) = arrive(state, part(1, "completed", "visit", **when))
+        (change,) = arrive(state, part(1, "completed", "visit", **when))  # type: ignore[arg-type]  # by name
         assert (change.effective_at, change.happened_at) == (effective_at, occurred_at)
 
     @given(logs(), st.lists(st.booleans(), min_size=1, max_size=7))

@@ -55,6 +55,13 @@ PASSED_OVER = Counter(
     " incomplete; tombstone: ask the source what it means by them.",
     ["group", "topic", "what"],
 )
+VISITS_TAKEN_BACK = Counter(
+    "rapport_visits_taken_back_total",
+    "Completed bookings that count no longer, by the kind of the later event: cancelled,"
+    " rescheduled, no_show. Advice: a few are corrections; many say that a source's times are"
+    " wrong, or that it uses a booking's id again.",
+    ["kind"],
+)
 FENCED = Counter(
     "rapport_fenced_batches_total",
     "Batches rolled back because another worker had moved the position. Advice: a few at a"

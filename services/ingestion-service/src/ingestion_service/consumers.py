@@ -12,6 +12,7 @@ from rapport_contracts import topics
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
+from rapport_runtime.metrics import VISITS_TAKEN_BACK
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
 from rapport_runtime.stream.positions import Position
 
@@ -25,6 +26,8 @@ class SourceConsumer(BatchHandler):
     def __init__(self, stores: Stores, publish: Callable[[], object]) -> None:
         self._stores = stores
         self._publish = publish
+        # By place, so that a batch that is rolled back and handled again counts once.
+        self._taken_back: dict[tuple[TopicPartition, int], str] = {}
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> SourceFact | None:
         """See `BatchHandler.decode`. None for a tombstone: what a source no longer says, it has
@@ -53,7 +56,14 @@ class SourceConsumer(BatchHandler):
         for (part, index, fact), result in zip(located, results, strict=True):
             if result.status == "rejected":
                 batch.reject(part, index, translate.refusal(fact, result))
+            elif result.took_back_visit:
+                self._taken_back[part.partition, part.records[index].offset] = fact.kind
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """Publish the activities of the batch, and the watermarks that are due."""
+        """Publish the activities of the batch, and the watermarks that are due; count the visits
+        that it took back."""
+        for (partition, offset), kind in self._taken_back.items():
+            if partition in held and offset < held[partition].next_offset:
+                VISITS_TAKEN_BACK.labels(kind).inc()
+        self._taken_back.clear()
         self._publish()

@@ -1,7 +1,7 @@
 """The use cases. Each loads what it needs, asks the domain and writes; the caller owns the
 transaction of the store."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -10,8 +10,10 @@ from ingestion_service.domain.activities import (
     Activity,
     ActivityOwner,
     SourceObject,
+    announcement,
     caused,
     registered,
+    takes_back_a_visit,
 )
 from ingestion_service.domain.errors import Conflict, NotYet, Unknown
 from ingestion_service.domain.facts import (
@@ -29,6 +31,7 @@ from ingestion_service.domain.intake_results import (
     IN_THE_FUTURE,
     OTHER_CLIENT,
     OTHER_CURRENCY,
+    TOOK_BACK_VISIT,
     UNKNOWN_PRACTICE,
     IntakeResult,
 )
@@ -88,12 +91,13 @@ def accept(facts: Sequence[SourceFact], store: Store) -> list[IntakeResult]:
         store.append(intake.entries)
         store.save_sequences(intake.sequences)
         store.publish(intake.activities)
+        results = _with_taken_back(results, intake.taken_back)
     return results
 
 
 def register_client(key: IdentityKey, store: Store) -> Registration:
-    """The client of a source's id, created when it is missing. `registered` is published once in
-    a client's life, so that scoring knows clients who have not booked or paid yet.
+    """The client of a source's id, created when it is missing. The first call publishes
+    `registered`, so that scoring knows clients who have not booked or paid yet.
 
     Raises `Unknown` when the practice is not registered, `NotYet` before a simulated clock is
     first set.
@@ -175,11 +179,13 @@ class _Known(NamedTuple):
 
 
 class _Intake(NamedTuple):
-    """The rows that the new facts of a batch add, and each client's new last sequence."""
+    """The rows that the new facts of a batch add, and each client's new last sequence.
+    `taken_back` are the places, among the new facts, of those that took a visit back."""
 
     entries: list[LedgerEntry]
     sequences: dict[tuple[PracticeId, ClientId], int]
     activities: list[Activity]
+    taken_back: set[int]
 
 
 def _held_time(store: Store) -> datetime:
@@ -256,21 +262,37 @@ def _judge(
 
 
 def _fold(new_facts: Sequence[_Candidate], known: _Known, now: datetime) -> _Intake:
-    """Fold each new fact into its source object and number the activities that this causes."""
+    """Fold each new fact into its source object and number the activities that this causes. A
+    client's first fact causes one in any case, so that no client is known here alone."""
     source_objects = _source_objects(new_facts, known)
-    intake = _Intake([], {}, [])
-    for fact, _, object_key, identity, content_hash in new_facts:
+    intake = _Intake([], {}, [], set())
+    for place, (fact, _, object_key, identity, content_hash) in enumerate(new_facts):
         object_id = known.objects[object_key].object_id
         client = known.clients[identity]
         deltas = source_objects[object_key].fold(fact)
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1
+        if not deltas and first == 1:
+            deltas = [announcement(fact, known.practices[fact.practice_id].zone, now)]
+        if takes_back_a_visit(deltas):
+            intake.taken_back.add(place)
         intake.entries.append(LedgerEntry(fact, content_hash, object_id, now, first, len(deltas)))
         if deltas:
             intake.sequences[client_key] = first + len(deltas) - 1
             owner = _owner(client, known.practices[fact.practice_id])
             intake.activities.extend(caused(fact, object_id, owner, deltas, first, now))
     return intake
+
+
+def _with_taken_back(
+    results: Sequence[IntakeResult], taken_back: Collection[int]
+) -> list[IntakeResult]:
+    """The results, where those of the new facts at these places say that they took a visit back."""
+    if not taken_back:
+        return list(results)
+    new = [index for index, result in enumerate(results) if result is ACCEPTED]
+    indexes = {new[place] for place in taken_back}
+    return [TOOK_BACK_VISIT if i in indexes else result for i, result in enumerate(results)]
 
 
 def _source_objects(
@@ -294,8 +316,10 @@ def _activities(history: ClientHistory) -> Iterable[Activity]:
         yield registered(owner, sequence, registered_at)
     zone = ZoneInfo(owner.zone)
     source_objects: dict[str, SourceObject] = {}
-    for fact, _, object_id, accepted_at, first_sequence, _ in entries:
+    for fact, _, object_id, accepted_at, first_sequence, activities in entries:
         deltas = source_objects.setdefault(object_id, SourceObject(zone)).fold(fact)
+        if activities and not deltas:
+            deltas = [announcement(fact, owner.zone, accepted_at)]
         yield from caused(fact, object_id, owner, deltas, first_sequence, accepted_at)
 
 

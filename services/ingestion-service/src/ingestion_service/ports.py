@@ -38,8 +38,9 @@ class StoredObject(NamedTuple):
 
 class LedgerEntry(NamedTuple):
     """One accepted fact in the ledger. It caused `activities` activities (0 when it changed
-    nothing); `first_sequence` is the sequence of the first of them. `object_id` is the random id of
-    its booking or payment. Whose it is follows from the fact's identity."""
+    nothing; 1, `registered`, when it changed nothing and is its client's first); `first_sequence`
+    is the sequence of the first of them. `object_id` is the random id of its booking or payment.
+    Whose it is follows from the fact's identity."""
 
     fact: SourceFact
     content_hash: bytes

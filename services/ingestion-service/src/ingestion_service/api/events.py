@@ -30,6 +30,7 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
+from rapport_runtime.metrics import VISITS_TAKEN_BACK
 
 EventsBody = SkipValidation[
     SourceEvent
@@ -108,7 +109,11 @@ def _accept(stores: Stores, practice_id: PracticeId, items: Sequence[Any]) -> li
     decoded = [_decoded(item, practice_id) for item in items]
     facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
     with refusals_as_problems(), stores.open(practice_id) as store:
-        results = iter(accept(facts, store))
+        accepted = accept(facts, store)
+    for fact, result in zip(facts, accepted, strict=True):
+        if result.took_back_visit:
+            VISITS_TAKEN_BACK.labels(fact.kind).inc()
+    results = iter(accepted)
     return [
         _outcome(index, item, next(results) if isinstance(fact, SourceFact) else fact)
         for index, (item, fact) in enumerate(zip(items, decoded, strict=True))
@@ -134,6 +139,7 @@ def _outcome(index: int, item: Any, result: IntakeResult | InvalidEvent) -> Item
         reason=result.reason,
         pointer=result.field,
         detail=result.detail,
+        took_back_visit=isinstance(result, IntakeResult) and result.took_back_visit,
     )
 
 

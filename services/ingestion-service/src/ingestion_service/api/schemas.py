@@ -183,6 +183,11 @@ class ItemOutcome(WireModel):
         description="Why it was rejected, for people; it never repeats the value.",
         examples=["not the currency of this practice"],
     )
+    took_back_visit: bool = Field(
+        default=False,
+        description="Whether a completed booking counts no longer because of this event: it was"
+        " cancelled, rescheduled or marked as missed.",
+    )
 
 
 class EventsAnswer(WireModel):
@@ -198,6 +203,7 @@ class EventsAnswer(WireModel):
                     "reason": None,
                     "pointer": None,
                     "detail": None,
+                    "took_back_visit": False,
                 }
             ]
         ]

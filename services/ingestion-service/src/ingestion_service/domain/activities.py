@@ -16,6 +16,8 @@ from ingestion_service.domain.facts import Attributes, ClientId, PracticeId, Sou
 ActivityKind = Literal["registered", "booked", "completed", "no_show", "settled", "refunded"]
 
 _NAMESPACE: Final = uuid.UUID("6f0b6c1e-0d9a-5a5e-9a9e-2d1c7a1b5f10")
+_OUTCOMES: Final = frozenset({"completed", "no_show"})
+"""What a booking came to."""
 _ORDER: Final[dict[ActivityKind, int]] = {
     "booked": 0,
     "completed": 1,
@@ -122,22 +124,42 @@ def caused(
 
 def registered(owner: ActivityOwner, sequence: int, now: datetime) -> Activity:
     """The activity that makes a client known to other services before any booking or payment."""
-    today = now.astimezone(ZoneInfo(owner.zone)).date()
     identity = activity_id(owner.practice_id, "", owner.client_id, 0)
-    delta = Delta(identity, "registered", today, None, (), 1, 0, None)
+    delta = _registration(identity, now, owner.zone)
     return Activity(owner, sequence, now, now, None, is_last_of_cause=True, delta=delta)
+
+
+def announcement(fact: SourceFact, zone: str, accepted_at: datetime) -> Delta:
+    """The delta of a client's first fact where that counts for nothing, such as a refund before its
+    payment: it makes the client known to other services."""
+    identity = activity_id(fact.practice_id, fact.source, fact.event_id, 0)
+    return _registration(identity, accepted_at, zone)
+
+
+def _registration(identity: str, now: datetime, zone: str) -> Delta:
+    today = now.astimezone(ZoneInfo(zone)).date()
+    return Delta(identity, "registered", today, None, (), 1, 0, None)
+
+
+def takes_back_a_visit(deltas: Sequence[Delta]) -> bool:
+    """Whether a fact's deltas take back a completed booking and give none for it."""
+    if not deltas or deltas[0].number >= 0:  # negative deltas come first
+        return False
+    return sum(delta.number for delta in deltas if delta.kind == "completed") < 0
 
 
 class SourceObject:
     """One booking or payment, folded fact by fact in the order of acceptance.
 
-    It stores only what decides the effect: the latest fact of a booking, and of each of its codes
-    the latest fact that names it; of a payment the latest settlement, the latest failure and the
-    sum of the refunds. None of these depends on the order of arrival, so neither does the effect.
+    It stores only what decides the effect: the latest `created` of a booking, the latest of its
+    other facts, and of each of its codes the latest fact that names it; of a payment the latest
+    settlement, the latest failure and the sum of the refunds. None of these depends on the order of
+    arrival, so neither does the effect.
     """
 
     __slots__ = (
         "_codes",
+        "_created",
         "_failed",
         "_ids",
         "_last",
@@ -150,6 +172,7 @@ class SourceObject:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
+        self._created: SourceFact | None = None
         self._last: SourceFact | None = None
         self._codes: dict[str, tuple[Order, str]] = {}
         self._settled: SourceFact | None = None
@@ -163,10 +186,10 @@ class SourceObject:
         """Add an accepted fact and return the deltas that it causes: negative ones first, then by
         kind: booked, completed, no_show, settled, refunded."""
         if fact.object_kind == "booking":
-            self._last = _later(self._last, fact)
+            last = self._add_booking(fact)
             if fact.attributes:
                 self._add_codes(fact)
-            after = _effect_of_booking(self._last, self._attributes(), self._zone)
+            after = _effect_of_booking(last, self._attributes(), self._zone)
         else:
             self._add_payment(fact)
             after = self._effect_of_payment()
@@ -174,6 +197,18 @@ class SourceObject:
         deltas = [self._delta(fact, ordinal, *change) for ordinal, change in enumerate(changes)]
         self.effect = after
         return deltas
+
+    def _add_booking(self, fact: SourceFact) -> SourceFact:
+        """The fact that decides the effect: the latest, but a `created` undoes no outcome. Sources
+        often know a visit by its day alone, and enter the booking later on that day."""
+        if fact.kind == "created":
+            self._created = _later(self._created, fact)
+        else:
+            self._last = _later(self._last, fact)
+        last = self._last
+        if self._created is None or (last is not None and last.kind in _OUTCOMES):
+            return last or fact
+        return _later(last, self._created)
 
     def _add_codes(self, fact: SourceFact) -> None:
         """Later facts, by the source's time, replace the codes that they name and no others."""
