@@ -18,6 +18,7 @@ from ingestion_service.store.reads import PostgresReads
 from rapport_runtime.database import Database, execute
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.metrics import VISITS_TAKEN_BACK
 
 pytestmark = pytest.mark.integration
 
@@ -144,6 +145,23 @@ def test_events_count_once_and_show_as_activity(call: Call) -> None:
     [source] = call("GET", "/v1/sources").json()["items"]
     assert (source["source"], source["events"]) == ("till", 1)
     assert source["last_accepted_at"] == "2024-06-01T00:00:00Z"
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_an_event_that_takes_a_visit_back_is_told_and_counted(call: Call) -> None:
+    def booking(kind: str, hour: int) -> dict[str, Any]:
+        at = (DAY_0 - timedelta(hours=hour)).isoformat()
+        changes = {"type": f"rapport.booking.{kind}.v1", "time": at, "data": {"booking_id": "b1"}}
+        return event(f"{kind}-1", **changes)
+
+    counter = VISITS_TAKEN_BACK.labels("cancelled")
+    before = counter._value.get()
+    came, gone = booking("completed", 9), booking("cancelled", 3)
+    answer = call("POST", "/v1/events", json=[came, gone])
+    assert [item["took_back_visit"] for item in answer.json()["items"]] == [False, True]
+    (again,) = call("POST", "/v1/events", json=gone).json()["items"]
+    assert (again["outcome"], again["took_back_visit"]) == ("duplicate", False)
+    assert counter._value.get() == before + 1
 
 
 @pytest.mark.usefixtures("at_day_0")

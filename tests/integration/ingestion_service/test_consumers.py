@@ -3,13 +3,14 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ingestion_service.bootstrap import build_api, build_consumer, build_relay, build_stores
-from ingestion_service.consumers import GROUP, TOPICS
+from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.handlers import advance_clock
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.clock import simulated_time
@@ -22,9 +23,11 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch
 from rapport_runtime.errors import LoopHalted
-from rapport_runtime.metrics import PASSED_OVER
+from rapport_runtime.metrics import PASSED_OVER, VISITS_TAKEN_BACK
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from rapport_runtime.stream.partition_batches import batch_of, decoded
+from rapport_runtime.stream.positions import Position
 from rapport_runtime.stream.watermarks import ReadToEnd
 
 pytestmark = pytest.mark.integration
@@ -146,6 +149,34 @@ def test_records_become_activities_dead_letters_and_then_watermarks(
     ]
     marks = [one.data.up_to for one in published(bus) if isinstance(one, WatermarkAdvanced)]
     assert marks == [DAY_0] * topics.CLIENT_ACTIVITY.partitions
+
+
+def test_a_visit_that_is_taken_back_is_counted_once_it_is_committed(
+    bus: MemoryBus, database: Database, urls: ServiceDatabase
+) -> None:
+    set_clock(database, urls, DAY_0)
+    handler = SourceConsumer(build_stores(database, is_simulated=True), lambda: None)
+    place = TopicPartition(topics.SOURCE_BOOKINGS.name, 0)
+    send(bus, event("booking.completed", "e1"))
+    send(bus, event("booking.cancelled", "e2", time=DAY_0.isoformat()))
+    (records,) = [log for tp, log in bus.logs.items() if tp.topic == place.topic and log]
+    part = decoded(handler, place, Position(0, ""), records)
+    counter = VISITS_TAKEN_BACK.labels("cancelled")
+    before = counter._value.get()
+    with suppress(ZeroDivisionError), database.transaction() as tx:
+        handler.handle(tx, batch_of([part]))
+        raise ZeroDivisionError
+    handler.after_commit({place: Position(0, "")})
+    assert counter._value.get() == before
+    for _ in range(2):
+        with suppress(ZeroDivisionError), database.transaction() as tx:
+            handler.handle(tx, batch_of([part]))
+            raise ZeroDivisionError
+    with database.transaction() as tx:
+        handler.handle(tx, batch_of([part]))
+    handler.after_commit({place: Position(2, "")})
+    handler.after_commit({place: Position(2, "")})
+    assert counter._value.get() == before + 1
 
 
 def sent_by_one(kind: str) -> list[dict[str, Any]]:

@@ -155,15 +155,15 @@ def test_two_days_ahead_is_still_accepted(database: Database) -> None:
 
 def test_halves_in_different_batches_find_each_other(database: Database) -> None:
     take(database, fact("refunded", "e2", amount_minor=2000))
-    assert deltas(database) == []
+    assert deltas(database) == [("registered", 1, 0)]
     take(database, fact("settled", "e1", occurred_at=NOON - timedelta(days=9)))
-    settled, refunded = published(database)
+    _, settled, refunded = published(database)
     assert (settled.data.count, refunded.data.amount_minor) == (1, 2000)
     assert refunded.data.on == settled.data.on
     assert refunded.data.refers_to == settled.id
     take(database, fact("failed", "e3"))
-    assert [event.data.refers_to for event in published(database)[2:]] == [settled.id, refunded.id]
-    assert [event.data.sequence for event in published(database)] == [1, 2, 3, 4]
+    assert [event.data.refers_to for event in published(database)[3:]] == [settled.id, refunded.id]
+    assert [event.data.sequence for event in published(database)] == [1, 2, 3, 4, 5]
 
 
 def test_a_booking_and_a_payment_of_one_id_are_two_things(database: Database) -> None:
@@ -331,11 +331,18 @@ def test_a_client_is_created_and_announced_once(database: Database) -> None:
 
 
 def test_a_client_who_came_by_an_event_is_announced_when_registered(database: Database) -> None:
-    take(database, fact("cancelled", "e1"))
+    take(database, fact("completed", "e1"))
     with database.transaction() as tx:
         registration = register_client(WANG_FANG, store_in(database, tx))
     assert not registration.is_new
+    assert deltas(database) == [("completed", 1, 0), ("registered", 1, 0)]
+
+
+def test_a_client_whose_first_event_counts_for_nothing_is_announced(database: Database) -> None:
+    take(database, fact("cancelled", "e1"))
     assert deltas(database) == [("registered", 1, 0)]
+    (event,) = published(database)
+    assert (event.data.sequence, event.data.cause_id, event.data.last_of_cause) == (1, "e1", True)
 
 
 def test_a_client_of_an_unknown_practice_is_refused(database: Database) -> None:
