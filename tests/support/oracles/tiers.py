@@ -287,9 +287,12 @@ class OracleClient:
         """Count what waits, and see whether the tier is another one now."""
         counted, self.waiting = self.waiting, []
         self.facts += counted
-        if self.today is None or not counted:
-            return
-        named, reason = told_by(counted)
+        if self.today is not None and counted:
+            self.see(*told_by(counted))
+
+    def see(self, named: OracleFact, reason: str) -> None:
+        """See whether the tier is another one now; the change is told by that fact."""
+        assert self.today is not None
         age = named.accepted_at - named.occurred_at
         tomorrow = first_instant(self.today + ONE_DAY, self.zone)
         known_at = min(named.occurred_at, named.accepted_at, tomorrow - ONE_MICROSECOND)

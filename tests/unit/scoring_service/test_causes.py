@@ -1,4 +1,4 @@
-"""The facts of one source event are folded together and assessed once (ADR 29)."""
+"""The facts of one source event are folded together and assessed once (ADR 29c)."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -159,6 +159,12 @@ class TestTheEndOfACause:
         arrive(visited, part(2, "settled", "paid", last=False))
         skip(visited, Skipped(1, sequence, None, "desk", "paid"), RULEBOOK)
         assert RULEBOOK.tiers[visited.tier or 0].key == tier
+
+    def test_it_waits_for_a_version_that_knows_its_zone(self, visited: ClientState) -> None:
+        arrive(visited, part(2, "settled", "paid", last=False))
+        visited.zone = "Mars/Olympus_Mons"
+        assert close_cause(visited, RULEBOOK) is None
+        assert visited.open_cause is not None
 
     def test_nothing_is_closed_where_nothing_is_open(self, visited: ClientState) -> None:
         assert close_cause(visited, RULEBOOK) is None

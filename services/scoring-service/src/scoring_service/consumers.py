@@ -22,7 +22,7 @@ from rapport_runtime.logs import get_logger
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
-from scoring_service.domain.facts import ClientRecord, Fact, TimePassed
+from scoring_service.domain.facts import ClientRecord, TimePassed
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import Folded, PartitionFacts, fold_facts, sweep
@@ -74,11 +74,11 @@ class ScoringConsumer(BatchHandler):
         sources: _Sources = {}
         partition_facts = []
         for part in batch.partitions:
-            facts = _facts_of(store, batch, part, sources)
-            if facts:
+            records = _records_of(store, batch, part, sources)
+            if facts := records.by_client:
                 business_time = part.position.processed_through
-                number = part.partition.partition
-                partition_facts.append(PartitionFacts(number, business_time, facts, part.watermark))
+                place = part.partition.partition
+                partition_facts.append(PartitionFacts(place, business_time, facts, records.reached))
         folded = fold_facts(store.clients, self._rulebook, partition_facts)
         _set_aside(batch, sources, folded)
         _await_first_assessments(store, batch)
@@ -137,36 +137,46 @@ _Sources = dict[int, tuple[PartitionBatch, int]]
 class _ClientRecords:
     """What a partition's records say of their clients, in their order.
 
-    A watermark is said of those clients alone for whom it can matter: who has a source event open,
-    in this batch or maybe from an earlier one.
+    Watermarks stand among them too, one at most between two records of a client: a source event
+    that is open there, maybe since an earlier batch, ends with it.
     """
 
     def __init__(self, business_time: datetime | None) -> None:
         self.by_client: dict[ClientKey, list[ClientRecord]] = {}
-        self._latest = business_time
-        self._before_first: list[ClientRecord] = []
-        self._are_open: dict[ClientKey, list[ClientRecord]] = {}
+        self.reached = business_time
+        self._watermarks = 0
+        self._watermarks_of: dict[ClientKey, int] = {}
 
     def add(self, key: ClientKey, record: ClientRecord) -> None:
         of_client = self.by_client.get(key)
         if of_client is None:
-            of_client = self.by_client[key] = self._before_first.copy()
+            of_client = self.by_client[key] = []
+            self._watermarks_of[key] = 0
+        if self._watermarks_of[key] != self._watermarks:
+            self._pass_time_for(key)
         of_client.append(record)
-        if isinstance(record, Fact) and not record.is_last_of_cause:
-            self._are_open[key] = of_client
 
     def pass_time(self, up_to: datetime) -> None:
-        """One that is not later than the last one says nothing; before the first nothing waits."""
-        if self._latest is not None and up_to > self._latest:
-            self._latest, self._before_first = up_to, [TimePassed()]
-            for records in self._are_open.values():
-                records.append(TimePassed())
-            self._are_open.clear()
+        """A watermark that is not later than the last one says nothing; before the first one no
+        source event waits."""
+        if self.reached is not None and up_to > self.reached:
+            self.reached = up_to
+            self._watermarks += 1
+
+    def end(self) -> None:
+        """No record follows: whoever has none since the last watermark gets that one."""
+        for key, watermarks in self._watermarks_of.items():
+            if watermarks != self._watermarks:
+                self._pass_time_for(key)
+
+    def _pass_time_for(self, key: ClientKey) -> None:
+        self.by_client[key].append(TimePassed())
+        self._watermarks_of[key] = self._watermarks
 
 
-def _facts_of(
+def _records_of(
     store: Store, batch: Batch, part: PartitionBatch, sources: _Sources
-) -> dict[ClientKey, list[ClientRecord]]:
+) -> _ClientRecords:
     """What a partition's records say of their clients; handles the other records."""
     records = _ClientRecords(part.position.processed_through)
     for index, event in enumerate(part.events):
@@ -182,7 +192,8 @@ def _facts_of(
             continue
         records.add(key, fact)
         sources[id(fact)] = (part, index)
-    return records.by_client
+    records.end()
+    return records
 
 
 def _handle_other(

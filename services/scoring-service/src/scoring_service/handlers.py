@@ -50,17 +50,12 @@ REMEMBERED_ASSESSMENTS = 4_096
 class PartitionFacts(NamedTuple):
     """The facts of one partition in a batch, and what else is said of its clients, in the log's
     order; and its business time before the batch: None before the partition's first
-    watermark. `watermark` is the latest one in the batch, None without one."""
+    watermark. `reached` is the business time after the batch, None where that is the same."""
 
     partition: int
     business_time: datetime | None
     facts: Mapping[ClientKey, Sequence[ClientRecord]]
-    watermark: datetime | None = None
-
-    @property
-    def reached(self) -> datetime | None:
-        """The business time after the batch."""
-        return self.watermark or self.business_time
+    reached: datetime | None = None
 
 
 class RefusedFact(NamedTuple):
@@ -110,7 +105,7 @@ def fold_facts(
         for key, facts in of_partition.facts.items():
             state = known.get(key) or _new_client(key, of_partition.partition)
             batch.fold(key, state, facts, days)
-            _end_batch(state, rulebook, of_partition.reached)
+            _end_batch(state, rulebook, of_partition.reached or of_partition.business_time)
     # A new client of whom only a generation of no meaning here was told is not stored.
     clients.save(
         [each for each in batch.touched if each.last_sequence or each.first_skipped_sequence]
@@ -257,7 +252,8 @@ class _Folding:
         except FactRefused as error:
             self.refused.append(RefusedFact(key, fact, error))
             return
-        self._record(state, change)
+        if change:
+            self._record(state, change)
 
     def _record(self, state: ClientState, change: Change | None) -> None:
         """Take note of a change that was made just now. The review also schedules: it holds until

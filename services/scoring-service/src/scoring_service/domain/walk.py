@@ -167,8 +167,9 @@ def ends_cause(state: ClientState, record: ClientRecord) -> bool:
 
 def close_cause(state: ClientState, rulebook: Rulebook) -> Change | None:
     """Fold the facts of the source event that is open, together, and assess the client once; the
-    change of tier, if they made one. Does nothing when none is open."""
-    if state.open_cause is None:
+    change of tier, if they made one. Does nothing when none is open, nor in a zone that this
+    version does not know: one that does will close it."""
+    if state.open_cause is None or not is_zone(state.zone):
         return None
     (on_day, facts), state.open_cause = state.open_cause, None
     changed = [_add(state, fact) for fact in facts]
