@@ -136,6 +136,18 @@ def test_activity_at_the_instant_of_the_cause(reason: Reason, sends: bool) -> No
     assert isinstance(gate(context), Send) == sends
 
 
+@pytest.mark.parametrize(("later", "sends"), [(0 * HOUR, True), (HOUR / 60, False)])
+def test_a_cause_that_is_dated_ahead_is_not_newer_than_itself(
+    later: timedelta,
+    sends: bool,  # noqa: FBT001
+) -> None:
+    change = a_change(reason=Reason.ACTIVITY)
+    change = replace(change, happened_at=change.effective_at + HOUR / 2)
+    context = a_context(change=change, activity_at=change.happened_at + later)
+
+    assert isinstance(gate(context), Send) == sends
+
+
 def test_the_first_channel_with_consent_and_contact_is_chosen() -> None:
     consents = EVERYTHING - {(Channel.WECHAT, Purpose.CARE)}
     contacts = {name: point for name, point in REACHABLE.items() if name is not Channel.SMS}

@@ -108,6 +108,7 @@ def change(event: canonical.TierChanged) -> Change:
         reason=data.reason,
         origin=Origin(data.origin),
         effective_at=data.effective_at,
+        happened_at=data.happened_at,
     )
 
 

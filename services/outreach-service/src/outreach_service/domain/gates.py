@@ -211,8 +211,10 @@ def _activity(context: Context, _: Route) -> Suppress | None:
     activity: there an activity at the very same instant counts too."""
     if not context.play.unless.newer_activity or context.activity_at is None:
         return None
-    cause_at = context.change.effective_at
-    at_cause = context.activity_at == cause_at and context.change.reason == Reason.ELAPSED_TIME
+    change = context.change
+    # A cause that is dated ahead is in effect before it is said to have happened.
+    cause_at = max(change.effective_at, change.happened_at or change.effective_at)
+    at_cause = context.activity_at == cause_at and change.reason == Reason.ELAPSED_TIME
     return Suppress(NEWER_ACTIVITY) if context.activity_at > cause_at or at_cause else None
 
 

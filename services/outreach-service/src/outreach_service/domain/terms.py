@@ -96,7 +96,8 @@ class Change:
     (`rapport.tier.changed.v1`).
 
     `version` counts the client's changes within the scheme. `primary` says that the practice acts
-    on the scheme. `reason` may be a word that `Reason` does not have.
+    on the scheme. `reason` may be a word that `Reason` does not have. `happened_at` is the time of
+    the causing activity, None for a change by time; it may be after `effective_at`.
     """
 
     practice_id: str
@@ -110,6 +111,7 @@ class Change:
     reason: str
     origin: Origin
     effective_at: datetime
+    happened_at: datetime | None = None
 
     @property
     def occasion(self) -> Occasion:

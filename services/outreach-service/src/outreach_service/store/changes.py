@@ -18,12 +18,14 @@ def change_to_json(change: Change) -> dict[str, Any]:
         "reason": change.reason,
         "origin": str(change.origin),
         "effective_at": change.effective_at.isoformat(),
+        "happened_at": None if change.happened_at is None else change.happened_at.isoformat(),
     }
 
 
 def change_of_row(row: Any) -> Change:
     """The change, from a message's `practice_id`, `client_id` and `change`."""
     document = row.change
+    happened_at = document.get("happened_at")
     return Change(
         practice_id=row.practice_id,
         client_id=row.client_id,
@@ -36,4 +38,5 @@ def change_of_row(row: Any) -> Change:
         reason=document["reason"],
         origin=Origin(document["origin"]),
         effective_at=datetime.fromisoformat(document["effective_at"]),
+        happened_at=None if happened_at is None else datetime.fromisoformat(happened_at),
     )
