@@ -2,15 +2,27 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import psycopg
 
-from rapport_contracts.canonical import Message, MessageChanged, TierChange, TierChanged
-from rapport_contracts.topics import OUTREACH_EVENTS, SOURCE_BOOKINGS, SOURCE_PAYMENTS, TIER_CHANGES
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    Message,
+    MessageChanged,
+    TierChange,
+    TierChanged,
+)
+from rapport_contracts.topics import (
+    CLIENT_ACTIVITY,
+    OUTREACH_EVENTS,
+    SOURCE_BOOKINGS,
+    SOURCE_PAYMENTS,
+    TIER_CHANGES,
+)
 from rapport_devkit.access import Access
 from rapport_devkit.log_reader import read_events
 from rapport_devkit.stack import Stack
@@ -35,11 +47,14 @@ class Sent:
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """The numbers behind the final tables. `dead_letters` and `deferred` are by reason,
-    `unpublished` and `lag` by service, `messages` and `withheld` as outreach counts them."""
+    `unpublished` and `lag` by service, `messages` and `withheld` as outreach counts them.
+    `taken_back` are completed bookings that a later event took back: they were not lost, and they
+    count no longer."""
 
     sent: Sent
     read: int
     accepted: int
+    taken_back: int
     dead_letters: Mapping[str, int]
     unpublished: Mapping[str, int]
     lag: Mapping[str, int | None]
@@ -97,6 +112,7 @@ def gather(stack: Stack, access: Access, sent: Sent) -> Figures:
         sent=sent,
         read=sum(at["position"] for at in status["partitions"] if at["topic"] in _SOURCES),
         accepted=sum(source["events"] for source in sources),
+        taken_back=visits_taken_back(_activities(stack)),
         dead_letters=_dead_letters(stack),
         unpublished=unpublished,
         lag=lag,
@@ -123,6 +139,23 @@ def _is_sending(access: Access) -> bool:
     outreach = access.practice.get("outreach")
     counts = outreach.get("/v1/messages/summary")["items"] if outreach else []
     return any(row["state"] == "sending" for row in counts)
+
+
+def visits_taken_back(activities: Iterable[ActivityRecorded]) -> int:
+    """How many source events took a completed booking back and gave none for it; give each activity
+    once."""
+    net: Counter[tuple[str, str | None, str | None]] = Counter()
+    for event in activities:
+        if event.data.kind == "completed":
+            net[event.practiceid, event.data.source, event.data.cause_id] += event.data.count
+    return sum(count < 0 for count in net.values())
+
+
+def _activities(stack: Stack) -> Iterator[ActivityRecorded]:
+    options = stack.kafka_options("demo")
+    for event in read_events(options, CLIENT_ACTIVITY.name, CLIENT_ACTIVITY.partitions):
+        if isinstance(event, ActivityRecorded):
+            yield event
 
 
 def _tier_changes(stack: Stack) -> dict[str, list[TierChange]]:

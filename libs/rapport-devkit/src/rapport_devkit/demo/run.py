@@ -85,7 +85,7 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
             print_story(console, story)
             print_next_steps(console, access, options.origin, story)
             losses = figures.losses()
-            print_verdict(console, losses)
+            print_verdict(console, losses, figures.taken_back)
             console.print(f"logs: {options.folder / 'logs'}", highlight=False, soft_wrap=True)
             if options.stays:
                 _stay(console)

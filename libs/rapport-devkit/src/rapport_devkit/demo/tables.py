@@ -43,10 +43,14 @@ def print_figures(console: Console, figures: Figures) -> None:
             console.print(table)
 
 
-def print_verdict(console: Console, losses: Sequence[str]) -> None:
-    """Print whether anything was lost."""
+def print_verdict(console: Console, losses: Sequence[str], taken_back: int) -> None:
+    """Print whether anything was lost, and how many visits were taken back: these were not lost,
+    and they count no longer."""
     if not losses:
         console.print("[bold green]Nothing lost, nothing twice.[/]")
+    if taken_back:
+        visits = f"{taken_back:,} completed visit{'s' * (taken_back != 1)}"
+        console.print(f"[yellow]{visits} taken back by a later event.[/]", highlight=False)
     for loss in losses:
         console.print(f"[bold red]LOST[/] {loss}", highlight=False)
 
@@ -75,6 +79,7 @@ def _events(figures: Figures) -> Table:
         [
             ("sent to the bus", figures.sent.records),
             ("accepted (events in)", figures.accepted),
+            ("  that took a visit back", figures.taken_back),
             ("duplicates", figures.duplicates),
             ("dead letters", sum(figures.dead_letters.values())),
             *((f"  {reason}", count) for reason, count in letters),
