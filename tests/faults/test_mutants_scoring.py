@@ -19,12 +19,14 @@ from rapport_runtime.bus.port import TopicPartition
 from scoring_service import consumers, handlers
 from scoring_service.bootstrap import rulebook_source
 from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.facts import Numbered
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change
 from scoring_service.handlers import Folded, PartitionFacts
 from scoring_service.ports import Clients
 from scoring_service.store import sweep_progress
 from scoring_service.store.stores import PostgresStore
+from scoring_service.translate import numbered
 from tests.support.worlds.scoring import Log, ScoringWorld
 
 pytestmark = pytest.mark.integration
@@ -115,6 +117,51 @@ def test_an_activity_that_comes_twice_counts_once(
     scores = {change.score for change in scoring.changes()}
     survives = scores == {Decimal("37.00")}  # 30 for recency, a fifth of 35 for one visit
     assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_source_event_in_two_batches_is_assessed_once(
+    scoring: ScoringWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """A payment whose refund came before it lifts nobody, though a batch ends within it. Mutant:
+    what is there of it is assessed at once."""
+    if mutant:
+        monkeypatch.setattr(consumers.translate, "numbered", _as_if_whole)
+    log, at = scoring.log, noon(1, 10)
+    paid = {"amount_minor": 20_000, "source": "desk", "cause_id": "e1"}
+    log.watermark(at)
+    visit(log, at)
+    log.activity("ada", "settled", at.date(), at, last_of_cause=False, **paid)
+    scoring.read_all()
+    log.activity("ada", "refunded", at.date(), at, refers_to="a2", **paid)
+    log.watermark(noon(1, 11))
+    scoring.read_all()
+    survives = [change.to_tier for change in scoring.changes()] == ["bronze"]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_source_event_without_its_end_is_closed_by_the_next_watermark(
+    scoring: ScoringWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Its last activity may be a dead letter. Mutant: nobody is made due for it."""
+    if mutant:
+        monkeypatch.setattr(handlers, "leave_open", lambda _state, _time: None)
+    log, at = scoring.log, noon(1, 10)
+    log.watermark(at)
+    visit(log, at, source="desk", cause_id="e1", last_of_cause=False)
+    scoring.read_all()
+    assert scoring.changes() == []
+    log.watermark(noon(1, 11))
+    scoring.read_all()
+    survives = [change.to_tier for change in scoring.changes()] == ["bronze"]
+    assert survives is not mutant
+
+
+def _as_if_whole(event: canonical.ActivityRecorded) -> Numbered:
+    fact = numbered(event)
+    fact.is_last_of_cause = True
+    return fact
 
 
 @pytest.mark.parametrize("mutant", [False, True])

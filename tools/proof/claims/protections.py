@@ -53,6 +53,12 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
         ),
         "first watermark": f"{_SCORING}::test_the_first_watermark_assesses_who_came_before_it",
         "generation and sequence": f"{_SCORING}::test_an_activity_that_comes_twice_counts_once",
+        "one source event, one assessment": (
+            f"{_SCORING}::test_a_source_event_in_two_batches_is_assessed_once"
+        ),
+        "a source event without its end": (
+            f"{_SCORING}::test_a_source_event_without_its_end_is_closed_by_the_next_watermark"
+        ),
         "watermark after its sweep": f"{_SCORING}::test_time_is_passed_on_only_after_its_sweep",
         "cap lock": (
             "tests/faults/test_claims.py::"
