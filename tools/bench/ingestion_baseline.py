@@ -14,7 +14,13 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from ingestion_service import translate
-from ingestion_service.domain.activities import Activity, ActivityOwner, SourceObject, caused
+from ingestion_service.domain.activities import (
+    Activity,
+    ActivityOwner,
+    SourceObject,
+    announcement,
+    caused,
+)
 from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
 from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
 from tools.bench import source_log
@@ -105,6 +111,8 @@ class Baseline:
         for row in self._rows.execute(_HISTORY, (object_id,)).fetchall():
             source_object.fold(fact_of_row(row, fact.object_kind, fact.external_object_id))
         deltas = source_object.fold(fact)
+        if not deltas and not last:
+            deltas = [announcement(fact, source_log.ZONE, now)]
         words = (*fact.event_key, fact.namespace, fact.external_id, object_id, fact.kind)
         values = (fact.occurred_at, fact.starts_at, fact.amount_minor, fact.currency, fact.backfill)
         entry = (*words, *values, fact.content_hash, now, last + 1, len(deltas))

@@ -18,6 +18,7 @@ from tools.proof.claims import (
     bad_input,
     downtime,
     engine_bus,
+    engine_causes,
     engine_letters,
     exact_time,
     proof_part,
@@ -38,6 +39,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "contracts": (the_contracts.measure,),
     "engine": (
         engine_bus.measure,
+        engine_causes.measure,
         engine_letters.measure,
     ),
 }
