@@ -74,9 +74,10 @@ def _add_registration(router: APIRouter, stores: Stores) -> None:
     ) -> RegisteredClient:
         """Get the client of an identity; it is created when there is none.
 
-        Safe to repeat. Not needed before sending events (the first event creates the client), but
-        it gives you the `client_id`, by which contacts, consents and tiers are stored, and lets
-        scoring answer `prospect` for a client who has not booked or paid yet.
+        Safe to repeat. Not needed before sending events (the first event creates the client, and
+        from then on scoring answers for the client), but it gives you the `client_id`, by which
+        contacts, consents and tiers are stored, and lets scoring answer `prospect` for a client of
+        whom nothing was sent yet.
         """
         key = _identity_key(principal, body.namespace, body.external_id)
         with refusals_as_problems(), stores.open(key.practice_id) as store:

@@ -82,9 +82,11 @@ def events_router(stores: Stores) -> APIRouter:
         before its booking. Sending an event again is safe: the same `id` with the same content is
         a `duplicate` and changes nothing; with other content it is a `conflicting-duplicate`. A
         booking or payment belongs to the `subject` of its first accepted event; an event that names
-        another one is rejected as `other-client`.
+        another one is rejected as `other-client`. That a booking was created does not undo that it
+        was completed or missed, whatever the times say.
 
-        The answer lists the outcome of each event. For an array, 207 means that some events were
+        The answer lists the outcome of each event, and says of each whether it took a completed
+        visit back. For an array, 207 means that some events were
         rejected; the others are accepted. For a single event, a rejection is a problem: 409 for a
         conflicting duplicate and for another client, else 422. 503: nothing was written, send the
         whole request again.
