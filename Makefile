@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # A worker for each core, eight at most; whoever is free takes the next test (the slow ones first).
 PARALLEL := -n auto --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder
 
-.PHONY: help venv demo unit check test faults campaign lint proof bench lock schemas documents snapshot metrics format clean
+.PHONY: help venv demo unit check test faults campaign lint proof bench lock schemas documents snapshot metrics alerts sbom format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ schemas: venv ## Write JSON Schemas, OpenAPI and AsyncAPI documents anew from th
 
 documents: venv ## Let linters and generators of node read the published documents (needs node)
 	@$(PY) -m tools.documents $(ARGS)
+
+alerts: ## Let promtool check the alert rules and try their cases (needs promtool)
+	@cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules rules.test.yml
 
 snapshot: venv ## Keep the contracts as this version's promise, unless they break an older one
 	@$(PY) -m tests.support.contracts snapshot

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import promql_parser
@@ -13,10 +14,14 @@ from tests.support.places import REPOSITORY
 
 RULES = REPOSITORY / "deploy" / "prometheus" / "rules.yml"
 CASES = REPOSITORY / "deploy" / "prometheus" / "rules.test.yml"
+EXAMPLE = REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"
 RUNBOOKS = REPOSITORY / "docs" / "runbooks"
 INDEX = RUNBOOKS / "README.md"
 HEADINGS = ("Look", "Do", "Do not", "It is over")
-_GIVEN_BY_PROMETHEUS = {"instance", "job"}
+_GIVEN_BY_PROMETHEUS = {"instance", "job", "service"}
+"""The labels of a target; `service` is set in prometheus.yml."""
+_OF_PROMETHEUS = MappingProxyType({"up": frozenset[str]()})
+"""Series that Prometheus itself makes for each target, with their own labels."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,21 @@ def alerts(rules: Path = RULES) -> list[Alert]:
 def cases(path: Path = CASES) -> Iterator[tuple[str, bool]]:
     """The cases for promtool: an alert's name, and whether it is expected to fire."""
     for test in yaml.safe_load(path.read_text("utf-8"))["tests"]:
-        for case in test["alert_rule_test"]:
+        for case in test.get("alert_rule_test", ()):
             yield case["alertname"], bool(case["exp_alerts"])
+
+
+def case_names(path: Path = CASES) -> list[str]:
+    """What the cases for promtool are called."""
+    return [test["name"] for test in yaml.safe_load(path.read_text("utf-8"))["tests"]]
+
+
+def targets(example: Path = EXAMPLE) -> Iterator[tuple[str, str]]:
+    """Each address that the example asks, with the label `service` that it gives it."""
+    for job in yaml.safe_load(example.read_text("utf-8"))["scrape_configs"]:
+        for group in job["static_configs"]:
+            for address in group["targets"]:
+                yield address, group["labels"]["service"]
 
 
 def runbooks() -> list[Path]:
@@ -50,10 +68,11 @@ def runbooks() -> list[Path]:
 
 def faults(alert: Alert, series: Mapping[str, set[str]]) -> list[str]:
     """What an alert refers to that is not there: metrics, labels, its runbook or parts of it."""
+    known = {**series, **_OF_PROMETHEUS}
     found = [
         f"{alert.name}: {selector.name} {label}"
         for selector, label in _uses(alert.expression)
-        if selector.name not in series or label not in series[selector.name] | _GIVEN_BY_PROMETHEUS
+        if selector.name not in known or label not in known[selector.name] | _GIVEN_BY_PROMETHEUS
     ]
     if not any(True for _ in _selectors(alert.expression)):
         found.append(f"{alert.name}: looks at no metric")

@@ -1,6 +1,8 @@
 """Every alert looks at metrics that there are and names a runbook that there is, and vice versa."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import promql_parser
@@ -8,13 +10,17 @@ import pytest
 
 from rapport_runtime.metrics_page import series_names
 from tests.support.deploy.alerting import (
+    CASES,
+    EXAMPLE,
     RULES,
     RUNBOOKS,
     Alert,
     alerts,
+    case_names,
     cases,
     faults,
     runbooks,
+    targets,
 )
 from tests.support.places import REPOSITORY
 
@@ -44,6 +50,42 @@ def test_every_runbook_is_named_by_an_alert_and_the_issues_are_there() -> None:
 def test_every_alert_has_a_case_in_which_it_fires() -> None:
     assert {alert for alert, fires in cases() if fires} == {alert.name for alert in ALERTS}
     assert len({alert.name for alert in ALERTS}) == len(ALERTS)
+
+
+OUTAGES = {
+    "a service is gone altogether, API and worker; the others live",
+    "an API is down and its worker lives",
+    "a worker is down and its API lives",
+    "nobody tells of any worker, nor ever did",
+    "one route always fails, others are asked far more often; elsewhere a single answer failed",
+    "a pause downstream keeps nobody upstream quiet, one upstream keeps its readers quiet",
+    "all is well",
+}
+
+
+def test_each_outage_has_its_case() -> None:
+    assert set(case_names()) >= OUTAGES
+
+
+def test_no_alert_is_kept_quiet_by_what_another_service_has_paused() -> None:
+    """`unless on ()` compares with whatever service it finds."""
+    texts = {alert.name: str(alert.expression) for alert in ALERTS}
+    assert [name for name, text in texts.items() if re.search(r"unless on ?\( ?\)", text)] == []
+
+
+def test_every_target_says_whose_it_is() -> None:
+    found = list(targets())
+    assert found
+    assert all(address.startswith(service.removesuffix("service")) for address, service in found)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_every_case_comes_out_as_it_says() -> None:
+    for words in (["check", "config", EXAMPLE.name], ["test", "rules", CASES.name]):
+        done = subprocess.run(
+            ["promtool", *words], cwd=RULES.parent, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -113,5 +155,4 @@ def test_the_words_of_logs_and_answers_that_a_runbook_names_stand_in_the_source(
 
 
 def test_rules_are_where_the_example_looks_for_them() -> None:
-    example = (RULES.parent / "prometheus.yml").read_text("utf-8")
-    assert RULES.name in example
+    assert RULES.name in EXAMPLE.read_text("utf-8")
