@@ -38,11 +38,12 @@ class World(OutreachWorld):
 
     def pause(self, kind: Kind, subject: str) -> bool:
         with self.database.transaction() as tx:
-            return pauses.pause(tx, PAUSABLE, PauseRequest("key k1", kind, subject, "complaint"))
+            request = PauseRequest("key k1", kind, subject, "complaint")
+            return pauses.pause(tx, PAUSABLE, request).changed
 
     def resume(self, kind: Kind, subject: str) -> bool:
         with self.database.transaction() as tx:
-            return pauses.resume(tx, PauseRequest("key k1", kind, subject, "solved"))
+            return pauses.resume(tx, PAUSABLE, PauseRequest("key k1", kind, subject, "solved"))
 
     def due(self, *clients: str) -> None:
         """Messages that are to go now."""
@@ -105,7 +106,8 @@ def test_the_apis_role_can_pause_and_be_audited(outreach: World) -> None:
     outreach.due("ada")
     api = Database(outreach.urls.api_url, application_name="api")
     with api.transaction(PRACTICE, operator=True) as tx:
-        assert pauses.pause(tx, PAUSABLE, PauseRequest("key k1", "practice", PRACTICE, "complaint"))
+        request = PauseRequest("key k1", "practice", PRACTICE, "complaint")
+        assert pauses.pause(tx, PAUSABLE, request).changed
     api.close()
     assert outreach.dispatch() == 0
     (entry,) = outreach.rows("SELECT who, action, kind, subject, why FROM audit")

@@ -96,7 +96,9 @@ class PostgresAdapter:
 
     def pause(self, practice_id: str) -> None:
         with self.worker.transaction() as tx:
-            assert pause(tx, PAUSABLE, PauseRequest("key k1", "practice", practice_id, "test"))
+            assert pause(
+                tx, PAUSABLE, PauseRequest("key k1", "practice", practice_id, "test")
+            ).changed
 
     def restored_at(self, instant: datetime) -> None:
         with self.worker.transaction() as tx:

@@ -208,7 +208,7 @@ class _Clock:
 
 
 def _cli(toy: ServiceDatabase, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert keys.cli(toy.owner_url, argv) == 0
+    assert keys.cli(lambda: toy.owner_url, argv) == 0
     return capsys.readouterr().out
 
 
@@ -225,7 +225,7 @@ def test_a_key_holds_until_it_is_revoked(
     assert verifier.recall(raw) == expected  # remembered
     clock.now = REMEMBERED_SECONDS
     assert verifier.verify(raw) is None
-    assert keys.cli(toy.owner_url, ["revoke", key_id]) == 2
+    assert keys.cli(lambda: toy.owner_url, ["revoke", key_id]) == 2
 
 
 def test_wrong_keys_do_not_hold(
@@ -288,7 +288,7 @@ def test_the_list_shows_no_secret_and_the_table_holds_none(
 def test_the_command_says_what_is_wrong(
     toy: ServiceDatabase, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
 ) -> None:
-    assert keys.cli(toy.owner_url, argv) == 2
+    assert keys.cli(lambda: toy.owner_url, argv) == 2
     printed = capsys.readouterr()
     assert message in printed.err
     assert printed.out == ""

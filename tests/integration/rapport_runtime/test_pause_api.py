@@ -57,7 +57,8 @@ class TestPausing:
     def test_twice_is_as_once_and_is_audited_once(self, app: FastAPI, worker: Database) -> None:
         del worker
         for changed in (True, False):
-            assert post(app, "pauses", **BODY).json() == {"changed": changed, "paused": True}
+            told = post(app, "pauses", **BODY).json()
+            assert told == {"changed": changed, "paused": True, "until": None}
         (pause,) = items(app, "pauses")
         assert (pause["kind"], pause["subject"], pause["who"]) == ("practice", "north", "key k3")
         assert (pause["why"], pause["until"]) == (WHY, None)
@@ -71,17 +72,34 @@ class TestPausing:
             ("resume", "key k3", WHY),
         ]
 
-    def test_another_end_replaces_the_old_and_keeps_since(
+    def test_a_later_end_replaces_the_old_and_keeps_since(
         self, app: FastAPI, worker: Database
     ) -> None:
         del worker
-        post(app, "pauses", **BODY)
+        post(app, "pauses", **BODY, until="2998-01-01T00:00:00Z")
         (first,) = items(app, "pauses")
         answer = post(app, "pauses", **BODY, until="2999-01-01T00:00:00+08:00")
         assert answer.json()["changed"]
         (second,) = items(app, "pauses")
         assert second["until"].startswith("2998-12-31T16:00:00")
         assert second["since"] == first["since"]
+
+    def test_an_earlier_end_changes_nothing_and_the_answer_tells_the_end_in_force(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        del worker
+        post(app, "pauses", **BODY)
+        shorter = BODY | {"why": "again", "until": "2999-01-01T00:00:00Z"}
+        told = post(app, "pauses", **shorter).json()
+        assert told == {"changed": False, "paused": True, "until": None}
+        (pause,) = items(app, "pauses")
+        assert (pause["why"], pause["until"]) == (WHY, None)
+        assert len(items(app, "audit")) == 1
+
+    def test_of_what_is_not_known_nothing_is_resumed(self, app: FastAPI, worker: Database) -> None:
+        del worker
+        for changes in ({"subject": "nroth"}, {"kind": "topic", "subject": "x.v1"}):
+            assert post(app, "pauses/resume", **(BODY | changes)).status_code == 404
 
     def test_what_has_ended_is_not_in_force_and_can_begin_anew(
         self, app: FastAPI, worker: Database
@@ -125,11 +143,13 @@ class TestPausing:
             title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
         )
         router = pauses_router(database, Pausable([TOPIC], "time would go on"))
-        answer = post(create_app(service, [router]), "pauses", **BODY)
+        app = create_app(service, [router])
+        answers = [post(app, path, **BODY) for path in ("pauses", "pauses/resume")]
         database.close()
-        assert answer.status_code == 409
-        assert answer.json()["type"] == "urn:rapport:problem:cannot-pause"
-        assert answer.json()["detail"] == "time would go on"
+        for answer in answers:
+            assert answer.status_code == 409
+            assert answer.json()["type"] == "urn:rapport:problem:cannot-pause"
+            assert answer.json()["detail"] == "time would go on"
 
 
 class TestWho:

@@ -7,7 +7,7 @@ import pytest
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.http.probes import readyz
-from rapport_runtime.ops import pause_cli, pauses
+from rapport_runtime.ops import operators, pause_cli, pauses
 from rapport_runtime.ops.pauses import EVERY_WORKER, Kind, Pausable, PauseRequest, this_worker
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.loop import BatchLoop
@@ -36,12 +36,12 @@ def request(kind: Kind, subject: str) -> PauseRequest:
 
 def pause(ledger: Ledger, kind: Kind, subject: str) -> bool:
     with ledger.database.transaction() as tx:
-        return pauses.pause(tx, PAUSABLE, request(kind, subject))
+        return pauses.pause(tx, PAUSABLE, request(kind, subject)).changed
 
 
 def resume(ledger: Ledger, kind: Kind, subject: str) -> bool:
     with ledger.database.transaction() as tx:
-        return pauses.resume(tx, request(kind, subject))
+        return pauses.resume(tx, PAUSABLE, request(kind, subject))
 
 
 def running(bus: MemoryBus, ledger: Ledger, *topics: str) -> BatchLoop:
@@ -221,6 +221,10 @@ class TestTheCommands:
         printed = capsys.readouterr()
         return code, (printed.out + printed.err).strip()
 
+    @pytest.fixture(autouse=True)
+    def somebody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(operators, "account_name", lambda: "ann at db1")
+
     def test_all_of_a_pauses_life(self, ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ("topic", TOPIC, "--why", "ticket 7", "--by", "ann")
         assert self.give(ledger, capsys, "pause", *arguments) == (0, f"topic {TOPIC}: paused")
@@ -245,6 +249,41 @@ class TestTheCommands:
         ended = self.give(ledger, capsys, "pause", "worker", "*", "--why", "x", "--hours", "0")
         assert ended == (2, "`until` has passed already")
 
+    def test_a_second_pause_never_shortens_the_first_and_says_so(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        complaint = ("topic", TOPIC, "--why", "complaint, ticket 4711", "--by", "ann")
+        self.give(ledger, capsys, "pause", *complaint)
+        again = ("topic", TOPIC, "--why", "again", "--by", "ben", "--hours", "2")
+        code, told = self.give(ledger, capsys, "pause", *again)
+        assert (code, told) == (
+            0,
+            f"topic {TOPIC}: stays paused until resumed by ann (complaint, ticket 4711):"
+            " a pause is never shortened; to end it earlier, resume it",
+        )
+        (row,) = ledger.rows("SELECT ends_at, who, why FROM pause")
+        assert tuple(row) == (None, "ann", "complaint, ticket 4711")
+        assert len(ledger.rows("SELECT 1 FROM audit")) == 1
+
+    def test_a_second_pause_with_a_later_end_replaces_the_first(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for hours, whose in (("3", "ann"), ("1", "ben"), ("5", "cem")):
+            arguments = ("--why", f"for {hours}", "--by", whose, "--hours", hours)
+            self.give(ledger, capsys, "pause", "topic", TOPIC, *arguments)
+        (row,) = ledger.rows("SELECT who, why FROM pause")
+        assert tuple(row) == ("cem", "for 5")
+        assert [row.who for row in ledger.rows("SELECT who FROM audit ORDER BY id")] == [
+            *("ann", "cem")
+        ]
+        code, told = self.give(
+            *(ledger, capsys, "pause", "topic", TOPIC, "--why", "for good", "--by", "dee")
+        )
+        assert (code, told) == (0, f"topic {TOPIC}: paused")
+        (row,) = ledger.rows("SELECT ends_at, who FROM pause")
+        assert tuple(row) == (None, "dee")
+
+    @pytest.mark.parametrize("command", ["pause", "resume"])
     @pytest.mark.parametrize(
         ("what", "answer"),
         [
@@ -257,12 +296,35 @@ class TestTheCommands:
         self,
         ledger: Ledger,
         capsys: pytest.CaptureFixture[str],
+        command: str,
         what: tuple[str, str],
         answer: str,
     ) -> None:
-        assert self.give(ledger, capsys, "pause", *what, "--why", "x") == (2, answer)
+        assert self.give(ledger, capsys, command, *what, "--why", "x") == (2, answer)
         assert ledger.rows("SELECT 1 FROM pause") == []
         assert ledger.rows("SELECT 1 FROM audit") == []
+
+    def test_what_has_gone_since_it_was_paused_can_be_resumed(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ledger.run(
+            "INSERT INTO pause (kind, subject, who, why) VALUES ('worker', 'gone-1', 'x', 'y')"
+        )
+        arguments = ("worker", "gone-1", "--why", "x")
+        assert self.give(ledger, capsys, "resume", *arguments) == (0, "worker gone-1: resumed")
+        assert self.give(ledger, capsys, "resume", *arguments)[0] == 2
+
+    def test_nobody_acts_without_a_name(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In a container the account is a number without a name, the same for everybody."""
+        monkeypatch.setattr(operators, "account_name", lambda: None)
+        for command in ("pause", "resume"):
+            code, told = self.give(ledger, capsys, command, "topic", TOPIC, "--why", "x")
+            assert code == 2
+            assert told.startswith("say who you are: --by")
+        assert ledger.rows("SELECT 1 FROM audit") == []
+        assert self.give(ledger, capsys, "pauses") == (0, "")
 
 
 def test_what_one_loop_holds_back_a_partition_that_comes_later_is_held_back_too(

@@ -1,5 +1,6 @@
 """A partition in which the client cannot read on stands still, aloud; `skip` lets it go on."""
 
+from argparse import Namespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from rapport_runtime.ops.pauses import Pausable, PauseRequest
 from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.loop import BatchLoop
-from rapport_runtime.stream.skip import Skip, skip_command
+from rapport_runtime.stream.skip import Skip, skip_command, skip_parser
 from tests.support.worlds.toy_ledger import (
     GROUP,
     TOPIC,
@@ -30,6 +31,10 @@ P0 = partition(0)
 WHY = "a header has a name that is not UTF-8"
 CONFIRMED = [TOPIC, "0", "--confirm", "--why", "bit rot", "--by", "somebody"]
 AT_ONCE = AssignmentOptions(commit_fenced_seconds=0.0, reread_seconds=0.0)
+
+
+def given(argv: list[str]) -> Namespace:
+    return skip_parser().parse_args(argv)
 
 
 @pytest.fixture
@@ -134,7 +139,7 @@ class TestSkip:
         self, bus: MemoryBus, ledger: Ledger, skip: Skip, capsys: pytest.CaptureFixture[str]
     ) -> None:
         standing(bus, ledger)
-        assert skip_command(skip, [TOPIC, "0", "2"]) == 0
+        assert skip_command(skip, given([TOPIC, "0", "2"])) == 0
         said = capsys.readouterr().out
         assert f"{TOPIC}/0 cannot be read at offset 2: {WHY}" in said
         assert "nothing was changed" in said
@@ -144,7 +149,7 @@ class TestSkip:
         self, bus: MemoryBus, ledger: Ledger, skip: Skip
     ) -> None:
         subject = standing(bus, ledger, assignment=AT_ONCE)
-        assert skip_command(skip, [*CONFIRMED, "2"]) == 0
+        assert skip_command(skip, given([*CONFIRMED, "2"])) == 0
         turns(subject, 4)
         assert ledger.entries(0) == ["a", "b", "c"]
         assert ledger.offsets()[0] == 4
@@ -154,7 +159,7 @@ class TestSkip:
         self, bus: MemoryBus, ledger: Ledger, skip: Skip
     ) -> None:
         standing(bus, ledger, count=3)
-        assert skip_command(skip, [*CONFIRMED, "2"]) == 0
+        assert skip_command(skip, given([*CONFIRMED, "2"])) == 0
         (letter,) = ledger.rows("SELECT * FROM dead_letter")
         assert (letter.topic, letter.partition, letter.record_offset) == (TOPIC, 0, 2)
         assert (letter.reason, letter.state) == (dead_letters.UNREADABLE_BATCH, "held")
@@ -170,7 +175,7 @@ class TestSkip:
         self, bus: MemoryBus, ledger: Ledger, skip: Skip, offset: str
     ) -> None:
         standing(bus, ledger)
-        assert skip_command(skip, [*CONFIRMED, offset]) == 2
+        assert skip_command(skip, given([*CONFIRMED, offset])) == 2
         unchanged(ledger)
 
     def test_what_can_be_read_is_not_skipped(
@@ -179,7 +184,7 @@ class TestSkip:
         put(bus, 0, "a", "b")
         subject = loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject, 1)
-        assert skip_command(skip, [*CONFIRMED, "0"]) == 2
+        assert skip_command(skip, given([*CONFIRMED, "0"])) == 2
         assert "nothing is unreadable" in capsys.readouterr().err
         assert ledger.offsets()[0] == 0
 
@@ -192,7 +197,7 @@ class TestSkip:
             ledger.run("UPDATE consumer_position SET next_offset = 3 WHERE partition = 0")
             return bus
 
-        assert skip_command(Skip(ledger.database, GROUP, moved), [*CONFIRMED, "2"]) == 2
+        assert skip_command(Skip(ledger.database, GROUP, moved), given([*CONFIRMED, "2"])) == 2
         assert ledger.offsets()[0] == 3
         assert ledger.rows("SELECT * FROM dead_letter") == []
         assert ledger.rows("SELECT * FROM audit") == []
@@ -201,13 +206,13 @@ class TestSkip:
         self, bus: MemoryBus, ledger: Ledger, skip: Skip
     ) -> None:
         standing(bus, ledger)
-        assert skip_command(skip, [TOPIC, "0", "2", "--confirm"]) == 2
+        assert skip_command(skip, given([TOPIC, "0", "2", "--confirm"])) == 2
         unchanged(ledger)
 
     def test_a_partition_without_a_position_is_refused(
         self, ledger: Ledger, skip: Skip, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert skip_command(skip, [*CONFIRMED, "0"]) == 2
+        assert skip_command(skip, given([*CONFIRMED, "0"])) == 2
         assert f"{GROUP} has no position in {TOPIC}/0" in capsys.readouterr().err
         assert ledger.rows("SELECT * FROM audit") == []
 
@@ -219,7 +224,7 @@ class TestReplays:
         self, bus: MemoryBus, ledger: Ledger, skip: Skip
     ) -> None:
         subject = standing(bus, ledger, assignment=AT_ONCE)
-        skip_command(skip, [*CONFIRMED, "2"])
+        skip_command(skip, given([*CONFIRMED, "2"]))
         ledger.run("UPDATE dead_letter SET state = 'queued'")
         turns(subject, 4)
         assert sorted(ledger.entries(0)) == ["a", "b", "c", "hidden"]
@@ -229,7 +234,7 @@ class TestReplays:
         self, bus: MemoryBus, ledger: Ledger, skip: Skip
     ) -> None:
         subject = standing(bus, ledger, count=3, assignment=AT_ONCE)
-        skip_command(skip, [*CONFIRMED, "2"])
+        skip_command(skip, given([*CONFIRMED, "2"]))
         ledger.run("UPDATE dead_letter SET state = 'queued'")
         turns(subject, 4)
         assert ledger.entries(0) == ["a", "b", "c"]

@@ -30,13 +30,19 @@ from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.stream.look import OutputLook, await_look
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job, WorkerProcess
-from rapport_runtime.stream.restored import AfterRestore, Restoration, restored_command
-from rapport_runtime.stream.skip import Skip, skip_command
+from rapport_runtime.stream.restored import (
+    AfterRestore,
+    Restoration,
+    restored_command,
+    restored_parser,
+)
+from rapport_runtime.stream.skip import Skip, skip_command, skip_parser
 from rapport_runtime.stream.worker import note_halt, stop_on_signals
 from rapport_runtime.topics import SharedTopic, topics_of
 
 Command = Callable[[Sequence[str]], int]
-"""From the arguments after the command's name to the exit code."""
+"""From the arguments after the command's name to the exit code. A command understands its arguments
+before it reads a setting or opens anything: help needs no environment, and does nothing else."""
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
@@ -68,12 +74,12 @@ def commands(
     topics of all services: the command of that name creates those that are missing, and checks the
     others; a worker checks its own before it reads.
     """
-    for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(handles.pausable)}
+    for_operators = {"letters": dead_letter_cli.LETTERS, **pause_cli.commands(handles.pausable)}
     return {
         "api": _api(settings, api),
         "worker": _worker(settings, worker, topics, handles.output),
         "migrate": _migrate(settings, package),
-        "topics": _topics(settings, package, topics),
+        "topics": _topics(settings, topics),
         "keys": _keys(settings),
         "restored": _restored(settings, handles),
         "skip": _skip(settings),
@@ -99,7 +105,8 @@ def main(service: str, commands: Mapping[str, Command], argv: Sequence[str]) -> 
 
 
 def _api(settings: type[Settings], build: Callable[[Settings], FastAPI]) -> Command:
-    def run(_argv: Sequence[str]) -> int:
+    def run(argv: Sequence[str]) -> int:
+        _take_no_words("api", "answer HTTP requests until it is stopped", argv)
         chosen = settings.from_environment()
         serve(build(chosen), chosen)
         return 0
@@ -113,7 +120,8 @@ def _worker(
     topics: Sequence[SharedTopic],
     output: Output,
 ) -> Command:
-    def run(_argv: Sequence[str]) -> int:
+    def run(argv: Sequence[str]) -> int:
+        _take_no_words("worker", "read the service's topics until it is stopped", argv)
         chosen = settings.from_environment()
         own, options = topics_of(chosen.service, topics), kafka_options(chosen, "topics")
         stop = stop_on_signals()
@@ -138,7 +146,8 @@ def _worker(
 
 
 def _migrate(settings: type[Settings], package: str) -> Command:
-    def run(_argv: Sequence[str]) -> int:
+    def run(argv: Sequence[str]) -> int:
+        _take_no_words("migrate", "bring the database's tables to this version", argv)
         chosen = settings.from_environment()
         # No other command needs alembic, a quarter of what a process imports.
         from rapport_runtime import migrations  # noqa: PLC0415 - see above
@@ -149,9 +158,11 @@ def _migrate(settings: type[Settings], package: str) -> Command:
     return run
 
 
-def _topics(settings: type[Settings], package: str, topics: Sequence[SharedTopic]) -> Command:
+def _topics(settings: type[Settings], topics: Sequence[SharedTopic]) -> Command:
     def run(argv: Sequence[str]) -> int:
-        parser = argparse.ArgumentParser(prog=f"{package} topics")
+        parser = argparse.ArgumentParser(
+            prog="topics", description="make the topics that are missing, check the others"
+        )
         parser.add_argument("--replication-factor", type=int, default=1)
         arguments = parser.parse_args(argv)
         options = kafka_options(settings.from_environment(), "topics")
@@ -167,14 +178,14 @@ def _topics(settings: type[Settings], package: str, topics: Sequence[SharedTopic
 
 def _keys(settings: type[Settings]) -> Command:
     def run(argv: Sequence[str]) -> int:
-        chosen = settings.from_environment()
-        return keys.cli(chosen.database_url.get_secret_value(), argv)
+        return keys.cli(lambda: settings.from_environment().database_url.get_secret_value(), argv)
 
     return run
 
 
 def _restored(settings: type[Settings], handles: Handles) -> Command:
     def run(argv: Sequence[str]) -> int:
+        options = restored_parser().parse_args(argv)
         chosen = settings.from_environment()
         database = worker_database(chosen)
         restoration = Restoration(
@@ -185,7 +196,7 @@ def _restored(settings: type[Settings], handles: Handles) -> Command:
             is_simulated=chosen.simulated_clock,
         )
         try:
-            return restored_command(restoration, argv)
+            return restored_command(restoration, options)
         finally:
             database.close()
 
@@ -194,14 +205,20 @@ def _restored(settings: type[Settings], handles: Handles) -> Command:
 
 def _skip(settings: type[Settings]) -> Command:
     def run(argv: Sequence[str]) -> int:
+        options = skip_parser().parse_args(argv)
         chosen = settings.from_environment()
         database = worker_database(chosen)
         try:
-            return skip_command(Skip(database, chosen.service, _open_log(chosen)), argv)
+            return skip_command(Skip(database, chosen.service, _open_log(chosen)), options)
         finally:
             database.close()
 
     return run
+
+
+def _take_no_words(name: str, description: str, argv: Sequence[str]) -> None:
+    """For a command without arguments: give help if asked, refuse any other word."""
+    argparse.ArgumentParser(prog=name, description=description).parse_args(argv)
 
 
 def _open_log(settings: ServiceSettings) -> Callable[[], KafkaLogReader]:
@@ -213,10 +230,11 @@ def _operating(settings: type[Settings], command: OperatorCommand) -> Command:
     """A command of operators, with the worker's database."""
 
     def run(argv: Sequence[str]) -> int:
+        options = command.parser.parse_args(argv)
         chosen = settings.from_environment()
         database = worker_database(chosen)
         try:
-            return command(database, chosen.cursor_key, argv)
+            return command.carry_out(database, chosen.cursor_key, options)
         finally:
             database.close()
 

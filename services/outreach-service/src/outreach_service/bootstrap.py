@@ -1,7 +1,6 @@
 """Builds outreach from its parts; the only module that imports all of them."""
 
 import argparse
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -61,6 +60,7 @@ from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.incarnation import age_check
+from rapport_runtime.ops.operators import print_lines
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
@@ -306,7 +306,7 @@ def reseal_contacts(argv: Sequence[str]) -> int:
         done = reseal(database, build_keyring(settings))
     finally:
         database.close()
-    sys.stdout.write(f"{done.sealed} sealed again, {done.unreadable} that no key opens\n")
+    print_lines([f"{done.sealed} sealed again, {done.unreadable} that no key opens"])
     return 1 if done.unreadable else 0
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from rapport_runtime.http.api_keys import (
     parse_key,
     same_hash,
 )
+from rapport_runtime.ops.operators import print_lines
 
 _NO_HASH = bytes(32)
 
@@ -112,14 +113,15 @@ class ApiKeys:
         return Principal(key_id, row.practice_id, frozenset(row.scopes))
 
 
-def cli(database_url: str, argv: Sequence[str]) -> int:
+def cli(owner_url: Callable[[], str], argv: Sequence[str]) -> int:
     """The `keys` command of a service: create, revoke, list. Returns the exit code.
 
     `create` prints the key and nothing else, so that `KEY=$(… keys create …)` works.
-    `database_url` is the owner's: the API's role may not write keys.
+    `owner_url` gives the owner's address, since the API's role may not write keys; it is asked
+    once the arguments are understood.
     """
     options = _parser().parse_args(argv)
-    database = Database(database_url, application_name="rapport-keys")
+    database = Database(owner_url(), application_name="rapport-keys")
     try:
         with database.transaction() as tx:
             lines: list[str] = options.run(tx, options)
@@ -128,7 +130,7 @@ def cli(database_url: str, argv: Sequence[str]) -> int:
         return 2
     finally:
         database.close()
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    print_lines(lines)
     return 0
 
 

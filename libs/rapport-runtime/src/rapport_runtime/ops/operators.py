@@ -1,25 +1,73 @@
-"""What all operators' commands share: the actor and the reason, the database, the exit code."""
+"""What all operators' commands share: words before settings, who did it and why, the exit code."""
 
 import argparse
 import os
+import pwd
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from rapport_runtime.database import Database
 
-OperatorCommand = Callable[[Database, bytes, Sequence[str]], int]
-"""(the worker's database, the key for hashes of personal values, the arguments) -> exit code."""
+_ROOT = 0
 
 
 class Refused(Exception):
     """The command cannot be carried out; the message is the reason."""
 
 
+@dataclass(frozen=True)
+class OperatorCommand:
+    """A command that needs the worker's database: `parser` understands its words, then `act`
+    carries it out and gives the lines to print. `act` is called with the database, the key for
+    hashes of personal values, and the words; it raises `Refused`.
+
+    They are apart so that help is given, and an unknown word refused, before anything is opened.
+    """
+
+    parser: argparse.ArgumentParser
+    act: Callable[[Database, bytes, argparse.Namespace], list[str]]
+
+    def __call__(self, database: Database, secret: bytes, argv: Sequence[str]) -> int:
+        """Carry out the command of these arguments; its exit code."""
+        return self.carry_out(database, secret, self.parser.parse_args(argv))
+
+    def carry_out(self, database: Database, secret: bytes, options: argparse.Namespace) -> int:
+        """Carry out the command of these words; its exit code."""
+        return run_and_print(lambda: self.act(database, secret, options))
+
+
 def add_reason(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add `--why` and `--by`, for the audit."""
+    """Add `--why` and `--by`, for the audit; `required` is about the reason."""
+    account = account_name()
+    default = f"default: {account}" if account else "this account has no name of a person"
     parser.add_argument("--why", required=required, type=_not_blank, help="for the audit")
-    parser.add_argument("--by", default=_account(), help="who you are; default: this account")
+    parser.add_argument("--by", type=_not_blank, default=account, help=f"who you are; {default}")
+
+
+def actor(options: argparse.Namespace) -> str:
+    """Who gives the command. Raises `Refused` when nobody knows."""
+    if options.by is None:
+        raise Refused("say who you are: --by (this account has no name of a person)")
+    return str(options.by)
+
+
+def account_name() -> str | None:
+    """The account that gives the command, such as `ann at db1`; of `sudo`, who called it.
+
+    None for root, and for a number without a name, as containers have it: the audit would hold
+    the same words for everybody.
+    """
+    number = os.getuid()
+    if number == _ROOT:
+        name = os.environ.get("SUDO_USER", "root")
+    else:
+        try:
+            name = pwd.getpwuid(number).pw_name
+        except KeyError:
+            return None
+    return None if name == "root" else f"{name} at {socket.gethostname()}"
 
 
 def run_and_print(command: Callable[[], list[str]]) -> int:
@@ -29,16 +77,22 @@ def run_and_print(command: Callable[[], list[str]]) -> int:
     except Refused as refused:
         sys.stderr.write(f"{refused}\n")
         return 2
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    print_lines(lines)
     return 0
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print to stdout. A reader that has seen enough (`… | head`) is no error: the command was
+    carried out before."""
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("say why")
+        raise argparse.ArgumentTypeError("may not be blank")
     return text
-
-
-def _account() -> str:
-    """The account by its number: in containers it often has no name."""
-    return f"user {os.getuid()} at {socket.gethostname()}"

@@ -1,20 +1,21 @@
 """`pause`, `resume`, `pauses` and `audit` at the command line of every service (F37)."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from rapport_runtime.database import Database, real_time
 from rapport_runtime.ops import audit, pauses
-from rapport_runtime.ops.operators import OperatorCommand, Refused, add_reason, run_and_print
+from rapport_runtime.ops.operators import OperatorCommand, Refused, actor, add_reason
 from rapport_runtime.ops.pauses import (
     EVERY_WORKER,
     NoSuchSubject,
     NotPausable,
     PastEnd,
     Pausable,
+    PauseAnswer,
     PauseRequest,
 )
 
@@ -24,56 +25,63 @@ _KINDS = ("worker", "topic", "practice")
 def commands(pausable: Pausable) -> Mapping[str, OperatorCommand]:
     """The commands by name, for a service where `pausable` can be paused."""
     return {
-        "pause": lambda database, _key, argv: _pause(database, pausable, argv),
-        "resume": _resume,
+        "pause": _pause(pausable),
+        "resume": _resume(pausable),
         "pauses": _reading(_pauses, "pauses", "what is paused, since when and why"),
         "audit": _reading(_audit, "audit", "what operators did, the oldest first"),
     }
 
 
-def _pause(database: Database, pausable: Pausable, argv: Sequence[str]) -> int:
+def _pause(pausable: Pausable) -> OperatorCommand:
     parser = _parser("pause", "stop a worker, a topic or a practice; it takes effect in seconds")
     parser.add_argument("--hours", type=float, help="end by itself after so long; without: never")
-    options = parser.parse_args(argv)
 
-    def run() -> list[str]:
+    def act(database: Database, _key: bytes, options: argparse.Namespace) -> list[str]:
         with database.transaction() as tx:
             ends_at = None
             if options.hours is not None:
                 ends_at = real_time(tx) + timedelta(hours=options.hours)
             try:
-                changed = pauses.pause(tx, pausable, _request(options, ends_at))
+                answer = pauses.pause(tx, pausable, _request(options, ends_at))
             except (NotPausable, NoSuchSubject, PastEnd) as refused:
                 raise Refused(str(refused)) from refused
-        return [
-            f"{options.kind} {options.subject}: {'paused' if changed else 'was paused already'}"
-        ]
+        return [f"{options.kind} {options.subject}: {_paused(answer, ends_at)}"]
 
-    return run_and_print(run)
+    return OperatorCommand(parser, act)
 
 
-def _resume(database: Database, _key: bytes, argv: Sequence[str]) -> int:
-    options = _parser("resume", "let a worker, a topic or a practice go on").parse_args(argv)
+def _paused(answer: PauseAnswer, wanted: datetime | None) -> str:
+    if answer.changed:
+        return "paused"
+    pause = answer.in_force
+    if pause.ends_at == wanted:
+        return "was paused already"
+    return (
+        f"stays paused {_until(pause.ends_at)} by {pause.actor} ({pause.reason}):"
+        " a pause is never shortened; to end it earlier, resume it"
+    )
 
-    def run() -> list[str]:
+
+def _resume(pausable: Pausable) -> OperatorCommand:
+    parser = _parser("resume", "let a worker, a topic or a practice go on")
+
+    def act(database: Database, _key: bytes, options: argparse.Namespace) -> list[str]:
         with database.transaction() as tx:
-            changed = pauses.resume(tx, _request(options, None))
+            try:
+                changed = pauses.resume(tx, pausable, _request(options, None))
+            except (NotPausable, NoSuchSubject) as refused:
+                raise Refused(str(refused)) from refused
         return [f"{options.kind} {options.subject}: {'resumed' if changed else 'was not paused'}"]
 
-    return run_and_print(run)
+    return OperatorCommand(parser, act)
 
 
 def _reading(read: Callable[[Connection], list[str]], name: str, help_: str) -> OperatorCommand:
-    def run(database: Database, _key: bytes, argv: Sequence[str]) -> int:
-        argparse.ArgumentParser(prog=name, description=help_).parse_args(argv)
+    def act(database: Database, _key: bytes, _options: argparse.Namespace) -> list[str]:
+        with database.transaction() as tx:
+            return read(tx)
 
-        def lines() -> list[str]:
-            with database.transaction() as tx:
-                return read(tx)
-
-        return run_and_print(lines)
-
-    return run
+    return OperatorCommand(argparse.ArgumentParser(prog=name, description=help_), act)
 
 
 def _pauses(tx: Connection) -> list[str]:
@@ -112,7 +120,7 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
 
 
 def _request(options: argparse.Namespace, ends_at: datetime | None) -> PauseRequest:
-    return PauseRequest(options.by, options.kind, options.subject, options.why, ends_at)
+    return PauseRequest(actor(options), options.kind, options.subject, options.why, ends_at)
 
 
 def _until(ends_at: datetime | None) -> str:

@@ -1,5 +1,7 @@
 """`/v1/pauses` and `/v1/audit`: operators stop and start a worker, a topic or a practice (F37)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -87,8 +89,16 @@ class PauseBody(ResumeBody):
 class Answer(BaseModel):
     """The result of the request."""
 
-    changed: bool = Field(description="False: it was so already; nothing was changed or recorded.")
+    changed: bool = Field(
+        description="False: it was so already, or is paused for longer; nothing was changed or"
+        " recorded."
+    )
     paused: bool
+    until: AwareDatetime | None = Field(
+        default=None,
+        description="When the pause in force ends; null: when it is resumed, or it is not paused.",
+        examples=[None],
+    )
 
 
 class AuditAnswer(BaseModel):
@@ -128,30 +138,28 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
     def pause(body: PauseBody, principal: Writer) -> Answer:
         """Pause a worker, a topic or a practice.
 
-        It takes effect within seconds. A second call replaces the end or the reason.
+        It takes effect within seconds. A second call with a later end replaces the first; one with
+        an earlier end changes nothing: a pause is never shortened, only resumed.
         """
         request = _request(principal, body, body.until)
-        try:
-            with database.transaction(_practice(body), operator=True) as tx:
-                return Answer(changed=pauses.pause(tx, pausable, request), paused=True)
-        except NotPausable as refused:
-            raise CannotPause(str(refused)) from refused
-        except NoSuchSubject as refused:
-            raise NotFound(str(refused)) from refused
-        except PastEnd as refused:
-            raise Conflict(str(refused)) from refused
+        with _refusals(), database.transaction(_practice(body), operator=True) as tx:
+            answer = pauses.pause(tx, pausable, request)
+        until = answer.in_force.ends_at
+        return Answer(changed=answer.changed, paused=True, until=until)
 
     @router.post(
         "/pauses/resume",
-        responses=responses(*refusals) | {200: json_example({"changed": True, "paused": False})},
+        responses=responses(*refusals, NotFound, CannotPause)
+        | {200: json_example({"changed": True, "paused": False, "until": None})},
     )
     def resume(body: ResumeBody, principal: Writer) -> Answer:
         """Resume a worker, a topic or a practice.
 
-        `changed` is false when it was not paused.
+        `changed` is false when it was not paused. What is not known here is not found.
         """
-        with database.transaction(operator=True) as tx:
-            return Answer(changed=pauses.resume(tx, _request(principal, body, None)), paused=False)
+        request = _request(principal, body, None)
+        with _refusals(), database.transaction(_practice(body), operator=True) as tx:
+            return Answer(changed=pauses.resume(tx, pausable, request), paused=False)
 
     @router.get("/audit", responses=responses(*refusals, InvalidCursor))
     def list_audit(_principal: Reader, page: PageQuery) -> Page[AuditAnswer]:
@@ -165,6 +173,19 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
         return page.page([_entry(row) for row in rows], key=lambda entry: (entry.id,))
 
     return router
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Give what cannot be paused or resumed as the problem that the API documents."""
+    try:
+        yield
+    except NotPausable as refused:
+        raise CannotPause(str(refused)) from refused
+    except NoSuchSubject as refused:
+        raise NotFound(str(refused)) from refused
+    except PastEnd as refused:
+        raise Conflict(str(refused)) from refused
 
 
 def _key(pause: PauseStatus) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.database import execute, fetch, fetch_value
+from rapport_runtime.database import execute, fetch, fetch_one, fetch_value
 from rapport_runtime.ops import audit
 
 Kind = Literal["worker", "topic", "practice"]
@@ -69,6 +69,14 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class PauseAnswer:
+    """What came of a request to pause: whether it changed anything, and the pause in force."""
+
+    changed: bool
+    in_force: Pause
+
+
+@dataclass(frozen=True)
 class Stopped:
     """What one worker must not read, as of its last look."""
 
@@ -94,10 +102,16 @@ _ALL = f"""
         OR EXISTS (SELECT FROM worker WHERE worker_id = subject))
     ORDER BY kind, subject
 """  # noqa: S608 - the parts are constants of this file
+_ONE = """
+    SELECT kind, subject, paused_at, ends_at, who AS actor, why AS reason FROM pause
+    WHERE kind = %(kind)s AND subject = %(subject)s
+"""
 _OF_WORKER = f"""
     SELECT kind, subject FROM pause
     WHERE {_IN_FORCE} AND (kind = 'topic' OR kind = 'worker' AND subject IN ('*', %(worker)s))
 """  # noqa: S608 - as above
+# One that ends sooner than the pause in force changes nothing, not its reason either. An end that
+# is not there is the latest of all.
 _PAUSE = """
     INSERT INTO pause (kind, subject, ends_at, who, why)
     VALUES (%(kind)s, %(subject)s, %(ends_at)s, %(actor)s, %(reason)s)
@@ -105,7 +119,9 @@ _PAUSE = """
     SET ends_at = excluded.ends_at, who = excluded.who, why = excluded.why,
         paused_at = CASE WHEN pause.ends_at <= clock_timestamp() THEN clock_timestamp()
             ELSE pause.paused_at END
-    WHERE pause.ends_at IS DISTINCT FROM excluded.ends_at OR pause.why <> excluded.why
+    WHERE pause.ends_at <= clock_timestamp()
+        OR coalesce(excluded.ends_at, 'infinity') > coalesce(pause.ends_at, 'infinity')
+        OR excluded.ends_at IS NOT DISTINCT FROM pause.ends_at AND pause.why <> excluded.why
 """
 _RESUME = f"""
     DELETE FROM pause WHERE kind = %(kind)s AND subject = %(subject)s RETURNING {_IN_FORCE}
@@ -149,8 +165,9 @@ def stopped(tx: Connection) -> Stopped:
     )
 
 
-def pause(tx: Connection, pausable: Pausable, request: PauseRequest) -> bool:
-    """Pause; False when the same pause is in force already. A new end or reason replaces the old.
+def pause(tx: Connection, pausable: Pausable, request: PauseRequest) -> PauseAnswer:
+    """Pause. A later end replaces the old, and so does another reason for the same end; a pause
+    in force is never shortened.
 
     Raises NotPausable, NoSuchSubject, PastEnd.
     """
@@ -160,14 +177,21 @@ def pause(tx: Connection, pausable: Pausable, request: PauseRequest) -> bool:
     changed = execute(tx, _PAUSE, vars(request)) == 1
     if changed:
         _record(tx, "pause", request)
-    return changed
+    row = fetch_one(tx, _ONE, vars(request))
+    return PauseAnswer(changed, Pause(**row._asdict()))
 
 
-def resume(tx: Connection, request: PauseRequest) -> bool:
-    """End the pause; False when there was none, which is no error."""
+def resume(tx: Connection, pausable: Pausable, request: PauseRequest) -> bool:
+    """End the pause; False when there was none, which is no error.
+
+    Raises NotPausable or NoSuchSubject when there was none and could not be. What has gone since
+    it was paused can be resumed.
+    """
     was_in_force = bool(fetch_value(tx, _RESUME, vars(request)))
     if was_in_force:
         _record(tx, "resume", request)
+    else:
+        _check(tx, pausable, request)
     return was_in_force
 
 

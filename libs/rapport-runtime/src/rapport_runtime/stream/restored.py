@@ -16,7 +16,7 @@ from rapport_runtime.bus.port import LogBounds, LogReader, Record, TopicPartitio
 from rapport_runtime.database import Database, real_time
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import audit, incarnation
-from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
+from rapport_runtime.ops.operators import Refused, actor, add_reason, run_and_print
 from rapport_runtime.stream import outbox, published
 from rapport_runtime.stream.look import (
     LastEvent,
@@ -190,8 +190,8 @@ class Restoration:
         return real_time(tx)
 
 
-def restored_command(restoration: Restoration, argv: Sequence[str]) -> int:
-    """The command `restored`; returns the exit code."""
+def restored_parser() -> argparse.ArgumentParser:
+    """The words of the command `restored`."""
     parser = argparse.ArgumentParser(
         prog="restored",
         description="after a restore: list what the topics have and this database lacks;"
@@ -199,7 +199,11 @@ def restored_command(restoration: Restoration, argv: Sequence[str]) -> int:
     )
     parser.add_argument("--confirm", action="store_true", help="without it nothing is changed")
     add_reason(parser, required=False)
-    options = parser.parse_args(argv)
+    return parser
+
+
+def restored_command(restoration: Restoration, options: argparse.Namespace) -> int:
+    """The command `restored` of these words; returns the exit code."""
 
     def run() -> list[str]:
         try:
@@ -207,7 +211,7 @@ def restored_command(restoration: Restoration, argv: Sequence[str]) -> int:
                 return restoration.dry_run()
             if options.why is None:
                 raise Refused("say --why: it is kept in the audit")
-            return restoration.confirm(options.by, options.why)
+            return restoration.confirm(actor(options), options.why)
         except TryLater as error:
             raise Refused(f"the bus does not answer: {error}") from error
 

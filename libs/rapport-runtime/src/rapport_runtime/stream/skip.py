@@ -4,14 +4,13 @@ It skips only what cannot be read, and only where the group's position stands.
 """
 
 import argparse
-from collections.abc import Sequence
 from contextlib import closing
 
 from rapport_runtime.bus.port import TopicPartition, Unreadable
 from rapport_runtime.database import Database
 from rapport_runtime.errors import InvalidRecord, TryLater
 from rapport_runtime.ops import audit
-from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
+from rapport_runtime.ops.operators import Refused, actor, add_reason, run_and_print
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters import table as dead_letters
@@ -77,8 +76,8 @@ class Skip:
         return position, found
 
 
-def skip_command(skip: Skip, argv: Sequence[str]) -> int:
-    """The command `skip`; returns the exit code."""
+def skip_parser() -> argparse.ArgumentParser:
+    """The words of the command `skip`."""
     parser = argparse.ArgumentParser(
         prog="skip",
         description="skip what the Kafka client cannot read, where the position stands; what is"
@@ -89,7 +88,11 @@ def skip_command(skip: Skip, argv: Sequence[str]) -> int:
     parser.add_argument("offset", type=int, help="as /v1/status and the alert name it")
     parser.add_argument("--confirm", action="store_true", help="without it nothing is changed")
     add_reason(parser, required=False)
-    options = parser.parse_args(argv)
+    return parser
+
+
+def skip_command(skip: Skip, options: argparse.Namespace) -> int:
+    """The command `skip` of these words; returns the exit code."""
     place = TopicPartition(options.topic, options.partition)
 
     def run() -> list[str]:
@@ -98,7 +101,7 @@ def skip_command(skip: Skip, argv: Sequence[str]) -> int:
                 return skip.dry_run(place, options.offset)
             if options.why is None:
                 raise Refused("say --why: it is kept in the audit")
-            return skip.confirm(place, options.offset, options.by, options.why)
+            return skip.confirm(place, options.offset, actor(options), options.why)
         except TryLater as error:
             raise Refused(f"the bus does not answer: {error}") from error
 

@@ -1,11 +1,10 @@
 """`letters list | count | show | replay | drop` at the command line of every service (F37)."""
 
 import argparse
-from collections.abc import Sequence
 from typing import Any
 
 from rapport_runtime.database import Database
-from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
+from rapport_runtime.ops.operators import OperatorCommand, Refused, actor, add_reason
 from rapport_runtime.stream.dead_letters.routes import letter_shape
 from rapport_runtime.stream.dead_letters.store import (
     Actor,
@@ -16,14 +15,6 @@ from rapport_runtime.stream.dead_letters.store import (
 )
 
 _STATES = ("held", "queued", "replayed", "dropped")
-
-
-def letters(database: Database, secret: bytes, argv: Sequence[str]) -> int:
-    """The command `letters`, with the worker's role: the letters of all practices. Returns the exit
-    code."""
-    options = _parser().parse_args(argv)
-    options.secret = secret
-    return run_and_print(lambda: options.run(DeadLetterStore(database), options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,8 +65,10 @@ def _filter(options: argparse.Namespace) -> DeadLetterFilter:
 
 
 def _actor(options: argparse.Namespace) -> Actor:
-    name, reason = getattr(options, "by", ""), getattr(options, "why", None)
-    return Actor(name=name, all_practices=True, reason=reason)
+    """Who gives a command that only reads is not asked."""
+    acts = hasattr(options, "by") and not getattr(options, "dry_run", False)
+    name = actor(options) if acts else ""
+    return Actor(name=name, all_practices=True, reason=getattr(options, "why", None))
 
 
 def _list(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
@@ -131,3 +124,13 @@ def _line(row: Any) -> str:
             row.detail,
         )
     )
+
+
+def _letters(database: Database, secret: bytes, options: argparse.Namespace) -> list[str]:
+    options.secret = secret
+    lines: list[str] = options.run(DeadLetterStore(database), options)
+    return lines
+
+
+LETTERS = OperatorCommand(_parser(), _letters)
+"""The command `letters`, with the worker's role: the letters of all practices."""
