@@ -129,6 +129,13 @@ class TestStatus:
         assert shown["unreadable"] is None
         assert f"rapport_unreadable_offset{{{labels}}}" not in ask(app, "GET", "/metrics").text
 
+    def test_a_worker_is_live_silent_or_halted(self, app: FastAPI, worker: Database) -> None:
+        beat(worker, "a", [f"{TOPIC}/0"], 5)
+        beat(worker, "b-killed", [f"{TOPIC}/0"], 7, age=60)
+        beat(worker, "c-halted", [], None)
+        told = [(one["id"], one["state"]) for one in self.status(app)["workers"]]
+        assert told == [("a", "live"), ("b-killed", "silent"), ("c-halted", "halted")]
+
     def test_lag_is_known_only_when_live_workers_hold_every_partition(
         self, app: FastAPI, worker: Database
     ) -> None:

@@ -118,16 +118,16 @@ class TestTheLoop:
     def test_a_paused_topic_is_read_again_only_when_it_is_resumed(
         self, bus: MemoryBus, ledger: Ledger
     ) -> None:
-        subject = standing(bus, ledger, assignment=AT_ONCE)
+        subject, pausable = standing(bus, ledger, assignment=AT_ONCE), Pausable([TOPIC], "not here")
         with ledger.database.transaction() as tx:
             request = PauseRequest("somebody", "topic", TOPIC, "quiet", None)
-            pauses.pause(tx, Pausable([TOPIC], None), request)
+            pauses.pause(tx, pausable, request)
         bus.remove(P0, [2])
         turns(subject, 4)
         assert ledger.entries(0) == ["a", "b"]
         assert noted(ledger)[0] == (2, 2, WHY)
         with ledger.database.transaction() as tx:
-            pauses.resume(tx, request)
+            pauses.resume(tx, pausable, request)
         turns(subject, 4)
         assert ledger.entries(0) == ["a", "b", "c"]
 

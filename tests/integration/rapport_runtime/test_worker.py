@@ -200,11 +200,13 @@ class TestInProcess:
             assert eventually(lambda: bool(ledger.rows("SELECT 1 FROM worker")))
             assert subject.heartbeat.ready() is None
             bus.down = True
-            assert eventually(lambda: "no progress" in (subject.heartbeat.ready() or ""))
+            dead = "s: the broker does not answer"
+            assert eventually(lambda: (subject.heartbeat.ready() or "").endswith(dead))
+            (row,) = ledger.rows("SELECT * FROM worker")
+            assert row.last_error == "broker: TryLater: the bus in memory is down"
             bus.down = False
             assert eventually(lambda: subject.heartbeat.ready() is None)
-            (row,) = ledger.rows("SELECT * FROM worker")
-            assert row.last_error.startswith("TryLater")
+            assert subject.heartbeat.waits_for is None
         finally:
             stop.set()
             thread.join()
@@ -213,12 +215,19 @@ class TestInProcess:
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(worker, "_BEAT", "SELECT pg_terminate_backend(pg_backend_pid())")
-        subject = self.worker(bus, ledger, options=WorkerOptions(beat_seconds=0.01))
+        subject = self.worker(
+            bus, ledger, options=WorkerOptions(beat_seconds=0.01, stale_seconds=0.0)
+        )
         beat_at = subject.heartbeat.beat_at
         stop = threading.Event()
         threading.Timer(0.5, stop.set).start()
         assert subject.run(stop) == 0
         assert subject.heartbeat.beat_at == beat_at
+        assert (subject.heartbeat.ready() or "").endswith("s: the database does not answer")
+
+    def test_a_turn_that_takes_long_is_told_from_a_server_that_does_not_answer(self) -> None:
+        told = worker.Heartbeat(stale_seconds=0.0).ready()
+        assert told == "no progress for 0 s: a turn takes so long"
 
 
 @pytest.fixture

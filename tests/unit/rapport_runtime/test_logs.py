@@ -139,7 +139,8 @@ def test_an_exception_is_told_by_type_and_place(out: StringIO) -> None:
     ("name", "level", "silent"),
     [
         ("kafka.consumer", logging.DEBUG, True),
-        ("kafka.consumer", logging.INFO, False),
+        ("kafka.net.connection", logging.INFO, True),
+        ("kafka.consumer", logging.WARNING, False),
         ("httpx", logging.INFO, True),
         ("httpcore.http11", logging.INFO, True),
         ("uvicorn.access", logging.INFO, True),

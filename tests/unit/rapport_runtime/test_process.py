@@ -19,7 +19,9 @@ class Settings(ServiceSettings):
     service: ClassVar[str] = "toy"
 
 
-SETTINGS = Settings(database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="x:1")
+SETTINGS = Settings(
+    database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="127.0.0.1:1"
+)
 
 
 class Broken:
@@ -57,5 +59,9 @@ def test_a_worker_that_has_not_looked_yet_is_alive_and_not_ready() -> None:
     assert httpx.get(f"{url}/healthz").status_code == 200
     waiting = httpx.get(f"{url}/readyz")
     assert waiting.status_code == 503
-    assert "not looked at yet" in waiting.json()["reasons"]["progress"]
+    assert waiting.json()["reasons"]["progress"].endswith("were not looked at yet")
+    for server in ("broker", "database"):
+        subject.waits_for(server)
+        told = httpx.get(f"{url}/readyz").json()["reasons"]["progress"]
+        assert told.endswith(f"not looked at yet: the {server} does not answer")
     stop.set()

@@ -20,7 +20,9 @@ class _Source:
             business_time=NOW.replace(hour=0),
             partitions=[PartitionStatus(topic="a.v1", partition=0, position=7)],
             lag=3,
-            workers=[WorkerStatus(id="w1", partitions=["a.v1/0"], last_error="TryLater")],
+            workers=[
+                WorkerStatus(id="w1", state="live", partitions=["a.v1/0"], last_error="TryLater")
+            ],
         )
 
 
@@ -33,4 +35,5 @@ def test_status() -> None:
     assert status["partitions"][0]["position"] == 7
     assert status["partitions"][0]["swept_through"] is None
     assert status["oldest_unpublished_at"] is None
-    assert status["workers"][0]["last_error"] == "TryLater"
+    (worker,) = status["workers"]
+    assert (worker["state"], worker["last_error"]) == ("live", "TryLater")

@@ -130,7 +130,7 @@ def _worker(
         producer = KafkaProducer(kafka_options(chosen, "relay"), stop=stop)
         try:
             process = WorkerProcess(chosen, stop)
-            await_look(database, lambda: check_topics(options, own), stop)
+            await_look(database, lambda: check_topics(options, own), stop, process.waits_for)
             if stop.is_set():
                 return 0
             handler, job = build(chosen, database, producer)

@@ -27,13 +27,13 @@ PERSONAL = frozenset(
 )
 """A field is hidden whose name is one of these, or ends with `_` and one of these."""
 PINNED = {
-    "kafka": logging.INFO,  # at DEBUG it prints record bodies, and its password
+    "kafka": logging.WARNING,  # its connections at INFO; record bodies and its password at DEBUG
     "httpx": logging.WARNING,  # prints whole addresses, tokens in the query included
     "httpcore": logging.WARNING,
     "uvicorn.access": logging.WARNING,  # prints the path as sent; ours has the template
     "sqlalchemy.engine": logging.WARNING,  # prints parameters
 }
-"""The lowest level of libraries that print personal data or secrets below it."""
+"""The lowest level of libraries that print personal data, secrets or much of no use below it."""
 _RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 _ACTION = re.compile(r"[a-z][a-z0-9_]*")
 _SCRUB = re.compile(

@@ -12,6 +12,7 @@ from rapport_runtime.ops.status_routes import (
     PauseStatus,
     Status,
     UnreadableStatus,
+    WorkerState,
     WorkerStatus,
 )
 
@@ -68,7 +69,7 @@ class DatabaseStatus:
             partitions=[_partition(row) for row in positions],
             lag=_lag(stored, [row for row in workers if now - row.progressed_at < LIVE]),
             oldest_unpublished_at=oldest,
-            workers=[_worker(row) for row in workers],
+            workers=[_worker(row, now) for row in workers],
             pauses=[PauseStatus.of(pause) for pause in paused],
         )
 
@@ -101,10 +102,17 @@ def _partition(row: Any) -> PartitionStatus:
     )
 
 
-def _worker(row: Any) -> WorkerStatus:
+def _worker(row: Any, now: datetime) -> WorkerStatus:
     return WorkerStatus(
         id=row.worker_id,
+        state=_state(row, now),
         last_progress_at=row.progressed_at,
         partitions=row.partitions,
         last_error=row.last_error,
     )
+
+
+def _state(row: Any, now: datetime) -> WorkerState:
+    if row.lag is None:  # a loop that halts writes its row once more, without a lag
+        return "halted"
+    return "live" if now - row.progressed_at < LIVE else "silent"

@@ -1,6 +1,6 @@
 """`GET /v1/status`: how far this service has come, for operators."""
 
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from rapport_runtime.http.problems import Forbidden, Unauthorised, Unavailable, 
 from rapport_runtime.ops.pauses import Kind, Pause
 
 SCOPE = "status:read"
+WorkerState = Literal["live", "silent", "halted"]
 
 
 class UnreadableStatus(BaseModel):
@@ -43,10 +44,24 @@ class WorkerStatus(BaseModel):
     """One worker process, by its last sign of progress."""
 
     id: str = Field(examples=["worker-7f9c"])
-    last_progress_at: AwareDatetime | None = None
-    partitions: list[str] = Field(default_factory=list, examples=[["client-activity.v1/0"]])
+    state: WorkerState = Field(
+        description="live: a sign within 30 s; silent: none since then, for an hour at most;"
+        " halted: it has stopped itself.",
+        examples=["live"],
+    )
+    last_progress_at: AwareDatetime | None = Field(
+        default=None, description="When broker and database last both answered it."
+    )
+    partitions: list[str] = Field(
+        default_factory=list,
+        description="What it holds; if it is not live, what it held last.",
+        examples=[["client-activity.v1/0"]],
+    )
     last_error: str | None = Field(
-        default=None, description="Its kind; never a value.", examples=[None]
+        default=None,
+        description="Its kind, never a value; begins with broker or database when that one did not"
+        " answer.",
+        examples=[None],
     )
 
 

@@ -90,20 +90,23 @@ def await_look(
     database: Database,
     check_topics: Callable[[], None],
     stop: threading.Event,
+    waits_for: Callable[[str], None] = lambda _server: None,
     pause_seconds: float = 1.0,
 ) -> None:
     """Check the topics, and use the database for the first time, so that it is looked at; wait
-    while it or the bus does not answer. Raises `LoopHalted`."""
+    while it or the broker does not answer, and tell `waits_for` which. Raises `LoopHalted`."""
     while not stop.is_set():
         try:
             check_topics()
             with database.transaction():
                 return
         except TryLater as error:
+            waits_for("broker")
             log.warning("look_waits", error=str(error))
         except DatabaseError as error:
             if not is_transient(error):
                 raise
+            waits_for("database")
             log.warning("look_waits", error=type(error).__name__)
         stop.wait(pause_seconds)
 

@@ -43,7 +43,8 @@ class WorkerProcess:
         """Serve the probes until `stop` is set; raises OSError when the port is taken."""
         self._settings = settings
         self._stop = stop
-        self._ready: Check = lambda: "the ends of the own topics were not looked at yet"
+        self._waits_for = ""
+        self._ready: Check = self._not_looked_yet
         self._status: ReadyStatus = lambda: "ready"
         self._probes = serve_probes(
             settings.worker_port,
@@ -53,6 +54,14 @@ class WorkerProcess:
             lambda: self._status(),
         )
         self.port = self._probes.port
+
+    def waits_for(self, server: str) -> None:
+        """Tell the probe that `server` (broker or database) does not answer at the start."""
+        self._waits_for = server
+
+    def _not_looked_yet(self) -> str:
+        reason = "the ends of the own topics were not looked at yet"
+        return f"{reason}: the {self._waits_for} does not answer" if self._waits_for else reason
 
     def run(
         self,

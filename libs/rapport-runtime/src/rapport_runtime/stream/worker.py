@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,9 @@ from rapport_runtime.stream.loop import BatchLoop
 
 log = get_logger(__name__)
 
+Server = Literal["broker", "database"]
+"""What a worker cannot do without, as `/readyz` and `/v1/status` name it."""
+
 _BEAT = """
     INSERT INTO worker (worker_id, consumer_group, started_at, progressed_at, partitions, lag,
         last_error, last_error_at)
@@ -29,6 +33,11 @@ _BEAT = """
         partitions = excluded.partitions, lag = excluded.lag,
         last_error = coalesce(excluded.last_error, worker.last_error),
         last_error_at = coalesce(excluded.last_error_at, worker.last_error_at)
+"""
+# While the broker does not answer there is no beat, and the database can still say so.
+_NOTE = """
+    UPDATE worker SET last_error = %(error)s, last_error_at = now()
+    WHERE worker_id = %(worker_id)s
 """
 _LEFT = "DELETE FROM worker WHERE worker_id = %(worker_id)s"
 _FORGET_DEAD = """
@@ -76,15 +85,20 @@ class WorkerOptions:
 
 @dataclass
 class Heartbeat:
-    """When broker and database last both answered, on the monotonic clock."""
+    """When broker and database last both answered, on the monotonic clock, and which of them an
+    answer is waited for from; None while a turn of the loop is under way."""
 
     stale_seconds: float = WorkerOptions.stale_seconds
     beat_at: float = field(default_factory=time.monotonic)
+    waits_for: Server | None = None
 
     def ready(self) -> str | None:
         """A readiness check: None, or the reason why not."""
         silent = time.monotonic() - self.beat_at
-        return None if silent < self.stale_seconds else f"no progress for {silent:.0f} s"
+        if silent < self.stale_seconds:
+            return None
+        why = f"the {self.waits_for} does not answer" if self.waits_for else "a turn takes so long"
+        return f"no progress for {silent:.0f} s: {why}"
 
 
 class Worker:
@@ -138,7 +152,7 @@ class Worker:
             try:
                 step()
             except TryLater as error:
-                self._remember(f"TryLater: {error}"[:500], stop)
+                self._remember("broker", f"TryLater: {error}", stop)
             else:
                 return
 
@@ -150,18 +164,21 @@ class Worker:
                 self._beat()
                 self._beat_due = time.monotonic() + self._options.beat_seconds
         except TryLater as error:
-            self._remember(f"TryLater: {error}"[:500], stop)
+            self._remember("broker", f"TryLater: {error}", stop)
         except DatabaseError as error:
-            self._remember(describe(error), stop)
+            self._remember("database", describe(error), stop)
 
     def _beat(self) -> None:
         """Ask the broker for the log ends and write the row: both have answered."""
+        self.heartbeat.waits_for = "broker"
         lag = self._measure_lag()
+        self.heartbeat.waits_for = "database"
         with self._database.transaction() as tx:
             execute(tx, _BEAT, _row(self._group, self._loop.positions, lag, self._error))
             execute(tx, _FORGET_DEAD, {"group": self._group})
             self._count_letters(tx)
         self.heartbeat.beat_at = time.monotonic()
+        self.heartbeat.waits_for = None
         self._error = None
 
     def _measure_lag(self) -> int:
@@ -191,10 +208,14 @@ class Worker:
             HELD_DEAD_LETTERS.labels(self._group, reason).set(held)
             FLOOD_OF_DEAD_LETTERS.labels(self._group, reason).set(flood)
 
-    def _remember(self, error: str, stop: threading.Event) -> None:
-        """Keep the error for the next beat, and wait a moment."""
-        self._error = error
+    def _remember(self, server: Server, error: str, stop: threading.Event) -> None:
+        """Keep the error for the next beat, or for the status now, and wait a moment."""
+        self.heartbeat.waits_for = server
+        told_before, self._error = self._error, f"{server}: {error}"[:500]
         log.warning("worker_error", error=self._error)
+        if server == "broker" and self._error != told_before:
+            note = {"worker_id": this_worker(), "error": self._error}
+            _write_last(self._database, _NOTE, note)
         stop.wait(0.2)
 
 
