@@ -138,7 +138,7 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
     written = MemoryBus()
     for topic in (topics.PRACTICES, topics.CLIENT_ACTIVITY):
         written.create(topic.name, topic.partitions)
-    settings = IngestionSettings(database_url="none", kafka_bootstrap_servers="none:1")
+    settings = IngestionSettings(database_url="none", kafka_bootstrap_servers="127.0.0.1:1")
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     handler = build_consumer(settings, ingestion, build_relay(ingestion, written).drain)
     loop = BatchLoop(consumer, ingestion, handler, LoopOptions(group=GROUP), DeadLetterLimit())

@@ -16,8 +16,9 @@ SERVICES = (IngestionSettings, ScoringSettings, OutreachSettings)
 SECRET = "hunter2-" * 4
 KEY = base64.b64encode(SECRET.encode()).decode()
 GIVEN = {
-    "RAPPORT_DATABASE_URL": f"postgresql://rapport:{SECRET}@db/rapport",
-    "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "broker:9092",
+    "RAPPORT_DATABASE_URL": f"postgresql://rapport:{SECRET}@db/rapport?sslmode=verify-full",
+    "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "broker:9093",
+    "RAPPORT_KAFKA_SECURITY_PROTOCOL": "SSL",
     "RAPPORT_CURSOR_SECRET": SECRET,
     "RAPPORT_CONTACT_KEYS": json.dumps({"k1": KEY}),
     "RAPPORT_CONTACT_ACTIVE_KEY": "k1",
@@ -97,3 +98,54 @@ def test_no_channel_starts_without_its_account(
     _set(environment, {f"RAPPORT_{name}": value for name, value in (accounts | given).items()})
     with pytest.raises(SettingsError, match=reason):
         OutreachSettings.from_environment()
+
+
+ACCOUNTS = {
+    "SMTP_SENDER": "care@practice.example",
+    "WECHAT_APPID": "wx1",
+    "ALIYUN_ACCESS_KEY_ID": "id",
+    "ALIYUN_SIGN_NAME": "Harbour",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"WECHAT_BASE_URL": "http://api.example"}, "WECHAT_BASE_URL must be https"),
+        ({"ALIYUN_BASE_URL": "HTTP://sms.example"}, "ALIYUN_BASE_URL must be https"),
+        ({"ALIYUN_BASE_URL": "sms.example"}, "ALIYUN_BASE_URL must be https"),
+        (
+            {"SMTP_HOST": "relay", "SMTP_SECURITY": "plain", "SMTP_USERNAME": "rapport"},
+            "SMTP_SECURITY=plain",
+        ),
+        ({"SMTP_HOST": "relay", "SMTP_SECURITY": "plain"}, "SMTP_SECURITY=plain"),
+    ],
+)
+def test_in_production_no_provider_is_spoken_to_in_clear(
+    environment: pytest.MonkeyPatch, given: dict[str, str], reason: str
+) -> None:
+    _set(environment, {f"RAPPORT_{name}": value for name, value in (ACCOUNTS | given).items()})
+    with pytest.raises(SettingsError, match=reason) as refused:
+        OutreachSettings.from_environment()
+    assert "RAPPORT_PROVIDERS_IN_CLEAR" in str(refused.value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAPPORT_ENVIRONMENT", "development")
+        assert OutreachSettings.from_environment()
+    environment.setenv("RAPPORT_PROVIDERS_IN_CLEAR", "true")
+    assert OutreachSettings.from_environment()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"WECHAT_BASE_URL": "https://api.example", "ALIYUN_BASE_URL": "https://sms.example"},
+        {"WECHAT_BASE_URL": "http://127.0.0.1:8080"},
+        {"SMTP_HOST": "relay", "SMTP_USERNAME": "rapport"},
+        {"SMTP_HOST": "localhost", "SMTP_SECURITY": "plain"},
+    ],
+)
+def test_providers_by_tls_or_on_the_same_host_are_taken(
+    environment: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    _set(environment, {f"RAPPORT_{name}": value for name, value in (ACCOUNTS | given).items()})
+    assert OutreachSettings.from_environment().environment == "production"

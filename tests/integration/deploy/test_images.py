@@ -62,6 +62,8 @@ def test_an_image_runs_with_its_own_wheels_alone_and_without_root(
     around = {
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
         "RAPPORT_TOPIC_PREFIX": topic_prefix,
+        "RAPPORT_DATABASE_IN_CLEAR": "true",
+        "RAPPORT_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         **(new_contact_keys() if service == "outreach" else {}),
     }
     for command in ("migrate", "topics"):

@@ -37,7 +37,7 @@ DAY_0 = datetime(2024, 6, 1, tzinfo=UTC)
 def settings_for(url: str) -> IngestionSettings:
     return IngestionSettings(
         database_url=url,
-        kafka_bootstrap_servers="unused:9092",
+        kafka_bootstrap_servers="127.0.0.1:1",
         environment="development",
         simulated_clock=True,
     )

@@ -41,7 +41,7 @@ class Intake:
         for topic in topics.TOPICS:
             self.bus.create(topic.name, topic.partitions)
         settings = IngestionSettings(
-            database_url=urls.worker_url, kafka_bootstrap_servers="unused:9092"
+            database_url=urls.worker_url, kafka_bootstrap_servers="127.0.0.1:1"
         )
         publish = build_relay(self.database, self.bus).drain
         handler = build_consumer(settings, self.database, publish)

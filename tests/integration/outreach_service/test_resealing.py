@@ -62,7 +62,7 @@ def test_the_command_says_what_it_did_and_what_keeps_the_old_key(
         some_clients(build())
         for name, value in {
             "DATABASE_URL": urls[0],
-            "KAFKA_BOOTSTRAP_SERVERS": "unused:9092",
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "CONTACT_KEYS": f'{{"k1": "{KEY}", "k2": "{NEXT}"}}',
             "CONTACT_ACTIVE_KEY": "k2",
             "CONTACT_INDEX_KEY": KEY,

@@ -23,7 +23,10 @@ PACKAGE = Path(asyncapi.__file__).resolve().parents[2]
 RELEASED = PACKAGE / "released"
 ASYNCAPI = "asyncapi.json"
 _KEY = base64.b64encode(bytes(32)).decode()
-_NOWHERE = {"database_url": "postgresql://127.0.0.1:1/none", "kafka_bootstrap_servers": "none:1"}
+_NOWHERE = {
+    "database_url": "postgresql://127.0.0.1:1/none",
+    "kafka_bootstrap_servers": "127.0.0.1:1",
+}
 
 Document = dict[str, Any]
 

@@ -20,7 +20,7 @@ KEY = SecretStr(base64.b64encode(bytes(32)).decode())
 def settings(playbook_path: Path | None) -> OutreachSettings:
     return OutreachSettings(
         database_url=SecretStr("postgresql://127.0.0.1:1/none"),
-        kafka_bootstrap_servers="none:1",
+        kafka_bootstrap_servers="127.0.0.1:1",
         contact_keys={"k1": KEY},
         contact_active_key="k1",
         contact_index_key=KEY,

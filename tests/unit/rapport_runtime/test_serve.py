@@ -61,8 +61,8 @@ def _ask(address: str) -> httpx.Response:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_while_answering(number: signal.Signals) -> None:
     environment = {
-        "RAPPORT_DATABASE_URL": "postgresql://toy@nowhere/toy",
-        "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "nowhere:1",
+        "RAPPORT_DATABASE_URL": "postgresql://toy@127.0.0.1:1/toy",
+        "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         "RAPPORT_PORT": "0",
     }
     with subprocess.Popen(

@@ -18,8 +18,8 @@ class ToySettings(ServiceSettings):
 
 
 GIVEN = {
-    "RAPPORT_DATABASE_URL": "postgresql://toy:hunter2@db/toy",
-    "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "broker:9092",
+    "RAPPORT_DATABASE_URL": "postgresql://toy:hunter2@127.0.0.1/toy",
+    "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
 }
 
 
@@ -141,3 +141,76 @@ def test_the_cursor_key_is_stable_and_follows_its_secret(environment: pytest.Mon
     environment.setenv("RAPPORT_CURSOR_SECRET", "another")
     assert ToySettings.from_environment().cursor_key != first
     assert len(first) == 32
+
+
+ELSEWHERE = "postgresql://toy:hunter2@db.example/toy"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"DATABASE_URL": ELSEWHERE}, "DATABASE_URL", id="no sslmode"),
+        pytest.param(
+            {"DATABASE_URL": f"{ELSEWHERE}?sslmode=prefer"}, "DATABASE_URL", id="TLS if it happens"
+        ),
+        pytest.param(
+            {"DATABASE_URL": "postgresql+psycopg://toy:hunter2@db.example/toy"},
+            "DATABASE_URL",
+            id="by the driver's name",
+        ),
+        pytest.param(
+            {"DATABASE_URL": "postgresql://toy:hunter2@127.0.0.1,db.example/toy"},
+            "DATABASE_URL",
+            id="one host of two",
+        ),
+        pytest.param(
+            {"DATABASE_URL": "postgresql://toy:hunter2@localhost/toy?hostaddr=192.0.2.1"},
+            "DATABASE_URL",
+            id="an address behind the name",
+        ),
+        pytest.param(
+            {"KAFKA_BOOTSTRAP_SERVERS": "broker:9092"}, "KAFKA_SECURITY_PROTOCOL", id="Kafka"
+        ),
+        pytest.param(
+            {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092, broker:9092"},
+            "KAFKA_SECURITY_PROTOCOL",
+            id="one broker of two",
+        ),
+    ],
+)
+def test_in_production_nothing_leaves_the_host_in_clear(
+    environment: pytest.MonkeyPatch, changes: dict[str, str], named: str
+) -> None:
+    for name, value in changes.items():
+        environment.setenv(f"RAPPORT_{name}", value)
+    with pytest.raises(SettingsError, match=f"RAPPORT_{named}") as raised:
+        ToySettings.from_environment()
+    assert "hunter" not in str(raised.value)
+    environment.setenv("RAPPORT_ENVIRONMENT", "development")
+    assert ToySettings.from_environment()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"DATABASE_URL": f"{ELSEWHERE}?sslmode=verify-full"}, id="TLS"),
+        pytest.param({"DATABASE_URL": f"{ELSEWHERE}?sslmode=require"}, id="TLS with anybody"),
+        pytest.param({"DATABASE_URL": ELSEWHERE, "DATABASE_IN_CLEAR": "true"}, id="told by name"),
+        pytest.param({"DATABASE_URL": "postgresql://toy@[::1]/toy"}, id="loopback"),
+        pytest.param({"DATABASE_URL": "postgresql://toy@/toy?host=/run/postgres"}, id="a socket"),
+        pytest.param(
+            {"KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"},
+            id="Kafka, told by name",
+        ),
+        pytest.param(
+            {"KAFKA_BOOTSTRAP_SERVERS": "broker:9093", "KAFKA_SECURITY_PROTOCOL": "SSL"},
+            id="Kafka by TLS",
+        ),
+    ],
+)
+def test_what_is_encrypted_or_stays_or_is_told_by_name_is_taken(
+    environment: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    for name, value in changes.items():
+        environment.setenv(f"RAPPORT_{name}", value)
+    assert ToySettings.from_environment().environment == "production"

@@ -129,8 +129,8 @@ class TestPlaces:
 @pytest.fixture
 def toy(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     environment = {
-        "RAPPORT_DATABASE_URL": "postgresql://toy@nowhere/toy",
-        "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "nowhere:1",
+        "RAPPORT_DATABASE_URL": "postgresql://toy@127.0.0.1:1/toy",
+        "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         "RAPPORT_PORT": "0",
     }
     argv = [sys.executable, "-c", PROGRAM, *(["mutant"] if request.param else [])]

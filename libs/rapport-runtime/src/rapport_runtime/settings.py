@@ -6,6 +6,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rapport_runtime.in_clear import brokers_stay_here, database_in_clear
+
 PREFIX = "RAPPORT_"
 _SESSION_PARTS = 3
 
@@ -29,9 +31,14 @@ class ServiceSettings(BaseSettings):
 
     environment: Literal["development", "production"] = "production"
     database_url: SecretStr
+    database_in_clear: bool = Field(
+        default=False, description="in production: Postgres on another host may go without TLS"
+    )
     kafka_bootstrap_servers: str = Field(min_length=1)
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="SASL_… also needs mechanism, username and password"
+        default="PLAINTEXT",
+        description="SASL_… also needs mechanism, username and password; in production it must be"
+        " given, unless the brokers are on this host",
     )
     kafka_ca_file: FilePath | None = Field(
         default=None,
@@ -108,6 +115,26 @@ class ServiceSettings(BaseSettings):
             verb = "needs" if logs_in else "has no use for"
             raise ValueError(
                 f"{PREFIX}KAFKA_SECURITY_PROTOCOL={protocol} {verb} {', '.join(wrong)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_leaves_in_clear(self) -> Self:
+        """In production what leaves this host is encrypted, unless the operator has said by name
+        that it need not be (S19)."""
+        if self.environment != "production":
+            return self
+        url = self.database_url.get_secret_value()
+        if not self.database_in_clear and database_in_clear(url):
+            raise ValueError(
+                f"{PREFIX}DATABASE_URL leads to another host without TLS: add ?sslmode=verify-full,"
+                f" or say {PREFIX}DATABASE_IN_CLEAR=true where nobody listens"
+            )
+        is_chosen = "kafka_security_protocol" in self.model_fields_set
+        if not is_chosen and not brokers_stay_here(self.kafka_bootstrap_servers):
+            raise ValueError(
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL is not given: SSL or SASL_SSL, or PLAINTEXT"
+                " where nobody listens"
             )
         return self
 

@@ -7,7 +7,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from outreach_service.domain.terms import Channel
+from rapport_runtime.in_clear import http_in_clear, stays_here
 from rapport_runtime.settings import PREFIX, ServiceSettings
+
+_UNLESS = f"or say {PREFIX}PROVIDERS_IN_CLEAR=true where nobody listens"
 
 
 class OutreachSettings(ServiceSettings):
@@ -30,6 +33,9 @@ class OutreachSettings(ServiceSettings):
         default=600,
         ge=5,
         description="after which a claim counts as lost; longer than the provider's time-outs",
+    )
+    providers_in_clear: bool = Field(
+        default=False, description="in production: providers on another host may go without TLS"
     )
     patience: Literal["provider", "sandbox"] = "provider"
 
@@ -76,6 +82,23 @@ class OutreachSettings(ServiceSettings):
                 raise ValueError(f"{PREFIX}{name.upper()} needs {names}")
         if self.sending == "on" and not any(self.addresses.values()):
             raise ValueError(f"{PREFIX}SENDING=on needs the account of a channel")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_goes_in_clear(self) -> Self:
+        """In production messages and log-ins leave this host encrypted, unless the operator has
+        said by name that they need not."""
+        if self.environment != "production" or self.providers_in_clear:
+            return self
+        for name in ("wechat_base_url", "aliyun_base_url"):
+            url = getattr(self, name)
+            if url and http_in_clear(url):
+                raise ValueError(f"{PREFIX}{name.upper()} must be https, {_UNLESS}")
+        if self.smtp_security == "plain" and self.smtp_host and not stays_here([self.smtp_host]):
+            raise ValueError(
+                f"{PREFIX}SMTP_SECURITY=plain sends log-in and messages readably to another host:"
+                f" starttls or tls, {_UNLESS}"
+            )
         return self
 
     @property
