@@ -1,16 +1,26 @@
 #!/bin/sh
-# Passwords and keys for docker-compose.yml, drawn anew and printed: sh deploy/compose/new-env.sh > .env
+# Passwords and keys for docker-compose.yml, drawn anew into a file that only its owner reads:
+#
+#   sh deploy/compose/new-env.sh .env
+#
+# A file that is there stays as it is: contacts sealed with a lost key cannot be read again.
 set -eu
+
+file=${1:?give the file to write, as in: sh deploy/compose/new-env.sh .env}
+umask 077
+set -C # no redirection overwrites
 
 password() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 key() { head -c 32 /dev/urandom | base64; }
 
-echo "# Secrets of this installation. Contacts sealed with a lost CONTACT_KEY_K1 cannot be read again."
-for name in POSTGRES_PASSWORD \
-  INGESTION_OWNER INGESTION_WORKER INGESTION_API \
-  SCORING_OWNER SCORING_WORKER SCORING_API \
-  OUTREACH_OWNER OUTREACH_WORKER OUTREACH_API; do
-  echo "$name=$(password)"
-done
-echo "CONTACT_KEY_K1=$(key)"
-echo "CONTACT_INDEX_KEY=$(key)"
+{
+  echo "# Secrets of this installation. Contacts sealed with a lost CONTACT_KEY_K1 cannot be read again."
+  for name in POSTGRES_PASSWORD \
+    INGESTION_OWNER INGESTION_WORKER INGESTION_API \
+    SCORING_OWNER SCORING_WORKER SCORING_API \
+    OUTREACH_OWNER OUTREACH_WORKER OUTREACH_API; do
+    echo "$name=$(password)"
+  done
+  echo "CONTACT_KEY_K1=$(key)"
+  echo "CONTACT_INDEX_KEY=$(key)"
+} > "$file"

@@ -1,8 +1,11 @@
 """The compose file: it keeps to its specification, and says what the services understand."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from scoring_service.settings import ScoringSettings
 from tests.support.places import REPOSITORY
 
 FILE = REPOSITORY / "docker-compose.yml"
+PIN = REPOSITORY / "deploy" / "pin-images.sh"
+DEFAULTS = REPOSITORY / "deploy" / "compose" / "defaults.env"
 SCRAPES = REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "ingestion": IngestionSettings,
@@ -27,11 +32,22 @@ ROLES = {"migrate": "owner", "topics": "owner", "api": "api", "worker": "worker"
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<how>:-|:\?)(?P<word>[^}]*))?\}")
 
 
-def _secrets() -> dict[str, str]:
-    """What new-env.sh prints, as compose reads it."""
+def _new_env(file: Path) -> "subprocess.CompletedProcess[str]":
     script = REPOSITORY / "deploy" / "compose" / "new-env.sh"
-    printed = subprocess.run(["sh", script], check=True, capture_output=True, text=True).stdout
-    return dict(line.split("=", 1) for line in printed.splitlines() if not line.startswith("#"))
+    return subprocess.run(["sh", script, file], capture_output=True, text=True, check=False)
+
+
+def _secrets() -> dict[str, str]:
+    """What new-env.sh writes, as compose reads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / ".env"
+        assert _new_env(file).returncode == 0
+        return _variables(file)
+
+
+def _variables(file: Path) -> dict[str, str]:
+    lines = file.read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def _filled(text: str, known: dict[str, str]) -> str:
@@ -86,10 +102,8 @@ def test_there_are_three_apis_three_workers_and_a_migration_for_each(
     found = {(service, role) for service, role, _ in _ours(services)}
     for role in ("migrate", "api", "worker"):
         assert {service for service, its in found if its == role} == set(SETTINGS)
-    assert {services["postgres"]["image"], services["kafka"]["image"]} == {
-        "postgres:18",
-        "apache/kafka:4.3.0",
-    }
+    assert services["postgres"]["image"].startswith("postgres:18")
+    assert services["kafka"]["image"].startswith("apache/kafka:4.3.0")
     assert services["sandbox"]["profiles"] == ["dev"]
 
 
@@ -97,7 +111,8 @@ def test_every_container_has_settings_that_its_service_takes(
     services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for service, role, config in _ours(services):
-        environment = {name: str(value) for name, value in config["environment"].items()}
+        own = {name: str(value) for name, value in config["environment"].items()}
+        environment = _variables(DEFAULTS) | own
         settings = SETTINGS[service]
         known = {PREFIX + name.upper() for name in settings.model_fields}
         assert environment.keys() <= known
@@ -150,6 +165,124 @@ def test_our_containers_can_change_nothing_but_their_data(services: dict[str, An
         if config["image"].startswith("rapport/"):
             assert config["read_only"] is True, name
             assert config["cap_drop"] == ["ALL"], name
+
+
+def test_what_an_operator_sets_in_an_env_file_is_not_overridden(services: dict[str, Any]) -> None:
+    """`environment` wins over every env file, so it says only what differs by role."""
+    keys = {"CONTACT_KEYS", "CONTACT_ACTIVE_KEY", "CONTACT_INDEX_KEY", "PUBLIC_URL"}
+    for service, role, config in _ours(services):
+        fixed = {name.removeprefix(PREFIX) for name in config["environment"]}
+        assert fixed - (keys if service == "outreach" else set()) == {"DATABASE_URL"}, (
+            service,
+            role,
+        )
+        assert config["env_file"] == [
+            DEFAULTS.relative_to(REPOSITORY).as_posix(),
+            {"path": ".env.rapport", "required": False},
+            {"path": f".env.{service}", "required": False},
+        ]
+
+
+def test_every_process_sees_the_operators_own_files(services: dict[str, Any]) -> None:
+    for service, role, config in _ours(services):
+        assert config["volumes"] == ["./deploy/compose/etc:/etc/rapport:ro"], (service, role)
+    assert (REPOSITORY / "deploy" / "compose" / "etc" / "README.md").is_file()
+
+
+def test_an_image_of_ours_is_never_asked_of_a_registry(services: dict[str, Any]) -> None:
+    for name, config in services.items():
+        assert (config.get("pull_policy") == "build") is ("build" in config), name
+
+
+def test_logs_are_bounded_and_data_is_closed_in_time(services: dict[str, Any]) -> None:
+    for name, config in services.items():
+        assert config["logging"]["options"].keys() >= {"max-size", "max-file"}, name
+        assert int(config["stop_grace_period"].removesuffix("s")) > 10, name
+
+
+def test_no_health_check_starts_a_jvm(services: dict[str, Any]) -> None:
+    words = [
+        word for one in services.values() for word in one.get("healthcheck", {}).get("test", ())
+    ]
+    assert words
+    assert not [word for word in words if "kafka" in word or ".sh" in word]
+
+
+def test_a_script_that_the_database_runs_is_run_and_not_sourced(services: dict[str, Any]) -> None:
+    """One without the executable bit is read into the entry point's own shell."""
+    (mounted,) = [
+        volume.split(":")[0] for volume in services["postgres"]["volumes"] if "initdb.d" in volume
+    ]
+    assert os.access(REPOSITORY / mounted, os.X_OK)
+
+
+def test_the_files_head_and_the_documentation_begin_alike() -> None:
+    steps = [
+        re.sub(r"\s+#.*", "", line.removeprefix("#").strip())
+        for line in FILE.read_text("utf-8").splitlines()[:6]
+        if "compose" in line
+    ]
+    assert len(steps) == 3
+    documentation = (REPOSITORY / "docs" / "deployment.md").read_text("utf-8")
+    assert all(step in documentation for step in steps)
+
+
+UNPINNED = {
+    "postgres:18",
+    "apache/kafka:4.3.0",
+    "python:3.11-slim-bookworm",
+}
+"""Base images that are not pinned by digest: where Rapport is built no registry of images can be
+asked. `deploy/pin-images.sh` pins them where one can; then they leave this list."""
+
+
+def _base_images() -> set[str]:
+    images = set()
+    for file in (FILE, *(REPOSITORY / "deploy").glob("*Dockerfile")):
+        images |= set(
+            re.findall(r"^(?:FROM |    image: )([\w/-]+:\S+)", file.read_text("utf-8"), re.M)
+        )
+    return images
+
+
+def test_every_base_image_is_pinned_by_digest_or_stands_in_the_list_of_exceptions() -> None:
+    found = _base_images()
+    assert found
+    assert {image for image in found if "@sha256:" not in image} == UNPINNED
+
+
+def test_the_script_pins_every_base_image_and_again(tmp_path: Path) -> None:
+    """With a stand-in for docker, in a copy of the files."""
+    for file in (FILE, *(REPOSITORY / "deploy").glob("*Dockerfile"), PIN):
+        copy = tmp_path / file.relative_to(REPOSITORY)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(file, copy)
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.touch(0o755)
+    for digit in ("a", "b"):
+        digest = f"sha256:{digit * 64}"
+        docker.write_text(f"#!/bin/sh\necho {digest}\n")
+        around = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
+        script = tmp_path / PIN.relative_to(REPOSITORY)
+        subprocess.run(["sh", script], env=around, check=True)
+        text = "\n".join(
+            (tmp_path / file.relative_to(REPOSITORY)).read_text("utf-8")
+            for file in (FILE, *(REPOSITORY / "deploy").glob("*Dockerfile"))
+        )
+        for image in UNPINNED:
+            assert f"{image}@{digest}" in text
+        assert text.count(digest) == 5
+        assert len(re.findall("@sha256:", text)) == 5
+
+
+def test_secrets_are_for_their_owner_alone_and_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    assert _new_env(file).returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    before = file.read_text("utf-8")
+    assert _new_env(file).returncode != 0
+    assert file.read_text("utf-8") == before
 
 
 def test_two_installations_share_no_secret() -> None:

@@ -40,9 +40,16 @@ def ensure_topics(
 ) -> None:
     """Create the topics that are missing, and check those that exist.
 
-    Raises `TopicsDiffer` when one that exists is not as it must be, and `kafka.errors.KafkaError`
-    when the brokers refuse or give no answer.
+    Raises `TopicsDiffer` when one that exists is not as it must be, and `TryLater` when the brokers
+    refuse or give no answer.
     """
+    try:
+        _ensure(options, topics, replication_factor)
+    except kafka.errors.KafkaError as error:
+        raise TryLater(repr(error)) from error
+
+
+def _ensure(options: KafkaOptions, topics: Sequence[Topic], replication_factor: int) -> None:
     admin = admin_client(options, SET_UP_TIMEOUT_MS)
     try:
         existing = [
