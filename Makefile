@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # A worker for each core, eight at most; whoever is free takes the next test (the slow ones first).
 PARALLEL := -n auto --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder
 
-.PHONY: help venv demo unit check test faults campaign lint proof bench lock schemas documents snapshot metrics alerts sbom format clean
+.PHONY: help venv demo unit check test faults campaign lint proof bench lock schemas documents snapshot metrics alerts audit format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -82,6 +82,12 @@ snapshot: venv ## Keep the contracts as this version's promise, unless they brea
 
 metrics: venv ## Write docs/metrics.md anew from the code
 	@$(PY) -m rapport_runtime.metrics_page > docs/metrics.md
+
+audit: venv ## What is installed fits together; lists of all parts (SBOM) into .local/reports
+	@$(PY) -m pip check
+	@mkdir -p .local/reports
+	@for part in runtime sandbox; do $(VENV)/bin/cyclonedx-py requirements requirements/$$part.txt \
+	  --output-reproducible --of JSON -o .local/reports/sbom-$$part.json || exit 1; done
 
 lock: ## Compile requirements/*.in into hashed *.txt (needs uv)
 	@cd requirements && for f in build runtime sandbox dev; do \
