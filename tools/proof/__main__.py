@@ -20,6 +20,7 @@ from tools.proof.claims import (
     engine_bus,
     engine_causes,
     engine_letters,
+    engine_operation,
     exact_time,
     proof_part,
     the_contracts,
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_bus.measure,
         engine_causes.measure,
         engine_letters.measure,
+        engine_operation.measure,
     ),
 }
 """Part -> what measures its claims."""
