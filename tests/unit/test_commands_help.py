@@ -1,12 +1,15 @@
 """`--help` does nothing but help, for every command of every service, without any setting."""
 
 import os
+import socket
+import threading
 from collections.abc import Mapping
 
 import pytest
 
 from ingestion_service import bootstrap as ingestion
 from outreach_service import bootstrap as outreach
+from rapport_runtime import cli
 from rapport_runtime.cli import Command, main
 from rapport_runtime.settings import PREFIX
 from scoring_service import bootstrap as scoring
@@ -87,3 +90,32 @@ def test_the_service_itself_lists_its_commands(
     assert ended(service, "--help") == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in SERVICES[service])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_log_level_that_there_is_not_is_named(
+    service: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}LOG_LEVEL", "LOUD")
+    assert ended(service, "migrate") == 2
+    assert f"{PREFIX}LOG_LEVEL: " in capsys.readouterr().err
+
+
+def test_a_workers_port_that_is_taken_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    }.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+    monkeypatch.setattr(cli, "stop_on_signals", threading.Event)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv(f"{PREFIX}WORKER_PORT", str(port))
+        assert ended("ingestion_service", "worker") == 2
+    told = capsys.readouterr().err
+    assert told.startswith(
+        f"ingestion-service cannot start: {PREFIX}WORKER_PORT={port} on 127.0.0.1:"
+    )
+    assert "Traceback" not in told

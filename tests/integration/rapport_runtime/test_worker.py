@@ -200,7 +200,7 @@ class TestInProcess:
             assert eventually(lambda: bool(ledger.rows("SELECT 1 FROM worker")))
             assert subject.heartbeat.ready() is None
             bus.down = True
-            dead = "s: the broker does not answer"
+            dead = "s: waits for the broker"
             assert eventually(lambda: (subject.heartbeat.ready() or "").endswith(dead))
             (row,) = ledger.rows("SELECT * FROM worker")
             assert row.last_error == "broker: TryLater: the bus in memory is down"
@@ -223,7 +223,7 @@ class TestInProcess:
         threading.Timer(0.5, stop.set).start()
         assert subject.run(stop) == 0
         assert subject.heartbeat.beat_at == beat_at
-        assert (subject.heartbeat.ready() or "").endswith("s: the database does not answer")
+        assert (subject.heartbeat.ready() or "").endswith("s: waits for the database")
 
     def test_a_turn_that_takes_long_is_told_from_a_server_that_does_not_answer(self) -> None:
         told = worker.Heartbeat(stale_seconds=0.0).ready()

@@ -63,5 +63,5 @@ def test_a_worker_that_has_not_looked_yet_is_alive_and_not_ready() -> None:
     for server in ("broker", "database"):
         subject.waits_for(server)
         told = httpx.get(f"{url}/readyz").json()["reasons"]["progress"]
-        assert told.endswith(f"not looked at yet: the {server} does not answer")
+        assert told.endswith(f"not looked at yet: waits for the {server}")
     stop.set()

@@ -32,7 +32,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{ALERTS}::test_no_alert_is_kept_quiet_by_what_another_service_has_paused",
             f"{ALERTS}::test_every_target_says_whose_it_is",
         ),
-        'trial-O4 (quoted: "migrate --help runs the migrations (rc 0)")': (HELP,),
+        'trial-O4 (quoted: "--help runs the migrations", "starts a worker")': (HELP,),
         'trial-O5 (quoted: "After two hours the complaining client\'s messages go again")': (
             f"{PAUSES}::test_a_second_pause_never_shortens_the_first_and_says_so",
             f"{PAUSES}::test_a_second_pause_with_a_later_end_replaces_the_first",
@@ -50,6 +50,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{WORKER}::test_without_the_broker_the_heartbeat_stops_and_it_recovers",
             f"{WORKER}::test_without_the_database_the_heartbeat_stops",
             f"{PROCESS}::test_a_worker_that_has_not_looked_yet_is_alive_and_not_ready",
+            "tests/unit/test_worker_start.py",
         ),
         'trial-O8 (quoted: a dead worker stays "without live/silent")': (
             f"{STATUS}::test_a_worker_is_live_silent_or_halted",

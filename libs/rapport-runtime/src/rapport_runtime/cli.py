@@ -3,7 +3,9 @@
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,7 +26,7 @@ from rapport_runtime.http.serve import serve
 from rapport_runtime.ops import keys, pause_cli
 from rapport_runtime.ops.operators import OperatorCommand
 from rapport_runtime.ops.pauses import Pausable
-from rapport_runtime.settings import PREFIX, ServiceSettings, SettingsError
+from rapport_runtime.settings import LOG_LEVELS, PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
 from rapport_runtime.stream.look import OutputLook, await_look
@@ -96,7 +98,8 @@ def main(service: str, commands: Mapping[str, Command], argv: Sequence[str]) -> 
     parser.add_argument("command", choices=sorted(commands))
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     arguments = parser.parse_args(argv)
-    logs.configure(service, os.environ.get(f"{PREFIX}LOG_LEVEL", "INFO"))
+    level = os.environ.get(f"{PREFIX}LOG_LEVEL", "INFO")
+    logs.configure(service, level if level in LOG_LEVELS else "INFO")  # the settings refuse others
     try:
         return commands[arguments.command](arguments.rest)
     except SettingsError as error:
@@ -127,22 +130,31 @@ def _worker(
         stop = stop_on_signals()
         database = worker_database(chosen)
         database.vet(OutputLook(database, output, _open_log(chosen)))
-        producer = KafkaProducer(kafka_options(chosen, "relay"), stop=stop)
         try:
-            process = WorkerProcess(chosen, stop)
+            process = _process(chosen, stop)
             await_look(database, lambda: check_topics(options, own), stop, process.waits_for)
             if stop.is_set():
                 return 0
-            handler, job = build(chosen, database, producer)
-            return process.run(database, handler, job, lambda: check_topics(options, own))
+            # Only now: a producer that is made waits for the broker, for long and in vain.
+            with closing(KafkaProducer(kafka_options(chosen, "relay"), stop=stop)) as producer:
+                handler, job = build(chosen, database, producer)
+                return process.run(database, handler, job, lambda: check_topics(options, own))
         except LoopHalted as halt:
             note_halt(database, chosen.service, halt)
             return 3
         finally:
-            producer.close()
             database.close()
 
     return run
+
+
+def _process(settings: ServiceSettings, stop: threading.Event) -> WorkerProcess:
+    """The worker's process. Raises `SettingsError` when its port is taken, or not its to take."""
+    try:
+        return WorkerProcess(settings, stop)
+    except OSError as error:
+        place = f"{PREFIX}WORKER_PORT={settings.worker_port} on {settings.host}"
+        raise SettingsError(f"{settings.service} cannot start: {place}: {error.strerror}") from None
 
 
 def _migrate(settings: type[Settings], package: str) -> Command:

@@ -1,7 +1,7 @@
 """The environment variables of every service: names, defaults and limits."""
 
 import hashlib
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +10,8 @@ from rapport_runtime.in_clear import brokers_stay_here, database_in_clear
 
 PREFIX = "RAPPORT_"
 _SESSION_PARTS = 3
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LOG_LEVELS: frozenset[str] = frozenset(get_args(LogLevel))
 
 
 class SettingsError(Exception):
@@ -51,7 +53,7 @@ class ServiceSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     worker_port: int = Field(default=0, ge=0, le=65535, description="probes; 0 = a free port")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
 
     session_timeout_ms: int = Field(default=15_000, ge=1_000)
     heartbeat_interval_ms: int = Field(default=3_000, ge=100)

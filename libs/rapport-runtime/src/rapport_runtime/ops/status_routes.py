@@ -59,8 +59,8 @@ class WorkerStatus(BaseModel):
     )
     last_error: str | None = Field(
         default=None,
-        description="Its kind, never a value; begins with broker or database when that one did not"
-        " answer.",
+        description="Its kind, never a value; begins with broker or database when the worker"
+        " waits for that one.",
         examples=[None],
     )
 

@@ -56,12 +56,12 @@ class WorkerProcess:
         self.port = self._probes.port
 
     def waits_for(self, server: str) -> None:
-        """Tell the probe that `server` (broker or database) does not answer at the start."""
+        """Tell the probe for what the start waits: broker or database."""
         self._waits_for = server
 
     def _not_looked_yet(self) -> str:
         reason = "the ends of the own topics were not looked at yet"
-        return f"{reason}: the {self._waits_for} does not answer" if self._waits_for else reason
+        return f"{reason}: waits for the {self._waits_for}" if self._waits_for else reason
 
     def run(
         self,

@@ -97,7 +97,7 @@ class Heartbeat:
         silent = time.monotonic() - self.beat_at
         if silent < self.stale_seconds:
             return None
-        why = f"the {self.waits_for} does not answer" if self.waits_for else "a turn takes so long"
+        why = f"waits for the {self.waits_for}" if self.waits_for else "a turn takes so long"
         return f"no progress for {silent:.0f} s: {why}"
 
 
