@@ -124,11 +124,17 @@ def test_every_container_has_settings_that_its_service_takes(
         assert url.endswith(f"@postgres/{service}")
 
 
-def test_the_sandboxs_settings_are_outreachs(services: dict[str, Any]) -> None:
-    example = REPOSITORY / "deploy" / "compose" / "sandbox.env.example"
-    lines = example.read_text("utf-8").splitlines()
-    names = {line.partition("=")[0] for line in lines if not line.startswith("#")}
-    assert names <= {PREFIX + name.upper() for name in OutreachSettings.model_fields}
+def test_outreach_starts_with_the_sandboxs_settings(
+    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = _variables(REPOSITORY / "deploy" / "compose" / "sandbox.env.example")
+    assert example.keys() <= {PREFIX + name.upper() for name in OutreachSettings.model_fields}
+    for name, value in (
+        _variables(DEFAULTS) | example | services["outreach-worker"]["environment"]
+    ).items():
+        monkeypatch.setenv(name, value)
+    settings = OutreachSettings.from_environment()
+    assert (settings.environment, settings.closed) == ("production", frozenset())
 
 
 def test_nothing_waits_for_what_is_not_there(services: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ class TestTheCommands:
     def give(
         self, ledger: Ledger, capsys: pytest.CaptureFixture[str], *argv: str
     ) -> tuple[int, str]:
-        code = dead_letter_cli.LETTERS(ledger.database, b"k" * 32, argv)
+        code = dead_letter_cli.letters(ledger.database, b"k" * 32, argv)
         captured = capsys.readouterr()
         return code, (captured.out + captured.err).strip()
 

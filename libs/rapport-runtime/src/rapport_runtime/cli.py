@@ -76,7 +76,7 @@ def commands(
     topics of all services: the command of that name creates those that are missing, and checks the
     others; a worker checks its own before it reads.
     """
-    for_operators = {"letters": dead_letter_cli.LETTERS, **pause_cli.commands(handles.pausable)}
+    for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(handles.pausable)}
     return {
         "api": _api(settings, api),
         "worker": _worker(settings, worker, topics, handles.output),

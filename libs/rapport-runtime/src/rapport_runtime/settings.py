@@ -123,7 +123,7 @@ class ServiceSettings(BaseSettings):
     @model_validator(mode="after")
     def _nothing_leaves_in_clear(self) -> Self:
         """In production what leaves this host is encrypted, unless the operator has said by name
-        that it need not be (S19)."""
+        that it need not be."""
         if self.environment != "production":
             return self
         url = self.database_url.get_secret_value()

@@ -132,5 +132,5 @@ def _letters(database: Database, secret: bytes, options: argparse.Namespace) -> 
     return lines
 
 
-LETTERS = OperatorCommand(_parser(), _letters)
+letters = OperatorCommand(_parser(), _letters)
 """The command `letters`, with the worker's role: the letters of all practices."""
