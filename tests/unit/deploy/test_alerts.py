@@ -59,6 +59,8 @@ OUTAGES = {
     "nobody tells of any worker, nor ever did",
     "one route always fails, others are asked far more often; elsewhere a single answer failed",
     "a pause downstream keeps nobody upstream quiet, one upstream keeps its readers quiet",
+    "a route that is asked a few times an hour fails each time",
+    "everything is gone",
     "all is well",
 }
 

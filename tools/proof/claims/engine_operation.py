@@ -50,7 +50,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{WORKER}::test_without_the_broker_the_heartbeat_stops_and_it_recovers",
             f"{WORKER}::test_without_the_database_the_heartbeat_stops",
             f"{PROCESS}::test_a_worker_that_has_not_looked_yet_is_alive_and_not_ready",
-            "tests/unit/test_worker_start.py",
+            "tests/unit/test_starts_without_servers.py",
         ),
         'trial-O8 (quoted: a dead worker stays "without live/silent")': (
             f"{STATUS}::test_a_worker_is_live_silent_or_halted",
@@ -58,6 +58,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'trial-O8 (quoted: "in a container always user 10001")': (
             f"{OPERATORS}::test_an_account_that_is_everybodys_must_say_who",
             f"{PAUSES}::test_nobody_acts_without_a_name",
+            "tests/unit/deploy/test_runbook_commands.py",
         ),
         'trial-O8 (quoted: "BrokenPipe traceback", "~40 lines of kafka.net… at INFO")': (
             f"{OPERATORS}::test_a_reader_that_has_seen_enough_is_no_error",

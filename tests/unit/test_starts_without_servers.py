@@ -1,4 +1,4 @@
-"""A worker that starts while nothing answers it says for what it waits, and ends when told to."""
+"""What starts while nothing answers it says for what it waits, and ends in good order."""
 
 import json
 import os
@@ -14,8 +14,17 @@ NOTHING_THERE = {
     "RAPPORT_WORKER_PORT": "0",
 }
 
+TOPICS = """
+import sys
+from rapport_runtime.bus.kafka import topics
+from ingestion_service.__main__ import run
+topics.SET_UP_TIMEOUT_MS = 300
+sys.argv[1:] = ["topics"]
+sys.exit(run())
+"""
 
-def test_without_a_broker_its_probe_says_so_from_the_start() -> None:
+
+def test_without_a_broker_a_workers_probe_says_so_from_the_start() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "ingestion_service", "worker"],
         stdout=subprocess.PIPE,
@@ -37,3 +46,16 @@ def test_without_a_broker_its_probe_says_so_from_the_start() -> None:
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
         assert process.wait(30) == 0
+
+
+def test_without_a_broker_topics_ends_with_a_line_and_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TOPICS],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **NOTHING_THERE},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "KafkaTimeoutError" in done.stderr
+    assert "Traceback" not in done.stderr
