@@ -27,7 +27,8 @@ def printed() -> list[tuple[str, str]]:
     found = set()
     for page in RUNBOOKS.glob("*.md"):
         for command in _PRINTED.finditer(page.read_text("utf-8")):
-            words = command["words"].partition(" >")[0].replace("<id>", "x").replace("…", "x")
+            words = command["words"].partition(" >")[0].replace("…", "x")
+            words = words.replace("<id>", "1" if "letters" in words else "x")
             found.add((command["service"].replace("<service>", "scoring"), words.strip()))
     return sorted(found)
 
