@@ -83,6 +83,13 @@ def test_an_operation_shows_examples_that_its_schemas_permit(one: OfService) -> 
             assert all(fits(example, media["schema"], one.document) == [] for example in examples)
 
 
+@pytest.mark.parametrize("field", ["region", "discreet_name"])
+def test_a_field_that_nothing_uses_yet_says_so(field: str) -> None:
+    document = api_without_rows.app("ingestion-service").openapi()
+    said = document["components"]["schemas"]["PracticeBody"]["properties"][field]
+    assert said["description"].endswith(" yet.")
+
+
 @each
 def test_no_example_says_nothing(one: OfService) -> None:
     shown = [*one.requests(), *(example for _, examples in one.answers() for example in examples)]

@@ -357,6 +357,12 @@ def test_practices_are_the_operators_to_register(call: Call) -> None:
     renamed = {**body, "name": "Meadows", "region": "US", "discreet_name": "The Meadow"}
     changed = call("PUT", "/v1/practices/meadow", key="operator", json=renamed)
     assert (changed.status_code, changed.json()) == (200, {"practice_id": "meadow", **renamed})
+    of_0_1 = {**body, "name": "Meadows"}
+    as_before = call("PUT", "/v1/practices/meadow", key="operator", json=of_0_1)
+    assert as_before.json() == {"practice_id": "meadow", **renamed}
+    nameless = {**of_0_1, "discreet_name": None}
+    deleted = call("PUT", "/v1/practices/meadow", key="operator", json=nameless)
+    assert deleted.json() == {"practice_id": "meadow", **renamed, "discreet_name": None}
     moved = {**body, "zone": "Asia/Tokyo"}
     assert call("PUT", "/v1/practices/meadow", key="operator", json=moved).status_code == 409
     pages = []

@@ -100,6 +100,26 @@ class TestRegisterPractice:
         assert stores.tables.announced == [(LAKESIDE, NOON), (renamed, NOON)]
         assert stores.tables.practices == {"lakeside": renamed}
 
+    def test_what_is_not_said_of_a_practice_stays_as_it_is(self, stores: MemoryStores) -> None:
+        full = LAKESIDE._replace(region="CN", discreet_name="The Lake")
+        nameless = full._replace(name="Clinic", discreet_name=None)
+        saved = []
+        for wanted, unsaid in (
+            (full, ()),
+            (LAKESIDE._replace(name="Clinic"), {"region", "discreet_name"}),
+            (LAKESIDE._replace(name="Clinic"), {"region"}),
+        ):
+            with stores.open_for_operator() as store:
+                saved.append(register_practice(wanted, store, unsaid).practice)
+        assert saved == [full, full._replace(name="Clinic"), nameless]
+        assert stores.tables.practices == {"lakeside": nameless}
+
+    def test_what_is_not_said_of_a_new_practice_is_unknown(self) -> None:
+        stores = MemoryStores()
+        with stores.open_for_operator() as store:
+            saved = register_practice(LAKESIDE, store, {"region", "discreet_name"})
+        assert saved == (LAKESIDE, True)
+
     @pytest.mark.parametrize("changes", [{"zone": "Asia/Tokyo"}, {"currency": "JPY"}])
     def test_zone_and_currency_never_change(
         self, stores: MemoryStores, changes: dict[str, str]

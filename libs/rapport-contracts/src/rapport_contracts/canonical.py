@@ -148,9 +148,9 @@ class WatermarkAdvanced(Envelope, frozen=True, kw_only=True, tag="rapport.waterm
 
 
 class Practice(Payload, frozen=True, kw_only=True):
-    """A practice: its zone (IANA) decides its days, its currency its amounts (ISO 4217), its
-    region (ISO 3166-1 alpha-2) how phone numbers without a country are read. `discreet_name` is the
-    name that messages may show: it does not say what its clients come for."""
+    """A practice: its zone (IANA) decides its days, its currency its amounts (ISO 4217). `region`
+    (ISO 3166-1 alpha-2) is its country, `discreet_name` a name that does not say what its clients
+    come for; Rapport keeps both and uses neither yet."""
 
     practice_id: Text
     name: Text

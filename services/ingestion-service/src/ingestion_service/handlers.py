@@ -35,7 +35,7 @@ from ingestion_service.domain.intake_results import (
     UNKNOWN_PRACTICE,
     IntakeResult,
 )
-from ingestion_service.domain.practices import Practice, check_successor
+from ingestion_service.domain.practices import Practice, successor
 from ingestion_service.ports import (
     Client,
     ClientHistory,
@@ -114,17 +114,18 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
     return Registration(client.client_id, client.is_new)
 
 
-def register_practice(wanted: Practice, store: Store) -> PracticeSaved:
+def register_practice(
+    wanted: Practice, store: Store, unsaid: Collection[str] = ()
+) -> PracticeSaved:
     """Register a practice or change its name, region or discreet name, and announce it; also
-    before a simulated clock is first set. Raises `Conflict` when its stored zone or currency
-    differs."""
+    before a simulated clock is first set. The fields named in `unsaid` stay as they are stored.
+    Raises `Conflict` when its stored zone or currency differs."""
     known = store.lock_practice(wanted.practice_id)
-    if known is not None:
-        check_successor(known, wanted)
-    if known != wanted:
-        store.save_practice(wanted)
-        store.announce_practice(wanted, store.real_time())
-    return PracticeSaved(wanted, known is None)
+    practice = wanted if known is None else successor(known, wanted, unsaid)
+    if known != practice:
+        store.save_practice(practice)
+        store.announce_practice(practice, store.real_time())
+    return PracticeSaved(practice, known is None)
 
 
 def advance_clock(now: datetime, store: Store) -> None:

@@ -47,14 +47,16 @@ def practices_router(stores: Stores, reads: Reads) -> APIRouter:
     ) -> PracticeAnswer:
         """Register a practice, or change its name, region or discreet name.
 
+        `region` and `discreet_name` stay as they are when they are left out; null deletes them.
         Do this first: events and clients of an unknown practice are refused here. Outreach does
         not check: it accepts contacts and consents for the practice of the key. The zone and the
         currency cannot change afterwards (409), because the activities of accepted events depend
         on both. The other services learn of the practice within a second or so.
         """
         wanted = Practice(PracticeId(practice_id), **body.model_dump())
+        unsaid = PracticeBody.model_fields.keys() - body.model_fields_set
         with refusals_as_problems(), stores.open_for_operator() as store:
-            saved = register_practice(wanted, store)
+            saved = register_practice(wanted, store, unsaid)
         if saved.is_new:
             response.status_code = 201
         return _answer(saved.practice)

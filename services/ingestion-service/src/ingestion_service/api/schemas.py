@@ -34,8 +34,16 @@ def _of_iana(name: str) -> str:
     return name
 
 
+def _without_default(member: dict[str, Any]) -> None:
+    """A member that is left out says something else than one that is null."""
+    member.pop("default", None)
+
+
 class PracticeBody(WireModel):
-    """The practice to register, or what changes of it."""
+    """The practice to register or to change.
+
+    `region` and `discreet_name` stay as they are when they are left out; null deletes them.
+    """
 
     name: Name = Field(pattern=r"\S", examples=["Lakeside Counselling"])
     zone: Annotated[str, AfterValidator(_of_iana)] = Field(
@@ -51,14 +59,17 @@ class PracticeBody(WireModel):
         default=None,
         pattern=REGION,
         max_length=2,
-        description="ISO 3166-1 alpha-2. Phone numbers without a country are read as this one's.",
+        description="The country's code in ISO 3166-1 alpha-2. It is kept; nothing uses it yet.",
         examples=["CN"],
+        json_schema_extra=_without_default,
     )
     discreet_name: Name | None = Field(
         default=None,
         pattern=r"\S",
-        description="The name that messages may show: it does not say what clients come for.",
+        description="A name that does not say what clients come for. It is kept; messages do not"
+        " show it yet.",
         examples=["Lakeside"],
+        json_schema_extra=_without_default,
     )
 
 

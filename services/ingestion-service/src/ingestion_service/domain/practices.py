@@ -1,5 +1,6 @@
 """A practice: its zone decides the day of each fact, its currency the unit of each amount."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from ingestion_service.domain.errors import Conflict
@@ -9,8 +10,8 @@ from ingestion_service.domain.facts import PracticeId
 class Practice(NamedTuple):
     """A registered practice. `zone` is an IANA name, `currency` three letters of ISO 4217.
 
-    `region` (two letters of ISO 3166-1) says how phone numbers without a country are read;
-    `discreet_name` is the name that messages may show. Both may be unknown: None.
+    `region` (two letters of ISO 3166-1) and `discreet_name` (a name that does not say what clients
+    come for) are kept and passed on; nothing uses them yet. Both may be unknown: None.
     """
 
     practice_id: PracticeId
@@ -21,10 +22,14 @@ class Practice(NamedTuple):
     discreet_name: str | None = None
 
 
-def check_successor(known: Practice, wanted: Practice) -> None:
-    """Raise `Conflict` when the zone or the currency would change: activities that are already
-    published depend on both."""
+def successor(known: Practice, wanted: Practice, unsaid: Collection[str] = ()) -> Practice:
+    """What the known practice becomes: `wanted`, but fields named in `unsaid` stay as they are.
+
+    Raises `Conflict` when the zone or the currency would change: activities that are already
+    published depend on both.
+    """
     if known.zone != wanted.zone:
         raise Conflict("zone-is-fixed", "the zone of a practice cannot change", "/zone")
     if known.currency != wanted.currency:
         raise Conflict("currency-is-fixed", "the currency of a practice cannot change", "/currency")
+    return wanted._replace(**{field: getattr(known, field) for field in unsaid})

@@ -78,7 +78,7 @@ def create_practice() -> None:
         sa.Column("zone", sa.Text, nullable=False),
         sa.Column("currency", sa.Text, nullable=False),
         sa.Column("region", sa.Text, comment="ISO 3166-1 alpha-2"),
-        sa.Column("discreet_name", sa.Text, comment="the name that messages may show"),
+        sa.Column("discreet_name", sa.Text, comment="kept; no message shows it yet"),
     )
 
 
