@@ -11,7 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 from jsonschema import Draft202012Validator
 
 from rapport_contracts import schemas
-from rapport_contracts.catalogue import CANONICAL, EVENT_TYPES, SOURCE
+from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL, EVENT_TYPES, SOURCE
 from rapport_contracts.codec import decode, decode_source, encode, encode_source
 
 PACKAGE = schemas.DIRECTORY.parent
@@ -93,6 +93,24 @@ def test_a_schema_requires_the_envelope(event_type: str, attribute: str):
     document = json.loads(example.read_bytes())
     del document[attribute]
     assert not Draft202012Validator(committed_schema(event_type)).is_valid(document)
+
+
+@pytest.mark.parametrize("event_type", sorted(ANY_SOURCE))
+def test_whoever_writes_a_source_event_reads_what_each_attribute_is(event_type: str):
+    attributes = committed_schema(event_type)["properties"]
+    said = {name: attribute.get("description", "") for name, attribute in attributes.items()}
+    plain = {"specversion", "type", "data"}  # a constant each, and a part with its own words
+    assert [name for name in said.keys() - plain if not said[name].endswith(".")] == []
+    assert "1990-01-01 to 2199-12-29" in said["time"]
+    assert "48 hours ahead" in said["time"]
+
+
+@pytest.mark.parametrize(
+    "event_type", ["rapport.booking.created.v1", "rapport.booking.rescheduled.v1"]
+)
+def test_the_range_of_a_start_stands_in_the_schema(event_type: str):
+    start = committed_schema(event_type)["$defs"]["BookingTimes"]["properties"]["starts_at"]
+    assert "1970-01-02 to 2199-12-29" in start["description"]
 
 
 @pytest.mark.parametrize("event_type", sorted(EVENT_TYPES))

@@ -83,6 +83,17 @@ def test_an_operation_shows_examples_that_its_schemas_permit(one: OfService) -> 
             assert all(fits(example, media["schema"], one.document) == [] for example in examples)
 
 
+@pytest.mark.parametrize("name", [" ", "till ", "\u200b", "a\nb"])
+@pytest.mark.parametrize("field", ["namespace", "external_id"])
+def test_an_identity_that_nobody_sees_whole_is_refused(field: str, name: str) -> None:
+    (one,) = (
+        one for one in OPERATIONS if one.operation.spec["operationId"] == "clients-put_client"
+    )
+    answer = one.call(json={"namespace": "till", "external_id": "c-1042", field: name})
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/{field}"]
+
+
 @pytest.mark.parametrize("field", ["region", "discreet_name"])
 def test_a_field_that_nothing_uses_yet_says_so(field: str) -> None:
     document = api_without_rows.app("ingestion-service").openapi()
@@ -136,6 +147,11 @@ def test_the_bundle_holds_the_examples_of_the_repository() -> None:
     """`make schemas` writes it."""
     (path,) = (documents.PACKAGE / "src").glob(f"*/{BUNDLE}")
     assert path.read_text("utf-8") == schemas.bundle(schemas.EXAMPLES)
+
+
+def test_whoever_sends_events_reads_how_large_they_may_be() -> None:
+    (one,) = (one for one in WITH_BODY if one.operation.path == "/v1/events")
+    assert "1 MiB" in one.operation.spec["description"]
 
 
 def test_events_are_shown_as_the_repository_has_them() -> None:

@@ -1,5 +1,6 @@
 """Source events over the whole range of each of their values."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,15 +12,16 @@ from rapport_contracts.ranges import (
     EARLIEST_HAPPENED,
     LATEST,
     MAX_AMOUNT_MINOR,
+    NAME,
     currencies,
     zones,
 )
 
 MOMENT = timedelta(microseconds=1)
-TEXTS = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=200
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200).filter(
+    re.compile(NAME).fullmatch
 )
-IDS = TEXTS | st.sampled_from(["\U0001f300" * 200, "a", "\\u0041", "\x7f"])
+IDS = TEXTS | st.sampled_from(["\U0001f300" * 200, "a", "\\u0041", "a\u200b b"])
 CODES = st.fixed_dictionaries(
     {},
     optional={

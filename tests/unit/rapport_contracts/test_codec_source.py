@@ -1,5 +1,6 @@
 """The codec of source events: it gives the event, or names the field that is wrong."""
 
+import json
 from datetime import datetime
 
 import pytest
@@ -42,11 +43,20 @@ SOURCE_FIELDS = [
     pytest.param("/data/payment_id", b"7", id="a number for an id"),
     pytest.param("/data", b"[]", id="data that is a list"),
     pytest.param("/id", rb'"a\u0000b"', id="U+0000"),
+    pytest.param("/id", b'" "', id="a blank id"),
+    pytest.param("/id", rb'"e1\n"', id="an id with a line end"),
+    pytest.param("/id", rb'"a\tb"', id="an id with a tab in it"),
+    pytest.param("/source", b'"till "', id="a source with a blank behind it"),
+    pytest.param("/source", '"\u3000till"'.encode(), id="a source with a wide blank before it"),
+    pytest.param("/subject", rb'"\u200b"', id="a subject that nobody sees"),
+    pytest.param("/data/payment_id", rb'"\ufeffP-1"', id="an id with a byte order mark"),
     pytest.param("/data/tip", rb'["ok", "a\u0000b"]', id="U+0000 in an extra field"),
     pytest.param("/id", b'"' + b"x" * 201 + b'"', id="an id of 201 letters"),
     pytest.param("/subject", b"null", id="no subject"),
     pytest.param("/practiceid", b'"Lantern Harbour"', id="a practice id that is no slug"),
     pytest.param("/specversion", b"1.0", id="specversion as a number"),
+    pytest.param("/backfill", b"1", id="one for true"),
+    pytest.param("/backfill", b'"no"', id="no for false"),
     pytest.param("/time", b'"2024-03-10T10:55:12"', id="a naive time"),
     pytest.param("/time", b'"2024-03-10"', id="a date for a time"),
     pytest.param("/time", b'"1989-12-31T23:59:59Z"', id="before 1990"),
@@ -84,6 +94,25 @@ class TestSourceEvents:
     def test_an_escaped_backslash_before_u0000_is_no_null_character(self):
         event = decode_source(PAYMENTS, KEY, altered(SETTLED, "/id", rb'"\\u0000"'))
         assert event.id == r"\u0000"
+
+    @pytest.mark.parametrize(
+        "name", ["\u6797\u5c0f\u6ee1", "c 1042", "a\u200bb", "\U0001f469\u200d\U0001f467", "."]
+    )
+    def test_an_id_may_be_of_any_script_and_hold_blanks(self, name: str):
+        value = altered(SETTLED, "/data/payment_id", json.dumps(name).encode())
+        event = decode_source(PAYMENTS, KEY, value)
+        assert isinstance(event, PaymentSettled)
+        assert event.data.payment_id == name
+
+    @pytest.mark.parametrize("code", ["counsellor_id", "service_code", "site", "product"])
+    def test_a_code_that_nobody_sees_is_refused(self, code: str):
+        found = refusal(BOOKINGS, KEY, altered(BOOKED, f"/data/{code}", rb'"\u200b"'))
+        assert (found.reason, found.field) == ("invalid-field", f"/data/{code}")
+
+    @pytest.mark.parametrize("time", ["1989-12-31T23:59:59Z", "2199-12-30T00:00:00Z"])
+    def test_a_time_out_of_range_is_told_its_own_range(self, time: str):
+        found = refusal(PAYMENTS, KEY, altered(SETTLED, "/time", f'"{time}"'.encode()))
+        assert found.detail == "must be from 1990-01-01 to 2199-12-29"
 
     def test_a_key_that_is_not_the_subject(self):
         found = refusal(PAYMENTS, b"old-bo-the-ferryman", SETTLED)

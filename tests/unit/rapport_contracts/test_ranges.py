@@ -1,12 +1,22 @@
 """What counts as a currency, a zone and an instant, wherever a value comes in."""
 
+import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from rapport_contracts import ranges
-from rapport_contracts.ranges import EARLIEST, FIRST_DAY, LAST_DAY, LATEST, currencies, zones
+from rapport_contracts.ranges import (
+    EARLIEST,
+    FIRST_DAY,
+    LAST_DAY,
+    LATEST,
+    REGION,
+    currencies,
+    regions,
+    zones,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +41,20 @@ def test_an_iana_name_is_a_zone(zone: str):
 )
 def test_a_file_that_is_no_name_of_iana_is_no_zone(zone: str):
     assert zone not in zones()
+
+
+@pytest.mark.parametrize("code", ["CN", "GB", "HK", "ZW", "AD"])
+def test_a_code_of_iso_3166_is_a_region(code: str):
+    assert code in regions()
+
+
+@pytest.mark.parametrize("code", ["UK", "EU", "ZZ", "XX", "cn", "CHN", "#", ""])
+def test_two_letters_that_are_no_country_are_no_region(code: str):
+    assert code not in regions()
+
+
+def test_a_region_looks_as_the_documents_say():
+    assert [code for code in regions() if not re.fullmatch(REGION, code)] == []
 
 
 def test_every_zone_can_be_loaded():

@@ -18,6 +18,17 @@ ahead."""
 REGION: Final = "^[A-Z]{2}$"
 """What a country code of ISO 3166-1 alpha-2 looks like."""
 
+VISIBLE: Final = (
+    r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u180e"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+"""A character that is no space, control or formatting mark, in words that every dialect of regular
+expressions has: classes such as \\p{L} are not known to all tools that read our documents."""
+
+NAME: Final = rf"^{VISIBLE}([^\u0000-\u001f\u007f-\u009f]*{VISIBLE})?$"
+"""What an id, a code or a name looks like: it begins and ends with a visible character, and holds
+no control character. Otherwise two ids that look the same could be two clients."""
+
 FIRST_DAY: Final = date(1970, 1, 1)
 LAST_DAY: Final = date(2199, 12, 31)
 
@@ -29,6 +40,14 @@ MAX_AMOUNT_MINOR: Final = 10**13
 def currencies() -> dict[str, int]:
     """ISO 4217 code -> the number of decimals of its minor unit; codes without one are left out."""
     return {each.code: each.exponent for each in Currency if each.exponent is not None}
+
+
+@cache
+def regions() -> frozenset[str]:
+    """The country codes of ISO 3166-1 alpha-2."""
+    table = resources.files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text("utf-8")
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return frozenset(code for code, *_ in rows)
 
 
 @cache

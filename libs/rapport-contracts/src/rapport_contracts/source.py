@@ -1,6 +1,7 @@
 """The events of booking and payment systems: lenient to extra keys, errors by field."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -20,16 +21,20 @@ from rapport_contracts.ranges import (
     EARLIEST_HAPPENED,
     LATEST,
     MAX_AMOUNT_MINOR,
+    NAME,
     currencies,
 )
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:", re.ASCII)
+_NAME = re.compile(NAME)
+_LAST_DAY = LATEST.date() - timedelta(days=1)
 
 
-def _storable(text: str) -> str:
-    """Refuse U+0000, which Postgres text cannot hold."""
-    if "\x00" in text:
-        msg = "must not contain U+0000"
+def _named(text: str) -> str:
+    """Refuse what nobody sees, and blanks around what is seen."""
+    is_plain = text.isprintable() and text == text.strip(" ")  # nearly all are, and it is fast
+    if not is_plain and not _NAME.fullmatch(text):
+        msg = "must begin and end with a visible character, and hold no control character"
         raise ValueError(msg)
     return text
 
@@ -42,20 +47,16 @@ def _rfc3339(value: object) -> object:
     raise ValueError(msg)
 
 
-def _in_range(instant: datetime) -> datetime:
-    """Refuse instants whose day no reader's calendar holds."""
-    if not EARLIEST <= instant < LATEST:
-        msg = f"must be from {EARLIEST.date()} to {LATEST.date() - timedelta(days=1)}"
-        raise ValueError(msg)
-    return instant
+def _from(first: datetime) -> Callable[[datetime], datetime]:
+    """Refuse instants before `first`, and those whose day no reader's calendar holds."""
 
+    def check(instant: datetime) -> datetime:
+        if not first <= instant < LATEST:
+            msg = f"must be from {first.date()} to {_LAST_DAY}"
+            raise ValueError(msg)
+        return instant
 
-def _of_this_age(instant: datetime) -> datetime:
-    """Refuse instants before 1990; ingestion, which has a clock, refuses those too far ahead."""
-    if instant < EARLIEST_HAPPENED:
-        msg = f"must not be before {EARLIEST_HAPPENED.year}"
-        raise ValueError(msg)
-    return instant
+    return check
 
 
 def _of_iso_4217(code: str) -> str:
@@ -67,18 +68,26 @@ def _of_iso_4217(code: str) -> str:
 
 
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strict=True), AfterValidator(_storable)
+    str,
+    StringConstraints(min_length=1, max_length=200, strict=True),
+    AfterValidator(_named),
+    Field(json_schema_extra={"pattern": NAME}),
 ]
 PracticeId = Annotated[str, StringConstraints(pattern=rf"^{PRACTICE_ID}$", strict=True)]
 Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$", strict=True), AfterValidator(_of_iso_4217)
 ]
-Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_range)]
-Happened = Annotated[Moment, AfterValidator(_of_this_age)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_from(EARLIEST))]
+Happened = Annotated[
+    AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_from(EARLIEST_HAPPENED))
+]
 
 Code = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, strict=True), AfterValidator(_storable)
+    str,
+    StringConstraints(min_length=1, max_length=64, strict=True),
+    AfterValidator(_named),
+    Field(json_schema_extra={"pattern": NAME}),
 ]
 
 
@@ -103,9 +112,12 @@ class BookingData(SourceModel):
 
 
 class BookingTimes(BookingData):
-    """A booking with the time at which it begins, which may be any time."""
+    """A booking with the time at which it begins."""
 
-    starts_at: Moment
+    starts_at: Moment = Field(
+        description="When the hour begins, by RFC 3339 with an offset:"
+        f" {EARLIEST.date()} to {_LAST_DAY} in UTC."
+    )
 
 
 class PaymentData(SourceModel):
@@ -122,19 +134,31 @@ class PaymentAmount(PaymentData):
 
 
 class SourceEnvelope(SourceModel):
-    """CloudEvents 1.0. `id` is unique per `source`, `subject` is the client's id in that source.
-
-    `time` is when it happened, with a zone. `backfill` says that the source reports history: no
-    message answers it.
-    """
+    """The attributes of CloudEvents 1.0 that every source event has."""
 
     specversion: Literal["1.0"]
-    id: Name
-    source: Name
-    practiceid: PracticeId
-    subject: Name
-    time: Happened
-    backfill: bool = False
+    id: Name = Field(
+        description="Yours: with `source` it names this event for ever. The same event again, with"
+        " the same `id`, changes nothing."
+    )
+    source: Name = Field(
+        description="The system that sends it. It is the `namespace` of the client's identity."
+    )
+    practiceid: PracticeId = Field(description="The practice whose client this is about.")
+    subject: Name = Field(
+        description="The client's id in that source: the `external_id` of the client's identity."
+        " Use a pseudonym, not a name or number."
+    )
+    time: Happened = Field(
+        description="When it happened, by RFC 3339 with an offset:"
+        f" {EARLIEST_HAPPENED.date()} to {_LAST_DAY} in UTC, and not more than 48 hours ahead."
+    )
+    backfill: bool = Field(
+        default=False,
+        strict=True,
+        description="true: the source reports history. Messages answer it only where a play says"
+        " so.",
+    )
 
 
 class BookingCreated(SourceEnvelope):

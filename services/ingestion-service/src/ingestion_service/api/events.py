@@ -74,7 +74,7 @@ def events_router(stores: Stores) -> APIRouter:
         body: Annotated[EventsBody, Body(openapi_examples=_EXAMPLES)],
         response: Response,
     ) -> EventsAnswer:
-        """Send one event, or up to 1,000 in an array.
+        """Send one event, or up to 1,000 in an array of at most 1 MiB.
 
         Every event is a CloudEvent (structured JSON) about one booking or payment: `subject` is
         the client's id in your system, `id` is unique per `source`, `time` is when it happened.

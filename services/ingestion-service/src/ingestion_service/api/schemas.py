@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 
-from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, REGION, zones
+from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, REGION, regions, zones
 from rapport_contracts.source import Currency, Happened, Name
 from rapport_contracts.words import ACTIVITY_KINDS
 
@@ -34,6 +34,13 @@ def _of_iana(name: str) -> str:
     return name
 
 
+def _of_iso_3166(code: str) -> str:
+    """Refuse what is no country code of ISO 3166-1."""
+    if code not in regions():
+        raise ValueError("must be a country code of ISO 3166-1, such as CN")
+    return code
+
+
 def _without_default(member: dict[str, Any]) -> None:
     """A member that is left out says something else than one that is null."""
     member.pop("default", None)
@@ -45,7 +52,7 @@ class PracticeBody(WireModel):
     `region` and `discreet_name` stay as they are when they are left out; null deletes them.
     """
 
-    name: Name = Field(pattern=r"\S", examples=["Lakeside Counselling"])
+    name: Name = Field(examples=["Lakeside Counselling"])
     zone: Annotated[str, AfterValidator(_of_iana)] = Field(
         description="IANA time zone. It decides the day of each event; it cannot change.",
         examples=["Asia/Shanghai"],
@@ -55,17 +62,14 @@ class PracticeBody(WireModel):
         description="ISO 4217. Payments in another currency are refused; it cannot change.",
         examples=["CNY"],
     )
-    region: str | None = Field(
+    region: Annotated[str, Field(pattern=REGION), AfterValidator(_of_iso_3166)] | None = Field(
         default=None,
-        pattern=REGION,
-        max_length=2,
         description="The country's code in ISO 3166-1 alpha-2. It is kept; nothing uses it yet.",
         examples=["CN"],
         json_schema_extra=_without_default,
     )
     discreet_name: Name | None = Field(
         default=None,
-        pattern=r"\S",
         description="A name that does not say what clients come for. It is kept; messages do not"
         " show it yet.",
         examples=["Lakeside"],
