@@ -134,8 +134,12 @@ class TestCsv:
         [
             ("wren,2026-03-02,settled,p1,1,QQQ,", "currency", "such as CNY"),
             ("wren,2026-03-02,booked,b1,,,1900-01-01", "starts_at", "must be from 1970-01-02"),
-            ("wren,1989-12-30,completed,b1,,,", "happened_at", "must not be before 1990"),
-            ("wren,2026-03-02,settled,p1,100000000000.01,CNY,", "amount", "10000000000000"),
+            ("wren,1989-12-30,completed,b1,,,", "happened_at", "must be from 1990-01-01"),
+            ("wren,2026-03-02,settled,p1,100000000000.01,CNY,", "amount", "100000000000.00 CNY"),
+            ("wren,2026-03-02,settled,p1,10000000000001,JPY,", "amount", "10000000000000 JPY"),
+            ("wren,2026-03-02,settled,p1,-0.01,CNY,", "amount", "from 0 to"),
+            ("\u200b,2026-03-02,completed,b1,,,", "client_id", "a visible character"),
+            ("wren,2026-03-02,completed,\u200b,,,", "id", "a visible character"),
         ],
     )
     def test_takes_the_ranges_of_the_contracts(

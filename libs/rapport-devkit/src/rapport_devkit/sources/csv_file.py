@@ -27,7 +27,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rapport_contracts.errors import InvalidEvent
-from rapport_contracts.ranges import currencies
+from rapport_contracts.ranges import MAX_AMOUNT_MINOR, currencies
 from rapport_contracts.source import SourceEvent
 from rapport_devkit.sources.dataset import Dataset, Happening, Origin, by_day
 
@@ -61,7 +61,6 @@ _COLUMN_OF_FIELD: Mapping[str, str] = MappingProxyType(
         "/data/starts_at": "starts_at",
     }
 )
-_MOST_DIGITS = 15
 
 Row = Mapping[str, str]
 
@@ -191,8 +190,9 @@ class _LineReader:
             minor = Decimal(_cell(row, "amount")).scaleb(decimals)
         except DecimalException:
             raise _Refused("amount", "is not a number such as 49.90") from None
-        if not minor.is_finite() or minor.adjusted() > _MOST_DIGITS:
-            raise _Refused("amount", "is out of range")
+        if not minor.is_finite() or not 0 <= minor <= MAX_AMOUNT_MINOR:
+            most = Decimal(MAX_AMOUNT_MINOR).scaleb(-decimals)
+            raise _Refused("amount", f"must be from 0 to {most:f} {self._currency}")
         if minor != int(minor):
             raise _Refused("amount", f"has more than {decimals} decimals")
         return int(minor)
