@@ -102,6 +102,8 @@ def test_the_last_word_holds_and_every_word_is_kept(world: World) -> None:
         ({"purpose": "fun"}, "purpose"),
         ({"id": ""}, "id"),
         ({"id": "x" * 201}, "id"),
+        ({"id": "s1 "}, "id"),
+        ({"id": "\u200b"}, "id"),
         ({"stated_at": "2024-06-01T12:00:00"}, "stated_at"),
         ({"stated_at": 1717200000}, "stated_at"),
         ({"stated_at": "1989-12-31T23:59:59Z"}, "stated_at"),
@@ -130,6 +132,12 @@ def test_a_statement_that_is_sent_again_is_answered_alike_and_recorded_once(worl
     assert (again.status_code, again.json()) == (200, first.json())
     [shown] = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["consents"]
     assert (shown["id"], shown["statements"]) == (statement["id"], 1)
+
+
+def test_every_answer_tells_an_instant_in_utc(world: World) -> None:
+    saved = world.put_consent(stated_at="2024-06-01T12:00:00+08:00").json()
+    [shown] = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["consents"]
+    assert saved["stated_at"] == shown["stated_at"] == "2024-06-01T04:00:00Z"
 
 
 def test_an_id_stands_for_one_statement(world: World) -> None:

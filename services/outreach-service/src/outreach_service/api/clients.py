@@ -1,5 +1,6 @@
 """`/v1/clients/{client_id}/…`: one client's contact points and consents."""
 
+from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
@@ -61,8 +62,9 @@ def contact_update(client_id: str, body: ContactBody) -> ContactUpdate:
 
 
 def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
-    """The consent of a body as the domain's type."""
-    return ConsentStatement(**body.model_dump(exclude={"client_id"}), client_id=client_id)
+    """The consent of a body as the domain's type, its instant in UTC."""
+    said = body.model_dump(exclude={"client_id", "stated_at"})
+    return ConsentStatement(**said, stated_at=body.stated_at.astimezone(UTC), client_id=client_id)
 
 
 def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> None:
@@ -112,7 +114,7 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
             raise consent_problem(refused[0])
         return ConsentSaved(
             id=body.id,
-            stated_at=body.stated_at,
+            stated_at=statement.stated_at,
             client_id=client_id,
             channel=body.channel,
             purpose=body.purpose,

@@ -17,17 +17,12 @@ from outreach_service.api.schemas import ANY_CLIENT, ClientId, ClientIdAnswer
 from outreach_service.api.words import ChannelWord, PurposeWord
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.terms import Channel, Purpose
-from rapport_contracts.source import Happened
+from rapport_contracts.ranges import VISIBLE
+from rapport_contracts.source import Happened, Name
 
 MAX_ITEMS: Final = 1000
 LONGEST_NAME: Final = 200
-_VISIBLE: Final = (
-    r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u180e"
-    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
-"""A character that is no space, control or formatting mark, in words that every dialect of regular
-expressions has: classes such as \\p{L} are not known to all tools that read our documents."""
-Visible = Annotated[str, StringConstraints(pattern=_VISIBLE)]
+Visible = Annotated[str, StringConstraints(pattern=VISIBLE)]
 """A text with at least one visible character."""
 _Address = Annotated[str, StringConstraints(min_length=1, max_length=320)]
 
@@ -150,6 +145,8 @@ ANY_CONSENT: Final[dict[str, Any]] = {
     "evidence": "form 2024-06-01, no. 118",
     "text_version": "care-2024-05",
 }
+_STATED_AT: Final = "2024-06-01T04:00:00Z"
+"""The same instant, as answers show all of them: in UTC."""
 ANY_SAVED: Final = {"index": 0, "outcome": "saved"}
 
 
@@ -162,7 +159,7 @@ class ConsentBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ANY_CONSENT]})
 
-    id: Annotated[Visible, Field(max_length=200, examples=["form-2024-06-01-118-sms-care"])]
+    id: Annotated[Name, Field(examples=["form-2024-06-01-118-sms-care"])]
     stated_at: Annotated[
         Happened,
         Field(
@@ -282,9 +279,7 @@ class ConsentAnswer(BaseModel):
     """The statement that holds for one channel and purpose: the one that the client made last."""
 
     id: str = Field(examples=["form-2024-06-01-118-sms-care"])
-    stated_at: AwareDatetime = Field(
-        description="When the client made it.", examples=[ANY_CONSENT["stated_at"]]
-    )
+    stated_at: AwareDatetime = Field(description="When the client made it.", examples=[_STATED_AT])
     channel: ChannelWord
     purpose: PurposeWord
     granted: bool
@@ -310,7 +305,7 @@ class ConsentSaved(BaseModel):
     """A consent, or its withdrawal, as it was recorded."""
 
     id: str = Field(examples=["form-2024-06-01-118-sms-care"])
-    stated_at: AwareDatetime = Field(examples=[ANY_CONSENT["stated_at"]])
+    stated_at: AwareDatetime = Field(examples=[_STATED_AT])
     client_id: ClientIdAnswer
     channel: ChannelWord
     purpose: PurposeWord
