@@ -149,6 +149,27 @@ def test_the_bundle_holds_the_examples_of_the_repository() -> None:
     assert path.read_text("utf-8") == schemas.bundle(schemas.EXAMPLES)
 
 
+@each
+def test_each_part_of_a_path_has_an_example(one: OfService) -> None:
+    parts = [part for part in one.operation.spec.get("parameters", ()) if part.get("in") == "path"]
+    assert [part["name"] for part in parts if not part["schema"].get("examples")] == []
+
+
+def test_the_examples_of_operations_follow_on_each_other() -> None:
+    by_id = {one.operation.spec["operationId"]: one for one in OPERATIONS}
+    sent = [each for each in by_id["events-post_events"].requests() if isinstance(each, dict)]
+    (practice,) = {each["practiceid"] for each in sent}
+    assert by_id["practices-put_practice"].address == f"/v1/practices/{practice}"
+    identities = {(each["source"], each["subject"]) for each in sent}
+    (registered,) = by_id["clients-put_client"].requests()
+    (asked,) = by_id["clients-lookup"].requests()
+    assert (registered["namespace"], registered["external_id"]) in identities
+    assert asked["items"] == [registered]
+    ((_, (made,)), *_) = by_id["clients-put_client"].answers()
+    for name in ("clients-client", "clients-list_activity", "clients-get_preferences"):
+        assert f"/v1/clients/{made['client_id']}" in by_id[name].address
+
+
 def test_whoever_sends_events_reads_how_large_they_may_be() -> None:
     (one,) = (one for one in WITH_BODY if one.operation.path == "/v1/events")
     assert "1 MiB" in one.operation.spec["description"]

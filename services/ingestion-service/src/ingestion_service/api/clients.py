@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.schemas import (
+    ANY_CLIENT,
     ActivityAnswer,
     ClientAnswer,
     ClientKey,
@@ -37,7 +38,7 @@ from rapport_runtime.http.problems import (
     responses,
 )
 
-ClientPath = Annotated[str, Path(max_length=200)]
+ClientPath = Annotated[str, Path(max_length=200, examples=[ANY_CLIENT])]
 _SAME_CLIENT = {"client_id": "$response.body#/client_id"}
 _LINKS = links(200, {"clients-client": _SAME_CLIENT, "clients-list_activity": _SAME_CLIENT})
 _FIRST_LISTED = {"client_id": "$response.body#/items/0/client_id"}

@@ -41,7 +41,7 @@ def practices_router(stores: Stores, reads: Reads) -> APIRouter:
     )
     def put_practice(
         principal: Annotated[Principal, Depends(require_operator("practices:write"))],
-        practice_id: Annotated[source.PracticeId, Path(examples=["lakeside"])],
+        practice_id: Annotated[source.PracticeId, Path(examples=["lantern-harbour"])],
         body: PracticeBody,
         response: Response,
     ) -> PracticeAnswer:

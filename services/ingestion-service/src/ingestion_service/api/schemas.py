@@ -1,7 +1,7 @@
 """The bodies and answers of the REST API; the events themselves are in rapport_contracts."""
 
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,11 +14,15 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 
+from rapport_contracts.examples import examples_of
 from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, REGION, regions, zones
 from rapport_contracts.source import Currency, Happened, Name
 from rapport_contracts.words import ACTIVITY_KINDS
 
-ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
+ANY_CLIENT: Final = "2fd2a63a675d5e4bb10c8a4dc82ba496"
+_BOOKED: Final = examples_of("rapport.booking.created.v1")["first-hour"]
+NAMESPACE, EXTERNAL_ID = _BOOKED["source"], _BOOKED["subject"]
+"""Whom the examples of events name, so that the examples of all operations follow on each other."""
 
 
 class WireModel(BaseModel):
@@ -52,7 +56,7 @@ class PracticeBody(WireModel):
     `region` and `discreet_name` stay as they are when they are left out; null deletes them.
     """
 
-    name: Name = Field(examples=["Lakeside Counselling"])
+    name: Name = Field(examples=["灯港心理咨询 Lantern Harbour"])
     zone: Annotated[str, AfterValidator(_of_iana)] = Field(
         description="IANA time zone. It decides the day of each event; it cannot change.",
         examples=["Asia/Shanghai"],
@@ -72,7 +76,7 @@ class PracticeBody(WireModel):
         default=None,
         description="A name that does not say what clients come for. It is kept; messages do not"
         " show it yet.",
-        examples=["Lakeside"],
+        examples=["Lantern Harbour"],
         json_schema_extra=_without_default,
     )
 
@@ -80,16 +84,16 @@ class PracticeBody(WireModel):
 class PracticeAnswer(PracticeBody):
     """A practice as it is registered."""
 
-    practice_id: str = Field(examples=["lakeside"])
+    practice_id: str = Field(examples=["lantern-harbour"])
 
 
 class Identity(WireModel):
     """How a client is named outside; the same pair always gives the same client."""
 
-    namespace: Name = Field(description="The `source` of its events.", examples=["booking-desk"])
+    namespace: Name = Field(description="The `source` of its events.", examples=[NAMESPACE])
     external_id: Name = Field(
         description="The `subject` of its events. Use a pseudonym, not a name or number.",
-        examples=["c-1042"],
+        examples=[EXTERNAL_ID],
     )
 
 
@@ -119,8 +123,8 @@ class ClientKey(WireModel):
     """Which client: by `client_id`, or by one identity."""
 
     client_id: Name = Field(default="", examples=[ANY_CLIENT])
-    namespace: Name = Field(default="", examples=["booking-desk"])
-    external_id: Name = Field(default="", examples=["c-1042"])
+    namespace: Name = Field(default="", examples=[NAMESPACE])
+    external_id: Name = Field(default="", examples=[EXTERNAL_ID])
 
     @model_validator(mode="after")
     def _names_one_client(self) -> Self:
@@ -156,7 +160,11 @@ _CLIENT_KEYS = ({"client_id"}, {"namespace", "external_id"})
 class ClientLookup(WireModel):
     """The clients to look up."""
 
-    items: list[ClientKey] = Field(min_length=1, max_length=1000)
+    items: list[ClientKey] = Field(
+        min_length=1,
+        max_length=1000,
+        examples=[[{"namespace": NAMESPACE, "external_id": EXTERNAL_ID}]],
+    )
 
 
 class FoundClient(WireModel):
@@ -228,7 +236,7 @@ class EventsAnswer(WireModel):
 class ActivityAnswer(WireModel):
     """One signed change of a client's history, as it was published."""
 
-    activity_id: str = Field(examples=["586f4f665dd85571875b8a2975148f62"])
+    activity_id: str = Field(examples=["586f4f66-5dd8-5571-875b-8a2975148f62"])
     generation: int = Field(examples=[1])
     sequence: int = Field(description="Gapless per client and generation, from 1.")
     kind: str = Field(

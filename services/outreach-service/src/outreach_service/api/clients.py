@@ -42,6 +42,7 @@ CONTACTS_SCOPE = "contacts:write"
 CONSENTS_SCOPE = "consents:write"
 _LEADS_ON = links(200, {"clients-get_preferences": {"client_id": "$response.body#/client_id"}})
 ClientPath = Annotated[ClientId, Path()]
+_ChannelPath = Annotated[Channel, Path(examples=["sms"])]
 ContactsWriter = Annotated[Principal, Depends(require_practice(CONTACTS_SCOPE))]
 ConsentsWriter = Annotated[Principal, Depends(require_practice(CONSENTS_SCOPE))]
 Reader = Annotated[Principal, Depends(require_practice("preferences:read"))]
@@ -86,7 +87,9 @@ def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
         return ContactAnswer.of(saved)
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
-    def delete_contact(client_id: ClientPath, channel: Channel, principal: ContactsWriter) -> None:
+    def delete_contact(
+        client_id: ClientPath, channel: _ChannelPath, principal: ContactsWriter
+    ) -> None:
         """Delete a client's contact point on a channel.
 
         Nothing is sent there from then on. 404 when there is none.

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from outreach_service.api.refusals import ALWAYS, NO_MESSAGE, NotDatedYet, refusals_as_problems
 from outreach_service.api.schemas import (
+    ANY_MESSAGE,
     APPROVED_MESSAGE,
     CANCELLED_MESSAGE,
     ClientId,
@@ -31,7 +32,7 @@ from rapport_runtime.http.problems import Conflict, InvalidCursor, NotFound, res
 Reader = Annotated[Principal, Depends(require_practice("messages:read"))]
 Writer = Annotated[Principal, Depends(require_practice("messages:write"))]
 _FIRST = {"message_id": "$response.body#/items/0/message_id"}
-MessageId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+MessageId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", examples=[ANY_MESSAGE["message_id"]])]
 
 
 def messages_router(messages: Messages, stores: Stores, previews: Previews) -> APIRouter:

@@ -61,7 +61,7 @@ class SignedLink(Guard):
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def __call__(self, token: Annotated[str, Path()]) -> Subscription:
+    def __call__(self, token: Annotated[str, Path(examples=["BxUvMNpQ7w"])]) -> Subscription:
         """The subscription that the link ends; raises NoSuchLink for one that we did not make."""
         found = subscription_of(self._key, token) if len(token) <= LONGEST_TOKEN else None
         if found is None:

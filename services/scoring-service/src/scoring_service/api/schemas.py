@@ -204,7 +204,7 @@ class HistoryLine(BaseModel):
         description="The local day of a change that was held until later.", examples=[None]
     )
     happened_at: AwareDatetime | None
-    activity_id: str | None = Field(examples=["586f4f665dd85571875b8a2975148f62"])
+    activity_id: str | None = Field(examples=["586f4f66-5dd8-5571-875b-8a2975148f62"])
     score: Score | None = Field(description="null where the scheme has none.")
 
     @classmethod

@@ -111,7 +111,7 @@ def _add_list(router: APIRouter, tiers: Tiers, feed: Feed, assessor: TierAssesso
         | links(200, {"tiers-tier": _FIRST, "tiers-history": _FIRST}),
     )
     def clients_of_tier(
-        tier: Annotated[str, Path(max_length=50)],
+        tier: Annotated[str, Path(max_length=50, examples=["gold"])],
         page: PageQuery,
         request: Request,
         principal: Reader,

@@ -39,7 +39,7 @@ _MAX_COUNT = 10_000
 State = Literal["held", "queued", "replayed", "dropped"]
 Reader = Annotated[Principal, Depends(require(READ))]
 Holder = Annotated[Principal, Depends(require(DECIDE))]
-LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+LetterId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[42])]
 _FIRST = {"letter_id": "$response.body#/items/0/id"}
 _LEADS_ON = links(200, {f"dead-letters-{each}": _FIRST for each in ("inspect", "replay", "drop")})[
     200
