@@ -168,7 +168,9 @@ def test_an_event_that_takes_a_visit_back_is_told_and_counted(call: Call) -> Non
 @pytest.mark.parametrize(
     ("wrong", "pointer"),
     [
-        pytest.param({"data": {"payment_id": "p1"}}, "/data/amount_minor", id="no amount"),
+        pytest.param(
+            {"data": {"payment_id": "p1", "currency": "CNY"}}, "/data/amount_minor", id="no amount"
+        ),
         pytest.param(
             {"data": {"payment_id": "p1", "amount_minor": -1, "currency": "CNY"}},
             "/data/amount_minor",
@@ -198,6 +200,15 @@ def test_a_single_event_that_is_rejected_is_a_problem(
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_a_single_event_is_told_all_its_faults(call: Call) -> None:
+    wrong = event(" ", time="1970-01-01T00:00:00Z", data={"payment_id": "p1", "amount_minor": -1})
+    faults = call("POST", "/v1/events", json=wrong).json()["errors"]
+    assert {fault["pointer"]: fault["reason"] for fault in faults} == dict.fromkeys(
+        ("/id", "/time", "/data/amount_minor", "/data/currency"), "invalid-field"
+    )
 
 
 @pytest.mark.usefixtures("at_day_0")

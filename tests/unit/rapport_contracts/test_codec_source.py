@@ -109,6 +109,14 @@ class TestSourceEvents:
         found = refusal(BOOKINGS, KEY, altered(BOOKED, f"/data/{code}", rb'"\u200b"'))
         assert (found.reason, found.field) == ("invalid-field", f"/data/{code}")
 
+    def test_all_fields_that_are_wrong_are_named(self):
+        value = altered(altered(SETTLED, "/data/amount_minor", b"-1"), "/time", b'"now"')
+        found = refusal(PAYMENTS, KEY, value)
+        assert (found.field, [other.field for other in found.others]) == (
+            "/time",
+            ["/data/amount_minor"],
+        )
+
     @pytest.mark.parametrize("time", ["1989-12-31T23:59:59Z", "2199-12-30T00:00:00Z"])
     def test_a_time_out_of_range_is_told_its_own_range(self, time: str):
         found = refusal(PAYMENTS, KEY, altered(SETTLED, "/time", f'"{time}"'.encode()))

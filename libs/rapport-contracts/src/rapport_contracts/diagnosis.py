@@ -114,12 +114,16 @@ def of_msgspec(error: msgspec.ValidationError) -> InvalidEvent:
 
 
 def of_pydantic(error: pydantic.ValidationError) -> InvalidEvent:
-    """Pydantic's first finding as ours, by field and without the value."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    if first["type"] == "json_invalid":  # its parser follows fewer levels than `parse`
+    """Pydantic's first finding as ours, with the others, by field and without the values."""
+    found = error.errors(include_url=False, include_input=False)
+    if found[0]["type"] == "json_invalid":  # its parser follows fewer levels than `parse`
         return InvalidEvent("not-json", "is nested too deep")
-    field = "".join(f"/{part}" for part in first["loc"])
-    return InvalidEvent("invalid-field", first["msg"].removeprefix("Value error, "), field)
+    (detail, field), *others = (
+        (one["msg"].removeprefix("Value error, "), "".join(f"/{part}" for part in one["loc"]))
+        for one in found
+    )
+    faults = [InvalidEvent("invalid-field", *other) for other in others]
+    return InvalidEvent("invalid-field", detail, field, faults)
 
 
 def _number_out_of_range(value: bytes) -> InvalidEvent:

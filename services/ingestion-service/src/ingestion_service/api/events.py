@@ -86,8 +86,8 @@ def events_router(stores: Stores) -> APIRouter:
         was completed or missed, whatever the times say.
 
         The answer lists the outcome of each event, and says of each whether it took a completed
-        visit back. For an array, 207 means that some events were
-        rejected; the others are accepted. For a single event, a rejection is a problem: 409 for a
+        visit back. For an array, 207 means that some events were rejected; the others are accepted.
+        For a single event, a rejection is a problem, which lists all its faults: 409 for a
         conflicting duplicate and for another client, else 422. 503: nothing was written, send the
         whole request again.
         """
@@ -95,19 +95,22 @@ def events_router(stores: Stores) -> APIRouter:
         items = sent if isinstance(sent, list) else [sent]
         if not 1 <= len(items) <= MAX_EVENTS:
             raise InvalidRequest(f"send 1 to {MAX_EVENTS} events, not {len(items)}")
-        outcomes = _accept(stores, PracticeId(principal.practice), items)
-        rejected = [outcome for outcome in outcomes if outcome.outcome == "rejected"]
-        if rejected and not isinstance(sent, list):
-            raise _problem(rejected[0])
-        if rejected:
+        results = _accept(stores, PracticeId(principal.practice), items)
+        pairs = enumerate(zip(items, results, strict=True))
+        outcomes = [_outcome(index, item, result) for index, (item, result) in pairs]
+        if any(outcome.outcome == "rejected" for outcome in outcomes):
+            if not isinstance(sent, list):
+                raise _problem(results[0])
             response.status_code = 207
         return EventsAnswer(items=outcomes)
 
     return router
 
 
-def _accept(stores: Stores, practice_id: PracticeId, items: Sequence[Any]) -> list[ItemOutcome]:
-    """Accept in one transaction the items that can be decoded; one outcome for each item."""
+def _accept(
+    stores: Stores, practice_id: PracticeId, items: Sequence[Any]
+) -> list[IntakeResult | InvalidEvent]:
+    """Accept in one transaction the items that can be decoded; one result for each item."""
     decoded = [_decoded(item, practice_id) for item in items]
     facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
     with refusals_as_problems(), stores.open(practice_id) as store:
@@ -116,10 +119,7 @@ def _accept(stores: Stores, practice_id: PracticeId, items: Sequence[Any]) -> li
         if result.took_back_visit:
             VISITS_TAKEN_BACK.labels(fact.kind).inc()
     results = iter(accepted)
-    return [
-        _outcome(index, item, next(results) if isinstance(fact, SourceFact) else fact)
-        for index, (item, fact) in enumerate(zip(items, decoded, strict=True))
-    ]
+    return [next(results) if isinstance(fact, SourceFact) else fact for fact in decoded]
 
 
 def _decoded(item: Any, practice_id: PracticeId) -> SourceFact | InvalidEvent:
@@ -145,9 +145,11 @@ def _outcome(index: int, item: Any, result: IntakeResult | InvalidEvent) -> Item
     )
 
 
-def _problem(rejected: ItemOutcome) -> InvalidRequest | Conflict:
+def _problem(rejected: IntakeResult | InvalidEvent) -> InvalidRequest | Conflict:
     reason, detail = rejected.reason or "invalid", rejected.detail or ""
-    faults = [field_error(reason, detail, rejected.pointer)] if rejected.pointer else []
+    others = rejected.others if isinstance(rejected, InvalidEvent) else ()
+    faults = [field_error(reason, detail, rejected.field)] if rejected.field else []
+    faults += [field_error(each.reason, each.detail, each.field) for each in others if each.field]
     if reason in _CONFLICTS:
         return Conflict(detail, reason=reason, errors=faults)
     return InvalidRequest(detail, reason=reason, errors=faults)
