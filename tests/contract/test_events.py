@@ -105,6 +105,14 @@ def test_whoever_writes_a_source_event_reads_what_each_attribute_is(event_type: 
     assert "48 hours ahead" in said["time"]
 
 
+@pytest.mark.parametrize("event_type", sorted(EVENT_TYPES - ANY_SOURCE.keys()))
+def test_whoever_reads_our_events_reads_what_the_attributes_are(event_type: str):
+    parts = committed_schema(event_type)["$defs"].values()
+    (attributes,) = (part["properties"] for part in parts if "specversion" in part["properties"])
+    for name in ("id", "source", "time", "practiceid", "subject", "incarnation"):
+        assert attributes[name]["description"].endswith("."), name
+
+
 @pytest.mark.parametrize(
     "event_type", ["rapport.booking.created.v1", "rapport.booking.rescheduled.v1"]
 )

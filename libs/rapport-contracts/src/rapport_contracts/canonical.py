@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from rapport_contracts.envelope import Envelope, Incarnation, Instant, Int32, Int64, Text
+from rapport_contracts.envelope import (
+    Envelope,
+    Incarnation,
+    Instant,
+    Int32,
+    Int64,
+    PracticeId,
+    Text,
+)
 from rapport_contracts.ranges import EARLIEST, FIRST_DAY, LAST_DAY, LATEST, REGION
 from rapport_contracts.words import (
     ActivityKind,
@@ -92,7 +100,7 @@ class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
 class ActivityRecorded(Envelope, frozen=True, kw_only=True, tag="rapport.activity.recorded.v1"):
     """`client-activity.v1`: something that a client did, or the correction of it."""
 
-    practiceid: Text
+    practiceid: PracticeId
     data: Activity
 
 
@@ -109,7 +117,7 @@ class GenerationOpening(Payload, frozen=True, kw_only=True):
 class GenerationOpened(Envelope, frozen=True, kw_only=True, tag="rapport.generation.opened.v1"):
     """`client-activity.v1`: a new generation of a client's activities begins after this record."""
 
-    practiceid: Text
+    practiceid: PracticeId
     data: GenerationOpening
 
 
@@ -127,7 +135,7 @@ class Hold(Payload, frozen=True, kw_only=True):
 class HoldChanged(Envelope, frozen=True, kw_only=True, tag="rapport.hold.changed.v1"):
     """`client-activity.v1` (key = practice id), on every partition: a hold begins or ends."""
 
-    practiceid: Text
+    practiceid: PracticeId
     data: Hold
 
 
@@ -163,7 +171,7 @@ class Practice(Payload, frozen=True, kw_only=True):
 class PracticeRegistered(Envelope, frozen=True, kw_only=True, tag="rapport.practice.registered.v1"):
     """`practices.v1` (compacted, key = practice id): a practice as it is now."""
 
-    practiceid: Text
+    practiceid: PracticeId
     data: Practice
 
 
@@ -237,7 +245,7 @@ class TierChange(Payload, frozen=True, kw_only=True):
 class TierChanged(Envelope, frozen=True, kw_only=True, tag="rapport.tier.changed.v1"):
     """`tier-changes.v1` (key = client id)."""
 
-    practiceid: Text
+    practiceid: PracticeId
     data: TierChange
 
 
@@ -269,7 +277,7 @@ class Message(Payload, frozen=True, kw_only=True):
 class MessageChanged(Envelope, frozen=True, kw_only=True, tag="rapport.message.changed.v1"):
     """`outreach-events.v1` (key = client id): a message reached another state."""
 
-    practiceid: Text
+    practiceid: PracticeId
     data: Message
 
 

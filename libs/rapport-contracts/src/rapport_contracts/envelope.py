@@ -18,6 +18,14 @@ Incarnation = Annotated[str, msgspec.Meta(min_length=8, max_length=8)]
 restored."""
 
 
+def _says(description: str) -> msgspec.Meta:
+    return msgspec.Meta(description=description)
+
+
+_OF_PRACTICE = _says("The practice that it is about.")
+PracticeId = Annotated[Text, _OF_PRACTICE]
+
+
 def _specversion() -> Literal["1.0"]:
     """A factory: a plain default would not be written, because of `omit_defaults`."""
     return "1.0"
@@ -33,21 +41,24 @@ class Envelope(
 ):
     """The attributes that every event has.
 
-    The concrete class fixes `type` and `data`. `id` is unique per `source`; `practiceid` names the
-    practice; `causationid` is the id of the event that caused this one. `incarnation` is that of
-    the writer's database: another one says that the database was restored to an earlier state, and
-    that what it numbers may repeat. An attribute that is None is not written: CloudEvents allows
-    null, but not all of its SDKs read it.
+    The concrete class fixes `type` and `data`. An attribute that is None is not written:
+    CloudEvents allows null, but not all of its SDKs read it.
     """
 
-    id: Text
-    source: Text
-    time: Instant
-    practiceid: Text | None = None
-    subject: Text | None = None
+    id: Annotated[Text, _says("Unique per `source`: keep it, to handle the event once.")]
+    source: Annotated[Text, _says("The service that sends it.")]
+    time: Annotated[Instant, _says("The sender's business time at which it came to be.")]
+    practiceid: Annotated[Text | None, _OF_PRACTICE] = None
+    subject: Annotated[Text | None, _says("The client's id, or the practice's.")] = None
     correlationid: Text | None = None
-    causationid: Text | None = None
+    causationid: Annotated[Text | None, _says("The id of the event that caused it.")] = None
     traceparent: Text | None = None
-    incarnation: Incarnation | None = None
+    incarnation: Annotated[
+        Incarnation | None,
+        _says(
+            "That of the sender's database. Another one says that the database was restored to an"
+            " earlier state, and that what it numbers may repeat."
+        ),
+    ] = None
     specversion: Literal["1.0"] = msgspec.field(default_factory=_specversion)
     datacontenttype: Literal["application/json"] = msgspec.field(default_factory=_datacontenttype)
