@@ -30,6 +30,7 @@ _WHAT_A_SCHEMA_CANNOT_SAY = (
     "holds U+0000",  # which no text of the database may, in whatever key or value
     "urn:rapport:problem:invalid-cursor",  # a cursor is signed: only one that was given out holds
     "must be a currency code of ISO 4217",  # the list is the standard's, and changes with it
+    "must be a country code of ISO 3166-1",  # so is this one
     "not the practice of this key",  # which practice that is, only the key's holder knows
     "currency-mismatch",  # each practice has its own
     "is already taken",  # the key of a play is unique within its playbook

@@ -1,6 +1,7 @@
 """What counts as a currency, a zone and an instant, wherever a value comes in."""
 
 import re
+import sys
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from rapport_contracts.ranges import (
     FIRST_DAY,
     LAST_DAY,
     LATEST,
+    NAME,
     REGION,
     currencies,
     regions,
@@ -59,6 +61,12 @@ def test_a_region_looks_as_the_documents_say():
 
 def test_every_zone_can_be_loaded():
     assert all(ZoneInfo(zone) for zone in ranges.zones())
+
+
+def test_what_prints_and_is_no_blank_is_visible():
+    """So intake may take a text that prints without a closer look."""
+    printed = (each for each in map(chr, range(sys.maxunicode + 1)) if each.isprintable())
+    assert [each for each in printed if each != " " and not re.fullmatch(NAME, each)] == []
 
 
 def test_an_instant_in_range_has_a_day_in_range_in_every_zone():

@@ -20,6 +20,9 @@ CLIENTS = "tests/contract/test_generated_clients.py"
 TOPICS = "tests/integration/rapport_runtime/test_topics.py"
 LOOK = "tests/integration/rapport_runtime/test_look.py"
 RESTORED = "tests/faults/test_restored.py"
+SOURCE_EVENTS = "tests/unit/rapport_contracts/test_codec_source.py"
+CSV_FILES = "tests/unit/rapport_devkit/test_sources.py"
+OUTREACH_API = "tests/integration/outreach_service/test_api.py"
 INGESTION_API = "tests/integration/ingestion_service/test_api.py"
 
 POINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -64,6 +67,23 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "trials-I5 (then: contacts cannot be set, no examples)": (CLIENTS, OPERATIONS),
         "trials-I6 (then: 2 of 3 documents invalid)": (
             f"{CLIENTS}::test_a_document_is_valid_openapi",
+        ),
+        "trial-D1 (then: a caller of 0.1 erased region and discreet name)": (
+            "tests/unit/ingestion_service/test_handlers.py::TestRegisterPractice",
+        ),
+        "trial-H1 (then: no attribute of an event was described)": (
+            "tests/contract/test_events.py"
+            "::test_whoever_writes_a_source_event_reads_what_each_attribute_is",
+        ),
+        "trial-H5, trial-H7, trial-A2, trial-A3 (then: blank ids taken, one fault of many told)": (
+            SOURCE_EVENTS,
+        ),
+        "trial-A4 (then: a CSV's amount told in another unit)": (CSV_FILES,),
+        "trial-A7 (then: examples of three practices and no lookup by identity)": (
+            f"{OPERATIONS}::test_the_examples_of_operations_follow_on_each_other",
+        ),
+        "trial-A9 (then: one instant in two zones)": (
+            f"{OUTREACH_API}::test_every_answer_tells_an_instant_in_utc",
         ),
     }
 )
