@@ -74,7 +74,7 @@ def events_router(stores: Stores) -> APIRouter:
         body: Annotated[EventsBody, Body(openapi_examples=_EXAMPLES)],
         response: Response,
     ) -> EventsAnswer:
-        """Send one event, or up to 1,000 in an array of at most 1 MiB.
+        """Send one event, or up to 1,000 in an array.
 
         Every event is a CloudEvent (structured JSON) about one booking or payment: `subject` is
         the client's id in your system, `id` is unique per `source`, `time` is when it happened.
@@ -83,7 +83,7 @@ def events_router(stores: Stores) -> APIRouter:
         a `duplicate` and changes nothing; with other content it is a `conflicting-duplicate`. A
         booking or payment belongs to the `subject` of its first accepted event; an event that names
         another one is rejected as `other-client`. That a booking was created does not undo that it
-        was completed or missed, whatever the times say.
+        was completed or missed, whatever the times say. The body has at most 1 MiB.
 
         The answer lists the outcome of each event, and says of each whether it took a completed
         visit back. For an array, 207 means that some events were rejected; the others are accepted.
