@@ -207,6 +207,23 @@ class TestOutreach:
         assert {row.changed_at for row in again.messages().values()} == {decided_at}
         assert len(provider.sent) == len(CLIENTS)
 
+    def test_after_a_second_restore_the_list_still_says_what_was_sent(
+        self, postgres: Postgres, lives: "Lives"
+    ) -> None:
+        """The first restore has planned the messages again: they wait, and look unsent."""
+        _, world = lives.first()
+        backups = [back_up(postgres, lives.database) for _ in range(2)]
+        lives.end_after_sending(postgres, world, backups[0])
+        lives.confirm(world)
+        again = lives.next(world)
+        again.now_is(NOON + timedelta(minutes=2))
+        assert again.dispatch() == 0
+        again.now_is(NOON + timedelta(minutes=3))
+        restore(postgres, lives.database, backups[1])
+        listed = [line.split("\t") for line in lives.confirm(again) if line.startswith("message")]
+        assert [each[5] for each in listed] == ["accepted"] * len(CLIENTS)
+        assert {each[7] for each in listed} == {"later awaiting_staff"}
+
     @pytest.mark.parametrize("state", ["sending", "unknown"])
     def test_an_approval_from_before_does_not_repeat_what_may_have_been_sent(
         self, postgres: Postgres, lives: "Lives", state: str
