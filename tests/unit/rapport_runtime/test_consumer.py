@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import kafka
+import kafka.errors
 import pytest
 
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions
 from rapport_runtime.bus.kafka import consumer as consumer_module
 from rapport_runtime.bus.kafka.consumer import FEW_RECORDS
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.errors import TryLater
 
 HERE = kafka.TopicPartition("topic.v1", 0)
 THERE = kafka.TopicPartition("topic.v1", 1)
@@ -31,6 +33,7 @@ class Client:
         self.answers: list[dict[Any, list[int]]] = []
         self.limits: list[int] = []
         self.slow = 0.0
+        self.is_closed = False
 
     def subscribe(self, **_: Any) -> None: ...
 
@@ -40,6 +43,9 @@ class Client:
 
     def assignment(self) -> set[Any]:
         return {HERE, THERE}
+
+    def close(self, **_: Any) -> None:
+        self.is_closed = True
 
     def poll(self, _timeout_ms: int, max_records: int) -> dict[Any, list[int]]:
         time.sleep(self.slow)
@@ -58,11 +64,20 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
 
 @pytest.fixture
 def consumer(client: Client) -> KafkaConsumer:
-    member = KafkaConsumer(
-        KafkaOptions(bootstrap_servers="nowhere:1", client_id="test"), "group", ["topic.v1"]
-    )
+    member = begin()
     member.on_assigned([HERE, THERE])
     return member
+
+
+def begin() -> KafkaConsumer:
+    """A member that has not joined yet."""
+    options = KafkaOptions(bootstrap_servers="nowhere:1", client_id="test")
+    return KafkaConsumer(options, "group", ["topic.v1"])
+
+
+def away(**_: Any) -> None:
+    """What kafka-python does where no broker answers."""
+    raise kafka.errors.KafkaTimeoutError("Unable to bootstrap")
 
 
 def test_a_few_are_taken_with_what_came_since(client: Client, consumer: KafkaConsumer) -> None:
@@ -98,3 +113,23 @@ def test_no_more_than_the_limit_is_asked_for(client: Client, consumer: KafkaCons
     client.answers = [{HERE: [1, 2]}]
     consumer.poll(0.05, 2)
     assert client.limits == [2]
+
+
+def test_where_no_broker_answers_it_is_tried_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "KafkaConsumer", away)
+    with pytest.raises(TryLater, match="Unable to bootstrap"):
+        begin()
+
+
+def test_a_stuck_client_stays_until_another_is_there(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = begin()
+    monkeypatch.setattr(consumer_module, "REBUILD_SECONDS", 0.0)
+    monkeypatch.setattr(kafka, "KafkaConsumer", away)
+    with pytest.raises(TryLater, match="Unable to bootstrap"):
+        member.poll(0.05, 10)
+    monkeypatch.setattr(consumer_module, "REBUILD_SECONDS", 60.0)
+    client.answers = [{HERE: [1]}, {}]
+    assert member.poll(0.05, 10) == {TopicPartition("topic.v1", 0): [1]}
+    assert not client.is_closed

@@ -44,6 +44,10 @@ class Noting:
 
     def subscribe(self, **_: Any) -> None: ...
 
+    def send(self, **_: Any) -> None: ...
+
+    def flush(self, **_: Any) -> None: ...
+
 
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[Noting]:
@@ -57,7 +61,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[Noting]:
 
 def begin_all(options: KafkaOptions) -> None:
     KafkaConsumer(options, "group", ["topic.v1"])
-    KafkaProducer(options)
+    KafkaProducer(options).publish([])
     client_module.admin_client(options)
 
 

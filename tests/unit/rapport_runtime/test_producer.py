@@ -45,6 +45,23 @@ class Client:
         self.ended.append(f"closed in {timeout:g} s")
 
 
+def away(**_: Any) -> None:
+    """What kafka-python does where no broker answers."""
+    raise kafka.errors.KafkaTimeoutError("Unable to bootstrap")
+
+
+def test_a_producer_begins_while_no_broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It connects with its first records, and tries again with the next."""
+    monkeypatch.setattr(kafka, "KafkaProducer", away)
+    producer = KafkaProducer(KafkaOptions(bootstrap_servers="x:1", client_id="test"))
+    with pytest.raises(TryLater, match="Unable to bootstrap"):
+        producer.publish([RECORD])
+    monkeypatch.setattr(Client, "made", [])
+    monkeypatch.setattr(kafka, "KafkaProducer", Client)
+    producer.publish([RECORD])
+    assert len(Client.made) == 1
+
+
 def test_a_producer_that_does_not_come_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "made", [])
     monkeypatch.setattr(Client, "stuck", 1)

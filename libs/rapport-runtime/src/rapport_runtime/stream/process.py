@@ -4,18 +4,23 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rapport_runtime import gc_tuning, logs
+from rapport_runtime import gc_tuning
 from rapport_runtime.bus.kafka import KafkaConsumer
 from rapport_runtime.connections import kafka_options
 from rapport_runtime.database import Database
-from rapport_runtime.errors import LoopHalted
+from rapport_runtime.errors import LoopHalted, TryLater
 from rapport_runtime.http.probes import Check, ReadyStatus, serve_probes
+from rapport_runtime.logs import get_logger
 from rapport_runtime.settings import ServiceSettings
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.watermarks import Now, ReadToEnd
 from rapport_runtime.stream.worker import Worker
+
+log = get_logger(__name__)
+
+CONNECT_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,10 @@ class WorkerProcess:
         `before_reading` is as in `Worker.run`.
         """
         settings, stop = self._settings, self._stop
-        consumer = KafkaConsumer(kafka_options(settings, "worker"), job.group, job.topics)
+        consumer = self._member(job)
+        if consumer is None:
+            self._probes.join()
+            return 0
         limit = DeadLetterLimit(
             settings.dead_letter_max_ratio,
             settings.dead_letter_min_sample,
@@ -107,6 +115,17 @@ class WorkerProcess:
         self._probes.join()
         return code
 
+    def _member(self, job: Job) -> KafkaConsumer | None:
+        """A member of the job's group; None when the process was stopped while it waited for the
+        brokers."""
+        while not self._stop.is_set():
+            try:
+                return KafkaConsumer(kafka_options(self._settings, "worker"), job.group, job.topics)
+            except TryLater as error:
+                log.warning("worker_error", error=str(error))
+                self._stop.wait(CONNECT_PAUSE_SECONDS)
+        return None
+
 
 class SideThread:
     """A second task of the same worker, on a thread; when it fails, the worker stops too."""
@@ -129,9 +148,9 @@ class SideThread:
             self._body(self._stop)
         except LoopHalted as halt:
             self._code = 3
-            logs.get_logger(__name__).critical("side_thread_halted", error=str(halt))
+            log.critical("side_thread_halted", error=str(halt))
             self._stop.set()
-        except BaseException:  # noqa: BLE001 - whatever it was, the worker must end with it
+        except BaseException:  # whatever it was, the worker must end with it
             self._code = 1
-            logs.get_logger(__name__).exception("side_thread_failed")
+            log.exception("side_thread_failed")
             self._stop.set()

@@ -14,6 +14,9 @@ log = get_logger(__name__)
 SET_UP_TIMEOUT_MS, CONFIRM_TIMEOUT_MS, CLOSE_TIMEOUT_MS, ASK_TIMEOUT_MS = 30_000, 2000, 2000, 2000
 """The last three, one after the other, fit into a shutdown's 10 s even on a dead broker (R2)."""
 
+CONNECT_TIMEOUT_MS = 5_000
+"""How long a new consumer or producer waits for the first answer of any broker."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaSecurity:

@@ -14,6 +14,7 @@ from rapport_runtime.bus.kafka.client import (
     ASK_TIMEOUT_MS,
     CLOSE_TIMEOUT_MS,
     CONFIRM_TIMEOUT_MS,
+    CONNECT_TIMEOUT_MS,
     KafkaOptions,
     admin_client,
     close_quietly,
@@ -36,11 +37,11 @@ did not, with fewer than `FEW_RECORDS`, is followed by another, which waits `MOR
 REBUILD_SECONDS = 30.0
 """A member without partitions for so long may be stuck in joining, so it is made anew."""
 
-
 class KafkaConsumer:
     """One member of a group, range assignor: partition N of all its topics lands on one member."""
 
     def __init__(self, options: KafkaOptions, group: str, topics: Sequence[str]) -> None:
+        """Connect; the first poll joins the group. Raises `TryLater`."""
         self._prefix = options.topic_prefix
         self._group = self._prefix + group
         self._noted: set[TopicPartition] = set()
@@ -55,8 +56,17 @@ class KafkaConsumer:
         self._idle_since = time.monotonic()
 
     def _join(self) -> Any:
+        try:
+            consumer = self._client()
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
+        name_the_unreadable(consumer)
+        consumer.subscribe(topics=list(self._names), listener=_Listener(self))
+        return consumer
+
+    def _client(self) -> Any:
         options = self._options
-        consumer = kafka.KafkaConsumer(
+        return kafka.KafkaConsumer(
             **options.connection(),
             group_id=self._group,
             enable_auto_commit=False,
@@ -71,11 +81,9 @@ class KafkaConsumer:
             fetch_max_wait_ms=options.fetch_max_wait_ms,
             fetch_max_bytes=16 * 1024 * 1024,
             metadata_max_age_ms=30_000,
+            bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
             metrics_enabled=False,
         )
-        name_the_unreadable(consumer)
-        consumer.subscribe(topics=list(self._names), listener=_Listener(self))
-        return consumer
 
     def poll(
         self, timeout_seconds: float, max_records: int
@@ -271,9 +279,10 @@ class KafkaConsumer:
         if not self._joining and self._everything_is_owned():
             return
         log.warning("stuck_consumer_rebuilt", group=self._group)
+        renewed = self._join()  # first: while the brokers are away, the old one stays
         close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS))
         self._joining = True
-        self._consumer = self._join()
+        self._consumer = renewed
 
     def _everything_is_owned(self) -> bool:
         """Whether the members of the group hold all partitions of our topics between them."""

@@ -9,8 +9,8 @@ import kafka
 import kafka.errors
 
 from rapport_runtime.bus.kafka.client import (
-    ASK_TIMEOUT_MS,
     CLOSE_TIMEOUT_MS,
+    CONNECT_TIMEOUT_MS,
     KafkaOptions,
     close_quietly,
 )
@@ -24,6 +24,7 @@ FLUSH_SECONDS, LAST_WORDS_SECONDS = 0.2, 2.0
 class KafkaProducer:
     """An idempotent producer that waits for every acknowledgement, until its process must stop.
 
+    It connects with its first records, so that a process can begin while the brokers are away.
     After each failure it is made anew: kafka-python 3.0.12 gives up its producer id when a batch
     expires that had been sent, never fetches another, and would hold every later record for ever.
     """
@@ -38,9 +39,9 @@ class KafkaProducer:
         self._options = options
         self._delivery_timeout_ms = delivery_timeout_ms
         self._stop = stop or threading.Event()
-        self._producer: Any = self._begin()
+        self._producer: Any = None
 
-    def _begin(self, **more: int) -> Any:
+    def _begin(self) -> Any:
         return kafka.KafkaProducer(
             **self._options.connection(),
             enable_idempotence=True,
@@ -53,14 +54,14 @@ class KafkaProducer:
             max_request_size=4 * 1024 * 1024,
             allow_auto_create_topics=False,
             metrics_enabled=False,
-            **more,
+            bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
         )
 
     def publish(self, records: Sequence[Outgoing]) -> None:
         """See `Producer.publish`."""
         try:
             if self._producer is None:
-                self._producer = self._begin(bootstrap_timeout_ms=ASK_TIMEOUT_MS)
+                self._producer = self._begin()
             futures = self._send(records)
         except kafka.errors.KafkaError as error:
             self._give_up()
