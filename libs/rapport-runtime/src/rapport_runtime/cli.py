@@ -46,6 +46,9 @@ Command = Callable[[Sequence[str]], int]
 """From the arguments after the command's name to the exit code. A command understands its arguments
 before it reads a setting or opens anything: help needs no environment, and does nothing else."""
 
+PROCESSES = ("api", "worker")
+"""The commands whose output is their log; the others answer on stdout, and log to stderr."""
+
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
@@ -99,7 +102,9 @@ def main(service: str, commands: Mapping[str, Command], argv: Sequence[str]) -> 
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     arguments = parser.parse_args(argv)
     level = os.environ.get(f"{PREFIX}LOG_LEVEL", "INFO")
-    logs.configure(service, level if level in LOG_LEVELS else "INFO")  # the settings refuse others
+    stream = sys.stdout if arguments.command in PROCESSES else sys.stderr
+    # The settings refuse other levels.
+    logs.configure(service, level if level in LOG_LEVELS else "INFO", stream)
     try:
         return commands[arguments.command](arguments.rest)
     except SettingsError as error:

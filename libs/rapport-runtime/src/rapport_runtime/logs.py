@@ -78,7 +78,7 @@ def _warnings_only() -> None:
 
 
 def configure(service: str, level: str, stream: TextIO | None = None) -> None:
-    """Write every log line of this process, ours and the libraries', to `stream` (stdout)."""
+    """Write every log line of this process, ours and the libraries', to `stream`; None: stdout."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(_LibraryFormatter(service))
     structlog.configure(
