@@ -115,6 +115,16 @@ def test_a_wrong_setting_is_told_with_the_command_that_mends_it(
     check_topics(options, [topic])
 
 
+def test_more_replicas_that_must_write_than_there_are_is_told(
+    admin: KafkaAdminClient, options: KafkaOptions
+) -> None:
+    """The topic looks safer, and takes no record at all."""
+    make(admin, options, BOOKINGS, {"min.insync.replicas": "2"})
+    assert "min.insync.replicas is 2, must be 1" in faults(options, [BOOKINGS])
+    mend(admin, faults(options, [BOOKINGS]))
+    check_topics(options, [BOOKINGS])
+
+
 def mend(admin: KafkaAdminClient, told: str) -> None:
     """Do what the command in the text does."""
     matched = re.search(r"--entity-name (\S+) --add-config (\S+)$", told)
@@ -134,13 +144,17 @@ def test_a_wrong_number_of_partitions_is_told(
     assert f"--delete --topic {name}" in told
 
 
-def test_all_that_is_wrong_is_told_at_once(admin: KafkaAdminClient, options: KafkaOptions) -> None:
+def test_all_that_is_wrong_is_told_at_once_a_line_for_each_topic(
+    admin: KafkaAdminClient, options: KafkaOptions
+) -> None:
     wrong = {"message.timestamp.type": "CreateTime", "compression.type": "gzip"}
     for topic in FEW:
         make(admin, options, topic, wrong)
     told = faults(options, FEW)
-    for topic in FEW:
-        assert f"{options.topic_prefix}{topic.name}: message.timestamp.type is CreateTime" in told
+    for topic, line in zip(FEW, told.splitlines(), strict=True):
+        name = options.topic_prefix + topic.name
+        assert line.startswith(f"{name}: message.timestamp.type is CreateTime")
+        assert line.endswith(",compression.type=uncompressed")
     assert told.count("compression.type is gzip, must be uncompressed") == len(FEW)
 
 

@@ -115,7 +115,7 @@ def _check(admin: Any, options: KafkaOptions, topics: Sequence[Topic]) -> None:
         partitions = found[name]["partitions"]
         wrong += _differences(options.bootstrap_servers, name, topic, partitions, values)
     if wrong:
-        raise TopicsDiffer("; ".join(wrong))
+        raise TopicsDiffer("\n".join(wrong))
 
 
 def _differences(
@@ -128,8 +128,12 @@ def _differences(
             f" nothing was written to it, kafka-topics.sh --bootstrap-server {bootstrap}"
             f" --delete --topic {name}, and the command `topics` again"
         )
-    wanted = settings_of(topic, min(len(each["replica_nodes"]) for each in partitions))
-    wrong = {key: value for key, value in wanted.items() if not _is_right(key, value, values)}
+    replicas = min(len(each["replica_nodes"]) for each in partitions)
+    wrong = {
+        key: value
+        for key, value in settings_of(topic, replicas).items()
+        if not _is_right(key, value, values, replicas)
+    }
     if wrong:
         found = ", ".join(
             f"{key} is {values.get(key)}, must be {value}" for key, value in wrong.items()
@@ -141,9 +145,9 @@ def _differences(
         )
 
 
-def _is_right(key: str, wanted: str, values: Mapping[str, str]) -> bool:
+def _is_right(key: str, wanted: str, values: Mapping[str, str], replicas: int) -> bool:
     if key in _NOT_CHECKED:
         return True
-    if key == _MIN_ISR:
-        return int(values[key]) >= int(wanted)
+    if key == _MIN_ISR:  # more is safer, and more than there are lets nobody write
+        return int(wanted) <= int(values[key]) <= replicas
     return values.get(key) == wanted
