@@ -288,7 +288,7 @@ class Lives:
     def confirm(self, world: OutreachWorld) -> list[str]:
         """An operator gives the command `restored --confirm`."""
         database = Database(self.database.worker_url, application_name="operator")
-        after = AfterRestore(report=report_lost, on_confirm=fence_off)
+        after = AfterRestore(again="", report=report_lost, on_confirm=fence_off)
         try:
             return Restoration(
                 database, OUTPUT, lambda: world.bus, after, is_simulated=True

@@ -43,7 +43,7 @@ def report(_tx: Connection, records: Sequence[LostRecord]) -> list[str]:
 
 
 def restoration(database: Database, bus: MemoryBus, **options: int) -> Restoration:
-    after = AfterRestore(report=report)
+    after = AfterRestore(again="send it again", report=report)
     return Restoration(database, OUTPUT, lambda: bus, after, is_simulated=False, **options)
 
 
@@ -85,7 +85,7 @@ def test_events_behind_the_last_known_one_are_listed_in_their_order(
     publish(worker, bus, "a", "b")
     lose(bus, "c", "d")
     lines = restoration(worker, bus).dry_run()
-    assert lines[1:3] == ["lost c", "lost d"]
+    assert lines[1:4] == ["send it again", "lost c", "lost d"]
     assert lines[0].startswith("2 events on 1 partitions are not known to this database.")
     assert "nothing was changed" in lines[-1]
 
@@ -96,8 +96,8 @@ def test_the_newest_of_many_lost_events_are_listed_and_the_list_says_so(
     publish(worker, bus, "a")
     lose(bus, *(f"lost{number}" for number in range(5_000)))
     lines = restoration(worker, bus, most_listed=3).dry_run()
-    assert lines[1].startswith(f"{PLACE.topic}/0 has more than the newest 3 of them")
-    assert lines[2:5] == ["lost lost4997", "lost lost4998", "lost lost4999"]
+    assert lines[2].startswith(f"{PLACE.topic}/0 has more than the newest 3 of them")
+    assert lines[3:6] == ["lost lost4997", "lost lost4998", "lost lost4999"]
 
 
 def test_no_transaction_is_open_while_the_bus_is_read(bus: MemoryBus, worker: Database) -> None:

@@ -52,6 +52,10 @@ OUTPUT = Output(
     head=event_head,
 )
 PAUSABLE = Pausable([topic.name for topic in TOPICS], NO_PRACTICE)
+AGAIN = (
+    "send again, whole, what came by REST in that interval; what came by the bus is read again"
+    " by itself"
+)
 
 
 def build_relay(database: Database, producer: Producer) -> Relay:
@@ -149,6 +153,8 @@ COMMANDS = commands(
     worker=build_worker,
     topics=topics.TOPICS,
     handles=Handles(
-        pausable=PAUSABLE, output=OUTPUT, after_restore=AfterRestore(report=report_lost)
+        pausable=PAUSABLE,
+        output=OUTPUT,
+        after_restore=AfterRestore(again=AGAIN, report=report_lost),
     ),
 )

@@ -74,6 +74,10 @@ from rapport_runtime.stream.restored import AfterRestore
 from rapport_runtime.topics import partitions_of
 
 PAUSABLE = Pausable(TOPICS, knows_practice)
+AGAIN = (
+    "enter again the consents, withdrawals, contacts and playbooks of that interval, which no topic"
+    " holds; what came by the bus is read again by itself"
+)
 OUTPUT = Output(
     source=translate.SOURCE, topics=[topics.OUTREACH_EVENTS], event_id=event_id, head=event_head
 )
@@ -321,7 +325,7 @@ COMMANDS = {
         handles=Handles(
             pausable=PAUSABLE,
             output=OUTPUT,
-            after_restore=AfterRestore(report=report_lost, on_confirm=fence_off),
+            after_restore=AfterRestore(again=AGAIN, report=report_lost, on_confirm=fence_off),
         ),
     ),
 }

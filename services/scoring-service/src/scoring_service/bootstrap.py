@@ -56,6 +56,10 @@ OUTPUT = Output(
     source=translate.SOURCE, topics=[topics.TIER_CHANGES], event_id=event_id, head=event_head
 )
 PAUSABLE = Pausable(TOPICS, NO_PRACTICE)
+AGAIN = (
+    "nothing has to be sent again: all that scoring knows comes by the bus, and is read again by"
+    " itself"
+)
 
 
 def rulebook_source(settings: ScoringSettings) -> Any:
@@ -158,6 +162,8 @@ COMMANDS = commands(
     worker=build_worker,
     topics=topics.TOPICS,
     handles=Handles(
-        pausable=PAUSABLE, output=OUTPUT, after_restore=AfterRestore(report=report_lost)
+        pausable=PAUSABLE,
+        output=OUTPUT,
+        after_restore=AfterRestore(again=AGAIN, report=report_lost),
     ),
 )

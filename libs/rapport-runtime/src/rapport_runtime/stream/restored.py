@@ -48,10 +48,12 @@ class LostRecord(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AfterRestore:
-    """A service's own part. `report` says what the lost records mean to it, a line each.
+    """A service's own part. `again` says what is entered again of the interval that is lost, and
+    what comes by itself. `report` says what the lost records mean to it, a line each.
     `on_confirm(tx, reached)` is called with the business time that the lost life of the database
     had reached (None: unknown), in the transaction that draws the new incarnation."""
 
+    again: str
     report: Callable[[Connection, Sequence[LostRecord]], list[str]]
     on_confirm: Callable[[Connection, datetime | None], list[str]] = lambda _tx, _reached: []
 
@@ -174,7 +176,7 @@ class Restoration:
 
     def _lost(self, ends: _Ends, tails: Mapping[TopicPartition, _Tail]) -> list[str]:
         lost = [record for place in sorted(tails) for record in tails[place].lost]
-        lines = [_interval(ends.since, lost, len(tails))]
+        lines = [_interval(ends.since, lost, len(tails)), self._after.again]
         lines += [
             f"{place.topic}/{place.partition} has more than the newest {self._most_listed} of them,"
             " which are listed: what came before these is not"
@@ -244,8 +246,8 @@ def _interval(since: datetime | None, lost: Sequence[LostRecord], partitions: in
     until = max((record.written_at for record in lost), default=None)
     return (
         f"{len(lost)} events on {partitions} partitions are not known to this database. It"
-        f" published last at {_at(since)}, the newest of them is of {_at(until)}: send again,"
-        " whole, what came by REST from some minutes before that time until now"
+        f" published last at {_at(since)}, the newest of them is of {_at(until)}: the interval that"
+        " is lost begins some minutes before the first time, and ends now"
     )
 
 
