@@ -1,15 +1,21 @@
-"""After a restore ingestion names each source event of which activities are lost."""
+"""After a restore ingestion names what is lost, with what is needed to enter it again."""
 
 import pytest
 
+from ingestion_service.api.schemas import PracticeBody
 from ingestion_service.bootstrap import build_stores
+from ingestion_service.domain.activities import ActivityOwner, registered
+from ingestion_service.domain.facts import ClientId
+from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept
 from ingestion_service.store.lost_events import report_lost
+from ingestion_service.translate import record_of_activity, record_of_practice
 from rapport_contracts.topics import CLIENT_ACTIVITY
+from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, fetch
 from rapport_runtime.stream.restored import LostRecord
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_world import fact
+from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, fact
 
 pytestmark = pytest.mark.integration
 OUTBOX = "SELECT key, value FROM outbox WHERE topic = %(topic)s ORDER BY id"
@@ -33,3 +39,31 @@ def test_an_event_that_was_taken_in_again_is_listed_and_marked(database: Databas
         ("event", source, again.event_id, ["taken in again"]),
         ("event", source, "another", []),
     ]
+
+
+def test_a_practice_is_listed_with_the_request_that_registers_it_again(database: Database) -> None:
+    """As it was at last; without it all that comes for the practice is refused."""
+    announced = (LAKESIDE, HARBOUR._replace(name="Before"), HARBOUR)
+    lost = [lost_record(record_of_practice(each, NOON)) for each in announced]
+    with database.transaction() as tx:
+        lines = [line.split("\t") for line in report_lost(tx, lost)]
+    asked = {line[1]: PracticeBody.model_validate_json(line[3]) for line in lines}
+    assert [line[::2] for line in lines] == [
+        ["practice", "PUT /v1/practices/lakeside"],
+        ["practice", "PUT /v1/practices/harbour"],
+    ]
+    for practice in (LAKESIDE, HARBOUR):
+        body = asked[practice.practice_id].model_dump()
+        assert Practice(practice.practice_id, **body) == practice
+
+
+def test_a_client_that_was_registered_is_listed_with_the_time(database: Database) -> None:
+    """No topic holds by which id; by the time its caller finds it."""
+    owner = ActivityOwner(LAKESIDE.practice_id, ClientId("c1"), 1, LAKESIDE.zone, "CNY")
+    lost = [lost_record(record_of_activity(registered(owner, 1, NOON)))]
+    with database.transaction() as tx:
+        assert report_lost(tx, lost) == [f"registered\tlakeside\tclient c1\t{NOON.isoformat()}"]
+
+
+def lost_record(record: Outgoing) -> LostRecord:
+    return LostRecord(record.topic, record.key, record.value, NOON)

@@ -1,11 +1,12 @@
 """What the topics have and a restored ledger lacked, for the command `restored`."""
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
 
-from rapport_contracts.canonical import ActivityRecorded, PracticeRegistered
+from rapport_contracts.canonical import ActivityRecorded, Practice, PracticeRegistered
 from rapport_contracts.codec import event_or_none
 from rapport_runtime.database import fetch
 from rapport_runtime.stream.restored import LostRecord
@@ -18,23 +19,27 @@ _PRESENT: Final = """
         SELECT FROM ledger WHERE ledger.practice_id = lost.practice_id
         AND ledger.source = lost.source AND ledger.event_id = lost.event_id)
 """
+_PRACTICE_FIELDS: Final = ("name", "zone", "currency", "region", "discreet_name")
 Cause = tuple[str, str, str]
 
 
 def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
-    """A line for each source event of which activities are lost, by practice, source and event id,
-    for each client that was registered, and for each practice that was announced; fields are
-    separated by tabs. An event that was taken in again is marked: its activities are others."""
+    """A line for each practice that was announced, with what registers it again; for each source
+    event of which activities are lost, by practice, source and event id; and for each client that
+    was registered, with the time. Fields are separated by tabs. An event that was taken in again is
+    marked: its activities are others."""
+    practices: dict[str, str] = {}
     causes: dict[Cause, list[str]] = {}
     others: list[str] = []
     for record in records:
         event = event_or_none(record.topic, record.key, record.value)
         if isinstance(event, PracticeRegistered):
-            others.append(f"practice\t{event.practiceid}")
+            practices[event.practiceid] = _practice_line(event.data)
         elif isinstance(event, ActivityRecorded):
             data = event.data
             if data.source is None or data.cause_id is None:
-                others.append(f"{data.kind}\t{event.practiceid}\tclient {data.client_id}")
+                at = data.accepted_at.isoformat()
+                others.append(f"{data.kind}\t{event.practiceid}\tclient {data.client_id}\t{at}")
                 continue
             key = (event.practiceid, data.source, data.cause_id)
             causes.setdefault(key, []).append(f"{data.client_id}/{data.sequence}")
@@ -43,7 +48,7 @@ def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
         _line(cause, made, is_taken_in_again=cause in taken_in_again)
         for cause, made in causes.items()
     ]
-    return lines + others
+    return [*practices.values(), *lines, *others]
 
 
 def _in_ledger(tx: sa.Connection, causes: Sequence[Cause]) -> set[Cause]:
@@ -59,3 +64,10 @@ def _line(cause: Cause, activities: Sequence[str], *, is_taken_in_again: bool) -
     practice_id, source, event_id = cause
     mark = "\ttaken in again" if is_taken_in_again else ""
     return f"event\t{practice_id}\t{source}\t{event_id}\tactivities {', '.join(activities)}{mark}"
+
+
+def _practice_line(practice: Practice) -> str:
+    named = {field: getattr(practice, field) for field in _PRACTICE_FIELDS}
+    body = {field: value for field, value in named.items() if value is not None}
+    path = f"/v1/practices/{practice.practice_id}"
+    return f"practice\t{practice.practice_id}\tPUT {path}\t{json.dumps(body, ensure_ascii=False)}"
