@@ -70,10 +70,11 @@ def test_a_publisher_that_waited_in_vain_publishes_again_when_the_broker_answers
 @pytest.mark.parametrize(
     "refilled", [pytest.param(0, id="empty"), pytest.param(40, id="longer than the one before")]
 )
-def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
+def test_a_log_that_came_back_empty_stops_the_worker_until_an_operator_confirms(
     tmp_path: Path, postgres: Postgres, refilled: int
 ) -> None:
-    """R5: offsets of the old log mean something else in the new one; nothing is read by them."""
+    """R5: offsets of the old log mean something else in the new one; nothing is read by them. After
+    `restored --confirm` the new one is read from its beginning."""
     port_of = Kafka.start(tmp_path / "old", jars=JARS)
     with ingestion_harness(tmp_path / f"empty{refilled}", postgres, port_of) as harness:
         harness.send(good(range(20)))
@@ -89,12 +90,20 @@ def test_a_log_that_came_back_empty_stops_the_worker_with_an_alarm(
                 harness.send(good(range(100, 100 + refilled)))
             worker.thaw()
             assert worker.wait(60) == HALTED, worker.log.read_text()
-        ((error,),) = harness.rows("SELECT last_error FROM worker")
-        assert "anew" in error or "no longer holds" in error
-        assert '"action": "loop_halted"' in worker.log.read_text()
-        offset = "SELECT next_offset FROM consumer_position WHERE topic = 'source.bookings.v1'"
-        assert (20,) in harness.rows(offset)
-        assert harness.count("ledger") == 20
+            ((error,),) = harness.rows("SELECT last_error FROM worker")
+            assert "anew" in error or "no longer holds" in error
+            assert '"action": "loop_halted"' in worker.log.read_text()
+            offset = "SELECT next_offset FROM consumer_position WHERE topic = 'source.bookings.v1'"
+            assert (20,) in harness.rows(offset)
+            assert harness.count("ledger") == 20
+            told = harness.stack.operate(
+                "ingestion", "restored", "--confirm", "--why", "a drill", "--by", "ann"
+            )
+            assert "source.bookings.v1 will be read from its beginning" in told
+            harness.send(good([300]))
+            harness.stack.start_worker("ingestion")
+            harness.read_all()
+            assert harness.count("ledger") == 21 + refilled
 
 
 def test_source_records_stamped_long_ago_are_kept_for_a_worker_that_is_away(

@@ -23,6 +23,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.errors import DatabaseIsOlder
 from rapport_runtime.stream.look import OutputLook
 from rapport_runtime.stream.restored import AfterRestore, Restoration
+from rapport_runtime.stream.strays import Input
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.harness.bad_input import PRACTICE, good_event
@@ -288,7 +289,8 @@ class Lives:
     def confirm(self, world: OutreachWorld) -> list[str]:
         """An operator gives the command `restored --confirm`."""
         database = Database(self.database.worker_url, application_name="operator")
-        after = AfterRestore(again="", report=report_lost, on_confirm=fence_off)
+        reads = Input("outreach-service", [])
+        after = AfterRestore(reads=reads, again="", report=report_lost, on_confirm=fence_off)
         try:
             return Restoration(
                 database, OUTPUT, lambda: world.bus, after, is_simulated=True

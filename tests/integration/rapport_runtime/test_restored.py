@@ -1,6 +1,7 @@
 """The command `restored`: what it lists, and what goes on after its `--confirm` (ADR 28)."""
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -9,12 +10,19 @@ from sqlalchemy import Connection
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import LogBounds, Outgoing, Record, TopicPartition
 from rapport_runtime.database import Database, fetch
-from rapport_runtime.ops import incarnation
-from rapport_runtime.stream import outbox
+from rapport_runtime.errors import LoopHalted
+from rapport_runtime.ops import audit, incarnation
+from rapport_runtime.ops.operators import Refused
+from rapport_runtime.stream import outbox, positions
+from rapport_runtime.stream.batch import Batch, BatchHandler
+from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.look import OutputLook
+from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.output import Output
+from rapport_runtime.stream.positions import OffsetAdvance, Position
 from rapport_runtime.stream.relay import Relay
 from rapport_runtime.stream.restored import AfterRestore, LostRecord, Restoration
+from rapport_runtime.stream.strays import Input
 from tests.support.worlds.toy_ledger import MIDNIGHT, SOURCE, Head, Topic, partition
 
 pytestmark = pytest.mark.integration
@@ -42,8 +50,12 @@ def report(_tx: Connection, records: Sequence[LostRecord]) -> list[str]:
     return [f"lost {event_id(record.value)}" for record in records]
 
 
+SOURCES = "source.v1"
+GROUP = "toy"
+
+
 def restoration(database: Database, bus: MemoryBus, **options: int) -> Restoration:
-    after = AfterRestore(again="send it again", report=report)
+    after = AfterRestore(reads=Input(GROUP, [SOURCES]), again="send it again", report=report)
     return Restoration(database, OUTPUT, lambda: bus, after, is_simulated=False, **options)
 
 
@@ -159,3 +171,148 @@ def test_after_confirm_a_topic_made_anew_is_known(bus: MemoryBus, worker: Databa
     worker.vet(OutputLook(worker, OUTPUT, lambda: bus))
     with worker.transaction():
         pass
+
+
+class Reading(BatchHandler):
+    """Keeps the values that it is given."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> bytes | None:
+        del topic, key
+        return value
+
+    def handle(self, tx: Connection, batch: Batch) -> None:
+        del tx
+        self.values += [event for part in batch.partitions for event in part.events]
+
+    def after_commit(self, held: Mapping[TopicPartition, Position]) -> None: ...
+
+
+class TestInput:
+    """Logs in which a position lies no more: a worker halts there until an operator confirms."""
+
+    @pytest.fixture(autouse=True)
+    def source(self, bus: MemoryBus, worker: Database) -> None:
+        """A topic of two partitions, of which the service has read three records."""
+        bus.create(SOURCES, 2)
+        put(bus, "a", "b", "c")
+        assert read(worker, bus) == [b"a", b"b", b"c"]
+
+    def test_a_topic_made_anew_is_read_from_its_beginning(
+        self, bus: MemoryBus, worker: Database
+    ) -> None:
+        bus.create(SOURCES, 2)
+        put(bus, "d", "e", "f", "g")
+        with pytest.raises(LoopHalted, match="restored"):
+            read(worker, bus)
+        told = (
+            f"{SOURCES} was made anew: with --confirm 2 partitions of it are read from their"
+            " beginning; what this service had not read of it before is gone"
+        )
+        assert told in restoration(worker, bus).dry_run()
+        with pytest.raises(LoopHalted):
+            read(worker, bus)  # a look changes nothing
+        lines = restoration(worker, bus).confirm("ann", "a drill")
+        assert f"{SOURCES} will be read from its beginning" in lines
+        assert read(worker, bus) == [b"d", b"e", b"f", b"g"]
+        assert all("made anew" not in line for line in restoration(worker, bus).dry_run())
+
+    def test_it_is_in_the_audit_beside_the_incarnation(
+        self, bus: MemoryBus, worker: Database
+    ) -> None:
+        bus.create(SOURCES, 2)
+        restoration(worker, bus).confirm("ann", "a drill")
+        with worker.transaction() as tx:
+            rows = audit.page(tx, after=0, limit=10)
+        assert [(row.actor, row.action, row.kind, row.subject, row.reason) for row in rows] == [
+            ("ann", "restored", "topic", SOURCES, "a drill"),
+            ("ann", "restored", "database", current(worker), "a drill"),
+        ]
+
+    def test_business_time_stays_where_it_was(self, bus: MemoryBus, worker: Database) -> None:
+        place = TopicPartition(SOURCES, 0)
+        with worker.transaction() as tx:
+            positions.claim(tx, GROUP, [OffsetAdvance(place, 3, 3, MIDNIGHT)])
+        bus.create(SOURCES, 2)
+        restoration(worker, bus).confirm("ann", "a drill")
+        with worker.transaction() as tx:
+            moved = positions.load(tx, GROUP, [place])[place]
+        assert moved == Position(0, bus.topic_id(SOURCES), MIDNIGHT)
+
+    @pytest.mark.parametrize(
+        ("gone", "why", "left"),
+        [
+            pytest.param(range(5), "no longer holds what was not read yet", [b"f"], id="retention"),
+            pytest.param(None, "ends before what was read already", [b"z"], id="an older copy"),
+        ],
+    )
+    def test_a_log_that_lost_records_is_read_from_what_it_has(
+        self,
+        bus: MemoryBus,
+        worker: Database,
+        gone: range | None,
+        why: str,
+        left: list[bytes],
+    ) -> None:
+        put(bus, "d", "e", "f")
+        if gone is None:
+            known = bus.topic_ids[SOURCES]
+            bus.create(SOURCES, 2)
+            bus.topic_ids[SOURCES] = known
+            put(bus, "z")
+        else:
+            bus.remove(TopicPartition(SOURCES, 0), gone)
+        with pytest.raises(LoopHalted):
+            read(worker, bus)
+        lines = restoration(worker, bus).confirm("ann", "a drill")
+        assert any(line.startswith(f"{SOURCES} {why}: with --confirm 1") for line in lines)
+        assert read(worker, bus) == left
+
+    def test_a_position_in_its_log_stays(self, bus: MemoryBus, worker: Database) -> None:
+        put(bus, "d")
+        lines = restoration(worker, bus).confirm("ann", "a drill")
+        assert all(SOURCES not in line for line in lines)
+        assert read(worker, bus) == [b"d"]
+
+    def test_where_a_worker_moves_a_position_meanwhile_nothing_is_changed(
+        self, bus: MemoryBus, worker: Database
+    ) -> None:
+        before = current(worker)
+        bus.create(SOURCES, 2)
+
+        class Meanwhile(MemoryBus):
+            """A worker of the old topic commits once more while the bus is looked at."""
+
+            def topic_id(self, topic: str) -> str:
+                with worker.transaction() as tx:
+                    move = OffsetAdvance(TopicPartition(SOURCES, 0), 3, 4, None)
+                    assert positions.claim(tx, GROUP, [move])
+                return super().topic_id(topic)
+
+        moving = Meanwhile(bus.logs, bus.ends, bus.topic_ids)
+        with pytest.raises(Refused, match="stop all workers"):
+            restoration(worker, moving).confirm("ann", "a drill")
+        assert current(worker) == before
+        with worker.transaction() as tx:
+            assert audit.page(tx, after=0, limit=1) == []
+
+
+def put(bus: MemoryBus, *values: str) -> None:
+    """Write values to the first partition of the source topic."""
+    for value in values:
+        bus.append(SOURCES, 0, b"k", value.encode())
+
+
+def read(database: Database, bus: MemoryBus) -> list[bytes]:
+    """What a new worker reads of the source topic until it finds no more."""
+    handler, consumer = Reading(), bus.consumer(GROUP, [SOURCES])
+    options = LoopOptions(group=GROUP, poll_seconds=0.01)
+    loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
+    try:
+        for _ in range(3):
+            loop.turn(threading.Event())
+    finally:
+        consumer.close()
+    return handler.values

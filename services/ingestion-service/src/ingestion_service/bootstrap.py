@@ -36,6 +36,7 @@ from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay, WatermarkSource
 from rapport_runtime.stream.restored import AfterRestore
+from rapport_runtime.stream.strays import Input
 from rapport_runtime.topics import partitions_of
 
 SOURCES = partitions_of(*TOPICS)
@@ -155,6 +156,8 @@ COMMANDS = commands(
     handles=Handles(
         pausable=PAUSABLE,
         output=OUTPUT,
-        after_restore=AfterRestore(again=AGAIN, report=report_lost),
+        after_restore=AfterRestore(
+            reads=Input(GROUP, [topic.name for topic in TOPICS]), again=AGAIN, report=report_lost
+        ),
     ),
 )

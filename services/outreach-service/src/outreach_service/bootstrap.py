@@ -71,6 +71,7 @@ from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay
 from rapport_runtime.stream.restored import AfterRestore
+from rapport_runtime.stream.strays import Input
 from rapport_runtime.topics import partitions_of
 
 PAUSABLE = Pausable(TOPICS, knows_practice)
@@ -325,7 +326,9 @@ COMMANDS = {
         handles=Handles(
             pausable=PAUSABLE,
             output=OUTPUT,
-            after_restore=AfterRestore(again=AGAIN, report=report_lost, on_confirm=fence_off),
+            after_restore=AfterRestore(
+                reads=Input(GROUP, TOPICS), again=AGAIN, report=report_lost, on_confirm=fence_off
+            ),
         ),
     ),
 }

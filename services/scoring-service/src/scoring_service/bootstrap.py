@@ -28,6 +28,7 @@ from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay, WatermarkSource
 from rapport_runtime.stream.restored import AfterRestore
+from rapport_runtime.stream.strays import Input
 from rapport_runtime.topics import partitions_of
 from scoring_service import translate
 from scoring_service.api.feed import feed_router
@@ -164,6 +165,6 @@ COMMANDS = commands(
     handles=Handles(
         pausable=PAUSABLE,
         output=OUTPUT,
-        after_restore=AfterRestore(again=AGAIN, report=report_lost),
+        after_restore=AfterRestore(reads=Input(GROUP, TOPICS), again=AGAIN, report=report_lost),
     ),
 )

@@ -110,6 +110,13 @@ class MemoryBus:
             raise TryLater(f"there is no topic {', '.join(sorted(missing))}")
         return {tp: LogBounds(self.first_offset(tp), self.ends[tp]) for tp in partitions}
 
+    def topic_id(self, topic: str) -> str:
+        """See `LogReader.topic_id`."""
+        self.answer()
+        if topic not in self.topic_ids:
+            raise TryLater(f"there is no topic {topic}")
+        return self.topic_ids[topic]
+
     def read(self, spans: Mapping[TopicPartition, LogBounds]) -> dict[TopicPartition, list[Record]]:
         """See `LogReader.read`."""
         self.answer()
@@ -282,10 +289,7 @@ class MemoryConsumer:
 
     def topic_id(self, topic: str) -> str:
         """See `Consumer.topic_id`."""
-        self._bus.answer()
-        if topic not in self._bus.topic_ids:
-            raise TryLater(f"there is no topic {topic}")
-        return self._bus.topic_ids[topic]
+        return self._bus.topic_id(topic)
 
     def close(self) -> None:
         """See `Consumer.close`."""

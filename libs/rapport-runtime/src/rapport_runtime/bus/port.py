@@ -155,6 +155,10 @@ class LogReader(Protocol):
         """Where the logs begin and end now. Raises `TryLater`."""
         ...
 
+    def topic_id(self, topic: str) -> str:
+        """See `Consumer.topic_id`. Raises `TryLater`."""
+        ...
+
     def read(self, spans: Mapping[TopicPartition, LogBounds]) -> dict[TopicPartition, list[Record]]:
         """All records from `first` up to, and without, `end` that the logs still hold.
 

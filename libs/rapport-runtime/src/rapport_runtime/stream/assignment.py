@@ -224,6 +224,6 @@ class Assignment:
             if position.topic_id != ids[tp.topic]:
                 msg = (
                     f"{tp.topic} was created anew (id {ids[tp.topic]}, known {position.topic_id}): "
-                    "its offsets mean something else now"
+                    "its offsets mean something else now; see the command `restored`"
                 )
                 raise LoopHalted(msg)

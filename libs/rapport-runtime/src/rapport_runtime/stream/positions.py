@@ -34,11 +34,28 @@ class OffsetAdvance:
     processed_through: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class BeginAnew:
+    """A request to move one position, as `stored`, to the offset `first` of the topic that has
+    `topic_id` now."""
+
+    partition: TopicPartition
+    stored: Position
+    first: int
+    topic_id: str
+
+
 _LOAD = """
     SELECT topic, partition, next_offset, topic_id, processed_through, swept_through
     FROM consumer_position
     WHERE consumer_group = %(group)s
       AND (topic, partition) IN (SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[]))
+"""
+
+_LOAD_TOPICS = """
+    SELECT topic, partition, next_offset, topic_id, processed_through, swept_through
+    FROM consumer_position
+    WHERE consumer_group = %(group)s AND topic = ANY(%(topics)s)
 """
 
 _CREATE = """
@@ -81,6 +98,17 @@ _NOTE_UNREADABLE = """
           IS DISTINCT FROM (%(offset)s::bigint, %(why)s::text)
 """
 
+_BEGIN_ANEW = """
+    UPDATE consumer_position p
+    SET next_offset = move.first, topic_id = move.topic_id,
+        unreadable_offset = NULL, unreadable_why = NULL
+    FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(expected)s::bigint[],
+                %(expected_ids)s::text[], %(firsts)s::bigint[], %(topic_ids)s::text[])
+        AS move(topic, partition, expected, expected_id, first, topic_id)
+    WHERE p.consumer_group = %(group)s AND p.topic = move.topic AND p.partition = move.partition
+      AND p.next_offset = move.expected AND p.topic_id = move.expected_id
+"""
+
 _COMPLETE = """
     SELECT min(processed_through) FROM consumer_position
     WHERE consumer_group = %(group)s AND processed_through IS NOT NULL
@@ -96,6 +124,13 @@ def load(
     topics, numbers = _columns(partitions)
     parameters = {"group": group, "topics": topics, "partitions": numbers}
     return _positions(fetch(tx, _LOAD, parameters))
+
+
+def load_topics(
+    tx: Connection, group: str, topics: Collection[str]
+) -> dict[TopicPartition, Position]:
+    """All stored positions in these topics."""
+    return _positions(fetch(tx, _LOAD_TOPICS, {"group": group, "topics": list(topics)}))
 
 
 def create(
@@ -147,6 +182,22 @@ def note_unreadable(
         "why": None if found is None else found.why,
     }
     execute(tx, _NOTE_UNREADABLE, parameters)
+
+
+def begin_anew(tx: Connection, group: str, moves: Sequence[BeginAnew]) -> int:
+    """Move positions to the beginning of their logs by compare-and-swap; return how many were
+    moved. The business times stay: time does not go back."""
+    topics, numbers = _columns(move.partition for move in moves)
+    parameters = {
+        "group": group,
+        "topics": topics,
+        "partitions": numbers,
+        "expected": [move.stored.next_offset for move in moves],
+        "expected_ids": [move.stored.topic_id for move in moves],
+        "firsts": [move.first for move in moves],
+        "topic_ids": [move.topic_id for move in moves],
+    }
+    return execute(tx, _BEGIN_ANEW, parameters)
 
 
 def complete_through(

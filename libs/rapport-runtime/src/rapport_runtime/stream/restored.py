@@ -17,7 +17,7 @@ from rapport_runtime.database import Database, real_time
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import audit, incarnation
 from rapport_runtime.ops.operators import Refused, actor, add_reason, run_and_print
-from rapport_runtime.stream import outbox, published
+from rapport_runtime.stream import outbox, positions, published
 from rapport_runtime.stream.look import (
     LastEvent,
     OpenLog,
@@ -26,6 +26,7 @@ from rapport_runtime.stream.look import (
     never_written,
 )
 from rapport_runtime.stream.output import Output
+from rapport_runtime.stream.strays import Input, Stray, begin_anew, strays, told
 from rapport_runtime.topics import partitions_of
 
 CHUNK_OFFSETS = 2_000
@@ -48,11 +49,12 @@ class LostRecord(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AfterRestore:
-    """A service's own part. `again` says what is entered again of the interval that is lost, and
-    what comes by itself. `report` says what the lost records mean to it, a line each.
-    `on_confirm(tx, reached)` is called with the business time that the lost life of the database
-    had reached (None: unknown), in the transaction that draws the new incarnation."""
+    """A service's own part. `reads` is its input, and `again` says what is entered again of the
+    interval that is lost, and what comes by itself. `report` says what the lost records mean to it,
+    a line each. `on_confirm(tx, reached)` is called with the business time that the lost life of
+    the database had reached (None: unknown), in the transaction that draws the new incarnation."""
 
+    reads: Input
     again: str
     report: Callable[[Connection, Sequence[LostRecord]], list[str]]
     on_confirm: Callable[[Connection, datetime | None], list[str]] = lambda _tx, _reached: []
@@ -80,8 +82,19 @@ class _Tail:
     published_rows: list[int] = field(default_factory=list)
 
 
+class _Found(NamedTuple):
+    """What a look finds: the ends of the service's own topics, and the tails behind them; the
+    positions that lie in no log; all of it in lines for the operator."""
+
+    ends: _Ends
+    tails: Mapping[TopicPartition, _Tail]
+    astray: Sequence[Stray]
+    lines: list[str]
+
+
 class Restoration:
-    """Compares the ends of the service's own topics with the database, and lets it go on."""
+    """Compares the service's topics with the database, and lets it go on: the ends of those that it
+    writes with what it has published, the logs of those that it reads with its positions."""
 
     def __init__(
         self,
@@ -101,15 +114,17 @@ class Restoration:
         self._most_listed = most_listed
 
     def dry_run(self) -> list[str]:
-        """What the topics have and the database lacks. Raises `TryLater`."""
-        _, _, lines = self._look()
+        """What the topics have and the database lacks, and which of them are not those that it has
+        read. Raises `TryLater`."""
+        lines = self._look().lines
         return [*lines, "nothing was changed: add --confirm --why to let the service go on"]
 
     def confirm(self, actor: str, reason: str) -> list[str]:
         """The same lines, since nothing finds them later; and from now on the ends of the topics
-        are known, and the database and what its outbox holds have another incarnation. Raises
-        `TryLater`."""
-        ends, tails, lines = self._look()
+        are known, the database and what its outbox holds have another incarnation, and logs in
+        which a position lay no more are read from their beginning. Raises `TryLater`, and `Refused`
+        when a worker still works."""
+        ends, tails, astray, lines = self._look()
         known = {each.place: [event_id] for each in ends.last if (event_id := each.head.event_id)}
         published_rows = [row for tail in tails.values() for row in tail.published_rows]
         with self._database.transaction() as tx:
@@ -118,21 +133,27 @@ class Restoration:
             before, drawn = incarnation.current(tx), incarnation.draw(tx)
             outbox.stamp_anew(tx, before, drawn, published_rows)
             lines += self._after.on_confirm(tx, self._reached(tx, ends.last))
+            if astray:
+                lines += begin_anew(tx, self._after.reads.group, astray, actor, reason)
             audit.record(tx, audit.AuditEntry(actor, "restored", "database", drawn, reason))
         return [*lines, f"incarnation {before} ended, {drawn} begins: start the workers"]
 
-    def _look(self) -> tuple[_Ends, dict[TopicPartition, _Tail], list[str]]:
+    def _look(self) -> _Found:
+        with self._database.transaction() as tx:
+            stored = positions.load_topics(tx, self._after.reads.group, self._after.reads.topics)
         with closing(self._open_log()) as reader:
             ends = self._ends(reader)
             places = sorted(ends.unknown | ends.waiting)
             tails = {place: self._tail(reader, place) for place in places}
+            found = strays(reader, stored)
         lines = [
             f"{place.topic}/{place.partition} was made anew: what it held cannot be listed"
             for place in sorted(ends.made_anew)
         ]
         if ends.unknown:
             lines += self._lost(ends, {place: tails[place] for place in ends.unknown})
-        return ends, tails, lines or ["this database knows the end of every topic that it writes"]
+        lines = lines or ["this database knows the end of every topic that it writes"]
+        return _Found(ends, tails, found, lines + told(found))
 
     def _ends(self, reader: LogReader) -> _Ends:
         last, empty = last_events(reader, self._output), never_written(reader, self._output)

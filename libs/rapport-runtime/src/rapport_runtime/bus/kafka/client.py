@@ -7,6 +7,7 @@ from typing import Any
 import kafka.errors
 from kafka.admin import KafkaAdminClient
 
+from rapport_runtime.errors import TryLater
 from rapport_runtime.logs import get_logger
 
 log = get_logger(__name__)
@@ -80,6 +81,15 @@ def admin_client(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any
         request_timeout_ms=timeout_ms,
         bootstrap_timeout_ms=timeout_ms,
     )
+
+
+def topic_id(admin: Any, options: KafkaOptions, topic: str) -> str:
+    """The broker's id of the topic. Raises `TryLater` when there is none of that name, and
+    `kafka.errors.KafkaError` when the brokers give no answer."""
+    answer = admin.describe_topics([options.topic_prefix + topic])[0]
+    if answer["error_code"]:
+        raise TryLater(f"the broker does not know {topic}: error {answer['error_code']}")
+    return str(answer["topic_id"])
 
 
 def close_quietly(close: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from rapport_runtime.bus.kafka.client import (
     KafkaOptions,
     admin_client,
     close_quietly,
+    topic_id,
 )
 from rapport_runtime.bus.kafka.unreadable import UnreadableAt, name_the_unreadable
 from rapport_runtime.bus.port import Record, TopicPartition, Unreadable
@@ -36,6 +37,10 @@ did not, with fewer than `FEW_RECORDS`, is followed by another, which waits `MOR
 
 REBUILD_SECONDS = 30.0
 """A member without partitions for so long may be stuck in joining, so it is made anew."""
+
+SEE = "see the command `restored`"
+"""Where an operator finds how to go on after a log is not what was read."""
+
 
 class KafkaConsumer:
     """One member of a group, range assignor: partition N of all its topics lands on one member."""
@@ -98,8 +103,8 @@ class KafkaConsumer:
             if time.monotonic() - begun < FRESH_SECONDS:
                 polled = self._with_what_came_since(polled, max_records)
         except (kafka.errors.OffsetOutOfRangeError, kafka.errors.LogTruncationError) as error:
-            msg = f"the log no longer holds what was not read yet, or was emptied: {error}"
-            raise LoopHalted(msg) from error
+            msg = "the log no longer holds what was not read yet, or was emptied"
+            raise LoopHalted(f"{msg}; {SEE}: {error}") from error
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
         self._check_topics({tp.topic for tp in polled})
@@ -209,12 +214,9 @@ class KafkaConsumer:
     def topic_id(self, topic: str) -> str:
         """See `Consumer.topic_id`."""
         try:
-            answer = self._admin_client().describe_topics([self._prefix + topic])[0]
+            return topic_id(self._admin_client(), self._options, topic)
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
-        if answer["error_code"]:
-            raise TryLater(f"the broker does not know {topic}: error {answer['error_code']}")
-        return str(answer["topic_id"])
 
     def close(self) -> None:
         """See `Consumer.close`."""
@@ -260,7 +262,7 @@ class KafkaConsumer:
             now = self._consumer._cluster.topic_id(name)
             if self._ids.setdefault(name, now) != now:
                 msg = f"{self._names[name]} was created anew: its offsets mean something else now"
-                raise LoopHalted(msg)
+                raise LoopHalted(f"{msg}; {SEE}")
 
     def _admin_client(self) -> Any:
         if self._admin is None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from typing import Any
 
 import kafka
@@ -11,7 +12,9 @@ from rapport_runtime.bus.kafka.client import (
     ASK_TIMEOUT_MS,
     CLOSE_TIMEOUT_MS,
     KafkaOptions,
+    admin_client,
     close_quietly,
+    topic_id,
 )
 from rapport_runtime.bus.kafka.unreadable import UnreadableAt, name_the_unreadable
 from rapport_runtime.bus.port import LogBounds, Record, TopicPartition, Unreadable
@@ -40,6 +43,14 @@ class KafkaLogReader:
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
         return {tp: LogBounds(firsts[each], ends[each]) for each, tp in physical.items()}
+
+    def topic_id(self, topic: str) -> str:
+        """See `LogReader.topic_id`."""
+        try:
+            with closing(admin_client(self._options)) as admin:
+                return topic_id(admin, self._options, topic)
+        except kafka.errors.KafkaError as error:
+            raise TryLater(repr(error)) from error
 
     def read(self, spans: Mapping[TopicPartition, LogBounds]) -> dict[TopicPartition, list[Record]]:
         """See `LogReader.read`."""
