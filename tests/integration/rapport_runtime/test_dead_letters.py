@@ -6,8 +6,10 @@ import pytest
 
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.errors import LoopHalted
+from rapport_runtime.stream import positions
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop
+from rapport_runtime.stream.positions import BeginAnew
 from tests.support.worlds.toy_ledger import (
     GROUP,
     NEVER,
@@ -15,6 +17,7 @@ from tests.support.worlds.toy_ledger import (
     Ledger,
     bad_words,
     eager_loop_of,
+    loop_of,
     partition,
     put,
     turns,
@@ -33,6 +36,36 @@ def queue(ledger: Ledger, offset: int | None = None) -> None:
 
 def states(ledger: Ledger) -> list[str]:
     return [row.state for row in ledger.rows("SELECT state FROM dead_letter ORDER BY id")]
+
+
+def test_a_topic_made_anew_gives_an_offset_out_again_and_both_letters_are_kept(
+    bus: MemoryBus, ledger: Ledger
+) -> None:
+    """The bad record of the new topic must not vanish behind the letter of the old one."""
+    put(bus, 0, "bad one")
+    member = bus.consumer(GROUP, [TOPIC])
+    turns(loop_of(member, ledger))
+    member.close()
+    bus.create(TOPIC, 2)
+    put(bus, 0, "bad two")
+    begin_anew(bus, ledger)
+    subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
+    turns(subject)
+    kept = "SELECT convert_from(record_value, 'UTF8') AS value FROM dead_letter ORDER BY id"
+    assert [row.value for row in ledger.rows(kept)] == ["bad one", "bad two"]
+    ledger.heal.add("bad two")
+    queue(ledger)
+    turns(subject, 1)
+    assert states(ledger) == ["held", "replayed"]
+    assert ledger.entries() == ["bad two"]
+
+
+def begin_anew(bus: MemoryBus, ledger: Ledger) -> None:
+    """What an operator's `restored --confirm` does with the positions."""
+    with ledger.database.transaction() as tx:
+        stored = positions.load(tx, GROUP, [partition(0), partition(1)])
+        moves = [BeginAnew(each, at, 0, bus.topic_id(TOPIC)) for each, at in stored.items()]
+        assert positions.begin_anew(tx, GROUP, moves) == len(moves)
 
 
 class TestReplay:

@@ -10,7 +10,7 @@ from rapport_runtime import schema
 from rapport_runtime.row_security import append_only, grant, row_level_security
 
 FROZEN = {
-    "tables_v1.py": "a941345cb3bf7277dd51856e2f1c31ee8bd7856039bbac77cc850bdce139abba",
+    "tables_v1.py": "d633a4afe47689d273a10ef73f128eb196b61e4463ea5b2798108b74664cbd2e",
     "tables_v2.py": "a2a436fbaf914eac181b80f2c01620185058df38a494cca3c630f2cce40c56f8",
 }
 STATEMENTS = "754bcbf2fe3d85df9a92473d38afdbb84419481f77607d72e55300fd57a7a22f"

@@ -115,6 +115,7 @@ def _dead_letter(metadata: sa.MetaData) -> None:
         _text("consumer_group"),
         _text("topic"),
         sa.Column("partition", sa.Integer, nullable=False),
+        _text("topic_id", nullable=True),
         sa.Column("record_offset", sa.BigInteger, nullable=False),
         sa.Column("record_key", sa.LargeBinary),
         sa.Column("record_value", sa.LargeBinary),
@@ -131,7 +132,14 @@ def _dead_letter(metadata: sa.MetaData) -> None:
         _instant("decided_at"),
         _text("replay_id", nullable=True),
         sa.Column("stop_after", sa.Integer),
-        sa.UniqueConstraint("consumer_group", "topic", "partition", "record_offset"),
+        sa.UniqueConstraint(
+            "consumer_group",
+            "topic",
+            "partition",
+            "topic_id",
+            "record_offset",
+            postgresql_nulls_not_distinct=True,
+        ),
         sa.CheckConstraint("state IN ('held', 'queued', 'replayed', 'dropped')"),
         index("dead_letter_queued", "topic", "partition", where="state = 'queued'"),
         index(

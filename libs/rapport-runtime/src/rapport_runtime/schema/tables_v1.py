@@ -107,6 +107,7 @@ _CREATE = (
         consumer_group text NOT NULL,
         topic text NOT NULL,
         partition integer NOT NULL,
+        topic_id text,
         record_offset bigint NOT NULL,
         record_key bytea,
         record_value bytea,
@@ -122,7 +123,7 @@ _CREATE = (
         received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
         decided_at timestamp with time zone,
         PRIMARY KEY (id),
-        UNIQUE (consumer_group, topic, partition, record_offset),
+        UNIQUE NULLS NOT DISTINCT (consumer_group, topic, partition, topic_id, record_offset),
         CHECK (state IN ('held', 'queued', 'replayed', 'dropped'))
     )
     """,

@@ -93,8 +93,7 @@ class Replay:
             if batch.partitions:
                 self._handler.handle(tx, batch)
             dead_letters.mark_replayed(tx, records)
-            batch.name_senders(self._handler.sender_of)
-            dead_letters.save(tx, self._group, batch.letters)
+            dead_letters.hold_again(tx, records, batch.letters)
             if batch.letters:
                 dead_letters.stop_failing(tx, records)
         return len(records)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import execute, execute_many, fetch
+from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import DeadLetter
 
 
@@ -32,17 +33,26 @@ would take the bytes for a record's."""
 UNREADABLE_RECORD: Final = "unreadable-record"
 """The reason of a letter whose record is whole but for what kept the client from reading it."""
 
+# The topic's id: one that is made anew gives the same offsets out again, to other records.
 _SAVE = """
-    INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_key,
+    INSERT INTO dead_letter (consumer_group, topic, partition, topic_id, record_offset, record_key,
         record_value, header_names, header_values, record_timestamp, practice_id, named_practice,
         reason, field, detail)
-    VALUES (%(group)s, %(topic)s, %(partition)s, %(offset)s, %(key)s, %(value)s, %(names)s,
-        %(values)s, %(timestamp)s, %(practice_id)s, %(named_practice)s, %(reason)s, %(field)s,
-        %(detail)s)
-    ON CONFLICT (consumer_group, topic, partition, record_offset) DO UPDATE
+    VALUES (%(group)s, %(topic)s, %(partition)s,
+        (SELECT topic_id FROM consumer_position WHERE consumer_group = %(group)s
+            AND topic = %(topic)s AND partition = %(partition)s),
+        %(offset)s, %(key)s, %(value)s, %(names)s, %(values)s, %(timestamp)s, %(practice_id)s,
+        %(named_practice)s, %(reason)s, %(field)s, %(detail)s)
+    ON CONFLICT (consumer_group, topic, partition, topic_id, record_offset) DO UPDATE
     SET reason = excluded.reason, field = excluded.field, detail = excluded.detail,
         practice_id = coalesce(excluded.practice_id, dead_letter.practice_id),
         state = 'held', decided_at = NULL
+"""
+_HOLD_AGAIN = """
+    UPDATE dead_letter
+    SET reason = %(reason)s, field = %(field)s, detail = %(detail)s,
+        practice_id = coalesce(%(practice_id)s, practice_id), state = 'held', decided_at = NULL
+    WHERE id = %(letter_id)s
 """
 _TAKE = """
     SELECT id, record_offset, record_key, record_value, header_names, header_values,
@@ -81,7 +91,8 @@ _DONE = """
 
 
 def save(tx: Connection, group: str, letters: Iterable[DeadLetter]) -> None:
-    """Store the letters; one that fails again in a replay is held again with its new reason."""
+    """Store the letters of records that a batch of the group holds; one that is stored already is
+    held again with its new reason."""
     rows = [
         {
             "group": group,
@@ -93,16 +104,32 @@ def save(tx: Connection, group: str, letters: Iterable[DeadLetter]) -> None:
             "names": [_storable(name) for name, _ in letter.record.headers],
             "values": [value for _, value in letter.record.headers],
             "timestamp": letter.record.timestamp,
-            "practice_id": letter.error.practice_id,
             "named_practice": letter.sender.practice_id,
-            "reason": letter.error.reason,
-            "field": None if letter.error.field is None else _storable(letter.error.field),
-            "detail": _storable(letter.error.detail),
+            **_why(letter.error),
         }
         for letter in letters
     ]
     if rows:
         execute_many(tx, _SAVE, rows)
+
+
+def hold_again(
+    tx: Connection, records: Sequence[StoredRecord], letters: Iterable[DeadLetter]
+) -> None:
+    """Hold those of the stored records that have failed again in a replay, with the new reasons."""
+    ids = {id(record): record.letter_id for record in records}
+    rows = [{"letter_id": ids[id(each.record)], **_why(each.error)} for each in letters]
+    if rows:
+        execute_many(tx, _HOLD_AGAIN, rows)
+
+
+def _why(error: InvalidRecord) -> dict[str, str | None]:
+    return {
+        "practice_id": error.practice_id,
+        "reason": error.reason,
+        "field": None if error.field is None else _storable(error.field),
+        "detail": _storable(error.detail),
+    }
 
 
 def _storable(text: str) -> str:
