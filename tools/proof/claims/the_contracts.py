@@ -85,6 +85,28 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "trial-A9 (then: one instant in two zones)": (
             f"{OUTREACH_API}::test_every_answer_tells_an_instant_in_utc",
         ),
+        "drill-1 (then: the second list calls sent messages `awaiting_staff`)": (
+            "tests/unit/outreach_service/test_lost_events.py",
+            f"{RESTORED}::TestOutreach::test_after_a_second_restore_the_list_still_says_what_was_sent",
+        ),
+        "drill-2 (then: after Kafka is lost no command goes on)": (
+            "tests/integration/rapport_runtime/test_restored.py::TestInput",
+            "tests/faults/test_broker.py::"
+            "test_a_log_that_came_back_empty_stops_the_worker_until_an_operator_confirms",
+            "tests/integration/rapport_runtime/test_dead_letters.py::"
+            "test_a_topic_made_anew_gives_an_offset_out_again_and_both_letters_are_kept",
+        ),
+        "drill-3 (then: exit 1 and a traceback where no broker answers)": (
+            "tests/unit/rapport_runtime/test_producer.py",
+            "tests/unit/rapport_runtime/test_process.py",
+            "tests/unit/rapport_runtime/test_consumer.py",
+        ),
+        "drill-4 (then: lines of practices and clients lead nowhere)": (
+            "tests/integration/ingestion_service/test_lost_events.py",
+        ),
+        "drill-5 (then: 20 log lines in the list of what is lost)": (
+            "tests/unit/test_command_output.py",
+        ),
     }
 )
 """Finding, and what was measured when it was found -> the tests that fail where it comes back."""
