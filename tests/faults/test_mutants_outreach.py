@@ -13,13 +13,16 @@ import pytest
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers import outcomes
+from outreach_service.handlers.dispatch import DispatchOptions, Look, dispatch_due
 from outreach_service.handlers.outcomes import MessageUpdate, apply_outcome
 from outreach_service.ports.records import ClaimedMessage
 from outreach_service.store import clients, locks, queue
+from outreach_service.store.contact_cipher import KeyringCipher
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
 from tests.support.doubles.recording_provider import RecordingProvider
-from tests.support.worlds.outreach import PRACTICE, OutreachWorld, playbook
+from tests.support.servers.buses import eventually
+from tests.support.worlds.outreach import KEYRING, PRACTICE, OutreachWorld, playbook
 from tests.support.worlds.toy_ledger import at
 
 pytestmark = pytest.mark.integration
@@ -110,17 +113,52 @@ def test_two_workers_never_claim_one_message(
     """Mutant: what is due is read without locking its rows, nor is an attempt's number a key."""
     if mutant:
         outreach.as_owner("ALTER TABLE attempt DROP CONSTRAINT attempt_pkey CASCADE")
-        unlocked = queue._DUE.replace("FOR UPDATE SKIP LOCKED", "")
+        unlocked = queue._DUE.replace("FOR UPDATE OF message SKIP LOCKED", "")
         assert unlocked != queue._DUE
         monkeypatch.setattr(queue, "_DUE", unlocked)
     claimed: list[ClaimedMessage] = []
-    thread = threading.Thread(target=lambda: claimed.extend(outreach.world.queue.claim(10).claimed))
+    permits = dict.fromkeys(Channel, 1)  # taken before, since their rows are locked now
+
+    def claim() -> None:
+        options = DispatchOptions(lease_seconds=60)
+        with outreach.world.stores.open() as store:
+            claims = dispatch_due(store, KeyringCipher(KEYRING), options, Look(10, permits))
+        claimed.extend(claims.claimed)
+
+    thread = threading.Thread(target=claim)
 
     def meanwhile() -> None:
         thread.start()
         thread.join(1)
 
     with at("intent_claimed", meanwhile):
+        claimed += outreach.world.queue.claim(10).claimed
+    thread.join()
+    survives = len(claimed) == 1
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_what_was_claimed_since_a_look_began_is_not_claimed_again(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """A look finds the message, waits, and locks it when another worker has claimed it meanwhile.
+    Mutant: whether it is due is not looked at again under the row's lock."""
+    again = f"WHERE {queue._OF_LANE} AND {queue._IS_DUE}\n      AND NOT"
+    assert queue._DUE.count(again) == 1
+    slow = queue._DUE.replace(again, "WHERE NOT" if mutant else again).replace(
+        "FROM turns JOIN", "FROM (SELECT *, pg_advisory_xact_lock(7) FROM turns) AS turns JOIN"
+    )
+    assert slow.count("pg_advisory_xact_lock") == 1
+    claimed: list[ClaimedMessage] = []
+    thread = threading.Thread(target=lambda: claimed.extend(outreach.world.queue.claim(10).claimed))
+    with outreach.world.database.transaction() as tx:
+        tx.exec_driver_sql("SELECT pg_advisory_xact_lock(7)")
+        with monkeypatch.context() as patch:
+            patch.setattr(queue, "_DUE", slow)
+            thread.start()
+            waits = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            assert eventually(lambda: len(outreach.world.rows(waits)) == 1)
         claimed += outreach.world.queue.claim(10).claimed
     thread.join()
     survives = len(claimed) == 1

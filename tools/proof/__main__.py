@@ -21,6 +21,7 @@ from tools.proof.claims import (
     engine_causes,
     engine_letters,
     engine_operation,
+    engine_sending,
     exact_time,
     proof_part,
     the_contracts,
@@ -43,6 +44,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_causes.measure,
         engine_letters.measure,
         engine_operation.measure,
+        engine_sending.measure,
     ),
 }
 """Part -> what measures its claims."""

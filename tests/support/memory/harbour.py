@@ -18,6 +18,7 @@ from outreach_service.ports.records import (
     MessageKey,
     NewAttempt,
     PlannedMessage,
+    Share,
     Situation,
 )
 from outreach_service.ports.store import Stores
@@ -92,12 +93,15 @@ class Harbour:
         with self.stores.open() as store:
             return list(store.queue.add(messages))
 
-    def due(self, now: datetime = NOON, limit: int = 10, *full: Channel) -> list[DueMessage]:
+    def due(self, now: datetime = NOON, most: int = 10, after: str = "") -> list[DueMessage]:
+        """What is due in any lane, one lane after the other."""
+        lanes: list[Channel | None] = [None, *Channel]
         with self.stores.open() as store:
-            return store.queue.lock_due(now, limit, full)
+            shares = [store.queue.lock_due(now, Share(lane, most, after)) for lane in lanes]
+        return [message for messages in shares for message in messages]
 
-    def due_ids(self, now: datetime = NOON, limit: int = 10, *full: Channel) -> list[str]:
-        return [each.message_id for each in self.due(now, limit, *full)]
+    def due_ids(self, now: datetime = NOON, most: int = 10, after: str = "") -> list[str]:
+        return [each.message_id for each in self.due(now, most, after)]
 
     def claim(self, message: PlannedMessage, number: int = 1, index: str = "phone-1") -> AttemptKey:
         attempt = NewAttempt(PRACTICE, message.message_id, number, "sms", "check-in", index)
@@ -113,8 +117,8 @@ class Harbour:
 
     def situation(self, since: datetime = NOON - 7 * DAY) -> Situation:
         """Ada's, by the one message that is due."""
+        (message,) = self.due(most=1)
         with self.stores.open() as store:
-            (message,) = store.queue.lock_due(NOON, 1, [])
             found = store.clients.lock_situations([message], NOON, since)
         assert list(found) == [message.message_id]
         return found[message.message_id]
@@ -127,13 +131,17 @@ class Harbour:
 
 
 def a_message(
-    version: int = 1, due_at: datetime = NOON, client: str = ADA, scheme: str = "rfm"
+    version: int = 1,
+    due_at: datetime = NOON,
+    client: str = ADA,
+    scheme: str = "rfm",
+    practice: str = PRACTICE,
 ) -> PlannedMessage:
     """A check-in by any channel."""
     moved = a_change(effective_at=due_at)
-    change = replace(moved, client_id=client, scheme=scheme, version=version)
+    change = replace(moved, practice_id=practice, client_id=client, scheme=scheme, version=version)
     return PlannedMessage(
-        message_id=message_id(PRACTICE, client, "check-in", change.occasion, 0),
+        message_id=message_id(practice, client, "check-in", change.occasion, 0),
         occasion=change.occasion,
         change=change,
         partition=3,
@@ -145,4 +153,4 @@ def a_message(
 
 
 def key_of(message: PlannedMessage) -> MessageKey:
-    return MessageKey(PRACTICE, message.message_id)
+    return MessageKey(message.change.practice_id, message.message_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.messages import COUNTED, WAITING
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import (
     ActivitySeen,
     AppliedOutcome,
@@ -19,15 +19,16 @@ from outreach_service.ports.records import (
     ContactKey,
     DueMessage,
     FinishedAttempt,
+    LaneChange,
     LostAttempt,
     MessageEvent,
     MessageKey,
     NewAttempt,
     PlannedMessage,
     Recipient,
+    Share,
     Situation,
     StateChange,
-    ThrottledMessage,
     TriedMessage,
 )
 from tests.support.memory.outreach_messages import MemoryMessageTable
@@ -82,21 +83,30 @@ class MemoryQueue:
         for each in planned:
             key = MessageKey(each.change.practice_id, each.message_id)
             if key not in self._rows.messages:
-                row = Message(each, "scheduled", decide_at=each.due_at, changed_at=each.due_at)
+                at, lane = each.due_at, each.lane
+                row = Message(each, "scheduled", decide_at=at, changed_at=at, lane=lane)
                 self._rows.messages[key] = row
                 added.append(each.message_id)
         return added
 
-    def lock_due(self, now: datetime, limit: int, full: Collection[Channel]) -> list[DueMessage]:
-        due = [(key, row) for key, row in self._rows.messages.items() if self._is_due(row, now)]
-        seen = [
-            (row.decide_at, key.message_id, row)
-            for key, row in due
-            if key.practice_id not in self._rows.paused
-            if not (row.reason == "rate-limit" and row.channel in full)
-        ]
-        first = sorted(seen, key=lambda each: each[:2])[:limit]
-        return [due_message(row, self._rows.fence) for _, _, row in first]
+    def has_due(self, now: datetime) -> bool:
+        return any(self._is_due(row, now) for row in self._rows.messages.values())
+
+    def lock_due(self, now: datetime, share: Share) -> list[DueMessage]:
+        of_practices: dict[str, list[tuple[datetime, str, Message]]] = {}
+        for key, row in self._rows.messages.items():
+            if key.practice_id in self._rows.paused or row.lane is not share.lane:
+                continue
+            if self._is_due(row, now):
+                own = of_practices.setdefault(key.practice_id, [])
+                own.append((row.decide_at, key.message_id, row))
+        ring = sorted(of_practices, key=lambda each: (each <= share.after, each))
+        in_turn = sorted(
+            (turn, ring.index(practice_id), row)
+            for practice_id, own in of_practices.items()
+            for turn, (_, _, row) in enumerate(sorted(own, key=lambda each: each[:2]))
+        )
+        return [due_message(row, self._rows.fence) for _, _, row in in_turn[: share.most]]
 
     def _is_due(self, row: Message, now: datetime) -> bool:
         may_repeat = row.retry_until is not None and row.retry_until > self._now
@@ -118,6 +128,7 @@ class MemoryQueue:
             row = self._row(each)
             row.state, row.reason, row.retry_until = "sending", None, None
             row.channel, row.template = each.channel, each.template
+            row.lane = Channel(each.channel)
             row.contact_index, row.sent_at, row.changed_at = each.contact_index, now, now
             row.attempts += 1
             row.lease_until = self._now + timedelta(seconds=lease_seconds)
@@ -133,11 +144,9 @@ class MemoryQueue:
             row.state, row.reason, row.decide_at = each.state, each.reason, each.decide_at
             row.changed_at = now
 
-    def throttle(self, throttled: Sequence[ThrottledMessage]) -> None:
-        for each in throttled:
-            row = self._row(each)
-            row.reason, row.channel = "rate-limit", each.channel
-            row.not_before = self._now + timedelta(seconds=each.turn)
+    def change_lanes(self, changes: Sequence[LaneChange]) -> None:
+        for each in changes:
+            self._row(each).lane = Channel(each.lane)
 
     def end_repeats_of(self, messages: Sequence[MessageKey]) -> None:
         for key in messages:
@@ -211,7 +220,7 @@ class MemoryQueue:
                 first = min(attempt.started_at for attempt in tried)
                 row.retry_until = first + timedelta(seconds=each.keyed_seconds)
 
-    def _row(self, write: NewAttempt | StateChange | ThrottledMessage | AppliedOutcome) -> Message:
+    def _row(self, write: NewAttempt | StateChange | LaneChange | AppliedOutcome) -> Message:
         return self._rows.messages[MessageKey(write.practice_id, write.message_id)]
 
 
@@ -240,6 +249,16 @@ class MemoryClients:
             if (key.practice_id, key.client_id) in {each[:2] for each in contacts}
             if key.practice_id in self._rows.practices
         }
+
+    def reachable(
+        self, clients: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Collection[tuple[Channel, Purpose]]]:
+        found: dict[tuple[str, str], set[tuple[Channel, Purpose]]] = {}
+        for practice_id, client_id, channel, purpose in consented(self._rows):
+            client = (practice_id, client_id)
+            if client in clients and ContactKey(*client, channel) in self._rows.contacts:
+                found.setdefault(client, set()).add((channel, purpose))
+        return found
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
         return self._practice_id in {None, practice_id} and (

@@ -7,7 +7,13 @@ import pytest
 
 from outreach_service.domain.consents import ConsentStatement, CurrentConsent
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports.records import ActivitySeen, ContactKey, SealedContact, StoredContact
+from outreach_service.ports.records import (
+    ActivitySeen,
+    ContactKey,
+    SealedContact,
+    Share,
+    StoredContact,
+)
 from outreach_service.ports.store import Store, Stores
 from tests.support.generators.outreach_values import a_play_document
 from tests.support.memory.harbour import (
@@ -177,7 +183,7 @@ class PreferencesSuite:
             point = store.messages.contact_points(PRACTICE, ADA, "care")[Channel.SMS]
         assert point.consented is statement.granted
         with adapter.stores.open() as store:
-            (due,) = store.queue.lock_due(NOON, 1, [])
+            (due,) = store.queue.lock_due(NOON, Share(None, 1))
             situation = store.clients.lock_situations([due], NOON, NOON)[due.message_id]
         heard = (Channel.SMS, Purpose.CARE) in situation.consents
         assert heard is statement.granted

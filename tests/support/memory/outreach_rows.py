@@ -42,6 +42,7 @@ class Message:
     not_before: datetime = EPOCH
     lease_until: datetime | None = None
     retry_until: datetime | None = None
+    lane: Channel | None = None
 
 
 @dataclass
@@ -129,6 +130,7 @@ def due_message(row: Message, fence: datetime | None) -> DueMessage:
         attempts=row.attempts,
         unsure_of=unsure_of,
         is_fenced=fence is not None and planned.due_at <= fence,
+        lane=row.lane,
     )
 
 

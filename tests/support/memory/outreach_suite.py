@@ -15,8 +15,10 @@ from outreach_service.ports.records import (
     BookingDelta,
     ContactKey,
     DueMessage,
+    LaneChange,
+    PlannedMessage,
+    Share,
     StateChange,
-    ThrottledMessage,
 )
 from rapport_contracts.ranges import LATEST
 from tests.support.generators.outreach_values import a_play_document
@@ -38,6 +40,21 @@ LAST = LATEST - timedelta(microseconds=1)
 
 class Failure(Exception):
     """What a use case raises in the middle of a transaction."""
+
+
+def queue_of(practice: str, messages: int) -> list[PlannedMessage]:
+    """Messages of one practice, due one second after the other until noon."""
+    return [
+        a_message(number, NOON - timedelta(seconds=messages - number), practice=practice)
+        for number in range(1, messages + 1)
+    ]
+
+
+def turns(harbour: Harbour, most: int, after: str = "") -> list[str]:
+    """The practices of the messages that a look at the lane of unknown channels finds."""
+    with harbour.stores.open() as store:
+        due = store.queue.lock_due(NOON, Share(None, most, after))
+    return [each.change.practice_id for each in due]
 
 
 class StoreSuite:
@@ -130,16 +147,80 @@ class StoreSuite:
             "quiet-hours",
         )
 
-    def test_a_message_without_room_waits_for_its_channel(self, harbour: Harbour) -> None:
+    def test_a_message_waits_in_its_lane(self, harbour: Harbour) -> None:
+        first, second = a_message(1), a_message(2)._replace(lane=Channel.EMAIL)
+        harbour.add(first, second)
+        with harbour.stores.open() as store:
+            store.queue.change_lanes([LaneChange(*key_of(first), "sms")])
+        lanes: list[Channel | None] = [None, *Channel]
+        with harbour.stores.open() as store:
+            due = {lane: store.queue.lock_due(NOON, Share(lane, 10)) for lane in lanes}
+        found = {lane: [each.message_id for each in messages] for lane, messages in due.items()}
+        assert found == {
+            None: [],
+            Channel.WECHAT: [],
+            Channel.SMS: [first.message_id],
+            Channel.EMAIL: [second.message_id],
+        }
+        assert [each.lane for each in due[Channel.SMS]] == [Channel.SMS]
+
+    def test_a_message_that_was_claimed_waits_for_a_retry_in_the_lane_of_its_channel(
+        self, harbour: Harbour
+    ) -> None:
         message = a_message()
         harbour.add(message)
-        harbour.adapter.put_permits(Channel.SMS, 0)
+        harbour.apply(harbour.claim(message), State.SCHEDULED, outcome="rejected")
         with harbour.stores.open() as store:
-            store.queue.throttle([ThrottledMessage(*key_of(message), "sms", 1)])
-        assert harbour.due_ids() == []
-        harbour.adapter.pass_real_time(10**7)
-        assert harbour.due_ids(NOON, 10, Channel.SMS) == []
-        assert harbour.due_ids(NOON, 10, Channel.EMAIL) == [message.message_id]
+            assert store.queue.lock_due(NOON, Share(None, 10)) == []
+            (due,) = store.queue.lock_due(NOON, Share(Channel.SMS, 10))
+        assert due.message_id == message.message_id
+
+    def test_practices_come_in_turn_however_many_messages_each_has(self, harbour: Harbour) -> None:
+        harbour.add(*queue_of("busy", 30), *queue_of("quiet", 1), *queue_of("some", 3))
+        assert turns(harbour, most=6) == ["busy", "quiet", "some", "busy", "some", "busy"]
+        assert turns(harbour, most=2) == ["busy", "quiet"]
+        assert turns(harbour, most=2, after="busy") == ["quiet", "some"]
+        assert turns(harbour, most=2, after="quite-another") == ["some", "busy"]
+        assert turns(harbour, most=5, after="some") == ["busy", "quiet", "some", "busy", "some"]
+        assert len(turns(harbour, most=100)) == 34
+
+    def test_each_practice_has_its_earliest_messages_first(self, harbour: Harbour) -> None:
+        late, early = a_message(1), a_message(2, NOON - HOUR)
+        harbour.add(late, early, *queue_of("busy", 2))
+        due = [each for each in harbour.due() if each.change.practice_id == PRACTICE]
+        assert [each.message_id for each in due] == [early.message_id, late.message_id]
+
+    def test_paused_practices_take_nobodys_turn(self, harbour: Harbour) -> None:
+        harbour.add(*queue_of("busy", 3), *queue_of(PRACTICE, 3), *queue_of("quiet", 1))
+        harbour.adapter.pause(PRACTICE)
+        assert turns(harbour, most=2) == ["busy", "quiet"]
+
+    def test_whether_anything_is_due_is_known_without_a_lock(self, harbour: Harbour) -> None:
+        with harbour.stores.open() as store:
+            assert store.queue.has_due(NOON) is False
+        harbour.add(a_message(1, NOON + HOUR))
+        with harbour.stores.open() as store:
+            assert store.queue.has_due(NOON) is False
+            assert store.queue.has_due(NOON + HOUR) is True
+
+    def test_clients_are_reachable_where_they_have_a_contact_point_and_consent(
+        self, harbour: Harbour
+    ) -> None:
+        ben = ContactKey(PRACTICE, "ben", Channel.EMAIL)
+        harbour.adapter.put_contact(PHONE, "phone-1")
+        harbour.adapter.put_contact(ben, "mail-1")
+        for granted in (False, True):
+            harbour.adapter.put_consent(PHONE, Purpose.CARE, granted=granted)
+        for granted in (True, False):
+            harbour.adapter.put_consent(PHONE, Purpose.MARKETING, granted=granted)
+        email = ContactKey(PRACTICE, ADA, Channel.EMAIL)
+        harbour.adapter.put_consent(email, Purpose.CARE, granted=True)
+        with harbour.stores.open() as store:
+            found = store.clients.reachable({(PRACTICE, ADA), (PRACTICE, "ben")})
+            assert dict(store.clients.reachable(set())) == {}
+        assert {key: set(each) for key, each in found.items()} == {
+            (PRACTICE, ADA): {(Channel.SMS, Purpose.CARE)}
+        }
 
     def test_a_claimed_message_is_not_due_again(self, harbour: Harbour) -> None:
         message = a_message()

@@ -124,23 +124,36 @@ class OutreachWorld:
             tx.execute(sa.text(statement), parameters)
 
     def reachable(
-        self, client_id: str, channel: Channel, address: str, purpose: str = "care"
+        self,
+        client_id: str,
+        channel: Channel,
+        address: str,
+        purpose: str = "care",
+        practice: str = PRACTICE,
     ) -> None:
         """A client with a contact point and consent to use it."""
         point = normalise(channel, address)
         self.execute(
             """INSERT INTO contact VALUES (:practice, :client, :channel, :address, :name, 'en',
                :blind, now())""",
-            practice=PRACTICE,
+            practice=practice,
             client=client_id,
             channel=str(channel),
-            address=KEYRING.seal(point, Place(PRACTICE, client_id, f"contact.{channel}")),
-            name=KEYRING.seal("Ada", Place(PRACTICE, client_id, f"name.{channel}")),
-            blind=KEYRING.blind_index(PRACTICE, str(channel), point),
+            address=KEYRING.seal(point, Place(practice, client_id, f"contact.{channel}")),
+            name=KEYRING.seal("Ada", Place(practice, client_id, f"name.{channel}")),
+            blind=KEYRING.blind_index(practice, str(channel), point),
         )
-        self.consent(client_id, channel, purpose, granted=True)
+        self.consent(client_id, channel, purpose, practice, granted=True)
 
-    def consent(self, client_id: str, channel: Channel, purpose: str, *, granted: bool) -> None:
+    def consent(
+        self,
+        client_id: str,
+        channel: Channel,
+        purpose: str,
+        practice: str = PRACTICE,
+        *,
+        granted: bool,
+    ) -> None:
         """A client's statement of consent, made a second after the one before it."""
         self.execute(
             """INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel,
@@ -148,7 +161,7 @@ class OutreachWorld:
                SELECT :p, gen_random_uuid(), timestamptz '2020-01-01Z' + count(*) * interval '1 s',
                       :c, :ch, :pu, :g, 'form', '1', now()
                FROM consent""",
-            p=PRACTICE,
+            p=practice,
             c=client_id,
             ch=str(channel),
             pu=purpose,
@@ -176,7 +189,11 @@ class OutreachWorld:
             zone="Europe/London",
         )
         event = canonical.TierChanged(
-            id=f"{client_id}.{version}", source="test", time=at, practiceid=PRACTICE, data=change
+            id=f"{client_id}.{version}",
+            source="test",
+            time=at,
+            practiceid=changes.get("practice", PRACTICE),
+            data=change,
         )
         partition = topics.partition_of(client_id, topics.PER_CLIENT_PARTITIONS)
         self.bus.append(

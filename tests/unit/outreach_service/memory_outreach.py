@@ -9,7 +9,15 @@ from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import DEFAULT_RETRIES, Outcome
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers.dispatch import Claims, DispatchOptions, dispatch_due
+from outreach_service.handlers.dispatch import (
+    NOTHING_DUE,
+    Claims,
+    DispatchOptions,
+    Look,
+    Turns,
+    dispatch_due,
+    lease_permits,
+)
 from outreach_service.handlers.outcomes import record_outcomes, recover_lost
 from outreach_service.handlers.planning import PlacedChange, plan_messages
 from outreach_service.ports.records import ClaimedMessage, ContactKey
@@ -31,6 +39,7 @@ class MemoryOutreach:
     def __init__(self) -> None:
         self.stores = MemoryStores()
         self.stores.business_time = NOON
+        self.turns: Turns = {}
         self.rows.practices[PRACTICE] = {"name": "Harbour", "zone": "Europe/London"}
         self.document = {"key": "test", "plays": [a_play_document()]}
 
@@ -45,17 +54,20 @@ class MemoryOutreach:
         channel: Channel = Channel.SMS,
         address: str = PHONE,
         purpose: Purpose = Purpose.CARE,
+        practice: str = PRACTICE,
     ) -> None:
         """A contact point with consent; equal addresses are one point."""
-        key = ContactKey(PRACTICE, client, channel)
+        self.rows.practices.setdefault(practice, self.rows.practices[PRACTICE])
+        key = ContactKey(practice, client, channel)
         self.rows.contacts[key] = Contact(address, "Ada", "en", f"index of {address}")
-        self.consent(client, channel, purpose, granted=True)
+        self.consent(client, channel, purpose, practice, granted=True)
 
     def consent(
         self,
         client: str = ADA,
         channel: Channel = Channel.SMS,
         purpose: Purpose = Purpose.CARE,
+        practice: str = PRACTICE,
         *,
         granted: bool,
     ) -> None:
@@ -63,11 +75,18 @@ class MemoryOutreach:
         number = len(self.rows.consents)
         about = (client, channel, purpose, granted, "form", "1")
         statement = ConsentStatement(f"s{number}", EARLIER + number * MINUTE, *about)
-        self.rows.consents.append(Consent(PRACTICE, statement, NOON))
+        self.rows.consents.append(Consent(practice, statement, NOON))
 
-    def fall(self, client: str = ADA, version: int = 1, at: datetime = NOON, **play: Any) -> None:
+    def fall(
+        self,
+        client: str = ADA,
+        version: int = 1,
+        at: datetime = NOON,
+        practice: str = PRACTICE,
+        **play: Any,
+    ) -> None:
         """A client falls to bronze, and the play, with changes, answers."""
-        change = a_change(client_id=client, version=version, effective_at=at)
+        change = a_change(practice_id=practice, client_id=client, version=version, effective_at=at)
         document = {"key": "test", "plays": [a_play_document(**play)]} if play else self.document
         with self.stores.open() as store:
             plan_messages(store, read_known_playbook, document, [PlacedChange(change, 3)])
@@ -81,7 +100,14 @@ class MemoryOutreach:
         """Decide on what is due, and claim."""
         options = DispatchOptions(lease_seconds=60, rules=rules)
         with self.stores.open() as store:
-            return dispatch_due(store, OpenCipher(), options, limit, room)
+            permits = lease_permits(store, limit, room)
+        if permits is None:
+            return NOTHING_DUE
+        with self.stores.open() as store:
+            look = Look(limit, permits, self.turns)
+            claims = dispatch_due(store, OpenCipher(), options, look)
+        self.turns = claims.turns
+        return claims
 
     def claim(self) -> ClaimedMessage:
         """The one message that goes."""

@@ -1,6 +1,7 @@
-"""Dispatch: each due message is claimed, put off, ended, throttled or left, and nothing is lost."""
+"""Dispatch: each due message is claimed, put off, ended, left or waits, and nothing is lost."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -227,17 +228,57 @@ def test_promotion_by_sms_keeps_to_the_hours_of_shanghai_too(outreach: MemoryOut
     assert outreach.state() == ("deferred", "quiet-hours")
 
 
-def test_without_a_permit_messages_wait_in_turn(outreach: MemoryOutreach) -> None:
+def test_as_many_messages_are_looked_at_as_there_are_permits(outreach: MemoryOutreach) -> None:
     outreach.rows.permits[Channel.SMS] = 1
     for number in range(3):
         outreach.reachable(f"client-{number}", address=f"+861380013800{number}")
         outreach.fall(f"client-{number}")
-    assert len(outreach.dispatch().claimed) == 1
-    now = outreach.stores.real_time
-    waits = [row for row in outreach.rows.messages.values() if row.reason == "rate-limit"]
-    assert sorted((row.not_before - now).total_seconds() for row in waits) == [1, 2]
-    assert {(row.state, row.channel) for row in waits} == {("scheduled", "sms")}
+    before = deepcopy(outreach.rows.messages)
+    claims = outreach.dispatch()
+    assert (len(claims.claimed), claims.decided, claims.is_all) == (1, 1, True)
+    changed = [key for key, row in outreach.rows.messages.items() if row != before[key]]
+    assert [key.message_id for key in changed] == [claims.claimed[0].message_id]
     assert outreach.rows.permits[Channel.SMS] == 0
+
+
+def test_permits_that_are_left_let_the_look_go_on(outreach: MemoryOutreach) -> None:
+    """Its first message was for another channel than was thought, and took none."""
+    outreach.rows.permits[Channel.SMS] = 1
+    for client in (ADA, BEN):
+        outreach.reachable(client)
+        outreach.fall(client)
+        outreach.consent(client, granted=False)
+    claims = outreach.dispatch()
+    assert (claims.decided, claims.is_all) == (1, False)
+
+
+def test_a_message_of_which_nobody_knew_where_it_goes_is_moved_to_its_lane_once(
+    outreach: MemoryOutreach,
+) -> None:
+    outreach.rows.permits[Channel.SMS] = 0
+    outreach.fall()
+    outreach.reachable()
+    assert outreach.message().lane is None
+    assert outreach.dispatch().decided == 1
+    assert (outreach.state(), outreach.message().lane) == (("scheduled", None), Channel.SMS)
+    assert outreach.dispatch().decided == 0
+    outreach.rows.permits[Channel.SMS] = 1
+    assert len(outreach.dispatch().claimed) == 1
+
+
+def test_practices_are_served_in_turn_look_after_look(outreach: MemoryOutreach) -> None:
+    """A flood of one practice delays nobody: the others' messages go in the first two looks."""
+    order = []
+    for practice, messages in (("busy", 20), ("quiet", 1), ("some", 2)):
+        for number in range(messages):
+            outreach.reachable(f"client-{number}", practice=practice)
+            outreach.fall(f"client-{number}", practice=practice, at=NOON - HOUR + number * MINUTE)
+    rules = replace(DEFAULT_RULES, caps=())
+    for _ in range(12):
+        outreach.rows.permits[Channel.SMS] = 2
+        order += [each.practice_id for each in outreach.dispatch(rules=rules).claimed]
+    assert order[:6] == ["busy", "quiet", "some", "busy", "some", "busy"]
+    assert order[6:] == ["busy"] * 17
 
 
 def test_a_channel_without_room_keeps_its_permits_and_holds_up_no_other(
@@ -249,17 +290,15 @@ def test_a_channel_without_room_keeps_its_permits_and_holds_up_no_other(
         outreach.fall(client)
     room = {Channel.WECHAT: 5, Channel.SMS: 0, Channel.EMAIL: 5}
     assert [each.client_id for each in outreach.dispatch(room=room).claimed] == [BEN]
-    assert outreach.state() == ("scheduled", "rate-limit")
+    assert outreach.state() == ("scheduled", None)
     assert outreach.rows.permits[Channel.SMS] == 1000
 
 
-def test_a_throttled_message_is_not_looked_at_while_its_channel_is_full(
+def test_a_message_is_not_looked_at_while_its_channel_is_full(
     outreach: MemoryOutreach,
 ) -> None:
     outreach.reachable()
     outreach.fall()
-    outreach.dispatch(room=dict.fromkeys(Channel, 0))
-    outreach.pass_real_time(60)
     assert outreach.dispatch(room=dict.fromkeys(Channel, 0)).decided == 0
     assert len(outreach.dispatch(room=dict.fromkeys(Channel, 1)).claimed) == 1
 

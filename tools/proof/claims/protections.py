@@ -71,6 +71,13 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
             "test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it"
         ),
         "row lock of a message": f"{_OUTREACH}::test_two_workers_never_claim_one_message",
+        "second look at a locked message": (
+            f"{_OUTREACH}::test_what_was_claimed_since_a_look_began_is_not_claimed_again"
+        ),
+        "practices in turn": (
+            "tests/integration/outreach_service/test_fairness.py::"
+            "test_a_flood_of_one_practice_does_not_delay_anothers_message"
+        ),
         "no retry of the unknown": f"{_OUTREACH}::test_an_unknown_outcome_is_not_tried_again",
         "row-level security": f"{_OUTREACH}::test_the_api_sees_one_practice",
         "the database's clock": "tests/faults/test_clocks.py::test_the_databases_clock_decides",

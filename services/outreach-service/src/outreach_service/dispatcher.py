@@ -12,7 +12,15 @@ import uvloop
 from outreach_service.domain.messages import Outcome, Outgoing, Rejected
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers.dispatch import Claims, DispatchOptions, dispatch_due
+from outreach_service.handlers.dispatch import (
+    NOTHING_DUE,
+    Claims,
+    DispatchOptions,
+    Look,
+    Turns,
+    dispatch_due,
+    lease_permits,
+)
 from outreach_service.handlers.outcomes import RetryPolicies, record_outcomes, recover_lost
 from outreach_service.ports import Provider, RenderingFailed
 from outreach_service.ports.records import ClaimedMessage
@@ -33,8 +41,8 @@ class DispatcherOptions:
 
     `max_in_flight` limits the provider calls in flight of each channel. A claimed message is handed
     over at once: between the gates' decision and the call it waits for no other message's answer
-    (R16). `claim_rows` limits the due messages of one look. An answer is recorded within
-    `answers_seconds`, together with what came meanwhile.
+    (R16). `claim_rows` limits the due messages of each lane in one look. An answer is recorded
+    within `answers_seconds`, together with what came meanwhile.
 
     A worker that stops has 10 s (R2): it waits `drain_seconds` for calls in flight, and tries
     `drain_tries` times to record their answers, with `drain_pause_seconds` between two tries.
@@ -54,7 +62,8 @@ DEFAULT_OPTIONS = DispatcherOptions()
 
 
 class OutboundQueue:
-    """The use cases of sending, each in transactions of its own."""
+    """The use cases of sending, each in transactions of its own. It remembers whose turn is next:
+    one practice after the other has a message looked at, however many each has."""
 
     def __init__(
         self,
@@ -67,13 +76,21 @@ class OutboundQueue:
         self._cipher = cipher
         self._policies = policies
         self._options = options
+        self._turns: Turns = {}
 
     def claim(self, limit: int, room: Mapping[Channel, int] | None = None) -> Claims:
-        """Decide on up to `limit` due messages; see `dispatch_due`."""
+        """Take permits, and decide on up to `limit` due messages of each lane; see `lease_permits`
+        and `dispatch_due`."""
         with self._stores.open() as store:
-            claims = dispatch_due(store, self._cipher, self._options, limit, room)
+            permits = lease_permits(store, limit, room)
+        if permits is None:
+            return NOTHING_DUE
+        with self._stores.open() as store:
+            look = Look(limit, permits, self._turns)
+            claims = dispatch_due(store, self._cipher, self._options, look)
             if claims.decided:
                 failpoints.hit("intent_claimed")
+        self._turns = claims.turns
         if claims.decided:
             failpoints.hit("claim_committed")
         return claims

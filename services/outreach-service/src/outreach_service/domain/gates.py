@@ -1,6 +1,6 @@
 """Whether a message may go now: one pure decision, from what was read under the claim's locks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -191,6 +191,21 @@ def choose_channel(context: Context) -> Route | NoChannel:
             return route
         missing.append(lacks)
     return NoChannel(tuple(missing))
+
+
+def likely_channel(
+    play: Play, step: Step, reachable: Collection[tuple[Channel, Purpose]]
+) -> Channel | None:
+    """The channel by which the step's message will probably go, as the client is reachable now.
+
+    None when no route is open yet, and for a play that only observes.
+    """
+    if play.mode is Mode.OBSERVE:
+        return None
+    for route in step.routes:
+        if permitted(route.channel, play.purpose) and (route.channel, play.purpose) in reachable:
+            return route.channel
+    return None
 
 
 def _practice(context: Context, _: Route) -> Defer | None:

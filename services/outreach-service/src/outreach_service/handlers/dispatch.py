@@ -1,9 +1,10 @@
-"""Decide on due messages, and claim those that may go."""
+"""Decide on due messages, and claim those that may go: permits first, then messages in turn."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from outreach_service.domain.gates import (
@@ -28,11 +29,12 @@ from outreach_service.ports.records import (
     ClaimedMessage,
     ContactKey,
     DueMessage,
+    LaneChange,
     MessageEvent,
     NewAttempt,
+    Share,
     Situation,
     StateChange,
-    ThrottledMessage,
 )
 from outreach_service.ports.store import ContactCipher, Store
 
@@ -51,22 +53,42 @@ class DispatchOptions:
     rules: Rules = DEFAULT_RULES
 
 
+Turns = Mapping[Channel | None, str]
+"""By lane, the practice whose message was looked at last; the next look begins after it."""
+
+
+class Look(NamedTuple):
+    """One look at the queue: at most `limit` messages of each lane, by the `permits` that were
+    leased for it, going on where `turns` ended."""
+
+    limit: int
+    permits: Mapping[Channel, int]
+    turns: Turns = MappingProxyType({})
+
+
 class Claims(NamedTuple):
-    """What one look at the queue gave: the claimed messages, how many due ones were decided on, and
-    whether those were all that were due."""
+    """What one look at the queue gave: the claimed messages, how many due ones were decided on,
+    whether those were all that could be decided on now, and where the next look begins."""
 
     claimed: list[ClaimedMessage]
     decided: int
     is_all: bool
+    turns: Turns = MappingProxyType({})
+
+
+NOTHING_DUE = Claims([], 0, is_all=True)
+
+
+Found = Mapping[Share, Sequence[DueMessage]]
+"""The messages that a look found, by share."""
 
 
 @dataclass(frozen=True)
-class Throttled:
-    """The gates allow the message, but its channel has no room now: the provider account's rate is
-    used up, or too many calls are in flight. `turn` counts such messages of the channel from 1."""
+class WaitInLane:
+    """The gates allow the message, but its channel has no permit left: the provider account's rate
+    is used up, or too many calls are in flight. It waits in that channel's lane."""
 
-    channel: Channel
-    turn: int
+    lane: Channel
 
 
 @dataclass(frozen=True)
@@ -79,39 +101,91 @@ class DecidedMessage(NamedTuple):
     """A due message with what is to become of it."""
 
     message: DueMessage
-    decision: Decision | Throttled | LeaveUnknown
+    decision: Decision | WaitInLane | LeaveUnknown
+
+
+def lease_permits(
+    store: Store, limit: int, room: Mapping[Channel, int] | None = None
+) -> Mapping[Channel, int] | None:
+    """Take the permits of a look, of each channel no more than `limit` and than there is `room`
+    for; None when nothing is due.
+
+    They are committed before the look begins, so that it waits for no lock while it holds them.
+    Those that a look does not use it gives back; a look that fails has used them up.
+    """
+    now = store.business_time()
+    if now is None or not store.queue.has_due(now):
+        return None
+    granted = store.rates.lease(limit)
+    taken = {each: min(count, (room or granted)[each]) for each, count in granted.items()}
+    store.rates.give_back({each: count - taken[each] for each, count in granted.items()})
+    return taken
 
 
 def dispatch_due(
-    store: Store,
-    cipher: ContactCipher,
-    options: DispatchOptions,
-    limit: int,
-    room: Mapping[Channel, int] | None = None,
+    store: Store, cipher: ContactCipher, options: DispatchOptions, look: Look
 ) -> Claims:
-    """Decide on up to `limit` due messages and claim those that may go; of each channel no more
-    than there is `room` for.
+    """Decide on due messages, in each lane on one of each practice in turn, and claim those that
+    may go.
 
-    Consents, bookings, caps and permits are read under the locks of the clients and of their
-    contact points, and the claims commit with them (R24, R25).
+    Of a lane no more are looked at than there are permits, so none is looked at in vain. Consents,
+    bookings and caps are read under the locks of the clients and of their contact points, and the
+    claims commit with them (R24, R25).
     """
     now, rules = store.business_time(), options.rules
-    if now is None:
-        return Claims([], 0, is_all=True)
-    full = [channel for channel, free in (room or {}).items() if free < 1]
-    due = store.queue.lock_due(now, limit, full)
-    if not due:
-        return Claims([], 0, is_all=True)
-    situations = store.clients.lock_situations(due, now, now - rules.longest_window)
-    granted = store.rates.lease(len(due))
-    left = {each: min(count, (room or granted)[each]) for each, count in granted.items()}
-    decided = decide(due, situations, left, rules)
-    claimed = _claimed(store, cipher, decided)
-    decided = [_put_off_unreadable(each, claimed, now, rules) for each in decided]
-    _write(store, decided, situations, now, options.lease_seconds)
+    found = {} if now is None else {each: store.queue.lock_due(now, each) for each in _shares(look)}
+    due = [message for messages in found.values() for message in messages]
+    left = dict(look.permits)
+    claimed: dict[str, ClaimedMessage] = {}
+    if now is not None and due:
+        situations = store.clients.lock_situations(due, now, now - rules.longest_window)
+        decided = decide(due, situations, left, rules)
+        claimed = _claimed(store, cipher, decided)
+        decided = [_put_off_unreadable(each, claimed, now, rules) for each in decided]
+        _write(store, decided, situations, now, options.lease_seconds)
     used = Counter(each.channel for each in claimed.values())
-    store.rates.give_back({each: count - used[each] for each, count in granted.items()})
-    return Claims(list(claimed.values()), len(due), is_all=len(due) < limit)
+    store.rates.give_back({each: count - used[each] for each, count in look.permits.items()})
+    return Claims(
+        list(claimed.values()),
+        len(due),
+        _is_all(found, left, look.limit),
+        _turns(look.turns, found),
+    )
+
+
+def _shares(look: Look) -> list[Share]:
+    """What is looked at: of each channel's lane as much as it has permits, then of the messages of
+    which nobody knows yet where they go; many of these need no permit."""
+    lanes: list[Channel | None] = [*Channel, None]
+    shares = [
+        Share(
+            lane,
+            min(look.limit, _permits(look.permits, lane, look.limit)),
+            look.turns.get(lane, ""),
+        )
+        for lane in lanes
+    ]
+    return [share for share in shares if share.most > 0]
+
+
+def _permits(permits: Mapping[Channel, int], lane: Channel | None, otherwise: int) -> int:
+    """The permits of a lane; a lane without an account counts as `otherwise`."""
+    return otherwise if lane is None else permits.get(lane, otherwise)
+
+
+def _is_all(found: Found, left: Mapping[Channel, int], limit: int) -> bool:
+    """Whether nothing more can be decided on now: each lane has given less than was asked for, or
+    has used its permits up."""
+    return not any(
+        len(messages) == share.most
+        and (share.most == limit or _permits(left, share.lane, limit) > 0)
+        for share, messages in found.items()
+    )
+
+
+def _turns(before: Turns, found: Found) -> Turns:
+    last = {share.lane: messages[-1] for share, messages in found.items() if messages}
+    return {**before, **{lane: message.change.practice_id for lane, message in last.items()}}
 
 
 def decide(
@@ -122,10 +196,9 @@ def decide(
 ) -> list[DecidedMessage]:
     """Ask the gates about each message in turn; each sees what was decided before it.
 
-    Takes one of `permits` for each message that is sent; without one it is throttled.
+    Takes one of `permits` for each message that is sent; without one it waits in its lane.
     """
     decided: list[DecidedMessage] = []
-    throttled: Counter[Channel] = Counter()
     granted: dict[str, list[SentMessage]] = {}
     for message in due:
         practice_id, situation = message.change.practice_id, situations[message.message_id]
@@ -136,9 +209,7 @@ def decide(
         elif not isinstance(decision, Send):
             decided.append(DecidedMessage(message, decision))
         elif permits.get(decision.route.channel, 0) < 1:
-            channel = decision.route.channel
-            throttled[channel] += 1
-            decided.append(DecidedMessage(message, Throttled(channel, throttled[channel])))
+            decided.append(DecidedMessage(message, WaitInLane(decision.route.channel)))
         else:
             permits[decision.route.channel] -= 1
             granted.setdefault(practice_id, []).append(_sent(message, situation, decision))
@@ -191,8 +262,8 @@ def _claimed(
 ) -> dict[str, ClaimedMessage]:
     """The messages that go, by message id, without those whose contact details no key opens.
 
-    Only for these are contact details decrypted: a message that is deferred, suppressed or
-    throttled needs no address, so its address and name stay sealed.
+    Only for these are contact details decrypted: a message that is deferred or suppressed, or
+    waits, needs no address, so its address and name stay sealed.
     """
     going = [
         (message, decision.route) for message, decision in decided if isinstance(decision, Send)
@@ -254,7 +325,7 @@ def _write(
 ) -> None:
     attempts: list[NewAttempt] = []
     changes: list[StateChange] = []
-    throttled: list[ThrottledMessage] = []
+    lanes: list[LaneChange] = []
     left_unknown = []
     events = []
     for message, decision in decided:
@@ -262,9 +333,9 @@ def _write(
             contacts = situations[message.message_id].contacts
             attempts.append(_attempt(message, decision.route, contacts))
             events.append(_sending(message, decision.route, now))
-        elif isinstance(decision, Throttled):
-            waits = ThrottledMessage(*message.key, str(decision.channel), decision.turn)
-            throttled.append(waits)
+        elif isinstance(decision, WaitInLane):
+            if decision.lane is not message.lane:
+                lanes.append(LaneChange(*message.key, str(decision.lane)))
         elif isinstance(decision, LeaveUnknown):
             left_unknown.append(message.key)
         else:
@@ -272,7 +343,7 @@ def _write(
             changes.append(change)
             events.append(_changed(message, change, now))
     store.queue.change_states(changes, now)
-    store.queue.throttle(throttled)
+    store.queue.change_lanes(lanes)
     store.queue.end_repeats_of(left_unknown)
     store.queue.claim(attempts, now, lease_seconds)
     store.publish(events)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from outreach_service.domain.gates import likely_channel
 from outreach_service.domain.messages import State
 from outreach_service.domain.playbook import Playbook, message_id, plays_for
 from outreach_service.domain.terms import Change
@@ -46,8 +47,21 @@ def plan_messages(
         bodies = {body["key"]: body for body in documents[practice_id]["plays"]}
         for message in _messages_for(placed, playbooks[practice_id], bodies):
             planned[message.message_id] = message
-    added = store.queue.add(list(planned.values()))
+    added = store.queue.add(_with_lanes(store, list(planned.values())))
     store.publish([_scheduled(planned[each]) for each in added])
+
+
+def _with_lanes(store: Store, planned: Sequence[PlannedMessage]) -> list[PlannedMessage]:
+    """The messages, each with the channel by which it will probably go."""
+    reachable = store.clients.reachable({each.client for each in planned})
+    return [
+        each._replace(
+            lane=likely_channel(
+                each.play, each.play.steps[each.step], reachable.get(each.client, ())
+            )
+        )
+        for each in planned
+    ]
 
 
 def _messages_for(

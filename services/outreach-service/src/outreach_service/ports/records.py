@@ -34,8 +34,8 @@ class BookingDelta(NamedTuple):
 
 
 class PlannedMessage(NamedTuple):
-    """A message that an occasion, a tier change, asks for. `play_body` is the play's own
-    document."""
+    """A message that an occasion, a tier change, asks for. `play_body` is the play's own document;
+    `lane` is as in `Share`."""
 
     message_id: str
     occasion: Occasion
@@ -45,6 +45,12 @@ class PlannedMessage(NamedTuple):
     play_body: Mapping[str, Any]
     step: int
     due_at: datetime
+    lane: Channel | None = None
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """Its client: practice id and client id."""
+        return self.change.practice_id, self.change.client_id
 
 
 class MessageEvent(NamedTuple):
@@ -87,11 +93,25 @@ class ContactKey(NamedTuple):
     channel: Channel
 
 
+class Share(NamedTuple):
+    """A part of one look at the queue: up to `most` due messages of a lane, one of each practice in
+    turn, beginning with the practice that comes after the practice `after`.
+
+    A message's lane is the channel by which it will probably go; None while nobody knows. Only the
+    gates decide by which one it goes.
+    """
+
+    lane: Channel | None
+    most: int
+    after: str = ""
+
+
 class DueMessage(NamedTuple):
     """A message whose time to be decided on has come, its row locked.
 
     `unsure_of` is the channel that may have carried it already: it may be repeated there, under
-    its key, and nowhere else. `is_fenced`: it was due before the database was restored.
+    its key, and nowhere else. `is_fenced`: it was due before the database was restored. `lane` is
+    as in `Share`.
     """
 
     message_id: str
@@ -105,6 +125,7 @@ class DueMessage(NamedTuple):
     attempts: int
     unsure_of: Channel | None
     is_fenced: bool = False
+    lane: Channel | None = None
 
     @property
     def key(self) -> MessageKey:
@@ -169,13 +190,12 @@ class StateChange(NamedTuple):
     decide_at: datetime
 
 
-class ThrottledMessage(NamedTuple):
-    """A message for which its channel has no room now; it is the `turn`-th such of the channel."""
+class LaneChange(NamedTuple):
+    """A message that waits for another channel than was thought."""
 
     practice_id: str
     message_id: str
-    channel: str
-    turn: int
+    lane: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from outreach_service.domain.consents import (
     CurrentConsent,
 )
 from outreach_service.domain.message_views import AttemptRow
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import (
     ActivitySeen,
     AppliedOutcome,
@@ -25,6 +25,7 @@ from outreach_service.ports.records import (
     ContactPoint,
     DueMessage,
     FinishedAttempt,
+    LaneChange,
     LostAttempt,
     MessageEvent,
     MessageKey,
@@ -32,12 +33,12 @@ from outreach_service.ports.records import (
     PlannedMessage,
     Recipient,
     SealedContact,
+    Share,
     Situation,
     StateChange,
     StoredContact,
     StoredMessage,
     StoredPlaybook,
-    ThrottledMessage,
     TriedMessage,
 )
 
@@ -71,9 +72,13 @@ class Queue(Protocol):
         there before. No id occurs twice in `planned`."""
         ...
 
-    def lock_due(self, now: datetime, limit: int, full: Collection[Channel]) -> list[DueMessage]:
-        """Up to `limit` messages that are due, the earliest first, locked; without those that
-        another transaction holds, that a pause stops, or that wait for a channel in `full`."""
+    def has_due(self, now: datetime) -> bool:
+        """Whether any message is due; nothing is locked, and those that a pause stops count too."""
+        ...
+
+    def lock_due(self, now: datetime, share: Share) -> list[DueMessage]:
+        """The messages of a share in the order of their turns, a practice's earliest first, locked;
+        without those that another transaction holds or that a pause stops."""
         ...
 
     def histories(self, messages: Sequence[MessageKey]) -> Mapping[str, AttemptHistory]:
@@ -88,8 +93,8 @@ class Queue(Protocol):
         """Set states, reasons and the times of the next decision."""
         ...
 
-    def throttle(self, throttled: Sequence[ThrottledMessage]) -> None:
-        """Let messages wait on the real clock, each by its turn at the channel's rate."""
+    def change_lanes(self, changes: Sequence[LaneChange]) -> None:
+        """Let messages wait in other lanes."""
         ...
 
     def end_repeats_of(self, messages: Sequence[MessageKey]) -> None:
@@ -133,6 +138,13 @@ class Clients(Protocol):
 
     def recipients(self, contacts: Sequence[ContactKey]) -> Mapping[ContactKey, Recipient]:
         """The contact points, and by what name their practices go."""
+        ...
+
+    def reachable(
+        self, clients: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Collection[tuple[Channel, Purpose]]]:
+        """The channels where clients, given as (practice id, client id), have a contact point and
+        consent now, with the purpose of each consent; nothing is locked."""
         ...
 
     def is_known(self, practice_id: str, client_id: str) -> bool:

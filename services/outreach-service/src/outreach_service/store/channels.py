@@ -22,7 +22,7 @@ _LAST_HOUR: Final = """
     GROUP BY channel
 """
 _WAITING: Final = """
-    SELECT coalesce(message.channel, (
+    SELECT coalesce(nullif(lane, ''), message.channel, (
                SELECT route->>'channel'
                FROM jsonb_array_elements(play_body->'steps'->step->'channels')
                    WITH ORDINALITY AS routes(route, place)

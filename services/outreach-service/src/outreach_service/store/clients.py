@@ -1,7 +1,7 @@
 """What is known about the clients of due messages, read under their locks in few statements."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -47,6 +47,11 @@ _RECIPIENTS = f"""
     SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,
            name AS practice_name
     FROM contact JOIN practice USING (practice_id) WHERE {_OF}
+"""
+_REACHABLE = f"""
+    SELECT practice_id, client_id, channel, purpose
+    FROM ({_CONSENTS}) AS said JOIN contact USING (practice_id, client_id, channel)
+    WHERE granted
 """
 _IS_KNOWN = """
     SELECT true FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
@@ -99,6 +104,21 @@ class PostgresClients:
             )
             for row in fetch(self._tx, _RECIPIENTS, params)
         }
+
+    def reachable(
+        self, clients: Collection[Pair]
+    ) -> Mapping[Pair, Collection[tuple[Channel, Purpose]]]:
+        """See `Clients.reachable`."""
+        found: dict[Pair, set[tuple[Channel, Purpose]]] = defaultdict(set)
+        if clients:
+            params = {
+                "practices": [practice for practice, _ in clients],
+                "clients": [client for _, client in clients],
+            }
+            for row in fetch(self._tx, _REACHABLE, params):
+                pair = (Channel(row.channel), Purpose(row.purpose))
+                found[row.practice_id, row.client_id].add(pair)
+        return found
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
         """See `Clients.is_known`."""

@@ -14,7 +14,7 @@ _SET_UP = """
     ON CONFLICT (account) DO UPDATE SET per_second = excluded.per_second, burst = excluded.burst,
         tokens = least(permit.tokens, excluded.burst)
 """
-# One statement: the row lock is held until the claim commits, so no token is given out twice.
+# One statement under the rows' locks, so no token is given out twice.
 _LEASE = """
     WITH held AS (
         SELECT account, per_second, clock_timestamp() AS at,
@@ -51,7 +51,7 @@ def set_up(tx: sa.Connection, rates: Mapping[Channel, Rate]) -> None:
 
 
 class PostgresRates:
-    """`Rates` within one transaction, which holds all buckets from `lease` to its end."""
+    """`Rates` within one transaction, which holds the buckets that it changed until its end."""
 
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx
@@ -63,8 +63,11 @@ class PostgresRates:
 
     def give_back(self, unused: Mapping[Channel, int]) -> None:
         """See `Rates.give_back`."""
+        # In the order in which `_LEASE` locks them, so that no two claims deadlock.
         rows = [
-            {"account": str(channel), "unused": count} for channel, count in unused.items() if count
+            {"account": str(channel), "unused": count}
+            for channel, count in sorted(unused.items())
+            if count
         ]
         if rows:
             execute_many(self._tx, _GIVE_BACK, rows)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
@@ -16,46 +16,86 @@ from outreach_service.ports.records import (
     AttemptKey,
     DueMessage,
     FinishedAttempt,
+    LaneChange,
     LostAttempt,
     MessageKey,
     NewAttempt,
     PlannedMessage,
+    Share,
     StateChange,
-    ThrottledMessage,
     TriedMessage,
 )
 from outreach_service.store.changes import change_of_row, change_to_json
-from rapport_runtime.database import execute, execute_many, fetch
+from rapport_runtime.database import execute, execute_many, fetch, fetch_value
 from rapport_runtime.ops.pauses import paused, this_worker
 
+_UNKNOWN_LANE: Final = ""
 _ADD = """
     INSERT INTO message (practice_id, message_id, client_id, partition, play, step, occasion_kind,
-        occasion_id, play_body, purpose, change, due_at, decide_at, state, changed_at)
+        occasion_id, play_body, purpose, change, due_at, decide_at, state, changed_at, lane)
     SELECT practice_id, message_id, client_id, partition, play, step, occasion_kind, occasion_id,
-        play_body, purpose, change, due_at, due_at, 'scheduled', due_at
+        play_body, purpose, change, due_at, due_at, 'scheduled', due_at, lane
     FROM unnest(%(practices)b::text[], %(messages)b::text[], %(clients)b::text[],
                 %(partitions)b::int[], %(plays)b::text[], %(steps)b::int[], %(kinds)b::text[],
                 %(occasions)b::text[], %(bodies)b::jsonb[], %(purposes)b::text[],
-                %(changes)b::jsonb[], %(due)b::timestamptz[])
+                %(changes)b::jsonb[], %(due)b::timestamptz[], %(lanes)b::text[])
         AS planned(practice_id, message_id, client_id, partition, play, step, occasion_kind,
-                   occasion_id, play_body, purpose, change, due_at)
+                   occasion_id, play_body, purpose, change, due_at, lane)
     ON CONFLICT DO NOTHING
     RETURNING message_id
 """
+_OPEN = """(state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
+               OR retry_until IS NOT NULL)"""
+_IS_DUE = """(state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
+               OR retry_until > statement_timestamp())
+              AND decide_at <= %(now)s AND not_before <= statement_timestamp()"""
+_HAS_DUE = f"SELECT EXISTS (SELECT FROM message WHERE {_IS_DUE})"
+_KNOWN: Final = (4, 64)
+"""How many messages a look knows of, for each that it may take and besides: other workers may have
+locked the first ones."""
+_OF_LANE = f"{_OPEN} AND lane = %(lane)s"
+# One look into the index for each practice, however many messages it has.
+_FOLLOWING = f"SELECT practice_id FROM message WHERE {_OF_LANE} AND practice_id"
+# The practices come in a ring. The walk along it ends when it has found as many with due messages
+# as there are permits; then each of these has its first message served, then each its second.
 # A pause that was committed before this statement is obeyed by it: nothing else stands between
 # an operator's "stop" and the next provider call (ADR 20).
 _DUE = f"""
+    WITH RECURSIVE ahead AS (
+        ({_FOLLOWING} > %(after)s ORDER BY practice_id LIMIT 1)
+        UNION ALL
+        SELECT following.practice_id FROM ahead, LATERAL (
+            {_FOLLOWING} > ahead.practice_id ORDER BY practice_id LIMIT 1
+        ) AS following
+    ), behind AS (
+        ({_FOLLOWING} <= %(after)s ORDER BY practice_id LIMIT 1)
+        UNION ALL
+        SELECT following.practice_id FROM behind, LATERAL (
+            {_FOLLOWING} > behind.practice_id AND practice_id <= %(after)s
+            ORDER BY practice_id LIMIT 1
+        ) AS following
+    ), served AS (
+        SELECT practice_id, row_number() OVER () AS place
+        FROM (SELECT practice_id FROM ahead UNION ALL SELECT practice_id FROM behind) AS ring
+        WHERE EXISTS (SELECT FROM message
+                      WHERE practice_id = ring.practice_id AND {_OF_LANE} AND {_IS_DUE})
+          AND NOT {paused("practice", "ring.practice_id")}
+        LIMIT %(most)s
+    ), turns AS (
+        SELECT practice_id, message_id, turn, place FROM served, LATERAL (
+            SELECT message_id, row_number() OVER (ORDER BY decide_at, message_id) AS turn
+            FROM message
+            WHERE practice_id = served.practice_id AND {_OF_LANE} AND {_IS_DUE}
+            ORDER BY decide_at, message_id LIMIT %(known)s
+        ) AS own ORDER BY turn, place LIMIT %(known)s
+    )
     SELECT practice_id, message_id, client_id, partition, step, occasion_kind, occasion_id,
-           play_body, change, due_at, approved, attempts, state, channel,
+           play_body, change, due_at, approved, attempts, state, channel, lane,
            (due_at <= (SELECT due_up_to FROM fence)) IS TRUE AS is_fenced
-    FROM message
-    WHERE (state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
-           OR retry_until > clock_timestamp())
-      AND decide_at <= %(now)s AND not_before <= clock_timestamp()
-      AND (reason = 'rate-limit' AND channel = ANY(%(full)s)) IS NOT TRUE
-      AND NOT {paused("practice", "message.practice_id")}
+    FROM turns JOIN message USING (practice_id, message_id)
+    WHERE {_OF_LANE} AND {_IS_DUE}
       AND NOT {paused("worker", "%(worker)s")} AND NOT {paused("worker", "'*'")}
-    ORDER BY decide_at, message_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ORDER BY turn, place LIMIT %(most)s FOR UPDATE OF message SKIP LOCKED
 """
 _HISTORIES = """
     SELECT message_id,
@@ -66,8 +106,8 @@ _HISTORIES = """
 """
 _CLAIM = """
     UPDATE message SET state = 'sending', reason = NULL, channel = %(channel)s,
-        template = %(template)s, contact_index = %(contact_index)s, sent_at = %(now)s,
-        attempts = attempts + 1, retry_until = NULL,
+        lane = %(channel)s, template = %(template)s, contact_index = %(contact_index)s,
+        sent_at = %(now)s, attempts = attempts + 1, retry_until = NULL,
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s), changed_at = %(now)s
     WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
 """
@@ -80,12 +120,8 @@ _CHANGE_STATE = """
         changed_at = %(now)s
     WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
 """
-# Messages of a full channel wait in turn. If all became due together, they would fill every look
-# and hide other channels.
-_THROTTLE = """
-    UPDATE message SET reason = 'rate-limit', channel = %(channel)s,
-        not_before = clock_timestamp() + make_interval(secs => %(turn)s::float / (
-            SELECT per_second FROM permit WHERE account = %(channel)s))
+_CHANGE_LANE = """
+    UPDATE message SET lane = %(lane)s
     WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
 """
 _END_REPEATS_OF = """
@@ -144,12 +180,19 @@ class PostgresQueue:
         rows = fetch(self._tx, _ADD, _columns(planned), prepare=False)
         return [row.message_id for row in rows]
 
-    def lock_due(self, now: datetime, limit: int, full: Collection[Channel]) -> list[DueMessage]:
+    def has_due(self, now: datetime) -> bool:
+        """See `Queue.has_due`."""
+        return bool(fetch_value(self._tx, _HAS_DUE, {"now": now}))
+
+    def lock_due(self, now: datetime, share: Share) -> list[DueMessage]:
         """See `Queue.lock_due`."""
+        times, besides = _KNOWN
         params = {
             "now": now,
-            "limit": limit,
-            "full": [str(channel) for channel in full],
+            "lane": share.lane or _UNKNOWN_LANE,
+            "most": share.most,
+            "after": share.after,
+            "known": times * share.most + besides,
             "worker": this_worker(),
         }
         return [self._due_message(row) for row in fetch(self._tx, _DUE, params)]
@@ -177,9 +220,9 @@ class PostgresQueue:
         """See `Queue.change_states`."""
         self._execute_many(_CHANGE_STATE, [{**each._asdict(), "now": now} for each in changes])
 
-    def throttle(self, throttled: Sequence[ThrottledMessage]) -> None:
-        """See `Queue.throttle`."""
-        self._execute_many(_THROTTLE, [each._asdict() for each in throttled])
+    def change_lanes(self, changes: Sequence[LaneChange]) -> None:
+        """See `Queue.change_lanes`."""
+        self._execute_many(_CHANGE_LANE, [each._asdict() for each in changes])
 
     def end_repeats_of(self, messages: Sequence[MessageKey]) -> None:
         """See `Queue.end_repeats_of`."""
@@ -230,6 +273,7 @@ class PostgresQueue:
             is_fenced=row.is_fenced,
             attempts=row.attempts,
             unsure_of=Channel(row.channel) if row.state == State.UNKNOWN else None,
+            lane=Channel(row.lane) if row.lane else None,
         )
 
 
@@ -247,6 +291,7 @@ def _columns(planned: Sequence[PlannedMessage]) -> dict[str, list[Any]]:
         "purposes": [str(each.play.purpose) for each in planned],
         "changes": [Jsonb(change_to_json(each.change)) for each in planned],
         "due": [each.due_at for each in planned],
+        "lanes": [each.lane or _UNKNOWN_LANE for each in planned],
     }
 
 

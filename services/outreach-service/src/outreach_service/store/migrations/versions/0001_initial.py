@@ -176,12 +176,19 @@ def create_message() -> None:
             sa.DateTime(timezone=True),
             nullable=False,
             server_default=sa.text("'epoch'"),
-            comment="real clock: a permit or a retry is waited for",
+            comment="real clock: a retry is waited for",
         ),
         sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("channel", sa.Text),
+        sa.Column(
+            "lane",
+            sa.Text(collation="C"),
+            nullable=False,
+            server_default="",
+            comment="the channel for whose permits it waits; empty while nobody knows",
+        ),
         sa.Column("template", sa.Text),
         sa.Column("contact_index", sa.Text),
         _instant("sent_at"),
@@ -204,7 +211,13 @@ def create_message() -> None:
         "state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff') OR retry_until IS NOT NULL"
     )
     counted = sa.text("state IN ('sending', 'accepted', 'delivered', 'bounced', 'unknown')")
-    op.create_index("message_due", "message", ["decide_at"], postgresql_where=waiting)
+    op.create_index("message_due", "message", ["decide_at", "not_before"], postgresql_where=waiting)
+    op.create_index(
+        "message_turn",
+        "message",
+        ["lane", "practice_id", "decide_at", "message_id", "not_before"],
+        postgresql_where=waiting,
+    )
     op.create_index(
         "message_leased", "message", ["lease_until"], postgresql_where=sa.text("state = 'sending'")
     )

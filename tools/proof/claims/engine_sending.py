@@ -1,0 +1,34 @@
+"""The engine's sending and statements: one line for each finding, by the tests that show it mended.
+
+What is in brackets was measured when it was found, and is quoted; the figure is that of this run.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from tools.claim import Bench, Measured, all_of
+from tools.proof.pytest_runs import run_tests
+
+FAIRNESS = "tests/integration/outreach_service/test_fairness.py"
+DISPATCH = "tests/unit/outreach_service/test_handlers_dispatch.py"
+
+FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "review-M10 (then: a message waits behind 20,000, 400 s; 10.8 row updates a message)": (
+            FAIRNESS,
+            f"{DISPATCH}::test_practices_are_served_in_turn_look_after_look",
+        ),
+    }
+)
+"""Finding, and what was measured when it was found -> the tests that fail where it comes back."""
+
+
+def measure(bench: Bench) -> Iterable[Measured]:
+    """One run of those tests."""
+    bench.say("the engine: fair sending, bounded statements")
+    tests = {test for shown_by in FINDINGS.values() for test in shown_by}
+    report = bench.folder / "engine_sending.xml"
+    cases = run_tests(report, tests, postgres_url=bench.postgres.url())
+    for finding, shown_by in FINDINGS.items():
+        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
+        yield all_of(f"{finding}: tests that pass", sum(passed), len(passed))
