@@ -10,6 +10,7 @@ from tools.claim import Bench, Measured, all_of
 from tools.proof.pytest_runs import run_tests
 
 FAIRNESS = "tests/integration/outreach_service/test_fairness.py"
+FIRST_WATERMARK = "tests/integration/scoring_service/test_first_watermark.py"
 DISPATCH = "tests/unit/outreach_service/test_handlers_dispatch.py"
 
 FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -17,6 +18,9 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "review-M10 (then: a message waits behind 20,000, 400 s; 10.8 row updates a message)": (
             FAIRNESS,
             f"{DISPATCH}::test_practices_are_served_in_turn_look_after_look",
+        ),
+        "review-H10 (then: 2.5 million clients in a partition: 57014 at 30.0 s, for ever)": (
+            FIRST_WATERMARK,
         ),
     }
 )

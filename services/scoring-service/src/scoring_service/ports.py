@@ -69,13 +69,14 @@ class Store(Protocol):
         ...
 
     def zones_of(self, partition: int) -> set[str]:
-        """The zones of all clients of a partition that have one: the zones whose midnights end its
-        batches."""
+        """The zones of all clients of a partition that have one, or had one when they were saved:
+        the zones whose midnights end its batches."""
         ...
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
         """At a partition's first watermark, make its clients that have a zone, no assessment and no
-        review due at that instant; the sweep will then assess them."""
+        review due at that instant; the sweep will then assess them. However many clients wait, it
+        takes one write."""
         ...
 
     def lock_unswept(self, partitions: Collection[int]) -> Mapping[int, datetime]:

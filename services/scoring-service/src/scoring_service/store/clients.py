@@ -102,6 +102,20 @@ _DUE = f"""
         ORDER BY review_at LIMIT %(limit)s FOR UPDATE
     ) AS c LIMIT %(limit)s
 """
+WAITS = "assessed_on IS NULL AND review_at IS NULL AND zone <> ''"
+"""A client whose facts came before its partition's first watermark, and whom no sweep has reached
+yet. However many they are, nothing is written until their turn comes."""
+_WAITING = f"""
+    SELECT c.* FROM first_watermark, LATERAL (
+        SELECT {_CLIENT_READ} FROM client
+        WHERE partition = first_watermark.partition AND {WAITS} LIMIT %(limit)s FOR UPDATE
+    ) AS c WHERE first_watermark.partition = ANY(%(partitions)s) LIMIT %(limit)s
+"""
+_FIRST_WATERMARKS = "SELECT partition, up_to FROM first_watermark"
+_ADD_ZONES = """
+    INSERT INTO partition_zone (partition, zone)
+    SELECT * FROM unnest(%(partitions)s::int[], %(zones)s::text[]) ON CONFLICT DO NOTHING
+"""
 # The gaps of a sequence travel as the text of a multirange.
 _CLIENT_CAST = _CLIENT.replace("missing", "missing::int8multirange")
 _UPSERT = f"""
@@ -132,6 +146,7 @@ class PostgresClients:
             tier.key: index for index, tier in enumerate(rulebook.tiers)
         }
         self._tier_index[None] = None
+        self._first_watermarks: Mapping[int, datetime] | None = None
 
     def load(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, ClientState]:
         """See `Clients.load`."""
@@ -151,12 +166,22 @@ class PostgresClients:
             "instants": list(until.values()),
             "limit": limit,
         }
-        return [self._state(row) for row in fetch(self._tx, _DUE, parameters)]
+        rows = fetch(self._tx, _DUE, parameters)
+        if len(rows) < limit:
+            parameters["limit"] = limit - len(rows)
+            rows += fetch(self._tx, _WAITING, parameters)
+        return [self._state(row) for row in rows]
 
     def save(self, states: Collection[ClientState]) -> None:
         """See `Clients.save`."""
         if states:
             execute(self._tx, _UPSERT, self._client_columns(states))
+            places = sorted({(state.partition, state.zone) for state in states if state.zone})
+            parameters = {
+                "partitions": [partition for partition, _ in places],
+                "zones": [zone for _, zone in places],
+            }
+            execute(self._tx, _ADD_ZONES, parameters)
 
     def record(self, transitions: Sequence[TierTransition]) -> None:
         """See `Clients.record`."""
@@ -183,10 +208,19 @@ class PostgresClients:
             score=row.score,
             version=row.version,
             effective_at=row.effective_at,
-            review_at=row.review_at,
+            review_at=row.review_at or self._first_review(row),
             reviewed=row.assessed_on is not None and row.open_cause is None,
             open_cause=open_causes.read(row.open_cause),
         )
+
+    def _first_review(self, row: Any) -> datetime | None:
+        """The first watermark of the partition, when the client waits for it."""
+        if row.assessed_on is not None or not row.zone:
+            return None
+        if self._first_watermarks is None:
+            rows = fetch(self._tx, _FIRST_WATERMARKS)
+            self._first_watermarks = {each.partition: each.up_to for each in rows}
+        return self._first_watermarks.get(row.partition)
 
     def _client_columns(self, states: Collection[ClientState]) -> dict[str, list[Any]]:
         tiers: dict[int | None, str | None] = dict(enumerate(t.key for t in self._rulebook.tiers))

@@ -2,12 +2,19 @@
 
 from rapport_runtime.database import Database, fetch_value
 from rapport_runtime.ops.status_routes import Status, StatusSource
+from scoring_service.store.clients import WAITS
 
-_OLDEST_DUE = """
-    SELECT min(c.review_at) FROM client c
-    JOIN consumer_position p ON p.consumer_group = %(group)s AND p.topic = %(topic)s
-        AND p.partition = c.partition
-    WHERE c.review_at <= p.processed_through
+_OLDEST_DUE = f"""
+    SELECT min(due.at) FROM consumer_position p, LATERAL (
+        (SELECT review_at AS at FROM client
+         WHERE partition = p.partition AND review_at <= p.processed_through
+         ORDER BY review_at LIMIT 1)
+        UNION ALL
+        SELECT up_to FROM first_watermark f
+        WHERE f.partition = p.partition
+          AND EXISTS (SELECT FROM client WHERE partition = f.partition AND {WAITS})
+    ) AS due
+    WHERE p.consumer_group = %(group)s AND p.topic = %(topic)s
 """
 
 

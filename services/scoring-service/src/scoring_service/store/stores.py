@@ -19,10 +19,10 @@ _SAVE_PRACTICE = """
     ON CONFLICT (practice_id) DO UPDATE
     SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
 """
-_ZONES = "SELECT DISTINCT zone FROM client WHERE partition = %(partition)s AND zone <> ''"
+_ZONES = "SELECT zone FROM partition_zone WHERE partition = %(partition)s"
 _AWAIT_FIRST_ASSESSMENT = """
-    UPDATE client SET review_at = %(watermark)s
-    WHERE partition = %(partition)s AND assessed_on IS NULL AND review_at IS NULL AND zone <> ''
+    INSERT INTO first_watermark (partition, up_to) VALUES (%(partition)s, %(watermark)s)
+    ON CONFLICT DO NOTHING
 """
 
 

@@ -19,11 +19,15 @@ branch_labels = None
 depends_on = None
 
 
+OWN = ("tier_change", "partition_zone", "first_watermark", "client", "rulebook", "practice")
+
+
 def upgrade() -> None:
     tables_v1.create(op)
     create_practice()
     create_rulebook()
     create_client()
+    create_partition()
     create_digest_view()
     create_tier_change()
     for table in ("practice", "tier_change"):
@@ -36,7 +40,7 @@ def downgrade() -> None:
     op.execute("DROP VIEW client_day")
     op.execute("DROP FUNCTION digest_days")
     op.execute("DROP FUNCTION digest_number")
-    for table in ("tier_change", "client", "rulebook", "practice"):
+    for table in OWN:
         op.drop_table(table)
     op.execute("DROP FUNCTION tier_change_is_append_only")
     tables_v1.drop(op)
@@ -104,7 +108,32 @@ def create_client() -> None:
         comment="one client: what is known as a digest, and the tier it comes to",
     )
     op.create_index("client_due", "client", ["partition", "review_at"])
+    op.create_index(
+        "client_waits",
+        "client",
+        ["partition"],
+        postgresql_where=sa.text("assessed_on IS NULL AND review_at IS NULL AND zone <> ''"),
+    )
     op.create_index("client_by_tier", "client", ["practice_id", "tier", "client_id"])
+
+
+def create_partition() -> None:
+    """What is known of partitions, so that nobody asks all of their clients for it."""
+    op.create_table(
+        "first_watermark",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("up_to", sa.DateTime(timezone=True), nullable=False),
+        comment="when clients whose facts came before it are first assessed",
+    )
+    op.create_table(
+        "partition_zone",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("zone", sa.Text(collation="C"), primary_key=True),
+        comment="the zones whose midnights end a partition's batches (ADR 3)",
+    )
+    for table in ("first_watermark", "partition_zone"):
+        grant(op, table, role=WORKER_ROLE, may=("SELECT", "INSERT"))
+        grant(op, table, role=API_ROLE)
 
 
 def create_digest_view() -> None:
