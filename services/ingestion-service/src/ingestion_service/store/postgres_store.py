@@ -121,16 +121,31 @@ _HISTORIES: Final = f"""
     ) ledger
     ORDER BY ledger.ledger_id
 """
+# A source's events are counted as they come, so that nobody counts its ledger. Each connection has
+# a bucket of its own, mostly: no two wait for each other's count. In the order of the keys, so that
+# those which share one do not deadlock.
 _APPEND: Final = """
-    INSERT INTO ledger (practice_id, source, event_id, namespace, external_id, object_id, kind,
-        occurred_at, starts_at, amount_minor, currency, attributes, backfill, content_hash,
-        accepted_at, first_sequence, activities)
-    SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[],
-        %(namespace)b::text[], %(external_id)b::text[], %(object_id)b::text[], %(kind)b::text[],
-        %(occurred_at)b::timestamptz[], %(starts_at)b::timestamptz[], %(amount_minor)b::bigint[],
-        %(currency)b::text[], %(attributes)b::text[]::jsonb[], %(backfill)b::boolean[],
-        %(content_hash)b::bytea[], %(accepted_at)b::timestamptz[], %(first_sequence)b::bigint[],
-        %(activities)b::smallint[])
+    WITH appended AS (
+        INSERT INTO ledger (practice_id, source, event_id, namespace, external_id, object_id, kind,
+            occurred_at, starts_at, amount_minor, currency, attributes, backfill, content_hash,
+            accepted_at, first_sequence, activities)
+        SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[],
+            %(namespace)b::text[], %(external_id)b::text[], %(object_id)b::text[],
+            %(kind)b::text[], %(occurred_at)b::timestamptz[], %(starts_at)b::timestamptz[],
+            %(amount_minor)b::bigint[], %(currency)b::text[], %(attributes)b::text[]::jsonb[],
+            %(backfill)b::boolean[], %(content_hash)b::bytea[], %(accepted_at)b::timestamptz[],
+            %(first_sequence)b::bigint[], %(activities)b::smallint[])
+        RETURNING practice_id, source, occurred_at, accepted_at
+    )
+    INSERT INTO source_count AS known
+        (practice_id, source, bucket, events, last_occurred_at, last_accepted_at)
+    SELECT practice_id, source, pg_backend_pid() %% 64, count(*), max(occurred_at),
+        max(accepted_at)
+    FROM appended GROUP BY practice_id, source ORDER BY practice_id, source
+    ON CONFLICT (practice_id, source, bucket) DO UPDATE SET
+        events = known.events + excluded.events,
+        last_occurred_at = greatest(known.last_occurred_at, excluded.last_occurred_at),
+        last_accepted_at = greatest(known.last_accepted_at, excluded.last_accepted_at)
 """
 
 

@@ -56,9 +56,9 @@ _LEDGER: Final = f"""
     ORDER BY ledger.ledger_id
 """
 _SOURCES: Final = """
-    SELECT source, count(*) AS events, max(occurred_at) AS last_occurred_at,
-        max(accepted_at) AS last_accepted_at
-    FROM ledger WHERE practice_id = %(practice_id)s GROUP BY source ORDER BY source
+    SELECT source, sum(events)::bigint AS events, max(last_occurred_at) AS last_occurred_at,
+        max(last_accepted_at) AS last_accepted_at
+    FROM source_count WHERE practice_id = %(practice_id)s GROUP BY source ORDER BY source
 """
 _PUBLISHED_THROUGH: Final = """
     SELECT min(published_through) FROM outbox_watermark HAVING count(*) >= %(partitions)s

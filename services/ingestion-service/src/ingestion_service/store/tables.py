@@ -106,6 +106,18 @@ ledger = sa.Table(
     comment="every accepted source event; ledger_id is the order of acceptance within a client",
 )
 
+source_count = sa.Table(
+    "source_count",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("last_occurred_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("last_accepted_at", sa.DateTime(timezone=True), nullable=False),
+    comment="what was ever accepted of a source: the sum over its buckets",
+)
+
 clock = sa.Table(
     "clock",
     metadata,

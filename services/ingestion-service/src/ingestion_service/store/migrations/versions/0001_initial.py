@@ -19,22 +19,27 @@ branch_labels = None
 depends_on = None
 
 
+OWN = ("clock", "source_count", "ledger", "source_object", "identity", "client", "practice")
+
+
 def upgrade() -> None:
     tables_v1.create(op)
     create_practice()
     create_client()
     create_source_object()
     create_ledger()
+    create_source_count()
     create_clock()
     row_level_security(op, "practice", api_may=("SELECT", "INSERT", "UPDATE"), operator_sees=True)
     row_level_security(op, "client", api_may=("SELECT", "INSERT", "UPDATE"))
     row_level_security(op, "identity", api_may=("SELECT", "INSERT", "UPDATE"))
     row_level_security(op, "source_object", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
     row_level_security(op, "ledger", api_may=("SELECT", "INSERT"))
+    row_level_security(op, "source_count", api_may=("SELECT", "INSERT", "UPDATE"))
 
 
 def downgrade() -> None:
-    for table in ("clock", "ledger", "source_object", "identity", "client", "practice"):
+    for table in OWN:
         op.drop_table(table)
     tables_v1.drop(op)
     op.execute("DROP FUNCTION ledger_is_append_only")
@@ -135,6 +140,20 @@ def create_ledger() -> None:
         comment="every accepted source event; ledger_id is the order of acceptance within a client",
     )
     append_only(op, "ledger")
+
+
+def create_source_count() -> None:
+    op.create_table(
+        "source_count",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("source", sa.Text(collation="C"), primary_key=True),
+        sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("events", sa.BigInteger, nullable=False),
+        sa.Column("last_occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_accepted_at", sa.DateTime(timezone=True), nullable=False),
+        comment="what was ever accepted of a source: the sum over its buckets",
+        postgresql_with={"fillfactor": 50},
+    )
 
 
 def create_clock() -> None:
