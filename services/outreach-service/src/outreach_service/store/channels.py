@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from outreach_service.domain.terms import Channel
 from outreach_service.ports import ChannelSetup, ChannelState, Permits
 from rapport_runtime.database import Database, fetch
 
@@ -18,7 +19,7 @@ _LAST_HOUR: Final = """
            count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
            count(*) FILTER (WHERE outcome = 'unknown') AS unknown
     FROM attempt
-    WHERE practice_id = %(practice_id)s AND started_at > clock_timestamp() - interval '1 hour'
+    WHERE practice_id = %(practice_id)s AND started_at > statement_timestamp() - interval '1 hour'
     GROUP BY channel
 """
 _WAITING: Final = """
@@ -30,7 +31,7 @@ _WAITING: Final = """
                ORDER BY place LIMIT 1)) AS channel,
            count(*) AS waiting, min(due_at) AS oldest_at
     FROM message
-    WHERE practice_id = %(practice_id)s
+    WHERE practice_id = %(practice_id)s AND lane = ANY(%(lanes)s)
       AND state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
     GROUP BY 1
 """
@@ -46,7 +47,8 @@ class PostgresChannels:
     def states(self, practice_id: str) -> Sequence[ChannelState]:
         """See `Channels.states`."""
         closed = [str(setup.channel) for setup in self._setups if setup.is_closed]
-        params = {"practice_id": practice_id, "closed": closed}
+        lanes = ["", *map(str, Channel)]
+        params = {"practice_id": practice_id, "closed": closed, "lanes": lanes}
         with self._database.transaction(practice_id) as tx:
             permits = {
                 row.account: Permits(float(row.tokens), row.per_second, row.burst)

@@ -44,6 +44,8 @@ _ADD = """
     ON CONFLICT DO NOTHING
     RETURNING message_id
 """
+# The statement's time, where an index is to be narrowed by it: the clock's own time may be another
+# for each row, so Postgres would ask each row for it.
 _OPEN = """(state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
                OR retry_until IS NOT NULL)"""
 _IS_DUE = """(state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff')
@@ -55,23 +57,23 @@ _KNOWN: Final = (4, 64)
 locked the first ones."""
 _OF_LANE = f"{_OPEN} AND lane = %(lane)s"
 # One look into the index for each practice, however many messages it has.
-_FOLLOWING = f"SELECT practice_id FROM message WHERE {_OF_LANE} AND practice_id"
+_NEXT = f"practice_id FROM message WHERE {_OF_LANE} AND practice_id"
 # The practices come in a ring. The walk along it ends when it has found as many with due messages
 # as there are permits; then each of these has its first message served, then each its second.
 # A pause that was committed before this statement is obeyed by it: nothing else stands between
 # an operator's "stop" and the next provider call (ADR 20).
 _DUE = f"""
     WITH RECURSIVE ahead AS (
-        ({_FOLLOWING} > %(after)s ORDER BY practice_id LIMIT 1)
+        (SELECT {_NEXT} > %(after)s ORDER BY practice_id LIMIT 1)
         UNION ALL
         SELECT following.practice_id FROM ahead, LATERAL (
-            {_FOLLOWING} > ahead.practice_id ORDER BY practice_id LIMIT 1
+            SELECT {_NEXT} > ahead.practice_id ORDER BY practice_id LIMIT 1
         ) AS following
     ), behind AS (
-        ({_FOLLOWING} <= %(after)s ORDER BY practice_id LIMIT 1)
+        (SELECT {_NEXT} <= %(after)s ORDER BY practice_id LIMIT 1)
         UNION ALL
         SELECT following.practice_id FROM behind, LATERAL (
-            {_FOLLOWING} > behind.practice_id AND practice_id <= %(after)s
+            SELECT {_NEXT} > behind.practice_id AND practice_id <= %(after)s
             ORDER BY practice_id LIMIT 1
         ) AS following
     ), served AS (
@@ -129,7 +131,7 @@ _END_REPEATS_OF = """
     WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s
 """
 _END_OVERDUE_REPEATS = """
-    UPDATE message SET retry_until = NULL WHERE retry_until < clock_timestamp()
+    UPDATE message SET retry_until = NULL WHERE retry_until < statement_timestamp()
 """
 _LOST = """
     SELECT m.practice_id, m.message_id, m.client_id, m.channel, m.purpose, m.attempts,
@@ -139,7 +141,7 @@ _LOST = """
                coalesce(bool_or(outcome = 'unknown'), false) AS unsure
         FROM attempt a WHERE a.practice_id = m.practice_id AND a.message_id = m.message_id
     ) first
-    WHERE m.state = 'sending' AND m.lease_until < clock_timestamp()
+    WHERE m.state = 'sending' AND m.lease_until < statement_timestamp()
     LIMIT 500
 """
 _LOCK_TRIED = """

@@ -219,6 +219,20 @@ def create_message() -> None:
         postgresql_where=waiting,
     )
     op.create_index(
+        "message_repeats",
+        "message",
+        ["retry_until"],
+        postgresql_where=sa.text("retry_until IS NOT NULL"),
+    )
+    # For lists by state and by play, and so that messages are counted without reading them.
+    op.create_index(
+        "message_by_state",
+        "message",
+        ["practice_id", "state", "message_id"],
+        postgresql_include=["play", "channel", "reason"],
+    )
+    op.create_index("message_by_play", "message", ["practice_id", "play", "message_id"])
+    op.create_index(
         "message_leased", "message", ["lease_until"], postgresql_where=sa.text("state = 'sending'")
     )
     op.create_index(
