@@ -28,7 +28,7 @@ _WORKERS = """
     SELECT worker_id, progressed_at, partitions, lag, last_error
     FROM worker WHERE consumer_group = %(group)s ORDER BY worker_id
 """
-_OLDEST = "SELECT min(created_at) FROM outbox"
+_OLDEST = "SELECT created_at FROM outbox ORDER BY id LIMIT 1"
 
 
 class DatabaseStatus:
