@@ -3,8 +3,9 @@
 set -eu
 
 said=$(mktemp)
-for role in ingestion_owner ingestion_worker ingestion_api scoring_owner scoring_worker scoring_api \
-  outreach_owner outreach_worker outreach_api; do
+for role in ingestion_owner ingestion_worker ingestion_api ingestion_purge \
+  scoring_owner scoring_worker scoring_api scoring_purge \
+  outreach_owner outreach_worker outreach_api outreach_purge; do
   name=$(echo "$role" | tr '[:lower:]' '[:upper:]')
   eval "echo \"\\\\set $role \$$name\"" >> "$said"
 done

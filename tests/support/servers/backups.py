@@ -23,14 +23,14 @@ def back_up(postgres: Postgres, database: ServiceDatabase) -> str:
 def restore(postgres: Postgres, database: ServiceDatabase, backup: str) -> None:
     """Put the backup in the database's place. Connections break; those that are opened afterwards
     find the older state."""
-    urls = (database.owner_url, database.worker_url, database.api_url)
-    owner, worker, api = (urlsplit(url).username or "" for url in urls)
+    urls = (database.owner_url, database.worker_url, database.api_url, database.purge_url)
+    owner, *others = (urlsplit(url).username or "" for url in urls)
     with psycopg.connect(postgres.url(), autocommit=True) as server:
         _close(server, database.name)
         _run(server, "DROP DATABASE {} WITH (FORCE)", database.name)
         _run(server, "CREATE DATABASE {} TEMPLATE {} OWNER {}", database.name, backup, owner)
         _run(server, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database.name)
-        _run(server, "GRANT CONNECT ON DATABASE {} TO {}, {}", database.name, worker, api)
+        _run(server, "GRANT CONNECT ON DATABASE {} TO {}, {}, {}", database.name, *others)
         _run(server, "DROP DATABASE {}", backup)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
+from rapport_devkit.databases import GROUPS, ServiceDatabase, create_database, drop_database
 from rapport_devkit.postgres import Postgres
 from rapport_runtime import migrations
 
@@ -26,15 +26,20 @@ class MigratedDatabases:
         """A new database with the service's tables, empty but for what its migrations write."""
         template = self._templates.get(service) or self._template(service)
         name = f"t{secrets.token_hex(5)}_{service}"
-        owner, worker, api = (f"{template.name}_{role}" for role in ("owner", "worker", "api"))
+        owner, *others = (f"{template.name}_{role}" for role in ("owner", *GROUPS))
         with psycopg.connect(self._server_url, autocommit=True) as server:
             for statement, names in (
                 ("CREATE DATABASE {} TEMPLATE {} OWNER {}", (name, template.name, owner)),
                 ("REVOKE ALL ON DATABASE {} FROM PUBLIC", (name,)),
-                ("GRANT CONNECT ON DATABASE {} TO {}, {}", (name, worker, api)),
+                ("GRANT CONNECT ON DATABASE {} TO {}, {}, {}", (name, *others)),
             ):
                 server.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
-        urls = (template.owner_url, template.worker_url, template.api_url)
+        urls = (
+            template.owner_url,
+            template.worker_url,
+            template.api_url,
+            template.purge_url,
+        )
         return ServiceDatabase(name, *(_at(url, name) for url in urls))
 
     def drop(self, database: ServiceDatabase) -> None:

@@ -1,4 +1,4 @@
-"""One database for each service, and its three roles: owner (who migrates), worker and API.
+"""One database for each service, and its four roles: owner (who migrates), worker, API and purge.
 
 `deploy/postgres/roles.sql` is the same as plain SQL, for production. The right to connect separates
 the services: a login role may connect to the database of its own service only.
@@ -14,7 +14,9 @@ import psycopg
 from psycopg import sql
 
 SERVICES = ("ingestion", "scoring", "outreach")
-GROUPS: Mapping[str, str] = MappingProxyType({"worker": "rapport_worker", "api": "rapport_api"})
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {"worker": "rapport_worker", "api": "rapport_api", "purge": "rapport_purge"}
+)
 """Role to group. Migrations name only these groups, in grants and in policies."""
 
 _TABLE_RIGHTS = sql.SQL("SELECT, INSERT, UPDATE, DELETE")
@@ -30,14 +32,17 @@ class ServiceDatabase:
     owner_url: str = field(repr=False)
     worker_url: str = field(repr=False)
     api_url: str = field(repr=False)
+    purge_url: str = field(repr=False)
 
 
 def create_database(superuser_url: str, service: str, *, prefix: str = "") -> ServiceDatabase:
-    """Create database `<prefix><service>` and its login roles `<database>_owner|_worker|_api`.
+    """Create database `<prefix><service>` and its login roles
+    `<database>_owner|_worker|_api|_purge`.
 
     Worker and API may read and write what the owner creates later, through their groups; row-level
-    security then limits the API. Neither owns a table or may bypass row-level security. An existing
-    database or role stays, but each call draws new passwords.
+    security then limits the API. Purge has what migrations give it by name. None of the three owns
+    a table or may bypass row-level security. An existing database or role stays, but each call
+    draws new passwords.
     """
     name = f"{prefix}{service}"
     passwords = {role: secrets.token_urlsafe(24) for role in ("owner", *GROUPS)}
@@ -55,7 +60,7 @@ def create_database(superuser_url: str, service: str, *, prefix: str = "") -> Se
         role: _with_login(superuser_url, name, f"{name}_{role}", password)
         for role, password in passwords.items()
     }
-    return ServiceDatabase(name, urls["owner"], urls["worker"], urls["api"])
+    return ServiceDatabase(name, urls["owner"], urls["worker"], urls["api"], urls["purge"])
 
 
 def drop_database(superuser_url: str, service: str, *, prefix: str = "") -> None:
@@ -94,13 +99,13 @@ def _ensure_database(server: psycopg.Connection, name: str) -> None:
     if not known:
         server.execute(_compose("CREATE DATABASE {} OWNER {}", name, f"{name}_owner"))
     server.execute(_compose("REVOKE ALL ON DATABASE {} FROM PUBLIC", name))
-    for role in ("worker", "api"):
+    for role in GROUPS:
         server.execute(_compose("GRANT CONNECT ON DATABASE {} TO {}", name, f"{name}_{role}"))
 
 
 def _grant_future_tables(database: psycopg.Connection, owner: str) -> None:
     for rights, kind in ((_TABLE_RIGHTS, "TABLES"), (_SEQUENCE_RIGHTS, "SEQUENCES")):
-        for group in GROUPS.values():
+        for group in (GROUPS["worker"], GROUPS["api"]):
             statement = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT {} ON {} TO {}").format(
                 sql.Identifier(owner), rights, sql.SQL(kind), sql.Identifier(group)
             )

@@ -21,6 +21,12 @@ from rapport_runtime.row_security import API_ROLE, WORKER_ROLE
 
 _LOCK = text("select pg_advisory_xact_lock(hashtextextended('rapport.migrations', 0))")
 
+# At every migration, also when there is nothing else to do: a service that nobody purges still gets
+# its months.
+_MONTHS = text("""
+    SELECT make_partitions(relname, 3) FROM pg_class
+    WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace
+""")
 _CLOSE = text(f"REVOKE ALL ON alembic_version FROM {WORKER_ROLE}, {API_ROLE}")
 
 
@@ -32,6 +38,7 @@ def upgrade(url: str, package: str, revision: str = "head") -> None:
     """
     _run(url, package, lambda config: command.upgrade(config, revision))
     _close_version_table(url)
+    _make_months(url)
 
 
 def downgrade(url: str, package: str, revision: str = "base") -> None:
@@ -52,6 +59,13 @@ def _close_version_table(url: str) -> None:
     engine = create_engine(psycopg_url(url), poolclass=NullPool, hide_parameters=True)
     with engine.begin() as connection:
         connection.execute(_CLOSE)
+
+
+def _make_months(url: str) -> None:
+    """The coming months of tables that are partitioned by month."""
+    engine = create_engine(psycopg_url(url), poolclass=NullPool, hide_parameters=True)
+    with engine.begin() as connection:
+        connection.execute(_MONTHS)
 
 
 def _run(url: str, package: str, action: Callable[[Config], None]) -> None:

@@ -9,6 +9,8 @@ from typing import Protocol
 
 WORKER_ROLE = "rapport_worker"
 API_ROLE = "rapport_api"
+PURGE_ROLE = "rapport_purge"
+"""Removes what has outlived its term, and is the only role that may (ADR 29)."""
 _EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _OF_PRACTICE = "practice_id = current_setting('rapport.practice_id', true)"
@@ -72,6 +74,24 @@ def append_only(op: Migration, table: str) -> None:
     """)
 
 
+def open_to_purge(
+    op: Migration, table: str, *, sees: Iterable[str], clears: Iterable[str] = ()
+) -> None:
+    """Let the purge's role find rows of a guarded table by the columns that it `sees`, and delete
+    them; or, with `clears`, do nothing but set those columns to null."""
+    name, shown, cleared = _checked(table), _columns(sees), _columns(clears)
+    may = f"UPDATE ({cleared})" if cleared else "DELETE"
+    op.execute(f"REVOKE ALL ON {name} FROM {PURGE_ROLE}")
+    op.execute(f"GRANT SELECT ({shown}), {may} ON {name} TO {PURGE_ROLE}")
+    op.execute(f"CREATE POLICY {name}_purge_sees ON {name} FOR SELECT TO {PURGE_ROLE} USING (true)")
+    how, check = (
+        ("UPDATE", f" WITH CHECK (num_nonnulls({cleared}) = 0)") if cleared else ("DELETE", "")
+    )
+    op.execute(
+        f"CREATE POLICY {name}_purge ON {name} FOR {how} TO {PURGE_ROLE} USING (true){check}"
+    )
+
+
 def grant(op: Migration, table: str, *, role: str, may: Iterable[str] = ("SELECT",)) -> None:
     """Give `role` exactly the privileges in `may`: SELECT, INSERT, UPDATE, DELETE.
 
@@ -84,6 +104,10 @@ def grant(op: Migration, table: str, *, role: str, may: Iterable[str] = ("SELECT
     op.execute(f"REVOKE ALL ON {name} FROM {holder}")
     if privileges:
         op.execute(f"GRANT {', '.join(sorted(privileges))} ON {name} TO {holder}")
+
+
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(map(_checked, names))
 
 
 def _checked(name: str) -> str:

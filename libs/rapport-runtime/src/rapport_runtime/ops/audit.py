@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from rapport_runtime.database import execute, fetch
 
-Action = Literal["pause", "resume", "replay", "drop", "skip", "restored"]
+Action = Literal["pause", "resume", "replay", "drop", "skip", "restored", "purge"]
 
 _RECORD = """
     INSERT INTO audit (who, action, kind, subject, why, ends_at, count)

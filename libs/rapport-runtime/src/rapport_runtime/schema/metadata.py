@@ -15,6 +15,7 @@ def runtime_tables(metadata: sa.MetaData) -> None:
     _api_key(metadata)
     _pause(metadata)
     _audit(metadata)
+    _purge_run(metadata)
 
 
 def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
@@ -150,6 +151,7 @@ def _dead_letter(metadata: sa.MetaData) -> None:
             where="state = 'held'",
         ),
         sa.Index("dead_letter_of_practice", sa.text("coalesce(practice_id, named_practice)"), "id"),
+        index("dead_letter_decided", "decided_at", where="state IN ('replayed', 'dropped')"),
         index("dead_letter_replay", "replay_id", where="replay_id IS NOT NULL"),
         comment="records that could not be handled, as they were; a table can erase",
     )
@@ -209,11 +211,16 @@ def _pause(metadata: sa.MetaData) -> None:
 
 
 def _audit(metadata: sa.MetaData) -> None:
-    sa.Table(
+    table = sa.Table(
         "audit",
         metadata,
         _id(),
-        _now("at"),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            primary_key=True,
+            server_default=sa.func.clock_timestamp(),
+        ),
         _text("who"),
         _text("action"),
         _text("kind"),
@@ -221,7 +228,25 @@ def _audit(metadata: sa.MetaData) -> None:
         _text("why", nullable=True),
         _instant("ends_at"),
         sa.Column("count", sa.Integer, nullable=False, server_default="1"),
-        sa.CheckConstraint("action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored')"),
+        sa.CheckConstraint(
+            "action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored', 'purge')"
+        ),
         sa.CheckConstraint("why IS NOT NULL OR kind = 'letters'", name="audit_of_pauses_says_why"),
-        comment="who stopped, started, replayed, dropped, skipped or restored what; append-only",
+        postgresql_partition_by="RANGE (at)",
+        comment="who stopped, started, replayed, dropped, skipped, restored or purged what; append-only",
+    )
+    everything = sa.DDL("CREATE TABLE audit_default PARTITION OF audit DEFAULT")
+    sa.event.listen(table, "after_create", everything)
+
+
+def _purge_run(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "purge_run",
+        metadata,
+        sa.Column("class", sa.Text, primary_key=True),
+        _instant("finished_at"),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+        _instant("oldest_left_at"),
+        sa.Column("seconds", sa.Double, nullable=False),
+        comment="the last purge of each class of retention; without an end there was none yet",
     )

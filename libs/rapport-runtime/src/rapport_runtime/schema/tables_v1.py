@@ -5,6 +5,7 @@ must have gone through the same steps as one that is created today.
 """
 
 from rapport_runtime.row_security import Migration
+from rapport_runtime.schema import purging
 
 
 def create(op: Migration) -> None:
@@ -14,6 +15,7 @@ def create(op: Migration) -> None:
     that nobody could decode. The API may not read the values in the outbox, which belong to all
     practices; it sees their age.
     """
+    purging.create(op)
     for statement in _CREATE:
         op.execute(statement)
 
@@ -22,6 +24,7 @@ def drop(op: Migration) -> None:
     """Undo `create`."""
     for statement in _DROP:
         op.execute(statement)
+    purging.drop(op)
 
 
 _CREATE = (

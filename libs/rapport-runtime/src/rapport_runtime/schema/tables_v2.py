@@ -9,8 +9,8 @@ from rapport_runtime.row_security import Migration
 def create(op: Migration) -> None:
     """Add what version 1 has not.
 
-    The audit is append-only for every role. Of the API's transactions only an operator's may read
-    it, since it names practices and holds free text.
+    The audit is append-only for every role but the purge's, which may delete. Of the API's
+    transactions only an operator's may read it, since it names practices and holds free text.
     """
     for statement in _CREATE:
         op.execute(statement)
@@ -50,27 +50,35 @@ _CREATE = (
         why text,
         ends_at timestamp with time zone,
         count integer DEFAULT '1' NOT NULL,
-        PRIMARY KEY (id),
-        CHECK (action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored')),
+        PRIMARY KEY (id, at),
+        CHECK (action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored', 'purge')),
         CONSTRAINT audit_of_pauses_says_why CHECK (why IS NOT NULL OR kind = 'letters')
-    )
+    ) PARTITION BY RANGE (at)
     """,
     """
     COMMENT ON TABLE audit IS
-        'who stopped, started, replayed, dropped, skipped or restored what; append-only'
+        'who stopped, started, replayed, dropped, skipped, restored or purged what; append-only'
     """,
     "REVOKE ALL ON pause, audit FROM rapport_worker, rapport_api",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON pause TO rapport_worker, rapport_api",
     "GRANT SELECT, INSERT ON audit TO rapport_worker, rapport_api",
     """
         CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN RAISE EXCEPTION 'audit is append-only' USING ERRCODE = 'restrict_violation'; END
+        BEGIN
+            IF TG_OP = 'DELETE' AND acts_as_purge() THEN RETURN old; END IF;
+            RAISE EXCEPTION 'audit is append-only' USING ERRCODE = 'restrict_violation';
+        END
         $$
     """,
     """
-    CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit
+    FOR EACH ROW EXECUTE FUNCTION audit_is_append_only()
+    """,
+    """
+    CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()
     """,
+    "SELECT make_partitions('audit', 3)",
     "ALTER TABLE audit ENABLE ROW LEVEL SECURITY",
     "CREATE POLICY worker ON audit TO rapport_worker USING (true) WITH CHECK (true)",
     "CREATE POLICY api_says ON audit FOR INSERT TO rapport_api WITH CHECK (true)",
@@ -78,6 +86,10 @@ _CREATE = (
     CREATE POLICY api_reads ON audit FOR SELECT TO rapport_api
     USING (current_setting('rapport.operator', true) = 'on')
     """,
+    "GRANT SELECT (id, at), INSERT, DELETE ON audit TO rapport_purge",
+    "CREATE POLICY purge_says ON audit FOR INSERT TO rapport_purge WITH CHECK (true)",
+    "CREATE POLICY purge_sees ON audit FOR SELECT TO rapport_purge USING (true)",
+    "CREATE POLICY purge_removes ON audit FOR DELETE TO rapport_purge USING (true)",
     "ALTER TABLE dead_letter ADD COLUMN replay_id text, ADD COLUMN stop_after integer",
     """
     CREATE INDEX dead_letter_held ON dead_letter (consumer_group, reason, received_at)
@@ -87,6 +99,16 @@ _CREATE = (
     CREATE INDEX dead_letter_of_practice ON dead_letter
         (coalesce(practice_id, named_practice), id)
     """,
+    """
+    CREATE INDEX dead_letter_decided ON dead_letter (decided_at)
+    WHERE state IN ('replayed', 'dropped')
+    """,
+    "GRANT SELECT (id, state, decided_at), DELETE ON dead_letter TO rapport_purge",
+    "CREATE POLICY purge_sees ON dead_letter FOR SELECT TO rapport_purge USING (true)",
+    """
+    CREATE POLICY purge_removes ON dead_letter FOR DELETE TO rapport_purge
+    USING (state IN ('replayed', 'dropped'))
+    """,
     "CREATE INDEX dead_letter_replay ON dead_letter (replay_id) WHERE replay_id IS NOT NULL",
 )
 _DROP = (
@@ -94,4 +116,7 @@ _DROP = (
     "DROP FUNCTION audit_is_append_only",
     "ALTER TABLE dead_letter DROP COLUMN replay_id, DROP COLUMN stop_after",
     "DROP INDEX dead_letter_held, dead_letter_of_practice",
+    "DROP INDEX dead_letter_decided",
+    "DROP POLICY purge_sees ON dead_letter",
+    "DROP POLICY purge_removes ON dead_letter",
 )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from rapport_runtime.row_security import row_level_security
+from rapport_runtime.row_security import open_to_purge, row_level_security
 
 revision = "0003"
 down_revision = "0002"
@@ -22,10 +22,18 @@ def upgrade() -> None:
         # Null in a tombstone: the change was erased, its place is kept, so that a reader can tell
         # it from a change that is still to come.
         sa.Column("event", sa.LargeBinary),
+        # When it was given its place: a purge removes by age, from the beginning.
+        sa.Column(
+            "published_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.func.clock_timestamp(),
+        ),
         comment="every tier change that the bus acknowledged, as it was published, until erased",
     )
     keep_places()
     row_level_security(op, "feed")
+    open_to_purge(op, "feed", sees=("practice_id", "bucket", "position", "published_at"))
 
 
 def downgrade() -> None:
@@ -34,10 +42,12 @@ def downgrade() -> None:
 
 
 def keep_places() -> None:
-    """Refuse DELETE, TRUNCATE and every UPDATE but the one that makes a tombstone."""
+    """Refuse TRUNCATE, DELETE for all but the purge, and every UPDATE but the one that makes a
+    tombstone."""
     op.execute("""
         CREATE FUNCTION feed_keeps_its_places() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
+            IF TG_OP = 'DELETE' AND acts_as_purge() THEN RETURN old; END IF;
             IF TG_OP = 'UPDATE' THEN
                 IF new.event IS NULL AND (new.practice_id, new.bucket, new.position)
                         = (old.practice_id, old.bucket, old.position) THEN
