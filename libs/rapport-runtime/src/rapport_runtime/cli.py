@@ -19,13 +19,17 @@ from rapport_runtime.bus.kafka import (
     ensure_topics,
 )
 from rapport_runtime.bus.port import Producer
-from rapport_runtime.connections import kafka_options, worker_database
+from rapport_runtime.connections import kafka_options, purge_database, worker_database
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, TopicsDiffer, TryLater
 from rapport_runtime.http.serve import serve
 from rapport_runtime.ops import keys, pause_cli
 from rapport_runtime.ops.operators import OperatorCommand
 from rapport_runtime.ops.pauses import Pausable
+from rapport_runtime.retention.classes import read_classes
+from rapport_runtime.retention.cli import purge_command
+from rapport_runtime.retention.purge import Purge
+from rapport_runtime.retention.ways import Way
 from rapport_runtime.settings import LOG_LEVELS, PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
@@ -55,11 +59,13 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 @dataclass(frozen=True, kw_only=True)
 class Handles:
     """What operators can do to a service: what they can pause, what it publishes (a worker looks
-    at that before it does anything), and what `restored` does for it."""
+    at that before it does anything), what `restored` does for it, and how `purge` removes the
+    classes of retention that have a term."""
 
     pausable: Pausable
     output: Output
     after_restore: AfterRestore
+    ways: Mapping[str, Way]
 
 
 def commands(
@@ -75,9 +81,9 @@ def commands(
 
     `api` builds the app for the API's role, `worker` the handler and the job for the worker's.
     `migrate` and `keys` need the owner's address; pause, resume, pauses, audit, letters, skip
-    and restored need the worker's, so that they can be given where a worker runs. `topics` are the
-    topics of all services: the command of that name creates those that are missing, and checks the
-    others; a worker checks its own before it reads.
+    and restored need the worker's, so that they can be given where a worker runs; purge its own.
+    `topics` are the topics of all services: the command of that name creates those that are
+    missing, and checks the others; a worker checks its own before it reads.
     """
     for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(handles.pausable)}
     return {
@@ -88,6 +94,7 @@ def commands(
         "keys": _keys(settings),
         "restored": _restored(settings, handles),
         "skip": _skip(settings),
+        "purge": _purge(settings, package, handles.ways),
         **{name: _operating(settings, command) for name, command in for_operators.items()},
     }
 
@@ -227,6 +234,19 @@ def _skip(settings: type[Settings]) -> Command:
         database = worker_database(chosen)
         try:
             return skip_command(Skip(database, chosen.service, _open_log(chosen)), options)
+        finally:
+            database.close()
+
+    return run
+
+
+def _purge(settings: type[Settings], package: str, ways: Mapping[str, Way]) -> Command:
+    def run(argv: Sequence[str]) -> int:
+        chosen = settings.from_environment()
+        classes = read_classes(package, chosen.retention_path)
+        database = purge_database(chosen)
+        try:
+            return purge_command(Purge(database, classes, ways), stop_on_signals(), argv)
         finally:
             database.close()
 

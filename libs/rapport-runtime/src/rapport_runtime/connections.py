@@ -36,3 +36,12 @@ def worker_database(settings: ServiceSettings) -> Database:
             idle_in_transaction_ms=settings.idle_in_transaction_ms, ask_first=False
         ),
     )
+
+
+def purge_database(settings: ServiceSettings) -> Database:
+    """The database for a purge: it waits for a lock no longer than others can bear."""
+    return Database(
+        settings.database_url.get_secret_value(),
+        application_name=f"{settings.service}-purge",
+        limits=DatabaseLimits(pool_size=2, max_overflow=0, lock_ms=2_000),
+    )

@@ -70,6 +70,10 @@ class ServiceSettings(BaseSettings):
     )
     cursor_secret: SecretStr | None = None
 
+    retention_path: FilePath | None = Field(
+        default=None, description="a deployment's own terms; without: those of the package"
+    )
+
     dead_letter_max_ratio: float = Field(default=0.2, gt=0, le=1)
     dead_letter_min_sample: int = Field(default=100, ge=1)
     dead_letter_max_consecutive: int = Field(default=50, ge=1)

@@ -31,6 +31,7 @@ from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
+from rapport_runtime.retention.own import RUNTIME_WAYS
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
@@ -159,5 +160,6 @@ COMMANDS = commands(
         after_restore=AfterRestore(
             reads=Input(GROUP, [topic.name for topic in TOPICS]), again=AGAIN, report=report_lost
         ),
+        ways=RUNTIME_WAYS,
     ),
 )

@@ -65,6 +65,7 @@ from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
+from rapport_runtime.retention.own import RUNTIME_WAYS
 from rapport_runtime.settings import PREFIX, SettingsError
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.output import Output
@@ -329,6 +330,7 @@ COMMANDS = {
             after_restore=AfterRestore(
                 reads=Input(GROUP, TOPICS), again=AGAIN, report=report_lost, on_confirm=fence_off
             ),
+            ways=RUNTIME_WAYS,
         ),
     ),
 }

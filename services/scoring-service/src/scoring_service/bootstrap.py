@@ -40,6 +40,7 @@ from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.lost_events import report_lost
+from scoring_service.store.purging import WAYS
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.rulebooks import register_rulebook
 from scoring_service.store.status import ScoringStatus
@@ -166,5 +167,6 @@ COMMANDS = commands(
         pausable=PAUSABLE,
         output=OUTPUT,
         after_restore=AfterRestore(reads=Input(GROUP, TOPICS), again=AGAIN, report=report_lost),
+        ways=WAYS,
     ),
 )

@@ -233,7 +233,8 @@ def _audit(metadata: sa.MetaData) -> None:
         ),
         sa.CheckConstraint("why IS NOT NULL OR kind = 'letters'", name="audit_of_pauses_says_why"),
         postgresql_partition_by="RANGE (at)",
-        comment="who stopped, started, replayed, dropped, skipped, restored or purged what; append-only",
+        comment="who stopped, started, replayed, dropped, skipped, restored or purged what;"
+        " append-only",
     )
     everything = sa.DDL("CREATE TABLE audit_default PARTITION OF audit DEFAULT")
     sa.event.listen(table, "after_create", everything)

@@ -1,0 +1,57 @@
+"""The command `purge`."""
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+
+from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
+from rapport_runtime.retention.purge import Purge, PurgeRuns
+
+RUNNING = "another purge of this database runs"
+
+
+def purge_command(purge: Purge, stop: threading.Event, argv: Sequence[str]) -> int:
+    """Run the command; the exit code: 1 when a class failed, 2 when it was refused.
+
+    With `--every-hours` it goes on until `stop` is set, and a class that failed is tried again the
+    next time.
+    """
+    options = _options(argv)
+    if not options.confirm:
+        return run_and_print(purge.dry_run)
+    while True:
+        code = _confirmed(purge, options)
+        if options.every_hours is None or stop.wait(options.every_hours * 3600):
+            return code
+
+
+def _confirmed(purge: Purge, options: argparse.Namespace) -> int:
+    failed = []
+
+    def run() -> list[str]:
+        if options.why is None:
+            raise Refused("say --why: it is kept in the audit")
+        try:
+            reports = purge.confirm(options.by, options.why)
+        except PurgeRuns:
+            raise Refused(RUNNING) from None
+        failed.extend(report.name for report in reports if report.failed is not None)
+        return [str(report) for report in reports]
+
+    code = run_and_print(run)
+    sys.stdout.flush()
+    return 1 if failed else code
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="purge",
+        description="remove what has outlived its term; without --confirm it only says what",
+    )
+    parser.add_argument("--confirm", action="store_true", help="without it nothing is removed")
+    parser.add_argument(
+        "--every-hours", type=float, help="go on, and purge anew each time; for a host without cron"
+    )
+    add_reason(parser, required=False)
+    return parser.parse_args(argv)

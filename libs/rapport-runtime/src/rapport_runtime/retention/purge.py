@@ -1,0 +1,130 @@
+"""One purge: class after class, page after page, alone; and its report."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+import sqlalchemy as sa
+
+from rapport_runtime.database import Database, execute, fetch_value, real_time
+from rapport_runtime.logs import get_logger
+from rapport_runtime.ops import audit
+from rapport_runtime.retention.classes import RetentionClass
+from rapport_runtime.retention.ways import COUNT_UP_TO, Way
+
+log = get_logger(__name__)
+MOST_AUDITED = 2**31 - 1
+
+_ALONE = "SELECT pg_try_advisory_lock(hashtextextended('rapport.purge', 0))"
+_DONE = "SELECT pg_advisory_unlock(hashtextextended('rapport.purge', 0))"
+_FORGET = "DELETE FROM purge_run WHERE NOT class = ANY(%(names)s)"
+_EXPECT = """
+    INSERT INTO purge_run (class, rows, seconds) SELECT unnest(%(names)s::text[]), 0, 0
+    ON CONFLICT DO NOTHING
+"""
+_REPORT = """
+    UPDATE purge_run SET finished_at = clock_timestamp(), rows = %(rows)s,
+        oldest_left_at = %(oldest_left_at)s, seconds = %(seconds)s
+    WHERE class = %(name)s
+"""
+
+
+class PurgeRuns(Exception):
+    """Another purge of this database runs."""
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """What became of one class. `failed` names the kind of error that ended it, or is None; the
+    rows that were removed before stay removed."""
+
+    name: str
+    rows: int
+    oldest_left_at: datetime | None
+    seconds: float
+    failed: str | None = None
+
+    def __str__(self) -> str:
+        left = "none" if self.oldest_left_at is None else f"{self.oldest_left_at:%Y-%m-%d}"
+        end = "" if self.failed is None else f", failed: {self.failed}"
+        return f"{self.name}: {self.rows} rows, oldest left {left}, {self.seconds:.1f} s{end}"
+
+
+class Purge:
+    """Removes what has outlived its term. `ways` has one for each class with a term."""
+
+    def __init__(
+        self, database: Database, classes: Sequence[RetentionClass], ways: Mapping[str, Way]
+    ) -> None:
+        self._database = database
+        self._terms = {each.name: each.term for each in classes if each.term is not None}
+        if set(self._terms) != set(ways):
+            raise ValueError("each class with a term needs a way, and no other")
+        self._ways = ways
+
+    def dry_run(self) -> list[str]:
+        """What would go: a line for each class. Nothing is changed."""
+        lines = []
+        for name, before in self._due().items():
+            count = self._ways[name].due(self._database, before)
+            more = " or more" if count >= COUNT_UP_TO else ""
+            lines.append(f"{name}: {count}{more} rows from before {before:%Y-%m-%d}")
+        return [*lines, "nothing was removed: add --confirm --why to remove them"]
+
+    def confirm(self, actor: str, reason: str) -> list[ClassReport]:
+        """Remove it and report, a class at a time. A class that fails keeps no other from running.
+        Raises PurgeRuns."""
+        with self._alone():
+            due = self._due()
+            with self._database.transaction() as tx:
+                execute(tx, _FORGET, {"names": list(due)})
+                execute(tx, _EXPECT, {"names": list(due)})
+            return [self._purged(name, before, actor, reason) for name, before in due.items()]
+
+    def _due(self) -> dict[str, datetime]:
+        with self._database.transaction() as tx:
+            now = real_time(tx)
+        return {name: _before(now, term) for name, term in self._terms.items()}
+
+    def _purged(self, name: str, before: datetime, actor: str, reason: str) -> ClassReport:
+        began, rows, way = time.monotonic(), 0, self._ways[name]
+        oldest, failed = None, None
+        try:
+            for removed in way.pages(self._database, before):
+                rows += removed
+            oldest = way.oldest(self._database)
+        except (psycopg.Error, sa.exc.DBAPIError) as error:
+            failed = type(error).__name__
+        report = ClassReport(name, rows, oldest, time.monotonic() - began, failed)
+        self._keep(report, actor, reason)
+        log.info("purged", name=name, rows=rows, seconds=report.seconds, failed=failed)
+        return report
+
+    def _keep(self, report: ClassReport, actor: str, reason: str) -> None:
+        """A class that failed leaves its rows to the audit, and its last report as it was: the
+        alert looks at that."""
+        count = min(report.rows, MOST_AUDITED)
+        entry = audit.AuditEntry(actor, "purge", "retention", report.name, reason, count)
+        with self._database.transaction() as tx:
+            audit.record(tx, entry)
+            if report.failed is None:
+                execute(tx, _REPORT, vars(report))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold a lock of this session, on a connection of its own, until the end."""
+        engine = self._database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as session:
+            if not fetch_value(session, _ALONE):
+                raise PurgeRuns
+            try:
+                yield
+            finally:
+                fetch_value(session, _DONE)
+
+
+def _before(now: datetime, term: timedelta) -> datetime:
+    return now - term

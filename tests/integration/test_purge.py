@@ -1,0 +1,312 @@
+"""`purge` removes what has outlived its term, page by page, and leaves the rest (ADR 29)."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from rapport_devkit.databases import ServiceDatabase
+from rapport_runtime import migrations
+from rapport_runtime.database import Database
+from rapport_runtime.retention import ways
+from rapport_runtime.retention.classes import read_classes
+from rapport_runtime.retention.cli import purge_command
+from rapport_runtime.retention.own import RUNTIME_WAYS
+from rapport_runtime.retention.purge import Purge, PurgeRuns
+from scoring_service.ports import EntriesGone
+from scoring_service.store import purging
+from tests.support.worlds.feed import START, FeedWorld, change
+
+pytestmark = pytest.mark.integration
+LONG_AGO = timedelta(days=2000)
+CLASSES = read_classes("scoring_service")
+WHY = ("--confirm", "--why", "a test", "--by", "ann")
+
+
+class World(FeedWorld):
+    """Scoring's database, with the purge's role and a way to make rows old."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.purger = Database(self.urls.purge_url, application_name="purge")
+        self.purge = Purge(self.purger, CLASSES, purging.WAYS)
+
+    def run(self, *argv: str) -> int:
+        return purge_command(self.purge, threading.Event(), argv)
+
+    def as_owner(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.urls.owner_url) as owner:
+            done = owner.execute(statement.encode(), values or None)
+            return done.fetchall() if done.description else []
+
+    def as_worker(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.urls.worker_url) as worker:
+            done = worker.execute(statement.encode(), values or None)
+            return done.fetchall() if done.description else []
+
+    def entries(self, count: int, *, age: timedelta, practice: str = "harbour") -> None:
+        """So many entries of one partition of the feed, which were published so long ago."""
+        self.as_worker(
+            "INSERT INTO feed (practice_id, bucket, position, event, published_at)"
+            " SELECT %s, 3, n + coalesce("
+            " (SELECT max(position) FROM feed WHERE practice_id = %s), 0),"
+            " 'x', now() - %s::interval FROM generate_series(1, %s) AS n",
+            practice,
+            practice,
+            age,
+            count,
+        )
+
+    def positions(self, practice: str = "harbour") -> list[int]:
+        rows = self.as_worker(
+            "SELECT position FROM feed WHERE practice_id = %s ORDER BY position", practice
+        )
+        return [position for (position,) in rows]
+
+    def close(self) -> None:
+        self.purger.close()
+        super().close()
+
+
+@pytest.fixture
+def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[World]:
+    made = World(service_database("scoring"))
+    yield made
+    made.close()
+
+
+class TestTheFeed:
+    """It loses its beginning, and no place in between."""
+
+    def test_what_is_old_goes_and_the_last_row_of_a_place_stays(self, world: World) -> None:
+        world.entries(3, age=LONG_AGO)
+        world.entries(2, age=timedelta(0))
+        world.entries(4, age=LONG_AGO, practice="lakeside")
+        assert world.run(*WHY) == 0
+        assert world.positions() == [4, 5]
+        assert world.positions("lakeside") == [4]
+
+    def test_numbering_goes_on_behind_what_was_removed(self, world: World) -> None:
+        place = change("ada", 1).partition
+        for version in (1, 2):
+            world.publish(change("ada", version))
+        world.as_owner("ALTER TABLE feed DISABLE TRIGGER USER")
+        world.as_worker("UPDATE feed SET published_at = now() - %s::interval", LONG_AGO)
+        world.as_owner("ALTER TABLE feed ENABLE TRIGGER USER")
+        assert world.run(*WHY) == 0
+        world.publish(change("ada", 3))
+        page = world.feed.read("harbour", world.feed.start("harbour"), 10)
+        assert [(entry.partition, entry.position) for entry in page.entries] == [
+            (place, 2),
+            (place, 3),
+        ]
+
+    def test_a_cursor_from_before_is_told_where_to_go_on(self, world: World) -> None:
+        world.entries(3, age=LONG_AGO)
+        world.entries(1, age=timedelta(0))
+        assert world.run(*WHY) == 0
+        with pytest.raises(EntriesGone) as gone:
+            world.feed.read("harbour", START, 10)
+        assert gone.value.left[3] == 3
+
+    def test_an_old_row_behind_a_young_one_waits_so_that_no_gap_comes(self, world: World) -> None:
+        """A clock that went back."""
+        world.entries(1, age=LONG_AGO)
+        world.entries(1, age=timedelta(0))
+        world.entries(2, age=LONG_AGO)
+        assert world.run(*WHY) == 0
+        assert world.positions() == [2, 3, 4]
+
+    def test_it_goes_in_pages_each_of_its_own(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(purging, "PLACES", 2)
+        monkeypatch.setattr(purging, "ROWS_OF_PLACE", 10)
+        for practice in ("alder", "birch", "cedar"):
+            world.entries(26, age=LONG_AGO, practice=practice)
+        before = datetime.now(UTC) - timedelta(days=1)
+        pages = purging.OldFeed().pages(world.purger, before)
+        assert next(pages) == 20
+        assert len(world.positions("alder")) == 16, "the first page is committed"
+        assert list(pages) == [20, 10, 10, 10, 5]
+        assert [world.positions(name) for name in ("alder", "birch", "cedar")] == [[26]] * 3
+
+
+class TestTheCommand:
+    """What it says, and what it refuses."""
+
+    def test_without_confirm_it_counts_and_removes_nothing(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        world.entries(3, age=LONG_AGO)
+        assert world.run() == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.partition(" rows")[0] for line in lines[:-1]] == [
+            "feed: 2",
+            "audit: 0",
+            "dead-letters: 0",
+        ]
+        assert world.positions() == [1, 2, 3]
+
+    def test_a_purge_needs_a_reason(self, world: World) -> None:
+        world.entries(3, age=LONG_AGO)
+        assert world.run("--confirm") == 2
+        assert world.positions() == [1, 2, 3]
+
+    def test_two_do_not_run_at_once(self, world: World) -> None:
+        world.entries(3, age=LONG_AGO)
+        with world.purge._alone():
+            assert world.run(*WHY) == 2
+            with pytest.raises(PurgeRuns):
+                world.purge.confirm("ann", "a test")
+        assert world.positions() == [1, 2, 3]
+        assert world.run(*WHY) == 0
+        assert world.positions() == [3]
+
+    def test_it_reports_to_the_audit_and_to_the_status(self, world: World) -> None:
+        world.entries(3, age=LONG_AGO)
+        assert world.run(*WHY) == 0
+        audited = world.as_worker("SELECT who, action, kind, subject, why, count FROM audit")
+        assert ("ann", "purge", "retention", "feed", "a test", 2) in audited
+        reported = world.as_worker(
+            "SELECT class, rows FROM purge_run WHERE finished_at IS NOT NULL"
+        )
+        assert dict(reported) == {"feed": 2, "audit": 0, "dead-letters": 0}
+
+    def test_a_class_that_fails_keeps_no_other_from_running_and_is_not_reported_done(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.entries(3, age=LONG_AGO)
+        monkeypatch.setattr(purging, "_REMOVE", "SELECT 1/0 AS rows")
+        assert world.run(*WHY) == 1
+        reported = world.as_worker("SELECT class FROM purge_run WHERE finished_at IS NOT NULL")
+        assert sorted(reported) == [("audit",), ("dead-letters",)]
+
+
+class TestDeadLetters:
+    """What waits has no term."""
+
+    def test_those_that_were_dealt_with_go_and_those_that_wait_stay(self, world: World) -> None:
+        for number, state in enumerate(("held", "queued", "replayed", "dropped")):
+            decided = None if state == "held" else datetime.now(UTC) - LONG_AGO
+            world.as_worker(
+                "INSERT INTO dead_letter (consumer_group, topic, partition, record_offset,"
+                " header_names, header_values, record_timestamp, reason, detail, state,"
+                " received_at, decided_at)"
+                " VALUES ('g', 't', 0, %s, '{}', '{}', 0, 'r', 'd', %s, now() - %s::interval, %s)",
+                number,
+                state,
+                LONG_AGO,
+                decided,
+            )
+        assert world.run(*WHY) == 0
+        assert sorted(world.as_worker("SELECT state FROM dead_letter")) == [("held",), ("queued",)]
+        with psycopg.connect(world.urls.purge_url) as purge:
+            assert purge.execute("DELETE FROM dead_letter").rowcount == 0, "the policy, too"
+
+
+_SAY = (
+    "INSERT INTO audit (at, who, action, kind, subject, why)"
+    " VALUES (%s, 'ann', 'pause', 'topic', 'things', 'a test')"
+)
+_PARTITIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'partitions'::regnamespace"
+
+
+def months_of(world: World, table: str) -> list[str]:
+    rows = world.as_owner(_PARTITIONS + " AND relkind = 'r' ORDER BY relname")
+    return [name for (name,) in rows if name.startswith(table)]
+
+
+class TestMonths:
+    """Partitions by month: made ahead, dropped as a whole, and never in the way of a write."""
+
+    def test_three_months_ahead_are_made_and_one_takes_what_no_other_takes(
+        self, world: World
+    ) -> None:
+        made = months_of(world, "audit_")
+        assert len(made) == 5
+        assert made[-1] == "audit_default"
+        world.as_worker(_SAY, datetime(2199, 1, 1, tzinfo=UTC))
+        world.as_worker(_SAY, datetime(1999, 1, 1, tzinfo=UTC))
+        assert world.as_worker("SELECT count(*) FROM audit") == [(2,)]
+
+    def test_a_month_that_is_past_the_term_is_dropped_and_the_next_stays(
+        self, world: World
+    ) -> None:
+        now = datetime.now(UTC)
+        for month in ("2020-01-01", "2020-02-01"):
+            world.as_owner(
+                "SELECT make_partition('audit', 'audit_' || to_char(%s::date, 'YYYY_MM'),"
+                " format('FOR VALUES FROM (%%L) TO (%%L)',"
+                " %s::date, %s::date + interval '1 month'))",
+                month,
+                month,
+                month,
+            )
+        world.as_worker(_SAY, datetime(2020, 1, 5, tzinfo=UTC))
+        world.as_worker(_SAY, datetime(2020, 2, 5, tzinfo=UTC))
+        world.as_worker(_SAY, now)
+        way = RUNTIME_WAYS["audit"]
+        list(way.pages(world.purger, datetime(2020, 2, 20, tzinfo=UTC)))
+        left = [
+            at.date().isoformat() for (at,) in world.as_worker("SELECT at FROM audit ORDER BY at")
+        ]
+        assert left == ["2020-02-05", now.date().isoformat()]
+        assert "audit_2020_01" not in months_of(world, "audit_")
+        assert way.oldest(world.purger) == datetime(2020, 2, 1, tzinfo=UTC)
+
+    def test_old_rows_that_no_month_took_go_row_by_row(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ways, "PAGE_ROWS", 2)
+        for day in range(1, 6):
+            world.as_worker(_SAY, datetime(2020, 1, day, tzinfo=UTC))
+        world.as_worker(_SAY, datetime.now(UTC))
+        pages = RUNTIME_WAYS["audit"].pages(world.purger, datetime(2020, 3, 1, tzinfo=UTC))
+        assert list(pages) == [2, 2, 1]
+        assert world.as_worker("SELECT count(*) FROM audit") == [(1,)]
+
+    def test_months_are_made_anew_by_migrate_and_by_purge(self, world: World) -> None:
+        made = months_of(world, "audit_")
+        for again in (
+            lambda: migrations.upgrade(world.urls.owner_url, "scoring_service"),
+            lambda: world.run(*WHY),
+        ):
+            world.as_owner(f"DROP TABLE partitions.{made[2]}")
+            assert months_of(world, "audit_") != made
+            again()
+            assert months_of(world, "audit_") == made
+
+    def test_a_month_whose_rows_are_in_the_default_one_stays_there(self, world: World) -> None:
+        made = months_of(world, "audit_")
+        world.as_owner(f"DROP TABLE partitions.{made[0]}")
+        world.as_worker(_SAY, datetime.now(UTC))
+        assert world.run(*WHY) == 0
+        assert months_of(world, "audit_") == made[1:]
+        assert world.as_worker("SELECT count(*) FROM audit WHERE action = 'pause'") == [(1,)]
+
+    @pytest.mark.parametrize("role", ["worker", "api", "purge", "owner"])
+    def test_nobody_goes_round_the_parent(self, world: World, role: str) -> None:
+        world.as_worker(_SAY, datetime(1999, 1, 1, tzinfo=UTC))
+        url = getattr(world.urls, f"{role}_url")
+        for statement in ("DELETE FROM {}", "TRUNCATE {}", "UPDATE {} SET who = 'bob'"):
+            with psycopg.connect(url) as connection:
+                try:
+                    changed = connection.execute(
+                        statement.format("partitions.audit_default").encode()
+                    ).rowcount
+                except (psycopg.errors.InsufficientPrivilege, psycopg.errors.RestrictViolation):
+                    continue
+                assert (role, changed) == ("owner", 0)
+
+    def test_only_the_purge_and_the_owner_make_and_drop_months(self, world: World) -> None:
+        for url in (world.urls.worker_url, world.urls.api_url):
+            for call in ("make_partitions('audit', 3)", "drop_partition('audit', now())"):
+                with (
+                    psycopg.connect(url) as connection,
+                    pytest.raises(psycopg.errors.InsufficientPrivilege),
+                ):
+                    connection.execute(f"SELECT {call}".encode())
