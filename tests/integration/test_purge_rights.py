@@ -119,10 +119,17 @@ def test_the_purge_reads_no_value_of_a_client(
             }
     own = {f"purge_run.{name}" for name in ("class", "finished_at", "rows", "oldest_left_at")}
     own |= {"purge_run.seconds", "audit.id", "audit.at"}
+    own |= {f"dead_letter.{name}" for name in ("id", "state", "decided_at")}
     assert {service: found - own for service, found in readable.items()} == {
         "ingestion": set(),
         "scoring": {"feed.practice_id", "feed.bucket", "feed.position", "feed.published_at"},
-        "outreach": set(),
+        "outreach": {
+            *(f"message.{name}" for name in ("practice_id", "message_id", "state")),
+            *("message.play_body", "message.retry_until", "message.changed_at"),
+            *(f"attempt.{name}" for name in ("practice_id", "message_id", "number", "started_at")),
+            *(f"booking.{name}" for name in ("practice_id", "client_id", "activity_id")),
+            "booking.starts_at",
+        },
     }
 
 

@@ -75,10 +75,16 @@ def append_only(op: Migration, table: str) -> None:
 
 
 def open_to_purge(
-    op: Migration, table: str, *, sees: Iterable[str], clears: Iterable[str] = ()
+    op: Migration,
+    table: str,
+    *,
+    sees: Iterable[str],
+    clears: Iterable[str] = (),
+    only: str = "true",
 ) -> None:
     """Let the purge's role find rows of a guarded table by the columns that it `sees`, and delete
-    them; or, with `clears`, do nothing but set those columns to null."""
+    those for which `only`, an SQL condition, holds; or, with `clears`, do nothing but set these
+    columns to null."""
     name, shown, cleared = _checked(table), _columns(sees), _columns(clears)
     may = f"UPDATE ({cleared})" if cleared else "DELETE"
     op.execute(f"REVOKE ALL ON {name} FROM {PURGE_ROLE}")
@@ -88,7 +94,7 @@ def open_to_purge(
         ("UPDATE", f" WITH CHECK (num_nonnulls({cleared}) = 0)") if cleared else ("DELETE", "")
     )
     op.execute(
-        f"CREATE POLICY {name}_purge ON {name} FOR {how} TO {PURGE_ROLE} USING (true){check}"
+        f"CREATE POLICY {name}_purge ON {name} FOR {how} TO {PURGE_ROLE} USING ({only}){check}"
     )
 
 

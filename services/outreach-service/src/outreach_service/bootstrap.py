@@ -43,6 +43,7 @@ from outreach_service.store.fence import fence_off
 from outreach_service.store.lost_events import report_lost
 from outreach_service.store.messages import PostgresMessages
 from outreach_service.store.permits import Rate, set_up
+from outreach_service.store.purging import WAYS
 from outreach_service.store.resealing import reseal
 from outreach_service.store.status import OutreachStatus, UnknownMessages, knows_practice
 from outreach_service.store.stores import PostgresStores
@@ -65,7 +66,6 @@ from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
-from rapport_runtime.retention.own import RUNTIME_WAYS
 from rapport_runtime.settings import PREFIX, SettingsError
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.output import Output
@@ -330,7 +330,7 @@ COMMANDS = {
             after_restore=AfterRestore(
                 reads=Input(GROUP, TOPICS), again=AGAIN, report=report_lost, on_confirm=fence_off
             ),
-            ways=RUNTIME_WAYS,
+            ways=WAYS,
         ),
     ),
 }

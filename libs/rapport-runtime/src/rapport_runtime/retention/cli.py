@@ -27,7 +27,7 @@ def purge_command(purge: Purge, stop: threading.Event, argv: Sequence[str]) -> i
 
 
 def _confirmed(purge: Purge, options: argparse.Namespace) -> int:
-    failed = []
+    failed: list[str] = []
 
     def run() -> list[str]:
         if options.why is None:

@@ -236,7 +236,7 @@ def _audit(metadata: sa.MetaData) -> None:
         comment="who stopped, started, replayed, dropped, skipped, restored or purged what;"
         " append-only",
     )
-    everything = sa.DDL("CREATE TABLE audit_default PARTITION OF audit DEFAULT")
+    everything = sa.DDL("CREATE TABLE audit_default PARTITION OF audit DEFAULT")  # type: ignore[no-untyped-call]
     sa.event.listen(table, "after_create", everything)
 
 

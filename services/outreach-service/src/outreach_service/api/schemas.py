@@ -119,7 +119,10 @@ class MessageAnswer(BaseModel):
     step: int = Field(description="The step of the play, from 0.", examples=[0])
     occasion: OccasionAnswer
     purpose: PurposeWord
-    mode: str = Field(examples=["observe", "approve", "send"])
+    mode: str | None = Field(
+        description="Null once the play is no longer kept.",
+        examples=["observe", "approve", "send"],
+    )
     state: StateWord
     reason: str | None = Field(
         description="Why it is in this state, for programs.", examples=["quiet-hours"]
@@ -131,7 +134,9 @@ class MessageAnswer(BaseModel):
     attempts: int = Field(description="Calls of a provider so far.", examples=[0])
     due_at: AwareDatetime
     decide_at: AwareDatetime = Field(description="When it is decided on next.")
-    expires_at: AwareDatetime = Field(description="From here on it is not sent any more.")
+    expires_at: AwareDatetime | None = Field(
+        description="From here on it is not sent any more. Null once the play is no longer kept."
+    )
     sent_at: AwareDatetime | None
     changed_at: AwareDatetime
 
@@ -188,7 +193,9 @@ class MessageDetail(MessageAnswer):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SENT_MESSAGE]})
 
-    cause: Cause
+    cause: Cause | None = Field(
+        description="Null once it is no longer kept: of an old message the key and outcome stay."
+    )
     tries: list[AttemptAnswer]
     preview: PreviewAnswer
 
@@ -197,7 +204,7 @@ class MessageDetail(MessageAnswer):
         """The answer for a message with all that belongs to it."""
         return cls(
             **_columns(view.row),
-            cause=Cause(**view.change),
+            cause=None if view.change is None else Cause(**view.change),
             tries=[AttemptAnswer(**attempt._asdict()) for attempt in view.attempts],
             preview=PreviewAnswer(**vars(view.preview)),
         )

@@ -9,7 +9,8 @@ from outreach_service.domain.terms import Occasion
 
 
 class MessageRow(NamedTuple):
-    """One message and its state. `decide_at` is when the gates decide next."""
+    """One message and its state. `decide_at` is when the gates decide next. What its play said,
+    `mode` and `expires_at`, is None once the play is no longer kept."""
 
     message_id: str
     client_id: str
@@ -17,7 +18,7 @@ class MessageRow(NamedTuple):
     step: int
     occasion: Occasion
     purpose: str
-    mode: str
+    mode: str | None
     state: str
     reason: str | None
     channel: str | None
@@ -25,7 +26,7 @@ class MessageRow(NamedTuple):
     attempts: int
     due_at: datetime
     decide_at: datetime
-    expires_at: datetime
+    expires_at: datetime | None
     sent_at: datetime | None
     changed_at: datetime
 
@@ -57,10 +58,11 @@ class Preview:
 
 
 class MessageView(NamedTuple):
-    """A message with its cause, its attempts and its text."""
+    """A message with its cause, its attempts and its text. `change` is None once the cause is no
+    longer kept."""
 
     row: MessageRow
-    change: Mapping[str, Any]
+    change: Mapping[str, Any] | None
     attempts: list[AttemptRow]
     preview: Preview
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 
 from outreach_service.domain.message_views import Preview
-from outreach_service.domain.playbook import Route
+from outreach_service.domain.playbook import Play, Route
 from outreach_service.domain.templates import Catalogue, Template
 from outreach_service.domain.terms import Channel, Purpose, permitted
 from outreach_service.ports import Rendered, RenderingFailed, UnreadableContact
@@ -13,6 +13,7 @@ from outreach_service.ports.store import ContactCipher, Store
 NO_CONTACT = "no contact"
 NO_PRACTICE = "the practice's name is not known yet"
 NO_KEY = "the contact's key is gone"
+NO_PLAY = "the play is no longer kept"
 
 
 Render = Callable[[Template, Mapping[str, str]], Rendered]
@@ -41,10 +42,12 @@ class Previews:
         """The text on the channel that was taken, else on the first by which the client can be
         reached; those with consent come first. Without a text it says why."""
         row = message.row
+        if message.play is None:
+            return Preview(channel=row.channel, missing=NO_PLAY)
         points = store.messages.contact_points(message.practice_id, row.client_id, row.purpose)
         if message.template is None:
             points = {each: point for each, point in points.items() if each not in self._closed}
-        route = _route(message, points)
+        route = _route(message, message.play, points)
         if route is None:
             return Preview(missing=NO_CONTACT)
         practice = store.messages.practice_name(message.practice_id)
@@ -78,14 +81,16 @@ class Previews:
         )
 
 
-def _route(message: StoredMessage, points: Mapping[Channel, ContactPoint]) -> Route | None:
+def _route(
+    message: StoredMessage, play: Play, points: Mapping[Channel, ContactPoint]
+) -> Route | None:
     row = message.row
     if row.channel is not None and message.template is not None:
         taken = Route(channel=Channel(row.channel), template=message.template)
         return taken if taken.channel in points else None
     reachable = [
         route
-        for route in message.play.steps[row.step].routes
+        for route in play.steps[row.step].routes
         if route.channel in points and permitted(route.channel, Purpose(row.purpose))
     ]
     return min(reachable, key=lambda route: not points[route.channel].consented, default=None)

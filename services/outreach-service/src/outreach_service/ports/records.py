@@ -296,13 +296,14 @@ class AppliedOutcome(NamedTuple):
 
 
 class StoredMessage(NamedTuple):
-    """A message as the API sees it, with the cause and the play that its row keeps."""
+    """A message as the API sees it, with the cause and the play that its row keeps; both are None
+    once a purge has removed them."""
 
     practice_id: str
     partition: int
     row: MessageRow
-    change: Mapping[str, Any]
-    play: Play
+    change: Mapping[str, Any] | None
+    play: Play | None
     template: str | None
 
 

@@ -74,10 +74,10 @@ class PostgresMessages:
         statement = _MESSAGE + "".join(_FILTERS[name] for name in chosen) + _NEXT
         params = {**chosen, "practice_id": practice_id, "after": after, "limit": limit}
         with self._database.transaction(practice_id) as tx:
-            return [
-                _message_row(row, self._read_play(row.play_body))
-                for row in fetch(tx, statement, params)
-            ]
+            return [_message_row(row, self._play(row)) for row in fetch(tx, statement, params)]
+
+    def _play(self, row: Any) -> Play | None:
+        return None if row.play_body is None else self._read_play(row.play_body)
 
     def summary(self, practice_id: str) -> Sequence[MessageCount]:
         """See `Messages.summary`."""
@@ -134,7 +134,7 @@ class PostgresMessageTable:
         row = fetch_one(self._tx, statement, key._asdict())
         if row is None:
             return None
-        play = self._read_play(row.play_body)
+        play = None if row.play_body is None else self._read_play(row.play_body)
         return StoredMessage(
             practice_id=row.practice_id,
             partition=row.partition,
@@ -145,7 +145,7 @@ class PostgresMessageTable:
         )
 
 
-def _message_row(row: Any, play: Play) -> MessageRow:
+def _message_row(row: Any, play: Play | None) -> MessageRow:
     return MessageRow(
         message_id=row.message_id,
         client_id=row.client_id,
@@ -153,7 +153,7 @@ def _message_row(row: Any, play: Play) -> MessageRow:
         step=row.step,
         occasion=Occasion(row.occasion_kind, row.occasion_id),
         purpose=row.purpose,
-        mode=play.mode.value,
+        mode=None if play is None else play.mode.value,
         state=row.state,
         reason=row.reason,
         channel=row.channel,
@@ -161,7 +161,7 @@ def _message_row(row: Any, play: Play) -> MessageRow:
         attempts=row.attempts,
         due_at=row.due_at,
         decide_at=row.decide_at,
-        expires_at=row.due_at + play.expires_after,
+        expires_at=None if play is None else row.due_at + play.expires_after,
         sent_at=row.sent_at,
         changed_at=row.changed_at,
     )

@@ -9,9 +9,10 @@ from rapport_runtime.row_security import (
     WORKER_ROLE,
     append_only,
     grant,
+    open_to_purge,
     row_level_security,
 )
-from rapport_runtime.schema import tables_v1
+from rapport_runtime.schema import purging, tables_v1
 
 revision = "0001"
 down_revision = None
@@ -34,6 +35,11 @@ STATES = [
     "expired",
     "unknown",
 ]
+AT_AN_END = """
+    state IN ('accepted', 'delivered', 'bounced', 'failed', 'suppressed', 'cancelled', 'expired',
+              'unknown')
+    AND retry_until IS NULL
+"""
 
 
 def upgrade() -> None:
@@ -53,6 +59,7 @@ def upgrade() -> None:
     row_level_security(op, "playbook", api_may=("SELECT", "INSERT", "UPDATE"))
     # An operator's status tells the oldest message that awaits its first attempt, of anybody.
     row_level_security(op, "message", api_may=("SELECT", "UPDATE"), operator_sees=True)
+    open_to_purges()
 
 
 def downgrade() -> None:
@@ -60,6 +67,21 @@ def downgrade() -> None:
         op.drop_table(table)
     op.execute("DROP FUNCTION consent_is_append_only")
     tables_v1.drop(op)
+
+
+def open_to_purges() -> None:
+    """A message's identity is for ever; what it was made of goes."""
+    open_to_purge(
+        op,
+        "message",
+        # The play, since only that tells which is still whole; it names no client.
+        sees=("practice_id", "message_id", "play_body", "state", "retry_until", "changed_at"),
+        clears=("play_body", "change"),
+        only=AT_AN_END,
+    )
+    purging.by_month(op, "attempt")
+    open_to_purge(op, "attempt", sees=("practice_id", "message_id", "number", "started_at"))
+    open_to_purge(op, "booking", sees=("practice_id", "client_id", "activity_id", "starts_at"))
 
 
 def _id(name: str, *, key: bool = True) -> sa.Column[str]:
@@ -97,6 +119,7 @@ def create_client() -> None:
         _id("activity_id"),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("count", sa.Integer, nullable=False),
+        sa.Index("booking_by_start", "starts_at"),
         comment="signed differences by activity: a time is booked where they sum above zero",
     )
 
@@ -166,9 +189,9 @@ def create_message() -> None:
         sa.Column("step", sa.SmallInteger, nullable=False),
         sa.Column("occasion_kind", sa.Text, nullable=False),
         _id("occasion_id", key=False),
-        sa.Column("play_body", JSONB, nullable=False, comment="the play as it was then"),
+        sa.Column("play_body", JSONB, comment="the play as it was then; null once purged"),
         sa.Column("purpose", sa.Text, nullable=False),
-        sa.Column("change", JSONB, nullable=False, comment="the tier change that caused it"),
+        sa.Column("change", JSONB, comment="the tier change that caused it; null once purged"),
         _instant("due_at", needed=True),
         _instant("decide_at", needed=True),
         sa.Column(
@@ -205,6 +228,9 @@ def create_message() -> None:
             "practice_id", "client_id", "play", "occasion_kind", "occasion_id", "step"
         ),
         sa.CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in STATES))),
+        sa.CheckConstraint(
+            "num_nulls(play_body, change) IN (0, 2)", name="message_is_whole_or_not"
+        ),
         comment="one intended contact; its identity makes a second row impossible (F33)",
     )
     waiting = sa.text(
@@ -247,19 +273,27 @@ def create_message() -> None:
         ["practice_id", "contact_index", "sent_at"],
         postgresql_where=counted,
     )
+    op.create_index(
+        "message_whole",
+        "message",
+        ["changed_at"],
+        postgresql_where=sa.text(f"play_body IS NOT NULL AND {AT_AN_END}"),
+    )
     op.create_table(
         "attempt",
         _id("practice_id"),
         _id("message_id"),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("channel", sa.Text, nullable=False),
-        _instant("started_at", needed=True),
+        # In the key for the partitions; that a number is given once, the message's lock keeps.
+        sa.Column("started_at", sa.DateTime(timezone=True), primary_key=True),
         _instant("business_at", needed=True),
         _instant("finished_at"),
         sa.Column("outcome", sa.Text),
         sa.Column("code", sa.Text),
         sa.CheckConstraint("outcome IN ('accepted', 'rejected', 'unknown')"),
         sa.Index("attempt_lately", "practice_id", "started_at"),
+        postgresql_partition_by="RANGE (started_at)",
         comment="one provider call; without an outcome it is under way, or its worker died",
     )
 
