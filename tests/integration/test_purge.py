@@ -9,13 +9,14 @@ import psycopg
 import pytest
 
 from rapport_devkit.databases import ServiceDatabase
+from rapport_devkit.postgres import Postgres
 from rapport_runtime import migrations
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.retention import ways
 from rapport_runtime.retention.classes import read_classes
 from rapport_runtime.retention.cli import purge_command
 from rapport_runtime.retention.own import RUNTIME_WAYS
-from rapport_runtime.retention.purge import Purge, PurgeRuns
+from rapport_runtime.retention.purge import NotAlone, Purge
 from scoring_service.ports import EntriesGone
 from scoring_service.store import purging
 from tests.support.worlds.feed import START, FeedWorld, change
@@ -160,7 +161,7 @@ class TestTheCommand:
         world.entries(3, age=LONG_AGO)
         with world.purge._alone():
             assert world.run(*WHY) == 2
-            with pytest.raises(PurgeRuns):
+            with pytest.raises(NotAlone):
                 world.purge.confirm("ann", "a test")
         assert world.positions() == [1, 2, 3]
         assert world.run(*WHY) == 0
@@ -175,6 +176,47 @@ class TestTheCommand:
             "SELECT class, rows FROM purge_run WHERE finished_at IS NOT NULL"
         )
         assert dict(reported) == {"feed": 2, "audit": 0, "dead-letters": 0}
+
+    def test_a_purge_that_died_frees_the_way_and_the_next_goes_on(
+        self,
+        world: World,
+        postgres: Postgres,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Its connections end in the middle, as when its process is killed."""
+        monkeypatch.setattr(purging, "ROWS_OF_PLACE", 10)
+        world.entries(26, age=LONG_AGO)
+        pages = purging.OldFeed.pages
+
+        def killed(self: purging.OldFeed, database: Database, before: datetime) -> Iterator[int]:
+            yield next(pages(self, database, before))
+            with psycopg.connect(postgres.url(), autocommit=True) as server:
+                server.execute(_KILL, [world.urls.name])
+            yield from pages(self, database, before)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(purging.OldFeed, "pages", killed)
+            assert world.run(*WHY) == 2
+        assert "has ended: purge again" in capsys.readouterr().err
+        assert len(world.positions()) == 16
+        assert world.run(*WHY) == 0
+        assert world.positions() == [26]
+
+    def test_what_somebody_holds_is_left_for_the_next_night(self, world: World) -> None:
+        world.entries(3, age=LONG_AGO)
+        make_month(world, "2020-01-01")
+        hurried = DatabaseLimits(pool_size=2, max_overflow=0, lock_ms=100)
+        purger = Database(world.urls.purge_url, application_name="purge", limits=hurried)
+        with psycopg.connect(world.urls.worker_url) as reader:
+            reader.execute("SELECT count(*) FROM audit")
+            reports = Purge(purger, CLASSES, purging.WAYS).confirm("ann", "a test")
+        purger.close()
+        failed = {report.name: report.failed for report in reports}
+        assert failed == {"feed": None, "audit": "LockNotAvailable", "dead-letters": None}
+        assert world.positions() == [3]
+        assert world.run(*WHY) == 0
+        assert "audit_2020_01" not in months_of(world, "audit_")
 
     def test_a_class_that_fails_keeps_no_other_from_running_and_is_not_reported_done(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -215,6 +257,20 @@ _SAY = (
 _PARTITIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'partitions'::regnamespace"
 
 
+_KILL = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+
+
+def make_month(world: World, first_day: str) -> None:
+    """The partition of the audit for the month of this day, as an earlier migration made it."""
+    world.as_owner(
+        "SELECT make_partition('audit', 'audit_' || to_char(%s::date, 'YYYY_MM'),"
+        " format('FOR VALUES FROM (%%L) TO (%%L)', %s::date, %s::date + interval '1 month'))",
+        first_day,
+        first_day,
+        first_day,
+    )
+
+
 def months_of(world: World, table: str) -> list[str]:
     rows = world.as_owner(_PARTITIONS + " AND relkind = 'r' ORDER BY relname")
     return [name for (name,) in rows if name.startswith(table)]
@@ -238,14 +294,7 @@ class TestMonths:
     ) -> None:
         now = datetime.now(UTC)
         for month in ("2020-01-01", "2020-02-01"):
-            world.as_owner(
-                "SELECT make_partition('audit', 'audit_' || to_char(%s::date, 'YYYY_MM'),"
-                " format('FOR VALUES FROM (%%L) TO (%%L)',"
-                " %s::date, %s::date + interval '1 month'))",
-                month,
-                month,
-                month,
-            )
+            make_month(world, month)
         world.as_worker(_SAY, datetime(2020, 1, 5, tzinfo=UTC))
         world.as_worker(_SAY, datetime(2020, 2, 5, tzinfo=UTC))
         world.as_worker(_SAY, now)

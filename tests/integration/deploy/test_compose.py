@@ -28,7 +28,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "outreach": OutreachSettings,
 }
 PORTS = {"api": "RAPPORT_PORT", "worker": "RAPPORT_WORKER_PORT"}
-ROLES = {"migrate": "owner", "topics": "owner", "api": "api", "worker": "worker"}
+ROLES = {"migrate": "owner", "topics": "owner", "api": "api", "worker": "worker", "purge": "purge"}
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<how>:-|:\?)(?P<word>[^}]*))?\}")
 
 
@@ -96,11 +96,11 @@ def test_dockerfiles_are_clean() -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-def test_there_are_three_apis_three_workers_and_a_migration_for_each(
+def test_each_service_has_an_api_a_worker_a_migration_and_a_purge(
     services: dict[str, Any],
 ) -> None:
     found = {(service, role) for service, role, _ in _ours(services)}
-    for role in ("migrate", "api", "worker"):
+    for role in ("migrate", "api", "worker", "purge"):
         assert {service for service, its in found if its == role} == set(SETTINGS)
     assert services["postgres"]["image"].startswith("postgres:18")
     assert services["kafka"]["image"].startswith("apache/kafka:4.3.0")

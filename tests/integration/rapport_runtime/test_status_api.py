@@ -85,7 +85,7 @@ class TestStatus:
         assert status["service"] == "toy"
         for part in ("business_time", "lag", "oldest_unpublished_at"):
             assert status[part] is None
-        assert (status["partitions"], status["workers"], status["pauses"]) == ([], [], [])
+        assert [status[part] for part in ("partitions", "workers", "pauses", "purges")] == [[]] * 4
 
     def test_business_time_is_the_least_once_all_have_one(
         self, app: FastAPI, worker: Database

@@ -143,6 +143,12 @@ PAUSES = Gauge(
     " for an hour: ask who still needs it.",
     ["group", "kind"],
 )
+PURGE_AGE_SECONDS = Gauge(
+    "rapport_purge_age_seconds",
+    "Seconds since the last purge of the class of retention that waits longest; before the first,"
+    " the age of the database. Advice: above two days: the nightly purge does not run, or fails.",
+    ["group"],
+)
 DATABASE_IS_OLDER = Gauge(
     "rapport_database_is_older",
     "1 when a worker found that the service has published events that its database does not know,"
@@ -187,6 +193,7 @@ OF_APIS = (
     OUTBOX_OLDEST_SECONDS,
     WORKERS,
     PAUSES,
+    PURGE_AGE_SECONDS,
     DATABASE_IS_OLDER,
     UNREADABLE,
     UNKNOWN_MESSAGES,

@@ -9,24 +9,28 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from rapport_runtime.database import psycopg_url
+from rapport_runtime.logs import get_logger
 from rapport_runtime.row_security import API_ROLE, WORKER_ROLE
+
+log = get_logger(__name__)
 
 _LOCK = text("select pg_advisory_xact_lock(hashtextextended('rapport.migrations', 0))")
 
-# At every migration, also when there is nothing else to do: a service that nobody purges still gets
-# its months.
 _MONTHS = text("""
     SELECT make_partitions(relname, 3) FROM pg_class
     WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace
 """)
+_NO_LONG_WAIT = text("SET LOCAL lock_timeout = '2s'")
 _CLOSE = text(f"REVOKE ALL ON alembic_version FROM {WORKER_ROLE}, {API_ROLE}")
 
 
@@ -62,10 +66,18 @@ def _close_version_table(url: str) -> None:
 
 
 def _make_months(url: str) -> None:
-    """The coming months of tables that are partitioned by month."""
+    """Make the coming months of tables that are partitioned by month, also when there was nothing
+    else to do. Where a long reader holds the table they wait for the next purge: until then the
+    rows go into the DEFAULT partition."""
     engine = create_engine(psycopg_url(url), poolclass=NullPool, hide_parameters=True)
-    with engine.begin() as connection:
-        connection.execute(_MONTHS)
+    try:
+        with engine.begin() as connection:
+            connection.execute(_NO_LONG_WAIT)
+            connection.execute(_MONTHS)
+    except OperationalError as error:
+        if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            raise
+        log.warning("months_not_made")
 
 
 def _run(url: str, package: str, action: Callable[[Config], None]) -> None:

@@ -25,9 +25,10 @@ class AuditEntry:
     """One act of an operator or of a practice. `actor` is `key <id>`, or the account that gave
     the command.
 
-    `kind` is worker, topic, practice, letters, records or database. For letters `subject` is an id
-    or a filter and `count` the number of letters, and `reason` may be None; for the others it may
-    not. For records `subject` is the topic/partition@offset of the first of `count`.
+    `kind` is worker, topic, practice, letters, records, retention or database. For letters
+    `subject` is an id or a filter and `count` the number of letters, and `reason` may be None; for
+    the others it may not. For records `subject` is the topic/partition@offset of the first of
+    `count`; for retention it is a class, and `count` the number of rows that went.
     """
 
     actor: str

@@ -9,11 +9,13 @@ from rapport_runtime.metrics import (
     OUTBOX_OLDEST_SECONDS,
     OUTBOX_ROWS,
     PAUSES,
+    PURGE_AGE_SECONDS,
     UNREADABLE,
     WORKERS,
 )
 from rapport_runtime.ops import incarnation
 from rapport_runtime.ops.pauses import in_force
+from rapport_runtime.retention.runs import age_seconds
 
 COUNT_UP_TO = 100_000
 """The largest number of outbox rows that is counted: to count millions would slow down a database
@@ -52,6 +54,7 @@ _ALL = (
     OUTBOX_OLDEST_SECONDS,
     OUTBOX_ROWS,
     PAUSES,
+    PURGE_AGE_SECONDS,
     UNREADABLE,
     WORKERS,
 )
@@ -92,3 +95,4 @@ class DatabaseGauges:
         for kind in _KINDS:
             PAUSES.labels(self._group, kind).set(kinds.count(kind))
         DATABASE_IS_OLDER.labels(self._group).set(float(incarnation.is_older(tx)))
+        PURGE_AGE_SECONDS.labels(self._group).set(age_seconds(tx))

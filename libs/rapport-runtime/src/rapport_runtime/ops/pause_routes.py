@@ -42,7 +42,7 @@ Why = Annotated[
         min_length=1,
         max_length=500,
         pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
-        description="Kept in the audit for ever: name no client.",
+        description="Kept in the audit for years: name no client.",
         examples=["complaint of this morning, see ticket 4711"],
     ),
 ]
@@ -109,12 +109,13 @@ class AuditAnswer(BaseModel):
     who: str = Field(examples=["key 6c1f0a52b3d94e87"])
     action: audit.Action
     kind: str = Field(
-        description="worker, topic, practice, letters, records or database.", examples=["practice"]
+        description="worker, topic, practice, letters, records, retention or database.",
+        examples=["practice"],
     )
     subject: str = Field(examples=["lantern-harbour"])
     why: str | None = Field(examples=["complaint of this morning, see ticket 4711"])
     until: AwareDatetime | None = Field(examples=[None])
-    count: int = Field(description="How many letters or records; else 1.")
+    count: int = Field(description="How many letters or records, or rows of a purge; else 1.")
 
 
 def pauses_router(database: Database, pausable: Pausable) -> APIRouter:

@@ -10,11 +10,13 @@ from rapport_runtime.ops.pauses import in_force
 from rapport_runtime.ops.status_routes import (
     PartitionStatus,
     PauseStatus,
+    PurgeStatus,
     Status,
     UnreadableStatus,
     WorkerState,
     WorkerStatus,
 )
+from rapport_runtime.retention.runs import last_runs
 
 LIVE = timedelta(seconds=30)
 """The lag of a worker whose last sign is older does not count."""
@@ -60,7 +62,7 @@ class DatabaseStatus:
             positions = fetch(tx, _POSITIONS, {"group": self._group})
             workers = fetch(tx, _WORKERS, {"group": self._group})
             oldest = fetch_value(tx, _OLDEST)
-            paused = in_force(tx)
+            paused, purged = in_force(tx), last_runs(tx)
         stored = {TopicPartition(row.topic, row.partition): row for row in positions}
         return Status(
             service=self._service,
@@ -71,6 +73,7 @@ class DatabaseStatus:
             oldest_unpublished_at=oldest,
             workers=[_worker(row, now) for row in workers],
             pauses=[PauseStatus.of(pause) for pause in paused],
+            purges=[PurgeStatus(**run._asdict()) for run in purged],
         )
 
     def _least_time(self, stored: Mapping[TopicPartition, Any]) -> datetime | None:

@@ -106,6 +106,20 @@ class PauseStatus(BaseModel):
         )
 
 
+class PurgeStatus(BaseModel):
+    """The last purge of one class of retention."""
+
+    name: str = Field(examples=["dead-letters"])
+    finished_at: AwareDatetime | None = Field(description="Null until one has succeeded.")
+    rows: int = Field(
+        description="How many went; of months that were dropped whole, an estimate.", examples=[120]
+    )
+    oldest_left_at: AwareDatetime | None = Field(
+        description="The time of the oldest row that is left; of months, their first instant."
+    )
+    seconds: float = Field(examples=[0.4])
+
+
 class Status(BaseModel):
     """The service as a whole; null means not known yet."""
 
@@ -125,6 +139,9 @@ class Status(BaseModel):
         default_factory=list,
         description="While a topic or all workers are paused, business time stands still.",
     )
+    purges: list[PurgeStatus] = Field(
+        default_factory=list, description="Empty until the first purge."
+    )
 
 
 class StatusSource(Protocol):
@@ -142,7 +159,8 @@ def status_router(source: StatusSource) -> APIRouter:
     def status(_principal: Annotated[Principal, Depends(require_operator(SCOPE))]) -> Status:
         """Get how far this service has come.
 
-        Business time, lag, the oldest work that waits, the workers, and what is paused.
+        Business time, lag, the oldest work that waits, the workers, what is paused, and the last
+        purge.
         """
         return source.status()
 

@@ -6,9 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
-from rapport_runtime.retention.purge import Purge, PurgeRuns
-
-RUNNING = "another purge of this database runs"
+from rapport_runtime.retention.purge import NotAlone, Purge
 
 
 def purge_command(purge: Purge, stop: threading.Event, argv: Sequence[str]) -> int:
@@ -34,8 +32,8 @@ def _confirmed(purge: Purge, options: argparse.Namespace) -> int:
             raise Refused("say --why: it is kept in the audit")
         try:
             reports = purge.confirm(options.by, options.why)
-        except PurgeRuns:
-            raise Refused(RUNNING) from None
+        except NotAlone as refused:
+            raise Refused(str(refused)) from refused
         failed.extend(report.name for report in reports if report.failed is not None)
         return [str(report) for report in reports]
 

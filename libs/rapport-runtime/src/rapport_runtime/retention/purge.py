@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import psycopg
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ log = get_logger(__name__)
 MOST_AUDITED = 2**31 - 1
 
 _ALONE = "SELECT pg_try_advisory_lock(hashtextextended('rapport.purge', 0))"
+_STILL = "SELECT true"
 _DONE = "SELECT pg_advisory_unlock(hashtextextended('rapport.purge', 0))"
 _FORGET = "DELETE FROM purge_run WHERE NOT class = ANY(%(names)s)"
 _EXPECT = """
@@ -32,8 +33,8 @@ _REPORT = """
 """
 
 
-class PurgeRuns(Exception):
-    """Another purge of this database runs."""
+class NotAlone(Exception):
+    """Another purge of this database runs, or may run from now on; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -76,32 +77,33 @@ class Purge:
 
     def confirm(self, actor: str, reason: str) -> list[ClassReport]:
         """Remove it and report, a class at a time. A class that fails keeps no other from running.
-        Raises PurgeRuns."""
-        with self._alone():
+        Raises NotAlone."""
+        with self._alone() as session:
             due = self._due()
             with self._database.transaction() as tx:
                 execute(tx, _FORGET, {"names": list(due)})
                 execute(tx, _EXPECT, {"names": list(due)})
-            return [self._purged(name, before, actor, reason) for name, before in due.items()]
+            reports = []
+            for name, before in due.items():
+                reports.append(self._purged(session, name, before))
+                self._keep(reports[-1], actor, reason)
+            return reports
 
     def _due(self) -> dict[str, datetime]:
         with self._database.transaction() as tx:
             now = real_time(tx)
-        return {name: _before(now, term) for name, term in self._terms.items()}
+        return {name: now - term for name, term in self._terms.items()}
 
-    def _purged(self, name: str, before: datetime, actor: str, reason: str) -> ClassReport:
+    def _purged(self, session: sa.Connection, name: str, before: datetime) -> ClassReport:
         began, rows, way = time.monotonic(), 0, self._ways[name]
         oldest, failed = None, None
         try:
-            for removed in way.pages(self._database, before):
+            for removed in _alone_all_along(session, way.pages(self._database, before)):
                 rows += removed
             oldest = way.oldest(self._database)
         except (psycopg.Error, sa.exc.DBAPIError) as error:
             failed = type(error).__name__
-        report = ClassReport(name, rows, oldest, time.monotonic() - began, failed)
-        self._keep(report, actor, reason)
-        log.info("purged", name=name, rows=rows, seconds=report.seconds, failed=failed)
-        return report
+        return ClassReport(name, rows, oldest, time.monotonic() - began, failed)
 
     def _keep(self, report: ClassReport, actor: str, reason: str) -> None:
         """A class that failed leaves its rows to the audit, and its last report as it was: the
@@ -112,19 +114,31 @@ class Purge:
             audit.record(tx, entry)
             if report.failed is None:
                 execute(tx, _REPORT, vars(report))
+        log.info("purged", **vars(report))
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[sa.Connection]:
         """Hold a lock of this session, on a connection of its own, until the end."""
         engine = self._database.engine.execution_options(isolation_level="AUTOCOMMIT")
         with engine.connect() as session:
             if not fetch_value(session, _ALONE):
-                raise PurgeRuns
+                raise NotAlone("another purge of this database runs")
             try:
-                yield
+                yield session
             finally:
-                fetch_value(session, _DONE)
+                # A session that has ended holds no lock any more.
+                with suppress(psycopg.OperationalError):
+                    fetch_value(session, _DONE)
 
 
-def _before(now: datetime, term: timedelta) -> datetime:
-    return now - term
+def _alone_all_along(session: sa.Connection, pages: Iterator[int]) -> Iterator[int]:
+    """The pages, each after a look whether the session still lives, and its lock with it."""
+    while True:
+        try:
+            fetch_value(session, _STILL)
+        except psycopg.OperationalError as error:
+            raise NotAlone("the connection that held the lock has ended: purge again") from error
+        removed = next(pages, None)
+        if removed is None:
+            return
+        yield removed
