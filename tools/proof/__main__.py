@@ -21,6 +21,7 @@ from tools.proof.claims import (
     engine_causes,
     engine_letters,
     engine_operation,
+    engine_purge,
     engine_sending,
     exact_time,
     proof_part,
@@ -44,6 +45,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_causes.measure,
         engine_letters.measure,
         engine_operation.measure,
+        engine_purge.measure,
         engine_sending.measure,
     ),
 }

@@ -1,0 +1,60 @@
+"""The engine: nothing grows for ever, and one role alone removes anything.
+
+What was found is quoted from the finding; the figure is that of this run.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from tools.claim import Bench, Measured, all_of
+from tools.proof.pytest_runs import run_tests
+
+RIGHTS = "tests/integration/test_purge_rights.py"
+PURGE = "tests/integration/test_purge.py"
+OUTREACH = "tests/integration/test_purge_outreach.py"
+CLASSES = "tests/integration/test_retention.py"
+
+FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        'review-H11 (quoted: "`append_only` refuses DELETE whoever asks", now all but one)': (
+            RIGHTS,
+        ),
+        'review-H11 (quoted: "a class of retention for each table")': (
+            f"{CLASSES}::test_every_table_of_the_catalogue_has_one_class",
+            f"{CLASSES}::test_what_waits_and_what_is_unique_for_ever_has_no_term",
+        ),
+        'review-H11 (quoted: "Nothing is ever removed": feed, audit, dead letters dealt with)': (
+            f"{PURGE}::TestTheFeed",
+            f"{PURGE}::TestMonths",
+            f"{PURGE}::TestDeadLetters",
+        ),
+        'review-H11 (quoted: "message (each with its whole play and change as JSONB), attempt")': (
+            OUTREACH,
+        ),
+        'review-H11 (quoted: "the feed stalls at a gap")': (
+            f"{PURGE}::TestTheFeed::test_a_cursor_from_before_is_told_where_to_go_on",
+            f"{PURGE}::TestTheFeed::test_an_old_row_behind_a_young_one_waits_so_that_no_gap_comes",
+        ),
+        "review-H11: a purge is alone, in pages, reports, and goes on where it was killed": (
+            f"{PURGE}::TestTheCommand",
+            f"{PURGE}::TestTheFeed::test_it_goes_in_pages_each_of_its_own",
+        ),
+        'review-M13 (quoted: "Dead letters keep raw bytes ... for ever": a term)': (
+            f"{PURGE}::TestDeadLetters",
+        ),
+    }
+)
+"""Finding, with what was found then -> the tests that fail where it comes back."""
+
+LATER = "review-M13 (quoted: raw bytes in clear): sealed"
+
+
+def measure(bench: Bench) -> Iterable[Measured]:
+    """Runs the tests of each finding, in one run of pytest."""
+    bench.say("the engine: nothing grows for ever")
+    tests = (RIGHTS, PURGE, OUTREACH, CLASSES)
+    cases = run_tests(bench.folder / "purge.xml", tests, postgres_url=bench.postgres.url())
+    for finding, shown_by in FINDINGS.items():
+        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
+        yield all_of(f"{finding}: tests that pass", sum(passed), len(passed))
+    yield Measured(LATER, "not done", "sealed", ok=False)
