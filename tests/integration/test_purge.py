@@ -126,13 +126,14 @@ class TestTheFeed:
     ) -> None:
         monkeypatch.setattr(purging, "PLACES", 2)
         monkeypatch.setattr(purging, "ROWS_OF_PLACE", 10)
+        monkeypatch.setattr(purging, "PAGE_ROWS", 12)
         for practice in ("alder", "birch", "cedar"):
             world.entries(26, age=LONG_AGO, practice=practice)
         before = datetime.now(UTC) - timedelta(days=1)
         pages = purging.OldFeed().pages(world.purger, before)
         assert next(pages) == 20
         assert len(world.positions("alder")) == 16, "the first page is committed"
-        assert list(pages) == [20, 10, 10, 10, 5]
+        assert list(pages) == [12, 3, 12, 3, 10, 12, 3]
         assert [world.positions(name) for name in ("alder", "birch", "cedar")] == [[26]] * 3
 
 
@@ -222,7 +223,7 @@ class TestTheCommand:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         world.entries(3, age=LONG_AGO)
-        monkeypatch.setattr(purging, "_REMOVE", "SELECT 1/0 AS rows")
+        monkeypatch.setattr(purging, "_OLD", "SELECT 1/0 AS rows")
         assert world.run(*WHY) == 1
         reported = world.as_worker("SELECT class FROM purge_run WHERE finished_at IS NOT NULL")
         assert sorted(reported) == [("audit",), ("dead-letters",)]

@@ -9,17 +9,14 @@ RUNTIME_WAYS: Mapping[str, Way] = MappingProxyType(
     {
         "audit": OldMonths(
             "audit",
-            OldRows(
-                delete="""
-                    DELETE FROM audit WHERE at < %(before)s AND id IN (
-                        SELECT id FROM audit WHERE at < %(before)s ORDER BY id LIMIT %(rows)s)
-                """,
-                count="""
-                    SELECT count(*) FROM (
-                        SELECT id FROM audit WHERE at < %(before)s LIMIT %(rows)s) AS counted
-                """,
-                oldest="SELECT at FROM audit ORDER BY at LIMIT 1",
-            ),
+            delete="""
+                DELETE FROM audit WHERE at < %(before)s AND id IN (
+                    SELECT id FROM audit WHERE at < %(before)s ORDER BY id LIMIT %(rows)s)
+            """,
+            count="""
+                SELECT count(*) FROM (
+                    SELECT id FROM audit WHERE at < %(before)s LIMIT %(rows)s) AS counted
+            """,
         ),
         "dead-letters": OldRows(
             delete="""

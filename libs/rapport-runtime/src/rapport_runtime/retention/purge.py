@@ -13,7 +13,7 @@ from rapport_runtime.database import Database, execute, fetch_value, real_time
 from rapport_runtime.logs import get_logger
 from rapport_runtime.ops import audit
 from rapport_runtime.retention.classes import RetentionClass
-from rapport_runtime.retention.ways import COUNT_UP_TO, Way
+from rapport_runtime.retention.ways import Way
 
 log = get_logger(__name__)
 MOST_AUDITED = 2**31 - 1
@@ -70,8 +70,8 @@ class Purge:
         """What would go: a line for each class. Nothing is changed."""
         lines = []
         for name, before in self._due().items():
-            count = self._ways[name].due(self._database, before)
-            more = " or more" if count >= COUNT_UP_TO else ""
+            count, is_whole = self._ways[name].due(self._database, before)
+            more = "" if is_whole else " or more"
             lines.append(f"{name}: {count}{more} rows from before {before:%Y-%m-%d}")
         return [*lines, "nothing was removed: add --confirm --why to remove them"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rapport_runtime.database import Database, execute, fetch_one, fetch_value
 
@@ -13,11 +13,18 @@ COUNT_UP_TO = 100_000
 MONTHS_AHEAD = 3
 
 
+class Due(NamedTuple):
+    """How many rows would go; there are more when the count is not `whole`."""
+
+    rows: int
+    whole: bool
+
+
 class Way(Protocol):
     """How the rows of one class go. `before` is the instant before which a row's time must lie."""
 
-    def due(self, database: Database, before: datetime) -> int:
-        """How many rows would go, counted up to `COUNT_UP_TO`; of months an estimate."""
+    def due(self, database: Database, before: datetime) -> Due:
+        """How many rows would go; of months that would be dropped, an estimate."""
 
     def pages(self, database: Database, before: datetime) -> Iterator[int]:
         """Remove them: each step is one page in a transaction of its own, and gives its rows."""
@@ -38,20 +45,13 @@ class OldRows:
         self._count = count
         self._oldest = oldest
 
-    def due(self, database: Database, before: datetime) -> int:
+    def due(self, database: Database, before: datetime) -> Due:
         """See `Way.due`."""
-        with database.transaction() as tx:
-            limits = {"before": before, "rows": COUNT_UP_TO}
-            count: int = fetch_value(tx, self._count, limits)
-        return count
+        return _due(database, self._count, before)
 
     def pages(self, database: Database, before: datetime) -> Iterator[int]:
         """See `Way.pages`."""
-        removed = PAGE_ROWS
-        while removed == PAGE_ROWS:
-            with database.transaction() as tx:
-                removed = execute(tx, self._delete, {"before": before, "rows": PAGE_ROWS})
-            yield removed
+        return _pages(database, self._delete, before)
 
     def oldest(self, database: Database) -> datetime | None:
         """See `Way.oldest`."""
@@ -70,18 +70,23 @@ _OLDEST = """
 
 
 class OldMonths:
-    """Drops whole months of a table that is partitioned by month, and makes those to come. What no
-    month took is deleted by `rest`, row by row."""
+    """Drops whole months of a table that is partitioned by month, and makes those to come.
 
-    def __init__(self, table: str, rest: OldRows) -> None:
+    What no month took is deleted row by row: `delete` and `count` are as those of `OldRows`. They
+    are asked about whole months, so all that they find is in the DEFAULT partition, which is small.
+    """
+
+    def __init__(self, table: str, *, delete: str, count: str) -> None:
         self._table = {"table": table}
-        self._rest = rest
+        self._delete = delete
+        self._count = count
 
-    def due(self, database: Database, before: datetime) -> int:
+    def due(self, database: Database, before: datetime) -> Due:
         """See `Way.due`."""
         with database.transaction() as tx:
             months: int = fetch_value(tx, _DUE, {**self._table, "before": before})
-        return months + self._rest.due(database, _month_of(before))
+        rest = _due(database, self._count, _month_of(before))
+        return Due(months + rest.rows, rest.whole)
 
     def pages(self, database: Database, before: datetime) -> Iterator[int]:
         """See `Way.pages`; a month is a page."""
@@ -93,14 +98,27 @@ class OldMonths:
             if dropped is None:
                 break
             yield dropped.estimated
-        # All that is older than the month of `before` and still there is in the DEFAULT partition.
-        yield from self._rest.pages(database, _month_of(before))
+        yield from _pages(database, self._delete, _month_of(before))
 
     def oldest(self, database: Database) -> datetime | None:
         """See `Way.oldest`: the beginning of the oldest month."""
         with database.transaction() as tx:
             month: datetime | None = fetch_value(tx, _OLDEST, self._table)
         return month
+
+
+def _due(database: Database, statement: str, before: datetime) -> Due:
+    with database.transaction() as tx:
+        count: int = fetch_value(tx, statement, {"before": before, "rows": COUNT_UP_TO})
+    return Due(count, whole=count < COUNT_UP_TO)
+
+
+def _pages(database: Database, statement: str, before: datetime) -> Iterator[int]:
+    removed = PAGE_ROWS
+    while removed == PAGE_ROWS:
+        with database.transaction() as tx:
+            removed = execute(tx, statement, {"before": before, "rows": PAGE_ROWS})
+        yield removed
 
 
 def _month_of(instant: datetime) -> datetime:

@@ -30,19 +30,16 @@ _MESSAGES: Final = OldRows(
 )
 _ATTEMPTS: Final = OldMonths(
     "attempt",
-    OldRows(
-        delete="""
-            DELETE FROM attempt
-            WHERE started_at < %(before)s AND (practice_id, message_id, number) IN (
-                SELECT practice_id, message_id, number FROM attempt
-                WHERE started_at < %(before)s ORDER BY started_at LIMIT %(rows)s)
-        """,
-        count="""
-            SELECT count(*) FROM (
-                SELECT number FROM attempt WHERE started_at < %(before)s LIMIT %(rows)s) AS counted
-        """,
-        oldest="SELECT started_at AS at FROM attempt ORDER BY started_at LIMIT 1",
-    ),
+    delete="""
+        DELETE FROM attempt
+        WHERE started_at < %(before)s AND (practice_id, message_id, number) IN (
+            SELECT practice_id, message_id, number FROM attempt
+            WHERE started_at < %(before)s ORDER BY started_at LIMIT %(rows)s)
+    """,
+    count="""
+        SELECT count(*) FROM (
+            SELECT number FROM attempt WHERE started_at < %(before)s LIMIT %(rows)s) AS counted
+    """,
 )
 _BOOKINGS: Final = OldRows(
     delete="""

@@ -5,15 +5,18 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from rapport_runtime.database import Database, fetch
+from rapport_runtime.database import Database, execute_many, fetch
 from rapport_runtime.retention.own import RUNTIME_WAYS
-from rapport_runtime.retention.ways import COUNT_UP_TO, Way
+from rapport_runtime.retention.ways import PAGE_ROWS, Due, Way
 
 PLACES = 100
 """So many partitions of practices are looked at in a page."""
 
 ROWS_OF_PLACE = 100
-"""So many of each go in a page at most."""
+"""So many of each go at most, before one has pages of its own."""
+
+COUNTED_OF_PLACE = 1_000
+"""So many of each are counted at most."""
 
 # The next places after one, each found by a step in the key's index: nothing reads the whole feed.
 _PLACES: Final = """
@@ -29,8 +32,9 @@ _PLACES: Final = """
         ) AS next
     ), page AS (SELECT * FROM place LIMIT %(places)s)
 """
-# Of each place the beginning, up to the first row that is not old, or the last row of all: places
-# are given out in the order of time, and should a clock once have gone back, no gap comes of it.
+# Of each place what is old at its beginning, up to the first row that is not, and never its last
+# row: places are given out in the order of time, and should a clock once have gone back, no gap
+# comes of it.
 _OLD: Final = f"""{_PLACES}, beginning AS (
         SELECT page.practice_id, page.bucket, first.position,
             bool_and(first.published_at < %(before)s)
@@ -44,22 +48,18 @@ _OLD: Final = f"""{_PLACES}, beginning AS (
                   ORDER BY position DESC LIMIT 1)
             ORDER BY position LIMIT %(rows)s
         ) AS first
-    ), old AS (SELECT practice_id, bucket, position FROM beginning WHERE is_old)
-"""
-_COUNT: Final = f"""{_OLD}
-    SELECT page.practice_id, page.bucket, count(old.position) AS rows
-    FROM page LEFT JOIN old USING (practice_id, bucket)
-    GROUP BY page.practice_id, page.bucket ORDER BY page.practice_id, page.bucket
-"""
-_REMOVE: Final = f"""{_OLD}, removed AS (
-        DELETE FROM feed USING old
-        WHERE feed.practice_id = old.practice_id AND feed.bucket = old.bucket
-          AND feed.position = old.position
-        RETURNING feed.practice_id, feed.bucket
+    ), old AS (
+        SELECT practice_id, bucket, max(position) AS up_to, count(*) AS rows
+        FROM beginning WHERE is_old GROUP BY practice_id, bucket
     )
-    SELECT page.practice_id, page.bucket, count(removed.bucket) AS rows
-    FROM page LEFT JOIN removed USING (practice_id, bucket)
-    GROUP BY page.practice_id, page.bucket ORDER BY page.practice_id, page.bucket
+    SELECT page.practice_id, page.bucket, old.up_to, coalesce(old.rows, 0) AS rows
+    FROM page LEFT JOIN old USING (practice_id, bucket)
+    ORDER BY page.practice_id, page.bucket
+"""
+# A place at a time: so it is the key's index that finds the rows, whatever the statistics say.
+_REMOVE: Final = """
+    DELETE FROM feed
+    WHERE practice_id = %(practice_id)s AND bucket = %(bucket)s AND position <= %(up_to)s
 """
 _FIRSTS: Final = f"""{_PLACES}
     SELECT page.practice_id, page.bucket, (
@@ -75,31 +75,46 @@ class OldFeed:
     """A `Way` for the feed: each practice's partition loses its beginning, and keeps its last row,
     from which the next position is counted."""
 
-    def due(self, database: Database, before: datetime) -> int:
-        """See `Way.due`."""
-        count = 0
-        for rows in self._walk(database, _COUNT, before=before, rows=COUNT_UP_TO):
-            count += sum(row.rows for row in rows)
-            if count >= COUNT_UP_TO:
-                break
-        return min(count, COUNT_UP_TO)
+    def due(self, database: Database, before: datetime) -> Due:
+        """See `Way.due`; of each place no more are counted than a dry run can bear."""
+        count, is_whole = 0, True
+        for places in self._walk(database, _OLD, before=before, rows=COUNTED_OF_PLACE):
+            count += sum(place.rows for place in places)
+            is_whole &= all(place.rows < COUNTED_OF_PLACE for place in places)
+        return Due(count, is_whole)
 
     def pages(self, database: Database, before: datetime) -> Iterator[int]:
-        """See `Way.pages`. A page is taken again while any of its places may have more to give."""
-        after, limits = _START, {"before": before, "rows": ROWS_OF_PLACE, "places": PLACES}
-        while True:
-            with database.transaction() as tx:
-                places = fetch(tx, _REMOVE, {**after, **limits})
-            if not places:
-                return
+        """See `Way.pages`. Many places give a little in one page; what has more to give has pages
+        of its own."""
+        after = _START
+        while places := self._removed(database, before, after, PLACES, ROWS_OF_PLACE):
             yield sum(place.rows for place in places)
-            if all(place.rows < ROWS_OF_PLACE for place in places):
-                after = _key(places[-1])
+            for place in places:
+                rows, most = place.rows, ROWS_OF_PLACE
+                while rows == most:
+                    rows, most = self._removed_of(database, before, place), PAGE_ROWS
+                    yield rows
+            after = _key(places[-1])
 
     def oldest(self, database: Database) -> datetime | None:
         """See `Way.oldest`."""
         firsts = (row.published_at for rows in self._walk(database, _FIRSTS) for row in rows)
         return min(firsts, default=None)
+
+    def _removed_of(self, database: Database, before: datetime, place: Any) -> int:
+        just_before = {"practice_id": place.practice_id, "bucket": place.bucket - 1}
+        ((*_, rows),) = self._removed(database, before, just_before, 1, PAGE_ROWS)
+        return int(rows)
+
+    def _removed(
+        self, database: Database, before: datetime, after: Mapping[str, Any], places: int, rows: int
+    ) -> list[Any]:
+        """The next places after one, with how many rows of each went: at most `rows`."""
+        limits = {"before": before, "places": places, "rows": rows}
+        with database.transaction() as tx:
+            found = fetch(tx, _OLD, {**after, **limits})
+            execute_many(tx, _REMOVE, [_key(place, "up_to") for place in found if place.rows])
+        return found
 
     def _walk(self, database: Database, statement: str, **more: Any) -> Iterator[list[Any]]:
         """The rows of a reading statement, page after page, each in a transaction of its own."""
@@ -113,8 +128,8 @@ class OldFeed:
             after = _key(rows[-1])
 
 
-def _key(row: Any) -> dict[str, Any]:
-    return {"practice_id": row.practice_id, "bucket": row.bucket}
+def _key(row: Any, *more: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("practice_id", "bucket", *more)}
 
 
 WAYS: Mapping[str, Way] = MappingProxyType({**RUNTIME_WAYS, "feed": OldFeed()})
