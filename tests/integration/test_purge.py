@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -70,6 +71,20 @@ class World(FeedWorld):
     def close(self) -> None:
         self.purger.close()
         super().close()
+
+
+@dataclass
+class Naps(threading.Event):
+    """Waits for nothing; meanwhile something happens, and the last nap ends with the stop."""
+
+    count: int
+    meanwhile: Callable[[], None]
+    seconds: list[float] = field(default_factory=list)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0)
+        self.meanwhile()
+        return len(self.seconds) == self.count
 
 
 @pytest.fixture
@@ -168,6 +183,15 @@ class TestTheCommand:
         assert world.run(*WHY) == 0
         assert world.positions() == [3]
 
+    def test_every_so_many_hours_it_purges_anew_until_it_is_stopped(self, world: World) -> None:
+        world.entries(3, age=LONG_AGO)
+        naps = Naps(2, lambda: world.entries(1, age=LONG_AGO))
+        assert purge_command(world.purge, naps, (*WHY, "--every-hours", "24")) == 0
+        assert naps.seconds == [86400, 86400]
+        assert world.positions() == [4, 5]
+        audited = world.as_worker("SELECT count(*) FROM audit WHERE subject = 'feed'")
+        assert audited == [(2,)]
+
     def test_it_reports_to_the_audit_and_to_the_status(self, world: World) -> None:
         world.entries(3, age=LONG_AGO)
         assert world.run(*WHY) == 0
@@ -191,9 +215,10 @@ class TestTheCommand:
         pages = purging.OldFeed.pages
 
         def killed(self: purging.OldFeed, database: Database, before: datetime) -> Iterator[int]:
-            yield next(pages(self, database, before))
+            removed = next(pages(self, database, before))
             with psycopg.connect(postgres.url(), autocommit=True) as server:
                 server.execute(_KILL, [world.urls.name])
+            yield removed
             yield from pages(self, database, before)
 
         with monkeypatch.context() as patch:
@@ -338,10 +363,13 @@ class TestMonths:
         assert months_of(world, "audit_") == made[1:]
         assert world.as_worker("SELECT count(*) FROM audit WHERE action = 'pause'") == [(1,)]
 
-    @pytest.mark.parametrize("role", ["worker", "api", "purge", "owner"])
-    def test_nobody_goes_round_the_parent(self, world: World, role: str) -> None:
+    @pytest.mark.parametrize("role", ["worker", "api", "purge", "owner", "superuser"])
+    def test_nobody_goes_round_the_parent(
+        self, world: World, postgres: Postgres, role: str
+    ) -> None:
         world.as_worker(_SAY, datetime(1999, 1, 1, tzinfo=UTC))
-        url = getattr(world.urls, f"{role}_url")
+        superuser = postgres.url(world.urls.name)
+        url = superuser if role == "superuser" else getattr(world.urls, f"{role}_url")
         for statement in ("DELETE FROM {}", "TRUNCATE {}", "UPDATE {} SET who = 'bob'"):
             with psycopg.connect(url) as connection:
                 try:

@@ -75,6 +75,19 @@ def test_one_message_shows_cause_reason_attempts_and_text(world: World) -> None:
     assert "lin@example.com" not in json.dumps(shown)
 
 
+def test_an_old_message_is_shown_by_its_key_and_outcome(world: World) -> None:
+    """After a purge, which takes what it was made of and its attempts."""
+    world.add_message(ONE, state="accepted", reason=None, channel="sms")
+    world.put_contact()
+    world.run("UPDATE message SET play_body = NULL, change = NULL")
+    shown = world.call("GET", f"/v1/messages/{ONE}").json()
+    assert (shown["state"], shown["channel"], shown["tries"]) == ("accepted", "sms", [])
+    assert (shown["mode"], shown["expires_at"], shown["cause"]) == (None, None, None)
+    assert shown["preview"]["missing"] == "the play is no longer kept"
+    (listed,) = world.call("GET", "/v1/messages").json()["items"]
+    assert listed.items() <= shown.items()
+
+
 def test_a_preview_prefers_consent_and_says_what_it_lacks(world: World) -> None:
     world.add_message(ONE)
 
