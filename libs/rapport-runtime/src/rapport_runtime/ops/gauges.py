@@ -15,7 +15,7 @@ from rapport_runtime.metrics import (
 )
 from rapport_runtime.ops import incarnation
 from rapport_runtime.ops.pauses import in_force
-from rapport_runtime.retention.runs import age_seconds
+from rapport_runtime.ops.purge_runs import age_seconds
 
 COUNT_UP_TO = 100_000
 """The largest number of outbox rows that is counted: to count millions would slow down a database

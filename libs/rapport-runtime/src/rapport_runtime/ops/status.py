@@ -7,6 +7,7 @@ from typing import Any, Literal
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch, fetch_value, real_time
 from rapport_runtime.ops.pauses import in_force
+from rapport_runtime.ops.purge_runs import last_runs
 from rapport_runtime.ops.status_routes import (
     PartitionStatus,
     PauseStatus,
@@ -16,7 +17,6 @@ from rapport_runtime.ops.status_routes import (
     WorkerState,
     WorkerStatus,
 )
-from rapport_runtime.retention.runs import last_runs
 
 LIVE = timedelta(seconds=30)
 """The lag of a worker whose last sign is older does not count."""
