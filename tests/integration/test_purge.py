@@ -15,7 +15,7 @@ from rapport_runtime import migrations
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.retention import ways
 from rapport_runtime.retention.classes import read_classes
-from rapport_runtime.retention.cli import purge_command
+from rapport_runtime.retention.cli import purge_command, purge_parser
 from rapport_runtime.retention.own import RUNTIME_WAYS
 from rapport_runtime.retention.purge import NotAlone, Purge
 from scoring_service.ports import EntriesGone
@@ -37,7 +37,7 @@ class World(FeedWorld):
         self.purge = Purge(self.purger, CLASSES, purging.WAYS)
 
     def run(self, *argv: str) -> int:
-        return purge_command(self.purge, threading.Event(), argv)
+        return purge_command(self.purge, threading.Event(), purge_parser().parse_args(argv))
 
     def as_owner(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.urls.owner_url) as owner:
@@ -186,7 +186,8 @@ class TestTheCommand:
     def test_every_so_many_hours_it_purges_anew_until_it_is_stopped(self, world: World) -> None:
         world.entries(3, age=LONG_AGO)
         naps = Naps(2, lambda: world.entries(1, age=LONG_AGO))
-        assert purge_command(world.purge, naps, (*WHY, "--every-hours", "24")) == 0
+        options = purge_parser().parse_args([*WHY, "--every-hours", "24"])
+        assert purge_command(world.purge, naps, options) == 0
         assert naps.seconds == [86400, 86400]
         assert world.positions() == [4, 5]
         audited = world.as_worker("SELECT count(*) FROM audit WHERE subject = 'feed'")

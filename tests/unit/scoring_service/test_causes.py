@@ -1,4 +1,4 @@
-"""The facts of one source event are folded together and assessed once (ADR 29c)."""
+"""The facts of one source event are folded together and assessed once (ADR 31)."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise

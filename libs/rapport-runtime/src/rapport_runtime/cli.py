@@ -27,7 +27,7 @@ from rapport_runtime.ops import keys, pause_cli
 from rapport_runtime.ops.operators import OperatorCommand
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.retention.classes import read_classes
-from rapport_runtime.retention.cli import purge_command
+from rapport_runtime.retention.cli import purge_command, purge_parser
 from rapport_runtime.retention.purge import Purge
 from rapport_runtime.retention.ways import Way
 from rapport_runtime.settings import LOG_LEVELS, PREFIX, ServiceSettings, SettingsError
@@ -242,11 +242,12 @@ def _skip(settings: type[Settings]) -> Command:
 
 def _purge(settings: type[Settings], package: str, ways: Mapping[str, Way]) -> Command:
     def run(argv: Sequence[str]) -> int:
+        options = purge_parser().parse_args(argv)
         chosen = settings.from_environment()
         classes = read_classes(package, chosen.retention_path)
         database = purge_database(chosen)
         try:
-            return purge_command(Purge(database, classes, ways), stop_on_signals(), argv)
+            return purge_command(Purge(database, classes, ways), stop_on_signals(), options)
         finally:
             database.close()
 

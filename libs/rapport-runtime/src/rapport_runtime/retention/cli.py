@@ -3,19 +3,31 @@
 import argparse
 import sys
 import threading
-from collections.abc import Sequence
 
-from rapport_runtime.ops.operators import Refused, add_reason, run_and_print
+from rapport_runtime.ops.operators import Refused, actor, add_reason, run_and_print
 from rapport_runtime.retention.purge import NotAlone, Purge
 
 
-def purge_command(purge: Purge, stop: threading.Event, argv: Sequence[str]) -> int:
+def purge_parser() -> argparse.ArgumentParser:
+    """The words of the command."""
+    parser = argparse.ArgumentParser(
+        prog="purge",
+        description="remove what has outlived its term; without --confirm it only says what",
+    )
+    parser.add_argument("--confirm", action="store_true", help="without it nothing is removed")
+    parser.add_argument(
+        "--every-hours", type=float, help="go on, and purge anew each time; for a host without cron"
+    )
+    add_reason(parser, required=False)
+    return parser
+
+
+def purge_command(purge: Purge, stop: threading.Event, options: argparse.Namespace) -> int:
     """Run the command; the exit code: 1 when a class failed, 2 when it was refused.
 
     With `--every-hours` it goes on until `stop` is set, and a class that failed is tried again the
     next time.
     """
-    options = _options(argv)
     if not options.confirm:
         return run_and_print(purge.dry_run)
     while True:
@@ -31,7 +43,7 @@ def _confirmed(purge: Purge, options: argparse.Namespace) -> int:
         if options.why is None:
             raise Refused("say --why: it is kept in the audit")
         try:
-            reports = purge.confirm(options.by, options.why)
+            reports = purge.confirm(actor(options), options.why)
         except NotAlone as refused:
             raise Refused(str(refused)) from refused
         failed.extend(report.name for report in reports if report.failed is not None)
@@ -40,16 +52,3 @@ def _confirmed(purge: Purge, options: argparse.Namespace) -> int:
     code = run_and_print(run)
     sys.stdout.flush()
     return 1 if failed else code
-
-
-def _options(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="purge",
-        description="remove what has outlived its term; without --confirm it only says what",
-    )
-    parser.add_argument("--confirm", action="store_true", help="without it nothing is removed")
-    parser.add_argument(
-        "--every-hours", type=float, help="go on, and purge anew each time; for a host without cron"
-    )
-    add_reason(parser, required=False)
-    return parser.parse_args(argv)
