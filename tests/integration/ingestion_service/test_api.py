@@ -1,78 +1,19 @@
 """The REST API on Postgres: what each key may do, what the answers are, that events count once."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from ingestion_service.api.clients import clients_router
-from ingestion_service.api.clock import clock_router
-from ingestion_service.api.events import events_router
-from ingestion_service.api.practices import practices_router
-from ingestion_service.bootstrap import build_stores
-from ingestion_service.store.reads import PostgresReads
 from rapport_runtime.database import Database, execute
-from rapport_runtime.http.api_keys import Principal
-from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.metrics import VISITS_TAKEN_BACK
 
 pytestmark = pytest.mark.integration
 
-SCOPES = frozenset(
-    {
-        "practices:write",
-        "practices:read",
-        "events:write",
-        "clients:write",
-        "clients:read",
-        "clock:write",
-    }
-)
 DAY_0 = datetime(2024, 6, 1, tzinfo=UTC)
 Call = Callable[..., httpx.Response]
-
-
-class Holders:
-    """Every name is a key: `operator` an operator's, any other that practice's."""
-
-    def verify(self, raw_key: str) -> Principal | None:
-        return Principal(raw_key, None if raw_key == "operator" else raw_key, SCOPES)
-
-
-@pytest.fixture
-def app(api_database: Database) -> FastAPI:
-    stores = build_stores(api_database, is_simulated=True)
-    reads = PostgresReads(api_database)
-    routers = [
-        practices_router(stores, reads),
-        events_router(stores),
-        clients_router(stores, reads),
-        clock_router(stores, reads),
-    ]
-    service = Service(
-        title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
-    )
-    return create_app(service, routers)
-
-
-@pytest.fixture
-def call(app: FastAPI) -> Call:
-    """`call("PUT", "/v1/clock", key="operator", json=…)`; the key is Lakeside's by default."""
-
-    def send(method: str, path: str, key: str = "lakeside", **more: Any) -> httpx.Response:
-        async def request() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://ingestion") as http:
-                headers = {"Authorization": f"Bearer {key}"}
-                return await http.request(method, path, headers=headers, **more)
-
-        return asyncio.run(request())
-
-    return send
 
 
 @pytest.fixture
@@ -357,65 +298,6 @@ def test_activity_comes_in_pages(call: Call) -> None:
         if cursor is None:
             break
     assert amounts == [[1, 2], [3, 4], [5]]
-
-
-def test_practices_are_the_operators_to_register(call: Call) -> None:
-    body = {"name": "Meadow", "zone": "America/New_York", "currency": "USD"}
-    assert call("PUT", "/v1/practices/meadow", json=body).status_code == 403
-    made = call("PUT", "/v1/practices/meadow", key="operator", json=body)
-    unknown = {"region": None, "discreet_name": None}
-    assert (made.status_code, made.json()) == (201, {"practice_id": "meadow", **body, **unknown})
-    renamed = {**body, "name": "Meadows", "region": "US", "discreet_name": "The Meadow"}
-    changed = call("PUT", "/v1/practices/meadow", key="operator", json=renamed)
-    assert (changed.status_code, changed.json()) == (200, {"practice_id": "meadow", **renamed})
-    of_0_1 = {**body, "name": "Meadows"}
-    as_before = call("PUT", "/v1/practices/meadow", key="operator", json=of_0_1)
-    assert as_before.json() == {"practice_id": "meadow", **renamed}
-    nameless = {**of_0_1, "discreet_name": None}
-    deleted = call("PUT", "/v1/practices/meadow", key="operator", json=nameless)
-    assert deleted.json() == {"practice_id": "meadow", **renamed, "discreet_name": None}
-    moved = {**body, "zone": "Asia/Tokyo"}
-    assert call("PUT", "/v1/practices/meadow", key="operator", json=moved).status_code == 409
-    pages = []
-    cursor: str | None = ""
-    while cursor is not None:
-        params = {"limit": 2, **({"cursor": cursor} if cursor else {})}
-        page = call("GET", "/v1/practices", key="operator", params=params).json()
-        pages.append([one["practice_id"] for one in page["items"]])
-        cursor = page["next_cursor"]
-    assert pages == [["harbour", "lakeside"], ["meadow"]]
-    own = call("GET", "/v1/practices", key="meadow").json()["items"]
-    assert [one["name"] for one in own] == ["Meadows"]
-
-
-@pytest.mark.parametrize(
-    ("field", "wrong", "way_out"),
-    [
-        ("zone", "Mars/Olympus", "such as Asia/Shanghai"),
-        ("zone", "localtime", "such as Asia/Shanghai"),
-        ("zone", "Factory", "such as Asia/Shanghai"),
-        ("currency", "QQQ", "such as CNY"),
-        ("currency", "XXX", "such as CNY"),
-        ("currency", "eur", ""),
-        ("region", "usa", ""),
-        ("region", "us", ""),
-        ("region", "UK", "such as CN"),
-        ("name", "Meadow\nClinic", "control character"),
-        ("name", "\u200b", "visible character"),
-        ("discreet_name", "", ""),
-        ("discreet_name", "  ", ""),
-        ("discreet_name", "x" * 201, ""),
-        ("name", " ", ""),
-    ],
-)
-def test_a_practice_out_of_range_is_refused_by_field(
-    call: Call, field: str, wrong: str, way_out: str
-) -> None:
-    body = {"name": "Meadow", "zone": "America/New_York", "currency": "USD"}
-    problem = call("PUT", "/v1/practices/meadow", key="operator", json={**body, field: wrong})
-    assert problem.status_code == 422
-    [fault] = problem.json()["errors"]
-    assert (fault["pointer"], way_out in fault["detail"]) == (f"/{field}", True)
 
 
 @pytest.mark.usefixtures("at_day_0")

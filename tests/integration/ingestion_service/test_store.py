@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
 from ingestion_service.bootstrap import build_stores
-from ingestion_service.domain.errors import Conflict, Unknown
+from ingestion_service.domain.errors import Unknown
 from ingestion_service.domain.facts import SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import Practice
@@ -18,7 +18,6 @@ from ingestion_service.handlers import (
     advance_clock,
     client_activities,
     register_client,
-    register_practice,
 )
 from ingestion_service.store.postgres_store import PostgresStore
 from ingestion_service.store.reads import PostgresReads
@@ -26,7 +25,7 @@ from ingestion_service.store.tables import metadata
 from ingestion_service.translate import record_of_activity
 from rapport_contracts.canonical import ActivityRecorded
 from rapport_contracts.codec import decode
-from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
+from rapport_contracts.topics import CLIENT_ACTIVITY, partition_of
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime import migrations
 from rapport_runtime.database import Database, fetch, fetch_value
@@ -370,42 +369,3 @@ def test_the_ledger_alone_gives_every_published_activity_again(
     page = client_activities("lakeside", client_id, reads, after=2, limit=3)
     assert page == recomputed[2:5]
     assert client_activities("harbour", client_id, reads, after=0, limit=100) is None
-
-
-def test_a_practice_may_be_renamed_but_keeps_its_zone_and_currency(database: Database) -> None:
-    def save(name: str, zone: str, currency: str) -> bool:
-        with database.transaction() as tx:
-            wanted = Practice("lakeside", name, zone, currency)
-            return register_practice(wanted, store_in(database, tx)).is_new
-
-    def announced() -> int:
-        with database.transaction() as tx:
-            return len(fetch(tx, OUTBOX, {"topic": PRACTICES.name}))
-
-    assert save("Lakeside Clinic", "Asia/Shanghai", "CNY") is False
-    with pytest.raises(Conflict):
-        save("Lakeside", "Asia/Tokyo", "CNY")
-    with pytest.raises(Conflict):
-        save("Lakeside", "Asia/Shanghai", "JPY")
-    assert announced() == 3
-    save("Lakeside Clinic", "Asia/Shanghai", "CNY")
-    assert announced() == 3
-
-
-def test_the_simulated_clock_never_goes_back(urls: ServiceDatabase) -> None:
-    api = Database(urls.api_url, application_name="test-api")
-    stores, reads = build_stores(api, is_simulated=True), PostgresReads(api)
-
-    def advance(now: datetime) -> None:
-        with stores.open_for_operator() as store:
-            advance_clock(now, store)
-
-    assert reads.clock().now is None
-    advance(NOON)
-    advance(NOON)
-    advance(NOON + timedelta(days=1))
-    with pytest.raises(Conflict):
-        advance(NOON)
-    assert reads.clock().now == NOON + timedelta(days=1)
-    assert reads.clock().published_through is None
-    api.close()

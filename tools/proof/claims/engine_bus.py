@@ -14,7 +14,7 @@ LOOP = "tests/integration/rapport_runtime/test_unreadable.py"
 STATUS = "tests/integration/rapport_runtime/test_status_api.py::TestStatus"
 BUS = "tests/contract/test_bus.py"
 ALERTS = "tests/unit/deploy/test_alerts.py::test_an_alert_refers_only_to_what_is_there"
-CONSUMER = "tests/integration/ingestion_service/test_consumers.py"
+CONSUMER = "tests/integration/ingestion_service/test_refused_records.py"
 KEYS = "tests/unit/rapport_contracts/test_duplicate_keys.py"
 
 FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from tools.claim import Bench, Measured, all_of
 from tools.proof.pytest_runs import run_tests
 
-CONSUMER = "tests/integration/ingestion_service/test_consumers.py"
+CONSUMER = "tests/integration/ingestion_service/test_refused_records.py"
 LETTERS = "tests/integration/rapport_runtime/test_dead_letters.py::TestLimit"
 LIMITS = "tests/unit/rapport_runtime/test_limits.py"
 NAMES = "tests/unit/rapport_contracts/test_names.py"
@@ -43,7 +43,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'review-M12 (quoted: "the practice never sees why its events vanish")': (
             NAMES,
             f"{API}::test_a_record_that_names_a_practice_is_seen_by_it_and_by_operators",
-            f"{CONSUMER}::test_records_become_activities_dead_letters_and_then_watermarks",
+            "tests/integration/ingestion_service/test_consumers.py::test_records_become_activities_dead_letters_and_then_watermarks",
         ),
         'case-15b (quoted: "exit 3, every practice stands")': (
             f"{CONSUMER}::test_a_quarter_of_an_unknown_type_halts_nothing_nor_does_what_comes_after",
