@@ -47,7 +47,7 @@ def batch(records: Sequence[Raw], codec: str = "none") -> bytes:
     good, bad = _BAD_NAME
     for offset, record in enumerate(records):
         headers = [(good.decode(), b"traced")] if record.bad_header else []
-        builder.append(offset, 1_700_000_000_000, record.key, record.value, headers)
+        builder.append(offset, None, record.key, record.value, headers)
     made = bytearray(bytes(builder.build()).replace(good, bad))
     assert made[_CODEC_AT] & 7 == CODECS[codec], "too little to be worth compressing"
     _sign(made)

@@ -123,10 +123,12 @@ class Assignment:
         if now - self._reread_at < self._options.reread_seconds:
             return
         self._reread_at = now
-        for tp in known.keys() - found.keys():  # it was tried again, and did not fail
+        tried = self.workable()
+        for tp in (known.keys() - found.keys()) & tried:  # it did not fail again
             self._note(tp, None)
-        self.unreadable = found
-        again = found.keys() & self.workable()
+            del known[tp]
+        self.unreadable = known | found
+        again = found.keys() & tried
         if again:
             self._restore(again)
 
