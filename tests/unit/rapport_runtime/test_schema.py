@@ -11,8 +11,8 @@ from rapport_runtime.row_security import append_only, grant, open_to_purge, row_
 
 FROZEN = {
     "purging.py": "b90dc39750494a4d6e3aaa4f593160c01e09f592abaf184cbae2907ec2a2afb8",
-    "tables_v1.py": "08ede2bf13a5955e296cff373a7e77e11e8206cad00597bb95f267eeeabb66e0",
-    "tables_v2.py": "59df1afc2750bbba96d9cc665eb0759664f79abe15e994a90f956723cf8022da",
+    "tables_v1.py": "a8fbf4e9771cf27b6179d4189a3b35eb5d63dd96acfb46a135396fd4cef9268b",
+    "tables_v2.py": "2255a684bc9506e6050e597a2dc7f8f754e406c74d1287796fd031b5102a53fd",
 }
 STATEMENTS = "ae4e68b45c7c19fbf9421b97a133c30ca7d5ff1946a3a250b3a3b6c84ed967d1"
 

@@ -150,7 +150,7 @@ def _dead_letter(metadata: sa.MetaData) -> None:
             "received_at",
             where="state = 'held'",
         ),
-        sa.Index("dead_letter_of_practice", sa.text("coalesce(practice_id, named_practice)"), "id"),
+        sa.Index("dead_letter_of_practice", "named_practice", "id"),
         index("dead_letter_decided", "decided_at", where="state IN ('replayed', 'dropped')"),
         index("dead_letter_replay", "replay_id", where="replay_id IS NOT NULL"),
         comment="records that could not be handled, as they were; a table can erase",

@@ -187,10 +187,10 @@ _CREATE = (
     """
     CREATE POLICY api ON dead_letter TO rapport_api
     USING (
-        (coalesce(practice_id, named_practice) = current_setting('rapport.practice_id', true))
+        (named_practice = current_setting('rapport.practice_id', true))
         OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
     ) WITH CHECK (
-        (coalesce(practice_id, named_practice) = current_setting('rapport.practice_id', true))
+        (named_practice = current_setting('rapport.practice_id', true))
         OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
     )
     """,

@@ -95,10 +95,7 @@ _CREATE = (
     CREATE INDEX dead_letter_held ON dead_letter (consumer_group, reason, received_at)
     WHERE state = 'held'
     """,
-    """
-    CREATE INDEX dead_letter_of_practice ON dead_letter
-        (coalesce(practice_id, named_practice), id)
-    """,
+    "CREATE INDEX dead_letter_of_practice ON dead_letter (named_practice, id)",
     """
     CREATE INDEX dead_letter_decided ON dead_letter (decided_at)
     WHERE state IN ('replayed', 'dropped')

@@ -64,9 +64,15 @@ class DeadLetter:
     sender: Sender = NOBODY
 
     @property
+    def practice(self) -> str | None:
+        """The practice that owns it, else the one that the record names, which nobody has verified;
+        None: it names none."""
+        return self.error.practice_id or self.sender.practice_id
+
+    @property
     def origin(self) -> str | None:
         """For whom the limits count it: a practice, else a source; None: it names neither."""
-        return self.error.practice_id or self.sender.practice_id or self.sender.source
+        return self.practice or self.sender.source
 
 
 @dataclass(slots=True)

@@ -62,11 +62,11 @@ _HELD = """
     ) AS counted, LATERAL (
         SELECT coalesce(max(by_practice.letters), 0)::int AS letters FROM (
             SELECT count(*) AS letters FROM (
-                SELECT coalesce(practice_id, named_practice) AS practice FROM dead_letter
+                SELECT named_practice FROM dead_letter
                 WHERE state = 'held' AND consumer_group = %(group)s AND reason = known.reason
                   AND received_at > now() - interval '1 hour'
                 ORDER BY received_at DESC LIMIT %(limit)s) AS latest
-            GROUP BY practice) AS by_practice
+            GROUP BY named_practice) AS by_practice
     ) AS flood
     WHERE known.reason IS NOT NULL
 """

@@ -11,7 +11,6 @@ from rapport_runtime.stream.dead_letters.store import (
     DeadLetterFilter,
     DeadLetterStore,
     ReplayPolicy,
-    practice_in_question,
 )
 
 _STATES = ("held", "queued", "replayed", "dropped")
@@ -78,7 +77,7 @@ def _list(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
 
 def _count(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
     rows = store.tally(_actor(options), _filter(options), limit=options.limit)
-    return [f"{row.letters}\t{row.practice or '-'}\t{row.reason}" for row in rows]
+    return [f"{row.letters}\t{row.named_practice or '-'}\t{row.reason}" for row in rows]
 
 
 def _show(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
@@ -118,7 +117,7 @@ def _line(row: Any) -> str:
             str(row.id),
             row.state,
             where,
-            practice_in_question(row) or "-",
+            row.named_practice or "-",
             row.reason,
             row.field or "-",
             row.detail,

@@ -29,7 +29,6 @@ from rapport_runtime.stream.dead_letters.store import (
     DeadLetterStore,
     Order,
     ReplayPolicy,
-    practice_in_question,
 )
 
 READ, DECIDE = "dead-letters:read", "dead-letters:decide"
@@ -284,7 +283,7 @@ def _common(row: Any) -> dict[str, Any]:
         "partition": row.partition,
         "offset": row.record_offset,
         "consumer_group": row.consumer_group,
-        "practice_id": practice_in_question(row),
+        "practice_id": row.named_practice,
         "reason": row.reason,
         "field": row.field,
         "detail": row.detail,

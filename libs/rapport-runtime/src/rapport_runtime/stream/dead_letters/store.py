@@ -60,7 +60,7 @@ _SUMMARY = """
     detail, state, received_at, decided_at
 """
 _VISIBLE = """
-    (%(all_practices)s OR coalesce(practice_id, named_practice) = %(practice_id)s
+    (%(all_practices)s OR named_practice = %(practice_id)s
         OR (%(practice_id)s::text IS NULL AND practice_id IS NULL))
 """
 _MATCH = """
@@ -68,17 +68,16 @@ _MATCH = """
     AND (%(reason)s::text IS NULL OR reason = %(reason)s)
     AND (%(topic)s::text IS NULL OR topic = %(topic)s)
     AND (%(field)s::text IS NULL OR field = %(field)s)
-    AND (%(practice)s::text IS NULL
-        OR coalesce(practice_id, named_practice) = %(practice)s)
+    AND (%(practice)s::text IS NULL OR named_practice = %(practice)s)
 """
 _LIST = f"""
     SELECT {_SUMMARY} FROM dead_letter WHERE {_VISIBLE} AND {_MATCH} AND id > %(after)s
     ORDER BY id LIMIT %(limit)s
 """  # noqa: S608 - the parts are constants of this file
 _TALLY = f"""
-    SELECT coalesce(practice_id, named_practice) AS practice, reason, count(*) AS letters
+    SELECT named_practice, reason, count(*) AS letters
     FROM dead_letter WHERE {_VISIBLE} AND {_MATCH}
-    GROUP BY 1, 2 ORDER BY letters DESC, practice, reason LIMIT %(limit)s
+    GROUP BY 1, 2 ORDER BY letters DESC, named_practice, reason LIMIT %(limit)s
 """  # noqa: S608 - as above
 _GET = f"""
     SELECT {_SUMMARY}, record_key, record_value, header_names, header_values, record_timestamp
@@ -120,13 +119,6 @@ _QUEUE_MANY = {
 }
 
 
-def practice_in_question(row: Any) -> str | None:
-    """The practice of a letter: its owner, else the one that the record names. That one nobody has
-    verified; it may be none that the service knows."""
-    practice: str | None = row.practice_id or row.named_practice
-    return practice
-
-
 class DeadLetterStore:
     """The dead letters of one service, for its API's or its worker's role.
 
@@ -148,8 +140,8 @@ class DeadLetterStore:
             return fetch(tx, _LIST, parameters)
 
     def tally(self, actor: Actor, matching: DeadLetterFilter, *, limit: int) -> list[Any]:
-        """How many letters there are by practice in question and by reason, the most first, in up
-        to `limit` rows (practice, reason, letters)."""
+        """How many letters there are by practice and reason, the most first, in up to `limit` rows
+        (named_practice, reason, letters)."""
         parameters = {**_parameters(actor, matching), "limit": limit}
         with self._transaction(actor) as tx:
             return fetch(tx, _TALLY, parameters)

@@ -46,12 +46,15 @@ _SAVE = """
     ON CONFLICT (consumer_group, topic, partition, topic_id, record_offset) DO UPDATE
     SET reason = excluded.reason, field = excluded.field, detail = excluded.detail,
         practice_id = coalesce(excluded.practice_id, dead_letter.practice_id),
+        named_practice = coalesce(excluded.named_practice, dead_letter.named_practice),
         state = 'held', decided_at = NULL
 """
 _HOLD_AGAIN = """
     UPDATE dead_letter
     SET reason = %(reason)s, field = %(field)s, detail = %(detail)s,
-        practice_id = coalesce(%(practice_id)s, practice_id), state = 'held', decided_at = NULL
+        practice_id = coalesce(%(practice_id)s, practice_id),
+        named_practice = coalesce(%(practice_id)s, named_practice),
+        state = 'held', decided_at = NULL
     WHERE id = %(letter_id)s
 """
 _TAKE = """
@@ -104,7 +107,7 @@ def save(tx: Connection, group: str, letters: Iterable[DeadLetter]) -> None:
             "names": [_storable(name) for name, _ in letter.record.headers],
             "values": [value for _, value in letter.record.headers],
             "timestamp": letter.record.timestamp,
-            "named_practice": letter.sender.practice_id,
+            "named_practice": letter.practice,
             **_why(letter.error),
         }
         for letter in letters
