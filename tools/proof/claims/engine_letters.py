@@ -13,7 +13,7 @@ CONSUMER = "tests/integration/ingestion_service/test_refused_records.py"
 LETTERS = "tests/integration/rapport_runtime/test_dead_letters.py::TestLimit"
 LIMITS = "tests/unit/rapport_runtime/test_limits.py"
 NAMES = "tests/unit/rapport_contracts/test_names.py"
-API = "tests/integration/rapport_runtime/test_dead_letter_api.py"
+API = "tests/integration/rapport_runtime/test_dead_letter_api.py::TestWhoSeesWhat"
 COMMANDS = "tests/integration/rapport_runtime/test_replay_policies.py::TestTheCommands"
 WORKER = "tests/integration/rapport_runtime/test_worker.py::TestInProcess"
 
