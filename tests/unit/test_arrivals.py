@@ -92,7 +92,7 @@ def seen(steps: Sequence[Step], client: str) -> list[CHANGE]:
     ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     arrivals(),
     st.lists(st.integers(1, 9), min_size=1, max_size=3),

@@ -150,7 +150,7 @@ SPLIT: list[Record] = [START, visit(), open_payment(), refund(), START + HOUR]
 LEFT_OPEN: list[Record] = [START, visit(), open_payment(), START + HOUR, refund(), START + 2 * HOUR]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     partitions(),
     st.lists(st.integers(1, 9), min_size=1, max_size=4),

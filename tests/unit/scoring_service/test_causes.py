@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring_service.domain.client_state import ClientState
@@ -191,6 +191,7 @@ class TestEffectiveAt:
         (change,) = arrive(state, part(1, "completed", "visit", **when))  # type: ignore[arg-type]  # by name
         assert (change.effective_at, change.happened_at) == (effective_at, occurred_at)
 
+    @settings(max_examples=30)
     @given(logs(), st.lists(st.booleans(), min_size=1, max_size=7))
     def test_a_history_never_goes_back_nor_ahead_of_its_day(
         self, logged: tuple[Rules, Rulebook, str, Log], sweeps: list[bool]
