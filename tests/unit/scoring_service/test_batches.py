@@ -146,6 +146,7 @@ def _named(fact: OracleFact, *, is_last: bool, cause: str = "paid") -> OracleFac
 
 HOUR = timedelta(hours=1)
 AGAIN: list[Record] = [START, visit(), open_payment(), visit(), START + HOUR, refund()]
+BEHIND_A_WATERMARK: list[Record] = [START, visit(), START + HOUR, open_payment(), refund()]
 SPLIT: list[Record] = [START, visit(), open_payment(), refund(), START + HOUR]
 LEFT_OPEN: list[Record] = [START, visit(), open_payment(), START + HOUR, refund(), START + 2 * HOUR]
 
@@ -163,6 +164,7 @@ LEFT_OPEN: list[Record] = [START, visit(), open_payment(), START + HOUR, refund(
 @example(LEFT_OPEN, [1], [False])
 @example(LEFT_OPEN, [9], [False])
 @example([*AGAIN, START + 2 * HOUR], [1, 2, 9], [True])
+@example([*BEHIND_A_WATERMARK, START + 2 * HOUR], [1, 3, 9], [True])
 def test_a_history_is_the_oracles_in_batches_of_any_sizes(
     log: list[Record], sizes: list[int], sweeps: list[bool]
 ) -> None:
