@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from rapport_runtime.metrics import METRICS, OF_APIS
+from rapport_runtime.metrics import METRICS, OF_APIS, OF_BOTH
 
 _UNITS = ("seconds", "records", "rows")
 _HEAD = """# Metrics
@@ -58,6 +58,8 @@ def _described(metric: MetricWrapperBase) -> tuple[str, str, Sequence[str]]:
 
 
 def _exporter(metric: MetricWrapperBase) -> str:
+    if metric in OF_BOTH:
+        return "API, worker"
     return "API" if metric in OF_APIS else "worker"
 
 
