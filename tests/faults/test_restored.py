@@ -221,7 +221,7 @@ class TestOutreach:
         assert again.dispatch() == 0
         again.now_is(NOON + timedelta(minutes=3))
         restore(postgres, lives.database, backups[1])
-        listed = [line.split("\t") for line in lives.confirm(again) if line.startswith("message")]
+        listed = [line.split("\t") for line in lives.confirm(again) if line.startswith("message\t")]
         assert [each[5] for each in listed] == ["accepted"] * len(CLIENTS)
         assert {each[7] for each in listed} == {"later awaiting_staff"}
 
