@@ -147,7 +147,6 @@ def _worker(
             await_look(database, lambda: check_topics(options, own), stop, process.waits_for)
             if stop.is_set():
                 return 0
-            # Only now: a producer that is made waits for the broker, for long and in vain.
             with closing(KafkaProducer(kafka_options(chosen, "relay"), stop=stop)) as producer:
                 handler, job = build(chosen, database, producer)
                 return process.run(database, handler, job, lambda: check_topics(options, own))
