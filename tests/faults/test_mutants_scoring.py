@@ -144,9 +144,12 @@ def test_a_source_event_in_two_batches_is_assessed_once(
 def test_a_source_event_without_its_end_is_closed_by_the_next_watermark(
     scoring: ScoringWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
-    """Its last activity may be a dead letter. Mutant: nobody is made due for it."""
+    """Its last activity may be a dead letter. Mutant: the client is made due much later."""
     if mutant:
-        monkeypatch.setattr(handlers, "leave_open", lambda _state, _time: None)
+        much_later = noon(12, 31)
+        monkeypatch.setattr(
+            handlers, "leave_open", lambda state, _time: setattr(state, "review_at", much_later)
+        )
     log, at = scoring.log, noon(1, 10)
     log.watermark(at)
     visit(log, at, source="desk", cause_id="e1", last_of_cause=False)
