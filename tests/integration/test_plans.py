@@ -44,6 +44,7 @@ FOREIGN: Mapping[str, str] = {
     "rapport_runtime.stream.dead_letters.store._LIST": "walks past the letters of others",
     "rapport_runtime.stream.dead_letters.store._COUNT": "likewise",
     "rapport_runtime.stream.dead_letters.store._QUEUE_MANY": "likewise",
+    "rapport_runtime.stream.dead_letters.store._TALLY": "likewise",
 }
 """Statement for one practice that may find others' rows -> why."""
 

@@ -66,7 +66,7 @@ def test_a_paused_practice_sends_nothing(
     outreach: World, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
     if mutant:
-        check = f"AND NOT {pauses.paused('practice', 'ring.practice_id')}"
+        check = f"WHERE NOT {pauses.paused('practice', 'due.practice_id')}"
         assert queue._DUE.count(check) == 1
         monkeypatch.setattr(queue, "_DUE", queue._DUE.replace(check, ""))
     outreach.due("ada", "bob")

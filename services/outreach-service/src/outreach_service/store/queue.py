@@ -77,11 +77,14 @@ _DUE = f"""
             ORDER BY practice_id LIMIT 1
         ) AS following
     ), served AS (
-        SELECT practice_id, row_number() OVER () AS place
-        FROM (SELECT practice_id FROM ahead UNION ALL SELECT practice_id FROM behind) AS ring
-        WHERE EXISTS (SELECT FROM message
-                      WHERE practice_id = ring.practice_id AND {_OF_LANE} AND {_IS_DUE})
-          AND NOT {paused("practice", "ring.practice_id")}
+        SELECT due.practice_id, row_number() OVER () AS place
+        FROM (SELECT practice_id FROM ahead UNION ALL SELECT practice_id FROM behind) AS ring,
+        LATERAL (  -- with a LIMIT, so that it stays one look for each practice
+            SELECT practice_id FROM message
+            WHERE practice_id = ring.practice_id AND {_OF_LANE} AND {_IS_DUE}
+            ORDER BY decide_at, message_id LIMIT 1
+        ) AS due
+        WHERE NOT {paused("practice", "due.practice_id")}
         LIMIT %(most)s
     ), turns AS (
         SELECT practice_id, message_id, turn, place FROM served, LATERAL (
