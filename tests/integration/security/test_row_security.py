@@ -17,6 +17,8 @@ OPEN = {"api_key"}
 OF_NOBODY = {
     *("consumer_position", "outbox_watermark", "worker", "alembic_version"),
     *("permit", "rulebook", "clock", "incarnation", "fence"),
+    *("first_watermark", "partition_zone"),  # of a partition, its time and its zones
+    "purge_run",  # how many rows of each class went, and when
     *("pause", "audit"),  # read by operators' routes alone; their reasons are to name no client
 }
 """Tables without a practice that the API may read whole: none of them tells of a client."""
