@@ -36,7 +36,8 @@ RETRY_MS = 2_000
 _MAX_CURSOR = 2000
 _PROBLEMS = (*ALWAYS, InvalidCursor, CursorTooOld, TooManyRequests)
 _LIST_ANEW = (
-    "list the clients again and follow them, or go on with next_cursor without what is gone"
+    "list the clients of all tiers again, as GET /v1/tier-changes describes, or go on with"
+    " next_cursor without what is gone"
 )
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -139,6 +140,11 @@ def _add_pages(router: APIRouter, feed: Feed) -> None:
         there; no items means that nothing is new. A change that was erased is not in it any more.
         410 when the changes right after the cursor are no longer kept, or when the database was
         restored since: list the clients again, or go on with the problem's `next_cursor`.
+
+        To know every tier and then each change: keep `changes_cursor` of the first page of
+        `/v1/tiers/{tier}/clients` of any tier, list the clients of all tiers, then read from that
+        cursor on. A change of meanwhile may be told twice, which its `version` shows; none is
+        missed.
         """
         follower = await _follower(request, feed, principal.practice, cursor, None)
         page = await follower.read(limit)
