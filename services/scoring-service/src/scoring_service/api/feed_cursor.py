@@ -12,8 +12,8 @@ from scoring_service.ports import Feed, FeedPositions
 
 _RESTORED = (
     "the database was restored to an earlier state since this cursor was given out; list the"
-    " clients of all tiers again, as GET /v1/tier-changes describes, or go on with next_cursor, which"
-    " begins at the first change"
+    " clients of all tiers again, as GET /v1/tier-changes describes, or go on with next_cursor,"
+    " which begins at the first change"
 )
 _DETAIL = (
     "not given out for this practice's tier changes; list the clients of all tiers again, as"
