@@ -5,7 +5,7 @@ millions, by the roles and under the policies of production.
 """
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -83,13 +83,13 @@ def plans_of(
     def look(service: str, without_index: str | None = None) -> Plans:
         made = service_database(service)
         with (
-            big_tables(postgres.url(made.name), without_index),
+            big_tables(postgres.url(made.name), without_index) as large,
             psycopg.connect(made.worker_url, autocommit=True) as worker,
             psycopg.connect(made.api_url, autocommit=True) as api,
         ):
             api.execute("SELECT set_config('rapport.practice_id', 'x', false)")
             return {
-                (statement, role): large_scans(connection, statement.text)
+                (statement, role): large_scans(connection, statement.text, large)
                 for statement in all_statements(service)
                 for role, connection in (("worker", worker), ("api", api))
             }
@@ -104,9 +104,11 @@ def all_statements(service: str) -> list[Statement]:
     return [*statements(service), *composed]
 
 
-def large_scans(connection: psycopg.Connection[Any], text: str) -> list[Scan]:
+def large_scans(
+    connection: psycopg.Connection[Any], text: str, large: Collection[str]
+) -> list[Scan]:
     try:
-        return [scan for scan in scans(plan(connection, text)) if scan.table not in SMALL]
+        return [each for each in scans(plan(connection, text)) if each.table in large]
     except psycopg.errors.InsufficientPrivilege:
         return []
 

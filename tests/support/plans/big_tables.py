@@ -12,7 +12,7 @@ SMALL = frozenset(
     {
         *("alembic_version", "api_key", "clock", "consumer_position", "fence", "first_watermark"),
         *("incarnation", "outbox_watermark", "partition_zone", "pause", "permit", "playbook"),
-        *("practice", "provider_token", "rulebook", "source_count", "worker"),
+        *("practice", "provider_token", "purge_run", "rulebook", "source_count", "worker"),
     }
 )
 """Tables that grow with practices, workers or partitions, not with clients and their history: to
@@ -22,7 +22,11 @@ _TABLES = """
     SELECT relname FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
 """
-_LEAVES = "SELECT relid::regclass::text FROM pg_partition_tree(%s) WHERE isleaf"
+_LEAVES = """
+    SELECT relnamespace::regnamespace::text, relname FROM pg_class
+    WHERE pg_relation_size(oid) > 0 AND (oid = %(table)s::regclass AND relkind = 'r'
+       OR oid IN (SELECT relid FROM pg_partition_tree(%(table)s::regclass) WHERE isleaf))
+"""
 _COLUMNS = """
     SELECT a.attname, t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
@@ -33,11 +37,11 @@ _CHECKS = """
     WHERE contype = 'c' AND connamespace = 'public'::regnamespace AND conislocal
 """
 _SET_ROWS = """
-    SELECT pg_restore_relation_stats('schemaname', 'public', 'relname', %s::text,
+    SELECT pg_restore_relation_stats('schemaname', %s::text, 'relname', %s::text,
                                      'relpages', 1, 'reltuples', %s::real)
 """
 _FORGET_VALUES = """
-    SELECT pg_clear_attribute_stats('public', %s, attname, false)
+    SELECT pg_clear_attribute_stats(%s, %s, attname, false)
     FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
 """
 _VALUES: Mapping[str, str] = {
@@ -96,13 +100,15 @@ class Scan(NamedTuple):
 
 
 @contextmanager
-def big_tables(url: str, without_index: str | None = None) -> Iterator[None]:
+def big_tables(url: str, without_index: str | None = None) -> Iterator[frozenset[str]]:
     """Let the planner think that each table that is not `SMALL` has `ROWS` rows.
 
     Each has a page with a row, since the planner multiplies the rows of a page by the pages that
-    there are. Nothing is known of the values in it.
+    there are. Nothing is known of the values in it. Gives these tables' names; of a table in parts
+    that of the part with the row.
     """
     with psycopg.connect(url, autocommit=True) as superuser:
+        grown: set[str] = set()
         superuser.execute("SET session_replication_role = replica")
         for relation, name in superuser.execute(_CHECKS).fetchall():
             superuser.execute(f'ALTER TABLE {relation} DROP CONSTRAINT "{name}"'.encode())
@@ -110,22 +116,24 @@ def big_tables(url: str, without_index: str | None = None) -> Iterator[None]:
             superuser.execute(f"DROP INDEX {without_index}".encode())
         for (table,) in superuser.execute(_TABLES).fetchall():
             if table not in SMALL:
-                _grow(superuser, table)
-        yield
+                grown |= _grow(superuser, table)
+        yield frozenset(grown)
 
 
-def _grow(superuser: psycopg.Connection[Any], table: str) -> None:
+def _grow(superuser: psycopg.Connection[Any], table: str) -> set[str]:
     columns = superuser.execute(_COLUMNS, [table]).fetchall()
     values = ", ".join(_value(kind) for _, kind in columns)
     names = ", ".join(f'"{name}"' for name, _ in columns)
     row = f"INSERT INTO {table} ({names}) VALUES ({values})"  # noqa: S608 - from the catalogue
     superuser.execute(row.encode())
-    leaves = [leaf for (leaf,) in superuser.execute(_LEAVES, [table]).fetchall()] or [table]
-    for leaf in leaves:
+    leaves = superuser.execute(_LEAVES, {"table": table}).fetchall()
+    for schema, name in leaves:
+        leaf = f"{schema}.{name}"
         superuser.execute(f"ALTER TABLE {leaf} SET (autovacuum_enabled = false)".encode())
         superuser.execute(f"ANALYZE {leaf}".encode())
-        superuser.execute(_SET_ROWS, [leaf, ROWS])
-        superuser.execute(_FORGET_VALUES, [leaf, leaf])
+        superuser.execute(_SET_ROWS, [schema, name, ROWS])
+        superuser.execute(_FORGET_VALUES, [schema, name, leaf])
+    return {name for _, name in leaves}
 
 
 def _value(kind: str) -> str:
