@@ -1,6 +1,7 @@
 """The examples of the documents do not contradict themselves, nor each other."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -117,6 +118,8 @@ def test_some_are_rejected_where_the_status_says_so(path: str, reasons: list[str
 def test_a_consent_is_answered_as_it_was_sent() -> None:
     body = asked("outreach-service", CONSENTS, "put")
     answer = answered("outreach-service", CONSENTS, "put")
+    sent, kept = (datetime.fromisoformat(one.pop("stated_at")) for one in (body, answer))
+    assert (sent, kept.utcoffset()) == (kept, timedelta())
     assert {
         name: one for name, one in answer.items() if name != "client_id"
     }.items() <= body.items()

@@ -73,5 +73,6 @@ def test_the_command_is_one_of_every_services(
 ) -> None:
     monkeypatch.setenv("RAPPORT_DATABASE_URL", service_database("ingestion").purge_url)
     monkeypatch.setenv("RAPPORT_KAFKA_BOOTSTRAP_SERVERS", "unused:9092")
+    monkeypatch.setenv("RAPPORT_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
     assert INGESTION["purge"]([]) == 0
     assert "dead-letters: 0 rows" in capsys.readouterr().out

@@ -75,7 +75,8 @@ class Intake:
 
     def sums(self) -> dict[tuple[str, str], list[int]]:
         """The sums of count and amount that were published, by the client's external id and by
-        kind, without zeros: a booking that is completed before it is seen leaves none."""
+        kind, without zeros: a booking that is completed before it is seen leaves none. Without
+        `registered`: whether a client's first event counts for something hangs on the order."""
         with self.database.transaction() as tx:
             rows = fetch(tx, "SELECT client_id, external_id FROM identity")
             names = {row.client_id: row.external_id for row in rows}
@@ -83,7 +84,7 @@ class Intake:
         for number in range(topics.CLIENT_ACTIVITY.partitions):
             for record in self.bus.logs[TopicPartition(topics.CLIENT_ACTIVITY.name, number)]:
                 data = json.loads(record.value or b"")["data"]
-                if "client_id" not in data:
+                if "client_id" not in data or data["kind"] == "registered":
                     continue
                 sums = found.setdefault((names[data["client_id"]], data["kind"]), [0, 0])
                 sums[0] += data.get("count", 0)

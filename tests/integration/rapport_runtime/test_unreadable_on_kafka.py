@@ -1,6 +1,7 @@
 """What producers and disks do to a log below our decoder: it is read, or its place is named."""
 
 import secrets
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rapport_devkit.kafka import Kafka
 from rapport_runtime.bus.kafka import KafkaLogReader, ensure_topics
 from rapport_runtime.bus.port import Consumer, LogBounds, TopicPartition, Unreadable
 from rapport_runtime.stream.assignment import AssignmentOptions
-from rapport_runtime.stream.skip import Skip, skip_command
+from rapport_runtime.stream.skip import Skip, skip_command, skip_parser
 from tests.support.places import JARS
 from tests.support.servers.buses import OnKafka, eventually, read, restore_new, settle
 from tests.support.servers.raw_batches import Raw, batch, give_unknown_codec, produce, rot
@@ -44,6 +45,11 @@ def bus(broker: Kafka) -> Iterator[OnKafka]:
     made.create(TOPIC, 2)
     yield made
     made.close()
+
+
+def given(*words: str) -> Namespace:
+    """The words of the command for the first partition's second record."""
+    return skip_parser().parse_args([TOPIC, "0", "1", *words])
 
 
 def put(bus: OnKafka, tp: TopicPartition, records: list[Raw], codec: str = "none") -> int:
@@ -200,9 +206,9 @@ def test_a_worker_goes_on_behind_what_an_operator_skips(bus: OnKafka, ledger: Le
     assert eventually_has("a", "elsewhere")
     assert eventually(stands)
     skip = Skip(ledger.database, GROUP, lambda: KafkaLogReader(bus.options))
-    assert skip_command(skip, [TOPIC, "0", "1"]) == 0
-    assert skip_command(skip, [TOPIC, "0", "1", "--confirm", "--why", "a bad header"]) == 0
+    assert skip_command(skip, given()) == 0
+    assert skip_command(skip, given("--confirm", "--why", "a bad header", "--by", "ann")) == 0
     assert eventually_has("a", "c", "elsewhere")
-    assert skip_command(skip, [TOPIC, "0", "1", "--confirm", "--why", "once more"]) == 2
+    assert skip_command(skip, given("--confirm", "--why", "once more", "--by", "ann")) == 2
     (letter,) = ledger.rows("SELECT * FROM dead_letter")
     assert (letter.record_offset, bytes(letter.record_value)) == (1, b"b")

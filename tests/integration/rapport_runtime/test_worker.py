@@ -206,7 +206,7 @@ class TestInProcess:
             assert row.last_error == "broker: TryLater: the bus in memory is down"
             bus.down = False
             assert eventually(lambda: subject.heartbeat.ready() is None)
-            assert subject.heartbeat.waits_for is None
+            assert eventually(lambda: subject.heartbeat.waits_for is None)
         finally:
             stop.set()
             thread.join()

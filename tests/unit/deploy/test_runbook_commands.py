@@ -19,7 +19,7 @@ SERVICES = {
     "outreach": outreach.COMMANDS,
 }
 _PRINTED = re.compile(r"python -m (?P<service>\S+)_service (?P<words>[^`\n]+)")
-ACTS = {"pause", "resume", "restored", "replay", "drop"}
+ACTS = {"pause", "resume", "restored", "replay", "drop", "skip", "purge"}
 
 
 def printed() -> list[tuple[str, str]]:
@@ -27,7 +27,7 @@ def printed() -> list[tuple[str, str]]:
     found = set()
     for page in RUNBOOKS.glob("*.md"):
         for command in _PRINTED.finditer(page.read_text("utf-8")):
-            words = command["words"].partition(" >")[0].replace("…", "x")
+            words = command["words"].partition(" >")[0].partition(" #")[0].replace("…", "x")
             words = words.replace("<id>", "1" if "letters" in words else "x")
             found.add((command["service"].replace("<service>", "scoring"), words.strip()))
     return sorted(found)

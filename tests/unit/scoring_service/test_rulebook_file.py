@@ -13,6 +13,7 @@ def settings(path: Path | None) -> ScoringSettings:
     return ScoringSettings(
         database_url="postgresql://127.0.0.1:1/none",  # type: ignore[arg-type]  # pydantic seals it
         kafka_bootstrap_servers="none:1",
+        kafka_security_protocol="PLAINTEXT",
         rulebook_path=path,
     )
 
