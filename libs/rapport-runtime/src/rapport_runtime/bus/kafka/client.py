@@ -6,6 +6,7 @@ from typing import Any
 
 import kafka.errors
 from kafka.admin import KafkaAdminClient
+from kafka.net.compat import KafkaNetClient
 
 from rapport_runtime.errors import TryLater
 from rapport_runtime.logs import get_logger
@@ -74,9 +75,29 @@ class KafkaOptions:
         }
 
 
+def connected(kind: Callable[..., Any], **arguments: Any) -> Any:
+    """A consumer, producer or admin client of kafka-python. Raises what `kind` raises when no
+    broker answers; what it had begun is closed then, or each try would leave a thread and its
+    sockets behind.
+    """
+    begun: list[KafkaNetClient] = []
+
+    def client(**config: Any) -> KafkaNetClient:
+        begun.append(KafkaNetClient(**config))
+        return begun[-1]
+
+    try:
+        return kind(**arguments, kafka_client=client)
+    except BaseException:
+        for each in begun:
+            close_quietly(each.close)
+        raise
+
+
 def admin_client(options: KafkaOptions, timeout_ms: int = ASK_TIMEOUT_MS) -> Any:
     """A client for questions about topics and groups, on a connection of its own."""
-    return KafkaAdminClient(
+    return connected(
+        KafkaAdminClient,
         **options.connection(),
         request_timeout_ms=timeout_ms,
         bootstrap_timeout_ms=timeout_ms,

@@ -18,6 +18,7 @@ from rapport_runtime.bus.kafka.client import (
     KafkaOptions,
     admin_client,
     close_quietly,
+    connected,
     topic_id,
 )
 from rapport_runtime.bus.kafka.unreadable import UnreadableAt, name_the_unreadable
@@ -71,7 +72,8 @@ class KafkaConsumer:
 
     def _client(self) -> Any:
         options = self._options
-        return kafka.KafkaConsumer(
+        return connected(
+            kafka.KafkaConsumer,
             **options.connection(),
             group_id=self._group,
             enable_auto_commit=False,

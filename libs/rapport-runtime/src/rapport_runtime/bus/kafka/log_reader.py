@@ -14,6 +14,7 @@ from rapport_runtime.bus.kafka.client import (
     KafkaOptions,
     admin_client,
     close_quietly,
+    connected,
     topic_id,
 )
 from rapport_runtime.bus.kafka.unreadable import UnreadableAt, name_the_unreadable
@@ -109,7 +110,8 @@ class KafkaLogReader:
 
     def _connected(self) -> Any:
         if self._consumer is None:
-            consumer = kafka.KafkaConsumer(
+            consumer = connected(
+                kafka.KafkaConsumer,
                 **self._options.connection(),
                 group_id=None,
                 enable_auto_commit=False,

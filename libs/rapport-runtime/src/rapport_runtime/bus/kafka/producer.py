@@ -13,6 +13,7 @@ from rapport_runtime.bus.kafka.client import (
     CONNECT_TIMEOUT_MS,
     KafkaOptions,
     close_quietly,
+    connected,
 )
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import TryLater
@@ -42,7 +43,8 @@ class KafkaProducer:
         self._producer: Any = None
 
     def _begin(self) -> Any:
-        return kafka.KafkaProducer(
+        return connected(
+            kafka.KafkaProducer,
             **self._options.connection(),
             enable_idempotence=True,
             acks="all",
