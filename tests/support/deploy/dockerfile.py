@@ -110,14 +110,15 @@ class Stage:
 class Builder:
     """Builds Dockerfiles of one context below a folder that every user may enter.
 
-    A stage without ARG is the same whatever is asked for, so it is built once.
+    A stage with a name and without ARG is the same whatever is asked for, so it is built once.
     """
 
     def __init__(self, context: Path, folder: Path) -> None:
         self._context = context
         self._folder = folder
         self._python = base_python(folder / "python")
-        self._shared: dict[str, Stage] = {}
+        self._shared: dict[tuple[str, str], Stage] = {}
+        """By Dockerfile and the stage's name in it."""
 
     def build(self, dockerfile: str, name: str, **arguments: str) -> Stage:
         """Run every step; the last stage, in the folder `name`.
@@ -127,13 +128,13 @@ class Builder:
         text = (self._context / dockerfile).read_text("utf-8")
         for (_, base), *steps in _stages(text):
             image, _, alias = base.partition(" AS ")
-            stage = self._shared.get(alias)
+            stage = self._shared.get((dockerfile, alias))
             if stage is None:
                 stage = self._from(image, alias or name, arguments)
                 for word, rest in steps:
                     self._step(stage, word, rest)
-                if all(word != "ARG" for word, _ in steps):
-                    self._shared[alias] = stage
+                if alias and all(word != "ARG" for word, _ in steps):
+                    self._shared[dockerfile, alias] = stage
         return stage
 
     def _from(self, base: str, name: str, arguments: dict[str, str]) -> Stage:
