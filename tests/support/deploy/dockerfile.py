@@ -117,8 +117,8 @@ class Builder:
         self._context = context
         self._folder = folder
         self._python = base_python(folder / "python")
-        self._shared: dict[tuple[str, str], Stage] = {}
-        """By Dockerfile and the stage's name in it."""
+        self._shared: dict[str, Stage] = {}
+        """By the stage's name: no two Dockerfiles of ours use the same."""
 
     def build(self, dockerfile: str, name: str, **arguments: str) -> Stage:
         """Run every step; the last stage, in the folder `name`.
@@ -128,13 +128,13 @@ class Builder:
         text = (self._context / dockerfile).read_text("utf-8")
         for (_, base), *steps in _stages(text):
             image, _, alias = base.partition(" AS ")
-            stage = self._shared.get((dockerfile, alias))
+            stage = self._shared.get(alias)
             if stage is None:
                 stage = self._from(image, alias or name, arguments)
                 for word, rest in steps:
                     self._step(stage, word, rest)
                 if alias and all(word != "ARG" for word, _ in steps):
-                    self._shared[dockerfile, alias] = stage
+                    self._shared[alias] = stage
         return stage
 
     def _from(self, base: str, name: str, arguments: dict[str, str]) -> Stage:
