@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree  # of a report that our own pytest has written
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.places import REPOSITORY
+from tools.claim import Measured, all_of
 
 _LONGEST_SECONDS = 900.0
 
@@ -18,6 +19,22 @@ class Case(NamedTuple):
 
     test: str
     passed: bool
+
+
+Claims = Mapping[str, tuple[str, ...]]
+"""Claim -> the tests that show it: files, ids, or what ids begin with."""
+
+
+def named_tests(claims: Claims) -> set[str]:
+    """All that the claims name, each once."""
+    return {test for shown_by in claims.values() for test in shown_by}
+
+
+def shown_by_tests(claims: Claims, cases: Sequence[Case]) -> Iterator[Measured]:
+    """A line for each claim: how many of its cases passed. A claim without a case is short."""
+    for claim, shown_by in claims.items():
+        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
+        yield all_of(f"{claim}: tests that pass", sum(passed), len(passed))
 
 
 def run_tests(report: Path, tests: Iterable[str], *, postgres_url: str) -> list[Case]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.support.places import REPOSITORY
 from tools.proof.claims.the_house import SHOWN_BY, long_files, words
+from tools.proof.pytest_runs import named_tests
 
 
 def test_words_are_what_is_between_spaces(tmp_path: Path) -> None:
@@ -28,4 +29,4 @@ def test_files_of_other_projects_may_be_long(tmp_path: Path) -> None:
 
 
 def test_the_tests_that_show_a_claim_exist() -> None:
-    assert [file for file in SHOWN_BY.values() if not (REPOSITORY / file).exists()] == []
+    assert [file for file in named_tests(SHOWN_BY) if not (REPOSITORY / file).exists()] == []

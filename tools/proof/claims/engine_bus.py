@@ -6,8 +6,8 @@ What was measured when a finding was found is quoted from it; the figure is that
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from tools.claim import Bench, Measured, all_of
-from tools.proof.pytest_runs import run_tests
+from tools.claim import Bench, Measured
+from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
 
 ON_KAFKA = "tests/integration/rapport_runtime/test_unreadable_on_kafka.py"
 LOOP = "tests/integration/rapport_runtime/test_unreadable.py"
@@ -54,8 +54,6 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """Runs the tests of each finding, in one run of pytest."""
     bench.say("the engine: below the decoder")
-    tests = {test for shown_by in FINDINGS.values() for test in shown_by}
+    tests = named_tests(FINDINGS)
     cases = run_tests(bench.folder / "bus.xml", tests, postgres_url=bench.postgres.url())
-    for finding, shown_by in FINDINGS.items():
-        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
-        yield all_of(f"{finding}: tests that pass", sum(passed), len(passed))
+    yield from shown_by_tests(FINDINGS, cases)

@@ -6,8 +6,8 @@ What was measured when a finding was found is quoted from it; the figure is that
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from tools.claim import Bench, Measured, all_of
-from tools.proof.pytest_runs import run_tests
+from tools.claim import Bench, Measured
+from tools.proof.pytest_runs import run_tests, shown_by_tests
 
 ARRIVALS = "tests/unit/test_arrivals.py"
 BATCHES = "tests/unit/scoring_service/test_batches.py"
@@ -67,6 +67,4 @@ def measure(bench: Bench) -> Iterable[Measured]:
     bench.say("the engine: source events, and what they take back")
     files = {test.partition("::")[0] for shown_by in FINDINGS.values() for test in shown_by}
     cases = run_tests(bench.folder / "causes.xml", files, postgres_url=bench.postgres.url())
-    for finding, shown_by in FINDINGS.items():
-        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
-        yield all_of(f"{finding}: tests that pass", sum(passed), len(passed))
+    yield from shown_by_tests(FINDINGS, cases)

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from tools.claim import Bench, Measured, all_of
-from tools.proof.pytest_runs import run_tests
+from tools.claim import Bench, Measured
+from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
 
 ALERTS = "tests/unit/deploy/test_alerts.py"
 COMPOSE = "tests/integration/deploy/test_compose.py"
@@ -93,8 +93,6 @@ def measure(bench: Bench) -> Iterable[Measured]:
     claims = dict(FINDINGS)
     if shutil.which("promtool"):
         claims["trial-O3: the cases of all alerts, as promtool finds them"] = (PROMTOOL,)
-    tests = {test for shown_by in claims.values() for test in shown_by}
+    tests = named_tests(claims)
     cases = run_tests(bench.folder / "operation.xml", tests, postgres_url=bench.postgres.url())
-    for finding, shown_by in claims.items():
-        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
-        yield all_of(f"{finding}: tests that pass", sum(passed), len(passed))
+    yield from shown_by_tests(claims, cases)

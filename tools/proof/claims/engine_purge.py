@@ -6,8 +6,8 @@ What was found is quoted from the finding; the figure is that of this run.
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from tools.claim import Bench, Measured, all_of
-from tools.proof.pytest_runs import run_tests
+from tools.claim import Bench, Measured
+from tools.proof.pytest_runs import run_tests, shown_by_tests
 
 RIGHTS = "tests/integration/test_purge_rights.py"
 PURGE = "tests/integration/test_purge.py"
@@ -54,7 +54,5 @@ def measure(bench: Bench) -> Iterable[Measured]:
     bench.say("the engine: nothing grows for ever")
     tests = (RIGHTS, PURGE, OUTREACH, CLASSES)
     cases = run_tests(bench.folder / "purge.xml", tests, postgres_url=bench.postgres.url())
-    for finding, shown_by in FINDINGS.items():
-        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
-        yield all_of(f"{finding}: tests that pass", sum(passed), len(passed))
+    yield from shown_by_tests(FINDINGS, cases)
     yield Measured(LATER, "not done", "sealed", ok=False)

@@ -6,8 +6,8 @@ What is in brackets was measured when it was found, and is quoted; the figure is
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from tools.claim import Bench, Measured, all_of
-from tools.proof.pytest_runs import run_tests
+from tools.claim import Bench, Measured
+from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
 
 FAIRNESS = "tests/integration/outreach_service/test_fairness.py"
 FIRST_WATERMARK = "tests/integration/scoring_service/test_first_watermark.py"
@@ -38,9 +38,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """One run of those tests."""
     bench.say("the engine: fair sending, bounded statements")
-    tests = {test for shown_by in FINDINGS.values() for test in shown_by}
+    tests = named_tests(FINDINGS)
     report = bench.folder / "engine_sending.xml"
     cases = run_tests(report, tests, postgres_url=bench.postgres.url())
-    for finding, shown_by in FINDINGS.items():
-        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
-        yield all_of(f"{finding}: tests that pass", sum(passed), len(passed))
+    yield from shown_by_tests(FINDINGS, cases)

@@ -3,13 +3,13 @@
 Findings of the first review carry what was measured then; the figure is that of this run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tests.support.contracts.comparison import announced
 from tests.support.contracts.documents import PACKAGE, outdated, version
 from tools.claim import Bench, Measured, all_of, none
-from tools.proof.pytest_runs import Case, run_tests
+from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
 
 READERS = "tests/unit/test_readers.py"
 OUTREACH = "tests/unit/outreach_service/test_consumer.py"
@@ -119,13 +119,7 @@ def measure(bench: Bench) -> Iterable[Measured]:
     yield none("documents that are not the code's", len(outdated(PACKAGE)))
     yield all_of(f"the changelog has a section of {version()}", announced(version(), changelog), 1)
     claims = POINTS | FINDINGS
-    tests = {test for shown_by in claims.values() for test in shown_by}
+    tests = named_tests(claims)
     report = bench.folder / "contracts.xml"
     cases = run_tests(report, tests, postgres_url=bench.postgres.url())
-    yield from _shown(claims, cases)
-
-
-def _shown(claims: Mapping[str, tuple[str, ...]], cases: list[Case]) -> Iterator[Measured]:
-    for claim, shown_by in claims.items():
-        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
-        yield all_of(f"{claim}: tests that pass", sum(passed), len(passed))
+    yield from shown_by_tests(claims, cases)

@@ -3,25 +3,25 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
 
 from tests.support.places import REPOSITORY
-from tools.claim import Bench, Measured, all_of, at_most, none
+from tools.claim import Bench, Measured, at_most, none
 from tools.lint import references, statements
-from tools.proof.pytest_runs import run_tests
+from tools.proof.pytest_runs import Claims, named_tests, run_tests, shown_by_tests
 
 README_WORDS = 600
 FILE_LINES = 400
 UNIT_SECONDS = 60
 FOLDERS = ("services", "libs", "tools", "tests")
 FOREIGN = frozenset({"vendor", ".venv", "build"})
-SHOWN_BY: Mapping[str, str] = MappingProxyType(
+SHOWN_BY: Claims = MappingProxyType(
     {
-        "our log lines go by our formatter": "tests/unit/rapport_runtime/test_log_lines.py",
-        "vendored files have their sums": "tests/unit/test_vendored_files.py",
-        "released tables have their sums": "tests/unit/rapport_runtime/test_schema.py",
+        "our log lines go by our formatter": ("tests/unit/rapport_runtime/test_log_lines.py",),
+        "vendored files have their sums": ("tests/unit/test_vendored_files.py",),
+        "released tables have their sums": ("tests/unit/rapport_runtime/test_schema.py",),
     }
 )
 """Claim -> the unit tests that check it."""
@@ -35,7 +35,9 @@ def measure(bench: Bench) -> Iterable[Measured]:
     yield at_most("words of the README", words(REPOSITORY / "README.md"), README_WORDS)
     yield none(f"Python files above {FILE_LINES} lines", len(long_files(REPOSITORY)))
     yield none("statements outside the one way", len(statements.outside_the_one_way(REPOSITORY)))
-    yield from _shown_by_tests(bench)
+    report = bench.folder / "house.xml"
+    cases = run_tests(report, named_tests(SHOWN_BY), postgres_url=bench.postgres.url())
+    yield from shown_by_tests(SHOWN_BY, cases)
     bench.say("the house: make unit")
     yield _unit_tests()
 
@@ -54,14 +56,6 @@ def long_files(root: Path) -> list[str]:
         if FOREIGN.isdisjoint(path.relative_to(root).parts)
         and len(path.read_text("utf-8").splitlines()) > FILE_LINES
     )
-
-
-def _shown_by_tests(bench: Bench) -> Iterator[Measured]:
-    report = bench.folder / "house.xml"
-    cases = run_tests(report, SHOWN_BY.values(), postgres_url=bench.postgres.url())
-    for claim, file in SHOWN_BY.items():
-        passed = [case.passed for case in cases if case.test.startswith(f"{file}::")]
-        yield all_of(f"{claim}: tests that pass", sum(passed), len(passed))
 
 
 def _unit_tests() -> Measured:
