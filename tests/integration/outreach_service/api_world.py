@@ -20,7 +20,7 @@ from outreach_service.handlers.previews import Previews
 from outreach_service.ports import ChannelSetup
 from outreach_service.ports.records import MessageEvent
 from outreach_service.rendering import render
-from outreach_service.sealing import Keyring
+from outreach_service.sealing import ContactKeyring
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.clock import GROUP, INPUTS
 from outreach_service.store.contact_cipher import KeyringCipher
@@ -40,7 +40,7 @@ SCOPES = frozenset(
 )
 INDEX_KEY = "aW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtMTI="
 LINK_KEY = unsubscribe_key(INDEX_KEY)
-KEYRING = Keyring(
+KEYRING = ContactKeyring(
     {"k1": "c2VhbC1zZWFsLXNlYWwtc2VhbC1zZWFsLXNlYWwtMTI="}, active="k1", index_key=INDEX_KEY
 )
 LONG_AGO = datetime(2024, 5, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 
 from outreach_service import bootstrap
 from outreach_service.domain.terms import Channel
-from outreach_service.sealing import Keyring
+from outreach_service.sealing import ContactKeyring
 from outreach_service.store import resealing
 from outreach_service.store.resealing import Resealed, reseal
 from rapport_devkit.databases import ServiceDatabase
@@ -16,8 +16,8 @@ from tests.support.worlds.outreach import KEY, OutreachWorld, worlds
 
 pytestmark = pytest.mark.integration
 NEXT = base64.b64encode(b"n" * 32).decode()
-BOTH = Keyring({"k1": KEY, "k2": NEXT}, active="k2", index_key=KEY)
-ONLY_NEXT = Keyring({"k2": NEXT}, active="k2", index_key=KEY)
+BOTH = ContactKeyring({"k1": KEY, "k2": NEXT}, active="k2", index_key=KEY)
+ONLY_NEXT = ContactKeyring({"k2": NEXT}, active="k2", index_key=KEY)
 SEALED = "SELECT sealed_address, sealed_name FROM contact ORDER BY client_id"
 
 

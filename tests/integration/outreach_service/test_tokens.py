@@ -12,7 +12,7 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import TokenStoreUnavailable
 from outreach_service.providers.web import http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
-from outreach_service.sealing import Keyring
+from outreach_service.sealing import ContactKeyring
 from outreach_service.store.tokens import PostgresTokens
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
@@ -28,7 +28,7 @@ def test_a_cold_start_of_many_sends_does_not_starve_the_one_that_holds_the_lock(
 ) -> None:
     made = service_database("outreach")
     workers = [Database(made.worker_url, application_name=f"worker-{n}") for n in range(2)]
-    keyring = Keyring({"k1": KEY}, active="k1", index_key=KEY)
+    keyring = ContactKeyring({"k1": KEY}, active="k1", index_key=KEY)
     stores = [PostgresTokens(database, keyring) for database in workers]
     inside: list[int] = []
     together: list[int] = []
@@ -55,7 +55,7 @@ def test_a_cold_start_of_many_sends_does_not_starve_the_one_that_holds_the_lock(
 
 def test_a_store_that_is_away_is_said_so_and_is_no_provider_s_answer() -> None:
     nowhere = Database("postgresql://nobody:x@127.0.0.1:9/none", application_name="test")
-    store = PostgresTokens(nowhere, Keyring({"k1": KEY}, active="k1", index_key=KEY))
+    store = PostgresTokens(nowhere, ContactKeyring({"k1": KEY}, active="k1", index_key=KEY))
 
     async def lock() -> None:
         async with store.lock("wechat"):

@@ -25,7 +25,7 @@ from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.ports import GROUP, Provider
-from outreach_service.sealing import Keyring, Place
+from outreach_service.sealing import ContactKeyring, Place
 from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.permits import Rate, set_up
 from rapport_contracts import canonical, codec, topics
@@ -39,7 +39,7 @@ from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.doubles.recording_provider import RecordingProvider
 
 KEY = base64.b64encode(b"k" * 32).decode()
-KEYRING = Keyring({"k1": KEY}, active="k1", index_key=KEY)
+KEYRING = ContactKeyring({"k1": KEY}, active="k1", index_key=KEY)
 PRACTICE = "harbour"
 
 

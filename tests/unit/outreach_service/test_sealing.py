@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach_service.sealing import CannotUnseal, InvalidKeys, Keyring, Place
+from outreach_service.sealing import ContactKeyring, Place
+from rapport_runtime.sealing import CannotUnseal, InvalidKeys
 
 
 def key(byte: int) -> str:
@@ -15,7 +16,7 @@ def key(byte: int) -> str:
 
 OLD, NEW, INDEX = key(1), key(2), key(3)
 HERE = Place("harbour", "crunchy-armchair", "phone")
-RING = Keyring({"k1": OLD}, active="k1", index_key=INDEX)
+RING = ContactKeyring({"k1": OLD}, active="k1", index_key=INDEX)
 
 
 @given(st.text())
@@ -61,12 +62,12 @@ def test_one_changed_byte_does_not_open() -> None:
 
 def test_keys_rotate() -> None:
     sealed = RING.seal("x", HERE)
-    both = Keyring({"k1": OLD, "k2": NEW}, active="k2", index_key=INDEX)
+    both = ContactKeyring({"k1": OLD, "k2": NEW}, active="k2", index_key=INDEX)
     again = both.seal(both.unseal(sealed, HERE), HERE)
 
     assert not both.is_current(sealed)
     assert both.is_current(again)
-    assert Keyring({"k2": NEW}, active="k2", index_key=INDEX).unseal(again, HERE) == "x"
+    assert ContactKeyring({"k2": NEW}, active="k2", index_key=INDEX).unseal(again, HERE) == "x"
 
 
 def test_a_blind_index_finds_the_same_point_of_the_same_practice_only() -> None:
@@ -75,7 +76,7 @@ def test_a_blind_index_finds_the_same_point_of_the_same_practice_only() -> None:
         RING.blind_index("lakeside", "phone", "+8613800138000"),
         RING.blind_index("harbour", "email", "+8613800138000"),
         RING.blind_index("harbour", "phone", "+8613800138001"),
-        Keyring({"k1": OLD}, active="k1", index_key=NEW).blind_index(
+        ContactKeyring({"k1": OLD}, active="k1", index_key=NEW).blind_index(
             "harbour", "phone", "+8613800138000"
         ),
     }
@@ -100,6 +101,6 @@ def test_unusable_keys_are_refused_without_naming_them(
     keys: dict[str, str], active: str, index_key: str
 ) -> None:
     with pytest.raises(InvalidKeys) as refused:
-        Keyring(keys, active=active, index_key=index_key)
+        ContactKeyring(keys, active=active, index_key=index_key)
 
     assert OLD not in str(refused.value)

@@ -35,7 +35,7 @@ from outreach_service.providers.smtp import Smtp, SmtpAccount
 from outreach_service.providers.web import http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
 from outreach_service.rendering import render
-from outreach_service.sealing import Keyring
+from outreach_service.sealing import ContactKeyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import PostgresChannels
 from outreach_service.store.contact_cipher import KeyringCipher
@@ -144,9 +144,9 @@ def build_dispatcher(
     return Dispatcher(queue, providers, builtin_catalogue(), url, wakeup).run
 
 
-def build_keyring(settings: OutreachSettings) -> Keyring:
+def build_keyring(settings: OutreachSettings) -> ContactKeyring:
     """The keys of contact details. Raises InvalidKeys."""
-    return Keyring(
+    return ContactKeyring(
         {name: key.get_secret_value() for name, key in settings.contact_keys.items()},
         active=settings.contact_active_key,
         index_key=settings.contact_index_key.get_secret_value(),

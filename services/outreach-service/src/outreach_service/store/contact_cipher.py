@@ -4,7 +4,8 @@ from outreach_service.domain.consents import ContactUpdate
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import UnreadableContact
 from outreach_service.ports.records import ContactKey, SealedContact
-from outreach_service.sealing import CannotUnseal, Keyring, Place
+from outreach_service.sealing import ContactKeyring, Place
+from rapport_runtime.sealing import CannotUnseal
 
 
 def address_place(practice_id: str, client_id: str, channel: Channel) -> Place:
@@ -20,7 +21,7 @@ def name_place(practice_id: str, client_id: str, channel: Channel) -> Place:
 class KeyringCipher:
     """`ContactCipher` over a keyring."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: ContactKeyring) -> None:
         self._keyring = keyring
 
     def address(self, key: ContactKey, sealed: str) -> str:

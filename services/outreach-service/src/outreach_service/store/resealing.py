@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 from outreach_service.domain.terms import Channel
-from outreach_service.sealing import CannotUnseal, Keyring
+from outreach_service.sealing import ContactKeyring
 from outreach_service.store.contact_cipher import address_place, name_place
 from rapport_runtime.database import Database, execute, fetch
+from rapport_runtime.sealing import CannotUnseal
 
 PAGE_ROWS = 500
 
@@ -29,7 +30,7 @@ class Resealed(NamedTuple):
     unreadable: int
 
 
-def reseal(database: Database, keyring: Keyring) -> Resealed:
+def reseal(database: Database, keyring: ContactKeyring) -> Resealed:
     """Seal with the active key what an older key sealed, page by page, each page in a transaction;
     may be run again."""
     after = {"practice_id": "", "client_id": "", "channel": ""}
@@ -49,7 +50,7 @@ def reseal(database: Database, keyring: Keyring) -> Resealed:
         after = {name: getattr(rows[-1], name) for name in after}
 
 
-def _resealed(keyring: Keyring, row: Any) -> dict[str, str]:
+def _resealed(keyring: ContactKeyring, row: Any) -> dict[str, str]:
     """A contact's row with its details under the active key beside the old."""
     key = row.practice_id, row.client_id, Channel(row.channel)
     address, name = address_place(*key), name_place(*key)

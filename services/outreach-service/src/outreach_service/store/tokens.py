@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from outreach_service.ports import Token, TokenStoreUnavailable
-from outreach_service.sealing import CannotUnseal, Keyring, Place
+from outreach_service.sealing import ContactKeyring, Place
 from rapport_runtime.database import Database, execute, fetch, fetch_one
 from rapport_runtime.db_errors import DatabaseError
+from rapport_runtime.sealing import CannotUnseal
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ _LOCK = "SELECT pg_advisory_lock(hashtextextended('token ' || %(account)s, 0))"
 class PostgresTokens:
     """A `TokenStore`; statements run on threads, so that other sends go on meanwhile."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, keyring: ContactKeyring) -> None:
         self._database = database
         self._keyring = keyring
         self._turn = asyncio.Lock()
