@@ -20,6 +20,8 @@ GIVEN = {
     "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "broker:9093",
     "RAPPORT_KAFKA_SECURITY_PROTOCOL": "SSL",
     "RAPPORT_CURSOR_SECRET": SECRET,
+    "RAPPORT_RECORD_KEYS": json.dumps({"k1": KEY}),
+    "RAPPORT_RECORD_ACTIVE_KEY": "k1",
     "RAPPORT_CONTACT_KEYS": json.dumps({"k1": KEY}),
     "RAPPORT_CONTACT_ACTIVE_KEY": "k1",
     "RAPPORT_CONTACT_INDEX_KEY": KEY,
@@ -63,7 +65,7 @@ def test_no_repr_and_no_dump_shows_a_secret(
 @pytest.mark.parametrize("settings", SERVICES)
 def test_every_field_that_sounds_secret_is_one(settings: type[ServiceSettings]) -> None:
     for name, field in settings.model_fields.items():
-        if name.endswith(("secret", "password", "database_url", "contact_keys", "index_key")):
+        if name.endswith(("secret", "password", "database_url", "_keys", "index_key")):
             assert "SecretStr" in str(field.annotation), name
             assert field.default in (None, SecretStr("")) or field.is_required(), name
 
@@ -77,6 +79,43 @@ def test_nothing_starts_without_its_secrets(
     environment.delenv(name)
     with pytest.raises(SettingsError, match=f"{name} is missing") as refused:
         settings.from_environment()
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("settings", SERVICES)
+def test_in_production_no_record_is_sealed_without_the_environments_keys(
+    environment: pytest.MonkeyPatch, settings: type[ServiceSettings]
+) -> None:
+    assert settings.from_environment().record_keyring.seal(b"x", b"").startswith(b"k1:")
+    environment.delenv("RAPPORT_RECORD_KEYS")
+    environment.delenv("RAPPORT_RECORD_ACTIVE_KEY")
+    with pytest.raises(SettingsError, match="RECORD_KEYS is missing; RAPPORT_RECORD_ACTIVE_KEY is"):
+        _ = settings.from_environment().record_keyring
+    environment.setenv("RAPPORT_ENVIRONMENT", "development")
+    sealed = settings.from_environment().record_keyring.seal(b"x", b"")
+    assert sealed.startswith(b"development:")
+    assert settings.from_environment().record_keyring.unseal(sealed, b"") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"RECORD_ACTIVE_KEY": "k2"}, "the active key 'k2' is not among the keys"),
+        ({"RECORD_KEYS": json.dumps({"k1": SECRET})}, "key 'k1' is not base64"),
+        ({"RECORD_KEYS": None}, "RECORD_KEYS and RAPPORT_RECORD_ACTIVE_KEY go together"),
+        ({"RECORD_ACTIVE_KEY": None}, "RECORD_KEYS and RAPPORT_RECORD_ACTIVE_KEY go together"),
+    ],
+)
+def test_record_keys_that_cannot_be_used_are_refused_by_their_id(
+    environment: pytest.MonkeyPatch, given: dict[str, str | None], reason: str
+) -> None:
+    for name, value in given.items():
+        if value is None:
+            environment.delenv(f"RAPPORT_{name}")
+        else:
+            environment.setenv(f"RAPPORT_{name}", value)
+    with pytest.raises(SettingsError, match=reason) as refused:
+        IngestionSettings.from_environment()
     assert SECRET not in str(refused.value)
 
 

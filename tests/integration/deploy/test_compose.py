@@ -119,7 +119,10 @@ def test_every_container_has_settings_that_its_service_takes(
         with monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            url = settings.from_environment().database_url.get_secret_value()
+            made = settings.from_environment()
+            if role in ("api", "worker"):
+                assert made.record_keyring.seal(b"", b"").startswith(b"k1:")
+        url = made.database_url.get_secret_value()
         assert url.startswith(f"postgresql://{service}_{ROLES[role]}:")
         assert url.endswith(f"@postgres/{service}")
 
@@ -175,13 +178,12 @@ def test_our_containers_can_change_nothing_but_their_data(services: dict[str, An
 
 def test_what_an_operator_sets_in_an_env_file_is_not_overridden(services: dict[str, Any]) -> None:
     """`environment` wins over every env file, so it says only what differs by role."""
-    keys = {"CONTACT_KEYS", "CONTACT_ACTIVE_KEY", "CONTACT_INDEX_KEY", "PUBLIC_URL"}
+    contacts = {"CONTACT_KEYS", "CONTACT_ACTIVE_KEY", "CONTACT_INDEX_KEY", "PUBLIC_URL"}
     for service, role, config in _ours(services):
         fixed = {name.removeprefix(PREFIX) for name in config["environment"]}
-        assert fixed - (keys if service == "outreach" else set()) == {"DATABASE_URL"}, (
-            service,
-            role,
-        )
+        records = {"RECORD_KEYS", "RECORD_ACTIVE_KEY"} if role in ("api", "worker") else set()
+        contact = contacts if service == "outreach" else set()
+        assert fixed == {"DATABASE_URL"} | records | contact, (service, role)
         assert config["env_file"] == [
             DEFAULTS.relative_to(REPOSITORY).as_posix(),
             {"path": ".env.rapport", "required": False},

@@ -1,5 +1,7 @@
 """The images' steps by hand: a service's own wheels alone, no root, from migration to SIGTERM."""
 
+import base64
+import json
 import os
 import shutil
 import signal
@@ -33,6 +35,7 @@ FOREIGN = {
 }
 """What an image must not hold: other services, and what only they need. And no image the devkit."""
 READY_SECONDS = 90
+RECORD_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,8 @@ def test_an_image_runs_with_its_own_wheels_alone_and_without_root(
         "RAPPORT_TOPIC_PREFIX": topic_prefix,
         "RAPPORT_DATABASE_IN_CLEAR": "true",
         "RAPPORT_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        "RAPPORT_RECORD_KEYS": json.dumps({"k1": RECORD_KEY}),
+        "RAPPORT_RECORD_ACTIVE_KEY": "k1",
         **(new_contact_keys() if service == "outreach" else {}),
     }
     for command in ("migrate", "topics"):

@@ -1,5 +1,6 @@
 """The environment variables of every service: names, defaults and limits."""
 
+import base64
 import hashlib
 from typing import ClassVar, Literal, Self, get_args
 
@@ -7,6 +8,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationError, model_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rapport_runtime.in_clear import brokers_stay_here, database_in_clear
+from rapport_runtime.sealing import Keyring
 
 PREFIX = "RAPPORT_"
 _SESSION_PARTS = 3
@@ -69,6 +71,11 @@ class ServiceSettings(BaseSettings):
         default=60, ge=1, description="of one address; past that it waits"
     )
     cursor_secret: SecretStr | None = None
+    record_keys: dict[str, SecretStr] | None = Field(
+        default=None,
+        description="JSON of key ids and base64 of 32 bytes: they seal the records that wait here",
+    )
+    record_active_key: str | None = Field(default=None, description="the id of the key that seals")
 
     retention_path: FilePath | None = Field(
         default=None, description="a deployment's own terms; without: those of the package"
@@ -143,6 +150,28 @@ class ServiceSettings(BaseSettings):
                 " where nobody listens"
             )
         return self
+
+    @model_validator(mode="after")
+    def _record_keys_are_whole(self) -> Self:
+        if (self.record_keys is None) is not (self.record_active_key is None):
+            raise ValueError(f"{PREFIX}RECORD_KEYS and {PREFIX}RECORD_ACTIVE_KEY go together")
+        if self.record_keys is not None:
+            _ = self.record_keyring
+        return self
+
+    @property
+    def record_keyring(self) -> Keyring:
+        """The keys of records at rest. Development has one that everybody knows; in production
+        raises `SettingsError` when they are missing, which only api, worker and the commands that
+        open records need."""
+        if self.record_keys is None or self.record_active_key is None:
+            if self.environment == "production":
+                missing = f"{PREFIX}RECORD_KEYS is missing; {PREFIX}RECORD_ACTIVE_KEY is missing"
+                raise SettingsError(f"{self.service} cannot start: {missing}")
+            known = hashlib.sha256(b"rapport development").digest()
+            return Keyring({"development": base64.b64encode(known).decode()}, active="development")
+        keys = {name: key.get_secret_value() for name, key in self.record_keys.items()}
+        return Keyring(keys, active=self.record_active_key)
 
     @property
     def idle_in_transaction_ms(self) -> int:
