@@ -26,6 +26,7 @@ from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.contracts.documents import PACKAGE
 from tests.support.deploy.wheel_environment import WheelEnvironment
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.servers.buses import OnKafka, eventually
 
 pytestmark = pytest.mark.integration
@@ -141,7 +142,13 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
     settings = IngestionSettings(database_url="none", kafka_bootstrap_servers="127.0.0.1:1")
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     handler = build_consumer(settings, ingestion, build_relay(ingestion, written).drain)
-    loop = BatchLoop(consumer, ingestion, handler, LoopOptions(group=GROUP), DeadLetterLimit())
+    loop = BatchLoop(
+        consumer,
+        ingestion,
+        handler,
+        LoopOptions(group=GROUP, keyring=RECORD_KEYS),
+        DeadLetterLimit(),
+    )
     read = 0
 
     def both_read() -> bool:

@@ -53,7 +53,7 @@ def test_too_much_poison_stops_the_worker_with_an_alarm(
         assert why in error
         assert "loop_halted" in worker.log.read_text()
         bad = sum(map(sent.count, BAD))
-        assert harness.count("dead_letter") < min(bad, 50)
+        assert harness.count("every_letter") < min(bad, 50)
         assert harness.rows("SELECT 1 FROM ledger WHERE event_id = 'good-999'") == []
         harness.practice.post("/v1/events", good_event(1_000))
         assert harness.rows("SELECT 1 FROM ledger WHERE event_id = 'good-1000'") == [(1,)]
@@ -112,7 +112,7 @@ def _money(harness: IngestionHarness) -> list[dict[str, Any]]:
 def _replay_all(harness: IngestionHarness) -> None:
     """Ask for every letter once more, the newest first, replayed ones too; wait until all are
     decided."""
-    for (letter,) in harness.rows("SELECT id FROM dead_letter ORDER BY id DESC"):
+    for (letter,) in harness.rows("SELECT id FROM every_letter ORDER BY id DESC"):
         harness.operator.post(f"/v1/dead-letters/{letter}/replay", {})
     waiting = "SELECT 1 FROM dead_letter WHERE state = 'queued'"
     assert eventually(lambda: harness.rows(waiting) == [], 60)

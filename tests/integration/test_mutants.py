@@ -32,6 +32,7 @@ from rapport_runtime.stream import outbox
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.relay import Relay
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import OutreachWorld, playbook
 from tests.support.worlds.toy_ledger import Crash, at, crash
@@ -82,7 +83,7 @@ class Intake:
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
         self.bus.members[GROUP] = [consumer]
         handler = SourceConsumer(self.stores, self.publish)
-        options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
+        options = LoopOptions(group=GROUP, keyring=RECORD_KEYS, poll_seconds=0, retry_seconds=0.01)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         self.turn()
 

@@ -47,6 +47,8 @@ def service(
     monkeypatch.setenv("RAPPORT_CONTACT_KEYS", json.dumps({"k1": KEY}))
     monkeypatch.setenv("RAPPORT_CONTACT_ACTIVE_KEY", "k1")
     monkeypatch.setenv("RAPPORT_CONTACT_INDEX_KEY", KEY)
+    monkeypatch.setenv("RAPPORT_RECORD_KEYS", json.dumps({"k1": KEY}))
+    monkeypatch.setenv("RAPPORT_RECORD_ACTIVE_KEY", "k1")
     return name
 
 

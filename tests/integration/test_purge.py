@@ -255,28 +255,6 @@ class TestTheCommand:
         assert sorted(reported) == [("audit",), ("dead-letters",)]
 
 
-class TestDeadLetters:
-    """What waits has no term."""
-
-    def test_those_that_were_dealt_with_go_and_those_that_wait_stay(self, world: World) -> None:
-        for number, state in enumerate(("held", "queued", "replayed", "dropped")):
-            decided = None if state == "held" else datetime.now(UTC) - LONG_AGO
-            world.as_worker(
-                "INSERT INTO dead_letter (consumer_group, topic, partition, record_offset,"
-                " header_names, header_values, record_timestamp, reason, detail, state,"
-                " received_at, decided_at)"
-                " VALUES ('g', 't', 0, %s, '{}', '{}', 0, 'r', 'd', %s, now() - %s::interval, %s)",
-                number,
-                state,
-                LONG_AGO,
-                decided,
-            )
-        assert world.run(*WHY) == 0
-        assert sorted(world.as_worker("SELECT state FROM dead_letter")) == [("held",), ("queued",)]
-        with psycopg.connect(world.urls.purge_url) as purge:
-            assert purge.execute("DELETE FROM dead_letter").rowcount == 0, "the policy, too"
-
-
 _SAY = (
     "INSERT INTO audit (at, who, action, kind, subject, why)"
     " VALUES (%s, 'ann', 'pause', 'topic', 'things', 'a test')"

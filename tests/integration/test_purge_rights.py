@@ -119,7 +119,7 @@ def test_the_purge_reads_no_value_of_a_client(
             }
     own = {f"purge_run.{name}" for name in ("class", "finished_at", "rows", "oldest_left_at")}
     own |= {"purge_run.seconds", "audit.id", "audit.at"}
-    own |= {f"dead_letter.{name}" for name in ("id", "state", "decided_at")}
+    own |= {"decided_letter.id", "decided_letter.decided_at"}
     assert {service: found - own for service, found in readable.items()} == {
         "ingestion": set(),
         "scoring": {"feed.practice_id", "feed.bucket", "feed.position", "feed.published_at"},

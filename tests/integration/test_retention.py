@@ -20,7 +20,7 @@ _TABLES = """
 """
 NEVER = {
     *("ledger", "identity", "source_object", "tier_change", "consent", "contact", "client"),
-    *("outbox", "consumer_position", "published_events", "pause", "practice"),
+    *("outbox", "consumer_position", "published_events", "pause", "practice", "dead_letter"),
 }
 
 
@@ -54,7 +54,7 @@ def test_a_deployments_own_terms_count(tmp_path: Path) -> None:
         (b'"P90D"', b"null"),
         (b'"P90D"', b'"PT1H"'),
         (b'"P90D"', b'"soon"'),
-        (b'"dead_letter"', b'"audit"'),
+        (b'"decided_letter"', b'"audit"'),
         (b'"ledger"', b'"ledgers"'),
         (b"[", b"{"),
     ],

@@ -107,6 +107,7 @@ def test_a_workers_port_that_is_taken_is_named(
     for name, value in {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "ENVIRONMENT": "development",
     }.items():
         monkeypatch.setenv(f"{PREFIX}{name}", value)
     monkeypatch.setattr(cli, "stop_on_signals", threading.Event)

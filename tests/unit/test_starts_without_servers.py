@@ -12,6 +12,7 @@ NOTHING_THERE = {
     "RAPPORT_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
     "RAPPORT_WORKER_PORT": "0",
+    "RAPPORT_ENVIRONMENT": "development",
 }
 
 TOPICS = """

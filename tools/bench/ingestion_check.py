@@ -11,7 +11,7 @@ from tools.bench.order import Order
 NAME = topics.CLIENT_ACTIVITY.name
 _COUNTED = """
     SELECT (SELECT count(*) FROM ledger), (SELECT count(*) FROM outbox),
-           (SELECT count(*) FROM dead_letter)
+           (SELECT count(*) FROM every_letter)
 """
 _SEQUENCES = """
     SELECT client_id, generate_series(first_sequence, first_sequence + activities - 1)

@@ -18,6 +18,7 @@ from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.relay import Relay
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tools.bench.order import Order, Outcome
 from tools.bench.stopwatch import Stopwatch
 
@@ -69,7 +70,8 @@ def work(
     producer = KafkaProducer(options_of(order))
     relay = relay_of(database, producer)
     handler = handler_of(database, lambda: relay.drain())  # looked up each time: it is timed below
-    loop = BatchLoop(consumer, database, handler, LoopOptions(group=group), DeadLetterLimit())
+    options = LoopOptions(group=group, keyring=RECORD_KEYS)
+    loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
     _await_share(consumer, len(names) * topics.PER_CLIENT_PARTITIONS // order.members)
     stop = threading.Event()
     gc_tuning.tune_gc()

@@ -20,7 +20,7 @@ _FOLDED = """
 _HISTORY = "SELECT practice_id, client_id, version FROM tier_change ORDER BY 1, 2, 3"
 _FEED = "SELECT event FROM feed"
 _WAITING = "SELECT count(*) FROM outbox"
-_LETTERS = "SELECT count(*) FROM dead_letter"
+_LETTERS = "SELECT count(*) FROM every_letter"
 
 
 def check(order: Order, activities: int, before: dict[TopicPartition, int]) -> int:

@@ -33,7 +33,11 @@ class Scoring:
     """Scoring's tables, bus and API after one client has come and paid."""
 
     def __init__(self, made: ServiceDatabase) -> None:
-        settings = ScoringSettings(database_url=made.api_url, kafka_bootstrap_servers="127.0.0.1:1")
+        settings = ScoringSettings(
+            environment="development",
+            database_url=made.api_url,
+            kafka_bootstrap_servers="127.0.0.1:1",
+        )
         log = Log()
         log.watermark(datetime(1997, 1, 2, tzinfo=UTC))
         day, noon = date(1997, 1, 2), datetime(1997, 1, 2, 12, tzinfo=UTC)

@@ -34,6 +34,7 @@ from rapport_runtime.stream.watermarks import ReadToEnd
 from tests.integration.ingestion_service.sources import (
     settings_for,
 )
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 SCOPES = frozenset(
     {
@@ -130,7 +131,7 @@ def turn(bus: MemoryBus, database: Database, urls: ServiceDatabase) -> Callable[
     publish = build_relay(database, bus).drain
     handler = build_consumer(settings_for(urls.worker_url), database, publish)
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
-    options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
+    options = LoopOptions(group=GROUP, keyring=RECORD_KEYS, poll_seconds=0, retry_seconds=0.01)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
     reader = ReadToEnd(database, GROUP, simulated_time, jumps=True)
 

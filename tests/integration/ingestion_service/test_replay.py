@@ -23,6 +23,7 @@ from rapport_runtime.database import Database, fetch
 from rapport_runtime.stream.dead_letters.store import Actor, DeadLetterStore
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 pytestmark = pytest.mark.integration
 GO = threading.Event()
@@ -46,7 +47,7 @@ class Intake:
         publish = build_relay(self.database, self.bus).drain
         handler = build_consumer(settings, self.database, publish)
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
-        options = LoopOptions(group=GROUP, poll_seconds=0, replay_seconds=0)
+        options = LoopOptions(group=GROUP, keyring=RECORD_KEYS, poll_seconds=0, replay_seconds=0)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         self.turn()
 
@@ -70,7 +71,7 @@ class Intake:
 
     def letters(self, state: str) -> list[int]:
         with self.database.transaction() as tx:
-            statement = "SELECT id FROM dead_letter WHERE state = %(state)s ORDER BY id"
+            statement = "SELECT id FROM every_letter WHERE state = %(state)s ORDER BY id"
             return [row.id for row in fetch(tx, statement, {"state": state})]
 
     def sums(self) -> dict[tuple[str, str], list[int]]:

@@ -7,6 +7,8 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.database import fetch
 from rapport_runtime.db_errors import describe
+from rapport_runtime.stream.dead_letters.sealed import opened
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.servers.buses import eventually
 from tests.support.worlds.toy_ledger import (
     GROUP,
@@ -82,7 +84,7 @@ class TestBlame:
         assert ledger.entries(1) == [word for word in values[8:] if word != poison]
         assert ledger.offsets() == {0: 8, 1: 7}
         (letter,) = ledger.rows("SELECT * FROM dead_letter")
-        assert bytes(letter.record_value).decode() == poison
+        assert opened(RECORD_KEYS, letter).value == poison.encode()
         assert (letter.partition, letter.record_offset) == (place // 8, place % 8)
         assert letter.state == "held"
 
@@ -133,8 +135,8 @@ class TestBlame:
         bus.append(TOPIC, 0, None, b"bad\x00", headers)
         turns(loop_of(bus.consumer(GROUP, [TOPIC]), ledger))
         (letter,) = ledger.rows("SELECT * FROM dead_letter")
-        assert (letter.record_key, bytes(letter.record_value)) == (None, b"bad\x00")
-        assert letter.header_names == ["na\ufffdme", "b"]
-        assert [bytes(value) for value in letter.header_values] == [b"\xff", b""]
+        content = opened(RECORD_KEYS, letter)
+        assert (content.key, content.value) == (None, b"bad\x00")
+        assert content.headers == (("na\ufffdme", b"\xff"), ("b", b""))
         assert (letter.practice_id, letter.reason) == ("north", "unreadable")
         assert letter.field == "/a\ufffdb"

@@ -16,20 +16,23 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.redaction import structure
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
+from rapport_runtime.sealing import Keyring
 from rapport_runtime.stream.batch import DeadLetter, Sender
-from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.dead_letters.routes import (
     DECIDE,
     READ,
     LetterOrigin,
     dead_letter_router,
 )
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable, mark_replayed
+from tests.support.doubles.known_secrets import KNOWN_KEY, RECORD_KEYS
 from tests.support.worlds.toy_ledger import GROUP, TOPIC, partition
 from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
 
 TIMED = [partition(0), partition(1)]
 
 pytestmark = pytest.mark.integration
+LETTERS = DeadLetterTable(GROUP, RECORD_KEYS)
 SOUTH = {"Authorization": "Bearer south"}
 
 
@@ -49,7 +52,7 @@ def app(migrated: ServiceDatabase) -> Iterator[FastAPI]:
         title="Toy", version="1", description="A toy.", keys=keys, cursor_key=b"k" * 32
     )
     routers = [
-        dead_letter_router(database, LetterOrigin(TOPIC, GROUP)),
+        dead_letter_router(database, LetterOrigin(TOPIC, GROUP), RECORD_KEYS),
         status_router(DatabaseStatus(database, "toy", GROUP, timed=TIMED)),
     ]
     yield create_app(service, routers)
@@ -75,7 +78,7 @@ def put_aside(
         for offset in offsets
     ]
     with worker.transaction() as tx:
-        dead_letters.save(tx, GROUP, letters)
+        LETTERS.save(tx, letters)
 
 
 def listed(app: FastAPI, headers: dict[str, str], query: str = "") -> list[Any]:
@@ -152,7 +155,7 @@ class TestWhoSeesWhat:
         seen = []
         for practice, operator in ((None, False), ("north", False), ("south", False), (None, True)):
             with database.transaction(practice, operator=operator) as tx:
-                rows = fetch(tx, "SELECT record_offset FROM dead_letter")
+                rows = fetch(tx, "SELECT record_offset FROM every_letter")
             seen.append([row.record_offset for row in rows])
         database.close()
         assert seen == [[], [1, 3], [], [2, 3]]
@@ -235,6 +238,22 @@ class TestInspecting:
         letter = ask(app, "GET", where, headers=PRACTICE).json()
         assert (letter["value_bytes"], letter["structure"]) == (None, None)
 
+    def test_one_whose_key_is_gone_is_listed_and_named(
+        self, app: FastAPI, worker: Database
+    ) -> None:
+        lost = DeadLetterTable(GROUP, Keyring({"k9": KNOWN_KEY}, active="k9"))
+        with worker.transaction() as tx:
+            record = MemoryRecord(1, b"k", b"{}", (), 0)
+            error = InvalidRecord("r", "why", practice_id="north")
+            lost.save(tx, [DeadLetter(partition(0), record, error)])
+        put_aside(worker, "north", 2)
+        assert listed(app, PRACTICE) == [1, 2]
+        first = the_id(app, PRACTICE)
+        answer = ask(app, "GET", f"/v1/dead-letters/{first}", headers=PRACTICE)
+        assert answer.status_code == 503
+        assert answer.json()["detail"] == (f"letter {first} cannot be opened: there is no key 'k9'")
+        assert ask(app, "GET", f"/v1/dead-letters/{first + 1}", headers=PRACTICE).is_success
+
 
 class TestDeciding:
     """held -> queued -> replayed | held, or dropped."""
@@ -249,7 +268,7 @@ class TestDeciding:
             answer = self.decide(app, "replay")
             assert (answer.status_code, answer.json()["state"]) == (202, "queued")
         with worker.transaction() as tx:
-            assert dead_letters.queued_partitions(tx, GROUP) == {partition(0)}
+            assert LETTERS.queued_partitions(tx) == {partition(0)}
 
     def test_what_was_dropped_is_not_replayed(self, app: FastAPI, worker: Database) -> None:
         put_aside(worker, "north", 1)
@@ -265,8 +284,8 @@ class TestDeciding:
         put_aside(worker, "north", 1)
         self.decide(app, "replay")
         with worker.transaction() as tx:
-            taken = dead_letters.take_queued(tx, GROUP, partition(0), 10)
-            dead_letters.mark_replayed(tx, taken)
+            taken = LETTERS.take_queued(tx, partition(0), 10)
+            mark_replayed(tx, taken)
         assert self.decide(app, "drop").status_code == 409
         assert self.decide(app, "replay").json()["state"] == "queued"
 

@@ -4,12 +4,17 @@ import itertools
 
 import pytest
 
-from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.errors import LoopHalted
+from rapport_runtime.bus.memory import MemoryBus, MemoryRecord
+from rapport_runtime.errors import InvalidRecord, LoopHalted
 from rapport_runtime.stream import positions
+from rapport_runtime.stream.batch import DeadLetter
+from rapport_runtime.stream.dead_letters.sealed import opened
+from rapport_runtime.stream.dead_letters.store import Actor, DeadLetterStore
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.positions import BeginAnew
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.worlds.toy_ledger import (
     GROUP,
     NEVER,
@@ -27,15 +32,15 @@ pytestmark = pytest.mark.integration
 
 
 def queue(ledger: Ledger, offset: int | None = None) -> None:
-    ledger.run(
-        "UPDATE dead_letter SET state = 'queued'"
-        " WHERE record_offset = coalesce(%(offset)s::bigint, record_offset)",
-        offset=offset,
-    )
+    """As an operator does: also those that were replayed."""
+    store = DeadLetterStore(ledger.database)
+    for row in ledger.rows("SELECT id, record_offset FROM every_letter ORDER BY id"):
+        if offset in (None, row.record_offset):
+            assert store.queue(Actor(name="ann", all_practices=True), row.id)
 
 
 def states(ledger: Ledger) -> list[str]:
-    return [row.state for row in ledger.rows("SELECT state FROM dead_letter ORDER BY id")]
+    return [row.state for row in ledger.rows("SELECT state FROM every_letter ORDER BY id")]
 
 
 def test_a_topic_made_anew_gives_an_offset_out_again_and_both_letters_are_kept(
@@ -51,8 +56,8 @@ def test_a_topic_made_anew_gives_an_offset_out_again_and_both_letters_are_kept(
     begin_anew(bus, ledger)
     subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
     turns(subject)
-    kept = "SELECT convert_from(record_value, 'UTF8') AS value FROM dead_letter ORDER BY id"
-    assert [row.value for row in ledger.rows(kept)] == ["bad one", "bad two"]
+    kept = ledger.rows("SELECT * FROM dead_letter ORDER BY id")
+    assert [opened(RECORD_KEYS, row).value for row in kept] == [b"bad one", b"bad two"]
     ledger.heal.add("bad two")
     queue(ledger)
     turns(subject, 1)
@@ -99,17 +104,12 @@ class TestReplay:
         put(bus, 0, *(f"once:{n}" for n in range(3)))
         subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
-        ledger.run(
-            """
-            INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, record_value,
-                header_names, header_values, record_timestamp, reason, detail)
-            SELECT %(group)s, %(topic)s, 0, n, convert_to('once:' || n, 'UTF8'), '{}', '{}', 0,
-                'x', ''
-            FROM generate_series(0, 5) AS n
-        """,
-            group=GROUP,
-            topic=TOPIC,
-        )
+        records = [
+            MemoryRecord(number, None, f"once:{number}".encode(), (), 0) for number in range(6)
+        ]
+        letters = [DeadLetter(partition(0), record, InvalidRecord("x", "")) for record in records]
+        with ledger.database.transaction() as tx:
+            DeadLetterTable(GROUP, RECORD_KEYS).save(tx, letters)
         for number in (*order, *order, 4, 5, 4):
             queue(ledger, number)
             turns(subject, 1)
@@ -121,11 +121,12 @@ class TestReplay:
         put(bus, 0, "bad", "state:22012", "reject")
         subject = eager_loop_of(bus.consumer(GROUP, [TOPIC]), ledger)
         turns(subject)
-        ledger.run("UPDATE dead_letter SET reason = 'old', state = 'queued', decided_at = now()")
+        ledger.run("UPDATE dead_letter SET reason = 'old', state = 'queued'")
         turns(subject)
         rows = ledger.rows("SELECT * FROM dead_letter ORDER BY record_offset")
         assert [row.reason for row in rows] == ["unreadable", "database-refused", "impossible"]
-        assert {(row.state, row.decided_at) for row in rows} == {("held", None)}
+        assert {row.state for row in rows} == {"held"}
+        assert ledger.rows("SELECT * FROM decided_letter") == []
 
     def test_a_poison_among_the_replayed_does_not_hold_up_the_others(
         self, bus: MemoryBus, ledger: Ledger
@@ -138,7 +139,7 @@ class TestReplay:
         queue(ledger)
         turns(subject, 1)
         assert ledger.entries() == ["bad1", "bad2", "bad3"]
-        rows = ledger.rows("SELECT state FROM dead_letter ORDER BY record_offset")
+        rows = ledger.rows("SELECT state FROM every_letter ORDER BY record_offset")
         assert [row.state for row in rows] == ["replayed", "held", "replayed", "held", "replayed"]
 
     def test_what_may_pass_leaves_it_queued(self, bus: MemoryBus, ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from rapport_runtime.stream.dead_letters.store import (
     ReplayPolicy,
 )
 from rapport_runtime.stream.loop import BatchLoop
+from tests.support.doubles.known_secrets import KnownSecrets
 from tests.support.worlds.toy_ledger import (
     GROUP,
     TOPIC,
@@ -40,7 +41,7 @@ def subject(bus: MemoryBus, ledger: Ledger) -> BatchLoop:
 
 def counts(ledger: Ledger, reason: str | None = None) -> dict[str, int]:
     rows = ledger.rows(
-        "SELECT state, count(*) AS count FROM dead_letter"
+        "SELECT state, count(*) AS count FROM every_letter"
         " WHERE reason = coalesce(%(reason)s::text, reason) GROUP BY state",
         reason=reason,
     )
@@ -101,7 +102,7 @@ class TestTheCommands:
     def give(
         self, ledger: Ledger, capsys: pytest.CaptureFixture[str], *argv: str
     ) -> tuple[int, str]:
-        code = dead_letter_cli.letters(ledger.database, b"k" * 32, argv)
+        code = dead_letter_cli.letters(ledger.database, KnownSecrets(), argv)
         captured = capsys.readouterr()
         return code, (captured.out + captured.err).strip()
 

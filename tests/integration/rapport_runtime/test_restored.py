@@ -23,6 +23,7 @@ from rapport_runtime.stream.positions import OffsetAdvance, Position
 from rapport_runtime.stream.relay import Relay
 from rapport_runtime.stream.restored import AfterRestore, LostRecord, Restoration
 from rapport_runtime.stream.strays import Input
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.worlds.toy_ledger import MIDNIGHT, SOURCE, Head, Topic, partition
 
 pytestmark = pytest.mark.integration
@@ -308,7 +309,7 @@ def put(bus: MemoryBus, *values: str) -> None:
 def read(database: Database, bus: MemoryBus) -> list[bytes]:
     """What a new worker reads of the source topic until it finds no more."""
     handler, consumer = Reading(), bus.consumer(GROUP, [SOURCES])
-    options = LoopOptions(group=GROUP, poll_seconds=0.01)
+    options = LoopOptions(group=GROUP, keyring=RECORD_KEYS, poll_seconds=0.01)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
     try:
         for _ in range(3):

@@ -12,8 +12,10 @@ from rapport_runtime.ops import pauses
 from rapport_runtime.ops.pauses import Pausable, PauseRequest
 from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.dead_letters.sealed import opened
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.skip import Skip, skip_command, skip_parser
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.worlds.toy_ledger import (
     GROUP,
     TOPIC,
@@ -27,6 +29,7 @@ from tests.support.worlds.toy_ledger import (
 )
 
 pytestmark = pytest.mark.integration
+LETTERS = dead_letters.DeadLetterTable(GROUP, RECORD_KEYS)
 P0 = partition(0)
 WHY = "a header has a name that is not UTF-8"
 CONFIRMED = [TOPIC, "0", "--confirm", "--why", "bit rot", "--by", "somebody"]
@@ -39,7 +42,7 @@ def given(argv: list[str]) -> Namespace:
 
 @pytest.fixture
 def skip(bus: MemoryBus, ledger: Ledger) -> Skip:
-    return Skip(ledger.database, GROUP, lambda: bus)
+    return Skip(ledger.database, LETTERS, lambda: bus)
 
 
 def standing(bus: MemoryBus, ledger: Ledger, *, count: int = 0, **options: Any) -> BatchLoop:
@@ -164,7 +167,7 @@ class TestSkip:
         assert (letter.topic, letter.partition, letter.record_offset) == (TOPIC, 0, 2)
         assert (letter.reason, letter.state) == (dead_letters.UNREADABLE_BATCH, "held")
         assert letter.detail == "offsets 2 to 4: its checksum is wrong"
-        assert bytes(letter.record_value) == b"a broken batch"
+        assert opened(RECORD_KEYS, letter).value == b"a broken batch"
         (entry,) = ledger.rows("SELECT * FROM audit")
         assert (entry.action, entry.kind, entry.subject) == ("skip", "records", f"{TOPIC}/0@2")
         assert (entry.who, entry.why, entry.count) == ("somebody", "bit rot", 3)
@@ -197,7 +200,7 @@ class TestSkip:
             ledger.run("UPDATE consumer_position SET next_offset = 3 WHERE partition = 0")
             return bus
 
-        assert skip_command(Skip(ledger.database, GROUP, moved), given([*CONFIRMED, "2"])) == 2
+        assert skip_command(Skip(ledger.database, LETTERS, moved), given([*CONFIRMED, "2"])) == 2
         assert ledger.offsets()[0] == 3
         assert ledger.rows("SELECT * FROM dead_letter") == []
         assert ledger.rows("SELECT * FROM audit") == []
@@ -228,7 +231,7 @@ class TestReplays:
         ledger.run("UPDATE dead_letter SET state = 'queued'")
         turns(subject, 4)
         assert sorted(ledger.entries(0)) == ["a", "b", "c", "hidden"]
-        assert [row.state for row in ledger.rows("SELECT * FROM dead_letter")] == ["replayed"]
+        assert [row.state for row in ledger.rows("SELECT * FROM every_letter")] == ["replayed"]
 
     def test_the_bytes_of_a_batch_are_no_record(
         self, bus: MemoryBus, ledger: Ledger, skip: Skip

@@ -12,7 +12,10 @@ from rapport_devkit.kafka import Kafka
 from rapport_runtime.bus.kafka import KafkaLogReader, ensure_topics
 from rapport_runtime.bus.port import Consumer, LogBounds, TopicPartition, Unreadable
 from rapport_runtime.stream.assignment import AssignmentOptions
+from rapport_runtime.stream.dead_letters.sealed import opened
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.skip import Skip, skip_command, skip_parser
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.places import JARS
 from tests.support.servers.buses import OnKafka, eventually, read, restore_new, settle
 from tests.support.servers.raw_batches import Raw, batch, give_unknown_codec, produce, rot
@@ -205,10 +208,11 @@ def test_a_worker_goes_on_behind_what_an_operator_skips(bus: OnKafka, ledger: Le
 
     assert eventually_has("a", "elsewhere")
     assert eventually(stands)
-    skip = Skip(ledger.database, GROUP, lambda: KafkaLogReader(bus.options))
+    letters = DeadLetterTable(GROUP, RECORD_KEYS)
+    skip = Skip(ledger.database, letters, lambda: KafkaLogReader(bus.options))
     assert skip_command(skip, given()) == 0
     assert skip_command(skip, given("--confirm", "--why", "a bad header", "--by", "ann")) == 0
     assert eventually_has("a", "c", "elsewhere")
     assert skip_command(skip, given("--confirm", "--why", "once more", "--by", "ann")) == 2
     (letter,) = ledger.rows("SELECT * FROM dead_letter")
-    assert (letter.record_offset, bytes(letter.record_value)) == (1, b"b")
+    assert (letter.record_offset, opened(RECORD_KEYS, letter).value) == (1, b"b")

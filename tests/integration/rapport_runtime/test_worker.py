@@ -99,7 +99,7 @@ class TestInProcess:
         assert REGISTRY.get_sample_value("rapport_worker_ready", of) == 1
         where = of | {"topic": TOPIC, "partition": "1"}
         assert REGISTRY.get_sample_value("rapport_lag_records", where) == 1
-        ledger.run("UPDATE dead_letter SET state = 'dropped'")
+        ledger.run("DELETE FROM dead_letter")
         bus.consumer(GROUP, [TOPIC])  # takes partition 1
         subject._loop.turn(threading.Event())
         subject._beat()

@@ -39,6 +39,7 @@ from tests.support.access_matrix.world import (
     every_key,
     running,
 )
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import KEY, OutreachWorld, playbook
 
@@ -230,7 +231,7 @@ def _read(bus: MemoryBus, urls: ServiceDatabase, settings: IngestionSettings) ->
     publish = ingestion.build_relay(database, bus).drain
     handler = ingestion.build_consumer(settings, database, publish)
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
-    options = LoopOptions(group=GROUP, poll_seconds=0, retry_seconds=0.01)
+    options = LoopOptions(group=GROUP, keyring=RECORD_KEYS, poll_seconds=0, retry_seconds=0.01)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
     for _ in range(4):
         loop.turn(threading.Event())

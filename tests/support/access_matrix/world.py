@@ -18,8 +18,9 @@ from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.ops import keys
 from rapport_runtime.stream.batch import DeadLetter
-from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from tests.support.access_matrix.document import Operation, operations
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 PRACTICE, STRANGER = "harbour", "lakeside"
 """Whose rows are there, and another practice, which has none of them."""
@@ -145,7 +146,7 @@ def put_letters_aside(worker: Database, group: str, topic: str, each: int = 40) 
         for offset, owner in enumerate(owners)
     ]
     with worker.transaction() as tx:
-        dead_letters.save(tx, group, letters)
+        DeadLetterTable(group, RECORD_KEYS).save(tx, letters)
         found = tx.exec_driver_sql(
             "SELECT id FROM dead_letter WHERE practice_id IS NOT NULL ORDER BY id"
         )

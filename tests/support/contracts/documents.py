@@ -26,6 +26,8 @@ _KEY = base64.b64encode(bytes(32)).decode()
 _NOWHERE = {
     "database_url": "postgresql://127.0.0.1:1/none",
     "kafka_bootstrap_servers": "127.0.0.1:1",
+    "record_keys": {"k1": _KEY},
+    "record_active_key": "k1",
 }
 
 Document = dict[str, Any]

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 import psycopg
+from psycopg.rows import namedtuple_row
 
+from ingestion_service.settings import IngestionSettings
 from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.clock import SimulatedClock
@@ -18,6 +20,7 @@ from rapport_devkit.kafka import Kafka
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
+from rapport_runtime.stream.dead_letters.sealed import opened
 from tests.support.generators.poison import BOOKING, POISON, Document, Poison
 from tests.support.generators.workload import PRACTICES, Sent
 from tests.support.places import JARS
@@ -28,6 +31,10 @@ PRACTICE = PRACTICES[0]
 GOOD_BETWEEN = 6
 """Good events for each bad one."""
 CONFLICT = "conflicting-duplicate"
+DEVELOPMENT_KEYS = IngestionSettings(
+    environment="development", database_url="none", kafka_bootstrap_servers="none"
+).record_keyring
+"""Those of the stack's processes."""
 
 
 @dataclass
@@ -156,14 +163,14 @@ class _Feeder:
         outcome = self._outcome
         wanted = Counter(kind.reason for kind in POISON)
         wanted[CONFLICT] += 1
-        rows = self._rows("SELECT reason, record_value FROM dead_letter")
-        outcome.letters = Counter(reason for reason, _ in rows)
+        letters = self._letters()
+        outcome.letters = Counter(letter.reason for letter in letters)
         outcome.wrong_letters += [
             f"{reason}: {outcome.letters[reason]} instead of {wanted[reason]}"
             for reason in wanted.keys() | outcome.letters.keys()
             if wanted[reason] != outcome.letters[reason]
         ]
-        originals = Counter(value for _, value in rows)
+        originals = Counter(opened(DEVELOPMENT_KEYS, letter).value for letter in letters)
         sent = Counter(kind.record(self._bad(kind))[1] for kind in POISON)
         if sent - originals:
             outcome.wrong_letters.append("a letter does not hold the bytes that were sent")
@@ -173,6 +180,11 @@ class _Feeder:
         for name, child in self._stack.supervisor.children.items():
             if not child.running or child.restarts:
                 outcome.stopped.append(f"{name} ended")
+
+    def _letters(self) -> list[Any]:
+        url = self._stack.postgres.url(self._stack.database("ingestion").name)
+        with psycopg.connect(url, row_factory=namedtuple_row) as connection:
+            return connection.execute("SELECT * FROM every_letter").fetchall()
 
     def _rows(self, statement: str) -> list[tuple[Any, ...]]:
         url = self._stack.postgres.url(self._stack.database("ingestion").name)

@@ -36,7 +36,7 @@ from tests.support.pipeline.run import World
 
 ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
 _LOOKUP = 1_000
-_HELD = "SELECT reason, count(*) FROM dead_letter WHERE state <> 'replayed' GROUP BY 1"
+_HELD = "SELECT reason, count(*) FROM every_letter WHERE state <> 'replayed' GROUP BY 1"
 Json = dict[str, Any]
 
 
@@ -321,7 +321,7 @@ def _look_at_rests(world: World, findings: Findings) -> None:
     outboxes, letters = [], []
     for service in world.stack.options.services:
         ((left,),) = rows(world, service, "SELECT count(*) FROM outbox")
-        ((held,),) = rows(world, service, "SELECT count(*) FROM dead_letter")
+        ((held,),) = rows(world, service, "SELECT count(*) FROM every_letter")
         outboxes += [f"{left} rows in {service}"] if left else []
         letters += [f"{held} letters in {service}"] if held and service != "ingestion" else []
     findings.faults["outbox"] = outboxes

@@ -62,7 +62,7 @@ def observe(harness: IngestionHarness, postgres: Postgres, disk: Path) -> dict[s
         "acknowledged and lost": len({f"good-{n}" for n in acknowledged} - stored),
         "complete": complete,
         "published": published and len(harness.activities()) == everything,
-        "letters": harness.count("dead_letter"),
+        "letters": harness.count("every_letter"),
         "worker": harness.stack.child(WORKER).running,
     }
 

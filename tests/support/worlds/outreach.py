@@ -36,6 +36,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.look import OutputLook
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.doubles.recording_provider import RecordingProvider
 
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -86,7 +87,11 @@ class OutreachWorld:
         publish = build_relay(self.database, self.bus).drain
         handler = build_consumer(self.stores, book, publish, self.wakeup)
         self.loop = BatchLoop(
-            consumer, self.database, handler, LoopOptions(group=GROUP), DeadLetterLimit()
+            consumer,
+            self.database,
+            handler,
+            LoopOptions(group=GROUP, keyring=RECORD_KEYS),
+            DeadLetterLimit(),
         )
         with self.database.transaction() as tx:
             set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))

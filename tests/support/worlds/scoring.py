@@ -23,6 +23,7 @@ from scoring_service.bootstrap import TIMED, build_consumer, build_relay
 from scoring_service.consumers import TOPICS
 from scoring_service.ports import GROUP
 from scoring_service.store.status import ScoringStatus
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 ACTIVITY = topics.CLIENT_ACTIVITY.name
 
@@ -85,7 +86,7 @@ class ScoringWorld:
         self.consumer = log.bus.consumer(f"{GROUP}-{made.worker_url}", TOPICS)
         relay = build_relay(self.database, log.bus)
         self.handler = build_consumer(self.database, relay.drain, rulebook)
-        options = LoopOptions(group=GROUP, max_records=records)
+        options = LoopOptions(group=GROUP, keyring=RECORD_KEYS, max_records=records)
         limit = DeadLetterLimit()
         self.loop = BatchLoop(self.consumer, self.database, self.handler, options, limit)
 

@@ -15,6 +15,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Consumer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits, execute, fetch
 from rapport_runtime.errors import InvalidRecord, RefusedRecord, TryLater
+from rapport_runtime.schema.letters import EVERY_LETTER
 from rapport_runtime.schema.metadata import runtime_tables
 from rapport_runtime.stream.assignment import AssignmentOptions
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
@@ -22,6 +23,7 @@ from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.positions import Position
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 GROUP, TOPIC, SOURCE = "ledger", "things.v1", "toy"
 NEVER = threading.Event()
@@ -95,6 +97,7 @@ def create_tables(database: ServiceDatabase) -> None:
     metadata().create_all(owner.engine)
     with owner.transaction() as tx:
         execute(tx, "INSERT INTO incarnation DEFAULT VALUES")
+        execute(tx, EVERY_LETTER)
     owner.close()
 
 
@@ -218,6 +221,7 @@ def loop_of(
 ) -> BatchLoop:
     """A loop that waits little; `options` are fields of `LoopOptions`."""
     waits = {
+        "keyring": RECORD_KEYS,
         "poll_seconds": 0.01,
         "retry_seconds": 0.001,
         "max_retry_seconds": 0.01,

@@ -10,9 +10,10 @@ from rapport_runtime import schema
 from rapport_runtime.row_security import append_only, grant, open_to_purge, row_level_security
 
 FROZEN = {
+    "letters.py": "8a8f2b7ff1f2c2160cdae6ff0f26cccc2d3eb0055caf7f9fe88ba660df3e8909",
     "purging.py": "b90dc39750494a4d6e3aaa4f593160c01e09f592abaf184cbae2907ec2a2afb8",
-    "tables_v1.py": "a8fbf4e9771cf27b6179d4189a3b35eb5d63dd96acfb46a135396fd4cef9268b",
-    "tables_v2.py": "2255a684bc9506e6050e597a2dc7f8f754e406c74d1287796fd031b5102a53fd",
+    "tables_v1.py": "6ac412a1382c77de43aa230af892f9669acb63e7c42bf6a4a67df59d09279793",
+    "tables_v2.py": "9a6d75a591b1132c4207fc99cc63c2845a7af9741eaaf30730250b75a3ecbaa8",
 }
 STATEMENTS = "ae4e68b45c7c19fbf9421b97a133c30ca7d5ff1946a3a250b3a3b6c84ed967d1"
 

@@ -33,6 +33,7 @@ from rapport_runtime.retention.ways import Way
 from rapport_runtime.settings import LOG_LEVELS, PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.look import OutputLook, await_look
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job, WorkerProcess
@@ -230,9 +231,10 @@ def _skip(settings: type[Settings]) -> Command:
     def run(argv: Sequence[str]) -> int:
         options = skip_parser().parse_args(argv)
         chosen = settings.from_environment()
+        letters = DeadLetterTable(chosen.service, chosen.record_keyring)
         database = worker_database(chosen)
         try:
-            return skip_command(Skip(database, chosen.service, _open_log(chosen)), options)
+            return skip_command(Skip(database, letters, _open_log(chosen)), options)
         finally:
             database.close()
 
@@ -271,7 +273,7 @@ def _operating(settings: type[Settings], command: OperatorCommand) -> Command:
         chosen = settings.from_environment()
         database = worker_database(chosen)
         try:
-            return command.carry_out(database, chosen.cursor_key, options)
+            return command.carry_out(database, chosen, options)
         finally:
             database.close()
 

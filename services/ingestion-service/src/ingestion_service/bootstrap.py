@@ -126,7 +126,9 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         events_router(stores),
         clients_router(stores, reads),
         status_router(DatabaseStatus(database, settings.service, GROUP, timed=SOURCES)),
-        dead_letter_router(database, LetterOrigin(topics.SOURCE_PAYMENTS.name, GROUP)),
+        dead_letter_router(
+            database, LetterOrigin(topics.SOURCE_PAYMENTS.name, GROUP), settings.record_keyring
+        ),
         pauses_router(database, PAUSABLE),
     ]
     if settings.simulated_clock:

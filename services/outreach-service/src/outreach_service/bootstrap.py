@@ -213,7 +213,11 @@ def build_api(settings: OutreachSettings) -> FastAPI:
     routers = [
         *api_routers(_api_parts(settings, database)),
         status_router(OutreachStatus(database, runtime_status)),
-        dead_letter_router(database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP)),
+        dead_letter_router(
+            database,
+            LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP),
+            settings.record_keyring,
+        ),
         pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)

@@ -135,7 +135,9 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         tier_router(PostgresTiers(database, SWEEP_PROGRESS), feed, TierAssessor(rulebook)),
         feed_router(feed),
         status_router(_status(settings, database)),
-        dead_letter_router(database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP)),
+        dead_letter_router(
+            database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP), settings.record_keyring
+        ),
         pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)

@@ -7,8 +7,10 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rapport_runtime.database import Database
+from rapport_runtime.sealing import Keyring
 
 _ROOT = 0
 
@@ -17,25 +19,37 @@ class Refused(Exception):
     """The command cannot be carried out; the message is the reason."""
 
 
+class Secrets(Protocol):
+    """What of a service's settings a command may use, as far as it needs it."""
+
+    @property
+    def cursor_key(self) -> bytes:
+        """The key for hashes of personal values."""
+
+    @property
+    def record_keyring(self) -> Keyring:
+        """The keys of records at rest. Raises `SettingsError` when there are none."""
+
+
 @dataclass(frozen=True)
 class OperatorCommand:
     """A command that needs the worker's database: `parser` understands its words, then `act`
-    carries it out and gives the lines to print. `act` is called with the database, the key for
-    hashes of personal values, and the words; it raises `Refused`.
+    carries it out and gives the lines to print. `act` is called with the database, the secrets and
+    the words; it raises `Refused`.
 
     They are apart so that help is given, and an unknown word refused, before anything is opened.
     """
 
     parser: argparse.ArgumentParser
-    act: Callable[[Database, bytes, argparse.Namespace], list[str]]
+    act: Callable[[Database, Secrets, argparse.Namespace], list[str]]
 
-    def __call__(self, database: Database, secret: bytes, argv: Sequence[str]) -> int:
+    def __call__(self, database: Database, secrets: Secrets, argv: Sequence[str]) -> int:
         """Carry out the command of these arguments; its exit code."""
-        return self.carry_out(database, secret, self.parser.parse_args(argv))
+        return self.carry_out(database, secrets, self.parser.parse_args(argv))
 
-    def carry_out(self, database: Database, secret: bytes, options: argparse.Namespace) -> int:
+    def carry_out(self, database: Database, secrets: Secrets, options: argparse.Namespace) -> int:
         """Carry out the command of these words; its exit code."""
-        return run_and_print(lambda: self.act(database, secret, options))
+        return run_and_print(lambda: self.act(database, secrets, options))
 
 
 def add_reason(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from rapport_runtime.database import Database, real_time
 from rapport_runtime.ops import audit, pauses
-from rapport_runtime.ops.operators import OperatorCommand, Refused, actor, add_reason
+from rapport_runtime.ops.operators import OperatorCommand, Refused, Secrets, actor, add_reason
 from rapport_runtime.ops.pauses import (
     EVERY_WORKER,
     NoSuchSubject,
@@ -36,7 +36,7 @@ def _pause(pausable: Pausable) -> OperatorCommand:
     parser = _parser("pause", "stop a worker, a topic or a practice; it takes effect in seconds")
     parser.add_argument("--hours", type=float, help="end by itself after so long; without: never")
 
-    def act(database: Database, _key: bytes, options: argparse.Namespace) -> list[str]:
+    def act(database: Database, _secrets: Secrets, options: argparse.Namespace) -> list[str]:
         with database.transaction() as tx:
             ends_at = None
             if options.hours is not None:
@@ -65,7 +65,7 @@ def _paused(answer: PauseAnswer, wanted: datetime | None) -> str:
 def _resume(pausable: Pausable) -> OperatorCommand:
     parser = _parser("resume", "let a worker, a topic or a practice go on")
 
-    def act(database: Database, _key: bytes, options: argparse.Namespace) -> list[str]:
+    def act(database: Database, _secrets: Secrets, options: argparse.Namespace) -> list[str]:
         with database.transaction() as tx:
             try:
                 changed = pauses.resume(tx, pausable, _request(options, None))
@@ -77,7 +77,7 @@ def _resume(pausable: Pausable) -> OperatorCommand:
 
 
 def _reading(read: Callable[[Connection], list[str]], name: str, help_: str) -> OperatorCommand:
-    def act(database: Database, _key: bytes, _options: argparse.Namespace) -> list[str]:
+    def act(database: Database, _secrets: Secrets, _options: argparse.Namespace) -> list[str]:
         with database.transaction() as tx:
             return read(tx)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rapport_runtime.retention.ways import OldMonths, OldRows, Way
+from rapport_runtime.retention.ways import OldMonths, Way
 
 RUNTIME_WAYS: Mapping[str, Way] = MappingProxyType(
     {
@@ -18,22 +18,17 @@ RUNTIME_WAYS: Mapping[str, Way] = MappingProxyType(
                     SELECT id FROM audit WHERE at < %(before)s LIMIT %(rows)s) AS counted
             """,
         ),
-        "dead-letters": OldRows(
+        "dead-letters": OldMonths(
+            "decided_letter",
             delete="""
-                DELETE FROM dead_letter WHERE id IN (
-                    SELECT id FROM dead_letter
-                    WHERE state IN ('replayed', 'dropped') AND decided_at < %(before)s
-                    ORDER BY decided_at LIMIT %(rows)s)
+                DELETE FROM decided_letter WHERE decided_at < %(before)s AND id IN (
+                    SELECT id FROM decided_letter WHERE decided_at < %(before)s
+                    ORDER BY id LIMIT %(rows)s)
             """,
             count="""
                 SELECT count(*) FROM (
-                    SELECT id FROM dead_letter
-                    WHERE state IN ('replayed', 'dropped') AND decided_at < %(before)s
-                    LIMIT %(rows)s) AS counted
-            """,
-            oldest="""
-                SELECT decided_at AS at FROM dead_letter WHERE state IN ('replayed', 'dropped')
-                ORDER BY decided_at LIMIT 1
+                    SELECT id FROM decided_letter WHERE decided_at < %(before)s LIMIT %(rows)s
+                ) AS counted
             """,
         ),
     }

@@ -1,5 +1,7 @@
 """The runtime tables as SQLAlchemy metadata, as the newest version leaves them."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -11,6 +13,7 @@ def runtime_tables(metadata: sa.MetaData) -> None:
     _published_events(metadata)
     _incarnation(metadata)
     _dead_letter(metadata)
+    _decided_letter(metadata)
     _worker(metadata)
     _api_key(metadata)
     _pause(metadata)
@@ -105,6 +108,27 @@ def _incarnation(metadata: sa.MetaData) -> None:
     )
 
 
+def _record() -> list[sa.Column[Any]]:
+    """The record of a letter and why it is one; its bytes are sealed."""
+    return [
+        _text("consumer_group"),
+        _text("topic"),
+        sa.Column("partition", sa.Integer, nullable=False),
+        _text("topic_id", nullable=True),
+        sa.Column("record_offset", sa.BigInteger, nullable=False),
+        sa.Column("sealed_key", sa.LargeBinary),
+        sa.Column("sealed_value", sa.LargeBinary),
+        sa.Column("header_names", ARRAY(sa.Text), nullable=False),
+        sa.Column("sealed_headers", ARRAY(sa.LargeBinary), nullable=False),
+        sa.Column("record_timestamp", sa.BigInteger, nullable=False),
+        _text("practice_id", nullable=True),
+        _text("named_practice", nullable=True),
+        _text("reason"),
+        _text("field", nullable=True),
+        _text("detail"),
+    ]
+
+
 def _dead_letter(metadata: sa.MetaData) -> None:
     def index(name: str, *columns: str, where: str) -> sa.Index:
         return sa.Index(name, *columns, postgresql_where=sa.text(where))
@@ -113,24 +137,9 @@ def _dead_letter(metadata: sa.MetaData) -> None:
         "dead_letter",
         metadata,
         _id(),
-        _text("consumer_group"),
-        _text("topic"),
-        sa.Column("partition", sa.Integer, nullable=False),
-        _text("topic_id", nullable=True),
-        sa.Column("record_offset", sa.BigInteger, nullable=False),
-        sa.Column("record_key", sa.LargeBinary),
-        sa.Column("record_value", sa.LargeBinary),
-        sa.Column("header_names", ARRAY(sa.Text), nullable=False),
-        sa.Column("header_values", ARRAY(sa.LargeBinary), nullable=False),
-        sa.Column("record_timestamp", sa.BigInteger, nullable=False),
-        _text("practice_id", nullable=True),
-        _text("named_practice", nullable=True),
-        _text("reason"),
-        _text("field", nullable=True),
-        _text("detail"),
+        *_record(),
         sa.Column("state", sa.Text, nullable=False, server_default="held"),
         _now("received_at"),
-        _instant("decided_at"),
         _text("replay_id", nullable=True),
         sa.Column("stop_after", sa.Integer),
         sa.UniqueConstraint(
@@ -141,7 +150,7 @@ def _dead_letter(metadata: sa.MetaData) -> None:
             "record_offset",
             postgresql_nulls_not_distinct=True,
         ),
-        sa.CheckConstraint("state IN ('held', 'queued', 'replayed', 'dropped')"),
+        sa.CheckConstraint("state IN ('held', 'queued')"),
         index("dead_letter_queued", "topic", "partition", where="state = 'queued'"),
         index(
             "dead_letter_held",
@@ -151,10 +160,36 @@ def _dead_letter(metadata: sa.MetaData) -> None:
             where="state = 'held'",
         ),
         sa.Index("dead_letter_of_practice", "named_practice", "id"),
-        index("dead_letter_decided", "decided_at", where="state IN ('replayed', 'dropped')"),
         index("dead_letter_replay", "replay_id", where="replay_id IS NOT NULL"),
-        comment="records that could not be handled, as they were; a table can erase",
+        comment="records that could not be handled and wait for a decision, as they were, sealed",
     )
+
+
+def _decided_letter(metadata: sa.MetaData) -> None:
+    table = sa.Table(
+        "decided_letter",
+        metadata,
+        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+        *_record(),
+        _text("state"),
+        _instant("received_at", nullable=False),
+        sa.Column(
+            "decided_at",
+            sa.DateTime(timezone=True),
+            primary_key=True,
+            server_default=sa.func.clock_timestamp(),
+        ),
+        sa.CheckConstraint("state IN ('replayed', 'dropped')"),
+        sa.Index("decided_letter_of_practice", "named_practice", "id"),
+        sa.Index(
+            "decided_letter_of_record", "consumer_group", "topic", "partition", "record_offset"
+        ),
+        postgresql_partition_by="RANGE (decided_at)",
+        comment="dead letters that were replayed or dropped, by the month of the decision;"
+        " they have a term",
+    )
+    everything = sa.DDL("CREATE TABLE decided_letter_default PARTITION OF decided_letter DEFAULT")  # type: ignore[no-untyped-call]
+    sa.event.listen(table, "after_create", everything)
 
 
 def _worker(metadata: sa.MetaData) -> None:

@@ -5,23 +5,24 @@ must have gone through the same steps as one that is created today.
 """
 
 from rapport_runtime.row_security import Migration
-from rapport_runtime.schema import purging
+from rapport_runtime.schema import letters, purging
 
 
 def create(op: Migration) -> None:
     """Create the tables and open them to both roles.
 
-    Dead letters lie under row-level security: a practice's keys see its own, an operator's those
-    that nobody could decode. The API may not read the values in the outbox, which belong to all
+    The API may not read the values in the outbox, which belong to all
     practices; it sees their age.
     """
     purging.create(op)
     for statement in _CREATE:
         op.execute(statement)
+    letters.create(op)
 
 
 def drop(op: Migration) -> None:
     """Undo `create`."""
+    letters.drop(op)
     for statement in _DROP:
         op.execute(statement)
     purging.drop(op)
@@ -105,37 +106,6 @@ _CREATE = (
     """,
     "INSERT INTO incarnation DEFAULT VALUES",
     """
-    CREATE TABLE dead_letter (
-        id bigint GENERATED ALWAYS AS IDENTITY,
-        consumer_group text NOT NULL,
-        topic text NOT NULL,
-        partition integer NOT NULL,
-        topic_id text,
-        record_offset bigint NOT NULL,
-        record_key bytea,
-        record_value bytea,
-        header_names text[] NOT NULL,
-        header_values bytea[] NOT NULL,
-        record_timestamp bigint NOT NULL,
-        practice_id text,
-        named_practice text,
-        reason text NOT NULL,
-        field text,
-        detail text NOT NULL,
-        state text DEFAULT 'held' NOT NULL,
-        received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-        decided_at timestamp with time zone,
-        PRIMARY KEY (id),
-        UNIQUE NULLS NOT DISTINCT (consumer_group, topic, partition, topic_id, record_offset),
-        CHECK (state IN ('held', 'queued', 'replayed', 'dropped'))
-    )
-    """,
-    "CREATE INDEX dead_letter_queued ON dead_letter (topic, partition) WHERE state = 'queued'",
-    """
-    COMMENT ON TABLE dead_letter IS
-        'records that could not be handled, as they were; a table can erase'
-    """,
-    """
     CREATE TABLE worker (
         worker_id text NOT NULL,
         consumer_group text NOT NULL,
@@ -165,12 +135,12 @@ _CREATE = (
     """,
     """
     REVOKE ALL ON consumer_position, outbox, outbox_watermark, published_events, incarnation,
-        dead_letter, worker, api_key
+        worker, api_key
     FROM rapport_worker, rapport_api
     """,
     """
     GRANT SELECT, INSERT, UPDATE, DELETE
-    ON consumer_position, outbox, outbox_watermark, dead_letter, worker TO rapport_worker
+    ON consumer_position, outbox, outbox_watermark, worker TO rapport_worker
     """,
     "GRANT SELECT, INSERT, DELETE ON published_events TO rapport_worker",
     "GRANT SELECT, UPDATE ON incarnation TO rapport_worker",
@@ -180,24 +150,10 @@ _CREATE = (
     """,
     "GRANT INSERT ON outbox TO rapport_api",
     "GRANT SELECT (id, created_at) ON outbox TO rapport_api",
-    "GRANT SELECT, UPDATE ON dead_letter TO rapport_api",
-    "ALTER TABLE dead_letter ENABLE ROW LEVEL SECURITY",
-    "ALTER TABLE dead_letter FORCE ROW LEVEL SECURITY",
-    "CREATE POLICY worker ON dead_letter TO rapport_worker USING (true)",
-    """
-    CREATE POLICY api ON dead_letter TO rapport_api
-    USING (
-        (named_practice = current_setting('rapport.practice_id', true))
-        OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
-    ) WITH CHECK (
-        (named_practice = current_setting('rapport.practice_id', true))
-        OR (practice_id IS NULL AND current_setting('rapport.operator', true) = 'on')
-    )
-    """,
 )
 _DROP = (
     """
     DROP TABLE consumer_position, outbox, outbox_watermark, published_events, incarnation,
-        dead_letter, worker, api_key
+        worker, api_key
     """,
 )

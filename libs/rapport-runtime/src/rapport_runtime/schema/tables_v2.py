@@ -96,16 +96,6 @@ _CREATE = (
     WHERE state = 'held'
     """,
     "CREATE INDEX dead_letter_of_practice ON dead_letter (named_practice, id)",
-    """
-    CREATE INDEX dead_letter_decided ON dead_letter (decided_at)
-    WHERE state IN ('replayed', 'dropped')
-    """,
-    "GRANT SELECT (id, state, decided_at), DELETE ON dead_letter TO rapport_purge",
-    "CREATE POLICY purge_sees ON dead_letter FOR SELECT TO rapport_purge USING (true)",
-    """
-    CREATE POLICY purge_removes ON dead_letter FOR DELETE TO rapport_purge
-    USING (state IN ('replayed', 'dropped'))
-    """,
     "CREATE INDEX dead_letter_replay ON dead_letter (replay_id) WHERE replay_id IS NOT NULL",
 )
 _DROP = (
@@ -113,7 +103,4 @@ _DROP = (
     "DROP FUNCTION audit_is_append_only",
     "ALTER TABLE dead_letter DROP COLUMN replay_id, DROP COLUMN stop_after",
     "DROP INDEX dead_letter_held, dead_letter_of_practice",
-    "DROP INDEX dead_letter_decided",
-    "DROP POLICY purge_sees ON dead_letter",
-    "DROP POLICY purge_removes ON dead_letter",
 )

@@ -18,8 +18,10 @@ from rapport_runtime.errors import TryLater
 from rapport_runtime.logs import get_logger
 from rapport_runtime.metrics import ROLLED_BACK
 from rapport_runtime.ops import pauses
+from rapport_runtime.sealing import Keyring
 from rapport_runtime.stream.assignment import NOWHERE, Assignment, AssignmentOptions
 from rapport_runtime.stream.batch import BatchHandler, PartitionBatch
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.partition_batches import decoded, split
 from rapport_runtime.stream.positions import Position
@@ -38,9 +40,11 @@ class LoopOptions:
     After a rollback the loop waits `retry_seconds`, twice as long after each further one in a row,
     `max_retry_seconds` at most. Pauses and queued dead letters are looked up every
     `pauses_seconds` and `replay_seconds`; a replay takes up to `replay_records` of a partition.
+    `keyring` seals what the group sets aside.
     """
 
     group: str
+    keyring: Keyring
     max_records: int = 10_000
     poll_seconds: float = 0.05
     join_poll_seconds: float = 1.0
@@ -74,12 +78,13 @@ class BatchLoop:
         self._handler = handler
         self._options = options
         self._assignment = Assignment(consumer, database, group, options.assignment)
-        self._processor = BatchProcessor(database, handler, self._assignment, group, limit)
+        letters = DeadLetterTable(group, options.keyring)
+        self._processor = BatchProcessor(database, handler, self._assignment, letters, limit)
         self._replay = Replay(
             database,
             handler,
             self._assignment,
-            group,
+            letters,
             every_seconds=options.replay_seconds,
             max_records=options.replay_records,
         )

@@ -45,8 +45,10 @@ class WorkerProcess:
     database it is alive, and not ready."""
 
     def __init__(self, settings: ServiceSettings, stop: threading.Event) -> None:
-        """Serve the probes until `stop` is set; raises OSError when the port is taken."""
+        """Serve the probes until `stop` is set; raises OSError when the port is taken, and
+        SettingsError without keys for what is put aside."""
         self._settings = settings
+        self._keyring = settings.record_keyring
         self._stop = stop
         self._waits_for = ""
         self._ready: Check = self._not_looked_yet
@@ -89,7 +91,11 @@ class WorkerProcess:
             settings.dead_letter_min_sample,
             settings.dead_letter_max_consecutive,
         )
-        options = LoopOptions(group=job.group, max_records=settings.max_poll_records)
+        options = LoopOptions(
+            group=job.group,
+            keyring=self._keyring,
+            max_records=settings.max_poll_records,
+        )
         loop = BatchLoop(consumer, database, handler, options, limit)
         between_polls: list[Callable[[], None]] = []
         if job.now is not None:

@@ -20,7 +20,7 @@ from rapport_runtime.metrics import (
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.assignment import Assignment
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch
-from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.limits import DeadLetterLimit, tally
 from rapport_runtime.stream.partition_batches import batch_of, halve
 from rapport_runtime.stream.positions import OffsetAdvance, Position
@@ -34,13 +34,14 @@ class BatchProcessor:
         database: Database,
         handler: BatchHandler,
         assignment: Assignment,
-        group: str,
+        letters: DeadLetterTable,
         limit: DeadLetterLimit,
     ) -> None:
         self._database = database
         self._handler = handler
         self._assignment = assignment
-        self._group = group
+        self._group = letters.group
+        self._letters = letters
         self._limit = limit
 
     def process(self, parts: list[PartitionBatch]) -> int:
@@ -82,7 +83,7 @@ class BatchProcessor:
             if batch.partitions:
                 self._handler.handle(tx, batch)
             batch.name_senders(self._handler.sender_of)
-            dead_letters.save(tx, self._group, batch.letters)
+            self._letters.save(tx, batch.letters)
             records = sum(len(part.records) for part in won)
             counted = tally(records, batch.letters)
             self._limit.check(counted)

@@ -10,7 +10,7 @@ from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.assignment import Assignment
 from rapport_runtime.stream.batch import BatchHandler
-from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable, settle
 from rapport_runtime.stream.partition_batches import batch_of, decoded
 from rapport_runtime.stream.positions import OffsetAdvance
 from rapport_runtime.stream.processor import refusal
@@ -24,7 +24,7 @@ class Replay:
         database: Database,
         handler: BatchHandler,
         assignment: Assignment,
-        group: str,
+        letters: DeadLetterTable,
         *,
         every_seconds: float,
         max_records: int,
@@ -34,7 +34,7 @@ class Replay:
         self._database = database
         self._handler = handler
         self._assignment = assignment
-        self._group = group
+        self._letters = letters
         self._every_seconds = every_seconds
         self._max_records = max_records
         self._due = time.monotonic() + every_seconds
@@ -46,7 +46,7 @@ class Replay:
             return
         self._due = now + self._every_seconds
         with self._database.transaction() as tx:
-            queued = dead_letters.queued_partitions(tx, self._group)
+            queued = self._letters.queued_partitions(tx)
         for tp in queued & self._assignment.workable():
             self._replay_partition(tp)
 
@@ -75,8 +75,8 @@ class Replay:
         position = self._assignment.positions[tp]
         lock = OffsetAdvance(tp, position.next_offset, position.next_offset, None)
         with self._database.transaction() as tx:
-            claimed = positions.claim(tx, self._group, [lock])
-            records = dead_letters.take_queued(tx, self._group, tp, limit) if claimed else []
+            claimed = positions.claim(tx, self._letters.group, [lock])
+            records = self._letters.take_queued(tx, tp, limit) if claimed else []
             if not records:
                 return 0
             part = decoded(self._handler, tp, claimed[tp], records)
@@ -84,21 +84,10 @@ class Replay:
             if refused is not None:
                 part.events = [refused]
             part.events = [
-                event
-                if record.reason != dead_letters.UNREADABLE_BATCH
-                else _still_unreadable(record)
-                for record, event in zip(records, part.events, strict=True)
+                record.obstacle or event for record, event in zip(records, part.events, strict=True)
             ]
             batch = batch_of([part])
             if batch.partitions:
                 self._handler.handle(tx, batch)
-            dead_letters.mark_replayed(tx, records)
-            dead_letters.hold_again(tx, records, batch.letters)
-            if batch.letters:
-                dead_letters.stop_failing(tx, records)
+            settle(tx, records, batch.letters)
         return len(records)
-
-
-def _still_unreadable(record: dead_letters.StoredRecord) -> InvalidRecord:
-    """A batch that nobody could read is no record of the handler's."""
-    return InvalidRecord(record.reason, record.detail)

@@ -13,7 +13,11 @@ from rapport_runtime.ops import audit
 from rapport_runtime.ops.operators import Refused, actor, add_reason, run_and_print
 from rapport_runtime.stream import positions
 from rapport_runtime.stream.batch import DeadLetter
-from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.dead_letters.table import (
+    UNREADABLE_BATCH,
+    UNREADABLE_RECORD,
+    DeadLetterTable,
+)
 from rapport_runtime.stream.look import OpenLog
 from rapport_runtime.stream.positions import OffsetAdvance, Position
 
@@ -21,9 +25,10 @@ from rapport_runtime.stream.positions import OffsetAdvance, Position
 class Skip:
     """Moves the position of a group past what cannot be read at it."""
 
-    def __init__(self, database: Database, group: str, open_log: OpenLog) -> None:
+    def __init__(self, database: Database, letters: DeadLetterTable, open_log: OpenLog) -> None:
         self._database = database
-        self._group = group
+        self._letters = letters
+        self._group = letters.group
         self._open_log = open_log
 
     def dry_run(self, place: TopicPartition, offset: int) -> list[str]:
@@ -47,7 +52,7 @@ class Skip:
                     f"{_named(place)}: another has moved the position or holds it at this moment,"
                     " or the topic is paused; nothing was changed"
                 )
-            dead_letters.save(tx, self._group, [DeadLetter(place, found.left, _fault(found))])
+            self._letters.save(tx, [DeadLetter(place, found.left, _fault(found))])
             entry = audit.AuditEntry(actor, "skip", "records", subject, reason, count=count)
             audit.record(tx, entry)
         return [
@@ -113,7 +118,7 @@ def _named(place: TopicPartition) -> str:
 
 
 def _fault(found: Unreadable) -> InvalidRecord:
-    reason = dead_letters.UNREADABLE_RECORD if found.is_whole else dead_letters.UNREADABLE_BATCH
+    reason = UNREADABLE_RECORD if found.is_whole else UNREADABLE_BATCH
     return InvalidRecord(reason, found.where())
 
 

@@ -4,8 +4,9 @@ import argparse
 from typing import Any
 
 from rapport_runtime.database import Database
-from rapport_runtime.ops.operators import OperatorCommand, Refused, actor, add_reason
+from rapport_runtime.ops.operators import OperatorCommand, Refused, Secrets, actor, add_reason
 from rapport_runtime.stream.dead_letters.routes import letter_shape
+from rapport_runtime.stream.dead_letters.sealed import CannotOpen, opened
 from rapport_runtime.stream.dead_letters.store import (
     Actor,
     DeadLetterFilter,
@@ -84,7 +85,11 @@ def _show(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
     row = store.get(_actor(options), options.id)
     if row is None:
         raise Refused(f"no letter {options.id}")
-    return [letter_shape(row, options.secret).model_dump_json(indent=2)]
+    try:
+        content = opened(options.secrets.record_keyring, row)
+    except CannotOpen as error:
+        raise Refused(str(error)) from error
+    return [letter_shape(row, content, options.secrets.cursor_key).model_dump_json(indent=2)]
 
 
 def _replay(store: DeadLetterStore, options: argparse.Namespace) -> list[str]:
@@ -125,8 +130,8 @@ def _line(row: Any) -> str:
     )
 
 
-def _letters(database: Database, secret: bytes, options: argparse.Namespace) -> list[str]:
-    options.secret = secret
+def _letters(database: Database, secrets: Secrets, options: argparse.Namespace) -> list[str]:
+    options.secrets = secrets
     lines: list[str] = options.run(DeadLetterStore(database), options)
     return lines
 

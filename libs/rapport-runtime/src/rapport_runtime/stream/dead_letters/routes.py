@@ -23,6 +23,8 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from rapport_runtime.http.redaction import structure
+from rapport_runtime.sealing import Keyring
+from rapport_runtime.stream.dead_letters.sealed import CannotOpen, Content, opened
 from rapport_runtime.stream.dead_letters.store import (
     Actor,
     DeadLetterFilter,
@@ -156,10 +158,10 @@ class LetterOrigin(NamedTuple):
     consumer_group: str
 
 
-def dead_letter_router(database: Database, origin: LetterOrigin) -> APIRouter:
+def dead_letter_router(database: Database, origin: LetterOrigin, keyring: Keyring) -> APIRouter:
     """The router over the API's database. A practice's key sees that practice's letters and those
     without an owner that name it, an operator's key those without an owner. `origin` is for
-    examples alone."""
+    examples alone; the keyring opens what is inspected."""
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"])
     store = DeadLetterStore(database)
     refusals = (Unauthorised, Forbidden, Unavailable)
@@ -201,7 +203,7 @@ def dead_letter_router(database: Database, origin: LetterOrigin) -> APIRouter:
         row = store.get(_actor(principal), letter_id)
         if row is None:
             raise NotFound("no such letter")
-        return letter_shape(row, request.app.state.cursor_key)
+        return letter_shape(row, _opened(keyring, row), request.app.state.cursor_key)
 
     @router.post("/replay", status_code=202, responses=responses(*refusals))
     def replay_many(body: ReplayRequest, principal: Holder) -> ReplayAnswer:
@@ -258,21 +260,30 @@ def _decided(
     raise Conflict(obstacle)
 
 
+def _opened(keyring: Keyring, row: Any) -> Content:
+    try:
+        return opened(keyring, row)
+    except CannotOpen as error:
+        raise Unavailable(str(error)) from error
+
+
 def _summary(row: Any) -> LetterSummary:
     return LetterSummary(**_common(row))
 
 
-def letter_shape(row: Any, secret: bytes) -> LetterShape:
-    """A row of `DeadLetterStore.get` without any value; `secret` keys the hash of its key."""
-    headers = zip(row.header_names, row.header_values, strict=True)
+def letter_shape(row: Any, content: Content, secret: bytes) -> LetterShape:
+    """A row of `DeadLetterStore.get` and what it holds, without any value; `secret` keys the hash
+    of its key."""
     return LetterShape(
         **_common(row),
         recorded_at=datetime.fromtimestamp(max(row.record_timestamp, 0) / 1000, UTC),
-        key_bytes=_size(row.record_key),
-        key_hash=_hash(secret, row.record_key),
-        value_bytes=_size(row.record_value),
-        headers=[HeaderShape(name=name, bytes=_size(value) or 0) for name, value in headers],
-        structure=structure(row.record_value),
+        key_bytes=_size(content.key),
+        key_hash=_hash(secret, content.key),
+        value_bytes=_size(content.value),
+        headers=[
+            HeaderShape(name=name, bytes=_size(value) or 0) for name, value in content.headers
+        ],
+        structure=structure(content.value),
     )
 
 

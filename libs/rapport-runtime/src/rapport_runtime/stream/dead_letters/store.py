@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from rapport_runtime.database import Database, execute, fetch, fetch_one, fetch_value
 from rapport_runtime.ops import audit
+from rapport_runtime.stream.dead_letters.table import MOVED
 
 Order = Literal["oldest", "newest"]
 
@@ -57,7 +58,7 @@ class Actor:
 
 _SUMMARY = """
     id, consumer_group, topic, partition, record_offset, practice_id, named_practice, reason, field,
-    detail, state, received_at, decided_at
+    detail, state, received_at
 """
 _VISIBLE = """
     (%(all_practices)s OR named_practice = %(practice_id)s
@@ -71,39 +72,55 @@ _MATCH = """
     AND (%(practice)s::text IS NULL OR named_practice = %(practice)s)
 """
 _LIST = f"""
-    SELECT {_SUMMARY} FROM dead_letter WHERE {_VISIBLE} AND {_MATCH} AND id > %(after)s
+    SELECT {_SUMMARY}, decided_at FROM every_letter
+    WHERE {_VISIBLE} AND {_MATCH} AND id > %(after)s
     ORDER BY id LIMIT %(limit)s
 """  # noqa: S608 - the parts are constants of this file
 _TALLY = f"""
     SELECT named_practice, reason, count(*) AS letters
-    FROM dead_letter WHERE {_VISIBLE} AND {_MATCH}
+    FROM every_letter WHERE {_VISIBLE} AND {_MATCH}
     GROUP BY 1, 2 ORDER BY letters DESC, named_practice, reason LIMIT %(limit)s
 """  # noqa: S608 - as above
 _GET = f"""
-    SELECT {_SUMMARY}, record_key, record_value, header_names, header_values, record_timestamp
-    FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s
+    SELECT {_SUMMARY}, decided_at, sealed_key, sealed_value, header_names, sealed_headers,
+        record_timestamp
+    FROM every_letter WHERE {_VISIBLE} AND id = %(id)s
 """  # noqa: S608 - as above
 _COUNT = f"""
     SELECT count(*) FROM (
         SELECT FROM dead_letter WHERE {_VISIBLE} AND {_MATCH} LIMIT %(limit)s) AS matching
 """  # noqa: S608 - as above
+# What was replayed may be replayed once more: it waits again, under its id.
 _QUEUE = f"""
     WITH before AS MATERIALIZED (
-        SELECT id, state AS state_before FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s
-          AND state IN ('held', 'queued', 'replayed') FOR UPDATE
+        SELECT id, state AS state_before FROM dead_letter
+        WHERE {_VISIBLE} AND id = %(id)s FOR UPDATE
+    ), queued AS (
+        UPDATE dead_letter SET state = 'queued', replay_id = NULL, stop_after = NULL
+        FROM before WHERE dead_letter.id = before.id
+        RETURNING dead_letter.*, before.state_before
+    ), back AS (
+        DELETE FROM decided_letter WHERE {_VISIBLE} AND id = %(id)s AND state = 'replayed'
+        RETURNING {MOVED}
+    ), again AS (
+        INSERT INTO dead_letter ({MOVED}, state) OVERRIDING SYSTEM VALUE
+        SELECT {MOVED}, 'queued' FROM back
+        RETURNING *, 'replayed' AS state_before
     )
-    UPDATE dead_letter SET state = 'queued', decided_at = NULL, replay_id = NULL, stop_after = NULL
-    FROM before WHERE dead_letter.id = before.id
-    RETURNING dead_letter.*, before.state_before
+    SELECT {_SUMMARY}, state_before, NULL::timestamptz AS decided_at FROM queued
+    UNION ALL SELECT {_SUMMARY}, state_before, NULL FROM again
 """  # noqa: S608 - as above
 _DROP = f"""
-    WITH before AS MATERIALIZED (
-        SELECT id, state AS state_before FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s
-          AND state IN ('held', 'queued', 'dropped') FOR UPDATE
+    WITH waiting AS (
+        DELETE FROM dead_letter WHERE {_VISIBLE} AND id = %(id)s RETURNING {MOVED}, state
+    ), dropped AS (
+        INSERT INTO decided_letter ({MOVED}, state) SELECT {MOVED}, 'dropped' FROM waiting
+        RETURNING *
     )
-    UPDATE dead_letter SET state = 'dropped', decided_at = coalesce(decided_at, clock_timestamp())
-    FROM before WHERE dead_letter.id = before.id
-    RETURNING dead_letter.*, before.state_before
+    SELECT {_SUMMARY}, decided_at, (SELECT state FROM waiting) AS state_before FROM dropped
+    UNION ALL
+    SELECT {_SUMMARY}, decided_at, state FROM decided_letter
+    WHERE {_VISIBLE} AND id = %(id)s AND state = 'dropped'
 """  # noqa: S608 - as above
 _QUEUE_MANY = {
     order: f"""
@@ -111,7 +128,7 @@ _QUEUE_MANY = {
             SELECT id FROM dead_letter WHERE {_VISIBLE} AND {_MATCH}
             ORDER BY id {direction} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         )
-        UPDATE dead_letter SET state = 'queued', decided_at = NULL, replay_id = %(replay_id)s,
+        UPDATE dead_letter SET state = 'queued', replay_id = %(replay_id)s,
             stop_after = %(stop_after)s
         FROM chosen WHERE dead_letter.id = chosen.id
     """  # noqa: S608 - as above
@@ -124,8 +141,8 @@ class DeadLetterStore:
 
     Row-level security lets a practice's key see its own and those without an owner that name it,
     and an operator's key those without an owner; every statement has the same condition. Each
-    decision that changes something is audited in the same transaction. Rows have the columns of
-    `dead_letter`.
+    decision that changes something is audited in the same transaction. Lists are of what waits and
+    of what was dealt with. Rows have the columns of the view `every_letter`.
     """
 
     def __init__(self, database: Database) -> None:
@@ -147,7 +164,7 @@ class DeadLetterStore:
             return fetch(tx, _TALLY, parameters)
 
     def get(self, actor: Actor, letter_id: int) -> Any:
-        """One letter with its bytes; None when there is none that the actor may see."""
+        """One letter with its sealed bytes; None when there is none that the actor may see."""
         with self._transaction(actor) as tx:
             return fetch_one(tx, _GET, {**_scope(actor), "id": letter_id})
 
@@ -182,7 +199,10 @@ class DeadLetterStore:
 
     def _decide(self, statement: str, actor: Actor, action: audit.Action, letter_id: int) -> Any:
         with self._transaction(actor) as tx:
-            row = fetch_one(tx, statement, {**_scope(actor), "id": letter_id})
+            parameters = {**_scope(actor), "id": letter_id}
+            row = fetch_one(tx, statement, parameters)
+            if row is None:  # a worker may have moved it to the other table meanwhile
+                row = fetch_one(tx, statement, parameters)
             if row is not None and row.state_before != row.state:
                 _audit(tx, actor, action, str(letter_id))
         return row
