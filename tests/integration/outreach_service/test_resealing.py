@@ -66,7 +66,11 @@ def test_the_command_says_what_it_did_and_what_keeps_the_old_key(
             "CONTACT_KEYS": f'{{"k1": "{KEY}", "k2": "{NEXT}"}}',
             "CONTACT_ACTIVE_KEY": "k2",
             "CONTACT_INDEX_KEY": KEY,
+            "RECORD_KEYS": f'{{"k1": "{KEY}"}}',
+            "RECORD_ACTIVE_KEY": "k1",
         }.items():
             monkeypatch.setenv(f"RAPPORT_{name}", value)
         assert bootstrap.COMMANDS["reseal"]([]) == 1
-    assert capsys.readouterr().out == "4 sealed again, 1 that no key opens\n"
+    assert capsys.readouterr().out == (
+        "4 sealed again, 1 that no key opens\nletters: 0 sealed again, 0 that need another key\n"
+    )

@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.sealing import Keyring
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
+from rapport_runtime.stream.dead_letters import resealing
+from rapport_runtime.stream.dead_letters.resealing import ResealedLetters, reseal_letters
 from rapport_runtime.stream.dead_letters.sealed import CannotOpen, opened
 from rapport_runtime.stream.dead_letters.store import Actor, DeadLetterStore
 from rapport_runtime.stream.dead_letters.table import CANNOT_OPEN
@@ -153,3 +155,20 @@ def test_a_record_that_comes_again_has_one_letter_sealed_anew(
     assert [row.id for row in rows] == [row.id for row in before]
     assert states(ledger) == [("held", "unreadable")] * 2
     assert [opened(ONLY_NEW, row).value for row in rows] == [b"bad one", b"bad two"]
+
+
+def test_what_an_older_key_sealed_is_sealed_again_once_wherever_it_lies(
+    bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resealing, "PAGE_ROWS", 2)
+    put_aside(bus, ledger, *(f"bad {number}" for number in range(5)))
+    rows = ledger.rows("SELECT id FROM dead_letter ORDER BY id")
+    for row in rows[:2]:
+        assert DeadLetterStore(ledger.database).drop(EVERYONE, row.id)
+    ledger.run("UPDATE dead_letter SET sealed_key = sealed_value WHERE record_offset = 4")
+    assert reseal_letters(ledger.database, BOTH) == ResealedLetters(4, 1)
+    assert reseal_letters(ledger.database, BOTH) == ResealedLetters(0, 1)
+    found = ledger.rows("SELECT * FROM every_letter ORDER BY id LIMIT 4")
+    values = [opened(ONLY_NEW, row).value for row in found]
+    assert values == [f"bad {number}".encode() for number in range(4)]
+    assert [state for state, _ in states(ledger)] == ["dropped"] * 2 + ["held"] * 3

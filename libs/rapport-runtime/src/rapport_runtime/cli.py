@@ -24,7 +24,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, TopicsDiffer, TryLater
 from rapport_runtime.http.serve import serve
 from rapport_runtime.ops import keys, pause_cli
-from rapport_runtime.ops.operators import OperatorCommand
+from rapport_runtime.ops.operators import OperatorCommand, print_lines
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.retention.classes import read_classes
 from rapport_runtime.retention.cli import purge_command, purge_parser
@@ -33,6 +33,7 @@ from rapport_runtime.retention.ways import Way
 from rapport_runtime.settings import LOG_LEVELS, PREFIX, ServiceSettings, SettingsError
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.dead_letters import cli as dead_letter_cli
+from rapport_runtime.stream.dead_letters.resealing import reseal_letters, reseal_parser
 from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.look import OutputLook, await_look
 from rapport_runtime.stream.output import Output
@@ -81,8 +82,9 @@ def commands(
     """The commands of every service by name: its processes, its preparation, its operators'.
 
     `api` builds the app for the API's role, `worker` the handler and the job for the worker's.
-    `migrate` and `keys` need the owner's address; pause, resume, pauses, audit, letters, skip
-    and restored need the worker's, so that they can be given where a worker runs; purge its own.
+    `migrate` and `keys` need the owner's address; pause, resume, pauses, audit, letters, skip,
+    reseal and restored need the worker's, so that they can be given where a worker runs; purge
+    its own.
     `topics` are the topics of all services: the command of that name creates those that are
     missing, and checks the others; a worker checks its own before it reads.
     """
@@ -96,6 +98,7 @@ def commands(
         "restored": _restored(settings, handles),
         "skip": _skip(settings),
         "purge": _purge(settings, package, handles.ways),
+        "reseal": _reseal(settings),
         **{name: _operating(settings, command) for name, command in for_operators.items()},
     }
 
@@ -251,6 +254,21 @@ def _purge(settings: type[Settings], package: str, ways: Mapping[str, Way]) -> C
             return purge_command(Purge(database, classes, ways), stop_on_signals(), options)
         finally:
             database.close()
+
+    return run
+
+
+def _reseal(settings: type[Settings]) -> Command:
+    def run(argv: Sequence[str]) -> int:
+        reseal_parser().parse_args(argv)
+        chosen = settings.from_environment()
+        keyring, database = chosen.record_keyring, worker_database(chosen)
+        try:
+            done = reseal_letters(database, keyring)
+        finally:
+            database.close()
+        print_lines([str(done)])
+        return 1 if done.left else 0
 
     return run
 

@@ -1,6 +1,5 @@
 """Builds outreach from its parts; the only module that imports all of them."""
 
-import argparse
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -67,6 +66,7 @@ from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.settings import PREFIX, SettingsError
+from rapport_runtime.stream.dead_letters.resealing import reseal_letters, reseal_parser
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
@@ -214,9 +214,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         *api_routers(_api_parts(settings, database)),
         status_router(OutreachStatus(database, runtime_status)),
         dead_letter_router(
-            database,
-            LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP),
-            settings.record_keyring,
+            database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP), settings.record_keyring
         ),
         pauses_router(database, PAUSABLE),
     ]
@@ -305,23 +303,22 @@ def build_worker(
     return handler, job
 
 
-def reseal_contacts(argv: Sequence[str]) -> int:
+def reseal_all(argv: Sequence[str]) -> int:
     """The command `reseal`, on the worker's address; 1 while there is what no key opens."""
-    argparse.ArgumentParser(
-        prog="reseal", description="seal contact details with the active key, so that others can go"
-    ).parse_args(argv)
+    reseal_parser("contact details and dead letters").parse_args(argv)
     settings = OutreachSettings.from_environment()
-    database = worker_database(settings)
+    record_keyring, database = settings.record_keyring, worker_database(settings)
     try:
         done = reseal(database, build_keyring(settings))
+        letters = reseal_letters(database, record_keyring)
     finally:
         database.close()
-    print_lines([f"{done.sealed} sealed again, {done.unreadable} that no key opens"])
-    return 1 if done.unreadable else 0
+    told = f"{done.sealed} sealed again, {done.unreadable} that no key opens"
+    print_lines([told, str(letters)])
+    return 1 if done.unreadable or letters.left else 0
 
 
 COMMANDS = {
-    "reseal": reseal_contacts,
     **commands(
         OutreachSettings,
         "outreach_service",
@@ -337,4 +334,5 @@ COMMANDS = {
             ways=WAYS,
         ),
     ),
+    "reseal": reseal_all,
 }
