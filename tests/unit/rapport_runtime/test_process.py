@@ -21,7 +21,9 @@ class Settings(ServiceSettings):
 
 
 SETTINGS = Settings(
-    database_url="postgresql://x@127.0.0.1/x", kafka_bootstrap_servers="127.0.0.1:1"
+    environment="development",
+    database_url="postgresql://x@127.0.0.1/x",
+    kafka_bootstrap_servers="127.0.0.1:1",
 )
 
 
