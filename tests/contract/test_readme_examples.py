@@ -114,7 +114,7 @@ def ingestion(service_database: Any) -> Iterator[Database]:
     database = Database(made.worker_url, application_name="test")
     named = Practice("lantern-harbour", "Lantern Harbour", "Asia/Shanghai", "CNY")
     with database.transaction() as tx:
-        register_practice(named, build_stores(database, is_simulated=False).within(tx))
+        register_practice(named, build_stores(database, RECORD_KEYS, is_simulated=False).within(tx))
     yield database
     database.close()
 

@@ -29,6 +29,7 @@ from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.database import Database
 from rapport_runtime.stream import outbox
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.relay import Relay
@@ -66,7 +67,7 @@ class Intake:
         for topic in topics.TOPICS:
             self.bus.create(topic.name, topic.partitions)
         self.database = Database(urls.worker_url, application_name="test")
-        self.stores = build_stores(self.database, is_simulated=False)
+        self.stores = build_stores(self.database, RECORD_KEYS, is_simulated=False)
         with self.database.transaction() as tx:
             known = Practice("harbour", "Harbour", "Europe/London", "GBP")
             register_practice(known, self.stores.within(tx))
@@ -82,7 +83,8 @@ class Intake:
         """A worker that knows nothing but the database."""
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
         self.bus.members[GROUP] = [consumer]
-        handler = SourceConsumer(self.stores, self.publish)
+        set_aside = DeadLetterTable(GROUP, RECORD_KEYS).save
+        handler = SourceConsumer(self.stores, self.publish, set_aside)
         options = LoopOptions(group=GROUP, keyring=RECORD_KEYS, poll_seconds=0, retry_seconds=0.01)
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         self.turn()

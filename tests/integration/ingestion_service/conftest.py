@@ -18,10 +18,7 @@ from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.store.clock import simulated_time
-from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.reads import PostgresReads
-from ingestion_service.store.stores import PostgresStores
-from ingestion_service.translate import record_of_activity, record_of_practice
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
@@ -58,9 +55,8 @@ def urls(service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
 def database(urls: ServiceDatabase) -> Iterator[Database]:
     """As a worker sees it."""
     opened = Database(urls.worker_url, application_name="test-worker")
-    encoders = Encoders(record_of_activity, record_of_practice)
     with opened.transaction() as tx:
-        store = PostgresStores(opened, encoders, is_simulated=False).within(tx)
+        store = build_stores(opened, RECORD_KEYS, is_simulated=False).within(tx)
         for name, zone, currency in (
             ("lakeside", "Asia/Shanghai", "CNY"),
             ("harbour", "Europe/London", "GBP"),
@@ -87,7 +83,7 @@ class Holders:
 
 @pytest.fixture
 def app(api_database: Database) -> FastAPI:
-    stores = build_stores(api_database, is_simulated=True)
+    stores = build_stores(api_database, RECORD_KEYS, is_simulated=True)
     reads = PostgresReads(api_database)
     routers = [
         practices_router(stores, reads),

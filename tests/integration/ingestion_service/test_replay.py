@@ -42,7 +42,9 @@ class Intake:
         for topic in topics.TOPICS:
             self.bus.create(topic.name, topic.partitions)
         settings = IngestionSettings(
-            database_url=urls.worker_url, kafka_bootstrap_servers="127.0.0.1:1"
+            database_url=urls.worker_url,
+            kafka_bootstrap_servers="127.0.0.1:1",
+            environment="development",
         )
         publish = build_relay(self.database, self.bus).drain
         handler = build_consumer(settings, self.database, publish)
@@ -57,7 +59,9 @@ class Intake:
     def register(self) -> None:
         with self.database.transaction() as tx:
             harbour = Practice("harbour", "Harbour", "Europe/London", "GBP")
-            register_practice(harbour, build_stores(self.database, is_simulated=False).within(tx))
+            register_practice(
+                harbour, build_stores(self.database, RECORD_KEYS, is_simulated=False).within(tx)
+            )
 
     def send(self) -> None:
         """A booking and a payment of each client, with all that became of them."""

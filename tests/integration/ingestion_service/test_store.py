@@ -31,6 +31,7 @@ from rapport_runtime import migrations
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import incarnation
+from tests.support.doubles.record_keyring import KEYRING
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import CODES, LI_NA, WANG_FANG, fact
 
@@ -44,14 +45,14 @@ OUTBOX = """
 def database(database: Database, urls: ServiceDatabase) -> Database:
     """As a worker sees it; the simulated clock is at noon."""
     api = Database(urls.api_url, application_name="test-clock")
-    with build_stores(api, is_simulated=True).open_for_operator() as store:
+    with build_stores(api, KEYRING, is_simulated=True).open_for_operator() as store:
         advance_clock(NOON, store)
     api.close()
     return database
 
 
 def store_in(database: Database, tx: Any) -> PostgresStore:
-    return build_stores(database, is_simulated=True).within(tx)
+    return build_stores(database, KEYRING, is_simulated=True).within(tx)
 
 
 def take(database: Database, *facts: SourceFact) -> list[IntakeResult]:
@@ -301,7 +302,7 @@ def test_the_api_sees_and_writes_its_own_practice_only(
     database: Database, api_database: Database
 ) -> None:
     take(database, fact("completed", "e1"), fact("completed", "e2", practice_id="harbour"))
-    api_stores = build_stores(api_database, is_simulated=True)
+    api_stores = build_stores(api_database, KEYRING, is_simulated=True)
     with api_database.transaction("lakeside") as tx:
         store = api_stores.within(tx)
         assert statuses(accept([fact("settled", "e3")], store)) == ["accepted"]

@@ -13,6 +13,7 @@ from rapport_contracts.codec import decode
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, fetch, fetch_value
+from tests.support.doubles.record_keyring import KEYRING
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import Published, StoreWorld, memory_world
@@ -34,7 +35,7 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
     @contextmanager
     def worker() -> Iterator[Store]:
         with worker_database.transaction() as tx:
-            yield build_stores(worker_database, is_simulated=True).within(tx)
+            yield build_stores(worker_database, KEYRING, is_simulated=True).within(tx)
 
     def published() -> list[Published]:
         with worker_database.transaction() as tx:
@@ -47,7 +48,11 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
         return count
 
     yield StoreWorld(
-        build_stores(api, is_simulated=True), PostgresReads(api), worker, published, announced
+        build_stores(api, KEYRING, is_simulated=True),
+        PostgresReads(api),
+        worker,
+        published,
+        announced,
     )
     api.close()
     worker_database.close()

@@ -26,6 +26,7 @@ from ingestion_service.ports import (
     SourceProgress,
     StoredObject,
 )
+from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ClientKey = tuple[PracticeId, ClientId]
@@ -44,6 +45,7 @@ class Tables:
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
+    queues: QueueTables = field(default_factory=QueueTables)
     announced: list[tuple[Practice, datetime]] = field(default_factory=list)
 
     def copied(self) -> "Tables":
@@ -51,7 +53,7 @@ class Tables:
         return replace(self, **{each.name: copy(getattr(self, each.name)) for each in fields(self)})
 
 
-class MemoryStore:
+class MemoryStore(MemoryQueues):
     """`Store` over tables; it sees one practice, or all when `practice_id` is None."""
 
     def __init__(
@@ -62,6 +64,7 @@ class MemoryStore:
         real_time: datetime,
         practice_id: PracticeId | None = None,
     ) -> None:
+        super().__init__(tables.queues, tables.published)
         self._tables = tables
         self._is_simulated = is_simulated
         self._real_time = real_time

@@ -55,6 +55,31 @@ PASSED_OVER = Counter(
     " incomplete; tombstone: ask the source what it means by them.",
     ["group", "topic", "what"],
 )
+DEFERRED = Counter(
+    "rapport_deferred_records_total",
+    "Source records that were put into the queue of their practice, because it sent more than its"
+    " share. Advice: growing for hours: one practice sends more than the workers accept beside the"
+    " others; add workers.",
+    ["topic"],
+)
+DEFERRED_RECORDS = Gauge(
+    "rapport_deferred_waiting_records",
+    "Source records that wait in the queues of their practices. Advice: falling is good; growing:"
+    " see rapport_deferred_records_total.",
+    ["group"],
+)
+DEFERRED_PRACTICES = Gauge(
+    "rapport_deferred_waiting_practices",
+    "Practices of which records wait; their clients' time stands still meanwhile. Advice: more than"
+    " a few: the workers are too slow for everybody; look at lag.",
+    ["group"],
+)
+DEFERRED_OLDEST_SECONDS = Gauge(
+    "rapport_deferred_oldest_seconds",
+    "How far behind the practice that waits longest stands; 0 when none waits. Advice: above 900:"
+    " a topic is paused, records cannot be opened, or workers are too few.",
+    ["group"],
+)
 VISITS_TAKEN_BACK = Counter(
     "rapport_visits_taken_back_total",
     "Completed bookings that count no longer, by the kind of the later event: cancelled,"

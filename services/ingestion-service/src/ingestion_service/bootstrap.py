@@ -10,11 +10,13 @@ from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
+from ingestion_service.ports import Sealer
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.lost_events import report_lost
 from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.reads import PostgresReads
+from ingestion_service.store.status import IngestionStatus, QueueGauges
 from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import asyncapi, topics
@@ -33,6 +35,7 @@ from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.retention.own import RUNTIME_WAYS
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
 from rapport_runtime.stream.relay import Relay, WatermarkSource
@@ -74,21 +77,24 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     )
 
 
-def build_stores(database: Database, *, is_simulated: bool) -> PostgresStores:
-    """The stores, with the encoders of what they put into the outbox; `is_simulated` as in
-    `PostgresStores`."""
+def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> PostgresStores:
+    """The stores, with the encoders of what they put into the outbox; `sealer` and `is_simulated`
+    as in `PostgresStores`."""
     encoders = Encoders(
-        activity=translate.record_of_activity, practice=translate.record_of_practice
+        activity=translate.record_of_activity,
+        practice=translate.record_of_practice,
+        hold=translate.records_of_hold,
     )
-    return PostgresStores(database, encoders, is_simulated=is_simulated)
+    return PostgresStores(database, encoders, sealer, is_simulated=is_simulated)
 
 
 def build_consumer(
     settings: IngestionSettings, database: Database, publish: Callable[[], object]
 ) -> SourceConsumer:
     """The handler of a worker; it calls `publish` after each commit."""
-    stores = build_stores(database, is_simulated=settings.simulated_clock)
-    return SourceConsumer(stores, publish)
+    sealer = settings.record_keyring
+    stores = build_stores(database, sealer, is_simulated=settings.simulated_clock)
+    return SourceConsumer(stores, publish, DeadLetterTable(GROUP, sealer).save)
 
 
 def build_api(settings: IngestionSettings) -> FastAPI:
@@ -96,7 +102,8 @@ def build_api(settings: IngestionSettings) -> FastAPI:
     database = Database(
         settings.database_url.get_secret_value(), application_name="ingestion-service-api"
     )
-    stores = build_stores(database, is_simulated=settings.simulated_clock)
+    sealer = settings.record_keyring
+    stores = build_stores(database, sealer, is_simulated=settings.simulated_clock)
     reads = PostgresReads(database)
     service = Service(
         title="Rapport ingestion",
@@ -115,7 +122,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         keys=keys.ApiKeys(database),
         cursor_key=settings.cursor_key,
         checks={"database": database.ping, "age": age_check(database)},
-        refresh=[DatabaseGauges(database, GROUP)],
+        refresh=[DatabaseGauges(database, GROUP), QueueGauges(database, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,
@@ -125,7 +132,11 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         practices_router(stores, reads),
         events_router(stores),
         clients_router(stores, reads),
-        status_router(DatabaseStatus(database, settings.service, GROUP, timed=SOURCES)),
+        status_router(
+            IngestionStatus(
+                database, DatabaseStatus(database, settings.service, GROUP, timed=SOURCES)
+            )
+        ),
         dead_letter_router(
             database, LetterOrigin(topics.SOURCE_PAYMENTS.name, GROUP), settings.record_keyring
         ),

@@ -1,33 +1,66 @@
 """Handles batches of source events: bookings and payments together."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ingestion_service import translate
 from ingestion_service.domain.errors import NotYet
-from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.facts import PracticeId, SourceFact
+from ingestion_service.domain.intake_results import IntakeResult
+from ingestion_service.draining import Drain
 from ingestion_service.handlers import accept
-from ingestion_service.ports import Stores
+from ingestion_service.ports import SourceRecord, Stores
+from ingestion_service.queues import take_turns
 from rapport_contracts import topics
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.metrics import VISITS_TAKEN_BACK
-from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
+from rapport_runtime.metrics import DEAD_LETTERS, DEFERRED, VISITS_TAKEN_BACK
+from rapport_runtime.stream.batch import Batch, BatchHandler, DeadLetter, PartitionBatch, Sender
+from rapport_runtime.stream.dead_letters import table as dead_letters
 from rapport_runtime.stream.positions import Position
 
 GROUP = "ingestion-service"
 TOPICS = (topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS)
 
 
+class _Located(NamedTuple):
+    """A fact, and its place in the batch."""
+
+    part: PartitionBatch
+    place: int
+    fact: SourceFact
+
+    @property
+    def offset(self) -> int:
+        """The offset of its record."""
+        return self.part.records[self.place].offset
+
+    def record(self) -> tuple[PracticeId, SourceRecord]:
+        """Whose it is, and its record."""
+        topic, partition = self.part.partition
+        read = self.part.records[self.place]
+        headers = tuple(read.headers)
+        record = SourceRecord(
+            topic, partition, read.offset, read.key, read.value, headers, read.timestamp
+        )
+        return self.fact.practice_id, record
+
+
 class SourceConsumer(BatchHandler):
-    """Accepts each batch in the loop's transaction; `publish` runs after the commit."""
+    """Accepts of each batch what is each practice's share, and defers the rest, in the loop's
+    transaction (ADR 35). After the commit `publish` runs, and practices that wait have turns."""
 
     def __init__(self, stores: Stores, publish: Callable[[], object]) -> None:
         self._stores = stores
         self._publish = publish
+        self._drain = Drain(stores, _set_aside)
+        self._drains_on = False
+        # Of the last batch: how many records it had, and of how many practices that do not wait.
+        self._size = (0, 0)
         # By place, so that a batch that is rolled back and handled again counts once.
         self._taken_back: dict[tuple[TopicPartition, int], str] = {}
+        self._deferred: set[tuple[TopicPartition, int]] = set()
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> SourceFact | None:
         """See `BatchHandler.decode`. None for a tombstone: what a source no longer says, it has
@@ -39,31 +72,79 @@ class SourceConsumer(BatchHandler):
         return translate.sender(value)
 
     def handle(self, tx: Any, batch: Batch) -> None:
-        """Accept the facts of the batch; rejected ones become dead letters, tombstones are passed
-        over."""
-        located: list[tuple[PartitionBatch, int, SourceFact]] = []
-        for part in batch.partitions:
-            for index, fact in enumerate(part.events):
-                if fact is None:
-                    batch.pass_over(part, "tombstone")
-                else:
-                    located.append((part, index, fact))
+        """Accept facts of the batch, and defer the others; rejected ones become dead letters,
+        tombstones are passed over."""
+        located = _located(batch)
+        store = self._stores.within(tx)
         try:
-            results = accept([fact for _, _, fact in located], self._stores.within(tx))
+            turn = take_turns([each.fact for each in located], store)
+            accepted = [located[place] for place in turn.accepted]
+            results = accept([each.fact for each in accepted], store, turn.standing)
         except NotYet as error:
             raise TryLater(error.detail) from error
         failpoints.hit("accepted")
-        for (part, index, fact), result in zip(located, results, strict=True):
-            if result.status == "rejected":
-                batch.reject(part, index, translate.refusal(fact, result))
-            elif result.took_back_visit:
-                self._taken_back[part.partition, part.records[index].offset] = fact.kind
+        self._look_at(batch, accepted, results)
+        served = {each.fact.practice_id for each in accepted} - turn.standing.keys()
+        self._size = (len(located), len(served))
+        if turn.now is not None:
+            deferred = [located[place] for place in turn.deferred]
+            store.defer([each.record() for each in deferred], turn.now)
+            self._deferred.update((each.part.partition, each.offset) for each in deferred)
+            failpoints.hit("deferring")
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """Publish the activities of the batch, and the watermarks that are due; count the visits
-        that it took back."""
-        for (partition, offset), kind in self._taken_back.items():
-            if partition in held and offset < held[partition].next_offset:
-                VISITS_TAKEN_BACK.labels(kind).inc()
-        self._taken_back.clear()
+        """Publish the activities of the batch, and the watermarks that are due; then give practices
+        that wait their turns. Count what the batch took back and deferred."""
+        self._count(held)
+        look = self._drain.look()
         self._publish()
+        (records, practices), self._size = self._size, (0, 0)
+        try:
+            drained = self._drain.run(look, records, practices)
+        except NotYet as error:
+            raise TryLater(error.detail) from error
+        self._drains_on = drained.records > 0
+        for letter in drained.letters:
+            DEAD_LETTERS.labels(GROUP, letter.partition.topic, letter.error.reason).inc()
+
+    def may_wait(self) -> bool:
+        """See `BatchHandler.may_wait`: not after a turn that is to be published, and followed."""
+        return not self._drains_on
+
+    def _look_at(
+        self, batch: Batch, accepted: Sequence[_Located], results: Sequence[IntakeResult]
+    ) -> None:
+        for each, result in zip(accepted, results, strict=True):
+            if result.status == "rejected":
+                batch.reject(each.part, each.place, translate.refusal(each.fact, result))
+            elif result.took_back_visit:
+                self._taken_back[each.part.partition, each.offset] = each.fact.kind
+
+    def _count(self, held: Mapping[TopicPartition, Position]) -> None:
+        def is_committed(partition: TopicPartition, offset: int) -> bool:
+            return partition in held and offset < held[partition].next_offset
+
+        for (partition, offset), kind in self._taken_back.items():
+            if is_committed(partition, offset):
+                VISITS_TAKEN_BACK.labels(kind).inc()
+        for partition, offset in self._deferred:
+            if is_committed(partition, offset):
+                DEFERRED.labels(partition.topic).inc()
+        self._taken_back.clear()
+        self._deferred.clear()
+
+
+def _located(batch: Batch) -> list[_Located]:
+    """The facts of the batch, in its order; tombstones are passed over."""
+    located = []
+    for part in batch.partitions:
+        for place, fact in enumerate(part.events):
+            if fact is None:
+                batch.pass_over(part, "tombstone")
+            else:
+                located.append(_Located(part, place, fact))
+    return located
+
+
+def _set_aside(tx: Any, letters: Sequence[DeadLetter]) -> None:
+    dead_letters.save(tx, GROUP, letters)

@@ -15,7 +15,7 @@ from ingestion_service.domain.activities import (
     registered,
     takes_back_a_visit,
 )
-from ingestion_service.domain.errors import Conflict, NotYet, Unknown
+from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
@@ -45,6 +45,7 @@ from ingestion_service.ports import (
     Store,
     StoredObject,
 )
+from ingestion_service.queues import NOBODY_WAITS, held_time, practice_times
 
 AHEAD: Final = timedelta(hours=48)
 """How far beyond ingestion's time a fact may be dated; beyond that its source's clock is wrong."""
@@ -64,15 +65,20 @@ class PracticeSaved(NamedTuple):
     is_new: bool
 
 
-def accept(facts: Sequence[SourceFact], store: Store) -> list[IntakeResult]:
-    """Accept a batch of facts; one result for each, in the order given.
+def accept(
+    facts: Sequence[SourceFact],
+    store: Store,
+    standing: Mapping[PracticeId, datetime] = NOBODY_WAITS,
+) -> list[IntakeResult]:
+    """Accept a batch of facts; one result for each, in the order given. Those of a practice that
+    waits are accepted at the time at which it stands (`practice_times`).
 
     Of several facts with one event id the first that is accepted counts; the same content again is
     a duplicate, other content a conflict. Nothing is written for a fact that is not accepted, and
     the order of arrival changes no client's sums (R7, R8). Raises `NotYet` before a simulated clock
     is first set.
     """
-    now = _held_time(store)
+    now = held_time(store)
     practices = store.practices({fact.practice_id for fact in facts})
     judged = [_refusal(fact, practices, now) or _candidate(fact) for fact in facts]
     candidates = [each for each in judged if isinstance(each, _Candidate)]
@@ -87,7 +93,8 @@ def accept(facts: Sequence[SourceFact], store: Store) -> list[IntakeResult]:
         touched = {new.object_key for new in new_facts}
         older = {key: objects[key] for key in touched if not objects[key].is_new}
         histories = store.histories(older) if older else {}
-        intake = _fold(new_facts, _Known(clients, objects, histories, practices), now)
+        times = {key: standing.get(key, now) for key in practices}
+        intake = _fold(new_facts, _Known(clients, objects, histories, practices), times)
         store.append(intake.entries)
         store.save_sequences(intake.sequences)
         store.publish(intake.activities)
@@ -102,15 +109,16 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
     Raises `Unknown` when the practice is not registered, `NotYet` before a simulated clock is
     first set.
     """
-    now = _held_time(store)
+    standing = practice_times({key.practice_id}, store)
+    now = held_time(store)
     practice = store.practices({key.practice_id}).get(key.practice_id)
     if practice is None:
         raise Unknown("unknown-practice", "no practice is registered under this id")
     client = store.lock_clients({key}, now)[key]
     if not client.is_registered:
-        sequence = client.last_sequence + 1
-        store.mark_registered(key.practice_id, client.client_id, sequence, now)
-        store.publish([registered(_owner(client, practice), sequence, now)])
+        sequence, at = client.last_sequence + 1, standing.get(key.practice_id, now)
+        store.mark_registered(key.practice_id, client.client_id, sequence, at)
+        store.publish([registered(_owner(client, practice), sequence, at)])
     return Registration(client.client_id, client.is_new)
 
 
@@ -189,13 +197,6 @@ class _Intake(NamedTuple):
     taken_back: set[int]
 
 
-def _held_time(store: Store) -> datetime:
-    now = store.hold_time()
-    if now is None:
-        raise NotYet("clock-not-set", "the simulated clock has not been set yet")
-    return now
-
-
 def _candidate(fact: SourceFact) -> _Candidate:
     return _Candidate(fact, fact.event_key, fact.object_key, fact.identity, fact.content_hash)
 
@@ -262,14 +263,17 @@ def _judge(
     return results, new_facts
 
 
-def _fold(new_facts: Sequence[_Candidate], known: _Known, now: datetime) -> _Intake:
-    """Fold each new fact into its source object and number the activities that this causes. A
-    client's first fact causes one in any case, so that no client is known here alone."""
+def _fold(
+    new_facts: Sequence[_Candidate], known: _Known, times: Mapping[PracticeId, datetime]
+) -> _Intake:
+    """Fold each new fact into its source object and number the activities that this causes, each
+    accepted at its practice's time. A client's first fact causes one in any case, so that no client
+    is known here alone."""
     source_objects = _source_objects(new_facts, known)
     intake = _Intake([], {}, [], set())
     for place, (fact, _, object_key, identity, content_hash) in enumerate(new_facts):
         object_id = known.objects[object_key].object_id
-        client = known.clients[identity]
+        client, now = known.clients[identity], times[fact.practice_id]
         deltas = source_objects[object_key].fold(fact)
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1

@@ -17,6 +17,16 @@ from ingestion_service.domain.facts import (
 from ingestion_service.domain.practices import Practice
 
 
+class Sealer(Protocol):
+    """Seals bytes so that they can be opened for the same place only."""
+
+    def seal(self, plain: bytes, place: bytes) -> bytes:
+        """The bytes, sealed."""
+
+    def unseal(self, sealed: bytes, place: bytes) -> bytes:
+        """What was sealed."""
+
+
 class Client(NamedTuple):
     """A client, locked by the transaction; `last_sequence` is 0 before the first activity."""
 
@@ -48,6 +58,50 @@ class LedgerEntry(NamedTuple):
     accepted_at: datetime
     first_sequence: int
     activities: int
+
+
+class SourceRecord(NamedTuple):
+    """A record of a source topic, as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp: int
+
+
+class Queue(NamedTuple):
+    """The queue of a practice of which something waits, locked by the transaction. The practice
+    stands at `stands_at`: what is accepted of it is accepted at that time. `is_announced` is false
+    after a restore, until the hold is announced again; `is_new`: this call has opened it."""
+
+    practice_id: PracticeId
+    hold_id: str
+    stands_at: datetime
+    is_announced: bool
+    is_new: bool
+
+
+class Deferred(NamedTuple):
+    """A record that waits; `deferred_id` is its place in the queue. `is_paused`: operators have
+    paused its topic."""
+
+    deferred_id: int
+    deferred_at: datetime
+    is_paused: bool
+    record: SourceRecord
+
+
+class Hold(NamedTuple):
+    """What is announced of a practice that waits: it stands at `since`; or, where it is not held
+    any more, its time goes on at `since`."""
+
+    practice_id: PracticeId
+    hold_id: str
+    is_held: bool
+    since: datetime
 
 
 class Store(Protocol):
@@ -122,6 +176,55 @@ class Store(Protocol):
     def publish(self, activities: Sequence[Activity]) -> None:
         """Put activities into the outbox for `client-activity.v1`, in this order."""
 
+    def lock_queues(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Queue]:
+        """The queues of those of these practices of which something waits, locked. A queue that
+        another transaction drains at the moment is waited for. Queues are locked before objects and
+        clients, so that no two workers wait for each other."""
+
+    def try_lock_queue(self, practice_id: PracticeId) -> Queue | None:
+        """The queue of this practice; None where nothing waits, or another transaction has it."""
+
+    def open_queues(
+        self, practice_ids: Collection[PracticeId], now: datetime
+    ) -> Mapping[PracticeId, Queue]:
+        """The queues of all these practices, locked; missing ones are opened and stand at `now`."""
+
+    def count_queues(self) -> int:
+        """How many practices wait, counted up to a thousand."""
+
+    def next_queues(self, limit: int) -> list[PracticeId]:
+        """Up to `limit` practices of which a record can be accepted now, that with the longest time
+        since its last turn first. None while operators have paused this worker."""
+
+    def unannounced_queues(self) -> list[PracticeId]:
+        """The practices whose hold was not announced since the database was restored."""
+
+    def announce_holds(self, holds: Sequence[Hold]) -> None:
+        """Put each into the outbox for every partition of `client-activity.v1`."""
+
+    def note_announced(self, practice_ids: Collection[PracticeId]) -> None:
+        """Store that the holds of these queues are announced; the queues are locked."""
+
+    def defer(self, records: Sequence[tuple[PracticeId, SourceRecord]], now: datetime) -> None:
+        """Append records, sealed, to the queues of their practices, in this order; the queues are
+        locked."""
+
+    def deferred(self, practice_id: PracticeId, limit: int) -> list[Deferred]:
+        """Up to `limit` of the first records of a queue. Raises what the seal raises when one of
+        them cannot be opened."""
+
+    def save_turn(
+        self, practice_id: PracticeId, *, last: int, taken: int, stands_at: datetime
+    ) -> None:
+        """Remove the records up to the place `last`, which are so many, from a locked queue of
+        which more waits. The practice stands at `stands_at` now, and has had its turn."""
+
+    def close_queue(self, practice_id: PracticeId) -> None:
+        """Remove a locked queue with all its records."""
+
+    def pass_turn(self, practice_id: PracticeId) -> None:
+        """Store that a locked queue has had its turn, though nothing of it was accepted."""
+
 
 class Stores(Protocol):
     """Gives stores: in a transaction of the caller, or in one of their own, which the end of the
@@ -129,6 +232,9 @@ class Stores(Protocol):
 
     def within(self, tx: Any) -> Store:
         """A store in a transaction that the caller commits."""
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """A transaction for `within`, of a worker: it sees and writes every practice."""
 
     def open(self, practice_id: PracticeId) -> AbstractContextManager[Store]:
         """A store that sees and writes this practice only."""

@@ -13,13 +13,16 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import Practice
+from ingestion_service.ports import Hold
 from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    HoldChanged,
     PracticeRegistered,
     Watermark,
     WatermarkAdvanced,
 )
+from rapport_contracts.canonical import Hold as WireHold
 from rapport_contracts.canonical import Practice as WirePractice
 from rapport_contracts.codec import decode_source, encode
 from rapport_contracts.errors import InvalidEvent
@@ -178,6 +181,33 @@ def record_of_practice(
     )
     partition = partition_of(practice.practice_id, PRACTICES.partitions)
     return Outgoing(PRACTICES.name, partition, practice.practice_id.encode(), encode(event))
+
+
+def records_of_hold(hold: Hold, incarnation: str | None = None) -> list[Outgoing]:
+    """The records that say of a practice that it is held or goes on: one for each partition of
+    `client-activity.v1`, with the incarnation of the database."""
+    state = "held" if hold.is_held else "released"
+    said = f"{hold.hold_id}/{incarnation}/{hold.since.isoformat()}/{state}"
+    data = WireHold(hold_id=hold.hold_id, reason="deferred", held=hold.is_held, since=hold.since)
+    return [
+        Outgoing(
+            CLIENT_ACTIVITY.name,
+            partition,
+            hold.practice_id.encode(),
+            encode(
+                HoldChanged(
+                    id=f"{said}/{partition}",
+                    source=SOURCE,
+                    time=hold.since,
+                    practiceid=hold.practice_id,
+                    subject=hold.practice_id,
+                    incarnation=incarnation,
+                    data=data,
+                )
+            ),
+        )
+        for partition in range(CLIENT_ACTIVITY.partitions)
+    ]
 
 
 def record_of_watermark(

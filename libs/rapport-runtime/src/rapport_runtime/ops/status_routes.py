@@ -120,6 +120,20 @@ class PurgeStatus(BaseModel):
     seconds: float = Field(examples=[0.4])
 
 
+class QueueStatus(BaseModel):
+    """What waits in the queues of practices that have sent more than their share. While anything of
+    a practice waits, its clients' time stands still."""
+
+    practices: int = Field(description="How many practices wait.", examples=[0])
+    records: int = Field(description="How many of their records wait.", examples=[0])
+    oldest_at: AwareDatetime | None = Field(
+        description="The time at which the one that waits longest stands; null when none waits."
+    )
+    ever: int = Field(
+        description="How many records have been put into a queue so far, about.", examples=[12800]
+    )
+
+
 class Status(BaseModel):
     """The service as a whole; null means not known yet."""
 
@@ -142,6 +156,9 @@ class Status(BaseModel):
     purges: list[PurgeStatus] = Field(
         default_factory=list, description="Empty until the first purge."
     )
+    queues: QueueStatus | None = Field(
+        default=None, description="Null for a service in which no practice waits."
+    )
 
 
 class StatusSource(Protocol):
@@ -159,8 +176,8 @@ def status_router(source: StatusSource) -> APIRouter:
     def status(_principal: Annotated[Principal, Depends(require_operator(SCOPE))]) -> Status:
         """Get how far this service has come.
 
-        Business time, lag, the oldest work that waits, the workers, what is paused, and the last
-        purge.
+        Business time, lag, the oldest work that waits, the workers, what is paused, the last purge,
+        and the practices of which records wait.
         """
         return source.status()
 

@@ -134,3 +134,8 @@ class BatchHandler(Protocol):
         """Sweep and publish: after each commit, and after a turn without records. `held` are the
         positions of the partitions that this worker holds, as far as it knows."""
         ...
+
+    def may_wait(self) -> bool:
+        """Whether the next poll may wait for records. Default: yes; no while `after_commit` has
+        more to do than it did."""
+        return True

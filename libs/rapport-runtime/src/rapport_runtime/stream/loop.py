@@ -170,7 +170,8 @@ class BatchLoop:
     def _poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
         joined = self.assigned or self._consumer.newly_assigned()
         wait = self._options.poll_seconds if joined else self._options.join_poll_seconds
-        polled = self._consumer.poll(wait if self._may_wait else 0.0, self._options.max_records)
+        may_wait = self._may_wait and (not joined or self._handler.may_wait())
+        polled = self._consumer.poll(wait if may_wait else 0.0, self._options.max_records)
         self._may_wait = True
         failpoints.hit("polled")
         return polled

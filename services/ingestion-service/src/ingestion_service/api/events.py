@@ -13,6 +13,7 @@ from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Stores
+from ingestion_service.queues import practice_times
 from ingestion_service.translate import fact_of
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
@@ -114,7 +115,7 @@ def _accept(
     decoded = [_decoded(item, practice_id) for item in items]
     facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
     with refusals_as_problems(), stores.open(practice_id) as store:
-        accepted = accept(facts, store)
+        accepted = accept(facts, store, practice_times({practice_id}, store))
     for fact, result in zip(facts, accepted, strict=True):
         if result.took_back_visit:
             VISITS_TAKEN_BACK.labels(fact.kind).inc()

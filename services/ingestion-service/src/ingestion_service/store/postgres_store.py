@@ -26,8 +26,17 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.ports import Client, LedgerEntry, StoredObject
-from ingestion_service.store import clock, objects
+from ingestion_service.ports import (
+    Client,
+    Deferred,
+    Hold,
+    LedgerEntry,
+    Queue,
+    Sealer,
+    SourceRecord,
+    StoredObject,
+)
+from ingestion_service.store import clock, objects, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
 from rapport_runtime.bus.port import Outgoing
@@ -151,11 +160,12 @@ _APPEND: Final = """
 
 @dataclass(frozen=True)
 class Encoders:
-    """Make the outbox's records: of an activity, and of a practice announced at an instant; each
-    with the incarnation of the database."""
+    """Make the outbox's records: of an activity, of a practice announced at an instant, and of a
+    hold, for each partition; all with the incarnation of the database."""
 
     activity: Callable[[Activity, str], Outgoing]
     practice: Callable[[Practice, datetime, str], Outgoing]
+    hold: Callable[[Hold, str], Sequence[Outgoing]]
 
 
 class PostgresStore:
@@ -165,9 +175,12 @@ class PostgresStore:
     events.
     """
 
-    def __init__(self, tx: sa.Connection, encoders: Encoders, *, is_simulated: bool) -> None:
+    def __init__(
+        self, tx: sa.Connection, encoders: Encoders, sealer: Sealer, *, is_simulated: bool
+    ) -> None:
         self._tx = tx
         self._encoders = encoders
+        self._sealer = sealer
         self._is_simulated = is_simulated
 
     def hold_time(self) -> datetime | None:
@@ -281,6 +294,50 @@ class PostgresStore:
         if activities:
             digits, encode = incarnation.current(self._tx), self._encoders.activity
             outbox.append(self._tx, [encode(activity, digits) for activity in activities])
+
+    def lock_queues(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Queue]:
+        return queues.lock(self._tx, practice_ids)
+
+    def try_lock_queue(self, practice_id: PracticeId) -> Queue | None:
+        return queues.try_lock(self._tx, practice_id)
+
+    def open_queues(
+        self, practice_ids: Collection[PracticeId], now: datetime
+    ) -> Mapping[PracticeId, Queue]:
+        return queues.open_all(self._tx, practice_ids, now)
+
+    def count_queues(self) -> int:
+        return queues.count(self._tx)
+
+    def next_queues(self, limit: int) -> list[PracticeId]:
+        return queues.next_practices(self._tx, limit)
+
+    def unannounced_queues(self) -> list[PracticeId]:
+        return queues.unannounced(self._tx)
+
+    def announce_holds(self, holds: Sequence[Hold]) -> None:
+        digits, encode = incarnation.current(self._tx), self._encoders.hold
+        outbox.append(self._tx, [record for hold in holds for record in encode(hold, digits)])
+
+    def note_announced(self, practice_ids: Collection[PracticeId]) -> None:
+        queues.note_announced(self._tx, practice_ids)
+
+    def defer(self, records: Sequence[tuple[PracticeId, SourceRecord]], now: datetime) -> None:
+        queues.defer(self._tx, records, now, self._sealer)
+
+    def deferred(self, practice_id: PracticeId, limit: int) -> list[Deferred]:
+        return queues.first(self._tx, practice_id, limit, self._sealer)
+
+    def save_turn(
+        self, practice_id: PracticeId, *, last: int, taken: int, stands_at: datetime
+    ) -> None:
+        queues.save_turn(self._tx, practice_id, last=last, taken=taken, stands_at=stands_at)
+
+    def close_queue(self, practice_id: PracticeId) -> None:
+        queues.close(self._tx, practice_id)
+
+    def pass_turn(self, practice_id: PracticeId) -> None:
+        queues.pass_turn(self._tx, practice_id)
 
     def _fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
         return fetch(self._tx, statement, parameters, prepare=False)

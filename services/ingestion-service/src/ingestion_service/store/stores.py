@@ -1,26 +1,33 @@
 """`ports.Stores` on Postgres."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 
 from ingestion_service.domain.facts import PracticeId
+from ingestion_service.ports import Sealer
 from ingestion_service.store.postgres_store import Encoders, PostgresStore
 from rapport_runtime.database import Database
 
 
 class PostgresStores:
     """`ports.Stores` over one database. With `is_simulated` ingestion's time is the clock that an
-    operator sets, else the database's."""
+    operator sets, else the database's. `sealer` seals the records that wait."""
 
-    def __init__(self, database: Database, encoders: Encoders, *, is_simulated: bool) -> None:
+    def __init__(
+        self, database: Database, encoders: Encoders, sealer: Sealer, *, is_simulated: bool
+    ) -> None:
         self._database = database
         self._encoders = encoders
+        self._sealer = sealer
         self._is_simulated = is_simulated
 
     def within(self, tx: sa.Connection) -> PostgresStore:
-        return PostgresStore(tx, self._encoders, is_simulated=self._is_simulated)
+        return PostgresStore(tx, self._encoders, self._sealer, is_simulated=self._is_simulated)
+
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        return self._database.transaction()
 
     @contextmanager
     def open(self, practice_id: PracticeId) -> Iterator[PostgresStore]:

@@ -118,6 +118,38 @@ source_count = sa.Table(
     comment="what was ever accepted of a source: the sum over its buckets",
 )
 
+practice_queue = sa.Table(
+    "practice_queue",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("hold_id", sa.Text, nullable=False),
+    sa.Column("stands_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("waiting", sa.BigInteger, nullable=False),
+    sa.Column("incarnation", sa.Text, nullable=False),
+    sa.Column(
+        "drained_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.clock_timestamp(),
+    ),
+    comment="a practice of which records wait, and the time at which it stands meanwhile",
+    postgresql_with={"fillfactor": 50},
+)
+
+deferred = sa.Table(
+    "deferred",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("deferred_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("record_offset", sa.BigInteger, nullable=False),
+    sa.Column("record_timestamp", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("deferred_at", sa.DateTime(timezone=True), nullable=False),
+    comment="source records that wait; deferred_id is their order within a practice",
+)
+
 clock = sa.Table(
     "clock",
     metadata,

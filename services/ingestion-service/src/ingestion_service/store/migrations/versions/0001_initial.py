@@ -19,7 +19,10 @@ branch_labels = None
 depends_on = None
 
 
-OWN = ("clock", "source_count", "ledger", "source_object", "identity", "client", "practice")
+OWN = (
+    *("deferred", "practice_queue", "clock", "source_count", "ledger"),
+    *("source_object", "identity", "client", "practice"),
+)
 
 
 def upgrade() -> None:
@@ -30,12 +33,16 @@ def upgrade() -> None:
     create_ledger()
     create_source_count()
     create_clock()
+    create_queues()
     row_level_security(op, "practice", api_may=("SELECT", "INSERT", "UPDATE"), operator_sees=True)
     row_level_security(op, "client", api_may=("SELECT", "INSERT", "UPDATE"))
     row_level_security(op, "identity", api_may=("SELECT", "INSERT", "UPDATE"))
     row_level_security(op, "source_object", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
     row_level_security(op, "ledger", api_may=("SELECT", "INSERT"))
     row_level_security(op, "source_count", api_may=("SELECT", "INSERT", "UPDATE"))
+    row_level_security(op, "practice_queue", api_may=("SELECT", "UPDATE"), operator_sees=True)
+    row_level_security(op, "deferred", api_may=())
+    op.execute(f"GRANT SELECT ON SEQUENCE deferred_deferred_id_seq TO {API_ROLE}")
 
 
 def downgrade() -> None:
@@ -166,3 +173,34 @@ def create_clock() -> None:
     )
     grant(op, "clock", role=WORKER_ROLE, may=("SELECT",))
     grant(op, "clock", role=API_ROLE, may=("SELECT", "INSERT", "UPDATE"))
+
+
+def create_queues() -> None:
+    op.create_table(
+        "practice_queue",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("hold_id", sa.Text, nullable=False),
+        sa.Column("stands_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("waiting", sa.BigInteger, nullable=False),
+        sa.Column("incarnation", sa.Text, nullable=False),
+        sa.Column(
+            "drained_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.func.clock_timestamp(),
+        ),
+        comment="a practice of which records wait, and the time at which it stands meanwhile",
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_table(
+        "deferred",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("deferred_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("record_offset", sa.BigInteger, nullable=False),
+        sa.Column("record_timestamp", sa.BigInteger, nullable=False),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.Column("deferred_at", sa.DateTime(timezone=True), nullable=False),
+        comment="source records that wait; deferred_id is their order within a practice",
+    )
