@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,8 @@ _OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 class StormEnvironment:
     """All that a fault may lay hands on. `day` is the simulated day; `letters` are clients of
     ingestion's API whose keys decide on dead letters. What faults have found out: `exits` are the
-    seconds until a worker that got SIGTERM had ended, `backlogs` the rows of a relay's backlog."""
+    seconds until a worker that got SIGTERM had ended, `backlogs` the rows of a relay's backlog.
+    `flood` sends what one practice has sent once more, thousands of records at once."""
 
     stack: Stack
     workers: Workers
@@ -37,6 +38,7 @@ class StormEnvironment:
     letters: list[ApiClient] = field(default_factory=list)
     exits: list[float] = field(default_factory=list)
     backlogs: list[int] = field(default_factory=list)
+    flood: Callable[[], None] = lambda: None
 
     def slot(self, service: str, place: int) -> Slot:
         """A worker's place, 0 or 1, of a service."""

@@ -233,6 +233,12 @@ def _letters(environment: StormEnvironment) -> Iterator[float]:
     replay_all(environment)
 
 
+def _flood(environment: StormEnvironment) -> Iterator[float]:
+    """One practice sends again, at once, what it has sent on the days before."""
+    environment.flood()
+    yield 0
+
+
 def _burst(_environment: StormEnvironment) -> Iterator[float]:
     """The plan has put a large part of all events on this day."""
     yield 0
@@ -245,4 +251,7 @@ BACKLOG = Fault(
     steps=_backlog,
 )
 LETTERS = Fault(row="R12", kind="all dead letters replayed twice", on="letters", steps=_letters)
+FLOOD = Fault(
+    row="R28", kind="a practice sends thousands of records at once", on="flood", steps=_flood
+)
 BURST = Fault(row="R23", kind="a burst of ten days' records", on="burst", steps=_burst)

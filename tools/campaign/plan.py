@@ -10,6 +10,7 @@ from tools.campaign.faults import (
     BACKLOG,
     BROKER,
     BURST,
+    FLOOD,
     LETTERS,
     POSTGRES,
     SERVICES,
@@ -26,9 +27,12 @@ _EVERY_WORKER = (
     *("polled", "in_tx", "before_db_commit", "after_db_commit", "before_kafka_commit"),
     *("outbox_claimed", "acked_not_marked", "rebalance_assigned"),
 )
+OF_A_FLOOD = ("deferring", "draining", "releasing")
+"""What ingestion's worker passes only while one practice sends more than its share."""
+
 FAILPOINTS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "ingestion": (*_EVERY_WORKER, "accepted"),
+        "ingestion": (*_EVERY_WORKER, "accepted", *OF_A_FLOOD),
         "scoring": (*_EVERY_WORKER, "sweeping"),
         "outreach": (
             *_EVERY_WORKER,
@@ -194,7 +198,10 @@ def _storm(
         if not free:
             days.append(StormDay())
             free = days[-1:]
-        min(free, key=lambda day: len(day.kills)).kills.append(kill)
+        chosen = min(free, key=lambda day: len(day.kills))
+        chosen.kills.append(kill)
+        if kill.failpoint in OF_A_FLOOD and FLOOD not in chosen.faults:
+            chosen.faults.append(FLOOD)
     days = [StormDay(), *days]
     bursts = tuple(n for n, day in enumerate(days) if BURST in day.faults)
     for number in chance.sample(range(1, len(days)), 3):

@@ -9,10 +9,13 @@ import httpx
 
 from rapport_devkit.api_client import ApiClient, ApiProblem
 from tests.support.generators.poison import Document
-from tests.support.generators.workload import EventKey, Sent, Workload
+from tests.support.generators.workload import PRACTICES, EventKey, Sent, Workload
 from tests.support.servers.bus_log import RawProducer
 
 CHUNKS = 16
+FLOOD_RECORDS = 8_000
+AMONG = 50
+"""One of so many records of a flood is the other practice's."""
 _PATIENCE_SECONDS = 120.0
 _PAUSE_SECONDS = 0.5
 
@@ -68,6 +71,23 @@ class Sender:
                 rejected = [item for item in answer["items"] if item["outcome"] == "rejected"]
                 assert not rejected, rejected[:3]
                 return
+
+
+def flood(workload: Workload, day: int, producer: RawProducer) -> None:
+    """Send again, thousands of times and at once, what one practice has sent before `day`, with a
+    few records of the other between: all of them are duplicates, and change nothing."""
+    known: dict[str, list[Sent]] = {practice.practice_id: [] for practice in PRACTICES}
+    for sent in (each for records in workload.days[:day] for each in records):
+        event = good_event(workload, sent)
+        if event is not None:
+            known[event["practiceid"]].append(sent)
+    one, other = known.values()
+    if not one or not other:
+        return
+    producer.send(
+        other[number % len(other)] if number % AMONG == 0 else one[number % len(one)]
+        for number in range(FLOOD_RECORDS)
+    )
 
 
 def good_event(workload: Workload, sent: Sent) -> Document | None:

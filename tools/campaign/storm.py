@@ -24,7 +24,7 @@ from tools.campaign.dead_letters import accept_what_time_has_cured, decider_keys
 from tools.campaign.environment import StormEnvironment, open_environment
 from tools.campaign.faults import BACKLOG, LETTERS, SERVICES, Fault
 from tools.campaign.plan import PLACES, Kill, Storm, StormDay
-from tools.campaign.sender import Sender, sent_until
+from tools.campaign.sender import Sender, flood, sent_until
 from tools.campaign.watch import Watch
 
 MOST_STRIKE_SECONDS = 20.0
@@ -168,11 +168,17 @@ class StormRun(PipelineRun):
         sender = Sender(
             self._workload, producer, self._practices, by_rest=BACKLOG in planned.faults
         )
-        with ThreadPoolExecutor(1) as pool:
+        flooding: list[Future[None]] = []
+        with ThreadPoolExecutor(2) as pool:
+            self._environment.flood = lambda: flooding.append(
+                pool.submit(flood, self._workload, day, producer)
+            )
             sending = pool.submit(sender.send, records, seconds=_sending_seconds(planned))
             self._arm(planned.kills)
             self._storm_on(planned.faults, sending)
             sending.result()
+            for each in flooding:
+                each.result()
         self._recover(day, planned)
         if planned.compare:
             self._compared[day] = self._compare_now(day)

@@ -23,6 +23,7 @@ from tools.proof.claims import (
     engine_operation,
     engine_purge,
     engine_sending,
+    engine_turns,
     exact_time,
     proof_part,
     the_contracts,
@@ -47,6 +48,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_operation.measure,
         engine_purge.measure,
         engine_sending.measure,
+        engine_turns.measure,
     ),
 }
 """Part -> what measures its claims."""

@@ -6,15 +6,18 @@ from contextlib import contextmanager
 import pytest
 
 from ingestion_service.bootstrap import build_stores
-from ingestion_service.ports import Store
+from ingestion_service.domain.facts import PracticeId
+from ingestion_service.ports import Hold, Store
 from ingestion_service.store.reads import PostgresReads
-from rapport_contracts.canonical import ActivityRecorded
+from rapport_contracts.canonical import ActivityRecorded, HoldChanged
 from rapport_contracts.codec import decode
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, fetch, fetch_value
+from rapport_runtime.ops import incarnation
 from tests.support.doubles.record_keyring import KEYRING
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import Published, StoreWorld, memory_world
 
@@ -47,12 +50,31 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
             count: int = fetch_value(tx, _COUNT, {"topic": PRACTICES.name})
         return count
 
+    def holds() -> list[Hold]:
+        with worker_database.transaction() as tx:
+            rows = fetch(tx, _PUBLISHED, {"topic": CLIENT_ACTIVITY.name})
+        events = [decode(CLIENT_ACTIVITY.name, row.key, row.value) for row in rows]
+        said = [each for each in events if isinstance(each, HoldChanged)]
+        assert len(said) % CLIENT_ACTIVITY.partitions == 0
+        return [
+            Hold(PracticeId(one.practiceid), one.data.hold_id, one.data.held, one.data.since)
+            for one in said[:: CLIENT_ACTIVITY.partitions]
+        ]
+
+    def restore() -> None:
+        owner = Database(made.owner_url, application_name="test-owner")
+        with owner.transaction() as tx:
+            incarnation.draw(tx)
+        owner.close()
+
     yield StoreWorld(
         build_stores(api, KEYRING, is_simulated=True),
         PostgresReads(api),
         worker,
         published,
         announced,
+        holds,
+        restore,
     )
     api.close()
     worker_database.close()
@@ -80,8 +102,8 @@ def _published(key: bytes, value: bytes) -> Published:
     )
 
 
-class TestStores(StoreSuite):
-    """The suite, on each of the two."""
+class OnBoth:
+    """The fixture of each of the two."""
 
     @pytest.fixture(params=[in_memory, on_postgres])
     def world(
@@ -94,3 +116,11 @@ class TestStores(StoreSuite):
     def postgres_urls(self, request: pytest.FixtureRequest) -> Callable[[], ServiceDatabase]:
         """The migrated database, which is made when it is asked for."""
         return lambda: request.getfixturevalue("urls")
+
+
+class TestStores(OnBoth, StoreSuite):
+    """The suite, on each of the two."""
+
+
+class TestQueues(OnBoth, QueueSuite):
+    """The suite of queues, on each of the two."""

@@ -14,6 +14,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import (
+    Hold,
     LedgerEntry,
     Reads,
     Store,
@@ -74,6 +75,7 @@ class StoreWorld:
     """An empty database with a simulated clock that is not set yet.
 
     `stores` are the API's. `worker` opens a transaction that sees every practice, as a worker's.
+    `holds` are those in the outbox, each once; `restore` gives the database another incarnation.
     """
 
     stores: Stores
@@ -81,6 +83,8 @@ class StoreWorld:
     worker: Callable[[], AbstractContextManager[Store]]
     published: Callable[[], list[Published]]
     announced: Callable[[], int]
+    holds: Callable[[], list[Hold]]
+    restore: Callable[[], None]
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -91,12 +95,17 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
         with stores.transaction() as tables:
             yield stores.within(tables)
 
+    def restore() -> None:
+        stores.tables.queues.incarnation += 1
+
     return StoreWorld(
         stores,
         MemoryReads(stores),
         worker,
         lambda: [Published.of(activity) for activity in stores.tables.published],
         lambda: len(stores.tables.announced),
+        lambda: [hold for _, hold in stores.tables.queues.holds],
+        restore,
     )
 
 

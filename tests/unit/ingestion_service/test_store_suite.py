@@ -3,14 +3,23 @@
 import pytest
 
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import StoreWorld, memory_world
 
 
-class TestMemoryStore(StoreSuite):
-    """The suite, without a server."""
+class OnMemory:
+    """The fixture of the suites."""
 
     @pytest.fixture
     def world(self) -> StoreWorld:
         """An empty store."""
         return memory_world(MemoryStores(is_simulated=True))
+
+
+class TestMemoryStore(OnMemory, StoreSuite):
+    """The suite, without a server."""
+
+
+class TestMemoryQueues(OnMemory, QueueSuite):
+    """The suite of queues, without a server."""

@@ -95,6 +95,30 @@ def test_each_day_is_sent_at_its_noon_and_followed_by_another() -> None:
     assert (done.sent, done.lag) == (6, 6)
 
 
+def test_a_step_ends_behind_what_came_of_records_that_waited() -> None:
+    """The first time may have been published before them; the second comes after them."""
+    log: list[str] = []
+
+    waiting = [1, 1, 0]
+
+    class Queues(SlowService):
+        def get(self, path: str) -> dict[str, Any]:
+            practices = waiting.pop(0) if waiting else 0
+            return super().get(path) | {"queues": {"practices": practices, "ever": 40}}
+
+    services = {"ingestion": Queues(log, 0), "scoring": SlowService(log, 0)}
+    subject = SimulatedClock(cast("dict[str, ApiClient]", services))
+    day = datetime(1997, 1, 1, tzinfo=UTC)
+    subject.step(day)
+    assert log == [
+        "/v1/clock 1997-01-01T00:00:00+00:00",
+        "/v1/clock 1997-01-01T00:00:00.000001+00:00",
+    ]
+    assert waiting == []
+    subject.step(day)
+    assert log[2:] == ["/v1/clock 1997-01-01T00:00:00.000001+00:00"]
+
+
 def test_the_barrier_names_who_is_behind() -> None:
     with pytest.raises(BarrierTimeout, match="scoring is at None"):
         clock([], late=10**6).step(noon(date(1997, 1, 1), ORIGIN.zone), timeout_seconds=0.05)

@@ -1,19 +1,23 @@
 """A storm's plan is repeatable and complete; its report tells what was found."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from tests.support.generators.workload import WorkloadSize, generate
+from tests.support.generators.workload import Sent, WorkloadSize, generate
 from tests.support.pipeline.findings import Findings
+from tests.support.servers.bus_log import RawProducer
 from tools.campaign.dead_letters import accept_what_time_has_cured
-from tools.campaign.faults import BROKER, POSTGRES, SQUALLS
+from tools.campaign.faults import BROKER, FLOOD, POSTGRES, SQUALLS
 from tools.campaign.looks import look_at_looks
-from tools.campaign.plan import FAILPOINTS, Storm, full, short
+from tools.campaign.plan import FAILPOINTS, OF_A_FLOOD, Storm, full, short
 from tools.campaign.report import Report, Round, percentile
-from tools.campaign.sender import good_event, sent_until
+from tools.campaign.sender import AMONG, FLOOD_RECORDS, flood, good_event, sent_until
 from tools.campaign.storm import Incident
 
 
@@ -46,6 +50,29 @@ def test_no_two_of_a_day_strike_the_same(seed: int) -> None:
         assert len(set(struck)) == len(struck)
         assert not (day.kills and any(fault.unready for fault in day.faults))
     assert short(seed).days[0].faults == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_where_a_queue_is_to_be_struck_a_practice_floods(seed: int) -> None:
+    for day in (*short(seed).days, *full(seed).days):
+        struck = {kill.failpoint for kill in day.kills} & set(OF_A_FLOOD)
+        assert not struck or FLOOD in day.faults
+
+
+def test_a_flood_is_what_one_practice_has_sent_before() -> None:
+    workload = generate(WorkloadSize(events=500, clients=20, days=6))
+
+    written: list[Sent] = []
+
+    class Writer:
+        def send(self, records: Iterable[Sent]) -> None:
+            written.extend(records)
+
+    flood(workload, 3, cast("RawProducer", Writer()))
+    assert set(written) <= {sent for records in workload.days[:3] for sent in records}
+    practices = Counter(json.loads(sent.value or b"")["practiceid"] for sent in written)
+    assert practices.total() == FLOOD_RECORDS
+    assert min(practices.values()) * AMONG == FLOOD_RECORDS
 
 
 @pytest.mark.parametrize("seed", [*range(20), 574885])

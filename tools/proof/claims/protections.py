@@ -13,6 +13,7 @@ _LOOP = f"{_CHASSIS}/test_loop.py"
 _RELAY = f"{_CHASSIS}/test_relay.py"
 _OUT_OF_CHASSIS = f"{_CHASSIS}/test_mutants.py"
 _INGESTION = "tests/integration/test_mutants.py"
+_QUEUES = "tests/integration/ingestion_service/test_deferring.py"
 _OUTREACH = "tests/faults/test_mutants_outreach.py"
 _SCORING = "tests/faults/test_mutants_scoring.py"
 _PAUSES = "tests/integration/outreach_service/test_pauses.py"
@@ -80,6 +81,18 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
         ),
         "no retry of the unknown": f"{_OUTREACH}::test_an_unknown_outcome_is_not_tried_again",
         "row-level security": f"{_OUTREACH}::test_the_api_sees_one_practice",
+        "turns of practices": (
+            f"{_QUEUES}::test_ten_thousand_records_of_one_practice_are_in_nobodys_way"
+        ),
+        "deferral with the position": (
+            f"{_QUEUES}::test_what_is_deferred_and_the_position_are_one_transaction"
+        ),
+        "a turn with its effects": (
+            f"{_QUEUES}::test_what_is_drained_and_what_comes_of_it_are_one_transaction"
+        ),
+        "the end of a hold with the last turn": (
+            f"{_QUEUES}::test_the_last_turn_and_the_end_of_the_hold_are_one_transaction"
+        ),
         "the database's clock": "tests/faults/test_clocks.py::test_the_databases_clock_decides",
     }
 )

@@ -166,17 +166,14 @@ def _letter(each: Deferred, error: InvalidRecord) -> DeadLetter:
 def _move(
     queue: Queue, taken: Sequence[Deferred], head: Deferred, zone: ZoneInfo, store: Store
 ) -> None:
-    """The practice stands where its next record was deferred; another day of it is announced."""
-    moved = queue._replace(stands_at=max(queue.stands_at, head.deferred_at))
+    """The practice has had its turn, and more waits; where it stands now is announced if it has
+    moved."""
+    stands_at = turns.stands_next(queue.stands_at, head.deferred_at, zone)
     store.save_turn(
-        queue.practice_id,
-        last=taken[-1].deferred_id,
-        taken=len(taken),
-        stands_at=moved.stands_at,
+        queue.practice_id, last=taken[-1].deferred_id, taken=len(taken), stands_at=stands_at
     )
-    days = [each.stands_at.astimezone(zone).date() for each in (queue, moved)]
-    if days[0] != days[1]:
-        store.announce_holds([held(moved)])
+    if stands_at != queue.stands_at:
+        store.announce_holds([held(queue._replace(stands_at=stands_at))])
 
 
 def _close(queue: Queue, store: Store) -> None:

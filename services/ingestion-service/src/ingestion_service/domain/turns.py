@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,11 @@ saves when so few records are in the way of the others."""
 
 DRAINED_AT_ONCE: Final = 4
 """Practices that wait and are served between two batches."""
+
+
+MOVES_EVERY: Final = timedelta(minutes=1)
+"""How far behind the first record of its queue a practice stands at the most, within a day: where
+it stands is announced, and each reader has to act on that."""
 
 
 class Places(NamedTuple):
@@ -70,3 +75,10 @@ def of_one_day(instants: Collection[datetime], stands_at: datetime, zone: ZoneIn
         if max(instant, stands_at).astimezone(zone).date() != day:
             return number
     return len(instants)
+
+
+def stands_next(stands_at: datetime, head: datetime, zone: ZoneInfo) -> datetime:
+    """Where a practice stands that stood at `stands_at`, when the first record of its queue was
+    deferred at `head`: there, if that is another day of the practice or far enough."""
+    is_another_day = head.astimezone(zone).date() > stands_at.astimezone(zone).date()
+    return head if is_another_day or head - stands_at >= MOVES_EVERY else stands_at
