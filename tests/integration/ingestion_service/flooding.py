@@ -19,7 +19,7 @@ from rapport_contracts.topics import CLIENT_ACTIVITY, partition_of
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.database import Database, execute, fetch
+from rapport_runtime.database import Database, DatabaseLimits, execute, fetch
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.doubles.record_keyring import KEYRING
@@ -43,7 +43,9 @@ class FloodedIntake:
     """Ingestion on a bus in memory; `restart` is another process on the same database."""
 
     def __init__(self, urls: ServiceDatabase, keyring: Any = KEYRING) -> None:
-        self.database = Database(urls.worker_url, application_name="test")
+        # However slow the machine is, a large batch is not given up here.
+        limits = DatabaseLimits(statement_ms=0, idle_in_transaction_ms=0)
+        self.database = Database(urls.worker_url, application_name="test", limits=limits)
         self.bus = MemoryBus()
         for topic in topics.TOPICS:
             self.bus.create(topic.name, topic.partitions)

@@ -1,8 +1,8 @@
 """What waits in the queue of its practice: who takes turns, and at which time a practice stands.
 
 A practice that sends more than its share in a batch waits in a queue of its own, and the others do
-not wait for it (R28, ADR 35). While anything of it waits, its time stands still, and is announced as a
-hold: its clients are not judged on what is still in the queue.
+not wait for it (R28, ADR 35). While anything of it waits, its time stands still, which a hold
+announces: its clients are not judged on what is still in the queue.
 """
 
 from collections import Counter
