@@ -122,8 +122,19 @@ class GenerationOpened(Envelope, frozen=True, kw_only=True, tag="rapport.generat
 
 
 class Hold(Payload, frozen=True, kw_only=True):
-    """While any hold of a practice is open, no tier of its clients falls by time. `since` is the
-    time from which on it holds, or at which it was released."""
+    """While a hold is open (`held`), the practice stands at `since`: for its clients no time passes
+    beyond that instant, whatever the watermarks say, and what comes of it meanwhile was accepted by
+    then. So no tier of theirs falls by time.
+
+    The same `hold_id` again with a later `since` moves the practice on to that instant. With `held`
+    false it ends; `since` is then when it ended, and time passes up to the watermark, through every
+    midnight that was missed. Of several holds that are open the earliest `since` counts. When the
+    sender's `incarnation` changes, a hold of the one before has ended, unless it is said again.
+
+    All reasons are treated alike today. Whether `silent` and `import` will mean more (what was held
+    takes effect on the day of the release, with the day missed as `due_on`) is open; a reader
+    treats a reason that it does not know in this way.
+    """
 
     hold_id: Text
     reason: HoldReason
@@ -133,7 +144,8 @@ class Hold(Payload, frozen=True, kw_only=True):
 
 
 class HoldChanged(Envelope, frozen=True, kw_only=True, tag="rapport.hold.changed.v1"):
-    """`client-activity.v1` (key = practice id), on every partition: a hold begins or ends."""
+    """`client-activity.v1` (key = practice id), on every partition: a hold begins, moves on or
+    ends. Each partition has it before, or at an end after, the activities that it concerns."""
 
     practiceid: PracticeId
     data: Hold

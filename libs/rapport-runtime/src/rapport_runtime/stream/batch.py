@@ -15,9 +15,11 @@ from rapport_runtime.stream.positions import Position
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """What a watermark record decodes to: all events up to `up_to` lie before it."""
+    """What a watermark record decodes to: all events up to `up_to` lie before it. `incarnation` is
+    that of the writer's database, None where the record does not say it."""
 
     up_to: datetime
+    incarnation: str | None = None
 
 
 @dataclass(slots=True)
