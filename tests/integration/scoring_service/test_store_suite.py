@@ -12,10 +12,13 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, execute, fetch
 from scoring_service import translate
 from scoring_service.bootstrap import SWEEP_PROGRESS
+from scoring_service.ports import Hold
+from scoring_service.store.holds import PostgresHolds
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.stores import PostgresStores
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring_feed_suite import FeedSuite
+from tests.support.memory.scoring_holds_suite import HoldsSuite
 from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import FeedWorld
 
@@ -82,6 +85,11 @@ class PostgresFeeds:
         self.remove = world.remove
         self._worker = world.worker
 
+    def hold(self, practice_id: str, began_at: datetime) -> None:
+        with self._worker.transaction() as tx:
+            hold = Hold(practice_id, 3, "h1", "deferred", None, began_at)
+            PostgresHolds(tx).save(hold)
+
     def pass_watermark(self, partition: int, up_to: datetime) -> None:
         with self._worker.transaction() as tx:
             tx.execute(
@@ -108,6 +116,10 @@ class TestPostgresStore(StoreSuite):
 
 class TestPostgresTiers(TiersSuite):
     """`PostgresTiers`."""
+
+
+class TestPostgresHolds(HoldsSuite):
+    """`PostgresHolds`."""
 
 
 class TestPostgresFeed(FeedSuite):

@@ -24,6 +24,7 @@ from scoring_service.ports import (
     StoredTier,
     TierTransition,
 )
+from tests.support.memory.scoring_holds import HoldRows, MemoryHolds
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Rows:
     practices: dict[str, dict[str, str]] = field(default_factory=dict)
     processed: dict[int, datetime] = field(default_factory=dict)
     swept: dict[int, datetime] = field(default_factory=dict)
+    first_watermarks: dict[int, datetime] = field(default_factory=dict)
+    holds: HoldRows = field(default_factory=dict)
 
 
 class MemoryStores:
@@ -51,6 +54,10 @@ class MemoryStores:
     def within(self, _tx: Any) -> "MemoryStore":
         """See `Stores.within`."""
         return MemoryStore(self)
+
+    def holds(self) -> MemoryHolds:
+        """The holds as they are now."""
+        return MemoryHolds(self.rows.holds, self.rows.first_watermarks)
 
     @contextmanager
     def open(self) -> Iterator["MemoryStore"]:
@@ -69,6 +76,7 @@ class MemoryStore:
     def __init__(self, stores: MemoryStores) -> None:
         self._stores = stores
         self.clients = MemoryClients(stores)
+        self.holds = stores.holds()
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
         """See `Store.save_practice`."""
@@ -81,6 +89,7 @@ class MemoryStore:
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
         """See `Store.await_first_assessment`."""
+        self._stores.rows.first_watermarks.setdefault(partition, watermark)
         for client in self._stores.rows.clients.values():
             waits = client.assessed_on is None and client.review_at is None
             if waits and client.zone and client.partition == partition:
@@ -123,10 +132,17 @@ class MemoryClients:
                 (client.review_at, client)
                 for client in self._stores.rows.clients.values()
                 if client.partition == partition
+                and client.held_at is None
                 and client.review_at is not None
                 and client.review_at <= instant
             ]
             due += [client for _, client in sorted(of_partition, key=lambda pair: pair[0])]
+        holds = self._stores.holds()
+        due += [
+            client
+            for client in self._stores.rows.clients.values()
+            if client.partition in until and holds.has_moved_on_from(client)
+        ]
         return copy.deepcopy(due[:limit])
 
     def save(self, states: Collection[ClientState]) -> None:
@@ -138,6 +154,8 @@ class MemoryClients:
             stored.digest = Digest.from_bytes(state.digest.to_bytes())
             stored.standing = None
             stored.reviewed = state.assessed_on is not None and state.open_cause is None
+            if state.assessed_on is None and state.review_at is None and state.zone:
+                stored.review_at = self._stores.rows.first_watermarks.get(state.partition)
             if known := clients.get(key):
                 stored = replace(
                     stored,
@@ -218,8 +236,10 @@ class MemoryTiers:
                 key = tiers[client.tier].key
                 counts[key] = counts.get(key, 0) + 1
         are_all_swept = rows.processed.keys() == rows.swept.keys()
-        as_of = min(rows.swept.values(), default=None) if are_all_swept else None
-        return as_of, counts
+        if not are_all_swept or not rows.swept:
+            return None, counts
+        stands = self._stores.holds().swept_through(practice_id)
+        return min([*rows.swept.values(), *stands]), counts
 
     def _of_practice(self, practice_id: str) -> list[ClientState]:
         clients = self._stores.rows.clients.values()
@@ -233,11 +253,16 @@ class MemoryTiers:
             assessed_on=client.assessed_on,
             version=client.version,
             since=client.effective_at,
-            as_of=self._stores.rows.swept.get(client.partition),
+            as_of=self._as_of(client),
             first_missing_sequence=client.missing[0][0] if client.missing else None,
             first_skipped_sequence=client.first_skipped_sequence,
             first_repeated_sequence=client.first_repeated_sequence,
         )
+
+    def _as_of(self, client: ClientState) -> datetime | None:
+        swept = self._stores.rows.swept.get(client.partition)
+        stands = self._stores.holds().swept_through(client.practice_id, client.partition)
+        return swept and min([swept, *stands])
 
 
 class MemoryFeed:
@@ -247,6 +272,7 @@ class MemoryFeed:
         self._partitions = partitions
         self._events: dict[tuple[str, int], dict[int, bytes | None]] = {}
         self._published_through: dict[int, datetime] = {}
+        self._held_since: dict[str, datetime] = {}
         self.digits = "0a1b2c3d"
 
     @property
@@ -273,6 +299,10 @@ class MemoryFeed:
     def pass_watermark(self, partition: int, up_to: datetime) -> None:
         """Publish a watermark on a partition."""
         self._published_through[partition] = up_to
+
+    def hold(self, practice_id: str, began_at: datetime) -> None:
+        """Let a practice be held."""
+        self._held_since[practice_id] = began_at
 
     def incarnation(self) -> str:
         """See `Feed.incarnation`."""
@@ -305,7 +335,10 @@ class MemoryFeed:
         is_whole = len(entries) == count < limit
         through = self._published_through
         is_complete = is_whole and len(through) == self._partitions
-        return FeedPage(entries, min(through.values()) if is_complete else None)
+        if not is_complete:
+            return FeedPage(entries, None)
+        reached = min(through.values())
+        return FeedPage(entries, min(reached, self._held_since.get(practice_id, reached)))
 
     def _of_practice(self, practice_id: str) -> list[dict[int, bytes | None]]:
         """The entries of each partition by position."""

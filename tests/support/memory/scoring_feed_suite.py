@@ -24,6 +24,9 @@ class FeedAdapter(Protocol):
     def pass_watermark(self, partition: int, up_to: datetime) -> None:
         """Publish a watermark on a partition."""
 
+    def hold(self, practice_id: str, began_at: datetime) -> None:
+        """Let a practice be held in a partition."""
+
     def erase(self, practice_id: str, partition: int, position: int) -> None:
         """Make a tombstone of an entry."""
 
@@ -88,6 +91,16 @@ class FeedSuite:
             feeds.pass_watermark(partition, NOON + partition * HOUR)
         assert feeds.feed.read("harbour", START, 10).as_of == NOON
         assert feeds.feed.read("harbour", START, 1).as_of is None
+
+    def test_as_of_is_never_later_than_the_beginning_of_a_hold(self, feeds: FeedAdapter) -> None:
+        feeds.hold("harbour", NOON - HOUR)
+        feeds.hold("lakeside", NOON + HOUR)
+        assert feeds.feed.read("harbour", START, 10).as_of is None
+        for partition in range(feeds.feed.partitions):
+            feeds.pass_watermark(partition, NOON)
+        practices = ("harbour", "lakeside", "quay")
+        found = [feeds.feed.read(practice, START, 10).as_of for practice in practices]
+        assert found == [NOON - HOUR, NOON, NOON]
 
     def test_a_tombstone_keeps_its_place(self, feeds: FeedAdapter) -> None:
         feeds.publish(*[change("ada", version) for version in (1, 2, 3)])

@@ -21,7 +21,7 @@ from rapport_runtime.stream.positions import Position
 from scoring_service import consumers, translate
 from scoring_service.consumers import ScoringConsumer
 from scoring_service.domain import periods
-from scoring_service.ports import ClientKey
+from scoring_service.ports import ClientKey, PracticePlace
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring import MemoryStores
 
@@ -156,6 +156,20 @@ class TestWhereABatchEnds:
             other.handle(None, batch_of([elsewhere]))
         assert self.ends(scoring, [watermark(NOON + timedelta(hours=5)), activity(2)]) == 1
 
+    def test_holds_that_stand_together_are_the_last_of_their_batch(self, scoring: Scoring) -> None:
+        """After them the practice stands elsewhere."""
+        assert self.ends(scoring, [activity(), hold(), hold(is_held=False), activity(2)]) == 3
+        assert self.ends(scoring, [hold()]) == 1
+
+    def test_a_record_of_a_restored_sender_begins_a_batch(self, scoring: Scoring) -> None:
+        events = [
+            activity(),
+            from_database("0a1b2c3d", activity(2)),
+            from_database("0a1b2c3d", watermark(NOON)),
+            from_database("4e5f6a7b", watermark(NOON)),
+        ]
+        assert self.ends(scoring, events) == 3
+
     def test_practices_end_no_batch(self, scoring: Scoring) -> None:
         assert self.ends(scoring, [practice("Harbour"), practice("Quay")], of=PRACTICES) == 2
 
@@ -166,6 +180,13 @@ def practice(name: str) -> Event:
     )
     return canonical.PracticeRegistered(
         id="p", source="test", time=NOON, practiceid="harbour", data=data
+    )
+
+
+def hold(*, is_held: bool = True, since: datetime = NOON) -> Event:
+    data = canonical.Hold(hold_id="h1", reason="deferred", held=is_held, since=since)
+    return canonical.HoldChanged(
+        id="h1", source="test", time=since, practiceid="harbour", data=data, incarnation="0a1b2c3d"
     )
 
 
@@ -254,13 +275,33 @@ class TestHandling:
         assert clients[ClientKey("harbour", "bo")].missing == ((2, 2),)
         periods.is_zone.cache_clear()
 
-    def test_a_hold_is_passed_over(self, scoring: Scoring) -> None:
-        data = canonical.Hold(hold_id="h1", reason="silent", held=True, since=NOON)
-        hold = canonical.HoldChanged(
-            id="h1", source="test", time=NOON, practiceid="harbour", data=data
-        )
-        batch = scoring.handle(scoring.read(hold))
-        assert (batch.letters, batch.passed_over) == ([], {(ACTIVITY.topic, "hold"): 1})
+    def test_a_hold_is_kept_until_it_ends(self, scoring: Scoring) -> None:
+        place = PracticePlace(0, "harbour")
+        batch = scoring.handle(scoring.read(hold()))
+        assert (batch.letters, batch.passed_over) == ([], {})
+        scoring.handle(scoring.read(hold(since=NOON + A_DAY)))
+        assert scoring.stores.holds().find([place]) == {place: (NOON + A_DAY, True)}
+        scoring.handle(scoring.read(hold(is_held=False)))
+        assert scoring.stores.holds().find([place]) == {}
+
+    @pytest.mark.parametrize(
+        ("last", "is_held"),
+        [
+            pytest.param(watermark(NOON), True, id="nobody says of which database it is"),
+            pytest.param(
+                structs.replace(watermark(NOON), incarnation="0a1b2c3d"), True, id="the same"
+            ),
+            pytest.param(
+                structs.replace(watermark(NOON), incarnation="4e5f6a7b"), False, id="another"
+            ),
+        ],
+    )
+    def test_a_hold_ends_with_the_first_record_of_a_restored_sender(
+        self, scoring: Scoring, last: Event, *, is_held: bool
+    ) -> None:
+        scoring.handle(scoring.read(hold()))
+        scoring.handle(scoring.read(last))
+        assert bool(scoring.stores.holds().find([PracticePlace(0, "harbour")])) is is_held
 
     def test_the_first_watermark_makes_due_what_was_folded_before_it(
         self, scoring: Scoring

@@ -11,6 +11,7 @@ from scoring_service import translate
 from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.scoring import MemoryFeed, MemoryStores, MemoryTiers
 from tests.support.memory.scoring_feed_suite import FeedSuite
+from tests.support.memory.scoring_holds_suite import HoldsSuite
 from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import PARTITIONS
 
@@ -48,6 +49,7 @@ class MemoryFeeds:
     def __init__(self) -> None:
         self.feed = MemoryFeed(PARTITIONS)
         self.publish = self.feed.publish
+        self.hold = self.feed.hold
         self.erase = self.feed.erase
         self.remove = self.feed.remove
         self.pass_watermark = self.feed.pass_watermark
@@ -69,6 +71,10 @@ class TestMemoryStore(StoreSuite):
 
 class TestMemoryTiers(TiersSuite):
     """`MemoryTiers`."""
+
+
+class TestMemoryHolds(HoldsSuite):
+    """`MemoryHolds`."""
 
 
 class TestMemoryFeed(FeedSuite):

@@ -4,7 +4,7 @@ A batch is read in this order: `decode` each record, `batch_end` where time must
 `handle` what is in it (`fold_facts`), `after_commit` let time pass (`sweep`) and publish.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,10 +25,11 @@ from scoring_service import translate
 from scoring_service.domain.facts import ClientRecord, TimePassed
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.handlers import Folded, PartitionFacts, fold_facts, sweep
-from scoring_service.ports import ClientKey, Store, Stores
+from scoring_service.handlers import Folded, PartitionFacts, fold_facts, held_in, sweep
+from scoring_service.ports import ClientKey, PracticePlace, Store, Stores
 
-TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name)
+_ACTIVITY = topics.CLIENT_ACTIVITY.name
+TOPICS = (topics.PRACTICES.name, _ACTIVITY)
 log = get_logger(__name__)
 
 
@@ -54,12 +55,14 @@ class ScoringConsumer(BatchHandler):
 
     def batch_end(self, part: PartitionBatch) -> int:
         """A watermark that begins a local day in any zone of the partition ends the batch: all
-        facts of a batch are folded on one day, the day of the business time before it (ADR 3).
+        facts of a batch are folded on one day, the day of the business time before it (ADR 3). So
+        do holds that stand together, since after them time is another for their practices, and a
+        record before which the sender was restored (ADR 35).
 
         The zones are those of the partition's clients. An activity of a new zone ends the batch
         before it, if a day has begun in that zone since the business time before the batch.
         """
-        if part.partition.topic != topics.CLIENT_ACTIVITY.name:
+        if part.partition.topic != _ACTIVITY:
             return len(part.records)
         zones = self._zones_of(part)
         count = _batch_end(part, zones.names)
@@ -72,15 +75,11 @@ class ScoringConsumer(BatchHandler):
         had before the batch; store its practices. What is not known is passed over."""
         store = self._stores.within(tx)
         sources: _Sources = {}
-        partition_facts = []
-        for part in batch.partitions:
-            records = _records_of(store, batch, part, sources)
-            if facts := records.by_client:
-                business_time = part.position.processed_through
-                place = part.partition.partition
-                partition_facts.append(PartitionFacts(place, business_time, facts, records.reached))
-        folded = fold_facts(store.clients, self._rulebook, partition_facts)
+        read = [(part, _records_of(store, batch, part, sources)) for part in batch.partitions]
+        store.holds.end_others(_incarnations(batch))
+        folded = fold_facts(store.clients, self._rulebook, _partition_facts(store, read))
         _set_aside(batch, sources, folded)
+        _change_holds(store, batch)
         _await_first_assessments(store, batch)
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
@@ -88,8 +87,7 @@ class ScoringConsumer(BatchHandler):
         unswept = {
             part.partition
             for part, position in held.items()
-            if part.topic == topics.CLIENT_ACTIVITY.name
-            and self._may_be_unswept(part.partition, position)
+            if part.topic == _ACTIVITY and self._may_be_unswept(part.partition, position)
         }
         while unswept and not self._sweep_step(unswept):
             pass
@@ -203,16 +201,60 @@ def _handle_other(
     event = part.events[index]
     if isinstance(event, UnknownEvent):
         found = translate.skipped(event)
-        if found and part.partition.topic == topics.CLIENT_ACTIVITY.name:
+        if found and part.partition.topic == _ACTIVITY:
             return found
         batch.pass_over(part, "type")
     elif isinstance(event, PracticeRegistered):
         store.save_practice(translate.practice(event))
     elif isinstance(event, GenerationOpened):
         return translate.opening(event)
-    elif isinstance(event, HoldChanged):
-        batch.pass_over(part, "hold")
     return None
+
+
+def _partition_facts(
+    store: Store, read: Sequence[tuple[PartitionBatch, _ClientRecords]]
+) -> list[PartitionFacts]:
+    """The facts of each partition that has any, with the practices among theirs that are held."""
+    concerned = {
+        PracticePlace(part.partition.partition, key.practice_id)
+        for part, records in read
+        for key in records.by_client
+    }
+    held = store.holds.find(concerned)
+    return [
+        PartitionFacts(
+            part.partition.partition,
+            part.position.processed_through,
+            records.by_client,
+            records.reached,
+            held_in(part.partition.partition, held),
+        )
+        for part, records in read
+        if records.by_client
+    ]
+
+
+def _change_holds(store: Store, batch: Batch) -> None:
+    """Begin, move and end holds. They end their batch, so its facts were folded before them."""
+    for part in batch.partitions:
+        for event in part.events:
+            if isinstance(event, HoldChanged):
+                change = store.holds.save if event.data.held else store.holds.end
+                change(translate.hold(event, part.partition.partition))
+
+
+def _incarnations(batch: Batch) -> dict[int, str]:
+    """The incarnation of ingestion's database in each partition whose records say it; a batch has
+    one (`batch_end`)."""
+    parts = (part for part in batch.partitions if part.partition.topic == _ACTIVITY)
+    found = ((part.partition.partition, _first_incarnation(part.events)) for part in parts)
+    return {partition: digits for partition, digits in found if digits is not None}
+
+
+def _first_incarnation(events: Sequence[Any]) -> str | None:
+    """The first incarnation that an event names; an undecoded one names none."""
+    named = (getattr(event, "incarnation", None) for event in events)
+    return next(filter(None, named), None)
 
 
 def _set_aside(batch: Batch, sources: _Sources, folded: Folded) -> None:
@@ -245,7 +287,8 @@ def _await_first_assessments(store: Store, batch: Batch) -> None:
 def _batch_end(part: PartitionBatch, zones: set[str]) -> int:
     """How many records belong into the batch; adds their zones to `zones`."""
     before = latest = part.position.processed_through
-    for index, event in enumerate(part.events):
+    end = _end_of_one_time(part.events)
+    for index, event in enumerate(part.events[:end]):
         if isinstance(event, ActivityRecorded):
             zone = event.data.zone
             if zone not in zones and is_zone(zone):
@@ -256,7 +299,24 @@ def _batch_end(part: PartitionBatch, zones: set[str]) -> int:
             latest = event.up_to
             if _begins_a_day(before, latest, zones):
                 return index + 1
-    return len(part.records)
+    return end
+
+
+def _end_of_one_time(events: Sequence[Any]) -> int:
+    """How many records there are up to the first holds, with them, and before the first record of
+    another incarnation: for all of these practices stand where they stood before the batch."""
+    incarnation = _first_incarnation(events)
+    for index, event in enumerate(events):
+        if getattr(event, "incarnation", None) not in {None, incarnation}:
+            return index
+        if _is_hold(event):
+            after = (at for at in range(index, len(events)) if not _is_hold(events[at]))
+            return next(after, len(events))
+    return len(events)
+
+
+def _is_hold(event: Any) -> bool:
+    return isinstance(event, HoldChanged)
 
 
 def _begins_a_day(before: datetime | None, up_to: datetime | None, zones: set[str]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from scoring_service.domain.assess import Assessment, assess, next_transition
@@ -18,6 +19,7 @@ from scoring_service.domain.facts import (
     TimePassed,
 )
 from scoring_service.domain.periods import is_zone, local_day
+from scoring_service.domain.practice_days import HeldPractice, PracticeDays
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import (
     Change,
@@ -36,6 +38,7 @@ from scoring_service.ports import (
     ClientKey,
     Clients,
     ClientTier,
+    PracticePlace,
     Store,
     StoredTier,
     TierTransition,
@@ -50,12 +53,14 @@ REMEMBERED_ASSESSMENTS = 4_096
 class PartitionFacts(NamedTuple):
     """The facts of one partition in a batch, and what else is said of its clients, in the log's
     order; and its business time before the batch: None before the partition's first
-    watermark. `reached` is the business time after the batch, None where that is the same."""
+    watermark. `reached` is the business time after the batch, None where that is the same. `held`
+    are those of the practices that are held, by id."""
 
     partition: int
     business_time: datetime | None
     facts: Mapping[ClientKey, Sequence[ClientRecord]]
     reached: datetime | None = None
+    held: Mapping[str, HeldPractice] = MappingProxyType({})
 
 
 class RefusedFact(NamedTuple):
@@ -96,12 +101,13 @@ def fold_facts(
 
     All clients are loaded once and saved once. A client is first brought to the local day that its
     partition had before the batch, and a source event whose last fact is not there yet waits, until
-    the next watermark at the latest: so the result does not depend on where batches end.
+    the next watermark at the latest: so the result does not depend on where batches end. A client
+    of a held practice is brought to the day on which the practice stands instead.
     """
     known = clients.load([key for of_partition in partition_facts for key in of_partition.facts])
     batch = _Folding(rulebook)
     for of_partition in partition_facts:
-        days = _LocalDays(of_partition.business_time)
+        days = PracticeDays(of_partition.business_time, of_partition.held)
         for key, facts in of_partition.facts.items():
             state = known.get(key) or _new_client(key, of_partition.partition)
             batch.fold(key, state, facts, days)
@@ -117,6 +123,10 @@ def fold_facts(
 def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> SweepStep:
     """Let time pass for up to SWEEP_ROWS of the clients that are due in these partitions.
 
+    For clients of a held practice it passes up to where the practice stands. Who is due all the
+    same is set aside (`held_at`), and comes back when the practice moves on or is released: so no
+    sweep looks at the same clients in vain.
+
     A step that finds fewer is the last one, and marks its partitions as swept. The positions stay
     locked until the transaction ends, so no batch of these partitions commits meanwhile: a worker
     that lost a partition and does not know it yet does no harm.
@@ -125,19 +135,25 @@ def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> Swee
     if not until:
         return SweepStep(until, is_done=True)
     states = store.clients.due(until, SWEEP_ROWS)
-    days = {partition: _LocalDays(instant) for partition, instant in until.items()}
+    held = store.holds.find({PracticePlace(each.partition, each.practice_id) for each in states})
+    days = {
+        partition: PracticeDays(instant, held_in(partition, held))
+        for partition, instant in until.items()
+    }
     transitions: list[TierTransition] = []
     for state in states:
-        day = days[state.partition][state.zone]
+        day = days[state.partition].of(state)
         closed = close_cause(state, rulebook)
         changes = [closed] if closed else []
         changes += _advance_to_day(state, rulebook, day)
         transitions += _transitions(state, rulebook, changes)
         _schedule_review(state, rulebook)
+        days[state.partition].set_aside(state)
     store.clients.save(states)
     store.clients.record(transitions)
     is_done = len(states) < SWEEP_ROWS
     if is_done:
+        store.holds.settle(until)
         store.mark_swept(until)
     return SweepStep(until, is_done)
 
@@ -180,18 +196,11 @@ class TierAssessor:
         return assess(Digest.from_bytes(digest), self.rulebook, day, zone)
 
 
-class _LocalDays(dict[str, date | None]):
-    """The local day of one instant by zone, each computed once; None without an instant, and in no
-    zone or one that this version does not know."""
-
-    def __init__(self, instant: datetime | None) -> None:
-        super().__init__()
-        self.instant = instant
-
-    def __missing__(self, zone: str) -> date | None:
-        instant = self.instant
-        self[zone] = day = local_day(instant, zone) if is_zone(zone) and instant else None
-        return day
+def held_in(
+    partition: int, held: Mapping[PracticePlace, HeldPractice]
+) -> Mapping[str, HeldPractice]:
+    """Those that are held in one partition, by id of the practice."""
+    return {place.practice_id: each for place, each in held.items() if place.partition == partition}
 
 
 def _new_client(key: ClientKey, partition: int) -> ClientState:
@@ -219,11 +228,11 @@ class _Folding:
         self.skipped: list[Skipped] = []
 
     def fold(
-        self, key: ClientKey, state: ClientState, facts: Sequence[ClientRecord], days: "_LocalDays"
+        self, key: ClientKey, state: ClientState, facts: Sequence[ClientRecord], days: PracticeDays
     ) -> None:
         """Bring one client to its day and fold its facts, in their order."""
         rulebook = self._rulebook
-        if is_closed_by(state, days.instant):
+        if is_closed_by(state, days.business_time, days.of(state)):
             self._record(state, close_cause(state, rulebook))
         day = self._bring_to_day(state, facts, days)
         for fact in facts:
@@ -262,14 +271,14 @@ class _Folding:
             self.transitions.append(TierTransition(state, change, review(state, self._rulebook)))
 
     def _bring_to_day(
-        self, state: ClientState, facts: Sequence[ClientRecord], days: "_LocalDays"
+        self, state: ClientState, facts: Sequence[ClientRecord], days: PracticeDays
     ) -> date | None:
         """Let time pass for the client up to the batch's day in its zone, and return that day."""
         if not state.zone:
             # A client without a fact so far, whom the first one will assess.
             state.zone = _first_zone(facts, state.generation)
-            return days[state.zone]
-        day = days[state.zone]
+            return days.of(state)
+        day = days.of(state)
         if state.assessed_on != day:
             changes = _advance_to_day(state, self._rulebook, day)
             self.transitions += _transitions(state, self._rulebook, changes)
@@ -302,7 +311,9 @@ def _transitions(
 
 
 def _end_batch(state: ClientState, rulebook: Rulebook, reached: datetime | None) -> None:
-    """Settle when the client is due again, at the business time after the batch."""
+    """Settle when the client is due again, at the business time after the batch. Who was held is
+    due anew: the next sweep sets it aside again, if it must."""
+    state.held_at = None
     if state.open_cause is not None and reached is not None:
         leave_open(state, reached)
     else:

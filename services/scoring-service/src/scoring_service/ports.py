@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from scoring_service.domain.assess import Assessment, NextTransition
 from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.practice_days import HeldPractice
 from scoring_service.domain.walk import Change
 
 GROUP = "scoring-service"
@@ -23,6 +24,24 @@ class ClientKey(NamedTuple):
 
     practice_id: str
     client_id: str
+
+
+class PracticePlace(NamedTuple):
+    """A practice in one partition."""
+
+    partition: int
+    practice_id: str
+
+
+class Hold(NamedTuple):
+    """A hold as one partition's log tells it: the practice stands at `since`."""
+
+    practice_id: str
+    partition: int
+    hold_id: str
+    reason: str
+    incarnation: str | None
+    since: datetime
 
 
 class TierTransition(NamedTuple):
@@ -43,7 +62,8 @@ class Clients(Protocol):
 
     def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
         """Up to `limit` clients whose review is due, locked: those of each partition in `until`
-        with a `review_at` up to the partition's instant, the earliest of a partition first."""
+        with a `review_at` up to the partition's instant, the earliest of a partition first. Who is
+        held is due when its practice stands later than `held_at`, or is held no more."""
         ...
 
     def save(self, states: Collection[ClientState]) -> None:
@@ -56,12 +76,46 @@ class Clients(Protocol):
         ...
 
 
+class Holds(Protocol):
+    """The holds of practices, partition by partition, within one transaction.
+
+    Each partition's log tells them, so that a partition may be ahead of another. Nothing here is of
+    the size of a practice's clients: these follow page by page, as the sweep finds them due.
+    """
+
+    def find(self, places: Collection[PracticePlace]) -> Mapping[PracticePlace, HeldPractice]:
+        """Those of the practices that are held."""
+        ...
+
+    def save(self, hold: Hold) -> None:
+        """Begin a hold, or move it on to a later instant; an earlier one leaves it where it is."""
+        ...
+
+    def end(self, hold: Hold) -> None:
+        """End a hold; one that is not open stays as it is."""
+        ...
+
+    def end_others(self, incarnations: Mapping[int, str]) -> None:
+        """In each partition end the holds that another incarnation of the sender's has told."""
+        ...
+
+    def settle(self, until: Mapping[int, datetime]) -> None:
+        """Take note that the clients of these partitions stand where the holds say, and those
+        whose holds have ended at the partition's instant."""
+        ...
+
+
 class Store(Protocol):
     """What scoring stores, within one transaction."""
 
     @property
     def clients(self) -> Clients:
         """The clients, in the same transaction."""
+        ...
+
+    @property
+    def holds(self) -> Holds:
+        """The holds of practices, in the same transaction."""
         ...
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
@@ -111,9 +165,10 @@ class StoredTier(NamedTuple):
 
     `zone` is empty before the first fact. `digest` is as `Digest.to_bytes` makes it. `assessed_on`
     is the local day of the last assessment and `since` when the last change took effect, both None
-    before the first. `as_of` is the instant up to which the client's partition is swept. The three
-    sequences say since when the digest is incomplete, None where it is not: the first activity
-    that has not arrived, and those of `ClientState`.
+    before the first. `as_of` is the instant up to which the client's partition is swept, or where
+    the client's practice stands, if that is held. The three sequences say since when the digest is
+    incomplete, None where it is not: the first activity that has not arrived, and those of
+    `ClientState`.
     """
 
     client_id: str
@@ -186,8 +241,8 @@ class Tiers(Protocol):
         ...
 
     def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:
-        """The instant up to which all partitions are swept, None before all are; and how many
-        clients are in each tier that has any."""
+        """The instant up to which all partitions are swept, or where the practice stands if it is
+        held, None before all are; and how many clients are in each tier that has any."""
         ...
 
 
@@ -206,7 +261,8 @@ class FeedEntry(NamedTuple):
 
 class FeedPage(NamedTuple):
     """The next entries; `as_of` is the business time up to which there are no others, None when
-    there may be: on a full page, or before the first watermark was published."""
+    there may be: on a full page, or before the first watermark was published. While a practice is
+    held it is no later than when that began."""
 
     entries: Sequence[FeedEntry]
     as_of: datetime | None

@@ -21,7 +21,7 @@ from scoring_service.domain.facts import (
     Skipped,
 )
 from scoring_service.domain.rulebook import Rulebook
-from scoring_service.ports import ClientKey, TierTransition
+from scoring_service.ports import ClientKey, Hold, TierTransition
 
 SOURCE = "scoring-service"
 
@@ -35,7 +35,9 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> Event | Waterm
         event = codec.decode(topic, key, value)
     except InvalidEvent as error:
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
-    return Watermark(event.data.up_to) if isinstance(event, canonical.WatermarkAdvanced) else event
+    if isinstance(event, canonical.WatermarkAdvanced):
+        return Watermark(event.data.up_to, event.incarnation)
+    return event
 
 
 def sender(value: bytes | None) -> Sender:
@@ -89,6 +91,19 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
         "zone": data.zone,
         "currency": data.currency,
     }
+
+
+def hold(event: canonical.HoldChanged, partition: int) -> Hold:
+    """A hold as a partition's log tells it."""
+    data = event.data
+    return Hold(
+        practice_id=event.practiceid,
+        partition=partition,
+        hold_id=data.hold_id,
+        reason=data.reason,
+        incarnation=event.incarnation,
+        since=data.since,
+    )
 
 
 def refusal(practice_id: str, error: FactRefused) -> RefusedRecord:

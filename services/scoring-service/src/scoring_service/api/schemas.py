@@ -95,7 +95,10 @@ class TierAnswer(BaseModel):
     scheme: SchemeKey
     rulebook_version: int
     primary: bool = Field(description="Whether the practice acts on this scheme.")
-    as_of: AwareDatetime | None = Field(description="All input up to here is in the answer.")
+    as_of: AwareDatetime | None = Field(
+        description="All input up to here is in the answer. It stands still while records of the"
+        " practice wait to be read; no tier falls by time meanwhile."
+    )
     inputs_complete: bool = Field(
         description="False while something is known to be missing; the tier may then change."
     )

@@ -48,7 +48,9 @@ class ClientState:
     happens, nor ever if it is None; true while `reviewed`, stale until the next `review` otherwise.
     `review` sets it to the very instant; facts that can only put that off leave it, and it is then
     early (ADR 14). `open_cause` is a source event that had not ended with the batch; `review_at` is
-    then the least instant at which a watermark closes it. `standing` is the one of `assessed_on`
+    then the least instant at which a watermark closes it. `held_at` is not None while the client is
+    due and its practice is held: where the practice stood when the client was brought there.
+    `standing` is the one of `assessed_on`
     when it is at hand, None when it must be asked for; it is not kept between batches.
     """
 
@@ -70,6 +72,7 @@ class ClientState:
     effective_at: datetime | None = None
     review_at: datetime | None = None
     reviewed: bool = False
+    held_at: datetime | None = None
     open_cause: OpenCause | None = None
     standing: RuleResult | None = field(default=None, compare=False, repr=False)
 

@@ -185,11 +185,15 @@ def leave_open(state: ClientState, business_time: datetime) -> None:
     state.review_at = business_time + _A_MOMENT
 
 
-def is_closed_by(state: ClientState, business_time: datetime | None) -> bool:
-    """Whether a watermark has come since a batch left the client's source event open."""
+def is_closed_by(state: ClientState, business_time: datetime | None, day: date | None) -> bool:
+    """Whether time has passed since a batch left the client's source event open: a watermark has
+    come, or the client's day is a later one, since its practice was held and has moved on."""
+    if state.open_cause is None:
+        return False
+    if day is not None and day > state.open_cause.on_day:
+        return True
     return (
-        state.open_cause is not None
-        and state.review_at is not None
+        state.review_at is not None
         and business_time is not None
         and state.review_at <= business_time
     )

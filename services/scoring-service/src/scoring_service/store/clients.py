@@ -16,6 +16,7 @@ from scoring_service.domain.digest import Digest
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ClientKey, TierTransition
 from scoring_service.store import open_causes
+from scoring_service.store.holds import TO_SWEEP
 
 _BOUND = re.compile(r"\d+")
 # The columns of both tables, each with the type of the array in which a batch's values travel. All
@@ -39,6 +40,7 @@ _CLIENT_TYPES = {
     "version": "int8",
     "effective_at": "timestamptz",
     "review_at": "timestamptz",
+    "held_at": "timestamptz",
     "open_cause": "text",
 }
 _HISTORY_TYPES = {
@@ -98,11 +100,11 @@ _DUE = f"""
     SELECT c.* FROM unnest(%(partitions)b::int[], %(instants)b::timestamptz[])
         AS due(partition, until), LATERAL (
         SELECT {_CLIENT_READ} FROM client
-        WHERE partition = due.partition AND review_at <= due.until
+        WHERE partition = due.partition AND review_at <= due.until AND held_at IS NULL
         ORDER BY review_at LIMIT %(limit)s FOR UPDATE
     ) AS c LIMIT %(limit)s
 """
-WAITS = "assessed_on IS NULL AND review_at IS NULL AND zone <> ''"
+WAITS = "assessed_on IS NULL AND review_at IS NULL AND held_at IS NULL AND zone <> ''"
 """A client whose facts came before its partition's first watermark, and whom no sweep has reached
 yet. However many they are, nothing is written until their turn comes."""
 _WAITING = f"""
@@ -110,6 +112,22 @@ _WAITING = f"""
         SELECT {_CLIENT_READ} FROM client
         WHERE partition = first_watermark.partition AND {WAITS} LIMIT %(limit)s FOR UPDATE
     ) AS c WHERE first_watermark.partition = ANY(%(partitions)s) LIMIT %(limit)s
+"""
+# Of practices whose hold has moved on or ended, the clients who do not stand there yet.
+_TO_MOVE = f"""
+    SELECT c.* FROM (
+        SELECT DISTINCT partition, practice_id FROM practice_hold
+        WHERE partition = ANY(%(partitions)s) AND {TO_SWEEP}
+    ) AS moved, LATERAL (
+        SELECT min(stands_at) AS stands_at FROM practice_hold AS h
+        WHERE h.practice_id = moved.practice_id AND h.partition = moved.partition
+          AND h.state = 'open'
+    ) AS hold, LATERAL (
+        SELECT {_CLIENT_READ} FROM client
+        WHERE partition = moved.partition AND practice_id = moved.practice_id
+          AND held_at < coalesce(hold.stands_at, 'infinity')
+        ORDER BY held_at LIMIT %(limit)s FOR UPDATE
+    ) AS c LIMIT %(limit)s
 """
 _FIRST_WATERMARKS = "SELECT partition, up_to FROM first_watermark"
 _ADD_ZONES = """
@@ -167,9 +185,10 @@ class PostgresClients:
             "limit": limit,
         }
         rows = fetch(self._tx, _DUE, parameters)
-        if len(rows) < limit:
-            parameters["limit"] = limit - len(rows)
-            rows += fetch(self._tx, _WAITING, parameters)
+        for others in (_WAITING, _TO_MOVE):
+            if len(rows) < limit:
+                parameters["limit"] = limit - len(rows)
+                rows += fetch(self._tx, others, parameters)
         return [self._state(row) for row in rows]
 
     def save(self, states: Collection[ClientState]) -> None:
@@ -209,6 +228,7 @@ class PostgresClients:
             version=row.version,
             effective_at=row.effective_at,
             review_at=row.review_at or self._first_review(row),
+            held_at=row.held_at,
             reviewed=row.assessed_on is not None and row.open_cause is None,
             open_cause=open_causes.read(row.open_cause),
         )
@@ -243,6 +263,7 @@ class PostgresClients:
             "version": [state.version for state in states],
             "effective_at": [state.effective_at for state in states],
             "review_at": [state.review_at for state in states],
+            "held_at": [state.held_at for state in states],
             "open_cause": [open_causes.text(state.open_cause) for state in states],
         }
 

@@ -33,11 +33,15 @@ _APPEND = """
     SELECT practice_id, numbered.partition, position, value
     FROM numbered JOIN outbox USING (id)
 """
-# What is there: the watermark that all partitions have reached, and of each partition the first
-# position after the one that was seen and the last one, null where nothing follows.
+# What is there: the watermark that all partitions have reached, no later than the beginning of a
+# hold of the practice; and of each partition the first position after the one that was seen and the
+# last one, null where nothing follows.
 _FOLLOWING = """
     SELECT
-        (SELECT min(published_through) FROM outbox_watermark HAVING count(*) = %(partitions)s)
+        (SELECT least(min(published_through),
+                      (SELECT min(began_at) FROM practice_hold h
+                       WHERE h.practice_id = %(practice_id)s))
+         FROM outbox_watermark HAVING count(*) = %(partitions)s)
             AS published_through,
         ARRAY(
             SELECT (

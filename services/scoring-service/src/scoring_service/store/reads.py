@@ -12,7 +12,10 @@ from scoring_service.store.sweep_progress import SweepProgress
 _EXPRESSIONS = {
     "since": "c.effective_at AS since",
     "first_missing_sequence": "lower(c.missing) AS first_missing_sequence",
-    "as_of": "p.swept_through AS as_of",
+    "as_of": """CASE WHEN p.swept_through IS NOT NULL THEN least(p.swept_through, (
+            SELECT min(h.swept_through) FROM practice_hold h
+            WHERE h.practice_id = c.practice_id AND h.partition = c.partition
+        )) END AS as_of""",
 }
 _COLUMNS = ", ".join(_EXPRESSIONS.get(name, f"c.{name}") for name in StoredTier._fields)
 """Made of the class's own fields, as are those of `_HISTORY`. Only for that reason a row may fill
@@ -39,7 +42,9 @@ _COUNTS = """
     WHERE practice_id = %(practice_id)s AND tier IS NOT NULL GROUP BY tier
 """
 _AS_OF = """
-    SELECT min(swept_through) FROM consumer_position
+    SELECT least(min(swept_through), (
+        SELECT min(h.swept_through) FROM practice_hold h WHERE h.practice_id = %(practice_id)s
+    )) FROM consumer_position
     WHERE consumer_group = %(group)s AND topic = %(topic)s
     HAVING count(*) = count(swept_through)
 """
@@ -94,7 +99,7 @@ class PostgresTiers(Tiers):
     def counts(self, practice_id: str) -> tuple[datetime | None, Mapping[str, int]]:
         """See `Tiers.counts`."""
         with self._database.transaction(practice_id) as tx:
-            as_of = fetch_value(tx, _AS_OF, self._group_and_topic)
+            as_of = fetch_value(tx, _AS_OF, self._parameters(practice_id))
             rows = fetch(tx, _COUNTS, {"practice_id": practice_id})
         return as_of, {row.tier: row.clients for row in rows}
 

@@ -7,7 +7,7 @@ from scoring_service.store.clients import WAITS
 _OLDEST_DUE = f"""
     SELECT min(due.at) FROM consumer_position p, LATERAL (
         (SELECT review_at AS at FROM client
-         WHERE partition = p.partition AND review_at <= p.processed_through
+         WHERE partition = p.partition AND review_at <= p.processed_through AND held_at IS NULL
          ORDER BY review_at LIMIT 1)
         UNION ALL
         SELECT up_to FROM first_watermark f

@@ -11,6 +11,7 @@ from rapport_runtime.database import Database, execute, fetch
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import TierTransition
 from scoring_service.store.clients import PostgresClients
+from scoring_service.store.holds import PostgresHolds
 from scoring_service.store.sweep_progress import SweepProgress
 
 _SAVE_PRACTICE = """
@@ -35,6 +36,7 @@ class PostgresStore:
         self._tx = tx
         self._progress = progress
         self.clients = clients
+        self.holds = PostgresHolds(tx)
 
     def save_practice(self, practice: Mapping[str, str]) -> None:
         """See `Store.save_practice`."""

@@ -19,7 +19,10 @@ branch_labels = None
 depends_on = None
 
 
-OWN = ("tier_change", "partition_zone", "first_watermark", "client", "rulebook", "practice")
+OWN = (
+    *("tier_change", "partition_zone", "first_watermark", "practice_hold"),
+    *("client", "rulebook", "practice"),
+)
 
 
 def upgrade() -> None:
@@ -28,9 +31,10 @@ def upgrade() -> None:
     create_rulebook()
     create_client()
     create_partition()
+    create_practice_hold()
     create_digest_view()
     create_tier_change()
-    for table in ("practice", "tier_change"):
+    for table in ("practice", "practice_hold", "tier_change"):
         row_level_security(op, table)
     # An operator's status tells the oldest review that is due, of anybody.
     row_level_security(op, "client", operator_sees=True)
@@ -101,18 +105,36 @@ def create_client() -> None:
         sa.Column("effective_at", sa.DateTime(timezone=True)),
         sa.Column("review_at", sa.DateTime(timezone=True)),
         sa.Column(
+            "held_at",
+            sa.DateTime(timezone=True),
+            comment="where its held practice stood when it was due; no sweep looks at it meanwhile",
+        ),
+        sa.Column(
             "open_cause", sa.Text, comment="activities that wait for the last of their source event"
         ),
         # Rows grow by a day bucket at a time; room on the page keeps updates there.
         postgresql_with={"fillfactor": "70"},
         comment="one client: what is known as a digest, and the tier it comes to",
     )
-    op.create_index("client_due", "client", ["partition", "review_at"])
+    op.create_index(
+        "client_due",
+        "client",
+        ["partition", "review_at"],
+        postgresql_where=sa.text("held_at IS NULL"),
+    )
+    op.create_index(
+        "client_held",
+        "client",
+        ["partition", "practice_id", "held_at"],
+        postgresql_where=sa.text("held_at IS NOT NULL"),
+    )
     op.create_index(
         "client_waits",
         "client",
         ["partition"],
-        postgresql_where=sa.text("assessed_on IS NULL AND review_at IS NULL AND zone <> ''"),
+        postgresql_where=sa.text(
+            "assessed_on IS NULL AND review_at IS NULL AND held_at IS NULL AND zone <> ''"
+        ),
     )
     op.create_index("client_by_tier", "client", ["practice_id", "tier", "client_id"])
 
@@ -134,6 +156,40 @@ def create_partition() -> None:
     for table in ("first_watermark", "partition_zone"):
         grant(op, table, role=WORKER_ROLE, may=("SELECT", "INSERT"))
         grant(op, table, role=API_ROLE)
+
+
+def create_practice_hold() -> None:
+    op.create_table(
+        "practice_hold",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("hold_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("incarnation", sa.Text, comment="of the database that said so last"),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stands_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "swept_through",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="where its clients stand: the sweep follows stands_at, or the end",
+        ),
+        sa.CheckConstraint("state IN ('open', 'ending', 'ended')", name="state_is_known"),
+        comment="practices for whose clients no time passes in a partition (ADR 35)",
+    )
+    op.create_index(
+        "practice_hold_open",
+        "practice_hold",
+        ["partition", "incarnation"],
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_index(
+        "practice_hold_to_sweep",
+        "practice_hold",
+        ["partition", "practice_id"],
+        postgresql_where=sa.text("state <> 'open' OR swept_through < stands_at"),
+    )
 
 
 def create_digest_view() -> None:
