@@ -55,10 +55,12 @@ def a_tier_change(**changes: Any) -> canonical.TierChanged:
     return canonical.TierChanged(**_envelope("t1"), data=canonical.TierChange(**known | changes))
 
 
-def a_hold() -> canonical.HoldChanged:
-    """A hold of the practice begins."""
-    hold = canonical.Hold(hold_id="h1", reason="silent", held=True, since=NOON)
-    return canonical.HoldChanged(**_envelope("h1"), data=hold)
+def a_hold(
+    since: datetime = NOON, *, held: bool = True, incarnation: str = "0a1b2c3d"
+) -> canonical.HoldChanged:
+    """A hold of the practice begins, moves on or ends."""
+    hold = canonical.Hold(hold_id="h1", reason="deferred", held=held, since=since)
+    return canonical.HoldChanged(**_envelope("h1"), incarnation=incarnation, data=hold)
 
 
 def an_opening(generation: int = 2) -> canonical.GenerationOpened:

@@ -19,6 +19,7 @@ from outreach_service.ports.records import (
     ContactKey,
     DueMessage,
     FinishedAttempt,
+    Hold,
     LaneChange,
     LostAttempt,
     MessageEvent,
@@ -55,6 +56,20 @@ class MemoryInputs:
 
     def save_practice(self, practice: Mapping[str, str | None]) -> None:
         self._rows.practices[str(practice["practice_id"])] = dict(practice)
+
+    def save_hold(self, hold: Hold) -> None:
+        key = (hold.practice_id, hold.partition, hold.hold_id)
+        known = self._rows.holds.get(key, hold)
+        latest = max(known.stands_at, hold.stands_at)
+        self._rows.holds[key] = hold._replace(stands_at=latest)
+
+    def end_hold(self, hold: Hold) -> None:
+        self._rows.holds.pop((hold.practice_id, hold.partition, hold.hold_id), None)
+
+    def end_other_holds(self, incarnations: Mapping[int, str]) -> None:
+        for hold in list(self._rows.holds.values()):
+            if hold.incarnation not in {None, incarnations.get(hold.partition, hold.incarnation)}:
+                self.end_hold(hold)
 
     def record_activity(self, seen: Collection[ActivitySeen]) -> None:
         for each in seen:
@@ -287,8 +302,13 @@ class MemoryClients:
             ),
             booking_at=self._booking_at(client, now),
             activity_at=self._rows.activity.get((practice_id, client_id)),
-            inputs_up_to=self._inputs_up_to,
+            inputs_up_to=self._read_up_to(practice_id),
         )
+
+    def _read_up_to(self, practice_id: str) -> datetime | None:
+        read = self._inputs_up_to
+        held = [each for each in self._rows.holds.values() if each.practice_id == practice_id]
+        return read and min([read, *(each.stands_at for each in held)])
 
     def _booking_at(self, client: tuple[str, str], now: datetime) -> datetime | None:
         counts: Counter[datetime] = Counter()

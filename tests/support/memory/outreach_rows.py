@@ -14,6 +14,7 @@ from outreach_service.ports.records import (
     BookingDelta,
     ContactKey,
     DueMessage,
+    Hold,
     MessageEvent,
     MessageKey,
     PlannedMessage,
@@ -76,6 +77,7 @@ class Rows:
 
     practices: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
     activity: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    holds: dict[tuple[str, int, str], Hold] = field(default_factory=dict)
     bookings: dict[tuple[str, str, str], BookingDelta] = field(default_factory=dict)
     playbooks: dict[str, StoredPlaybook] = field(default_factory=dict)
     contacts: dict[ContactKey, Contact] = field(default_factory=dict)

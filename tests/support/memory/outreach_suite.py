@@ -15,6 +15,7 @@ from outreach_service.ports.records import (
     BookingDelta,
     ContactKey,
     DueMessage,
+    Hold,
 )
 from rapport_contracts.ranges import LATEST
 from tests.support.generators.outreach_values import a_play_document
@@ -205,6 +206,40 @@ class StoreSuite(DueSuite):
         assert situation.consents == {(Channel.SMS, Purpose.CARE)}
         assert (situation.now, situation.zone) == (NOON, "Europe/London")
         assert situation.inputs_up_to == NOON
+
+    def test_of_a_held_practice_activity_is_read_up_to_where_it_stands(
+        self, harbour: Harbour
+    ) -> None:
+        """The earliest of its holds counts; none of another practice does."""
+        harbour.add(a_message())
+        early = Hold(PRACTICE, 3, "h1", "deferred", "0a1b2c3d", NOON - 3 * HOUR)
+        late = Hold(PRACTICE, 4, "h2", "deferred", "4e5f6a7b", NOON - HOUR)
+        seen = [harbour.situation().inputs_up_to]
+        for hold in (early, late, early._replace(practice_id="other", stands_at=NOON - DAY)):
+            with harbour.stores.open() as store:
+                store.inputs.save_hold(hold)
+            seen.append(harbour.situation().inputs_up_to)
+        for moved_to in (NOON - 2 * HOUR, NOON - DAY):
+            with harbour.stores.open() as store:
+                store.inputs.save_hold(early._replace(stands_at=moved_to))
+            seen.append(harbour.situation().inputs_up_to)
+        with harbour.stores.open() as store:
+            store.inputs.end_hold(early)
+        seen.append(harbour.situation().inputs_up_to)
+        assert seen == [NOON - hours * HOUR for hours in (0, 3, 3, 3, 2, 2, 1)]
+
+    def test_holds_of_another_database_of_the_sender_end(self, harbour: Harbour) -> None:
+        harbour.add(a_message())
+        seen = []
+        for digits in ("0a1b2c3d", "4e5f6a7b", "3a1b2c3d"):
+            with harbour.stores.open() as store:
+                store.inputs.save_hold(Hold(PRACTICE, 3, "h1", "deferred", digits, NOON - HOUR))
+            for told in ({}, {4: "3a1b2c3d"}, {3: "3a1b2c3d"}):
+                with harbour.stores.open() as store:
+                    store.inputs.end_other_holds(told)
+                seen.append(harbour.situation().inputs_up_to)
+        held, free = NOON - HOUR, NOON
+        assert seen == [held, held, free, held, held, free, held, held, held]
 
     def test_a_practice_is_as_it_was_saved_last(self, harbour: Harbour) -> None:
         harbour.save_practice("Quay", "Asia/Shanghai")

@@ -1,11 +1,13 @@
 """The consumer: what it takes in, what it passes over and counts, and what it sets aside."""
 
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from outreach_service import translate
 from outreach_service.consumers import OutreachConsumer
@@ -33,10 +35,12 @@ from tests.support.memory.outreach import MemoryStores
 TOPIC_OF = {
     canonical.ActivityRecorded: topics.CLIENT_ACTIVITY.name,
     canonical.GenerationOpened: topics.CLIENT_ACTIVITY.name,
+    canonical.WatermarkAdvanced: topics.CLIENT_ACTIVITY.name,
     canonical.HoldChanged: topics.CLIENT_ACTIVITY.name,
     canonical.TierChanged: topics.TIER_CHANGES.name,
     canonical.PracticeRegistered: topics.PRACTICES.name,
 }
+LATER = NOON + timedelta(hours=1)
 LONGEST_STEP = {**a_play_document()["steps"][0], "delay": "P9999W"}
 ANSWERS_ALL = a_play_document(
     when={
@@ -117,9 +121,40 @@ def test_an_event_of_an_unknown_type_is_passed_over_and_counted(consumer: Consum
     assert consumer.passed_over == {(topics.CLIENT_ACTIVITY.name, "type"): 1}
 
 
-def test_a_hold_is_passed_over_and_counted(consumer: Consumer) -> None:
+def stands_at(consumer: Consumer) -> list[datetime]:
+    """Where the practice stands by each hold that is open."""
+    return [hold.stands_at for hold in consumer.rows.holds.values()]
+
+
+def test_a_hold_is_kept_until_it_ends(consumer: Consumer) -> None:
+    seen = []
+    for event in (a_hold(), a_hold(LATER), a_hold(), a_hold(held=False)):
+        consumer.take(event)
+        seen.append(stands_at(consumer))
+    assert seen == [[NOON], [LATER], [LATER], []]
+    assert consumer.passed_over == {}
+
+
+@pytest.mark.parametrize(
+    ("incarnation", "is_held"), [("0a1b2c3d", True), (None, True), ("4e5f6a7b", False)]
+)
+def test_a_hold_ends_with_the_first_record_of_a_restored_sender(
+    consumer: Consumer, incarnation: str | None, *, is_held: bool
+) -> None:
     consumer.take(a_hold())
-    assert consumer.passed_over == {(topics.CLIENT_ACTIVITY.name, "hold"): 1}
+    mark = canonical.Watermark(up_to=LATER)
+    consumer.take(
+        canonical.WatermarkAdvanced(
+            id="w1", source="test", time=LATER, incarnation=incarnation, data=mark
+        )
+    )
+    assert bool(stands_at(consumer)) is is_held
+
+
+def test_tier_changes_of_another_database_end_no_hold(consumer: Consumer) -> None:
+    """They come from scoring."""
+    consumer.take(a_hold(), structs.replace(a_tier_change(), incarnation="4e5f6a7b"))
+    assert stands_at(consumer) == [NOON]
 
 
 def test_a_change_for_an_unknown_reason_plans_nothing_and_is_counted() -> None:

@@ -11,7 +11,7 @@ import pytest
 from outreach_service.domain.gates import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.messages import Unknown
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports.records import ActivitySeen, BookingDelta
+from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from tests.support.doubles.open_cipher import NO_KEY
 from tests.unit.outreach_service.memory_outreach import (
     ADA,
@@ -178,6 +178,24 @@ def test_before_its_practice_is_known_a_message_waits(outreach: MemoryOutreach) 
     outreach.rows.practices.clear()
     assert outreach.dispatch().claimed == []
     assert outreach.state() == ("deferred", "practice-unknown")
+
+
+def test_a_play_of_a_held_practice_waits_and_no_others_does(outreach: MemoryOutreach) -> None:
+    """What waits may be a booking, or activity. A play that asks for neither goes."""
+    asks_nothing = {"upcoming_booking": False, "newer_activity": False}
+    for practice in ("held", "quiet"):
+        outreach.reachable(practice=practice)
+        outreach.fall(practice=practice)
+    outreach.reachable(BEN, practice="held")
+    outreach.fall(BEN, practice="held", unless=asks_nothing)
+    with outreach.stores.open() as store:
+        store.inputs.save_hold(Hold("held", 3, "h1", "deferred", None, NOON - HOUR))
+    claimed = [(each.practice_id, each.client_id) for each in outreach.dispatch().claimed]
+    assert sorted(claimed) == [("held", BEN), ("quiet", ADA)]
+    waits = [row for row in outreach.rows.messages.values() if row.state == "deferred"]
+    assert [(row.planned.change.practice_id, row.reason) for row in waits] == [
+        ("held", "inputs-lag")
+    ]
 
 
 def test_of_a_paused_practice_nothing_is_decided(outreach: MemoryOutreach) -> None:

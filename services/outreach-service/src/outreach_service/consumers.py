@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from outreach_service import translate
 from outreach_service.domain.terms import Reason
@@ -12,8 +12,8 @@ from outreach_service.handlers.planning import (
     ReadPlaybook,
     plan_messages,
 )
-from outreach_service.ports.records import ActivitySeen, BookingDelta
-from outreach_service.ports.store import Stores
+from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
+from outreach_service.ports.store import Inputs, Stores
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
@@ -30,14 +30,24 @@ _REASONS = frozenset(Reason)
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 
 
+class HoldChange(NamedTuple):
+    """A hold begins or moves on (`is_held`), or it ends."""
+
+    hold: Hold
+    is_held: bool
+
+
 @dataclass
 class _Content:
-    """What the records of a batch hold, in the order of the log."""
+    """What the records of a batch hold, in the order of the log. `incarnations` are the last that
+    ingestion's records name in each partition."""
 
     practices: list[Mapping[str, str | None]] = field(default_factory=list)
     seen: list[ActivitySeen] = field(default_factory=list)
     deltas: list[BookingDelta] = field(default_factory=list)
     changes: list[PlacedChange] = field(default_factory=list)
+    holds: list[HoldChange] = field(default_factory=list)
+    incarnations: dict[int, str] = field(default_factory=dict)
 
 
 class OutreachConsumer(BatchHandler):
@@ -78,6 +88,7 @@ class OutreachConsumer(BatchHandler):
             store.inputs.save_practice(practice)
         store.inputs.record_activity(content.seen)
         store.inputs.record_bookings(content.deltas)
+        _change_holds(store.inputs, content)
         plan_messages(store, self._read_playbook, self._playbook, content.changes)
         self._handled = True
 
@@ -100,9 +111,28 @@ def _content_of(batch: Batch) -> _Content:
                 _add_change(content, event, batch, part)
             elif isinstance(event, PracticeRegistered):
                 content.practices.append(translate.practice(event))
-            elif isinstance(event, HoldChanged | UnknownEvent):
-                batch.pass_over(part, "hold" if isinstance(event, HoldChanged) else "type")
+            elif isinstance(event, HoldChanged):
+                hold = translate.hold(event, part.partition.partition)
+                content.holds.append(HoldChange(hold, event.data.held))
+            elif isinstance(event, UnknownEvent):
+                batch.pass_over(part, "type")
+        _add_incarnation(content, part)
     return content
+
+
+def _add_incarnation(content: _Content, part: PartitionBatch) -> None:
+    if part.partition.topic == topics.CLIENT_ACTIVITY.name:
+        named = (getattr(event, "incarnation", None) for event in reversed(part.events))
+        for digits in filter(None, named):
+            content.incarnations[part.partition.partition] = digits
+            break
+
+
+def _change_holds(inputs: Inputs, content: _Content) -> None:
+    """Begin, move and end holds; those of a database of before end when it has been restored."""
+    for hold, is_held in content.holds:
+        (inputs.save_hold if is_held else inputs.end_hold)(hold)
+    inputs.end_other_holds(content.incarnations)
 
 
 def _add_activity(

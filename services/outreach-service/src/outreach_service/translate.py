@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from outreach_service.domain.terms import Change, Direction, Origin
-from outreach_service.ports.records import ActivitySeen, BookingDelta, MessageEvent
+from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold, MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.names import names_in
@@ -36,7 +36,7 @@ def decode(
     except InvalidEvent as error:
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
     if isinstance(event, canonical.WatermarkAdvanced):
-        return Watermark(event.data.up_to)
+        return Watermark(event.data.up_to, event.incarnation)
     if _is_of_another_generation(event):
         raise RefusedRecord(
             "unknown-generation",
@@ -67,6 +67,19 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str | None]:
         "region": data.region,
         "discreet_name": data.discreet_name,
     }
+
+
+def hold(event: canonical.HoldChanged, partition: int) -> Hold:
+    """A hold as a partition tells it."""
+    data = event.data
+    return Hold(
+        practice_id=event.practiceid,
+        partition=partition,
+        hold_id=data.hold_id,
+        reason=data.reason,
+        incarnation=event.incarnation,
+        stands_at=data.since,
+    )
 
 
 def knows_kind(event: canonical.ActivityRecorded) -> bool:

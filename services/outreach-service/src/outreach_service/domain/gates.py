@@ -90,7 +90,8 @@ class Context:
     - `sent` holds the messages that caps count, to this client or its contact points, within the
       longest window.
     - `booking_at` is the start of the next booking, `activity_at` the client's newest activity.
-    - `inputs_up_to` is the instant up to which activity has been read.
+    - `inputs_up_to` is the instant up to which activity has been read, or up to which its practice
+      stands, which is held.
     """
 
     now: datetime

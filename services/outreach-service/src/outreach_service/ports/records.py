@@ -133,12 +133,25 @@ class DueMessage(NamedTuple):
         return MessageKey(self.change.practice_id, self.message_id)
 
 
+class Hold(NamedTuple):
+    """A hold of a practice, as one partition tells it: its activity is read up to `stands_at`.
+    `incarnation` is that of the sender's database."""
+
+    practice_id: str
+    partition: int
+    hold_id: str
+    reason: str
+    incarnation: str | None
+    stands_at: datetime
+
+
 class Situation(NamedTuple):
     """What is known about a message's client at the moment of deciding.
 
     `contacts` maps a channel to its contact point's blind index; `zone` is "" while the practice
     is not known; `sent` holds what went to the client or to its contact points, without the
-    message itself.
+    message itself. `inputs_up_to` is the instant up to which activity has been read, or where the
+    practice stands, if it is held.
     """
 
     now: datetime

@@ -25,6 +25,7 @@ from outreach_service.ports.records import (
     ContactPoint,
     DueMessage,
     FinishedAttempt,
+    Hold,
     LaneChange,
     LostAttempt,
     MessageEvent,
@@ -57,6 +58,18 @@ class Inputs(Protocol):
 
     def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
         """Save each difference once, by client and activity."""
+        ...
+
+    def save_hold(self, hold: Hold) -> None:
+        """Begin a hold, or move it on to a later instant; an earlier one leaves it where it is."""
+        ...
+
+    def end_hold(self, hold: Hold) -> None:
+        """End a hold; one that is not known changes nothing."""
+        ...
+
+    def end_other_holds(self, incarnations: Mapping[int, str]) -> None:
+        """In each partition end the holds that another incarnation of the sender's has told."""
         ...
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:

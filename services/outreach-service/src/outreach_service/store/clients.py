@@ -19,6 +19,10 @@ from rapport_runtime.database import fetch, fetch_value
 _OF = """(practice_id, client_id) IN (
         SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[]))"""
 _ZONES = "SELECT practice_id, zone FROM practice WHERE practice_id = ANY(%(practices)s)"
+_HELD = """
+    SELECT practice_id, min(stands_at) AS stands_at FROM practice_hold
+    WHERE practice_id = ANY(%(practices)s) GROUP BY practice_id
+"""
 _CONTACTS = f"SELECT practice_id, client_id, channel, blind_index FROM contact WHERE {_OF}"
 _CONSENTS = f"""
     SELECT DISTINCT ON (practice_id, client_id, channel, purpose)
@@ -62,9 +66,11 @@ Pair = tuple[str, str]
 
 @dataclass
 class _ClientFacts:
-    """What the statements found: zones and sent messages by practice, all else by client."""
+    """What the statements found: zones, where held practices stand, and sent messages by practice,
+    all else by client."""
 
     zones: dict[str, str]
+    held: dict[str, datetime]
     contacts: dict[Pair, dict[Channel, str]] = field(default_factory=lambda: defaultdict(dict))
     consents: dict[Pair, set[tuple[Channel, Purpose]]] = field(
         default_factory=lambda: defaultdict(set)
@@ -133,7 +139,10 @@ def _client_facts(
         "practices": [practice for practice, _ in pairs],
         "clients": [client for _, client in pairs],
     }
-    facts = _ClientFacts({row.practice_id: row.zone for row in fetch(tx, _ZONES, params)})
+    facts = _ClientFacts(
+        zones={row.practice_id: row.zone for row in fetch(tx, _ZONES, params)},
+        held={row.practice_id: row.stands_at for row in fetch(tx, _HELD, params)},
+    )
     for row in fetch(tx, _CONTACTS, params):
         channels = facts.contacts[row.practice_id, row.client_id]
         channels[Channel(row.channel)] = row.blind_index
@@ -189,5 +198,5 @@ def _situation(
         ),
         booking_at=facts.bookings.get(pair),
         activity_at=facts.activity.get(pair),
-        inputs_up_to=read,
+        inputs_up_to=read and min(read, facts.held.get(practice_id, read)),
     )

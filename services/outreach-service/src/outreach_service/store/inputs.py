@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from outreach_service.ports.records import ActivitySeen, BookingDelta
+from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from rapport_runtime.database import execute, fetch
 
 _SAVE_PRACTICE = """
@@ -31,6 +31,32 @@ _RECORD_BOOKINGS = """
     SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(activities)b::text[],
                          %(starts)b::timestamptz[], %(deltas)b::int[])
     ON CONFLICT DO NOTHING
+"""
+_SAVE_HOLD = """
+    INSERT INTO practice_hold AS known (practice_id, partition, hold_id, reason, incarnation,
+                                        stands_at)
+    VALUES (%(practice_id)s, %(partition)s, %(hold_id)s, %(reason)s, %(incarnation)s,
+            %(stands_at)s)
+    ON CONFLICT (practice_id, partition, hold_id) DO UPDATE
+    SET reason = excluded.reason, incarnation = excluded.incarnation,
+        stands_at = greatest(known.stands_at, excluded.stands_at)
+"""
+_END_HOLD = """
+    DELETE FROM practice_hold
+    WHERE practice_id = %(practice_id)s AND partition = %(partition)s AND hold_id = %(hold_id)s
+"""
+# Two ranges of the index, both empty unless the database was restored.
+_END_OTHER_HOLDS = """
+    DELETE FROM practice_hold WHERE (practice_id, partition, hold_id) IN (
+        SELECT h.practice_id, h.partition, h.hold_id
+        FROM unnest(%(partitions)s::int[], %(incarnations)s::text[]) AS seen(partition, digits),
+        LATERAL (
+            SELECT practice_id, partition, hold_id FROM practice_hold
+            WHERE partition = seen.partition AND incarnation < seen.digits
+            UNION ALL
+            SELECT practice_id, partition, hold_id FROM practice_hold
+            WHERE partition = seen.partition AND incarnation > seen.digits
+        ) AS h)
 """
 _PLAYBOOKS = "SELECT practice_id, body FROM playbook WHERE practice_id = ANY(%(practices)s)"
 
@@ -68,6 +94,23 @@ class PostgresInputs:
             "deltas": [each.delta for each in deltas],
         }
         execute(self._tx, _RECORD_BOOKINGS, columns, prepare=False)
+
+    def save_hold(self, hold: Hold) -> None:
+        """See `Inputs.save_hold`."""
+        execute(self._tx, _SAVE_HOLD, hold._asdict())
+
+    def end_hold(self, hold: Hold) -> None:
+        """See `Inputs.end_hold`."""
+        execute(self._tx, _END_HOLD, hold._asdict())
+
+    def end_other_holds(self, incarnations: Mapping[int, str]) -> None:
+        """See `Inputs.end_other_holds`."""
+        if incarnations:
+            parameters = {
+                "partitions": list(incarnations),
+                "incarnations": list(incarnations.values()),
+            }
+            execute(self._tx, _END_OTHER_HOLDS, parameters)
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         """See `Inputs.playbooks`."""

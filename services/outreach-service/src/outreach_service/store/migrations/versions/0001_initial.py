@@ -19,7 +19,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-OWN = ("attempt", "message", "playbook", "consent", "contact", "booking", "client", "practice")
+OWN = (
+    *("attempt", "message", "playbook", "consent", "contact", "booking", "client"),
+    *("practice_hold", "practice"),
+)
 STATES = [
     "drafted",
     "scheduled",
@@ -52,7 +55,7 @@ def upgrade() -> None:
     create_message()
     create_limits()
     create_fence()
-    for table in ("practice", "client", "booking", "attempt"):
+    for table in ("practice", "practice_hold", "client", "booking", "attempt"):
         row_level_security(op, table)
     row_level_security(op, "contact", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
     row_level_security(op, "consent", api_may=("SELECT", "INSERT"))
@@ -102,6 +105,18 @@ def create_practice() -> None:
         sa.Column("region", sa.Text, comment="ISO 3166-1 alpha-2"),
         sa.Column("discreet_name", sa.Text, comment="kept; no message shows it yet"),
     )
+
+    op.create_table(
+        "practice_hold",
+        _id("practice_id"),
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+        _id("hold_id"),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("incarnation", sa.Text, comment="of the database that said so last"),
+        _instant("stands_at", needed=True),
+        comment="practices whose activity is read up to that instant alone (ADR 35)",
+    )
+    op.create_index("practice_hold_of_partition", "practice_hold", ["partition", "incarnation"])
 
 
 def create_client() -> None:
