@@ -19,6 +19,7 @@ from tools.proof.claims import (
     downtime,
     engine_bus,
     engine_causes,
+    engine_holds,
     engine_letters,
     engine_operation,
     engine_purge,
@@ -44,6 +45,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "engine": (
         engine_bus.measure,
         engine_causes.measure,
+        engine_holds.measure,
         engine_letters.measure,
         engine_operation.measure,
         engine_purge.measure,
