@@ -10,19 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import psycopg
-from psycopg.rows import namedtuple_row
 
 from ingestion_service import translate
-from ingestion_service.domain.activities import (
-    Activity,
-    ActivityOwner,
-    SourceObject,
-    announcement,
-    caused,
-)
+from ingestion_service.domain.activities import Activity, ActivityOwner, announcement, caused
 from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
-from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
+from ingestion_service.domain.source_objects import SourceObject, Standing
+from ingestion_service.store.ledger import json_of_deltas
 from tools.bench import source_log
 
 Cursor = psycopg.Cursor[Any]
@@ -45,26 +40,23 @@ _MAKE_CLIENT = """
     VALUES (%s, %s, 1, 0, now())
 """
 _LOCK_OBJECT = """
-    SELECT object_id FROM source_object
+    SELECT object_id, standing::text FROM source_object
     WHERE practice_id = %s AND source = %s AND kind = %s AND external_id = %s FOR UPDATE
+"""
+_MOVE_OBJECT = """
+    UPDATE source_object SET standing = %s
+    WHERE practice_id = %s AND source = %s AND kind = %s AND external_id = %s
 """
 _MAKE_OBJECT = """
     INSERT INTO source_object
         (practice_id, source, kind, external_id, object_id, namespace, owner_external_id)
     VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
-_HISTORY = (
-    "SELECT"
-    + FACT_COLUMNS
-    + """
-    FROM ledger JOIN source_object USING (object_id) WHERE object_id = %s ORDER BY ledger_id
-"""
-)
 _LEDGER = """
     INSERT INTO ledger (practice_id, source, event_id, namespace, external_id, object_id, kind,
-        occurred_at, starts_at, amount_minor, currency, backfill, content_hash, accepted_at,
-        first_sequence, activities)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        occurred_at, starts_at, amount_minor, currency, backfill, content_hash, client_id,
+        accepted_at, first_sequence, deltas, zone_rules)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'known')
     ON CONFLICT DO NOTHING
 """
 _MOVE_SEQUENCE = "UPDATE client SET last_sequence = %s WHERE practice_id = %s AND client_id = %s"
@@ -73,6 +65,7 @@ _MOVE = """
     UPDATE consumer_position SET next_offset = %s
     WHERE consumer_group = %s AND topic = %s AND partition = %s
 """
+_STANDING = msgspec.json.Decoder(Standing)
 
 
 class Baseline:
@@ -80,7 +73,6 @@ class Baseline:
 
     def __init__(self, url: str, publish: Callable[[], object] = lambda: None) -> None:
         self._db = psycopg.connect(url, options="-c timezone=UTC", autocommit=True)
-        self._rows = self._db.cursor(binary=True, row_factory=namedtuple_row)
         self._publish = publish
         self._zone = ZoneInfo(source_log.ZONE)
         places = [
@@ -105,18 +97,22 @@ class Baseline:
     def _accept(self, cursor: Cursor, fact: SourceFact, now: datetime) -> Sequence[Activity]:
         """Lock the object and the client, fold the object, write the ledger; nothing for a
         duplicate."""
-        object_id = self._object(cursor, fact)
+        object_id, standing = self._object(cursor, fact)
         client_id, generation, last = self._locked(cursor, fact)
-        source_object = SourceObject(self._zone)
-        for row in self._rows.execute(_HISTORY, (object_id,)).fetchall():
-            source_object.fold(fact_of_row(row, fact.object_kind, fact.external_object_id))
+        source_object = SourceObject(self._zone, standing)
         deltas = source_object.fold(fact)
         if not deltas and not last:
             deltas = [announcement(fact, source_log.ZONE, now)]
         words = (*fact.event_key, fact.namespace, fact.external_id, object_id, fact.kind)
         values = (fact.occurred_at, fact.starts_at, fact.amount_minor, fact.currency, fact.backfill)
-        entry = (*words, *values, fact.content_hash, now, last + 1, len(deltas))
-        if not cursor.execute(_LEDGER, entry).rowcount or not deltas:
+        caused_by_it = (client_id, now, last + 1, json_of_deltas(deltas))
+        if not cursor.execute(
+            _LEDGER, (*words, *values, fact.content_hash, *caused_by_it)
+        ).rowcount:
+            return ()
+        standing = msgspec.json.encode(source_object.standing).decode()
+        cursor.execute(_MOVE_OBJECT, (standing, *fact.object_key))
+        if not deltas:
             return ()
         cursor.execute(_MOVE_SEQUENCE, (last + len(deltas), fact.practice_id, client_id))
         owner = ActivityOwner(
@@ -128,14 +124,14 @@ class Baseline:
         )
         return caused(fact, object_id, owner, deltas, last + 1, now)
 
-    def _object(self, cursor: Cursor, fact: SourceFact) -> str:
+    def _object(self, cursor: Cursor, fact: SourceFact) -> tuple[str, Standing]:
         row = cursor.execute(_LOCK_OBJECT, fact.object_key).fetchone()
         if row is not None:
-            return str(row[0])
+            return row[0], Standing() if row[1] is None else _STANDING.decode(row[1])
         object_id = uuid.uuid4().hex
         named = (object_id, fact.namespace, fact.external_id)
         cursor.execute(_MAKE_OBJECT, (*fact.object_key, *named))
-        return object_id
+        return object_id, Standing()
 
     def _locked(self, cursor: Cursor, fact: SourceFact) -> tuple[str, int, int]:
         key = fact.identity

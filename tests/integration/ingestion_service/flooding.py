@@ -22,7 +22,7 @@ from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits, execute, fetch
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
-from tests.support.doubles.record_keyring import KEYRING
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 FLOOD = "flood"
 QUIET = tuple(f"quiet{number}" for number in range(5))
@@ -42,7 +42,7 @@ class Sent(NamedTuple):
 class FloodedIntake:
     """Ingestion on a bus in memory; `restart` is another process on the same database."""
 
-    def __init__(self, urls: ServiceDatabase, keyring: Any = KEYRING) -> None:
+    def __init__(self, urls: ServiceDatabase, keyring: Any = RECORD_KEYS) -> None:
         # However slow the machine is, a large batch is not given up here.
         limits = DatabaseLimits(statement_ms=0, idle_in_transaction_ms=0)
         self.database = Database(urls.worker_url, application_name="test", limits=limits)
@@ -57,7 +57,7 @@ class FloodedIntake:
         self.sent: list[Sent] = []
         self.restart()
 
-    def restart(self, keyring: Any = KEYRING) -> None:
+    def restart(self, keyring: Any = RECORD_KEYS) -> None:
         """A worker that knows nothing but the database."""
         self.stores = build_stores(self.database, keyring, is_simulated=False)
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])

@@ -15,7 +15,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, fetch
-from tests.support.doubles.record_keyring import KEYRING
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 DAY_0 = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -72,7 +72,7 @@ def kinds(bus: MemoryBus) -> list[str]:
 
 def set_clock(database: Database, urls: ServiceDatabase, now: datetime) -> None:
     api = Database(urls.api_url, application_name="test-clock")
-    with build_stores(api, KEYRING, is_simulated=True).open_for_operator() as store:
+    with build_stores(api, RECORD_KEYS, is_simulated=True).open_for_operator() as store:
         advance_clock(now, store)
     api.close()
 

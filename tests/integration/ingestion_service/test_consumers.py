@@ -26,7 +26,7 @@ from tests.integration.ingestion_service.sources import (
     set_clock,
     settings_for,
 )
-from tests.support.doubles.record_keyring import KEYRING
+from tests.support.doubles.known_secrets import RECORD_KEYS
 
 pytestmark = pytest.mark.integration
 
@@ -69,7 +69,7 @@ def test_a_visit_that_is_taken_back_is_counted_once_it_is_committed(
     bus: MemoryBus, database: Database, urls: ServiceDatabase
 ) -> None:
     set_clock(database, urls, DAY_0)
-    handler = SourceConsumer(build_stores(database, KEYRING, is_simulated=True), lambda: None)
+    handler = SourceConsumer(build_stores(database, RECORD_KEYS, is_simulated=True), lambda: None)
     place = TopicPartition(topics.SOURCE_BOOKINGS.name, 0)
     send(bus, event("booking.completed", "e1"))
     send(bus, event("booking.cancelled", "e2", time=DAY_0.isoformat()))

@@ -14,7 +14,7 @@ from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, fetch
 from rapport_runtime.stream.restored import LostRecord
-from tests.support.doubles.record_keyring import KEYRING
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, fact
 
@@ -26,7 +26,7 @@ def test_an_event_that_was_taken_in_again_is_listed_and_marked(database: Databas
     """Readers know its activities from the lost life, with other contents perhaps."""
     again = fact("completed", "e1")
     with database.transaction() as tx:
-        accept([again], build_stores(database, KEYRING, is_simulated=False).within(tx))
+        accept([again], build_stores(database, RECORD_KEYS, is_simulated=False).within(tx))
         rows = fetch(tx, OUTBOX, {"topic": CLIENT_ACTIVITY.name})
         own = [LostRecord(CLIENT_ACTIVITY.name, row.key, row.value, NOON) for row in rows]
         named = f'"cause_id":"{again.event_id}"'.encode()

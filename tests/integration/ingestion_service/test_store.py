@@ -16,7 +16,6 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import (
     accept,
     advance_clock,
-    client_activities,
     register_client,
 )
 from ingestion_service.store.postgres_store import PostgresStore
@@ -31,7 +30,7 @@ from rapport_runtime import migrations
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import incarnation
-from tests.support.doubles.record_keyring import KEYRING
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import CODES, LI_NA, WANG_FANG, fact
 
@@ -45,14 +44,14 @@ OUTBOX = """
 def database(database: Database, urls: ServiceDatabase) -> Database:
     """As a worker sees it; the simulated clock is at noon."""
     api = Database(urls.api_url, application_name="test-clock")
-    with build_stores(api, KEYRING, is_simulated=True).open_for_operator() as store:
+    with build_stores(api, RECORD_KEYS, is_simulated=True).open_for_operator() as store:
         advance_clock(NOON, store)
     api.close()
     return database
 
 
 def store_in(database: Database, tx: Any) -> PostgresStore:
-    return build_stores(database, KEYRING, is_simulated=True).within(tx)
+    return build_stores(database, RECORD_KEYS, is_simulated=True).within(tx)
 
 
 def take(database: Database, *facts: SourceFact) -> list[IntakeResult]:
@@ -302,7 +301,7 @@ def test_the_api_sees_and_writes_its_own_practice_only(
     database: Database, api_database: Database
 ) -> None:
     take(database, fact("completed", "e1"), fact("completed", "e2", practice_id="harbour"))
-    api_stores = build_stores(api_database, KEYRING, is_simulated=True)
+    api_stores = build_stores(api_database, RECORD_KEYS, is_simulated=True)
     with api_database.transaction("lakeside") as tx:
         store = api_stores.within(tx)
         assert statuses(accept([fact("settled", "e3")], store)) == ["accepted"]
@@ -359,14 +358,13 @@ def test_the_ledger_alone_gives_every_published_activity_again(
     take(database, fact("settled", "e3", backfill=True), fact("cancelled", "e4", occurred_at=NOON))
     take(database, fact("settled", "e5", external_object_id="s2"))
     reads = PostgresReads(api_database)
-    recomputed = client_activities("lakeside", client_id, reads, after=0, limit=100)
-    assert recomputed is not None
+    kept = reads.activities("lakeside", client_id, 0, 100)
+    assert kept is not None
     with database.transaction() as tx:
         digits = incarnation.current(tx)
-        values = [record_of_activity(activity, digits).value for activity in recomputed]
+        values = [record_of_activity(activity, digits).value for activity in kept]
         rows = fetch(tx, OUTBOX, {"topic": CLIENT_ACTIVITY.name})
     assert values == [bytes(row.value) for row in rows]
-    assert [activity.sequence for activity in recomputed] == [1, 2, 3, 4, 5, 6]
-    page = client_activities("lakeside", client_id, reads, after=2, limit=3)
-    assert page == recomputed[2:5]
-    assert client_activities("harbour", client_id, reads, after=0, limit=100) is None
+    assert [activity.sequence for activity in kept] == [1, 2, 3, 4, 5, 6]
+    assert reads.activities("lakeside", client_id, 2, 3) == kept[2:5]
+    assert reads.activities("harbour", client_id, 0, 100) is None

@@ -12,7 +12,7 @@ from ingestion_service.store.reads import PostgresReads
 from rapport_contracts.topics import PRACTICES
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, fetch
-from tests.support.doubles.record_keyring import KEYRING
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import NOON
 
 pytestmark = pytest.mark.integration
@@ -24,7 +24,7 @@ def test_a_practice_may_be_renamed_but_keeps_its_zone_and_currency(database: Dat
         with database.transaction() as tx:
             wanted = Practice("lakeside", name, zone, currency)
             return register_practice(
-                wanted, build_stores(database, KEYRING, is_simulated=True).within(tx)
+                wanted, build_stores(database, RECORD_KEYS, is_simulated=True).within(tx)
             ).is_new
 
     def announced() -> int:
@@ -43,7 +43,7 @@ def test_a_practice_may_be_renamed_but_keeps_its_zone_and_currency(database: Dat
 
 def test_the_simulated_clock_never_goes_back(urls: ServiceDatabase) -> None:
     api = Database(urls.api_url, application_name="test-api")
-    stores, reads = build_stores(api, KEYRING, is_simulated=True), PostgresReads(api)
+    stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
 
     def advance(now: datetime) -> None:
         with stores.open_for_operator() as store:

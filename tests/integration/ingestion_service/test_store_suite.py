@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from ingestion_service.bootstrap import build_stores
-from ingestion_service.domain.facts import PracticeId
+from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.ports import Hold, Store
 from ingestion_service.store.reads import PostgresReads
 from rapport_contracts.canonical import ActivityRecorded, HoldChanged
@@ -15,7 +15,7 @@ from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.ops import incarnation
-from tests.support.doubles.record_keyring import KEYRING
+from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_suite import StoreSuite
@@ -23,6 +23,12 @@ from tests.support.memory.ingestion_world import Published, StoreWorld, memory_w
 
 pytestmark = pytest.mark.integration
 _PUBLISHED = "SELECT key, value FROM outbox WHERE topic = %(topic)s ORDER BY id"
+_FACTS = """
+    SELECT practice_id, source, event_id, ledger.namespace, ledger.external_id, source_object.kind,
+        source_object.external_id, ledger.kind, occurred_at, starts_at, amount_minor, currency,
+        attributes, backfill
+    FROM ledger JOIN source_object USING (practice_id, source, object_id) ORDER BY ledger_id
+"""
 _COUNT = "SELECT count(*) FROM outbox WHERE topic = %(topic)s"
 
 
@@ -38,7 +44,7 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
     @contextmanager
     def worker() -> Iterator[Store]:
         with worker_database.transaction() as tx:
-            yield build_stores(worker_database, KEYRING, is_simulated=True).within(tx)
+            yield build_stores(worker_database, RECORD_KEYS, is_simulated=True).within(tx)
 
     def published() -> list[Published]:
         with worker_database.transaction() as tx:
@@ -67,15 +73,15 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
             incarnation.draw(tx)
         owner.close()
 
-    yield StoreWorld(
-        build_stores(api, KEYRING, is_simulated=True),
-        PostgresReads(api),
-        worker,
-        published,
-        announced,
-        holds,
-        restore,
-    )
+    def facts() -> list[SourceFact]:
+        with worker_database.transaction() as tx:
+            rows = fetch(tx, _FACTS)
+        return [
+            SourceFact(*row[:12], tuple(sorted((row[12] or {}).items())), row[13]) for row in rows
+        ]
+
+    stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
+    yield StoreWorld(stores, reads, worker, published, announced, holds, restore, facts)
     api.close()
     worker_database.close()
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import tzinfo
 
-from ingestion_service.domain.activities import Delta, SourceObject
+from ingestion_service.domain.activities import Delta
 from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.source_objects import SourceObject
 
 
 def activities_of(facts: Iterable[SourceFact], zone: tzinfo) -> list[Delta]:

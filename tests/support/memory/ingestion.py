@@ -7,19 +7,18 @@ from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
-from ingestion_service.domain.activities import Activity, ActivityOwner
+from ingestion_service.domain.activities import Activity, ActivityOwner, caused, registered
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
     IdentityKey,
     PracticeId,
-    SourceFact,
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.source_objects import Standing
 from ingestion_service.ports import (
     Client,
-    ClientHistory,
     ClockReading,
     KnownClient,
     LedgerEntry,
@@ -41,7 +40,7 @@ class Tables:
     known_since: dict[ClientKey, datetime] = field(default_factory=dict)
     identities: dict[IdentityKey, ClientId] = field(default_factory=dict)
     objects: dict[SourceObjectKey, StoredObject] = field(default_factory=dict)
-    registrations: dict[ClientKey, tuple[int, datetime]] = field(default_factory=dict)
+    registrations: dict[ClientKey, Activity] = field(default_factory=dict)
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
@@ -139,27 +138,20 @@ class MemoryStore(MemoryQueues):
             client = self._tables.clients[key]
             self._tables.clients[key] = client._replace(last_sequence=sequence)
 
-    def mark_registered(
-        self, practice_id: PracticeId, client_id: ClientId, sequence: int, now: datetime
-    ) -> None:
-        key = (practice_id, client_id)
-        client = self._tables.clients[key]
+    def save_standings(self, standings: Mapping[SourceObjectKey, Standing]) -> None:
+        for key, standing in standings.items():
+            known = self._tables.objects[key]
+            self._tables.objects[key] = known._replace(standing=standing)
+
+    def mark_registered(self, registration: Activity) -> None:
+        key = (registration.owner.practice_id, registration.owner.client_id)
+        client, sequence = self._tables.clients[key], registration.sequence
         self._tables.clients[key] = client._replace(last_sequence=sequence, is_registered=True)
-        self._tables.registrations[key] = (sequence, now)
+        self._tables.registrations[key] = registration
 
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
         ledger = self._tables.ledger
         return {key: ledger[key].content_hash for key in keys if key in ledger}
-
-    def histories(
-        self, objects: Mapping[SourceObjectKey, StoredObject]
-    ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in objects}
-        keys = {stored.object_id: key for key, stored in objects.items()}
-        for fact, _, object_id, *_ in self._tables.ledger.values():
-            if object_id in keys:
-                found[keys[object_id]].append(fact)
-        return found
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         for entry in entries:
@@ -248,7 +240,9 @@ class MemoryReads:
             if owner == practice_id
         }
 
-    def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
+    def activities(
+        self, practice_id: PracticeId, client_id: ClientId, after: int, limit: int
+    ) -> list[Activity] | None:
         tables = self._stores.tables
         client = tables.clients.get((practice_id, client_id))
         if client is None:
@@ -257,12 +251,13 @@ class MemoryReads:
         owner = ActivityOwner(
             practice_id, client_id, client.generation, practice.zone, practice.currency
         )
-        sequence, at = tables.registrations.get((practice_id, client_id), (None, None))
-        identities = {key for key, known in tables.identities.items() if known == client_id}
-        entries = [
-            entry for entry in self._ledger(practice_id) if entry.fact.identity in identities
-        ]
-        return ClientHistory(owner, sequence, at, entries)
+        known = tables.registrations.get((practice_id, client_id))
+        found = [] if known is None else [_registered_again(known, owner)]
+        for fact, _, object_id, whose, accepted_at, first, deltas in self._ledger(practice_id):
+            if whose == client_id:
+                found += caused(fact, object_id, owner, deltas, first, accepted_at)
+        found.sort(key=lambda activity: activity.sequence)
+        return [activity for activity in found if activity.sequence > after][:limit]
 
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
         entries = self._ledger(practice_id)
@@ -286,3 +281,7 @@ class MemoryReads:
     def _ledger(self, practice_id: PracticeId) -> list[LedgerEntry]:
         ledger = self._stores.tables.ledger.values()
         return [entry for entry in ledger if entry.fact.practice_id == practice_id]
+
+
+def _registered_again(known: Activity, owner: ActivityOwner) -> Activity:
+    return registered(owner, known.sequence, known.accepted_at, known.delta.on)

@@ -1,16 +1,21 @@
 """What every `Stores` and `Reads` of ingestion must do: the suite for memory and for Postgres."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from ingestion_service.domain.facts import (
-    ClientId,
+from ingestion_service.domain.activities import ActivityOwner, registered
+from ingestion_service.domain.facts import ClientId
+from ingestion_service.domain.source_objects import (
+    Contribution,
+    Counted,
+    KeptCode,
+    KeptFact,
+    Standing,
 )
 from ingestion_service.handlers import (
     accept,
     advance_clock,
-    client_activities,
     register_client,
     register_practice,
 )
@@ -29,8 +34,32 @@ from tests.support.memory.ingestion_world import (
     Published,
     StoreWorld,
     append,
+    delta,
     fact,
 )
+
+TODAY = date(2024, 6, 1)
+BOOKED = Standing(
+    created=KeptFact("created", NOON, "e1", TODAY, NOON + timedelta(microseconds=1), 0),
+    last=KeptFact("no_show", NOON - timedelta(days=9), "e2", TODAY, None, 0),
+    codes=(KeptCode("site", "east", (NOON, 0, "e1")),),
+    effect=(Counted("booked", Contribution(TODAY, NOON, CODES, 1, 0), "a1"),),
+)
+PAID = Standing(
+    settled=KeptFact("settled", NOON, "e3", TODAY, None, 5000),
+    failed=KeptFact("failed", NOON, "e4", TODAY, None, 0),
+    refund_count=3,
+    refunded_minor=-(10**12),
+    effect=(
+        Counted("settled", Contribution(TODAY, None, (), 1, 5000), "a2"),
+        Counted("refunded", Contribution(TODAY, None, (), 3, 10**12), "a3"),
+    ),
+)
+
+
+def owner_of(client_id: ClientId) -> ActivityOwner:
+    """A client of Lakeside's."""
+    return ActivityOwner(LAKESIDE.practice_id, client_id, 1, LAKESIDE.zone, LAKESIDE.currency)
 
 
 class StoreSuite:
@@ -118,8 +147,8 @@ class StoreSuite:
         with stores.open(LAKESIDE.practice_id) as store:
             created = store.lock_objects({booking: WANG_FANG, payment: LI_NA})
         assert {key: stored[1:] for key, stored in created.items()} == {
-            booking: (WANG_FANG, True),
-            payment: (LI_NA, True),
+            booking: (WANG_FANG, True, Standing()),
+            payment: (LI_NA, True, Standing()),
         }
         elsewhere = booking._replace(source="till")
         with stores.open(LAKESIDE.practice_id) as store:
@@ -135,7 +164,7 @@ class StoreSuite:
             store.lock_objects({booking: WANG_FANG})
             store.forget_objects({booking})
         with stores.open(LAKESIDE.practice_id) as store:
-            assert store.lock_objects({booking: LI_NA})[booking][1:] == (LI_NA, True)
+            assert store.lock_objects({booking: LI_NA})[booking][1:] == (LI_NA, True, Standing())
 
     def test_an_object_that_is_known_to_another_client_stays_theirs(
         self, world: StoreWorld, stores: Stores
@@ -176,19 +205,19 @@ class StoreSuite:
             found = store.lock_clients({WANG_FANG, LI_NA}, NOON)
         assert (found[WANG_FANG].last_sequence, found[LI_NA].last_sequence) == (3, 7)
 
-    def test_a_registration_is_stored_with_its_sequence_and_time(
+    def test_a_registration_is_stored_with_its_sequence_time_and_day(
         self, world: StoreWorld, stores: Stores
     ) -> None:
         with stores.open(LAKESIDE.practice_id) as store:
             client_id = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
-            store.mark_registered(LAKESIDE.practice_id, client_id, 4, NOON)
+            registration = registered(owner_of(client_id), 4, NOON, date(2024, 5, 30))
+            store.mark_registered(registration)
         with stores.open(LAKESIDE.practice_id) as store:
             found = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG]
         assert (found.is_registered, found.last_sequence) == (True, 4)
-        history = world.reads.client_history(LAKESIDE.practice_id, client_id)
-        assert history is not None
-        assert (history.registered_sequence, history.registered_at) == (4, NOON)
-        assert history.owner == ("lakeside", client_id, 1, "Asia/Shanghai", "CNY")
+        reads, practice_id = world.reads, LAKESIDE.practice_id
+        assert reads.activities(practice_id, client_id, 0, 10) == [registration]
+        assert reads.activities(practice_id, client_id, 4, 10) == []
 
     def test_clients_are_read_by_id_with_what_is_known_of_them(
         self, world: StoreWorld, stores: Stores
@@ -197,7 +226,7 @@ class StoreSuite:
         with stores.open(LAKESIDE.practice_id) as store:
             first = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
             second = store.lock_clients({LI_NA}, later)[LI_NA].client_id
-            store.mark_registered(LAKESIDE.practice_id, second, 1, later)
+            store.mark_registered(registered(owner_of(second), 1, later))
         known = {
             first: KnownClient(first, NOON, is_registered=False, identities=[WANG_FANG]),
             second: KnownClient(second, later, is_registered=True, identities=[LI_NA]),
@@ -225,48 +254,68 @@ class StoreSuite:
         first, second = fact("settled", "e1"), fact("completed", "e2")
         other_source = second._replace(source="till")
         with stores.open(LAKESIDE.practice_id) as store:
-            append(store, first, second)
+            append(store, (first, ()), (second, ()))
         with stores.open(LAKESIDE.practice_id) as store:
             found = store.hashes([each.event_key for each in (first, second, other_source)])
         assert found == {each.event_key: each.content_hash for each in (first, second)}
 
-    def test_a_history_is_in_the_order_of_acceptance_and_of_one_object(
-        self, stores: Stores
+    def test_the_ledger_keeps_facts_whole_and_in_the_order_of_acceptance(
+        self, world: StoreWorld, stores: Stores
     ) -> None:
         created = fact("created", "e1", occurred_at=NOON, attributes=CODES, backfill=True)
         cancelled = fact("cancelled", "e2")
-        settled = fact("settled", "e3")
-        other = fact("created", "e4", external_object_id="s2")
-        booking, payment = created.object_key, settled.object_key
-        unknown = booking._replace(external_id="s3")
+        settled = fact("settled", "e3", source="till", external_id="li-na")
+        other = fact("created", "e0", external_object_id="s2")
         with stores.open(LAKESIDE.practice_id) as store:
-            append(store, created, settled, other)
-            append(store, cancelled)
-            objects = store.lock_objects(dict.fromkeys((booking, payment, unknown), WANG_FANG))
-            assert store.histories({key: objects[key] for key in (booking, unknown)}) == {
-                booking: [created, cancelled],
-                unknown: [],
-            }
-            assert store.histories({payment: objects[payment]}) == {payment: [settled]}
+            append(store, (created, ()), (settled, ()), (other, ()))
+            append(store, (cancelled, ()))
+        assert world.facts() == [created, settled, other, cancelled]
 
-    def test_a_clients_history_is_its_entries_as_they_were_appended(
+    def test_an_object_stands_where_it_was_saved_last_and_no_other_does(
+        self, stores: Stores
+    ) -> None:
+        booking, payment = fact("created", "e1").object_key, fact("settled", "e2").object_key
+        other = booking._replace(external_id="s2")
+        for standing in (BOOKED, BOOKED._replace(effect=())):
+            with stores.open(LAKESIDE.practice_id) as store:
+                store.lock_objects(dict.fromkeys((booking, payment, other), WANG_FANG))
+                store.save_standings({booking: standing, payment: PAID})
+            with stores.open(LAKESIDE.practice_id) as store:
+                found = store.lock_objects(dict.fromkeys((booking, payment, other), WANG_FANG))
+            assert {key: stored.standing for key, stored in found.items()} == {
+                booking: standing,
+                payment: PAID,
+                other: Standing(),
+            }
+
+    def test_activities_come_in_pages_as_they_were_published(
         self, world: StoreWorld, stores: Stores
     ) -> None:
+        """Whatever would be computed of these facts today."""
+        booked = delta("e1", 0, "booked", starts_at=NOON, attributes=CODES)
+        gone = booked._replace(number=-1, refers_to=booked.activity_id)
+        moved = [
+            gone._replace(activity_id=delta("e2", 0, "booked").activity_id),
+            delta("e2", 1, "completed", on=date(1999, 12, 31), amount_minor=-7),
+            delta("e2", 2, "no_show", number=0),
+        ]
         with stores.open(LAKESIDE.practice_id) as store:
-            clients = store.lock_clients({WANG_FANG, LI_NA}, NOON)
-            hers = clients[WANG_FANG].client_id
-            created, _, settled = append(
+            told = append(
                 store,
-                fact("created", "e1", attributes=CODES),
-                fact("created", "e3", external_id="li-na", external_object_id="s2"),
-                fact("settled", "e2", backfill=True),
+                (fact("created", "e1"), [booked]),
+                (fact("cancelled", "e3", external_object_id="s2"), ()),
+                (fact("completed", "e2", backfill=True), moved),
+                (fact("cancelled", "e4", external_object_id="s3"), ()),
+                (fact("settled", "e5"), [delta("e5", 0, "settled", amount_minor=5000)]),
             )
-        history = world.reads.client_history(LAKESIDE.practice_id, hers)
-        assert history is not None
-        assert history.entries == [created, settled]
-        assert history[1:3] == (None, None)
-        assert world.reads.client_history(HARBOUR.practice_id, hers) is None
-        assert world.reads.client_history(LAKESIDE.practice_id, ClientId("nobody")) is None
+        reads, practice_id, client_id = world.reads, LAKESIDE.practice_id, told[0].owner.client_id
+        assert [activity.sequence for activity in told] == [1, 2, 3, 4, 5]
+        for after in range(6):
+            for limit in (1, 2, 3, 9):
+                page = reads.activities(practice_id, client_id, after, limit)
+                assert page == told[after : after + limit]
+        assert reads.activities(HARBOUR.practice_id, client_id, 0, 9) is None
+        assert reads.activities(practice_id, ClientId("nobody"), 0, 9) is None
 
     def test_sources_are_counted_by_practice(self, world: StoreWorld, stores: Stores) -> None:
         late = NOON - timedelta(hours=1)
@@ -322,7 +371,7 @@ class StoreSuite:
             with stores.open(LAKESIDE.practice_id) as store:
                 assert {result.status for result in accept(batch, store)} == {"accepted"}
         published = world.published()
-        again = client_activities(LAKESIDE.practice_id, client_id, world.reads, after=0, limit=100)
+        again = world.reads.activities(LAKESIDE.practice_id, client_id, 0, 100)
         assert again is not None
         assert [Published.of(activity) for activity in again] == published
         assert [activity.sequence for activity in published] == list(range(1, 9))

@@ -1,12 +1,20 @@
 """Practices, facts and stores of ingestion that its store suite and its tests share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from ingestion_service.domain.activities import NO_CAUSE, Activity
+from ingestion_service.domain.activities import (
+    NO_CAUSE,
+    Activity,
+    ActivityKind,
+    ActivityOwner,
+    Delta,
+    activity_id,
+    caused,
+)
 from ingestion_service.domain.facts import (
     IdentityKey,
     SourceFact,
@@ -85,6 +93,8 @@ class StoreWorld:
     announced: Callable[[], int]
     holds: Callable[[], list[Hold]]
     restore: Callable[[], None]
+    facts: Callable[[], list[SourceFact]]
+    """What the ledger keeps of them, in the order of acceptance."""
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -106,6 +116,7 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
         lambda: len(stores.tables.announced),
         lambda: [hold for _, hold in stores.tables.queues.holds],
         restore,
+        lambda: [entry.fact for entry in stores.tables.ledger.values()],
     )
 
 
@@ -131,12 +142,23 @@ def fact(kind: SourceKind, event_id: str, /, **changes: Any) -> SourceFact:
     return known._replace(**changes)
 
 
-def append(store: Store, *facts: SourceFact) -> list[LedgerEntry]:
-    """Put facts into the ledger, each with its object, and a sequence that is its place here."""
-    objects = store.lock_objects({fact.object_key: fact.identity for fact in facts})
-    entries = [
-        LedgerEntry(fact, fact.content_hash, objects[fact.object_key].object_id, NOON, sequence, 1)
-        for sequence, fact in enumerate(facts, start=1)
-    ]
-    store.append(entries)
-    return entries
+def append(store: Store, *entries: tuple[SourceFact, Sequence[Delta]]) -> list[Activity]:
+    """Put facts with their deltas into the ledger, numbered through, and give the activities that
+    they are: as if all were published to Wang Fang."""
+    objects = store.lock_objects({fact.object_key: fact.identity for fact, _ in entries})
+    whose = store.lock_clients({WANG_FANG}, NOON)[WANG_FANG].client_id
+    owner = ActivityOwner(LAKESIDE.practice_id, whose, 1, LAKESIDE.zone, LAKESIDE.currency)
+    rows: list[LedgerEntry] = []
+    activities: list[Activity] = []
+    for fact, deltas in entries:
+        object_id, first = objects[fact.object_key].object_id, len(activities) + 1
+        rows.append(LedgerEntry(fact, fact.content_hash, object_id, whose, NOON, first, deltas))
+        activities += caused(fact, object_id, owner, deltas, first, NOON)
+    store.append(rows)
+    return activities
+
+
+def delta(event_id: str, ordinal: int, kind: ActivityKind, /, **changes: Any) -> Delta:
+    """A delta of an event of the desk: a count of one on one day, unless `changes` differ."""
+    identity = activity_id(LAKESIDE.practice_id, "desk", event_id, ordinal)
+    return Delta(identity, kind, date(2024, 5, 31), None, (), 1, 0, None)._replace(**changes)

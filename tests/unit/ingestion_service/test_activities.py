@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from ingestion_service.domain.activities import (
     ActivityOwner,
     Delta,
-    SourceObject,
     caused,
     takes_back_a_visit,
 )
@@ -24,6 +23,7 @@ from ingestion_service.domain.facts import (
     SourceKind,
     SourceObjectKind,
 )
+from ingestion_service.domain.source_objects import SourceObject, Standing
 from tests.support.harness.activities import activities_of
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -288,3 +288,56 @@ def test_the_last_activity_of_a_fact_says_that_it_is() -> None:
 def test_the_same_facts_give_the_same_ids() -> None:
     facts = [fact("settled"), fact("refunded", "e2", 1)]
     assert activities_of(facts, ZONE) == activities_of(facts, ZONE)
+
+
+@given(facts=ANY_FACTS, seed=st.integers(0, 2**32))
+def test_no_day_is_left_over_when_the_rules_of_the_zone_change(
+    facts: list[SourceFact], seed: int
+) -> None:
+    """What an object counts for lies on one day, and it lies there once."""
+    hours = random.Random(seed)
+    standing, deltas = Standing(), list[Delta]()
+    for each in facts:
+        folded = SourceObject(timezone(timedelta(hours=hours.choice((-11, 0, 13)))), standing)
+        deltas += folded.fold(each)
+        standing = folded.standing
+    left = {(kind, number, amount) for (kind, *_), (number, amount) in totals(deltas).items()}
+    assert left == {(key[0], *net) for key, net in expected(facts).items()}
+
+
+def test_what_was_published_is_taken_back_from_the_day_on_which_it_stands() -> None:
+    """By the rules that hold since then, the booked hour lies a day later."""
+    before, since = timezone(timedelta(hours=8)), timezone(timedelta(hours=13))
+    booking, payment = SourceObject(before), SourceObject(before)
+    (booked,) = booking.fold(fact("created"))
+    (settled,) = payment.fold(fact("settled"))
+    gone, completed = SourceObject(since, booking.standing).fold(fact("completed", "e2", -20))
+    (refunded,) = SourceObject(since, payment.standing).fold(fact("refunded", "e2", 1))
+    assert {booked.on, gone.on, settled.on, refunded.on} == {date(2024, 2, 28)}
+    assert (booked.number, gone.number, gone.refers_to) == (1, -1, booked.activity_id)
+    (counted,) = SourceObject(since).fold(fact("created"))
+    assert (counted.on, completed.on) == (date(2024, 2, 29), date(2024, 2, 28))
+
+
+@given(facts=ANY_FACTS)
+def test_a_standing_is_as_good_as_all_facts_before_it(facts: list[SourceFact]) -> None:
+    standing, deltas = Standing(), list[Delta]()
+    for each in facts:
+        folded = SourceObject(ZONE, standing)
+        deltas += folded.fold(each)
+        standing = folded.standing
+    assert deltas == activities_of(facts, ZONE)
+
+
+def test_a_standing_grows_with_no_number_of_facts() -> None:
+    payment = SourceObject(ZONE)
+    payment.fold(fact("settled"))
+    sizes = []
+    for number in range(3):
+        payment.fold(fact("refunded", f"r{number}", hours=number))
+        sizes.append(str(payment.standing).count(","))
+    booking = SourceObject(ZONE)
+    for number in range(3):
+        booking.fold(fact("rescheduled", f"m{number}", hours=number, codes=(("site", "east"),)))
+        sizes.append(str(booking.standing).count(","))
+    assert sizes == [sizes[0]] * 3 + [sizes[3]] * 3

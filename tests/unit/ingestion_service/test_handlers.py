@@ -10,7 +10,6 @@ from ingestion_service.handlers import (
     Registration,
     accept,
     advance_clock,
-    client_activities,
     look_up_clients,
     register_client,
     register_practice,
@@ -184,11 +183,11 @@ class TestClientActivities:
         assert [activity.delta.kind for activity in published][:2] == ["registered", "booked"]
         assert len(published) == 6
         for after, limit in ((0, 100), (0, 2), (2, 2), (4, 2), (5, 2), (6, 2)):
-            found = client_activities("lakeside", client_id, reads, after=after, limit=limit)
+            found = reads.activities("lakeside", client_id, after, limit)
             assert found == published[after : after + limit]
 
     def test_a_client_of_another_practice_has_none(self, stores: MemoryStores) -> None:
         client_id = register(stores).client_id
         reads = MemoryReads(stores)
-        assert client_activities("harbour", client_id, reads, after=0, limit=9) is None
-        assert client_activities("lakeside", "nobody", reads, after=0, limit=9) is None
+        assert reads.activities("harbour", client_id, 0, 9) is None
+        assert reads.activities("lakeside", "nobody", 0, 9) is None

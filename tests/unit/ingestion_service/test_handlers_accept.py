@@ -3,16 +3,17 @@
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from ingestion_service import handlers
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import SourceFact, SourceKind
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept, advance_clock, register_practice
-from tests.support.memory.ingestion import NOON, MemoryStores
+from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
 from tests.support.memory.ingestion_world import CODES, HARBOUR, LAKESIDE, fact
 
 
@@ -61,7 +62,7 @@ def test_an_accepted_fact_is_in_the_ledger_and_published(stores: MemoryStores) -
     assert send(stores, settled) == ["accepted"]
     [entry] = stores.tables.ledger.values()
     assert (entry.fact, entry.content_hash) == (settled, settled.content_hash)
-    assert (entry.accepted_at, entry.first_sequence, entry.activities) == (NOON, 1, 1)
+    assert (entry.accepted_at, entry.first_sequence, len(entry.deltas)) == (NOON, 1, 1)
     [activity] = stores.tables.published
     assert activity.cause == ("desk", "e1", entry.object_id, False)
     assert (activity.sequence, activity.accepted_at) == (1, NOON)
@@ -222,7 +223,7 @@ def test_a_refund_waits_for_its_payment_in_a_later_batch(stores: MemoryStores) -
     send(stores, fact("created", "e0"), fact("refunded", "e2", amount_minor=2000))
     assert published(stores) == [("booked", 1, 0)]
     _, waiting = stores.tables.ledger.values()
-    assert (waiting.first_sequence, waiting.activities) == (2, 0)
+    assert (waiting.first_sequence, waiting.deltas) == (2, [])
     send(stores, fact("settled", "e1", occurred_at=NOON - timedelta(days=9)))
     assert published(stores)[1:] == [("settled", 1, 5000), ("refunded", 1, 2000)]
     _, settled, refunded = stores.tables.published
@@ -254,7 +255,7 @@ def test_a_client_whose_first_fact_counts_for_nothing_is_made_known_once(
     assert known.cause is not None
     assert (known.cause.event_id, known.cause.backfill) == ("e1", True)
     assert known.delta.activity_id not in {came.delta.activity_id}
-    entries = [entry.activities for entry in stores.tables.ledger.values()]
+    entries = [len(entry.deltas) for entry in stores.tables.ledger.values()]
     assert entries == [1, 0, 1]
 
 
@@ -328,3 +329,25 @@ def test_the_order_of_arrival_changes_no_sum(size: int) -> None:
     }
     for order in itertools.permutations(ONE_CLIENT):
         assert total(order) == expected
+
+
+def test_a_change_of_the_zones_rules_between_two_facts_leaves_no_day_over(
+    stores: MemoryStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is taken back is what was published, not what today's rules say."""
+    created = fact("created", "e1", starts_at=NOON)
+    send(stores, created)
+    later = timezone(timedelta(hours=13))  # by these rules the booked hour is a day later
+    monkeypatch.setattr(handlers, "ZoneInfo", lambda _name: later)
+    send(stores, fact("completed", "e2"))
+    send(stores, created._replace(event_id="e3", external_object_id="s2"))
+    days = [(one.delta.kind, one.delta.number, one.delta.on) for one in stores.tables.published]
+    assert days == [
+        ("booked", 1, date(2024, 6, 1)),
+        ("booked", -1, date(2024, 6, 1)),
+        ("completed", 1, date(2024, 6, 1)),
+        ("booked", 1, date(2024, 6, 2)),
+    ]
+    [client_id] = stores.tables.identities.values()
+    shown = MemoryReads(stores).activities(LAKESIDE.practice_id, client_id, 0, 9)
+    assert shown == stores.tables.published

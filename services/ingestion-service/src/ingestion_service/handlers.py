@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from ingestion_service.domain.activities import (
     Activity,
     ActivityOwner,
-    SourceObject,
     announcement,
     caused,
     registered,
@@ -36,9 +35,9 @@ from ingestion_service.domain.intake_results import (
     IntakeResult,
 )
 from ingestion_service.domain.practices import Practice, successor
+from ingestion_service.domain.source_objects import SourceObject, Standing
 from ingestion_service.ports import (
     Client,
-    ClientHistory,
     KnownClient,
     LedgerEntry,
     Reads,
@@ -90,13 +89,11 @@ def accept(
     objects = _with_first_owners(new_facts, objects, store)
     if new_facts:
         clients = store.lock_clients({new.identity for new in new_facts}, now)
-        touched = {new.object_key for new in new_facts}
-        older = {key: objects[key] for key in touched if not objects[key].is_new}
-        histories = store.histories(older) if older else {}
         times = {key: standing.get(key, now) for key in practices}
-        intake = _fold(new_facts, _Known(clients, objects, histories, practices), times)
+        intake = _fold(new_facts, _Known(clients, objects, practices), times)
         store.append(intake.entries)
         store.save_sequences(intake.sequences)
+        store.save_standings(intake.standings)
         store.publish(intake.activities)
         results = _with_taken_back(results, intake.taken_back)
     return results
@@ -116,9 +113,10 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
         raise Unknown("unknown-practice", "no practice is registered under this id")
     client = store.lock_clients({key}, now)[key]
     if not client.is_registered:
-        sequence, at = client.last_sequence + 1, standing.get(key.practice_id, now)
-        store.mark_registered(key.practice_id, client.client_id, sequence, at)
-        store.publish([registered(_owner(client, practice), sequence, at)])
+        at = standing.get(key.practice_id, now)
+        activity = registered(_owner(client, practice), client.last_sequence + 1, at)
+        store.mark_registered(activity)
+        store.publish([activity])
     return Registration(client.client_id, client.is_new)
 
 
@@ -145,18 +143,6 @@ def advance_clock(now: datetime, store: Store) -> None:
         store.save_clock(now)
 
 
-def client_activities(
-    practice_id: PracticeId, client_id: ClientId, reads: Reads, *, after: int, limit: int
-) -> list[Activity] | None:
-    """At most `limit` of the client's published activities with a sequence above `after`, computed
-    again from the ledger; None when the practice has no such client."""
-    history = reads.client_history(practice_id, client_id)
-    if history is None:
-        return None
-    activities = sorted(_activities(history), key=lambda activity: activity.sequence)
-    return [activity for activity in activities if activity.sequence > after][:limit]
-
-
 def look_up_clients(
     practice_id: PracticeId, wanted: Sequence[ClientId | IdentityKey], reads: Reads
 ) -> list[KnownClient | None]:
@@ -179,22 +165,23 @@ class _Candidate(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What the store knows of the new facts of a batch; new objects have no history."""
+    """What the store knows of the new facts of a batch."""
 
     clients: Mapping[IdentityKey, Client]
     objects: Mapping[SourceObjectKey, StoredObject]
-    histories: Mapping[SourceObjectKey, Sequence[SourceFact]]
     practices: Mapping[PracticeId, Practice]
 
 
 class _Intake(NamedTuple):
-    """The rows that the new facts of a batch add, and each client's new last sequence.
-    `taken_back` are the places, among the new facts, of those that took a visit back."""
+    """The rows that the new facts of a batch add, each client's new last sequence, and where each
+    object stands then. `taken_back` are the places, among the new facts, of those that took a visit
+    back."""
 
     entries: list[LedgerEntry]
     sequences: dict[tuple[PracticeId, ClientId], int]
     activities: list[Activity]
     taken_back: set[int]
+    standings: dict[SourceObjectKey, Standing]
 
 
 def _candidate(fact: SourceFact) -> _Candidate:
@@ -270,7 +257,7 @@ def _fold(
     accepted at its practice's time. A client's first fact causes one in any case, so that no client
     is known here alone."""
     source_objects = _source_objects(new_facts, known)
-    intake = _Intake([], {}, [], set())
+    intake = _Intake([], {}, [], set(), {})
     for place, (fact, _, object_key, identity, content_hash) in enumerate(new_facts):
         object_id = known.objects[object_key].object_id
         client, now = known.clients[identity], times[fact.practice_id]
@@ -281,11 +268,14 @@ def _fold(
             deltas = [announcement(fact, known.practices[fact.practice_id].zone, now)]
         if takes_back_a_visit(deltas):
             intake.taken_back.add(place)
-        intake.entries.append(LedgerEntry(fact, content_hash, object_id, now, first, len(deltas)))
+        intake.entries.append(
+            LedgerEntry(fact, content_hash, object_id, client.client_id, now, first, deltas)
+        )
         if deltas:
             intake.sequences[client_key] = first + len(deltas) - 1
             owner = _owner(client, known.practices[fact.practice_id])
             intake.activities.extend(caused(fact, object_id, owner, deltas, first, now))
+    intake.standings.update((key, each.standing) for key, each in source_objects.items())
     return intake
 
 
@@ -303,29 +293,12 @@ def _with_taken_back(
 def _source_objects(
     new_facts: Sequence[_Candidate], known: _Known
 ) -> dict[SourceObjectKey, SourceObject]:
-    """Every source object of the batch as its ledger has it before the batch."""
+    """Every source object of the batch as it stands before the batch."""
     zones = {key: ZoneInfo(practice.zone) for key, practice in known.practices.items()}
-    source_objects = {
-        key: SourceObject(zones[key.practice_id]) for key in {new.object_key for new in new_facts}
+    return {
+        key: SourceObject(zones[key.practice_id], known.objects[key].standing)
+        for key in {new.object_key for new in new_facts}
     }
-    for key, history in known.histories.items():
-        for fact in history:
-            source_objects[key].fold(fact)
-    return source_objects
-
-
-def _activities(history: ClientHistory) -> Iterable[Activity]:
-    """Every activity of a client: of its registration, and of its ledger."""
-    owner, sequence, registered_at, entries = history
-    if sequence is not None and registered_at is not None:
-        yield registered(owner, sequence, registered_at)
-    zone = ZoneInfo(owner.zone)
-    source_objects: dict[str, SourceObject] = {}
-    for fact, _, object_id, accepted_at, first_sequence, activities in entries:
-        deltas = source_objects.setdefault(object_id, SourceObject(zone)).fold(fact)
-        if activities and not deltas:
-            deltas = [announcement(fact, owner.zone, accepted_at)]
-        yield from caused(fact, object_id, owner, deltas, first_sequence, accepted_at)
 
 
 def _owner(client: Client, practice: Practice) -> ActivityOwner:

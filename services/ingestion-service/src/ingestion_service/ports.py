@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from ingestion_service.domain.activities import Activity, ActivityOwner
+from ingestion_service.domain.activities import Activity, Delta
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
@@ -15,6 +15,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.source_objects import Standing
 
 
 class Sealer(Protocol):
@@ -39,25 +40,30 @@ class Client(NamedTuple):
 
 class StoredObject(NamedTuple):
     """A booking or payment, locked by the transaction. `object_id` is random and never changes;
-    `owner` is the identity in the first accepted event about it."""
+    `owner` is the identity in the first accepted event about it, `standing` what its events came to
+    so far."""
 
     object_id: str
     owner: IdentityKey
     is_new: bool
+    standing: Standing = Standing()
 
 
 class LedgerEntry(NamedTuple):
-    """One accepted fact in the ledger. It caused `activities` activities (0 when it changed
-    nothing; 1, `registered`, when it changed nothing and is its client's first); `first_sequence`
+    """One accepted fact in the ledger, with what it caused.
+
+    `deltas` are those that were published for it, to the client `client_id`: none when it changed
+    nothing; one, `registered`, when it changed nothing and is its client's first. `first_sequence`
     is the sequence of the first of them. `object_id` is the random id of its booking or payment.
-    Whose it is follows from the fact's identity."""
+    """
 
     fact: SourceFact
     content_hash: bytes
     object_id: str
+    client_id: ClientId
     accepted_at: datetime
     first_sequence: int
-    activities: int
+    deltas: Sequence[Delta]
 
 
 class SourceRecord(NamedTuple):
@@ -140,7 +146,7 @@ class Store(Protocol):
     ) -> Mapping[SourceObjectKey, StoredObject]:
         """The objects of all these keys, locked; missing ones are created with these owners.
 
-        Call it before reading the ledger: of two workers, one with a booking and one with its
+        A standing is read under the lock: of two workers, one with a booking and one with its
         cancellation, each would otherwise miss the fact of the other. Objects are locked before
         clients, so that no two workers wait for each other.
         """
@@ -156,19 +162,15 @@ class Store(Protocol):
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:
         """Set the `last_sequence` of clients that are locked."""
 
-    def mark_registered(
-        self, practice_id: PracticeId, client_id: ClientId, sequence: int, now: datetime
-    ) -> None:
-        """Store that the activity `registered` has this sequence, which is also the client's last,
-        and this time."""
+    def save_standings(self, standings: Mapping[SourceObjectKey, Standing]) -> None:
+        """Set where objects that are locked stand."""
+
+    def mark_registered(self, registration: Activity) -> None:
+        """Store the sequence of an activity `registered`, which is also its client's last, its time
+        and its day."""
 
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
         """The content hashes of those of these events that are in the ledger."""
-
-    def histories(
-        self, objects: Mapping[SourceObjectKey, StoredObject]
-    ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        """For each of these objects the accepted facts, in the order of acceptance; maybe none."""
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Add entries to the ledger, in this order."""
@@ -253,16 +255,6 @@ class KnownClient(NamedTuple):
     identities: Sequence[IdentityKey]
 
 
-class ClientHistory(NamedTuple):
-    """Everything that a client's activities follow from: the ledger's entries in the order of
-    acceptance, and the sequence and time of its registration, both None without one."""
-
-    owner: ActivityOwner
-    registered_sequence: int | None
-    registered_at: datetime | None
-    entries: Sequence[LedgerEntry]
-
-
 class SourceProgress(NamedTuple):
     """What one source has sent: the number of accepted events, and the latest of both instants."""
 
@@ -301,8 +293,11 @@ class Reads(Protocol):
     ) -> Mapping[IdentityKey, ClientId]:
         """The clients of those of these identities of the practice that are known."""
 
-    def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
-        """A client's history; None when the practice has no such client."""
+    def activities(
+        self, practice_id: PracticeId, client_id: ClientId, after: int, limit: int
+    ) -> list[Activity] | None:
+        """Up to `limit` of the client's activities with a sequence above `after`, in its order, as
+        they were published; None when the practice has no such client."""
 
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
         """All sources of the practice, by name."""

@@ -20,7 +20,7 @@ from ingestion_service.api.schemas import (
 )
 from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
-from ingestion_service.handlers import client_activities, look_up_clients, register_client
+from ingestion_service.handlers import look_up_clients, register_client
 from ingestion_service.ports import KnownClient, Reads, Stores
 from ingestion_service.translate import currency_of
 from rapport_runtime.http.api_keys import Principal
@@ -147,17 +147,12 @@ def _add_activity(router: APIRouter, reads: Reads) -> None:
     ) -> Page[ActivityAnswer]:
         """List a client's activities, in the order of their sequence.
 
-        They are shown as they were published. Each is a signed change. They are computed again from
-        the ledger of accepted events; the sums over all of them are what the client's history
-        counts now. A correction is an activity of its own.
+        They are shown as they were published. Each is a signed change; the sums over all of them
+        are what the client's history counts now. A correction is an activity of its own.
         """
         after = 0 if page.after is None else int(page.after[0])
-        found = client_activities(
-            PracticeId(principal.practice),
-            ClientId(client_id),
-            reads,
-            after=after,
-            limit=page.fetch,
+        found = reads.activities(
+            PracticeId(principal.practice), ClientId(client_id), after, page.fetch
         )
         if found is None:
             raise NotFound(_NO_CLIENT)

@@ -1,51 +1,61 @@
-"""The ledger's columns, and its rows as domain objects."""
+"""What the ledger's rows hold as JSON, and the activities that they tell of."""
 
-from typing import Any, Final
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
 
-from ingestion_service.domain.facts import SourceFact, SourceObjectKind
-from ingestion_service.ports import LedgerEntry
+import msgspec
 
-FACT_COLUMNS: Final = """
-    ledger.practice_id, ledger.source, ledger.event_id, ledger.namespace, ledger.external_id,
-    ledger.object_id, ledger.kind, ledger.occurred_at, ledger.starts_at, ledger.amount_minor,
-    ledger.currency, ledger.attributes, ledger.backfill
+from ingestion_service.domain.activities import (
+    Activity,
+    ActivityKind,
+    ActivityOwner,
+    Cause,
+    Delta,
+    activity_id,
+    numbered,
+)
+from ingestion_service.domain.facts import Attributes
+
+
+class _KeptDelta(NamedTuple):
+    """A delta without its id, which follows from the event and the delta's place."""
+
+    kind: ActivityKind
+    on: date
+    starts_at: datetime | None
+    attributes: Attributes
+    number: int
+    amount_minor: int
+    refers_to: str | None
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_DECODE: Final = msgspec.json.Decoder(tuple[_KeptDelta, ...]).decode
+
+ACTIVITY_COLUMNS: Final = """
+    practice_id, source, event_id, object_id, occurred_at, accepted_at, backfill, first_sequence,
+    deltas::text
 """
-"""What `fact_of_row` reads."""
-ENTRY_COLUMNS: Final = f"""
-    {FACT_COLUMNS}, ledger.content_hash, ledger.accepted_at, ledger.first_sequence,
-    ledger.activities,
-    source_object.kind AS object_kind, source_object.external_id AS external_object_id
-"""
-"""What `entry_of_row` reads."""
+"""What `activities_of_row` reads."""
 
 
-def fact_of_row(row: Any, kind: SourceObjectKind, external_id: str) -> SourceFact:
-    """The fact of a row of the ledger, about the object of this kind and id."""
-    return SourceFact(
-        practice_id=row.practice_id,
-        source=row.source,
-        event_id=row.event_id,
-        namespace=row.namespace,
-        external_id=row.external_id,
-        object_kind=kind,
-        external_object_id=external_id,
-        kind=row.kind,
-        occurred_at=row.occurred_at,
-        starts_at=row.starts_at,
-        amount_minor=row.amount_minor,
-        currency=row.currency,
-        attributes=() if row.attributes is None else tuple(sorted(row.attributes.items())),
-        backfill=row.backfill,
-    )
+def json_of_attributes(attributes: Attributes) -> str | None:
+    """A JSON object; None, which costs nothing, for no attributes."""
+    return json.dumps(dict(attributes)) if attributes else None
 
 
-def entry_of_row(row: Any) -> LedgerEntry:
-    """The entry of a row of the ledger."""
-    return LedgerEntry(
-        fact=fact_of_row(row, row.object_kind, row.external_object_id),
-        content_hash=row.content_hash,
-        object_id=row.object_id,
-        accepted_at=row.accepted_at,
-        first_sequence=row.first_sequence,
-        activities=row.activities,
-    )
+def json_of_deltas(deltas: Sequence[Delta]) -> str | None:
+    """A JSON array; None for no deltas."""
+    return _ENCODE([delta[1:] for delta in deltas]).decode() if deltas else None
+
+
+def activities_of_row(row: Any, owner: ActivityOwner) -> list[Activity]:
+    """The activities that the fact of a row of the ledger caused, as they were published."""
+    cause = Cause(row.source, row.event_id, row.object_id, row.backfill)
+    deltas = [
+        Delta(activity_id(row.practice_id, row.source, row.event_id, ordinal), *kept)
+        for ordinal, kept in enumerate(_DECODE(row.deltas))
+    ]
+    return numbered(cause, row.occurred_at, owner, deltas, row.first_sequence, row.accepted_at)

@@ -4,9 +4,11 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from ingestion_service.domain.facts import IdentityKey, SourceObjectKey
+from ingestion_service.domain.source_objects import Standing
 from ingestion_service.ports import StoredObject
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import execute, fetch
@@ -24,17 +26,27 @@ _CREATE: Final = """
     RETURNING object_id
 """
 _LOCK: Final = """
-    SELECT wanted.place, found.object_id, found.namespace, found.owner_external_id
+    SELECT wanted.place, found.object_id, found.namespace, found.owner_external_id,
+        found.standing::text
     FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
         %(external_id)b::text[]) WITH ORDINALITY
         AS wanted(practice_id, source, kind, external_id, place),
     LATERAL (
-        SELECT object_id, namespace, owner_external_id FROM source_object
+        SELECT object_id, namespace, owner_external_id, standing FROM source_object
         WHERE source_object.practice_id = wanted.practice_id
           AND source_object.source = wanted.source AND source_object.kind = wanted.kind
           AND source_object.external_id = wanted.external_id
         FOR UPDATE
     ) found
+"""
+_SAVE: Final = """
+    UPDATE source_object SET standing = moved.standing::jsonb
+    FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
+        %(external_id)b::text[], %(standing)b::text[])
+        AS moved(practice_id, source, kind, external_id, standing)
+    WHERE source_object.practice_id = moved.practice_id
+      AND source_object.source = moved.source AND source_object.kind = moved.kind
+      AND source_object.external_id = moved.external_id
 """
 _FORGET: Final = """
     DELETE FROM source_object
@@ -44,6 +56,9 @@ _FORGET: Final = """
       AND source_object.source = unused.source AND source_object.kind = unused.kind
       AND source_object.external_id = unused.external_id
 """
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_DECODE: Final = msgspec.json.Decoder(Standing).decode
 
 
 def lock(
@@ -75,7 +90,8 @@ def _lock(
     for row in fetch(tx, _LOCK, arrays(SourceObjectKey._fields, keys), prepare=False):
         key = keys[row.place - 1]
         owner = IdentityKey(key.practice_id, row.namespace, row.owner_external_id)
-        found[key] = StoredObject(row.object_id, owner, is_new=False)
+        standing = Standing() if row.standing is None else _DECODE(row.standing)
+        found[key] = StoredObject(row.object_id, owner, is_new=False, standing=standing)
     return found
 
 
@@ -83,6 +99,13 @@ def _random_ids(count: int) -> list[str]:
     """Each 32 random hexadecimal digits; drawn at once, which is ten times quicker."""
     digits = secrets.token_hex(16 * count)
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
+
+
+def save(tx: sa.Connection, standings: Mapping[SourceObjectKey, Standing]) -> None:
+    """See `Store.save_standings`."""
+    parameters = arrays(SourceObjectKey._fields, standings)
+    parameters["standing"] = [_ENCODE(standing).decode() for standing in standings.values()]
+    execute(tx, _SAVE, parameters, prepare=False)
 
 
 def forget(tx: sa.Connection, keys: Collection[SourceObjectKey]) -> None:

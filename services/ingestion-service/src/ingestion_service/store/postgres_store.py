@@ -5,7 +5,6 @@ than a tenth. Statements are planned each time with their real arrays: a plan fr
 the tables were empty would read the whole ledger for every batch.
 """
 
-import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from psycopg import errors
 
 from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import (
-    Attributes,
     ClientId,
     EventKey,
     IdentityKey,
@@ -26,6 +24,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.source_objects import Standing
 from ingestion_service.ports import (
     Client,
     Deferred,
@@ -38,7 +37,8 @@ from ingestion_service.ports import (
 )
 from ingestion_service.store import clock, objects, queues
 from ingestion_service.store.arrays import arrays
-from ingestion_service.store.ledger import FACT_COLUMNS, fact_of_row
+from ingestion_service.store.ledger import json_of_attributes, json_of_deltas
+from ingestion_service.store.zone_rules import zone_rules
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch, real_time
 from rapport_runtime.errors import TryLater
@@ -106,7 +106,7 @@ _SAVE_SEQUENCES: Final = """
 """
 _MARK_REGISTERED: Final = """
     UPDATE client SET last_sequence = %(sequence)b, registered_sequence = %(sequence)b,
-        registered_at = %(now)b
+        registered_at = %(now)b, registered_on = %(on)b
     WHERE practice_id = %(practice_id)b AND client_id = %(client_id)b
 """
 # OFFSET 0 keeps each look-up below a look-up: without it the planner, before it has statistics,
@@ -122,14 +122,6 @@ _HASHES: Final = """
         OFFSET 0
     ) found
 """
-_HISTORIES: Final = f"""
-    SELECT {FACT_COLUMNS}
-    FROM unnest(%(object_ids)b::text[]) AS wanted(object_id),
-    LATERAL (
-        SELECT * FROM ledger WHERE ledger.object_id = wanted.object_id OFFSET 0
-    ) ledger
-    ORDER BY ledger.ledger_id
-"""
 # A source's events are counted as they come, so that nobody counts its ledger. Each connection has
 # a bucket of its own, mostly: no two wait for each other's count. In the order of the keys, so that
 # those which share one do not deadlock.
@@ -137,13 +129,15 @@ _APPEND: Final = """
     WITH appended AS (
         INSERT INTO ledger (practice_id, source, event_id, namespace, external_id, object_id, kind,
             occurred_at, starts_at, amount_minor, currency, attributes, backfill, content_hash,
-            accepted_at, first_sequence, activities)
-        SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[],
+            client_id, accepted_at, first_sequence, deltas, zone_rules)
+        SELECT *, %(zone_rules)b::text
+        FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[],
             %(namespace)b::text[], %(external_id)b::text[], %(object_id)b::text[],
             %(kind)b::text[], %(occurred_at)b::timestamptz[], %(starts_at)b::timestamptz[],
             %(amount_minor)b::bigint[], %(currency)b::text[], %(attributes)b::text[]::jsonb[],
-            %(backfill)b::boolean[], %(content_hash)b::bytea[], %(accepted_at)b::timestamptz[],
-            %(first_sequence)b::bigint[], %(activities)b::smallint[])
+            %(backfill)b::boolean[], %(content_hash)b::bytea[], %(client_id)b::text[],
+            %(accepted_at)b::timestamptz[], %(first_sequence)b::bigint[],
+            %(deltas)b::text[]::jsonb[])
         RETURNING practice_id, source, occurred_at, accepted_at
     )
     INSERT INTO source_count AS known
@@ -251,14 +245,16 @@ class PostgresStore:
         clients = arrays(("practice_id", "client_id"), sequences)
         self._execute(_SAVE_SEQUENCES, clients | {"last_sequence": list(sequences.values())})
 
-    def mark_registered(
-        self, practice_id: PracticeId, client_id: ClientId, sequence: int, now: datetime
-    ) -> None:
+    def save_standings(self, standings: Mapping[SourceObjectKey, Standing]) -> None:
+        objects.save(self._tx, standings)
+
+    def mark_registered(self, registration: Activity) -> None:
         parameters = {
-            "practice_id": practice_id,
-            "client_id": client_id,
-            "sequence": sequence,
-            "now": now,
+            "practice_id": registration.owner.practice_id,
+            "client_id": registration.owner.client_id,
+            "sequence": registration.sequence,
+            "now": registration.accepted_at,
+            "on": registration.delta.on,
         }
         self._execute(_MARK_REGISTERED, parameters)
 
@@ -268,20 +264,12 @@ class PostgresStore:
             EventKey(row.practice_id, row.source, row.event_id): row.content_hash for row in rows
         }
 
-    def histories(
-        self, objects: Mapping[SourceObjectKey, StoredObject]
-    ) -> Mapping[SourceObjectKey, list[SourceFact]]:
-        found: dict[SourceObjectKey, list[SourceFact]] = {key: [] for key in objects}
-        keys = {stored.object_id: key for key, stored in objects.items()}
-        for row in self._fetch(_HISTORIES, {"object_ids": list(keys)}):
-            key = keys[row.object_id]
-            found[key].append(fact_of_row(row, key.kind, key.external_id))
-        return found
-
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         parameters = arrays(LedgerEntry._fields, entries)
         parameters |= arrays(SourceFact._fields, parameters.pop("fact"))
-        parameters["attributes"] = [_json(each) for each in parameters["attributes"]]
+        parameters["attributes"] = [json_of_attributes(each) for each in parameters["attributes"]]
+        parameters["deltas"] = [json_of_deltas(each) for each in parameters["deltas"]]
+        parameters["zone_rules"] = zone_rules()
         try:
             self._execute(_APPEND, parameters)
         except errors.UniqueViolation as error:
@@ -349,8 +337,3 @@ class PostgresStore:
 def _created_client(client_id: ClientId) -> Client:
     """What `_CREATE_CLIENTS` creates."""
     return Client(client_id, generation=1, last_sequence=0, is_registered=False, is_new=True)
-
-
-def _json(attributes: Attributes) -> str | None:
-    """A JSON object; None, which costs nothing, for no attributes."""
-    return json.dumps(dict(attributes)) if attributes else None

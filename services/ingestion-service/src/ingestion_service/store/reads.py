@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from ingestion_service.domain.activities import ActivityOwner
+from ingestion_service.domain.activities import Activity, ActivityOwner, registered
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.practices import Practice
-from ingestion_service.ports import ClientHistory, ClockReading, KnownClient, SourceProgress
+from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
 from ingestion_service.store.clock import simulated_time
-from ingestion_service.store.ledger import ENTRY_COLUMNS, entry_of_row
+from ingestion_service.store.ledger import ACTIVITY_COLUMNS, activities_of_row
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
 
@@ -41,19 +41,20 @@ _CLIENT_IDS: Final = """
     WHERE practice_id = %(practice_id)s
 """
 _OWNER: Final = """
-    SELECT c.generation, c.registered_at, c.registered_sequence, p.zone, p.currency
+    SELECT c.generation, c.registered_at, c.registered_on, c.registered_sequence, p.zone, p.currency
     FROM client c JOIN practice p USING (practice_id)
     WHERE c.practice_id = %(practice_id)s AND c.client_id = %(client_id)s
 """
-_LEDGER: Final = f"""
-    SELECT {ENTRY_COLUMNS}
-    FROM identity
-    JOIN source_object ON source_object.practice_id = identity.practice_id
-        AND source_object.namespace = identity.namespace
-        AND source_object.owner_external_id = identity.external_id
-    JOIN ledger USING (object_id)
-    WHERE identity.practice_id = %(practice_id)s AND identity.client_id = %(client_id)s
-    ORDER BY ledger.ledger_id
+# From the fact on that caused the activity after `after`, or the one before it.
+_CAUSES: Final = f"""
+    SELECT {ACTIVITY_COLUMNS} FROM ledger
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND deltas IS NOT NULL
+      AND first_sequence >= coalesce((
+          SELECT first_sequence FROM ledger
+          WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
+            AND deltas IS NOT NULL AND first_sequence <= %(after)s + 1
+          ORDER BY first_sequence DESC LIMIT 1), 0)
+    ORDER BY first_sequence LIMIT %(limit)s
 """
 _SOURCES: Final = """
     SELECT source, sum(events)::bigint AS events, max(last_occurred_at) AS last_occurred_at,
@@ -106,15 +107,27 @@ class PostgresReads:
             IdentityKey(practice_id, row.namespace, row.external_id): row.client_id for row in rows
         }
 
-    def client_history(self, practice_id: PracticeId, client_id: ClientId) -> ClientHistory | None:
-        parameters = {"practice_id": practice_id, "client_id": client_id}
+    def activities(
+        self, practice_id: PracticeId, client_id: ClientId, after: int, limit: int
+    ) -> list[Activity] | None:
+        parameters = {
+            "practice_id": practice_id,
+            "client_id": client_id,
+            "after": after,
+            "limit": limit + 1,  # the first may lie before the page
+        }
         with self._database.transaction(practice_id) as tx:
             row = fetch_one(tx, _OWNER, parameters)
-            entries = [entry_of_row(entry) for entry in fetch(tx, _LEDGER, parameters)]
+            causes = fetch(tx, _CAUSES, parameters)
         if row is None:
             return None
         owner = ActivityOwner(practice_id, client_id, row.generation, row.zone, row.currency)
-        return ClientHistory(owner, row.registered_sequence, row.registered_at, entries)
+        found = [activity for cause in causes for activity in activities_of_row(cause, owner)]
+        if row.registered_sequence is not None:
+            sequence, on = row.registered_sequence, row.registered_on
+            found.append(registered(owner, sequence, row.registered_at, on))
+        found.sort(key=lambda activity: activity.sequence)
+        return [activity for activity in found if activity.sequence > after][:limit]
 
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
         with self._database.transaction(practice_id) as tx:

@@ -41,8 +41,10 @@ client = sa.Table(
     sa.Column("known_since", sa.DateTime(timezone=True), nullable=False),
     sa.Column("registered_at", sa.DateTime(timezone=True)),
     sa.Column("registered_sequence", sa.BigInteger),
+    sa.Column("registered_on", sa.Date),
     sa.CheckConstraint(
-        "(registered_at IS NULL) = (registered_sequence IS NULL)", name="client_registered_once"
+        "num_nulls(registered_at, registered_sequence, registered_on) IN (0, 3)",
+        name="client_registered_once",
     ),
     comment="a pseudonym; where its gapless sequence of activities stands",
     postgresql_with={"fillfactor": 70},
@@ -73,14 +75,16 @@ source_object = sa.Table(
     sa.Column("object_id", _key_text(), nullable=False),
     sa.Column("namespace", _key_text(), nullable=False),
     sa.Column("owner_external_id", _key_text(), nullable=False),
+    sa.Column("standing", postgresql.JSONB),
     sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
-    sa.Index("source_object_by_owner", "owner_external_id", "namespace", "practice_id"),
-    comment="a booking or payment; its owner is the client whom its first accepted event names",
+    comment="a booking or payment, and what its events came to so far; its owner is the client whom"
+    " its first accepted event names",
+    postgresql_with={"fillfactor": 30},
 )
 
-# No foreign keys to identity and source_object: they would cost two look-ups for each row, and only
-# one statement writes here, with objects and clients that it has locked. The primary key keeps
-# duplicates out (R7).
+# No foreign keys to client, identity and source_object: they would cost three look-ups for each
+# row, and only one statement writes here, with objects and clients that it has locked. The primary
+# key keeps duplicates out (R7).
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -100,10 +104,18 @@ ledger = sa.Table(
     sa.Column("currency", sa.Text),
     sa.Column("attributes", postgresql.JSONB),
     sa.Column("backfill", sa.Boolean, nullable=False),
+    sa.Column("client_id", _key_text(), nullable=False),
     sa.Column("first_sequence", sa.BigInteger, nullable=False),
-    sa.Column("activities", sa.SmallInteger, nullable=False),
-    sa.Index("ledger_by_object", "object_id"),
-    comment="every accepted source event; ledger_id is the order of acceptance within a client",
+    sa.Column("deltas", postgresql.JSONB),
+    sa.Column("zone_rules", sa.Text, nullable=False),
+    sa.Index(
+        "ledger_by_client",
+        "client_id",
+        "first_sequence",
+        postgresql_where=sa.text("deltas IS NOT NULL"),
+    ),
+    comment="every accepted source event, and what was published for it; ledger_id is the order of"
+    " acceptance within a client, zone_rules the version by which its days were found",
 )
 
 source_count = sa.Table(

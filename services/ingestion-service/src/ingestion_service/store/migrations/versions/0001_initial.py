@@ -85,8 +85,9 @@ def create_client() -> None:
         sa.Column("known_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("registered_at", sa.DateTime(timezone=True)),
         sa.Column("registered_sequence", sa.BigInteger),
+        sa.Column("registered_on", sa.Date),
         sa.CheckConstraint(
-            "(registered_at IS NULL) = (registered_sequence IS NULL)",
+            "num_nulls(registered_at, registered_sequence, registered_on) IN (0, 3)",
             name="client_registered_once",
         ),
         comment="a pseudonym; where its gapless sequence of activities stands",
@@ -116,9 +117,12 @@ def create_source_object() -> None:
         sa.Column("object_id", sa.Text(collation="C"), nullable=False),
         sa.Column("namespace", sa.Text(collation="C"), nullable=False),
         sa.Column("owner_external_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("standing", postgresql.JSONB),
         sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
-        sa.Index("source_object_by_owner", "owner_external_id", "namespace", "practice_id"),
-        comment="a booking or payment; its owner is the client whom its first accepted event names",
+        comment="a booking or payment, and what its events came to so far; its owner is the client"
+        " whom its first accepted event names",
+        # A new row is updated by the transaction that adds it, and then about twice as long.
+        postgresql_with={"fillfactor": 30},
     )
 
 
@@ -141,10 +145,18 @@ def create_ledger() -> None:
         sa.Column("currency", sa.Text),
         sa.Column("attributes", postgresql.JSONB),
         sa.Column("backfill", sa.Boolean, nullable=False),
+        sa.Column("client_id", sa.Text(collation="C"), nullable=False),
         sa.Column("first_sequence", sa.BigInteger, nullable=False),
-        sa.Column("activities", sa.SmallInteger, nullable=False),
-        sa.Index("ledger_by_object", "object_id"),
-        comment="every accepted source event; ledger_id is the order of acceptance within a client",
+        sa.Column("deltas", postgresql.JSONB),
+        sa.Column("zone_rules", sa.Text, nullable=False),
+        sa.Index(
+            "ledger_by_client",
+            "client_id",
+            "first_sequence",
+            postgresql_where=sa.text("deltas IS NOT NULL"),
+        ),
+        comment="every accepted source event, and what was published for it; ledger_id is the order"
+        " of acceptance within a client, zone_rules the version by which its days were found",
     )
     append_only(op, "ledger")
 
