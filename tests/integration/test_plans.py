@@ -34,7 +34,6 @@ WHOLE: Mapping[str, str] = {
     "rapport_runtime.stream.outbox._PLACES": "a command after a restore, once",
     "rapport_runtime.stream.outbox._STAMP_ANEW": "a command after a restore, once",
     "rapport_runtime.stream.dead_letters.table._STOP": "an index of the letters in a replay alone",
-    "rapport_runtime.stream.relay._READ": "the oldest first; passes over what others publish",
     "outreach_service.store.status._UNKNOWN": "an index of the unknown messages alone",
     "outreach_service.store.status._FIRST_AWAITED": "ends at the first that was not tried yet",
 }
@@ -52,7 +51,6 @@ GROWS: Mapping[str, str] = {
     "scoring_service.store.reads._COUNTS": "clients by tier, from the index alone",
     "outreach_service.store.messages._COUNTS": "messages by state, from the index alone",
     "outreach_service.store.channels._WAITING": "what waits, not what has been",
-    "ingestion_service.store.reads._LEDGER": "one client's facts: each may change all after it",
 }
 """Statement for one practice whose answer needs all its rows -> why it may."""
 
@@ -156,7 +154,7 @@ def test_statements_read_no_more_than_they_need(
 @pytest.mark.parametrize(
     ("service", "index", "place"),
     [
-        ("ingestion", "ledger_by_object", "ingestion_service.store.postgres_store._HISTORIES"),
+        ("ingestion", "ledger_by_client", "ingestion_service.store.reads._CAUSES"),
         ("outreach", "message_repeats", "outreach_service.store.queue._END_OVERDUE_REPEATS"),
         ("outreach", "message_leased", "outreach_service.store.queue._LOST"),
         ("scoring", "client_due", "scoring_service.store.clients._DUE"),

@@ -15,7 +15,8 @@ from rapport_runtime.schema import tables_v1, tables_v2
 from tests.support.worlds.toy_ledger import TOPIC, Ledger, create_tables, metadata, worker_database
 
 EMPTIED = (
-    "consumer_position, outbox, outbox_watermark, published_events, dead_letter, decided_letter,"
+    "consumer_position, outbox, outbox_watermark, outbox_drained, published_events,"
+    " dead_letter, decided_letter,"
     " worker, pause, audit, purge_run"
 )
 

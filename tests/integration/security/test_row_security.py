@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 OPEN = {"api_key"}
 """Keys are read before anybody's practice is known; their secrets are kept as hashes."""
 OF_NOBODY = {
-    *("consumer_position", "outbox_watermark", "worker", "alembic_version"),
+    *("consumer_position", "outbox_watermark", "outbox_drained", "worker", "alembic_version"),
     *("permit", "rulebook", "clock", "incarnation", "fence"),
     *("first_watermark", "partition_zone"),  # of a partition, its time and its zones
     "purge_run",  # how many rows of each class went, and when

@@ -11,8 +11,8 @@ ROWS = 5_000_000
 SMALL = frozenset(
     {
         *("alembic_version", "api_key", "clock", "consumer_position", "fence", "first_watermark"),
-        *("incarnation", "outbox_watermark", "partition_zone", "pause", "permit", "playbook"),
-        *("practice", "practice_hold", "practice_queue", "provider_token", "purge_run"),
+        *("incarnation", "outbox_drained", "outbox_watermark", "partition_zone", "pause", "permit"),
+        *("playbook", "practice", "practice_hold", "practice_queue", "provider_token", "purge_run"),
         *("rulebook", "source_count", "worker"),
     }
 )

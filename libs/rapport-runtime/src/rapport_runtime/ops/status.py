@@ -30,7 +30,10 @@ _WORKERS = """
     SELECT worker_id, progressed_at, partitions, lag, last_error
     FROM worker WHERE consumer_group = %(group)s ORDER BY worker_id
 """
-_OLDEST = "SELECT created_at FROM outbox ORDER BY id LIMIT 1"
+_OLDEST = """
+    SELECT created_at FROM outbox WHERE id > coalesce((SELECT through FROM outbox_drained), 0)
+    ORDER BY id LIMIT 1
+"""
 
 
 class DatabaseStatus:

@@ -79,6 +79,14 @@ def _outbox(metadata: sa.MetaData) -> None:
         _instant("published_through", nullable=False),
         comment="the last watermark that was published on each output partition",
     )
+    sa.Table(
+        "outbox_drained",
+        metadata,
+        sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+        sa.Column("through", sa.BigInteger, nullable=False),
+        sa.CheckConstraint("is_only", name="outbox_drained_is_one_row"),
+        comment="up to this id the outbox holds no row any more; empty before the first thousand",
+    )
 
 
 def _published_events(metadata: sa.MetaData) -> None:

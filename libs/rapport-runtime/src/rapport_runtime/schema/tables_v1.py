@@ -28,6 +28,16 @@ def drop(op: Migration) -> None:
     purging.drop(op)
 
 
+# The defaults wait until a fifth of a table is dead, and then work slowly: for tables of a few rows
+# that change many times a second, and for those through which everything passes, that is too late.
+_OFTEN_CHANGED = """
+    fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
+    autovacuum_vacuum_cost_delay = 0
+"""
+_PASSED_THROUGH = """
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
+    autovacuum_vacuum_cost_delay = 0
+"""
 _CREATE = (
     """
     CREATE TABLE consumer_position (
@@ -74,6 +84,18 @@ _CREATE = (
     """
     COMMENT ON TABLE outbox_watermark IS
         'the last watermark that was published on each output partition'
+    """,
+    """
+    CREATE TABLE outbox_drained (
+        is_only boolean DEFAULT true NOT NULL,
+        through bigint NOT NULL,
+        PRIMARY KEY (is_only),
+        CONSTRAINT outbox_drained_is_one_row CHECK (is_only)
+    )
+    """,
+    """
+    COMMENT ON TABLE outbox_drained IS
+        'up to this id the outbox holds no row any more; empty before the first thousand'
     """,
     """
     CREATE TABLE published_events (
@@ -133,19 +155,27 @@ _CREATE = (
         CONSTRAINT api_key_can_do_something CHECK (cardinality(scopes) > 0)
     )
     """,
+    f"ALTER TABLE consumer_position SET ({_OFTEN_CHANGED})",
+    f"ALTER TABLE outbox_watermark SET ({_OFTEN_CHANGED})",
+    f"ALTER TABLE outbox_drained SET ({_OFTEN_CHANGED})",
+    f"ALTER TABLE worker SET ({_OFTEN_CHANGED})",
+    f"ALTER TABLE outbox SET ({_PASSED_THROUGH})",
+    f"ALTER TABLE published_events SET ({_PASSED_THROUGH})",
     """
-    REVOKE ALL ON consumer_position, outbox, outbox_watermark, published_events, incarnation,
-        worker, api_key
+    REVOKE ALL ON consumer_position, outbox, outbox_watermark, outbox_drained, published_events,
+        incarnation, worker, api_key
     FROM rapport_worker, rapport_api
     """,
     """
     GRANT SELECT, INSERT, UPDATE, DELETE
     ON consumer_position, outbox, outbox_watermark, worker TO rapport_worker
     """,
+    "GRANT SELECT, INSERT, UPDATE ON outbox_drained TO rapport_worker",
     "GRANT SELECT, INSERT, DELETE ON published_events TO rapport_worker",
     "GRANT SELECT, UPDATE ON incarnation TO rapport_worker",
     """
-    GRANT SELECT ON consumer_position, outbox_watermark, incarnation, worker, api_key
+    GRANT SELECT ON consumer_position, outbox_watermark, outbox_drained, incarnation, worker,
+        api_key
     TO rapport_api
     """,
     "GRANT INSERT ON outbox TO rapport_api",
@@ -153,7 +183,7 @@ _CREATE = (
 )
 _DROP = (
     """
-    DROP TABLE consumer_position, outbox, outbox_watermark, published_events, incarnation,
-        worker, api_key
+    DROP TABLE consumer_position, outbox, outbox_watermark, outbox_drained, published_events,
+        incarnation, worker, api_key
     """,
 )

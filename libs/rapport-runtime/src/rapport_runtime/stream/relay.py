@@ -18,6 +18,7 @@ from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.metrics import PUBLISHED
 from rapport_runtime.ops import incarnation
 from rapport_runtime.stream import published
+from rapport_runtime.stream.drained import DrainedMark
 from rapport_runtime.stream.outbox import OutboxRow
 from rapport_runtime.stream.output import Output
 
@@ -38,17 +39,22 @@ stands in the transaction that removes these rows and holds the locks of their p
 it writes is written once for each row."""
 
 # The timeout holds until the transaction ends. A relay that finds no rows tries no lock, unless
-# `when_empty`.
+# `when_empty`. The look has an order, which EXISTS would not keep: it goes by the index, from the
+# mark on.
 _LOCK = """
     SELECT partition
     FROM set_config('idle_in_transaction_session_timeout', %(idle_timeout)s, true),
         unnest(%(partitions)s::int[]) AS partition
-    WHERE (%(when_empty)s OR EXISTS (SELECT FROM outbox))
+    WHERE (%(when_empty)s OR 0 < (
+            SELECT id FROM outbox WHERE id > coalesce((SELECT through FROM outbox_drained), 0)
+            ORDER BY id LIMIT 1))
         AND pg_try_advisory_xact_lock(%(lock_class)s, partition)
 """
 _READ = """
     SELECT id, topic, partition, key, value FROM outbox
-    WHERE partition = ANY(%(partitions)s) ORDER BY id LIMIT %(limit)s
+    WHERE partition = ANY(%(partitions)s)
+      AND id > coalesce((SELECT through FROM outbox_drained), 0)
+    ORDER BY id LIMIT %(limit)s
 """
 _REMOVE = "DELETE FROM outbox WHERE id = ANY(%(ids)b::bigint[])"
 _PUBLISHED = "SELECT partition, published_through FROM outbox_watermark"
@@ -110,6 +116,7 @@ class Relay:
         self._read_rows = read_rows
         self._published: Mapping[int, datetime] = {}
         self._prune_at: dict[TopicPartition, float] = {}
+        self._drained = DrainedMark(database)
 
     def drain(self) -> int:
         """Publish all rows and the watermarks that they complete; return the number of rows.
@@ -121,6 +128,7 @@ class Relay:
         while True:
             rows = self._drain_once()
             total += rows
+            self._drained.move()
             if rows < self._read_rows:
                 return total
 
@@ -173,6 +181,7 @@ class Relay:
         self._on_published(tx, rows)
         self._keep_ids(tx, rows)
         execute(tx, _REMOVE, {"ids": [row.id for row in rows]})
+        self._drained.removed(len(rows), rows[-1].id)
         for topic, count in Counter(row.topic for row in rows).items():
             PUBLISHED.labels(topic).inc(count)
         return len(rows)

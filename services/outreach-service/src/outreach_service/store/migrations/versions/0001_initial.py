@@ -322,6 +322,13 @@ def create_limits() -> None:
         sa.Column("burst", sa.Float, nullable=False),
         _instant("refilled_at", needed=True),
         comment="token buckets by provider account, on the real clock, shared by all workers (F35)",
+        # Few rows, changed with each message: the defaults would clear away too late.
+        postgresql_with={
+            "fillfactor": 50,
+            "autovacuum_vacuum_scale_factor": 0,
+            "autovacuum_vacuum_threshold": 500,
+            "autovacuum_vacuum_cost_delay": 0,
+        },
     )
     op.create_table(
         "provider_token",
