@@ -174,6 +174,13 @@ PURGE_AGE_SECONDS = Gauge(
     " the age of the database. Advice: above two days: the nightly purge does not run, or fails.",
     ["group"],
 )
+OLDEST_TRANSACTION_SECONDS = Gauge(
+    "rapport_oldest_transaction_seconds",
+    "For how long, as this process saw it, one transaction or replication slot has kept removed"
+    " rows of the database from being cleared away; 0 for none. Advice: above an hour: see the"
+    " runbook, and end it.",
+    ["group"],
+)
 DATABASE_IS_OLDER = Gauge(
     "rapport_database_is_older",
     "1 when a worker found that the service has published events that its database does not know,"
@@ -220,6 +227,7 @@ OF_APIS = (
     WORKERS,
     PAUSES,
     PURGE_AGE_SECONDS,
+    OLDEST_TRANSACTION_SECONDS,
     DATABASE_IS_OLDER,
     UNREADABLE,
     DEFERRED_RECORDS,

@@ -6,6 +6,7 @@ from rapport_runtime.database import Database, fetch, fetch_one
 from rapport_runtime.metrics import (
     BUSINESS_TIME,
     DATABASE_IS_OLDER,
+    OLDEST_TRANSACTION_SECONDS,
     OUTBOX_OLDEST_SECONDS,
     OUTBOX_ROWS,
     PAUSES,
@@ -14,6 +15,7 @@ from rapport_runtime.metrics import (
     WORKERS,
 )
 from rapport_runtime.ops import incarnation
+from rapport_runtime.ops.oldest_transaction import OldestTransaction
 from rapport_runtime.ops.pauses import in_force
 from rapport_runtime.ops.purge_runs import age_seconds
 
@@ -31,9 +33,11 @@ _UNREADABLE = """
     WHERE consumer_group = %(group)s AND unreadable_offset >= next_offset
 """
 _OUTBOX = """
-    SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT %(limit)s) AS counted) AS rows,
-        extract(epoch FROM clock_timestamp() - (
-            SELECT created_at FROM outbox ORDER BY id LIMIT 1))::float AS age
+    SELECT count(*) AS rows, extract(epoch FROM clock_timestamp() - min(created_at))::float AS age
+    FROM (
+        SELECT created_at FROM outbox
+        WHERE id > coalesce((SELECT through FROM outbox_drained), 0) ORDER BY id LIMIT %(limit)s
+    ) AS oldest
 """
 # A loop that halts writes its row once more, without a lag.
 _WORKERS = """
@@ -51,6 +55,7 @@ _KINDS = ("worker", "topic", "practice")
 _ALL = (
     BUSINESS_TIME,
     DATABASE_IS_OLDER,
+    OLDEST_TRANSACTION_SECONDS,
     OUTBOX_OLDEST_SECONDS,
     OUTBOX_ROWS,
     PAUSES,
@@ -67,6 +72,7 @@ class DatabaseGauges:
     def __init__(self, database: Database, group: str) -> None:
         self._database = database
         self._group = group
+        self._oldest_transaction = OldestTransaction()
 
     def __call__(self) -> None:
         """Read and set all gauges. Raises what the database raises."""
@@ -96,3 +102,4 @@ class DatabaseGauges:
             PAUSES.labels(self._group, kind).set(kinds.count(kind))
         DATABASE_IS_OLDER.labels(self._group).set(float(incarnation.is_older(tx)))
         PURGE_AGE_SECONDS.labels(self._group).set(age_seconds(tx))
+        OLDEST_TRANSACTION_SECONDS.labels(self._group).set(self._oldest_transaction.seconds(tx))
