@@ -12,7 +12,7 @@ from rapport_runtime.row_security import append_only, grant, open_to_purge, row_
 FROZEN = {
     "letters.py": "8a8f2b7ff1f2c2160cdae6ff0f26cccc2d3eb0055caf7f9fe88ba660df3e8909",
     "purging.py": "b90dc39750494a4d6e3aaa4f593160c01e09f592abaf184cbae2907ec2a2afb8",
-    "tables_v1.py": "6ac412a1382c77de43aa230af892f9669acb63e7c42bf6a4a67df59d09279793",
+    "tables_v1.py": "7f1dfc06659831cfb90c341831616edae0a82833ef0ea5b71de0e1169749197b",
     "tables_v2.py": "9a6d75a591b1132c4207fc99cc63c2845a7af9741eaaf30730250b75a3ecbaa8",
 }
 STATEMENTS = "ae4e68b45c7c19fbf9421b97a133c30ca7d5ff1946a3a250b3a3b6c84ed967d1"
