@@ -20,6 +20,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits, execute, fetch
+from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.doubles.known_secrets import RECORD_KEYS
@@ -63,9 +64,18 @@ class FloodedIntake:
         consumer = self.bus.consumer(GROUP, [topic.name for topic in TOPICS])
         self.bus.members[GROUP] = [consumer]
         self.bus.rebalance(GROUP)
-        handler = SourceConsumer(self.stores, build_relay(self.database, self.bus).drain)
+        handler = SourceConsumer(
+            self.stores,
+            build_relay(self.database, self.bus).drain,
+            DeadLetterTable(GROUP, keyring).save,
+        )
         options = LoopOptions(
-            group=GROUP, poll_seconds=0, retry_seconds=0.01, max_records=20_000, pauses_seconds=0
+            group=GROUP,
+            keyring=keyring,
+            poll_seconds=0,
+            retry_seconds=0.01,
+            max_records=20_000,
+            pauses_seconds=0,
         )
         self.loop = BatchLoop(consumer, self.database, handler, options, DeadLetterLimit())
         self.turn()

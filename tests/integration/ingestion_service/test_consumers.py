@@ -69,7 +69,8 @@ def test_a_visit_that_is_taken_back_is_counted_once_it_is_committed(
     bus: MemoryBus, database: Database, urls: ServiceDatabase
 ) -> None:
     set_clock(database, urls, DAY_0)
-    handler = SourceConsumer(build_stores(database, RECORD_KEYS, is_simulated=True), lambda: None)
+    stores = build_stores(database, RECORD_KEYS, is_simulated=True)
+    handler = SourceConsumer(stores, lambda: None, lambda _tx, _letters: None)
     place = TopicPartition(topics.SOURCE_BOOKINGS.name, 0)
     send(bus, event("booking.completed", "e1"))
     send(bus, event("booking.cancelled", "e2", time=DAY_0.isoformat()))

@@ -7,7 +7,7 @@ from ingestion_service import translate
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
-from ingestion_service.draining import Drain
+from ingestion_service.draining import Drain, SetAside
 from ingestion_service.handlers import accept
 from ingestion_service.ports import SourceRecord, Stores
 from ingestion_service.queues import take_turns
@@ -16,8 +16,7 @@ from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
 from rapport_runtime.metrics import DEAD_LETTERS, DEFERRED, VISITS_TAKEN_BACK
-from rapport_runtime.stream.batch import Batch, BatchHandler, DeadLetter, PartitionBatch, Sender
-from rapport_runtime.stream.dead_letters import table as dead_letters
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
 from rapport_runtime.stream.positions import Position
 
 GROUP = "ingestion-service"
@@ -51,10 +50,11 @@ class SourceConsumer(BatchHandler):
     """Accepts of each batch what is each practice's share, and defers the rest, in the loop's
     transaction (ADR 35). After the commit `publish` runs, and practices that wait have turns."""
 
-    def __init__(self, stores: Stores, publish: Callable[[], object]) -> None:
+    def __init__(self, stores: Stores, publish: Callable[[], object], set_aside: SetAside) -> None:
+        """`set_aside` stores the dead letters of what has waited; the loop stores the others."""
         self._stores = stores
         self._publish = publish
-        self._drain = Drain(stores, _set_aside)
+        self._drain = Drain(stores, set_aside)
         self._drains_on = False
         # Of the last batch: how many records it had, and of how many practices that do not wait.
         self._size = (0, 0)
@@ -79,12 +79,12 @@ class SourceConsumer(BatchHandler):
         try:
             turn = take_turns([each.fact for each in located], store)
             accepted = [located[place] for place in turn.accepted]
-            results = accept([each.fact for each in accepted], store, turn.standing)
+            results = accept([each.fact for each in accepted], store, turn.times)
         except NotYet as error:
             raise TryLater(error.detail) from error
         failpoints.hit("accepted")
         self._look_at(batch, accepted, results)
-        served = {each.fact.practice_id for each in accepted} - turn.standing.keys()
+        served = {each.fact.practice_id for each in accepted} - turn.times.keys()
         self._size = (len(located), len(served))
         if turn.now is not None:
             deferred = [located[place] for place in turn.deferred]
@@ -144,7 +144,3 @@ def _located(batch: Batch) -> list[_Located]:
             else:
                 located.append(_Located(part, place, fact))
     return located
-
-
-def _set_aside(tx: Any, letters: Sequence[DeadLetter]) -> None:
-    dead_letters.save(tx, GROUP, letters)

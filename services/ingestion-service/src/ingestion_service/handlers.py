@@ -67,7 +67,7 @@ class PracticeSaved(NamedTuple):
 def accept(
     facts: Sequence[SourceFact],
     store: Store,
-    standing: Mapping[PracticeId, datetime] = NOBODY_WAITS,
+    times: Mapping[PracticeId, datetime] = NOBODY_WAITS,
 ) -> list[IntakeResult]:
     """Accept a batch of facts; one result for each, in the order given. Those of a practice that
     waits are accepted at the time at which it stands (`practice_times`).
@@ -89,8 +89,8 @@ def accept(
     objects = _with_first_owners(new_facts, objects, store)
     if new_facts:
         clients = store.lock_clients({new.identity for new in new_facts}, now)
-        times = {key: standing.get(key, now) for key in practices}
-        intake = _fold(new_facts, _Known(clients, objects, practices), times)
+        accepted_at = {key: times.get(key, now) for key in practices}
+        intake = _fold(new_facts, _Known(clients, objects, practices), accepted_at)
         store.append(intake.entries)
         store.save_sequences(intake.sequences)
         store.save_standings(intake.standings)
@@ -106,14 +106,14 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
     Raises `Unknown` when the practice is not registered, `NotYet` before a simulated clock is
     first set.
     """
-    standing = practice_times({key.practice_id}, store)
+    times = practice_times({key.practice_id}, store)
     now = held_time(store)
     practice = store.practices({key.practice_id}).get(key.practice_id)
     if practice is None:
         raise Unknown("unknown-practice", "no practice is registered under this id")
     client = store.lock_clients({key}, now)[key]
     if not client.is_registered:
-        at = standing.get(key.practice_id, now)
+        at = times.get(key.practice_id, now)
         activity = registered(_owner(client, practice), client.last_sequence + 1, at)
         store.mark_registered(activity)
         store.publish([activity])

@@ -26,7 +26,7 @@ class Turn(NamedTuple):
 
     accepted: list[int]
     deferred: list[int]
-    standing: Mapping[PracticeId, datetime]
+    times: Mapping[PracticeId, datetime]
     now: datetime | None
 
 

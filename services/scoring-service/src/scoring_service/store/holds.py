@@ -6,7 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from rapport_runtime.database import execute, fetch
-from scoring_service.ports import HeldPractice, Hold, PracticePlace
+from scoring_service.domain.practice_days import HeldPractice
+from scoring_service.ports import Hold, PracticePlace
 
 TO_SWEEP = "(state <> 'open' OR swept_through < stands_at)"
 """A hold that has moved on or ended: the clients who waited have not all followed yet."""
