@@ -10,14 +10,17 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from rapport_contracts import codec
 from rapport_runtime import failpoints, migrations
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.database import execute
+from rapport_runtime.database import execute, fetch, fetch_value
 from rapport_runtime.stream import outbox
+from scoring_service.store import feed
 from scoring_service.store.feed import FeedWriter
 from tests.support.worlds.feed import (
     PARTITIONS,
     START,
+    TOPIC,
     FeedWorld,
     change,
     event_id,
@@ -133,7 +136,23 @@ class TestOnce:
             connection.execute("UPDATE feed SET event = 'else'")
         assert feed_world.follow()[0] == []
 
+    @pytest.mark.parametrize("mutant", [False, True])
+    def test_a_partitions_last_place_is_looked_up_once_for_all_changes_that_follow(
+        self, feed_world: FeedWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+    ) -> None:
+        """Each look steps over what the statement has added so far. Mutant: one for each change,
+        as Postgres plans it unless it is told to keep the answers."""
+        if mutant:
+            monkeypatch.setattr(feed, "_APPEND", feed._APPEND.replace("AS MATERIALIZED (", "AS ("))
+        feed_world.write(*[change("ada", version) for version in range(1, 51)])
+        with feed_world.worker.transaction() as tx:
+            FeedWriter(TOPIC, codec.practice_of).append(tx, fetch(tx, OUTBOX))
+            looks = fetch_value(tx, LOOKS)
+        assert (looks == 1) is not mutant
 
+
+OUTBOX = "SELECT id, topic, partition, key, value FROM outbox ORDER BY id"
+LOOKS = "SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'feed'"
 NUMBERED_AT_WRITING = """
     INSERT INTO feed (practice_id, bucket, position, event)
     SELECT published.practice_id, partition, id, value
