@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tools.bench.benches import api, demo, ingestion, latency, scoring, variants
+from tools.bench.benches import api, demo, first_watermark, ingestion, latency, scoring, variants
 from tools.bench.environment import Environment, facts
 from tools.bench.figures import table
 from tools.bench.sizes import QUICK, Sizes
@@ -23,6 +23,7 @@ BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "latency": latency.measure,
     "variants": variants.measure,
     "demo": demo.measure,
+    "first_watermark": first_watermark.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """Parts of another bench that can be run alone."""

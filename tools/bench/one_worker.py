@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+import psycopg
+
 from rapport_contracts import topics
 from rapport_runtime import gc_tuning
 from rapport_runtime.bus.kafka import KafkaConsumer, KafkaOptions, KafkaProducer
 from rapport_runtime.bus.port import Producer, TopicPartition
 from rapport_runtime.database import Database, DatabaseLimits
+from rapport_runtime.metrics import ROLLED_BACK
 from rapport_runtime.stream.batch import BatchHandler
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
@@ -23,7 +26,7 @@ from tools.bench.order import Order, Outcome
 from tools.bench.stopwatch import Stopwatch
 
 PROFILE_LINES = 40
-LONGEST_SECONDS = 900.0
+LONGEST_STATEMENT = "longest statement"
 
 
 class Conversation(Protocol):
@@ -57,14 +60,14 @@ def work(
     talk: Conversation,
     group: str,
     names: Sequence[str],
-    parts: tuple[Relays, Handlers],
+    makers: tuple[Relays, Handlers],
 ) -> None:
     """Handle and publish the log of these topics as one of `order.members` workers, then stay in
     the group until all are done, so that nobody's partitions move meanwhile.
 
     Raises RuntimeError when the log's end is not reached in time.
     """
-    relay_of, handler_of = parts
+    relay_of, handler_of = makers
     database = database_of(order)
     consumer = KafkaConsumer(options_of(order), group, names)
     producer = KafkaProducer(options_of(order))
@@ -72,7 +75,9 @@ def work(
     handler = handler_of(database, lambda: relay.drain())  # looked up each time: it is timed below
     options = LoopOptions(group=group, keyring=RECORD_KEYS)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
-    _await_share(consumer, len(names) * topics.PER_CLIENT_PARTITIONS // order.members)
+    deadline = time.monotonic() + order.longest_seconds
+    share = len(names) * topics.PER_CLIENT_PARTITIONS // order.members
+    _await_share(consumer, share, deadline)
     stop = threading.Event()
     gc_tuning.tune_gc()
     talk.ready()
@@ -85,11 +90,13 @@ def work(
         (relay, "drain", "relay"),
     ):
         watch.timed(owner, method, part)
+    watch.longest(psycopg.Cursor, "execute", LONGEST_STATEMENT)
     with _profiled(order.profile):
-        handled = _to_the_end(consumer, loop, stop, watch)
+        handled = _to_the_end(consumer, loop, stop, watch, deadline)
     outcome = watch.outcome(handled)
     sweep = outcome.parts["after_commit"] - outcome.parts["relay"]
-    talk.done(outcome._replace(parts=outcome.parts | {"sweep": sweep}))
+    parts = outcome.parts | {"sweep": sweep}
+    talk.done(outcome._replace(parts=parts, rolled_back=_rolled_back()))
     while not talk.over():
         loop.turn(stop)
     consumer.close()
@@ -97,10 +104,9 @@ def work(
     database.close()
 
 
-def _await_share(consumer: KafkaConsumer, partitions: int) -> None:
+def _await_share(consumer: KafkaConsumer, partitions: int, deadline: float) -> None:
     """Join, and wait until the group is complete; what is assigned stays paused until the loop
     takes it up."""
-    deadline = time.monotonic() + LONGEST_SECONDS
     while len(consumer.assignment()) != partitions:
         consumer.poll(1.0, 1)
         if time.monotonic() > deadline:
@@ -108,10 +114,13 @@ def _await_share(consumer: KafkaConsumer, partitions: int) -> None:
 
 
 def _to_the_end(
-    consumer: KafkaConsumer, loop: BatchLoop, stop: threading.Event, watch: Stopwatch
+    consumer: KafkaConsumer,
+    loop: BatchLoop,
+    stop: threading.Event,
+    watch: Stopwatch,
+    deadline: float,
 ) -> int:
     handled = 0
-    deadline = time.monotonic() + LONGEST_SECONDS
     ends: Mapping[TopicPartition, int] = consumer.end_offsets(consumer.assignment())
     while any(
         part not in loop.positions or loop.positions[part].next_offset < end
@@ -122,6 +131,12 @@ def _to_the_end(
         if time.monotonic() > deadline:
             raise RuntimeError("the log's end was not reached in time")
     return handled
+
+
+def _rolled_back() -> int:
+    """How many batches this process has rolled back, for whatever cause."""
+    samples = (sample for metric in ROLLED_BACK.collect() for sample in metric.samples)
+    return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ class Order:
 
     `members`: how many processes of the candidate's group share the log. `delay` is how long a
     relay of its own waits between looks, in seconds; 0 = until it is notified. `rate`: events a
-    second, of the sender.
+    second, of the sender. `longest_seconds`: after which a worker gives up.
     """
 
     bootstrap: str
@@ -20,6 +20,7 @@ class Order:
     members: int = 1
     delay: float = 0.0
     rate: float = 0.0
+    longest_seconds: float = 900.0
     rulebook: Any = None
     profile: bool = False
 
@@ -28,7 +29,8 @@ class Outcome(NamedTuple):
     """Records handled between two instants of the machine's monotonic clock, in seconds.
 
     With CPU seconds, peak memory in MiB, wall seconds of named parts, how memory went (records so
-    far, resident MiB), and when named things happened (Unix time in seconds).
+    far, resident MiB), when named things happened (Unix time in seconds), and how many batches were
+    rolled back.
     """
 
     records: int
@@ -39,6 +41,7 @@ class Outcome(NamedTuple):
     parts: dict[str, float]
     memory: list[tuple[int, float]]
     marks: dict[str, float]
+    rolled_back: int = 0
 
     @property
     def seconds(self) -> float:
@@ -64,4 +67,5 @@ def together(outcomes: list[Outcome]) -> Outcome:
         },
         memory=outcomes[0].memory,
         marks={},
+        rolled_back=sum(one.rolled_back for one in outcomes),
     )

@@ -16,6 +16,7 @@ class Sizes:
     api_seconds: float = 5.0
     latency_seconds: float = 15.0
     demo_days: int | None = None
+    waiting_clients: int = 2_500_000
     profile: bool = False
 
 
@@ -29,4 +30,5 @@ QUICK = Sizes(
     api_seconds=2.0,
     latency_seconds=5.0,
     demo_days=30,
+    waiting_clients=100_000,
 )
