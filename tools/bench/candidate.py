@@ -10,7 +10,7 @@ import select
 import sys
 from collections.abc import Callable, Mapping
 
-from tools.bench import ingestion_candidates, paced, scoring_candidates
+from tools.bench import bookings, ingestion_candidates, paced, paced_requests, scoring_candidates
 from tools.bench.order import Order, Outcome
 
 
@@ -43,6 +43,8 @@ CANDIDATES: Mapping[str, Callable[[Order, Talk], None]] = {
     "intake": ingestion_candidates.worker,
     "source": paced.source,
     "observer": paced.observer,
+    "bookings": bookings.bookings,
+    "requests": paced_requests.requests,
 }
 
 if __name__ == "__main__":

@@ -10,7 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tools.bench.benches import api, demo, first_watermark, ingestion, latency, scoring, variants
+from tools.bench.benches import (
+    api,
+    demo,
+    first_watermark,
+    ingestion,
+    isolation,
+    latency,
+    scoring,
+    variants,
+)
 from tools.bench.environment import Environment, facts
 from tools.bench.figures import table
 from tools.bench.sizes import QUICK, Sizes
@@ -24,6 +33,7 @@ BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "variants": variants.measure,
     "demo": demo.measure,
     "first_watermark": first_watermark.measure,
+    "isolation": isolation.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """Parts of another bench that can be run alone."""
@@ -51,8 +61,14 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", type=_names, help="such as scoring or api,latency")
+    parser.add_argument("only", nargs="?", type=_names, default=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="an eighth of the events, once")
     parser.add_argument("--repetitions", type=int)
+    parser.add_argument(
+        "--first-in-first-out",
+        action="store_true",
+        help="isolation: the quiet practices are the flooding one, which must be short",
+    )
     parser.add_argument("--profile", action="store_true", help="cProfile of workers on stderr")
     return parser
 
@@ -65,5 +81,9 @@ def _names(text: str) -> str:
 
 
 def _sizes(options: argparse.Namespace) -> Sizes:
-    sizes = replace(QUICK if options.quick else Sizes(), profile=options.profile)
+    sizes = replace(
+        QUICK if options.quick else Sizes(),
+        profile=options.profile,
+        first_in_first_out=options.first_in_first_out,
+    )
     return replace(sizes, repetitions=options.repetitions) if options.repetitions else sizes

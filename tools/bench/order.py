@@ -1,6 +1,6 @@
 """What the bench asks of a candidate, and what it gets back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
@@ -10,7 +10,9 @@ class Order:
 
     `members`: how many processes of the candidate's group share the log. `delay` is how long a
     relay of its own waits between looks, in seconds; 0 = until it is notified. `rate`: events a
-    second, of the sender. `longest_seconds`: after which a worker gives up.
+    second, of the sender. `longest_seconds`: after which a worker gives up. `run` begins
+    the ids of what is sent, for `practices` in turn; `requests` describes HTTP requests, which go
+    on for `seconds` at most.
     """
 
     bootstrap: str
@@ -21,6 +23,10 @@ class Order:
     delay: float = 0.0
     rate: float = 0.0
     longest_seconds: float = 900.0
+    run: str = ""
+    practices: list[str] = field(default_factory=list)
+    requests: Any = None
+    seconds: float = 0.0
     rulebook: Any = None
     profile: bool = False
 

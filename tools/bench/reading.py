@@ -1,6 +1,7 @@
 """A log read as plainly as the client allows: by hand-assigned partitions."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -65,3 +66,18 @@ def since(order: Order, before: dict[TopicPartition, int]) -> Iterator[Any]:
         for records in client.poll(1_000, max_records=POLL_RECORDS).values():
             yield from records
     client.close()
+
+
+def follow(order: Order, before: Mapping[TopicPartition, int], seconds: float) -> Iterator[Any]:
+    """The records after these ends, as they come, for so many seconds."""
+    client = KafkaConsumer(bootstrap_servers=order.bootstrap.split(","))
+    client.assign(list(before))
+    for place, offset in before.items():
+        client.seek(place, offset)
+    deadline = time.monotonic() + seconds
+    try:
+        while time.monotonic() < deadline:
+            for records in client.poll(200, max_records=POLL_RECORDS).values():
+                yield from records
+    finally:
+        client.close()

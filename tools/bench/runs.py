@@ -40,12 +40,13 @@ class Run(NamedTuple):
 class Child:
     """One candidate's process, as the bench sees it. Raises RuntimeError when it ended early."""
 
-    def __init__(self, candidate: str, order: Order) -> None:
+    def __init__(self, candidate: str, order: Order, errors: IO[str] | None = None) -> None:
         self._candidate = candidate
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tools.bench.candidate", candidate],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
             text=True,
         )
         self._say(json.dumps(asdict(order)))
@@ -95,9 +96,10 @@ class Child:
 
 
 @contextmanager
-def child(candidate: str, order: Order) -> Iterator[Child]:
-    """A candidate that is ready to go, ended afterwards."""
-    made = Child(candidate, order)
+def child(candidate: str, order: Order, errors: IO[str] | None = None) -> Iterator[Child]:
+    """A candidate that is ready to go, ended afterwards; what it says of errors goes to this
+    process's own, or to `errors`."""
+    made = Child(candidate, order, errors)
     try:
         yield made
     finally:

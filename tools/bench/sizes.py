@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Counts of events, seconds of closed or paced load, repetitions."""
+    """Counts of events, seconds of closed or paced load, repetitions.
+
+    `flood_seconds` is a flood's size, in seconds of a door's capacity. With `first_in_first_out`
+    the flood and the quiet practices of that bench are one practice, so that nothing is shared out.
+    """
 
     repetitions: int = 3
     events: int = 500_000
@@ -17,6 +21,11 @@ class Sizes:
     latency_seconds: float = 15.0
     demo_days: int | None = None
     waiting_clients: int = 2_500_000
+    capacity_seconds: float = 5.0
+    quiet_seconds: float = 10.0
+    flooded_seconds: float = 20.0
+    flood_seconds: float = 60.0
+    first_in_first_out: bool = False
     profile: bool = False
 
 
@@ -31,4 +40,8 @@ QUICK = Sizes(
     latency_seconds=5.0,
     demo_days=30,
     waiting_clients=100_000,
+    capacity_seconds=1.0,
+    quiet_seconds=3.0,
+    flooded_seconds=5.0,
+    flood_seconds=20.0,
 )

@@ -17,6 +17,7 @@ from tools.claim import Bench, Measured, Part
 from tools.proof.claims import (
     bad_input,
     downtime,
+    engine_benches,
     engine_bus,
     engine_causes,
     engine_holds,
@@ -51,6 +52,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_purge.measure,
         engine_sending.measure,
         engine_turns.measure,
+        engine_benches.measure,
     ),
 }
 """Part -> what measures its claims."""

@@ -1,6 +1,5 @@
 """From a booking on the bus to its change of tier on the bus, beside one hop, with the stages."""
 
-import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from tools.bench.figures import at_most, plain
 from tools.bench.order import Order
 from tools.bench.runs import child
 from tools.bench.sizes import Sizes
+from tools.bench.waits import centile
 from tools.claim import Measured
 
 RATE = 200.0
@@ -132,11 +132,6 @@ def paced(stack: Stack, seconds: float) -> Marks:
 def waits(marks: Marks, begin: str, end: str) -> list[float]:
     """Milliseconds from one stage to another, for each booking after the warm-up, sorted."""
     return sorted(1000 * (marks[end][one] - marks[begin][one]) for one in marks["sent"])
-
-
-def centile(waits: Sequence[float], share: float) -> float:
-    """The wait that this share of all stay within."""
-    return waits[math.ceil(share * len(waits)) - 1]
 
 
 def summary(marks: Marks) -> str:
