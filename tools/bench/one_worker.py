@@ -26,7 +26,7 @@ from tools.bench.order import Order, Outcome
 from tools.bench.stopwatch import Stopwatch
 
 PROFILE_LINES = 40
-LONGEST_STATEMENT = "longest statement"
+LONGEST_STATEMENT, LONGEST_TURN = "longest statement", "longest turn"
 
 
 class Conversation(Protocol):
@@ -91,6 +91,7 @@ def work(
     ):
         watch.timed(owner, method, part)
     watch.longest(psycopg.Cursor, "execute", LONGEST_STATEMENT)
+    watch.longest(loop, "turn", LONGEST_TURN)
     with _profiled(order.profile):
         handled = _to_the_end(consumer, loop, stop, watch, deadline)
     outcome = watch.outcome(handled)

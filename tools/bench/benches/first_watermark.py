@@ -14,7 +14,7 @@ from rapport_runtime.database import DatabaseLimits
 from tools.bench.benches.scoring import MOST_MIB, rulebook
 from tools.bench.environment import Environment
 from tools.bench.figures import at_most, plain
-from tools.bench.one_worker import LONGEST_STATEMENT
+from tools.bench.one_worker import LONGEST_STATEMENT, LONGEST_TURN
 from tools.bench.order import Order
 from tools.bench.runs import Run, run
 from tools.bench.sizes import Sizes
@@ -65,6 +65,7 @@ def _lines(done: Run, clients: int) -> list[Measured]:
     return [
         plain(f"{clients:,} clients' first watermark, s", f"{outcome.seconds:.0f} ({split})"),
         plain("  clients a second", f"{clients / outcome.seconds:,.0f}"),
+        plain("  longest turn, s (a group waits 120)", f"{parts[LONGEST_TURN]:.0f}"),
         at_most("  longest statement, ms", [statement], DatabaseLimits().statement_ms),
         at_most("  batches rolled back", [outcome.rolled_back], 0),
         at_most("  the worker's peak memory, MiB", [outcome.peak_mib], MOST_MIB),

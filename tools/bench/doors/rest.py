@@ -13,6 +13,8 @@ from tools.bench.order import Order
 CLOSED_LOOP, QUIET, AT_ONCE = 8, 32, 64
 """Connections: to find the capacity, of the quiet practices, of the flood."""
 MOST_A_SECOND = 2_500
+LEAST_ANSWERS, CAPACITY_SECONDS = 50, 60.0
+"""A capacity is of so many answers at least, and is not looked for longer than this."""
 GRACE_SECONDS = 10.0
 FLOOD_SECONDS = 180.0
 """A flood ends with the quiet practices' time; this is only so that it ends in any case."""
@@ -37,12 +39,20 @@ class RestDoor(Door):
     units: float = 1.0
 
     def capacity(self, seconds: float) -> float:
-        """See `Door.capacity`."""
-        records = int(MOST_A_SECOND * seconds)
-        order = self._order(self.parties.quiet, self.quiet, records, CLOSED_LOOP, seconds=seconds)
-        with logged(self.folder, "requests", order) as load:
-            load.go()
-            return load.outcome().rate
+        """See `Door.capacity`. Where few are answered it takes longer; raises RuntimeError when
+        that is of no use."""
+        while seconds <= CAPACITY_SECONDS:
+            records = int(MOST_A_SECOND * seconds)
+            order = self._order(
+                self.parties.quiet, self.quiet, records, CLOSED_LOOP, seconds=seconds
+            )
+            with logged(self.folder, "requests", order) as load:
+                load.go()
+                done = load.outcome()
+            if done.records >= LEAST_ANSWERS:
+                return done.rate
+            seconds *= 4
+        raise RuntimeError(f"{done.records} requests were answered")
 
     @contextmanager
     def flooded(self, seconds_worth: float, capacity: float) -> Iterator[Start]:
