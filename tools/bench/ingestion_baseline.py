@@ -40,7 +40,7 @@ _MAKE_CLIENT = """
     VALUES (%s, %s, 1, 0, now())
 """
 _LOCK_OBJECT = """
-    SELECT object_id, standing::text FROM source_object
+    SELECT object_id, standing FROM source_object
     WHERE practice_id = %s AND source = %s AND kind = %s AND external_id = %s FOR UPDATE
 """
 _MOVE_OBJECT = """
@@ -65,7 +65,7 @@ _MOVE = """
     UPDATE consumer_position SET next_offset = %s
     WHERE consumer_group = %s AND topic = %s AND partition = %s
 """
-_STANDING = msgspec.json.Decoder(Standing)
+_STANDING = msgspec.msgpack.Decoder(Standing)
 
 
 class Baseline:
@@ -110,7 +110,7 @@ class Baseline:
             _LEDGER, (*words, *values, fact.content_hash, *caused_by_it)
         ).rowcount:
             return ()
-        standing = msgspec.json.encode(source_object.standing).decode()
+        standing = msgspec.msgpack.encode(source_object.standing)
         cursor.execute(_MOVE_OBJECT, (standing, *fact.object_key))
         if not deltas:
             return ()

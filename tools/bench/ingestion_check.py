@@ -14,8 +14,9 @@ _COUNTED = """
            (SELECT count(*) FROM every_letter)
 """
 _SEQUENCES = """
-    SELECT client_id, generate_series(first_sequence, first_sequence + activities - 1)
-    FROM ledger JOIN identity USING (practice_id, namespace, external_id) WHERE activities > 0
+    SELECT client_id,
+        generate_series(first_sequence, first_sequence + jsonb_array_length(deltas) - 1)
+    FROM ledger WHERE deltas IS NOT NULL
 """
 
 

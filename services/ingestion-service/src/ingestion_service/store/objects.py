@@ -27,7 +27,7 @@ _CREATE: Final = """
 """
 _LOCK: Final = """
     SELECT wanted.place, found.object_id, found.namespace, found.owner_external_id,
-        found.standing::text
+        found.standing
     FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
         %(external_id)b::text[]) WITH ORDINALITY
         AS wanted(practice_id, source, kind, external_id, place),
@@ -40,9 +40,9 @@ _LOCK: Final = """
     ) found
 """
 _SAVE: Final = """
-    UPDATE source_object SET standing = moved.standing::jsonb
+    UPDATE source_object SET standing = moved.standing
     FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
-        %(external_id)b::text[], %(standing)b::text[])
+        %(external_id)b::text[], %(standing)b::bytea[])
         AS moved(practice_id, source, kind, external_id, standing)
     WHERE source_object.practice_id = moved.practice_id
       AND source_object.source = moved.source AND source_object.kind = moved.kind
@@ -57,8 +57,9 @@ _FORGET: Final = """
       AND source_object.external_id = unused.external_id
 """
 
-_ENCODE: Final = msgspec.json.Encoder().encode
-_DECODE: Final = msgspec.json.Decoder(Standing).decode
+# A few hundred bytes, two thirds of the same as JSON. Fields in their order: new ones come last.
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_DECODE: Final = msgspec.msgpack.Decoder(Standing).decode
 
 
 def lock(
@@ -104,7 +105,7 @@ def _random_ids(count: int) -> list[str]:
 def save(tx: sa.Connection, standings: Mapping[SourceObjectKey, Standing]) -> None:
     """See `Store.save_standings`."""
     parameters = arrays(SourceObjectKey._fields, standings)
-    parameters["standing"] = [_ENCODE(standing).decode() for standing in standings.values()]
+    parameters["standing"] = [_ENCODE(standing) for standing in standings.values()]
     execute(tx, _SAVE, parameters, prepare=False)
 
 

@@ -75,11 +75,11 @@ source_object = sa.Table(
     sa.Column("object_id", _key_text(), nullable=False),
     sa.Column("namespace", _key_text(), nullable=False),
     sa.Column("owner_external_id", _key_text(), nullable=False),
-    sa.Column("standing", postgresql.JSONB),
+    sa.Column("standing", sa.LargeBinary),
     sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
     comment="a booking or payment, and what its events came to so far; its owner is the client whom"
     " its first accepted event names",
-    postgresql_with={"fillfactor": 30},
+    postgresql_with={"fillfactor": 20},
 )
 
 # No foreign keys to client, identity and source_object: they would cost three look-ups for each
