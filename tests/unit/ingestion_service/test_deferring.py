@@ -37,7 +37,9 @@ class Intake:
         self.stores.real_time = EVENING
         self.letters: list[DeadLetter] = []
         self.holds_when_published: list[int] = []
-        self.consumer = SourceConsumer(self.stores, self._publish)
+        self.consumer = SourceConsumer(
+            self.stores, self._publish, lambda _tx, letters: self.letters.extend(letters)
+        )
         self._offset = 0
         with self.stores.open_for_operator() as store:
             for practice_id in (FLOOD, QUIET):
@@ -98,11 +100,7 @@ def booked(practice_id: PracticeId, event_id: str) -> dict[str, Any]:
 def intake(monkeypatch: pytest.MonkeyPatch) -> Intake:
     """With turns of four records, so that few are a flood."""
     monkeypatch.setattr(turns, "CAPACITY", 4)
-    made = Intake()
-    monkeypatch.setattr(
-        made.consumer._drain, "_set_aside", lambda _tx, letters: made.letters.extend(letters)
-    )
-    return made
+    return Intake()
 
 
 def test_the_others_are_accepted_and_the_flood_takes_turns_in_its_order(intake: Intake) -> None:
