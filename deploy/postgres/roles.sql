@@ -45,6 +45,8 @@ ALTER ROLE outreach_purge   LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'outreach_pu
 GRANT rapport_worker TO ingestion_worker, scoring_worker, outreach_worker;
 GRANT rapport_api TO ingestion_api, scoring_api, outreach_api;
 GRANT rapport_purge TO ingestion_purge, scoring_purge, outreach_purge;
+-- A migration that cannot have a lock tells how long the session in its way has been there.
+GRANT pg_read_all_stats TO ingestion_owner, scoring_owner, outreach_owner;
 
 -- The databases: each for its own four roles only.
 SELECT format('CREATE DATABASE %I OWNER %I', service, service || '_owner')

@@ -53,6 +53,7 @@ def create_database(superuser_url: str, service: str, *, prefix: str = "") -> Se
             _ensure_login(server, f"{name}_{role}", password)
         for role, group in GROUPS.items():
             server.execute(_compose("GRANT {} TO {}", group, f"{name}_{role}"))
+        server.execute(_compose("GRANT pg_read_all_stats TO {}", f"{name}_owner"))
         _ensure_database(server, name)
     with psycopg.connect(_with_database(superuser_url, name), autocommit=True) as database:
         _grant_future_tables(database, f"{name}_owner")

@@ -21,7 +21,7 @@ from rapport_runtime.bus.kafka import (
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.connections import kafka_options, purge_database, worker_database
 from rapport_runtime.database import Database
-from rapport_runtime.errors import LoopHalted, TopicsDiffer, TryLater
+from rapport_runtime.errors import LoopHalted, MigrationBlocked, TopicsDiffer, TryLater
 from rapport_runtime.http.serve import serve
 from rapport_runtime.ops import keys, pause_cli
 from rapport_runtime.ops.operators import OperatorCommand, print_lines
@@ -174,12 +174,28 @@ def _process(settings: ServiceSettings, stop: threading.Event) -> WorkerProcess:
 
 def _migrate(settings: type[Settings], package: str) -> Command:
     def run(argv: Sequence[str]) -> int:
-        _take_no_words("migrate", "bring the database's tables to this version", argv)
-        chosen = settings.from_environment()
+        parser = argparse.ArgumentParser(
+            prog="migrate", description="bring the database's tables to this version"
+        )
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument("--list", action="store_true", help="only list what would be run")
+        instead.add_argument("--sql", action="store_true", help="only write what would be run")
+        wanted = parser.parse_args(argv)
+        url = settings.from_environment().database_url.get_secret_value()
         # No other command needs alembic, a quarter of what a process imports.
         from rapport_runtime import migrations  # noqa: PLC0415 - see above
 
-        migrations.upgrade(chosen.database_url.get_secret_value(), package)
+        if wanted.sql:
+            sys.stdout.write(migrations.statements(url, package))
+            return 0
+        for each in migrations.pending(url, package):
+            sys.stdout.write(f"{each.revision}  {each.what}\n")
+        try:
+            if not wanted.list:
+                migrations.upgrade(url, package)
+        except MigrationBlocked as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
         return 0
 
     return run

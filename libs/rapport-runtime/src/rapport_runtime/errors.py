@@ -48,3 +48,8 @@ class TopicsDiffer(LoopHalted):
 class DatabaseIsOlder(LoopHalted):
     """The service has published events that its database does not know: it was restored to an
     earlier state. Nothing goes on until an operator gives the command `restored`."""
+
+
+class MigrationBlocked(Exception):
+    """A migration could not have a lock; the message names the revision, the table, and the
+    sessions that were in the way."""
