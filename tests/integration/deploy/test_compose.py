@@ -140,6 +140,19 @@ def test_outreach_starts_with_the_sandboxs_settings(
     assert (settings.environment, settings.closed) == ("production", frozenset())
 
 
+def test_migrations_run_when_asked_for_and_what_starts_with_them_waits(
+    services: dict[str, Any],
+) -> None:
+    """A start, also that of one more worker beside others, changes no table."""
+    for service, role, config in _ours(services):
+        assert (config.get("profiles") == ["migrate"]) is (role == "migrate"), (service, role)
+        if role in {"api", "worker", "purge"}:
+            assert config["depends_on"][f"{service}-migrate"] == {
+                "condition": "service_completed_successfully",
+                "required": False,
+            }
+
+
 def test_nothing_waits_for_what_is_not_there(services: dict[str, Any]) -> None:
     for config in services.values():
         for name, how in config.get("depends_on", {}).items():

@@ -73,6 +73,13 @@ class Pending(NamedTuple):
     what: str
 
 
+class Revision(NamedTuple):
+    """A revision; one that takes something away names that which made it unused."""
+
+    name: str
+    contract_of: str | None
+
+
 def upgrade(
     url: str, package: str, revision: str = "head", *, patience: Patience = PATIENCE
 ) -> None:
@@ -118,10 +125,12 @@ def revisions_sql(package: str, revisions: str) -> str:
     return written.getvalue()
 
 
-def revision_names(package: str) -> list[str]:
-    """The names of all revisions, the oldest first."""
+def revisions(package: str) -> list[Revision]:
+    """All revisions, the oldest first."""
     walked = ScriptDirectory.from_config(_config(package, None)).walk_revisions()
-    return [script.revision for script in walked][::-1]
+    return [
+        Revision(script.revision, getattr(script.module, "contract_of", None)) for script in walked
+    ][::-1]
 
 
 def differences(url: str, metadata: MetaData) -> list[Any]:
