@@ -204,7 +204,8 @@ def api(urls: ServiceDatabase) -> Iterator[Database]:
 
 
 def app_with(api: Database, feed: PostgresFeed) -> FastAPI:
-    tiers, assessor = PostgresTiers(api, SWEEP_PROGRESS), TierAssessor(parse_rulebook(RULEBOOK))
+    rulebooks = [parse_rulebook(RULEBOOK)]
+    tiers, assessor = PostgresTiers(api, SWEEP_PROGRESS), TierAssessor(lambda: rulebooks)
     service = Service(
         title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
     )

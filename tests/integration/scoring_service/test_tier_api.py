@@ -49,7 +49,8 @@ def app(service_database: Callable[[str], ServiceDatabase]) -> Iterator[FastAPI]
     service = Service(title="T", version="1", description="T", keys=keys, cursor_key=b"k" * 32)
     tiers = PostgresTiers(database, SWEEP_PROGRESS)
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
-    assessor = TierAssessor(parse_rulebook(RULEBOOK))
+    rulebooks = [parse_rulebook(RULEBOOK)]
+    assessor = TierAssessor(lambda: rulebooks)
     yield create_app(service, [tier_router(tiers, feed, assessor)])
     database.close()
 

@@ -251,6 +251,8 @@ class MemoryTiers:
             zone=client.zone,
             digest=client.digest.to_bytes(),
             assessed_on=client.assessed_on,
+            tier=None if client.tier is None else self._stores.rulebook.tiers[client.tier].key,
+            score=None if client.tier is None else client.score,
             version=client.version,
             since=client.effective_at,
             as_of=self._as_of(client),

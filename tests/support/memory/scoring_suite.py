@@ -321,6 +321,8 @@ class TiersSuite:
             "Asia/Shanghai",
             state.digest.to_bytes(),
             DAY,
+            transition.change.to_tier,
+            transition.change.score,
             1,
             transition.change.effective_at,
             NOON,
@@ -328,7 +330,7 @@ class TiersSuite:
             None,
             None,
         )
-        assert (eve.assessed_on, eve.version, eve.since) == (None, 0, None)
+        assert (eve.assessed_on, eve.tier, eve.version, eve.since) == (None, None, 0, None)
         assert (eve.first_missing_sequence, eve.first_skipped_sequence) == (4, 8)
         assert eve.first_repeated_sequence == 9
         assert tiers.of_clients("lakeside", ["ben"]) == []

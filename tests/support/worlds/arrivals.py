@@ -77,7 +77,7 @@ class ArrivingEvents:
         """What scoring answers of a client; ValueError for one whom it does not know."""
         key = self._key(external_id)
         (stored,) = MemoryTiers(self.scoring).of_clients(key.practice_id, [key.client_id])
-        return TierAssessor(RULEBOOK).tier(stored)
+        return TierAssessor(lambda: [RULEBOOK]).tier(stored)
 
     def _key(self, external_id: str) -> ClientKey:
         identities = self.ingestion.tables.identities.items()

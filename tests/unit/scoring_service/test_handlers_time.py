@@ -86,7 +86,11 @@ class TestReadingATier:
     def stored(self, assessed_on: date | None, as_of: datetime | None) -> StoredTier:
         digest = Digest()
         digest.add("completed", DAY, 1, 0)
-        return StoredTier("ada", ZONE, digest.to_bytes(), assessed_on, 1, NOON, as_of, 3, 4, 5)
+        known = assess(digest, RULEBOOK, DAY, ZONE)
+        tier, score = (None, None) if assessed_on is None else (known.tier, known.score)
+        return StoredTier(
+            "ada", ZONE, digest.to_bytes(), assessed_on, tier, score, 1, NOON, as_of, 3, 4, 5
+        )
 
     @pytest.mark.parametrize(
         ("assessed_on", "as_of", "day"),
@@ -101,17 +105,17 @@ class TestReadingATier:
         self, assessed_on: date, as_of: datetime | None, day: date
     ) -> None:
         stored = self.stored(assessed_on, as_of)
-        tier = TierAssessor(RULEBOOK).tier(stored)
+        tier = TierAssessor(lambda: [RULEBOOK]).tier(stored)
         assert tier.assessment == assess(Digest.from_bytes(stored.digest), RULEBOOK, day, ZONE)
         assert (tier.as_of, tier.since, tier.version) == (as_of, NOON, 1)
         assert (tier.first_missing_sequence, tier.first_skipped_sequence) == (3, 4)
         assert tier.first_repeated_sequence == 5
 
     def test_there_is_none_before_the_first_assessment(self) -> None:
-        assert TierAssessor(RULEBOOK).tier(self.stored(None, NOON)).assessment is None
+        assert TierAssessor(lambda: [RULEBOOK]).tier(self.stored(None, NOON)).assessment is None
 
     def test_an_assessment_is_made_once_for_the_same_digest_day_and_zone(self) -> None:
-        assessor = TierAssessor(RULEBOOK)
+        assessor = TierAssessor(lambda: [RULEBOOK])
         first = assessor.tier(self.stored(DAY, NOON))
         again = assessor.tier(self.stored(DAY, NOON + timedelta(hours=1)))
         assert again.assessment is first.assessment

@@ -30,7 +30,7 @@ class Store:
         await self.may_answer.wait()
         return {
             practice: [
-                StoredTier(one, practice, b"", None, version, *[None] * 5)
+                StoredTier(one, practice, b"", *[None] * 3, version, *[None] * 5)
                 for one in ids
                 if one != "nobody"
             ]

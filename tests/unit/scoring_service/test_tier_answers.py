@@ -27,7 +27,7 @@ def digest(*visits: tuple[int, int]) -> Digest:
 
 def client(visits: Digest | None, **changes: Any) -> ClientTier:
     known = None if visits is None else assess(visits, RULEBOOK, DAY, ZONE)
-    row = ClientTier("a" * 32, ZONE, 3, AT, AT, None, None, None, known)
+    row = ClientTier("a" * 32, ZONE, 3, AT, AT, None, None, None, known, RULEBOOK)
     return row._replace(**changes)
 
 
@@ -45,8 +45,8 @@ def client(visits: Digest | None, **changes: Any) -> ClientTier:
     ids=["unassessed", "never came", "once", "often", "about to fall", "long ago", "unheard of"],
 )
 def test_it_is_what_the_model_says(found: ClientTier) -> None:
-    answer = TierAnswer.of(found, RULEBOOK)
-    assert tier_json(found, RULEBOOK) == answer.model_dump_json().encode()
+    answer = TierAnswer.of(found)
+    assert tier_json(found) == answer.model_dump_json().encode()
     assert (answer.next_transition is None) == (
         found.assessment is None or found.assessment.next_transition is None
     )
@@ -61,13 +61,13 @@ def test_it_is_what_the_model_says(found: ClientTier) -> None:
     ],
 )
 def test_it_says_why_its_inputs_are_not_complete(field: str, reason: str) -> None:
-    whole = TierAnswer.of(client(digest()), RULEBOOK)
+    whole = TierAnswer.of(client(digest()))
     assert (whole.inputs_complete, whole.inputs_incomplete) == (True, [])
-    answer = TierAnswer.of(client(digest(), **{field: 7}), RULEBOOK)
+    answer = TierAnswer.of(client(digest(), **{field: 7}))
     assert not answer.inputs_complete
     assert [(why.reason, why.since_sequence) for why in answer.inputs_incomplete] == [(reason, 7)]
 
 
 def test_it_names_its_scheme() -> None:
-    answer = TierAnswer.of(client(digest()), RULEBOOK)
+    answer = TierAnswer.of(client(digest()))
     assert (answer.scheme, answer.rulebook_version, answer.primary) == ("rfm", 1, True)

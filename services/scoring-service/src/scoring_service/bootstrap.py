@@ -23,6 +23,7 @@ from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
+from rapport_runtime.settings import PREFIX, SettingsError
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
@@ -34,7 +35,8 @@ from scoring_service import translate
 from scoring_service.api.feed import feed_router
 from scoring_service.api.tiers import tier_router
 from scoring_service.consumers import TOPICS, ScoringConsumer
-from scoring_service.domain.rulebook_source import parse_rulebook
+from scoring_service.domain.rulebook import Rulebook
+from scoring_service.domain.rulebook_source import InvalidRulebook, parse_rulebook
 from scoring_service.handlers import TierAssessor
 from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
@@ -42,7 +44,7 @@ from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.lost_events import report_lost
 from scoring_service.store.purging import WAYS
 from scoring_service.store.reads import PostgresTiers
-from scoring_service.store.rulebooks import register_rulebook
+from scoring_service.store.rulebooks import RegisteredRulebooks, register_rulebook
 from scoring_service.store.status import ScoringStatus
 from scoring_service.store.stores import PostgresStores
 from scoring_service.store.sweep_progress import SweepProgress
@@ -93,12 +95,10 @@ def build_relay(database: Database, producer: Producer) -> Relay:
 def build_consumer(
     database: Database, publish: Callable[[], object], source: Any
 ) -> ScoringConsumer:
-    """A worker's handler by the rulebook in `source`, which it stores first; `publish` is called
-    after each commit. Raises InvalidRulebook, and ValueError when the stored rulebook of that
-    version is another."""
-    rulebook = parse_rulebook(source)
+    """A worker's handler by the rulebook in `source`, which it registers first; `publish` is called
+    after each commit. Raises InvalidRulebook (`register_rulebook`)."""
     with database.transaction() as tx:
-        register_rulebook(tx, rulebook.key, rulebook.version, source)
+        rulebook = register_rulebook(tx, source)
     stores = PostgresStores(database, rulebook, SWEEP_PROGRESS, translate.tier_changed(rulebook))
     return ScoringConsumer(stores, rulebook, publish)
 
@@ -108,7 +108,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
     database = Database(
         settings.database_url.get_secret_value(), application_name="scoring-service-api"
     )
-    rulebook = parse_rulebook(rulebook_source(settings))
+    registered = RegisteredRulebooks(database, _own_rulebook(settings))
     service = Service(
         title="Rapport scoring",
         version=CONTRACTS_VERSION,
@@ -128,11 +128,11 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         events=asyncapi.document(),
         streams=Streams(settings.max_streams),
         failed_keys_per_minute=settings.failed_keys_per_minute,
-        closing=[database.close],
+        closing=[registered.close, database.close],
     )
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [
-        tier_router(PostgresTiers(database, SWEEP_PROGRESS), feed, TierAssessor(rulebook)),
+        tier_router(PostgresTiers(database, SWEEP_PROGRESS), feed, TierAssessor(registered)),
         feed_router(feed),
         status_router(_status(settings, database)),
         dead_letter_router(
@@ -141,6 +141,17 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         pauses_router(database, PAUSABLE),
     ]
     return create_app(service, routers)
+
+
+def _own_rulebook(settings: ScoringSettings) -> Rulebook:
+    try:
+        return parse_rulebook(rulebook_source(settings))
+    except InvalidRulebook as error:
+        raise _not_this_rulebook(error) from None
+
+
+def _not_this_rulebook(error: InvalidRulebook) -> SettingsError:
+    return SettingsError(f"scoring-service cannot start: {PREFIX}RULEBOOK_PATH: {error}")
 
 
 def _status(settings: ScoringSettings, database: Database) -> ScoringStatus:
@@ -155,7 +166,10 @@ def build_worker(
 ) -> tuple[ScoringConsumer, Job]:
     """The handler that folds activities and lets time pass, and its job."""
     publish = build_relay(database, producer).drain
-    handler = build_consumer(database, publish, rulebook_source(settings))
+    try:
+        handler = build_consumer(database, publish, rulebook_source(settings))
+    except InvalidRulebook as error:
+        raise _not_this_rulebook(error) from None
     return handler, Job(group=GROUP, topics=TOPICS)
 
 

@@ -1,6 +1,6 @@
 """The use cases of scoring: fold facts that arrived, let time pass, read a client's tier."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -161,17 +161,24 @@ def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> Swee
 class TierAssessor:
     """Assesses stored clients for the API, by the same pure function as the worker's.
 
-    The answer for a digest, a day and a zone is always the same, so assessments are remembered by
-    these three; the stored client is still read each time.
+    `registered` gives the rulebooks that workers have used, the one in force first. The answer for
+    a digest, a day, a zone and a rulebook is always the same, so assessments are remembered by
+    these four; the stored client is still read each time.
     """
 
-    def __init__(self, rulebook: Rulebook) -> None:
-        self.rulebook = rulebook
+    def __init__(self, registered: Callable[[], Sequence[Rulebook]]) -> None:
+        self._registered = registered
         self._assess = lru_cache(REMEMBERED_ASSESSMENTS)(self._assess_anew)
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rulebook in force."""
+        return self._registered()[0]
 
     def tier(self, stored: StoredTier) -> ClientTier:
         """The client's tier on the later of its own day and the day to which its partition is
         swept; between two reviews no tier can differ."""
+        assessment, rulebook = self._assessment(stored)
         return ClientTier(
             client_id=stored.client_id,
             zone=stored.zone,
@@ -181,19 +188,31 @@ class TierAssessor:
             first_missing_sequence=stored.first_missing_sequence,
             first_skipped_sequence=stored.first_skipped_sequence,
             first_repeated_sequence=stored.first_repeated_sequence,
-            assessment=self._assessment(stored),
+            assessment=assessment,
+            rulebook=rulebook,
         )
 
-    def _assessment(self, stored: StoredTier) -> Assessment | None:
-        day = stored.assessed_on
-        if day is None:
-            return None
+    def _assessment(self, stored: StoredTier) -> tuple[Assessment | None, Rulebook]:
+        """The assessment that comes to the stored tier, of which `version` and `since` are.
+
+        It is another than that of the rulebook in force where the client was last assessed by one
+        before it, and has not been touched since: then that one explains the tier. Where none does,
+        the stored tier is the answer, and is not explained.
+        """
+        rulebooks, day = self._registered(), stored.assessed_on
+        if day is None or stored.tier is None or stored.score is None:
+            return None, rulebooks[0]
         if stored.as_of is not None:
             day = max(day, local_day(stored.as_of, stored.zone))
-        return self._assess(stored.digest, day, stored.zone)
+        for place, rulebook in enumerate(rulebooks):
+            # Counted from the first registered one, a rulebook keeps its number for ever.
+            found = self._assess(stored.digest, day, stored.zone, len(rulebooks) - place)
+            if found.tier == stored.tier:
+                return found, rulebook
+        return Assessment(stored.tier, stored.score, (), None), rulebooks[0]
 
-    def _assess_anew(self, digest: bytes, day: date, zone: str) -> Assessment:
-        return assess(Digest.from_bytes(digest), self.rulebook, day, zone)
+    def _assess_anew(self, digest: bytes, day: date, zone: str, number: int) -> Assessment:
+        return assess(Digest.from_bytes(digest), self._registered()[-number], day, zone)
 
 
 def held_in(

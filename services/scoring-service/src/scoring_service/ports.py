@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from scoring_service.domain.assess import Assessment, NextTransition
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.practice_days import HeldPractice
+from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change
 
 GROUP = "scoring-service"
@@ -164,17 +165,19 @@ class StoredTier(NamedTuple):
     """A client as stored, for the API to assess.
 
     `zone` is empty before the first fact. `digest` is as `Digest.to_bytes` makes it. `assessed_on`
-    is the local day of the last assessment and `since` when the last change took effect, both None
-    before the first. `as_of` is the instant up to which the client's partition is swept, or where
-    the client's practice stands, if that is held. The three sequences say since when the digest is
-    incomplete, None where it is not: the first activity that has not arrived, and those of
-    `ClientState`.
+    is the local day of the last assessment, `tier` and `score` (hundredths of a point) what it came
+    to, and `since` when the last change took effect, all None before the first. `as_of` is the
+    instant up to which the client's partition is swept, or where the client's practice stands, if
+    that is held. The three sequences say since when the digest is incomplete, None where it is not:
+    the first activity that has not arrived, and those of `ClientState`.
     """
 
     client_id: str
     zone: str
     digest: bytes
     assessed_on: date | None
+    tier: str | None
+    score: int | None
     version: int
     since: datetime | None
     as_of: datetime | None
@@ -184,7 +187,8 @@ class StoredTier(NamedTuple):
 
 
 class ClientTier(NamedTuple):
-    """A client's tier as of `as_of`; no assessment before the first watermark has come."""
+    """A client's tier as of `as_of`, by which rulebook; no assessment before the first watermark
+    has come."""
 
     client_id: str
     zone: str
@@ -195,6 +199,7 @@ class ClientTier(NamedTuple):
     first_skipped_sequence: int | None
     first_repeated_sequence: int | None
     assessment: Assessment | None
+    rulebook: Rulebook
 
 
 class ChangeRow(NamedTuple):

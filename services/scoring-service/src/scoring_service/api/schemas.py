@@ -109,15 +109,15 @@ class TierAnswer(BaseModel):
     next_transition: Coming | None
 
     @classmethod
-    def of(cls, tier: ClientTier, rulebook: Rulebook) -> "TierAnswer":
+    def of(cls, tier: ClientTier) -> "TierAnswer":
         """The answer about one client."""
-        return cls.model_validate(tier_fields(tier, rulebook))
+        return cls.model_validate(tier_fields(tier))
 
 
-def tier_fields(tier: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
+def tier_fields(tier: ClientTier) -> dict[str, Any]:
     """The fields of `TierAnswer` as plain values, in its order; every answer says as of when it
     holds and whether its inputs are complete (F50)."""
-    known = tier.assessment
+    known, rulebook = tier.assessment, tier.rulebook
     incomplete = [
         {"reason": reason, "since_sequence": sequence}
         for reason, sequence in (
@@ -131,7 +131,7 @@ def tier_fields(tier: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
     return {
         "client_id": tier.client_id,
         "tier": known and known.tier,
-        "tier_names": known and rulebook.tiers[rulebook.tier_named(known.tier)].names,
+        "tier_names": known and _names(known.tier, rulebook),
         "score": known and score_decimal(known.score),
         "since": tier.since,
         "version": tier.version,
@@ -145,6 +145,11 @@ def tier_fields(tier: ClientTier, rulebook: Rulebook) -> dict[str, Any]:
         "explanation": [line._asdict() for line in known.explanation] if known else [],
         "next_transition": coming and _coming_fields(coming),
     }
+
+
+def _names(tier: str, rulebook: Rulebook) -> dict[str, str] | None:
+    """None for a tier of a rulebook that this process has not read yet."""
+    return next((each.names for each in rulebook.tiers if each.key == tier), None)
 
 
 def _coming_fields(coming: NextTransition) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from scoring_service.api.schemas import (
     TierAnswer,
     TierPage,
 )
-from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import TierAssessor
 from scoring_service.ports import Feed, StoredTier, Tiers
 
@@ -37,17 +36,17 @@ def tier_router(tiers: Tiers, feed: Feed, assessor: TierAssessor) -> APIRouter:
     """The routes, for keys of a practice with the scope `tiers:read`."""
     router = APIRouter(prefix="/v1", tags=["tiers"])
     add_tier_route(router, tiers, assessor)
-    _add_history(router, tiers, assessor.rulebook)
+    _add_history(router, tiers, assessor)
     _add_many_clients(router, tiers, assessor)
     _add_list(router, tiers, feed, assessor)
     return router
 
 
 def _answer(stored: StoredTier, assessor: TierAssessor) -> TierAnswer:
-    return TierAnswer.of(assessor.tier(stored), assessor.rulebook)
+    return TierAnswer.of(assessor.tier(stored))
 
 
-def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
+def _add_history(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> None:
     @router.get("/clients/{client_id}/history", responses=responses(*ALWAYS, NotFound))
     def history(
         client_id: ClientPath, page: PageQuery, principal: Reader, scheme: SchemeQuery = None
@@ -56,7 +55,7 @@ def _add_history(router: APIRouter, tiers: Tiers, rulebook: Rulebook) -> None:
 
         The list is only ever added to; `version` counts up from 1 without a gap.
         """
-        known = known_scheme(scheme, rulebook)
+        known = known_scheme(scheme, assessor.rulebook)
         after = int(page.after[0]) if page.after else 0
         rows = tiers.history(principal.practice, client_id, known, after, page.fetch)
         if rows is None:

@@ -111,7 +111,8 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
             today, counted_to = step.day, step.counted_to
             cause = _passing(state, date.fromordinal(today), arrived=counted_to == today)
             after = standing_at(state.digest, rulebook, today, counted_to)
-            changes.append(_change(state, rulebook, after, (today, counted_to), cause))
+            if after.tier != state.tier:  # it may be, after a change of the rulebook
+                changes.append(_change(state, rulebook, after, (today, counted_to), cause))
     state.assessed_on = to_day
     state.standing = standing_at(state.digest, rulebook, end, end)
     state.score = state.standing.score

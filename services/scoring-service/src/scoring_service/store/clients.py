@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch
+from rapport_runtime.errors import LoopHalted
 from rapport_runtime.ops import incarnation
 from rapport_runtime.stream.outbox import append
 from scoring_service.domain.client_state import ClientState, Gap, Stretch
@@ -223,7 +224,7 @@ class PostgresClients:
             first_repeated_sequence=row.first_repeated_sequence,
             digest=Digest.from_bytes(row.digest),
             assessed_on=row.assessed_on,
-            tier=self._tier_index[row.tier],
+            tier=self._tier_of(row.tier),
             score=row.score,
             version=row.version,
             effective_at=row.effective_at,
@@ -232,6 +233,16 @@ class PostgresClients:
             reviewed=row.assessed_on is not None and row.open_cause is None,
             open_cause=open_causes.read(row.open_cause),
         )
+
+    def _tier_of(self, key: str | None) -> int | None:
+        """The tier's place. Raises LoopHalted for one that only a later rulebook has."""
+        if key not in self._tier_index:
+            rulebook = self._rulebook
+            raise LoopHalted(
+                f"a client stands in {key!r}, which version {rulebook.version} of the rulebook"
+                f" {rulebook.key!r} does not have: a worker with a later one has run"
+            )
+        return self._tier_index[key]
 
     def _first_review(self, row: Any) -> datetime | None:
         """The first watermark of the partition, when the client waits for it."""

@@ -17,7 +17,6 @@ from scoring_service.api.reader import (
     known_scheme,
 )
 from scoring_service.api.schemas import TierAnswer, tier_fields
-from scoring_service.domain.rulebook import Rulebook
 from scoring_service.handlers import TierAssessor
 from scoring_service.ports import ClientTier, Tiers
 
@@ -36,11 +35,12 @@ def add_tier_route(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> N
         It is computed for `as_of`, and `explanation` names each line of the rulebook that counts.
         404 for a client that scoring has not heard of yet.
         """
-        known_scheme(scheme, assessor.rulebook)
         stored = await coalescer.load(principal.practice, client_id)
         if stored is None:
             raise NotFound(NO_CLIENT)
-        content = tier_json(assessor.tier(stored), assessor.rulebook)
+        # After the database has answered: the first request of a process reads the rulebooks.
+        known_scheme(scheme, assessor.rulebook)
+        content = tier_json(assessor.tier(stored))
         return Response(content, media_type="application/json")
 
     router.add_api_route(
@@ -52,7 +52,7 @@ def add_tier_route(router: APIRouter, tiers: Tiers, assessor: TierAssessor) -> N
     )
 
 
-def tier_json(tier: ClientTier, rulebook: Rulebook) -> bytes:
+def tier_json(tier: ClientTier) -> bytes:
     """The JSON of `TierAnswer.of`, byte by byte, without making the models: they take longer than
     all the rest of the request."""
-    return _PLAIN.dump_json(tier_fields(tier, rulebook))
+    return _PLAIN.dump_json(tier_fields(tier))
