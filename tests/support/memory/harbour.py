@@ -77,7 +77,9 @@ class Harbour:
         self.adapter.read_up_to(NOON)
         self.save_practice("Harbour")
 
-    def save_practice(self, name: str, zone: str = "Europe/London") -> None:
+    def save_practice(
+        self, name: str, zone: str = "Europe/London", said_at: datetime = NOON
+    ) -> None:
         practice = {
             "practice_id": PRACTICE,
             "name": name,
@@ -85,6 +87,7 @@ class Harbour:
             "currency": "GBP",
             "region": "GB",
             "discreet_name": "H.",
+            "said_at": said_at,
         }
         with self.stores.open() as store:
             store.inputs.save_practice(practice)

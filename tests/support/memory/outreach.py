@@ -54,8 +54,10 @@ class MemoryInputs:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    def save_practice(self, practice: Mapping[str, str | None]) -> None:
-        self._rows.practices[str(practice["practice_id"])] = dict(practice)
+    def save_practice(self, practice: Mapping[str, Any]) -> None:
+        known = self._rows.practices.get(practice["practice_id"])
+        if known is None or known["said_at"] <= practice["said_at"]:
+            self._rows.practices[practice["practice_id"]] = dict(practice)
 
     def save_hold(self, hold: Hold) -> None:
         key = (hold.practice_id, hold.partition, hold.hold_id)

@@ -248,6 +248,14 @@ class StoreSuite(DueSuite):
         with harbour.adapter.api_stores.open(PRACTICE) as store:
             assert store.messages.practice_name(PRACTICE) == "Quay"
 
+    def test_what_was_said_of_a_practice_before_does_not_replace_it(self, harbour: Harbour) -> None:
+        """As when a letter is replayed that has waited."""
+        harbour.save_practice("Quay", "Asia/Shanghai", NOON - DAY)
+        harbour.add(a_message())
+        assert harbour.situation().zone == "Europe/London"
+        with harbour.adapter.api_stores.open(PRACTICE) as store:
+            assert store.messages.practice_name(PRACTICE) == "Harbour"
+
     def test_the_newest_activity_counts(self, harbour: Harbour) -> None:
         harbour.add(a_message())
         assert harbour.situation().activity_at is None

@@ -35,7 +35,7 @@ class Rows:
     clients: dict[ClientKey, ClientState] = field(default_factory=dict)
     history: dict[ClientKey, list[ChangeRow]] = field(default_factory=dict)
     outbox: list[Outgoing] = field(default_factory=list)
-    practices: dict[str, dict[str, str]] = field(default_factory=dict)
+    practices: dict[str, dict[str, Any]] = field(default_factory=dict)
     processed: dict[int, datetime] = field(default_factory=dict)
     swept: dict[int, datetime] = field(default_factory=dict)
     first_watermarks: dict[int, datetime] = field(default_factory=dict)
@@ -78,9 +78,12 @@ class MemoryStore:
         self.clients = MemoryClients(stores)
         self.holds = stores.holds()
 
-    def save_practice(self, practice: Mapping[str, str]) -> None:
+    def save_practice(self, practice: Mapping[str, Any]) -> None:
         """See `Store.save_practice`."""
-        self._stores.rows.practices[practice["practice_id"]] = dict(practice)
+        practices = self._stores.rows.practices
+        known = practices.get(practice["practice_id"])
+        if known is None or known["said_at"] <= practice["said_at"]:
+            practices[practice["practice_id"]] = dict(practice)
 
     def zones_of(self, partition: int) -> set[str]:
         """See `Store.zones_of`."""

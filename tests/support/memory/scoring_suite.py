@@ -286,9 +286,20 @@ class StoreSuite:
     def test_a_practice_is_stored_as_it_was_last_saved(self, adapter: StoreAdapter) -> None:
         practice = {"practice_id": "harbour", "zone": "Europe/London", "currency": "GBP"}
         with adapter.stores.open() as store:
-            store.save_practice({**practice, "name": "Harbour"})
-            store.save_practice({**practice, "name": "New Harbour"})
+            store.save_practice({**practice, "name": "Harbour", "said_at": NOON})
+            store.save_practice({**practice, "name": "New Harbour", "said_at": NOON})
         assert adapter.practices() == [("harbour", "New Harbour")]
+
+    def test_what_was_said_of_a_practice_before_does_not_replace_it(
+        self, adapter: StoreAdapter
+    ) -> None:
+        """As when a letter is replayed that has waited."""
+        practice = {"practice_id": "harbour", "zone": "Europe/London", "currency": "GBP"}
+        with adapter.stores.open() as store:
+            store.save_practice({**practice, "name": "Harbour", "said_at": NOON})
+            earlier = NOON - timedelta(days=1)
+            store.save_practice({**practice, "name": "Old Harbour", "said_at": earlier})
+        assert adapter.practices() == [("harbour", "Harbour")]
 
 
 class TiersSuite:

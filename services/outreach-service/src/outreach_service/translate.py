@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from outreach_service.domain.terms import Change, Direction, Origin
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold, MessageEvent
@@ -56,7 +56,7 @@ def sender(value: bytes | None) -> Sender:
     return Sender(*names_in(value))
 
 
-def practice(event: canonical.PracticeRegistered) -> dict[str, str | None]:
+def practice(event: canonical.PracticeRegistered) -> dict[str, Any]:
     """A practice as the store keeps it."""
     data = event.data
     return {
@@ -66,6 +66,7 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str | None]:
         "currency": data.currency,
         "region": data.region,
         "discreet_name": data.discreet_name,
+        "said_at": event.time,
     }
 
 

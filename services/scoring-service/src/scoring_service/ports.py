@@ -119,8 +119,9 @@ class Store(Protocol):
         """The holds of practices, in the same transaction."""
         ...
 
-    def save_practice(self, practice: Mapping[str, str]) -> None:
-        """Write a practice as it is now: `practice_id`, `name`, `zone`, `currency`."""
+    def save_practice(self, practice: Mapping[str, Any]) -> None:
+        """Write a practice as it is now: `practice_id`, `name`, `zone`, `currency`, and when the
+        sender said so (`said_at`). What was said before what is stored changes nothing."""
         ...
 
     def zones_of(self, partition: int) -> set[str]:

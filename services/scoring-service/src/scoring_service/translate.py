@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
@@ -82,7 +83,7 @@ def skipped(event: canonical.UnknownEvent) -> tuple[ClientKey, Skipped] | None:
     return key, Skipped(event.generation or 1, event.sequence, event.incarnation)
 
 
-def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
+def practice(event: canonical.PracticeRegistered) -> dict[str, Any]:
     """The columns of a practice, as `Store.save_practice` takes them."""
     data = event.data
     return {
@@ -90,6 +91,7 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, str]:
         "name": data.name,
         "zone": data.zone,
         "currency": data.currency,
+        "said_at": event.time,
     }
 
 

@@ -47,9 +47,10 @@ from outreach_service.ports.records import (
 class Inputs(Protocol):
     """What the bus brings, besides tier changes."""
 
-    def save_practice(self, practice: Mapping[str, str | None]) -> None:
-        """Save a practice as it is now: `practice_id`, `name`, `zone`, `currency`, and, each None
-        where it is not known, `region` and `discreet_name`."""
+    def save_practice(self, practice: Mapping[str, Any]) -> None:
+        """Save a practice as it is now: `practice_id`, `name`, `zone`, `currency`; each None where
+        it is not known, `region` and `discreet_name`; and when the sender said so (`said_at`). What
+        was said before what is stored changes nothing."""
         ...
 
     def record_activity(self, seen: Collection[ActivitySeen]) -> None:

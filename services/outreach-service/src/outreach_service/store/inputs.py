@@ -9,11 +9,14 @@ from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from rapport_runtime.database import execute, fetch
 
 _SAVE_PRACTICE = """
-    INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name)
-    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s, %(region)s, %(discreet_name)s)
+    INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name, said_at)
+    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s, %(region)s, %(discreet_name)s,
+            %(said_at)s)
     ON CONFLICT (practice_id) DO UPDATE
     SET name = excluded.name, zone = excluded.zone, currency = excluded.currency,
-        region = excluded.region, discreet_name = excluded.discreet_name
+        region = excluded.region, discreet_name = excluded.discreet_name,
+        said_at = excluded.said_at
+    WHERE practice.said_at <= excluded.said_at
 """
 # In the order of the key, so that no two workers deadlock.
 _RECORD_ACTIVITY = """
@@ -67,7 +70,7 @@ class PostgresInputs:
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx
 
-    def save_practice(self, practice: Mapping[str, str | None]) -> None:
+    def save_practice(self, practice: Mapping[str, Any]) -> None:
         """See `Inputs.save_practice`."""
         execute(self._tx, _SAVE_PRACTICE, practice)
 

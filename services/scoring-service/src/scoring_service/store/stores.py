@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,10 +16,12 @@ from scoring_service.store.holds import PostgresHolds
 from scoring_service.store.sweep_progress import SweepProgress
 
 _SAVE_PRACTICE = """
-    INSERT INTO practice (practice_id, name, zone, currency)
-    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s)
+    INSERT INTO practice (practice_id, name, zone, currency, said_at)
+    VALUES (%(practice_id)s, %(name)s, %(zone)s, %(currency)s, %(said_at)s)
     ON CONFLICT (practice_id) DO UPDATE
-    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency
+    SET name = excluded.name, zone = excluded.zone, currency = excluded.currency,
+        said_at = excluded.said_at
+    WHERE practice.said_at <= excluded.said_at
 """
 _ZONES = "SELECT zone FROM partition_zone WHERE partition = %(partition)s"
 _AWAIT_FIRST_ASSESSMENT = """
@@ -38,7 +41,7 @@ class PostgresStore:
         self.clients = clients
         self.holds = PostgresHolds(tx)
 
-    def save_practice(self, practice: Mapping[str, str]) -> None:
+    def save_practice(self, practice: Mapping[str, Any]) -> None:
         """See `Store.save_practice`."""
         execute(self._tx, _SAVE_PRACTICE, practice)
 

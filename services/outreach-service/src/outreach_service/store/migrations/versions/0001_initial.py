@@ -104,6 +104,13 @@ def create_practice() -> None:
         sa.Column("currency", sa.Text, nullable=False),
         sa.Column("region", sa.Text, comment="ISO 3166-1 alpha-2"),
         sa.Column("discreet_name", sa.Text, comment="kept; no message shows it yet"),
+        sa.Column(
+            "said_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("'epoch'"),
+            comment="when ingestion said so; what it had said before does not replace it",
+        ),
     )
 
     op.create_table(

@@ -57,6 +57,13 @@ def create_practice() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("zone", sa.Text, nullable=False),
         sa.Column("currency", sa.Text, nullable=False),
+        sa.Column(
+            "said_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("'epoch'"),
+            comment="when ingestion said so; what it had said before does not replace it",
+        ),
     )
 
 
