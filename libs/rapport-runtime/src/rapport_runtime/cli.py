@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from fastapi import FastAPI
 
-from rapport_runtime import logs
+from rapport_runtime import logs, topic_access
 from rapport_runtime.bus.kafka import (
     KafkaLogReader,
     KafkaProducer,
@@ -207,8 +207,14 @@ def _topics(settings: type[Settings], topics: Sequence[SharedTopic]) -> Command:
             prog="topics", description="make the topics that are missing, check the others"
         )
         parser.add_argument("--replication-factor", type=int, default=1)
+        parser.add_argument(
+            "--access", action="store_true", help="only write who may use which, as a script"
+        )
         arguments = parser.parse_args(argv)
         options = kafka_options(settings.from_environment(), "topics")
+        if arguments.access:
+            sys.stdout.write(topic_access.script(topics, options.topic_prefix))
+            return 0
         try:
             ensure_topics(options, topics, replication_factor=arguments.replication_factor)
         except (TopicsDiffer, TryLater) as error:
