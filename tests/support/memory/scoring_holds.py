@@ -73,7 +73,9 @@ class MemoryHolds:
         """Whether a client who is set aside is due, since its practice stands elsewhere now."""
         place = PracticePlace(client.partition, client.practice_id)
         held = self.find([place]).get(place)
-        return client.held_at is not None and (held is None or client.held_at < held.stands_at)
+        if client.held_at is None or client.review_at is None:
+            return False
+        return held is None or client.review_at <= held.stands_at
 
     def swept_through(self, practice_id: str, partition: int | None = None) -> list[datetime]:
         """Where the practice stood when it was swept last, by each of its holds."""

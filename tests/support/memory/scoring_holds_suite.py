@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from scoring_service.ports import ClientKey, HeldPractice, Hold, PracticePlace
+from scoring_service.domain.practice_days import HeldPractice
+from scoring_service.ports import ClientKey, Hold, PracticePlace
 from tests.support.memory.scoring_suite import (
     ADA,
     BEN,
@@ -16,6 +17,7 @@ from tests.support.memory.scoring_suite import (
     new_client,
 )
 
+DUE = NOON + HOUR
 HARBOUR, LAKESIDE = PracticePlace(0, "harbour"), PracticePlace(0, "lakeside")
 
 
@@ -62,10 +64,10 @@ class HoldsSuite:
         held_at: datetime | None,
         clients: Collection[ClientKey] = (ADA, BEN),
     ) -> None:
-        """Clients who are due at NOON."""
+        """Clients who are due at DUE."""
         states = [new_client(key) for key in clients]
         for state in states:
-            assessed(state, NOON)
+            assessed(state, DUE)
             state.held_at = held_at
         with adapter.stores.open() as store:
             store.clients.save(states)
@@ -129,7 +131,7 @@ class HoldsSuite:
         self.begin(adapter, a_hold())
         self.save(adapter, NOON)
         self.save(adapter, None, [FOREIGN])
-        assert self.due(adapter, NOON + HOUR) == ["ada"]
+        assert self.due(adapter, DUE) == ["ada"]
         with adapter.stores.open() as store:
             assert store.clients.load([BEN])[BEN].held_at == NOON
 
@@ -152,14 +154,20 @@ class HoldsSuite:
     def test_who_was_set_aside_follows_when_the_practice_moves_on(
         self, adapter: StoreAdapter
     ) -> None:
-        later = NOON + HOUR
+        """And no sooner than their time comes there, so that nobody is looked at in vain."""
+        later, cy = NOON + 2 * HOUR, ClientKey("harbour", "cy")
         self.begin(adapter, a_hold())
-        self.save(adapter, NOON, [ADA, BEN, ClientKey("harbour", "cy")])
+        self.save(adapter, NOON, [ADA, BEN, cy])
         assert self.due(adapter, later) == []
-        self.begin(adapter, a_hold(since=later))
+        self.begin(adapter, a_hold(since=NOON + HOUR / 2))
+        assert self.due(adapter, later) == []
+        self.begin(adapter, a_hold(since=DUE))
         assert self.due(adapter, later) == ["ada", "ben", "cy"]
         assert len(self.due(adapter, later, limit=1)) == 1
-        self.save(adapter, later, [ADA])
+        with adapter.stores.open() as store:
+            ada = store.clients.load([ADA])[ADA]
+            ada.review_at = later
+            store.clients.save([ada])
         assert self.due(adapter, later) == ["ben", "cy"]
 
     def test_all_who_were_set_aside_come_back_after_the_last_hold(
@@ -168,9 +176,9 @@ class HoldsSuite:
         self.begin(adapter, a_hold(), a_hold("h2"))
         self.save(adapter, NOON)
         self.end(adapter, a_hold())
-        assert self.due(adapter, NOON + HOUR) == []
+        assert self.due(adapter, DUE) == []
         self.end(adapter, a_hold("h2"))
-        assert self.due(adapter, NOON + HOUR) == ["ada", "ben"]
+        assert self.due(adapter, DUE) == ["ada", "ben"]
 
     def test_an_answer_is_as_of_where_the_practice_stood_at_the_last_sweep(
         self, adapter: StoreAdapter

@@ -48,8 +48,8 @@ DEAD_LETTERS = Counter(
 PASSED_OVER = Counter(
     "rapport_passed_over_records_total",
     "Records that were read and not acted on, by what about them: type, kind or reason (not known"
-    " to this version), repeated (a sequence that came before, from the"
-    " writer's database before it was restored), tombstone (a source's record without a value)."
+    " to this version), repeated (a sequence that came before, from the writer's"
+    " database before it was restored), tombstone (a source's record without a value)."
     " Advice: type, kind or reason: deploy the newer version; repeated: the log line"
     " sequence_repeated names the clients; until rebuilds come, their answers stay marked as"
     " incomplete; tombstone: ask the source what it means by them.",

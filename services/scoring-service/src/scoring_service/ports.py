@@ -64,7 +64,7 @@ class Clients(Protocol):
     def due(self, until: Mapping[int, datetime], limit: int) -> Sequence[ClientState]:
         """Up to `limit` clients whose review is due, locked: those of each partition in `until`
         with a `review_at` up to the partition's instant, the earliest of a partition first. Who is
-        held is due when its practice stands later than `held_at`, or is held no more."""
+        held is due once its practice stands at its `review_at`, or is held no more."""
         ...
 
     def save(self, states: Collection[ClientState]) -> None:

@@ -114,7 +114,7 @@ _WAITING = f"""
         WHERE partition = first_watermark.partition AND {WAITS} LIMIT %(limit)s FOR UPDATE
     ) AS c WHERE first_watermark.partition = ANY(%(partitions)s) LIMIT %(limit)s
 """
-# Of practices whose hold has moved on or ended, the clients who do not stand there yet.
+# Of practices whose hold has moved on or ended, the clients whose time has come there.
 _TO_MOVE = f"""
     SELECT c.* FROM (
         SELECT DISTINCT partition, practice_id FROM practice_hold
@@ -126,8 +126,8 @@ _TO_MOVE = f"""
     ) AS hold, LATERAL (
         SELECT {_CLIENT_READ} FROM client
         WHERE partition = moved.partition AND practice_id = moved.practice_id
-          AND held_at < coalesce(hold.stands_at, 'infinity')
-        ORDER BY held_at LIMIT %(limit)s FOR UPDATE
+          AND held_at IS NOT NULL AND review_at <= coalesce(hold.stands_at, 'infinity')
+        ORDER BY review_at LIMIT %(limit)s FOR UPDATE
     ) AS c LIMIT %(limit)s
 """
 _FIRST_WATERMARKS = "SELECT partition, up_to FROM first_watermark"

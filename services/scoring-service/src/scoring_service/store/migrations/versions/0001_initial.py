@@ -132,7 +132,7 @@ def create_client() -> None:
     op.create_index(
         "client_held",
         "client",
-        ["partition", "practice_id", "held_at"],
+        ["partition", "practice_id", "review_at"],
         postgresql_where=sa.text("held_at IS NOT NULL"),
     )
     op.create_index(
