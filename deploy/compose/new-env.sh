@@ -24,6 +24,7 @@ key() { head -c 32 /dev/urandom | base64; }
   for name in INGESTION SCORING OUTREACH; do
     echo "${name}_RECORD_KEY_K1=$(key)"
   done
+  echo "CURSOR_SECRET=$(password)"
   echo "CONTACT_KEY_K1=$(key)"
   echo "CONTACT_INDEX_KEY=$(key)"
 } > "$file"

@@ -44,6 +44,7 @@ def service(
     monkeypatch.setenv("RAPPORT_DATABASE_URL", urls.worker_url)
     monkeypatch.setenv("API_URL", urls.api_url)
     monkeypatch.setenv("RAPPORT_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("RAPPORT_CURSOR_SECRET", "for this test alone")
     monkeypatch.setenv("RAPPORT_CONTACT_KEYS", json.dumps({"k1": KEY}))
     monkeypatch.setenv("RAPPORT_CONTACT_ACTIVE_KEY", "k1")
     monkeypatch.setenv("RAPPORT_CONTACT_INDEX_KEY", KEY)

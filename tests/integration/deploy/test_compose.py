@@ -194,9 +194,10 @@ def test_what_an_operator_sets_in_an_env_file_is_not_overridden(services: dict[s
     contacts = {"CONTACT_KEYS", "CONTACT_ACTIVE_KEY", "CONTACT_INDEX_KEY", "PUBLIC_URL"}
     for service, role, config in _ours(services):
         fixed = {name.removeprefix(PREFIX) for name in config["environment"]}
-        records = {"RECORD_KEYS", "RECORD_ACTIVE_KEY"} if role in ("api", "worker") else set()
-        contact = contacts if service == "outreach" else set()
-        assert fixed == {"DATABASE_URL"} | records | contact, (service, role)
+        secrets = {"CURSOR_SECRET", "RECORD_KEYS", "RECORD_ACTIVE_KEY"}
+        wanted = secrets if role in ("api", "worker") else set()
+        contact = contacts | {"CURSOR_SECRET"} if service == "outreach" else set()
+        assert fixed == {"DATABASE_URL"} | wanted | contact, (service, role)
         assert config["env_file"] == [
             DEFAULTS.relative_to(REPOSITORY).as_posix(),
             {"path": ".env.rapport", "required": False},

@@ -66,6 +66,7 @@ def test_an_image_runs_with_its_own_wheels_alone_and_without_root(
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
         "RAPPORT_TOPIC_PREFIX": topic_prefix,
         "RAPPORT_DATABASE_IN_CLEAR": "true",
+        "RAPPORT_CURSOR_SECRET": "for this test alone",
         "RAPPORT_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "RAPPORT_RECORD_KEYS": json.dumps({"k1": RECORD_KEY}),
         "RAPPORT_RECORD_ACTIVE_KEY": "k1",

@@ -28,6 +28,7 @@ _NOWHERE = {
     "kafka_bootstrap_servers": "127.0.0.1:1",
     "record_keys": {"k1": _KEY},
     "record_active_key": "k1",
+    "cursor_secret": "for documents alone",
 }
 
 Document = dict[str, Any]

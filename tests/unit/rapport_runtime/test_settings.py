@@ -135,7 +135,29 @@ def test_simulated_time_in_development(environment: pytest.MonkeyPatch) -> None:
     assert ToySettings.from_environment().simulated_clock
 
 
+def test_in_production_cursors_hang_on_a_secret_of_their_own(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SettingsError, match="RAPPORT_CURSOR_SECRET is missing"):
+        _ = ToySettings.from_environment().cursor_key
+    environment.setenv("RAPPORT_ENVIRONMENT", "development")
+    assert ToySettings.from_environment().cursor_key
+
+
+@pytest.mark.parametrize("secret", [None, "one"])
+def test_another_role_or_password_of_the_database_changes_no_cursor(
+    environment: pytest.MonkeyPatch, secret: str | None
+) -> None:
+    environment.setenv("RAPPORT_ENVIRONMENT", "development")
+    if secret is not None:
+        environment.setenv("RAPPORT_CURSOR_SECRET", secret)
+    of_the_api = ToySettings.from_environment().cursor_key
+    environment.setenv("RAPPORT_DATABASE_URL", "postgresql://toy_worker:other@127.0.0.1/toy")
+    assert ToySettings.from_environment().cursor_key == of_the_api
+
+
 def test_the_cursor_key_is_stable_and_follows_its_secret(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RAPPORT_CURSOR_SECRET", "one")
     first = ToySettings.from_environment().cursor_key
     assert ToySettings.from_environment().cursor_key == first
     environment.setenv("RAPPORT_CURSOR_SECRET", "another")

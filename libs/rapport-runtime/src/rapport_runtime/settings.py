@@ -70,7 +70,18 @@ class ServiceSettings(BaseSettings):
     failed_keys_per_minute: int = Field(
         default=60, ge=1, description="of one address; past that it waits"
     )
-    cursor_secret: SecretStr | None = None
+    api_connections: int = Field(
+        default=10, ge=2, description="to the database for requests of one API process"
+    )
+    api_statement_ms: int = Field(default=5_000, ge=100, description="the longest for a request")
+    calls_per_second: int = Field(
+        default=500, ge=1, description="of one practice, to one API process"
+    )
+    cursor_secret: SecretStr | None = Field(
+        default=None,
+        description="signs cursors, the same in every process of a service; an API needs it in"
+        " production",
+    )
     record_keys: dict[str, SecretStr] | None = Field(
         default=None,
         description="JSON of key ids and base64 of 32 bytes: they seal the records that wait here",
@@ -184,14 +195,18 @@ class ServiceSettings(BaseSettings):
 
     @property
     def cursor_key(self) -> bytes:
-        """The 32-byte key that signs page cursors, the same in every process of the service.
+        """The 32-byte key that signs page cursors and hashes what is hidden of dead letters, the
+        same in every process of the service, whatever its role's password.
 
-        Without `cursor_secret` it is derived from the database's address, which holds a password: a
-        cursor grants nothing that row-level security would not grant anyway.
+        Without `cursor_secret` it follows in development from the service's name alone, and raises
+        SettingsError in production.
         """
-        secret = self.cursor_secret or self.database_url
-        material = f"rapport cursor {self.service} {secret.get_secret_value()}"
-        return hashlib.sha256(material.encode()).digest()
+        if self.cursor_secret is None and self.environment == "production":
+            raise SettingsError(
+                f"{self.service} cannot start: {PREFIX}CURSOR_SECRET is missing; cursors hang on it"
+            )
+        secret = self.cursor_secret.get_secret_value() if self.cursor_secret else "development"
+        return hashlib.sha256(f"rapport cursor {self.service} {secret}".encode()).digest()
 
 
 def _explain(service: str, error: ValidationError) -> str:
