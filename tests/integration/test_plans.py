@@ -48,7 +48,6 @@ FOREIGN: Mapping[str, str] = {
 """Statement for one practice that may find others' rows -> why."""
 
 GROWS: Mapping[str, str] = {
-    "scoring_service.store.reads._COUNTS": "clients by tier, from the index alone",
     "outreach_service.store.messages._COUNTS": "messages by state, from the index alone",
     "outreach_service.store.channels._WAITING": "what waits, not what has been",
 }

@@ -380,3 +380,18 @@ class TiersSuite:
         with adapter.stores.open() as store:
             store.mark_swept({1: NOON + HOUR})
         assert tiers.counts("lakeside") == (NOON, {tier: 1})
+
+    def test_counts_follow_who_comes_to_a_tier_and_who_leaves_it(
+        self, adapter: StoreAdapter, tiers: Tiers
+    ) -> None:
+        with adapter.stores.open() as store:
+            state = store.clients.load([ADA])[ADA]
+            assert state.tier is not None
+            before, state.tier = state.tier, (state.tier + 1) % len(RULEBOOK.tiers)
+            first = assessed(new_client(ADA)).change
+            left, entered = RULEBOOK.tiers[before].key, RULEBOOK.tiers[state.tier].key
+            moved = first._replace(version=2, from_tier=left, to_tier=entered)
+            store.clients.save([state])
+            store.clients.record([TierTransition(state, moved, None)])
+        assert tiers.counts("harbour")[1] == {left: 1, entered: 1}
+        assert tiers.counts("lakeside")[1] == {left: 1}

@@ -1,6 +1,7 @@
 """Clients, their history and the outbox: loaded once and saved once a batch, set by set."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -146,6 +147,15 @@ _APPEND = f"""
     INSERT INTO tier_change ({_HISTORY})
     SELECT {_HISTORY} FROM {_rows_from_arrays(_HISTORY_TYPES)}
 """
+# Ordered by key, as clients are.
+_COUNT = """
+    INSERT INTO tier_count AS known (practice_id, tier, partition, clients)
+    SELECT * FROM unnest(
+        %(practice_ids)b::text[], %(tiers)b::text[], %(partitions)b::int4[], %(clients)b::int8[]
+    ) AS incoming(practice_id, tier, partition, clients) ORDER BY 1, 2, 3
+    ON CONFLICT (practice_id, tier, partition)
+    DO UPDATE SET clients = known.clients + excluded.clients
+"""
 
 
 class PostgresClients:
@@ -207,8 +217,27 @@ class PostgresClients:
         """See `Clients.record`."""
         if transitions:
             execute(self._tx, _APPEND, self._history_columns(transitions))
+            self._count(transitions)
             digits = incarnation.current(self._tx)
             append(self._tx, [self._encode(transition, digits) for transition in transitions])
+
+    def _count(self, transitions: Sequence[TierTransition]) -> None:
+        """Add up who came to which tier, and who left it."""
+        moved: Counter[tuple[str, str, int]] = Counter()
+        for state, change, _ in transitions:
+            moved[state.practice_id, change.to_tier, state.partition] += 1
+            if change.from_tier is not None:
+                moved[state.practice_id, change.from_tier, state.partition] -= 1
+        rows = [(*place, clients) for place, clients in moved.items() if clients]
+        if rows:
+            practice_ids, tiers, partitions, clients = map(list, zip(*rows, strict=True))
+            parameters = {
+                "practice_ids": practice_ids,
+                "tiers": tiers,
+                "partitions": partitions,
+                "clients": clients,
+            }
+            execute(self._tx, _COUNT, parameters)
 
     def _state(self, row: Any) -> ClientState:
         return ClientState(

@@ -38,8 +38,8 @@ _HISTORY = f"""
     ORDER BY version LIMIT %(limit)s
 """
 _COUNTS = """
-    SELECT tier, count(*) AS clients FROM client
-    WHERE practice_id = %(practice_id)s AND tier IS NOT NULL GROUP BY tier
+    SELECT tier, sum(clients)::int8 AS clients FROM tier_count
+    WHERE practice_id = %(practice_id)s GROUP BY tier HAVING sum(clients) <> 0
 """
 _AS_OF = """
     SELECT least(min(swept_through), (

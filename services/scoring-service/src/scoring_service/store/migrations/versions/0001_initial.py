@@ -20,7 +20,7 @@ depends_on = None
 
 
 OWN = (
-    *("tier_change", "partition_zone", "first_watermark", "practice_hold"),
+    *("tier_change", "tier_count", "partition_zone", "first_watermark", "practice_hold"),
     *("client", "rulebook", "practice"),
 )
 
@@ -30,11 +30,12 @@ def upgrade() -> None:
     create_practice()
     create_rulebook()
     create_client()
+    create_tier_count()
     create_partition()
     create_practice_hold()
     create_digest_view()
     create_tier_change()
-    for table in ("practice", "practice_hold", "tier_change"):
+    for table in ("practice", "practice_hold", "tier_change", "tier_count"):
         row_level_security(op, table)
     # An operator's status tells the oldest review that is due, of anybody.
     row_level_security(op, "client", operator_sees=True)
@@ -144,6 +145,21 @@ def create_client() -> None:
         ),
     )
     op.create_index("client_by_tier", "client", ["practice_id", "tier", "client_id"])
+
+
+def create_tier_count() -> None:
+    """How many clients of a practice are in a tier, so that nobody counts them. A row is of one
+    partition, whose worker alone writes it: no two workers wait for each other there."""
+    op.create_table(
+        "tier_count",
+        sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
+        sa.Column("tier", sa.Text, primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("clients", sa.BigInteger, nullable=False),
+        # Each batch changes rows that are there; room on the page keeps updates there.
+        postgresql_with={"fillfactor": "50"},
+        comment="the clients of a partition in each tier, written with each change",
+    )
 
 
 def create_partition() -> None:
