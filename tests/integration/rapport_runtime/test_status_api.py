@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.port import Outgoing, RecordParts, TopicPartition, Unreadable
 from rapport_runtime.database import Database, execute
+from rapport_runtime.http import probes
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.metrics import METRICS
@@ -26,6 +27,12 @@ from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask
 TIMED = [partition(0), partition(1)]
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def gauges_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app remembers them for some seconds; these tests look twice."""
+    monkeypatch.setattr(probes, "GAUGES_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -1,14 +1,19 @@
 """What is too much is refused at once: statements, waiting for connections, lookups (S15, S20)."""
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import psycopg
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import text
 
+from rapport_runtime.connections import api_database, probe_database
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.auth import require
-from tests.support.access_matrix.world import ApiWorld
+from rapport_runtime.settings import ServiceSettings
+from tests.support.access_matrix.world import ApiWorld, common_settings
 from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, ask
 
 pytestmark = pytest.mark.integration
@@ -28,8 +33,8 @@ def toy_over(database: Database, statement: str) -> APIRouter:
     return router
 
 
-def own_database(app: FastAPI) -> Database:
-    """The database that the app's bootstrap opened, and that its check of keys reads."""
+def key_database(app: FastAPI) -> Database:
+    """The small pool that the app's bootstrap opened for keys and probes."""
     database = app.state.keys._verifier._database
     assert isinstance(database, Database)
     return database
@@ -79,13 +84,29 @@ def test_a_lock_that_is_not_to_be_had_is_a_503(world: ApiWorld) -> None:
     hasty.close()
 
 
-def test_every_connection_of_an_api_has_its_limits(world: ApiWorld) -> None:
-    """The app's own pool sets them; the server shows what holds for such a connection."""
-    pool = own_database(world.app)
+class ToySettings(ServiceSettings):
+    service: ClassVar[str] = "toy"
+
+
+@pytest.mark.parametrize("opened", [api_database, probe_database])
+def test_every_connection_of_an_api_has_its_limits(
+    world: ApiWorld, opened: Callable[[ServiceSettings], Database]
+) -> None:
+    """The server shows what holds for such a connection: far less than for a worker's."""
+    pool = opened(ToySettings(**common_settings(world.urls)))
     with pool.transaction() as tx:
-        assert tx.scalar(text("SHOW application_name")) == f"{world.service}-service-api"
-        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-            assert tx.scalar(text(f"SHOW {name}")) not in {"0", None}, name
+        name = tx.scalar(text("SHOW application_name"))
+        assert name in {"toy-api", "toy-api-probes"}
+        assert tx.scalar(text("SHOW statement_timeout")) == "5s"
+        assert tx.scalar(text("SHOW lock_timeout")) == "5s"
+        assert tx.scalar(text("SHOW idle_in_transaction_session_timeout")) == "10s"
+    pool.close()
+
+
+def test_keys_have_a_pool_of_their_own(world: ApiWorld) -> None:
+    with key_database(world.app).transaction() as tx:
+        name = tx.scalar(text("SHOW application_name"))
+        assert name == f"{world.service}-service-api-probes"
 
 
 def test_no_operation_finds_anybody_by_a_phone_or_an_address(world: ApiWorld) -> None:

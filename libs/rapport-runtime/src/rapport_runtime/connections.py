@@ -4,6 +4,11 @@ from rapport_runtime.bus.kafka import KafkaOptions, KafkaSecurity
 from rapport_runtime.database import Database, DatabaseLimits
 from rapport_runtime.settings import ServiceSettings
 
+KEY_THREADS = 2
+"""So many keys are looked up at once in one API process; one seen a moment ago is not looked up."""
+PROBE_THREADS = 2
+"""One answers `/readyz`, one reads the gauges of `/metrics`."""
+
 
 def kafka_options(settings: ServiceSettings, role: str) -> KafkaOptions:
     """The cluster's address and limits, for a process of this service in this role."""
@@ -34,6 +39,37 @@ def worker_database(settings: ServiceSettings) -> Database:
         application_name=f"{settings.service}-worker",
         limits=DatabaseLimits(
             idle_in_transaction_ms=settings.idle_in_transaction_ms, ask_first=False
+        ),
+    )
+
+
+def api_database(settings: ServiceSettings) -> Database:
+    """The database for the requests of an API: one connection for each of the process's places. A
+    statement that takes longer than a caller waits is ended, also when it waits for a lock."""
+    half = settings.api_connections // 2
+    return Database(
+        settings.database_url.get_secret_value(),
+        application_name=f"{settings.service}-api",
+        limits=DatabaseLimits(
+            pool_size=settings.api_connections - half,
+            max_overflow=half,
+            statement_ms=settings.api_statement_ms,
+            lock_ms=settings.api_statement_ms,
+        ),
+    )
+
+
+def probe_database(settings: ServiceSettings) -> Database:
+    """The database for keys, readiness and gauges of an API: a connection for each thread that uses
+    it, so that they answer while requests hold all of theirs."""
+    return Database(
+        settings.database_url.get_secret_value(),
+        application_name=f"{settings.service}-api-probes",
+        limits=DatabaseLimits(
+            pool_size=KEY_THREADS + PROBE_THREADS,
+            max_overflow=0,
+            statement_ms=settings.api_statement_ms,
+            lock_ms=settings.api_statement_ms,
         ),
     )
 

@@ -147,7 +147,7 @@ BUSINESS_TIME = Gauge(
 )
 OUTBOX_ROWS = Gauge(
     "rapport_outbox_rows",
-    "Rows not published yet, counted up to 100,000. Advice: growing: the relay or the broker.",
+    "Rows not published yet, counted up to 10,000. Advice: growing: the relay or the broker.",
     ["group"],
 )
 OUTBOX_OLDEST_SECONDS = Gauge(
@@ -196,8 +196,8 @@ UNREADABLE = Gauge(
 )
 UNKNOWN_MESSAGES = Gauge(
     "rapport_unknown_messages",
-    "Messages that may have been sent and may not, which nobody repeats. Advice: growing: look at"
-    " the provider, then at the messages.",
+    "Messages that may have been sent and may not, which nobody repeats, counted up to 10,000."
+    " Advice: growing: look at the provider, then at the messages.",
     ["group"],
 )
 

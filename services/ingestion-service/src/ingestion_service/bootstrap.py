@@ -24,8 +24,10 @@ from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import Handles, commands
+from rapport_runtime.connections import api_database, probe_database
 from rapport_runtime.database import Database, real_time
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.places import PlaceLimits
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.incarnation import age_check
@@ -99,9 +101,7 @@ def build_consumer(
 
 def build_api(settings: IngestionSettings) -> FastAPI:
     """The app, with the database role of the API."""
-    database = Database(
-        settings.database_url.get_secret_value(), application_name="ingestion-service-api"
-    )
+    database, probes = api_database(settings), probe_database(settings)
     sealer = settings.record_keyring
     stores = build_stores(database, sealer, is_simulated=settings.simulated_clock)
     reads = PostgresReads(database)
@@ -119,14 +119,16 @@ def build_api(settings: IngestionSettings) -> FastAPI:
             "clients": "Clients, their activity, and what each source has sent.",
             "clock": "Simulated time, in development only.",
         },
-        keys=keys.ApiKeys(database),
+        keys=keys.ApiKeys(probes),
         cursor_key=settings.cursor_key,
-        checks={"database": database.ping, "age": age_check(database)},
-        refresh=[DatabaseGauges(database, GROUP), QueueGauges(database, GROUP)],
+        checks={"database": probes.ping, "age": age_check(probes)},
+        refresh=[DatabaseGauges(probes, GROUP), QueueGauges(probes, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,
-        closing=[database.close],
+        places=PlaceLimits(places=settings.api_connections),
+        calls_per_second=settings.calls_per_second,
+        closing=[database.close, probes.close],
     )
     routers = [
         practices_router(stores, reads),

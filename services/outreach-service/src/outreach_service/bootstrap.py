@@ -53,9 +53,10 @@ from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import Handles, commands
-from rapport_runtime.connections import worker_database
+from rapport_runtime.connections import api_database, probe_database, worker_database
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.places import PlaceLimits
 from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
@@ -182,9 +183,7 @@ def build_providers(
 
 def build_api(settings: OutreachSettings) -> FastAPI:
     """The app, on the API's role."""
-    database = Database(
-        settings.database_url.get_secret_value(), application_name="outreach-service-api"
-    )
+    database, probes = api_database(settings), probe_database(settings)
     service = Service(
         title="Rapport outreach",
         version=CONTRACTS_VERSION,
@@ -199,14 +198,16 @@ def build_api(settings: OutreachSettings) -> FastAPI:
             "channels": "Whether each channel sends, and how fast it may.",
             "unsubscribe": "The link that every marketing e-mail carries.",
         },
-        keys=keys.ApiKeys(database),
+        keys=keys.ApiKeys(probes),
         cursor_key=settings.cursor_key,
-        checks={"database": database.ping, "age": age_check(database)},
-        refresh=[DatabaseGauges(database, GROUP), UnknownMessages(database)],
+        checks={"database": probes.ping, "age": age_check(probes)},
+        refresh=[DatabaseGauges(probes, GROUP), UnknownMessages(probes)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,
-        closing=[database.close],
+        places=PlaceLimits(places=settings.api_connections),
+        calls_per_second=settings.calls_per_second,
+        closing=[database.close, probes.close],
     )
     timed = partitions_of(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
     runtime_status = DatabaseStatus(database, settings.service, GROUP, timed=timed)

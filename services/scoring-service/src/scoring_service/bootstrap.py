@@ -12,8 +12,10 @@ from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import Handles, commands
+from rapport_runtime.connections import api_database, probe_database
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.places import PlaceLimits
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
@@ -105,10 +107,8 @@ def build_consumer(
 
 def build_api(settings: ScoringSettings) -> FastAPI:
     """The API, with the database role of the API."""
-    database = Database(
-        settings.database_url.get_secret_value(), application_name="scoring-service-api"
-    )
-    registered = RegisteredRulebooks(database, _own_rulebook(settings))
+    database, probes = api_database(settings), probe_database(settings)
+    registered = RegisteredRulebooks(probes, _own_rulebook(settings))
     service = Service(
         title="Rapport scoring",
         version=CONTRACTS_VERSION,
@@ -120,15 +120,17 @@ def build_api(settings: ScoringSettings) -> FastAPI:
             "tiers": "The tier of one client, of many, by tier; a client's history.",
             "tier-changes": "Tier changes as they were published, by page or as a stream.",
         },
-        keys=keys.ApiKeys(database),
+        keys=keys.ApiKeys(probes),
         cursor_key=settings.cursor_key,
-        checks={"database": database.ping, "age": age_check(database)},
-        refresh=[DatabaseGauges(database, GROUP)],
+        checks={"database": probes.ping, "age": age_check(probes)},
+        refresh=[DatabaseGauges(probes, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         streams=Streams(settings.max_streams),
         failed_keys_per_minute=settings.failed_keys_per_minute,
-        closing=[registered.close, database.close],
+        places=PlaceLimits(places=settings.api_connections),
+        calls_per_second=settings.calls_per_second,
+        closing=[registered.close, database.close, probes.close],
     )
     feed = PostgresFeed(database, topics.TIER_CHANGES.partitions)
     routers = [

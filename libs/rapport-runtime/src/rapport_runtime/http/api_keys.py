@@ -22,6 +22,12 @@ class Principal:
     scopes: frozenset[str]
 
     @property
+    def holder(self) -> str:
+        """Whose share of the service the requests of the key use: the practice's, or that of all
+        operators (no practice has an empty id)."""
+        return self.practice_id or ""
+
+    @property
     def practice(self) -> str:
         """The practice of a route behind `require_practice`; raises LookupError for operators."""
         if self.practice_id is None:

@@ -1,5 +1,6 @@
 """The app of every service: closed by default; every refusal is a problem."""
 
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,14 +10,18 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.telemetry import TelemetryConfig
 
+from rapport_runtime.connections import KEY_THREADS
 from rapport_runtime.http import docs, errors
 from rapport_runtime.http.api_keys import KeyVerifier
 from rapport_runtime.http.auth import guards
+from rapport_runtime.http.calls import CallLimit
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.fast.remembered_keys import RememberedKeys
 from rapport_runtime.http.media_types import takes_json_only
 from rapport_runtime.http.openapi import openapi
+from rapport_runtime.http.own_threads import OwnThreads
+from rapport_runtime.http.places import PlaceLimits, Places
 from rapport_runtime.http.probes import Check, Refresh, probe_router
 from rapport_runtime.http.query_words import query_words
 from rapport_runtime.http.streams import Streams
@@ -35,7 +40,12 @@ _FOR_ALL = (
     "Every refusal is a problem of RFC 9457. A word in the query, or a key in the body, that an"
     " operation does not name is refused (422), never ignored; only events may carry more. So is a"
     " word of the query that comes twice. Every path that answers GET answers HEAD alike, without"
-    " the body."
+    " the body.\n\n"
+    "All requests of a practice share one limit and one part of each process. Who makes too many"
+    " calls a second gets 429 with the reason `rate-exceeded`. Requests wait for a place; after 5 s"
+    " the answer is 429, `share-taken`, when the practice has its share, and 503,"
+    " `all-places-taken`, when others have all. `Retry-After` says when to come back. A body above"
+    " 4 KiB is read only with a key that holds."
 )
 
 
@@ -55,6 +65,8 @@ class Service:
     - A body above `max_body_bytes` is refused unread.
     - `events` is the AsyncAPI document of the bus, for the page beside Swagger.
     - `streams` are the answers that stay open.
+    - `places` are shared by requests that use the database; a practice makes at most
+      `calls_per_second`.
     - Each of `closing` is called when the last answer has been sent.
     """
 
@@ -70,6 +82,8 @@ class Service:
     events: Mapping[str, Any] | None = None
     streams: Streams = field(default_factory=Streams)
     failed_keys_per_minute: int = 60
+    places: PlaceLimits = field(default_factory=PlaceLimits)
+    calls_per_second: int = 500
     closing: Sequence[Callable[[], None]] = ()
 
 
@@ -92,12 +106,16 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         lifespan=_lifespan(service.closing),
     )
     app.state.keys = RememberedKeys(service.keys)
+    app.state.key_threads = OwnThreads("keys", KEY_THREADS)
     app.state.failed_keys = FailedKeys(service.failed_keys_per_minute)
+    app.state.calls = CallLimit(service.calls_per_second)
+    app.state.places = Places(service.places)
     app.state.cursor_key = service.cursor_key
     app.state.streams = service.streams
     for router in routers:
         app.include_router(router)
     _refuse_unguarded(app)
+    app.state.on_threads = frozenset(_on_threads(app))
     app.include_router(docs.docs_router(app, service.events))
     app.include_router(probe_router(service.checks, service.refresh))
     document = openapi(app, service.tags)
@@ -144,6 +162,13 @@ def _templates(app: FastAPI) -> Iterator[tuple[Any, str]]:
     for context in iter_route_contexts(app.routes):
         if context.endpoint is not None and context.path_format is not None:
             yield context.endpoint, context.path_format
+
+
+def _on_threads(app: FastAPI) -> Iterator[Any]:
+    """The endpoints that the framework runs on threads, since they are no coroutines."""
+    for endpoint, _ in _templates(app):
+        if not inspect.iscoroutinefunction(endpoint) and not inspect.isasyncgenfunction(endpoint):
+            yield endpoint
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import partial
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPBearer
 
 from rapport_runtime.http.api_keys import Principal, RecallingVerifier
+from rapport_runtime.http.calls import CallLimit
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.media_types import refuse_other_media
+from rapport_runtime.http.own_threads import OwnThreads
+from rapport_runtime.http.places import Places
 from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
 from rapport_runtime.http.query_words import refuse_wrong_words
 
@@ -45,11 +48,12 @@ class Requirement(Guard, HTTPBearer):
     """Demands a key of the right holder with one scope; gives the route its `Principal`.
 
     Raises `Unauthorised` (401) without a valid key, `Forbidden` (403), naming what is missing, for
-    a key that may not do this, `TooManyRequests` (429) for an address whose keys failed too often,
-    `InvalidRequest` (422) for a query with a word that the operation does not know or that comes
-    twice, and `UnsupportedMediaType` (415) for a body that is not declared as JSON. It is the
-    security scheme of the OpenAPI document itself: a scheme of its own, as a dependency of this
-    one, would be a tenth of a request's cost (ADR 23).
+    a key that may not do this, `TooManyRequests` (429) for an address whose keys failed too often
+    and for a practice that calls too often or has its share of places, `Unavailable` (503) when
+    others hold all places, `InvalidRequest` (422) for a query with a word that the operation does
+    not know or that comes twice, and `UnsupportedMediaType` (415) for a body that is not declared
+    as JSON. It is the security scheme of the OpenAPI document itself: a scheme of its own, as a
+    dependency of this one, would be a tenth of a request's cost (ADR 23).
     """
 
     def __init__(self, scope: str, holder: Holder) -> None:
@@ -63,13 +67,10 @@ class Requirement(Guard, HTTPBearer):
 
     async def __call__(self, request: Request) -> Principal:  # type: ignore[override]  # what a dependency gives is the route's matter
         """The holder of the request's key; raises as described at the class."""
-        # As `HTTPBearer.__call__`, which takes a tenth of a short request (ADR 23).
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        raw_key = credentials.strip()
-        if scheme.lower() != "bearer" or not raw_key:
-            raise Unauthorised("send Authorization: Bearer rk_…")
-        principal = await _verified(request, raw_key)
+        principal = await holder_of_key(request)
         request.state.principal = principal
+        calls: CallLimit = request.app.state.calls
+        calls.count(principal.holder)
         if self.holder is Holder.PRACTICE and principal.practice_id is None:
             raise Forbidden("this needs a practice's key; an operator's key sees no client")
         if self.holder is Holder.OPERATOR and principal.practice_id is not None:
@@ -80,7 +81,32 @@ class Requirement(Guard, HTTPBearer):
             refuse_wrong_words(request)
         if request.method not in _WITHOUT_BODY:
             refuse_other_media(request)
+        if request.scope["endpoint"] in request.app.state.on_threads:
+            await take_place(request, principal.holder)
         return principal
+
+
+async def take_place(request: Request, holder: str) -> None:
+    """Take one of the process's places for this request; the edge gives it back as soon as the
+    answer begins. Raises as `Places.take`.
+
+    An endpoint that runs on a thread has its place taken by its guard. One on the event loop takes
+    a place around each use of the database, since it may wait in between.
+    """
+    places: Places = request.app.state.places
+    await places.take(holder)
+    request.state.give_back = partial(places.give_back, holder)
+
+
+async def holder_of_key(request: Request) -> Principal:
+    """The holder of the request's key. Raises `Unauthorised`, and `TooManyRequests` for an address
+    whose keys failed too often."""
+    # As `HTTPBearer.__call__`, which takes a tenth of a short request (ADR 23).
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    raw_key = credentials.strip()
+    if scheme.lower() != "bearer" or not raw_key:
+        raise Unauthorised("send Authorization: Bearer rk_…")
+    return await _verified(request, raw_key)
 
 
 async def _verified(request: Request, raw_key: str) -> Principal:
@@ -93,7 +119,8 @@ async def _verified(request: Request, raw_key: str) -> Principal:
     wait = failures.wait_seconds(address, raw_key)
     if wait:
         raise TooManyRequests("too many keys did not hold", retry_after_seconds=wait)
-    principal = await run_in_threadpool(keys.verify, raw_key)
+    key_threads: OwnThreads = request.app.state.key_threads
+    principal = await key_threads.run(keys.verify, raw_key)
     if principal is None:
         failures.failed(address, raw_key)
         raise Unauthorised("the key is unknown, revoked or expired")

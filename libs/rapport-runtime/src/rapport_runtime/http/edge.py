@@ -7,11 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rapport_runtime.http.auth import holder_of_key
 from rapport_runtime.http.fast.request_line import request_answered
 from rapport_runtime.http.fast.request_meters import request_meters
 from rapport_runtime.http.media_types import is_json
+from rapport_runtime.http.own_threads import OwnThreads
 from rapport_runtime.http.problems import (
     BadRequest,
     BodyTooLarge,
@@ -26,6 +29,8 @@ from rapport_runtime.logs import get_logger, request_served
 REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = REQUEST_ID.lower().encode()
 BODY_SECONDS = 10.0
+SMALL_BODY_BYTES = 4096
+"""So much is read of anybody: it is checked in a millisecond."""
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
@@ -46,9 +51,11 @@ class Edge:
 
     A body is read to its end before any route runs: longer than `max_body_bytes` is 413 (declared
     or chunked), slower than `body_seconds` is 408, compressed is 415 (no bombs), and JSON must pass
-    `check_json`. An exception that no handler answered becomes a 500 with the request's id alone;
-    the log has its type and place. HEAD is answered as GET is, without the body. `routes` maps
-    endpoints to path templates, for metrics and logs: a path as sent may hold ids.
+    `check_json`. One above 4 KiB is read only for a key that holds (401), and checked on a thread,
+    one after the other: whoever sends it, the event loop goes on. An exception that no handler
+    answered becomes a 500 with the request's id alone; the log has its type and place. HEAD is
+    answered as GET is, without the body. `routes` maps endpoints to path templates, for metrics and
+    logs: a path as sent may hold ids.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Edge:
         self._max_body_bytes = max_body_bytes
         self._routes = routes
         self._body_seconds = body_seconds
+        self._json_thread = OwnThreads("json", 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but HTTP passes through."""
@@ -70,9 +78,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         headers, method = dict(reversed(scope["headers"])), scope["method"]
-        answer = _Answer(send, _request_id(headers), has_body=method != "HEAD")
         if method == "HEAD":
             scope = {**scope, "method": "GET"}  # a copy: the server must go on seeing HEAD
+        answer = _Answer(send, _request_id(headers), scope, has_body=method != "HEAD")
         started = time.perf_counter()
         before = request_served.set(answer.request_id)
         try:
@@ -86,6 +94,7 @@ class Edge:
                 raise
             await _refuse(InternalError(), scope, receive, answer)
         finally:
+            _give_place_back(scope)
             self._count(method, scope, answer, time.perf_counter() - started)
             request_served.reset(before)
 
@@ -102,15 +111,20 @@ class Edge:
             raise self._too_large()
         try:
             async with asyncio.timeout(self._body_seconds):
-                body = await self._read(receive)
+                body = await self._read(scope, receive)
         except TimeoutError:
             raise RequestTimedOut(f"more than {self._body_seconds:g} s") from None
-        if body and is_json(headers.get(b"content-type", b"").decode("latin-1")):
-            check_json(body)  # FastAPI parses it once more: `strict_json` says why
+        if not body or not is_json(headers.get(b"content-type", b"").decode("latin-1")):
+            return body
+        # FastAPI parses it once more: `strict_json` says why.
+        if len(body) > SMALL_BODY_BYTES:
+            await self._json_thread.run(check_json, body)
+        else:
+            check_json(body)
         return body
 
-    async def _read(self, receive: Receive) -> bytes:
-        body = bytearray()
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        body, is_known = bytearray(), False
         while True:
             message = await receive()
             if message["type"] != "http.request":
@@ -118,6 +132,9 @@ class Edge:
             body += message.get("body", b"")
             if len(body) > self._max_body_bytes:
                 raise self._too_large()
+            if len(body) > SMALL_BODY_BYTES and not is_known:
+                await holder_of_key(Request(scope))
+                is_known = True
             if not message.get("more_body", False):
                 return bytes(body)
 
@@ -143,19 +160,22 @@ class Edge:
 
 
 class _Answer:
-    """Sends the answer with our headers added, and remembers its status.
+    """Sends the answer with our headers added, and remembers its status. Once it begins, the
+    request's place is free: however slowly the caller reads, it keeps no other waiting.
 
     Without a body the answer ends with its headers; a stream then sees its reader as gone.
     """
 
-    def __init__(self, send: Send, request_id: str, *, has_body: bool) -> None:
+    def __init__(self, send: Send, request_id: str, scope: Scope, *, has_body: bool) -> None:
         self._send = send
+        self._scope = scope
         self._has_body = has_body
         self.request_id = request_id
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            _give_place_back(self._scope)
             self.status = message["status"]
             own = [pair for pair in message["headers"] if pair[0] != _REQUEST_ID]
             named = {name for name, _ in own}
@@ -167,6 +187,13 @@ class _Answer:
                 await self._send({"type": "http.response.body", "body": b""})
         elif self._has_body:
             await self._send(message)
+
+
+def _give_place_back(scope: Scope) -> None:
+    """Give back the place that the request's guard has taken, if it still has one."""
+    give_back = scope.get("state", {}).pop("give_back", None)
+    if give_back is not None:
+        give_back()
 
 
 async def _refuse(refused: ProblemError, scope: Scope, receive: Receive, answer: _Answer) -> None:

@@ -46,6 +46,23 @@ _ANSWERS_REQUEST_ID = {
     "required": True,
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
 }
+_WAITING: Mapping[str, Mapping[str, Any]] = {
+    "Retry-After": {
+        "description": "The seconds after which to try again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "RateLimit-Policy": {
+        "description": "With the reason `rate-exceeded`: how many calls (`q`) a practice may make"
+        " in so many seconds (`w`).",
+        "schema": {"type": "string", "examples": ['"practice";q=500;w=1']},
+    },
+    "RateLimit": {
+        "description": "With the reason `rate-exceeded`: how many calls are left (`r`) until more"
+        " come in so many seconds (`t`).",
+        "schema": {"type": "string", "examples": ['"practice";r=0;t=1']},
+    },
+}
+"""The fields of an answer that tells a caller to wait."""
 HOLDER = "x-key-holder"
 """The field of each operation that names whose keys it takes: `practice`, `operator`, `anyone`."""
 _REFERENCE = "#/components/schemas/{model}"
@@ -82,13 +99,14 @@ def openapi(app: FastAPI, tags: Mapping[str, str]) -> dict[str, Any]:
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     document["components"]["parameters"] = {"RequestId": _REQUEST_ID}
-    document["components"]["headers"] = {"RequestId": _ANSWERS_REQUEST_ID}
+    document["components"]["headers"] = {"RequestId": _ANSWERS_REQUEST_ID, **_WAITING}
     for route, operation in shown_operations(app, document):
         _summarise(operation)
         _add_requirement(operation, _requirement(route))
         _add_problems(operation)
         _add_next_page_link(operation)
         _add_request_id(operation)
+        _add_waiting(operation)
         _describe_stream(operation)
     document["tags"] = list(_tags(document, {**_OF_THE_RUNTIME, **tags}))
     document = with_named_parts(document)
@@ -150,6 +168,14 @@ def _add_request_id(operation: dict[str, Any]) -> None:
     operation["parameters"] = [*operation.get("parameters", ()), reference]
     for response in operation["responses"].values():
         response.setdefault("headers", {})[REQUEST_ID] = {"$ref": "#/components/headers/RequestId"}
+
+
+def _add_waiting(operation: dict[str, Any]) -> None:
+    """Name the fields that tell a caller when to come back."""
+    for status, names in (("429", tuple(_WAITING)), ("503", ("Retry-After",))):
+        if status in operation["responses"]:
+            headers = operation["responses"][status].setdefault("headers", {})
+            headers |= {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _describe_stream(operation: dict[str, Any]) -> None:

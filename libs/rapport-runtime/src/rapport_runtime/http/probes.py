@@ -9,6 +9,7 @@ from threading import Event, Thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from rapport_runtime.http.own_threads import OwnThreads, Remembered
 from rapport_runtime.logs import describe, get_logger
 
 Check = Callable[[], str | None]
@@ -24,6 +25,10 @@ log = get_logger(__name__)
 _JSON = "application/json"
 _POLL_SECONDS = 0.2
 _CLIENT_SECONDS = 5.0
+READY_SECONDS = 1.0
+GAUGES_SECONDS = 5.0
+"""For so long an app remembers what it has asked the database for `/readyz` and `/metrics`, which
+anybody may ask for who reaches its port."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,29 @@ def metrics(refresh: Sequence[Refresh] = ()) -> ProbeAnswer:
 
 
 def probe_router(checks: Mapping[str, Check], refresh: Sequence[Refresh] = ()) -> APIRouter:
-    """The three pages for an app; they need no key, so they show no client and no key."""
+    """The three pages for an app; they need no key, so they show no client and no key.
+
+    Each page that asks the database has a thread of its own, so that neither requests nor the other
+    page keep it waiting, and remembers for a moment what it was told, so that however often it is
+    asked, the database is not.
+    """
     router = APIRouter(tags=["probes"], include_in_schema=False)
-    router.add_api_route("/healthz", lambda: _response(healthz()), methods=["GET"])
-    router.add_api_route("/readyz", lambda: _response(readyz(checks)), methods=["GET"])
-    router.add_api_route("/metrics", lambda: _response(metrics(refresh)), methods=["GET"])
+    ready = Remembered(lambda: readyz(checks), READY_SECONDS)
+    gauges = [Remembered(update, GAUGES_SECONDS) for update in refresh]
+    ready_thread, metrics_thread = OwnThreads("readyz", 1), OwnThreads("metrics", 1)
+
+    async def healthz_page() -> Response:
+        return _response(healthz())
+
+    async def readyz_page() -> Response:
+        return _response(await ready_thread.run(ready))
+
+    async def metrics_page() -> Response:
+        return _response(await metrics_thread.run(metrics, gauges))
+
+    for page in (healthz_page, readyz_page, metrics_page):
+        path = "/" + page.__name__.removesuffix("_page")
+        router.add_api_route(path, page, methods=["GET"])
     return router
 
 

@@ -197,8 +197,16 @@ class TooManyRequests(ProblemError):
 
     status, slug, title = 429, "too-many-requests", "Too many requests"
 
-    def __init__(self, detail: str | None = None, *, retry_after_seconds: int) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        retry_after_seconds: int,
+        reason: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        retry = {"Retry-After": str(retry_after_seconds)}
+        super().__init__(detail, reason=reason, headers=retry | dict(headers or {}))
 
 
 class InternalError(ProblemError):
@@ -210,8 +218,15 @@ class Unavailable(ProblemError):
 
     status, slug, title = 503, "unavailable", "The service cannot answer at the moment"
 
-    def __init__(self, detail: str | None = None, *, retry_after_seconds: int = 2) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        retry_after_seconds: int = 2,
+        reason: str | None = None,
+    ) -> None:
+        headers = {"Retry-After": str(retry_after_seconds)}
+        super().__init__(detail, reason=reason, headers=headers)
 
 
 def problem_of_status(status: int, headers: Mapping[str, str] | None = None) -> Response:

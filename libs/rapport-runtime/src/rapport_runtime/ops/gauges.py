@@ -19,7 +19,7 @@ from rapport_runtime.ops.oldest_transaction import OldestTransaction
 from rapport_runtime.ops.pauses import in_force
 from rapport_runtime.ops.purge_runs import age_seconds
 
-COUNT_UP_TO = 100_000
+COUNT_UP_TO = 10_000
 """The largest number of outbox rows that is counted: to count millions would slow down a database
 that is slow already."""
 

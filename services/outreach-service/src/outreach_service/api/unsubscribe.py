@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import HTMLResponse
 
 from outreach_service.api.refusals import NotDatedYet, refusals_as_problems
@@ -10,8 +10,8 @@ from outreach_service.domain.consents import Subscription
 from outreach_service.handlers.preferences import withdraw_by_link
 from outreach_service.ports.store import Stores
 from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
-from rapport_runtime.http.auth import Guard
-from rapport_runtime.http.problems import NotFound, responses
+from rapport_runtime.http.auth import Guard, take_place
+from rapport_runtime.http.problems import NotFound, TooManyRequests, responses
 
 _PAGE = """<!doctype html>
 <html lang="{language}">
@@ -49,6 +49,9 @@ def _shows(status: int, page: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "A page for the client.", "content": content}}
 
 
+_READS = frozenset({"GET", "HEAD"})
+
+
 class NoSuchLink(NotFound):
     """We did not make the link, or it was damaged on its way."""
 
@@ -61,11 +64,19 @@ class SignedLink(Guard):
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def __call__(self, token: Annotated[str, Path(examples=["BxUvMNpQ7w"])]) -> Subscription:
-        """The subscription that the link ends; raises NoSuchLink for one that we did not make."""
+    async def __call__(
+        self, request: Request, token: Annotated[str, Path(examples=["BxUvMNpQ7w"])]
+    ) -> Subscription:
+        """The subscription that the link ends; raises NoSuchLink for one that we did not make.
+
+        The links of a practice have a share of places of their own: what its systems ask keeps no
+        client from getting out.
+        """
         found = subscription_of(self._key, token) if len(token) <= LONGEST_TOKEN else None
         if found is None:
             raise NoSuchLink("no such link")
+        if request.method not in _READS:
+            await take_place(request, f"links of {found.practice_id}")
         return found
 
 
@@ -93,7 +104,7 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
     @router.post(
         "/{token:path}",
         response_class=HTMLResponse,
-        responses=problems | responses(NotDatedYet) | _shows(200, _DONE),
+        responses=problems | responses(NotDatedYet, TooManyRequests) | _shows(200, _DONE),
     )
     def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
         """Withdraw the client's consent to the link's purpose on its channel.

@@ -8,6 +8,7 @@ from outreach_service.ports import GROUP
 from outreach_service.store.clock import inputs_up_to
 from rapport_runtime.database import Database, fetch_value
 from rapport_runtime.metrics import UNKNOWN_MESSAGES
+from rapport_runtime.ops.gauges import COUNT_UP_TO
 from rapport_runtime.ops.pauses import paused
 from rapport_runtime.ops.status_routes import Status, StatusSource
 
@@ -16,7 +17,9 @@ _FIRST_AWAITED = f"""
     WHERE state IN ('drafted', 'scheduled', 'deferred') AND attempts = 0
       AND NOT {paused("practice", "message.practice_id")}
 """
-_UNKNOWN = "SELECT count(*) FROM message WHERE state = 'unknown'"
+_UNKNOWN = """
+    SELECT count(*) FROM (SELECT FROM message WHERE state = 'unknown' LIMIT %(limit)s) AS counted
+"""
 _KNOWN = "SELECT EXISTS (SELECT FROM practice WHERE practice_id = %(practice_id)s)"
 _INSTANT = timedelta(microseconds=1)
 
@@ -55,7 +58,7 @@ class UnknownMessages:
         """Read the count and set the gauge; while the database is away there is none."""
         UNKNOWN_MESSAGES.clear()
         with self._database.transaction(operator=True) as tx:
-            count = fetch_value(tx, _UNKNOWN)
+            count = fetch_value(tx, _UNKNOWN, {"limit": COUNT_UP_TO})
         UNKNOWN_MESSAGES.labels(GROUP).set(count)
 
 

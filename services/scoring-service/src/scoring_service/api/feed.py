@@ -10,10 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from rapport_runtime.http import errors
+from rapport_runtime.http.places import Places
 from rapport_runtime.http.problems import (
     CursorTooOld,
     InvalidCursor,
     TooManyRequests,
+    Unavailable,
     responses,
 )
 from rapport_runtime.http.streams import Streams
@@ -77,6 +79,7 @@ class Follower:
     feed: Feed
     cursor_codec: FeedCursorCodec
     streams: Streams
+    places: Places
     positions: FeedPositions
 
     @property
@@ -109,9 +112,13 @@ class Follower:
         self.positions = tuple(positions)
 
     async def _entries(self, limit: int) -> FeedPage:
-        """The next entries, tombstones among them, read on a thread."""
+        """The next entries, tombstones among them, read on a thread; the practice holds a place
+        meanwhile, and none while it waits for changes."""
         try:
-            return await run_in_threadpool(self.feed.read, self.practice_id, self.positions, limit)
+            async with self.places.place(self.practice_id):
+                return await run_in_threadpool(
+                    self.feed.read, self.practice_id, self.positions, limit
+                )
         except EntriesGone as gone:
             left = self.cursor_codec.seal(gone.left)
         raise CursorTooOld(_LIST_ANEW, next_cursor=left)
@@ -213,7 +220,7 @@ async def _page_or_end(follower: Follower) -> FeedPage | None:
     last id, and is told why."""
     try:
         return await follower.read(STREAM_ROWS)
-    except CursorTooOld:
+    except (CursorTooOld, TooManyRequests, Unavailable):
         return None
     except errors.AWAY as error:
         if not errors.is_away(error):
@@ -225,14 +232,17 @@ async def _page_or_end(follower: Follower) -> FeedPage | None:
 async def _follower(
     request: Request, feed: Feed, practice_id: str, cursor: str | None, last_event_id: str | None
 ) -> Follower:
-    cursor_codec = await run_in_threadpool(FeedCursorCodec.of, request, practice_id, feed)
+    places: Places = request.app.state.places
+    async with places.place(practice_id):
+        cursor_codec = await run_in_threadpool(FeedCursorCodec.of, request, practice_id, feed)
     if last_event_id:
         positions = cursor_codec.open(last_event_id, "header", "Last-Event-ID")
     elif cursor:
         positions = cursor_codec.open(cursor, "query", "cursor")
     else:
-        positions = await run_in_threadpool(feed.start, practice_id)
-    return Follower(feed, cursor_codec, request.app.state.streams, positions)
+        async with places.place(practice_id):
+            positions = await run_in_threadpool(feed.start, practice_id)
+    return Follower(feed, cursor_codec, request.app.state.streams, places, positions)
 
 
 def _is_change(entry: FeedEntry) -> bool:
