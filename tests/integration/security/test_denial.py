@@ -97,8 +97,8 @@ def test_every_connection_of_an_api_has_its_limits(
     with pool.transaction() as tx:
         name = tx.scalar(text("SHOW application_name"))
         assert name in {"toy-api", "toy-api-probes"}
-        assert tx.scalar(text("SHOW statement_timeout")) == "5s"
-        assert tx.scalar(text("SHOW lock_timeout")) == "5s"
+        assert tx.scalar(text("SHOW statement_timeout")) == "10s"
+        assert tx.scalar(text("SHOW lock_timeout")) == "10s"
         assert tx.scalar(text("SHOW idle_in_transaction_session_timeout")) == "10s"
     pool.close()
 

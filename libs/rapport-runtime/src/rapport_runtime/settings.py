@@ -73,7 +73,7 @@ class ServiceSettings(BaseSettings):
     api_connections: int = Field(
         default=10, ge=2, description="to the database for requests of one API process"
     )
-    api_statement_ms: int = Field(default=5_000, ge=100, description="the longest for a request")
+    api_statement_ms: int = Field(default=10_000, ge=100, description="the longest for a request")
     calls_per_second: int = Field(
         default=500, ge=1, description="of one practice, to one API process"
     )
