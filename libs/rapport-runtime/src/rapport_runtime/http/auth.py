@@ -69,8 +69,9 @@ class Requirement(Guard, HTTPBearer):
         """The holder of the request's key; raises as described at the class."""
         principal = await holder_of_key(request)
         request.state.principal = principal
-        calls: CallLimit = request.app.state.calls
-        calls.count(principal.holder)
+        state, holder = request.app.state, principal.holder
+        calls: CallLimit = state.calls
+        calls.count(holder)
         if self.holder is Holder.PRACTICE and principal.practice_id is None:
             raise Forbidden("this needs a practice's key; an operator's key sees no client")
         if self.holder is Holder.OPERATOR and principal.practice_id is not None:
@@ -81,8 +82,8 @@ class Requirement(Guard, HTTPBearer):
             refuse_wrong_words(request)
         if request.method not in _WITHOUT_BODY:
             refuse_other_media(request)
-        if request.scope["endpoint"] in request.app.state.on_threads:
-            await take_place(request, principal.holder)
+        if request.scope["endpoint"] in state.on_threads:
+            await take_place(request, holder)
         return principal
 
 

@@ -25,6 +25,7 @@ class CallLimit:
 
     def __init__(self, per_second: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
+        self._apart = 1 / per_second
         self._monotonic = monotonic
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
@@ -32,7 +33,7 @@ class CallLimit:
         """Count a call. Raises `TooManyRequests`, with the fields `RateLimit` and
         `RateLimit-Policy`, for one too many, which is not counted."""
         now = self._monotonic()
-        full_at = max(self._full_at.get(holder, now), now) + 1 / self._per_second
+        full_at = max(self._full_at.get(holder, now), now) + self._apart
         wait = full_at - now - 1
         if wait > _ROUNDING:
             raise self._refusal(math.ceil(wait))
