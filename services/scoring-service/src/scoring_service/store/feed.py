@@ -13,8 +13,8 @@ from scoring_service.ports import EntriesGone, Feed, FeedEntry, FeedPage, FeedPo
 # The column `bucket` of the table holds the partition; the statements call it so from there on.
 # Each practice's part of a partition goes on from its last position, in the order of the outbox.
 # The events are copied from the outbox, where they still are: they need not travel once more, nor
-# be sorted. Each part's last position is looked up once (MATERIALIZED): a look for each change steps
-# over all that this statement has added before it, and 10,000 changes of one partition take 30 s.
+# be sorted. Each part's last position is looked up once (MATERIALIZED): a look for each change
+# steps over all that this statement has added before it, and 10,000 changes take 30 s.
 _APPEND = """
     WITH published AS (
         SELECT * FROM unnest(%(ids)b::bigint[], %(practice_ids)b::text[], %(partitions)b::int[])
