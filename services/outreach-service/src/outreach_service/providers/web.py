@@ -1,6 +1,8 @@
-"""HTTP to providers: explicit time-outs, no retries, no redirects, and no address in any log."""
+"""HTTP to providers: a deadline, a bounded answer, no retries or redirects, no address in a log."""
 
+import asyncio
 import itertools
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,11 +39,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds for reaching a provider and for its answer."""
+    """Seconds for reaching a provider, and for each piece of its answer."""
 
     connect: float = 5
     answer: float = 15
 
+
+CALL_SECONDS = 20.0
+"""The deadline of a whole call. A time-out between two bytes is none: a provider that sends one
+byte a second keeps to it for ever (R16)."""
+
+LONGEST_ANSWER = 65_536
+"""Bytes that are read of an answer; those of the providers have some hundred."""
 
 LONGEST_WAIT = 86_400.0
 
@@ -82,6 +91,7 @@ def http_client(timeouts: Timeouts = Timeouts()) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=Pools(pools),
         timeout=httpx.Timeout(timeouts.answer, connect=timeouts.connect, pool=timeouts.connect),
+        headers={"accept-encoding": "identity"},  # what is compressed has no known length
         follow_redirects=False,
         trust_env=False,
     )
@@ -94,22 +104,48 @@ def _seconds(value: str | None) -> float | None:
     return min(float(value), LONGEST_WAIT)
 
 
-async def ask(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
-    """Send one request once. Raises NotSent and NoAnswer.
+async def ask(
+    client: httpx.AsyncClient, request: httpx.Request, seconds: float = CALL_SECONDS
+) -> Answer:
+    """Send one request once, and read its answer, within `seconds`. Raises NotSent and NoAnswer.
 
-    A 5xx, and an answer that is not a JSON object, are NoAnswer: a gateway may have lost it after
-    the provider had acted.
+    A 5xx, and an answer that is late, too long or no JSON object, are NoAnswer: a gateway may have
+    lost it after the provider had acted.
     """
     try:
-        response = await client.send(request)
+        async with asyncio.timeout(seconds):
+            response = await client.send(request, stream=True)
+            try:
+                raw = await _read(response)
+            finally:
+                await response.aclose()
     except _NEVER_BEGAN as problem:
         raise NotSent(type(problem).__name__) from None
     except httpx.HTTPError as problem:
         raise NoAnswer(type(problem).__name__) from None
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
+    except TimeoutError:
+        raise NoAnswer("deadline") from None
+    body = _json(raw)
     if not isinstance(body, dict) or response.status_code >= 500:
         raise NoAnswer(f"HTTP {response.status_code}")
     return Answer(response.status_code, body, _seconds(response.headers.get("retry-after")))
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The bytes of the answer. Raises NoAnswer for one that is too long, or might be."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise NoAnswer("answer-compressed")  # nobody asked for it, and its length is unknown
+    raw = bytearray()
+    async for piece in response.aiter_bytes():
+        raw += piece
+        if len(raw) > LONGEST_ANSWER:
+            raise NoAnswer("answer-too-long")
+    return bytes(raw)
+
+
+def _json(raw: bytes) -> Any:
+    """What the bytes say; None where they are no JSON."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
