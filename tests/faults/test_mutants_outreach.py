@@ -171,10 +171,12 @@ def test_an_unknown_outcome_is_not_tried_again(
 ) -> None:
     """R16: no SMS provider knows a repeat. Mutant: no answer counts as a refusal."""
 
-    def refused(claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy) -> MessageUpdate:
+    def refused(
+        claimed: ClaimedMessage, outcome: Outcome, policy: RetryPolicy, *, is_late: bool
+    ) -> MessageUpdate:
         if isinstance(outcome, Unknown):
             outcome = Rejected(outcome.why, final=False)
-        return apply_outcome(claimed, outcome, policy)
+        return apply_outcome(claimed, outcome, policy, is_late=is_late)
 
     if mutant:
         monkeypatch.setattr(outcomes, "apply_outcome", refused)

@@ -150,6 +150,31 @@ ACCOUNTS = {
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
+        ({"SMTP_SENDER": "海港 <care@example.org>"}, "SMTP_SENDER_NAME"),
+        ({"SMTP_SENDER": "care"}, "SMTP_SENDER"),
+        ({"SMTP_SENDER": "care@例え.jp\r\nBcc: x@example.org"}, "SMTP_SENDER"),
+        ({"SMTP_SENDER_NAME": "Harbour\nBcc: x@example.org"}, "SMTP_SENDER_NAME"),
+        ({"ALIYUN_SERVES": "China"}, "ALIYUN_SERVES"),
+    ],
+)
+def test_a_sender_is_checked_at_the_start(
+    environment: pytest.MonkeyPatch, given: dict[str, str], reason: str
+) -> None:
+    _set(environment, {f"RAPPORT_{name}": value for name, value in (ACCOUNTS | given).items()})
+    with pytest.raises(SettingsError, match=reason):
+        OutreachSettings.from_environment()
+
+
+def test_sms_go_to_the_countries_that_the_account_serves(environment: pytest.MonkeyPatch) -> None:
+    assert OutreachSettings.from_environment().sms_serves is None
+    account = {"ALIYUN_BASE_URL": "https://sms.example", "ALIYUN_SERVES": "CN,HK"}
+    _set(environment, {f"RAPPORT_{name}": value for name, value in (ACCOUNTS | account).items()})
+    assert OutreachSettings.from_environment().sms_serves == {"CN", "HK"}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
         ({"WECHAT_BASE_URL": "http://api.example"}, "WECHAT_BASE_URL must be https"),
         ({"ALIYUN_BASE_URL": "HTTP://sms.example"}, "ALIYUN_BASE_URL must be https"),
         ({"ALIYUN_BASE_URL": "sms.example"}, "ALIYUN_BASE_URL must be https"),

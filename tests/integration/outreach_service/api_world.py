@@ -89,7 +89,13 @@ def encode_event(event: MessageEvent, _incarnation: str) -> Outgoing:
     return Outgoing("outreach-events.v1", event.partition, event.client_id.encode(), value)
 
 
-def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] = ()) -> FastAPI:
+def api_app(
+    database: Database,
+    *,
+    simulated: bool,
+    closed: Collection[Channel] = (),
+    serves: Collection[str] | None = None,
+) -> FastAPI:
     """The app as bootstrap makes it, with keys that need no table."""
     previews = Previews(
         KeyringCipher(KEYRING),
@@ -116,6 +122,7 @@ def api_app(database: Database, *, simulated: bool, closed: Collection[Channel] 
         channels=PostgresChannels(database, setups),
         catalogue=builtin_catalogue(),
         unsubscribe_key=LINK_KEY,
+        sms_serves=serves,
     )
     service = Service(
         title="t", version="0", description="t", keys=Holders(), cursor_key=bytes(range(32))
@@ -148,7 +155,7 @@ class World:
 
     def put_contact(self, client_id: str = LIN, **changes: Any) -> httpx.Response:
         """Set Lin's phone, or what `changes` say."""
-        body = {"channel": "sms", "address": "13800138000", "name": "林小满", **changes}
+        body = {"channel": "sms", "address": "+8613800138000", "name": "林小满", **changes}
         return self.call("PUT", f"/v1/clients/{client_id}/contacts", json=body)
 
     def put_consent(self, client_id: str = LIN, **changes: Any) -> httpx.Response:

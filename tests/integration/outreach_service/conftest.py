@@ -13,15 +13,22 @@ from tests.support.servers.sandbox import Sandbox
 
 @pytest.fixture
 def make_world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[MakeWorld]:
-    """`make_world(simulated=True)`: the API with one clock or the other; with `closed` channels."""
+    """`make_world(simulated=True)`: the API with one clock or the other; with `closed` channels,
+    and with SMS to the countries that the account `serves`."""
     opened: list[Database] = []
 
-    def make(*, simulated: bool, closed: Collection[Channel] = ()) -> World:
+    def make(
+        *,
+        simulated: bool,
+        closed: Collection[Channel] = (),
+        serves: Collection[str] | None = None,
+    ) -> World:
         urls = service_database("outreach")
         worker = Database(urls.worker_url, application_name="test-worker")
         api = Database(urls.api_url, application_name="test-api")
         opened.extend([worker, api])
-        return World(api_app(api, simulated=simulated, closed=closed), worker, api)
+        app = api_app(api, simulated=simulated, closed=closed, serves=serves)
+        return World(app, worker, api)
 
     yield make
     for database in opened:

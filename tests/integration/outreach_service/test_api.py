@@ -31,7 +31,7 @@ TABLES = ("contact", "consent", "message", "attempt", "playbook", "client", "boo
 
 
 def test_a_contact_is_sealed_masked_and_found_again_by_its_index(world: World) -> None:
-    answer = world.put_contact(address="１３８ ０013-8000")
+    answer = world.put_contact(address="＋８６ １３８ ０013-8000")
     assert (answer.status_code, answer.json()) == (
         200,
         {"client_id": LIN, "channel": "sms", "address": "***8000", "language": "zh-CN"},
@@ -51,7 +51,7 @@ def test_a_contact_is_sealed_masked_and_found_again_by_its_index(world: World) -
 
 def test_a_contact_is_replaced_and_forgotten(world: World) -> None:
     world.put_contact()
-    world.put_contact(address="13900139000")
+    world.put_contact(address="+8613900139000")
     assert world.rows("SELECT count(*) FROM contact") == [(1,)]
     place = f"/v1/clients/{LIN}/contacts/sms"
     assert [world.call("DELETE", place).status_code for _ in range(2)] == [204, 404]
@@ -182,13 +182,13 @@ def test_of_two_statements_the_one_that_was_made_last_holds(world: World) -> Non
 
 
 def test_of_many_items_the_wrong_ones_are_named_and_the_others_saved(world: World) -> None:
-    good = {"client_id": LIN, "channel": "sms", "address": "13800138000", "name": "林"}
+    good = {"client_id": LIN, "channel": "sms", "address": "+8613800138000", "name": "林"}
     items = [
         good,
         {**good, "address": "1"},
         {**good, "client_id": "x"},
         "no object",
-        {**good, "address": "13900139000"},
+        {**good, "address": "+8613900139000"},
         {**good, "client_id": WANG},
     ]
     answer = world.call("POST", "/v1/contacts", json={"items": items})

@@ -136,6 +136,17 @@ def test_what_a_provider_said_is_written_down_when_the_database_is_back(
     assert (len(provider.sent), len(tries)) == (1, 2)
 
 
+def test_a_provider_that_takes_too_long_in_all_leaves_the_message_unknown(world: Build) -> None:
+    """Each of its steps may be in time; the whole is not."""
+    outreach = world(sms=Hanging(), options=DispatcherOptions(call_seconds=0.1))
+    outreach.reachable("ada", Channel.WECHAT, OPENID)
+    outreach.moved("ada", 1, NOON)
+    outreach.now_is(NOON)
+    asyncio.run(outreach.dispatcher.run_once())
+    message = outreach.messages()["ada", 1]
+    assert (message.state, message.reason) == ("unknown", "wechat:deadline")
+
+
 def one_by_wechat_one_by_sms(outreach: OutreachWorld) -> None:
     """Ada's message goes by WeChat, Bob's by SMS; both are due."""
     outreach.reachable("ada", Channel.WECHAT, OPENID)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from outreach_service.domain.messages import (
+    About,
     Accepted,
     Outcome,
     Rejected,
@@ -45,7 +46,9 @@ def test_a_wrong_signature_is_refused(
         )
         return await AliyunSms(providers.client, account, now).send(a_message(Channel.SMS))
 
-    assert with_providers(sandbox, work) == Rejected(f"sms:{code}", final=True)
+    assert with_providers(sandbox, work) == Rejected(
+        f"sms:{code}", final=False, retry_after=60, about=About.ACCOUNT
+    )
 
 
 def test_an_old_signature_is_refused(sandbox: Sandbox) -> None:
@@ -56,19 +59,28 @@ def test_an_old_signature_is_refused(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "code"),
+    ("changes", "code", "about"),
     [
-        pytest.param({"provider_template": "SMS_9"}, "isv.SMS_TEMPLATE_ILLEGAL", id="template"),
-        pytest.param({"params": {}}, "isv.TEMPLATE_MISSING_PARAMETERS", id="parameter"),
-        pytest.param({"recipient": "+862"}, "isv.MOBILE_NUMBER_ILLEGAL", id="number"),
+        pytest.param(
+            {"provider_template": "SMS_9"},
+            "isv.SMS_TEMPLATE_ILLEGAL",
+            About.UNCLEAR,
+            id="template",
+        ),
+        pytest.param(
+            {"params": {}}, "isv.TEMPLATE_MISSING_PARAMETERS", About.UNCLEAR, id="parameter"
+        ),
+        pytest.param(
+            {"recipient": "+862112345"}, "isv.MOBILE_NUMBER_ILLEGAL", About.PERSON, id="number"
+        ),
     ],
 )
 def test_the_sms_sandbox_checks_what_it_is_sent(
-    sandbox: Sandbox, changes: dict[str, Any], code: str
+    sandbox: Sandbox, changes: dict[str, Any], code: str, about: About
 ) -> None:
     outcome = send(sandbox, a_message(Channel.SMS, **changes))
 
-    assert outcome == Rejected(f"sms:{code}", final=True)
+    assert outcome == Rejected(f"sms:{code}", final=about is About.PERSON, about=about)
 
 
 def test_faults_by_chance_repeat_by_seed(sandbox: Sandbox) -> None:

@@ -19,7 +19,9 @@ from rapport_contracts.canonical import MessageChanged
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, execute, execute_many, fetch
 from rapport_runtime.ops.pauses import PauseRequest, pause
+from tests.support.memory.harbour import Harbour
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
+from tests.support.memory.outreach_refusals_suite import REFUSED, RefusalsSuite
 from tests.support.memory.outreach_suite import StoreSuite
 
 pytestmark = pytest.mark.integration
@@ -37,6 +39,7 @@ _PASS_REAL_TIME = (
         retry_until = retry_until - make_interval(secs => %(seconds)s)
     """,
     "UPDATE attempt SET started_at = started_at - make_interval(secs => %(seconds)s)",
+    "UPDATE permit SET closed_until = closed_until - make_interval(secs => %(seconds)s)",
 )
 _CONTACT = """
     INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
@@ -141,3 +144,19 @@ class TestPostgresStore(StoreSuite):
 
 class TestPostgresPreferences(PreferencesSuite):
     """The contacts, consents and playbooks of `PostgresStores`."""
+
+
+class TestPostgresRefusals(RefusalsSuite):
+    """What providers said, in `PostgresStores`."""
+
+    def test_a_worker_that_starts_tries_a_closed_channel_at_once(
+        self, adapter: PostgresAdapter, harbour: Harbour
+    ) -> None:
+        """Its settings may be new; what is accepted then opens the channel."""
+        self.strike(harbour, REFUSED)
+        with adapter.worker.transaction() as tx:
+            set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
+        assert [self.lease(harbour), self.lease(harbour)] == [1, 0]
+        with harbour.stores.open() as store:
+            store.rates.reopen([Channel.SMS])
+        assert self.lease(harbour) == 10

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from outreach_service.domain.messages import Outcome, Outgoing, Rejected
+from outreach_service.domain.messages import About, Outcome, Outgoing, Rejected
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import TokenStoreUnavailable
 from outreach_service.providers.web import http_client
@@ -74,4 +74,6 @@ def test_a_store_that_is_away_is_said_so_and_is_no_provider_s_answer() -> None:
             wechat = WeChat(client, account, store, lambda: datetime(2026, 1, 1, tzinfo=UTC))
             return await wechat.send(message)
 
-    assert asyncio.run(send()) == Rejected("wechat:token:store-away", final=False)
+    assert asyncio.run(send()) == Rejected(
+        "wechat:token:store-away", final=False, about=About.UNCLEAR
+    )

@@ -11,14 +11,14 @@ class OpenCipher:
     """A `ContactCipher` that gives everything back as it is, but refuses NO_KEY."""
 
     def seal(self, practice_id: str, update: ContactUpdate) -> SealedContact:
-        """The contact point, with its address as blind index."""
+        """The contact point, its blind index made of what its address counts as."""
         return SealedContact(
             update.client_id,
             update.channel,
             update.address,
             update.name,
             update.language,
-            f"{practice_id}/{update.address}",
+            f"{practice_id}/{update.counted_as}",
         )
 
     def address(self, key: ContactKey, sealed: str) -> str:

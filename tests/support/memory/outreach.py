@@ -38,12 +38,14 @@ from tests.support.memory.outreach_preferences import (
     MemoryContacts,
     MemoryPlaybooks,
 )
+from tests.support.memory.outreach_rates import MemoryRates
 from tests.support.memory.outreach_rows import (
     Message,
     Rows,
     attempts_of,
     consented,
     due_message,
+    rest_of,
     sent_message,
 )
 
@@ -138,7 +140,9 @@ class MemoryQueue:
     def _history(self, key: MessageKey) -> AttemptHistory:
         tried = attempts_of(self._rows, key)
         seconds = (self._now - min(each.started_at for each in tried)).total_seconds()
-        return AttemptHistory(seconds, any(each.outcome == "unknown" for each in tried))
+        excused = sum(AttemptKey(*key, each.number) in self._rows.excused for each in tried)
+        unsure = any(each.outcome == "unknown" for each in tried)
+        return AttemptHistory(seconds, unsure, excused)
 
     def claim(self, attempts: Sequence[NewAttempt], now: datetime, lease_seconds: float) -> None:
         for each in attempts:
@@ -193,6 +197,7 @@ class MemoryQueue:
             attempt=row.attempts,
             first_try_seconds=history.seconds,
             unsure=history.unsure,
+            excused=history.excused,
         )
 
     def lock_tried(self, attempts: Sequence[AttemptKey]) -> Mapping[AttemptKey, TriedMessage]:
@@ -215,6 +220,7 @@ class MemoryQueue:
             sent_at=row.sent_at,
             attempts=row.attempts,
             outcome=self._rows.attempts[key].outcome,
+            contact_index=row.contact_index,
         )
 
     def finish(self, attempts: Sequence[FinishedAttempt]) -> None:
@@ -223,6 +229,8 @@ class MemoryQueue:
             self._rows.attempts[key] = self._rows.attempts[key]._replace(
                 finished_at=self._now, outcome=each.outcome, code=each.code
             )
+            if each.is_excused:
+                self._rows.excused.add(key)
 
     def apply(self, outcomes: Sequence[AppliedOutcome]) -> None:
         for each in outcomes:
@@ -305,6 +313,13 @@ class MemoryClients:
             booking_at=self._booking_at(client, now),
             activity_at=self._rows.activity.get((practice_id, client_id)),
             inputs_up_to=self._read_up_to(practice_id),
+            resting={
+                key.channel: rest
+                for key in self._rows.contacts
+                if key[:2] == client
+                for rest in [rest_of(self._rows, key, now)]
+                if rest is not None
+            },
         )
 
     def _read_up_to(self, practice_id: str) -> datetime | None:
@@ -320,22 +335,6 @@ class MemoryClients:
         return min((at for at, count in counts.items() if count > 0), default=None)
 
 
-class MemoryRates:
-    """See `Rates`; what is spent does not come back by itself."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._permits = rows.permits
-
-    def lease(self, wanted: int) -> dict[Channel, int]:
-        granted = {channel: min(wanted, left) for channel, left in self._permits.items()}
-        self.give_back({channel: -count for channel, count in granted.items()})
-        return granted
-
-    def give_back(self, unused: Mapping[Channel, int]) -> None:
-        for channel, count in unused.items():
-            self._permits[channel] += count
-
-
 class MemoryStore:
     """See `Store`."""
 
@@ -344,7 +343,7 @@ class MemoryStore:
         self.inputs = MemoryInputs(self._rows)
         self.queue = MemoryQueue(self._rows, stores.real_time)
         self.clients = MemoryClients(self._rows, stores.business_time, practice_id)
-        self.rates = MemoryRates(self._rows)
+        self.rates = MemoryRates(self._rows, stores.real_time)
         self.messages = MemoryMessageTable(self._rows, practice_id)
         self.contacts = MemoryContacts(self._rows, practice_id)
         self.consents = MemoryConsents(self._rows, practice_id)

@@ -9,11 +9,19 @@ from typing import Any
 from outreach_service.domain.consents import ConsentStatement, CurrentConsent
 from outreach_service.ports.records import (
     ContactKey,
+    PracticeHome,
+    RestingPoint,
     SealedContact,
     StoredContact,
     StoredPlaybook,
 )
-from tests.support.memory.outreach_rows import Consent, Contact, Rows, last_consent
+from tests.support.memory.outreach_rows import (
+    Consent,
+    Contact,
+    Rows,
+    last_consent,
+    rest_of,
+)
 
 
 class MemoryContacts:
@@ -36,15 +44,27 @@ class MemoryContacts:
             return False
         return self._rows.contacts.pop(key, None) is not None
 
-    def of_client(self, practice_id: str, client_id: str) -> list[StoredContact]:
+    def of_client(
+        self, practice_id: str, client_id: str, now: datetime | None
+    ) -> list[StoredContact]:
         if self._practice_id not in {None, practice_id}:
             return []
         found = [
-            StoredContact(key, contact.address, contact.language)
+            StoredContact(key, contact.address, contact.language, rest_of(self._rows, key, now))
             for key, contact in self._rows.contacts.items()
             if key[:2] == (practice_id, client_id)
         ]
         return sorted(found, key=lambda each: each.key.channel)
+
+    def home(self, practice_id: str) -> PracticeHome | None:
+        practice = self._rows.practices.get(practice_id)
+        if practice is None or self._practice_id not in {None, practice_id}:
+            return None
+        return PracticeHome(practice.get("region"), practice["zone"] or "")
+
+    def rest(self, points: Sequence[RestingPoint]) -> None:
+        for each in points:
+            self._rows.rests[each.practice_id, each.blind_index] = each.rest
 
 
 class MemoryConsents:

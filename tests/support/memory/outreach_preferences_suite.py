@@ -74,7 +74,7 @@ class PreferencesSuite:
         with stores.open(PRACTICE) as store:
             store.contacts.save(PRACTICE, [sealed(), sealed(channel=Channel.EMAIL), sealed("ben")])
         with stores.open(PRACTICE) as store:
-            assert store.contacts.of_client(PRACTICE, ADA) == [
+            assert store.contacts.of_client(PRACTICE, ADA, NOON) == [
                 StoredContact(EMAIL, "s1", "en"),
                 StoredContact(PHONE, "s1", "en"),
             ]
@@ -84,7 +84,9 @@ class PreferencesSuite:
             with stores.open(PRACTICE) as store:
                 store.contacts.save(PRACTICE, [sealed(address=address)])
         with stores.open(PRACTICE) as store:
-            assert store.contacts.of_client(PRACTICE, ADA) == [StoredContact(PHONE, "s2", "en")]
+            assert store.contacts.of_client(PRACTICE, ADA, NOON) == [
+                StoredContact(PHONE, "s2", "en")
+            ]
 
     def test_a_contact_is_removed_once(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
@@ -93,16 +95,18 @@ class PreferencesSuite:
             assert store.contacts.remove(PHONE) is True
             assert store.contacts.remove(PHONE) is False
         with stores.open(PRACTICE) as store:
-            assert store.contacts.of_client(PRACTICE, ADA) == [StoredContact(EMAIL, "s1", "en")]
+            assert store.contacts.of_client(PRACTICE, ADA, NOON) == [
+                StoredContact(EMAIL, "s1", "en")
+            ]
 
     def test_another_practice_neither_sees_nor_removes_a_contact(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
             store.contacts.save(PRACTICE, [sealed()])
         with stores.open(ELSEWHERE) as store:
-            assert store.contacts.of_client(PRACTICE, ADA) == []
+            assert store.contacts.of_client(PRACTICE, ADA, NOON) == []
             assert store.contacts.remove(PHONE) is False
         with stores.open(PRACTICE) as store:
-            assert len(store.contacts.of_client(PRACTICE, ADA)) == 1
+            assert len(store.contacts.of_client(PRACTICE, ADA, NOON)) == 1
 
     def test_the_statement_that_was_made_last_holds(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
@@ -273,6 +277,6 @@ class PreferencesSuite:
             store.playbooks.save(PRACTICE, DOCUMENT)
             raise Failure
         with stores.open(PRACTICE) as store:
-            assert store.contacts.of_client(PRACTICE, ADA) == []
+            assert store.contacts.of_client(PRACTICE, ADA, NOON) == []
             assert store.consents.current(PRACTICE, ADA) == []
             assert store.playbooks.find(PRACTICE) is None

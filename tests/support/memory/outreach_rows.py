@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from outreach_service.domain.consents import ConsentStatement, Subscription, counts_at
-from outreach_service.domain.gates import SentMessage
+from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
 from outreach_service.domain.terms import Channel
@@ -72,6 +72,15 @@ class Consent:
 
 
 @dataclass
+class Account:
+    """What a row of permits says of a provider's account, besides its tokens."""
+
+    strikes: int = 0
+    closed_code: str | None = None
+    closed_until: datetime = EPOCH
+
+
+@dataclass
 class Rows:
     """All that outreach keeps; consents are in the order in which they were recorded."""
 
@@ -81,13 +90,32 @@ class Rows:
     bookings: dict[tuple[str, str, str], BookingDelta] = field(default_factory=dict)
     playbooks: dict[str, StoredPlaybook] = field(default_factory=dict)
     contacts: dict[ContactKey, Contact] = field(default_factory=dict)
+    rests: dict[tuple[str, str], Rest] = field(default_factory=dict)
     consents: list[Consent] = field(default_factory=list)
     messages: dict[MessageKey, Message] = field(default_factory=dict)
     attempts: dict[AttemptKey, AttemptRow] = field(default_factory=dict)
     permits: dict[Channel, int] = field(default_factory=lambda: dict.fromkeys(Channel, 1000))
+    accounts: dict[Channel, Account] = field(
+        default_factory=lambda: {channel: Account() for channel in Channel}
+    )
+    excused: set[AttemptKey] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
     fence: datetime | None = None
     events: list[MessageEvent] = field(default_factory=list)
+
+
+def rest_of(rows: Rows, key: ContactKey, now: datetime | None) -> Rest | None:
+    """The rest of a contact that holds at `now`."""
+    contact = rows.contacts.get(key)
+    rest = rows.rests.get((key.practice_id, contact.blind_index)) if contact else None
+    if rest is None or (rest.until is not None and now is not None and rest.until <= now):
+        return None
+    later = any(
+        counts_at(each.statement, each.recorded_at) > rest.since
+        for each in rows.consents
+        if each.statement.granted and each.subscription[:3] == key
+    )
+    return None if later else rest
 
 
 def consented(rows: Rows) -> set[Subscription]:

@@ -74,9 +74,9 @@ class SandboxProviders:
         account = WeChatAccount(self.url, credentials.WECHAT_APPID, credentials.WECHAT_SECRET)
         return WeChat(self.client, account, self.tokens, self.clock)
 
-    def sms(self) -> AliyunSms:
+    def sms(self, serves: frozenset[str] = frozenset({"CN"})) -> AliyunSms:
         key = AccessKey(credentials.ALIYUN_KEY_ID, credentials.ALIYUN_KEY_SECRET)
-        account = AliyunAccount(self.url, key, credentials.ALIYUN_SIGN_NAME)
+        account = AliyunAccount(self.url, key, credentials.ALIYUN_SIGN_NAME, serves)
         return AliyunSms(self.client, account, self.clock)
 
     def email(self) -> Smtp:

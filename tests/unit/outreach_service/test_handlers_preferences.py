@@ -352,7 +352,7 @@ class TestLocks:
 
     def test_a_view_locks_nobody(self, stores: WatchedStores) -> None:
         assert view_preferences(stores, OpenCipher(), PRACTICE, ADA) is None
-        assert stores.used == ["contacts", "consents", "clients"]
+        assert stores.used == ["contacts", "business_time", "consents", "clients"]
 
 
 class TestView:

@@ -12,6 +12,7 @@ from outreach_service.ports.records import ContactKey, StoredPlaybook
 from tests.support.memory.harbour import NOON
 from tests.support.memory.outreach import MemoryStores
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
+from tests.support.memory.outreach_refusals_suite import RefusalsSuite
 from tests.support.memory.outreach_rows import Consent, Contact
 from tests.support.memory.outreach_suite import StoreSuite
 
@@ -61,6 +62,10 @@ def adapter() -> MemoryAdapter:
 
 class TestMemoryStore(StoreSuite):
     """`MemoryStores`."""
+
+
+class TestMemoryRefusals(RefusalsSuite):
+    """What providers said, in `MemoryStores`."""
 
 
 class TestMemoryPreferences(PreferencesSuite):

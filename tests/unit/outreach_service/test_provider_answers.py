@@ -11,7 +11,14 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
+from outreach_service.domain.messages import (
+    About,
+    Accepted,
+    Outcome,
+    Outgoing,
+    Rejected,
+    Unknown,
+)
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.providers.acs3 import AccessKey
 from outreach_service.providers.aliyun_sms import AliyunAccount, AliyunSms
@@ -61,9 +68,17 @@ def by_sms(status: int, body: dict[str, Any], **headers: str) -> Outcome:
         pytest.param(403, {"error": "no"}, Unknown("sms:HTTP 403"), id="somebody else's answer"),
         pytest.param(200, {"Code": None}, Unknown("sms:HTTP 200"), id="no code at all"),
         pytest.param(
-            429, {}, Rejected("sms:HTTP 429", final=False, retry_after=1.0), id="not let in"
+            429,
+            {},
+            Rejected("sms:HTTP 429", final=False, retry_after=1.0, about=About.ACCOUNT),
+            id="not let in",
         ),
-        pytest.param(400, {"Code": "isv.X"}, Rejected("sms:isv.X", final=True), id="refused"),
+        pytest.param(
+            400,
+            {"Code": "isv.X"},
+            Rejected("sms:isv.X", final=False, about=About.UNCLEAR),
+            id="refused, nobody knows why",
+        ),
     ],
 )
 def test_an_sms_answer(status: int, body: dict[str, Any], outcome: Outcome) -> None:
@@ -75,7 +90,8 @@ def test_an_sms_answer(status: int, body: dict[str, Any], outcome: Outcome) -> N
 )
 def test_no_wait_is_longer_than_a_day_or_no_number(header: str, wait: float) -> None:
     outcome = by_sms(429, {"Code": "Throttling"}, retry_after=header)
-    assert outcome == Rejected("sms:Throttling", final=False, retry_after=wait)
+    throttled = Rejected("sms:Throttling", final=False, retry_after=wait, about=About.ACCOUNT)
+    assert outcome == throttled
 
 
 @pytest.mark.parametrize("seconds", [10**12, 0, -1, "soon"])
@@ -93,7 +109,9 @@ def test_no_lifetime_of_a_token_ends_more_than_its_use(seconds: object) -> None:
 
     outcome = asyncio.run(send())
     assert outcome == (
-        Accepted("7") if seconds == 10**12 else Rejected("wechat:token:None", final=False)
+        Accepted("7")
+        if seconds == 10**12
+        else Rejected("wechat:token:None", final=False, about=About.UNCLEAR)
     )
 
 
@@ -149,7 +167,7 @@ def test_an_answer_to_the_whole_message(last: bytes, outcome: type[Outcome]) -> 
 def test_what_a_relay_has_against_our_account_ends_no_message(sender: bytes) -> None:
     outcome = by_email(type("Refusing", (Relay,), {"sender": sender}))
     assert isinstance(outcome, Rejected)
-    assert not outcome.final
+    assert (outcome.final, outcome.about) == (False, About.ACCOUNT)
 
 
 def test_a_relay_without_tls_gets_nothing_where_tls_is_asked_for() -> None:
@@ -182,5 +200,6 @@ def test_a_token_that_was_not_given_is_not_asked_for_again_for_a_while() -> None
     outcomes = asyncio.run(
         send(20, lambda client: WeChat(client, account, MemoryTokens(), lambda: clock[0]))
     )
-    assert set(outcomes) == {Rejected("wechat:token:40125", final=False)}
+    refused = Rejected("wechat:token:40125", final=False, about=About.ACCOUNT)
+    assert set(outcomes) == {refused}
     assert requested_at == [NOON, NOON + NO_TOKEN_FOR + timedelta(seconds=1)]

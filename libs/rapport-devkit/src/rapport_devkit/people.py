@@ -52,7 +52,7 @@ class Person:
         """The bodies of their contacts."""
         addresses = {
             "wechat": f"o{self._digest('openid').hex()[:27]}",
-            "sms": f"1390{self.household % 10**7:07d}",
+            "sms": f"+861390{self.household % 10**7:07d}",
             "email": f"{self.external_id}@example.net",
         }
         for channel in self._channels():

@@ -129,9 +129,16 @@ FLOOD_OF_DEAD_LETTERS = Gauge(
 )
 PROVIDER_ATTEMPTS = Counter(
     "rapport_provider_attempts_total",
-    "Provider calls by what came of them: accepted, rejected (for good), busy (a refusal that"
-    " passes), unknown (may have been sent). Advice: mostly busy or unknown: the provider is down.",
+    "Provider calls by what came of them: accepted, rejected (for good), person (nothing arrives at"
+    " that contact), busy (a refusal that passes), account (no fault of the message), unknown (may"
+    " have been sent). Advice: mostly busy, account or unknown: the provider is down.",
     ["channel", "outcome"],
+)
+CHANNEL_CLOSED = Gauge(
+    "rapport_channel_closed",
+    "1 for a channel that is closed, because its provider refuses the account or call after call;"
+    " `code` is the provider's word. Messages by it wait. Advice: mend the account.",
+    ["channel", "code"],
 )
 PROVIDER_SECONDS = Histogram(
     "rapport_provider_call_seconds",
@@ -234,6 +241,7 @@ OF_APIS = (
     DEFERRED_PRACTICES,
     DEFERRED_OLDEST_SECONDS,
     UNKNOWN_MESSAGES,
+    CHANNEL_CLOSED,
 )
 OF_BOTH = (VISITS_TAKEN_BACK,)
 METRICS = (*OF_APIS, *OF_WORKERS, *OF_BOTH)

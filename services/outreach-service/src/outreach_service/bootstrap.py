@@ -36,7 +36,7 @@ from outreach_service.providers.wechat import WeChat, WeChatAccount
 from outreach_service.rendering import render
 from outreach_service.sealing import ContactKeyring
 from outreach_service.settings import OutreachSettings
-from outreach_service.store.channels import PostgresChannels
+from outreach_service.store.channels import ClosedChannels, PostgresChannels
 from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.fence import fence_off
 from outreach_service.store.lost_events import report_lost
@@ -176,7 +176,12 @@ def build_providers(
         key = AccessKey(
             settings.aliyun_access_key_id, settings.aliyun_access_key_secret.get_secret_value()
         )
-        sms = AliyunAccount(settings.aliyun_base_url, key, settings.aliyun_sign_name)
+        sms = AliyunAccount(
+            settings.aliyun_base_url,
+            key,
+            settings.aliyun_sign_name,
+            settings.sms_serves or frozenset(),
+        )
         providers[Channel.SMS] = AliyunSms(client, sms, _now)
     return providers
 
@@ -201,7 +206,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         keys=keys.ApiKeys(probes),
         cursor_key=settings.cursor_key,
         checks={"database": probes.ping, "age": age_check(probes)},
-        refresh=[DatabaseGauges(probes, GROUP), UnknownMessages(probes)],
+        refresh=[DatabaseGauges(probes, GROUP), UnknownMessages(probes), ClosedChannels(probes)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,
@@ -239,6 +244,7 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
         channels=PostgresChannels(database, _channel_setups(settings)),
         catalogue=catalogue,
         unsubscribe_key=unsubscribe_key(settings.contact_index_key.get_secret_value()),
+        sms_serves=settings.sms_serves,
     )
 
 
@@ -260,6 +266,7 @@ def _smtp_account(settings: OutreachSettings) -> SmtpAccount:
         host=settings.smtp_host or "",
         port=settings.smtp_port,
         sender_address=settings.smtp_sender,
+        sender_name=settings.smtp_sender_name,
         use_tls=settings.smtp_security == "tls",
         start_tls=settings.smtp_security == "starttls",
         username=settings.smtp_username,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import uvloop
 
-from outreach_service.domain.messages import Outcome, Outgoing, Rejected
+from outreach_service.domain.messages import About, Outcome, Outgoing, Rejected, Unknown
 from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import (
@@ -42,7 +42,8 @@ class DispatcherOptions:
     `max_in_flight` limits the provider calls in flight of each channel. A claimed message is handed
     over at once: between the gates' decision and the call it waits for no other message's answer
     (R16). `claim_rows` limits the due messages of each lane in one look. An answer is recorded
-    within `answers_seconds`, together with what came meanwhile.
+    within `answers_seconds`, together with what came meanwhile. A provider has `call_seconds` for
+    all that it does for one message.
 
     A worker that stops has 10 s (R2): it waits `drain_seconds` for calls in flight, and tries
     `drain_tries` times to record their answers, with `drain_pause_seconds` between two tries.
@@ -53,6 +54,7 @@ class DispatcherOptions:
     poll_seconds: float = 0.25
     answers_seconds: float = 0.25
     recover_seconds: float = 5.0
+    call_seconds: float = 90.0
     drain_seconds: float = 6.0
     drain_tries: int = 3
     drain_pause_seconds: float = 1.0
@@ -232,10 +234,18 @@ class Dispatcher:
         except RenderingFailed as error:
             return Rejected(f"{claimed.channel}:rendering:{error.field}", final=True)
         with PROVIDER_SECONDS.labels(str(claimed.channel)).time():
-            outcome = await self._providers[claimed.channel].send(message)
+            outcome = await self._call(message)
         failpoints.hit("request_sent")
         PROVIDER_ATTEMPTS.labels(str(claimed.channel), _label(outcome)).inc()
         return outcome
+
+    async def _call(self, message: Outgoing) -> Outcome:
+        """The provider's outcome; nobody knows it when the whole of its calls takes too long."""
+        try:
+            async with asyncio.timeout(self._options.call_seconds):
+                return await self._providers[message.channel].send(message)
+        except TimeoutError:
+            return Unknown(f"{message.channel}:deadline")
 
     def _compose(self, claimed: ClaimedMessage) -> Outgoing:
         """The message as its provider takes it. Raises RenderingFailed."""
@@ -262,8 +272,10 @@ class Dispatcher:
 
 def _label(outcome: Outcome) -> str:
     """The outcome's label in the metrics."""
-    if isinstance(outcome, Rejected):
+    if isinstance(outcome, Rejected) and outcome.about is About.MESSAGE:
         return "rejected" if outcome.final else "busy"
+    if isinstance(outcome, Rejected):
+        return "person" if outcome.about is About.PERSON else "account"
     return type(outcome).__name__.lower()
 
 

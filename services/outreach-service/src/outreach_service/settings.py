@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from outreach_service.contacts import InvalidContact, email
 from outreach_service.domain.terms import Channel
 from rapport_runtime.in_clear import http_in_clear, stays_here
 from rapport_runtime.settings import PREFIX, ServiceSettings
@@ -41,7 +42,10 @@ class OutreachSettings(ServiceSettings):
 
     smtp_host: str | None = None
     smtp_port: int = 587
-    smtp_sender: str = Field(default="", description="the address that e-mail comes from")
+    smtp_sender: str = Field(
+        default="", description="the address that e-mail comes from, such as care@practice.example"
+    )
+    smtp_sender_name: str = Field(default="", description="the name beside that address")
     smtp_security: Literal["starttls", "tls", "plain"] = Field(
         default="starttls", description="plain: for a relay on the same host, and the sandbox"
     )
@@ -60,6 +64,12 @@ class OutreachSettings(ServiceSettings):
     aliyun_access_key_id: str = ""
     aliyun_access_key_secret: SecretStr = SecretStr("")
     aliyun_sign_name: str = ""
+    aliyun_serves: str = Field(
+        default="CN",
+        pattern=r"^[A-Z]{2}(,[A-Z]{2})*$",
+        description="the countries to which the account may send, such as CN,HK; other numbers are"
+        " refused",
+    )
     aliyun_per_second: float = Field(default=50, gt=0)
     aliyun_burst: float = Field(default=100, ge=1)
 
@@ -83,6 +93,24 @@ class OutreachSettings(ServiceSettings):
         if self.sending == "on" and not any(self.addresses.values()):
             raise ValueError(f"{PREFIX}SENDING=on needs the account of a channel")
         return self
+
+    @field_validator("smtp_sender")
+    @classmethod
+    def _is_an_address_alone(cls, value: str) -> str:
+        """A name beside it, or a name alone, would end every e-mail."""
+        try:
+            return email(value) if value else value
+        except InvalidContact as invalid:
+            raise ValueError(
+                f"{invalid.problem}; the name goes into {PREFIX}SMTP_SENDER_NAME"
+            ) from None
+
+    @field_validator("smtp_sender_name")
+    @classmethod
+    def _is_a_name_of_one_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("has characters that no header may hold")
+        return value
 
     @model_validator(mode="after")
     def _nothing_goes_in_clear(self) -> Self:
@@ -109,6 +137,11 @@ class OutreachSettings(ServiceSettings):
             Channel.SMS: self.aliyun_base_url,
             Channel.EMAIL: self.smtp_host,
         }
+
+    @property
+    def sms_serves(self) -> frozenset[str] | None:
+        """The countries to which SMS can be sent; None without an account, which refuses none."""
+        return frozenset(self.aliyun_serves.split(",")) if self.aliyun_base_url else None
 
     @property
     def closed(self) -> frozenset[Channel]:

@@ -26,7 +26,9 @@ PER_NUMBER = 50
 _DAY = 86_400.0
 _MOST_KEPT = 100_000
 _MAINLAND = re.compile(rb"(?:\+?86|0086)?1[3-9]\d{9}")
-_ABROAD = re.compile(rb"[1-9]\d{6,14}")
+_ABROAD = re.compile(rb"(?!86)[1-9]\d{6,14}")
+"""A number with its country code. One of North America has the look of one of the mainland, and is
+delivered there."""
 
 
 class SmsSandbox:

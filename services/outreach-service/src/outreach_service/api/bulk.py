@@ -1,6 +1,6 @@
 """`POST /v1/contacts` and `/v1/consents`: up to 1,000 at once, each accepted or rejected alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Response
@@ -10,7 +10,7 @@ from outreach_service.api.clients import (
     ConsentsWriter,
     ContactsWriter,
     consent_statement,
-    contact_update,
+    contact_reader,
 )
 from outreach_service.api.preference_schemas import (
     ANY_SAVED,
@@ -53,8 +53,8 @@ def _some_rejected(example: ItemOutcome) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def bulk_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
-    """Contacts and consents of many clients at once."""
+def bulk_router(stores: Stores, cipher: ContactCipher, serves: Collection[str] | None) -> APIRouter:
+    """Contacts and consents of many clients at once; `serves` as in `clients_router`."""
     router = APIRouter(prefix="/v1", tags=["clients"])
 
     @router.post(
@@ -69,8 +69,9 @@ def bulk_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
 
         207 means that some were rejected; each of their outcomes gives the reason. Safe to repeat.
         """
+        read = contact_reader(stores, serves, principal.practice)
         updates, outcomes = _validated(
-            body.items, ContactItem, lambda item: contact_update(item.client_id, item)
+            body.items, ContactItem, lambda item: read(item.client_id, item)
         )
         if updates:
             save_contacts(stores, cipher, principal.practice, updates)

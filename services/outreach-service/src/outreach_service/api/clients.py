@@ -1,6 +1,8 @@
 """`/v1/clients/{client_id}/…`: one client's contact points and consents."""
 
+from collections.abc import Callable, Collection
 from datetime import UTC
+from functools import cache
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
@@ -11,6 +13,7 @@ from outreach_service.api.preference_schemas import (
     ConsentSaved,
     ContactAnswer,
     ContactBody,
+    KnownContact,
     PreferencesAnswer,
 )
 from outreach_service.api.refusals import (
@@ -22,10 +25,11 @@ from outreach_service.api.refusals import (
     refusals_as_problems,
 )
 from outreach_service.api.schemas import ClientId
-from outreach_service.contacts import InvalidContact, normalise
+from outreach_service.contacts import InvalidContact, needs_region, normalise, region_of
 from outreach_service.domain.consents import ConsentStatement, ContactUpdate
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.preferences import (
+    practice_home,
     remove_contact,
     save_consents,
     save_contacts,
@@ -48,18 +52,37 @@ ConsentsWriter = Annotated[Principal, Depends(require_practice(CONSENTS_SCOPE))]
 Reader = Annotated[Principal, Depends(require_practice("preferences:read"))]
 
 
-def clients_router(stores: Stores, cipher: ContactCipher) -> APIRouter:
-    """Contact points, consents and preferences of one client."""
+def clients_router(
+    stores: Stores, cipher: ContactCipher, serves: Collection[str] | None
+) -> APIRouter:
+    """Contact points, consents and preferences of one client; `serves` are the countries to which
+    SMS can be sent, None for no limit."""
     router = APIRouter(prefix="/v1/clients/{client_id}", tags=["clients"])
-    _add_contacts(router, stores, cipher)
+    _add_contacts(router, stores, cipher, serves)
     _add_consents(router, stores, cipher)
     return router
 
 
-def contact_update(client_id: str, body: ContactBody) -> ContactUpdate:
-    """The contact of a body, its address in its one spelling. Raises InvalidContact."""
-    address = normalise(body.channel, body.address)
-    return ContactUpdate(client_id, body.channel, address, body.name, body.language)
+def contact_reader(
+    stores: Stores, serves: Collection[str] | None, practice_id: str
+) -> Callable[[str, ContactBody], ContactUpdate]:
+    """Reads bodies as contacts of the clients that are named, each address in its one spelling; a
+    number without country code is one of the practice's country, which is looked up once.
+
+    What it returns raises InvalidContact.
+    """
+
+    @cache
+    def region() -> str | None:
+        home = practice_home(stores, practice_id)
+        return None if home is None else region_of(home.region, home.zone)
+
+    def read(client_id: str, body: ContactBody) -> ContactUpdate:
+        where = region() if needs_region(body.channel, body.address) else None
+        address = normalise(body.channel, body.address, where, serves)
+        return ContactUpdate(client_id, body.channel, address, body.name, body.language)
+
+    return read
 
 
 def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
@@ -68,7 +91,9 @@ def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
     return ConsentStatement(**said, stated_at=body.stated_at.astimezone(UTC), client_id=client_id)
 
 
-def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> None:
+def _add_contacts(
+    router: APIRouter, stores: Stores, cipher: ContactCipher, serves: Collection[str] | None
+) -> None:
     @router.put("/contacts", responses=responses(*ALWAYS) | _LEADS_ON)
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
@@ -76,11 +101,13 @@ def _add_contacts(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
         """Set how to reach a client on a channel; replaces the contact that was there.
 
         The address is brought into its one spelling (full-width digits and spaces are understood),
-        stored encrypted, and never returned again. A contact is no consent: without consent
+        stored encrypted, and never returned again. A phone number must be a mobile one, of a
+        country to which SMS can be sent; without a country code it is read as one of the practice's
+        region, else of its zone's country. A contact is no consent: without consent
         nothing is sent.
         """
         try:
-            update = contact_update(client_id, body)
+            update = contact_reader(stores, serves, principal.practice)(client_id, body)
         except InvalidContact as invalid:
             raise InvalidRequest("1 found", errors=[contact_error(invalid)]) from None
         (saved,) = save_contacts(stores, cipher, principal.practice, [update])
@@ -128,13 +155,16 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
     def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
         """Get a client's contact points and consents.
 
-        Addresses are masked. Of each channel and purpose the statement that holds is shown.
+        Addresses are masked. Of each channel and purpose the statement that holds is shown. A
+        contact that rests gets no messages: its provider said that nothing arrives there. The rest
+        ends with its time, with a new address, and with a consent to the channel that the client
+        states after its beginning.
         """
         found = view_preferences(stores, cipher, principal.practice, client_id)
         if found is None:
             raise NotFound(NO_CLIENT)
         return PreferencesAnswer(
             client_id=client_id,
-            contacts=[ContactAnswer.of(contact) for contact in found.contacts],
+            contacts=[KnownContact.of(contact) for contact in found.contacts],
             consents=[ConsentAnswer.of(consent) for consent in found.consents],
         )

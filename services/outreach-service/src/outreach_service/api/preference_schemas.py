@@ -69,8 +69,8 @@ class ContactBody(BaseModel):
 
 
 _PHONE: Final = Field(
-    description="A phone number, with + and country code; without, it is read as a Chinese one."
-    " It is never returned again.",
+    description="The number of a mobile phone, with + and country code; without, it is read as one"
+    " of the practice's country. It is never returned again.",
     examples=["+8613800138000"],
     json_schema_extra={"format": "phone-number"},
 )
@@ -272,7 +272,38 @@ class ContactAnswer(BaseModel):
     @classmethod
     def of(cls, contact: MaskedContact) -> "ContactAnswer":
         """The answer for a masked contact."""
-        return cls(**contact._asdict())
+        return cls(
+            client_id=contact.client_id,
+            channel=contact.channel.value,
+            address=contact.address,
+            language=contact.language,
+        )
+
+
+class RestAnswer(BaseModel):
+    """Why nothing is sent to a contact, and from when until when."""
+
+    reason: str = Field(description="The provider's own word.", examples=["email:550 5.1.1"])
+    since: AwareDatetime = Field(examples=["2024-06-01T04:00:00Z"])
+    until: AwareDatetime | None = Field(
+        description="null: until a new address, or a consent to the channel that is stated later."
+    )
+
+
+class KnownContact(ContactAnswer):
+    """A contact point, masked, and whether it rests."""
+
+    resting: RestAnswer | None = Field(
+        description="Set when the provider said that nothing arrives there: messages take other"
+        " ways, or are not sent."
+    )
+
+    @classmethod
+    def of(cls, contact: MaskedContact) -> "KnownContact":
+        """The answer for a masked contact."""
+        shown = ContactAnswer.of(contact).model_dump()
+        rest = contact.rest
+        return cls(**shown, resting=None if rest is None else RestAnswer(**rest._asdict()))
 
 
 class ConsentAnswer(BaseModel):
@@ -316,5 +347,5 @@ class PreferencesAnswer(BaseModel):
     """A client's contact points, and what they consented to."""
 
     client_id: ClientIdAnswer
-    contacts: list[ContactAnswer]
+    contacts: list[KnownContact]
     consents: list[ConsentAnswer]

@@ -1,6 +1,6 @@
 """All routes of outreach's own; bootstrap adds those of the runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,8 @@ from outreach_service.ports.store import ContactCipher, Stores
 @dataclass(frozen=True, kw_only=True)
 class ApiParts:
     """What the routes need: the stores, the cipher of contact details, the deployment's playbook,
-    the templates that a playbook may name, and the key of unsubscribe links."""
+    the templates that a playbook may name, the key of unsubscribe links, and the countries to which
+    SMS can be sent (None: no limit)."""
 
     messages: Messages
     stores: Stores
@@ -31,13 +32,14 @@ class ApiParts:
     channels: Channels
     catalogue: Catalogue
     unsubscribe_key: bytes = field(repr=False)
+    sms_serves: Collection[str] | None = None
 
 
 def api_routers(parts: ApiParts) -> list[APIRouter]:
     """The routers, in the order in which the document shows them."""
     return [
-        clients_router(parts.stores, parts.cipher),
-        bulk_router(parts.stores, parts.cipher),
+        clients_router(parts.stores, parts.cipher, parts.sms_serves),
+        bulk_router(parts.stores, parts.cipher, parts.sms_serves),
         messages_router(parts.messages, parts.stores, parts.previews),
         playbook_router(parts.stores, parts.default_playbook, parts.catalogue),
         channels_router(parts.channels),

@@ -263,6 +263,16 @@ class LastHour(BaseModel):
     unknown: int = Field(description="They may have been sent.", examples=[0])
 
 
+class ClosedAnswer(BaseModel):
+    """Why a channel is closed for now; messages by it wait."""
+
+    code: str = Field(
+        description="The provider's own word.", examples=["sms:SignatureDoesNotMatch"]
+    )
+    since: AwareDatetime = Field(description="Real time.")
+    until: AwareDatetime = Field(description="Real time; then one message tries it.")
+
+
 class ChannelAnswer(BaseModel):
     """The state of one channel."""
 
@@ -273,6 +283,9 @@ class ChannelAnswer(BaseModel):
     last_hour: LastHour
     waiting: int = Field(description="Messages that are due and wait.", examples=[3])
     oldest_waiting_at: AwareDatetime | None = Field(description="Its due time; business time.")
+    closed: ClosedAnswer | None = Field(
+        description="Set while the provider refuses the account, which all practices share."
+    )
 
     @classmethod
     def of(cls, state: ChannelState) -> "ChannelAnswer":
@@ -290,6 +303,7 @@ class ChannelAnswer(BaseModel):
             ),
             waiting=state.waiting,
             oldest_waiting_at=state.oldest_waiting_at,
+            closed=ClosedAnswer(**state.closed._asdict()) if state.closed else None,
         )
 
 

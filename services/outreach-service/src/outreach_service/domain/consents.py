@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from outreach_service.domain.gates import Rest
 from outreach_service.domain.terms import Channel, Purpose
 
 
@@ -26,6 +27,12 @@ class ContactUpdate:
     address: str = field(repr=False)
     name: str = field(repr=False)
     language: str
+
+    @property
+    def counted_as(self) -> str:
+        """The address by which caps, opt-outs and rests count: of an e-mail address in lower case,
+        since no mailbox differs from another by that alone."""
+        return self.address.lower() if self.channel is Channel.EMAIL else self.address
 
 
 AHEAD: Final = timedelta(hours=48)
@@ -50,12 +57,13 @@ class ConsentStatement(NamedTuple):
 
 
 class MaskedContact(NamedTuple):
-    """A contact point with its address masked."""
+    """A contact point with its address masked; with `rest` nothing goes there."""
 
     client_id: str
     channel: Channel
     address: str
     language: str
+    rest: Rest | None = None
 
 
 class Refused(StrEnum):

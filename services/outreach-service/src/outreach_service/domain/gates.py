@@ -1,9 +1,10 @@
 """Whether a message may go now: one pure decision, from what was read under the claim's locks."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from outreach_service.domain.playbook import Mode, Play, Route, Step
 from outreach_service.domain.quiet import DEFAULT_HOURS, Hours, next_opening
@@ -79,12 +80,25 @@ class Rules:
 DEFAULT_RULES = Rules(hours=DEFAULT_HOURS, caps=DEFAULT_CAPS, longest_lag=timedelta(minutes=15))
 
 
+class Rest(NamedTuple):
+    """Nothing goes to a contact point, because its provider said that nothing arrives there.
+
+    `reason` is the provider's code. The rest holds `since` then and up to `until`; None is until
+    the client states anew that they want messages there.
+    """
+
+    reason: str
+    since: datetime
+    until: datetime | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """All that is known about one message at the moment of deciding. Instants are aware.
 
     - `is_fenced`: it was due before the database was restored, so it may have been sent already.
-    - `contacts` maps a channel to its contact point's blind index.
+    - `contacts` maps a channel to its contact point's blind index, `resting` to why nothing may go
+      there now.
     - `zones` are those in which the hours must be open: the practice's ("" while it is not known),
       and a provider's own where it has one.
     - `sent` holds the messages that caps count, to this client or its contact points, within the
@@ -102,6 +116,7 @@ class Context:
     approved: bool
     is_fenced: bool = False
     contacts: Mapping[Channel, str]
+    resting: Mapping[Channel, Rest] = field(default_factory=dict)
     consents: frozenset[tuple[Channel, Purpose]]
     zones: tuple[str, ...]
     sent: tuple[SentMessage, ...]
@@ -148,6 +163,7 @@ AWAITING_APPROVAL = "mode:awaiting-approval"
 RESTORED = "restored"
 EXPIRED = "expired"
 NO_CHANNEL = "no-permitted-channel"
+CONTACT_RESTS = "contact-rests"
 PRACTICE_UNKNOWN = "practice-unknown"
 UPCOMING_BOOKING = "upcoming-booking"
 NEWER_ACTIVITY = "newer-activity"
@@ -159,9 +175,11 @@ CAPPED = "frequency-cap"
 
 @dataclass(frozen=True)
 class NoChannel:
-    """No route of the step is open; `missing` has the reason for each."""
+    """No route of the step is open; `missing` has the reason for each. `opens` is the rest that
+    ends first, where one of them only waits for that."""
 
     missing: tuple[str, ...]
+    opens: Rest | None = None
 
     @property
     def reason(self) -> str:
@@ -184,14 +202,20 @@ def _missing(context: Context, channel: Channel) -> str | None:
 
 
 def choose_channel(context: Context) -> Route | NoChannel:
-    """The step's first route that is permitted for the purpose and has consent and contact."""
-    missing = []
+    """The step's first route that is permitted for the purpose, and has consent and a contact that
+    does not rest."""
+    missing, rests = [], []
     for route in context.step.routes:
         lacks = _missing(context, route.channel)
+        rest = context.resting.get(route.channel)
+        if lacks is None and rest is not None:
+            lacks = f"{route.channel} rests after {rest.reason}"
+            rests += [rest] if rest.until is not None else []
         if lacks is None:
             return route
         missing.append(lacks)
-    return NoChannel(tuple(missing))
+    opens = min(rests, key=lambda each: each.until or context.expires_at, default=None)
+    return NoChannel(tuple(missing), opens)
 
 
 def likely_channel(
@@ -319,18 +343,26 @@ def _by(route: Route, context: Context) -> Decision:
     return Send(route)
 
 
+def _without_route(none: NoChannel, context: Context) -> Decision:
+    """A message waits for a contact point whose rest ends in time, and otherwise does not go."""
+    until = None if none.opens is None else none.opens.until
+    if none.opens is None or until is None or until >= context.expires_at:
+        return Suppress(none.reason)
+    return Defer(until, f"{CONTACT_RESTS}: {none.opens.reason}")
+
+
 def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
     The order: mode, expiry, a restore since it was due, a permitted channel with account, consent
-    and contact (L1, L14), a practice that is known, an upcoming booking, newer activity, inputs
-    that lag, quiet hours (L12), frequency caps (F30). Provider rate limits are no gate: they are
-    permits, on the real clock (F35).
+    and a contact that does not rest (L1, L14), a practice that is known, an upcoming booking,
+    newer activity, inputs that lag, quiet hours (L12), frequency caps (F30). Provider rate limits
+    are no gate: they are permits, on the real clock (F35).
     """
     objection = _mode(context)
     if objection is not None:
         return objection
     route = choose_channel(context)
     if isinstance(route, NoChannel):
-        return Suppress(route.reason)
+        return _without_route(route, context)
     return _by(route, context)

@@ -176,16 +176,31 @@ class Accepted:
     provider_ref: str
 
 
+class About(StrEnum):
+    """Of what a rejection speaks, and so for what it counts."""
+
+    MESSAGE = "message"  # this message as it is, or this moment
+    PERSON = "person"  # the contact point: nothing arrives there
+    ACCOUNT = "account"  # the sender's account: nothing goes by this channel
+    UNCLEAR = "unclear"  # the provider or our set-up, perhaps: nobody can tell from one answer
+
+
+NOT_OF_THE_MESSAGE = frozenset({About.ACCOUNT, About.UNCLEAR})
+"""A message waits for as long as it makes sense, and is never given up for these."""
+
+
 @dataclass(frozen=True)
 class Rejected:
     """Proven: nothing was sent. `final` when another try can only get the same answer.
 
-    `code` is the channel and the provider's code. `retry_after` is the least wait in seconds.
+    `code` is the channel and the provider's code. `retry_after` is the least wait in seconds; of a
+    person it is how long the contact point rests, and None is for good.
     """
 
     code: str
     final: bool
     retry_after: float | None = None
+    about: About = About.MESSAGE
 
 
 @dataclass(frozen=True)
@@ -215,12 +230,14 @@ class Tries:
     """The tries so far, this one included.
 
     `seconds` is the real time since the first try began; `unknown` whether the outcome of an
-    EARLIER try is unknown.
+    EARLIER try is unknown; `excused` counts the earlier ones that were refused for no fault of the
+    message.
     """
 
     count: int
     seconds: float
     unknown: bool
+    excused: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,15 +245,18 @@ class RetryPolicy:
     """How a channel retries: waits grow from `first_seconds` twofold, up to `longest_seconds`.
 
     `same_key_seconds`: for how long after the first try the provider is trusted to drop a repeat
-    that carries the same key; 0 for a provider that never does.
+    that carries the same key; 0 for a provider that never does. `closed_seconds`: for how long the
+    channel is closed after the account was refused, where the provider names no time.
     """
 
     most: Mapping[Purpose, int]
     first_seconds: float
     longest_seconds: float
     same_key_seconds: float = 0
+    closed_seconds: float = 60
 
 
+_LONGEST_DOUBLING = 30
 _MOST = MappingProxyType({Purpose.SERVICE: 8, Purpose.CARE: 6, Purpose.MARKETING: 4})
 
 DEFAULT_RETRIES: Mapping[Channel, RetryPolicy] = MappingProxyType(
@@ -254,10 +274,18 @@ the first wait is 30 minutes."""
 SANDBOX_RETRIES: Mapping[Channel, RetryPolicy] = MappingProxyType(
     {
         Channel.WECHAT: RetryPolicy(
-            most=_MOST, first_seconds=0.2, longest_seconds=5, same_key_seconds=480
+            most=_MOST,
+            first_seconds=0.2,
+            longest_seconds=5,
+            same_key_seconds=480,
+            closed_seconds=0.5,
         ),
-        Channel.SMS: RetryPolicy(most=_MOST, first_seconds=0.2, longest_seconds=5),
-        Channel.EMAIL: RetryPolicy(most=_MOST, first_seconds=0.2, longest_seconds=5),
+        Channel.SMS: RetryPolicy(
+            most=_MOST, first_seconds=0.2, longest_seconds=5, closed_seconds=0.5
+        ),
+        Channel.EMAIL: RetryPolicy(
+            most=_MOST, first_seconds=0.2, longest_seconds=5, closed_seconds=0.5
+        ),
     }
 )
 """The same with short waits, for development and tests."""
@@ -271,16 +299,20 @@ def retry_decision(
     Once a try's outcome is unknown, a further one is allowed only while the provider drops repeats
     by key; after that the message is Unknown, whatever later tries brought. After a final rejection
     there is no further try; after another one there is, after the longer of the policy's wait and
-    its own.
+    its own. A rejection for no fault of the message does not count, and is never the last.
     """
     unsure = tries.unknown or isinstance(outcome, Unknown)
     end = Unknown(outcome.why if isinstance(outcome, Unknown) else outcome.code)
     last = GiveUp() if not unsure else end
     if isinstance(outcome, Rejected) and outcome.final:
         return last
-    if tries.count >= policy.most[purpose]:
+    is_excused = isinstance(outcome, Rejected) and outcome.about in NOT_OF_THE_MESSAGE
+    if not is_excused and tries.count - tries.excused >= policy.most[purpose]:
         return last
-    wait = min(policy.first_seconds * 2.0 ** (tries.count - 1), policy.longest_seconds)
+    doubling = 2.0 ** min(tries.count - 1, _LONGEST_DOUBLING)
+    wait = min(policy.first_seconds * doubling, policy.longest_seconds)
+    if isinstance(outcome, Rejected) and outcome.about is About.ACCOUNT:
+        wait = policy.closed_seconds  # the channel is closed: no message needs a pause of its own
     if isinstance(outcome, Rejected) and outcome.retry_after is not None:
         wait = max(wait, outcome.retry_after)
     if unsure and tries.seconds + wait > policy.same_key_seconds:

@@ -233,6 +233,7 @@ def _context(
         approved=message.approved,
         is_fenced=message.is_fenced,
         contacts=situation.contacts,
+        resting=situation.resting,
         consents=situation.consents,
         zones=(situation.zone,),
         sent=situation.sent + granted,
@@ -294,6 +295,7 @@ def _claimed(
             attempt=message.attempts + 1,
             first_try_seconds=history.seconds,
             unsure=history.unsure,
+            excused=history.excused,
         )
     return claimed
 

@@ -21,7 +21,7 @@ from outreach_service.domain.consents import (
     masked,
 )
 from outreach_service.ports import NoBusinessTime, UnreadableContact
-from outreach_service.ports.records import ContactKey, StoredContact
+from outreach_service.ports.records import ContactKey, PracticeHome, StoredContact
 from outreach_service.ports.store import ContactCipher, Store, Stores
 
 ONE_CLICK: Final = "one-click"
@@ -29,6 +29,12 @@ ONE_CLICK: Final = "one-click"
 
 UNREADABLE: Final = "***"
 """Shown for an address whose key is gone."""
+
+
+def practice_home(stores: Stores, practice_id: str) -> PracticeHome | None:
+    """Where a practice is, for reading its phone numbers; None while outreach does not know it."""
+    with stores.open(practice_id) as store:
+        return store.contacts.home(practice_id)
 
 
 def save_contacts(
@@ -108,7 +114,7 @@ def view_preferences(
 ) -> Preferences | None:
     """A client's contact points, masked, and current consents; None for an unknown client."""
     with stores.open(practice_id) as store:
-        contacts = store.contacts.of_client(practice_id, client_id)
+        contacts = store.contacts.of_client(practice_id, client_id, store.business_time())
         consents = store.consents.current(practice_id, client_id)
         if not (contacts or consents or store.clients.is_known(practice_id, client_id)):
             return None
@@ -145,4 +151,4 @@ def _masked(cipher: ContactCipher, contact: StoredContact) -> MaskedContact:
         shown = masked(key.channel, cipher.address(key, contact.sealed_address))
     except UnreadableContact:
         shown = UNREADABLE
-    return MaskedContact(key.client_id, key.channel, shown, contact.language)
+    return MaskedContact(key.client_id, key.channel, shown, contact.language, contact.rest)

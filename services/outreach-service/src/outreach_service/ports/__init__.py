@@ -121,6 +121,15 @@ class Permits(NamedTuple):
     burst: float
 
 
+class Closed(NamedTuple):
+    """A channel is closed, because its provider refused the account (`code` says why) or several
+    calls in a row. At `until`, on the real clock, one message tries it."""
+
+    code: str
+    since: datetime
+    until: datetime
+
+
 class ChannelState(NamedTuple):
     """A channel's set-up and its last hour on the real clock, of one practice.
 
@@ -135,6 +144,7 @@ class ChannelState(NamedTuple):
     unknown: int
     waiting: int
     oldest_waiting_at: datetime | None
+    closed: Closed | None = None
 
 
 class Channels(Protocol):

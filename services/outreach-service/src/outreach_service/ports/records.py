@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from outreach_service.domain.gates import SentMessage
+from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.message_views import MessageRow
 from outreach_service.domain.playbook import Play
 from outreach_service.domain.terms import Change, Channel, Occasion, Purpose
@@ -148,7 +149,8 @@ class Hold(NamedTuple):
 class Situation(NamedTuple):
     """What is known about a message's client at the moment of deciding.
 
-    `contacts` maps a channel to its contact point's blind index; `zone` is "" while the practice
+    `contacts` maps a channel to its contact point's blind index, `resting` those where nothing may
+    go now to the reason; `zone` is "" while the practice
     is not known; `sent` holds what went to the client or to its contact points, without the
     message itself. `inputs_up_to` is the instant up to which activity has been read, or where the
     practice stands, if it is held.
@@ -162,6 +164,7 @@ class Situation(NamedTuple):
     booking_at: datetime | None
     activity_at: datetime | None
     inputs_up_to: datetime | None
+    resting: Mapping[Channel, Rest] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -175,11 +178,12 @@ class Recipient:
 
 
 class AttemptHistory(NamedTuple):
-    """A message's earlier attempts: the real seconds since the first began, and whether the
-    outcome of any is unknown."""
+    """A message's earlier attempts: the real seconds since the first began, whether the outcome of
+    any is unknown, and how many were refused for no fault of the message."""
 
     seconds: float
     unsure: bool
+    excused: int = 0
 
 
 class NewAttempt(NamedTuple):
@@ -216,8 +220,8 @@ class ClaimedMessage:
     """A message that this worker, and no other, may hand to a provider once.
 
     `attempt` counts from 1; `first_try_seconds` is the real time since the first began;
-    `unsure` tells whether an earlier one's outcome is unknown. What is personal stays out of its
-    `repr`.
+    `unsure` tells whether an earlier one's outcome is unknown, `excused` how many were refused for
+    no fault of the message. What is personal stays out of its `repr`.
     """
 
     practice_id: str
@@ -233,6 +237,7 @@ class ClaimedMessage:
     attempt: int
     first_try_seconds: float
     unsure: bool
+    excused: int = 0
 
     @property
     def key(self) -> AttemptKey:
@@ -243,7 +248,7 @@ class ClaimedMessage:
 class LostAttempt(NamedTuple):
     """An attempt whose worker died between request and result.
 
-    `attempt`, `first_try_seconds` and `unsure` are as in `ClaimedMessage`.
+    `attempt`, `first_try_seconds`, `unsure` and `excused` are as in `ClaimedMessage`.
     """
 
     practice_id: str
@@ -254,6 +259,7 @@ class LostAttempt(NamedTuple):
     attempt: int
     first_try_seconds: float
     unsure: bool
+    excused: int = 0
 
     @property
     def key(self) -> AttemptKey:
@@ -263,7 +269,7 @@ class LostAttempt(NamedTuple):
 
 class TriedMessage(NamedTuple):
     """A message with one of its attempts, its row locked; `outcome` is the attempt's, None while
-    nothing is known of it."""
+    nothing is known of it. `contact_index` is where the last attempt went."""
 
     practice_id: str
     message_id: str
@@ -279,16 +285,36 @@ class TriedMessage(NamedTuple):
     sent_at: datetime
     attempts: int
     outcome: str | None
+    contact_index: str | None
 
 
 class FinishedAttempt(NamedTuple):
-    """What came of an attempt."""
+    """What came of an attempt. `is_excused`: it was refused for no fault of the message."""
 
     practice_id: str
     message_id: str
     number: int
     outcome: str
     code: str | None
+    is_excused: bool = False
+
+
+class RestingPoint(NamedTuple):
+    """From now on a contact point rests."""
+
+    practice_id: str
+    blind_index: str
+    rest: Rest
+
+
+class Strike(NamedTuple):
+    """A channel's provider refused a call for no fault of a message. `closes`: it was clear about
+    the account; otherwise only several in a row close the channel. It is closed for `seconds`."""
+
+    channel: Channel
+    code: str
+    closes: bool
+    seconds: float
 
 
 class AppliedOutcome(NamedTuple):
@@ -340,12 +366,20 @@ class SealedContact(NamedTuple):
     blind_index: str
 
 
+class PracticeHome(NamedTuple):
+    """Where a practice is: its region (ISO 3166-1), if it has named one, and its zone."""
+
+    region: str | None
+    zone: str
+
+
 class StoredContact(NamedTuple):
-    """A contact point as its row keeps it."""
+    """A contact point as its row keeps it; with `rest` nothing goes there."""
 
     key: ContactKey
     sealed_address: str
     language: str
+    rest: Rest | None = None
 
 
 class StoredPlaybook(NamedTuple):

@@ -32,7 +32,9 @@ from outreach_service.ports.records import (
     MessageKey,
     NewAttempt,
     PlannedMessage,
+    PracticeHome,
     Recipient,
+    RestingPoint,
     SealedContact,
     Share,
     Situation,
@@ -40,6 +42,7 @@ from outreach_service.ports.records import (
     StoredContact,
     StoredMessage,
     StoredPlaybook,
+    Strike,
     TriedMessage,
 )
 
@@ -178,8 +181,20 @@ class Contacts(Protocol):
         """Delete a contact point; False when there is none."""
         ...
 
-    def of_client(self, practice_id: str, client_id: str) -> list[StoredContact]:
-        """A client's contact points, by channel."""
+    def of_client(
+        self, practice_id: str, client_id: str, now: datetime | None
+    ) -> list[StoredContact]:
+        """A client's contact points, by channel, with those rests that hold at `now`; without a
+        time, each that was not ended by a statement of the client."""
+        ...
+
+    def home(self, practice_id: str) -> PracticeHome | None:
+        """Where the practice is; None while it is not known."""
+        ...
+
+    def rest(self, points: Sequence[RestingPoint]) -> None:
+        """Let contact points rest, whoever has them. The rest of a point ends for a client who
+        states consent to the channel after its beginning, and for one who gets another point."""
         ...
 
 
@@ -214,11 +229,20 @@ class Rates(Protocol):
     """The permits of the channels' provider accounts, on the real clock (F35)."""
 
     def lease(self, wanted: int) -> dict[Channel, int]:
-        """Take up to `wanted` permits of each account; they are this transaction's alone."""
+        """Take up to `wanted` permits of each account; they are this transaction's alone. A channel
+        that is closed has none; when its time is over it has one, and the next after a while."""
         ...
 
     def give_back(self, unused: Mapping[Channel, int]) -> None:
         """Return permits that the transaction did not need."""
+        ...
+
+    def strike(self, strikes: Sequence[Strike]) -> None:
+        """Close channels whose accounts were refused: at once, or after five strikes in a row."""
+        ...
+
+    def reopen(self, channels: Collection[Channel]) -> None:
+        """The providers of these channels have accepted messages: open them, and forget strikes."""
         ...
 
 

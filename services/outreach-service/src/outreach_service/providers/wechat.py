@@ -9,7 +9,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from outreach_service.domain.messages import Accepted, Outcome, Outgoing, Rejected, Unknown
+from outreach_service.domain.messages import (
+    About,
+    Accepted,
+    Outcome,
+    Outgoing,
+    Rejected,
+    Unknown,
+)
 from outreach_service.domain.terms import Purpose
 from outreach_service.ports import Token, TokenStore, TokenStoreUnavailable
 from outreach_service.providers.web import Answer, NoAnswer, NotSent, ask
@@ -20,17 +27,35 @@ BAD_TOKEN = frozenset({40001, 40014, 42001})
 BUSY = frozenset({-1, 45011})
 """Busy, or over the minute's quota: repeat with the same key within 8 minutes, else unknown."""
 
-RETRY_LATER: Mapping[int, float] = MappingProxyType(
+OF_THE_ACCOUNT: Mapping[int, float] = MappingProxyType(
     {
-        43117: 6 * 3600.0,  # too often to this person, an undocumented limit
-        40164: 600.0,  # our address is not listed; these five are the account's fault
+        40013: 60.0,  # the account's id
+        40125: 60.0,  # its secret
+        40164: 600.0,  # our address is not listed
         48001: 600.0,
         48004: 600.0,
         50002: 600.0,
         61004: 600.0,
     }
 )
-"""Codes that prove that nothing was sent, and the seconds to wait."""
+"""Codes that speak of the account, and the seconds until the next try. They prove that nothing was
+sent."""
+
+OF_THE_PERSON = frozenset({40003, 43004, 43019, 43101, 46004, 48002, 50005})
+"""Unknown here, not following or no longer, blocked, or refusing us: the openid rests for good."""
+
+OF_THE_MESSAGE: Mapping[int, float | None] = MappingProxyType(
+    {
+        43117: 6 * 3600.0,  # too often to this person, an undocumented limit
+        45002: None,  # a value is too long
+        45015: None,  # outside the time in which the person may be written to
+        45047: None,
+    }
+)
+"""Codes that speak of this message, and the seconds to wait; None ends the message.
+
+A code in none of these lists, such as that of a template which is gone (40037, 47003), is of the
+set-up or new to us: the message waits, and several in a row close the channel."""
 
 NO_TOKEN_FOR = timedelta(seconds=10)
 """How long no token is requested after WeChat refused one: otherwise each of many messages would
@@ -53,7 +78,12 @@ class WeChatAccount:
 
 
 class _NoToken(Exception):
-    """WeChat gave no token, so no message was sent. The argument is the code to record."""
+    """WeChat gave no token, so no message was sent. The argument is the code to record; `about`
+    tells whether WeChat has refused the account, or nobody knows why."""
+
+    def __init__(self, code: str, about: About) -> None:
+        super().__init__(code)
+        self.about = about
 
 
 def _until_midnight(now: datetime) -> float:
@@ -72,11 +102,23 @@ def _outcome(answer: Answer, now: datetime) -> Outcome:
     if code in BUSY:
         return Unknown(f"wechat:{code}")
     if code == DAILY_QUOTA:
-        return Rejected(f"wechat:{code}", final=False, retry_after=_until_midnight(now))
-    if code in BAD_TOKEN:
-        return Rejected(f"wechat:{code}", final=False)
-    wait = RETRY_LATER.get(code)
-    return Rejected(f"wechat:{code}", final=wait is None, retry_after=wait)
+        wait = _until_midnight(now)
+        return Rejected(f"wechat:{code}", final=False, retry_after=wait, about=About.ACCOUNT)
+    return _rejected(code)
+
+
+def _rejected(code: int) -> Rejected:
+    """What a code means that proves that nothing was sent."""
+    if code in OF_THE_PERSON:
+        return Rejected(f"wechat:{code}", final=True, about=About.PERSON)
+    if code in OF_THE_MESSAGE:
+        wait = OF_THE_MESSAGE[code]
+        return Rejected(f"wechat:{code}", final=wait is None, retry_after=wait)
+    if code in BAD_TOKEN:  # of a token that was new a moment ago
+        return Rejected(f"wechat:{code}", final=False, about=About.ACCOUNT)
+    wait = OF_THE_ACCOUNT.get(code)
+    about = About.UNCLEAR if wait is None else About.ACCOUNT
+    return Rejected(f"wechat:{code}", final=False, retry_after=wait, about=about)
 
 
 class WeChat:
@@ -98,7 +140,7 @@ class WeChat:
         self._clock = clock
         self._remembered: Token | None = None
         self._refused_until = clock()
-        self._refusal = ""
+        self._refusal = _NoToken("", About.UNCLEAR)
 
     async def send(self, message: Outgoing) -> Outcome:
         """One call, and a second only when WeChat refused the token of the first."""
@@ -111,11 +153,11 @@ class WeChat:
                 token = await self._token(refused=token)
                 answer = await self._post(message, token)
         except _NoToken as problem:
-            return Rejected(f"wechat:token:{problem}", final=False)
+            return Rejected(f"wechat:token:{problem}", final=False, about=problem.about)
         except TokenStoreUnavailable:  # before the call, or between a refused one and its repeat
-            return Rejected("wechat:token:store-away", final=False)
+            return Rejected("wechat:token:store-away", final=False, about=About.UNCLEAR)
         except NotSent as problem:
-            return Rejected(f"wechat:{problem}", final=False)
+            return Rejected(f"wechat:{problem}", final=False, about=About.UNCLEAR)
         except NoAnswer as problem:
             return Unknown(f"wechat:{problem}")
         return _outcome(answer, self._clock())
@@ -160,11 +202,11 @@ class WeChat:
             if known is not None:
                 return known
             if self._clock() < self._refused_until:
-                raise _NoToken(self._refusal)
+                raise _NoToken(str(self._refusal), self._refusal.about)
             try:
                 fresh = await self._fetch()
             except _NoToken as problem:
-                self._refusal = str(problem)
+                self._refusal = problem
                 self._refused_until = self._clock() + NO_TOKEN_FOR
                 raise
             await self._tokens.put(self._account.appid, fresh)
@@ -186,8 +228,10 @@ class WeChat:
         try:
             answer = await ask(self._client, request)
         except (NotSent, NoAnswer) as problem:
-            raise _NoToken(str(problem)) from None
+            raise _NoToken(str(problem), About.UNCLEAR) from None
         value, seconds = answer.body.get("access_token"), answer.body.get("expires_in")
         if not isinstance(value, str) or not isinstance(seconds, int) or seconds < 1:
-            raise _NoToken(str(answer.body.get("errcode")))
+            code = answer.body.get("errcode")
+            is_clear = isinstance(code, int) and code not in BUSY
+            raise _NoToken(str(code), About.ACCOUNT if is_clear else About.UNCLEAR)
         return Token(value, requested_at + timedelta(seconds=min(seconds, LONGEST_TOKEN)))

@@ -7,12 +7,13 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from outreach_service.domain.gates import SentMessage
+from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.messages import COUNTED
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, DueMessage, Recipient, Situation
 from outreach_service.store.clock import inputs_up_to
 from outreach_service.store.consent_order import LAST_FIRST
+from outreach_service.store.contact_rests import RESTS_AT_NOW
 from outreach_service.store.locks import lock_clients, lock_contacts
 from rapport_runtime.database import fetch, fetch_value
 
@@ -29,6 +30,12 @@ _CONSENTS = f"""
            practice_id, client_id, channel, purpose, granted
     FROM consent WHERE {_OF}
     ORDER BY practice_id, client_id, channel, purpose, {LAST_FIRST}
+"""
+# A rest ends for a client whose consent to the channel counts from a later time.
+_RESTS = f"""
+    SELECT practice_id, client_id, channel, reason, since, until
+    FROM contact JOIN contact_rest USING (practice_id, blind_index)
+    WHERE {_OF} AND {RESTS_AT_NOW}
 """
 _ACTIVITY = f"SELECT practice_id, client_id, activity_at FROM client WHERE {_OF}"
 _BOOKINGS = f"""
@@ -72,6 +79,7 @@ class _ClientFacts:
     zones: dict[str, str]
     held: dict[str, datetime]
     contacts: dict[Pair, dict[Channel, str]] = field(default_factory=lambda: defaultdict(dict))
+    resting: dict[Pair, dict[Channel, Rest]] = field(default_factory=lambda: defaultdict(dict))
     consents: dict[Pair, set[tuple[Channel, Purpose]]] = field(
         default_factory=lambda: defaultdict(set)
     )
@@ -148,6 +156,9 @@ def _client_facts(
         channels[Channel(row.channel)] = row.blind_index
     points = _contact_points(facts)
     lock_contacts(tx, points)
+    for row in fetch(tx, _RESTS, {**params, "now": now}):
+        rest = Rest(row.reason, row.since, row.until)
+        facts.resting[row.practice_id, row.client_id][Channel(row.channel)] = rest
     for row in fetch(tx, _CONSENTS, params):
         if row.granted:
             pair = (Channel(row.channel), Purpose(row.purpose))
@@ -199,4 +210,5 @@ def _situation(
         booking_at=facts.bookings.get(pair),
         activity_at=facts.activity.get(pair),
         inputs_up_to=read and min(read, facts.held.get(practice_id, read)),
+        resting=facts.resting.get(pair, {}),
     )

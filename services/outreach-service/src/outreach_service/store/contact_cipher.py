@@ -42,7 +42,7 @@ class KeyringCipher:
             name=self._keyring.seal(update.name, name_place(*key)),
             language=update.language,
             blind_index=self._keyring.blind_index(
-                practice_id, update.channel.value, update.address
+                practice_id, update.channel.value, update.counted_as
             ),
         )
 

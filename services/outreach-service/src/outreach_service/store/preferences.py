@@ -7,10 +7,18 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from outreach_service.domain.consents import ConsentStatement, CurrentConsent
+from outreach_service.domain.gates import Rest
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports.records import ContactKey, SealedContact, StoredContact
+from outreach_service.ports.records import (
+    ContactKey,
+    PracticeHome,
+    RestingPoint,
+    SealedContact,
+    StoredContact,
+)
 from outreach_service.store.consent_order import LAST_FIRST
-from rapport_runtime.database import execute, fetch
+from outreach_service.store.contact_rests import RESTS_AT_NOW
+from rapport_runtime.database import execute, execute_many, fetch, fetch_one
 
 _SAVE_CONTACTS: Final = """
     INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
@@ -47,9 +55,19 @@ _STATEMENTS: Final = f"""
     SELECT {_STATEMENT} FROM consent
     WHERE practice_id = %(practice_id)s AND statement_id = ANY(%(ids)s)
 """
-_CONTACTS: Final = """
-    SELECT channel, sealed_address, language FROM contact
-    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s ORDER BY channel
+_CONTACTS: Final = f"""
+    SELECT channel, sealed_address, language, reason, since, until
+    FROM contact LEFT JOIN contact_rest ON
+        contact_rest.practice_id = contact.practice_id
+        AND contact_rest.blind_index = contact.blind_index AND {RESTS_AT_NOW}
+    WHERE contact.practice_id = %(practice_id)s AND client_id = %(client_id)s ORDER BY channel
+"""
+_HOME: Final = "SELECT region, zone FROM practice WHERE practice_id = %(practice_id)s"
+_REST: Final = """
+    INSERT INTO contact_rest (practice_id, blind_index, reason, since, until)
+    VALUES (%(practice_id)s, %(blind_index)s, %(reason)s, %(since)s, %(until)s)
+    ON CONFLICT (practice_id, blind_index) DO UPDATE
+    SET reason = excluded.reason, since = excluded.since, until = excluded.until
 """
 _LAST_CONSENTS: Final = f"""
     SELECT DISTINCT ON (channel, purpose) {_STATEMENT}, recorded_at,
@@ -83,17 +101,38 @@ class PostgresContacts:
         params = {**key._asdict(), "channel": key.channel.value}
         return execute(self._tx, _REMOVE_CONTACT, params) == 1
 
-    def of_client(self, practice_id: str, client_id: str) -> list[StoredContact]:
+    def of_client(
+        self, practice_id: str, client_id: str, now: datetime | None
+    ) -> list[StoredContact]:
         """See `Contacts.of_client`."""
-        params = {"practice_id": practice_id, "client_id": client_id}
+        params = {"practice_id": practice_id, "client_id": client_id, "now": now}
         return [
             StoredContact(
                 ContactKey(practice_id, client_id, Channel(row.channel)),
                 row.sealed_address,
                 row.language,
+                Rest(row.reason, row.since, row.until) if row.reason is not None else None,
             )
             for row in fetch(self._tx, _CONTACTS, params)
         ]
+
+    def home(self, practice_id: str) -> PracticeHome | None:
+        """See `Contacts.home`."""
+        row = fetch_one(self._tx, _HOME, {"practice_id": practice_id})
+        return None if row is None else PracticeHome(row.region, row.zone)
+
+    def rest(self, points: Sequence[RestingPoint]) -> None:
+        """See `Contacts.rest`."""
+        rows = {
+            (point.practice_id, point.blind_index): {
+                "practice_id": point.practice_id,
+                "blind_index": point.blind_index,
+                **point.rest._asdict(),
+            }
+            for point in points
+        }
+        if rows:
+            execute_many(self._tx, _REST, [row for _, row in sorted(rows.items())])
 
 
 class PostgresConsents:

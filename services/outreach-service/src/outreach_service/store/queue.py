@@ -105,7 +105,8 @@ _DUE = f"""
 _HISTORIES = """
     SELECT message_id,
            extract(epoch FROM clock_timestamp() - min(started_at))::float AS seconds,
-           coalesce(bool_or(outcome = 'unknown'), false) AS unsure
+           coalesce(bool_or(outcome = 'unknown'), false) AS unsure,
+           (count(*) FILTER (WHERE is_excused))::int AS excused
     FROM attempt
     WHERE practice_id = ANY(%(practices)s) AND message_id = ANY(%(messages)s) GROUP BY message_id
 """
@@ -138,10 +139,12 @@ _END_OVERDUE_REPEATS = """
 """
 _LOST = """
     SELECT m.practice_id, m.message_id, m.client_id, m.channel, m.purpose, m.attempts,
-           extract(epoch FROM clock_timestamp() - first.started_at)::float AS seconds, first.unsure
+           extract(epoch FROM clock_timestamp() - first.started_at)::float AS seconds, first.unsure,
+           first.excused
     FROM message m, LATERAL (
         SELECT min(started_at) AS started_at,
-               coalesce(bool_or(outcome = 'unknown'), false) AS unsure
+               coalesce(bool_or(outcome = 'unknown'), false) AS unsure,
+               (count(*) FILTER (WHERE is_excused))::int AS excused
         FROM attempt a WHERE a.practice_id = m.practice_id AND a.message_id = m.message_id
     ) first
     WHERE m.state = 'sending' AND m.lease_until < statement_timestamp()
@@ -150,14 +153,15 @@ _LOST = """
 _LOCK_TRIED = """
     SELECT m.practice_id, m.message_id, a.number, m.client_id, m.partition, m.play, m.step,
            m.occasion_kind, m.occasion_id, m.purpose, m.channel, m.state, m.sent_at, m.attempts,
-           a.outcome
+           a.outcome, m.contact_index
     FROM message m JOIN attempt a USING (practice_id, message_id)
     WHERE (m.practice_id, m.message_id, a.number) IN (
         SELECT * FROM unnest(%(practices)s::text[], %(messages)s::text[], %(numbers)s::int[]))
     ORDER BY m.practice_id, m.message_id FOR UPDATE OF m
 """
 _FINISH = """
-    UPDATE attempt SET finished_at = clock_timestamp(), outcome = %(outcome)s, code = %(code)s
+    UPDATE attempt SET finished_at = clock_timestamp(), outcome = %(outcome)s, code = %(code)s,
+        is_excused = %(is_excused)s
     WHERE practice_id = %(practice_id)s AND message_id = %(message_id)s AND number = %(number)s
 """
 _APPLY = """
@@ -211,7 +215,7 @@ class PostgresQueue:
             "messages": [key.message_id for key in messages],
         }
         return {
-            row.message_id: AttemptHistory(row.seconds, row.unsure)
+            row.message_id: AttemptHistory(row.seconds, row.unsure, row.excused)
             for row in fetch(self._tx, _HISTORIES, params)
         }
 
@@ -316,4 +320,5 @@ def _lost_attempt(row: Any) -> LostAttempt:
         attempt=row.attempts,
         first_try_seconds=row.seconds,
         unsure=row.unsure,
+        excused=row.excused,
     )

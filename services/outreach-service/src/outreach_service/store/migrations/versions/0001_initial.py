@@ -20,7 +20,7 @@ branch_labels = None
 depends_on = None
 
 OWN = (
-    *("attempt", "message", "playbook", "consent", "contact", "booking", "client"),
+    *("attempt", "message", "playbook", "consent", "contact_rest", "contact", "booking", "client"),
     *("practice_hold", "practice"),
 )
 STATES = [
@@ -50,12 +50,13 @@ def upgrade() -> None:
     create_practice()
     create_client()
     create_contact()
+    create_contact_rest()
     create_consent()
     create_playbook()
     create_message()
     create_limits()
     create_fence()
-    for table in ("practice", "practice_hold", "client", "booking", "attempt"):
+    for table in ("practice", "practice_hold", "client", "booking", "attempt", "contact_rest"):
         row_level_security(op, table)
     row_level_security(op, "contact", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
     row_level_security(op, "consent", api_may=("SELECT", "INSERT"))
@@ -160,6 +161,22 @@ def create_contact() -> None:
         sa.CheckConstraint("channel IN ('wechat', 'sms', 'email')"),
         sa.Index("contact_by_address", "practice_id", "blind_index"),
         comment="AES-GCM under a key id; the index finds a point without opening it",
+    )
+
+
+def create_contact_rest() -> None:
+    op.create_table(
+        "contact_rest",
+        _id("practice_id"),
+        sa.Column("blind_index", sa.Text(collation="C"), primary_key=True),
+        sa.Column("reason", sa.Text, nullable=False, comment="the provider's code"),
+        _instant("since", needed=True),
+        sa.Column(
+            "until",
+            sa.DateTime(timezone=True),
+            comment="null: until a client states consent to the channel after `since`",
+        ),
+        comment="contact points where nothing arrives, as their providers said; business time",
     )
 
 
@@ -313,6 +330,13 @@ def create_message() -> None:
         _instant("finished_at"),
         sa.Column("outcome", sa.Text),
         sa.Column("code", sa.Text),
+        sa.Column(
+            "is_excused",
+            sa.Boolean,
+            nullable=False,
+            server_default=sa.false(),
+            comment="refused for no fault of the message",
+        ),
         sa.CheckConstraint("outcome IN ('accepted', 'rejected', 'unknown')"),
         sa.Index("attempt_lately", "practice_id", "started_at"),
         postgresql_partition_by="RANGE (started_at)",
@@ -328,6 +352,11 @@ def create_limits() -> None:
         sa.Column("per_second", sa.Float, nullable=False),
         sa.Column("burst", sa.Float, nullable=False),
         _instant("refilled_at", needed=True),
+        sa.Column("strikes", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("closed_code", sa.Text, comment="why the provider refused the account"),
+        _instant("closed_since"),
+        _instant("closed_until"),
+        sa.CheckConstraint("num_nulls(closed_code, closed_since, closed_until) IN (0, 3)"),
         comment="token buckets by provider account, on the real clock, shared by all workers (F35)",
         # Few rows, changed with each message: the defaults would clear away too late.
         postgresql_with={
