@@ -17,6 +17,7 @@ from tools.claim import Bench, Measured, Part
 from tools.proof.claims import (
     bad_input,
     downtime,
+    edges_providers,
     engine_benches,
     engine_bus,
     engine_causes,
@@ -46,6 +47,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
     "contracts": (the_contracts.measure,),
+    "edges": (edges_providers.measure,),
     "engine": (
         engine_bus.measure,
         engine_causes.measure,
