@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from outreach_service.contacts import normalise
+from outreach_service.domain.terms import Channel
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import SourceEvent
@@ -202,6 +204,14 @@ class TestPeople:
         assert [[*a.contacts(), *a.consents()] for a in again] == [
             [*p.contacts(), *p.consents()] for p in people
         ]
+
+    @pytest.mark.parametrize(
+        "external_id", ["C 001", "Anna Smith", "a@b", "客户一", "=?x?", "x" * 200]
+    )
+    def test_can_be_reached_whatever_a_file_calls_them(self, external_id: str) -> None:
+        (person,) = generate_people({external_id: "0" * 32})
+        for each in person.contacts():
+            assert normalise(Channel(each["channel"]), each["address"], serves={"CN"})
 
     def test_families_share_a_phone(self, people: list[Person]) -> None:
         phones = [
