@@ -25,13 +25,14 @@ PLAYBOOK: dict[str, Any] = {
         {
             "key": "hello",
             "when": {"directions": ["entered"]},
-            "purpose": "service",
+            "purpose": "care",
             "mode": "send",
             "steps": [{"delay": "PT0S", "channels": [{"channel": "sms", "template": "welcome"}]}],
         }
     ],
 }
-"""A service message may go at any hour and has no cap, so that nothing but turns makes it wait."""
+"""Plans the one message that the others are copied from. The copies are service messages, which go
+at any hour and have no cap, so that only turns let them wait; no built-in template is for those."""
 CLIENTS = 100
 """Clients of each practice."""
 BACKLOG, BACKLOG_A_SECOND = 150, 60
@@ -44,8 +45,8 @@ _COPY = """
     INSERT INTO message (practice_id, message_id, client_id, partition, play, step, occasion_kind,
         occasion_id, play_body, purpose, change, due_at, decide_at, state, changed_at, lane)
     SELECT %(practice)s, %(run)s || number, 'client-' || number %% %(clients)s, partition, play,
-        step, occasion_kind, %(run)s || number, play_body, purpose, change, now, now, 'scheduled',
-        now, 'sms'
+        step, occasion_kind, %(run)s || number, jsonb_set(play_body, '{purpose}', '"service"'),
+        'service', change, now, now, 'scheduled', now, 'sms'
     FROM (SELECT * FROM message LIMIT 1) AS planned, clock_timestamp() AS now,
         generate_series(%(first)s::int, %(last)s::int) AS number
 """
@@ -162,16 +163,17 @@ def _make_reachable(api: ApiClient) -> None:
     ]
     consents = [
         {
-            "id": f"{client}/sms",
+            "id": f"{client}/{purpose}",
             "stated_at": stated_at,
             "client_id": client,
             "channel": "sms",
-            "purpose": "service",
+            "purpose": purpose,
             "granted": True,
             "evidence": "form",
             "text_version": "1",
         }
         for client in clients
+        for purpose in ("care", "service")
     ]
     for path, items in (("/v1/contacts", contacts), ("/v1/consents", consents)):
         answer = api.post(path, {"items": items})
