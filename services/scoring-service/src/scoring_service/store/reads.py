@@ -42,9 +42,9 @@ _COUNTS = """
     WHERE practice_id = %(practice_id)s GROUP BY tier HAVING sum(clients) <> 0
 """
 _AS_OF = """
-    SELECT least(min(swept_through), (
+    SELECT CASE WHEN count(*) > 0 THEN least(min(swept_through), (
         SELECT min(h.swept_through) FROM practice_hold h WHERE h.practice_id = %(practice_id)s
-    )) FROM consumer_position
+    )) END FROM consumer_position
     WHERE consumer_group = %(group)s AND topic = %(topic)s
     HAVING count(*) = count(swept_through)
 """
