@@ -153,7 +153,6 @@ def test_statements_read_no_more_than_they_need(
 @pytest.mark.parametrize(
     ("service", "index", "place"),
     [
-        ("ingestion", "ledger_by_client", "ingestion_service.store.reads._CAUSES"),
         ("outreach", "message_repeats", "outreach_service.store.queue._END_OVERDUE_REPEATS"),
         ("outreach", "message_leased", "outreach_service.store.queue._LOST"),
         ("scoring", "client_due", "scoring_service.store.clients._DUE"),

@@ -24,10 +24,12 @@ from tests.support.memory.ingestion_world import Published, StoreWorld, memory_w
 pytestmark = pytest.mark.integration
 _PUBLISHED = "SELECT key, value FROM outbox WHERE topic = %(topic)s ORDER BY id"
 _FACTS = """
-    SELECT practice_id, source, event_id, ledger.namespace, ledger.external_id, source_object.kind,
-        source_object.external_id, ledger.kind, occurred_at, starts_at, amount_minor, currency,
+    SELECT practice_id, source, event_id, ledger.namespace, ledger.external_id,
+        source_object.kind AS object_kind, source_object.external_id AS of_object,
+        ledger.kind, occurred_at, starts_at, amount_minor, currency,
         attributes, backfill
-    FROM ledger JOIN source_object USING (practice_id, source, object_id) ORDER BY ledger_id
+    FROM ledger JOIN source_object USING (practice_id, source, object_id)
+    ORDER BY ledger_id
 """
 _COUNT = "SELECT count(*) FROM outbox WHERE topic = %(topic)s"
 
