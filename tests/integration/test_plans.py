@@ -22,8 +22,8 @@ OF_A_PRACTICE = ROWS // 200
 """The planner's guess where nothing is known of the values."""
 MANY = 10_000
 """Rows that are too many for one answer of the API."""
-OWN_POLICY = frozenset({"dead_letter"})
-"""Letters of nobody are an operator's: a condition of that table alone."""
+OWN_POLICY = frozenset({"dead_letter", "decided_letter"})
+"""Letters of nobody are an operator's: a condition of these tables alone."""
 _GUARDED = """
     SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
     WHERE relrowsecurity AND NOT relispartition AND attname = 'practice_id'
@@ -163,6 +163,20 @@ def test_without_its_index_a_statement_is_told(
 ) -> None:
     plans = plans_of(service, index)
     assert place in whole(plans) | foreign(plans) | growing(plans)
+
+
+def test_a_page_of_activity_reads_one_range_of_an_index(plans_of: Callable[..., Plans]) -> None:
+    pages = [
+        seen
+        for (statement, role), seen in plans_of("ingestion").items()
+        if role == "api" and statement.place == "ingestion_service.store.reads._CAUSES"
+    ]
+    assert [len(seen) for seen in pages] == [2]
+    assert {
+        ("client_id" in scan.condition, "first_sequence" in scan.condition, scan.filter)
+        for seen in pages
+        for scan in seen
+    } == {(True, True, "")}
 
 
 @pytest.mark.parametrize("service", sorted(PACKAGES))

@@ -49,11 +49,10 @@ _OWNER: Final = """
 _CAUSES: Final = f"""
     SELECT {ACTIVITY_COLUMNS} FROM ledger
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND deltas IS NOT NULL
-      AND first_sequence >= coalesce((
-          SELECT first_sequence FROM ledger
+      AND first_sequence >= (
+          SELECT coalesce(max(first_sequence), 0) FROM ledger
           WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
-            AND deltas IS NOT NULL AND first_sequence <= %(after)s + 1
-          ORDER BY first_sequence DESC LIMIT 1), 0)
+            AND deltas IS NOT NULL AND first_sequence <= %(after)s + 1)
     ORDER BY first_sequence LIMIT %(limit)s
 """
 _SOURCES: Final = """

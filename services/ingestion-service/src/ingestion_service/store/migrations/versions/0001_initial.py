@@ -152,6 +152,7 @@ def create_ledger() -> None:
         sa.Column("zone_rules", sa.Text, nullable=False),
         sa.Index(
             "ledger_by_client",
+            "practice_id",
             "client_id",
             "first_sequence",
             postgresql_where=sa.text("deltas IS NOT NULL"),
