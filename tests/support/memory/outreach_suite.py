@@ -238,8 +238,7 @@ class StoreSuite(DueSuite):
                 with harbour.stores.open() as store:
                     store.inputs.end_other_holds(told)
                 seen.append(harbour.situation().inputs_up_to)
-        held, free = NOON - HOUR, NOON
-        assert seen == [held, held, free, held, held, free, held, held, held]
+        assert [each == NOON for each in seen] == [*(False, False, True) * 2, *(False,) * 3]
 
     def test_a_practice_is_as_it_was_saved_last(self, harbour: Harbour) -> None:
         harbour.save_practice("Quay", "Asia/Shanghai")
@@ -249,7 +248,6 @@ class StoreSuite(DueSuite):
             assert store.messages.practice_name(PRACTICE) == "Quay"
 
     def test_what_was_said_of_a_practice_before_does_not_replace_it(self, harbour: Harbour) -> None:
-        """As when a letter is replayed that has waited."""
         harbour.save_practice("Quay", "Asia/Shanghai", NOON - DAY)
         harbour.add(a_message())
         assert harbour.situation().zone == "Europe/London"

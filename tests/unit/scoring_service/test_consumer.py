@@ -1,7 +1,7 @@
 """The handler of the batch loop on stores in memory: where batches end, what becomes of records."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from unittest import mock
 from zoneinfo import ZoneInfo
@@ -9,88 +9,28 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec import structs
 
-from rapport_contracts import canonical, codec, topics
+from rapport_contracts import canonical, codec
 from rapport_contracts.words import ACTIVITY_KINDS
-from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import InvalidRecord
-from rapport_runtime.stream.batch import Batch, PartitionBatch
 from rapport_runtime.stream.limits import tally
-from rapport_runtime.stream.partition_batches import batch_of, decoded
+from rapport_runtime.stream.partition_batches import batch_of
 from rapport_runtime.stream.positions import Position
 from scoring_service import consumers, translate
 from scoring_service.consumers import ScoringConsumer
 from scoring_service.domain import periods
 from scoring_service.ports import ClientKey, PracticePlace
 from tests.support.generators.tier_histories import RULEBOOK
-from tests.support.memory.scoring import MemoryStores
-
-ACTIVITY = TopicPartition(topics.CLIENT_ACTIVITY.name, 0)
-PRACTICES = TopicPartition(topics.PRACTICES.name, 0)
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-A_DAY = timedelta(days=1)
-Event = canonical.CanonicalEvent
-
-
-class Scoring:
-    """A consumer, its stores, and one partition of activities at its beginning."""
-
-    def __init__(self) -> None:
-        self.stores = MemoryStores(RULEBOOK, translate.tier_changed(RULEBOOK))
-        self.published = 0
-        self.consumer = ScoringConsumer(self.stores, RULEBOOK, self._publish)
-        self.bus = MemoryBus()
-        for topic in (topics.CLIENT_ACTIVITY, topics.PRACTICES):
-            self.bus.create(topic.name, topic.partitions)
-
-    def _publish(self) -> None:
-        self.published += 1
-
-    def read(
-        self, *events: Event, of: TopicPartition = ACTIVITY, business_time: datetime | None = NOON
-    ) -> PartitionBatch:
-        """Records of these events, decoded, behind all earlier ones."""
-        position = Position(len(self.bus.logs[of]), "", business_time)
-        for event in events:
-            self.bus.append(of.topic, of.partition, b"ada", codec.encode(event))
-        records = self.bus.logs[of][position.next_offset :]
-        return decoded(self.consumer, of, position, records)
-
-    def append(self, value: bytes, of: TopicPartition = ACTIVITY) -> PartitionBatch:
-        """One record of these bytes, decoded, behind all earlier ones."""
-        position = Position(len(self.bus.logs[of]), "", NOON)
-        self.bus.append(of.topic, of.partition, b"ada", value)
-        return decoded(self.consumer, of, position, self.bus.logs[of][position.next_offset :])
-
-    def handle(self, part: PartitionBatch) -> Batch:
-        """Handle a whole batch in a transaction."""
-        batch = batch_of([part])
-        with self.stores.open():
-            self.consumer.handle(None, batch)
-        return batch
-
-
-@pytest.fixture
-def scoring() -> Scoring:
-    return Scoring()
-
-
-def activity(sequence: int = 1, at: datetime = NOON, **more: Any) -> Event:
-    values: dict[str, Any] = {
-        "client_id": "ada",
-        "generation": 1,
-        "sequence": sequence,
-        "kind": "completed",
-        "on": at.date(),
-        "zone": "Europe/London",
-        "count": 1,
-        "occurred_at": at,
-        "accepted_at": at,
-    }
-    data = canonical.Activity(**values | more)
-    return canonical.ActivityRecorded(
-        id=f"a{sequence}", source="test", time=at, practiceid="harbour", data=data
-    )
+from tests.support.worlds.scoring_consumer import (
+    A_DAY,
+    ACTIVITY,
+    NOON,
+    PRACTICES,
+    Event,
+    Scoring,
+    activity,
+    watermark,
+)
 
 
 def unknown_type(event: Event) -> bytes:
@@ -101,11 +41,6 @@ def unknown_type(event: Event) -> bytes:
 def from_database(incarnation: str, event: Event) -> Event:
     """The event as a database of that incarnation sends it."""
     return structs.replace(event, incarnation=incarnation)
-
-
-def watermark(up_to: datetime) -> Event:
-    data = canonical.Watermark(up_to=up_to)
-    return canonical.WatermarkAdvanced(id="w", source="test", time=up_to, data=data)
 
 
 class TestWhereABatchEnds:
@@ -308,38 +243,6 @@ class TestHandling:
     ) -> None:
         scoring.handle(scoring.read(activity(), watermark(NOON), business_time=None))
         assert scoring.stores.rows.clients[ClientKey("harbour", "ada")].review_at == NOON
-
-    def test_after_a_commit_time_passes_and_then_all_is_published(self, scoring: Scoring) -> None:
-        scoring.handle(scoring.read(activity()))
-        later = NOON + 800 * A_DAY
-        scoring.stores.rows.processed[0] = later
-        scoring.consumer.after_commit({ACTIVITY: Position(1, "", later)})
-        assert scoring.stores.rows.swept == {0: later}
-        assert len(scoring.stores.rows.outbox) == 2
-        assert scoring.published == 1
-
-    @pytest.mark.parametrize(
-        ("topic", "position"),
-        [
-            pytest.param(ACTIVITY, Position(1, "", None), id="no watermark yet"),
-            pytest.param(ACTIVITY, Position(1, "", NOON, NOON), id="swept already"),
-            pytest.param(PRACTICES, Position(1, "", NOON), id="another topic"),
-        ],
-    )
-    def test_nothing_is_swept_where_no_time_has_passed(
-        self, scoring: Scoring, topic: TopicPartition, position: Position
-    ) -> None:
-        scoring.stores.rows.processed[0] = NOON
-        scoring.consumer.after_commit({topic: position})
-        assert (scoring.stores.rows.swept, scoring.published) == ({}, 1)
-
-    def test_what_this_worker_has_swept_is_not_looked_for_again(self, scoring: Scoring) -> None:
-        scoring.stores.rows.processed[0] = NOON
-        held = {ACTIVITY: Position(1, "", NOON)}  # as the loop knows it until the next batch
-        scoring.consumer.after_commit(held)
-        scoring.stores.rows.swept.clear()
-        scoring.consumer.after_commit(held)
-        assert scoring.stores.rows.swept == {}
 
 
 class TestASmallerVocabulary:

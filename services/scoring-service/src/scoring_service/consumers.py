@@ -30,6 +30,8 @@ from scoring_service.ports import ClientKey, PracticePlace, Store, Stores
 
 _ACTIVITY = topics.CLIENT_ACTIVITY.name
 TOPICS = (topics.PRACTICES.name, _ACTIVITY)
+STEPS_IN_A_TURN = 5
+"""Transactions of a sweep in one turn of the loop, of `SWEEP_ROWS` clients each: some seconds."""
 log = get_logger(__name__)
 
 
@@ -44,6 +46,7 @@ class ScoringConsumer(BatchHandler):
         # How far this worker has swept. The positions that the loop knows are those of the last
         # batch, so they do not show the sweep after it: without this every turn would ask again.
         self._swept: dict[int, datetime] = {}
+        self._sweeps_on = False
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """See `BatchHandler.decode`."""
@@ -83,15 +86,24 @@ class ScoringConsumer(BatchHandler):
         _await_first_assessments(store, batch)
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """Let time pass in the partitions held, then publish what came of it and of the batch."""
+        """Let time pass in the partitions held, then publish what came of it and of the batch.
+
+        A long sweep goes on in the next turns: in between this worker tells the broker that it
+        lives, publishes, and handles what has come.
+        """
         unswept = {
             part.partition
             for part, position in held.items()
             if part.topic == _ACTIVITY and self._may_be_unswept(part.partition, position)
         }
-        while unswept and not self._sweep_step(unswept):
-            pass
+        self._sweeps_on = bool(unswept) and not any(
+            self._sweep_step(unswept) for _ in range(STEPS_IN_A_TURN)
+        )
         self._publish()
+
+    def may_wait(self) -> bool:
+        """See `BatchHandler.may_wait`: not while a sweep goes on."""
+        return not self._sweeps_on
 
     def _may_be_unswept(self, partition: int, position: Position) -> bool:
         """Whether the watermark may be ahead of the sweep; `lock_unswept` reads the exact state."""
