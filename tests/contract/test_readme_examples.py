@@ -26,7 +26,7 @@ from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.contracts.documents import PACKAGE
 from tests.support.deploy.wheel_environment import WheelEnvironment
-from tests.support.doubles.known_secrets import RECORD_KEYS
+from tests.support.doubles.known_secrets import KNOWN_KEY, RECORD_KEYS
 from tests.support.servers.buses import OnKafka, eventually
 
 pytestmark = pytest.mark.integration
@@ -139,7 +139,12 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
     written = MemoryBus()
     for topic in (topics.PRACTICES, topics.CLIENT_ACTIVITY):
         written.create(topic.name, topic.partitions)
-    settings = IngestionSettings(database_url="none", kafka_bootstrap_servers="127.0.0.1:1")
+    settings = IngestionSettings(
+        database_url="none",
+        kafka_bootstrap_servers="127.0.0.1:1",
+        record_keys={"k1": KNOWN_KEY},
+        record_active_key="k1",
+    )
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     handler = build_consumer(settings, ingestion, build_relay(ingestion, written).drain)
     loop = BatchLoop(

@@ -228,7 +228,7 @@ def test_a_practice_keeps_its_region_and_its_discreet_name(consumer: Consumer) -
             )
         )
         assert consumer.rows.practices == {
-            PRACTICE: {**known, "region": region, "discreet_name": name}
+            PRACTICE: {**known, "region": region, "discreet_name": name, "said_at": NOON}
         }
 
 

@@ -121,7 +121,7 @@ class GenerationOpened(Envelope, frozen=True, kw_only=True, tag="rapport.generat
     data: GenerationOpening
 
 
-class Hold(Payload, frozen=True, kw_only=True):
+class Hold(Payload, frozen=True, kw_only=True, omit_defaults=True):
     """While a hold is open (`held`), the practice stands at `since`: for its clients no time passes
     beyond that instant, whatever the watermarks say, and what comes of it meanwhile was accepted by
     then. So no tier of theirs falls by time.
