@@ -101,11 +101,14 @@ class ScoringWorld:
         self.handler.after_commit = late  # type: ignore[method-assign]
 
     def read_all(self) -> None:
-        """Turn the loop until it stands at every log's end, and once more to sweep and publish."""
+        """Turn the loop until it stands at every log's end, and on until all is swept and
+        published."""
         while self._behind():
             self.turn()
         self.sweep_only_every(1)
         self.turn()
+        while not self.handler.may_wait():
+            self.turn()
 
     def turn(self) -> None:
         """Turn the loop once."""
