@@ -20,8 +20,8 @@ from schemathesis.openapi.checks import RejectedPositiveData
 from tests.support.access_matrix.world import ApiWorld
 
 SEED = 20_240_601
-EXAMPLES = 24
-_DRAWS = 50
+EXAMPLES = 25
+_DRAWS = 2 * EXAMPLES
 """Random data for each operation, more than the examples that it must get: some draws are of no
 use, and an operation that takes little more than an id has few different ones."""
 _CHAINS = 20
