@@ -5,39 +5,18 @@ import pytest
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.stream import drained, outbox, relay
-from rapport_runtime.stream.relay import Relay
-from tests.support.worlds.toy_ledger import Topic, output, partition, words
+from tests.support.worlds.toy_ledger import words
+from tests.support.worlds.toy_relay import OUT, append, plain, published, rows
 
 pytestmark = pytest.mark.integration
-OUT = "out.v1"
 
 
 @pytest.fixture
 def bus(bus: MemoryBus) -> MemoryBus:
     bus.create(OUT, 2)
     return bus
-
-
-def rows(number: int, *values: str) -> list[Outgoing]:
-    return [Outgoing(OUT, number, b"k", value.encode()) for value in values]
-
-
-def append(database: Database, *records: Outgoing) -> None:
-    with database.transaction() as tx:
-        outbox.append(tx, records)
-
-
-def published(bus: MemoryBus, number: int = 0) -> list[str]:
-    return [
-        (record.value or b"").decode() for record in bus.logs[partition(number)._replace(topic=OUT)]
-    ]
-
-
-def plain(database: Database, bus: MemoryBus) -> Relay:
-    return Relay(database, bus, output(Topic(OUT, 2)))
 
 
 class TestLateCommits:

@@ -26,30 +26,15 @@ from tests.support.worlds.toy_ledger import (
     partition,
     words,
 )
+from tests.support.worlds.toy_relay import OUT, append, plain, published, rows
 
 pytestmark = pytest.mark.integration
-OUT = "out.v1"
 
 
 @pytest.fixture
 def bus(bus: MemoryBus) -> MemoryBus:
     bus.create(OUT, 2)
     return bus
-
-
-def rows(number: int, *values: str) -> list[Outgoing]:
-    return [Outgoing(OUT, number, b"k", value.encode()) for value in values]
-
-
-def append(database: Database, *records: Outgoing) -> None:
-    with database.transaction() as tx:
-        outbox.append(tx, records)
-
-
-def published(bus: MemoryBus, number: int = 0) -> list[str]:
-    return [
-        (record.value or b"").decode() for record in bus.logs[partition(number)._replace(topic=OUT)]
-    ]
 
 
 def left(database: Database) -> int:
@@ -60,10 +45,6 @@ def left(database: Database) -> int:
 def mark(mark: Mark) -> Outgoing:
     value = f"mark:{(mark.instant - MIDNIGHT).days}".encode()
     return Outgoing(OUT, mark.partition, b"", value)
-
-
-def plain(database: Database, producer: Producer, **options: int) -> Relay:
-    return Relay(database, producer, output(Topic(OUT, 2)), **options)
 
 
 def timed(database: Database, producer: Producer, **options: int) -> Relay:
