@@ -11,9 +11,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-FEWER = {"GET /v1/unsubscribe/{token}": 24}
-"""Operations of which the tool finds fewer different cases, however much it draws."""
-
 
 @pytest.mark.parametrize("service", WORLDS)
 def test_a_fuzzer_finds_nothing(postgres: Postgres, service: str) -> None:
@@ -23,7 +20,7 @@ def test_a_fuzzer_finds_nothing(postgres: Postgres, service: str) -> None:
         asked_too_little = {
             operation.label: report.cases[operation.label]
             for operation in world.operations
-            if report.cases[operation.label] < FEWER.get(operation.label, EXAMPLES)
+            if report.cases[operation.label] < EXAMPLES
         }
         assert not asked_too_little
         assert report.linked > 0

@@ -86,6 +86,7 @@ def _register_formats() -> None:
     zones = strategies.sampled_from(["Europe/London", "Asia/Shanghai", "America/St_Johns", "UTC"])
     phones = strategies.from_regex(r"\+861(3[0-9]|8[0-9])[0-9]{8}", fullmatch=True)
     names = strategies.from_regex(r"[a-z][a-z0-9]{0,20}", fullmatch=True)
+    tokens = strategies.from_regex(r"[A-Za-z0-9_-]{1,200}", fullmatch=True)
     moments = strategies.datetimes(
         min_value=datetime(1990, 1, 2),  # noqa: DTZ001 - as the strategy wants it
         max_value=datetime(2100, 1, 1),  # noqa: DTZ001 - as above
@@ -93,6 +94,7 @@ def _register_formats() -> None:
     )
     schemathesis.openapi.format("iana-time-zone", zones)
     schemathesis.openapi.format("phone-number", phones)
+    schemathesis.openapi.format("base64url", tokens)
     # Without the names that are reserved for tests, such as .test, which are not deliverable.
     schemathesis.openapi.format("email", names.map("{}@practice.com".format))
     # Events of other ages are refused; tests/contract/test_injection.py sends such ones.

@@ -58,15 +58,17 @@ class NoSuchLink(NotFound):
     page = _DAMAGED
 
 
+Token = Annotated[str, Path(examples=["BxUvMNpQ7w"], json_schema_extra={"format": "base64url"})]
+"""A link's token. Any other text is answered as a link that we did not make."""
+
+
 class SignedLink(Guard):
     """Admits the holder of a link that we signed: the client, or the client's mail provider."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    async def __call__(
-        self, request: Request, token: Annotated[str, Path(examples=["BxUvMNpQ7w"])]
-    ) -> Subscription:
+    async def __call__(self, request: Request, token: Token) -> Subscription:
         """The subscription that the link ends; raises NoSuchLink for one that we did not make.
 
         The links of a practice have a share of places of their own: what its systems ask keeps no
