@@ -41,36 +41,43 @@ ALONE = {"memory": scoring.measure_memory}
 
 def main() -> int:
     """Run the chosen benches and print their table."""
-    options = _parser().parse_args()
+    options = parser().parse_args()
     sizes = _sizes(options)
-    chosen = {**BENCHES, **ALONE} if options.only else BENCHES
-    names = options.only.split(",") if options.only else list(BENCHES)
+    names = chosen_names(options)
     print(facts(), flush=True)
     began = time.monotonic()
     lines = []
     with Environment.started() as environment:
         for name in names:
             print(f"{name}:", flush=True)
-            lines += [(name, line) for line in chosen[name](environment, sizes)]
+            measure = {**BENCHES, **ALONE}[name]
+            lines += [(name, line) for line in measure(environment, sizes)]
     print(table(lines))
     short = sum(not line.ok for _, line in lines)
     print(f"{len(lines)} figures, {short} short of their goal, {time.monotonic() - began:.0f} s")
     return 1 if short else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", type=_names, help="such as scoring or api,latency")
-    parser.add_argument("only", nargs="?", type=_names, default=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="an eighth of the events, once")
-    parser.add_argument("--repetitions", type=int)
-    parser.add_argument(
+def chosen_names(options: argparse.Namespace) -> list[str]:
+    """The benches to run, in order: those named, or all; a part only when it is named."""
+    only = options.only or options.names
+    return only.split(",") if only else list(BENCHES)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `python -m tools.bench`."""
+    arguments = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    arguments.add_argument("--only", type=_names, help="such as scoring or api,latency")
+    arguments.add_argument("names", nargs="?", type=_names, help="the same without the flag")
+    arguments.add_argument("--quick", action="store_true", help="an eighth of the events, once")
+    arguments.add_argument("--repetitions", type=int)
+    arguments.add_argument(
         "--first-in-first-out",
         action="store_true",
         help="isolation: the quiet practices are the flooding one, which must be short",
     )
-    parser.add_argument("--profile", action="store_true", help="cProfile of workers on stderr")
-    return parser
+    arguments.add_argument("--profile", action="store_true", help="cProfile of workers on stderr")
+    return arguments
 
 
 def _names(text: str) -> str:

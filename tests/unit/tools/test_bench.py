@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tools.bench import bookings, figures, paced_requests
+from tools.bench import bookings, cli, figures, paced_requests
 from tools.bench.doors.door import WARM_UP_SECONDS, waited
 from tools.bench.order import Order
 from tools.bench.waits import after_warm_up, centile, client_number, in_turn, waits
@@ -20,6 +20,26 @@ def order(**changes: object) -> Order:
         "practices": ["south", "west"],
     }
     return Order(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("arguments", "names"),
+        [
+            ([], list(cli.BENCHES)),
+            (["--quick"], list(cli.BENCHES)),
+            (["--only=scoring,api"], ["scoring", "api"]),
+            (["memory", "--quick"], ["memory"]),
+        ],
+    )
+    def test_benches_are_named_with_the_flag_without_it_or_not_at_all(
+        self, arguments: list[str], names: list[str]
+    ) -> None:
+        assert cli.chosen_names(cli.parser().parse_args(arguments)) == names
+
+    def test_a_bench_that_there_is_not_is_refused(self) -> None:
+        with pytest.raises(SystemExit):
+            cli.parser().parse_args(["--only=scorng"])
 
 
 class TestWaits:
