@@ -11,6 +11,7 @@ from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
 from rapport_runtime.database import Database
 from rapport_runtime.stream.batch import BatchHandler
+from tests.support.doubles.known_secrets import KNOWN_KEY
 from tools.bench import one_worker, reading
 from tools.bench.by_hand import by_hand
 from tools.bench.ingestion_baseline import Baseline
@@ -34,14 +35,22 @@ def publishing(order: Order, talk: Conversation) -> None:
 
 def worker(order: Order, talk: Conversation) -> None:
     """The service's own: every fact in the ledger and every activity published."""
-    settings = IngestionSettings(
-        database_url=SecretStr(order.database_url), kafka_bootstrap_servers=order.bootstrap
-    )
+    settings = worker_settings(order)
 
     def handler(database: Database, publish: Callable[[], object]) -> BatchHandler:
         return build_consumer(settings, database, publish)
 
     one_worker.work(order, talk, GROUP, NAMES, (build_relay, handler))
+
+
+def worker_settings(order: Order) -> IngestionSettings:
+    """All that the service's worker is not given a default for."""
+    return IngestionSettings(
+        database_url=SecretStr(order.database_url),
+        kafka_bootstrap_servers=order.bootstrap,
+        record_keys={"k1": SecretStr(KNOWN_KEY)},
+        record_active_key="k1",
+    )
 
 
 def _one_by_one(order: Order, talk: Conversation, publish: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tools.bench import bookings, cli, figures, paced_requests
+from tools.bench import bookings, cli, figures, ingestion_candidates, paced_requests
 from tools.bench.doors.door import WARM_UP_SECONDS, waited
 from tools.bench.order import Order
 from tools.bench.waits import after_warm_up, centile, client_number, in_turn, waits
@@ -40,6 +40,11 @@ class TestNames:
     def test_a_bench_that_there_is_not_is_refused(self) -> None:
         with pytest.raises(SystemExit):
             cli.parser().parse_args(["--only=scorng"])
+
+
+def test_the_measured_worker_of_ingestion_has_all_its_settings() -> None:
+    here = order(database_url="postgresql+psycopg://127.0.0.1/y", bootstrap="127.0.0.1:9092")
+    assert ingestion_candidates.worker_settings(here).record_keyring
 
 
 class TestWaits:
