@@ -44,9 +44,10 @@ _PLANNED = "SELECT count(*) FROM message"
 _COPY = """
     INSERT INTO message (practice_id, message_id, client_id, partition, play, step, occasion_kind,
         occasion_id, play_body, purpose, change, due_at, decide_at, state, changed_at, lane)
-    SELECT %(practice)s, %(run)s || number, 'client-' || number %% %(clients)s, partition, play,
-        step, occasion_kind, %(run)s || number, jsonb_set(play_body, '{purpose}', '"service"'),
-        'service', change, now, now, 'scheduled', now, 'sms'
+    SELECT %(practice)s, %(run)s || number, lpad(to_hex(number %% %(clients)s), 32, '0'),
+        partition, play, step, occasion_kind, %(run)s || number,
+        jsonb_set(play_body, '{purpose}', '"service"'), 'service', change, now, now, 'scheduled',
+        now, 'sms'
     FROM (SELECT * FROM message LIMIT 1) AS planned, clock_timestamp() AS now,
         generate_series(%(first)s::int, %(last)s::int) AS number
 """
@@ -154,8 +155,13 @@ def write_playbook(folder: Path) -> Path:
     return path
 
 
+def _client_id(number: int) -> str:
+    """As `_COPY` makes it: 32 hexadecimal digits."""
+    return f"{number:032x}"
+
+
 def _make_reachable(api: ApiClient) -> None:
-    clients: Sequence[str] = [f"client-{number}" for number in range(CLIENTS)]
+    clients: Sequence[str] = [_client_id(number) for number in range(CLIENTS)]
     stated_at = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     contacts = [
         {"client_id": client, "channel": "sms", "address": f"138{number:08d}", "name": "Ada"}
@@ -184,7 +190,7 @@ def _make_reachable(api: ApiClient) -> None:
 
 def _entered(practice: str) -> Outgoing:
     """The first tier of a client, which makes one message due."""
-    now, client = datetime.now(UTC), "client-0"
+    now, client = datetime.now(UTC), _client_id(0)
     change = canonical.TierChange(
         client_id=client,
         scheme="rfm",
