@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from multiprocessing import get_context
 from typing import Any
 
 import schemathesis
@@ -18,6 +20,7 @@ from schemathesis.generation.case import Case
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from tests.support.access_matrix.world import ApiWorld
+from tests.support.access_matrix.worlds import WORLDS
 
 SEED = 20_240_601
 EXAMPLES = 25
@@ -51,13 +54,37 @@ class Report:
     cases: Counter[str] = field(default_factory=Counter)
     findings: dict[str, str] = field(default_factory=dict)
     linked: int = 0
+    operations: int = 0
+    asked_too_little: dict[str, int] = field(default_factory=dict)
+    """Cases of the operations that got fewer than `EXAMPLES`."""
 
     def __str__(self) -> str:
         """The findings, for an assertion's message."""
         return "\n\n".join(f"{title}\n{text}" for title, text in self.findings.items())
 
 
-def fuzz(world: ApiWorld) -> Report:
+def fuzz_alone(service: str, postgres_url: str) -> Report:
+    """Fuzz a service, by its name, in a process of its own.
+
+    What the tool draws hangs on which modules are imported, since it also tries the constants that
+    they hold. So the seed finds the same alone, among all tests, and in CI.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        return alone.submit(_fuzz_service, service, postgres_url).result()
+
+
+def _fuzz_service(service: str, postgres_url: str) -> Report:
+    with WORLDS[service](postgres_url) as world:
+        report = _fuzz(world)
+        labels = [operation.label for operation in world.operations]
+    report.operations = len(labels)
+    report.asked_too_little = {
+        label: report.cases[label] for label in labels if report.cases[label] < EXAMPLES
+    }
+    return report
+
+
+def _fuzz(world: ApiWorld) -> Report:
     """Run all phases: examples, edges of each schema, random data, and chains along links."""
     config = SchemathesisConfig.from_dict(_configuration(world))
     schema = schemathesis.openapi.from_dict(world.app.openapi(), config=config)
