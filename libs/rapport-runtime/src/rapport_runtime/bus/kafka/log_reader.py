@@ -43,6 +43,10 @@ class KafkaLogReader:
             ends = consumer.end_offsets(list(physical), timeout_ms=ASK_TIMEOUT_MS)
         except kafka.errors.KafkaError as error:
             raise TryLater(repr(error)) from error
+        except KeyError as missing:
+            # The library looks up each partition in an answer that lacks those without a leader,
+            # such as those of a topic that has just been made anew.
+            raise TryLater(f"no leader answers for {missing}") from missing
         return {tp: LogBounds(firsts[each], ends[each]) for each, tp in physical.items()}
 
     def topic_id(self, topic: str) -> str:
