@@ -26,7 +26,7 @@ from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from tests.support.contracts.documents import PACKAGE
 from tests.support.deploy.wheel_environment import WheelEnvironment
-from tests.support.doubles.known_secrets import KNOWN_KEY, RECORD_KEYS
+from tests.support.doubles.known_secrets import RECORD_KEYS, RECORD_SETTINGS
 from tests.support.servers.buses import OnKafka, eventually
 
 pytestmark = pytest.mark.integration
@@ -142,8 +142,7 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
     settings = IngestionSettings(
         database_url="none",
         kafka_bootstrap_servers="127.0.0.1:1",
-        record_keys={"k1": KNOWN_KEY},
-        record_active_key="k1",
+        **RECORD_SETTINGS,
     )
     consumer = bus.consumer(GROUP, [topic.name for topic in TOPICS])
     handler = build_consumer(settings, ingestion, build_relay(ingestion, written).drain)

@@ -43,15 +43,14 @@ def main() -> int:
     """Run the chosen benches and print their table."""
     options = parser().parse_args()
     sizes = _sizes(options)
-    names = chosen_names(options)
+    names, measures = chosen_names(options), {**BENCHES, **ALONE}
     print(facts(), flush=True)
     began = time.monotonic()
     lines = []
     with Environment.started() as environment:
         for name in names:
             print(f"{name}:", flush=True)
-            measure = {**BENCHES, **ALONE}[name]
-            lines += [(name, line) for line in measure(environment, sizes)]
+            lines += [(name, line) for line in measures[name](environment, sizes)]
     print(table(lines))
     short = sum(not line.ok for _, line in lines)
     print(f"{len(lines)} figures, {short} short of their goal, {time.monotonic() - began:.0f} s")

@@ -11,7 +11,7 @@ from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
 from rapport_runtime.database import Database
 from rapport_runtime.stream.batch import BatchHandler
-from tests.support.doubles.known_secrets import KNOWN_KEY
+from tests.support.doubles.known_secrets import RECORD_SETTINGS
 from tools.bench import one_worker, reading
 from tools.bench.by_hand import by_hand
 from tools.bench.ingestion_baseline import Baseline
@@ -48,8 +48,7 @@ def worker_settings(order: Order) -> IngestionSettings:
     return IngestionSettings(
         database_url=SecretStr(order.database_url),
         kafka_bootstrap_servers=order.bootstrap,
-        record_keys={"k1": SecretStr(KNOWN_KEY)},
-        record_active_key="k1",
+        **RECORD_SETTINGS,
     )
 
 

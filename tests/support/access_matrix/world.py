@@ -20,7 +20,7 @@ from rapport_runtime.ops import keys
 from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from tests.support.access_matrix.document import Operation, operations
-from tests.support.doubles.known_secrets import KNOWN_KEY, RECORD_KEYS
+from tests.support.doubles.known_secrets import RECORD_KEYS, RECORD_SETTINGS
 
 PRACTICE, STRANGER = "harbour", "lakeside"
 """Whose rows are there, and another practice, which has none of them."""
@@ -108,8 +108,7 @@ def common_settings(urls: ServiceDatabase) -> dict[str, Any]:
         "database_url": urls.api_url,
         "kafka_bootstrap_servers": NO_BROKER,
         "environment": "development",
-        "record_keys": {"k1": KNOWN_KEY},
-        "record_active_key": "k1",
+        **RECORD_SETTINGS,
         "simulated_clock": True,
         "failed_keys_per_minute": PATIENT,
     }

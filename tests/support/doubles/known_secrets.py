@@ -2,11 +2,14 @@
 
 import base64
 from dataclasses import dataclass
+from typing import Any
 
 from rapport_runtime.sealing import Keyring
 
 KNOWN_KEY = base64.b64encode(b"known-to-everybody" + bytes(14)).decode()
 RECORD_KEYS = Keyring({"k1": KNOWN_KEY}, active="k1")
+RECORD_SETTINGS: dict[str, Any] = {"record_keys": {"k1": KNOWN_KEY}, "record_active_key": "k1"}
+"""The settings of a service that seals with `RECORD_KEYS`."""
 
 
 @dataclass(frozen=True)
