@@ -1,5 +1,7 @@
 """The compose file: it keeps to its specification, and says what the services understand."""
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -37,12 +39,28 @@ def _new_env(file: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["sh", script, file], capture_output=True, text=True, check=False)
 
 
-def _secrets() -> dict[str, str]:
-    """What new-env.sh writes, as compose reads it."""
+KEYS_OF = ("ingestion", "scoring", "outreach", "contacts")
+
+
+def _drawn() -> dict[str, dict[str, str]]:
+    """The files that new-env.sh writes, by name, as compose reads them."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / ".env"
-        assert _new_env(file).returncode == 0
-        return _variables(file)
+        assert _new_env(Path(folder) / ".env").returncode == 0
+        return {file.name: _variables(file) for file in Path(folder).iterdir()}
+
+
+def _env_files(config: dict[str, Any]) -> list[str]:
+    """The names of a container's env files, in the order in which they are read."""
+    return [file if isinstance(file, str) else file["path"] for file in config["env_file"]]
+
+
+def _environment(config: dict[str, Any], files: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The variables of a container: of the env files the last holds, and `environment` wins."""
+    known = {DEFAULTS.relative_to(REPOSITORY).as_posix(): _variables(DEFAULTS)} | files
+    variables: dict[str, str] = {}
+    for name in _env_files(config):
+        variables |= known.get(name, {})
+    return variables | {name: str(value) for name, value in config["environment"].items()}
 
 
 def _variables(file: Path) -> dict[str, str]:
@@ -63,9 +81,15 @@ def _filled(text: str, known: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def services() -> dict[str, Any]:
+def drawn() -> dict[str, dict[str, str]]:
+    """The files of one installation."""
+    return _drawn()
+
+
+@pytest.fixture(scope="module")
+def services(drawn: dict[str, dict[str, str]]) -> dict[str, Any]:
     """The services of the file, anchors merged and variables filled in."""
-    filled = _filled(FILE.read_text("utf-8"), _secrets())
+    filled = _filled(FILE.read_text("utf-8"), drawn[".env"])
     found: dict[str, Any] = yaml.safe_load(filled)["services"]
     return found
 
@@ -108,11 +132,10 @@ def test_each_service_has_an_api_a_worker_a_migration_and_a_purge(
 
 
 def test_every_container_has_settings_that_its_service_takes(
-    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    services: dict[str, Any], drawn: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for service, role, config in _ours(services):
-        own = {name: str(value) for name, value in config["environment"].items()}
-        environment = _variables(DEFAULTS) | own
+        environment = _environment(config, drawn)
         settings = SETTINGS[service]
         known = {PREFIX + name.upper() for name in settings.model_fields}
         assert environment.keys() <= known
@@ -128,13 +151,12 @@ def test_every_container_has_settings_that_its_service_takes(
 
 
 def test_outreach_starts_with_the_sandboxs_settings(
-    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    services: dict[str, Any], drawn: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     example = _variables(REPOSITORY / "deploy" / "compose" / "sandbox.env.example")
     assert example.keys() <= {PREFIX + name.upper() for name in OutreachSettings.model_fields}
-    for name, value in (
-        _variables(DEFAULTS) | example | services["outreach-worker"]["environment"]
-    ).items():
+    files = {**drawn, ".env.outreach": example}
+    for name, value in _environment(services["outreach-worker"], files).items():
         monkeypatch.setenv(name, value)
     settings = OutreachSettings.from_environment()
     assert (settings.environment, settings.closed) == ("production", frozenset())
@@ -190,19 +212,44 @@ def test_our_containers_can_change_nothing_but_their_data(services: dict[str, An
 
 
 def test_what_an_operator_sets_in_an_env_file_is_not_overridden(services: dict[str, Any]) -> None:
-    """`environment` wins over every env file, so it says only what differs by role."""
-    contacts = {"CONTACT_KEYS", "CONTACT_ACTIVE_KEY", "CONTACT_INDEX_KEY", "PUBLIC_URL"}
+    """`environment` wins over every env file, so it says only what differs by role; the keys that
+    were drawn stand in files too, before the operator's own."""
     for service, role, config in _ours(services):
-        fixed = {name.removeprefix(PREFIX) for name in config["environment"]}
-        secrets = {"CURSOR_SECRET", "RECORD_KEYS", "RECORD_ACTIVE_KEY"}
-        wanted = secrets if role in ("api", "worker") else set()
-        contact = contacts | {"CURSOR_SECRET"} if service == "outreach" else set()
-        assert fixed == {"DATABASE_URL"} | wanted | contact, (service, role)
+        assert config["environment"].keys() == {"RAPPORT_DATABASE_URL"}, (service, role)
+        records = [f".env.keys.{service}"] if role in ("api", "worker") else []
+        contacts = [".env.keys.contacts"] if service == "outreach" else []
         assert config["env_file"] == [
             DEFAULTS.relative_to(REPOSITORY).as_posix(),
+            *(records + contacts),
             {"path": ".env.rapport", "required": False},
             {"path": f".env.{service}", "required": False},
         ]
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_an_operators_address_and_keys_hold_in_outreach(
+    services: dict[str, Any],
+    drawn: dict[str, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    role: str,
+) -> None:
+    """The steps of docs/deployment.md: a public address, and new keys of contacts and records."""
+    key = base64.b64encode(bytes(32)).decode()
+    old = drawn[".env.keys.contacts"]["RAPPORT_CONTACT_KEYS"]
+    own = {
+        "RAPPORT_PUBLIC_URL": "https://care.harbour.example",
+        "RAPPORT_CONTACT_KEYS": json.dumps(json.loads(old) | {"k2": key}),
+        "RAPPORT_CONTACT_ACTIVE_KEY": "k2",
+        "RAPPORT_RECORD_KEYS": json.dumps({"k2": key}),
+        "RAPPORT_RECORD_ACTIVE_KEY": "k2",
+    }
+    files = {**drawn, ".env.outreach": own}
+    for name, value in _environment(services[f"outreach-{role}"], files).items():
+        monkeypatch.setenv(name, value)
+    made = OutreachSettings.from_environment()
+    assert made.public_url == "https://care.harbour.example"
+    assert (made.contact_active_key, set(made.contact_keys)) == ("k2", {"k1", "k2"})
+    assert made.record_keyring.seal(b"", b"").startswith(b"k2:")
 
 
 def test_every_process_sees_the_operators_own_files(services: dict[str, Any]) -> None:
@@ -301,10 +348,21 @@ def test_the_script_pins_every_base_image_and_again(tmp_path: Path) -> None:
 def test_secrets_are_for_their_owner_alone_and_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     assert _new_env(file).returncode == 0
-    assert file.stat().st_mode & 0o777 == 0o600
-    before = file.read_text("utf-8")
-    assert _new_env(file).returncode != 0
-    assert file.read_text("utf-8") == before
+    written = {each.name: each for each in tmp_path.iterdir()}
+    assert written.keys() == {".env", *(f".env.keys.{name}" for name in KEYS_OF)}
+    assert {each.stat().st_mode & 0o777 for each in written.values()} == {0o600}
+    for there in written:
+        before = written[there].read_text("utf-8")
+        assert _new_env(file).returncode != 0
+        assert written[there].read_text("utf-8") == before
+        for other in set(written) - {there}:
+            written[other].unlink(missing_ok=True)
+        refused = _new_env(file)
+        assert refused.returncode != 0
+        assert there in refused.stderr
+        assert [each.name for each in tmp_path.iterdir()] == [there]
+        written[there].unlink()
+        assert _new_env(file).returncode == 0
 
 
 def test_two_installations_share_no_secret() -> None:
@@ -312,3 +370,18 @@ def test_two_installations_share_no_secret() -> None:
     assert one.keys() == other.keys()
     assert not set(one.values()) & set(other.values())
     assert all(len(value) >= 40 for value in one.values())
+
+
+def _secrets() -> dict[str, str]:
+    """All secrets of a new installation."""
+    return {
+        f"{file} {name}": value
+        for file, variables in _drawn().items()
+        for name, value in variables.items()
+        if not name.endswith("_ACTIVE_KEY")
+    }
+
+
+def test_no_two_secrets_of_an_installation_are_the_same() -> None:
+    drawn = _secrets()
+    assert len(set(drawn.values())) == len(drawn) == 21
