@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from outreach_service.contacts import InvalidContact, email
 from outreach_service.domain.terms import Channel
+from outreach_service.unsubscribe import is_public_https
 from rapport_runtime.in_clear import http_in_clear, stays_here
 from rapport_runtime.settings import PREFIX, ServiceSettings
 
@@ -29,7 +30,12 @@ class OutreachSettings(ServiceSettings):
     contact_keys: dict[str, SecretStr]
     contact_active_key: str
     contact_index_key: SecretStr
-    public_url: str = Field(default="http://127.0.0.1:8000", description="for unsubscribe links")
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        max_length=200,
+        description="where this API is reached from outside, as https://care.practice.example: the"
+        " links out in e-mails lead there",
+    )
     lease_seconds: float = Field(
         default=600,
         ge=5,
@@ -111,6 +117,20 @@ class OutreachSettings(ServiceSettings):
         if not value.isprintable():
             raise ValueError("has characters that no header may hold")
         return value
+
+    @model_validator(mode="after")
+    def _the_way_out_leads_here(self) -> Self:
+        """In production no message goes without a link that whoever gets it can follow."""
+        if self.environment != "production" or self.sending == "off":
+            return self
+        if not is_public_https(self.public_url):
+            raise ValueError(
+                f"{PREFIX}SENDING=on needs {PREFIX}PUBLIC_URL, this API's address from outside, as"
+                " https://care.practice.example: without user, query and fragment, of ASCII (a"
+                " domain of other scripts in its xn-- form), and no address of this host or of an"
+                " inner network"
+            )
+        return self
 
     @model_validator(mode="after")
     def _nothing_goes_in_clear(self) -> Self:

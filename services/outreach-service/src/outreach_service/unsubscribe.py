@@ -3,6 +3,9 @@
 import base64
 import hashlib
 import hmac
+import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from outreach_service.domain.consents import Subscription
 from outreach_service.domain.terms import Channel, Purpose
@@ -12,6 +15,10 @@ LONGEST_TOKEN = 1000
 """Characters; real ones have about 180."""
 
 _PURPOSE = b"unsubscribe"
+
+_BASE = re.compile(r"https://[a-z0-9.:\[\]-]+(/[\w.~-]+)*/?", re.ASCII | re.IGNORECASE)
+_INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+"""Ends of names that no name server outside knows."""
 
 
 def unsubscribe_key(index_key: str) -> bytes:
@@ -26,6 +33,22 @@ def unsubscribe_token(key: bytes, subscription: Subscription) -> str:
     to agree (L1).
     """
     return sign([*subscription], key, _PURPOSE)
+
+
+def is_public_https(url: str) -> bool:
+    """Whether links that begin with this address can lead anybody anywhere, by https (RFC 8058)."""
+    try:
+        host, port = urlsplit(url).hostname or "", urlsplit(url).port
+    except ValueError:
+        return False
+    return _BASE.fullmatch(url) is not None and port != 0 and _is_public(host.rstrip("."))
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host[-1].isdigit() and not host.endswith(_INNER)
 
 
 def unsubscribe_url(public_url: str, key: bytes, subscription: Subscription) -> str:
