@@ -17,6 +17,7 @@ from tools.claim import Bench, Measured, Part
 from tools.proof.claims import (
     bad_input,
     downtime,
+    edges_keys,
     edges_providers,
     engine_benches,
     engine_bus,
@@ -47,7 +48,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
     "contracts": (the_contracts.measure,),
-    "edges": (edges_providers.measure,),
+    "edges": (edges_providers.measure, edges_keys.measure),
     "engine": (
         engine_bus.measure,
         engine_causes.measure,

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -77,8 +77,11 @@ def api_database(urls: ServiceDatabase, database: Database) -> Iterator[Database
 class Holders:
     """Every name is a key: `operator` an operator's, any other that practice's."""
 
-    def verify(self, raw_key: str) -> Principal | None:
+    def verify(self, raw_key: str) -> Principal:
         return Principal(raw_key, None if raw_key == "operator" else raw_key, SCOPES)
+
+    def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
+        return {key: self.verify(key) for key in raw_keys}
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -78,9 +78,12 @@ CHANGE = {
 class Holders:
     """Every name is a key: of the practice of that name, or the operator's. One can do nothing."""
 
-    def verify(self, raw_key: str) -> Principal | None:
+    def verify(self, raw_key: str) -> Principal:
         scopes = frozenset({"nothing:read"}) if raw_key == "powerless" else SCOPES
         return Principal(raw_key, None if raw_key == "operator" else raw_key, scopes)
+
+    def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
+        return {key: self.verify(key) for key in raw_keys}
 
 
 def encode_event(event: MessageEvent, _incarnation: str) -> Outgoing:

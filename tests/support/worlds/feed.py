@@ -1,7 +1,7 @@
 """Scoring's outbox, relay and feed without its worker: publish tier changes, read them."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -47,9 +47,12 @@ class Holders:
     """Each name is a key of the practice of that name; `powerless` has no scope that helps, and
     `operator` is an operator's key."""
 
-    def verify(self, raw_key: str) -> Principal | None:
+    def verify(self, raw_key: str) -> Principal:
         scope = "nothing:read" if raw_key == "powerless" else "tiers:read"
         return Principal(raw_key, None if raw_key == "operator" else raw_key, frozenset({scope}))
+
+    def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
+        return {key: self.verify(key) for key in raw_keys}
 
 
 def change(client: str, version: int, practice: str = "harbour") -> Outgoing:

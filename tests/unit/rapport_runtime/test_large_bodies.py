@@ -4,10 +4,12 @@ import json
 import threading
 from typing import Any
 
+import psycopg
 import pytest
 
 from rapport_runtime.http import edge
-from tests.unit.rapport_runtime.toy import PRACTICE, ask, problem, toy_app
+from rapport_runtime.http.api_keys import Principal
+from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, ask, problem, toy_app
 
 LARGE = json.dumps({"title": "t", "amount_minor": 1, "anything": ["x"] * 5_000}).encode()
 SMALL = json.dumps({"title": "t", "amount_minor": 1}).encode()
@@ -62,3 +64,19 @@ def test_a_small_body_is_checked_at_once(parsed: Parsed) -> None:
     assert post(SMALL, **PRACTICE).status_code == 201
     problem(post(SMALL + b"x"), 400, "malformed-json")
     assert parsed.threads == [threading.current_thread()] * 2
+
+
+class NoDatabase(FakeKeys):
+    """The database of the keys does not answer."""
+
+    def verify(self, raw_key: str) -> Principal | None:
+        raise psycopg.OperationalError
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_without_a_database_for_its_key_it_is_to_be_sent_again(body: bytes) -> None:
+    answer = ask(
+        toy_app(keys=NoDatabase()), "POST", "/v1/things", content=body, headers={**JSON, **PRACTICE}
+    )
+    problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "2"

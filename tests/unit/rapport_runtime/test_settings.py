@@ -236,3 +236,19 @@ def test_what_is_encrypted_or_stays_or_is_told_by_name_is_taken(
     for name, value in changes.items():
         environment.setenv(f"RAPPORT_{name}", value)
     assert ToySettings.from_environment().environment == "production"
+
+
+def test_nobodys_word_on_a_callers_address_is_taken_but_a_named_proxys(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    assert ToySettings.from_environment().proxies == []
+    environment.setenv("RAPPORT_TRUSTED_PROXIES", "127.0.0.1, 10.1.0.0/16,fd00::/8")
+    assert ToySettings.from_environment().proxies == ["127.0.0.1", "10.1.0.0/16", "fd00::/8"]
+
+
+@pytest.mark.parametrize("value", ["*", "0.0.0.0/0", "::/0", "proxy.example", "10.1.0.1/16"])
+def test_a_proxy_is_named_by_its_address(environment: pytest.MonkeyPatch, value: str) -> None:
+    """Else a typing error trusts nobody in silence, or everybody."""
+    environment.setenv("RAPPORT_TRUSTED_PROXIES", value)
+    with pytest.raises(SettingsError, match="RAPPORT_TRUSTED_PROXIES"):
+        ToySettings.from_environment()

@@ -1,7 +1,7 @@
 """A toy service behind the real runtime: one practice route, one operator route, one list."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -52,6 +52,10 @@ class FakeKeys:
     def verify(self, raw_key: str) -> Principal | None:
         """The holder by the key's text."""
         return self.holders.get(raw_key)
+
+    def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
+        """The holders by the keys' texts."""
+        return {key: self.holders[key] for key in raw_keys if key in self.holders}
 
 
 class ThingExists(Conflict):

@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
+from ipaddress import ip_network
 from typing import ClassVar, Literal, Self, get_args
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rapport_runtime.in_clear import brokers_stay_here, database_in_clear
@@ -68,7 +69,12 @@ class ServiceSettings(BaseSettings):
         default=1024 * 1024, ge=1024, description="a longer body is refused unread"
     )
     failed_keys_per_minute: int = Field(
-        default=60, ge=1, description="of one address; past that it waits"
+        default=60, ge=1, description="tried by one address; past that it waits"
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses and networks of your own proxies, with commas: whom they name in"
+        " X-Forwarded-For is the caller",
     )
     api_connections: int = Field(
         default=10, ge=2, description="to the database for requests of one API process"
@@ -103,6 +109,18 @@ class ServiceSettings(BaseSettings):
             return cls()  # type: ignore[call-arg]  # the environment holds them
         except ValidationError as error:
             raise SettingsError(_explain(cls.service, error)) from None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_named(cls, value: str) -> str:
+        named = "are addresses and networks such as 10.1.0.5 or 10.2.0.0/24, not all there are"
+        try:
+            networks = [ip_network(proxy) for proxy in _split(value)]
+        except ValueError:
+            raise ValueError(named) from None
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError(named)
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -185,6 +203,11 @@ class ServiceSettings(BaseSettings):
         return Keyring(keys, active=self.record_active_key)
 
     @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of the proxies whose word is taken; none by default."""
+        return _split(self.trusted_proxies)
+
+    @property
     def idle_in_transaction_ms(self) -> int:
         """The longest that a worker may be frozen inside a transaction, in milliseconds.
 
@@ -207,6 +230,10 @@ class ServiceSettings(BaseSettings):
             )
         secret = self.cursor_secret.get_secret_value() if self.cursor_secret else "development"
         return hashlib.sha256(f"rapport cursor {self.service} {secret}".encode()).digest()
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _explain(service: str, error: ValidationError) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,9 @@ class KeyVerifier(Protocol):
 
     def verify(self, raw_key: str) -> Principal | None:
         """The holder, or None for a key that is malformed, unknown, revoked or expired."""
+
+    def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
+        """The holders of those that hold, by key, with one question to the database."""
 
 
 class RecallingVerifier(KeyVerifier, Protocol):

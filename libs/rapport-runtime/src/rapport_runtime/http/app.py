@@ -18,6 +18,7 @@ from rapport_runtime.http.calls import CallLimit
 from rapport_runtime.http.edge import Edge
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.fast.remembered_keys import RememberedKeys
+from rapport_runtime.http.key_lookups import KeyLookups
 from rapport_runtime.http.media_types import takes_json_only
 from rapport_runtime.http.openapi import openapi
 from rapport_runtime.http.own_threads import OwnThreads
@@ -106,8 +107,9 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
         lifespan=_lifespan(service.closing),
     )
     app.state.keys = RememberedKeys(service.keys)
-    app.state.key_threads = OwnThreads("keys", KEY_THREADS)
-    app.state.failed_keys = FailedKeys(service.failed_keys_per_minute)
+    app.state.key_lookups = KeyLookups(
+        FailedKeys(service.failed_keys_per_minute), OwnThreads("keys", KEY_THREADS)
+    )
     app.state.calls = CallLimit(service.calls_per_second)
     app.state.places = Places(service.places)
     app.state.cursor_key = service.cursor_key

@@ -10,11 +10,10 @@ from fastapi.security import HTTPBearer
 
 from rapport_runtime.http.api_keys import Principal, RecallingVerifier
 from rapport_runtime.http.calls import CallLimit
-from rapport_runtime.http.failed_keys import FailedKeys
+from rapport_runtime.http.key_lookups import KeyLookups
 from rapport_runtime.http.media_types import refuse_other_media
-from rapport_runtime.http.own_threads import OwnThreads
 from rapport_runtime.http.places import Places
-from rapport_runtime.http.problems import Forbidden, TooManyRequests, Unauthorised
+from rapport_runtime.http.problems import Forbidden, Unauthorised
 from rapport_runtime.http.query_words import refuse_wrong_words
 
 SCHEME = "ApiKey"
@@ -115,18 +114,9 @@ async def _verified(request: Request, raw_key: str) -> Principal:
     principal = keys.recall(raw_key)
     if principal is not None:
         return principal
-    failures: FailedKeys = request.app.state.failed_keys
+    lookups: KeyLookups = request.app.state.key_lookups
     address = request.client.host if request.client else "unknown"
-    wait = failures.wait_seconds(address, raw_key)
-    if wait:
-        raise TooManyRequests("too many keys did not hold", retry_after_seconds=wait)
-    key_threads: OwnThreads = request.app.state.key_threads
-    principal = await key_threads.run(keys.verify, raw_key)
-    if principal is None:
-        failures.failed(address, raw_key)
-        raise Unauthorised("the key is unknown, revoked or expired")
-    failures.held(raw_key)
-    return principal
+    return await lookups.holder_of(keys, raw_key, address)
 
 
 def require(scope: str) -> Requirement:

@@ -11,6 +11,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rapport_runtime.http.auth import holder_of_key
+from rapport_runtime.http.errors import unavailable
 from rapport_runtime.http.fast.request_line import request_answered
 from rapport_runtime.http.fast.request_meters import request_meters
 from rapport_runtime.http.media_types import is_json
@@ -88,11 +89,13 @@ class Edge:
             await self._app(scope, _replay(body, receive), answer.send)
         except ProblemError as refused:
             await _refuse(refused, scope, receive, answer)
-        except Exception:
-            log.exception("request_failed")
+        except Exception as error:
+            away = None if answer.status is not None else unavailable(error)
+            if away is None:
+                log.exception("request_failed")
             if answer.status is not None:
                 raise
-            await _refuse(InternalError(), scope, receive, answer)
+            await _refuse(away or InternalError(), scope, receive, answer)
         finally:
             _give_place_back(scope)
             self._count(method, scope, answer, time.perf_counter() - started)

@@ -103,8 +103,16 @@ def _of_validation(request: Request, error: Exception) -> Response:
     return _of_problem(request, InvalidRequest(detail, errors=field_errors(faults)))
 
 
-def _of_database(request: Request, error: Exception) -> Response:
-    if not is_away(error):
-        raise error
+def unavailable(error: Exception) -> Unavailable | None:
+    """The refusal when the database gave no answer for now; None for any other exception."""
+    if not isinstance(error, AWAY) or not is_away(error):
+        return None
     log.warning("database_away", error=describe(error))
-    return _of_problem(request, Unavailable("the database did not answer"))
+    return Unavailable("the database did not answer")
+
+
+def _of_database(request: Request, error: Exception) -> Response:
+    refused = unavailable(error)
+    if refused is None:
+        raise error
+    return _of_problem(request, refused)

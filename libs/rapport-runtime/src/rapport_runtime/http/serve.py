@@ -40,7 +40,8 @@ def serve(app: FastAPI, settings: ServiceSettings, *, grace_seconds: int = GRACE
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,
-        proxy_headers=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies,
     )
     server = _Server(config)
     # uvicorn raises the signal again once it has stopped; a stop by a signal exits with 0

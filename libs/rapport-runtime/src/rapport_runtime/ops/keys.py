@@ -2,13 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from rapport_runtime.database import Database, execute, fetch, fetch_one
+from rapport_runtime.database import Database, execute, fetch
 from rapport_runtime.http.api_keys import (
     Principal,
     checked_practice,
@@ -32,8 +32,8 @@ _LIST = """
     ORDER BY created_at, id
 """
 _VERIFY = """
-    SELECT secret_hash, practice_id, scopes FROM api_key
-    WHERE id = %(id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    SELECT id, secret_hash, practice_id, scopes FROM api_key
+    WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """
 
 
@@ -101,16 +101,23 @@ class ApiKeys:
 
     def verify(self, raw_key: str) -> Principal | None:
         """The holder, or None for a key that is malformed, unknown, revoked or expired."""
-        parts = parse_key(raw_key)
-        return None if parts is None else self._read(parts.id, parts.secret_hash)
+        return self.verify_many([raw_key]).get(raw_key)
 
-    def _read(self, key_id: str, secret_hash: bytes) -> Principal | None:
+    def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
+        """The holders of those that hold, by key, from one statement."""
+        asked = {raw: parts for raw in raw_keys if (parts := parse_key(raw)) is not None}
+        if not asked:
+            return {}
+        ids = list({parts.id for parts in asked.values()})
         with self._database.transaction() as tx:
-            row = fetch_one(tx, _VERIFY, {"id": key_id})
-        stored = _NO_HASH if row is None else row.secret_hash
-        if not same_hash(stored, secret_hash) or row is None:
-            return None
-        return Principal(key_id, row.practice_id, frozenset(row.scopes))
+            rows = {row.id: row for row in fetch(tx, _VERIFY, {"ids": ids})}
+        found: dict[str, Principal] = {}
+        for raw, parts in asked.items():
+            row = rows.get(parts.id)
+            stored = _NO_HASH if row is None else row.secret_hash
+            if same_hash(stored, parts.secret_hash) and row is not None:
+                found[raw] = Principal(row.id, row.practice_id, frozenset(row.scopes))
+        return found
 
 
 def cli(owner_url: Callable[[], str], argv: Sequence[str]) -> int:
