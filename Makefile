@@ -3,11 +3,15 @@
 SHELL := bash
 VENV := .venv
 PY := $(VENV)/bin/python
+PYTHON ?= python3
 MEMBERS := libs/rapport-contracts libs/rapport-runtime libs/rapport-devkit \
            services/ingestion-service services/scoring-service services/outreach-service
 ARGS ?=
 ONLY ?=
 DATA ?=
+export DATA
+NEW_ENOUGH := 'import sys; sys.exit(sys.version_info < (3, 11))'
+IS_NEW_ENOUGH := test -x $(PY) && $(PY) -c $(NEW_ENOUGH)
 # Compiled modules are kept, also where the environment says otherwise: the tests start some hundred
 # processes of ours, and each would compile the same modules anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -21,9 +25,12 @@ help: ## This list
 
 venv: $(VENV)/.ready ## The virtual environment, from the hashed requirements
 
+# An environment of another Python is made anew: `make venv PYTHON=python3.11` after one that was too old.
 # Two calls: editable members cannot stand in a hashed one. uv is used when present, pip must do.
 $(VENV)/.ready: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
-	@test -x $(PY) || python3 -m venv $(VENV)
+	@$(IS_NEW_ENOUGH) || $(PYTHON) -c $(NEW_ENOUGH) || { \
+	  echo "Rapport needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another one: make venv PYTHON=python3.11" >&2; exit 1; }
+	@$(IS_NEW_ENOUGH) || $(PYTHON) -m venv --clear $(VENV)
 	@if command -v uv >/dev/null 2>&1; then \
 	  VIRTUAL_ENV=$(VENV) uv pip install -q --require-hashes -r requirements/dev.txt && \
 	  VIRTUAL_ENV=$(VENV) uv pip install -q --no-deps --no-build-isolation $(addprefix -e ./,$(MEMBERS)); \
@@ -34,7 +41,7 @@ $(VENV)/.ready: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
 	@touch $@
 
 demo: venv ## The pipeline on real data: a booking in, a tier, a message out (DATA=my.csv, ARGS=--exit)
-	@$(PY) -m rapport_devkit.demo $(if $(DATA),--data $(DATA)) $(ARGS)
+	@$(PY) -m rapport_devkit.demo $${DATA:+--data "$$DATA"} $(ARGS)
 
 unit: venv ## The tests that need no server, in under a minute
 	@$(PY) -m pytest $(PARALLEL) tests/unit $(ARGS)
