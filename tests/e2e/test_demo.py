@@ -49,7 +49,7 @@ def demo(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     foreign = {"DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"}
     clean = {name: value for name, value in os.environ.items() if name not in foreign}
     process = subprocess.Popen(
-        [sys.executable, "-m", "rapport_devkit.demo", *arguments],
+        [sys.executable, "-m", "rapport_devkit.demo", "--language", "en", *arguments],
         cwd=folder,
         env={**clean, "COLUMNS": "160", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -141,7 +141,7 @@ def test_the_demo_tells_its_story_and_its_commands_work(first_run: Run) -> None:
     assert messages_in(lines, {"suppressed", "cancelled", "expired", "deferred"}) > 0
     assert "there is none" not in text
     assert len(re.findall(r"^\w+ +http://127\.0\.0\.1:\d+/docs$", text, re.MULTILINE)) == 3
-    assert len(first_run.commands) == 8
+    assert len(first_run.commands) == 8 + 5 + 2
     for done in first_run.commands:
         assert done.returncode == 0, f"{done.args}\n{done.stdout}{done.stderr}"
 
@@ -166,6 +166,11 @@ def test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean(first_ru
         assert process.wait(60) == 0, text
     assert "Nothing lost, nothing twice." in text
     assert number(text.splitlines(), "accepted (events in)") == 4
+    assert number(text.splitlines(), "duplicates") == 0
+    assert number(text.splitlines(), "dead letters") == 0
+    assert "Rulebook rfm-demo-cny version 1" in text
+    assert "day 1 of 4, 2 events sent" in text  # to a file, now and then
+    assert "curl" not in text
 
 
 def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:
@@ -174,8 +179,9 @@ def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:
     with demo(tmp_path, "--data", str(mine), "--exit") as process:
         lines = read_until(process, "never comes")
         assert process.wait(60) == 2
-    assert lines == [
+    assert lines[:2] == [
         "line 2, happened_at: is not a date such as 2026-03-01 14:30",
         "nothing was replayed",
     ]
+    assert "docs/your-own-data.csv" in lines[2]
     assert not (tmp_path / ".local" / "demo").exists()

@@ -1,14 +1,18 @@
 """The demo's story: whose it is, and that its messages do not hang on one client having both."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
 
+from rapport_contracts.canonical import Line
 from rapport_devkit.access import Access
-from rapport_devkit.demo.story import find_story, print_story
+from rapport_devkit.demo.story import Story, find_story, print_story
 
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CLIENTS = {"ada": "c-1", "ben": "c-2", "cleo": "c-3"}
 
 
@@ -113,3 +117,43 @@ def test_of_two_due_at_once_the_later_step_is_shown_whatever_their_ids() -> None
             message("c-1", "delivered", first, step=0), message("c-1", "delivered", second, step=1)
         )
         assert f"words of {second}" in text
+
+
+def test_what_came_to_nothing_is_not_told() -> None:
+    """An hour that was booked and took place is booked no longer."""
+    activity = [
+        {"on": "2026-03-02", "kind": "booked", "count": 1, "amount_minor": 0, "currency": None},
+        {"on": "2026-03-02", "kind": "booked", "count": -1, "amount_minor": 0, "currency": None},
+        {"on": "2026-03-02", "kind": "completed", "count": 1, "amount_minor": 0, "currency": None},
+    ]
+    text = told(activity, ())
+    assert "completed" in text
+    assert "booked" not in text
+
+
+def test_money_is_told_in_the_currencys_main_unit() -> None:
+    paid = {"on": "2026-03-02", "kind": "settled", "count": 1, "amount_minor": 120000}
+    line = Line(line="monetary.at_least_50000", input="x", value="120000", points=25)
+    change = SimpleNamespace(
+        effective_at=NOON,
+        zone="Asia/Shanghai",
+        direction="entered",
+        to_tier="bronze",
+        reason="activity",
+        score="40.00",
+        explanation=(line,),
+    )
+    text = told([{**paid, "currency": "CNY"}], (change,))
+    assert "monetary 25 (1,200.00 CNY)" in text
+    assert "120000" not in text
+
+
+def told(activity: Sequence[Mapping[str, Any]], changes: Sequence[Any]) -> str:
+    """What is printed of one client's story."""
+    tier = {"client_id": "c-1", "zone": "UTC", "tier": "bronze", "next_transition": None}
+    story = Story(
+        external_id="ada", activity=activity, changes=changes, tier=tier, sent=None, withheld=None
+    )
+    printed = StringIO()
+    print_story(Console(file=printed, width=120), story)
+    return printed.getvalue()

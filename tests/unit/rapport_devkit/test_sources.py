@@ -20,7 +20,8 @@ from rapport_contracts.topics import (
     partition_of,
 )
 from rapport_devkit.sources.cdnow import purchase, read_cdnow
-from rapport_devkit.sources.csv_file import BadFile, read_csv
+from rapport_devkit.sources.csv_file import read_csv
+from rapport_devkit.sources.csv_problems import BadFile
 from rapport_devkit.sources.dataset import Dataset, Origin, record_of
 
 ORIGIN = Origin(practice_id="harbour", zone="Asia/Shanghai", source="test")
@@ -184,6 +185,7 @@ class TestCsv:
             (13, "amount"),
             (14, "amount"),
             (15, "event"),
+            (15, "id"),
         ]
         assert "line 4, happened_at: is not a date" in str(caught.value)
         assert "yesterday" not in str(caught.value)
@@ -191,7 +193,7 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("content", "problem"),
         [
-            pytest.param(b"", "client_id: the column is missing", id="empty"),
+            pytest.param(b"", "line 1, -: the file is empty", id="empty"),
             pytest.param(b"client_id,event,id\n", "happened_at: the column is missing", id="short"),
             pytest.param(HEADER.encode(), "no line after the header", id="only a header"),
             pytest.param(HEADER.encode() + b"wren\n\xff", "line 3, -: is not UTF-8", id="latin-1"),

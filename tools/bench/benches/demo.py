@@ -24,7 +24,7 @@ def measure(_environment: Environment, sizes: Sizes) -> list[Measured]:
 
 def _replay(options: list[str]) -> float:
     """Seconds of the replay as the demo tells them. Raises RuntimeError when it lost something."""
-    command = [sys.executable, "-m", "rapport_devkit.demo", *options]
+    command = [sys.executable, "-m", "rapport_devkit.demo", "--language", "en", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     match = _REPLAYED.search(done.stdout)
     if done.returncode or match is None:

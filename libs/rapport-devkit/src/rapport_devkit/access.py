@@ -7,11 +7,12 @@ from types import MappingProxyType
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.stack import Stack
 
+_OPERATIONS = "status:read,dead-letters:read,dead-letters:decide,controls:read,controls:write"
 OPERATOR_SCOPES: Mapping[str, str] = MappingProxyType(
     {
-        "ingestion": "practices:read,practices:write,clock:write,status:read,dead-letters:read",
-        "scoring": "status:read,dead-letters:read",
-        "outreach": "status:read,dead-letters:read",
+        "ingestion": f"practices:read,practices:write,clock:write,{_OPERATIONS}",
+        "scoring": _OPERATIONS,
+        "outreach": _OPERATIONS,
     }
 )
 PRACTICE_SCOPES: Mapping[str, str] = MappingProxyType(

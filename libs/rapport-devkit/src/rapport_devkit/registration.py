@@ -1,7 +1,8 @@
 """Registers a practice, its clients, their contacts and consents, before the first event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from rapport_devkit.access import Access
 from rapport_devkit.api_client import ApiClient
@@ -12,13 +13,19 @@ from rapport_devkit.sources.dataset import Dataset, Origin
 _AT_ONCE = 4
 
 
+class Say(Protocol):
+    """Tells what is being done: a text, and the values for the names in its braces."""
+
+    def __call__(self, what: str, **values: object) -> None: ...
+
+
 def register(
     access: Access,
     origin: Origin,
     dataset: Dataset,
     *,
     name: str,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say,
 ) -> dict[str, str]:
     """Register everything in the order that simulated time needs; external id -> client id.
 
@@ -31,10 +38,10 @@ def register(
     access.operator["ingestion"].put(f"/v1/practices/{origin.practice_id}", practice)
     SimulatedClock(access.operator).step(noon(dataset.first_on, origin.zone))
     external_ids = dataset.clients()
-    say(f"registering {len(external_ids):,} clients")
+    say("registering {clients:,} clients", clients=len(external_ids))
     client_ids = register_clients(access.practice["ingestion"], origin.source, external_ids)
     if "outreach" in access.practice:
-        say("sending contacts and consents")
+        say("sending names, addresses and consents, all invented; only the sandbox gets them")
         tell_outreach(access.practice["outreach"], generate_people(client_ids))
     return client_ids
 

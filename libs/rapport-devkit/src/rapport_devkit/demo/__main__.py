@@ -1,51 +1,70 @@
 """`python -m rapport_devkit.demo`: what `make demo` runs."""
 
 import argparse
+import json
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from rapport_contracts.ranges import zones
+from rapport_devkit.api_client import ApiProblem
+from rapport_devkit.clock import BarrierTimeout
 from rapport_devkit.databases import SERVICES
 from rapport_devkit.demo.run import AlreadyRunning, DemoOptions, run_demo
+from rapport_devkit.people import ContactRefused
 from rapport_devkit.processes import ProcessFailed
 from rapport_devkit.sources import csv_file
 from rapport_devkit.sources.cdnow import read_cdnow
-from rapport_devkit.sources.csv_file import BadFile, read_csv
+from rapport_devkit.sources.csv_file import read_csv
+from rapport_devkit.sources.csv_problems import BadFile, summary
 from rapport_devkit.sources.dataset import Dataset, Origin
+from rapport_devkit.words import LANGUAGES, Words, language_of, words_of
 
 PRACTICE_ID = "quiet-harbour"
 SOURCE = "demo-desk"
-_MOST_PROBLEMS = 20
+_FAILURES = (AlreadyRunning, ApiProblem, BarrierTimeout, ContactRefused, ProcessFailed)
+_TEMPLATES = "docs/your-own-data.md, docs/your-own-data.csv, docs/your-own-data.zh.csv"
 
 
 def main(argv: list[str]) -> int:
-    """0 when nothing was lost; 1 when something was; 2 for wrong arguments or a bad file; 130 for
-    Ctrl-C."""
+    """0 when nothing was lost; 1 when something was; 2 for wrong arguments, a bad file or a demo
+    that failed; 130 for Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    console = Console()
+    console, words = Console(), words_of(arguments.language)
     origin = Origin(practice_id=PRACTICE_ID, zone=arguments.zone, source=SOURCE)
     try:
-        dataset = _dataset(arguments.data, origin).until(arguments.days)
-    except (BadFile, OSError) as problem:
-        return _refuse(console, problem)
+        dataset = _dataset(arguments.data, origin, words).until(arguments.days)
+        _check_rulebook(arguments.rulebook)
+    except BadFile as bad:
+        _print_all(console, summary(bad.problems, words))
+        columns = words("the columns, and files to fill in: {files}", files=_TEMPLATES)
+        _print_all(console, [words("nothing was replayed"), columns])
+        return 2
+    except (OSError, ValueError) as problem:
+        _print_all(console, [str(problem), words("nothing was replayed")])
+        return 2
     options = DemoOptions(
         folder=Path(".local", "demo").absolute(),
         origin=origin,
         services=arguments.services,
         stays=not arguments.exit,
+        is_own_file=arguments.data is not None,
+        rulebook=arguments.rulebook,
+        words=words,
     )
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return run_demo(options, dataset, console)
     except KeyboardInterrupt:
-        console.print("interrupted; everything is stopped")
+        console.print(words("interrupted; everything is stopped"))
         return 130
-    except (AlreadyRunning, ProcessFailed) as problem:
-        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    except _FAILURES as problem:
+        logs = words("logs: {folder}", folder=options.folder / "logs")
+        _print_all(console, [words("the demo failed: {problem}", problem=problem), logs])
         return 2
 
 
@@ -56,29 +75,43 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"The columns of --data: {csv_file.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, help="a CSV file of your own; see below")
+    parser.add_argument("--data", type=_path, help="a CSV file of your own; see below")
     parser.add_argument("--exit", action="store_true", help="stop by itself at the end")
     parser.add_argument("--days", type=_positive, help="only the first days of the data")
     parser.add_argument("--zone", type=_zone, default="Asia/Shanghai", help="the practice's zone")
+    parser.add_argument(
+        "--rulebook", type=_path, help="a rulebook of your own; its amounts are minor units"
+    )
+    parser.add_argument(
+        "--language", choices=LANGUAGES, default=language_of(), help="default: by LANG"
+    )
     parser.add_argument(
         "--services", type=_services, default=SERVICES, help="fewer than the three, with commas"
     )
     return parser
 
 
-def _dataset(path: Path | None, origin: Origin) -> Dataset:
-    return read_cdnow(origin) if path is None else read_csv(path, origin)
+def _dataset(path: Path | None, origin: Origin, words: Words) -> Dataset:
+    return read_cdnow(origin) if path is None else read_csv(path, origin, words)
 
 
-def _refuse(console: Console, problem: BadFile | OSError) -> int:
-    """Print what is wrong with the file; nothing has been started."""
-    problems = problem.problems if isinstance(problem, BadFile) else (problem,)
-    for each in problems[:_MOST_PROBLEMS]:
-        console.print(str(each), markup=False, highlight=False, soft_wrap=True)
-    if len(problems) > _MOST_PROBLEMS:
-        console.print(f"and {len(problems) - _MOST_PROBLEMS:,} more")
-    console.print("nothing was replayed")
-    return 2
+def _check_rulebook(path: Path | None) -> None:
+    """Raises OSError or ValueError for a file that is not JSON; scoring refuses what is no
+    rulebook, and says why."""
+    if path is not None:
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def _print_all(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def _positive(text: str) -> int:

@@ -12,20 +12,29 @@ from rich.text import Text
 
 from rapport_devkit.access import Access
 from rapport_devkit.replay import Progress as ReplayProgress
+from rapport_devkit.words import Words
 
 _REFRESH_SECONDS = 1.0
+_LINE_SECONDS = 10.0
+"""A file gets a line this often, where a terminal has a bar that moves."""
+
+_RATE = "{task.fields[rate]:,.0f}"
 
 
 class LiveView:
     """The display of a running replay; call it with each day's progress."""
 
-    def __init__(self, console: Console, access: Access, days: int) -> None:
+    def __init__(self, console: Console, access: Access, days: int, words: Words) -> None:
         self._access = access
+        self._words = words
+        self._days = days
         self._progress = Progress(
             TextColumn("[bold]{task.fields[on]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("days  {task.fields[rate]:,.0f} events/s  lag {task.fields[lag]}"),
+            TextColumn(
+                words("days  {rate} events/s  lag {lag}", rate=_RATE, lag="{task.fields[lag]}")
+            ),
             TimeRemainingColumn(),
             console=console,
         )
@@ -49,11 +58,16 @@ class LiveView:
         )
         self._sent = progress.sent
         if time.monotonic() >= self._due:
-            self._due = time.monotonic() + _REFRESH_SECONDS
-            self._counts.plain = self._counted()
+            if self._console.is_terminal:
+                self._due = time.monotonic() + _REFRESH_SECONDS
+                self._counts.plain = self._counted()
+            else:
+                self._due = time.monotonic() + _LINE_SECONDS
+                self._print_line(progress)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
@@ -64,20 +78,32 @@ class LiveView:
     ) -> None:
         if error is None:
             self._counts.plain = self._counted()
-        self._live.stop()
-        if not self._console.is_terminal:
-            self._console.line()
+        if self._console.is_terminal:
+            self._live.stop()
+        elif error is None:
+            self._console.print(self._counts)
+
+    def _print_line(self, progress: ReplayProgress) -> None:
+        line = self._words(
+            "  {on}: day {day:,} of {days:,}, {sent:,} events sent",
+            on=progress.on.isoformat(),
+            day=progress.days,
+            days=self._days,
+            sent=progress.sent,
+        )
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def _counted(self) -> str:
         shares = self._access.practice["scoring"].get("/v1/distribution")["tiers"]
+        tiers = " · ".join(f"{t['tier']} {t['clients']:,}" for t in shares)
         lines = [
-            f"  events sent {self._sent:,}",
-            "  tiers " + " · ".join(f"{t['tier']} {t['clients']:,}" for t in shares),
+            "  " + self._words("events sent {sent:,}", sent=self._sent),
+            "  " + self._words("tiers {tiers}", tiers=tiers),
         ]
         if "outreach" in self._access.practice:
             counts: Counter[str] = Counter()
             for row in self._access.practice["outreach"].get("/v1/messages/summary")["items"]:
                 counts[row["state"]] += row["messages"]
             states = " · ".join(f"{state} {n:,}" for state, n in sorted(counts.items()))
-            lines.append(f"  messages {states or '-'}")
+            lines.append("  " + self._words("messages {states}", states=states or "-"))
         return "\n".join(lines)

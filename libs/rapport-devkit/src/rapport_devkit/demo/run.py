@@ -7,43 +7,56 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
+from rich.markup import escape
 
 from rapport_devkit.access import Access, open_access
 from rapport_devkit.clock import SimulatedClock
 from rapport_devkit.databases import SERVICES, drop_database
 from rapport_devkit.demo.figures import Sent, gather
 from rapport_devkit.demo.live import LiveView
-from rapport_devkit.demo.next_steps import print_next_steps
+from rapport_devkit.demo.next_steps import print_left, print_next_steps
 from rapport_devkit.demo.story import find_story, print_story
-from rapport_devkit.demo.tables import print_figures, print_rulebook, print_verdict
+from rapport_devkit.demo.tables import print_figures, print_file, print_rulebook, print_verdict
 from rapport_devkit.fault_injection import FaultInjector
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.registration import register
-from rapport_devkit.replay import Progress, Replay
+from rapport_devkit.replay import Progress, Replay, plain
 from rapport_devkit.sources.dataset import Dataset, Origin
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
+from rapport_devkit.words import ENGLISH, Words
 
 PRACTICE_NAME = "静港"
 """Neutral: an SMS begins with it, and anyone can read it on a lock screen (L15)."""
 DATABASE_PREFIX = "demo_"
+_RULEBOOKS: Mapping[str, str] = MappingProxyType({"CNY": "rulebook.cny.json"})
+"""Cut-offs in money hold for one currency; those of `rulebook.json` are for the sample's dollars of
+1997."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """`folder` is deleted at the start. With `stays` the demo runs until Ctrl-C, else it ends."""
+    """`folder` is deleted at the start. With `stays` the demo runs until Ctrl-C, else it ends.
+
+    A file of the owner's own is sent as it is, the sample with faults as real sources have them.
+    `rulebook` None: one that was chosen for the data's currency.
+    """
 
     folder: Path
     origin: Origin
     services: tuple[str, ...]
     stays: bool
+    is_own_file: bool = False
+    rulebook: Path | None = None
+    words: Words = ENGLISH
 
 
 class AlreadyRunning(RuntimeError):
@@ -54,10 +67,10 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
     """The whole demo; 0, or 1 when anything was lost.
 
     Raises AlreadyRunning, ProcessFailed when a process does not become ready, BarrierTimeout when
-    one does not reach the simulated time, ApiProblem.
+    one does not reach the simulated time, ApiProblem, ContactRefused.
     """
-    began = time.monotonic()
-    with _alone(options.folder), _demo_files() as (playbook, rulebook):
+    began, words = time.monotonic(), options.words
+    with _alone(options.folder), _demo_files(options, dataset) as (playbook, rulebook):
         _wipe(options.folder)
         stack_options = StackOptions(
             folder=options.folder,
@@ -69,44 +82,51 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
             rulebook=rulebook,
         )
 
-        def say(what: str) -> None:
-            console.print(f"[dim]{time.monotonic() - began:6.1f} s[/] {what}", highlight=False)
+        def say(what: str, **values: object) -> None:
+            console.print(
+                f"[dim]{time.monotonic() - began:6.1f} s[/] {escape(words(what, **values))}",
+                highlight=False,
+            )
 
+        print_file(console, dataset, words)
         with Stack(stack_options, say=say) as stack:
             access = open_access(stack, options.origin.practice_id)
             client_ids = register(access, options.origin, dataset, name=PRACTICE_NAME, say=say)
-            print_rulebook(console, rulebook)
-            say(f"replaying {dataset.title}: {dataset.events:,} events")
-            sent = _replay(stack, access, options.origin, dataset, console)
-            say(f"replayed in {sent.seconds:.0f} s")
+            print_rulebook(console, rulebook, dataset.currency, words)
+            say("replaying {title}: {events:,} events", title=dataset.title, events=dataset.events)
+            sent = _replay(stack, access, options, dataset, console)
+            say("replayed in {seconds:.0f} s", seconds=sent.seconds)
             figures = gather(stack, access, sent)
-            print_figures(console, figures)
+            print_figures(console, figures, words)
             story = find_story(access, client_ids, figures.changes)
-            print_story(console, story)
-            print_next_steps(console, access, options.origin, story)
-            losses = figures.losses()
-            print_verdict(console, losses, figures.taken_back)
-            console.print(f"logs: {options.folder / 'logs'}", highlight=False, soft_wrap=True)
+            print_story(console, story, words)
             if options.stays:
-                _stay(console)
+                print_next_steps(console, stack, access, options.origin, story, words)
+            losses = figures.losses()
+            print_verdict(console, losses, figures.taken_back, words)
+            print_left(console, options.folder, words)
+            if options.stays:
+                _stay(console, words)
+            else:
+                say("everything stops now; without --exit it stays up, to look around")
     return 1 if losses else 0
 
 
 def _replay(
-    stack: Stack, access: Access, origin: Origin, dataset: Dataset, console: Console
+    stack: Stack, access: Access, options: DemoOptions, dataset: Dataset, console: Console
 ) -> Sent:
-    """Send everything, with faults, day by day."""
+    """Send everything, day by day; the sample with faults."""
     injector = FaultInjector()
     producer = stack.producer()
     replay = Replay(
         clock=SimulatedClock(access.operator),
         producer=producer,
-        zone=origin.zone,
-        records=injector.records,
+        zone=options.origin.zone,
+        records=plain if options.is_own_file else injector.records,
     )
     days = (dataset.last_on - dataset.first_on).days + 1
     try:
-        with LiveView(console, access, days) as view:
+        with LiveView(console, access, days, options.words) as view:
             done: Progress = replay.run(dataset, view)
     finally:
         producer.close()
@@ -119,14 +139,14 @@ def _replay(
     )
 
 
-def _stay(console: Console) -> None:
+def _stay(console: Console, words: Words) -> None:
     """Wait for Ctrl-C, or for SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    console.print("[bold]Everything stays up until Ctrl-C.[/]")
+    console.print(words("Everything stays up until Ctrl-C."), style="bold")
     stop.wait()
-    console.print("stopping")
+    console.print(words("stopping"))
 
 
 @contextmanager
@@ -142,11 +162,12 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _demo_files() -> Iterator[tuple[Path, Path]]:
-    """The demo's playbook and rulebook as files."""
+def _demo_files(options: DemoOptions, dataset: Dataset) -> Iterator[tuple[Path, Path]]:
+    """The demo's playbook and the rulebook as files."""
     data = files("rapport_devkit") / "data"
-    with as_file(data / "playbook.json") as playbook, as_file(data / "rulebook.json") as rulebook:
-        yield playbook, rulebook
+    chosen = data / _RULEBOOKS.get(dataset.currency, "rulebook.json")
+    with as_file(data / "playbook.json") as playbook, as_file(chosen) as rulebook:
+        yield playbook, options.rulebook or rulebook
 
 
 def _wipe(folder: Path) -> None:

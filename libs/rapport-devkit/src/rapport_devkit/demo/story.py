@@ -8,12 +8,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
-from rapport_contracts.canonical import TierChange
+from rapport_contracts.canonical import Line, TierChange
 from rapport_devkit.access import Access
 from rapport_devkit.api_client import ApiClient
+from rapport_devkit.demo.tables import money
+from rapport_devkit.words import ENGLISH, Words
 
 _SENT = frozenset({"accepted", "delivered"})
 _WITHHELD = frozenset({"suppressed", "cancelled", "expired", "deferred"})
@@ -48,6 +52,11 @@ class Story:
         """Rapport's id of the client."""
         return str(self.tier["client_id"])
 
+    @property
+    def currency(self) -> str:
+        """That of the client's payments; empty where there is none."""
+        return next(filter(None, (item["currency"] for item in self.activity)), "")
+
 
 def find_story(
     access: Access, client_ids: Mapping[str, str], changes: Mapping[str, Sequence[TierChange]]
@@ -79,18 +88,19 @@ def find_story(
     )
 
 
-def print_story(console: Console, story: Story) -> None:
+def print_story(console: Console, story: Story, words: Words = ENGLISH) -> None:
     """Print it; all times are local at the practice."""
     zone = story.tier["zone"]
-    console.rule(f"The story of {story.external_id}")
-    console.print(_activity(story.activity))
-    console.print(_changes(story.changes))
+    console.rule(escape(words("The story of {client}", client=story.external_id)))
+    console.print(_activity(story.activity, words))
+    console.print(_changes(story.changes, story.currency, words))
     for title, example in (
-        ("A message as it was rendered", story.sent),
-        ("Another one that was withheld", story.withheld),
+        (words("A message as it was rendered"), story.sent),
+        (words("Another one that was withheld"), story.withheld),
     ):
-        console.print(_titled(title, example, story.external_id, zone))
-    console.print(f"[bold]Next, if nothing happens:[/] {_next(story.tier)}", highlight=False)
+        console.print(_titled(title, example, story.external_id, zone, words))
+    ahead = words("Next, if nothing happens:")
+    console.print(f"[bold]{ahead}[/] {escape(_next(story.tier, words))}", highlight=False)
 
 
 def _messages(access: Access) -> dict[str, list[Mapping[str, Any]]]:
@@ -136,83 +146,115 @@ def _example(
     return None
 
 
-def _activity(activity: Sequence[Mapping[str, Any]]) -> Table:
-    """A line for each day and kind."""
+def _activity(activity: Sequence[Mapping[str, Any]], words: Words) -> Table:
+    """A line for each day and kind that is left: an hour that took place is no longer booked."""
     counts: dict[tuple[str, str], tuple[int, int]] = {}
     currency = ""
     for item in activity:
         count, amount = counts.get((item["on"], item["kind"]), (0, 0))
         counts[item["on"], item["kind"]] = (count + item["count"], amount + item["amount_minor"])
         currency = item["currency"] or currency
-    table = Table(title="What they did", title_justify="left")
-    for column in ("day", "what", "times", "amount"):
-        table.add_column(column, justify="left" if column in ("day", "what") else "right")
+    table = Table(title=words("What they did"), title_justify="left")
+    for column in ("day of the hour", "what"):
+        table.add_column(words(column))
+    for column in ("times", "amount"):
+        table.add_column(words(column), justify="right")
     for (on, kind), (count, amount) in counts.items():
-        paid = kind in ("settled", "refunded")
-        table.add_row(on, kind, str(count), f"{amount / 100:,.2f} {currency}" if paid else "")
+        if count or amount:
+            paid = kind in ("settled", "refunded")
+            table.add_row(on, words(kind), str(count), money(amount, currency) if paid else "")
     return table
 
 
-def _changes(changes: Sequence[TierChange]) -> Table:
-    table = Table(title="Each change of tier, and why", title_justify="left")
+def _changes(changes: Sequence[TierChange], currency: str, words: Words) -> Table:
+    table = Table(title=words("Each change of tier, and why"), title_justify="left")
     for column in ("effective", "to", "reason", "score", "because"):
-        table.add_column(column)
+        table.add_column(words(column))
     for change in changes:
         lines = [
-            f"{line.line.partition('.')[0]} {line.points} ({line.value})"
+            f"{words(line.line.partition('.')[0])} {line.points} ({_value(line, currency)})"
             for line in change.explanation
             if not line.line.startswith("next_tier")
         ]
         table.add_row(
             _local(change.effective_at, change.zone),
-            f"{change.direction} {change.to_tier}",
-            change.reason,
+            f"{words(change.direction)} {change.to_tier}",
+            words(change.reason),
             str(change.score),
             "\n".join(lines),
         )
     return table
 
 
-def _titled(title: str, example: Example | None, external_id: str, zone: str) -> Panel:
+def _value(line: Line, currency: str) -> str:
+    """What a line counted; money as money."""
+    return money(int(line.value), currency) if line.line.startswith("monetary.") else line.value
+
+
+def _titled(
+    title: str, example: Example | None, external_id: str, zone: str, words: Words
+) -> Panel:
     """The example under a title that names its client when it is not `external_id`."""
     if example is None:
-        return Panel("there is none", title=title, title_align="left")
+        return Panel(words("there is none"), title=title, title_align="left")
     if example.external_id != external_id:
-        title = f"{title}, of {example.external_id}"
-    return Panel(_message(example.message, zone), title=title, title_align="left")
+        title = words("{title}, of {client}", title=title, client=example.external_id)
+    text = Text(_message(example.message, zone, words))
+    return Panel(text, title=escape(title), title_align="left")
 
 
-def _message(message: Mapping[str, Any], zone: str) -> str:
+def _message(message: Mapping[str, Any], zone: str, words: Words) -> str:
     cause, preview = message["cause"], message["preview"]
     lines = [
-        f"play {message['play']} ({message['purpose']}), because {cause['direction']} to"
-        f" {cause['to_tier']} by {cause['reason']} at {_local(cause['effective_at'], zone)}",
-        f"state {message['state']}" + (f": {message['reason']}" if message["reason"] else ""),
+        words(
+            "play {play} ({purpose}), because {direction} to {tier} by {reason} at {at}",
+            play=message["play"],
+            purpose=message["purpose"],
+            direction=words(cause["direction"]),
+            tier=cause["to_tier"],
+            reason=words(cause["reason"]),
+            at=_local(cause["effective_at"], zone),
+        ),
+        words("state {state}", state=message["state"])
+        + (f": {message['reason']}" if message["reason"] else ""),
     ]
     lines += [
-        f"attempt {attempt['number']} by {attempt['channel']}: {attempt['outcome']}"
-        f" {attempt['code'] or ''}"
+        words(
+            "attempt {number} by {channel}: {outcome} {code}",
+            number=attempt["number"],
+            channel=attempt["channel"],
+            outcome=attempt["outcome"],
+            code=attempt["code"] or "",
+        )
         for attempt in message["tries"]
     ]
     if preview["missing"]:
-        lines.append(f"no text: {preview['missing']}")
+        lines.append(words("no text: {missing}", missing=preview["missing"]))
     else:
-        lines += ["", f"by {preview['channel']}, template {preview['template']}:"]
+        by = words(
+            "by {channel}, template {template}:",
+            channel=preview["channel"],
+            template=preview["template"],
+        )
+        lines += ["", by]
         lines += [part for part in (preview["subject"], preview["body"]) if part]
         lines += [f"  {name}: {value}" for name, value in preview["params"].items()]
     return "\n".join(lines)
 
 
-def _next(tier: Mapping[str, Any]) -> str:
+def _next(tier: Mapping[str, Any], words: Words) -> str:
     """The next change, and the line of the rulebook that causes it."""
     coming = tier["next_transition"]
     if coming is None:
-        return f"{tier['tier']} for good"
-    because = coming["because"]
-    return (
-        f"{coming['direction']} from {coming['from_tier']} to {coming['to_tier']} at"
-        f" {_local(coming['at'], tier['zone'])}, because {because['line']} ({because['input']})"
-        " runs out"
+        return words("{tier} for good", tier=tier["tier"])
+    return words(
+        "{direction} from {from_tier} to {to_tier} at {at}, because {line} ({input}) runs out",
+        direction=words(coming["direction"]),
+        from_tier=coming["from_tier"],
+        to_tier=coming["to_tier"],
+        at=_local(coming["at"], tier["zone"]),
+        line=coming["because"]["line"],
+        input=coming["because"]["input"],
     )
 
 

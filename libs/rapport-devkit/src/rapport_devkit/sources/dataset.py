@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -58,11 +58,13 @@ class Happening:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Events by practice-local day, in the order of their time. `currency` is ISO 4217."""
+    """Events by practice-local day, in the order of their time. `currency` is ISO 4217, `notes`
+    say how a file was read."""
 
     title: str
     currency: str
     days: Mapping[date, Sequence[SourceEvent]]
+    notes: Sequence[str] = ()
 
     @property
     def first_on(self) -> date:
@@ -98,7 +100,7 @@ class Dataset:
             raise ValueError("at least one day")
         end = self.first_on + days * _ONE_DAY
         within = {on: events for on, events in self.days.items() if on < end}
-        return Dataset(title=self.title, currency=self.currency, days=within)
+        return replace(self, days=within)
 
 
 def by_day(events: Iterable[SourceEvent], zone: str) -> dict[date, list[SourceEvent]]:
