@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from rapport_runtime.database import Database, execute
-from rapport_runtime.metrics import VISITS_TAKEN_BACK
+from rapport_runtime.metrics import PAYMENTS_OVERDRAWN, VISITS_TAKEN_BACK
 
 pytestmark = pytest.mark.integration
 
@@ -102,6 +102,18 @@ def test_an_event_that_takes_a_visit_back_is_told_and_counted(call: Call) -> Non
     assert [item["took_back_visit"] for item in answer.json()["items"]] == [False, True]
     (again,) = call("POST", "/v1/events", json=gone).json()["items"]
     assert (again["outcome"], again["took_back_visit"]) == ("duplicate", False)
+    assert counter._value.get() == before + 1
+
+
+@pytest.mark.usefixtures("at_day_0")
+def test_a_refund_beyond_what_was_paid_is_counted(call: Call) -> None:
+    paid = event("paid", data={"payment_id": "p1", "amount_minor": 300, "currency": "CNY"})
+    kind = "rapport.payment.refunded.v1"
+    back = {**paid, "id": "back", "type": kind, "data": {**paid["data"], "amount_minor": 900}}
+    counter = PAYMENTS_OVERDRAWN.labels("refunded")
+    before = counter._value.get()
+    answer = call("POST", "/v1/events", json=[paid, back])
+    assert [item["outcome"] for item in answer.json()["items"]] == ["accepted", "accepted"]
     assert counter._value.get() == before + 1
 
 

@@ -138,7 +138,8 @@ def _of_payment(events: Sequence[Document], zone: ZoneInfo) -> Facts:
     on = _day(settled[-1]["time"], zone)
     facts: Facts = [("settled", on, 1, settled[-1]["data"]["amount_minor"])]
     back = [e["data"]["amount_minor"] for e in events if _verb(e) in ("refunded", "charged_back")]
-    return [*facts, ("refunded", on, len(back), sum(back))] if back else facts
+    paid = settled[-1]["data"]["amount_minor"]
+    return [*facts, ("refunded", on, len(back), min(sum(back), paid))] if back else facts
 
 
 def published_nets(activities: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Net]:

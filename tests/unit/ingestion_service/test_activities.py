@@ -106,7 +106,8 @@ def expected(facts: Sequence[SourceFact]) -> Totals:
     backs = [f.amount_minor or 0 for f in ordered if f.kind in {"refunded", "charged_back"}]
     counts: Totals = {("settled", on, None, ()): (1, settled[-1].amount_minor or 0)}
     if backs:
-        counts["refunded", on, None, ()] = (len(backs), sum(backs))
+        paid = settled[-1].amount_minor or 0
+        counts["refunded", on, None, ()] = (len(backs), min(sum(backs), paid))
     return counts
 
 
@@ -228,6 +229,19 @@ def test_a_refund_waits_for_its_payment_and_lands_on_the_payments_day() -> None:
     assert (settled.kind, settled.amount_minor, settled.refers_to) == ("settled", 100, None)
     assert (refunded.kind, refunded.amount_minor, refunded.on) == ("refunded", 30, settled.on)
     assert refunded.refers_to == settled.activity_id
+
+
+def test_what_goes_back_beyond_what_was_paid_counts_nowhere_until_more_is_paid() -> None:
+    payment = SourceObject(ZONE)
+    payment.fold(fact("settled", amount=100))
+    (back,) = payment.fold(fact("refunded", "e2", 1, 30))
+    assert (back.amount_minor, payment.is_overdrawn) == (30, False)
+    (back,) = payment.fold(fact("charged_back", "e3", 2, 100))
+    assert (back.number, back.amount_minor, payment.is_overdrawn) == (1, 70, True)
+    payment = SourceObject(ZONE, payment.standing)
+    payment.fold(fact("settled", "e4", 3, 150))
+    counted = {one.kind: one.contribution.amount_minor for one in payment.standing.effect}
+    assert (counted, payment.is_overdrawn) == ({"settled": 150, "refunded": 130}, False)
 
 
 def test_a_failure_takes_back_the_settlement_and_what_was_refunded_of_it() -> None:

@@ -275,6 +275,19 @@ def test_a_visit_that_is_taken_back_is_told(stores: MemoryStores) -> None:
     assert not results_of(stores, gone)[0].took_back_visit
 
 
+def test_what_goes_back_beyond_what_was_paid_is_told_and_counts_nowhere(
+    stores: MemoryStores,
+) -> None:
+    facts = [
+        fact("refunded", "e1", amount_minor=4000),
+        fact("settled", "e2", amount_minor=5000),
+        fact("refunded", "e3", amount_minor=4000),
+    ]
+    assert [result.overdraws for result in results_of(stores, *facts)] == [False, False, True]
+    net = sum(amount if kind == "settled" else -amount for kind, _, amount in published(stores))
+    assert net == 0
+
+
 def test_a_booking_and_a_payment_of_one_id_are_apart(stores: MemoryStores) -> None:
     send(stores, fact("created", "e1"), fact("settled", "e2"))
     send(stores, fact("cancelled", "e3"))

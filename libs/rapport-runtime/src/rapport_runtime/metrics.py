@@ -87,6 +87,13 @@ VISITS_TAKEN_BACK = Counter(
     " wrong, or that it uses a booking's id again.",
     ["kind"],
 )
+PAYMENTS_OVERDRAWN = Counter(
+    "rapport_payments_overdrawn_total",
+    "Events after which more of their payment has gone back than was paid, by kind; what is beyond"
+    " counts nowhere. Advice: a source sends a refund under two ids, a running total as a single"
+    " refund, or one amount too small.",
+    ["kind"],
+)
 FENCED = Counter(
     "rapport_fenced_batches_total",
     "Batches rolled back because another worker had moved the position. Advice: a few at a"
@@ -243,5 +250,5 @@ OF_APIS = (
     UNKNOWN_MESSAGES,
     CHANNEL_CLOSED,
 )
-OF_BOTH = (VISITS_TAKEN_BACK,)
+OF_BOTH = (VISITS_TAKEN_BACK, PAYMENTS_OVERDRAWN)
 METRICS = (*OF_APIS, *OF_WORKERS, *OF_BOTH)

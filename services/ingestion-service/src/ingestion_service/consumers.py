@@ -15,7 +15,7 @@ from rapport_contracts import topics
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import TryLater
-from rapport_runtime.metrics import DEAD_LETTERS, DEFERRED, VISITS_TAKEN_BACK
+from rapport_runtime.metrics import DEAD_LETTERS, DEFERRED
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
 from rapport_runtime.stream.positions import Position
 
@@ -59,7 +59,7 @@ class SourceConsumer(BatchHandler):
         # Of the last batch: how many records it had, and of how many practices that do not wait.
         self._size = (0, 0)
         # By place, so that a batch that is rolled back and handled again counts once.
-        self._taken_back: dict[tuple[TopicPartition, int], str] = {}
+        self._remarks: dict[tuple[TopicPartition, int], tuple[IntakeResult, str]] = {}
         self._deferred: set[tuple[TopicPartition, int]] = set()
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> SourceFact | None:
@@ -117,20 +117,20 @@ class SourceConsumer(BatchHandler):
         for each, result in zip(accepted, results, strict=True):
             if result.status == "rejected":
                 batch.reject(each.part, each.place, translate.refusal(each.fact, result))
-            elif result.took_back_visit:
-                self._taken_back[each.part.partition, each.offset] = each.fact.kind
+            elif result in translate.REMARKS:
+                self._remarks[each.part.partition, each.offset] = (result, each.fact.kind)
 
     def _count(self, held: Mapping[TopicPartition, Position]) -> None:
         def is_committed(partition: TopicPartition, offset: int) -> bool:
             return partition in held and offset < held[partition].next_offset
 
-        for (partition, offset), kind in self._taken_back.items():
+        for (partition, offset), (result, kind) in self._remarks.items():
             if is_committed(partition, offset):
-                VISITS_TAKEN_BACK.labels(kind).inc()
+                translate.REMARKS[result].labels(kind).inc()
         for partition, offset in self._deferred:
             if is_committed(partition, offset):
                 DEFERRED.labels(partition.topic).inc()
-        self._taken_back.clear()
+        self._remarks.clear()
         self._deferred.clear()
 
 

@@ -30,6 +30,7 @@ from ingestion_service.domain.intake_results import (
     IN_THE_FUTURE,
     OTHER_CLIENT,
     OTHER_CURRENCY,
+    OVERDRAWS,
     TOOK_BACK_VISIT,
     UNKNOWN_PRACTICE,
     IntakeResult,
@@ -95,7 +96,7 @@ def accept(
         store.save_sequences(intake.sequences)
         store.save_standings(intake.standings)
         store.publish(intake.activities)
-        results = _with_taken_back(results, intake.taken_back)
+        results = _with_remarks(results, intake.remarks)
     return results
 
 
@@ -174,13 +175,13 @@ class _Known(NamedTuple):
 
 class _Intake(NamedTuple):
     """The rows that the new facts of a batch add, each client's new last sequence, and where each
-    object stands then. `taken_back` are the places, among the new facts, of those that took a visit
-    back."""
+    object stands then. `remarks` are the results, by their places among the new facts, of those of
+    which more is to be told than that they were accepted."""
 
     entries: list[LedgerEntry]
     sequences: dict[tuple[PracticeId, ClientId], int]
     activities: list[Activity]
-    taken_back: set[int]
+    remarks: dict[int, IntakeResult]
     standings: dict[SourceObjectKey, Standing]
 
 
@@ -257,17 +258,20 @@ def _fold(
     accepted at its practice's time. A client's first fact causes one in any case, so that no client
     is known here alone."""
     source_objects = _source_objects(new_facts, known)
-    intake = _Intake([], {}, [], set(), {})
+    intake = _Intake([], {}, [], {}, {})
     for place, (fact, _, object_key, identity, content_hash) in enumerate(new_facts):
         object_id = known.objects[object_key].object_id
         client, now = known.clients[identity], times[fact.practice_id]
-        deltas = source_objects[object_key].fold(fact)
+        source_object = source_objects[object_key]
+        deltas = source_object.fold(fact)
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1
         if not deltas and first == 1:
             deltas = [announcement(fact, known.practices[fact.practice_id].zone, now)]
         if takes_back_a_visit(deltas):
-            intake.taken_back.add(place)
+            intake.remarks[place] = TOOK_BACK_VISIT
+        elif source_object.is_overdrawn:
+            intake.remarks[place] = OVERDRAWS
         intake.entries.append(
             LedgerEntry(fact, content_hash, object_id, client.client_id, now, first, deltas)
         )
@@ -279,15 +283,15 @@ def _fold(
     return intake
 
 
-def _with_taken_back(
-    results: Sequence[IntakeResult], taken_back: Collection[int]
+def _with_remarks(
+    results: Sequence[IntakeResult], remarks: Mapping[int, IntakeResult]
 ) -> list[IntakeResult]:
-    """The results, where those of the new facts at these places say that they took a visit back."""
-    if not taken_back:
+    """The results, with the remarks on the new facts at their places."""
+    if not remarks:
         return list(results)
     new = [index for index, result in enumerate(results) if result is ACCEPTED]
-    indexes = {new[place] for place in taken_back}
-    return [TOOK_BACK_VISIT if i in indexes else result for i, result in enumerate(results)]
+    by_index = {new[place]: remark for place, remark in remarks.items()}
+    return [by_index.get(index, result) for index, result in enumerate(results)]
 
 
 def _source_objects(

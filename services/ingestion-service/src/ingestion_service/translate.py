@@ -1,6 +1,7 @@
 """From the contracts' events to the domain's objects and back; nothing else knows both."""
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 from ingestion_service.domain.activities import NO_CAUSE, Activity
@@ -11,7 +12,7 @@ from ingestion_service.domain.facts import (
     SourceKind,
     SourceObjectKind,
 )
-from ingestion_service.domain.intake_results import IntakeResult
+from ingestion_service.domain.intake_results import OVERDRAWS, TOOK_BACK_VISIT, IntakeResult
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Hold
 from rapport_contracts.canonical import Activity as WireActivity
@@ -38,10 +39,16 @@ from rapport_contracts.source import (
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
+from rapport_runtime.metrics import PAYMENTS_OVERDRAWN, VISITS_TAKEN_BACK
 from rapport_runtime.stream.batch import Sender
 
 SOURCE: Final = "ingestion-service"
 """The `source` of every event that this service publishes."""
+
+REMARKS: Final = MappingProxyType(
+    {TOOK_BACK_VISIT: VISITS_TAKEN_BACK, OVERDRAWS: PAYMENTS_OVERDRAWN}
+)
+"""What is counted of facts that were accepted, by the fact's kind."""
 
 _KINDS: Final[dict[str, SourceKind]] = {
     "rapport.booking.created.v1": "created",

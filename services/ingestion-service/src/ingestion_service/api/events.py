@@ -14,7 +14,7 @@ from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Stores
 from ingestion_service.queues import practice_times
-from ingestion_service.translate import fact_of
+from ingestion_service.translate import REMARKS, fact_of
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.examples import examples_of
@@ -31,7 +31,6 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
-from rapport_runtime.metrics import VISITS_TAKEN_BACK
 
 EventsBody = SkipValidation[
     SourceEvent
@@ -117,8 +116,8 @@ def _accept(
     with refusals_as_problems(), stores.open(practice_id) as store:
         accepted = accept(facts, store, practice_times({practice_id}, store))
     for fact, result in zip(facts, accepted, strict=True):
-        if result.took_back_visit:
-            VISITS_TAKEN_BACK.labels(fact.kind).inc()
+        if result in REMARKS:
+            REMARKS[result].labels(fact.kind).inc()
     results = iter(accepted)
     return [next(results) if isinstance(fact, SourceFact) else fact for fact in decoded]
 

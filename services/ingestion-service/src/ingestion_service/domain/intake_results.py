@@ -14,17 +14,20 @@ RejectReason = Literal[
 class IntakeResult(NamedTuple):
     """The result for one fact. `reason`, `field` (a JSON pointer into the event) and `detail`
     explain a rejection and are None otherwise; `detail` never repeats a value. `took_back_visit`
-    says of an accepted fact that a completed booking counts no longer because of it."""
+    says of an accepted fact that a completed booking counts no longer because of it, and
+    `overdraws` that more went back of its payment than was paid."""
 
     status: Literal["accepted", "duplicate", "rejected"]
     reason: RejectReason | None = None
     field: str | None = None
     detail: str | None = None
     took_back_visit: bool = False
+    overdraws: bool = False
 
 
 ACCEPTED: Final = IntakeResult("accepted")
 TOOK_BACK_VISIT: Final = IntakeResult("accepted", took_back_visit=True)
+OVERDRAWS: Final = IntakeResult("accepted", overdraws=True)
 DUPLICATE: Final = IntakeResult("duplicate")
 UNKNOWN_PRACTICE: Final = IntakeResult(
     "rejected", "unknown-practice", "/practiceid", "no practice is registered under this id"

@@ -211,10 +211,16 @@ class SourceObject:
             "settled": Contribution(settled.on, None, (), 1, settled.amount_minor)
         }
         if self._refund_count:
-            effect["refunded"] = Contribution(
-                settled.on, None, (), self._refund_count, self._refunded_minor
-            )
+            back = min(self._refunded_minor, settled.amount_minor)
+            effect["refunded"] = Contribution(settled.on, None, (), self._refund_count, back)
         return effect
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether more went back than was paid. What is beyond counts nowhere, until a settlement
+        of a larger amount comes: a payment is never worth less than nothing."""
+        settled = self._settled
+        return settled is not None and self._refunded_minor > settled.amount_minor
 
     def _delta(
         self, fact: SourceFact, ordinal: int, kind: ActivityKind, change: Contribution
