@@ -168,8 +168,8 @@ def test_a_playbook_is_kept_with_the_next_version(world: World) -> None:
     ("changes", "pointer"),
     [
         ({"purpose": "marketing", "channel": "wechat"}, "/plays/0/steps/0/channels/0/channel"),
-        ({"template": "nowhere"}, "/plays/0"),
-        ({"purpose": "marketing"}, "/plays/0"),
+        ({"template": "nowhere"}, "/plays/0/steps/0/channels/0/template"),
+        ({"purpose": "marketing"}, "/plays/0/steps/0/channels/0/template"),
         ({"mode": "shout"}, "/plays/0/mode"),
         ({"surprise": 1}, "/plays/0/surprise"),
     ],

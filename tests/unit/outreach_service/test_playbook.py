@@ -126,9 +126,10 @@ def test_each_route_without_a_text_is_a_fault_of_its_play() -> None:
     with pytest.raises(InvalidDocument) as refused:
         read_usable_playbook(document, builtin_catalogue())
 
+    place = ("plays", 0, "steps", 0, "channels")
     assert refused.value.faults == (
-        Fault(("plays", 0), "no template for care by sms"),
-        Fault(("plays", 0), "no template for care by email"),
+        Fault((*place, 0, "template"), "no template 'unheard-of' for care by sms"),
+        Fault((*place, 1, "template"), "no template 'unheard-of' for care by email"),
     )
 
 

@@ -58,9 +58,9 @@ def test_a_file_is_used_as_it_is_written(tmp_path: Path) -> None:
         pytest.param(
             {"purpose": "service"},
             [
-                "plays[0]: no template for service by wechat",
-                "plays[0]: no template for service by sms",
-                "plays[0]: no template for service by email",
+                f"plays[0].steps[0].channels[{place}].template: no template 'check-in' for service"
+                f" by {channel}"
+                for place, channel in enumerate(("wechat", "sms", "email"))
             ],
             id="routes without a text",
         ),

@@ -149,10 +149,13 @@ class Catalogue:
 def without_template(playbook: Playbook, catalogue: Catalogue) -> list[Fault]:
     """Each route of the playbook that no template of its play's purpose serves."""
     return [
-        Fault(("plays", index), f"no template for {play.purpose} by {route.channel}")
+        Fault(
+            ("plays", index, "steps", number, "channels", position, "template"),
+            f"no template {route.template!r} for {play.purpose} by {route.channel}",
+        )
         for index, play in enumerate(playbook.plays)
-        for step in play.steps
-        for route in step.routes
+        for number, step in enumerate(play.steps)
+        for position, route in enumerate(step.routes)
         if not _serves(catalogue, route, play.purpose)
     ]
 
