@@ -18,6 +18,7 @@ from tools.proof.claims import (
     bad_input,
     downtime,
     edges_keys,
+    edges_newcomer,
     edges_providers,
     engine_benches,
     engine_bus,
@@ -48,7 +49,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
     "contracts": (the_contracts.measure,),
-    "edges": (edges_providers.measure, edges_keys.measure),
+    "edges": (edges_providers.measure, edges_keys.measure, edges_newcomer.measure),
     "engine": (
         engine_bus.measure,
         engine_causes.measure,
