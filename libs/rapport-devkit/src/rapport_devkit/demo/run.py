@@ -37,6 +37,8 @@ from rapport_devkit.words import ENGLISH, Words
 PRACTICE_NAME = "静港"
 """Neutral: an SMS begins with it, and anyone can read it on a lock screen (L15)."""
 DATABASE_PREFIX = "demo_"
+_READY_SECONDS = 300.0
+"""A newcomer's machine may be slow, or busy with something else."""
 _RULEBOOKS: Mapping[str, str] = MappingProxyType({"CNY": "rulebook.cny.json"})
 """Cut-offs in money hold for one currency; those of `rulebook.json` are for the sample's dollars of
 1997."""
@@ -80,6 +82,7 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
             database_prefix=DATABASE_PREFIX,
             playbook=playbook,
             rulebook=rulebook,
+            ready_seconds=_READY_SECONDS,
         )
 
         def say(what: str, **values: object) -> None:

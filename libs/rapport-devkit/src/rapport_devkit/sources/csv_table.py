@@ -78,7 +78,7 @@ def _decoded(data: bytes, table: Table, words: Words) -> str:
     except UnicodeDecodeError:
         text = ""
     if _is_surely_chinese(text):
-        sample = re.findall(r"[^\x00-\x7f]+", text)[0]
+        sample = max(re.findall(r"[^\x00-\x7f]+", text), key=len)
         table.notes.append(
             words(
                 'read as GB18030, not UTF-8; if "{sample}" is not what you wrote: {way_out}',
