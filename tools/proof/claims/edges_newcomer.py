@@ -14,6 +14,7 @@ SAVED = "tests/unit/rapport_devkit/test_csv_as_saved.py"
 SOURCES = "tests/unit/rapport_devkit/test_sources.py"
 PEOPLE = "tests/unit/rapport_devkit/test_replay.py::TestPeople"
 SAID = "tests/unit/rapport_devkit/test_demo_words.py"
+RUN = "tests/unit/rapport_devkit/test_demo_run.py"
 STORY = "tests/unit/rapport_devkit/test_demo_story.py"
 WORDS = "tests/unit/rapport_devkit/test_words.py"
 MAKEFILE = "tests/unit/tools/test_makefile.py"
@@ -79,10 +80,12 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "trial-N5 (quoted: \"'dead letters 35' in a file that had none\")": (
             f"{SAID}::test_what_the_demo_added_itself_is_said",
+            f"{RUN}::test_an_owners_file_is_sent_as_it_is",
             f"{DEMO}::test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean",
         ),
         'trial-N6 (quoted: "The demo ends where looking around would begin")': (
             f"{SAID}::test_the_end_shows_keys_addresses_and_how_to_move_the_clock",
+            f"{RUN}::test_commands_are_shown_only_while_there_are_servers",
             f"{DEMO}::test_the_demo_tells_its_story_and_its_commands_work",
         ),
         'trial-N7 (quoted: "no word on the version", "unrecognized arguments: file.csv")': (
@@ -96,6 +99,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'trial-N7 (quoted: "nothing is said for 129 s", "All texts … are English")': (
             f"{SAID}::test_to_a_file_a_line_is_said_now_and_then",
             WORDS,
+            f"{RUN}::test_the_demo_speaks_chinese_to_a_chinese_owner",
             f"{SAVED}::test_the_problems_are_told_in_the_owners_language",
         ),
         'trial-I2, review-H16 (quoted: "forward only, one at a time", "no list")': (
@@ -145,6 +149,7 @@ MEANWHILE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         'trial-N1, later: Grading (quoted: "27 gold"); cut-offs by currency, or one\'s own': (
             f"{SAID}::test_the_cut_offs_are_told_in_the_practices_currency",
+            f"{RUN}::test_a_rulebook_of_ones_own_is_taken",
             f"{DEMO}::test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean",
         ),
         'review-H14, later: Grading (quoted: "exponents are nowhere"); decimals are known': (
