@@ -119,7 +119,7 @@ def print_verdict(
 def money(amount_minor: int, currency: str) -> str:
     """An amount in the currency's main unit, with its code; a sign before the digits stays."""
     decimals = currencies().get(currency, 2)
-    return f"{Decimal(amount_minor).scaleb(-decimals):,.{decimals}f} {currency}"
+    return f"{Decimal(amount_minor).scaleb(-decimals):,.{decimals}f} {currency}".rstrip()
 
 
 def _plain_table(title: str, *columns: str) -> Table:
