@@ -1,14 +1,11 @@
 """Each service, put together by its bootstrap, gives operators the same handles."""
 
-import asyncio
 import base64
 import json
 import os
 from collections.abc import Callable
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
 from ingestion_service import bootstrap as ingestion
 from outreach_service import bootstrap as outreach
@@ -16,6 +13,7 @@ from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.metrics import UNKNOWN_MESSAGES
 from scoring_service import bootstrap as scoring
 from tests.support.access_matrix.world import running
+from tests.support.servers.app_calls import ask
 
 pytestmark = pytest.mark.integration
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -51,15 +49,6 @@ def service(
     monkeypatch.setenv("RAPPORT_RECORD_KEYS", json.dumps({"k1": KEY}))
     monkeypatch.setenv("RAPPORT_RECORD_ACTIVE_KEY", "k1")
     return name
-
-
-def get(app: FastAPI, path: str) -> httpx.Response:
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-            return await http.get(path)
-
-    return asyncio.run(ask())
 
 
 def test_the_commands_work_where_a_worker_runs(
@@ -113,8 +102,8 @@ def test_the_api_offers_the_same_and_tells_prometheus(
     capsys.readouterr()
     monkeypatch.setenv("RAPPORT_DATABASE_URL", os.environ["API_URL"])
     with running(build_api(settings.from_environment())) as app:  # type: ignore[arg-type]
-        paths = get(app, "/openapi.json").json()["paths"]
-        metrics = get(app, "/metrics").text
+        paths = ask(app, "GET", "/openapi.json").json()["paths"]
+        metrics = ask(app, "GET", "/metrics").text
     assert {"/v1/pauses", "/v1/pauses/resume", "/v1/audit", "/v1/dead-letters"} <= paths.keys()
     assert f'rapport_pauses{{group="{service}-service",kind="topic"}} 1.0' in metrics
     assert f'rapport_workers{{group="{service}-service",state="live"}} 0.0' in metrics

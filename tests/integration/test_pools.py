@@ -12,7 +12,7 @@ import pytest
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, DatabaseLimits
 from tests.support.access_matrix.world import common_settings, running
-from tests.unit.rapport_runtime.toy import ask
+from tests.support.servers.app_calls import ask
 
 pytestmark = pytest.mark.integration
 SERVICES = ("ingestion", "scoring", "outreach")

@@ -1,6 +1,5 @@
 """A migrated database of ingestion with two practices in it, and the API on it."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -32,6 +31,7 @@ from tests.integration.ingestion_service.sources import (
     settings_for,
 )
 from tests.support.doubles.known_secrets import RECORD_KEYS
+from tests.support.servers.app_calls import ask
 
 SCOPES = frozenset(
     {
@@ -105,13 +105,7 @@ def call(app: FastAPI) -> Call:
     """`call("PUT", "/v1/clock", key="operator", json=…)`; the key is Lakeside's by default."""
 
     def send(method: str, path: str, key: str = "lakeside", **more: Any) -> httpx.Response:
-        async def request() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://ingestion") as http:
-                headers = {"Authorization": f"Bearer {key}"}
-                return await http.request(method, path, headers=headers, **more)
-
-        return asyncio.run(request())
+        return ask(app, method, path, headers={"Authorization": f"Bearer {key}"}, **more)
 
     return send
 

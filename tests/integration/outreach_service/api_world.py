@@ -1,6 +1,5 @@
 """The outreach API over a migrated database, and rows that only a worker may write."""
 
-import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import Service, create_app
+from tests.support.servers.app_calls import ask
 
 SCOPES = frozenset(
     {
@@ -148,13 +148,7 @@ class World:
         headers = more.pop("headers", {})
         if key is not None:
             headers = {**headers, "Authorization": f"Bearer {key}"}
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-                return await http.request(method, path, headers=headers, **more)
-
-        return asyncio.run(ask())
+        return ask(self.app, method, path, headers=headers, **more)
 
     def put_contact(self, client_id: str = LIN, **changes: Any) -> httpx.Response:
         """Set Lin's phone, or what `changes` say."""

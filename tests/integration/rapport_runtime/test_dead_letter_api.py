@@ -26,8 +26,9 @@ from rapport_runtime.stream.dead_letters.routes import (
 )
 from rapport_runtime.stream.dead_letters.table import DeadLetterTable, mark_replayed
 from tests.support.doubles.known_secrets import KNOWN_KEY, RECORD_KEYS
+from tests.support.servers.app_calls import ask
 from tests.support.worlds.toy_ledger import GROUP, TOPIC, partition
-from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys, ask
+from tests.unit.rapport_runtime.toy import CANARY, OPERATOR, PRACTICE, READER, FakeKeys
 
 TIMED = [partition(0), partition(1)]
 

@@ -14,8 +14,9 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.ops import audit
 from rapport_runtime.ops.pause_routes import READ, WRITE, pauses_router
 from rapport_runtime.ops.pauses import Pausable
+from tests.support.servers.app_calls import ask
 from tests.support.worlds.toy_ledger import TOPIC
-from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, FakeKeys, ask
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, FakeKeys
 
 pytestmark = pytest.mark.integration
 WHY = "complaint, ticket 7"

@@ -21,8 +21,9 @@ from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.stream import outbox, positions
 from rapport_runtime.stream.positions import OffsetAdvance
+from tests.support.servers.app_calls import ask
 from tests.support.worlds.toy_ledger import GROUP, MIDNIGHT, TOPIC, partition
-from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys
 
 TIMED = [partition(0), partition(1)]
 

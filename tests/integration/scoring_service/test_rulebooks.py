@@ -30,9 +30,10 @@ from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.rulebooks import RegisteredRulebooks, register_rulebook
 from scoring_service.store.stores import PostgresStores
 from scoring_service.translate import tier_changed
+from tests.support.servers.app_calls import ask
 from tests.support.servers.buses import eventually
 from tests.support.worlds.scoring import Log, ScoringWorld
-from tests.unit.rapport_runtime.toy import FakeKeys, ask
+from tests.unit.rapport_runtime.toy import FakeKeys
 
 pytestmark = pytest.mark.integration
 

@@ -20,8 +20,9 @@ from scoring_service.handlers import TierAssessor
 from scoring_service.store.feed import PostgresFeed
 from scoring_service.store.reads import PostgresTiers
 from tests.integration.scoring_service.test_consumer import RULEBOOK
+from tests.support.servers.app_calls import ask
 from tests.support.worlds.scoring import Log, ScoringWorld
-from tests.unit.rapport_runtime.toy import FakeKeys, ask
+from tests.unit.rapport_runtime.toy import FakeKeys
 
 pytestmark = pytest.mark.integration
 ADA, BEN, EVE = ("a" * 32, "b" * 32, "e" * 32)

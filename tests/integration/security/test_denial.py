@@ -14,7 +14,8 @@ from rapport_runtime.http.app import Service, create_app
 from rapport_runtime.http.auth import require
 from rapport_runtime.settings import ServiceSettings
 from tests.support.access_matrix.world import ApiWorld, common_settings
-from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, ask
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys
 
 pytestmark = pytest.mark.integration
 _CONTACT = {"phone", "email", "address", "openid", "name", "msisdn", "mobile"}

@@ -21,6 +21,7 @@ from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from tests.support.access_matrix.document import Operation, operations
 from tests.support.doubles.known_secrets import RECORD_KEYS, RECORD_SETTINGS
+from tests.support.servers.app_calls import ask
 
 PRACTICE, STRANGER = "harbour", "lakeside"
 """Whose rows are there, and another practice, which has none of them."""
@@ -64,13 +65,7 @@ class ApiWorld:
         headers = dict(more.pop("headers", {}))
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-                return await client.request(method, path, headers=headers, **more)
-
-        return asyncio.run(send())
+        return ask(self.app, method, path, headers=headers, **more)
 
     def put(self, holder: str, path: str, body: Any) -> Any:
         """PUT that must succeed; its answer."""

@@ -1,6 +1,5 @@
 """The three apps without servers: any key holds, and whatever needs the database is a 503."""
 
-import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from rapport_runtime.http.examples import Examples
 from rapport_runtime.http.fast.remembered_keys import RememberedKeys
 from tests.support.access_matrix.document import Operation, operations
 from tests.support.contracts import documents
+from tests.support.servers.app_calls import ask
 
 OPERATOR = "operator"
 """The key of an operator; any other text is a key of the practice `lantern-harbour`."""
@@ -104,17 +104,6 @@ def every_operation() -> list[OfService]:
         for service in documents.APPS
         for operation in operations(app(service).openapi())
     ]
-
-
-def ask(asked: FastAPI, method: str, address: str, **more: Any) -> httpx.Response:
-    """One request through the whole app."""
-
-    async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(app=asked)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return await client.request(method, address, **more)
-
-    return asyncio.run(send())
 
 
 def _examples(shown: dict[str, Any]) -> Iterator[Any]:

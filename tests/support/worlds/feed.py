@@ -1,6 +1,5 @@
 """Scoring's outbox, relay and feed without its worker: publish tier changes, read them."""
 
-import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from rapport_runtime.stream.relay import READ_ROWS, Relay
 from scoring_service.api.feed import feed_router
 from scoring_service.ports import FeedPage, FeedPositions
 from scoring_service.store.feed import FeedWriter, PostgresFeed
+from tests.support.servers.app_calls import ask
 
 TOPIC = topics.TIER_CHANGES.name
 PARTITIONS = topics.TIER_CHANGES.partitions
@@ -197,13 +197,7 @@ class FeedWorld:
 
 def get(app: FastAPI, path: str, key: str = "harbour", **headers: str) -> httpx.Response:
     """GET a path of an app, without a socket."""
-
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-            return await http.get(path, headers={"Authorization": f"Bearer {key}", **headers})
-
-    return asyncio.run(ask())
+    return ask(app, "GET", path, headers={"Authorization": f"Bearer {key}", **headers})
 
 
 def at_position(partition: int, position: int) -> FeedPositions:

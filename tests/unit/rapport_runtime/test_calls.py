@@ -4,7 +4,8 @@ import pytest
 
 from rapport_runtime.http.calls import CallLimit
 from rapport_runtime.http.problems import TooManyRequests
-from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, ask, problem, toy_app
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, problem, toy_app
 
 
 class Clock:

@@ -11,7 +11,8 @@ from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require, require_practice
 from rapport_runtime.http.fast.direct_route import DirectRoute
-from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, ask, toy_service
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, READER, toy_service
 
 Reader = Annotated[Principal, Depends(require_practice("things:read"))]
 KINDS = ("direct", "plain")

@@ -12,7 +12,8 @@ from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.key_lookups import KeyLookups
 from rapport_runtime.http.own_threads import OwnThreads
 from rapport_runtime.http.problems import ProblemError
-from tests.unit.rapport_runtime.toy import FakeKeys, ask, toy_app
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import FakeKeys, toy_app
 
 PATH = "/v1/numbers"
 LIMIT = 60

@@ -12,7 +12,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require
 from rapport_runtime.http.probes import serve_probes
-from tests.unit.rapport_runtime.toy import PRACTICE, READER, ask, toy_app, toy_service
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import PRACTICE, READER, toy_app, toy_service
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require
-from tests.unit.rapport_runtime.toy import PRACTICE, READER, ask, problem, toy_app, toy_service
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import PRACTICE, READER, problem, toy_app, toy_service
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require
 from rapport_runtime.http.errors import MOST_FIELD_ERRORS
 from tests.support.access_matrix.world import running
+from tests.support.servers.app_calls import ask
 from tests.unit.rapport_runtime.toy import (
     CANARY,
     PRACTICE,
     READER,
-    ask,
     problem,
     toy_app,
     toy_service,

@@ -7,7 +7,8 @@ import pytest
 from fastapi import FastAPI
 
 from rapport_runtime.http.app import create_app
-from tests.unit.rapport_runtime.toy import ask, router, toy_app, toy_service
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import router, toy_app, toy_service
 
 
 @pytest.fixture(scope="module")

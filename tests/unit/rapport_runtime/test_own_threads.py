@@ -14,7 +14,8 @@ from rapport_runtime.http.app import create_app
 from rapport_runtime.http.auth import require
 from rapport_runtime.http.own_threads import Remembered
 from rapport_runtime.http.places import PlaceLimits, Places
-from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, ask, toy_app, toy_service
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, FakeKeys, toy_app, toy_service
 
 SLOW = 12
 

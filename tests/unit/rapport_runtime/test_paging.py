@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from rapport_runtime.http.paging import open_cursor, seal_cursor
 from rapport_runtime.http.problems import InvalidCursor
-from tests.unit.rapport_runtime.toy import PRACTICE, ask, toy_app
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import PRACTICE, toy_app
 
 SECRET, ABOUT = b"s" * 32, b"/v1/numbers"
 keys = st.lists(st.one_of(st.text(st.characters(codec="utf-8")), st.integers()), min_size=1).map(

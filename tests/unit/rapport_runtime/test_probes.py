@@ -8,7 +8,8 @@ import pytest
 
 from rapport_runtime.http.probes import ProbeServer, serve_probes
 from rapport_runtime.metrics import METRICS, RECORDS
-from tests.unit.rapport_runtime.toy import PRACTICE, ask, toy_app
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import PRACTICE, toy_app
 
 
 def _stuck() -> str | None:

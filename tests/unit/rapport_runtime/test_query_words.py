@@ -3,7 +3,8 @@
 import pytest
 from fastapi import FastAPI
 
-from tests.unit.rapport_runtime.toy import READER, ask, problem, toy_app
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import READER, problem, toy_app
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from fastapi import FastAPI
 
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.fast.remembered_keys import REMEMBERED_SECONDS, RememberedKeys
-from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, ask, toy_app
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import PRACTICE, FakeKeys, toy_app
 
 PATH = "/v1/things/t1"
 

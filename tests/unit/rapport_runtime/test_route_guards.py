@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, FastAPI, WebSocket
 
 from rapport_runtime.http.app import UnguardedRoute, create_app
 from rapport_runtime.http.auth import require
+from tests.support.servers.app_calls import ask
 from tests.unit.rapport_runtime.toy import (
     OPERATOR,
     PRACTICE,
     READER,
-    ask,
     problem,
     router,
     toy_app,

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from rapport_runtime.http.app import create_app
 from rapport_runtime.ops.status_routes import PartitionStatus, Status, WorkerStatus, status_router
-from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, ask, toy_service
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import OPERATOR, PRACTICE, toy_service
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -1,6 +1,5 @@
 """A toy service behind the real runtime: one practice route, one operator route, one list."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -119,17 +118,6 @@ def toy_service(**changes: Any) -> Service:
 def toy_app(checks: Mapping[str, Check] | None = None, **changes: Any) -> FastAPI:
     """The toy's app."""
     return create_app(toy_service(checks=checks or {}, **changes), [router])
-
-
-def ask(app: FastAPI, method: str, path: str, **options: Any) -> httpx.Response:
-    """One request through the whole app."""
-
-    async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://toy") as client:
-            return await client.request(method, path, **options)
-
-    return asyncio.run(send())
 
 
 def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
