@@ -20,6 +20,7 @@ from outreach_service.domain.terms import Channel, Direction, Occasion, Origin, 
 from tests.support.generators.outreach_values import a_change, a_play, a_play_document, a_playbook
 
 WECHAT_FIRST = [{"channels": [{"channel": "wechat", "template": "win-back"}]}]
+THERE_ARE = "there are check-in, thanks, welcome"
 TWICE = [{"channels": [{"channel": "sms", "template": t} for t in ("one", "two")]}]
 
 
@@ -128,8 +129,8 @@ def test_each_route_without_a_text_is_a_fault_of_its_play() -> None:
 
     place = ("plays", 0, "steps", 0, "channels")
     assert refused.value.faults == (
-        Fault((*place, 0, "template"), "no template 'unheard-of' for care by sms"),
-        Fault((*place, 1, "template"), "no template 'unheard-of' for care by email"),
+        Fault((*place, 0, "template"), f"no template of this key for care by sms; {THERE_ARE}"),
+        Fault((*place, 1, "template"), f"no template of this key for care by email; {THERE_ARE}"),
     )
 
 

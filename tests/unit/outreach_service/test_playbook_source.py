@@ -58,8 +58,8 @@ def test_a_file_is_used_as_it_is_written(tmp_path: Path) -> None:
         pytest.param(
             {"purpose": "service"},
             [
-                f"plays[0].steps[0].channels[{place}].template: no template 'check-in' for service"
-                f" by {channel}"
+                f"plays[0].steps[0].channels[{place}].template: no template of this key for service"
+                f" by {channel}; there is none at all"
                 for place, channel in enumerate(("wechat", "sms", "email"))
             ],
             id="routes without a text",

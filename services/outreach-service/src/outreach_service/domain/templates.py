@@ -1,11 +1,11 @@
 """What a message says: texts as data, in two languages, and what they may not contain."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from outreach_service.domain.faults import Fault, Place
-from outreach_service.domain.playbook import Playbook, Route
+from outreach_service.domain.playbook import Playbook
 from outreach_service.domain.terms import Channel, Purpose, why_refused
 
 VARIABLES = frozenset({"name", "practice", "unsubscribe_url"})
@@ -145,21 +145,29 @@ class Catalogue:
         found = self.templates.get((key, channel, language))
         return found or self.templates.get((key, channel, self.fallback))
 
+    def keys_for(self, channel: Channel, purpose: Purpose) -> list[str]:
+        """The keys that a route of the channel may name in a play of the purpose, in order."""
+        return sorted(
+            key
+            for (key, of_channel, language), template in self.templates.items()
+            if (of_channel, language, template.purpose) == (channel, self.fallback, purpose)
+        )
+
 
 def without_template(playbook: Playbook, catalogue: Catalogue) -> list[Fault]:
     """Each route of the playbook that no template of its play's purpose serves."""
     return [
         Fault(
             ("plays", index, "steps", number, "channels", position, "template"),
-            f"no template {route.template!r} for {play.purpose} by {route.channel}",
+            f"no template of this key for {play.purpose} by {route.channel}; "
+            + _there_are(catalogue.keys_for(route.channel, play.purpose)),
         )
         for index, play in enumerate(playbook.plays)
         for number, step in enumerate(play.steps)
         for position, route in enumerate(step.routes)
-        if not _serves(catalogue, route, play.purpose)
+        if route.template not in catalogue.keys_for(route.channel, play.purpose)
     ]
 
 
-def _serves(catalogue: Catalogue, route: Route, purpose: Purpose) -> bool:
-    found = catalogue.find(route.template, route.channel, catalogue.fallback)
-    return found is not None and found.purpose is purpose
+def _there_are(keys: Sequence[str]) -> str:
+    return f"there are {', '.join(keys)}" if keys else "there is none at all"
