@@ -11,6 +11,7 @@ from tools.claim import Bench, Measured
 from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
 
 SAVED = "tests/unit/rapport_devkit/test_csv_as_saved.py"
+VALUES = "tests/unit/rapport_devkit/test_csv_values.py"
 SOURCES = "tests/unit/rapport_devkit/test_sources.py"
 PEOPLE = "tests/unit/rapport_devkit/test_replay.py::TestPeople"
 SAID = "tests/unit/rapport_devkit/test_demo_words.py"
@@ -32,7 +33,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         'trial-N3 (quoted: "a perfectly good file ends in a traceback after 24 s")': (
             f"{PEOPLE}::test_can_be_reached_whatever_a_file_calls_them",
-            f"{SAVED}::TestIds::test_other_ids_stay_as_they_are",
+            f"{VALUES}::TestIds::test_other_ids_stay_as_they_are",
             f"{DEMO}::test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean",
         ),
         'trial-N4 (quoted: "is not UTF-8 — no word how to save otherwise")': (
@@ -54,10 +55,10 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{SAVED}::TestTheFile::test_a_title_above_the_header_is_passed_over",
         ),
         'trial-N4 (quoted: "every line: is not a date such as 2026-03-01 14:30")': (
-            f"{SAVED}::TestInstants",
+            f"{VALUES}::TestInstants",
         ),
         'trial-N4, case-9 (quoted: "is not a number such as 49.90"; "silent: read as digits")': (
-            f"{SAVED}::TestAmounts",
+            f"{VALUES}::TestAmounts",
             f"{SOURCES}::TestCsv::test_knows_the_decimals_of_every_currency",
         ),
         'trial-N4 (quoted: "已完成 / Completed: is none of booked, rescheduled, …")': (
@@ -76,7 +77,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{SAVED}::test_the_files_to_fill_in_are_read",
         ),
         'case-10 (quoted: "three clients as `1.38001E+10`", "ids `#N/A`, `NULL`, a tab")': (
-            f"{SAVED}::TestIds",
+            f"{VALUES}::TestIds",
         ),
         "trial-N5 (quoted: \"'dead letters 35' in a file that had none\")": (
             f"{SAID}::test_what_the_demo_added_itself_is_said",
