@@ -55,13 +55,13 @@ test: venv ## Everything but the storm, on Apache Kafka and Postgres, a test for
 faults: venv ## What must hold when brokers, databases, disks and clocks fail; the mutants
 	@$(PY) -m pytest tests/faults $(ARGS)
 
-lint: venv ## Style, types, who may import whom, declared dependencies, security, references
+lint: venv ## Style, types, who may import whom, declared dependencies, security, references, lengths, SQL
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy $(addsuffix /src,$(MEMBERS))
 	@$(VENV)/bin/lint-imports --no-cache
 	@for m in $(MEMBERS); do (cd $$m && ../../$(VENV)/bin/deptry src --known-first-party $$(ls src | head -1)) || exit 1; done
 	@$(VENV)/bin/bandit -q -r $(addsuffix /src,$(MEMBERS)) -c pyproject.toml
-	@$(PY) -m tools.lint.references
+	@$(PY) -m tools.lint.references && $(PY) -m tools.lint.lengths && $(PY) -m tools.lint.statements
 
 format: venv ## Let ruff format and mend what it can
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .

@@ -4,19 +4,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from types import MappingProxyType
 
 from tests.support.places import REPOSITORY
 from tools.claim import Bench, Measured, at_most, none
-from tools.lint import references, statements
+from tools.lint import lengths, references, statements
 from tools.proof.pytest_runs import Claims, named_tests, run_tests, shown_by_tests
 
-README_WORDS = 600
-FILE_LINES = 400
 UNIT_SECONDS = 60
-FOLDERS = ("services", "libs", "tools", "tests")
-FOREIGN = frozenset({"vendor", ".venv", "build"})
 SHOWN_BY: Claims = MappingProxyType(
     {
         "our log lines go by our formatter": ("tests/unit/rapport_runtime/test_log_lines.py",),
@@ -32,30 +27,18 @@ def measure(bench: Bench) -> Iterable[Measured]:
     bench.say("the house: references, lengths, SQL")
     yield none("references that lead nowhere", len(references.unresolved(REPOSITORY)))
     yield none("citations in public documents", len(references.public_citations(REPOSITORY)))
-    yield at_most("words of the README", words(REPOSITORY / "README.md"), README_WORDS)
-    yield none(f"Python files above {FILE_LINES} lines", len(long_files(REPOSITORY)))
+    yield at_most(
+        "words of the README", lengths.words(REPOSITORY / "README.md"), lengths.README_WORDS
+    )
+    yield none(
+        f"Python files above {lengths.FILE_LINES} lines", len(lengths.long_files(REPOSITORY))
+    )
     yield none("statements outside the one way", len(statements.outside_the_one_way(REPOSITORY)))
     report = bench.folder / "house.xml"
     cases = run_tests(report, named_tests(SHOWN_BY), postgres_url=bench.postgres.url())
     yield from shown_by_tests(SHOWN_BY, cases)
     bench.say("the house: make unit")
     yield _unit_tests()
-
-
-def words(page: Path) -> int:
-    """The words of a page, counted as `wc -w` does."""
-    return len(page.read_text("utf-8").split())
-
-
-def long_files(root: Path) -> list[str]:
-    """The Python files that are too long, other projects' aside."""
-    return sorted(
-        path.relative_to(root).as_posix()
-        for folder in FOLDERS
-        for path in (root / folder).rglob("*.py")
-        if FOREIGN.isdisjoint(path.relative_to(root).parts)
-        and len(path.read_text("utf-8").splitlines()) > FILE_LINES
-    )
 
 
 def _unit_tests() -> Measured:

@@ -53,7 +53,7 @@ def decode(
 
 def sender(value: bytes | None) -> Sender:
     """Whom the value of a record names."""
-    return Sender(*names_in(value))
+    return Sender._make(names_in(value))
 
 
 def practice(event: canonical.PracticeRegistered) -> dict[str, Any]:

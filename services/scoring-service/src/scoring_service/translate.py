@@ -43,7 +43,7 @@ def decode(topic: str, key: bytes | None, value: bytes | None) -> Event | Waterm
 
 def sender(value: bytes | None) -> Sender:
     """Whom the value of a record names."""
-    return Sender(*names_in(value))
+    return Sender._make(names_in(value))
 
 
 def numbered(event: canonical.ActivityRecorded) -> Numbered:

@@ -29,7 +29,7 @@ class PurgeRun(NamedTuple):
 
 def last_runs(tx: Connection) -> list[PurgeRun]:
     """The last run of each class, by its name."""
-    return [PurgeRun(*row) for row in fetch(tx, _RUNS)]
+    return [PurgeRun(**row._asdict()) for row in fetch(tx, _RUNS)]
 
 
 def age_seconds(tx: Connection) -> float:

@@ -103,12 +103,16 @@ def _published_events(metadata: sa.MetaData) -> None:
 
 
 def _incarnation(metadata: sa.MetaData) -> None:
-    drawn = sa.text("left(gen_random_uuid()::text, 8)")
     sa.Table(
         "incarnation",
         metadata,
         sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
-        sa.Column("digits", sa.Text, nullable=False, server_default=drawn),
+        sa.Column(
+            "digits",
+            sa.Text,
+            nullable=False,
+            server_default=sa.text("left(gen_random_uuid()::text, 8)"),
+        ),
         _now("drawn_at"),
         _instant("older_since"),
         sa.CheckConstraint("is_only", name="incarnation_is_one_row"),
