@@ -93,7 +93,7 @@ def work(
     watch.longest(psycopg.Cursor, "execute", LONGEST_STATEMENT)
     watch.longest(loop, "turn", LONGEST_TURN)
     with _profiled(order.profile):
-        handled = _to_the_end(consumer, loop, stop, watch, deadline)
+        handled = _to_the_end(consumer, handler, loop, stop, watch, deadline)
     outcome = watch.outcome(handled)
     sweep = outcome.parts["after_commit"] - outcome.parts["relay"]
     parts = outcome.parts | {"sweep": sweep}
@@ -116,14 +116,16 @@ def _await_share(consumer: KafkaConsumer, partitions: int, deadline: float) -> N
 
 def _to_the_end(
     consumer: KafkaConsumer,
+    handler: BatchHandler,
     loop: BatchLoop,
     stop: threading.Event,
     watch: Stopwatch,
     deadline: float,
 ) -> int:
+    """Take turns until all is read, and nothing is left of what a turn leaves to the next ones."""
     handled = 0
     ends: Mapping[TopicPartition, int] = consumer.end_offsets(consumer.assignment())
-    while any(
+    while not handler.may_wait() or any(
         part not in loop.positions or loop.positions[part].next_offset < end
         for part, end in ends.items()
     ):
