@@ -43,7 +43,7 @@ $(VENV)/.ready: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
 demo: venv ## The pipeline on real data: a booking in, a tier, a message out (DATA=my.csv, ARGS=--exit)
 	@$(PY) -m rapport_devkit.demo $${DATA:+--data "$$DATA"} $(ARGS)
 
-unit: venv ## The tests that need no server, in under a minute
+unit: venv ## The tests that need no server, in a minute or two
 	@$(PY) -m pytest $(PARALLEL) tests/unit $(ARGS)
 
 check: lint ## Before a commit: lint, the unit tests, the contracts without the fuzzer
