@@ -1,10 +1,20 @@
 """The pure parts of the benches: waits and their shares, whose turn it is, requests and answers."""
 
 import json
+import time
+from threading import Event
+from unittest.mock import Mock
 
 import pytest
 
-from tools.bench import bookings, cli, figures, ingestion_candidates, paced_requests
+from tools.bench import (
+    bookings,
+    cli,
+    figures,
+    ingestion_candidates,
+    one_worker,
+    paced_requests,
+)
 from tools.bench.doors.door import WARM_UP_SECONDS, waited
 from tools.bench.order import Order
 from tools.bench.waits import after_warm_up, centile, client_number, in_turn, waits
@@ -140,3 +150,12 @@ def test_first_in_first_out_must_be_short_where_everything_stands_in_one_line() 
     ]
     claims = list(engine_benches.first_in_first_out(lines))
     assert [(claim.goal, claim.ok) for claim in claims] == [("> 2", True), ("> 2", False)]
+
+
+def test_a_worker_has_ended_when_nothing_is_left_for_its_next_turns() -> None:
+    consumer, loop, handler = Mock(), Mock(), Mock()
+    consumer.end_offsets.return_value = {}
+    loop.turn.return_value = 1
+    handler.may_wait.side_effect = [False, False, True]
+    deadline = time.monotonic() + 60
+    assert one_worker._to_the_end(consumer, handler, loop, Event(), Mock(), deadline) == 2
