@@ -159,13 +159,12 @@ def without_template(playbook: Playbook, catalogue: Catalogue) -> list[Fault]:
     return [
         Fault(
             ("plays", index, "steps", number, "channels", position, "template"),
-            f"no template of this key for {play.purpose} by {route.channel}; "
-            + _there_are(catalogue.keys_for(route.channel, play.purpose)),
+            f"no template of this key for {play.purpose} by {route.channel}; " + _there_are(keys),
         )
         for index, play in enumerate(playbook.plays)
         for number, step in enumerate(play.steps)
         for position, route in enumerate(step.routes)
-        if route.template not in catalogue.keys_for(route.channel, play.purpose)
+        if route.template not in (keys := catalogue.keys_for(route.channel, play.purpose))
     ]
 
 
