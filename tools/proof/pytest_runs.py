@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.places import REPOSITORY
-from tools.claim import Measured, all_of
+from tools.claim import Bench, Measured, all_of
 
 _LONGEST_SECONDS = 900.0
 
@@ -28,6 +28,13 @@ Claims = Mapping[str, tuple[str, ...]]
 def named_tests(claims: Claims) -> set[str]:
     """All that the claims name, each once."""
     return {test for shown_by in claims.values() for test in shown_by}
+
+
+def shown_by_one_run(bench: Bench, name: str, claims: Claims) -> Iterator[Measured]:
+    """Run all that the claims name, in one run of pytest; its report has this name."""
+    report = bench.folder / f"{name}.xml"
+    cases = run_tests(report, named_tests(claims), postgres_url=bench.postgres.url())
+    yield from shown_by_tests(claims, cases)
 
 
 def shown_by_tests(claims: Claims, cases: Sequence[Case]) -> Iterator[Measured]:

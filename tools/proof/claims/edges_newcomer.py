@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 SAVED = "tests/unit/rapport_devkit/test_csv_as_saved.py"
 VALUES = "tests/unit/rapport_devkit/test_csv_values.py"
@@ -194,8 +194,6 @@ def measure(bench: Bench) -> Iterable[Measured]:
     """Runs the tests of each finding, in one run of pytest."""
     bench.say("the edges: newcomers, integrators, and what comes later")
     claims = {**FINDINGS, **MEANWHILE}
-    report = bench.folder / "edges_newcomer.xml"
-    cases = run_tests(report, named_tests(claims), postgres_url=bench.postgres.url())
-    yield from shown_by_tests(claims, cases)
+    yield from shown_by_one_run(bench, "edges_newcomer", claims)
     for claim, issue in LATER.items():
         yield Measured(claim, f"later: {issue}", "later", ok=True)

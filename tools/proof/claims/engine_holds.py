@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 HOLDS = "tests/unit/scoring_service/test_holds.py"
 CONSUMER = "tests/unit/scoring_service/test_consumer.py"
@@ -47,7 +47,4 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """One run of those tests."""
     bench.say("the engine: practices that wait, and those that do not")
-    tests = named_tests(FINDINGS)
-    report = bench.folder / "engine_holds.xml"
-    cases = run_tests(report, tests, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "engine_holds", FINDINGS)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 CONSUMER = "tests/integration/ingestion_service/test_refused_records.py"
 LETTERS = "tests/integration/rapport_runtime/test_dead_letters.py::TestLimit"
@@ -63,6 +63,4 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """Runs the tests of each finding, in one run of pytest."""
     bench.say("the engine: dead letters by practice and reason")
-    tests = named_tests(FINDINGS)
-    cases = run_tests(bench.folder / "letters.xml", tests, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "letters", FINDINGS)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 MIGRATIONS = "tests/integration/rapport_runtime/test_migrations.py"
 SIDE_BY_SIDE = "tests/unit/tools/test_migrations.py"
@@ -80,6 +80,4 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """Runs the tests of each finding, in one run of pytest."""
     bench.say("the engine: changes under a running service, and who may speak")
-    tests = named_tests(FINDINGS)
-    cases = run_tests(bench.folder / "migrations.xml", tests, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "migrations", FINDINGS)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 ALERTS = "tests/unit/deploy/test_alerts.py"
 COMPOSE = "tests/integration/deploy/test_compose.py"
@@ -93,6 +93,4 @@ def measure(bench: Bench) -> Iterable[Measured]:
     claims = dict(FINDINGS)
     if shutil.which("promtool"):
         claims["trial-O3: the cases of all alerts, as promtool finds them"] = (PROMTOOL,)
-    tests = named_tests(claims)
-    cases = run_tests(bench.folder / "operation.xml", tests, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(claims, cases)
+    yield from shown_by_one_run(bench, "operation", claims)

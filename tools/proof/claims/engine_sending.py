@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 FAIRNESS = "tests/integration/outreach_service/test_fairness.py"
 FIRST_WATERMARK = "tests/integration/scoring_service/test_first_watermark.py"
@@ -38,7 +38,4 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """One run of those tests."""
     bench.say("the engine: fair sending, bounded statements")
-    tests = named_tests(FINDINGS)
-    report = bench.folder / "engine_sending.xml"
-    cases = run_tests(report, tests, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "engine_sending", FINDINGS)

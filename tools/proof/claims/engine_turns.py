@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 ON_BUS = "tests/integration/ingestion_service/test_deferring.py"
 IN_MEMORY = "tests/unit/ingestion_service/test_deferring.py"
@@ -50,6 +50,4 @@ CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """One run of those tests."""
     bench.say("the engine: turns on the bus")
-    report = bench.folder / "engine_turns.xml"
-    cases = run_tests(report, named_tests(CLAIMS), postgres_url=bench.postgres.url())
-    yield from shown_by_tests(CLAIMS, cases)
+    yield from shown_by_one_run(bench, "engine_turns", CLAIMS)

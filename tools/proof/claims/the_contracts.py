@@ -9,7 +9,7 @@ from types import MappingProxyType
 from tests.support.contracts.comparison import announced
 from tests.support.contracts.documents import PACKAGE, outdated, version
 from tools.claim import Bench, Measured, all_of, none
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 READERS = "tests/unit/test_readers.py"
 OUTREACH = "tests/unit/outreach_service/test_consumer.py"
@@ -119,7 +119,4 @@ def measure(bench: Bench) -> Iterable[Measured]:
     yield none("documents that are not the code's", len(outdated(PACKAGE)))
     yield all_of(f"the changelog has a section of {version()}", announced(version(), changelog), 1)
     claims = POINTS | FINDINGS
-    tests = named_tests(claims)
-    report = bench.folder / "contracts.xml"
-    cases = run_tests(report, tests, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(claims, cases)
+    yield from shown_by_one_run(bench, "contracts", claims)

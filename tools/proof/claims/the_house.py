@@ -9,7 +9,7 @@ from types import MappingProxyType
 from tests.support.places import REPOSITORY
 from tools.claim import Bench, Measured, at_most, none
 from tools.lint import lengths, references, statements
-from tools.proof.pytest_runs import Claims, named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import Claims, shown_by_one_run
 
 UNIT_SECONDS = 60
 SHOWN_BY: Claims = MappingProxyType(
@@ -34,9 +34,7 @@ def measure(bench: Bench) -> Iterable[Measured]:
         f"Python files above {lengths.FILE_LINES} lines", len(lengths.long_files(REPOSITORY))
     )
     yield none("statements outside the one way", len(statements.outside_the_one_way(REPOSITORY)))
-    report = bench.folder / "house.xml"
-    cases = run_tests(report, named_tests(SHOWN_BY), postgres_url=bench.postgres.url())
-    yield from shown_by_tests(SHOWN_BY, cases)
+    yield from shown_by_one_run(bench, "house", SHOWN_BY)
     bench.say("the house: make unit")
     yield _unit_tests()
 
