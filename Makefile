@@ -61,7 +61,7 @@ lint: venv ## Style, types, who may import whom, declared dependencies, security
 	@$(VENV)/bin/lint-imports --no-cache
 	@for m in $(MEMBERS); do (cd $$m && ../../$(VENV)/bin/deptry src --known-first-party $$(ls src | head -1)) || exit 1; done
 	@$(VENV)/bin/bandit -q -r $(addsuffix /src,$(MEMBERS)) -c pyproject.toml
-	@$(PY) -m tools.lint.references && $(PY) -m tools.lint.lengths && $(PY) -m tools.lint.statements
+	@$(PY) -m tools.lint
 
 format: venv ## Let ruff format and mend what it can
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .

@@ -1,12 +1,10 @@
 """Every reference leads somewhere: ids, decisions, links; and none stands in public texts.
 
-Run it with `python -m tools.lint.references`, in the root of the repository. It prints one line for
-each finding and exits with 1 if there is any. What an id is: `docs/requirements.md`.
+What an id is: `docs/requirements.md`.
 """
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -251,15 +249,3 @@ def _line(text: str, start: int) -> int:
 
 def _words(match: re.Match[str]) -> str:
     return " ".join(match[0].split())
-
-
-def main() -> int:
-    """Print what is found in the working directory; 1 if there is anything, else 0."""
-    root = Path.cwd()
-    found = sorted([*unresolved(root), *public_citations(root)])
-    sys.stdout.writelines(f"{each}\n" for each in found)
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,6 @@ of `Client._fields`.
 """
 
 import ast
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,14 +77,3 @@ def _classes_with_fields_in_use(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == "_fields":
             yield ast.unparse(node.value)
-
-
-def main() -> int:
-    """Print what is found in the working directory; 1 if there is anything, else 0."""
-    found = outside_the_one_way(Path.cwd())
-    sys.stdout.writelines(f"{each}\n" for each in found)
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
