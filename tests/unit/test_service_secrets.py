@@ -8,6 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from ingestion_service.settings import IngestionSettings
+from outreach_service.bootstrap import build_rules
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.settings import OutreachSettings
 from rapport_runtime.settings import ServiceSettings, SettingsError
 from scoring_service.settings import ScoringSettings
@@ -170,6 +172,15 @@ def test_sms_go_to_the_countries_that_the_account_serves(environment: pytest.Mon
     account = {"ALIYUN_BASE_URL": "https://sms.example", "ALIYUN_SERVES": "CN,HK"}
     _set(environment, {f"RAPPORT_{name}": value for name, value in (ACCOUNTS | account).items()})
     assert OutreachSettings.from_environment().sms_serves == {"CN", "HK"}
+
+
+def test_until_replies_are_read_no_promotional_sms_goes(environment: pytest.MonkeyPatch) -> None:
+    """Its text says "reply R to refuse"."""
+    assert build_rules(OutreachSettings.from_environment()).without_way_out == frozenset()
+    on = {"SENDING": "on", "ALIYUN_BASE_URL": "https://sms.example"}
+    _set(environment, {f"RAPPORT_{name}": value for name, value in (ACCOUNTS | on).items()})
+    refused = build_rules(OutreachSettings.from_environment()).without_way_out
+    assert refused == {(Channel.SMS, Purpose.MARKETING)}
 
 
 @pytest.mark.parametrize(

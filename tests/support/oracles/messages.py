@@ -312,10 +312,10 @@ class Letterbox:
 
 def first_open(step: Json, purpose: str, person: Reachable) -> str | None:
     """The step's first channel with consent for the purpose and a contact; WeChat carries no
-    marketing."""
+    marketing, and SMS none until replies are read."""
     for route in step["channels"]:
         channel = route["channel"]
-        if (channel, purpose) == ("wechat", "marketing"):
+        if purpose == "marketing" and channel in {"wechat", "sms"}:
             continue
         if channel in person.contacts and (channel, purpose) in person.consents:
             return str(channel)

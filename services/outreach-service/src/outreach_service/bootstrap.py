@@ -20,7 +20,7 @@ from outreach_service.documents.playbooks import (
 )
 from outreach_service.domain.consents import Subscription
 from outreach_service.domain.faults import InvalidDocument
-from outreach_service.domain.gates import DEFAULT_RULES
+from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import DispatchOptions
@@ -137,12 +137,17 @@ def build_dispatcher(
         SANDBOX_RETRIES if settings.patience == "sandbox" else DEFAULT_RETRIES,
         DispatchOptions(
             lease_seconds=settings.lease_seconds,
-            rules=replace(DEFAULT_RULES, closed=settings.closed),
+            rules=build_rules(settings),
         ),
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
     url = _unsubscribe_url(settings)
     return Dispatcher(queue, providers, builtin_catalogue(), url, wakeup).run
+
+
+def build_rules(settings: OutreachSettings) -> Rules:
+    """The rules by which the gates decide in this deployment."""
+    return replace(DEFAULT_RULES, closed=settings.closed, without_way_out=settings.without_way_out)
 
 
 def build_keyring(settings: OutreachSettings) -> ContactKeyring:
@@ -239,6 +244,7 @@ def _api_parts(settings: OutreachSettings, database: Database) -> ApiParts:
             render,
             settings.public_url,
             settings.closed,
+            settings.without_way_out,
         ),
         default_playbook=playbook_source(settings),
         channels=PostgresChannels(database, _channel_setups(settings)),

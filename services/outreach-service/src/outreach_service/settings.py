@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from outreach_service.contacts import InvalidContact, email
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.unsubscribe import is_public_https
 from rapport_runtime.in_clear import http_in_clear, stays_here
 from rapport_runtime.settings import PREFIX, ServiceSettings
@@ -169,6 +169,12 @@ class OutreachSettings(ServiceSettings):
         if self.sending == "off":
             return frozenset()
         return frozenset(channel for channel, address in self.addresses.items() if not address)
+
+    @property
+    def without_way_out(self) -> frozenset[tuple[Channel, Purpose]]:
+        """What is not sent: a promotional SMS says "reply R to refuse" (L10), and until replies are
+        read nobody would hear it. While sending is off nothing leaves anyway."""
+        return frozenset({(Channel.SMS, Purpose.MARKETING)} if self.sending == "on" else ())
 
     @model_validator(mode="after")
     def _sandbox_is_for_development(self) -> Self:

@@ -63,13 +63,15 @@ class SentMessage:
 class Rules:
     """What a practice allows: opening hours by purpose, caps, and how old its inputs may be.
 
-    The channels in `closed` are those for which this deployment has no account.
+    The channels in `closed` are those for which this deployment has no account. By a channel and
+    purpose in `without_way_out` nothing goes: its texts promise a way out that nobody would hear.
     """
 
     hours: Mapping[Purpose, Hours]
     caps: tuple[Cap, ...]
     longest_lag: timedelta
     closed: frozenset[Channel] = frozenset()
+    without_way_out: frozenset[tuple[Channel, Purpose]] = frozenset()
 
     @property
     def longest_window(self) -> timedelta:
@@ -192,6 +194,8 @@ def _missing(context: Context, channel: Channel) -> str | None:
     purpose = context.play.purpose
     if not permitted(channel, purpose):
         return f"{channel} not permitted for {purpose}"
+    if (channel, purpose) in context.rules.without_way_out:
+        return f"{channel} without a way out of {purpose}"
     if channel in context.rules.closed:
         return f"{channel} without account"
     if (channel, purpose) not in context.consents:

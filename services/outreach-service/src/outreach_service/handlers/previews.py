@@ -30,13 +30,16 @@ class Previews:
         render: Render,
         public_url: str,
         closed: Collection[Channel] = (),
+        without_way_out: Collection[tuple[Channel, Purpose]] = (),
     ) -> None:
-        """`closed`: channels by which the gates send nothing, for want of an account."""
+        """`closed`: channels by which the gates send nothing, for want of an account;
+        `without_way_out` is as in the gates' rules."""
         self._cipher = cipher
         self._catalogue = catalogue
         self._render = render
         self._no_link = f"{public_url.rstrip('/')}/v1/unsubscribe/…"
         self._closed = closed
+        self._without_way_out = without_way_out
 
     def preview(self, store: Store, message: StoredMessage) -> Preview:
         """The text on the channel that was taken, else on the first by which the client can be
@@ -46,7 +49,12 @@ class Previews:
             return Preview(channel=row.channel, missing=NO_PLAY)
         points = store.messages.contact_points(message.practice_id, row.client_id, row.purpose)
         if message.template is None:
-            points = {each: point for each, point in points.items() if each not in self._closed}
+            points = {
+                each: point
+                for each, point in points.items()
+                if each not in self._closed
+                if (each, Purpose(row.purpose)) not in self._without_way_out
+            }
         route = _route(message, message.play, points)
         if route is None:
             return Preview(missing=NO_CONTACT)
