@@ -12,7 +12,7 @@ import pytest
 
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
 from outreach_service.domain.terms import Channel
-from outreach_service.handlers import outcomes
+from outreach_service.handlers import outcomes, preferences
 from outreach_service.handlers.dispatch import DispatchOptions, Look, dispatch_due
 from outreach_service.handlers.outcomes import MessageUpdate, apply_outcome
 from outreach_service.ports.records import ClaimedMessage
@@ -67,12 +67,26 @@ def outreach(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Out
 def test_the_claim_hears_the_last_word(
     outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
-    """L1: consent is looked at in the claim. Mutant: what it was when the message was planned."""
+    """L1: consent is looked at in the claim. Mutant: what it was when the message was planned,
+    since a statement does not change what the claim reads."""
     if mutant:
-        first = clients._CONSENTS.replace("END DESC", "END")
-        assert first != clients._CONSENTS
-        monkeypatch.setattr(clients, "_CONSENTS", first)
+        monkeypatch.setattr(preferences, "settle", lambda *_: None)
     outreach.world.consent("ada", Channel.SMS, "care", granted=False)
+    survives = outreach.send_all() == 0
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_the_claim_hears_who_opted_out_at_the_same_phone(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Mutant: the claim asks for the client's own statements alone."""
+    outreach.world.reachable("ben", Channel.SMS, PHONE)
+    if mutant:
+        own = clients._CONSENTS.replace("WHERE opt_out", "WHERE false AND opt_out")
+        assert own != clients._CONSENTS
+        monkeypatch.setattr(clients, "_CONSENTS", own)
+    outreach.world.consent("ben", Channel.SMS, "care", granted=False)
     survives = outreach.send_all() == 0
     assert survives is not mutant
 

@@ -17,6 +17,7 @@ from tools.claim import Bench, Measured, Part
 from tools.proof.claims import (
     bad_input,
     downtime,
+    edges_consent,
     edges_keys,
     edges_newcomer,
     edges_providers,
@@ -49,7 +50,12 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
     "contracts": (the_contracts.measure,),
-    "edges": (edges_providers.measure, edges_keys.measure, edges_newcomer.measure),
+    "edges": (
+        edges_providers.measure,
+        edges_consent.measure,
+        edges_keys.measure,
+        edges_newcomer.measure,
+    ),
     "engine": (
         engine_bus.measure,
         engine_causes.measure,

@@ -27,7 +27,10 @@ pytestmark = pytest.mark.integration
 
 LINK = Subscription("harbour", LIN, Channel.EMAIL, Purpose.MARKETING)
 TOKEN = unsubscribe_token(LINK_KEY, LINK)
-TABLES = ("contact", "consent", "message", "attempt", "playbook", "client", "booking", "practice")
+TABLES = (
+    *("contact", "contact_point", "consent", "permission", "opt_out", "message", "attempt"),
+    *("playbook", "client", "booking", "practice"),
+)
 
 
 def test_a_contact_is_sealed_masked_and_found_again_by_its_index(world: World) -> None:
@@ -239,6 +242,7 @@ def test_consents_are_stamped_in_business_time_and_refused_before_there_is_any(
 def test_another_practices_key_sees_nothing(world: World) -> None:
     world.put_contact()
     world.put_consent()
+    world.put_consent(purpose="service", granted=False)
     world.add_message("a" * 32)
     world.call("PUT", "/v1/playbook", json={"key": "ours", "plays": [PLAY]})
     world.fill_what_the_bus_tells()

@@ -49,22 +49,26 @@ class Unhurried:
 
 @pytest.fixture
 def world(service_database: Callable[[str], ServiceDatabase]) -> Iterator[OutreachWorld]:
-    """An outreach whose one client, Ada, has a message that is due."""
+    """An outreach whose client Ada has a message that is due; Ben has her phone."""
     made = OutreachWorld(service_database("outreach"), playbook(directions=["entered"]), {})
-    made.reachable("ada", Channel.SMS, "+8613800138000")
+    for client in ("ada", "ben"):
+        made.reachable(client, Channel.SMS, "+8613800138000")
     made.moved("ada", 1, NOON)
     made.now_is(NOON)
     yield made
     made.close()
 
 
+@pytest.mark.parametrize("client", ["ada", "ben"])
 @pytest.mark.parametrize("mutant", [False, True])
 def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
-    world: OutreachWorld, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+    world: OutreachWorld, monkeypatch: pytest.MonkeyPatch, client: str, *, mutant: bool
 ) -> None:
-    """L1, R25. Mutant: the claim takes no client's lock, and claims by what consent was."""
+    """L1, R25; Ben has the same phone. Mutant: the claim locks nobody, and claims by what consent
+    was."""
     if mutant:
-        monkeypatch.setattr(clients, "lock_clients", lambda _tx, _clients: None)
+        for name in ("lock_clients", "lock_contacts"):
+            monkeypatch.setattr(clients, name, lambda _tx, _keys: None)
     claimed: list[ClaimedMessage] = []
     claim = threading.Thread(target=lambda: claimed.extend(world.queue.claim(10).claimed))
     waited: list[bool] = []
@@ -74,7 +78,8 @@ def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
         assert eventually(lambda: bool(world.rows(WAITING)) or not claim.is_alive())
         waited.append(claim.is_alive())
 
-    save_consents(Unhurried(world.stores, meanwhile), PRACTICE, [NO])
+    withdrawal = NO._replace(client_id=client)
+    save_consents(Unhurried(world.stores, meanwhile), PRACTICE, [withdrawal])
     claim.join()
     (message,) = world.messages().values()
     survives = (waited, claimed, message.state) == ([True], [], "suppressed")

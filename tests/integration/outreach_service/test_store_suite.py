@@ -1,16 +1,20 @@
 """The stores on Postgres keep the promises of the ports, as those in memory do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from psycopg.types.json import Jsonb
 
 from outreach_service.bootstrap import PAUSABLE, build_stores
+from outreach_service.domain.consents import ConsentStatement
+from outreach_service.domain.contact_points import tell
 from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.handlers.preferences import record_statements, settle
 from outreach_service.ports import GROUP
-from outreach_service.ports.records import ContactKey
+from outreach_service.ports.records import ContactKey, SealedContact
 from outreach_service.store.clock import INPUTS
 from outreach_service.store.fence import fence_off
 from outreach_service.store.permits import Rate, set_up
@@ -19,7 +23,8 @@ from rapport_contracts.canonical import MessageChanged
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, execute, execute_many, fetch
 from rapport_runtime.ops.pauses import PauseRequest, pause
-from tests.support.memory.harbour import Harbour
+from tests.support.memory.client_word_suite import ClientWordSuite
+from tests.support.memory.harbour import NOON, Harbour
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_refusals_suite import REFUSED, RefusalsSuite
 from tests.support.memory.outreach_suite import StoreSuite
@@ -41,18 +46,6 @@ _PASS_REAL_TIME = (
     "UPDATE attempt SET started_at = started_at - make_interval(secs => %(seconds)s)",
     "UPDATE permit SET closed_until = closed_until - make_interval(secs => %(seconds)s)",
 )
-_CONTACT = """
-    INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
-                         blind_index, updated_at)
-    VALUES (%(practice_id)s, %(client_id)s, %(channel)s, 'sealed', 'sealed', 'en',
-            %(blind_index)s, now())
-"""
-_CONSENT = """
-    INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel, purpose, granted,
-                         evidence, text_version, recorded_at)
-    VALUES (%(practice_id)s, gen_random_uuid(), now(), %(client_id)s, %(channel)s, %(purpose)s,
-            %(granted)s, 'form', '1', now())
-"""
 _PLAYBOOK = "INSERT INTO playbook VALUES (%(practice_id)s, 1, %(document)s, now())"
 _PERMITS = """
     UPDATE permit SET tokens = %(tokens)s, per_second = 0.001, burst = 1000, refilled_at = now()
@@ -69,6 +62,7 @@ class PostgresAdapter:
         self.api = Database(urls.api_url, application_name="api")
         self.stores = build_stores(self.worker, simulated=True)
         self.api_stores = build_stores(self.api, simulated=True)
+        self._stated = count()
         with self.worker.transaction() as tx:
             set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
 
@@ -86,10 +80,21 @@ class PostgresAdapter:
             self._run(statement, seconds=seconds)
 
     def put_contact(self, key: ContactKey, blind_index: str) -> None:
-        self._run(_CONTACT, **_columns(key), blind_index=blind_index)
+        with self.stores.open() as store:
+            points = {**store.contacts.points(key.practice_id, [key.client_id])}.get(key, [])
+            new = tell(points, blind_index, None, NOON)
+            store.contacts.save(
+                key.practice_id, [SealedContact(*key[1:], "sealed", "sealed", "en", blind_index)]
+            )
+            store.contacts.add_points([(key, new)] if new else [])
+            settle(store, key.practice_id, [key.client_id])
 
     def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
-        self._run(_CONSENT, **_columns(key), purpose=str(purpose), granted=granted)
+        at = NOON + timedelta(seconds=next(self._stated))
+        said = (key.client_id, key.channel, purpose, granted, "form", "1")
+        with self.stores.open() as store:
+            statement = ConsentStatement(f"of {at}", at, *said)
+            record_statements(store, key.practice_id, [statement], at)
 
     def put_playbook(self, practice_id: str, document: Mapping[str, Any]) -> None:
         self._run(_PLAYBOOK, practice_id=practice_id, document=Jsonb(document))
@@ -127,10 +132,6 @@ class PostgresAdapter:
             execute(tx, statement, params)
 
 
-def _columns(key: ContactKey) -> dict[str, str]:
-    return {**key._asdict(), "channel": str(key.channel)}
-
-
 @pytest.fixture
 def adapter(service_database: Callable[[str], ServiceDatabase]) -> Iterator[PostgresAdapter]:
     made = PostgresAdapter(service_database("outreach"))
@@ -160,3 +161,9 @@ class TestPostgresRefusals(RefusalsSuite):
         with harbour.stores.open() as store:
             store.rates.reopen([Channel.SMS])
         assert self.lease(harbour) == 10
+
+
+class TestPostgresClientWord(ClientWordSuite):
+    """What clients said, on Postgres."""
+
+    HISTORIES = 40

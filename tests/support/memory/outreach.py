@@ -43,8 +43,8 @@ from tests.support.memory.outreach_rows import (
     Message,
     Rows,
     attempts_of,
-    consented,
     due_message,
+    permitted,
     rest_of,
     sent_message,
 )
@@ -279,9 +279,9 @@ class MemoryClients:
         self, clients: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], Collection[tuple[Channel, Purpose]]]:
         found: dict[tuple[str, str], set[tuple[Channel, Purpose]]] = {}
-        for practice_id, client_id, channel, purpose in consented(self._rows):
+        for practice_id, client_id, channel, purpose in permitted(self._rows):
             client = (practice_id, client_id)
-            if client in clients and ContactKey(*client, channel) in self._rows.contacts:
+            if client in clients and self._practice_id in {None, practice_id}:
                 found.setdefault(client, set()).add((channel, purpose))
         return found
 
@@ -300,7 +300,7 @@ class MemoryClients:
         return Situation(
             now=now,
             contacts=contacts,
-            consents=frozenset(each[2:] for each in consented(self._rows) if each[:2] == client),
+            consents=frozenset(each[2:] for each in permitted(self._rows) if each[:2] == client),
             zone=self._rows.practices.get(practice_id, {}).get("zone") or "",
             sent=tuple(
                 sent_message(row)
@@ -362,7 +362,10 @@ class MemoryStore:
 class MemoryStores:
     """See `Stores`. `business_time` is simulated, `real_time` the clock of leases and waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, undoes: bool = True) -> None:
+        """Without `undoes` what a failed transaction did stays: for many runs, none of which
+        fails."""
+        self._undoes = undoes
         self.rows = Rows()
         self.business_time: datetime | None = None
         self.real_time = datetime(2026, 6, 1, tzinfo=UTC)
@@ -373,7 +376,7 @@ class MemoryStores:
 
     @contextmanager
     def open(self, practice_id: str | None = None) -> Iterator[MemoryStore]:
-        before = deepcopy(self.rows)
+        before = deepcopy(self.rows) if self._undoes else self.rows
         try:
             yield MemoryStore(self, practice_id)
         except BaseException:

@@ -8,7 +8,7 @@ from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactPoint, MessageKey, StoredMessage
 from outreach_service.store.changes import change_to_json
-from tests.support.memory.outreach_rows import Rows, attempts_of, consented, message_row
+from tests.support.memory.outreach_rows import Rows, attempts_of, message_row, permitted
 
 
 class MemoryMessageTable:
@@ -45,7 +45,7 @@ class MemoryMessageTable:
             key.channel: ContactPoint(
                 contact.name,
                 contact.language,
-                Subscription(*key, Purpose(purpose)) in consented(self._rows),
+                Subscription(*key, Purpose(purpose)) in permitted(self._rows),
             )
             for key, contact in self._rows.contacts.items()
             if key[:2] == (practice_id, client_id) and self._sees(practice_id)

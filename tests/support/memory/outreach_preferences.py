@@ -1,12 +1,14 @@
 """Contacts, consents and playbooks in the memory of one test; of `practice_id` alone, when there is
 one."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from bisect import insort
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from outreach_service.domain.consents import ConsentStatement, CurrentConsent
+from outreach_service.domain.consents import Appended, ConsentStatement, RecordedStatement
+from outreach_service.domain.contact_points import Point
+from outreach_service.domain.permissions import Standing
 from outreach_service.ports.records import (
     ContactKey,
     PracticeHome,
@@ -19,8 +21,8 @@ from tests.support.memory.outreach_rows import (
     Consent,
     Contact,
     Rows,
-    last_consent,
     rest_of,
+    stated,
 )
 
 
@@ -56,6 +58,23 @@ class MemoryContacts:
         ]
         return sorted(found, key=lambda each: each.key.channel)
 
+    def points(
+        self, practice_id: str, client_ids: Collection[str]
+    ) -> Mapping[ContactKey, list[Point]]:
+        return {
+            key: list(history)
+            for key, history in self._rows.points.items()
+            if self._practice_id in {None, practice_id}
+            and key.practice_id == practice_id
+            and key.client_id in client_ids
+        }
+
+    def add_points(self, points: Sequence[tuple[ContactKey, Point]]) -> None:
+        for key, point in points:
+            history = self._rows.points.setdefault(key, [])
+            assert point.valid_from not in {each.valid_from for each in history}
+            insort(history, point, key=lambda each: each.valid_from)
+
     def home(self, practice_id: str) -> PracticeHome | None:
         practice = self._rows.practices.get(practice_id)
         if practice is None or self._practice_id not in {None, practice_id}:
@@ -76,34 +95,31 @@ class MemoryConsents:
 
     def append(
         self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
-    ) -> Mapping[str, ConsentStatement]:
+    ) -> Appended:
         kept = {
             each.statement.id: each.statement
             for each in self._rows.consents
             if each.practice_id == practice_id
         }
+        clients = set()
         for each in statements:
             if each.id not in kept:
                 kept[each.id] = each
+                clients.add(each.client_id)
                 self._rows.consents.append(Consent(practice_id, each, recorded_at))
-        return {each.id: kept[each.id] for each in statements}
+        return Appended({each.id: kept[each.id] for each in statements}, clients)
 
-    def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
-        stated = Counter(
-            each.subscription
-            for each in self._seen()
-            if each.subscription[:2] == (practice_id, client_id)
-        )
-        return [
-            CurrentConsent(last.statement, last.recorded_at, statements)
-            for subscription, statements in sorted(stated.items())
-            for last in [last_consent(self._seen(), subscription)]
-        ]
+    def statements(
+        self, practice_id: str, client_ids: Collection[str]
+    ) -> Mapping[str, list[RecordedStatement]]:
+        if self._practice_id not in {None, practice_id}:
+            return {}
+        found = {each: stated(self._rows, practice_id, each) for each in client_ids}
+        return {client_id: each for client_id, each in found.items() if each}
 
-    def _seen(self) -> list[Consent]:
-        return [
-            each for each in self._rows.consents if self._practice_id in {None, each.practice_id}
-        ]
+    def settle(self, practice_id: str, standings: Mapping[str, Standing]) -> None:
+        for client_id, each in standings.items():
+            self._rows.standings[practice_id, client_id] = each
 
 
 class MemoryPlaybooks:

@@ -1,13 +1,15 @@
 """The rows of outreach in the memory of one test, and what the store makes of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from outreach_service.domain.consents import ConsentStatement, Subscription, counts_at
+from outreach_service.domain.consents import ConsentStatement, RecordedStatement, Subscription
+from outreach_service.domain.contact_points import BEGINNING, Point
 from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
+from outreach_service.domain.permissions import Standing, last_statements, standing
 from outreach_service.domain.terms import Channel
 from outreach_service.ports.records import (
     AttemptKey,
@@ -90,8 +92,10 @@ class Rows:
     bookings: dict[tuple[str, str, str], BookingDelta] = field(default_factory=dict)
     playbooks: dict[str, StoredPlaybook] = field(default_factory=dict)
     contacts: dict[ContactKey, Contact] = field(default_factory=dict)
+    points: dict[ContactKey, list[Point]] = field(default_factory=dict)
     rests: dict[tuple[str, str], Rest] = field(default_factory=dict)
     consents: list[Consent] = field(default_factory=list)
+    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
     messages: dict[MessageKey, Message] = field(default_factory=dict)
     attempts: dict[AttemptKey, AttemptRow] = field(default_factory=dict)
     permits: dict[Channel, int] = field(default_factory=lambda: dict.fromkeys(Channel, 1000))
@@ -111,31 +115,71 @@ def rest_of(rows: Rows, key: ContactKey, now: datetime | None) -> Rest | None:
     if rest is None or (rest.until is not None and now is not None and rest.until <= now):
         return None
     later = any(
-        counts_at(each.statement, each.recorded_at) > rest.since
-        for each in rows.consents
-        if each.statement.granted and each.subscription[:3] == key
+        each.granted_at > rest.since
+        for each in rows.standings.get(key[:2], Standing([], [])).permissions
+        if contact is not None and each.blind_index == contact.blind_index
     )
     return None if later else rest
 
 
 def consented(rows: Rows) -> set[Subscription]:
-    """The subscriptions whose last statement grants consent."""
-    stated = {each.subscription for each in rows.consents}
-    return {each for each in stated if last_consent(rows.consents, each).statement.granted}
+    """The subscriptions whose last statement grants consent, at whatever contact point."""
+    return {
+        Subscription(*client, last.statement.channel, last.statement.purpose)
+        for client in {each.subscription[:2] for each in rows.consents}
+        for last in last_statements(stated(rows, *client))
+        if last.statement.granted
+    }
 
 
-def last_consent(consents: Iterable[Consent], subscription: Subscription) -> Consent:
-    """The statement of a subscription that counts last; of two at the same time the withdrawal."""
-    stated = [each for each in consents if each.subscription == subscription]
-    _, last = max(
-        enumerate(stated),
-        key=lambda one: (
-            counts_at(one[1].statement, one[1].recorded_at),
-            not one[1].statement.granted,
-            one[0],
-        ),
-    )
-    return last
+def stated(rows: Rows, practice_id: str, client_id: str) -> list[RecordedStatement]:
+    """All that a client stated."""
+    return [
+        RecordedStatement(each.statement, each.recorded_at)
+        for each in rows.consents
+        if each.subscription[:2] == (practice_id, client_id)
+    ]
+
+
+def permitted(rows: Rows) -> set[Subscription]:
+    """The subscriptions with a consent that holds at the contact point that the client has."""
+    return {
+        Subscription(*key, each.purpose)
+        for key, contact in rows.contacts.items()
+        for each in rows.standings.get(key[:2], Standing([], [])).permissions
+        if (each.channel, each.blind_index) == (key.channel, contact.blind_index)
+        and not any(
+            (other.blind_index, other.purpose) == (each.blind_index, each.purpose)
+            and other.at >= each.granted_at
+            for (practice_id, _), of_client in rows.standings.items()
+            if practice_id == key.practice_id
+            for other in of_client.opt_outs
+        )
+    }
+
+
+def put_contact(rows: Rows, key: ContactKey, contact: Contact) -> None:
+    """Set a contact point that was the client's since ever, as if no other had been."""
+    rows.contacts[key] = contact
+    rows.points[key] = [Point(BEGINNING, contact.blind_index, is_dated=False)]
+    settle(rows, key.practice_id, key.client_id)
+
+
+def put_consent(rows: Rows, consent: Consent) -> None:
+    """Add a statement."""
+    rows.consents.append(consent)
+    settle(rows, consent.practice_id, consent.statement.client_id)
+
+
+def settle(rows: Rows, practice_id: str, client_id: str) -> None:
+    """Work out what a client's statements come to."""
+    points = {
+        key.channel: history
+        for key, history in rows.points.items()
+        if key[:2] == (practice_id, client_id)
+    }
+    found = standing(points, stated(rows, practice_id, client_id))
+    rows.standings[practice_id, client_id] = found
 
 
 def attempts_of(rows: Rows, key: MessageKey) -> list[AttemptRow]:

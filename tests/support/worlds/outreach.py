@@ -5,7 +5,7 @@ import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,11 +21,13 @@ from outreach_service.dispatcher import (
     DispatcherOptions,
     OutboundQueue,
 )
+from outreach_service.domain.consents import ConsentStatement, ContactUpdate
 from outreach_service.domain.messages import SANDBOX_RETRIES
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import DispatchOptions
+from outreach_service.handlers.preferences import record_statements, save_contacts
 from outreach_service.ports import GROUP, Provider
-from outreach_service.sealing import ContactKeyring, Place
+from outreach_service.sealing import ContactKeyring
 from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.permits import Rate, set_up
 from rapport_contracts import canonical, codec, topics
@@ -42,6 +44,7 @@ from tests.support.doubles.recording_provider import RecordingProvider
 KEY = base64.b64encode(b"k" * 32).decode()
 KEYRING = ContactKeyring({"k1": KEY}, active="k1", index_key=KEY)
 PRACTICE = "harbour"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def playbook(*, directions: Sequence[str], **play: Any) -> dict[str, Any]:
@@ -137,17 +140,8 @@ class OutreachWorld:
         practice: str = PRACTICE,
     ) -> None:
         """A client with a contact point and consent to use it."""
-        point = normalise(channel, address)
-        self.execute(
-            """INSERT INTO contact VALUES (:practice, :client, :channel, :address, :name, 'en',
-               :blind, now())""",
-            practice=practice,
-            client=client_id,
-            channel=str(channel),
-            address=KEYRING.seal(point, Place(practice, client_id, f"contact.{channel}")),
-            name=KEYRING.seal("Ada", Place(practice, client_id, f"name.{channel}")),
-            blind=KEYRING.blind_index(practice, str(channel), point),
-        )
+        update = ContactUpdate(client_id, channel, normalise(channel, address), "Ada", "en")
+        save_contacts(self.stores, KeyringCipher(KEYRING), practice, [update])
         self.consent(client_id, channel, purpose, practice, granted=True)
 
     def consent(
@@ -160,18 +154,19 @@ class OutreachWorld:
         granted: bool,
     ) -> None:
         """A client's statement of consent, made a second after the one before it."""
-        self.execute(
-            """INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel,
-               purpose, granted, evidence, text_version, recorded_at)
-               SELECT :p, gen_random_uuid(), timestamptz '2020-01-01Z' + count(*) * interval '1 s',
-                      :c, :ch, :pu, :g, 'form', '1', now()
-               FROM consent""",
-            p=practice,
-            c=client_id,
-            ch=str(channel),
-            pu=purpose,
-            g=granted,
+        (made,) = self.rows("SELECT count(*) AS so_far FROM consent")
+        statement = ConsentStatement(
+            id=f"s{made.so_far}",
+            stated_at=LONG_AGO + made.so_far * timedelta(seconds=1),
+            client_id=client_id,
+            channel=channel,
+            purpose=Purpose(purpose),
+            granted=granted,
+            evidence="form",
+            text_version="1",
         )
+        with self.stores.open() as store:
+            record_statements(store, practice, [statement], statement.stated_at)
 
     def moved(self, client_id: str, version: int, at: datetime, **changes: Any) -> None:
         """A tier change on the bus."""

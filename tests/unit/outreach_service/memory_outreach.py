@@ -24,7 +24,13 @@ from outreach_service.ports.records import ClaimedMessage, ContactKey
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.generators.outreach_values import a_change, a_play_document
 from tests.support.memory.outreach import MemoryStores
-from tests.support.memory.outreach_rows import Consent, Contact, Message
+from tests.support.memory.outreach_rows import (
+    Consent,
+    Contact,
+    Message,
+    put_consent,
+    put_contact,
+)
 
 PRACTICE, ADA, BEN = "harbour", "ada", "ben"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -59,7 +65,7 @@ class MemoryOutreach:
         """A contact point with consent; equal addresses are one point."""
         self.rows.practices.setdefault(practice, self.rows.practices[PRACTICE])
         key = ContactKey(practice, client, channel)
-        self.rows.contacts[key] = Contact(address, "Ada", "en", f"index of {address}")
+        put_contact(self.rows, key, Contact(address, "Ada", "en", f"index of {address}"))
         self.consent(client, channel, purpose, practice, granted=True)
 
     def consent(
@@ -75,7 +81,7 @@ class MemoryOutreach:
         number = len(self.rows.consents)
         about = (client, channel, purpose, granted, "form", "1")
         statement = ConsentStatement(f"s{number}", EARLIER + number * MINUTE, *about)
-        self.rows.consents.append(Consent(practice, statement, NOON))
+        put_consent(self.rows, Consent(practice, statement, NOON))
 
     def fall(
         self,

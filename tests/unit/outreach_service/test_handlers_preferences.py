@@ -294,6 +294,10 @@ class TestWithdrawalByLink:
         assert len(statements(outreach)) == 1
 
 
+SETTLED = ["consents", "consents", "contacts", "consents"]
+"""Statements are added, all are read with the contact points, and what they come to is written."""
+
+
 class WatchedStore:
     """A store that notes whom it locks and which of its parts is used, in order."""
 
@@ -333,7 +337,8 @@ class TestLocks:
     def test_contacts_lock_their_clients(self, stores: WatchedStores) -> None:
         updates = [an_update(BEN), an_update(), an_update(BEN, Channel.EMAIL, "b@example.com")]
         save_contacts(stores, OpenCipher(), PRACTICE, updates)
-        assert stores.used == ["lock of harbour: ada ben", "contacts"]
+        assert stores.used[0] == "lock of harbour: ada ben"
+        assert stores.used[1:] == ["business_time", *["contacts"] * 3, "consents"]
 
     def test_a_removal_locks_its_client(self, stores: WatchedStores) -> None:
         remove_contact(stores, PHONE_OF_ADA)
@@ -342,13 +347,14 @@ class TestLocks:
     def test_consents_lock_their_clients(self, stores: WatchedStores) -> None:
         given = [a_statement(client=BEN, granted=True), a_statement("s2", granted=True)]
         save_consents(stores, PRACTICE, given)
-        assert stores.used == ["lock of harbour: ada ben", "business_time", "consents"]
+        assert stores.used[0] == "lock of harbour: ada ben"
+        assert stores.used[1:] == ["business_time", *SETTLED]
 
     def test_a_withdrawal_by_link_locks_its_client_before_it_reads(
         self, stores: WatchedStores
     ) -> None:
         withdraw_by_link(stores, CARE_BY_SMS)
-        assert stores.used == ["lock of harbour: ada", "consents", "business_time", "consents"]
+        assert stores.used == ["lock of harbour: ada", "consents", "business_time", *SETTLED]
 
     def test_a_view_locks_nobody(self, stores: WatchedStores) -> None:
         assert view_preferences(stores, OpenCipher(), PRACTICE, ADA) is None

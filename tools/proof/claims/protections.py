@@ -66,6 +66,9 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
             "test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes"
         ),
         "consent in the claim": f"{_OUTREACH}::test_the_claim_hears_the_last_word",
+        "opt-out of a point, in the claim": (
+            f"{_OUTREACH}::test_the_claim_hears_who_opted_out_at_the_same_phone"
+        ),
         "client lock of a withdrawal": f"{_OUTREACH}::test_a_withdrawal_does_not_pass_a_claim",
         "client lock of a claim": (
             "tests/integration/outreach_service/test_consent_race.py::"

@@ -82,22 +82,29 @@ class Person:
                 }
 
     def _agrees(self, channel: str, purpose: str, of_hundred: int) -> bool:
-        """Some agree to service only; others decide by channel and purpose."""
-        if purpose != "service" and self._percentile("reserved") < _RESERVED:
+        """Some agree to service only; others decide by channel and purpose. Who shares a phone
+        decides together: where one of them says no, nothing goes to any."""
+        who = f"household {self.household}" if channel == "sms" else self.external_id
+        if purpose != "service" and _percentile(who, "reserved") < _RESERVED:
             return False
-        return self._percentile(f"{channel}/{purpose}") < of_hundred
+        return _percentile(who, f"{channel}/{purpose}") < of_hundred
 
     def _channels(self) -> list[str]:
         if self.household != self.number:
             return ["sms"]
-        return [name for name in _CHANNELS if self._percentile(name) < _HAS[name]]
-
-    def _percentile(self, about: str) -> int:
-        """A number from 0 to 99 that depends only on the person and on `about`."""
-        return int.from_bytes(self._digest(about)[:4], "big") % 100
+        return [name for name in _CHANNELS if _percentile(self.external_id, name) < _HAS[name]]
 
     def _digest(self, about: str) -> bytes:
-        return hashlib.sha256(f"{self.external_id}/{about}".encode()).digest()
+        return _digest(self.external_id, about)
+
+
+def _percentile(who: str, about: str) -> int:
+    """A number from 0 to 99 that depends only on a person or household, and on `about`."""
+    return int.from_bytes(_digest(who, about)[:4], "big") % 100
+
+
+def _digest(who: str, about: str) -> bytes:
+    return hashlib.sha256(f"{who}/{about}".encode()).digest()
 
 
 def generate_people(client_ids: Mapping[str, str]) -> list[Person]:

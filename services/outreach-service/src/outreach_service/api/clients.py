@@ -80,7 +80,8 @@ def contact_reader(
     def read(client_id: str, body: ContactBody) -> ContactUpdate:
         where = region() if needs_region(body.channel, body.address) else None
         address = normalise(body.channel, body.address, where, serves)
-        return ContactUpdate(client_id, body.channel, address, body.name, body.language)
+        since = None if body.valid_from is None else body.valid_from.astimezone(UTC)
+        return ContactUpdate(client_id, body.channel, address, body.name, body.language, since)
 
     return read
 
@@ -98,13 +99,13 @@ def _add_contacts(
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
     ) -> ContactAnswer:
-        """Set how to reach a client on a channel; replaces the contact that was there.
+        """Set how to reach a client on a channel; of several the latest by its time is used.
 
         The address is brought into its one spelling (full-width digits and spaces are understood),
         stored encrypted, and never returned again. A phone number must be a mobile one, of a
         country to which SMS can be sent; without a country code it is read as one of the practice's
-        region, else of its zone's country. A contact is no consent: without consent
-        nothing is sent.
+        region, else of its zone's country. A contact is no consent: without a consent
+        that was given for it nothing is sent.
         """
         try:
             update = contact_reader(stores, serves, principal.practice)(client_id, body)
@@ -132,10 +133,12 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
     ) -> ConsentSaved:
         """Record a client's consent to one purpose on one channel, or its withdrawal.
 
-        Statements are only ever added; the one that the client made last holds. From the answer on,
-        a withdrawal stops every message that is not already on its way. Safe to repeat: the same
-        statement with the same `id` changes nothing. Another one with this `id` gets 409, and so
-        does a consent dated more than 48 hours ahead.
+        Statements are only ever added; the one that the client made last holds. A consent holds for
+        the contact that the client had at `stated_at`; another one needs its own. A withdrawal
+        holds for all, and for every client who has the same contact, until they consent anew. From
+        the answer on it stops every message that is not already on its way. Safe to repeat: the
+        same statement with the same `id` changes nothing. Another one with this `id` gets 409, and
+        so does a consent dated more than 48 hours ahead.
         """
         statement = consent_statement(client_id, body)
         with refusals_as_problems():
@@ -155,7 +158,7 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
     def get_preferences(client_id: ClientPath, principal: Reader) -> PreferencesAnswer:
         """Get a client's contact points and consents.
 
-        Addresses are masked. Of each channel and purpose the statement that holds is shown. A
+        Addresses are masked. Of each channel and purpose the client's last statement is shown. A
         contact that rests gets no messages: its provider said that nothing arrives there. The rest
         ends with its time, with a new address, and with a consent to the channel that the client
         states after its beginning.

@@ -43,6 +43,16 @@ class ContactBody(BaseModel):
         ),
     ]
     language: Literal["zh-CN", "en"] = "zh-CN"
+    valid_from: Annotated[
+        Happened | None,
+        Field(
+            description="Since when the client has been reached there: what they consented to"
+            " before holds for the address of then. Without it: since now, or since ever if no"
+            " other address was theirs. A time ahead counts as now, and so does that of another"
+            " address.",
+            examples=["2024-06-01T12:00:00+08:00"],
+        ),
+    ] = None
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -323,13 +333,22 @@ class ConsentAnswer(BaseModel):
     statements: int = Field(
         description="How many statements there are in all; none is ever removed."
     )
+    applies: bool = Field(
+        description="Whether messages may go to the client's contact by it: a consent was given"
+        " for that contact, and nobody who has the same contact has withdrawn the purpose since."
+    )
 
     @classmethod
     def of(cls, consent: CurrentConsent) -> "ConsentAnswer":
         """The answer for a stored consent."""
         statement = consent.statement._asdict()
         del statement["client_id"]
-        return cls(**statement, recorded_at=consent.recorded_at, statements=consent.statements)
+        return cls(
+            **statement,
+            recorded_at=consent.recorded_at,
+            statements=consent.statements,
+            applies=consent.applies,
+        )
 
 
 class ConsentSaved(BaseModel):

@@ -1,5 +1,6 @@
 """How a client may be reached, and for what: contacts, consents, withdrawals."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,13 +21,15 @@ class Subscription(NamedTuple):
 
 @dataclass(frozen=True)
 class ContactUpdate:
-    """How to reach a client on a channel; the address is in its one spelling."""
+    """How to reach a client on a channel, and since when if that is known; the address is in its
+    one spelling."""
 
     client_id: str
     channel: Channel
     address: str = field(repr=False)
     name: str = field(repr=False)
     language: str
+    valid_from: datetime | None = None
 
     @property
     def counted_as(self) -> str:
@@ -74,14 +77,36 @@ class Refused(StrEnum):
     IN_THE_FUTURE = "stated-in-the-future"
 
 
+class RecordedStatement(NamedTuple):
+    """A statement, and the business time at which it was added."""
+
+    statement: ConsentStatement
+    recorded_at: datetime
+
+    @property
+    def counts_at(self) -> datetime:
+        """See `counts_at`."""
+        return counts_at(self.statement, self.recorded_at)
+
+
+class Appended(NamedTuple):
+    """What came of adding statements: what their ids stand for now, and the clients of whom one
+    was new."""
+
+    kept: Mapping[str, ConsentStatement]
+    clients: Collection[str]
+
+
 class CurrentConsent(NamedTuple):
     """The statement that holds on a channel and purpose: the one that `counts_at` the latest time,
     and of two with the same the withdrawal. `recorded_at` is the business time at which it was
-    added; `statements` counts all that were ever made."""
+    added; `statements` counts all that were ever made. `applies`: messages may go to the contact
+    point that the client has now."""
 
     statement: ConsentStatement
     recorded_at: datetime
     statements: int
+    applies: bool = False
 
     @property
     def counts_at(self) -> datetime:

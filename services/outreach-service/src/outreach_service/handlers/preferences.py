@@ -5,23 +5,33 @@ commit of a withdrawal reads the withdrawal (L1, R25).
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from outreach_service.domain.consents import (
     AHEAD,
+    Appended,
     ConsentStatement,
     ContactUpdate,
     CurrentConsent,
     MaskedContact,
     Preferences,
+    RecordedStatement,
     Refused,
     Subscription,
     masked,
 )
+from outreach_service.domain.contact_points import Point, tell
+from outreach_service.domain.permissions import last_statements, standing
+from outreach_service.domain.terms import Channel
 from outreach_service.ports import NoBusinessTime, UnreadableContact
-from outreach_service.ports.records import ContactKey, PracticeHome, StoredContact
+from outreach_service.ports.records import (
+    ContactKey,
+    PracticeHome,
+    SealedContact,
+    StoredContact,
+)
 from outreach_service.ports.store import ContactCipher, Store, Stores
 
 ONE_CLICK: Final = "one-click"
@@ -40,14 +50,30 @@ def practice_home(stores: Stores, practice_id: str) -> PracticeHome | None:
 def save_contacts(
     stores: Stores, cipher: ContactCipher, practice_id: str, updates: Sequence[ContactUpdate]
 ) -> list[MaskedContact]:
-    """Set contact points; of several for one client and channel the last one holds.
+    """Save which contact points clients have, and since when; of several for one client and channel
+    without a time the last one holds.
 
-    Returns the contact point of each update, masked.
+    The one that is theirs last by its time is where messages go; an earlier one only tells for
+    which point a consent was given. Returns the contact point of each update, masked.
     """
-    last = {(each.client_id, each.channel): each for each in updates}.values()
+    undated = {(each.client_id, each.channel): each for each in updates if each.valid_from is None}
+    told = [*(each for each in updates if each.valid_from is not None), *undated.values()]
     with stores.open(practice_id) as store:
-        store.lock_clients(practice_id, [each.client_id for each in last])
-        store.contacts.save(practice_id, [cipher.seal(practice_id, each) for each in last])
+        clients = sorted({each.client_id for each in told})
+        store.lock_clients(practice_id, clients)
+        now = store.business_time()
+        known = {**store.contacts.points(practice_id, clients)}
+        added: list[tuple[ContactKey, Point]] = []
+        current: dict[ContactKey, SealedContact] = {}
+        for each in told:
+            key = ContactKey(practice_id, each.client_id, each.channel)
+            points, sealed = known.setdefault(key, []), cipher.seal(practice_id, each)
+            new = tell(points, sealed.blind_index, each.valid_from, now)
+            added += [] if new is None else [(key, new)]
+            if points[-1].blind_index == sealed.blind_index:
+                current[key] = sealed
+        store.contacts.save(practice_id, list(current.values()))
+        _add_points(store, added)
     return [
         MaskedContact(
             each.client_id, each.channel, masked(each.channel, each.address), each.language
@@ -57,10 +83,16 @@ def save_contacts(
 
 
 def remove_contact(stores: Stores, key: ContactKey) -> bool:
-    """Delete a contact point; False when there is none."""
+    """Delete a contact point; False when there is none. Which point it was is still known, without
+    the address, for the consents and opt-outs of then."""
     with stores.open(key.practice_id) as store:
         store.lock_clients(key.practice_id, [key.client_id])
-        return store.contacts.remove(key)
+        if not store.contacts.remove(key):
+            return False
+        points = {**store.contacts.points(key.practice_id, [key.client_id])}.setdefault(key, [])
+        gone = tell(points, None, None, store.business_time())
+        _add_points(store, [] if gone is None else [(key, gone)])
+    return True
 
 
 def save_consents(
@@ -75,9 +107,18 @@ def save_consents(
         store.lock_clients(practice_id, [each.client_id for each in statements])
         now = _business_time(store)
         timely = [each for each in statements if not each.granted or each.stated_at <= now + AHEAD]
-        kept = store.consents.append(practice_id, timely, now)
-    reasons = enumerate(_why_refused(each, kept) for each in statements)
+        appended = record_statements(store, practice_id, timely, now)
+    reasons = enumerate(_why_refused(each, appended.kept) for each in statements)
     return {place: reason for place, reason in reasons if reason is not None}
+
+
+def record_statements(
+    store: Store, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+) -> Appended:
+    """Append statements whose clients are locked, and settle anew what they come to."""
+    appended = store.consents.append(practice_id, statements, recorded_at)
+    settle(store, practice_id, appended.clients)
+    return appended
 
 
 def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
@@ -106,7 +147,7 @@ def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
             evidence=ONE_CLICK,
             text_version=ONE_CLICK,
         )
-        store.consents.append(practice_id, [withdrawal], now)
+        record_statements(store, practice_id, [withdrawal], now)
 
 
 def view_preferences(
@@ -115,15 +156,46 @@ def view_preferences(
     """A client's contact points, masked, and current consents; None for an unknown client."""
     with stores.open(practice_id) as store:
         contacts = store.contacts.of_client(practice_id, client_id, store.business_time())
-        consents = store.consents.current(practice_id, client_id)
+        consents = last_statements(_statements(store, practice_id, client_id))
         if not (contacts or consents or store.clients.is_known(practice_id, client_id)):
             return None
-    return Preferences([_masked(cipher, each) for each in contacts], consents)
+        client = (practice_id, client_id)
+        holds = store.clients.reachable([client]).get(client, ())
+    return Preferences(
+        [_masked(cipher, each) for each in contacts],
+        [
+            each._replace(applies=(each.statement.channel, each.statement.purpose) in holds)
+            for each in consents
+        ],
+    )
+
+
+def _add_points(store: Store, added: Sequence[tuple[ContactKey, Point]]) -> None:
+    """Insert points, and settle anew what their clients have stated."""
+    if added:
+        store.contacts.add_points(added)
+        settle(store, added[0][0].practice_id, {key.client_id for key, _ in added})
+
+
+def settle(store: Store, practice_id: str, client_ids: Collection[str]) -> None:
+    """Work out anew what these clients' statements come to; their locks are held."""
+    stated = store.consents.statements(practice_id, client_ids) if client_ids else {}
+    if not stated:
+        return
+    points: dict[str, dict[Channel, list[Point]]] = {each: {} for each in stated}
+    for key, history in store.contacts.points(practice_id, list(stated)).items():
+        points[key.client_id][key.channel] = history
+    found = {client: standing(points[client], each) for client, each in stated.items()}
+    store.consents.settle(practice_id, found)
+
+
+def _statements(store: Store, practice_id: str, client_id: str) -> list[RecordedStatement]:
+    return store.consents.statements(practice_id, [client_id]).get(client_id, [])
 
 
 def _last(store: Store, subscription: Subscription) -> CurrentConsent | None:
     practice_id, client_id, *wanted = subscription
-    for each in store.consents.current(practice_id, client_id):
+    for each in last_statements(_statements(store, practice_id, client_id)):
         if [each.statement.channel, each.statement.purpose] == wanted:
             return each
     return None

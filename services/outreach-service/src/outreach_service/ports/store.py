@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from outreach_service.domain.consents import (
+    Appended,
     ConsentStatement,
     ContactUpdate,
-    CurrentConsent,
+    RecordedStatement,
 )
+from outreach_service.domain.contact_points import Point
 from outreach_service.domain.message_views import AttemptRow
+from outreach_service.domain.permissions import Standing
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import (
     ActivitySeen,
@@ -160,8 +163,8 @@ class Clients(Protocol):
     def reachable(
         self, clients: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], Collection[tuple[Channel, Purpose]]]:
-        """The channels where clients, given as (practice id, client id), have a contact point and
-        consent now, with the purpose of each consent; nothing is locked."""
+        """The channels where clients, given as (practice id, client id), have a contact point with
+        a consent that holds there, and its purpose; nothing is locked."""
         ...
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
@@ -179,6 +182,16 @@ class Contacts(Protocol):
 
     def remove(self, key: ContactKey) -> bool:
         """Delete a contact point; False when there is none."""
+        ...
+
+    def points(
+        self, practice_id: str, client_ids: Collection[str]
+    ) -> Mapping[ContactKey, list[Point]]:
+        """The contact points that the clients ever had, of each channel by their time."""
+        ...
+
+    def add_points(self, points: Sequence[tuple[ContactKey, Point]]) -> None:
+        """Insert points; none of them has the time of one that is there."""
         ...
 
     def of_client(
@@ -199,17 +212,24 @@ class Contacts(Protocol):
 
 
 class Consents(Protocol):
-    """The clients' statements of consent, which are only ever added."""
+    """The clients' statements of consent, which are only ever added, and what they come to."""
 
     def append(
         self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
-    ) -> Mapping[str, ConsentStatement]:
-        """Add, in this order, the statements whose id is new; returns what each id stands for
-        now."""
+    ) -> Appended:
+        """Add, in this order, the statements whose id is new."""
         ...
 
-    def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
-        """A client's statements that hold, by channel and purpose."""
+    def statements(
+        self, practice_id: str, client_ids: Collection[str]
+    ) -> Mapping[str, list[RecordedStatement]]:
+        """All that the clients ever stated, by client; nothing for those who stated nothing."""
+        ...
+
+    def settle(self, practice_id: str, standings: Mapping[str, Standing]) -> None:
+        """Replace what the statements of each client come to. The contact points of the opt-outs
+        are locked first, in the order of the keys: no message is claimed for anybody there
+        meanwhile."""
         ...
 
 

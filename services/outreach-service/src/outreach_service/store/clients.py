@@ -12,9 +12,9 @@ from outreach_service.domain.messages import COUNTED
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, DueMessage, Recipient, Situation
 from outreach_service.store.clock import inputs_up_to
-from outreach_service.store.consent_order import LAST_FIRST
 from outreach_service.store.contact_rests import RESTS_AT_NOW
 from outreach_service.store.locks import lock_clients, lock_contacts
+from outreach_service.store.permissions import PERMITTED
 from rapport_runtime.database import fetch, fetch_value
 
 _OF = """(practice_id, client_id) IN (
@@ -25,12 +25,7 @@ _HELD = """
     WHERE practice_id = ANY(%(practices)s) GROUP BY practice_id
 """
 _CONTACTS = f"SELECT practice_id, client_id, channel, blind_index FROM contact WHERE {_OF}"
-_CONSENTS = f"""
-    SELECT DISTINCT ON (practice_id, client_id, channel, purpose)
-           practice_id, client_id, channel, purpose, granted
-    FROM consent WHERE {_OF}
-    ORDER BY practice_id, client_id, channel, purpose, {LAST_FIRST}
-"""
+_CONSENTS = f"{PERMITTED} AND {_OF}"
 # A rest ends for a client whose consent to the channel counts from a later time.
 _RESTS = f"""
     SELECT practice_id, client_id, channel, reason, since, until
@@ -58,11 +53,6 @@ _RECIPIENTS = f"""
     SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,
            name AS practice_name
     FROM contact JOIN practice USING (practice_id) WHERE {_OF}
-"""
-_REACHABLE = f"""
-    SELECT practice_id, client_id, channel, purpose
-    FROM ({_CONSENTS}) AS said JOIN contact USING (practice_id, client_id, channel)
-    WHERE granted
 """
 _IS_KNOWN = """
     SELECT true FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
@@ -129,7 +119,7 @@ class PostgresClients:
                 "practices": [practice for practice, _ in clients],
                 "clients": [client for _, client in clients],
             }
-            for row in fetch(self._tx, _REACHABLE, params):
+            for row in fetch(self._tx, _CONSENTS, params):
                 pair = (Channel(row.channel), Purpose(row.purpose))
                 found[row.practice_id, row.client_id].add(pair)
         return found
@@ -160,9 +150,8 @@ def _client_facts(
         rest = Rest(row.reason, row.since, row.until)
         facts.resting[row.practice_id, row.client_id][Channel(row.channel)] = rest
     for row in fetch(tx, _CONSENTS, params):
-        if row.granted:
-            pair = (Channel(row.channel), Purpose(row.purpose))
-            facts.consents[row.practice_id, row.client_id].add(pair)
+        pair = (Channel(row.channel), Purpose(row.purpose))
+        facts.consents[row.practice_id, row.client_id].add(pair)
     for row in fetch(tx, _ACTIVITY, params):
         facts.activity[row.practice_id, row.client_id] = row.activity_at
     for row in fetch(tx, _BOOKINGS, {**params, "now": now}):

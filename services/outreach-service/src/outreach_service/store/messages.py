@@ -15,7 +15,7 @@ from outreach_service.domain.message_views import (
 from outreach_service.domain.playbook import Play
 from outreach_service.domain.terms import Channel, Occasion
 from outreach_service.ports.records import ContactPoint, MessageKey, StoredMessage
-from outreach_service.store.consent_order import LAST_FIRST
+from outreach_service.store.permissions import PERMITTED
 from rapport_runtime.database import Database, execute, fetch, fetch_one, fetch_value
 
 _MESSAGE: Final = """
@@ -39,12 +39,11 @@ _COUNTS: Final = """
     GROUP BY play, channel, state, reason ORDER BY play, channel, state, reason
 """
 _CONTACT_POINTS: Final = f"""
-    SELECT c.channel, c.sealed_name, c.language, coalesce((
-        SELECT granted FROM consent
-        WHERE practice_id = c.practice_id AND client_id = c.client_id AND channel = c.channel
-          AND purpose = %(purpose)s
-        ORDER BY {LAST_FIRST} LIMIT 1), false) AS consented
-    FROM contact c WHERE c.practice_id = %(practice_id)s AND c.client_id = %(client_id)s
+    SELECT channel, sealed_name, language, EXISTS (
+        SELECT FROM ({PERMITTED}) AS allowed
+        WHERE allowed.practice_id = known.practice_id AND allowed.client_id = known.client_id
+          AND allowed.channel = known.channel AND allowed.purpose = %(purpose)s) AS consented
+    FROM contact AS known WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
 """
 _PRACTICE_NAME: Final = "SELECT name FROM practice WHERE practice_id = %(practice_id)s"
 _APPROVE: Final = """

@@ -1,13 +1,17 @@
-"""Contacts and consents as rows: addresses and names sealed, consents only ever added."""
+"""Contacts and consents as rows: addresses and names sealed, consents only ever added, and what
+they come to."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from outreach_service.domain.consents import ConsentStatement, CurrentConsent
+from outreach_service.domain.consents import Appended, ConsentStatement, RecordedStatement
+from outreach_service.domain.contact_points import Point
 from outreach_service.domain.gates import Rest
+from outreach_service.domain.permissions import Standing
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import (
     ContactKey,
@@ -16,8 +20,8 @@ from outreach_service.ports.records import (
     SealedContact,
     StoredContact,
 )
-from outreach_service.store.consent_order import LAST_FIRST
 from outreach_service.store.contact_rests import RESTS_AT_NOW
+from outreach_service.store.locks import lock_contacts
 from rapport_runtime.database import execute, execute_many, fetch, fetch_one
 
 _SAVE_CONTACTS: Final = """
@@ -35,6 +39,16 @@ _REMOVE_CONTACT: Final = """
     DELETE FROM contact
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND channel = %(channel)s
 """
+_POINTS: Final = """
+    SELECT client_id, channel, valid_from, blind_index, is_dated FROM contact_point
+    WHERE practice_id = %(practice_id)s AND client_id = ANY(%(clients)s)
+    ORDER BY client_id, channel, valid_from
+"""
+_ADD_POINTS: Final = """
+    INSERT INTO contact_point (practice_id, client_id, channel, valid_from, blind_index, is_dated)
+    SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[], %(channels)s::text[],
+                         %(valid_from)s::timestamptz[], %(indexes)s::text[], %(dated)s::boolean[])
+"""
 _SAVE_CONSENTS: Final = """
     INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel, purpose, granted,
                          evidence, text_version, recorded_at)
@@ -48,6 +62,7 @@ _SAVE_CONSENTS: Final = """
                  text_version, place)
     ORDER BY place
     ON CONFLICT (practice_id, statement_id) DO NOTHING
+    RETURNING client_id
 """
 _STATEMENT: Final = """statement_id, stated_at, client_id, channel, purpose, granted, evidence,
            text_version"""
@@ -69,11 +84,24 @@ _REST: Final = """
     ON CONFLICT (practice_id, blind_index) DO UPDATE
     SET reason = excluded.reason, since = excluded.since, until = excluded.until
 """
-_LAST_CONSENTS: Final = f"""
-    SELECT DISTINCT ON (channel, purpose) {_STATEMENT}, recorded_at,
-           count(*) OVER (PARTITION BY channel, purpose) AS statements
-    FROM consent WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
-    ORDER BY channel, purpose, {LAST_FIRST}
+_ALL_STATEMENTS: Final = f"""
+    SELECT {_STATEMENT}, recorded_at FROM consent
+    WHERE practice_id = %(practice_id)s AND client_id = ANY(%(clients)s) ORDER BY id
+"""
+_OF_CLIENTS: Final = "WHERE practice_id = %(practice_id)s AND client_id = ANY(%(clients)s)"
+_FORGET_PERMISSIONS: Final = f"DELETE FROM permission {_OF_CLIENTS}"
+_FORGET_OPT_OUTS: Final = f"DELETE FROM opt_out {_OF_CLIENTS}"
+_SAVE_PERMISSIONS: Final = """
+    INSERT INTO permission (practice_id, client_id, channel, purpose, blind_index, granted_at)
+    SELECT %(practice_id)s, given.*
+    FROM unnest(%(clients)s::text[], %(channels)s::text[], %(purposes)s::text[],
+                %(indexes)s::text[], %(times)s::timestamptz[]) AS given
+"""
+_SAVE_OPT_OUTS: Final = """
+    INSERT INTO opt_out (practice_id, client_id, blind_index, purpose, withdrawn_at)
+    SELECT %(practice_id)s, given.*
+    FROM unnest(%(clients)s::text[], %(indexes)s::text[], %(purposes)s::text[],
+                %(times)s::timestamptz[]) AS given
 """
 
 
@@ -100,6 +128,29 @@ class PostgresContacts:
         """See `Contacts.remove`."""
         params = {**key._asdict(), "channel": key.channel.value}
         return execute(self._tx, _REMOVE_CONTACT, params) == 1
+
+    def points(
+        self, practice_id: str, client_ids: Collection[str]
+    ) -> Mapping[ContactKey, list[Point]]:
+        """See `Contacts.points`."""
+        found: dict[ContactKey, list[Point]] = defaultdict(list)
+        params = {"practice_id": practice_id, "clients": sorted(set(client_ids))}
+        for row in fetch(self._tx, _POINTS, params):
+            key = ContactKey(practice_id, row.client_id, Channel(row.channel))
+            found[key].append(Point(row.valid_from, row.blind_index, row.is_dated))
+        return found
+
+    def add_points(self, points: Sequence[tuple[ContactKey, Point]]) -> None:
+        """See `Contacts.add_points`."""
+        columns = {
+            "practices": [key.practice_id for key, _ in points],
+            "clients": [key.client_id for key, _ in points],
+            "channels": [key.channel.value for key, _ in points],
+            "valid_from": [point.valid_from for _, point in points],
+            "indexes": [point.blind_index for _, point in points],
+            "dated": [point.is_dated for _, point in points],
+        }
+        execute(self._tx, _ADD_POINTS, columns)
 
     def of_client(
         self, practice_id: str, client_id: str, now: datetime | None
@@ -143,7 +194,7 @@ class PostgresConsents:
 
     def append(
         self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
-    ) -> Mapping[str, ConsentStatement]:
+    ) -> Appended:
         """See `Consents.append`."""
         columns = {
             "practice_id": practice_id,
@@ -157,17 +208,47 @@ class PostgresConsents:
             "evidence": [each.evidence for each in statements],
             "text_versions": [each.text_version for each in statements],
         }
-        execute(self._tx, _SAVE_CONSENTS, columns)
+        new = fetch(self._tx, _SAVE_CONSENTS, columns)
         stored = fetch(self._tx, _STATEMENTS, {"practice_id": practice_id, "ids": columns["ids"]})
-        return {row.statement_id: _statement(row) for row in stored}
+        return Appended(
+            {row.statement_id: _statement(row) for row in stored}, {row.client_id for row in new}
+        )
 
-    def current(self, practice_id: str, client_id: str) -> list[CurrentConsent]:
-        """See `Consents.current`."""
-        params = {"practice_id": practice_id, "client_id": client_id}
-        return [
-            CurrentConsent(_statement(row), row.recorded_at, row.statements)
-            for row in fetch(self._tx, _LAST_CONSENTS, params)
-        ]
+    def statements(
+        self, practice_id: str, client_ids: Collection[str]
+    ) -> Mapping[str, list[RecordedStatement]]:
+        """See `Consents.statements`."""
+        found: dict[str, list[RecordedStatement]] = defaultdict(list)
+        params = {"practice_id": practice_id, "clients": sorted(set(client_ids))}
+        for row in fetch(self._tx, _ALL_STATEMENTS, params):
+            found[row.client_id].append(RecordedStatement(_statement(row), row.recorded_at))
+        return found
+
+    def settle(self, practice_id: str, standings: Mapping[str, Standing]) -> None:
+        """See `Consents.settle`."""
+        allowed = [(client, one) for client, each in standings.items() for one in each.permissions]
+        refused = [(client, one) for client, each in standings.items() for one in each.opt_outs]
+        lock_contacts(self._tx, [(practice_id, each.blind_index) for _, each in refused])
+        clients = {"practice_id": practice_id, "clients": sorted(standings)}
+        execute(self._tx, _FORGET_PERMISSIONS, clients)
+        execute(self._tx, _FORGET_OPT_OUTS, clients)
+        permissions = {
+            "practice_id": practice_id,
+            "clients": [client for client, _ in allowed],
+            "channels": [each.channel.value for _, each in allowed],
+            "purposes": [each.purpose.value for _, each in allowed],
+            "indexes": [each.blind_index for _, each in allowed],
+            "times": [each.granted_at for _, each in allowed],
+        }
+        execute(self._tx, _SAVE_PERMISSIONS, permissions)
+        opt_outs = {
+            "practice_id": practice_id,
+            "clients": [client for client, _ in refused],
+            "purposes": [each.purpose.value for _, each in refused],
+            "indexes": [each.blind_index for _, each in refused],
+            "times": [each.at for _, each in refused],
+        }
+        execute(self._tx, _SAVE_OPT_OUTS, opt_outs)
 
 
 def _statement(row: Any) -> ConsentStatement:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from outreach_service.store.migrations import permission_tables
 from rapport_runtime.row_security import (
     API_ROLE,
     WORKER_ROLE,
@@ -52,6 +53,7 @@ def upgrade() -> None:
     create_contact()
     create_contact_rest()
     create_consent()
+    permission_tables.create(op)
     create_playbook()
     create_message()
     create_limits()
@@ -69,6 +71,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (*OWN, "permit", "provider_token", "fence"):
         op.drop_table(table)
+    permission_tables.drop(op)
     op.execute("DROP FUNCTION consent_is_append_only")
     tables_v1.drop(op)
 

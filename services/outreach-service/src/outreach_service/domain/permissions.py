@@ -1,0 +1,86 @@
+"""Which messages a client's statements allow, by the client's time and not by arrival (L1).
+
+A consent holds for the contact point that was the client's when they gave it; one that came later
+needs its own. A withdrawal holds for all points of its client, and for everybody at the point that
+was the client's when they withdrew: families share phones. Each ends by a later statement of the
+client concerned, and by nothing else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from outreach_service.domain.consents import CurrentConsent, RecordedStatement
+from outreach_service.domain.contact_points import Point, point_at
+from outreach_service.domain.terms import Channel, Purpose
+
+
+class Permission(NamedTuple):
+    """A client's consent that holds at a contact point: the latest there, which no later statement
+    of the client has withdrawn."""
+
+    channel: Channel
+    purpose: Purpose
+    blind_index: str
+    granted_at: datetime
+
+
+class OptOut(NamedTuple):
+    """When a client last withdrew a purpose at a contact point. Nobody's consent that was given up
+    to then holds there."""
+
+    blind_index: str
+    purpose: Purpose
+    at: datetime
+
+
+class Standing(NamedTuple):
+    """What all statements of one client come to."""
+
+    permissions: Sequence[Permission]
+    opt_outs: Sequence[OptOut]
+
+
+def standing(
+    points: Mapping[Channel, Sequence[Point]], statements: Iterable[RecordedStatement]
+) -> Standing:
+    """What a client's statements come to; `points` are those of each channel by time."""
+    granted: dict[tuple[Channel, Purpose, str], datetime] = {}
+    withdrawn: dict[tuple[Channel, Purpose], datetime] = {}
+    opted_out: dict[tuple[str, Purpose], datetime] = {}
+    for each in statements:
+        said, at = each.statement, each.counts_at
+        index = point_at(points.get(said.channel, ()), at)
+        if not said.granted:
+            subject = (said.channel, said.purpose)
+            withdrawn[subject] = max(at, withdrawn.get(subject, at))
+        if index is None:
+            continue
+        if said.granted:
+            place = (said.channel, said.purpose, index)
+            granted[place] = max(at, granted.get(place, at))
+        else:
+            opted_out[index, said.purpose] = max(at, opted_out.get((index, said.purpose), at))
+    return Standing(
+        [
+            Permission(channel, purpose, index, at)
+            for (channel, purpose, index), at in sorted(granted.items())
+            if (channel, purpose) not in withdrawn or at > withdrawn[channel, purpose]
+        ],
+        [OptOut(index, purpose, at) for (index, purpose), at in sorted(opted_out.items())],
+    )
+
+
+def last_statements(statements: Sequence[RecordedStatement]) -> list[CurrentConsent]:
+    """A client's last statement on each channel and purpose; of two at one time the withdrawal."""
+    stated: dict[tuple[Channel, Purpose], list[RecordedStatement]] = {}
+    for each in statements:
+        stated.setdefault((each.statement.channel, each.statement.purpose), []).append(each)
+    return [
+        CurrentConsent(*max(all_of_it, key=_order), len(all_of_it))
+        for _, all_of_it in sorted(stated.items())
+    ]
+
+
+def _order(recorded: RecordedStatement) -> tuple[datetime, bool, str]:
+    return recorded.counts_at, not recorded.statement.granted, recorded.statement.id
