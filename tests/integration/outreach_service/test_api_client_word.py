@@ -60,6 +60,14 @@ def test_a_consent_does_not_apply_to_another_address(world: World) -> None:
     assert care(world)["applies"] is True
 
 
+def test_a_consent_keeps_which_key_told_it(world: World) -> None:
+    form = {"client_id": LIN, **a_consent(channel="email")}
+    world.call("POST", "/v1/consents", json={"items": [form]})
+    assert care(world)["recorded_by"] == "harbour"
+    click(world)
+    assert care(world)["recorded_by"] == "one-click"
+
+
 def test_an_address_may_say_since_when_it_is_theirs(world: World) -> None:
     world.put_consent(**a_consent(channel="email", stated_at="2024-06-02T12:00:00+08:00"))
     dated = {**BOX, "valid_from": "2024-06-01T12:00:00+08:00"}

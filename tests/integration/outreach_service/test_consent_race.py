@@ -79,7 +79,7 @@ def test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it(
         waited.append(claim.is_alive())
 
     withdrawal = NO._replace(client_id=client)
-    save_consents(Unhurried(world.stores, meanwhile), PRACTICE, [withdrawal])
+    save_consents(Unhurried(world.stores, meanwhile), PRACTICE, [withdrawal], "k1")
     claim.join()
     (message,) = world.messages().values()
     survives = (waited, claimed, message.state) == ([True], [], "suppressed")

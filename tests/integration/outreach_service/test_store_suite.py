@@ -9,7 +9,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from outreach_service.bootstrap import PAUSABLE, build_stores
-from outreach_service.domain.consents import ConsentStatement
+from outreach_service.domain.consents import ConsentStatement, Recording
 from outreach_service.domain.contact_points import tell
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import record_statements, settle
@@ -94,7 +94,7 @@ class PostgresAdapter:
         said = (key.client_id, key.channel, purpose, granted, "form", "1")
         with self.stores.open() as store:
             statement = ConsentStatement(f"of {at}", at, *said)
-            record_statements(store, key.practice_id, [statement], at)
+            record_statements(store, key.practice_id, [statement], Recording(at, "k1"))
 
     def put_playbook(self, practice_id: str, document: Mapping[str, Any]) -> None:
         self._run(_PLAYBOOK, practice_id=practice_id, document=Jsonb(document))

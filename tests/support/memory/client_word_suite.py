@@ -58,7 +58,7 @@ def _tell(adapter: StoreAdapter, practice_id: str, arrival: Arrival) -> None:
         return
     about = (fact.client, channel, purpose, fact.granted, "form", "1")
     statement = ConsentStatement(f"s{arrival.number}", fact.at, *about)
-    assert save_consents(adapter.api_stores, practice_id, [statement]) == {}
+    assert save_consents(adapter.api_stores, practice_id, [statement], "k1") == {}
 
 
 def _ways(adapter: StoreAdapter, practice_id: str) -> Ways:

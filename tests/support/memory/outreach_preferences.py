@@ -6,7 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from outreach_service.domain.consents import Appended, ConsentStatement, RecordedStatement
+from outreach_service.domain.consents import (
+    Appended,
+    ConsentStatement,
+    RecordedStatement,
+    Recording,
+)
 from outreach_service.domain.contact_points import Point
 from outreach_service.domain.permissions import Standing
 from outreach_service.ports.records import (
@@ -94,7 +99,7 @@ class MemoryConsents:
         self._practice_id = practice_id
 
     def append(
-        self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+        self, practice_id: str, statements: Sequence[ConsentStatement], recording: Recording
     ) -> Appended:
         kept = {
             each.statement.id: each.statement
@@ -106,7 +111,8 @@ class MemoryConsents:
             if each.id not in kept:
                 kept[each.id] = each
                 clients.add(each.client_id)
-                self._rows.consents.append(Consent(practice_id, each, recorded_at))
+                added = Consent(practice_id, each, recording.at, recording.by)
+                self._rows.consents.append(added)
         return Appended({each.id: kept[each.id] for each in statements}, clients)
 
     def statements(

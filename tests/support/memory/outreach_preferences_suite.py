@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from outreach_service.domain.consents import ConsentStatement, CurrentConsent
+from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Recording
 from outreach_service.domain.permissions import last_statements
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import record_statements
@@ -32,6 +32,7 @@ from tests.support.memory.harbour import (
 
 SECOND = timedelta(seconds=1)
 ELSEWHERE = "lakeside"
+KEY = "0a1b2c3d4e5f6071"
 EMAIL = ContactKey(PRACTICE, ADA, Channel.EMAIL)
 DOCUMENT = {"key": "own", "plays": [a_play_document()]}
 
@@ -46,6 +47,10 @@ def stated(
     return ConsentStatement(
         statement_id, at, ADA, Channel.SMS, purpose, granted, evidence="form", text_version="1"
     )
+
+
+def recorded(at: datetime) -> Recording:
+    return Recording(at, KEY)
 
 
 def current(store: Store) -> list[CurrentConsent]:
@@ -121,14 +126,14 @@ class PreferencesSuite:
             for number, granted in enumerate((True, False, True)):
                 at = NOON + number * HOUR
                 statement = stated(f"s{number}", at, granted=granted)
-                store.consents.append(PRACTICE, [statement], at)
+                store.consents.append(PRACTICE, [statement], recorded(at))
                 assert last(store) == statement
 
     def test_a_statement_that_is_told_late_does_not_hold(self, stores: Stores) -> None:
         later, earlier = stated("s1", granted=False), stated("s2", NOON - HOUR, granted=True)
         with stores.open(PRACTICE) as store:
             for statement in (later, earlier):
-                store.consents.append(PRACTICE, [statement], NOON)
+                store.consents.append(PRACTICE, [statement], recorded(NOON))
         with stores.open(PRACTICE) as store:
             (now,) = current(store)
             assert (now.statement, now.statements) == (later, 2)
@@ -139,7 +144,7 @@ class PreferencesSuite:
     ) -> None:
         statements = [stated(f"s{number}", granted=each) for number, each in enumerate(order)]
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, statements, NOON)
+            store.consents.append(PRACTICE, statements, recorded(NOON))
         with stores.open(PRACTICE) as store:
             (now,) = current(store)
             assert now.statement.granted is False
@@ -155,9 +160,9 @@ class PreferencesSuite:
         adapter.put_contact(PHONE, "phone-1")
         with stores.open(PRACTICE) as store:
             ahead = stated("s1", NOON + 8 * HOUR, granted=True)
-            record_statements(store, PRACTICE, [ahead], NOON + 2 * HOUR - SECOND)
+            record_statements(store, PRACTICE, [ahead], recorded(NOON + 2 * HOUR - SECOND))
             withdrawal = stated("s2", withdrawn_at, granted=False)
-            record_statements(store, PRACTICE, [withdrawal], NOON + 2 * HOUR)
+            record_statements(store, PRACTICE, [withdrawal], recorded(NOON + 2 * HOUR))
         self._holds(adapter, ahead if is_granted else withdrawal)
 
     def test_a_withdrawal_that_is_dated_ahead_counts_from_then(
@@ -168,9 +173,9 @@ class PreferencesSuite:
         adapter.put_contact(PHONE, "phone-1")
         with stores.open(PRACTICE) as store:
             ahead = stated("s1", NOON + 2 * DAY, granted=False)
-            record_statements(store, PRACTICE, [ahead], NOON)
+            record_statements(store, PRACTICE, [ahead], recorded(NOON))
             later = stated("s2", NOON + HOUR, granted=True)
-            record_statements(store, PRACTICE, [later], NOON + HOUR)
+            record_statements(store, PRACTICE, [later], recorded(NOON + HOUR))
         self._holds(adapter, ahead)
 
     @pytest.mark.parametrize(("granted_at", "is_granted"), [(NOON, False), (NOON + SECOND, True)])
@@ -182,9 +187,9 @@ class PreferencesSuite:
         adapter.put_contact(PHONE, "phone-1")
         with stores.open(PRACTICE) as store:
             beyond = stated("s1", NOON + 2 * DAY + SECOND, granted=False)
-            record_statements(store, PRACTICE, [beyond], NOON)
+            record_statements(store, PRACTICE, [beyond], recorded(NOON))
             granted = stated("s2", granted_at, granted=True)
-            record_statements(store, PRACTICE, [granted], NOON + HOUR)
+            record_statements(store, PRACTICE, [granted], recorded(NOON + HOUR))
         self._holds(adapter, granted if is_granted else beyond)
 
     def _holds(self, adapter: StoreAdapter, statement: ConsentStatement) -> None:
@@ -202,9 +207,9 @@ class PreferencesSuite:
     def test_statements_on_another_purpose_do_not_count(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
             care = stated("s1", granted=True)
-            store.consents.append(PRACTICE, [care], NOON)
+            store.consents.append(PRACTICE, [care], recorded(NOON))
             marketing = stated("s2", granted=False, purpose=Purpose.MARKETING)
-            store.consents.append(PRACTICE, [marketing], NOON)
+            store.consents.append(PRACTICE, [marketing], recorded(NOON))
             assert last(store) == care
 
     def test_a_statement_that_is_told_again_is_not_added_again(self, stores: Stores) -> None:
@@ -213,7 +218,7 @@ class PreferencesSuite:
         added = False
         for given in ([statement], [statement, statement], [other]):
             with stores.open(PRACTICE) as store:
-                appended = store.consents.append(PRACTICE, given, NOON + HOUR)
+                appended = store.consents.append(PRACTICE, given, recorded(NOON + HOUR))
             assert appended == ({"s1": statement}, set() if added else {ADA})
             added = True
         with stores.open(PRACTICE) as store:
@@ -223,10 +228,10 @@ class PreferencesSuite:
     def test_each_practice_names_its_statements_for_itself(self, stores: Stores) -> None:
         here, there = stated("s1", granted=True), stated("s1", granted=False)
         with stores.open(PRACTICE) as store:
-            assert store.consents.append(PRACTICE, [here], NOON).kept == {"s1": here}
+            assert store.consents.append(PRACTICE, [here], recorded(NOON)).kept == {"s1": here}
         with stores.open(ELSEWHERE) as store:
-            assert store.consents.append(ELSEWHERE, [there], NOON).kept == {"s1": there}
-            assert store.consents.append(ELSEWHERE, [], NOON) == ({}, set())
+            assert store.consents.append(ELSEWHERE, [there], recorded(NOON)).kept == {"s1": there}
+            assert store.consents.append(ELSEWHERE, [], recorded(NOON)) == ({}, set())
 
     def test_current_consents_are_the_last_of_each_channel_and_purpose(
         self, stores: Stores
@@ -234,17 +239,17 @@ class PreferencesSuite:
         marketing = stated("s1", granted=True, purpose=Purpose.MARKETING)
         withdrawn = stated("s3", granted=False)
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [marketing, stated("s2", granted=True)], NOON)
+            store.consents.append(PRACTICE, [marketing, stated("s2", granted=True)], recorded(NOON))
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [withdrawn], NOON + HOUR)
+            store.consents.append(PRACTICE, [withdrawn], recorded(NOON + HOUR))
             assert current(store) == [
-                CurrentConsent(withdrawn, NOON + HOUR, statements=2),
-                CurrentConsent(marketing, NOON, statements=1),
+                CurrentConsent(withdrawn, NOON + HOUR, KEY, statements=2),
+                CurrentConsent(marketing, NOON, KEY, statements=1),
             ]
 
     def test_another_practice_sees_no_consent(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
-            store.consents.append(PRACTICE, [stated("s1", granted=True)], NOON)
+            store.consents.append(PRACTICE, [stated("s1", granted=True)], recorded(NOON))
         with stores.open(ELSEWHERE) as store:
             assert last(store) is None
             assert current(store) == []
@@ -282,7 +287,7 @@ class PreferencesSuite:
         with suppress(Failure), stores.open(PRACTICE) as store:
             store.lock_clients(PRACTICE, [ADA])
             store.contacts.save(PRACTICE, [sealed()])
-            store.consents.append(PRACTICE, [stated("s1", granted=True)], NOON)
+            store.consents.append(PRACTICE, [stated("s1", granted=True)], recorded(NOON))
             store.playbooks.save(PRACTICE, DOCUMENT)
             raise Failure
         with stores.open(PRACTICE) as store:

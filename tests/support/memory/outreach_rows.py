@@ -65,6 +65,7 @@ class Consent:
     practice_id: str
     statement: ConsentStatement
     recorded_at: datetime
+    recorded_by: str = "k1"
 
     @property
     def subscription(self) -> Subscription:
@@ -135,7 +136,7 @@ def consented(rows: Rows) -> set[Subscription]:
 def stated(rows: Rows, practice_id: str, client_id: str) -> list[RecordedStatement]:
     """All that a client stated."""
     return [
-        RecordedStatement(each.statement, each.recorded_at)
+        RecordedStatement(each.statement, each.recorded_at, each.recorded_by)
         for each in rows.consents
         if each.subscription[:2] == (practice_id, client_id)
     ]

@@ -21,7 +21,7 @@ from outreach_service.dispatcher import (
     DispatcherOptions,
     OutboundQueue,
 )
-from outreach_service.domain.consents import ConsentStatement, ContactUpdate
+from outreach_service.domain.consents import ConsentStatement, ContactUpdate, Recording
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import DispatchOptions
@@ -166,7 +166,7 @@ class OutreachWorld:
             text_version="1",
         )
         with self.stores.open() as store:
-            record_statements(store, practice, [statement], statement.stated_at)
+            record_statements(store, practice, [statement], Recording(statement.stated_at, "k1"))
 
     def moved(self, client_id: str, version: int, at: datetime, **changes: Any) -> None:
         """A tier change on the bus."""

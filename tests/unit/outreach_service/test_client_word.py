@@ -44,7 +44,7 @@ def form(client: str = ADA, at: datetime = FORM, *, granted: bool = True) -> Con
 
 
 def state(outreach: MemoryOutreach, *statements: ConsentStatement) -> None:
-    assert save_consents(outreach.stores, PRACTICE, statements) == {}
+    assert save_consents(outreach.stores, PRACTICE, statements, "k1") == {}
 
 
 def click(outreach: MemoryOutreach, client: str = ADA) -> None:

@@ -41,6 +41,7 @@ from tests.unit.outreach_service.memory_outreach import (
     MemoryOutreach,
 )
 
+KEY = "0a1b2c3d4e5f6071"
 MICROSECOND = timedelta(microseconds=1)
 PHONE_OF_ADA = ContactKey(PRACTICE, ADA, Channel.SMS)
 CARE_BY_SMS = Subscription(PRACTICE, ADA, Channel.SMS, Purpose.CARE)
@@ -128,21 +129,21 @@ class TestConsents:
             a_statement("s2", BEN, NOON - DAY, granted=True),
             a_statement("s3", at=NOON + HOUR, granted=False),
         ]
-        assert save_consents(outreach.stores, PRACTICE, given) == {}
+        assert save_consents(outreach.stores, PRACTICE, given, KEY) == {}
         assert statements(outreach) == given
         assert {each.recorded_at for each in outreach.rows.consents} == {NOON}
 
     def test_a_later_statement_leaves_the_earlier_ones(self, outreach: MemoryOutreach) -> None:
         given = [a_statement(granted=True), a_statement("s2", granted=False)]
         for statement in given:
-            save_consents(outreach.stores, PRACTICE, [statement])
+            save_consents(outreach.stores, PRACTICE, [statement], KEY)
         assert statements(outreach) == given
 
     def test_a_statement_that_is_told_again_changes_nothing(self, outreach: MemoryOutreach) -> None:
         statement = a_statement(granted=True)
-        assert save_consents(outreach.stores, PRACTICE, [statement]) == {}
+        assert save_consents(outreach.stores, PRACTICE, [statement], KEY) == {}
         outreach.stores.business_time = NOON + 30 * DAY
-        assert save_consents(outreach.stores, PRACTICE, [statement, statement]) == {}
+        assert save_consents(outreach.stores, PRACTICE, [statement, statement], KEY) == {}
         assert statements(outreach) == [statement]
 
     @pytest.mark.parametrize(
@@ -161,9 +162,9 @@ class TestConsents:
         self, outreach: MemoryOutreach, changes: dict[str, Any]
     ) -> None:
         first, second = a_statement(granted=True), a_statement("s2", granted=False)
-        save_consents(outreach.stores, PRACTICE, [first])
+        save_consents(outreach.stores, PRACTICE, [first], KEY)
         given = [first._replace(**changes), second]
-        refused = save_consents(outreach.stores, PRACTICE, given)
+        refused = save_consents(outreach.stores, PRACTICE, given, KEY)
         assert refused == {0: Refused.OTHER_CONTENT}
         assert statements(outreach) == [first, second]
 
@@ -172,7 +173,7 @@ class TestConsents:
     ) -> None:
         latest = a_statement(at=NOON + 2 * DAY, granted=True)
         beyond = a_statement("s2", at=NOON + 2 * DAY + MICROSECOND, granted=True)
-        refused = save_consents(outreach.stores, PRACTICE, [beyond, latest])
+        refused = save_consents(outreach.stores, PRACTICE, [beyond, latest], KEY)
         assert refused == {0: Refused.IN_THE_FUTURE}
         assert statements(outreach) == [latest]
 
@@ -182,21 +183,21 @@ class TestConsents:
         granted = a_statement(granted=True)
         beyond = a_statement("s2", at=NOON + 300 * DAY, granted=False)
         for _ in range(2):
-            assert save_consents(outreach.stores, PRACTICE, [granted, beyond]) == {}
+            assert save_consents(outreach.stores, PRACTICE, [granted, beyond], KEY) == {}
             assert consented(outreach.rows) == set()
         again = a_statement("s3", at=NOON + HOUR, granted=True)
         outreach.stores.business_time = NOON + DAY
-        assert save_consents(outreach.stores, PRACTICE, [again, beyond]) == {}
+        assert save_consents(outreach.stores, PRACTICE, [again, beyond], KEY) == {}
         assert consented(outreach.rows) == {CARE_BY_SMS}
 
     def test_a_withdrawal_beats_a_consent_that_a_wrong_clock_dated_ahead(
         self, outreach: MemoryOutreach
     ) -> None:
         ahead = a_statement(at=NOON + 8 * HOUR, granted=True)
-        save_consents(outreach.stores, PRACTICE, [ahead])
+        save_consents(outreach.stores, PRACTICE, [ahead], KEY)
         outreach.stores.business_time = NOON + HOUR
         withdrawal = a_statement("s2", at=NOON + HOUR, granted=False)
-        save_consents(outreach.stores, PRACTICE, [withdrawal])
+        save_consents(outreach.stores, PRACTICE, [withdrawal], KEY)
         assert consented(outreach.rows) == set()
 
     def test_before_business_time_is_known_nothing_is_stated(
@@ -204,7 +205,7 @@ class TestConsents:
     ) -> None:
         outreach.stores.business_time = None
         with pytest.raises(NoBusinessTime):
-            save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
+            save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)], KEY)
         assert statements(outreach) == []
 
 
@@ -215,7 +216,7 @@ class TestWithdrawalByLink:
     def test_a_withdrawal_is_appended_when_none_was_stated_last(
         self, outreach: MemoryOutreach, before: list[ConsentStatement]
     ) -> None:
-        save_consents(outreach.stores, PRACTICE, before)
+        save_consents(outreach.stores, PRACTICE, before, KEY)
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         *earlier, withdrawal = statements(outreach)
         assert earlier == before
@@ -236,7 +237,7 @@ class TestWithdrawalByLink:
         self, outreach: MemoryOutreach
     ) -> None:
         ahead = a_statement(at=NOON + DAY, granted=True)
-        save_consents(outreach.stores, PRACTICE, [ahead])
+        save_consents(outreach.stores, PRACTICE, [ahead], KEY)
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         found = view(outreach)
         assert found is not None
@@ -248,9 +249,9 @@ class TestWithdrawalByLink:
     ) -> None:
         earlier = a_statement(at=NOON - 3 * HOUR, granted=False)
         late = a_statement("s2", at=NOON - 2 * HOUR, granted=True)
-        save_consents(outreach.stores, PRACTICE, [earlier])
+        save_consents(outreach.stores, PRACTICE, [earlier], KEY)
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
-        save_consents(outreach.stores, PRACTICE, [late])
+        save_consents(outreach.stores, PRACTICE, [late], KEY)
         assert consented(outreach.rows) == set()
 
     def test_a_second_withdrawal_appends_nothing(self, outreach: MemoryOutreach) -> None:
@@ -259,7 +260,7 @@ class TestWithdrawalByLink:
         assert len(statements(outreach)) == 1
 
     def test_a_withdrawal_by_staff_counts_too(self, outreach: MemoryOutreach) -> None:
-        save_consents(outreach.stores, PRACTICE, [a_statement(granted=False)])
+        save_consents(outreach.stores, PRACTICE, [a_statement(granted=False)], KEY)
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         assert statements(outreach) == [a_statement(granted=False)]
 
@@ -268,7 +269,7 @@ class TestWithdrawalByLink:
     ) -> None:
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         outreach.stores.business_time = NOON + HOUR
-        save_consents(outreach.stores, PRACTICE, [a_statement(at=NOON + HOUR, granted=True)])
+        save_consents(outreach.stores, PRACTICE, [a_statement(at=NOON + HOUR, granted=True)], KEY)
         withdraw_by_link(outreach.stores, CARE_BY_SMS)
         assert [each.granted for each in statements(outreach)] == [False, True, False]
 
@@ -346,7 +347,7 @@ class TestLocks:
 
     def test_consents_lock_their_clients(self, stores: WatchedStores) -> None:
         given = [a_statement(client=BEN, granted=True), a_statement("s2", granted=True)]
-        save_consents(stores, PRACTICE, given)
+        save_consents(stores, PRACTICE, given, KEY)
         assert stores.used[0] == "lock of harbour: ada ben"
         assert stores.used[1:] == ["business_time", *SETTLED]
 
@@ -368,13 +369,13 @@ class TestView:
         by_email = an_update(channel=Channel.EMAIL, address="ada@example.com")
         save(outreach, an_update(), by_email, an_update(BEN))
         given = [a_statement(granted=True), a_statement("s2", at=NOON + HOUR, granted=False)]
-        save_consents(outreach.stores, PRACTICE, given)
+        save_consents(outreach.stores, PRACTICE, given, KEY)
         assert view(outreach) == Preferences(
             [
                 MaskedContact(ADA, Channel.EMAIL, "***@example.com", "en"),
                 MaskedContact(ADA, Channel.SMS, "***8000", "en"),
             ],
-            [CurrentConsent(given[1], NOON, statements=2)],
+            [CurrentConsent(given[1], NOON, KEY, statements=2)],
         )
 
     def test_an_address_that_no_key_opens_is_shown_as_stars(self, outreach: MemoryOutreach) -> None:
@@ -390,7 +391,7 @@ class TestView:
         assert view(outreach) == Preferences([], [])
 
     def test_a_client_with_a_consent_alone_is_known(self, outreach: MemoryOutreach) -> None:
-        save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)])
+        save_consents(outreach.stores, PRACTICE, [a_statement(granted=True)], KEY)
         found = view(outreach)
         assert found is not None
         assert len(found.consents) == 1

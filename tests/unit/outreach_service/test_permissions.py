@@ -24,7 +24,7 @@ def said(
 ) -> RecordedStatement:
     about = ("ada", Channel.SMS, purpose, granted, "form", "1")
     statement = ConsentStatement(f"s{hours}{granted}", NOON + hours * HOUR, *about)
-    return RecordedStatement(statement, recorded_at)
+    return RecordedStatement(statement, recorded_at, "k1")
 
 
 def permission(index: str, hours: int, purpose: Purpose = Purpose.CARE) -> Permission:
@@ -76,3 +76,8 @@ def test_another_purpose_is_another_matter() -> None:
 def test_a_consent_that_is_dated_ahead_holds_for_the_point_when_it_was_recorded() -> None:
     given = [said(26, granted=True, recorded_at=NOON + HOUR)]
     assert standing(MOVED, given).permissions == [permission("old", 1)]
+
+
+def test_an_older_withdrawal_that_comes_last_does_not_weaken_a_later_one() -> None:
+    given = [said(2, granted=True), said(3, granted=False), said(1, granted=False)]
+    assert standing(MOVED, given) == Standing([], [OptOut("old", Purpose.CARE, NOON + 3 * HOUR)])

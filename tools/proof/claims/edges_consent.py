@@ -55,6 +55,9 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{API}::test_a_consent_does_not_apply_to_another_address",
             PERMISSIONS,
         ),
+        'review-M20, of consents (quoted: "The consent row does not keep which key said it")': (
+            f"{API}::test_a_consent_keeps_which_key_told_it",
+        ),
         "the client's word in any order of arrival, both adapters": (MEMORY, POSTGRES),
     }
 )

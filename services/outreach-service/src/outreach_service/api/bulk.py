@@ -95,7 +95,7 @@ def bulk_router(stores: Stores, cipher: ContactCipher, serves: Collection[str] |
         )
         if statements:
             with refusals_as_problems():
-                refused = save_consents(stores, principal.practice, statements)
+                refused = save_consents(stores, principal.practice, statements, principal.key_id)
             _reject(outcomes, refused)
         return _answer(outcomes, response)
 

@@ -142,7 +142,7 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
         """
         statement = consent_statement(client_id, body)
         with refusals_as_problems():
-            refused = save_consents(stores, principal.practice, [statement])
+            refused = save_consents(stores, principal.practice, [statement], principal.key_id)
         if refused:
             raise consent_problem(refused[0])
         return ConsentSaved(

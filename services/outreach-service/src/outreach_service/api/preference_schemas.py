@@ -330,6 +330,10 @@ class ConsentAnswer(BaseModel):
         description="The business time at which it came to Rapport.",
         examples=["2024-06-01T04:05:00Z"],
     )
+    recorded_by: str = Field(
+        description="The id of the API key that told it (the part after `rk_`), or `one-click`.",
+        examples=["0a1b2c3d4e5f6071"],
+    )
     statements: int = Field(
         description="How many statements there are in all; none is ever removed."
     )
@@ -346,6 +350,7 @@ class ConsentAnswer(BaseModel):
         return cls(
             **statement,
             recorded_at=consent.recorded_at,
+            recorded_by=consent.recorded_by,
             statements=consent.statements,
             applies=consent.applies,
         )

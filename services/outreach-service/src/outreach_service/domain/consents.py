@@ -77,11 +77,20 @@ class Refused(StrEnum):
     IN_THE_FUTURE = "stated-in-the-future"
 
 
+class Recording(NamedTuple):
+    """How statements were added: at which business time, and by whom: the id of an API key, or
+    `one-click`."""
+
+    at: datetime
+    by: str
+
+
 class RecordedStatement(NamedTuple):
-    """A statement, and the business time at which it was added."""
+    """A statement, when it was added and by whom, as in `Recording`."""
 
     statement: ConsentStatement
     recorded_at: datetime
+    recorded_by: str
 
     @property
     def counts_at(self) -> datetime:
@@ -105,6 +114,7 @@ class CurrentConsent(NamedTuple):
 
     statement: ConsentStatement
     recorded_at: datetime
+    recorded_by: str
     statements: int
     applies: bool = False
 

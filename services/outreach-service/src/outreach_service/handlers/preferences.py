@@ -18,6 +18,7 @@ from outreach_service.domain.consents import (
     MaskedContact,
     Preferences,
     RecordedStatement,
+    Recording,
     Refused,
     Subscription,
     masked,
@@ -35,7 +36,7 @@ from outreach_service.ports.records import (
 from outreach_service.ports.store import ContactCipher, Store, Stores
 
 ONE_CLICK: Final = "one-click"
-"""The evidence, and the version of the text, of a withdrawal by link."""
+"""Who recorded a withdrawal by link, its evidence, and the version of its text."""
 
 UNREADABLE: Final = "***"
 """Shown for an address whose key is gone."""
@@ -96,9 +97,10 @@ def remove_contact(stores: Stores, key: ContactKey) -> bool:
 
 
 def save_consents(
-    stores: Stores, practice_id: str, statements: Sequence[ConsentStatement]
+    stores: Stores, practice_id: str, statements: Sequence[ConsentStatement], recorded_by: str
 ) -> Mapping[int, Refused]:
-    """Append statements, in this order; returns why some were refused, by their places.
+    """Append statements that a key's holder tells, in this order; returns why some were refused,
+    by their places.
 
     One that was there already changes nothing, and is not refused. A withdrawal is not refused for
     its time, however far it lies ahead. Raises NoBusinessTime.
@@ -107,16 +109,16 @@ def save_consents(
         store.lock_clients(practice_id, [each.client_id for each in statements])
         now = _business_time(store)
         timely = [each for each in statements if not each.granted or each.stated_at <= now + AHEAD]
-        appended = record_statements(store, practice_id, timely, now)
+        appended = record_statements(store, practice_id, timely, Recording(now, recorded_by))
     reasons = enumerate(_why_refused(each, appended.kept) for each in statements)
     return {place: reason for place, reason in reasons if reason is not None}
 
 
 def record_statements(
-    store: Store, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+    store: Store, practice_id: str, statements: Sequence[ConsentStatement], recording: Recording
 ) -> Appended:
     """Append statements whose clients are locked, and settle anew what they come to."""
-    appended = store.consents.append(practice_id, statements, recorded_at)
+    appended = store.consents.append(practice_id, statements, recording)
     settle(store, practice_id, appended.clients)
     return appended
 
@@ -147,7 +149,7 @@ def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
             evidence=ONE_CLICK,
             text_version=ONE_CLICK,
         )
-        record_statements(store, practice_id, [withdrawal], now)
+        record_statements(store, practice_id, [withdrawal], Recording(now, ONE_CLICK))
 
 
 def view_preferences(

@@ -13,6 +13,7 @@ from outreach_service.domain.consents import (
     ConsentStatement,
     ContactUpdate,
     RecordedStatement,
+    Recording,
 )
 from outreach_service.domain.contact_points import Point
 from outreach_service.domain.message_views import AttemptRow
@@ -215,7 +216,7 @@ class Consents(Protocol):
     """The clients' statements of consent, which are only ever added, and what they come to."""
 
     def append(
-        self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+        self, practice_id: str, statements: Sequence[ConsentStatement], recording: Recording
     ) -> Appended:
         """Add, in this order, the statements whose id is new."""
         ...

@@ -8,7 +8,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from outreach_service.domain.consents import Appended, ConsentStatement, RecordedStatement
+from outreach_service.domain.consents import (
+    Appended,
+    ConsentStatement,
+    RecordedStatement,
+    Recording,
+)
 from outreach_service.domain.contact_points import Point
 from outreach_service.domain.gates import Rest
 from outreach_service.domain.permissions import Standing
@@ -51,9 +56,9 @@ _ADD_POINTS: Final = """
 """
 _SAVE_CONSENTS: Final = """
     INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel, purpose, granted,
-                         evidence, text_version, recorded_at)
+                         evidence, text_version, recorded_at, recorded_by)
     SELECT %(practice_id)s, statement_id, stated_at, client_id, channel, purpose, granted, evidence,
-           text_version, %(recorded_at)s
+           text_version, %(recorded_at)s, %(recorded_by)s
     FROM unnest(%(ids)s::text[], %(stated)s::timestamptz[], %(clients)s::text[],
                 %(channels)s::text[], %(purposes)s::text[], %(granted)s::boolean[],
                 %(evidence)s::text[], %(text_versions)s::text[])
@@ -85,7 +90,7 @@ _REST: Final = """
     SET reason = excluded.reason, since = excluded.since, until = excluded.until
 """
 _ALL_STATEMENTS: Final = f"""
-    SELECT {_STATEMENT}, recorded_at FROM consent
+    SELECT {_STATEMENT}, recorded_at, recorded_by FROM consent
     WHERE practice_id = %(practice_id)s AND client_id = ANY(%(clients)s) ORDER BY id
 """
 _OF_CLIENTS: Final = "WHERE practice_id = %(practice_id)s AND client_id = ANY(%(clients)s)"
@@ -193,12 +198,13 @@ class PostgresConsents:
         self._tx = tx
 
     def append(
-        self, practice_id: str, statements: Sequence[ConsentStatement], recorded_at: datetime
+        self, practice_id: str, statements: Sequence[ConsentStatement], recording: Recording
     ) -> Appended:
         """See `Consents.append`."""
         columns = {
             "practice_id": practice_id,
-            "recorded_at": recorded_at,
+            "recorded_at": recording.at,
+            "recorded_by": recording.by,
             "ids": [each.id for each in statements],
             "stated": [each.stated_at for each in statements],
             "clients": [each.client_id for each in statements],
@@ -221,7 +227,8 @@ class PostgresConsents:
         found: dict[str, list[RecordedStatement]] = defaultdict(list)
         params = {"practice_id": practice_id, "clients": sorted(set(client_ids))}
         for row in fetch(self._tx, _ALL_STATEMENTS, params):
-            found[row.client_id].append(RecordedStatement(_statement(row), row.recorded_at))
+            recorded = RecordedStatement(_statement(row), row.recorded_at, row.recorded_by)
+            found[row.client_id].append(recorded)
         return found
 
     def settle(self, practice_id: str, standings: Mapping[str, Standing]) -> None:

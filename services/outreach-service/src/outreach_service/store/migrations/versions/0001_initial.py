@@ -197,6 +197,7 @@ def create_consent() -> None:
         sa.Column("evidence", sa.Text, nullable=False),
         sa.Column("text_version", sa.Text, nullable=False),
         _instant("recorded_at", needed=True),
+        sa.Column("recorded_by", sa.Text, nullable=False, comment="the id of an API key"),
         sa.UniqueConstraint("practice_id", "statement_id"),
         sa.CheckConstraint("channel IN ('wechat', 'sms', 'email')"),
         sa.CheckConstraint("purpose IN ('service', 'care', 'marketing')"),
