@@ -12,7 +12,7 @@ from outreach_service.bootstrap import PAUSABLE, build_stores
 from outreach_service.domain.consents import ConsentStatement, Recording
 from outreach_service.domain.contact_points import tell
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers.preferences import record_statements, settle
+from outreach_service.handlers.preferences import derive_client_words, record_statements
 from outreach_service.ports import GROUP
 from outreach_service.ports.records import ContactKey, SealedContact
 from outreach_service.store.clock import INPUTS
@@ -87,7 +87,7 @@ class PostgresAdapter:
                 key.practice_id, [SealedContact(*key[1:], "sealed", "sealed", "en", blind_index)]
             )
             store.contacts.add_points([(key, new)] if new else [])
-            settle(store, key.practice_id, [key.client_id])
+            derive_client_words(store, key.practice_id, [key.client_id])
 
     def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
         at = NOON + timedelta(seconds=next(self._stated))

@@ -13,7 +13,7 @@ from outreach_service.domain.consents import (
     Recording,
 )
 from outreach_service.domain.contact_points import Point
-from outreach_service.domain.permissions import Standing
+from outreach_service.domain.permissions import ClientWord
 from outreach_service.ports.records import (
     ContactKey,
     PracticeHome,
@@ -123,9 +123,9 @@ class MemoryConsents:
         found = {each: stated(self._rows, practice_id, each) for each in client_ids}
         return {client_id: each for client_id, each in found.items() if each}
 
-    def settle(self, practice_id: str, standings: Mapping[str, Standing]) -> None:
-        for client_id, each in standings.items():
-            self._rows.standings[practice_id, client_id] = each
+    def save_client_words(self, practice_id: str, words: Mapping[str, ClientWord]) -> None:
+        for client_id, each in words.items():
+            self._rows.client_words[practice_id, client_id] = each
 
 
 class MemoryPlaybooks:

@@ -9,7 +9,7 @@ from outreach_service.domain.contact_points import BEGINNING, Point
 from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
-from outreach_service.domain.permissions import Standing, last_statements, standing
+from outreach_service.domain.permissions import ClientWord, client_word, last_statements
 from outreach_service.domain.terms import Channel
 from outreach_service.ports.records import (
     AttemptKey,
@@ -96,7 +96,7 @@ class Rows:
     points: dict[ContactKey, list[Point]] = field(default_factory=dict)
     rests: dict[tuple[str, str], Rest] = field(default_factory=dict)
     consents: list[Consent] = field(default_factory=list)
-    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    client_words: dict[tuple[str, str], ClientWord] = field(default_factory=dict)
     messages: dict[MessageKey, Message] = field(default_factory=dict)
     attempts: dict[AttemptKey, AttemptRow] = field(default_factory=dict)
     permits: dict[Channel, int] = field(default_factory=lambda: dict.fromkeys(Channel, 1000))
@@ -117,7 +117,7 @@ def rest_of(rows: Rows, key: ContactKey, now: datetime | None) -> Rest | None:
         return None
     later = any(
         each.granted_at > rest.since
-        for each in rows.standings.get(key[:2], Standing([], [])).permissions
+        for each in rows.client_words.get(key[:2], ClientWord([], [])).permissions
         if contact is not None and each.blind_index == contact.blind_index
     )
     return None if later else rest
@@ -147,12 +147,12 @@ def permitted(rows: Rows) -> set[Subscription]:
     return {
         Subscription(*key, each.purpose)
         for key, contact in rows.contacts.items()
-        for each in rows.standings.get(key[:2], Standing([], [])).permissions
+        for each in rows.client_words.get(key[:2], ClientWord([], [])).permissions
         if (each.channel, each.blind_index) == (key.channel, contact.blind_index)
         and not any(
             (other.blind_index, other.purpose) == (each.blind_index, each.purpose)
             and other.at >= each.granted_at
-            for (practice_id, _), of_client in rows.standings.items()
+            for (practice_id, _), of_client in rows.client_words.items()
             if practice_id == key.practice_id
             for other in of_client.opt_outs
         )
@@ -163,24 +163,24 @@ def put_contact(rows: Rows, key: ContactKey, contact: Contact) -> None:
     """Set a contact point that was the client's since ever, as if no other had been."""
     rows.contacts[key] = contact
     rows.points[key] = [Point(BEGINNING, contact.blind_index, is_dated=False)]
-    settle(rows, key.practice_id, key.client_id)
+    derive_client_word(rows, key.practice_id, key.client_id)
 
 
 def put_consent(rows: Rows, consent: Consent) -> None:
     """Add a statement."""
     rows.consents.append(consent)
-    settle(rows, consent.practice_id, consent.statement.client_id)
+    derive_client_word(rows, consent.practice_id, consent.statement.client_id)
 
 
-def settle(rows: Rows, practice_id: str, client_id: str) -> None:
+def derive_client_word(rows: Rows, practice_id: str, client_id: str) -> None:
     """Work out what a client's statements come to."""
     points = {
         key.channel: history
         for key, history in rows.points.items()
         if key[:2] == (practice_id, client_id)
     }
-    found = standing(points, stated(rows, practice_id, client_id))
-    rows.standings[practice_id, client_id] = found
+    found = client_word(points, stated(rows, practice_id, client_id))
+    rows.client_words[practice_id, client_id] = found
 
 
 def attempts_of(rows: Rows, key: MessageKey) -> list[AttemptRow]:

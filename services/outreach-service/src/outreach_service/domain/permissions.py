@@ -34,16 +34,16 @@ class OptOut(NamedTuple):
     at: datetime
 
 
-class Standing(NamedTuple):
+class ClientWord(NamedTuple):
     """What all statements of one client come to."""
 
     permissions: Sequence[Permission]
     opt_outs: Sequence[OptOut]
 
 
-def standing(
+def client_word(
     points: Mapping[Channel, Sequence[Point]], statements: Iterable[RecordedStatement]
-) -> Standing:
+) -> ClientWord:
     """What a client's statements come to; `points` are those of each channel by time."""
     granted: dict[tuple[Channel, Purpose, str], datetime] = {}
     withdrawn: dict[tuple[Channel, Purpose], datetime] = {}
@@ -61,7 +61,7 @@ def standing(
             granted[place] = max(at, granted.get(place, at))
         else:
             opted_out[index, said.purpose] = max(at, opted_out.get((index, said.purpose), at))
-    return Standing(
+    return ClientWord(
         [
             Permission(channel, purpose, index, at)
             for (channel, purpose, index), at in sorted(granted.items())

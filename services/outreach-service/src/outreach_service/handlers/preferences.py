@@ -24,7 +24,7 @@ from outreach_service.domain.consents import (
     masked,
 )
 from outreach_service.domain.contact_points import Point, tell
-from outreach_service.domain.permissions import last_statements, standing
+from outreach_service.domain.permissions import client_word, last_statements
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import NoBusinessTime, UnreadableContact
 from outreach_service.ports.records import (
@@ -119,7 +119,7 @@ def record_statements(
 ) -> Appended:
     """Append statements whose clients are locked, and settle anew what they come to."""
     appended = store.consents.append(practice_id, statements, recording)
-    settle(store, practice_id, appended.clients)
+    derive_client_words(store, practice_id, appended.clients)
     return appended
 
 
@@ -176,10 +176,10 @@ def _add_points(store: Store, added: Sequence[tuple[ContactKey, Point]]) -> None
     """Insert points, and settle anew what their clients have stated."""
     if added:
         store.contacts.add_points(added)
-        settle(store, added[0][0].practice_id, {key.client_id for key, _ in added})
+        derive_client_words(store, added[0][0].practice_id, {key.client_id for key, _ in added})
 
 
-def settle(store: Store, practice_id: str, client_ids: Collection[str]) -> None:
+def derive_client_words(store: Store, practice_id: str, client_ids: Collection[str]) -> None:
     """Work out anew what these clients' statements come to; their locks are held."""
     stated = store.consents.statements(practice_id, client_ids) if client_ids else {}
     if not stated:
@@ -187,8 +187,8 @@ def settle(store: Store, practice_id: str, client_ids: Collection[str]) -> None:
     points: dict[str, dict[Channel, list[Point]]] = {each: {} for each in stated}
     for key, history in store.contacts.points(practice_id, list(stated)).items():
         points[key.client_id][key.channel] = history
-    found = {client: standing(points[client], each) for client, each in stated.items()}
-    store.consents.settle(practice_id, found)
+    found = {client: client_word(points[client], each) for client, each in stated.items()}
+    store.consents.save_client_words(practice_id, found)
 
 
 def _statements(store: Store, practice_id: str, client_id: str) -> list[RecordedStatement]:

@@ -17,7 +17,7 @@ from outreach_service.domain.consents import (
 )
 from outreach_service.domain.contact_points import Point
 from outreach_service.domain.message_views import AttemptRow
-from outreach_service.domain.permissions import Standing
+from outreach_service.domain.permissions import ClientWord
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import (
     ActivitySeen,
@@ -227,7 +227,7 @@ class Consents(Protocol):
         """All that the clients ever stated, by client; nothing for those who stated nothing."""
         ...
 
-    def settle(self, practice_id: str, standings: Mapping[str, Standing]) -> None:
+    def save_client_words(self, practice_id: str, words: Mapping[str, ClientWord]) -> None:
         """Replace what the statements of each client come to. The contact points of the opt-outs
         are locked first, in the order of the keys: no message is claimed for anybody there
         meanwhile."""

@@ -16,7 +16,7 @@ from outreach_service.domain.consents import (
 )
 from outreach_service.domain.contact_points import Point
 from outreach_service.domain.gates import Rest
-from outreach_service.domain.permissions import Standing
+from outreach_service.domain.permissions import ClientWord
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import (
     ContactKey,
@@ -231,12 +231,12 @@ class PostgresConsents:
             found[row.client_id].append(recorded)
         return found
 
-    def settle(self, practice_id: str, standings: Mapping[str, Standing]) -> None:
-        """See `Consents.settle`."""
-        allowed = [(client, one) for client, each in standings.items() for one in each.permissions]
-        refused = [(client, one) for client, each in standings.items() for one in each.opt_outs]
+    def save_client_words(self, practice_id: str, words: Mapping[str, ClientWord]) -> None:
+        """See `Consents.save_client_words`."""
+        allowed = [(client, one) for client, each in words.items() for one in each.permissions]
+        refused = [(client, one) for client, each in words.items() for one in each.opt_outs]
         lock_contacts(self._tx, [(practice_id, each.blind_index) for _, each in refused])
-        clients = {"practice_id": practice_id, "clients": sorted(standings)}
+        clients = {"practice_id": practice_id, "clients": sorted(words)}
         execute(self._tx, _FORGET_PERMISSIONS, clients)
         execute(self._tx, _FORGET_OPT_OUTS, clients)
         permissions = {
