@@ -38,6 +38,7 @@ Score = Annotated[
         extra_json_schema={"pattern": r"^(100\.00|[0-9]{1,2}\.[0-9]{2})$"},
     ),
 ]
+Rank = Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", max_length=3)]
 OccasionId = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -221,7 +222,9 @@ class TierChange(Payload, frozen=True, kw_only=True):
     """A client's move between tiers of one scheme; `version` is gapless per client and scheme.
 
     `primary` says that the practice acts on this scheme; others stand beside it. `direction` is
-    `moved` between tiers without order, and `score` null where the scheme has none.
+    `moved` between tiers without order, and `score` null where the scheme has none. `from_rank` and
+    `to_rank` are the tiers' places in the scheme's order, 0 the lowest: by them two changes add up
+    to one; null in a scheme without order, and for no tier.
     `effective_at` is exact in time: the midnight for a change by time. `due_on` is the local day on
     which a change was due that was held until then. `happened_at` is the time of the causing fact,
     null for a change by time. `activity_id` is that fact's event id.
@@ -233,7 +236,9 @@ class TierChange(Payload, frozen=True, kw_only=True):
     rulebook_version: Version
     primary: bool
     from_tier: Text | None
+    from_rank: Rank | None = None
     to_tier: Text
+    to_rank: Rank | None = None
     direction: Direction
     reason: ChangeReason
     origin: Origin

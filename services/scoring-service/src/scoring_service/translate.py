@@ -128,6 +128,7 @@ def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition, str | None], O
     """The encoder of tier changes under one rulebook, whose key is the one scheme, and the primary
     one. The id of an event depends on its client, scheme and version alone, so reading a log again
     gives the same ids."""
+    ranks = {tier.key: rank for rank, tier in enumerate(rulebook.tiers)}
 
     def encode(transition: TierTransition, incarnation: str | None = None) -> Outgoing:
         state, change = transition.state, transition.change
@@ -146,7 +147,9 @@ def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition, str | None], O
                 rulebook_version=rulebook.version,
                 primary=True,
                 from_tier=change.from_tier,
+                from_rank=None if change.from_tier is None else ranks.get(change.from_tier),
                 to_tier=change.to_tier,
+                to_rank=ranks.get(change.to_tier),
                 direction=change.direction,
                 reason=change.reason,
                 origin=change.origin,
