@@ -27,6 +27,7 @@ from tests.support.memory.client_word_suite import ClientWordSuite
 from tests.support.memory.harbour import NOON, Harbour
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_refusals_suite import REFUSED, RefusalsSuite
+from tests.support.memory.outreach_settling_suite import SettlingSuite
 from tests.support.memory.outreach_suite import StoreSuite
 
 pytestmark = pytest.mark.integration
@@ -145,6 +146,10 @@ class TestPostgresStore(StoreSuite):
 
 class TestPostgresPreferences(PreferencesSuite):
     """The contacts, consents and playbooks of `PostgresStores`."""
+
+
+class TestPostgresSettling(SettlingSuite):
+    """What settles, in `PostgresStores`."""
 
 
 class TestPostgresRefusals(RefusalsSuite):

@@ -22,12 +22,13 @@ REACHABLE = {Channel.WECHAT: "openid-1", Channel.SMS: "phone-1", Channel.EMAIL: 
 
 
 def a_play_document(**changes: Any) -> dict[str, Any]:
-    """A valid play in its wire form; a change of None removes the key."""
+    """A valid play in its wire form, which answers at once; a change of None removes the key."""
     document = {
         "key": "check-in",
         "when": {"directions": ["downgraded"], "to_tiers": ["bronze"]},
         "purpose": "care",
         "mode": "send",
+        "settles_after": "PT0S",
         "steps": [
             {
                 "channels": [
@@ -97,7 +98,11 @@ def a_context(**changes: Any) -> Context:
 
 def a_sent(at: datetime, **changes: Any) -> SentMessage:
     known = SentMessage(
-        at=at, purpose=Purpose.CARE, client_id="crunchy-armchair", contact="openid-1"
+        at=at,
+        purpose=Purpose.CARE,
+        client_id="crunchy-armchair",
+        contact="openid-1",
+        template="another",
     )
     return replace(known, **changes)
 

@@ -27,6 +27,7 @@ from outreach_service.ports.records import (
     NewAttempt,
     PlannedMessage,
     Recipient,
+    Saying,
     Share,
     Situation,
     StateChange,
@@ -48,6 +49,7 @@ from tests.support.memory.outreach_rows import (
     rest_of,
     sent_message,
 )
+from tests.support.memory.outreach_settling import MemorySettling
 
 
 class MemoryInputs:
@@ -107,6 +109,16 @@ class MemoryQueue:
                 self._rows.messages[key] = row
                 added.append(each.message_id)
         return added
+
+    def lock_unbegun(self, sayings: Collection[Saying]) -> list[DueMessage]:
+        rows = list(self._rows.messages.values())
+        begun = {_occasion_of(row) for row in rows if row.attempts}
+        return [
+            due_message(row, None)
+            for row in sorted(rows, key=lambda each: each.planned.message_id)
+            if row.state in WAITING and _occasion_of(row) not in begun
+            if Saying(*row.planned.change.client, row.planned.play.key) in sayings
+        ]
 
     def has_due(self, now: datetime) -> bool:
         return any(self._is_due(row, now) for row in self._rows.messages.values())
@@ -249,6 +261,10 @@ class MemoryQueue:
         return self._rows.messages[MessageKey(write.practice_id, write.message_id)]
 
 
+def _occasion_of(row: Message) -> tuple[object, ...]:
+    return row.planned.change.client, row.planned.play.key, row.planned.occasion
+
+
 class MemoryClients:
     """See `Clients`; nothing needs a lock, since a test's transactions come one by one."""
 
@@ -286,9 +302,8 @@ class MemoryClients:
         return found
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
-        return self._practice_id in {None, practice_id} and (
-            (practice_id, client_id) in self._rows.activity
-        )
+        known = {*self._rows.activity, *self._rows.standings}
+        return self._practice_id in {None, practice_id} and (practice_id, client_id) in known
 
     def _situation(self, message: DueMessage, now: datetime, since: datetime) -> Situation:
         client = practice_id, client_id = message.change.practice_id, message.change.client_id
@@ -313,6 +328,7 @@ class MemoryClients:
             booking_at=self._booking_at(client, now),
             activity_at=self._rows.activity.get((practice_id, client_id)),
             inputs_up_to=self._read_up_to(practice_id),
+            standing=self._rows.standings.get(client),
             resting={
                 key.channel: rest
                 for key in self._rows.contacts
@@ -341,6 +357,7 @@ class MemoryStore:
     def __init__(self, stores: "MemoryStores", practice_id: str | None) -> None:
         self._rows, self._business_time = stores.rows, stores.business_time
         self.inputs = MemoryInputs(self._rows)
+        self.settling = MemorySettling(self._rows, stores.business_time)
         self.queue = MemoryQueue(self._rows, stores.real_time)
         self.clients = MemoryClients(self._rows, stores.business_time, practice_id)
         self.rates = MemoryRates(self._rows, stores.real_time)

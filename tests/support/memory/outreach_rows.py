@@ -10,7 +10,8 @@ from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
 from outreach_service.domain.permissions import ClientWord, client_word, last_statements
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.settling import Window
+from outreach_service.domain.terms import Channel, Standing
 from outreach_service.ports.records import (
     AttemptKey,
     BookingDelta,
@@ -22,6 +23,7 @@ from outreach_service.ports.records import (
     PlannedMessage,
     StoredPlaybook,
 )
+from outreach_service.ports.settling import WindowKey
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -89,6 +91,8 @@ class Rows:
 
     practices: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
     activity: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    windows: dict[WindowKey, Window] = field(default_factory=dict)
     holds: dict[tuple[str, int, str], Hold] = field(default_factory=dict)
     bookings: dict[tuple[str, str, str], BookingDelta] = field(default_factory=dict)
     playbooks: dict[str, StoredPlaybook] = field(default_factory=dict)
@@ -213,11 +217,13 @@ def sent_message(row: Message) -> SentMessage:
     """The message, as caps count it."""
     assert row.sent_at is not None
     assert row.contact_index is not None
+    assert row.template is not None
     return SentMessage(
         at=row.sent_at,
         purpose=row.planned.play.purpose,
         client_id=row.planned.change.client_id,
         contact=row.contact_index,
+        template=row.template,
     )
 
 
@@ -239,7 +245,9 @@ def message_row(row: Message) -> MessageRow:
         attempts=row.attempts,
         due_at=planned.due_at,
         decide_at=row.decide_at,
-        expires_at=planned.due_at + planned.play.expires_after,
+        expires_at=planned.play.expires_at(
+            planned.play.steps[planned.step], planned.change, planned.due_at
+        ),
         sent_at=row.sent_at,
         changed_at=row.changed_at,
     )

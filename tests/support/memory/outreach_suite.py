@@ -305,20 +305,18 @@ class StoreSuite(DueSuite):
 
     def test_what_was_sent_counts_by_client_and_by_contact_point(self, harbour: Harbour) -> None:
         harbour.adapter.put_contact(PHONE, "phone-1")
-        hers, sibling, stranger = (
-            a_message(1),
-            a_message(1, client="ben"),
-            a_message(1, client="eve"),
-        )
+        hers, *others = (a_message(1, client=client) for client in (ADA, "ben", "eve"))
+        sibling, stranger = others
         harbour.add(hers, sibling, stranger)
         harbour.claim(hers, index="old-phone")
         harbour.claim(sibling)
         harbour.claim(stranger, index="phone-2")
         harbour.add(a_message(2))
         sent = set(harbour.situation().sent)
+        known = {"at": NOON, "purpose": Purpose.CARE, "template": "check-in"}
         assert sent == {
-            SentMessage(at=NOON, purpose=Purpose.CARE, client_id=ADA, contact="old-phone"),
-            SentMessage(at=NOON, purpose=Purpose.CARE, client_id="ben", contact="phone-1"),
+            SentMessage(**known, client_id=ADA, contact="old-phone"),
+            SentMessage(**known, client_id="ben", contact="phone-1"),
         }
         assert harbour.situation(since=NOON).sent == ()
 

@@ -1,7 +1,7 @@
-"""Which messages must exist and which may have left, from the bus, the playbook and the consents.
+"""Which messages may have left, and which had to, from the bus, the playbook and the consents.
 
-No service code: the plays are read from the playbook's JSON, the limits are written here again
-(F30, L1, L2), and what reached people is the sandbox's own log.
+No service code: the limits are written here again (F30, L1, L2), and what reached people is the
+sandbox's own log.
 """
 
 import re
@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from tests.support.oracles.due_messages import Due, Identity, expiry, identity
+
 Json = Mapping[str, Any]
 
 FINAL = {
@@ -22,8 +24,8 @@ FINAL = {
 WENT = {"accepted", "delivered", "bounced"}
 MAY_HAVE_GONE = WENT | {"unknown"}
 WEEK = timedelta(days=7)
-HEARD_WITHIN = timedelta(days=1)
-"""A day's events follow its noon: what they cause may be read a step after it was due."""
+SURELY_TWICE = timedelta(days=29)
+"""Two texts that are not as far apart lie within 30 local days of any zone."""
 LONGEST_CALL = timedelta(seconds=10)
 RETRIED_WITHIN = timedelta(seconds=45)
 """Real time from a try to the next: the lease of a worker that died (30 s), the longest wait (5 s),
@@ -35,24 +37,6 @@ CAPS = (
     ("contact", frozenset({"marketing", "care"}), 3),
 )
 """At most so many messages of these purposes per client or contact point in any seven days."""
-
-
-class Identity(NamedTuple):
-    """What makes a message that message: a change that comes twice plans it once."""
-
-    practice_id: str
-    client_id: str
-    play: str
-    occasion: str
-    step: int
-
-
-class Due(NamedTuple):
-    """A message that must exist: why, and by which play and step."""
-
-    play: Json
-    step: Json
-    change: Json
 
 
 class Claim(NamedTuple):
@@ -78,44 +62,12 @@ class Window(NamedTuple):
     killed_at: datetime
 
 
-def due_messages(changes: Iterable[Json], playbook: Json) -> dict[Identity, Due]:
-    """Every message that follows from tier-change events, each event given once."""
-    due = {}
-    for event in changes:
-        change = event["data"]
-        for play in playbook["plays"]:
-            if not change["primary"] or not _answers(play["when"], change):
-                continue
-            for number, step in enumerate(play["steps"]):
-                client = (event["practiceid"], change["client_id"])
-                occasion = f"tier {change['scheme']}:{change['version']}"
-                due[Identity(*client, play["key"], occasion, number)] = Due(play, step, change)
-    return due
-
-
-def _answers(when: Json, change: Json) -> bool:
-    tiers_to, tiers_from = when.get("to_tiers"), when.get("from_tiers")
-    return (
-        change["direction"] in when["directions"]
-        and change["reason"] in when.get("reasons", ("activity", "elapsed_time"))
-        and change["origin"] in when.get("origins", ("live",))
-        and (not tiers_to or change["to_tier"] in tiers_to)
-        and (not tiers_from or change["from_tier"] is None or change["from_tier"] in tiers_from)
-    )
-
-
-def identity(message: Json) -> Identity:
-    """The identity of a message as the API lists it, with its practice."""
-    names = ("practice_id", "client_id", "play", "step")
-    occasion = "{kind} {id}".format_map(message["occasion"])
-    return Identity(**{name: message[name] for name in names}, occasion=occasion)
-
-
 @dataclass
 class Letterbox:
     """Everything that the checks look at. `messages` are the API's, `deliveries` the sandbox's.
 
-    `documents` are the accepted source events by (practice, client id); `steps` the simulated
+    `documents` are the accepted source events by (practice, client id), `tiers` the tiers of
+    clients by version; `steps` the simulated
     instants in order, each with the real instant at which the clock was set to it.
     """
 
@@ -125,6 +77,7 @@ class Letterbox:
     people: Mapping[tuple[str, str], Reachable]
     documents: Mapping[tuple[str, str], Sequence[Json]]
     steps: Sequence[tuple[datetime, datetime]]
+    tiers: Mapping[tuple[str, str], Mapping[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_id = {message["message_id"]: message for message in self.messages}
@@ -136,9 +89,20 @@ class Letterbox:
     def set_faults(self) -> list[str]:
         """Messages that are missing, that no play asks for, or that exist twice."""
         found = Counter(map(identity, self.messages))
-        faults = [f"missing {each}" for each in self.due.keys() - found.keys()]
+        missing = self.due.keys() - found.keys()
+        faults = [f"missing {each}" for each in missing if not self._came_back(each)]
         faults += [f"no play asks for {each}" for each in found.keys() - self.due.keys()]
         return faults + [f"{count} times {each}" for each, count in found.items() if count > 1]
+
+    def _came_back(self, due: Identity) -> bool:
+        """Whether the client is where they were before what the message would have replaced."""
+        return any(
+            identity(message)[:3] == due[:3]
+            and message["reason"] == "replaced"
+            and self.due[identity(message)].change["from_tier"] == self.due[due].change["to_tier"]
+            for message in self.messages
+            if identity(message) in self.due
+        )
 
     def unfinished(self) -> list[str]:
         """Messages that are not in a final state."""
@@ -170,7 +134,7 @@ class Letterbox:
             message = self.by_id.get(delivery["message_id"])
             if message is None or identity(message) not in self.due:
                 continue  # `log_faults` and `set_faults` tell of these
-            play, step, _ = self.due[identity(message)]
+            play, step = self.due[identity(message)][:2]
             person = self._person(message)
             channel = first_open(step, play["purpose"], person)
             if channel is None or channel != delivery["channel"]:
@@ -193,11 +157,13 @@ class Letterbox:
 
     def _why_not(self, message: Json) -> str | None:
         """What is wrong with the reason for which a message did not go; None when it holds."""
-        play, step, change = self.due[identity(message)]
+        play, step, change, _ = self.due[identity(message)]
         reason = str(message["reason"])
         is_open = first_open(step, play["purpose"], self._person(message)) is not None
         if message["state"] == "expired":
-            return None if self._was_capped(message) else "expired, though the caps had room"
+            return self._why_expired(message)
+        if reason in {"replaced", "cause-gone", "said-recently"}:
+            return self._why_overtaken(message)
         if message["state"] != "suppressed":
             return "given up, though no provider refuses"
         if reason.startswith("no-permitted-channel"):
@@ -214,10 +180,64 @@ class Letterbox:
             return None if newer else "nothing newer happened"
         return "no reason that the oracle knows"
 
+    def _why_expired(self, message: Json) -> str | None:
+        if _at(message["expires_at"]) != expiry(self.due[identity(message)]):
+            return "expired at the wrong time"
+        return None if self._was_capped(message) else "expired, though the caps had room"
+
+    def _why_overtaken(self, message: Json) -> str | None:
+        if message["reason"] == "replaced":
+            return None if self._has_newer(message) else "nothing newer replaced it"
+        if message["reason"] == "cause-gone":
+            return None if self._has_left(message) else "the client is still in that tier"
+        return None if self._was_said(message) else "it was not said before"
+
+    def _has_newer(self, message: Json) -> bool:
+        """Whether a later occasion of the play must have a message."""
+        mine = identity(message)
+        return any(
+            other[:3] == mine[:3] and _version(other.occasion) > _version(mine.occasion)
+            for other in self.due
+        )
+
+    def _has_left(self, message: Json) -> bool:
+        """Whether a later change led the client to another tier."""
+        change = self.due[identity(message)].change
+        tiers = self.tiers.get((message["practice_id"], message["client_id"]), {})
+        return any(
+            tier != change["to_tier"]
+            for version, tier in tiers.items()
+            if version > change["version"]
+        )
+
+    def _was_said(self, message: Json) -> bool:
+        """Whether the client may have got one of the step's texts within 30 days and a day."""
+        texts = {route["template"] for route in self.due[identity(message)].step["channels"]}
+        until = _at(message["changed_at"])
+        return any(
+            text in texts and timedelta() <= until - at <= timedelta(days=31)
+            for at, text in self._texts().get((message["practice_id"], message["client_id"]), ())
+        )
+
+    def _texts(self) -> Mapping[tuple[str, str], list[tuple[datetime, str]]]:
+        """When clients may have got which text."""
+        texts = defaultdict(list)
+        for message in self.messages:
+            if message["state"] in MAY_HAVE_GONE and identity(message) in self.due:
+                step = self.due[identity(message)].step
+                (text,) = {
+                    route["template"]
+                    for route in step["channels"]
+                    if route["channel"] == message["channel"]
+                }
+                client = (message["practice_id"], message["client_id"])
+                texts[client].append((_at(message["sent_at"]), text))
+        return {client: sorted(found) for client, found in texts.items()}
+
     def _was_capped(self, message: Json) -> bool:
-        """Whether some cap was full at every step of the clock at which the message might go; while
-        it waited for its next try it could not."""
-        known, ends = _at(message["due_at"]) + HEARD_WITHIN, _at(message["expires_at"])
+        """Whether some cap was full at every step of the clock at which the message might go, if
+        there was any; while it waited for its next try it could not."""
+        known, ends = _at(message["due_at"]), _at(message["expires_at"])
         tries = message.get("tries", ())
         free_from = _at(tries[-1]["started_at"]) + RETRIED_WITHIN if tries else None
         steps = pairwise(self.steps)
@@ -226,7 +246,7 @@ class Letterbox:
             for (now, _), (_, left_at) in steps
             if known <= now < ends and (free_from is None or left_at > free_from)
         ]
-        return bool(moments or tries) and all(self._is_full(message, now) for now in moments)
+        return all(self._is_full(message, now) for now in moments)
 
     def _is_full(self, message: Json, moment: datetime) -> bool:
         channel = first_open(
@@ -259,6 +279,16 @@ class Letterbox:
                     if inside > limit:
                         faults.append(f"{inside} of {limit} by {scope} {key} until {at}")
         return faults
+
+    def repeat_faults(self) -> list[str]:
+        """Texts that a client got twice within 30 days."""
+        return [
+            f"{client} got {text} at {earlier} and {later}"
+            for client, found in self._texts().items()
+            for text in {each for _, each in found}
+            for earlier, later in pairwise(at for at, each in found if each == text)
+            if later - earlier < SURELY_TWICE
+        ]
 
     def clock_faults(self) -> list[str]:
         """Deliveries stamped with a business time that the clock had not reached when they arrived,
@@ -341,6 +371,10 @@ def _looks_first(play: Json) -> bool:
     falls = "downgraded" in play["when"]["directions"]
     unless = play.get("unless", {})
     return bool(unless.get("upcoming_booking", falls) or unless.get("newer_activity", falls))
+
+
+def _version(occasion: str) -> int:
+    return int(occasion.rpartition(":")[2])
 
 
 def _same_address(channel: str, stored: str, reached: str) -> bool:

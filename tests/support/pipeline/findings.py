@@ -15,6 +15,7 @@ import scoring_service
 from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
 from rapport_devkit.api_client import ApiClient
 from tests.support.generators.workload import PRACTICES, EventKey
+from tests.support.oracles.due_messages import due_messages
 from tests.support.oracles.ledger import (
     SourceClient,
     codes_held,
@@ -25,13 +26,7 @@ from tests.support.oracles.ledger import (
     published_codes,
     published_nets,
 )
-from tests.support.oracles.messages import (
-    WENT,
-    Letterbox,
-    Reachable,
-    due_messages,
-    unknown_faults,
-)
+from tests.support.oracles.messages import WENT, Letterbox, Reachable, unknown_faults
 from tests.support.pipeline.run import World
 
 ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
@@ -241,13 +236,18 @@ def _look_at_messages(
     world: World, findings: Findings, clients: Mapping[SourceClient, str], changes: list[Json]
 ) -> None:
     deliveries = world.deliveries()
+    tiers: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    for event in changes:
+        data = event["data"]
+        tiers[event["practiceid"], data["client_id"]][data["version"]] = data["to_tier"]
     box = Letterbox(
-        due=due_messages(changes, world.playbook),
+        due=due_messages(world.log.logs(TIER_CHANGES.name).values(), world.playbook),
         messages=_with_tries(world, deliveries),
         deliveries=deliveries,
         people=_people(world),
         documents=_documents(world, clients),
         steps=world.steps,
+        tiers=tiers,
     )
     unknown = [m for m in box.messages if m["state"] == "unknown"]
     tries = [(m, m["tries"]) for m in unknown]
@@ -267,6 +267,7 @@ def _look_at_messages(
         "consent": box.consent_faults(),
         "withheld": box.withheld_faults(),
         "caps": box.cap_faults(),
+        "said twice": box.repeat_faults(),
         "stamps": box.clock_faults(),
         "unexplained unknown": unknown_faults(tries, world.workers.in_doubt),
     }

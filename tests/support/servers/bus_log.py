@@ -1,7 +1,8 @@
 """What lies on the bus, read by a plain client that shares nothing with the services'."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +30,23 @@ class BusLog:
             seen.setdefault((event["source"], event["id"]), event)
         return list(seen.values())
 
+    def logs(self, topic: str) -> Mapping[int, Sequence[dict[str, Any]]]:
+        """Every event of a topic once, in order, by partition."""
+        logs: dict[int, dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
+        for record in self._records(topic):
+            event = json.loads(record.value)
+            logs[record.partition].setdefault((event["source"], event["id"]), event)
+        return {partition: list(seen.values()) for partition, seen in logs.items()}
+
     def records(self, topic: str) -> int:
         """How many records a topic holds."""
         return sum(1 for _ in self.values(topic))
 
     def values(self, topic: str) -> Iterator[bytes]:
         """Every record's value, repeats too."""
+        yield from (record.value for record in self._records(topic))
+
+    def _records(self, topic: str) -> Iterator[Any]:
         consumer = kafka.KafkaConsumer(
             bootstrap_servers=self.bootstrap, group_id=None, enable_auto_commit=False
         )
@@ -49,7 +61,7 @@ class BusLog:
             ends = consumer.end_offsets(partitions)
             while any(consumer.position(each) < ends[each] for each in partitions):
                 for records in consumer.poll(timeout_ms=500).values():
-                    yield from (record.value for record in records)
+                    yield from records
         finally:
             consumer.close()
 

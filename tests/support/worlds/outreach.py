@@ -48,7 +48,8 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def playbook(*, directions: Sequence[str], **play: Any) -> dict[str, Any]:
-    """A playbook of one play that sends `welcome` for care by every channel; `play` changes it."""
+    """A playbook of one play that sends `welcome` for care at once, by every channel; with `play`
+    it does otherwise."""
     channels = play.pop("channels", ["wechat", "sms", "email"])
     template = play.pop("template", "welcome")
     routes = [{"channel": channel, "template": template} for channel in channels]
@@ -60,6 +61,7 @@ def playbook(*, directions: Sequence[str], **play: Any) -> dict[str, Any]:
                 "when": {"directions": list(directions)},
                 "purpose": "care",
                 "mode": "send",
+                "settles_after": "PT0S",
                 "steps": [{"delay": "PT0S", "channels": routes}],
                 **play,
             }
@@ -169,7 +171,9 @@ class OutreachWorld:
             record_statements(store, practice, [statement], Recording(statement.stated_at, "k1"))
 
     def moved(self, client_id: str, version: int, at: datetime, **changes: Any) -> None:
-        """A tier change on the bus."""
+        """A tier change on the bus; a fall is one by time, unless told otherwise."""
+        direction = changes.get("direction", "entered")
+        usual = "elapsed_time" if direction == "downgraded" else "activity"
         change = canonical.TierChange(
             client_id=client_id,
             scheme=changes.get("scheme", "rfm"),
@@ -177,9 +181,11 @@ class OutreachWorld:
             rulebook_version=1,
             primary=changes.get("primary", True),
             from_tier=changes.get("from_tier"),
+            from_rank=changes.get("from_rank"),
             to_tier=changes.get("to_tier", "bronze"),
-            direction=changes.get("direction", "entered"),
-            reason=changes.get("reason", "activity"),
+            to_rank=changes.get("to_rank"),
+            direction=direction,
+            reason=changes.get("reason", usual),
             origin=changes.get("origin", "live"),
             effective_at=at,
             happened_at=None,

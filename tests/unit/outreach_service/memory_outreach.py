@@ -8,6 +8,7 @@ from outreach_service.documents.playbooks import read_known_playbook
 from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import DEFAULT_RETRIES, Outcome
+from outreach_service.domain.settling import HeardChange
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import (
     NOTHING_DUE,
@@ -19,7 +20,7 @@ from outreach_service.handlers.dispatch import (
     lease_permits,
 )
 from outreach_service.handlers.outcomes import record_outcomes, recover_lost
-from outreach_service.handlers.planning import PlacedChange, plan_messages
+from outreach_service.handlers.planning import Plays, hear_changes
 from outreach_service.ports.records import ClaimedMessage, ContactKey
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.generators.outreach_values import a_change, a_play_document
@@ -95,7 +96,9 @@ class MemoryOutreach:
         change = a_change(practice_id=practice, client_id=client, version=version, effective_at=at)
         document = {"key": "test", "plays": [a_play_document(**play)]} if play else self.document
         with self.stores.open() as store:
-            plan_messages(store, read_known_playbook, document, [PlacedChange(change, 3)])
+            hear_changes(
+                store, Plays(read_known_playbook, document), [HeardChange(change, 3, None)]
+            )
 
     def dispatch(
         self,

@@ -1,5 +1,6 @@
 """The consumer: what it takes in, what it passes over and counts, and what it sets aside."""
 
+import json
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,11 +14,12 @@ from outreach_service import translate
 from outreach_service.consumers import OutreachConsumer
 from outreach_service.documents.playbooks import read_known_playbook
 from outreach_service.domain.terms import Direction, Reason
+from outreach_service.ports.records import MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.words import ACTIVITY_KINDS
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import InvalidRecord
-from rapport_runtime.stream.batch import Batch, PartitionBatch
+from rapport_runtime.stream.batch import Batch, PartitionBatch, Watermark
 from rapport_runtime.stream.positions import Position
 from tests.support.generators.outreach_events import (
     ADA,
@@ -31,6 +33,7 @@ from tests.support.generators.outreach_events import (
 )
 from tests.support.generators.outreach_values import a_play_document
 from tests.support.memory.outreach import MemoryStores
+from tests.support.oracles.settling import answered
 
 TOPIC_OF = {
     canonical.ActivityRecorded: topics.CLIENT_ACTIVITY.name,
@@ -60,9 +63,23 @@ class Consumer:
         self.stores = MemoryStores()
         self.passed_over: Counter[tuple[str, str]] = Counter()
         document = {"key": "test", "plays": list(plays) or [a_play_document()]}
+        self.woken = 0
         self._handler = OutreachConsumer(
-            self.stores, read_known_playbook, document, lambda: None, lambda: None
+            self.stores, read_known_playbook, document, lambda: None, self._wake
         )
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def after_commit(self) -> None:
+        """The end of a turn."""
+        self._handler.after_commit({})
+
+    def handle(self, batch: Batch) -> None:
+        """Handle a batch; none of its records may become a dead letter."""
+        self._handler.handle(None, batch)
+        assert batch.letters == []
+        self.passed_over += batch.passed_over
 
     @property
     def rows(self) -> Any:
@@ -79,10 +96,7 @@ class Consumer:
 
     def take_decoded(self, topic: str, event: Any) -> None:
         place = PartitionBatch(TopicPartition(topic, 3), Position(0, "t"), [], [event], 1)
-        batch = Batch([place])
-        self._handler.handle(None, batch)
-        assert batch.letters == []
-        self.passed_over += batch.passed_over
+        self.handle(Batch([place]))
 
 
 @pytest.fixture
@@ -164,6 +178,36 @@ def test_a_change_for_an_unknown_reason_plans_nothing_and_is_counted() -> None:
     assert consumer.passed_over == {(topics.TIER_CHANGES.name, "reason"): 1}
 
 
+def test_a_change_is_heard_at_the_last_watermark_before_it_in_its_log() -> None:
+    """So that what comes late settles when it comes, however the log is cut into batches."""
+    consumer = Consumer(a_play_document(settles_after="PT2H"))
+    night = NOON + timedelta(hours=12)
+    late = consumer.decode(a_tier_change())
+    events = [Watermark(night), Watermark(NOON), late]
+    for parts in ([events], [events[:2], events[2:]]):
+        consumer.stores.rows.windows.clear()
+        consumer.stores.rows.standings.clear()
+        read: datetime | None = None
+        for part in parts:
+            place = TopicPartition(topics.TIER_CHANGES.name, 3)
+            at = Position(0, "t", read)
+            consumer.handle(Batch([PartitionBatch(place, at, [], part, len(part))]))
+            read = night
+        (window,) = consumer.rows.windows.values()
+        assert window.ends_at == night + timedelta(hours=2)
+
+
+def test_what_has_settled_is_answered_after_a_turn_and_much_of_it_in_the_next_ones() -> None:
+    consumer = Consumer(a_play_document(settles_after="PT2H"))
+    consumer.take(*[a_tier_change(client_id=f"c{number}") for number in range(3)])
+    consumer.after_commit()
+    assert consumer.rows.messages == {}
+    consumer.stores.business_time = NOON + timedelta(hours=2)
+    consumer.after_commit()
+    assert len(consumer.rows.messages) == 3
+    assert consumer.woken == 2
+
+
 def test_a_change_in_a_scheme_that_is_not_primary_plans_nothing(consumer: Consumer) -> None:
     consumer.take(a_tier_change(primary=False))
     assert consumer.rows.messages == {}
@@ -171,7 +215,7 @@ def test_a_change_in_a_scheme_that_is_not_primary_plans_nothing(consumer: Consum
 
 def test_changes_of_two_schemes_with_one_version_are_two_occasions(consumer: Consumer) -> None:
     consumer.take(a_tier_change(scheme="rfm"), a_tier_change(scheme="ladder"))
-    found = [(each.occasion.kind, each.occasion.id) for each in consumer.rows.events]
+    found = [each.planned.occasion for each in consumer.rows.messages.values()]
     assert found == [("tier", "rfm:1"), ("tier", "ladder:1")]
 
 
@@ -238,13 +282,34 @@ def test_whatever_the_contracts_allow_is_taken_in_and_told_on(
 ) -> None:
     consumer = Consumer(ANSWERS_ALL)
     consumer.take(*events)
-    primary = {
-        (event.practiceid, event.data.client_id, event.data.scheme, event.data.version)
-        for event in events
-        if isinstance(event, canonical.TierChanged)
-        if event.data.primary and event.data.reason in set(Reason)
-    }
-    assert len(consumer.rows.messages) == len(primary) * 2
-    for event in consumer.rows.events:
-        record = translate.message_changed(event)
-        assert codec.decode(record.topic, record.key, record.value).data.state == "scheduled"  # type: ignore[union-attr]
+    changes = [json.loads(codec.encode(e)) for e in events if isinstance(e, canonical.TierChanged)]
+    assert len(consumer.rows.messages) == len(occasions(changes)) * 2
+    states = Counter(told_state(event) for event in consumer.rows.events)
+    assert states.keys() <= {"scheduled", "cancelled"}
+    assert states["scheduled"] == len(consumer.rows.messages)
+
+
+def occasions(changes: list[dict[str, Any]]) -> set[tuple[str, ...]]:
+    """What a play that answers everything at once speaks of, if nothing is ever sent: from where a
+    client stood before the oldest occasion that waits."""
+    found: set[tuple[str, ...]] = set()
+    waiting: dict[tuple[str, str], tuple[tuple[str, ...], str | None]] = {}
+    for _, _, practice_id, change in answered(changes, {timedelta()}):
+        if change["reason"] not in set(Reason):
+            continue
+        client = (practice_id, change["client_id"])
+        occasion = (*client, change["scheme"], str(change["version"]))
+        before, since = waiting.pop(client, (occasion, change["from_tier"]))
+        since = change["from_tier"] if before == occasion else since
+        if since != change["to_tier"] and (occasion not in found or before == occasion):
+            waiting[client] = (occasion, since)
+            found.add(occasion)
+    return found
+
+
+def told_state(event: MessageEvent) -> str:
+    """The state that subscribers read."""
+    record = translate.message_changed(event)
+    told = codec.decode(record.topic, record.key, record.value)
+    assert isinstance(told, canonical.MessageChanged)
+    return told.data.state

@@ -22,7 +22,7 @@ from outreach_service.domain.gates import (
 )
 from outreach_service.domain.playbook import Mode
 from outreach_service.domain.quiet import DEFAULT_HOURS, Hours, next_opening
-from outreach_service.domain.terms import Channel, Purpose, Reason
+from outreach_service.domain.terms import Channel, Purpose, Reason, Standing
 from tests.support.generators.outreach_values import (
     EVERYTHING,
     NOON_IN_SHANGHAI,
@@ -115,11 +115,66 @@ def test_service_messages_know_no_night() -> None:
     assert isinstance(gate(context), Send)
 
 
-def test_a_play_that_does_not_ask_ignores_bookings_activity_and_lag() -> None:
-    play = a_play(unless={"upcoming_booking": False, "newer_activity": False})
-    context = a_context(play=play, booking_at=NOON + DAY, activity_at=NOON, inputs_up_to=None)
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_a_play_that_does_not_ask_ignores_bookings_and_activity(purpose: Purpose) -> None:
+    """But whether its cause still holds is known only once it has been read."""
+    asks_nothing = {"upcoming_booking": False, "newer_activity": False}
+    route = {"channel": "sms", "template": "check-in"}
+    play = a_play(unless=asks_nothing, purpose=str(purpose), steps=[{"channels": [route]}])
+    context = a_context(play=play, booking_at=NOON + DAY, activity_at=NOON)
 
     assert isinstance(gate(context), Send)
+    lagging = gate(replace(context, inputs_up_to=None))
+    assert isinstance(lagging, Send) == (purpose is Purpose.SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("standing", "sends"),
+    [
+        pytest.param(None, True, id="nobody knows: before tiers were kept"),
+        pytest.param(("rfm", "bronze", 4), True, id="there"),
+        pytest.param(("rfm", "bronze", 9), True, id="there again"),
+        pytest.param(("rfm", "silver", 4), False, id="risen since"),
+        pytest.param(("ladder", "bronze", 4), False, id="the practice acts on another scheme"),
+    ],
+)
+def test_a_message_asks_whether_its_cause_still_holds(
+    standing: tuple[str, str, int] | None,
+    sends: bool,  # noqa: FBT001
+) -> None:
+    stands = None
+    if standing is not None:
+        scheme, tier, version = standing
+        stands = Standing(scheme, tier, NOON, version)
+    decision = gate(a_context(standing=stands))
+
+    assert isinstance(decision, Send) if sends else decision == Suppress(gates.CAUSE_GONE)
+
+
+def test_the_same_text_may_go_again_on_the_thirtieth_local_day() -> None:
+    """It went at 23:30 in Shanghai."""
+    context = a_context(now=NOON)
+    last = datetime(2026, 2, 1, 15, 30, tzinfo=UTC)
+    for now, sends in ((NOON - DAY, False), (NOON, True)):
+        sent = (a_sent(last, template="check-in"), a_sent(NOON - 2 * DAY))
+        due = replace(context, now=now, due_at=now, inputs_up_to=now, sent=sent)
+        decision = gate(due)
+        assert isinstance(decision, Send) if sends else decision == Suppress(gates.SAID_RECENTLY)
+
+
+def test_the_same_text_is_another_clients_or_a_service_messages_own_affair() -> None:
+    said = a_sent(NOON - DAY, template="check-in")
+    assert gate(a_context(sent=(said,))) == Suppress(gates.SAID_RECENTLY)
+    brother = replace(said, client_id="another")
+    assert isinstance(gate(a_context(sent=(brother,))), Send)
+    assert isinstance(gate(a_context(play=a_play(purpose="service"), sent=(said,))), Send)
+
+
+def test_news_is_as_old_as_what_happened() -> None:
+    for happened_at, expires_at in ((None, NOON), (NOON, NOON), (NOON - DAY, NOON - DAY)):
+        change = a_change(effective_at=NOON, happened_at=happened_at)
+        context = a_context(change=change, due_at=NOON)
+        assert context.expires_at == expires_at + 7 * DAY
 
 
 @pytest.mark.parametrize(
@@ -338,10 +393,12 @@ RESTRICTIONS = (
     lambda c: replace(c, booking_at=c.now + DAY),
     lambda c: replace(c, activity_at=c.now),
     lambda c: replace(c, inputs_up_to=None),
+    lambda c: replace(c, standing=Standing("rfm", "gold", c.now, 9)),
     lambda c: replace(c, due_at=c.now - 30 * DAY),
     lambda c: replace(c, zones=(*c.zones, "America/New_York")),
     lambda c: replace(c, zones=()),
     lambda c: replace(c, sent=(*c.sent, a_sent(c.now - HOUR, purpose=c.play.purpose))),
+    lambda c: replace(c, sent=(*c.sent, a_sent(c.now - HOUR, template="check-in"))),
     lambda c: replace(c, play=replace(c.play, mode=Mode.OBSERVE)),
     lambda c: replace(c, rules=replace(c.rules, caps=(*c.rules.caps, a_hard_cap(c)))),
 )

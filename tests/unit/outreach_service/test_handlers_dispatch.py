@@ -181,13 +181,16 @@ def test_before_its_practice_is_known_a_message_waits(outreach: MemoryOutreach) 
 
 
 def test_a_play_of_a_held_practice_waits_and_no_others_does(outreach: MemoryOutreach) -> None:
-    """What waits may be a booking, or activity. A play that asks for neither goes."""
+    """What waits may be a booking, activity, or the end of the cause. A service message goes that
+    asks for neither of the first."""
     asks_nothing = {"upcoming_booking": False, "newer_activity": False}
     for practice in ("held", "quiet"):
         outreach.reachable(practice=practice)
         outreach.fall(practice=practice)
-    outreach.reachable(BEN, practice="held")
-    outreach.fall(BEN, practice="held", unless=asks_nothing)
+    outreach.reachable(BEN, practice="held", purpose=Purpose.SERVICE)
+    outreach.fall(BEN, practice="held", unless=asks_nothing, purpose="service")
+    outreach.reachable("eve", practice="held")
+    outreach.fall("eve", practice="held", unless=asks_nothing)
     with outreach.stores.open() as store:
         store.inputs.save_hold(Hold("held", 3, "h1", "deferred", None, NOON - HOUR))
     claimed = [(each.practice_id, each.client_id) for each in outreach.dispatch().claimed]
@@ -195,7 +198,7 @@ def test_a_play_of_a_held_practice_waits_and_no_others_does(outreach: MemoryOutr
     waits = [row for row in outreach.rows.messages.values() if row.state == "deferred"]
     assert [(row.planned.change.practice_id, row.reason) for row in waits] == [
         ("held", "inputs-lag")
-    ]
+    ] * 2
 
 
 def test_of_a_paused_practice_nothing_is_decided(outreach: MemoryOutreach) -> None:
@@ -219,7 +222,7 @@ def test_a_cap_of_thirty_days_looks_back_for_thirty_days(outreach: MemoryOutreac
     month = Cap(
         scope=Scope.CLIENT, purposes=frozenset({Purpose.CARE}), limit=1, window=timedelta(days=30)
     )
-    rules = replace(DEFAULT_RULES, caps=(month,))
+    rules = replace(DEFAULT_RULES, caps=(month,), same_text_days=0)
     outreach.reachable()
     outreach.fall(version=1)
     assert len(outreach.dispatch(rules=rules).claimed) == 1
@@ -230,10 +233,10 @@ def test_a_cap_of_thirty_days_looks_back_for_thirty_days(outreach: MemoryOutreac
 
 
 def test_without_caps_nothing_that_was_sent_holds_a_message_back(outreach: MemoryOutreach) -> None:
-    rules = replace(DEFAULT_RULES, caps=())
+    rules = replace(DEFAULT_RULES, caps=(), same_text_days=0)
     outreach.reachable()
     for version in range(1, 9):
-        outreach.fall(version=version)
+        outreach.fall(version=version, key=f"play-{version}")
     assert len(outreach.dispatch(rules=rules).claimed) == 8
 
 

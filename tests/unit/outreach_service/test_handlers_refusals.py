@@ -17,6 +17,9 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import outcomes
 from tests.unit.outreach_service.memory_outreach import BEN, DAY, HOUR, NOON, PHONE, MemoryOutreach
 
+ANOTHER_TEXT = [
+    {"channels": [{"channel": each, "template": "thanks"} for each in ("wechat", "sms")]}
+]
 OPENID = "openid-0000000000000000000001"
 UNFOLLOWED = Rejected("wechat:43004", final=True, about=About.PERSON)
 FULL = Rejected("sms:full", final=True, retry_after=3600, about=About.PERSON)
@@ -55,7 +58,7 @@ class TestAPerson:
     def test_the_route_stays_closed_for_what_follows(self, two_ways: MemoryOutreach) -> None:
         two_ways.record((two_ways.claim(), UNFOLLOWED))
         two_ways.record((two_ways.claim(), Accepted("ref-1")))
-        two_ways.fall(version=2)
+        two_ways.fall(version=2, steps=ANOTHER_TEXT)
         assert two_ways.claim().channel is Channel.SMS
 
     def test_without_another_route_the_message_is_suppressed_and_says_why(
@@ -119,7 +122,7 @@ class TestAPerson:
         two_ways.pass_real_time(20)
         two_ways.record((two_ways.claim(), UNFOLLOWED))
         assert two_ways.state() == ("unknown", "wechat:43004")
-        two_ways.fall(version=2, at=NOON)
+        two_ways.fall(version=2, at=NOON, steps=ANOTHER_TEXT)
         assert two_ways.claim().channel is Channel.SMS
 
     def test_a_late_word_ends_the_message_and_lets_the_point_rest(

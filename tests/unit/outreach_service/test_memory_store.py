@@ -7,6 +7,7 @@ from tests.support.memory.harbour import StoreAdapter
 from tests.support.memory.outreach_adapter import MemoryAdapter
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_refusals_suite import RefusalsSuite
+from tests.support.memory.outreach_settling_suite import SettlingSuite
 from tests.support.memory.outreach_suite import StoreSuite
 
 
@@ -21,6 +22,10 @@ class TestMemoryStore(StoreSuite):
 
 class TestMemoryRefusals(RefusalsSuite):
     """What providers said, in `MemoryStores`."""
+
+
+class TestMemorySettling(SettlingSuite):
+    """What settles, in `MemoryStores`."""
 
 
 class TestMemoryPreferences(PreferencesSuite):

@@ -25,9 +25,10 @@ TWICE = [{"channels": [{"channel": "sms", "template": t} for t in ("one", "two")
 
 
 def test_what_is_left_out_takes_the_careful_default() -> None:
-    play = a_play(mode=None)
+    play = a_play(mode=None, settles_after=None)
 
     assert play.mode is Mode.OBSERVE
+    assert play.settles_after == timedelta(hours=2)
     assert play.expires_after == timedelta(days=7)
     assert play.when.reasons == {Reason.ACTIVITY, Reason.ELAPSED_TIME}
     assert play.when.origins == {Origin.LIVE}
@@ -40,6 +41,19 @@ def test_only_plays_on_a_downgrade_look_for_bookings_by_default() -> None:
 
     assert not play.unless.upcoming_booking
     assert not play.unless.newer_activity
+
+
+def test_a_play_on_a_rise_is_news_for_hours_by_default() -> None:
+    rise = {"directions": ["entered", "upgraded"]}
+
+    assert a_play(when=rise).expires_after == timedelta(hours=36)
+    assert a_play(when=rise, expires_after="P3D").expires_after == timedelta(days=3)
+
+
+def test_for_plays_a_correction_counts_as_activity() -> None:
+    when = {"directions": ["upgraded"], "reasons": ["correction", "override"]}
+
+    assert a_play(when=when).when.reasons == {Reason.ACTIVITY, Reason.OVERRIDE}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +84,7 @@ def test_only_plays_on_a_downgrade_look_for_bookings_by_default() -> None:
         pytest.param({"expires_after": 604800}, "plays[0].expires_after", id="a number"),
         pytest.param({"expires_after": "P1M"}, "plays[0].expires_after", id="a month"),
         pytest.param({"expires_after": "PT0S"}, "plays[0].expires_after", id="expires at once"),
+        pytest.param({"settles_after": "P8D"}, "plays[0].settles_after", id="settles for ever"),
         pytest.param({"steps": []}, "plays[0].steps", id="no step"),
         pytest.param({"steps": TWICE}, "plays[0].steps[0].channels", id="a channel twice"),
         pytest.param(

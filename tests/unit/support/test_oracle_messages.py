@@ -5,14 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.oracles.messages import (
-    Identity,
-    Letterbox,
-    Reachable,
-    Window,
-    due_messages,
-    unknown_faults,
-)
+from tests.support.oracles.due_messages import Identity, due_messages
+from tests.support.oracles.messages import Letterbox, Reachable, Window, unknown_faults
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 REAL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,12 +19,16 @@ PLAYBOOK = {
             "key": "thanks",
             "when": {"directions": ["upgraded"], "to_tiers": ["gold"]},
             "purpose": "care",
+            "settles_after": "PT0S",
+            "expires_after": "P7D",
             "steps": [{"channels": ROUTES}],
         },
         {
             "key": "check-in",
             "when": {"directions": ["downgraded"]},
             "purpose": "care",
+            "settles_after": "PT0S",
+            "expires_after": "P7D",
             "steps": [{"channels": ROUTES}],
         },
     ]
@@ -51,7 +49,7 @@ def change(version: int, direction: str, **fields: Any) -> dict[str, Any]:
         "to_tier": "gold" if direction == "upgraded" else "iron",
         "effective_at": NOON.isoformat(),
     }
-    return {"practiceid": "lake", "data": data | fields}
+    return {"type": "rapport.tier.changed.v1", "practiceid": "lake", "data": data | fields}
 
 
 def message(version: int, play: str = "thanks", **fields: Any) -> dict[str, Any]:
@@ -86,7 +84,7 @@ def box(messages: list[dict[str, Any]], deliveries: list[dict[str, Any]], **more
     changes = more.pop("changes", [change(1, "upgraded")])
     person = Reachable({"wechat": "openid-ada", "sms": "13900000001"}, {("wechat", "care")})
     return Letterbox(
-        due=due_messages(changes, PLAYBOOK),
+        due=due_messages([changes], PLAYBOOK),
         messages=messages,
         deliveries=deliveries,
         people=more.pop("people", {ADA: person}),
@@ -123,8 +121,9 @@ def test_messages_follow_from_changes_by_direction_tier_reason_and_origin() -> N
         change(7, "upgraded", primary=False),
         change(1, "upgraded", scheme="ladder"),
     ]
-    assert due_messages(changes, PLAYBOOK).keys() == {
+    assert due_messages([changes], PLAYBOOK).keys() == {
         Identity("lake", "ada", "thanks", "tier rfm:1", 0),
+        Identity("lake", "ada", "thanks", "tier rfm:4", 0),
         Identity("lake", "ada", "thanks", "tier ladder:1", 0),
         Identity("lake", "ada", "check-in", "tier rfm:5", 0),
     }

@@ -27,6 +27,7 @@ PLAYBOOK: dict[str, Any] = {
             "when": {"directions": ["entered"]},
             "purpose": "care",
             "mode": "send",
+            "settles_after": "PT0S",
             "steps": [{"delay": "PT0S", "channels": [{"channel": "sms", "template": "welcome"}]}],
         }
     ],

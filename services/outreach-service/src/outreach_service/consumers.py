@@ -1,16 +1,19 @@
-"""What becomes of a batch: practices and activity are saved, tier changes become messages."""
+"""What becomes of a batch: practices and activity are saved, tier changes settle, and what they
+come to is answered by messages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from outreach_service import translate
+from outreach_service.domain.settling import HeardChange
 from outreach_service.domain.terms import Reason
 from outreach_service.handlers.planning import (
-    PlacedChange,
     PlaybookDocument,
+    Plays,
     ReadPlaybook,
-    plan_messages,
+    hear_changes,
+    settle_ended,
 )
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from outreach_service.ports.store import Inputs, Stores
@@ -23,10 +26,12 @@ from rapport_contracts.canonical import (
     UnknownEvent,
 )
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
+from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
 
 _REASONS = frozenset(Reason)
+WINDOWS_IN_A_STEP, STEPS_IN_A_TURN = 500, 10
+"""Windows that are answered in one transaction, and such transactions in one turn of the loop."""
 TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
 
 
@@ -45,7 +50,7 @@ class _Content:
     practices: list[Mapping[str, str | None]] = field(default_factory=list)
     seen: list[ActivitySeen] = field(default_factory=list)
     deltas: list[BookingDelta] = field(default_factory=list)
-    changes: list[PlacedChange] = field(default_factory=list)
+    changes: list[HeardChange] = field(default_factory=list)
     holds: list[HoldChange] = field(default_factory=list)
     incarnations: dict[int, str] = field(default_factory=dict)
 
@@ -66,11 +71,11 @@ class OutreachConsumer(BatchHandler):
         wake: Callable[[], object],
     ) -> None:
         self._stores = stores
-        self._read_playbook = read_playbook
-        self._playbook = playbook
+        self._plays = Plays(read_playbook, playbook)
         self._publish = publish
         self._wake = wake
         self._handled = False
+        self._settles_on = False
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """See `BatchHandler.decode`."""
@@ -81,23 +86,36 @@ class OutreachConsumer(BatchHandler):
         return translate.sender(value)
 
     def handle(self, tx: Any, batch: Batch) -> None:
-        """Save what came, and plan messages; the dispatcher sends them."""
+        """Save what came; tier changes first, since their windows are locked before all else."""
         content = _content_of(batch)
         store = self._stores.within(tx)
+        hear_changes(store, self._plays, content.changes)
         for practice in content.practices:
             store.inputs.save_practice(practice)
         store.inputs.record_activity(content.seen)
         store.inputs.record_bookings(content.deltas)
         _change_holds(store.inputs, content)
-        plan_messages(store, self._read_playbook, self._playbook, content.changes)
         self._handled = True
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
-        """Wake the dispatcher, and publish what became of messages."""
+        """Answer what has settled, wake the dispatcher to send it, and publish what became of
+        messages. Where much has settled, it goes on in the next turns."""
+        self._settles_on = not any(self._is_settled() for _ in range(STEPS_IN_A_TURN))
         if self._handled:
             self._handled = False
             self._wake()
         self._publish()
+
+    def may_wait(self) -> bool:
+        """See `BatchHandler.may_wait`: not while more has settled."""
+        return not self._settles_on
+
+    def _is_settled(self) -> bool:
+        """Answer some of what has settled; True when no more is left."""
+        with self._stores.open() as store:
+            ended = settle_ended(store, self._plays, WINDOWS_IN_A_STEP)
+        self._handled = self._handled or ended > 0
+        return ended < WINDOWS_IN_A_STEP
 
 
 def _content_of(batch: Batch) -> _Content:
@@ -107,8 +125,6 @@ def _content_of(batch: Batch) -> _Content:
         for event in part.events:
             if isinstance(event, ActivityRecorded):
                 _add_activity(content, event, batch, part)
-            elif isinstance(event, TierChanged):
-                _add_change(content, event, batch, part)
             elif isinstance(event, PracticeRegistered):
                 content.practices.append(translate.practice(event))
             elif isinstance(event, HoldChanged):
@@ -116,6 +132,7 @@ def _content_of(batch: Batch) -> _Content:
                 content.holds.append(HoldChange(hold, event.data.held))
             elif isinstance(event, UnknownEvent):
                 batch.pass_over(part, "type")
+        _add_changes(content, batch, part)
         _add_incarnation(content, part)
     return content
 
@@ -146,7 +163,14 @@ def _add_activity(
         content.deltas.append(delta)
 
 
-def _add_change(content: _Content, event: TierChanged, batch: Batch, part: PartitionBatch) -> None:
-    if event.data.reason not in _REASONS:
-        batch.pass_over(part, "reason")
-    content.changes.append(PlacedChange(translate.change(event), part.partition.partition))
+def _add_changes(content: _Content, batch: Batch, part: PartitionBatch) -> None:
+    """Each tier change, with the last watermark before it in the log."""
+    heard_at = part.position.processed_through
+    for event in part.events:
+        if isinstance(event, Watermark):
+            heard_at = max(heard_at or event.up_to, event.up_to)
+        elif isinstance(event, TierChanged):
+            if event.data.reason not in _REASONS:
+                batch.pass_over(part, "reason")
+            change = translate.change(event)
+            content.changes.append(HeardChange(change, part.partition.partition, heard_at))

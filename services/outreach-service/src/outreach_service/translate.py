@@ -123,6 +123,8 @@ def change(event: canonical.TierChanged) -> Change:
         origin=Origin(data.origin),
         effective_at=data.effective_at,
         happened_at=data.happened_at,
+        from_rank=data.from_rank,
+        to_rank=data.to_rank,
     )
 
 

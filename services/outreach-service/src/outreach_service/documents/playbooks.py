@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, StrictBool
 
-from outreach_service.documents.durations import Duration, PositiveDuration
+from outreach_service.documents.durations import Duration, PositiveDuration, ShortDuration
 from outreach_service.documents.reading import Several, StrictModel, Text, read
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.playbook import (
@@ -24,9 +25,19 @@ from outreach_service.domain.playbook import (
 from outreach_service.domain.templates import Catalogue, without_template
 from outreach_service.domain.terms import Channel, Direction, Origin, Purpose, Reason
 
+NEWS = timedelta(hours=36)
+"""A rise is news: of use until the next evening."""
+A_WHILE = timedelta(days=7)
+"""A fall is none: whoever stays away may be asked within a week."""
+_SETTLED_AS: Mapping[Reason, Reason] = MappingProxyType({Reason.CORRECTION: Reason.ACTIVITY})
+
 
 class WhenDocument(StrictModel):
-    """Which tier changes a play answers; without `from_tiers` or `to_tiers`, from or to any."""
+    """Which tier changes a play answers; without `from_tiers` or `to_tiers`, from or to any.
+
+    Changes by activity, correction and time add up for as long as the play settles: time alone made
+    them, `elapsed_time`, or they are of `activity`. A fall is answered only if time alone made it.
+    """
 
     directions: Several[Direction]
     from_tiers: Several[Text] = Field(default_factory=list)
@@ -39,9 +50,13 @@ class WhenDocument(StrictModel):
             directions=frozenset(self.directions),
             from_tiers=frozenset(self.from_tiers),
             to_tiers=frozenset(self.to_tiers),
-            reasons=frozenset(self.reasons),
+            reasons=frozenset(_SETTLED_AS.get(each, each) for each in self.reasons),
             origins=frozenset(self.origins),
         )
+
+
+def _falls(when: When) -> bool:
+    return Direction.DOWNGRADED in when.directions
 
 
 class UnlessDocument(StrictModel):
@@ -54,7 +69,7 @@ class UnlessDocument(StrictModel):
     newer_activity: StrictBool = Field(default_factory=bool)
 
     def to_domain(self, when: When) -> Unless:
-        falls = Direction.DOWNGRADED in when.directions
+        falls = _falls(when)
         given = self.model_dump(exclude_unset=True)
         return Unless(**{"upcoming_booking": falls, "newer_activity": falls, **given})
 
@@ -78,7 +93,12 @@ class StepDocument(StrictModel):
 
 
 class PlayDocument(StrictModel):
-    """What to say, how and when, after a tier change; `expires_after` counts from each due time."""
+    """What to say, how and when, after tier changes.
+
+    It answers what those within `settles_after` come to, at their end. `expires_after` is how long
+    it is of use from each due time, or from when that would have been, had the cause been told at
+    once; when left out, a week for a play on a downgrade, and 36 hours for any other.
+    """
 
     key: Text
     when: WhenDocument
@@ -86,7 +106,8 @@ class PlayDocument(StrictModel):
     steps: Several[StepDocument]
     mode: Mode = Mode.OBSERVE
     unless: UnlessDocument = Field(default_factory=UnlessDocument)
-    expires_after: PositiveDuration = timedelta(days=7)
+    settles_after: ShortDuration = timedelta(hours=2)
+    expires_after: PositiveDuration = Field(default_factory=timedelta)
 
     def to_domain(self) -> Play:
         when = self.when.to_domain()
@@ -96,7 +117,8 @@ class PlayDocument(StrictModel):
             purpose=self.purpose,
             mode=self.mode,
             unless=self.unless.to_domain(when),
-            expires_after=self.expires_after,
+            settles_after=self.settles_after,
+            expires_after=self.expires_after or (A_WHILE if _falls(when) else NEWS),
             steps=tuple(step.to_domain() for step in self.steps),
         )
 

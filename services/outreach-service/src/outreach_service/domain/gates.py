@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from outreach_service.domain.playbook import Mode, Play, Route, Step
-from outreach_service.domain.quiet import DEFAULT_HOURS, Hours, next_opening
-from outreach_service.domain.terms import Change, Channel, Purpose, Reason, permitted
+from outreach_service.domain.quiet import DEFAULT_HOURS, Hours, local_day, next_opening
+from outreach_service.domain.terms import Change, Channel, Purpose, Reason, Standing, permitted
 
 
 class Scope(StrEnum):
@@ -48,35 +48,36 @@ DEFAULT_CAPS = (
 
 @dataclass(frozen=True, kw_only=True)
 class SentMessage:
-    """A message that counts against a cap: accepted, in flight, or of unknown outcome.
-
-    `contact` is the blind index of the contact point: families share phones.
-    """
+    """A message that counts against a cap: accepted, in flight, or of unknown outcome. `contact` is
+    the blind index of the contact point: families share phones. `template` is its text's key."""
 
     at: datetime
     purpose: Purpose
     client_id: str
     contact: str
+    template: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """What a practice allows: opening hours by purpose, caps, and how old its inputs may be.
 
-    The channels in `closed` are those for which this deployment has no account. By a channel and
-    purpose in `without_way_out` nothing goes: its texts promise a way out that nobody would hear.
+    A client gets no text twice within `same_text_days` local days. The channels in `closed` are
+    those for which this deployment has no account. By a channel and purpose in `without_way_out`
+    nothing goes: its texts promise a way out that nobody would hear.
     """
 
     hours: Mapping[Purpose, Hours]
     caps: tuple[Cap, ...]
     longest_lag: timedelta
+    same_text_days: int = 30
     closed: frozenset[Channel] = frozenset()
     without_way_out: frozenset[tuple[Channel, Purpose]] = frozenset()
 
     @property
     def longest_window(self) -> timedelta:
-        """How far back a cap may look; nothing without caps."""
-        return max((cap.window for cap in self.caps), default=timedelta())
+        """How far back a rule may look at what was sent: a local day may have 25 hours."""
+        return max([timedelta(days=self.same_text_days + 1), *(cap.window for cap in self.caps)])
 
 
 DEFAULT_RULES = Rules(hours=DEFAULT_HOURS, caps=DEFAULT_CAPS, longest_lag=timedelta(minutes=15))
@@ -105,9 +106,10 @@ class Context:
       and a provider's own where it has one.
     - `sent` holds the messages that caps count, to this client or its contact points, within the
       longest window.
+    - `standing` is the client's tier as far as tier changes have been read.
     - `booking_at` is the start of the next booking, `activity_at` the client's newest activity.
-    - `inputs_up_to` is the instant up to which activity has been read, or up to which its practice
-      stands, which is held.
+    - `inputs_up_to` is the instant up to which activity and tier changes have been read, or up to
+      which its practice stands, which is held.
     """
 
     now: datetime
@@ -122,6 +124,7 @@ class Context:
     consents: frozenset[tuple[Channel, Purpose]]
     zones: tuple[str, ...]
     sent: tuple[SentMessage, ...]
+    standing: Standing | None = None
     booking_at: datetime | None
     activity_at: datetime | None
     inputs_up_to: datetime | None
@@ -130,7 +133,7 @@ class Context:
     @property
     def expires_at(self) -> datetime:
         """When it is too late for this message."""
-        return self.due_at + self.play.expires_after
+        return self.play.expires_at(self.step, self.change, self.due_at)
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,8 @@ EXPIRED = "expired"
 NO_CHANNEL = "no-permitted-channel"
 CONTACT_RESTS = "contact-rests"
 PRACTICE_UNKNOWN = "practice-unknown"
+CAUSE_GONE = "cause-gone"
+SAID_RECENTLY = "said-recently"
 UPCOMING_BOOKING = "upcoming-booking"
 NEWER_ACTIVITY = "newer-activity"
 INPUTS_LAG = "inputs-lag"
@@ -244,6 +249,29 @@ def _practice(context: Context, _: Route) -> Defer | None:
     return None
 
 
+def _cause(context: Context, _: Route) -> Suppress | None:
+    """A message speaks of a tier in which the client still is."""
+    standing, change = context.standing, context.change
+    if standing is None or (standing.scheme, standing.tier) == (change.scheme, change.to_tier):
+        return None
+    return Suppress(CAUSE_GONE)
+
+
+def _same_text(context: Context, route: Route) -> Suppress | None:
+    """Days are the practice's: what was said on the 1st may be said again on the 31st. A service
+    message says the same each time, of something else."""
+    if context.play.purpose is Purpose.SERVICE:
+        return None
+    client_id, zone = context.change.client_id, next(iter(context.zones), "")
+    until = local_day(context.now, zone) - timedelta(days=context.rules.same_text_days)
+    is_said = any(
+        sent.client_id == client_id and sent.template == route.template
+        for sent in context.sent
+        if local_day(sent.at, zone) > until
+    )
+    return Suppress(SAID_RECENTLY) if is_said else None
+
+
 def _booking(context: Context, _: Route) -> Suppress | None:
     if not context.play.unless.upcoming_booking or context.booking_at is None:
         return None
@@ -263,9 +291,9 @@ def _activity(context: Context, _: Route) -> Suppress | None:
 
 
 def _inputs(context: Context, _: Route) -> Defer | None:
-    """A play that depends on bookings or activity waits until they have been read."""
-    unless = context.play.unless
-    if not (unless.upcoming_booking or unless.newer_activity):
+    """Whether the cause still holds, and what has happened since, is known once it has been read.
+    Service messages go on, but where their play depends on it."""
+    if context.play.purpose is Purpose.SERVICE and not context.play.unless.asks:
         return None
     read = context.inputs_up_to
     if read is None or context.now - read > context.rules.longest_lag:
@@ -316,9 +344,11 @@ def _caps(context: Context, route: Route) -> Defer | None:
 
 _GATES: tuple[Callable[[Context, Route], Defer | Suppress | None], ...] = (
     _practice,
+    _cause,
     _booking,
     _activity,
     _inputs,
+    _same_text,
     _hours,
     _caps,
 )
@@ -359,9 +389,10 @@ def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
     The order: mode, expiry, a restore since it was due, a permitted channel with account, consent
-    and a contact that does not rest (L1, L14), a practice that is known, an upcoming booking,
-    newer activity, inputs that lag, quiet hours (L12), frequency caps (F30). Provider rate limits
-    are no gate: they are permits, on the real clock (F35).
+    and a contact that does not rest (L1, L14), a practice that is known, a cause that holds, an
+    upcoming booking, newer activity, inputs that lag, the same text lately, quiet hours (L12),
+    frequency caps (F30). Provider rate limits are no gate: they are permits, on the real clock
+    (F35).
     """
     objection = _mode(context)
     if objection is not None:

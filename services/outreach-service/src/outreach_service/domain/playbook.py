@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from outreach_service.domain.faults import Fault
@@ -65,6 +65,11 @@ class Unless:
     upcoming_booking: bool
     newer_activity: bool
 
+    @property
+    def asks(self) -> bool:
+        """Whether any of it does."""
+        return self.upcoming_booking or self.newer_activity
+
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
@@ -84,15 +89,27 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Play:
-    """What to say, how and when, after a tier change. `expires_after` counts from each due time."""
+    """What to say, how and when, after a tier change.
+
+    It answers what the changes within `settles_after` come to. It is of use for `expires_after`
+    from each due time, or from when that would have been, had the cause been told at once.
+    """
 
     key: str
     when: When
     purpose: Purpose
     mode: Mode
     unless: Unless
+    settles_after: timedelta
     expires_after: timedelta
     steps: tuple[Step, ...]
+
+    def expires_at(self, step: Step, change: Change, due_at: datetime) -> datetime:
+        """When it is too late for a message. News is as old as what happened: a cause that was told
+        late leaves less time."""
+        if change.happened_at is not None:
+            due_at = min(due_at, change.happened_at + self.settles_after + step.delay)
+        return due_at + self.expires_after
 
 
 @dataclass(frozen=True, kw_only=True)

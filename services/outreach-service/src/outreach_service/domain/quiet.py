@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -62,3 +62,11 @@ def next_opening(at: datetime, hours: Hours, zones: Sequence[str]) -> datetime |
             return candidate
         candidate = latest
     return None
+
+
+def local_day(at: datetime, zone: str) -> date:
+    """The day of an instant in a zone; UTC's where the zone is not known here."""
+    try:
+        return at.astimezone(ZoneInfo(zone)).date()
+    except (KeyError, ValueError, OSError):
+        return at.astimezone(UTC).date()

@@ -90,14 +90,32 @@ class Occasion(NamedTuple):
     id: str
 
 
+class Standing(NamedTuple):
+    """A client's tier in the scheme that the practice acts on, and by which change."""
+
+    scheme: str
+    tier: str
+    since: datetime
+    version: int
+
+    def is_after(self, other: "Standing | None") -> bool:
+        """Whether it is newer than `other`. Instants come first: after a restore a version is given
+        once more, while no change is in effect before an older one."""
+        if other is None or other.scheme != self.scheme:
+            return other is None or self.since >= other.since
+        return (self.since, self.version) > (other.since, other.version)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """One move of one client between the tiers of a scheme, as scoring published it
     (`rapport.tier.changed.v1`).
 
     `version` counts the client's changes within the scheme. `primary` says that the practice acts
-    on the scheme. `reason` may be a word that `Reason` does not have. `happened_at` is the time of
-    the causing activity, None for a change by time; it may be after `effective_at`.
+    on the scheme. The ranks are the tiers' places in the scheme's order, 0 the lowest; None where
+    it has none, and where its writer did not say them. `reason` may be a word that `Reason` does
+    not have. `happened_at` is the time of the causing activity, None for a change by time; it may
+    be after `effective_at`.
     """
 
     practice_id: str
@@ -112,6 +130,18 @@ class Change:
     origin: Origin
     effective_at: datetime
     happened_at: datetime | None = None
+    from_rank: int | None = None
+    to_rank: int | None = None
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """Its client: practice id and client id."""
+        return self.practice_id, self.client_id
+
+    @property
+    def standing(self) -> "Standing":
+        """Where the client stands by this change."""
+        return Standing(self.scheme, self.to_tier, self.effective_at, self.version)
 
     @property
     def occasion(self) -> Occasion:

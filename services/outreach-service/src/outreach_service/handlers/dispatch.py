@@ -237,6 +237,7 @@ def _context(
         consents=situation.consents,
         zones=(situation.zone,),
         sent=situation.sent + granted,
+        standing=situation.standing,
         booking_at=situation.booking_at,
         activity_at=situation.activity_at,
         inputs_up_to=situation.inputs_up_to,
@@ -255,6 +256,7 @@ def _sent(message: DueMessage, situation: Situation, decision: Send) -> SentMess
         purpose=message.play.purpose,
         client_id=message.change.client_id,
         contact=situation.contacts[decision.route.channel],
+        template=decision.route.template,
     )
 
 
@@ -314,7 +316,7 @@ def _put_off_unreadable(
         return decided
     if message.unsure_of:
         return DecidedMessage(message, LeaveUnknown())
-    until = min(now + rules.longest_lag, message.due_at + message.play.expires_after)
+    until = min(now + rules.longest_lag, message.expires_at)
     return DecidedMessage(message, Defer(until, UNREADABLE))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.message_views import MessageRow
 from outreach_service.domain.playbook import Play
-from outreach_service.domain.terms import Change, Channel, Occasion, Purpose
+from outreach_service.domain.terms import Change, Channel, Occasion, Purpose, Standing
 
 
 class ActivitySeen(NamedTuple):
@@ -48,10 +48,13 @@ class PlannedMessage(NamedTuple):
     due_at: datetime
     lane: Channel | None = None
 
-    @property
-    def client(self) -> tuple[str, str]:
-        """Its client: practice id and client id."""
-        return self.change.practice_id, self.change.client_id
+
+class Saying(NamedTuple):
+    """A play that speaks to a client."""
+
+    practice_id: str
+    client_id: str
+    play: str
 
 
 class MessageEvent(NamedTuple):
@@ -133,6 +136,11 @@ class DueMessage(NamedTuple):
         """Its row."""
         return MessageKey(self.change.practice_id, self.message_id)
 
+    @property
+    def expires_at(self) -> datetime:
+        """When it is too late for it."""
+        return self.play.expires_at(self.play.steps[self.step], self.change, self.due_at)
+
 
 class Hold(NamedTuple):
     """A hold of a practice, as one partition tells it: its activity is read up to `stands_at`.
@@ -152,8 +160,8 @@ class Situation(NamedTuple):
     `contacts` maps a channel to its contact point's blind index, `resting` those where nothing may
     go now to the reason; `zone` is "" while the practice
     is not known; `sent` holds what went to the client or to its contact points, without the
-    message itself. `inputs_up_to` is the instant up to which activity has been read, or where the
-    practice stands, if it is held.
+    message itself. `inputs_up_to` is the instant up to which activity and tier changes have been
+    read, or where the practice stands, if it is held. `standing` is the client's tier.
     """
 
     now: datetime
@@ -165,6 +173,7 @@ class Situation(NamedTuple):
     activity_at: datetime | None
     inputs_up_to: datetime | None
     resting: Mapping[Channel, Rest] = MappingProxyType({})
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)

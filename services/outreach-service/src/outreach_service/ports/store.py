@@ -39,6 +39,7 @@ from outreach_service.ports.records import (
     PracticeHome,
     Recipient,
     RestingPoint,
+    Saying,
     SealedContact,
     Share,
     Situation,
@@ -49,6 +50,7 @@ from outreach_service.ports.records import (
     Strike,
     TriedMessage,
 )
+from outreach_service.ports.settling import Settling
 
 
 class Inputs(Protocol):
@@ -91,6 +93,11 @@ class Queue(Protocol):
     def add(self, planned: Sequence[PlannedMessage]) -> Collection[str]:
         """Insert messages, `scheduled` for their due time; returns the ids of those that were not
         there before. No id occurs twice in `planned`."""
+        ...
+
+    def lock_unbegun(self, sayings: Collection[Saying]) -> list[DueMessage]:
+        """The waiting messages of these plays of which no step was ever tried for their occasion,
+        locked in the order of their keys."""
         ...
 
     def has_due(self, now: datetime) -> bool:
@@ -169,7 +176,7 @@ class Clients(Protocol):
         ...
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
-        """Whether the bus has brought an activity of the client."""
+        """Whether the bus has brought anything of the client."""
         ...
 
 
@@ -323,6 +330,11 @@ class Store(Protocol):
     @property
     def inputs(self) -> Inputs:
         """What the bus brings."""
+        ...
+
+    @property
+    def settling(self) -> Settling:
+        """The tier changes that settle."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The tier change that a message answers, as its row keeps it."""
+"""A tier change as the rows keep it that it is the cause of."""
 
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,8 @@ def change_to_json(change: Change) -> dict[str, Any]:
         "origin": str(change.origin),
         "effective_at": change.effective_at.isoformat(),
         "happened_at": None if change.happened_at is None else change.happened_at.isoformat(),
+        "from_rank": change.from_rank,
+        "to_rank": change.to_rank,
     }
 
 
@@ -39,4 +41,6 @@ def change_of_row(row: Any) -> Change:
         origin=Origin(document["origin"]),
         effective_at=datetime.fromisoformat(document["effective_at"]),
         happened_at=None if happened_at is None else datetime.fromisoformat(happened_at),
+        from_rank=document.get("from_rank"),
+        to_rank=document.get("to_rank"),
     )

@@ -1,20 +1,22 @@
 """What is known about the clients of due messages, read under their locks in few statements."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.messages import COUNTED
-from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.terms import Channel, Purpose, Standing
 from outreach_service.ports.records import ContactKey, DueMessage, Recipient, Situation
 from outreach_service.store.clock import inputs_up_to
 from outreach_service.store.contact_rests import RESTS_AT_NOW
 from outreach_service.store.locks import lock_clients, lock_contacts
 from outreach_service.store.permissions import PERMITTED
+from outreach_service.store.settling import standing_of_row
 from rapport_runtime.database import fetch, fetch_value
 
 _OF = """(practice_id, client_id) IN (
@@ -32,7 +34,10 @@ _RESTS = f"""
     FROM contact JOIN contact_rest USING (practice_id, blind_index)
     WHERE {_OF} AND {RESTS_AT_NOW}
 """
-_ACTIVITY = f"SELECT practice_id, client_id, activity_at FROM client WHERE {_OF}"
+_CLIENTS = f"""
+    SELECT practice_id, client_id, activity_at, scheme, tier, tier_since, tier_version FROM client
+    WHERE {_OF}
+"""
 _BOOKINGS = f"""
     SELECT practice_id, client_id, min(starts_at) AS starts_at FROM (
         SELECT practice_id, client_id, starts_at FROM booking
@@ -42,11 +47,11 @@ _BOOKINGS = f"""
 """
 _COUNTED = "state IN ('" + "', '".join(sorted(COUNTED)) + "')"
 _SENT = f"""
-    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
-    WHERE {_COUNTED} AND sent_at > %(since)s AND {_OF}
+    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at, template
+    FROM message WHERE {_COUNTED} AND sent_at > %(since)s AND {_OF}
     UNION
-    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at FROM message
-    WHERE {_COUNTED} AND sent_at > %(since)s AND (practice_id, contact_index) IN (
+    SELECT practice_id, message_id, client_id, contact_index, purpose, sent_at, template
+    FROM message WHERE {_COUNTED} AND sent_at > %(since)s AND (practice_id, contact_index) IN (
         SELECT * FROM unnest(%(of_contacts)s::text[], %(contacts)s::text[]))
 """
 _RECIPIENTS = f"""
@@ -74,6 +79,7 @@ class _ClientFacts:
         default_factory=lambda: defaultdict(set)
     )
     activity: dict[Pair, datetime] = field(default_factory=dict)
+    standings: dict[Pair, Standing] = field(default_factory=dict)
     bookings: dict[Pair, datetime] = field(default_factory=dict)
     sent: dict[str, dict[str, SentMessage]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -152,8 +158,7 @@ def _client_facts(
     for row in fetch(tx, _CONSENTS, params):
         pair = (Channel(row.channel), Purpose(row.purpose))
         facts.consents[row.practice_id, row.client_id].add(pair)
-    for row in fetch(tx, _ACTIVITY, params):
-        facts.activity[row.practice_id, row.client_id] = row.activity_at
+    _add_clients(facts, fetch(tx, _CLIENTS, params))
     for row in fetch(tx, _BOOKINGS, {**params, "now": now}):
         facts.bookings[row.practice_id, row.client_id] = row.starts_at
     contacts = {
@@ -166,8 +171,17 @@ def _client_facts(
             purpose=Purpose(row.purpose),
             client_id=row.client_id,
             contact=row.contact_index,
+            template=row.template,
         )
     return facts
+
+
+def _add_clients(facts: _ClientFacts, rows: Iterable[Any]) -> None:
+    for row in rows:
+        if row.activity_at is not None:
+            facts.activity[row.practice_id, row.client_id] = row.activity_at
+        if row.tier is not None:
+            facts.standings[row.practice_id, row.client_id] = standing_of_row(row)
 
 
 def _contact_points(facts: _ClientFacts) -> list[Pair]:
@@ -200,4 +214,5 @@ def _situation(
         activity_at=facts.activity.get(pair),
         inputs_up_to=read and min(read, facts.held.get(practice_id, read)),
         resting=facts.resting.get(pair, {}),
+        standing=facts.standings.get(pair),
     )

@@ -15,6 +15,7 @@ from outreach_service.domain.message_views import (
 from outreach_service.domain.playbook import Play
 from outreach_service.domain.terms import Channel, Occasion
 from outreach_service.ports.records import ContactPoint, MessageKey, StoredMessage
+from outreach_service.store.changes import change_of_row
 from outreach_service.store.permissions import PERMITTED
 from rapport_runtime.database import Database, execute, fetch, fetch_one, fetch_value
 
@@ -160,7 +161,11 @@ def _message_row(row: Any, play: Play | None) -> MessageRow:
         attempts=row.attempts,
         due_at=row.due_at,
         decide_at=row.decide_at,
-        expires_at=None if play is None else row.due_at + play.expires_after,
+        expires_at=None if play is None else _expires_at(row, play),
         sent_at=row.sent_at,
         changed_at=row.changed_at,
     )
+
+
+def _expires_at(row: Any, play: Play) -> datetime:
+    return play.expires_at(play.steps[row.step], change_of_row(row), row.due_at)

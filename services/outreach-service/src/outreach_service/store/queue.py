@@ -21,6 +21,7 @@ from outreach_service.ports.records import (
     MessageKey,
     NewAttempt,
     PlannedMessage,
+    Saying,
     Share,
     StateChange,
     TriedMessage,
@@ -43,6 +44,19 @@ _ADD = """
                    occasion_id, play_body, purpose, change, due_at, lane)
     ON CONFLICT DO NOTHING
     RETURNING message_id
+"""
+_UNBEGUN = """
+    SELECT practice_id, message_id, client_id, partition, step, occasion_kind, occasion_id,
+           play_body, change, due_at, approved, attempts, state, channel, lane, false AS is_fenced
+    FROM message
+    WHERE (practice_id, client_id, play) IN (
+        SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[], %(plays)s::text[]))
+      AND state IN ('drafted', 'scheduled', 'deferred', 'awaiting_staff') AND NOT EXISTS (
+        SELECT FROM message AS tried
+        WHERE tried.practice_id = message.practice_id AND tried.client_id = message.client_id
+          AND tried.play = message.play AND tried.occasion_kind = message.occasion_kind
+          AND tried.occasion_id = message.occasion_id AND tried.attempts > 0)
+    ORDER BY practice_id, message_id FOR UPDATE OF message
 """
 # The statement's time, where an index is to be narrowed by it: the clock's own time may be another
 # for each row, so Postgres would ask each row for it.
@@ -188,6 +202,15 @@ class PostgresQueue:
             return []
         rows = fetch(self._tx, _ADD, _columns(planned), prepare=False)
         return [row.message_id for row in rows]
+
+    def lock_unbegun(self, sayings: Collection[Saying]) -> list[DueMessage]:
+        """See `Queue.lock_unbegun`."""
+        params = {
+            "practices": [each.practice_id for each in sayings],
+            "clients": [each.client_id for each in sayings],
+            "plays": [each.play for each in sayings],
+        }
+        return [self._due_message(row) for row in fetch(self._tx, _UNBEGUN, params)]
 
     def has_due(self, now: datetime) -> bool:
         """See `Queue.has_due`."""

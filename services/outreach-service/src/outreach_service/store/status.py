@@ -17,6 +17,9 @@ _FIRST_AWAITED = f"""
     WHERE state IN ('drafted', 'scheduled', 'deferred') AND attempts = 0
       AND NOT {paused("practice", "message.practice_id")}
 """
+_FIRST_ENDED = """
+    SELECT ends_at FROM settling WHERE ends_at <= %(read)s ORDER BY ends_at LIMIT 1
+"""
 _UNKNOWN = """
     SELECT count(*) FROM (SELECT FROM message WHERE state = 'unknown' LIMIT %(limit)s) AS counted
 """
@@ -27,9 +30,9 @@ _INSTANT = timedelta(microseconds=1)
 class OutreachStatus:
     """The runtime's status with outreach's own business time.
 
-    A day is reported once activity and changes up to it are read and no message that is due by
-    then still awaits its first attempt; retries hold nothing up, nor do messages of a practice
-    that operators have paused.
+    A day is reported once activity and changes up to it are read, those that settled by then have
+    been answered, and no message that is due by then still awaits its first attempt; retries hold
+    nothing up, nor do messages of a practice that operators have paused.
     """
 
     def __init__(self, database: Database, runtime_status: StatusSource) -> None:
@@ -42,9 +45,11 @@ class OutreachStatus:
         with self._database.transaction(operator=True) as tx:
             read = inputs_up_to(tx)
             awaited: datetime | None = fetch_value(tx, _FIRST_AWAITED)
+            ended: datetime | None = fetch_value(tx, _FIRST_ENDED, {"read": read})
         reached = read
-        if read is not None and awaited is not None and awaited <= read:
-            reached = awaited - _INSTANT
+        for waits_since in (awaited, ended):
+            if reached is not None and waits_since is not None and waits_since <= reached:
+                reached = waits_since - _INSTANT
         return status.model_copy(update={"business_time": reached, "oldest_due_at": awaited})
 
 

@@ -18,6 +18,7 @@ from outreach_service.store.permits import PostgresRates
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preferences import PostgresConsents, PostgresContacts
 from outreach_service.store.queue import PostgresQueue
+from outreach_service.store.settling import PostgresSettling
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
 from rapport_runtime.ops import incarnation
@@ -37,6 +38,7 @@ class PostgresStore:
         self._encode = encode
         self._simulated = simulated
         self.inputs = PostgresInputs(tx)
+        self.settling = PostgresSettling(tx)
         self.queue = PostgresQueue(tx, read_play)
         self.clients = PostgresClients(tx)
         self.rates = PostgresRates(tx)

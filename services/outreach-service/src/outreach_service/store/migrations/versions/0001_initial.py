@@ -22,22 +22,11 @@ depends_on = None
 
 OWN = (
     *("attempt", "message", "playbook", "consent", "contact_rest", "contact", "booking", "client"),
-    *("practice_hold", "practice"),
+    *("settling", "practice_hold", "practice"),
 )
 STATES = [
-    "drafted",
-    "scheduled",
-    "deferred",
-    "sending",
-    "awaiting_staff",
-    "accepted",
-    "delivered",
-    "bounced",
-    "failed",
-    "suppressed",
-    "cancelled",
-    "expired",
-    "unknown",
+    *("drafted", "scheduled", "deferred", "sending", "awaiting_staff", "accepted", "delivered"),
+    *("bounced", "failed", "suppressed", "cancelled", "expired", "unknown"),
 ]
 AT_AN_END = """
     state IN ('accepted', 'delivered', 'bounced', 'failed', 'suppressed', 'cancelled', 'expired',
@@ -50,6 +39,7 @@ def upgrade() -> None:
     tables_v1.create(op)
     create_practice()
     create_client()
+    create_settling()
     create_contact()
     create_contact_rest()
     create_consent()
@@ -63,7 +53,8 @@ def upgrade() -> None:
     row_level_security(op, "contact", api_may=("SELECT", "INSERT", "UPDATE", "DELETE"))
     row_level_security(op, "consent", api_may=("SELECT", "INSERT"))
     row_level_security(op, "playbook", api_may=("SELECT", "INSERT", "UPDATE"))
-    # An operator's status tells the oldest message that awaits its first attempt, of anybody.
+    # An operator's status tells the first window and the oldest message that wait, of anybody.
+    row_level_security(op, "settling", operator_sees=True)
     row_level_security(op, "message", api_may=("SELECT", "UPDATE"), operator_sees=True)
     open_to_purges()
 
@@ -135,8 +126,12 @@ def create_client() -> None:
         "client",
         _id("practice_id"),
         _id("client_id"),
-        _instant("activity_at", needed=True),
-        comment="when a client was last active; our own messages never count (C-15)",
+        _instant("activity_at"),
+        *(sa.Column(name, sa.Text) for name in ("scheme", "tier")),
+        _instant("tier_since"),
+        sa.Column("tier_version", sa.BigInteger),
+        sa.CheckConstraint("num_nulls(scheme, tier, tier_since, tier_version) IN (0, 4)"),
+        comment="when a client was last active, our own messages never count (C-15); their tier",
     )
     op.create_table(
         "booking",
@@ -147,6 +142,20 @@ def create_client() -> None:
         sa.Column("count", sa.Integer, nullable=False),
         sa.Index("booking_by_start", "starts_at"),
         comment="signed differences by activity: a time is booked where they sum above zero",
+    )
+
+
+def create_settling() -> None:
+    op.create_table(
+        "settling",
+        _id("practice_id"),
+        _id("client_id"),
+        sa.Column("settles_after", sa.Interval, primary_key=True),
+        _instant("ends_at", needed=True),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("change", JSONB, nullable=False, comment="what the changes come to so far"),
+        sa.Index("settling_by_end", "ends_at"),
+        comment="tier changes that add up until `ends_at` (ADR 42)",
     )
 
 
