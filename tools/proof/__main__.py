@@ -17,6 +17,7 @@ from tools.claim import Bench, Measured, Part
 from tools.proof.claims import (
     bad_input,
     downtime,
+    edges_causes,
     edges_consent,
     edges_keys,
     edges_newcomer,
@@ -52,6 +53,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "contracts": (the_contracts.measure,),
     "edges": (
         edges_providers.measure,
+        edges_causes.measure,
         edges_consent.measure,
         edges_keys.measure,
         edges_newcomer.measure,
