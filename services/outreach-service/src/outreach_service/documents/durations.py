@@ -34,23 +34,10 @@ def _positive(length: timedelta) -> timedelta:
     return length
 
 
-def _short(length: timedelta) -> timedelta:
-    if length > timedelta(days=7):
-        msg = "must be a week at most"
-        raise ValueError(msg)
-    return length
-
-
 Duration = Annotated[timedelta, BeforeValidator(_of_fixed_length), WithJsonSchema(_SCHEMA)]
 PositiveDuration = Annotated[
     timedelta,
     BeforeValidator(_of_fixed_length),
     AfterValidator(_positive),
     WithJsonSchema(_SCHEMA | {"pattern": f"^(?=.*[1-9]){_FORM}$"}),
-]
-ShortDuration = Annotated[
-    timedelta,
-    BeforeValidator(_of_fixed_length),
-    AfterValidator(_short),
-    WithJsonSchema(_SCHEMA | {"description": f"{_SCHEMA['description']} A week at most."}),
 ]

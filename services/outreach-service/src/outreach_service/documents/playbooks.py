@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, StrictBool
 
-from outreach_service.documents.durations import Duration, PositiveDuration, ShortDuration
+from outreach_service.documents.durations import Duration, PositiveDuration
 from outreach_service.documents.reading import Several, StrictModel, Text, read
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.playbook import (
@@ -106,7 +106,7 @@ class PlayDocument(StrictModel):
     steps: Several[StepDocument]
     mode: Mode = Mode.OBSERVE
     unless: UnlessDocument = Field(default_factory=UnlessDocument)
-    settles_after: ShortDuration = timedelta(hours=2)
+    settles_after: Duration = timedelta(hours=2)
     expires_after: PositiveDuration = Field(default_factory=timedelta)
 
     def to_domain(self) -> Play:
