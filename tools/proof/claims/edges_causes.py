@@ -36,7 +36,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{SETTLING}::test_what_a_source_sends_once_a_night_settles_when_it_comes",
             f"{CONSUMER}::test_a_change_is_heard_at_the_last_watermark_before_it_in_its_log",
         ),
-        'replay-D8 (quoted: "14,938 and 14,791 upgrades"), each fifth client of the demo by topic': (
+        'replay-D8 (quoted: "14,938 and 14,791 upgrades"), a fifth of the demo by topic': (
             f"{ORDERS}::test_the_demo_says_the_same_whichever_topic_is_read_first",
         ),
         'trial-N2 (quoted: "C003 gets `welcome` and `thanks`", "five only `thanks`")': (
