@@ -11,8 +11,8 @@ import pytest
 
 from outreach_service.bootstrap import build_stores
 from outreach_service.dispatcher import OutboundQueue
-from outreach_service.domain.gates import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.messages import SANDBOX_RETRIES
+from outreach_service.domain.rules import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.store import clients

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from outreach_service.documents.playbooks import read_playbook
-from outreach_service.domain.gates import DEFAULT_RULES, Context, SentMessage
+from outreach_service.domain.gates import Context, SentMessage
 from outreach_service.domain.playbook import Mode, Play, Playbook
+from outreach_service.domain.rules import DEFAULT_RULES
 from outreach_service.domain.terms import (
     Change,
     Channel,

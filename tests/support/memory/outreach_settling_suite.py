@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from outreach_service.documents.playbooks import read_known_playbook
-from outreach_service.domain.gates import DEFAULT_RULES
 from outreach_service.domain.messages import State
+from outreach_service.domain.rules import DEFAULT_RULES
 from outreach_service.domain.settling import HeardChange, Window
 from outreach_service.domain.terms import Direction, Purpose, Reason, Standing
 from outreach_service.handlers.dispatch import DispatchOptions, Look, dispatch_due, lease_permits

@@ -6,8 +6,8 @@ from typing import Any
 
 from outreach_service.documents.playbooks import read_known_playbook
 from outreach_service.domain.consents import ConsentStatement
-from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import DEFAULT_RETRIES, Outcome
+from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.settling import HeardChange
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import (

@@ -10,18 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach_service.domain import gates
-from outreach_service.domain.gates import (
-    Cap,
-    Context,
-    Defer,
-    Scope,
-    Send,
-    Suppress,
-    choose_channel,
-    gate,
-)
+from outreach_service.domain.gates import Context, Defer, Send, Suppress, choose_channel, gate
 from outreach_service.domain.playbook import Mode
 from outreach_service.domain.quiet import DEFAULT_HOURS, Hours, next_opening
+from outreach_service.domain.rules import Cap, Scope
 from outreach_service.domain.terms import Channel, Purpose, Reason, Standing
 from tests.support.generators.outreach_values import (
     EVERYTHING,

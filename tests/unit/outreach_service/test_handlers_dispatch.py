@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from outreach_service.domain.gates import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.messages import Unknown
+from outreach_service.domain.rules import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from tests.support.doubles.open_cipher import NO_KEY

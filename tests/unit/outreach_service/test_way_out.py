@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from outreach_service.domain.gates import DEFAULT_RULES, Send, Suppress, gate
+from outreach_service.domain.gates import Send, Suppress, gate
+from outreach_service.domain.rules import DEFAULT_RULES
 from outreach_service.domain.terms import Channel, Purpose
 from tests.support.generators.outreach_values import a_context, a_marketing_play
 

@@ -20,8 +20,8 @@ from outreach_service.documents.playbooks import (
 )
 from outreach_service.domain.consents import Subscription
 from outreach_service.domain.faults import InvalidDocument
-from outreach_service.domain.gates import DEFAULT_RULES, Rules
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
+from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.handlers.previews import Previews

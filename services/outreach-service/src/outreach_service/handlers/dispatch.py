@@ -8,11 +8,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from outreach_service.domain.gates import (
-    DEFAULT_RULES,
     Context,
     Decision,
     Defer,
-    Rules,
     Send,
     SentMessage,
     Suppress,
@@ -21,6 +19,7 @@ from outreach_service.domain.gates import (
 )
 from outreach_service.domain.messages import State, advance, event_of
 from outreach_service.domain.playbook import Route
+from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.events import message_event
 from outreach_service.ports import UnreadableContact
