@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -28,8 +29,9 @@ from tests.support.worlds.toy_ledger import at
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 WORKERS = 16
-CAP_1 = Rules(
-    hours=DEFAULT_RULES.hours,
+CAP_1 = replace(
+    DEFAULT_RULES,
+    same_text_days=0,
     caps=(
         Cap(
             scope=Scope.CLIENT,
@@ -38,7 +40,6 @@ CAP_1 = Rules(
             window=timedelta(days=7),
         ),
     ),
-    longest_lag=DEFAULT_RULES.longest_lag,
 )
 
 
@@ -59,9 +60,13 @@ def queues(urls: ServiceDatabase, rules: Rules = DEFAULT_RULES) -> Iterator[list
         database.close()
 
 
-def outreach(urls: ServiceDatabase) -> OutreachWorld:
+def outreach(urls: ServiceDatabase, plays: int = 1) -> OutreachWorld:
+    """Whoever enters is written to by each of so many plays."""
     providers = dict.fromkeys(Channel, RecordingProvider())
-    return OutreachWorld(urls, playbook(directions=["entered"]), providers)
+    book = playbook(directions=["entered"])
+    (play,) = book["plays"]
+    alike = [{**play, "key": f"hello-{number}"} for number in range(plays)]
+    return OutreachWorld(urls, {**book, "plays": alike}, providers)
 
 
 @pytest.mark.parametrize("mutant", [False, True])
@@ -73,13 +78,12 @@ def test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes(
 ) -> None:
     """Each worker has another message of hers in hand. Mutant: nobody locks the client."""
     urls = service_database("outreach")
-    world = outreach(urls)
+    world = outreach(urls, plays=WORKERS)
     if mutant:
         for name in ("lock_clients", "lock_contacts"):
             monkeypatch.setattr(clients, name, lambda _tx, _keys: None)
     world.reachable("ada", Channel.SMS, "+8613800138000")
-    for version in range(1, WORKERS + 1):
-        world.moved("ada", version, NOON)
+    world.moved("ada", 1, NOON)
     world.now_is(NOON)
     with (
         queues(urls, CAP_1) as workers,

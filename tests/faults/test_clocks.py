@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
 MINUTES = timedelta(minutes=1)
+SAME_TEXT_GOES = replace(DEFAULT_RULES, same_text_days=0)
 SKEWS = [pytest.param(600, id="10 min ahead"), pytest.param(-600, id="10 min behind")]
 
 
@@ -32,7 +34,7 @@ class SkewedOutreach:
         self._monkeypatch = monkeypatch
         providers = dict.fromkeys(Channel, RecordingProvider())
         self.world = OutreachWorld(urls, playbook(directions=["entered"]), providers)
-        self.queue = self.queue_by(DEFAULT_RULES)
+        self.queue = self.queue_by(SAME_TEXT_GOES)
         self.world.reachable("ada", Channel.SMS, "+8613800138000")
         self._versions = iter(range(1, 100))
         self.world.now_is(datetime(2026, 1, 1, tzinfo=UTC))  # the practice is known from here on
@@ -68,12 +70,7 @@ class SkewedOutreach:
         """Let the hours begin and end so long from now."""
         local = self.now().replace(hour=12, tzinfo=None)
         hours = Hours((local + opens_in).time(), (local + closes_in).time())
-        rules = Rules(
-            hours={Purpose.CARE: hours},
-            caps=DEFAULT_RULES.caps,
-            longest_lag=DEFAULT_RULES.longest_lag,
-        )
-        self.queue = self.queue_by(rules)
+        self.queue = self.queue_by(replace(SAME_TEXT_GOES, hours={Purpose.CARE: hours}))
 
     def obeys(self) -> bool:
         """Whether hours, caps and leases hold to the minute: open for 5 minutes more, two messages

@@ -70,7 +70,7 @@ def test_the_claim_hears_the_last_word(
     """L1: consent is looked at in the claim. Mutant: what it was when the message was planned,
     since a statement does not change what the claim reads."""
     if mutant:
-        monkeypatch.setattr(preferences, "settle", lambda *_: None)
+        monkeypatch.setattr(preferences, "derive_client_words", lambda *_: None)
     outreach.world.consent("ada", Channel.SMS, "care", granted=False)
     survives = outreach.send_all() == 0
     assert survives is not mutant

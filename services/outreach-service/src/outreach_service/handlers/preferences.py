@@ -117,7 +117,7 @@ def save_consents(
 def record_statements(
     store: Store, practice_id: str, statements: Sequence[ConsentStatement], recording: Recording
 ) -> Appended:
-    """Append statements whose clients are locked, and settle anew what they come to."""
+    """Append statements whose clients are locked, and work out anew what they come to."""
     appended = store.consents.append(practice_id, statements, recording)
     derive_client_words(store, practice_id, appended.clients)
     return appended
@@ -173,7 +173,7 @@ def view_preferences(
 
 
 def _add_points(store: Store, added: Sequence[tuple[ContactKey, Point]]) -> None:
-    """Insert points, and settle anew what their clients have stated."""
+    """Insert points, and work out anew what their clients have stated."""
     if added:
         store.contacts.add_points(added)
         derive_client_words(store, added[0][0].practice_id, {key.client_id for key, _ in added})
