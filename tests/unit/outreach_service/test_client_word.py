@@ -152,6 +152,17 @@ def test_an_address_that_was_deleted_leaves_no_consent_for_the_next(
     assert goes_to(outreach, ADA) == []
 
 
+def test_what_is_said_while_there_is_no_address_holds_for_none(outreach: MemoryOutreach) -> None:
+    put_address(outreach)
+    outreach.stores.business_time = NOON + HOUR
+    remove_contact(outreach.stores, ContactKey(PRACTICE, ADA, Channel.EMAIL))
+    outreach.stores.business_time = NOON + 2 * HOUR
+    state(outreach, form(at=NOON + 2 * HOUR))
+    outreach.stores.business_time = NOON + 3 * HOUR
+    put_address(outreach)
+    assert goes_to(outreach, ADA) == []
+
+
 def test_preferences_say_whether_a_consent_applies(outreach: MemoryOutreach) -> None:
     def applies() -> bool:
         found = view_preferences(outreach.stores, OpenCipher(), PRACTICE, ADA)
