@@ -14,7 +14,8 @@ from outreach_service.domain.contact_points import tell
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import derive_client_words, record_statements
 from outreach_service.ports import GROUP
-from outreach_service.ports.records import ContactKey, SealedContact
+from outreach_service.ports.contacts import SealedContact
+from outreach_service.ports.records import ContactKey
 from outreach_service.store.clock import INPUTS
 from outreach_service.store.fence import fence_off
 from outreach_service.store.permits import Rate, set_up

@@ -2,7 +2,8 @@
 
 from outreach_service.domain.consents import ContactUpdate
 from outreach_service.ports import UnreadableContact
-from outreach_service.ports.records import ContactKey, SealedContact
+from outreach_service.ports.contacts import SealedContact
+from outreach_service.ports.records import ContactKey
 
 NO_KEY = "no key opens this"
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from outreach_service.domain.consents import Subscription
 from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports.records import ContactPoint, MessageKey, StoredMessage
+from outreach_service.ports.contacts import ContactPoint
+from outreach_service.ports.records import MessageKey, StoredMessage
 from outreach_service.store.changes import change_to_json
 from tests.support.memory.outreach_rows import Rows, attempts_of, message_row, permitted
 

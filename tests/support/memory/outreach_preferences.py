@@ -14,14 +14,8 @@ from outreach_service.domain.consents import (
 )
 from outreach_service.domain.contact_points import Point
 from outreach_service.domain.permissions import ClientWord
-from outreach_service.ports.records import (
-    ContactKey,
-    PracticeHome,
-    RestingPoint,
-    SealedContact,
-    StoredContact,
-    StoredPlaybook,
-)
+from outreach_service.ports.contacts import PracticeHome, SealedContact, StoredContact
+from outreach_service.ports.records import ContactKey, RestingPoint, StoredPlaybook
 from tests.support.memory.outreach_rows import (
     Consent,
     Contact,

@@ -9,13 +9,8 @@ from outreach_service.domain.consents import ConsentStatement, CurrentConsent, R
 from outreach_service.domain.permissions import last_statements
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import record_statements
-from outreach_service.ports.records import (
-    ActivitySeen,
-    ContactKey,
-    SealedContact,
-    Share,
-    StoredContact,
-)
+from outreach_service.ports.contacts import SealedContact, StoredContact
+from outreach_service.ports.records import ActivitySeen, ContactKey, Share
 from outreach_service.ports.store import Store, Stores
 from tests.support.generators.outreach_values import a_play_document
 from tests.support.memory.harbour import (

@@ -6,11 +6,11 @@ import pytest
 
 from outreach_service.domain.gates import Rest
 from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports.contacts import PracticeHome
 from outreach_service.ports.records import (
     AttemptHistory,
     ContactKey,
     FinishedAttempt,
-    PracticeHome,
     RestingPoint,
     Strike,
 )

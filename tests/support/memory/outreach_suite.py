@@ -32,6 +32,7 @@ from tests.support.memory.harbour import (
     key_of,
 )
 from tests.support.memory.outreach_due_suite import DueSuite
+from tests.support.memory.outreach_practices_suite import PracticesSuite
 
 LAST = LATEST - timedelta(microseconds=1)
 
@@ -40,7 +41,7 @@ class Failure(Exception):
     """What a use case raises in the middle of a transaction."""
 
 
-class StoreSuite(DueSuite):
+class StoreSuite(DueSuite, PracticesSuite):
     """`Stores`: what is written is read, what is due comes in turn, and nothing is half done."""
 
     @pytest.fixture
@@ -239,20 +240,6 @@ class StoreSuite(DueSuite):
                     store.inputs.end_other_holds(told)
                 seen.append(harbour.situation().inputs_up_to)
         assert [each == NOON for each in seen] == [*(False, False, True) * 2, *(False,) * 3]
-
-    def test_a_practice_is_as_it_was_saved_last(self, harbour: Harbour) -> None:
-        harbour.save_practice("Quay", "Asia/Shanghai")
-        harbour.add(a_message())
-        assert harbour.situation().zone == "Asia/Shanghai"
-        with harbour.adapter.api_stores.open(PRACTICE) as store:
-            assert store.messages.practice_name(PRACTICE) == "Quay"
-
-    def test_what_was_said_of_a_practice_before_does_not_replace_it(self, harbour: Harbour) -> None:
-        harbour.save_practice("Quay", "Asia/Shanghai", NOON - DAY)
-        harbour.add(a_message())
-        assert harbour.situation().zone == "Europe/London"
-        with harbour.adapter.api_stores.open(PRACTICE) as store:
-            assert store.messages.practice_name(PRACTICE) == "Harbour"
 
     def test_the_newest_activity_counts(self, harbour: Harbour) -> None:
         harbour.add(a_message())

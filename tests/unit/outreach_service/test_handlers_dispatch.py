@@ -240,15 +240,6 @@ def test_without_caps_nothing_that_was_sent_holds_a_message_back(outreach: Memor
     assert len(outreach.dispatch(rules=rules).claimed) == 8
 
 
-def test_promotion_by_sms_keeps_to_the_hours_of_shanghai_too(outreach: MemoryOutreach) -> None:
-    routes = [{"channel": "sms", "template": "win-back"}]
-    outreach.reachable(purpose=Purpose.MARKETING)
-    outreach.stores.business_time = NOON + HOUR  # 21:00 in Shanghai
-    outreach.fall(purpose="marketing", steps=[{"channels": routes}])
-    assert outreach.dispatch().claimed == []
-    assert outreach.state() == ("deferred", "quiet-hours")
-
-
 def test_as_many_messages_are_looked_at_as_there_are_permits(outreach: MemoryOutreach) -> None:
     outreach.rows.permits[Channel.SMS] = 1
     for number in range(3):

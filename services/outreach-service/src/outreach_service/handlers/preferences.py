@@ -27,12 +27,8 @@ from outreach_service.domain.contact_points import Point, tell
 from outreach_service.domain.permissions import client_word, last_statements
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import NoBusinessTime, UnreadableContact
-from outreach_service.ports.records import (
-    ContactKey,
-    PracticeHome,
-    SealedContact,
-    StoredContact,
-)
+from outreach_service.ports.contacts import PracticeHome, SealedContact, StoredContact
+from outreach_service.ports.records import ContactKey
 from outreach_service.ports.store import ContactCipher, Store, Stores
 
 ONE_CLICK: Final = "one-click"

@@ -7,7 +7,8 @@ from outreach_service.domain.playbook import Play, Route
 from outreach_service.domain.templates import Catalogue, Template
 from outreach_service.domain.terms import Channel, Purpose, permitted
 from outreach_service.ports import Rendered, RenderingFailed, UnreadableContact
-from outreach_service.ports.records import ContactKey, ContactPoint, StoredMessage
+from outreach_service.ports.contacts import ContactPoint
+from outreach_service.ports.records import ContactKey, StoredMessage
 from outreach_service.ports.store import ContactCipher, Store
 
 NO_CONTACT = "no contact"

@@ -19,6 +19,7 @@ from outreach_service.domain.contact_points import Point
 from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.permissions import ClientWord
 from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports.contacts import ContactPoint, PracticeHome, SealedContact, StoredContact
 from outreach_service.ports.records import (
     ActivitySeen,
     AppliedOutcome,
@@ -26,7 +27,6 @@ from outreach_service.ports.records import (
     AttemptKey,
     BookingDelta,
     ContactKey,
-    ContactPoint,
     DueMessage,
     FinishedAttempt,
     Hold,
@@ -36,15 +36,12 @@ from outreach_service.ports.records import (
     MessageKey,
     NewAttempt,
     PlannedMessage,
-    PracticeHome,
     Recipient,
     RestingPoint,
     Saying,
-    SealedContact,
     Share,
     Situation,
     StateChange,
-    StoredContact,
     StoredMessage,
     StoredPlaybook,
     Strike,

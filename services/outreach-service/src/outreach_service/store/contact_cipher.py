@@ -3,7 +3,8 @@
 from outreach_service.domain.consents import ContactUpdate
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import UnreadableContact
-from outreach_service.ports.records import ContactKey, SealedContact
+from outreach_service.ports.contacts import SealedContact
+from outreach_service.ports.records import ContactKey
 from outreach_service.sealing import ContactKeyring, Place
 from rapport_runtime.sealing import CannotUnseal
 

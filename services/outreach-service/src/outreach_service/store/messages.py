@@ -14,7 +14,8 @@ from outreach_service.domain.message_views import (
 )
 from outreach_service.domain.playbook import Play
 from outreach_service.domain.terms import Channel, Occasion
-from outreach_service.ports.records import ContactPoint, MessageKey, StoredMessage
+from outreach_service.ports.contacts import ContactPoint
+from outreach_service.ports.records import MessageKey, StoredMessage
 from outreach_service.store.changes import change_of_row
 from outreach_service.store.permissions import PERMITTED
 from rapport_runtime.database import Database, execute, fetch, fetch_one, fetch_value

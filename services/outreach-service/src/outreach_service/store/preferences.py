@@ -18,13 +18,8 @@ from outreach_service.domain.contact_points import Point
 from outreach_service.domain.gates import Rest
 from outreach_service.domain.permissions import ClientWord
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.ports.records import (
-    ContactKey,
-    PracticeHome,
-    RestingPoint,
-    SealedContact,
-    StoredContact,
-)
+from outreach_service.ports.contacts import PracticeHome, SealedContact, StoredContact
+from outreach_service.ports.records import ContactKey, RestingPoint
 from outreach_service.store.contact_rests import RESTS_AT_NOW
 from outreach_service.store.locks import lock_contacts
 from rapport_runtime.database import execute, execute_many, fetch, fetch_one
