@@ -23,6 +23,7 @@ from rapport_contracts.ranges import (
     MAX_AMOUNT_MINOR,
     NAME,
     currencies,
+    zones,
 )
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:", re.ASCII)
@@ -67,6 +68,14 @@ def _of_iso_4217(code: str) -> str:
     return code
 
 
+def _of_iana(name: str) -> str:
+    """Refuse what is no name of the IANA time zone database."""
+    if name not in zones():
+        msg = "must be a time zone of the IANA database, such as Asia/Shanghai"
+        raise ValueError(msg)
+    return name
+
+
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, strict=True),
@@ -77,6 +86,9 @@ PracticeId = Annotated[str, StringConstraints(pattern=rf"^{PRACTICE_ID}$", stric
 Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$", strict=True), AfterValidator(_of_iso_4217)
+]
+Zone = Annotated[
+    str, AfterValidator(_of_iana), Field(json_schema_extra={"format": "iana-time-zone"})
 ]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_from(EARLIEST))]
 Happened = Annotated[
