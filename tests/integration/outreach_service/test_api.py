@@ -290,6 +290,9 @@ def test_each_click_withdraws_and_looking_does_not(world: World) -> None:
     assert world.consents() == {("email", "care"): True, ("email", "marketing"): False}
     assert world.rows("SELECT evidence FROM consent WHERE NOT granted") == [("one-click",)] * 2
     again = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    asked = world.call("OPTIONS", f"/v1/unsubscribe/{TOKEN}", key=None)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     world.put_consent(channel="email", purpose="marketing", stated_at=again)
     assert world.consents()["email", "marketing"] is True
     world.call("POST", f"/v1/unsubscribe/{TOKEN}", key=None)
@@ -312,7 +315,7 @@ def test_each_click_withdraws_and_looking_does_not(world: World) -> None:
 )
 def test_a_link_that_was_not_signed_here_is_unknown(world: World, token: str) -> None:
     world.put_consent(channel="email", purpose="marketing")
-    for method in ("GET", "POST"):
+    for method in ("GET", "POST", "OPTIONS"):
         answer = world.call(method, f"/v1/unsubscribe/{token}", key=None)
         assert (answer.status_code, answer.json()["status"]) == (404, 404)
         page = world.call(

@@ -1,23 +1,59 @@
 """Where messages go: numbers keep their country, addresses and headers stand readable."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outreach_service.contacts import normalise
+from outreach_service.domain.consents import Subscription
 from outreach_service.domain.messages import About, Accepted, Rejected
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.providers import smtp
+from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from tests.support.servers.sandbox import Sandbox
-from tests.support.servers.sandbox_providers import a_message, arrived, send, with_providers
+from tests.support.servers.sandbox_providers import (
+    a_message,
+    arrived,
+    now,
+    send,
+    with_providers,
+)
 
 pytestmark = pytest.mark.integration
 
 
-def test_a_long_way_out_stands_readable_on_the_wire(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("letters", [1, 36, 37, 150, 700, 859])
+def test_a_long_way_out_stands_readable_on_the_wire(sandbox: Sandbox, letters: int) -> None:
     """The sandbox shows the header as its raw bytes have it, and refuses one that is encoded."""
-    url = "https://rapport.invalid/v1/unsubscribe/" + "A" * 150
+    url = "https://rapport.invalid/v1/unsubscribe/" + "A" * letters
     message = a_message(Channel.EMAIL, purpose=Purpose.MARKETING, unsubscribe_url=url)
     assert isinstance(send(sandbox, message), Accepted)
     assert arrived(sandbox, message)[0]["headers"]["List-Unsubscribe"] == f"<{url}>"
+
+
+@given(letters=st.integers(1, 859), name=st.text(max_size=60), subject=st.text(max_size=150))
+def test_a_way_out_of_any_length_stands_whole_in_one_line_of_the_raw_bytes(
+    letters: int, name: str, subject: str
+) -> None:
+    """As a mail program reads it, without knowing of Python's folding."""
+    url = "https://rapport.invalid/v1/unsubscribe/" + "A" * letters
+    message = a_message(
+        Channel.EMAIL, unsubscribe_url=url, subject=" ".join(subject.split()), body=name
+    )
+    account = smtp.SmtpAccount("relay", 25, "care@harbour.example", "海港")
+    raw = smtp._composed(message, smtp._address(message.recipient), account, now())
+    head = raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert f"List-Unsubscribe: <{url}>".encode() in head
+    assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in head
+    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
+
+
+def test_the_longest_way_out_that_we_make_fits_into_a_header() -> None:
+    """An address of 200 characters, and the longest ids that the tables of contracts allow."""
+    key = unsubscribe_key("aW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtMTI=")
+    longest = Subscription("p" * 64, "c" * 64, Channel.EMAIL, Purpose.MARKETING)
+    url = unsubscribe_url(f"https://{'x' * 184}.example", key, longest)
+    assert smtp._one_click(url).startswith(b"List-Unsubscribe: <https://")
 
 
 def test_the_sandbox_refuses_a_way_out_that_nobody_can_read(

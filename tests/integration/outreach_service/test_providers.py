@@ -60,7 +60,7 @@ def test_a_message_arrives_once_and_whole(sandbox: Sandbox, channel: Channel) ->
     if channel is Channel.EMAIL:
         assert delivery["subject"] == message.subject
         assert delivery["body"] == message.body
-        assert "List-Unsubscribe" not in delivery["headers"]
+        assert delivery["headers"]["List-Unsubscribe"] == f"<{message.unsubscribe_url}>"
 
 
 FAULTS = [
@@ -207,9 +207,12 @@ def test_no_token_means_nothing_was_sent(sandbox: Sandbox) -> None:
     )
 
 
-def test_marketing_mail_can_be_left_with_one_click(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("purpose", Purpose)
+def test_mail_of_every_purpose_can_be_left_with_one_click(
+    sandbox: Sandbox, purpose: Purpose
+) -> None:
     url = "https://rapport.invalid/u/0f0f"
-    message = a_message(Channel.EMAIL, purpose=Purpose.MARKETING, unsubscribe_url=url)
+    message = a_message(Channel.EMAIL, purpose=purpose, unsubscribe_url=url)
     assert isinstance(send(sandbox, message), Accepted)
 
     headers = arrived(sandbox, message)[0]["headers"]

@@ -39,6 +39,7 @@ PARAMS = {
     Channel.SMS: {"name": "林 小满&=+~*'()"},
     Channel.EMAIL: {},
 }
+WAY_OUT = "https://rapport.invalid/u/0f0f"
 
 
 def now() -> datetime:
@@ -55,6 +56,7 @@ def a_message(channel: Channel, **changes: Any) -> Outgoing:
         body="林小满，您好：\n.\n感谢您的到来。\n",
         provider_template=TEMPLATES[channel],
         params=PARAMS[channel],
+        unsubscribe_url=WAY_OUT if channel is Channel.EMAIL else None,
     )
     return replace(known, **changes)
 

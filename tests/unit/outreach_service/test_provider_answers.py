@@ -38,6 +38,7 @@ def a_message(channel: Channel, recipient: str) -> Outgoing:
         body="Hello",
         subject="Hello",
         provider_template="SMS_100001",
+        unsubscribe_url="https://harbour.example/u/1",
     )
 
 

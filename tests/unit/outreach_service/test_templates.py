@@ -34,7 +34,7 @@ def a_text(**changes: Any) -> Template:
         purpose=Purpose.CARE,
         language="en",
         subject="Hello",
-        body="Hello {{ name }}",
+        body="Hello {{ name }} {{ unsubscribe_url }}",
         provider_template="",
         params={},
     )
@@ -43,6 +43,8 @@ def a_text(**changes: Any) -> Template:
 
 SMS = {"channel": Channel.SMS, "provider_template": "SMS_1", "body": "【{{ practice }}】Hello"}
 PROMOTION = {"purpose": Purpose.MARKETING}
+LINK = "{{ unsubscribe_url }}"
+NO_WAY_OUT = {"body": "Hello {{ name }}"}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,9 @@ PROMOTION = {"purpose": Purpose.MARKETING}
         pytest.param({**SMS, **PROMOTION}, "body", id="a promotional SMS without a way out"),
         pytest.param({**SMS, "provider_template": ""}, "provider_template", id="no code"),
         pytest.param({**SMS, "params": {"x": "silver"}}, "params.x", id="a tier in a parameter"),
-        pytest.param(PROMOTION, "body", id="a promotional e-mail without a way out"),
+        pytest.param({**PROMOTION, **NO_WAY_OUT}, "body", id="promotion without a way out"),
+        pytest.param(NO_WAY_OUT, "body", id="care without a way out"),
+        pytest.param({"purpose": Purpose.SERVICE, **NO_WAY_OUT}, "body", id="service without one"),
         pytest.param(
             {**PROMOTION, "channel": Channel.WECHAT, "provider_template": "T"},
             "purpose",
@@ -81,7 +85,9 @@ def test_the_lint_objects(changes: dict[str, Any], where: str) -> None:
     "changes",
     [
         pytest.param({}, id="a plain hello"),
-        pytest.param({"body": "environment, golden, secured"}, id="words that only contain one"),
+        pytest.param(
+            {"body": f"environment, golden, secured {LINK}"}, id="words that only contain one"
+        ),
         pytest.param({**SMS, **PROMOTION, "body": f"{SMS['body']} 拒收请回复R"}, id="with way out"),
         pytest.param({**PROMOTION, "body": "No more: {{ unsubscribe_url }}"}, id="with its link"),
     ],
@@ -193,7 +199,7 @@ def test_no_name_breaks_out_of_its_line(name: str) -> None:
 def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
     text = render(a_text(), {**VALUES, "name": name})
 
-    assert text.body == f"Hello {name}"
+    assert text.body == f"Hello {name} {VALUES['unsubscribe_url']}"
 
 
 @pytest.mark.parametrize(
@@ -203,8 +209,8 @@ def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
         pytest.param({"body": "{{ name.__class__.__mro__ }}"}, VALUES, "body", id="reaching out"),
         pytest.param({"body": "{{ name"}, VALUES, "body", id="not a template"),
         pytest.param({"body": "x" * 20_001}, VALUES, "body", id="too long a text"),
-        pytest.param({}, {"name": "x" * 201}, "name", id="too long a name"),
-        pytest.param({}, {"name": " \n "}, "name", id="no name"),
+        pytest.param({}, {**VALUES, "name": "x" * 201}, "name", id="too long a name"),
+        pytest.param({}, {**VALUES, "name": " \n "}, "name", id="no name"),
     ],
 )
 def test_what_cannot_be_rendered_names_its_field(

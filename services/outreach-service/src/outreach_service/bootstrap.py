@@ -206,7 +206,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
             "messages": "Each message's state and reason, and what staff may decide.",
             "playbook": "What follows from a tier change.",
             "channels": "Whether each channel sends, and how fast it may.",
-            "unsubscribe": "The link that every marketing e-mail carries.",
+            "unsubscribe": "The link that every e-mail carries.",
         },
         keys=keys.ApiKeys(probes),
         cursor_key=settings.cursor_key,

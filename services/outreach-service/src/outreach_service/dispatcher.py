@@ -11,7 +11,7 @@ import uvloop
 
 from outreach_service.domain.messages import About, Outcome, Outgoing, Rejected, Unknown
 from outreach_service.domain.templates import Catalogue
-from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import (
     NOTHING_DUE,
     Claims,
@@ -254,7 +254,7 @@ class Dispatcher:
             raise RenderingFailed("template", "is not known")
         values = {"name": claimed.name, "practice": claimed.practice_name}
         url = None
-        if claimed.purpose is Purpose.MARKETING and claimed.channel is Channel.EMAIL:
+        if claimed.channel is Channel.EMAIL:
             url = values["unsubscribe_url"] = self._unsubscribe_url(claimed)
         rendered = render(template, values)
         return Outgoing(

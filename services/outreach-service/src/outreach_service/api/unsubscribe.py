@@ -1,8 +1,8 @@
-"""`/v1/unsubscribe/{token}`: the link that every marketing e-mail carries (RFC 8058, L22)."""
+"""`/v1/unsubscribe/{token}`: the link that every e-mail carries (RFC 8058, L1, L22)."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from outreach_service.api.refusals import NotDatedYet, refusals_as_problems
@@ -49,7 +49,7 @@ def _shows(status: int, page: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "A page for the client.", "content": content}}
 
 
-_READS = frozenset({"GET", "HEAD"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class NoSuchLink(NotFound):
@@ -83,7 +83,7 @@ class SignedLink(Guard):
 
 
 def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
-    """The link's two routes; they need no API key, since the link itself is signed.
+    """The link's routes; they need no API key, since the link itself is signed.
 
     A link that was cut off or grew a slash comes here too, and words that a mail program appends
     as a query are not looked at: what matters is that a client can get out.
@@ -102,6 +102,11 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
         Opening it changes nothing, since mail scanners open links.
         """
         return _ASK
+
+    @router.options("/{token:path}", include_in_schema=False)
+    def options(_subscription: Annotated[Subscription, Depends(link)]) -> Response:
+        """Say what the link takes; like opening it, this changes nothing."""
+        return Response(headers={"Allow": "GET, HEAD, OPTIONS, POST"})
 
     @router.post(
         "/{token:path}",

@@ -155,7 +155,7 @@ class Outgoing:
 
     `message_id` is 32 hex digits and the key under which a provider may recognise a repeat.
     `recipient` is E.164, an address or an openid; `provider_template` and `params` are for
-    providers that hold the text themselves; `unsubscribe_url` is set for marketing by e-mail.
+    providers that hold the text themselves; `unsubscribe_url` is set for e-mail.
     """
 
     message_id: str

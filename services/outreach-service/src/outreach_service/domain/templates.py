@@ -113,7 +113,8 @@ def _shape(template: Template) -> Iterable[Fault]:
 
 
 def _law(template: Template) -> Iterable[Fault]:
-    """Signature and refusal by SMS (L10), a way out by e-mail (L22), the provider's rule (L14)."""
+    """Signature and refusal by SMS (L10), a way out by e-mail (L1, L22), the provider's rule (L14).
+    Every purpose asks for consent, so an e-mail of any has a way out."""
     marketing = template.purpose is Purpose.MARKETING
     if template.channel is Channel.SMS:
         if not template.body.startswith("【{{ practice }}】"):
@@ -121,8 +122,8 @@ def _law(template: Template) -> Iterable[Fault]:
         if marketing and REFUSAL not in template.body:
             yield Fault(("body",), f"a promotional SMS says {REFUSAL}")
     way_out = "{{ unsubscribe_url }}" in template.body
-    if template.channel is Channel.EMAIL and marketing and not way_out:
-        yield Fault(("body",), "a promotional e-mail carries {{ unsubscribe_url }}")
+    if template.channel is Channel.EMAIL and not way_out:
+        yield Fault(("body",), "an e-mail carries {{ unsubscribe_url }}")
     if (why := why_refused(template.channel, template.purpose)) is not None:
         yield Fault(("purpose",), why)
 

@@ -21,7 +21,6 @@ from outreach_service.domain.messages import (
     Rejected,
     Unknown,
 )
-from outreach_service.domain.terms import Purpose
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ def _address(recipient: str) -> Address:
 def _composed(message: Outgoing, to: Address, account: SmtpAccount, at: datetime) -> bytes:
     """The e-mail's bytes. Raises ValueError when a header would hold a line break.
 
-    It is plain text, so that reading it loads nothing from outside (L19). Marketing carries the
-    one-click headers of RFC 8058 (L22).
+    It is plain text, so that reading it loads nothing from outside (L19), and carries the one-click
+    headers of RFC 8058 (L22).
     """
     mail = EmailMessage(policy=SMTP_POLICY)
     sender = Address(account.sender_name, addr_spec=account.sender_address)
@@ -68,8 +67,6 @@ def _composed(message: Outgoing, to: Address, account: SmtpAccount, at: datetime
     mail["Message-ID"] = f"<{message.message_id}@{sender.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(message.body, cte="base64")
-    if message.purpose is not Purpose.MARKETING:
-        return mail.as_bytes()
     return _one_click(message.unsubscribe_url or "") + mail.as_bytes()
 
 
@@ -137,7 +134,7 @@ class Smtp:
 
         Lost before DATA: nothing was sent. Lost after it: the relay may have it (RFC 1047).
         """
-        if message.purpose is Purpose.MARKETING and not message.unsubscribe_url:
+        if not message.unsubscribe_url:
             return Rejected("email:no-unsubscribe-url", final=True)
         try:
             to = _address(message.recipient)
