@@ -94,11 +94,37 @@ def test_an_identity_that_nobody_sees_whole_is_refused(field: str, name: str) ->
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/{field}"]
 
 
-@pytest.mark.parametrize("field", ["region", "discreet_name"])
-def test_a_field_that_nothing_uses_yet_says_so(field: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "use"), [("region", "Phone numbers"), ("discreet_name", "messages show")]
+)
+def test_a_field_says_what_uses_it(field: str, use: str) -> None:
     document = api_without_rows.app("ingestion-service").openapi()
     said = document["components"]["schemas"]["PracticeBody"]["properties"][field]
-    assert said["description"].endswith(" yet.")
+    assert use in said["description"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("Lakeside Depression & Anxiety Counselling", "'depression'"),
+        ("海港心理咨询中心", "'心理'"),
+        ("Harbour Ｔｈｅｒａｐｙ", "'therapy'"),
+        ("www.harbour.example", "a link"),
+        ("【海港】", "the signature of an SMS"),
+        ("Harbour \ue000", "not every screen"),
+    ],
+)
+def test_a_discreet_name_that_tells_what_clients_come_for_is_refused_by_name(
+    name: str, word: str
+) -> None:
+    (one,) = (
+        one for one in OPERATIONS if one.operation.spec["operationId"] == "practices-put_practice"
+    )
+    body = {"name": name, "zone": "Asia/Shanghai", "currency": "CNY", "discreet_name": name}
+    answer = one.call(json=body)
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert (fault["pointer"], word in fault["detail"]) == ("/discreet_name", True)
 
 
 @each

@@ -15,12 +15,12 @@ from outreach_service.dispatcher import OutboundQueue
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.rules import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.store import clients
 from outreach_service.store.contact_cipher import KeyringCipher
 from rapport_devkit.databases import ServiceDatabase
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
+from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
@@ -52,7 +52,7 @@ def queues(urls: ServiceDatabase, rules: Rules = DEFAULT_RULES) -> Iterator[list
             build_stores(database, simulated=True),
             KeyringCipher(KEYRING),
             SANDBOX_RETRIES,
-            DispatchOptions(lease_seconds=60, rules=rules),
+            dispatch_options(lease_seconds=60, rules=rules),
         )
         for database in databases
     ]

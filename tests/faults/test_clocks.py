@@ -14,10 +14,10 @@ from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.quiet import Hours
 from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.store import clock
 from outreach_service.store.contact_cipher import KeyringCipher
 from rapport_devkit.databases import ServiceDatabase
+from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.worlds.outreach import KEYRING, OutreachWorld, playbook
 
@@ -45,7 +45,7 @@ class SkewedOutreach:
             build_stores(self.world.database, simulated=False),
             KeyringCipher(KEYRING),
             SANDBOX_RETRIES,
-            DispatchOptions(lease_seconds=300, rules=rules),
+            dispatch_options(lease_seconds=300, rules=rules),
         )
 
     def skewed(self, seconds: float) -> None:

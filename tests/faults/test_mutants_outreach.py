@@ -13,13 +13,14 @@ import pytest
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers import outcomes, preferences
-from outreach_service.handlers.dispatch import DispatchOptions, Look, dispatch_due
+from outreach_service.handlers.dispatch import Look, dispatch_due
 from outreach_service.handlers.outcomes import MessageUpdate, apply_outcome
 from outreach_service.ports.records import ClaimedMessage
 from outreach_service.store import clients, locks, queue
 from outreach_service.store.contact_cipher import KeyringCipher
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
+from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.servers.buses import eventually
 from tests.support.worlds.outreach import KEYRING, PRACTICE, OutreachWorld, playbook
@@ -134,7 +135,7 @@ def test_two_workers_never_claim_one_message(
     permits = dict.fromkeys(Channel, 1)  # taken before, since their rows are locked now
 
     def claim() -> None:
-        options = DispatchOptions(lease_seconds=60)
+        options = dispatch_options()
         with outreach.world.stores.open() as store:
             claims = dispatch_due(store, KeyringCipher(KEYRING), options, Look(10, permits))
         claimed.extend(claims.claimed)

@@ -11,7 +11,6 @@ from outreach_service.bootstrap import OUTPUT, build_relay, build_stores
 from outreach_service.dispatcher import OutboundQueue
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel
-from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.handlers.messages import approve_message
 from outreach_service.handlers.outcomes import recover_lost
 from outreach_service.store.fence import fence_off
@@ -24,6 +23,7 @@ from rapport_runtime.errors import DatabaseIsOlder
 from rapport_runtime.stream.look import OutputLook
 from rapport_runtime.stream.restored import AfterRestore, Restoration
 from rapport_runtime.stream.strays import Input
+from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.doubles.recording_provider import RecordingProvider
 from tests.support.harness.bad_input import PRACTICE, good_event
@@ -124,7 +124,7 @@ class TestOutreach:
         database.vet(OutputLook(database, OUTPUT, lambda: world.bus))
         stores = build_stores(database, simulated=True)
         queue = OutboundQueue(
-            stores, OpenCipher(), SANDBOX_RETRIES, DispatchOptions(lease_seconds=9)
+            stores, OpenCipher(), SANDBOX_RETRIES, dispatch_options(lease_seconds=9)
         )
         for use in (lambda: queue.claim(10), queue.recover, build_relay(database, world.bus).drain):
             with pytest.raises(DatabaseIsOlder):

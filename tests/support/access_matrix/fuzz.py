@@ -125,6 +125,7 @@ def _register_formats() -> None:
     schemathesis.openapi.format("iana-time-zone", zones)
     schemathesis.openapi.format("phone-number", phones)
     schemathesis.openapi.format("base64url", tokens)
+    schemathesis.openapi.format("discreet-name", strategies.sampled_from(["海港", "The Harbour"]))
     # Without the names that are reserved for tests, such as .test, which are not deliverable.
     schemathesis.openapi.format("email", names.map("{}@practice.com".format))
     # Events of other ages are refused; tests/contract/test_injection.py sends such ones.

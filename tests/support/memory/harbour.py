@@ -78,7 +78,11 @@ class Harbour:
         self.save_practice("Harbour")
 
     def save_practice(
-        self, name: str, zone: str = "Europe/London", said_at: datetime = NOON
+        self,
+        name: str,
+        zone: str = "Europe/London",
+        said_at: datetime = NOON,
+        discreet_name: str | None = None,
     ) -> None:
         practice = {
             "practice_id": PRACTICE,
@@ -86,7 +90,7 @@ class Harbour:
             "zone": zone,
             "currency": "GBP",
             "region": "GB",
-            "discreet_name": "H.",
+            "discreet_name": discreet_name,
             "said_at": said_at,
         }
         with self.stores.open() as store:

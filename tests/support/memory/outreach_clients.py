@@ -12,6 +12,7 @@ from tests.support.memory.outreach_rows import (
     permitted,
     rest_of,
     sent_message,
+    shown_name,
 )
 
 
@@ -34,7 +35,7 @@ class MemoryClients:
                 contact.address,
                 contact.name,
                 contact.language,
-                str(self._rows.practices[key.practice_id]["name"]),
+                shown_name(self._rows.practices[key.practice_id]),
             )
             for key, contact in self._rows.contacts.items()
             if (key.practice_id, key.client_id) in {each[:2] for each in contacts}
@@ -67,6 +68,7 @@ class MemoryClients:
             contacts=contacts,
             consents=frozenset(each[2:] for each in permitted(self._rows) if each[:2] == client),
             zone=self._rows.practices.get(practice_id, {}).get("zone") or "",
+            has_discreet_name=bool(self._rows.practices.get(practice_id, {}).get("discreet_name")),
             sent=tuple(
                 sent_message(row)
                 for key, row in self._rows.messages.items()

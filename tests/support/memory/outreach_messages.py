@@ -9,7 +9,13 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.contacts import ContactPoint
 from outreach_service.ports.records import MessageKey, StoredMessage
 from outreach_service.store.changes import change_to_json
-from tests.support.memory.outreach_rows import Rows, attempts_of, message_row, permitted
+from tests.support.memory.outreach_rows import (
+    Rows,
+    attempts_of,
+    message_row,
+    permitted,
+    shown_name,
+)
 
 
 class MemoryMessageTable:
@@ -53,7 +59,8 @@ class MemoryMessageTable:
         }
 
     def practice_name(self, practice_id: str) -> str | None:
-        return self._rows.practices.get(practice_id, {}).get("name")
+        practice = self._rows.practices.get(practice_id)
+        return None if practice is None else shown_name(practice)
 
     def approve(self, key: MessageKey, state: str, now: datetime) -> None:
         row = self._rows.messages[key]

@@ -1,6 +1,6 @@
 """What a message takes from its practice: one suite for the stores in memory and on Postgres."""
 
-from tests.support.memory.harbour import DAY, NOON, PRACTICE, Harbour, a_message
+from tests.support.memory.harbour import DAY, NOON, PHONE, PRACTICE, Harbour, a_message
 
 
 class PracticesSuite:
@@ -19,3 +19,14 @@ class PracticesSuite:
         assert harbour.situation().zone == "Europe/London"
         with harbour.adapter.api_stores.open(PRACTICE) as store:
             assert store.messages.practice_name(PRACTICE) == "Harbour"
+
+    def test_messages_show_the_discreet_name_where_there_is_one(self, harbour: Harbour) -> None:
+        harbour.add(a_message())
+        harbour.adapter.put_contact(PHONE, "phone-1")
+        for discreet, shown in ((None, "Harbour Clinic"), ("The Harbour", "The Harbour")):
+            harbour.save_practice("Harbour Clinic", discreet_name=discreet)
+            assert harbour.situation().has_discreet_name is (discreet is not None)
+            with harbour.stores.open() as store:
+                assert store.clients.recipients([PHONE])[PHONE].practice_name == shown
+            with harbour.adapter.api_stores.open(PRACTICE) as store:
+                assert store.messages.practice_name(PRACTICE) == shown

@@ -113,6 +113,11 @@ class Rows:
     events: list[MessageEvent] = field(default_factory=list)
 
 
+def shown_name(practice: Mapping[str, str | None]) -> str:
+    """The name of a practice that messages show."""
+    return str(practice.get("discreet_name") or practice["name"])
+
+
 def rest_of(rows: Rows, key: ContactKey, now: datetime | None) -> Rest | None:
     """The rest of a contact that holds at `now`."""
     contact = rows.contacts.get(key)

@@ -11,10 +11,11 @@ from outreach_service.domain.messages import State
 from outreach_service.domain.rules import DEFAULT_RULES
 from outreach_service.domain.settling import HeardChange, Window
 from outreach_service.domain.terms import Direction, Purpose, Reason, Standing
-from outreach_service.handlers.dispatch import DispatchOptions, Look, dispatch_due, lease_permits
+from outreach_service.handlers.dispatch import Look, dispatch_due, lease_permits
 from outreach_service.handlers.planning import Plays, hear_changes, settle_ended
 from outreach_service.ports.records import Saying
 from outreach_service.ports.settling import WindowKey
+from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.generators.outreach_values import a_change, a_play_document
 from tests.support.memory.harbour import (
@@ -155,7 +156,7 @@ class SettlingSuite:
             permits = lease_permits(store, 10)
         assert permits is not None
         with harbour.stores.open() as store:
-            options = DispatchOptions(lease_seconds=60, rules=rules)
+            options = dispatch_options(rules=rules)
             return len(dispatch_due(store, OpenCipher(), options, Look(10, permits)).claimed)
 
 

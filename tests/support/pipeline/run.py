@@ -201,7 +201,8 @@ class PipelineRun:
         """Practices, day 0, then nine of ten clients with contacts and consents."""
         people = []
         for practice in PRACTICES:
-            body = {"name": practice.practice_id, "zone": practice.zone}
+            name = practice.practice_id
+            body = {"name": name, "discreet_name": name, "zone": practice.zone}
             path = f"/v1/practices/{practice.practice_id}"
             self._ingestion.put(path, body | {"currency": practice.currency})
         self._step(self._workload.noon(0))

@@ -12,7 +12,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from outreach_service.bootstrap import OUTPUT, build_consumer, build_relay, build_stores
-from outreach_service.builtin import builtin_catalogue
 from outreach_service.consumers import TOPICS
 from outreach_service.contacts import normalise
 from outreach_service.dispatcher import (
@@ -24,7 +23,6 @@ from outreach_service.dispatcher import (
 from outreach_service.domain.consents import ConsentStatement, ContactUpdate, Recording
 from outreach_service.domain.messages import SANDBOX_RETRIES
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers.dispatch import DispatchOptions
 from outreach_service.handlers.preferences import record_statements, save_contacts
 from outreach_service.ports import GROUP, Provider
 from outreach_service.sealing import ContactKeyring
@@ -38,6 +36,7 @@ from rapport_runtime.database import Database
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.look import OutputLook
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
+from tests.support.doubles.composer import COMPOSER, dispatch_options
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.doubles.recording_provider import RecordingProvider
 
@@ -101,13 +100,12 @@ class OutreachWorld:
         with self.database.transaction() as tx:
             set_up(tx, dict.fromkeys(Channel, Rate(1000, 1000)))
         self.queue = OutboundQueue(
-            self.stores, KeyringCipher(KEYRING), SANDBOX_RETRIES, DispatchOptions(lease_seconds=60)
+            self.stores, KeyringCipher(KEYRING), SANDBOX_RETRIES, dispatch_options()
         )
         self.dispatcher = Dispatcher(
             self.queue,
             providers,
-            builtin_catalogue(),
-            lambda _: "https://practice.example/u/1",
+            COMPOSER,
             self.wakeup,
             options,
         )

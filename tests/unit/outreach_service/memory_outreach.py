@@ -13,7 +13,6 @@ from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.dispatch import (
     NOTHING_DUE,
     Claims,
-    DispatchOptions,
     Look,
     Turns,
     dispatch_due,
@@ -22,6 +21,7 @@ from outreach_service.handlers.dispatch import (
 from outreach_service.handlers.outcomes import record_outcomes, recover_lost
 from outreach_service.handlers.planning import Plays, hear_changes
 from outreach_service.ports.records import ClaimedMessage, ContactKey
+from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.generators.outreach_values import a_change, a_play_document
 from tests.support.memory.outreach import MemoryStores
@@ -107,7 +107,7 @@ class MemoryOutreach:
         rules: Rules = DEFAULT_RULES,
     ) -> Claims:
         """Decide on what is due, and claim."""
-        options = DispatchOptions(lease_seconds=60, rules=rules)
+        options = dispatch_options(lease_seconds=60, rules=rules)
         with self.stores.open() as store:
             permits = lease_permits(store, limit, room)
         if permits is None:

@@ -6,8 +6,8 @@ import pytest
 
 from outreach_service.dispatcher import OutboundQueue
 from outreach_service.domain.messages import DEFAULT_RETRIES, Accepted
-from outreach_service.handlers.dispatch import DispatchOptions
 from rapport_runtime import failpoints
+from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.unit.outreach_service.memory_outreach import MemoryOutreach
 
@@ -40,7 +40,7 @@ def queue(outreach: MemoryOutreach) -> OutboundQueue:
     """The queue of an outreach with one message that is due."""
     outreach.reachable()
     outreach.fall()
-    options = DispatchOptions(lease_seconds=60)
+    options = dispatch_options()
     return OutboundQueue(outreach.stores, OpenCipher(), DEFAULT_RETRIES, options)
 
 

@@ -1,4 +1,4 @@
-"""Settings with which nothing goes: links that lead nowhere."""
+"""Settings with which nothing goes: links that lead nowhere, senders that tell too much."""
 
 import base64
 import re
@@ -101,3 +101,23 @@ def test_where_nothing_goes_to_people_any_address_will_do(
     for name, value in given.items():
         environment.setenv(f"RAPPORT_{name}", value)
     assert OutreachSettings.from_environment().public_url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMTP_SENDER_NAME", "Lakeside Depression & Anxiety Counselling"),
+        ("SMTP_SENDER", "care@depression-clinic.example"),
+        ("SMTP_SENDER", "therapy@harbour.example"),
+        ("ALIYUN_SIGN_NAME", "海港心理"),
+        ("PUBLIC_URL", "https://anxiety.harbour.example"),
+    ],
+)
+def test_no_process_sends_by_a_sender_that_tells_what_clients_come_for(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(f"RAPPORT_{name}", value)
+    with pytest.raises(SettingsError, match=f"RAPPORT_{name} has .* what clients come for"):
+        OutreachSettings.from_environment()
+    environment.setenv("RAPPORT_SENDING", "off")
+    assert OutreachSettings.from_environment()

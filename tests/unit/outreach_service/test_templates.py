@@ -69,6 +69,12 @@ NO_WAY_OUT = {"body": "Hello {{ name }}"}
         pytest.param({**PROMOTION, **NO_WAY_OUT}, "body", id="promotion without a way out"),
         pytest.param(NO_WAY_OUT, "body", id="care without a way out"),
         pytest.param({"purpose": Purpose.SERVICE, **NO_WAY_OUT}, "body", id="service without one"),
+        pytest.param({"body": f"ＤＥＰＲＥＳＳＩＯＮ{LINK}"}, "body", id="in full-width letters"),
+        pytest.param({"body": f"coun\u200bselling{LINK}"}, "body", id="with invisible letters"),
+        pytest.param({"body": f"coun\u034fselling{LINK}"}, "body", id="with an invisible mark"),
+        pytest.param({"body": f"dépression {LINK}"}, "body", id="with an accent"),
+        pytest.param({"body": f"our psychologists {LINK}"}, "body", id="of several people"),
+        pytest.param({"body": f"心理諮商{LINK}"}, "body", id="in traditional characters"),
         pytest.param(
             {**PROMOTION, "channel": Channel.WECHAT, "provider_template": "T"},
             "purpose",
@@ -185,14 +191,90 @@ def test_every_built_in_text_can_be_sent(template: Template) -> None:
 
 
 @given(st.text(max_size=200))
-def test_no_name_breaks_out_of_its_line(name: str) -> None:
+def test_no_name_breaks_out_of_its_line_and_none_becomes_another(name: str) -> None:
+    """It goes as it is, but for line breaks, or it does not go."""
     template = a_text(subject="For {{ name }}", **{**SMS, "body": "【{{ practice }}】{{ name }}!"})
-    values = {**VALUES, "name": f"a{name}"[:200]}
-    text = render(template, values)
+    typed = f"a{name}"[:200]
+    try:
+        text = render(template, {**VALUES, "name": typed})
+    except RenderingFailed:
+        return
 
     assert len(text.subject.splitlines()) == 1
     assert len(text.body.splitlines()) == 1
     assert text.body.count("【") == 1
+    assert text.subject.split() == ["For", *typed.split()]
+
+
+NAMES_AS_THEY_ARE = [
+    pytest.param("علی\u200cرضا", id="a Persian name with its joiner"),
+    pytest.param("ക്\u200dഷേമ", id="a name of Kerala with its joiner"),
+    pytest.param("Ada 👩\u200d👩\u200d👧", id="a family of emoji"),
+    pytest.param("Zoë ❤\ufe0f", id="a variation selector"),
+    pytest.param("王\U0002a6a5", id="a rare character"),
+    pytest.param("王\U00031350", id="a character newer than this Python"),
+    pytest.param("שרה\u200f", id="a mark of direction"),
+    pytest.param("王　小明", id="a wide space"),
+    pytest.param("O’Neill-Łukasz, Jr.", id="marks and strokes"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES_AS_THEY_ARE)
+def test_a_name_goes_as_it_is(name: str) -> None:
+    text = render(a_text(subject="{{ name }}"), {**VALUES, "name": name})
+    assert (text.subject, text.body) == (name, f"Hello {name} {VALUES['unsubscribe_url']}")
+
+
+def test_only_line_breaks_and_tabs_of_a_name_become_a_blank() -> None:
+    text = render(a_text(subject="{{ name }}"), {**VALUES, "name": " Ada \r\n\tLovelace\u2028"})
+    assert text.subject == "Ada Lovelace"
+
+
+NAMES_THAT_WAIT = [
+    pytest.param("王\ue000", id="a character of the private area"),
+    pytest.param("王\U000f0001", id="of the private planes"),
+    pytest.param("王\ufffd", id="a character that was lost"),
+    pytest.param("Ada\x00", id="a control character"),
+    pytest.param("\u202eadA", id="one that turns the direction"),
+    pytest.param("A\u2066da", id="one that isolates"),
+    pytest.param("A\u00adda", id="a soft hyphen"),
+    pytest.param("Ada\ufeff", id="a mark of byte order"),
+    pytest.param("王\ud800", id="half a character"),
+    pytest.param("Ada\ufdd0", id="no character"),
+    pytest.param("\u200d\u200c", id="nothing that can be seen"),
+    pytest.param("\u3164", id="a letter that shows nothing"),
+    pytest.param("\u2800", id="a symbol that shows nothing"),
+]
+
+
+@pytest.mark.parametrize("channel", Channel)
+@pytest.mark.parametrize("name", NAMES_THAT_WAIT)
+def test_a_name_that_not_every_screen_shows_is_never_sent_as_another(
+    name: str, channel: Channel
+) -> None:
+    template = CATALOGUE.find("welcome", channel, "en")
+    assert template is not None
+    for whose in ("name", "practice"):
+        with pytest.raises(RenderingFailed) as failed:
+            render(template, {**VALUES, whose: name})
+        assert failed.value.field == whose
+
+
+def test_a_name_with_the_brackets_of_a_signature_does_not_go_by_sms() -> None:
+    values = {**VALUES, "name": "【Bank】"}
+    assert render(a_text(subject="{{ name }}"), values).subject == "【Bank】"
+    with pytest.raises(RenderingFailed, match="name: has the brackets"):
+        render(a_text(**SMS), values)
+
+
+def test_wechat_cuts_no_clients_name_short() -> None:
+    template = CATALOGUE.find("welcome", Channel.WECHAT, "en")
+    assert template is not None
+    long = {"name": "Alexandra Konstantinopoulou"}
+    with pytest.raises(RenderingFailed, match="name: leaves thing1 longer than the 20"):
+        render(template, VALUES | long)
+    practice = {"practice": "The Harbour of the Lanterns"}
+    assert render(template, VALUES | practice).params["thing2"] == "The Harbour of the …"
 
 
 @pytest.mark.parametrize("name", ["{{ practice }}", "{% raw %}", "{{ ''.__class__ }}", "<b>x</b>"])

@@ -40,7 +40,10 @@ BACKLOG, BACKLOG_A_SECOND = 150, 60
 """Messages to find the capacity: more than a provider's burst, and some for each second."""
 CAPACITY_SECONDS, GRACE_SECONDS, PLANNED_SECONDS = 60.0, 20.0, 30.0
 
-_PRACTICE = "INSERT INTO practice (practice_id, name, zone, currency) VALUES (%s, %s, %s, 'CNY')"
+_PRACTICE = """
+    INSERT INTO practice (practice_id, name, discreet_name, zone, currency)
+    VALUES (%s, 'Harbour', 'Harbour', 'Asia/Shanghai', 'CNY')
+"""
 _PLANNED = "SELECT count(*) FROM message"
 _COPY = """
     INSERT INTO message (practice_id, message_id, client_id, partition, play, step, occasion_kind,
@@ -78,7 +81,7 @@ class MessagesDoor(Door):
         key = "contacts:write,consents:write"
         with self._database() as database:
             for practice in self.parties.everybody:
-                database.execute(_PRACTICE, (practice, practice, "Asia/Shanghai"))
+                database.execute(_PRACTICE, (practice,))
                 api = self.stack.api("outreach", self.stack.create_key("outreach", key, practice))
                 _make_reachable(api)
             producer = self.stack.producer()

@@ -170,8 +170,8 @@ class WatermarkAdvanced(Envelope, frozen=True, kw_only=True, tag="rapport.waterm
 
 class Practice(Payload, frozen=True, kw_only=True):
     """A practice: its zone (IANA) decides its days, its currency its amounts (ISO 4217). `region`
-    (ISO 3166-1 alpha-2) is its country, `discreet_name` a name that does not say what its clients
-    come for; Rapport keeps both and uses neither yet."""
+    (ISO 3166-1 alpha-2) is its country, in which phone numbers are read; `discreet_name` is what
+    messages show as its name, which does not say what its clients come for."""
 
     practice_id: Text
     name: Text

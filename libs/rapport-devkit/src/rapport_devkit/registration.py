@@ -34,7 +34,12 @@ def register(
     Raises ApiProblem, BarrierTimeout.
     """
     say("registering the practice")
-    practice = {"name": name, "zone": origin.zone, "currency": dataset.currency}
+    practice = {
+        "name": name,
+        "discreet_name": name,
+        "zone": origin.zone,
+        "currency": dataset.currency,
+    }
     access.operator["ingestion"].put(f"/v1/practices/{origin.practice_id}", practice)
     SimulatedClock(access.operator).step(noon(dataset.first_on, origin.zone))
     external_ids = dataset.clients()

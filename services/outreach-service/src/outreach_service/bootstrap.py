@@ -23,7 +23,7 @@ from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.terms import Channel
-from outreach_service.handlers.dispatch import DispatchOptions
+from outreach_service.handlers.opening import DispatchOptions
 from outreach_service.handlers.previews import Previews
 from outreach_service.ports import GROUP, ChannelSetup, Provider
 from outreach_service.ports.records import ClaimedMessage
@@ -33,7 +33,7 @@ from outreach_service.providers.console import ConsoleProvider
 from outreach_service.providers.smtp import Smtp, SmtpAccount
 from outreach_service.providers.web import http_client
 from outreach_service.providers.wechat import WeChat, WeChatAccount
-from outreach_service.rendering import render
+from outreach_service.rendering import Composer, render
 from outreach_service.sealing import ContactKeyring
 from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import ClosedChannels, PostgresChannels
@@ -131,6 +131,7 @@ def build_dispatcher(
     keyring = build_keyring(settings)
     with database.transaction() as tx:
         set_up(tx, _rates(settings))
+    compose = Composer(builtin_catalogue(), _unsubscribe_url(settings))
     queue = OutboundQueue(
         build_stores(database, simulated=settings.simulated_clock),
         KeyringCipher(keyring),
@@ -138,16 +139,21 @@ def build_dispatcher(
         DispatchOptions(
             lease_seconds=settings.lease_seconds,
             rules=build_rules(settings),
+            compose=compose,
         ),
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))
-    url = _unsubscribe_url(settings)
-    return Dispatcher(queue, providers, builtin_catalogue(), url, wakeup).run
+    return Dispatcher(queue, providers, compose, wakeup).run
 
 
 def build_rules(settings: OutreachSettings) -> Rules:
     """The rules by which the gates decide in this deployment."""
-    return replace(DEFAULT_RULES, closed=settings.closed, without_way_out=settings.without_way_out)
+    return replace(
+        DEFAULT_RULES,
+        closed=settings.closed,
+        without_way_out=settings.without_way_out,
+        asks_discreet_name=settings.sending == "on",
+    )
 
 
 def build_keyring(settings: OutreachSettings) -> ContactKeyring:

@@ -4,28 +4,26 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import uvloop
 
 from outreach_service.domain.messages import About, Outcome, Outgoing, Rejected, Unknown
-from outreach_service.domain.templates import Catalogue
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.dispatch import (
     NOTHING_DUE,
     Claims,
-    DispatchOptions,
     Look,
     Turns,
     dispatch_due,
     lease_permits,
 )
+from outreach_service.handlers.opening import Compose, DispatchOptions
 from outreach_service.handlers.outcomes import RetryPolicies, record_outcomes, recover_lost
-from outreach_service.ports import Provider, RenderingFailed
+from outreach_service.ports import Provider
 from outreach_service.ports.records import ClaimedMessage
 from outreach_service.ports.store import ContactCipher, Stores
-from outreach_service.rendering import render
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.errors import TryLater
@@ -110,17 +108,17 @@ class OutboundQueue:
 class Dispatcher:
     """Sends due messages through one provider a channel.
 
-    `unsubscribe_url` makes the link by which a client ends a purpose on a channel. Once nothing
-    more is due, the dispatcher looks again when `wakeup` is set, and after `poll_seconds`
-    without it: messages fall due by time, and other workers plan some, without a wakeup.
+    `compose` makes the message that a provider takes, the same that was judged when it was claimed.
+    Once nothing more is due, the dispatcher looks again when `wakeup` is set, and after
+    `poll_seconds` without it: messages fall due by time, and other workers plan some, without a
+    wakeup.
     """
 
     def __init__(
         self,
         queue: OutboundQueue,
         providers: Mapping[Channel, Provider],
-        catalogue: Catalogue,
-        unsubscribe_url: Callable[[ClaimedMessage], str],
+        compose: Compose,
         wakeup: threading.Event,
         options: DispatcherOptions = DEFAULT_OPTIONS,
     ) -> None:
@@ -128,8 +126,7 @@ class Dispatcher:
         self._options = options
         self._wakeup = wakeup
         self._providers = providers
-        self._catalogue = catalogue
-        self._unsubscribe_url = unsubscribe_url
+        self._compose = compose
         self._in_flight: dict[asyncio.Task[Outcome], ClaimedMessage] = {}
         self._unrecorded: list[tuple[ClaimedMessage, Outcome]] = []
         self._broken: list[asyncio.Task[Outcome]] = []
@@ -229,10 +226,7 @@ class Dispatcher:
         return None
 
     async def _send(self, claimed: ClaimedMessage) -> Outcome:
-        try:
-            message = self._compose(claimed)
-        except RenderingFailed as error:
-            return Rejected(f"{claimed.channel}:rendering:{error.field}", final=True)
+        message = self._compose(claimed)
         with PROVIDER_SECONDS.labels(str(claimed.channel)).time():
             outcome = await self._call(message)
         failpoints.hit("request_sent")
@@ -246,28 +240,6 @@ class Dispatcher:
                 return await self._providers[message.channel].send(message)
         except TimeoutError:
             return Unknown(f"{message.channel}:deadline")
-
-    def _compose(self, claimed: ClaimedMessage) -> Outgoing:
-        """The message as its provider takes it. Raises RenderingFailed."""
-        template = self._catalogue.find(claimed.template, claimed.channel, claimed.language)
-        if template is None:
-            raise RenderingFailed("template", "is not known")
-        values = {"name": claimed.name, "practice": claimed.practice_name}
-        url = None
-        if claimed.channel is Channel.EMAIL:
-            url = values["unsubscribe_url"] = self._unsubscribe_url(claimed)
-        rendered = render(template, values)
-        return Outgoing(
-            message_id=claimed.message_id,
-            channel=claimed.channel,
-            purpose=claimed.purpose,
-            recipient=claimed.address,
-            body=rendered.body,
-            subject=rendered.subject,
-            provider_template=template.provider_template,
-            params=rendered.params,
-            unsubscribe_url=url,
-        )
 
 
 def _label(outcome: Outcome) -> str:

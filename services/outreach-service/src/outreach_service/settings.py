@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from outreach_service.contacts import InvalidContact, email
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.unsubscribe import is_public_https
+from rapport_contracts.discreet import telling_word
 from rapport_runtime.in_clear import http_in_clear, stays_here
 from rapport_runtime.settings import PREFIX, ServiceSettings
 
@@ -130,6 +131,17 @@ class OutreachSettings(ServiceSettings):
                 " domain of other scripts in its xn-- form), and no address of this host or of an"
                 " inner network"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _senders_are_discreet(self) -> Self:
+        """Whoever sees a message sees its sender and where its link leads (L15)."""
+        if self.sending == "on":
+            for name in ("smtp_sender", "smtp_sender_name", "aliyun_sign_name", "public_url"):
+                if (word := telling_word(getattr(self, name))) is not None:
+                    raise ValueError(
+                        f"{PREFIX}{name.upper()} has {word!r}, which tells what clients come for"
+                    )
         return self
 
     @model_validator(mode="after")

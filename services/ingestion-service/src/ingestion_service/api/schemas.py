@@ -10,12 +10,14 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 
+from rapport_contracts.discreet import why_not_discreet
 from rapport_contracts.examples import examples_of
-from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, REGION, regions
+from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, NAME, REGION, regions
 from rapport_contracts.source import Currency, Happened, Name, Zone
 from rapport_contracts.words import ACTIVITY_KINDS
 
@@ -36,6 +38,26 @@ def _of_iso_3166(code: str) -> str:
     if code not in regions():
         raise ValueError("must be a country code of ISO 3166-1, such as CN")
     return code
+
+
+_DISCREET: Final = {
+    "minLength": 1,
+    "maxLength": 200,
+    "pattern": NAME,
+    "format": "discreet-name",
+}
+
+
+def _discreet(name: str) -> str:
+    """Refuse a name that tells what clients come for."""
+    if (why := why_not_discreet(name)) is not None:
+        raise ValueError(why)
+    return name
+
+
+DiscreetName = Annotated[
+    Name, AfterValidator(_discreet), WithJsonSchema({"type": "string", **_DISCREET})
+]
 
 
 def _without_default(member: dict[str, Any]) -> None:
@@ -60,14 +82,17 @@ class PracticeBody(WireModel):
     )
     region: Annotated[str, Field(pattern=REGION), AfterValidator(_of_iso_3166)] | None = Field(
         default=None,
-        description="The country's code in ISO 3166-1 alpha-2. It is kept; nothing uses it yet.",
+        description="The country's code in ISO 3166-1 alpha-2. Phone numbers without a country"
+        " code are read in it.",
         examples=["CN"],
         json_schema_extra=_without_default,
     )
-    discreet_name: Name | None = Field(
+    discreet_name: DiscreetName | None = Field(
         default=None,
-        description="A name that does not say what clients come for. It is kept; messages do not"
-        " show it yet.",
+        description="The name that messages show. It may not say what clients come for: words such"
+        " as counselling are refused, in English and Chinese, and so are links and characters that"
+        " not every screen shows. Without one, messages of the practice wait"
+        " (`practice-not-ready`) while sending is on.",
         examples=["Lantern Harbour"],
         json_schema_extra=_without_default,
     )
@@ -76,6 +101,12 @@ class PracticeBody(WireModel):
 class PracticeAnswer(PracticeBody):
     """A practice as it is registered."""
 
+    discreet_name: Name | None = Field(
+        default=None,
+        description="The name that messages show.",
+        examples=["Lantern Harbour"],
+        json_schema_extra=_without_default,
+    )
     practice_id: str = Field(examples=["lantern-harbour"])
 
 

@@ -10,8 +10,8 @@ from ingestion_service.domain.facts import PracticeId
 class Practice(NamedTuple):
     """A registered practice. `zone` is an IANA name, `currency` three letters of ISO 4217.
 
-    `region` (two letters of ISO 3166-1) and `discreet_name` (a name that does not say what clients
-    come for) are kept and passed on; nothing uses them yet. Both may be unknown: None.
+    `region` (two letters of ISO 3166-1) and `discreet_name` (the name that messages show, which
+    does not say what clients come for) are passed on. Both may be unknown: None.
     """
 
     practice_id: PracticeId

@@ -68,6 +68,7 @@ class Context:
     booking_at: datetime | None
     activity_at: datetime | None
     inputs_up_to: datetime | None
+    has_discreet_name: bool = False
     rules: Rules = DEFAULT_RULES
 
     @property
@@ -112,6 +113,8 @@ CONTACT_RESTS = "contact-rests"
 PRACTICE_UNKNOWN = "practice-unknown"
 CAUSE_GONE = "cause-gone"
 SAID_RECENTLY = "said-recently"
+PRACTICE_NOT_READY = "practice-not-ready"
+TEXT_WAITS = "text-waits-for-a-person"
 UPCOMING_BOOKING = "upcoming-booking"
 NEWER_ACTIVITY = "newer-activity"
 INPUTS_LAG = "inputs-lag"
@@ -183,9 +186,13 @@ def likely_channel(
 
 
 def _practice(context: Context, _: Route) -> Defer | None:
-    """While its practice is not known, a message has no hours to keep to and no sender's name."""
+    """While its practice is not known, a message has no hours to keep to, and without its discreet
+    name no sender: its full name may say what its clients come for (L15)."""
+    again = context.now + context.rules.longest_lag
     if "" in context.zones:
-        return Defer(context.now + context.rules.longest_lag, PRACTICE_UNKNOWN)
+        return Defer(again, PRACTICE_UNKNOWN)
+    if context.rules.asks_discreet_name and not context.has_discreet_name:
+        return Defer(again, PRACTICE_NOT_READY)
     return None
 
 
@@ -329,10 +336,10 @@ def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
     The order: mode, expiry, a restore since it was due, a permitted channel with account, consent
-    and a contact that does not rest (L1, L14), a practice that is known, a cause that holds, an
-    upcoming booking, newer activity, inputs that lag, the same text lately, quiet hours (L12),
-    frequency caps (F30). Provider rate limits are no gate: they are permits, on the real clock
-    (F35).
+    and a contact that does not rest (L1, L14), a practice that is known and has a name to show, a
+    cause that holds, an upcoming booking, newer activity, inputs that lag, the same text lately,
+    quiet hours (L12), frequency caps (F30). Provider rate limits are no gate: they are permits, on
+    the real clock (F35).
     """
     objection = _mode(context)
     if objection is not None:

@@ -9,6 +9,7 @@ from outreach_service.domain.gates import (
     AWAITING_APPROVAL,
     EXPIRED,
     RESTORED,
+    TEXT_WAITS,
     Decision,
     Defer,
     Send,
@@ -137,7 +138,7 @@ def advance(state: State, event: Event) -> State:
         raise ImpossibleTransition(state, event) from None
 
 
-_FOR_STAFF = frozenset({AWAITING_APPROVAL, RESTORED})
+_FOR_STAFF = frozenset({AWAITING_APPROVAL, RESTORED, TEXT_WAITS})
 
 
 def event_of(decision: Decision) -> Event:
@@ -145,7 +146,8 @@ def event_of(decision: Decision) -> Event:
     if isinstance(decision, Send):
         return Event.CLAIM
     if isinstance(decision, Defer):
-        return Event.ASK_STAFF if decision.reason in _FOR_STAFF else Event.DEFER
+        cause = decision.reason.partition(": ")[0]
+        return Event.ASK_STAFF if cause in _FOR_STAFF else Event.DEFER
     return Event.EXPIRE if decision.reason == EXPIRED else Event.SUPPRESS
 
 

@@ -50,7 +50,8 @@ class Rules:
 
     A client gets no text twice within `same_text_days` local days. The channels in `closed` are
     those for which this deployment has no account. By a channel and purpose in `without_way_out`
-    nothing goes: its texts promise a way out that nobody would hear.
+    nothing goes: its texts promise a way out that nobody would hear. With `asks_discreet_name`
+    nothing goes in the name of a practice without a discreet one.
     """
 
     hours: Mapping[Purpose, Hours]
@@ -59,6 +60,7 @@ class Rules:
     same_text_days: int = 30
     closed: frozenset[Channel] = frozenset()
     without_way_out: frozenset[tuple[Channel, Purpose]] = frozenset()
+    asks_discreet_name: bool = False
 
     @property
     def longest_window(self) -> timedelta:

@@ -1,7 +1,8 @@
 """What a message says: texts as data, in two languages, and what they may not contain."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from outreach_service.domain.faults import Fault, Place
@@ -23,8 +24,14 @@ TIER_NAMES = (
 
 SENSITIVE_WORDS = (
     *("diagnosis", "diagnosed", "therapy", "therapist", "counselling", "counseling", "cure"),
-    *("depression", "anxiety", "trauma", "guarantee", "guaranteed"),
+    *("counsellor", "counsellors", "counselor", "counselors", "therapies", "therapists"),
+    *("psychotherapy", "psychotherapist", "psychotherapists", "psychology", "psychological"),
+    *("psychologist", "psychologists", "psychiatry", "psychiatrist", "psychiatrists"),
+    *("psychiatric", "mental health", "addiction", "addictions", "rehab", "suicide", "suicidal"),
+    *("depression", "depressed", "anxiety", "trauma", "bipolar", "guarantee", "guaranteed"),
     *("诊断", "治疗", "治愈", "疗效", "有效率", "保证", "抑郁", "焦虑", "创伤", "咨询师", "心理"),
+    *("診斷", "治療", "治癒", "療效", "保證", "憂鬱", "抑鬱", "焦慮", "創傷", "諮商", "諮詢師"),
+    *("精神科", "成瘾", "成癮", "失眠", "自杀", "自殺"),
 )
 """Words of concern, of service and of effect, the same for all practices (L13, L15). The words of
 one practice are the argument `deny` of `lint`, which nothing fills yet."""
@@ -68,12 +75,25 @@ def _texts(template: Template) -> Iterable[tuple[Place, str]]:
         yield ("params", name), text
 
 
+def _read(text: str) -> str:
+    """The text as an eye reads it, in lower case: full-width letters are letters, and what is
+    invisible, or a mark on a letter, is not there."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text)
+    seen = (each for each in apart if unicodedata.category(each) not in {"Cf", "Mn"})
+    return "".join(seen).lower()
+
+
 def _names(text: str, words: Iterable[str]) -> Iterable[str]:
-    """The words that occur in the text: whole words in Latin letters, anywhere in Chinese."""
+    """The words that occur in a text that was read: whole words in Latin letters, anywhere in
+    Chinese."""
     for word in words:
+        if word.lower() not in text:
+            continue  # as of nearly all words
         edge = r"(?<![a-z])" if word[0].isascii() and word[0].isalpha() else ""
         end = r"(?![a-z])" if word[-1].isascii() and word[-1].isalpha() else ""
-        if re.search(edge + re.escape(word) + end, text, re.IGNORECASE):
+        if re.search(edge + re.escape(word.lower()) + end, text):
             yield word
 
 
@@ -90,16 +110,22 @@ def _placeholders(where: Place, text: str) -> Iterable[Fault]:
         yield Fault(where, "only {{ variable }} placeholders are allowed")
 
 
-def _privacy(template: Template, extra: Iterable[str]) -> Iterable[Fault]:
-    """Words that tell more than the client's own screen may show (L15), and links (L19)."""
-    words = [*TIER_NAMES, *SENSITIVE_WORDS, *extra]
-    if template.purpose is Purpose.CARE:
+def tells(text: str, purpose: Purpose, deny: Iterable[str] = ()) -> Iterable[str]:
+    """What in a text tells more than the client's own screen may show (L15), or leads elsewhere
+    (L19): each word in quotes, and links."""
+    words = [*TIER_NAMES, *SENSITIVE_WORDS, *deny]
+    if purpose is Purpose.CARE:
         words += OFFER_WORDS
+    read = _read(text)
+    yield from map(repr, _names(read, words))
+    if _LINK.search(read):
+        yield "a link or markup"
+
+
+def _privacy(template: Template, deny: Collection[str]) -> Iterable[Fault]:
     for where, text in _texts(template):
-        for word in _names(text, words):
-            yield Fault(where, f"may not contain {word!r}")
-        if _LINK.search(text):
-            yield Fault(where, "may not contain a link or markup")
+        for found in tells(text, template.purpose, deny):
+            yield Fault(where, f"may not contain {found}")
 
 
 def _shape(template: Template) -> Iterable[Fault]:
@@ -128,7 +154,7 @@ def _law(template: Template) -> Iterable[Fault]:
         yield Fault(("purpose",), why)
 
 
-def lint(template: Template, deny: Iterable[str] = ()) -> list[Fault]:
+def lint(template: Template, deny: Collection[str] = ()) -> list[Fault]:
     """What forbids a template's use, by its field; `deny` adds a practice's own words (F43)."""
     found = [each for where, text in _texts(template) for each in _placeholders(where, text)]
     return [*found, *_shape(template), *_law(template), *_privacy(template, deny)]

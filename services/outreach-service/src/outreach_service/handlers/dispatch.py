@@ -19,14 +19,12 @@ from outreach_service.domain.gates import (
 )
 from outreach_service.domain.messages import State, advance, event_of
 from outreach_service.domain.playbook import Route
-from outreach_service.domain.rules import DEFAULT_RULES, Rules
+from outreach_service.domain.rules import Rules
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.events import message_event
-from outreach_service.ports import UnreadableContact
+from outreach_service.handlers.opening import DispatchOptions, open_contacts
 from outreach_service.ports.records import (
-    AttemptHistory,
     ClaimedMessage,
-    ContactKey,
     DueMessage,
     LaneChange,
     MessageEvent,
@@ -39,18 +37,6 @@ from outreach_service.ports.store import ContactCipher, Store
 
 SHANGHAI = "Asia/Shanghai"
 """Promotional SMS keep to the hours here too, whichever are stricter (L12)."""
-
-UNREADABLE = "contact-unreadable"
-UNTRIED = AttemptHistory(0, unsure=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DispatchOptions:
-    """How many real seconds a claim may take, and the rules by which the gates decide."""
-
-    lease_seconds: float
-    rules: Rules = DEFAULT_RULES
-
 
 Turns = Mapping[Channel | None, str]
 """By lane, the practice whose message was looked at last; the next look begins after it."""
@@ -134,16 +120,17 @@ def dispatch_due(
     now, rules = store.business_time(), options.rules
     found = {} if now is None else {each: store.queue.lock_due(now, each) for each in _shares(look)}
     due = [message for messages in found.values() for message in messages]
-    left = dict(look.permits)
     claimed: dict[str, ClaimedMessage] = {}
     if now is not None and due:
         situations = store.clients.lock_situations(due, now, now - rules.longest_window)
-        decided = decide(due, situations, left, rules)
-        claimed = _claimed(store, cipher, decided)
-        decided = [_put_off_unreadable(each, claimed, now, rules) for each in decided]
+        decided = decide(due, situations, dict(look.permits), rules)
+        going = [(each, to.route) for each, to in decided if isinstance(to, Send)]
+        claimed, waits = open_contacts(store, cipher, options, now, going)
+        decided = [_put_off(each, waits) for each in decided]
         _write(store, decided, situations, now, options.lease_seconds)
     used = Counter(each.channel for each in claimed.values())
-    store.rates.give_back({each: count - used[each] for each, count in look.permits.items()})
+    left = {each: count - used[each] for each, count in look.permits.items()}
+    store.rates.give_back(left)
     return Claims(
         list(claimed.values()),
         len(due),
@@ -233,6 +220,7 @@ def _context(
         is_fenced=message.is_fenced,
         contacts=situation.contacts,
         resting=situation.resting,
+        has_discreet_name=situation.has_discreet_name,
         consents=situation.consents,
         zones=(situation.zone,),
         sent=situation.sent + granted,
@@ -259,64 +247,12 @@ def _sent(message: DueMessage, situation: Situation, decision: Send) -> SentMess
     )
 
 
-def _claimed(
-    store: Store, cipher: ContactCipher, decided: Sequence[DecidedMessage]
-) -> dict[str, ClaimedMessage]:
-    """The messages that go, by message id, without those whose contact details no key opens.
-
-    Only for these are contact details decrypted: a message that is deferred or suppressed, or
-    waits, needs no address, so its address and name stay sealed.
-    """
-    going = [
-        (message, decision.route) for message, decision in decided if isinstance(decision, Send)
-    ]
-    recipients = store.clients.recipients([_contact_key(*each) for each in going])
-    histories = store.queue.histories([message.key for message, _ in going if message.attempts])
-    claimed = {}
-    for message, route in going:
-        key = _contact_key(message, route)
-        recipient = recipients[key]
-        history = histories.get(message.message_id, UNTRIED)
-        try:
-            address = cipher.address(key, recipient.sealed_address)
-            name = cipher.name(key, recipient.sealed_name)
-        except UnreadableContact:
-            continue
-        claimed[message.message_id] = ClaimedMessage(
-            practice_id=key.practice_id,
-            message_id=message.message_id,
-            client_id=key.client_id,
-            channel=key.channel,
-            purpose=message.play.purpose,
-            template=route.template,
-            address=address,
-            name=name,
-            language=recipient.language,
-            practice_name=recipient.practice_name,
-            attempt=message.attempts + 1,
-            first_try_seconds=history.seconds,
-            unsure=history.unsure,
-            excused=history.excused,
-        )
-    return claimed
-
-
-def _contact_key(message: DueMessage, route: Route) -> ContactKey:
-    return ContactKey(message.change.practice_id, message.change.client_id, route.channel)
-
-
-def _put_off_unreadable(
-    decided: DecidedMessage, claimed: Mapping[str, ClaimedMessage], now: datetime, rules: Rules
-) -> DecidedMessage:
-    """A message that would go, but whose contact no key opens, waits until an operator has mended
-    the keys, within its time; no other message waits for it."""
-    message = decided.message
-    if not isinstance(decided.decision, Send) or message.message_id in claimed:
+def _put_off(decided: DecidedMessage, waits: Mapping[str, Defer]) -> DecidedMessage:
+    """A message that would go, but has to wait for what only its opened contact tells."""
+    wait = waits.get(decided.message.message_id)
+    if wait is None:
         return decided
-    if message.unsure_of:
-        return DecidedMessage(message, LeaveUnknown())
-    until = min(now + rules.longest_lag, message.expires_at)
-    return DecidedMessage(message, Defer(until, UNREADABLE))
+    return DecidedMessage(decided.message, LeaveUnknown() if decided.message.unsure_of else wait)
 
 
 def _write(

@@ -26,8 +26,9 @@ def view_message(
 
 
 def approve_message(stores: Stores, practice_id: str, message_id: str) -> MessageRow | None:
-    """Let a message that awaits staff be decided on again, at once; every other gate still holds.
-    One that was approved already stays as it is, unless it was cancelled since.
+    """Let a message that awaits staff be decided on again, at once; every other gate still holds,
+    and what no approval mends, such as a name that cannot be shown, waits again. One that was
+    approved already and awaits nobody stays as it is, unless it was cancelled since.
 
     None when the practice has no such message. Raises WrongState, NoBusinessTime.
     """
@@ -37,7 +38,7 @@ def approve_message(stores: Stores, practice_id: str, message_id: str) -> Messag
         if message is None:
             return None
         before = State(message.row.state)
-        if message.row.approved and before is not State.CANCELLED:
+        if message.row.approved and before not in {State.CANCELLED, State.AWAITING_STAFF}:
             return message.row
         if before is not State.AWAITING_STAFF:
             raise WrongState(f"only one that awaits staff can be approved; it is {before}")

@@ -80,6 +80,10 @@ class RenderingFailed(ValueError):
         self.problem = problem
 
 
+class PracticeNotReady(RenderingFailed):
+    """The practice's own name may not be shown, so none of its messages can go."""
+
+
 @dataclass(frozen=True)
 class Rendered:
     """A text as it will be sent: subject, body, and the provider's parameters."""

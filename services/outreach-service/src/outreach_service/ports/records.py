@@ -158,10 +158,11 @@ class Situation(NamedTuple):
     """What is known about a message's client at the moment of deciding.
 
     `contacts` maps a channel to its contact point's blind index, `resting` those where nothing may
-    go now to the reason; `zone` is "" while the practice
-    is not known; `sent` holds what went to the client or to its contact points, without the
-    message itself. `inputs_up_to` is the instant up to which activity and tier changes have been
-    read, or where the practice stands, if it is held. `standing` is the client's tier.
+    go now to the reason; `zone` is "" while the practice is not known, and `has_discreet_name`
+    whether it has a name that messages may show; `sent` holds what went to the client or to its
+    contact points, without the message itself. `inputs_up_to` is the instant up to which activity
+    and tier changes have been read, or where the practice stands, if it is held. `standing` is the
+    client's tier.
     """
 
     now: datetime
@@ -174,11 +175,13 @@ class Situation(NamedTuple):
     inputs_up_to: datetime | None
     resting: Mapping[Channel, Rest] = MappingProxyType({})
     standing: Standing | None = None
+    has_discreet_name: bool = False
 
 
 @dataclass(frozen=True)
 class Recipient:
-    """The client to whom a message goes; address and name are sealed."""
+    """The client to whom a message goes; address and name are sealed. `practice_name` is as in
+    `ClaimedMessage`."""
 
     sealed_address: str
     sealed_name: str
@@ -230,7 +233,8 @@ class ClaimedMessage:
 
     `attempt` counts from 1; `first_try_seconds` is the real time since the first began;
     `unsure` tells whether an earlier one's outcome is unknown, `excused` how many were refused for
-    no fault of the message. What is personal stays out of its `repr`.
+    no fault of the message; `approved` whether a person has let it go. `practice_name` is the
+    practice's discreet name, if it has one. What is personal stays out of its `repr`.
     """
 
     practice_id: str
@@ -247,6 +251,7 @@ class ClaimedMessage:
     first_try_seconds: float
     unsure: bool
     excused: int = 0
+    approved: bool = False
 
     @property
     def key(self) -> AttemptKey:

@@ -21,7 +21,10 @@ from rapport_runtime.database import fetch, fetch_value
 
 _OF = """(practice_id, client_id) IN (
         SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[]))"""
-_ZONES = "SELECT practice_id, zone FROM practice WHERE practice_id = ANY(%(practices)s)"
+_PRACTICES = """
+    SELECT practice_id, zone, discreet_name IS NOT NULL AS has_discreet_name FROM practice
+    WHERE practice_id = ANY(%(practices)s)
+"""
 _HELD = """
     SELECT practice_id, min(stands_at) AS stands_at FROM practice_hold
     WHERE practice_id = ANY(%(practices)s) GROUP BY practice_id
@@ -56,7 +59,7 @@ _SENT = f"""
 """
 _RECIPIENTS = f"""
     SELECT practice_id, client_id, channel, sealed_address, sealed_name, language,
-           name AS practice_name
+           coalesce(discreet_name, name) AS practice_name
     FROM contact JOIN practice USING (practice_id) WHERE {_OF}
 """
 _IS_KNOWN = """
@@ -68,10 +71,11 @@ Pair = tuple[str, str]
 
 @dataclass
 class _ClientFacts:
-    """What the statements found: zones, where held practices stand, and sent messages by practice,
-    all else by client."""
+    """What the statements found: zones, which have a discreet name, where held practices stand, and
+    sent messages by practice, all else by client."""
 
     zones: dict[str, str]
+    discreet: set[str]
     held: dict[str, datetime]
     contacts: dict[Pair, dict[Channel, str]] = field(default_factory=lambda: defaultdict(dict))
     resting: dict[Pair, dict[Channel, Rest]] = field(default_factory=lambda: defaultdict(dict))
@@ -143,8 +147,10 @@ def _client_facts(
         "practices": [practice for practice, _ in pairs],
         "clients": [client for _, client in pairs],
     }
+    practices = fetch(tx, _PRACTICES, params)
     facts = _ClientFacts(
-        zones={row.practice_id: row.zone for row in fetch(tx, _ZONES, params)},
+        zones={row.practice_id: row.zone for row in practices},
+        discreet={row.practice_id for row in practices if row.has_discreet_name},
         held={row.practice_id: row.stands_at for row in fetch(tx, _HELD, params)},
     )
     for row in fetch(tx, _CONTACTS, params):
@@ -215,4 +221,5 @@ def _situation(
         inputs_up_to=read and min(read, facts.held.get(practice_id, read)),
         resting=facts.resting.get(pair, {}),
         standing=facts.standings.get(pair),
+        has_discreet_name=practice_id in facts.discreet,
     )

@@ -47,7 +47,9 @@ _CONTACT_POINTS: Final = f"""
           AND allowed.channel = known.channel AND allowed.purpose = %(purpose)s) AS consented
     FROM contact AS known WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
 """
-_PRACTICE_NAME: Final = "SELECT name FROM practice WHERE practice_id = %(practice_id)s"
+_PRACTICE_NAME: Final = """
+    SELECT coalesce(discreet_name, name) FROM practice WHERE practice_id = %(practice_id)s
+"""
 _APPROVE: Final = """
     UPDATE message SET state = %(state)s, reason = NULL, approved = true, decide_at = %(now)s,
         changed_at = %(now)s

@@ -96,7 +96,7 @@ def create_practice() -> None:
         _id("practice_id"),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("name", "zone", "currency")),
         sa.Column("region", sa.Text, comment="ISO 3166-1 alpha-2"),
-        sa.Column("discreet_name", sa.Text, comment="kept; no message shows it yet"),
+        sa.Column("discreet_name", sa.Text, comment="the name that messages show"),
         sa.Column(
             "said_at",
             sa.DateTime(timezone=True),
