@@ -60,10 +60,11 @@ class SkewedOutreach:
         self.world.now_is(now)
 
     def now(self) -> datetime:
-        """The database's time, at which the practice has its noon hour."""
+        """The database's time, at which the practice and its clients have their noon hour."""
         ((now,),) = self.world.rows("SELECT clock_timestamp()")
         zone = f"Etc/GMT{now.hour - 12:+d}"  # POSIX signs: west of Greenwich is plus
         self.world.execute("UPDATE practice SET zone = :zone", zone=zone)
+        self.world.execute("UPDATE contact SET zone = :zone", zone=zone)
         return now
 
     def opens(self, opens_in: timedelta, closes_in: timedelta) -> None:

@@ -37,7 +37,13 @@ def test_a_contact_is_sealed_masked_and_found_again_by_its_index(world: World) -
     answer = world.put_contact(address="＋８６ １３８ ０013-8000")
     assert (answer.status_code, answer.json()) == (
         200,
-        {"client_id": LIN, "channel": "sms", "address": "***8000", "language": "zh-CN"},
+        {
+            "client_id": LIN,
+            "channel": "sms",
+            "address": "***8000",
+            "language": "zh-CN",
+            "zone": None,
+        },
     )
     assert world.put_contact(WANG, address="+8613800138000", name="王芳").status_code == 200
     mail = {"channel": "email", "address": "lin.canary@Example.com", "name": "Canary Lin"}
@@ -71,6 +77,8 @@ def test_a_contact_is_replaced_and_forgotten(world: World) -> None:
         ({"name": "  "}, "name"),
         ({"name": "x" * 201}, "name"),
         ({"language": "fr"}, "language"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+        ({"zone": "localtime"}, "zone"),
     ],
 )
 def test_a_wrong_contact_is_refused_by_field(
@@ -282,6 +290,9 @@ def test_each_click_withdraws_and_looking_does_not(world: World) -> None:
     assert (page.status_code, '<form method="post">' in page.text) == (200, True)
     head = world.call("HEAD", f"/v1/unsubscribe/{TOKEN}?utm_source=mail", key=None)
     assert (head.status_code, head.content) == (200, b"")
+    asked = world.call("OPTIONS", f"/v1/unsubscribe/{TOKEN}", key=None)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert world.consents() == {("email", "care"): True, ("email", "marketing"): True}
     for _ in range(2):
         click = {"data": {"List-Unsubscribe": "One-Click"}}
@@ -290,9 +301,6 @@ def test_each_click_withdraws_and_looking_does_not(world: World) -> None:
     assert world.consents() == {("email", "care"): True, ("email", "marketing"): False}
     assert world.rows("SELECT evidence FROM consent WHERE NOT granted") == [("one-click",)] * 2
     again = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    asked = world.call("OPTIONS", f"/v1/unsubscribe/{TOKEN}", key=None)
-    assert (asked.status_code, asked.content) == (200, b"")
-    assert asked.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     world.put_consent(channel="email", purpose="marketing", stated_at=again)
     assert world.consents()["email", "marketing"] is True
     world.call("POST", f"/v1/unsubscribe/{TOKEN}", key=None)

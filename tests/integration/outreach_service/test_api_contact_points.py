@@ -143,3 +143,17 @@ def test_a_channel_whose_account_is_refused_says_so(world: World) -> None:
         "since": "2024-06-01T00:00:00Z",
         "until": "2024-06-01T00:00:00Z",
     }
+
+
+def test_a_contact_may_say_the_clients_zone(world: World) -> None:
+    """The next one without a zone takes it back."""
+    saved = world.put_contact(zone="America/New_York").json()
+    shown = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["contacts"]
+    assert saved["zone"] == shown[0]["zone"] == "America/New_York"
+    bulk = {"client_id": LIN, "channel": "sms", "address": "+8613800138000", "name": "林"}
+    items = [{**bulk, "zone": "Europe/London"}, {**bulk, "zone": "Mars/Olympus"}]
+    answer = world.call("POST", "/v1/contacts", json={"items": items}).json()["items"]
+    assert [each["outcome"] == "saved" for each in answer] == [True, False]
+    world.put_contact()
+    shown = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["contacts"]
+    assert shown[0]["zone"] is None

@@ -1,6 +1,7 @@
 """The built-in texts, as a dispatcher makes messages of them, with one link out for everybody."""
 
 from outreach_service.builtin import builtin_catalogue
+from outreach_service.contacts import zones_of_number
 from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.handlers.opening import DispatchOptions
 from outreach_service.rendering import Composer
@@ -14,5 +15,6 @@ def dispatch_options(lease_seconds: float = 60, rules: Rules = DEFAULT_RULES) ->
     return DispatchOptions(
         lease_seconds=lease_seconds,
         compose=COMPOSER,
+        zones_of_number=zones_of_number,
         rules=rules,
     )

@@ -20,6 +20,7 @@ class OpenCipher:
             update.name,
             update.language,
             f"{practice_id}/{update.counted_as}",
+            update.zone,
         )
 
     def address(self, key: ContactKey, sealed: str) -> str:

@@ -13,6 +13,7 @@ from tests.support.memory.outreach_rows import (
     rest_of,
     sent_message,
     shown_name,
+    zones_named,
 )
 
 
@@ -68,6 +69,7 @@ class MemoryClients:
             contacts=contacts,
             consents=frozenset(each[2:] for each in permitted(self._rows) if each[:2] == client),
             zone=self._rows.practices.get(practice_id, {}).get("zone") or "",
+            client_zones=zones_named(self._rows, client),
             has_discreet_name=bool(self._rows.practices.get(practice_id, {}).get("discreet_name")),
             sent=tuple(
                 sent_message(row)

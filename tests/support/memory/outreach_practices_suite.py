@@ -1,6 +1,9 @@
-"""What a message takes from its practice: one suite for the stores in memory and on Postgres."""
+"""What a message takes from its practice, and from where its client lives: one suite for the stores
+in memory and on Postgres."""
 
-from tests.support.memory.harbour import DAY, NOON, PHONE, PRACTICE, Harbour, a_message
+from outreach_service.domain.terms import Channel
+from outreach_service.ports.contacts import SealedContact
+from tests.support.memory.harbour import ADA, DAY, NOON, PHONE, PRACTICE, Harbour, a_message
 
 
 class PracticesSuite:
@@ -19,6 +22,15 @@ class PracticesSuite:
         assert harbour.situation().zone == "Europe/London"
         with harbour.adapter.api_stores.open(PRACTICE) as store:
             assert store.messages.practice_name(PRACTICE) == "Harbour"
+
+    def test_a_clients_zones_are_those_of_all_their_contacts(self, harbour: Harbour) -> None:
+        point = SealedContact(ADA, Channel.SMS, "s", "n", "en", "i", "Europe/London")
+        mail = point._replace(channel=Channel.EMAIL, zone="Asia/Tokyo")
+        ben = point._replace(client_id="ben", zone="Asia/Seoul")
+        harbour.add(a_message())
+        with harbour.adapter.api_stores.open(PRACTICE) as store:
+            store.contacts.save(PRACTICE, [point, mail, ben])
+        assert harbour.situation().client_zones == ("Asia/Tokyo", "Europe/London")
 
     def test_messages_show_the_discreet_name_where_there_is_one(self, harbour: Harbour) -> None:
         harbour.add(a_message())

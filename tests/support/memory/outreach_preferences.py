@@ -37,7 +37,7 @@ class MemoryContacts:
         assert len(set(keys)) == len(keys)
         for key, each in zip(keys, contacts, strict=True):
             self._rows.contacts[key] = Contact(
-                each.address, each.name, each.language, each.blind_index
+                each.address, each.name, each.language, each.blind_index, each.zone
             )
 
     def remove(self, key: ContactKey) -> bool:
@@ -51,7 +51,13 @@ class MemoryContacts:
         if self._practice_id not in {None, practice_id}:
             return []
         found = [
-            StoredContact(key, contact.address, contact.language, rest_of(self._rows, key, now))
+            StoredContact(
+                key,
+                contact.address,
+                contact.language,
+                rest_of(self._rows, key, now),
+                contact.zone,
+            )
             for key, contact in self._rows.contacts.items()
             if key[:2] == (practice_id, client_id)
         ]

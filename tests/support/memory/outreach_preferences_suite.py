@@ -95,6 +95,14 @@ class PreferencesSuite:
                 StoredContact(PHONE, "s2", "en")
             ]
 
+    def test_a_contact_keeps_the_clients_zone_until_the_next(self, stores: Stores) -> None:
+        for zone in ("Europe/London", None):
+            with stores.open(PRACTICE) as store:
+                store.contacts.save(PRACTICE, [sealed()._replace(zone=zone)])
+            with stores.open(PRACTICE) as store:
+                (found,) = store.contacts.of_client(PRACTICE, ADA, NOON)
+            assert found.zone == zone
+
     def test_a_contact_is_removed_once(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:
             store.contacts.save(PRACTICE, [sealed(), sealed(channel=Channel.EMAIL)])

@@ -58,6 +58,7 @@ class Contact:
     name: str
     language: str
     blind_index: str
+    zone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,12 @@ class Rows:
 def shown_name(practice: Mapping[str, str | None]) -> str:
     """The name of a practice that messages show."""
     return str(practice.get("discreet_name") or practice["name"])
+
+
+def zones_named(rows: Rows, client: tuple[str, str]) -> tuple[str, ...]:
+    """The zones that a client's contact points name."""
+    points = (contact for key, contact in rows.contacts.items() if key[:2] == client)
+    return tuple(sorted({contact.zone for contact in points if contact.zone is not None}))
 
 
 def rest_of(rows: Rows, key: ContactKey, now: datetime | None) -> Rest | None:

@@ -42,7 +42,7 @@ from tests.support.doubles.recording_provider import RecordingProvider
 
 KEY = base64.b64encode(b"k" * 32).decode()
 KEYRING = ContactKeyring({"k1": KEY}, active="k1", index_key=KEY)
-PRACTICE = "harbour"
+PRACTICE, ZONE = "harbour", "Europe/London"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -110,7 +110,7 @@ class OutreachWorld:
             options,
         )
         practice = canonical.Practice(
-            practice_id=PRACTICE, name="Harbour", zone="Europe/London", currency="GBP"
+            practice_id=PRACTICE, name="Harbour", zone=ZONE, currency="GBP"
         )
         event = canonical.PracticeRegistered(
             id="p1",
@@ -139,8 +139,10 @@ class OutreachWorld:
         purpose: str = "care",
         practice: str = PRACTICE,
     ) -> None:
-        """A client with a contact point and consent to use it."""
-        update = ContactUpdate(client_id, channel, normalise(channel, address), "Ada", "en")
+        """A client with a contact point and consent to use it, who lives where the practice is,
+        whatever country the number is of."""
+        spelt = normalise(channel, address)
+        update = ContactUpdate(client_id, channel, spelt, "Ada", "en", zone=ZONE)
         save_contacts(self.stores, KeyringCipher(KEYRING), practice, [update])
         self.consent(client_id, channel, purpose, practice, granted=True)
 
@@ -190,7 +192,7 @@ class OutreachWorld:
             activity_id=None,
             score=Decimal("50.00"),
             explanation=(),
-            zone="Europe/London",
+            zone=ZONE,
         )
         event = canonical.TierChanged(
             id=f"{client_id}.{version}",

@@ -62,11 +62,13 @@ class MemoryOutreach:
         address: str = PHONE,
         purpose: Purpose = Purpose.CARE,
         practice: str = PRACTICE,
+        zone: str | None = "Europe/London",
     ) -> None:
-        """A contact point with consent; equal addresses are one point."""
+        """A contact point with consent, of a client who lives where the practice is; equal
+        addresses are one point."""
         self.rows.practices.setdefault(practice, self.rows.practices[PRACTICE])
         key = ContactKey(practice, client, channel)
-        put_contact(self.rows, key, Contact(address, "Ada", "en", f"index of {address}"))
+        put_contact(self.rows, key, Contact(address, "Ada", "en", f"index of {address}", zone))
         self.consent(client, channel, purpose, practice, granted=True)
 
     def consent(

@@ -190,16 +190,20 @@ class TestFaultInjection:
         assert found[49] == found[50]
 
 
+ZONE = "America/New_York"
+
+
 class TestPeople:
     """Contacts and consents that nobody has."""
 
     @pytest.fixture
     def people(self) -> list[Person]:
-        return generate_people({f"cdnow-{number:04d}": f"{number:032x}" for number in range(1200)})
+        clients = {f"cdnow-{number:04d}": f"{number:032x}" for number in range(1200)}
+        return generate_people(clients, ZONE)
 
     def test_are_the_same_at_every_run(self, people: list[Person]) -> None:
         again = generate_people(
-            {person.external_id: person.client_id for person in reversed(people)}
+            {person.external_id: person.client_id for person in reversed(people)}, ZONE
         )
         assert [[*a.contacts(), *a.consents()] for a in again] == [
             [*p.contacts(), *p.consents()] for p in people
@@ -209,7 +213,7 @@ class TestPeople:
         "external_id", ["C 001", "Anna Smith", "a@b", "客户一", "=?x?", "x" * 200]
     )
     def test_can_be_reached_whatever_a_file_calls_them(self, external_id: str) -> None:
-        (person,) = generate_people({external_id: "0" * 32})
+        (person,) = generate_people({external_id: "0" * 32}, ZONE)
         for each in person.contacts():
             assert normalise(Channel(each["channel"]), each["address"], serves={"CN"})
 

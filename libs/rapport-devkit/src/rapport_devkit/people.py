@@ -34,13 +34,14 @@ class ContactRefused(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A client for outreach. `household` is the number of the person whose phone they use; a
-    person who uses another's phone has no WeChat."""
+    """A client for outreach, who lives in `zone`. `household` is the number of the person whose
+    phone they use; a person who uses another's phone has no WeChat."""
 
     client_id: str
     external_id: str
     number: int
     household: int
+    zone: str
 
     @property
     def name(self) -> str:
@@ -62,6 +63,7 @@ class Person:
                 "channel": channel,
                 "address": addresses[channel],
                 "name": self.name,
+                "zone": self.zone,
             }
 
     def consents(self) -> Iterator[dict[str, Any]]:
@@ -107,14 +109,16 @@ def _digest(who: str, about: str) -> bytes:
     return hashlib.sha256(f"{who}/{about}".encode()).digest()
 
 
-def generate_people(client_ids: Mapping[str, str]) -> list[Person]:
-    """People for external id -> client id; of every twelve, four are a family with one phone."""
+def generate_people(client_ids: Mapping[str, str], zone: str) -> list[Person]:
+    """People for external id -> client id, who live in the practice's zone, whatever country their
+    numbers are of; of every twelve, four are a family with one phone."""
     return [
         Person(
             client_id=client_ids[external_id],
             external_id=external_id,
             number=number,
             household=_household(number),
+            zone=zone,
         )
         for number, external_id in enumerate(sorted(client_ids))
     ]

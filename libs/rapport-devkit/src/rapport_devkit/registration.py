@@ -47,7 +47,7 @@ def register(
     client_ids = register_clients(access.practice["ingestion"], origin.source, external_ids)
     if "outreach" in access.practice:
         say("sending names, addresses and consents, all invented; only the sandbox gets them")
-        tell_outreach(access.practice["outreach"], generate_people(client_ids))
+        tell_outreach(access.practice["outreach"], generate_people(client_ids, origin.zone))
     return client_ids
 
 

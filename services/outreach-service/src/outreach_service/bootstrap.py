@@ -12,6 +12,7 @@ from outreach_service import translate
 from outreach_service.api.routes import ApiParts, api_routers
 from outreach_service.builtin import builtin_catalogue, builtin_playbook
 from outreach_service.consumers import TOPICS, OutreachConsumer
+from outreach_service.contacts import zones_of_number
 from outreach_service.dispatcher import Dispatcher, OutboundQueue
 from outreach_service.documents.playbooks import (
     read_known_play,
@@ -140,6 +141,7 @@ def build_dispatcher(
             lease_seconds=settings.lease_seconds,
             rules=build_rules(settings),
             compose=compose,
+            zones_of_number=zones_of_number,
         ),
     )
     providers = build_providers(settings, PostgresTokens(database, keyring))

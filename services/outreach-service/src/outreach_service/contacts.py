@@ -2,9 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from importlib import resources
+from types import MappingProxyType
+from typing import Final
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -33,12 +35,17 @@ class NotServed(ValueError):
     """A number to which the sender cannot send; the message is the reason, without the number."""
 
 
-@cache
-def _countries_of_zones() -> dict[str, str]:
-    """Zone -> country, of the zones that lie in one country alone."""
+def _rows_of_zones() -> Iterable[tuple[str, str]]:
+    """Each country with each of its zones."""
     table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
     rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
-    return {zone: country for country, _, zone, *_ in rows}
+    return [(country, zone) for country, _, zone, *_ in rows]
+
+
+@cache
+def _countries_of_zones() -> Mapping[str, str]:
+    """Zone -> country, of the zones that lie in one country alone."""
+    return {zone: country for country, zone in _rows_of_zones()}
 
 
 def region_of(region: str | None, zone: str) -> str | None:
@@ -64,6 +71,27 @@ def country_of(e164: str) -> str:
         raise NotServed("not-a-number") from problem
     country = phonenumbers.region_code_for_number(number)
     return country or phonenumbers.region_code_for_country_code(number.country_code or 0)
+
+
+_ONE_TIME: Final = MappingProxyType({"CN": ("Asia/Shanghai",)})
+"""Countries that the zone table divides and that keep one time by law."""
+
+
+@cache
+def _zones_of_countries() -> Mapping[str, tuple[str, ...]]:
+    """Country -> all of its zones."""
+    found: dict[str, tuple[str, ...]] = {}
+    for country, zone in _rows_of_zones():
+        found[country] = (*found.get(country, ()), zone)
+    return {**found, **_ONE_TIME}
+
+
+def zones_of_number(e164: str) -> tuple[str, ...]:
+    """The zones of the country of a phone number; none for what belongs to no country."""
+    try:
+        return _zones_of_countries().get(country_of(e164), ())
+    except NotServed:
+        return ()
 
 
 def phone(value: str, region: str | None = None, serves: Collection[str] | None = None) -> str:

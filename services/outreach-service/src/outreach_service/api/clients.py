@@ -81,7 +81,9 @@ def contact_reader(
         where = region() if needs_region(body.channel, body.address) else None
         address = normalise(body.channel, body.address, where, serves)
         since = None if body.valid_from is None else body.valid_from.astimezone(UTC)
-        return ContactUpdate(client_id, body.channel, address, body.name, body.language, since)
+        return ContactUpdate(
+            client_id, body.channel, address, body.name, body.language, since, body.zone
+        )
 
     return read
 

@@ -18,7 +18,7 @@ from outreach_service.api.words import ChannelWord, PurposeWord
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.terms import Channel, Purpose
 from rapport_contracts.ranges import VISIBLE
-from rapport_contracts.source import Happened, Name
+from rapport_contracts.source import Happened, Name, Zone
 
 MAX_ITEMS: Final = 1000
 LONGEST_NAME: Final = 200
@@ -51,6 +51,14 @@ class ContactBody(BaseModel):
             " other address was theirs. A time ahead counts as now, and so does that of another"
             " address.",
             examples=["2024-06-01T12:00:00+08:00"],
+        ),
+    ] = None
+    zone: Annotated[
+        Zone | None,
+        Field(
+            description="The IANA time zone where the client lives: quiet hours are those there."
+            " Without one they are the practice's and, for SMS, those of the number's country too.",
+            examples=["America/New_York"],
         ),
     ] = None
 
@@ -278,6 +286,9 @@ class ContactAnswer(BaseModel):
     channel: ChannelWord
     address: str = Field(description="Its last characters.", examples=["***8000"])
     language: str = Field(examples=["zh-CN"])
+    zone: str | None = Field(
+        description="Where the client lives, if that is known.", examples=["America/New_York"]
+    )
 
     @classmethod
     def of(cls, contact: MaskedContact) -> "ContactAnswer":
@@ -287,6 +298,7 @@ class ContactAnswer(BaseModel):
             channel=contact.channel.value,
             address=contact.address,
             language=contact.language,
+            zone=contact.zone,
         )
 
 

@@ -22,7 +22,7 @@ class Subscription(NamedTuple):
 @dataclass(frozen=True)
 class ContactUpdate:
     """How to reach a client on a channel, and since when if that is known; the address is in its
-    one spelling."""
+    one spelling. `zone` is where the client lives, if that is known (IANA)."""
 
     client_id: str
     channel: Channel
@@ -30,6 +30,7 @@ class ContactUpdate:
     name: str = field(repr=False)
     language: str
     valid_from: datetime | None = None
+    zone: str | None = None
 
     @property
     def counted_as(self) -> str:
@@ -67,6 +68,7 @@ class MaskedContact(NamedTuple):
     address: str
     language: str
     rest: Rest | None = None
+    zone: str | None = None
 
 
 class Refused(StrEnum):

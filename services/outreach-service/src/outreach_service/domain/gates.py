@@ -1,6 +1,6 @@
 """Whether a message may go now: one pure decision, from what was read under the claim's locks."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -42,8 +42,8 @@ class Context:
     - `is_fenced`: it was due before the database was restored, so it may have been sent already.
     - `contacts` maps a channel to its contact point's blind index, `resting` to why nothing may go
       there now.
-    - `zones` are those in which the hours must be open: the practice's ("" while it is not known),
-      and a provider's own where it has one.
+    - `zones` are those in which the hours must be open: the client's where they are known, else the
+      practice's ("" while it is not known), and a provider's own where it has one.
     - `sent` holds the messages that caps count, to this client or its contact points, within the
       longest window.
     - `standing` is the client's tier as far as tier changes have been read.
@@ -205,8 +205,9 @@ def _cause(context: Context, _: Route) -> Suppress | None:
 
 
 def _same_text(context: Context, route: Route) -> Suppress | None:
-    """Days are the practice's: what was said on the 1st may be said again on the 31st. A service
-    message says the same each time, of something else."""
+    """Days are the client's, where their zone is known, else the practice's: what was said on the
+    1st may be said again on the 31st. A service message says the same each time, of something
+    else."""
     if context.play.purpose is Purpose.SERVICE:
         return None
     client_id, zone = context.change.client_id, next(iter(context.zones), "")
@@ -248,14 +249,22 @@ def _inputs(context: Context, _: Route) -> Defer | None:
     return None
 
 
-def _hours(context: Context, _: Route) -> Defer | None:
-    hours = context.rules.hours.get(context.play.purpose)
+def outside_hours(
+    rules: Rules, purpose: Purpose, now: datetime, zones: Sequence[str], expires_at: datetime
+) -> Defer | None:
+    """Wait until the purpose's hours are open in all of these zones, or until it is too late."""
+    hours = rules.hours.get(purpose)
     if hours is None:
         return None
-    opening = next_opening(context.now, hours, context.zones)
+    opening = next_opening(now, hours, zones)
     if opening is None:
-        return Defer(context.expires_at, NEVER_OPEN)
-    return None if opening == context.now else Defer(opening, QUIET_HOURS)
+        return Defer(expires_at, NEVER_OPEN)
+    return None if opening == now else Defer(min(opening, expires_at), QUIET_HOURS)
+
+
+def _hours(context: Context, _: Route) -> Defer | None:
+    purpose, until = context.play.purpose, context.expires_at
+    return outside_hours(context.rules, purpose, context.now, context.zones, until)
 
 
 def _counts(cap: Cap, context: Context, route: Route) -> list[datetime]:

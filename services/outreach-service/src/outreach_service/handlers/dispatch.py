@@ -20,9 +20,9 @@ from outreach_service.domain.gates import (
 from outreach_service.domain.messages import State, advance, event_of
 from outreach_service.domain.playbook import Route
 from outreach_service.domain.rules import Rules
-from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.domain.terms import Channel
 from outreach_service.handlers.events import message_event
-from outreach_service.handlers.opening import DispatchOptions, open_contacts
+from outreach_service.handlers.opening import DispatchOptions, open_contacts, zones
 from outreach_service.ports.records import (
     ClaimedMessage,
     DueMessage,
@@ -34,9 +34,6 @@ from outreach_service.ports.records import (
     StateChange,
 )
 from outreach_service.ports.store import ContactCipher, Store
-
-SHANGHAI = "Asia/Shanghai"
-"""Promotional SMS keep to the hours here too, whichever are stricter (L12)."""
 
 Turns = Mapping[Channel | None, str]
 """By lane, the practice whose message was looked at last; the next look begins after it."""
@@ -125,7 +122,7 @@ def dispatch_due(
         situations = store.clients.lock_situations(due, now, now - rules.longest_window)
         decided = decide(due, situations, dict(look.permits), rules)
         going = [(each, to.route) for each, to in decided if isinstance(to, Send)]
-        claimed, waits = open_contacts(store, cipher, options, now, going)
+        claimed, waits = open_contacts(store, cipher, options, situations, going)
         decided = [_put_off(each, waits) for each in decided]
         _write(store, decided, situations, now, options.lease_seconds)
     used = Counter(each.channel for each in claimed.values())
@@ -231,9 +228,8 @@ def _context(
         rules=rules,
     )
     route = choose_channel(context)
-    promotes_by_sms = isinstance(route, Route) and route.channel is Channel.SMS
-    if promotes_by_sms and message.play.purpose is Purpose.MARKETING:
-        return replace(context, zones=(situation.zone, SHANGHAI))
+    if isinstance(route, Route):
+        return replace(context, zones=zones(message, route.channel, situation))
     return context
 
 

@@ -73,7 +73,11 @@ def save_contacts(
         _add_points(store, added)
     return [
         MaskedContact(
-            each.client_id, each.channel, masked(each.channel, each.address), each.language
+            each.client_id,
+            each.channel,
+            masked(each.channel, each.address),
+            each.language,
+            zone=each.zone,
         )
         for each in updates
     ]
@@ -221,4 +225,6 @@ def _masked(cipher: ContactCipher, contact: StoredContact) -> MaskedContact:
         shown = masked(key.channel, cipher.address(key, contact.sealed_address))
     except UnreadableContact:
         shown = UNREADABLE
-    return MaskedContact(key.client_id, key.channel, shown, contact.language, contact.rest)
+    return MaskedContact(
+        key.client_id, key.channel, shown, contact.language, contact.rest, contact.zone
+    )

@@ -24,6 +24,7 @@ class SealedContact(NamedTuple):
     name: str
     language: str
     blind_index: str
+    zone: str | None = None
 
 
 class StoredContact(NamedTuple):
@@ -33,6 +34,7 @@ class StoredContact(NamedTuple):
     sealed_address: str
     language: str
     rest: Rest | None = None
+    zone: str | None = None
 
 
 class ContactPoint(NamedTuple):

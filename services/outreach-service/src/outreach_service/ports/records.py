@@ -159,10 +159,10 @@ class Situation(NamedTuple):
 
     `contacts` maps a channel to its contact point's blind index, `resting` those where nothing may
     go now to the reason; `zone` is "" while the practice is not known, and `has_discreet_name`
-    whether it has a name that messages may show; `sent` holds what went to the client or to its
-    contact points, without the message itself. `inputs_up_to` is the instant up to which activity
-    and tier changes have been read, or where the practice stands, if it is held. `standing` is the
-    client's tier.
+    whether it has a name that messages may show; `client_zones` are those that the client's contact
+    points name; `sent` holds what went to the client or to its contact points, without the
+    message itself. `inputs_up_to` is the instant up to which activity and tier changes have been
+    read, or where the practice stands, if it is held. `standing` is the client's tier.
     """
 
     now: datetime
@@ -176,6 +176,7 @@ class Situation(NamedTuple):
     resting: Mapping[Channel, Rest] = MappingProxyType({})
     standing: Standing | None = None
     has_discreet_name: bool = False
+    client_zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

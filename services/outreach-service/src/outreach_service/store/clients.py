@@ -29,7 +29,7 @@ _HELD = """
     SELECT practice_id, min(stands_at) AS stands_at FROM practice_hold
     WHERE practice_id = ANY(%(practices)s) GROUP BY practice_id
 """
-_CONTACTS = f"SELECT practice_id, client_id, channel, blind_index FROM contact WHERE {_OF}"
+_CONTACTS = f"SELECT practice_id, client_id, channel, blind_index, zone FROM contact WHERE {_OF}"
 _CONSENTS = f"{PERMITTED} AND {_OF}"
 # A rest ends for a client whose consent to the channel counts from a later time.
 _RESTS = f"""
@@ -78,6 +78,7 @@ class _ClientFacts:
     discreet: set[str]
     held: dict[str, datetime]
     contacts: dict[Pair, dict[Channel, str]] = field(default_factory=lambda: defaultdict(dict))
+    client_zones: dict[Pair, set[str]] = field(default_factory=lambda: defaultdict(set))
     resting: dict[Pair, dict[Channel, Rest]] = field(default_factory=lambda: defaultdict(dict))
     consents: dict[Pair, set[tuple[Channel, Purpose]]] = field(
         default_factory=lambda: defaultdict(set)
@@ -156,6 +157,7 @@ def _client_facts(
     for row in fetch(tx, _CONTACTS, params):
         channels = facts.contacts[row.practice_id, row.client_id]
         channels[Channel(row.channel)] = row.blind_index
+        facts.client_zones[row.practice_id, row.client_id] |= {row.zone} - {None}
     points = _contact_points(facts)
     lock_contacts(tx, points)
     for row in fetch(tx, _RESTS, {**params, "now": now}):
@@ -222,4 +224,5 @@ def _situation(
         resting=facts.resting.get(pair, {}),
         standing=facts.standings.get(pair),
         has_discreet_name=practice_id in facts.discreet,
+        client_zones=tuple(sorted(facts.client_zones.get(pair, ()))),
     )

@@ -45,6 +45,7 @@ class KeyringCipher:
             blind_index=self._keyring.blind_index(
                 practice_id, update.channel.value, update.counted_as
             ),
+            zone=update.zone,
         )
 
     def _unseal(self, sealed: str, place: Place) -> str:

@@ -26,13 +26,14 @@ from rapport_runtime.database import execute, execute_many, fetch, fetch_one
 
 _SAVE_CONTACTS: Final = """
     INSERT INTO contact (practice_id, client_id, channel, sealed_address, sealed_name, language,
-                         blind_index, updated_at)
+                         blind_index, zone, updated_at)
     SELECT %(practice_id)s, given.*, clock_timestamp()
     FROM unnest(%(clients)s::text[], %(channels)s::text[], %(addresses)s::text[],
-                %(names)s::text[], %(languages)s::text[], %(indexes)s::text[]) AS given
+                %(names)s::text[], %(languages)s::text[], %(indexes)s::text[],
+                %(zones)s::text[]) AS given
     ON CONFLICT (practice_id, client_id, channel) DO UPDATE
     SET sealed_address = excluded.sealed_address, sealed_name = excluded.sealed_name,
-        language = excluded.language, blind_index = excluded.blind_index,
+        language = excluded.language, blind_index = excluded.blind_index, zone = excluded.zone,
         updated_at = excluded.updated_at
 """
 _REMOVE_CONTACT: Final = """
@@ -71,7 +72,7 @@ _STATEMENTS: Final = f"""
     WHERE practice_id = %(practice_id)s AND statement_id = ANY(%(ids)s)
 """
 _CONTACTS: Final = f"""
-    SELECT channel, sealed_address, language, reason, since, until
+    SELECT channel, sealed_address, language, zone, reason, since, until
     FROM contact LEFT JOIN contact_rest ON
         contact_rest.practice_id = contact.practice_id
         AND contact_rest.blind_index = contact.blind_index AND {RESTS_AT_NOW}
@@ -121,6 +122,7 @@ class PostgresContacts:
             "names": [each.name for each in contacts],
             "languages": [each.language for each in contacts],
             "indexes": [each.blind_index for each in contacts],
+            "zones": [each.zone for each in contacts],
         }
         execute(self._tx, _SAVE_CONTACTS, columns)
 
@@ -163,6 +165,7 @@ class PostgresContacts:
                 row.sealed_address,
                 row.language,
                 Rest(row.reason, row.since, row.until) if row.reason is not None else None,
+                row.zone,
             )
             for row in fetch(self._tx, _CONTACTS, params)
         ]

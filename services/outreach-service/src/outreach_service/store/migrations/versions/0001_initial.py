@@ -167,6 +167,7 @@ def create_contact() -> None:
         sa.Column("sealed_name", sa.Text, nullable=False),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("language", "blind_index")),
         _instant("updated_at", needed=True),
+        sa.Column("zone", sa.Text, comment="IANA: where the client lives, if that is known"),
         sa.CheckConstraint("channel IN ('wechat', 'sms', 'email')"),
         sa.Index("contact_by_address", "practice_id", "blind_index"),
         comment="AES-GCM under a key id; the index finds a point without opening it",
