@@ -22,6 +22,7 @@ from tools.proof.claims import (
     edges_keys,
     edges_newcomer,
     edges_providers,
+    edges_texts,
     engine_benches,
     engine_bus,
     engine_causes,
@@ -57,6 +58,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         edges_consent.measure,
         edges_keys.measure,
         edges_newcomer.measure,
+        edges_texts.measure,
     ),
     "engine": (
         engine_bus.measure,
