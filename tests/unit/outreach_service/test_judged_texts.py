@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from outreach_service.domain.rules import DEFAULT_RULES
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.rules import DEFAULT_RULES, Cap, Scope
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.messages import approve_message
 from tests.support.doubles.composer import COMPOSER, WAY_OUT
 from tests.unit.outreach_service.memory_outreach import (
     ADA,
+    DAY,
     HOUR,
     MINUTE,
     NOON,
@@ -208,6 +209,17 @@ def test_a_text_that_waits_uses_up_no_permit_of_its_look(due: MemoryOutreach) ->
     first = due.dispatch()
     assert (first.claimed, first.decided, first.is_all) == ([], 1, False)
     assert [each.client_id for each in due.dispatch().claimed] == ["ben"]
+
+
+def test_a_text_that_waits_counts_for_no_cap(due: MemoryOutreach) -> None:
+    called(due, "王\ue000")
+    due.reachable("ben")
+    due.fall("ben", at=NOON + MINUTE)
+    due.stores.business_time = NOON + MINUTE
+    care = frozenset({Purpose.CARE})
+    one = Cap(scope=Scope.CONTACT, purposes=care, limit=1, window=7 * DAY)
+    claims = due.dispatch(rules=replace(DEFAULT_RULES, caps=(one,)))
+    assert [each.client_id for each in claims.claimed] == ["ben"]
 
 
 def test_a_message_that_waits_for_a_person_ends_when_it_is_too_late(due: MemoryOutreach) -> None:

@@ -1,7 +1,6 @@
 """Decide on due messages, and claim those that may go: permits first, then messages in turn."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from outreach_service.domain.playbook import Route
 from outreach_service.domain.rules import Rules
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.events import message_event
-from outreach_service.handlers.opening import DispatchOptions, open_contacts, zones
+from outreach_service.handlers.opening import DispatchOptions, read_contacts, zones
 from outreach_service.ports.records import (
     ClaimedMessage,
     DueMessage,
@@ -79,11 +78,14 @@ class LeaveUnknown:
     `unknown`."""
 
 
+Verdict = ClaimedMessage | Defer | Suppress | WaitInLane | LeaveUnknown
+
+
 class DecidedMessage(NamedTuple):
     """A due message with what is to become of it."""
 
     message: DueMessage
-    decision: Decision | WaitInLane | LeaveUnknown
+    verdict: Verdict
 
 
 def lease_permits(
@@ -114,22 +116,19 @@ def dispatch_due(
     bookings and caps are read under the locks of the clients and of their contact points, and the
     claims commit with them (R24, R25).
     """
-    now, rules = store.business_time(), options.rules
+    now, left = store.business_time(), dict(look.permits)
     found = {} if now is None else {each: store.queue.lock_due(now, each) for each in _shares(look)}
     due = [message for messages in found.values() for message in messages]
-    claimed: dict[str, ClaimedMessage] = {}
+    decided: list[DecidedMessage] = []
     if now is not None and due:
-        situations = store.clients.lock_situations(due, now, now - rules.longest_window)
-        decided = decide(due, situations, dict(look.permits), rules)
-        going = [(each, to.route) for each, to in decided if isinstance(to, Send)]
-        claimed, waits = open_contacts(store, cipher, options, situations, going)
-        decided = [_put_off(each, waits) for each in decided]
+        since = now - options.rules.longest_window
+        situations = store.clients.lock_situations(due, now, since)
+        contacts = read_contacts(store, cipher, options, situations, due)
+        decided = decide(due, situations, left, options.rules, contacts.opened)
         _write(store, decided, situations, now, options.lease_seconds)
-    used = Counter(each.channel for each in claimed.values())
-    left = {each: count - used[each] for each, count in look.permits.items()}
     store.rates.give_back(left)
     return Claims(
-        list(claimed.values()),
+        [each.verdict for each in decided if isinstance(each.verdict, ClaimedMessage)],
         len(due),
         _is_all(found, left, look.limit),
         _turns(look.turns, found),
@@ -176,28 +175,41 @@ def decide(
     situations: Mapping[str, Situation],
     permits: dict[Channel, int],
     rules: Rules,
+    opened: Callable[[DueMessage, Route], ClaimedMessage | Defer],
 ) -> list[DecidedMessage]:
     """Ask the gates about each message in turn; each sees what was decided before it.
 
-    Takes one of `permits` for each message that is sent; without one it waits in its lane.
+    Takes one of `permits` for each message that is sent; without one it waits in its lane. What
+    the gates let go is `opened` first, which may put it off.
     """
     decided: list[DecidedMessage] = []
     granted: dict[str, list[SentMessage]] = {}
     for message in due:
         practice_id, situation = message.change.practice_id, situations[message.message_id]
         context = _context(message, situation, tuple(granted.get(practice_id, ())), rules)
-        decision = gate(context)
-        if message.unsure_of and not _repeats(decision, message.unsure_of):
-            decided.append(DecidedMessage(message, LeaveUnknown()))
-        elif not isinstance(decision, Send):
-            decided.append(DecidedMessage(message, decision))
-        elif permits.get(decision.route.channel, 0) < 1:
-            decided.append(DecidedMessage(message, WaitInLane(decision.route.channel)))
-        else:
-            permits[decision.route.channel] -= 1
-            granted.setdefault(practice_id, []).append(_sent(message, situation, decision))
-            decided.append(DecidedMessage(message, decision))
+        verdict = _verdict(message, gate(context), permits, opened)
+        if isinstance(verdict, ClaimedMessage):
+            permits[verdict.channel] -= 1
+            granted.setdefault(practice_id, []).append(_sent(verdict, situation))
+        decided.append(DecidedMessage(message, verdict))
     return decided
+
+
+def _verdict(
+    message: DueMessage,
+    decision: Decision,
+    permits: Mapping[Channel, int],
+    opened: Callable[[DueMessage, Route], ClaimedMessage | Defer],
+) -> Verdict:
+    """What becomes of a message on which the gates have decided so."""
+    if message.unsure_of and not _repeats(decision, message.unsure_of):
+        return LeaveUnknown()
+    if not isinstance(decision, Send):
+        return decision
+    if permits.get(decision.route.channel, 0) < 1:
+        return WaitInLane(decision.route.channel)
+    verdict = opened(message, decision.route)
+    return LeaveUnknown() if message.unsure_of and isinstance(verdict, Defer) else verdict
 
 
 def _repeats(decision: Decision, channel: Channel) -> bool:
@@ -233,22 +245,14 @@ def _context(
     return context
 
 
-def _sent(message: DueMessage, situation: Situation, decision: Send) -> SentMessage:
+def _sent(claimed: ClaimedMessage, situation: Situation) -> SentMessage:
     return SentMessage(
         at=situation.now,
-        purpose=message.play.purpose,
-        client_id=message.change.client_id,
-        contact=situation.contacts[decision.route.channel],
-        template=decision.route.template,
+        purpose=claimed.purpose,
+        client_id=claimed.client_id,
+        contact=situation.contacts[claimed.channel],
+        template=claimed.template,
     )
-
-
-def _put_off(decided: DecidedMessage, waits: Mapping[str, Defer]) -> DecidedMessage:
-    """A message that would go, but has to wait for what only its opened contact tells."""
-    wait = waits.get(decided.message.message_id)
-    if wait is None:
-        return decided
-    return DecidedMessage(decided.message, LeaveUnknown() if decided.message.unsure_of else wait)
 
 
 def _write(
@@ -263,18 +267,17 @@ def _write(
     lanes: list[LaneChange] = []
     left_unknown = []
     events = []
-    for message, decision in decided:
-        if isinstance(decision, Send):
-            contacts = situations[message.message_id].contacts
-            attempts.append(_attempt(message, decision.route, contacts))
-            events.append(_sending(message, decision.route, now))
-        elif isinstance(decision, WaitInLane):
-            if decision.lane is not message.lane:
-                lanes.append(LaneChange(*message.key, str(decision.lane)))
-        elif isinstance(decision, LeaveUnknown):
+    for message, verdict in decided:
+        if isinstance(verdict, ClaimedMessage):
+            attempts.append(_attempt(verdict, situations[message.message_id].contacts))
+            events.append(_sending(message, verdict.channel, now))
+        elif isinstance(verdict, WaitInLane):
+            if verdict.lane is not message.lane:
+                lanes.append(LaneChange(*message.key, str(verdict.lane)))
+        elif isinstance(verdict, LeaveUnknown):
             left_unknown.append(message.key)
         else:
-            change = _state_change(message, decision, now)
+            change = _state_change(message, verdict, now)
             changes.append(change)
             events.append(_changed(message, change, now))
     store.queue.change_states(changes, now)
@@ -284,14 +287,14 @@ def _write(
     store.publish(events)
 
 
-def _attempt(message: DueMessage, route: Route, contacts: Mapping[Channel, str]) -> NewAttempt:
+def _attempt(claimed: ClaimedMessage, contacts: Mapping[Channel, str]) -> NewAttempt:
     return NewAttempt(
-        practice_id=message.change.practice_id,
-        message_id=message.message_id,
-        number=message.attempts + 1,
-        channel=str(route.channel),
-        template=route.template,
-        contact_index=contacts[route.channel],
+        practice_id=claimed.practice_id,
+        message_id=claimed.message_id,
+        number=claimed.attempt,
+        channel=str(claimed.channel),
+        template=claimed.template,
+        contact_index=contacts[claimed.channel],
     )
 
 
@@ -307,8 +310,8 @@ def _state_change(message: DueMessage, decision: Defer | Suppress, now: datetime
     )
 
 
-def _sending(message: DueMessage, route: Route, now: datetime) -> MessageEvent:
-    return message_event(message, now, state=State.SENDING, channel=route.channel, reason=None)
+def _sending(message: DueMessage, channel: Channel, now: datetime) -> MessageEvent:
+    return message_event(message, now, state=State.SENDING, channel=channel, reason=None)
 
 
 def _changed(message: DueMessage, change: StateChange, now: datetime) -> MessageEvent:

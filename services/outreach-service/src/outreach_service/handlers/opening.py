@@ -1,9 +1,8 @@
 """Open the contacts of messages that may go, and ask what only those tell: the text as its reader
 would see it, and when it is night where the number is."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from outreach_service.domain.gates import PRACTICE_NOT_READY, TEXT_WAITS, Defer, outside_hours
 from outreach_service.domain.messages import Outgoing
@@ -42,13 +41,6 @@ class DispatchOptions:
     rules: Rules = DEFAULT_RULES
 
 
-class Opened(NamedTuple):
-    """The messages that go, and until when the others wait and why, both by message id."""
-
-    claimed: dict[str, ClaimedMessage]
-    waits: dict[str, Defer]
-
-
 def zones(message: DueMessage, channel: Channel, situation: Situation) -> tuple[str, ...]:
     """Where the hours must be open as far as no contact is opened: where the client is known to
     be, else at the practice; for promotional SMS in Shanghai too. "" while no practice is known."""
@@ -57,91 +49,91 @@ def zones(message: DueMessage, channel: Channel, situation: Situation) -> tuple[
     return (*(known or (situation.zone,)), *([SHANGHAI] if promotes else ()))
 
 
-def open_contacts(
+@dataclass(frozen=True)
+class SealedContacts:
+    """The contacts of due messages as they were read, with what decides whether a text may go."""
+
+    cipher: ContactCipher
+    options: DispatchOptions
+    situations: Mapping[str, Situation]
+    recipients: Mapping[ContactKey, Recipient]
+    histories: Mapping[str, AttemptHistory]
+
+    def opened(self, message: DueMessage, route: Route) -> ClaimedMessage | Defer:
+        """The message that goes by this route, or until when it waits and why.
+
+        Only a message that the gates let go, and that has a permit, is opened: one that waits or
+        never goes needs no address, so its address and name stay sealed. A message whose contact
+        no key opens waits until an operator has mended the keys; one whose practice has no name to
+        show, until it has; one whose text cannot go as it is, for a person; and one to whom it is
+        night, until morning. No other message waits for them.
+        """
+        now = self.situations[message.message_id].now
+        again = min(now + self.options.rules.longest_lag, message.expires_at)
+        try:
+            claimed = self._claimed(message, route)
+            self.options.compose(claimed)
+        except UnreadableContact:
+            return Defer(again, UNREADABLE)
+        except PracticeNotReady as failed:
+            return Defer(again, f"{PRACTICE_NOT_READY}: its name {failed.problem}")
+        except RenderingFailed as failed:
+            return Defer(message.expires_at, f"{TEXT_WAITS}: {failed}")
+        return self._night(message, claimed) or claimed
+
+    def _night(self, message: DueMessage, claimed: ClaimedMessage) -> Defer | None:
+        """Wait until the hours are open in all of the number's country too, where nobody has said
+        in which zone the client is (L12)."""
+        situation = self.situations[message.message_id]
+        if claimed.channel is not Channel.SMS or situation.client_zones:
+            return None
+        there = self.options.zones_of_number(claimed.address)
+        everywhere = (*zones(message, claimed.channel, situation), *there)
+        rules, until = self.options.rules, message.expires_at
+        return outside_hours(rules, claimed.purpose, situation.now, everywhere, until)
+
+    def _claimed(self, message: DueMessage, route: Route) -> ClaimedMessage:
+        """The message with its contact opened. Raises UnreadableContact."""
+        key = ContactKey(message.change.practice_id, message.change.client_id, route.channel)
+        recipient = self.recipients[key]
+        history = self.histories.get(message.message_id, UNTRIED)
+        return ClaimedMessage(
+            practice_id=key.practice_id,
+            message_id=message.message_id,
+            client_id=key.client_id,
+            channel=key.channel,
+            purpose=message.play.purpose,
+            template=route.template,
+            address=self.cipher.address(key, recipient.sealed_address),
+            name=self.cipher.name(key, recipient.sealed_name),
+            language=recipient.language,
+            practice_name=recipient.practice_name,
+            attempt=message.attempts + 1,
+            first_try_seconds=history.seconds,
+            unsure=history.unsure,
+            excused=history.excused,
+            approved=message.approved,
+        )
+
+
+def read_contacts(
     store: Store,
     cipher: ContactCipher,
     options: DispatchOptions,
     situations: Mapping[str, Situation],
-    going: Collection[tuple[DueMessage, Route]],
-) -> Opened:
-    """Open the contacts of the messages that the gates let go by these routes.
-
-    Only for these are contact details decrypted: a message that is deferred or suppressed, or
-    waits, needs no address, so its address and name stay sealed. A message whose contact no key
-    opens waits until an operator has mended the keys; one whose practice has no name to show, until
-    it has; one whose text cannot go as it is, for a person; and one to whom it is night, until
-    morning. No other message waits for them.
-    """
-    recipients = store.clients.recipients([_contact_key(*each) for each in going])
-    histories = store.queue.histories([message.key for message, _ in going if message.attempts])
-    opened = Opened({}, {})
-    for message, route in going:
-        recipient = recipients[_contact_key(message, route)]
-        history = histories.get(message.message_id, UNTRIED)
-        situation = situations[message.message_id]
-        again = min(situation.now + options.rules.longest_lag, message.expires_at)
-        try:
-            claimed = _claimed(cipher, message, route, recipient, history)
-            options.compose(claimed)
-        except UnreadableContact:
-            wait = Defer(again, UNREADABLE)
-        except PracticeNotReady as failed:
-            wait = Defer(again, f"{PRACTICE_NOT_READY}: its name {failed.problem}")
-        except RenderingFailed as failed:
-            wait = Defer(message.expires_at, f"{TEXT_WAITS}: {failed}")
-        else:
-            wait = _night(message, claimed, situation, options)
-        if wait is None:
-            opened.claimed[message.message_id] = claimed
-        else:
-            opened.waits[message.message_id] = wait
-    return opened
-
-
-def _night(
-    message: DueMessage,
-    claimed: ClaimedMessage,
-    situation: Situation,
-    options: DispatchOptions,
-) -> Defer | None:
-    """Wait until the hours are open in all of the number's country too, where nobody has said in
-    which zone the client is (L12)."""
-    if claimed.channel is not Channel.SMS or situation.client_zones:
-        return None
-    there = options.zones_of_number(claimed.address)
-    everywhere = (*zones(message, claimed.channel, situation), *there)
-    return outside_hours(
-        options.rules, claimed.purpose, situation.now, everywhere, message.expires_at
+    due: Sequence[DueMessage],
+) -> SealedContacts:
+    """Read the contacts of due messages, whose clients are locked; none is opened."""
+    contacts = {
+        ContactKey(each.change.practice_id, each.change.client_id, channel)
+        for each in due
+        for channel in situations[each.message_id].contacts
+    }
+    tried = [each.key for each in due if each.attempts]
+    return SealedContacts(
+        cipher,
+        options,
+        situations,
+        store.clients.recipients(sorted(contacts)),
+        store.queue.histories(tried),
     )
-
-
-def _claimed(
-    cipher: ContactCipher,
-    message: DueMessage,
-    route: Route,
-    recipient: Recipient,
-    history: AttemptHistory,
-) -> ClaimedMessage:
-    """The message with its contact opened. Raises UnreadableContact."""
-    key = _contact_key(message, route)
-    return ClaimedMessage(
-        practice_id=key.practice_id,
-        message_id=message.message_id,
-        client_id=key.client_id,
-        channel=key.channel,
-        purpose=message.play.purpose,
-        template=route.template,
-        address=cipher.address(key, recipient.sealed_address),
-        name=cipher.name(key, recipient.sealed_name),
-        language=recipient.language,
-        practice_name=recipient.practice_name,
-        attempt=message.attempts + 1,
-        first_try_seconds=history.seconds,
-        unsure=history.unsure,
-        excused=history.excused,
-        approved=message.approved,
-    )
-
-
-def _contact_key(message: DueMessage, route: Route) -> ContactKey:
-    return ContactKey(message.change.practice_id, message.change.client_id, route.channel)
