@@ -15,6 +15,10 @@ allow --allow-principal User:ingestion-service --operation Write --operation Rea
 allow --allow-principal User:scoring-service --operation Read --operation DescribeConfigs --topic practices.v1
 allow --allow-principal User:outreach-service --operation Read --operation DescribeConfigs --topic practices.v1
 allow --allow-principal User:rapport-operators --operation Create --operation Describe --operation DescribeConfigs --topic practices.v1
+allow --allow-principal User:ingestion-service --operation Write --operation Read --operation DescribeConfigs --topic keys.v1
+allow --allow-principal User:scoring-service --operation Read --operation DescribeConfigs --topic keys.v1
+allow --allow-principal User:outreach-service --operation Read --operation DescribeConfigs --topic keys.v1
+allow --allow-principal User:rapport-operators --operation Create --operation Describe --operation DescribeConfigs --topic keys.v1
 allow --allow-principal User:ingestion-service --operation Write --operation Read --operation DescribeConfigs --topic client-activity.v1
 allow --allow-principal User:scoring-service --operation Read --operation DescribeConfigs --topic client-activity.v1
 allow --allow-principal User:outreach-service --operation Read --operation DescribeConfigs --topic client-activity.v1

@@ -11,7 +11,7 @@ import pytest
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, DatabaseLimits
-from tests.support.access_matrix.world import common_settings, running
+from tests.support.access_matrix.world import common_settings, read_keys, running
 from tests.support.servers.app_calls import ask
 
 pytestmark = pytest.mark.integration
@@ -31,7 +31,9 @@ def bootstrap(request: pytest.FixtureRequest) -> ModuleType:
 def settings(bootstrap: ModuleType, service_database: Callable[[str], ServiceDatabase]) -> Any:
     """The settings of the service's API."""
     name = bootstrap.__name__.partition("_")[0]
-    values = common_settings(service_database(name)) | {"api_connections": CONNECTIONS}
+    database = service_database(name)
+    read_keys(database, f"{name}-service")
+    values = common_settings(database) | {"api_connections": CONNECTIONS}
     if name == "outreach":
         values |= {"contact_keys": {"k1": KEY}, "contact_active_key": "k1"}
         values |= {"contact_index_key": KEY}

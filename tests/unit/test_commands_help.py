@@ -19,7 +19,10 @@ SERVICES: Mapping[str, Mapping[str, Command]] = {
     "scoring_service": scoring.COMMANDS,
     "outreach_service": outreach.COMMANDS,
 }
-SECOND_WORDS = {"keys": ("create", "revoke", "list"), "letters": ("list", "show", "replay", "drop")}
+SECOND_WORDS = {
+    "keys": ("create", "rotate", "revoke", "list", "scopes"),
+    "letters": ("list", "show", "replay", "drop"),
+}
 EVERY = [
     pytest.param(service, [name, *second], id=" ".join((service, name, *second)))
     for service, commands in SERVICES.items()

@@ -52,7 +52,7 @@ def write(options: KafkaOptions, plan: Plan, seed: int) -> int:
     visits become known late, by up to 400 days. Clients come by Zipf's law, some every
     few days, most now and then.
     """
-    needed = (topics.PRACTICES, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
+    needed = (topics.PRACTICES, topics.KEYS, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
     ensure_topics(options, needed)
     producer = KafkaProducer(
         bootstrap_servers=options.bootstrap_servers.split(","),

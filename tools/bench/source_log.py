@@ -48,7 +48,7 @@ def write(options: KafkaOptions, events: int, seed: int) -> SourceLog:
     A visit is booked, then completed and paid (5 % of payments go back), or cancelled; 1 % of
     events come twice. Clients come by Zipf's law.
     """
-    needed = (BOOKINGS, PAYMENTS, topics.PRACTICES, topics.CLIENT_ACTIVITY)
+    needed = (BOOKINGS, PAYMENTS, topics.PRACTICES, topics.KEYS, topics.CLIENT_ACTIVITY)
     ensure_topics(options, needed)
     producer = KafkaProducer(
         bootstrap_servers=options.bootstrap_servers.split(","),

@@ -1,5 +1,7 @@
 """After a restore ingestion names what is lost, with what is needed to enter it again."""
 
+from collections import namedtuple
+
 import pytest
 
 from ingestion_service.api.schemas import PracticeBody
@@ -9,7 +11,7 @@ from ingestion_service.domain.facts import ClientId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept
 from ingestion_service.store.lost_events import report_lost
-from ingestion_service.translate import record_of_activity, record_of_practice
+from ingestion_service.translate import record_of_activity, record_of_key, record_of_practice
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, fetch
@@ -17,8 +19,10 @@ from rapport_runtime.stream.restored import LostRecord
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, fact
+from tests.support.memory.keys_suite import MADE
 
 pytestmark = pytest.mark.integration
+SharedKey = namedtuple("SharedKey", MADE)
 OUTBOX = "SELECT key, value FROM outbox WHERE topic = %(topic)s ORDER BY id"
 
 
@@ -64,6 +68,18 @@ def test_a_client_that_was_registered_is_listed_with_the_time(database: Database
     lost = [lost_record(record_of_activity(registered(owner, 1, NOON)))]
     with database.transaction() as tx:
         assert report_lost(tx, lost) == [f"registered\tlakeside\tclient c1\t{NOON.isoformat()}"]
+
+
+def test_a_key_is_listed_as_it_was_at_last(database: Database) -> None:
+    made = SharedKey(**MADE)
+    ended = made._replace(expires_at=NOON, revoked_at=NOON)
+    other = made._replace(id="0" * 16, practice_id=None)
+    lost = [lost_record(record_of_key(key, NOON)) for key in (made, ended, other)]
+    with database.transaction() as tx:
+        assert report_lost(tx, lost) == [
+            f"key\t{made.id}\tharbour\texpires {NOON.isoformat()}\trevoked {NOON.isoformat()}",
+            f"key\t{other.id}\toperator",
+        ]
 
 
 def lost_record(record: Outgoing) -> LostRecord:

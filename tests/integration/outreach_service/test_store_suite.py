@@ -26,6 +26,8 @@ from rapport_runtime.database import Database, execute, execute_many, fetch
 from rapport_runtime.ops.pauses import PauseRequest, pause
 from tests.support.memory.client_word_suite import ClientWordSuite
 from tests.support.memory.harbour import NOON, Harbour
+from tests.support.memory.keys import Ends
+from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_refusals_suite import REFUSED, RefusalsSuite
 from tests.support.memory.outreach_settling_suite import SettlingSuite
@@ -124,6 +126,15 @@ class PostgresAdapter:
             found.append((event.data.message_id, event.data.state))
         return found
 
+    def save_key(self, key: dict[str, Any]) -> None:
+        with self.stores.open() as store:
+            store.inputs.save_key(key)
+
+    def key_ends(self) -> Ends:
+        with self.worker.transaction() as tx:
+            rows = fetch(tx, "SELECT id, expires_at, revoked_at FROM api_key")
+        return {row.id: (row.expires_at, row.revoked_at) for row in rows}
+
     def close(self) -> None:
         """Give connections back."""
         self.worker.close()
@@ -173,3 +184,7 @@ class TestPostgresClientWord(ClientWordSuite):
     """What clients said, on Postgres."""
 
     HISTORIES = 40
+
+
+class TestPostgresKeys(KeysSuite):
+    """`PostgresStores`, of keys."""

@@ -1,8 +1,11 @@
 """What the runtime's integration tests share: a database with its tables, empty for each test."""
 
+import importlib
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +13,8 @@ import sqlalchemy as sa
 from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
 from rapport_devkit.postgres import Postgres
 from rapport_runtime.bus.memory import MemoryBus
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, DatabaseLimits
+from rapport_runtime.migrations import upgrade
 from rapport_runtime.schema import tables_v1, tables_v2
 from tests.support.worlds.toy_ledger import TOPIC, Ledger, create_tables, metadata, worker_database
 
@@ -98,3 +102,76 @@ def worker(postgres: Postgres, migrated: ServiceDatabase) -> Iterator[Database]:
         tx.exec_driver_sql("SET LOCAL session_replication_role = replica")
         tx.exec_driver_sql(f"TRUNCATE {EMPTIED} RESTART IDENTITY")
     superuser.close()
+
+
+MIGRATION = '''
+"""The toy's tables."""
+import sqlalchemy as sa
+from alembic import op
+from rapport_runtime.row_security import row_level_security
+from rapport_runtime.schema import tables_v1, tables_v2
+
+revision, down_revision = "0001", None
+
+def upgrade():
+    tables_v1.create(op)
+    tables_v2.create(op)
+    for table in ("note", "practice"):
+        op.create_table(
+            table, sa.Column("id", sa.Text, primary_key=True), sa.Column("practice_id", sa.Text)
+        )
+    row_level_security(op, "note", api_may=["SELECT", "INSERT"])
+    row_level_security(op, "practice", operator_sees=True)
+
+def downgrade():
+    for table in ("practice", "note"):
+        op.drop_table(table)
+    tables_v2.drop(op)
+    tables_v1.drop(op)
+'''
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A service's package with one migration, in a folder whose name holds a percent sign."""
+    versions = tmp_path / "100%" / "toy_service" / "store" / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (versions / "0001_first.py").write_text(MIGRATION)
+    (versions.parents[2] / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(versions.parents[3])
+    importlib.invalidate_caches()
+    yield "toy_service"
+    sys.modules.pop("toy_service", None)
+
+
+@pytest.fixture
+def toy(empty_database: Callable[[str], ServiceDatabase], package: str) -> ServiceDatabase:
+    made = empty_database("toy")
+    upgrade(made.owner_url, package)
+    return made
+
+
+@pytest.fixture
+def open_database() -> Iterator[Callable[[str], Database]]:
+    opened: list[Database] = []
+
+    def make(url: str, limits: DatabaseLimits | None = None) -> Database:
+        opened.append(Database(url, application_name="test", limits=limits))
+        return opened[-1]
+
+    yield make
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def api(toy: ServiceDatabase, open_database: Callable[[str], Database]) -> Database:
+    """The database with the API's role; a worker has written two notes and two practices."""
+    worker = open_database(toy.worker_url)
+    with worker.transaction() as connection:
+        for table in ("note", "practice"):
+            connection.execute(
+                sa.text(f"insert into {table} values ('n', 'north'), ('s', 'south')")  # noqa: S608
+            )
+        assert connection.scalar(sa.text("select count(*) from note")) == 2
+    return open_database(toy.api_url)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +18,8 @@ from scoring_service.store.holds import PostgresHolds
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.stores import PostgresStores
 from tests.support.generators.tier_histories import RULEBOOK
+from tests.support.memory.keys import Ends
+from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.scoring_feed_suite import FeedSuite
 from tests.support.memory.scoring_holds_suite import HoldsSuite
 from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
@@ -68,6 +71,15 @@ class PostgresAdapter:
         with self.worker.transaction() as tx:
             rows = fetch(tx, "SELECT practice_id, name FROM practice")
         return [(row.practice_id, row.name) for row in rows]
+
+    def save_key(self, key: dict[str, Any]) -> None:
+        with self.stores.open() as store:
+            store.save_key(key)
+
+    def key_ends(self) -> Ends:
+        with self.worker.transaction() as tx:
+            rows = fetch(tx, "SELECT id, expires_at, revoked_at FROM api_key")
+        return {row.id: (row.expires_at, row.revoked_at) for row in rows}
 
     def close(self) -> None:
         """Give connections back."""
@@ -124,3 +136,7 @@ class TestPostgresHolds(HoldsSuite):
 
 class TestPostgresFeed(FeedSuite):
     """`PostgresFeed`, numbered by `FeedWriter`."""
+
+
+class TestPostgresKeys(KeysSuite):
+    """`PostgresStores`, of keys."""

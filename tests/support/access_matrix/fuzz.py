@@ -38,6 +38,7 @@ _WHAT_A_SCHEMA_CANNOT_SAY = (
     "must be a country code of ISO 3166-1",  # so is this one
     "not the practice of this key",  # which practice that is, only the key's holder knows
     "currency-mismatch",  # each practice has its own
+    "keys alone",  # which scope is for which holders
     "is already taken",  # the key of a play is unique within its playbook
     "Input should be a valid integer",  # 5.0 is an integer to a schema; an amount is refused so
     "names a channel twice",  # the channels of a step differ, their templates may not matter

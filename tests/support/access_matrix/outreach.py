@@ -17,6 +17,7 @@ from tests.support.access_matrix.world import (
     common_settings,
     every_key,
     put_letters_aside,
+    read_keys,
     running,
     service_database,
 )
@@ -34,6 +35,7 @@ def outreach(postgres_url: str) -> Iterator[ApiWorld]:
         messages = _fill(worker)
         letters = put_letters_aside(worker.database, GROUP, topics.TIER_CHANGES.name)
         worker.close()
+        read_keys(urls, GROUP)
         settings = OutreachSettings(
             **common_settings(urls),
             contact_keys={"k1": KEY},

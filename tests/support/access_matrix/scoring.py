@@ -15,6 +15,7 @@ from tests.support.access_matrix.world import (
     common_settings,
     every_key,
     put_letters_aside,
+    read_keys,
     running,
     service_database,
 )
@@ -34,6 +35,7 @@ def scoring(postgres_url: str) -> Iterator[ApiWorld]:
         letters = put_letters_aside(worker.database, GROUP, topics.CLIENT_ACTIVITY.name)
         tiers = [row.tier for row in worker.rows("SELECT DISTINCT tier FROM client")]
         worker.close()
+        read_keys(urls, GROUP)
         known = {
             "path.client_id": CLIENTS,
             "path.tier": tiers,

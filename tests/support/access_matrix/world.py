@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from rapport_contracts.topics import KEYS
 from rapport_devkit.databases import ServiceDatabase, create_database, drop_database
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
-from rapport_runtime.database import Database
+from rapport_runtime.database import Database, execute
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.migrations import upgrade
 from rapport_runtime.ops import keys
@@ -29,6 +30,13 @@ HOLDERS: Mapping[str, str | None] = {"practice": PRACTICE, "stranger": STRANGER,
 NO_BROKER = "127.0.0.1:9"
 PATIENT = 1_000_000
 """A limit on failed keys that no test meets by accident."""
+_READ = """
+    INSERT INTO consumer_position
+        (consumer_group, topic, partition, topic_id, next_offset, processed_through)
+    VALUES (%(group)s, %(topic)s, 0, '', 0, now() - make_interval(mins => %(minutes)s))
+    ON CONFLICT (consumer_group, topic, partition)
+    DO UPDATE SET processed_through = excluded.processed_through
+"""
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,18 @@ def make_key(urls: ServiceDatabase, practice: str | None, scopes: Sequence[str])
             return keys.create_key(tx, practice_id=practice, scopes=scopes)
     finally:
         owner.close()
+
+
+def read_keys(urls: ServiceDatabase, group: str, *, minutes_ago: int = -60) -> None:
+    """All that became of keys was read up to then, an hour ahead unless told: so a key that is not
+    known there does not hold."""
+    worker = Database(urls.worker_url, application_name="test-keys")
+    try:
+        with worker.transaction() as tx:
+            values = {"group": group, "topic": KEYS.name, "minutes": minutes_ago}
+            execute(tx, _READ, values)
+    finally:
+        worker.close()
 
 
 def put_letters_aside(worker: Database, group: str, topic: str, each: int = 40) -> list[int]:

@@ -10,14 +10,11 @@ from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.messages import WAITING
 from outreach_service.domain.terms import Channel
 from outreach_service.ports.records import (
-    ActivitySeen,
     AppliedOutcome,
     AttemptHistory,
     AttemptKey,
-    BookingDelta,
     DueMessage,
     FinishedAttempt,
-    Hold,
     LaneChange,
     LostAttempt,
     MessageEvent,
@@ -30,6 +27,7 @@ from outreach_service.ports.records import (
     TriedMessage,
 )
 from tests.support.memory.outreach_clients import MemoryClients
+from tests.support.memory.outreach_inputs import MemoryInputs
 from tests.support.memory.outreach_messages import MemoryMessageTable
 from tests.support.memory.outreach_preferences import (
     MemoryConsents,
@@ -44,46 +42,6 @@ from tests.support.memory.outreach_rows import (
     due_message,
 )
 from tests.support.memory.outreach_settling import MemorySettling
-
-
-class MemoryInputs:
-    """See `Inputs`."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-
-    def save_practice(self, practice: Mapping[str, Any]) -> None:
-        known = self._rows.practices.get(practice["practice_id"])
-        if known is None or known["said_at"] <= practice["said_at"]:
-            self._rows.practices[practice["practice_id"]] = dict(practice)
-
-    def save_hold(self, hold: Hold) -> None:
-        key = (hold.practice_id, hold.partition, hold.hold_id)
-        known = self._rows.holds.get(key, hold)
-        latest = max(known.stands_at, hold.stands_at)
-        self._rows.holds[key] = hold._replace(stands_at=latest)
-
-    def end_hold(self, hold: Hold) -> None:
-        self._rows.holds.pop((hold.practice_id, hold.partition, hold.hold_id), None)
-
-    def end_other_holds(self, incarnations: Mapping[int, str]) -> None:
-        for hold in list(self._rows.holds.values()):
-            if hold.incarnation not in {None, incarnations.get(hold.partition, hold.incarnation)}:
-                self.end_hold(hold)
-
-    def record_activity(self, seen: Collection[ActivitySeen]) -> None:
-        for each in seen:
-            key = (each.practice_id, each.client_id)
-            self._rows.activity[key] = max(each.at, self._rows.activity.get(key, each.at))
-
-    def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
-        for each in deltas:
-            key = (each.practice_id, each.client_id, each.activity_id)
-            self._rows.bookings.setdefault(key, each)
-
-    def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-        stored = self._rows.playbooks
-        return {each: stored[each].body for each in practice_ids if each in stored}
 
 
 class MemoryQueue:

@@ -8,6 +8,7 @@ from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, StoredPlaybook
 from tests.support.memory.harbour import NOON
+from tests.support.memory.keys import Ends, ends_of
 from tests.support.memory.outreach import MemoryStores
 from tests.support.memory.outreach_rows import Consent, Contact, put_consent, put_contact
 
@@ -45,6 +46,13 @@ class MemoryAdapter:
 
     def restored_at(self, instant: datetime) -> None:
         self.stores.rows.fence = instant
+
+    def save_key(self, key: dict[str, Any]) -> None:
+        with self.stores.open() as store:
+            store.inputs.save_key(key)
+
+    def key_ends(self) -> Ends:
+        return ends_of(self.stores.rows.keys)
 
     def events(self) -> Sequence[tuple[str, str]]:
         return [(each.message_id, each.state) for each in self.stores.rows.events]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from outreach_service.domain.consents import ConsentStatement, RecordedStatement, Subscription
 from outreach_service.domain.contact_points import BEGINNING, Point
@@ -91,6 +92,7 @@ class Rows:
     """All that outreach keeps; consents are in the order in which they were recorded."""
 
     practices: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
+    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     activity: dict[tuple[str, str], datetime] = field(default_factory=dict)
     standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
     windows: dict[WindowKey, Window] = field(default_factory=dict)

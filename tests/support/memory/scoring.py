@@ -24,6 +24,7 @@ from scoring_service.ports import (
     StoredTier,
     TierTransition,
 )
+from tests.support.memory.keys import merge_key
 from tests.support.memory.scoring_holds import HoldRows, MemoryHolds
 
 
@@ -36,6 +37,7 @@ class Rows:
     history: dict[ClientKey, list[ChangeRow]] = field(default_factory=dict)
     outbox: list[Outgoing] = field(default_factory=list)
     practices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     processed: dict[int, datetime] = field(default_factory=dict)
     swept: dict[int, datetime] = field(default_factory=dict)
     first_watermarks: dict[int, datetime] = field(default_factory=dict)
@@ -84,6 +86,10 @@ class MemoryStore:
         known = practices.get(practice["practice_id"])
         if known is None or known["said_at"] <= practice["said_at"]:
             practices[practice["practice_id"]] = dict(practice)
+
+    def save_key(self, key: Mapping[str, Any]) -> None:
+        """See `Store.save_key`."""
+        merge_key(self._stores.rows.keys, key)
 
     def zones_of(self, partition: int) -> set[str]:
         """See `Store.zones_of`."""

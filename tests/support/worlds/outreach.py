@@ -272,7 +272,7 @@ class OutreachWorld:
 def _new_bus() -> MemoryBus:
     bus = MemoryBus()
     for topic in (
-        *(topics.PRACTICES, topics.CLIENT_ACTIVITY),
+        *(topics.PRACTICES, topics.KEYS, topics.CLIENT_ACTIVITY),
         *(topics.TIER_CHANGES, topics.OUTREACH_EVENTS),
     ):
         bus.create(topic.name, topic.partitions)

@@ -37,7 +37,10 @@ class Log:
     written: int = 0
 
     def __post_init__(self) -> None:
-        for topic in (topics.PRACTICES, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES):
+        for topic in (
+            *(topics.PRACTICES, topics.KEYS),
+            *(topics.CLIENT_ACTIVITY, topics.TIER_CHANGES),
+        ):
             self.bus.create(topic.name, topic.partitions)
 
     def activity(self, client_id: str, kind: str, on: date, at: datetime, **more: Any) -> None:

@@ -16,6 +16,7 @@ from tests.support.memory.scoring import MemoryStores
 
 ACTIVITY = TopicPartition(topics.CLIENT_ACTIVITY.name, 0)
 PRACTICES = TopicPartition(topics.PRACTICES.name, 0)
+KEYS = TopicPartition(topics.KEYS.name, 0)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 A_DAY = timedelta(days=1)
 Event = canonical.CanonicalEvent
@@ -29,7 +30,7 @@ class Scoring:
         self.published = 0
         self.consumer = ScoringConsumer(self.stores, RULEBOOK, self._publish)
         self.bus = MemoryBus()
-        for topic in (topics.CLIENT_ACTIVITY, topics.PRACTICES):
+        for topic in (topics.CLIENT_ACTIVITY, topics.PRACTICES, topics.KEYS):
             self.bus.create(topic.name, topic.partitions)
 
     def _publish(self) -> None:

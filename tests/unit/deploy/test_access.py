@@ -14,6 +14,7 @@ BY_HAND = {
     "source.bookings.v1": ({"booking-systems"}, {"ingestion-service"}),
     "source.payments.v1": ({"payment-systems"}, {"ingestion-service"}),
     "practices.v1": ({"ingestion-service"}, {"scoring-service", "outreach-service"}),
+    "keys.v1": ({"ingestion-service"}, {"scoring-service", "outreach-service"}),
     "client-activity.v1": ({"ingestion-service"}, {"scoring-service", "outreach-service"}),
     "tier-changes.v1": ({"scoring-service"}, {"outreach-service", "subscribers"}),
     "outreach-events.v1": ({"outreach-service"}, {"subscribers"}),

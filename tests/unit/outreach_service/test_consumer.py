@@ -32,6 +32,8 @@ from tests.support.generators.outreach_events import (
     an_opening,
 )
 from tests.support.generators.outreach_values import a_play_document
+from tests.support.memory.keys import key_event
+from tests.support.memory.keys_suite import MADE, REVOKED
 from tests.support.memory.outreach import MemoryStores
 from tests.support.oracles.settling import answered
 
@@ -42,6 +44,7 @@ TOPIC_OF = {
     canonical.HoldChanged: topics.CLIENT_ACTIVITY.name,
     canonical.TierChanged: topics.TIER_CHANGES.name,
     canonical.PracticeRegistered: topics.PRACTICES.name,
+    canonical.KeyChanged: topics.KEYS.name,
 }
 LATER = NOON + timedelta(hours=1)
 LONGEST_STEP = {**a_play_document()["steps"][0], "delay": "P9999W"}
@@ -274,6 +277,11 @@ def test_a_practice_keeps_its_region_and_its_discreet_name(consumer: Consumer) -
         assert consumer.rows.practices == {
             PRACTICE: {**known, "region": region, "discreet_name": name, "said_at": NOON}
         }
+
+
+def test_a_key_is_stored(consumer: Consumer) -> None:
+    consumer.take(key_event(MADE), key_event(REVOKED))
+    assert consumer.rows.keys == {MADE["id"]: REVOKED}
 
 
 @given(st.lists(EVENTS, max_size=5))

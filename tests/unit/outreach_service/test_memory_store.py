@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.memory.client_word_suite import ClientWordSuite
 from tests.support.memory.harbour import StoreAdapter
+from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.outreach_adapter import MemoryAdapter
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_refusals_suite import RefusalsSuite
@@ -39,3 +40,7 @@ class TestMemoryClientWord(ClientWordSuite):
 
     def fresh(self, adapter: StoreAdapter) -> StoreAdapter:
         return MemoryAdapter()
+
+
+class TestMemoryKeys(KeysSuite):
+    """`MemoryStores`, of keys."""

@@ -6,6 +6,7 @@ import pytest
 
 from rapport_runtime.http.api_keys import (
     Principal,
+    checked_label,
     checked_practice,
     checked_scopes,
     new_key,
@@ -51,6 +52,11 @@ def test_scopes_and_practices_are_checked() -> None:
     for wrong in ([], [""], ["tiers"], ["Tiers:read"], ["a:b", "*:*"]):
         with pytest.raises(ValueError, match="scopes are words"):
             checked_scopes(wrong)
+    assert checked_scopes(["admin"]) == ("admin",)
+    assert checked_label("till, 前台") == "till, 前台"
+    for wrong_label in ("a\nb", "a" * 101, "\x00"):
+        with pytest.raises(ValueError, match="one line"):
+            checked_label(wrong_label)
     assert checked_practice("north-1") == "north-1"
     assert checked_practice(None) is None
     for wrong_slug in ("", "North", "a" * 65, "a b"):

@@ -12,8 +12,8 @@ from rapport_runtime.row_security import append_only, grant, open_to_purge, row_
 FROZEN = {
     "letters.py": "8a8f2b7ff1f2c2160cdae6ff0f26cccc2d3eb0055caf7f9fe88ba660df3e8909",
     "purging.py": "b90dc39750494a4d6e3aaa4f593160c01e09f592abaf184cbae2907ec2a2afb8",
-    "tables_v1.py": "7f1dfc06659831cfb90c341831616edae0a82833ef0ea5b71de0e1169749197b",
-    "tables_v2.py": "9a6d75a591b1132c4207fc99cc63c2845a7af9741eaaf30730250b75a3ecbaa8",
+    "tables_v1.py": "51e608555004cae910fb967804a31e391f068d29b0fe6bf141bf61a6b30795a9",
+    "tables_v2.py": "298ce608f49211e6aa398404b1182ec799ed9ef49598b5a60eb9b2a16a873c46",
 }
 STATEMENTS = "ae4e68b45c7c19fbf9421b97a133c30ca7d5ff1946a3a250b3a3b6c84ed967d1"
 

@@ -21,9 +21,12 @@ from scoring_service.consumers import ScoringConsumer
 from scoring_service.domain import periods
 from scoring_service.ports import ClientKey, PracticePlace
 from tests.support.generators.tier_histories import RULEBOOK
+from tests.support.memory.keys import key_event
+from tests.support.memory.keys_suite import MADE, REVOKED
 from tests.support.worlds.scoring_consumer import (
     A_DAY,
     ACTIVITY,
+    KEYS,
     NOON,
     PRACTICES,
     Event,
@@ -134,6 +137,17 @@ class TestHandling:
         assert scoring.stores.rows.practices["harbour"]["name"] == "Quay"
         assert scoring.stores.rows.clients[ClientKey("harbour", "ada")].version == 1
         assert len(scoring.stores.rows.outbox) == 1
+
+    def test_a_key_is_stored(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.read(key_event(MADE), key_event(REVOKED), of=KEYS))
+        assert scoring.stores.rows.keys == {MADE["id"]: REVOKED}
+
+    def test_the_real_time_of_keys_is_no_business_time(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.read(activity(1), business_time=None))
+        scoring.handle(scoring.read(watermark(NOON), of=KEYS, business_time=None))
+        assert scoring.stores.rows.first_watermarks == {}
+        scoring.handle(scoring.read(watermark(NOON), business_time=None))
+        assert scoring.stores.rows.first_watermarks == {0: NOON}
 
     def test_a_refused_fact_is_a_dead_letter_and_the_rest_is_folded(self, scoring: Scoring) -> None:
         batch = scoring.handle(

@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from rapport_runtime.bus.port import Outgoing
 from scoring_service import translate
 from tests.support.generators.tier_histories import RULEBOOK
+from tests.support.memory.keys import Ends, ends_of
+from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.scoring import MemoryFeed, MemoryStores, MemoryTiers
 from tests.support.memory.scoring_feed_suite import FeedSuite
 from tests.support.memory.scoring_holds_suite import HoldsSuite
@@ -37,6 +40,13 @@ class MemoryAdapter:
 
     def outbox(self) -> Sequence[Outgoing]:
         return self.stores.rows.outbox
+
+    def save_key(self, key: dict[str, Any]) -> None:
+        with self.stores.open() as store:
+            store.save_key(key)
+
+    def key_ends(self) -> Ends:
+        return ends_of(self.stores.rows.keys)
 
     def practices(self) -> Sequence[tuple[str, str]]:
         rows = self.stores.rows.practices.values()
@@ -79,3 +89,7 @@ class TestMemoryHolds(HoldsSuite):
 
 class TestMemoryFeed(FeedSuite):
     """`MemoryFeed`."""
+
+
+class TestMemoryKeys(KeysSuite):
+    """`MemoryStores`, of keys."""

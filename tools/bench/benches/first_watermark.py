@@ -75,7 +75,9 @@ def _lines(done: Run, clients: int) -> list[Measured]:
 def _one_client(environment: Environment) -> Order:
     """Write the log of a practice with one client; the order to read it."""
     options = environment.kafka_options(PREFIX)
-    ensure_topics(options, (topics.PRACTICES, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES))
+    ensure_topics(
+        options, (topics.PRACTICES, topics.KEYS, topics.CLIENT_ACTIVITY, topics.TIER_CHANGES)
+    )
     _publish(options, topics.PRACTICES, [_practice()])
     _publish(options, topics.CLIENT_ACTIVITY, [_activity()])
     return Order(

@@ -163,7 +163,9 @@ class Watermark(Payload, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class WatermarkAdvanced(Envelope, frozen=True, kw_only=True, tag="rapport.watermark.advanced.v1"):
-    """Time as a record, on every partition of `client-activity.v1` and `tier-changes.v1`."""
+    """Time as a record, on every partition of `client-activity.v1` and `tier-changes.v1`: business
+    time. On `keys.v1` it is real time: who has not read one for long does not know which keys
+    hold."""
 
     data: Watermark
 
@@ -186,6 +188,29 @@ class PracticeRegistered(Envelope, frozen=True, kw_only=True, tag="rapport.pract
 
     practiceid: PracticeId
     data: Practice
+
+
+class Key(Payload, frozen=True, kw_only=True):
+    """An API key without its secret, of which `secret_sha256` is the hash, in hexadecimal digits.
+
+    `practice_id` null is an operator's. A key only ever ends: by `expires_at`, which may come
+    nearer, or by `revoked_at`; an older record never revives it.
+    """
+
+    key_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
+    secret_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+    practice_id: Text | None
+    scopes: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    label: Annotated[str, msgspec.Meta(max_length=100)]
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+
+
+class KeyChanged(Envelope, frozen=True, kw_only=True, tag="rapport.key.changed.v1"):
+    """`keys.v1` (compacted, key = key id): an API key as it is now."""
+
+    data: Key
 
 
 class Line(Payload, frozen=True, kw_only=True):
@@ -319,6 +344,7 @@ CanonicalEvent = (
     | HoldChanged
     | WatermarkAdvanced
     | PracticeRegistered
+    | KeyChanged
     | TierChanged
     | MessageChanged
 )

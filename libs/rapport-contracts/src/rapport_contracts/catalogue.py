@@ -6,6 +6,7 @@ from rapport_contracts.canonical import (
     ActivityRecorded,
     GenerationOpened,
     HoldChanged,
+    KeyChanged,
     MessageChanged,
     PracticeRegistered,
     TierChanged,
@@ -26,6 +27,7 @@ from rapport_contracts.source import (
 )
 from rapport_contracts.topics import (
     CLIENT_ACTIVITY,
+    KEYS,
     OUTREACH_EVENTS,
     PRACTICES,
     SOURCE_BOOKINGS,
@@ -54,6 +56,7 @@ CANONICAL: dict[str, dict[str, type[Envelope]]] = {
         ),
         (TIER_CHANGES, (TierChanged, WatermarkAdvanced)),
         (PRACTICES, (PracticeRegistered,)),
+        (KEYS, (KeyChanged, WatermarkAdvanced)),
         (OUTREACH_EVENTS, (MessageChanged,)),
     )
 }

@@ -8,6 +8,7 @@ from rapport_contracts.canonical import (
     CanonicalEvent,
     GenerationOpened,
     HoldChanged,
+    KeyChanged,
     MessageChanged,
     PracticeRegistered,
     Sequence,
@@ -27,7 +28,7 @@ from rapport_contracts.diagnosis import (
 from rapport_contracts.envelope import Incarnation, Text
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import SourceEnvelope, SourceEvent
-from rapport_contracts.topics import CLIENT_ACTIVITY, OUTREACH_EVENTS, PRACTICES, TIER_CHANGES
+from rapport_contracts.topics import CLIENT_ACTIVITY, KEYS, OUTREACH_EVENTS, PRACTICES, TIER_CHANGES
 
 MAX_VALUE_BYTES = 1024 * 1024
 """Kafka's own default limit of a record is as large; no event of ours comes near it."""
@@ -39,6 +40,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[CanonicalEvent]] = {
     ),
     TIER_CHANGES.name: msgspec.json.Decoder(TierChanged | WatermarkAdvanced),
     PRACTICES.name: msgspec.json.Decoder(PracticeRegistered),
+    KEYS.name: msgspec.json.Decoder(KeyChanged | WatermarkAdvanced),
     OUTREACH_EVENTS.name: msgspec.json.Decoder(MessageChanged),
 }
 

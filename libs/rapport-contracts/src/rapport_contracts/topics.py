@@ -15,7 +15,7 @@ class Topic:
     """One logical topic. `retention_ms` None means compacted: the last record of each key stays."""
 
     name: str
-    key: Literal["external client id", "client id", "practice id"]
+    key: Literal["external client id", "client id", "practice id", "key id"]
     content: str
     writers: tuple[str, ...]
     readers: tuple[str, ...]
@@ -62,6 +62,15 @@ PRACTICES = Topic(
     readers=("scoring-service", "outreach-service"),
     retention_ms=None,
 )
+KEYS = Topic(
+    name="keys.v1",
+    key="key id",
+    content="each API key as it is now, by the hash of its secret",
+    writers=("ingestion-service",),
+    readers=("scoring-service", "outreach-service"),
+    partitions=1,
+    retention_ms=None,
+)
 CLIENT_ACTIVITY = Topic(
     name="client-activity.v1",
     key="client id",
@@ -88,6 +97,7 @@ TOPICS = (
     SOURCE_BOOKINGS,
     SOURCE_PAYMENTS,
     PRACTICES,
+    KEYS,
     CLIENT_ACTIVITY,
     TIER_CHANGES,
     OUTREACH_EVENTS,

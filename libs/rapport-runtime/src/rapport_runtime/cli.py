@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,9 +23,11 @@ from rapport_runtime.connections import kafka_options, purge_database, worker_da
 from rapport_runtime.database import Database
 from rapport_runtime.errors import LoopHalted, MigrationBlocked, TopicsDiffer, TryLater
 from rapport_runtime.http.serve import serve
-from rapport_runtime.ops import keys, pause_cli
+from rapport_runtime.ops import key_cli, pause_cli
+from rapport_runtime.ops.key_scopes import KnownScope
 from rapport_runtime.ops.operators import OperatorCommand, print_lines
 from rapport_runtime.ops.pauses import Pausable
+from rapport_runtime.ops.shared_keys import PublishKey
 from rapport_runtime.retention.classes import read_classes
 from rapport_runtime.retention.cli import purge_command, purge_parser
 from rapport_runtime.retention.purge import Purge
@@ -61,13 +63,16 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 @dataclass(frozen=True, kw_only=True)
 class Handles:
     """What operators can do to a service: what they can pause, what it publishes (a worker looks
-    at that before it does anything), what `restored` does for it, and how `purge` removes the
-    classes of retention that have a term."""
+    at that before it does anything), what `restored` does for it, how `purge` removes the classes
+    of retention that have a term, what API keys may do (`scopes`), and how other services are told
+    of a key that a command has made or ended."""
 
     pausable: Pausable
     output: Output
     after_restore: AfterRestore
     ways: Mapping[str, Way]
+    scopes: Collection[KnownScope]
+    publish_key: PublishKey | None = None
 
 
 def commands(
@@ -94,7 +99,7 @@ def commands(
         "worker": _worker(settings, worker, topics, handles.output),
         "migrate": _migrate(settings, package),
         "topics": _topics(settings, topics),
-        "keys": _keys(settings),
+        "keys": _keys(settings, handles),
         "restored": _restored(settings, handles),
         "skip": _skip(settings),
         "purge": _purge(settings, package, handles.ways),
@@ -225,9 +230,12 @@ def _topics(settings: type[Settings], topics: Sequence[SharedTopic]) -> Command:
     return run
 
 
-def _keys(settings: type[Settings]) -> Command:
+def _keys(settings: type[Settings], handles: Handles) -> Command:
     def run(argv: Sequence[str]) -> int:
-        return keys.cli(lambda: settings.from_environment().database_url.get_secret_value(), argv)
+        def owner_url() -> str:
+            return settings.from_environment().database_url.get_secret_value()
+
+        return key_cli.cli(owner_url, handles.scopes, argv, handles.publish_key)
 
     return run
 

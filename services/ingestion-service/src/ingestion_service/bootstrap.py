@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
+from sqlalchemy import Connection
 
 from ingestion_service import translate
 from ingestion_service.api.clients import clients_router
 from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
+from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.ports import Sealer
@@ -22,25 +24,31 @@ from ingestion_service.store.watermarks import complete_through
 from rapport_contracts import asyncapi, topics
 from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
-from rapport_runtime.bus.port import Producer
+from rapport_contracts.scopes import SCOPES
+from rapport_runtime.bus.port import Outgoing, Producer
 from rapport_runtime.cli import Handles, commands
 from rapport_runtime.connections import api_database, probe_database
 from rapport_runtime.database import Database, real_time
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.me import me_router
 from rapport_runtime.http.places import PlaceLimits
-from rapport_runtime.ops import keys
+from rapport_runtime.ops import incarnation, keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.incarnation import age_check
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
+from rapport_runtime.ops.shared_keys import shared_key
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
+from rapport_runtime.ops.stored_keys import StoredKeys
 from rapport_runtime.retention.own import RUNTIME_WAYS
+from rapport_runtime.stream import outbox
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.output import Output
 from rapport_runtime.stream.process import Job
-from rapport_runtime.stream.relay import Relay, WatermarkSource
+from rapport_runtime.stream.real_time import RealTimeMarks
+from rapport_runtime.stream.relay import Mark, Relay, WatermarkSource
 from rapport_runtime.stream.restored import AfterRestore
 from rapport_runtime.stream.strays import Input
 from rapport_runtime.topics import partitions_of
@@ -54,7 +62,7 @@ NO_PRACTICE = (
 )
 OUTPUT = Output(
     source=translate.SOURCE,
-    topics=(topics.PRACTICES, topics.CLIENT_ACTIVITY),
+    topics=(topics.PRACTICES, topics.KEYS, topics.CLIENT_ACTIVITY),
     event_id=event_id,
     head=event_head,
 )
@@ -79,6 +87,16 @@ def build_relay(database: Database, producer: Producer) -> Relay:
     )
 
 
+def build_marks(database: Database, producer: Producer) -> RealTimeMarks:
+    """The relay, which also says up to when all that became of API keys was published."""
+    topic = topics.KEYS.name
+
+    def record(mark: Mark) -> Outgoing:
+        return translate.record_of_watermark(*mark, topic=topic)
+
+    return RealTimeMarks(database, producer, build_relay(database, producer), topic, record)
+
+
 def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> PostgresStores:
     """The stores, with the encoders of what they put into the outbox; `sealer` and `is_simulated`
     as in `PostgresStores`."""
@@ -88,6 +106,12 @@ def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> P
         hold=translate.records_of_hold,
     )
     return PostgresStores(database, encoders, sealer, is_simulated=is_simulated)
+
+
+def publish_key(tx: Connection, key_id: str) -> None:
+    """Tell the other services of a key, as it is now."""
+    key, digits = shared_key(tx, key_id), incarnation.current(tx)
+    outbox.append(tx, [translate.record_of_key(key, real_time(tx), digits)])
 
 
 def build_consumer(
@@ -117,6 +141,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
             "practices": "The practices that this system works for.",
             "events": "What booking and payment systems report.",
             "clients": "Clients, their activity, and what each source has sent.",
+            "keys": "API keys: who may do what.",
             "clock": "Simulated time, in development only.",
         },
         keys=keys.ApiKeys(probes),
@@ -134,6 +159,8 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         practices_router(stores, reads),
         events_router(stores),
         clients_router(stores, reads),
+        keys_router(StoredKeys(database, publish_key)),
+        me_router(),
         status_router(
             IngestionStatus(
                 database, DatabaseStatus(database, settings.service, GROUP, timed=SOURCES)
@@ -159,7 +186,7 @@ def build_worker(
         now=simulated_time if settings.simulated_clock else real_time,
         clock_jumps=settings.simulated_clock,
     )
-    publish = build_relay(database, producer).drain
+    publish = build_marks(database, producer).drain
     return build_consumer(settings, database, publish), job
 
 
@@ -176,5 +203,7 @@ COMMANDS = commands(
             reads=Input(GROUP, [topic.name for topic in TOPICS]), again=AGAIN, report=report_lost
         ),
         ways=RUNTIME_WAYS,
+        scopes=SCOPES,
+        publish_key=publish_key,
     ),
 )

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import (
@@ -19,11 +19,13 @@ from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
     ActivityRecorded,
     HoldChanged,
+    KeyChanged,
     PracticeRegistered,
     Watermark,
     WatermarkAdvanced,
 )
 from rapport_contracts.canonical import Hold as WireHold
+from rapport_contracts.canonical import Key as WireKey
 from rapport_contracts.canonical import Practice as WirePractice
 from rapport_contracts.codec import decode_source, encode
 from rapport_contracts.errors import InvalidEvent
@@ -36,7 +38,7 @@ from rapport_contracts.source import (
     PaymentData,
     PaymentEvent,
 )
-from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES, partition_of
+from rapport_contracts.topics import CLIENT_ACTIVITY, KEYS, PRACTICES, partition_of
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
 from rapport_runtime.metrics import PAYMENTS_OVERDRAWN, VISITS_TAKEN_BACK
@@ -190,6 +192,29 @@ def record_of_practice(
     return Outgoing(PRACTICES.name, partition, practice.practice_id.encode(), encode(event))
 
 
+def record_of_key(key: Any, now: datetime, incarnation: str | None = None) -> Outgoing:
+    """The record for `keys.v1` of a row of `shared_key`, with the incarnation of the database."""
+    event = KeyChanged(
+        id=f"{key.id}/{now.isoformat()}",
+        source=SOURCE,
+        time=now,
+        practiceid=key.practice_id,
+        subject=key.practice_id,
+        incarnation=incarnation,
+        data=WireKey(
+            key_id=key.id,
+            secret_sha256=key.secret_hash.hex(),
+            practice_id=key.practice_id,
+            scopes=tuple(key.scopes),
+            label=key.label,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            revoked_at=key.revoked_at,
+        ),
+    )
+    return Outgoing(KEYS.name, 0, key.id.encode(), encode(event))
+
+
 def records_of_hold(hold: Hold, incarnation: str | None = None) -> list[Outgoing]:
     """The records that say of a practice that it is held or goes on: one for each partition of
     `client-activity.v1`, with the incarnation of the database."""
@@ -222,14 +247,15 @@ def record_of_watermark(
     up_to: datetime,
     last_event_id: str | None = None,
     incarnation: str | None = None,
+    topic: str = CLIENT_ACTIVITY.name,
 ) -> Outgoing:
-    """The record that one partition of `client-activity.v1` is complete up to `up_to`, and which
-    event stands there last."""
+    """The record that one partition of the topic is complete up to `up_to`, and which event stands
+    there last."""
     event = WatermarkAdvanced(
-        id=f"{CLIENT_ACTIVITY.name}/{partition}/{up_to.isoformat()}",
+        id=f"{topic}/{partition}/{up_to.isoformat()}",
         source=SOURCE,
         time=up_to,
         incarnation=incarnation,
         data=Watermark(up_to=up_to, last_event_id=last_event_id),
     )
-    return Outgoing(CLIENT_ACTIVITY.name, partition, b"watermark", encode(event))
+    return Outgoing(topic, partition, b"watermark", encode(event))

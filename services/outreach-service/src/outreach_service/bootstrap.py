@@ -52,11 +52,13 @@ from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
 from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
+from rapport_contracts.scopes import scopes_of
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import Handles, commands
 from rapport_runtime.connections import api_database, probe_database, worker_database
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.me import me_router
 from rapport_runtime.http.places import PlaceLimits
 from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
@@ -65,6 +67,7 @@ from rapport_runtime.ops.incarnation import age_check
 from rapport_runtime.ops.operators import print_lines
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
+from rapport_runtime.ops.shared_keys import KeyLog
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.settings import PREFIX, SettingsError
@@ -216,7 +219,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
             "channels": "Whether each channel sends, and how fast it may.",
             "unsubscribe": "The link that every e-mail carries.",
         },
-        keys=keys.ApiKeys(probes),
+        keys=keys.ApiKeys(probes, KeyLog(GROUP, topics.KEYS.name)),
         cursor_key=settings.cursor_key,
         checks={"database": probes.ping, "age": age_check(probes)},
         refresh=[DatabaseGauges(probes, GROUP), UnknownMessages(probes), ClosedChannels(probes)],
@@ -231,6 +234,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
     runtime_status = DatabaseStatus(database, settings.service, GROUP, timed=timed)
     routers = [
         *api_routers(_api_parts(settings, database)),
+        me_router(),
         status_router(OutreachStatus(database, runtime_status)),
         dead_letter_router(
             database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP), settings.record_keyring
@@ -354,6 +358,7 @@ COMMANDS = {
                 reads=Input(GROUP, TOPICS), again=AGAIN, report=report_lost, on_confirm=fence_off
             ),
             ways=WAYS,
+            scopes=scopes_of("outreach-service"),
         ),
     ),
     "reseal": reseal_all,

@@ -21,6 +21,7 @@ from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
     HoldChanged,
+    KeyChanged,
     PracticeRegistered,
     TierChanged,
     UnknownEvent,
@@ -32,7 +33,10 @@ from rapport_runtime.stream.positions import Position
 _REASONS = frozenset(Reason)
 WINDOWS_IN_A_STEP, STEPS_IN_A_TURN = 500, 10
 """Windows that are answered in one transaction, and such transactions in one turn of the loop."""
-TOPICS = (topics.PRACTICES.name, topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name)
+TOPICS = (
+    *(topics.PRACTICES.name, topics.KEYS.name),
+    *(topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name),
+)
 
 
 class HoldChange(NamedTuple):
@@ -48,6 +52,7 @@ class _Content:
     ingestion's records name in each partition."""
 
     practices: list[Mapping[str, str | None]] = field(default_factory=list)
+    keys: list[Mapping[str, Any]] = field(default_factory=list)
     seen: list[ActivitySeen] = field(default_factory=list)
     deltas: list[BookingDelta] = field(default_factory=list)
     changes: list[HeardChange] = field(default_factory=list)
@@ -92,6 +97,8 @@ class OutreachConsumer(BatchHandler):
         hear_changes(store, self._plays, content.changes)
         for practice in content.practices:
             store.inputs.save_practice(practice)
+        for key in content.keys:
+            store.inputs.save_key(key)
         store.inputs.record_activity(content.seen)
         store.inputs.record_bookings(content.deltas)
         _change_holds(store.inputs, content)
@@ -125,16 +132,24 @@ def _content_of(batch: Batch) -> _Content:
         for event in part.events:
             if isinstance(event, ActivityRecorded):
                 _add_activity(content, event, batch, part)
-            elif isinstance(event, PracticeRegistered):
-                content.practices.append(translate.practice(event))
-            elif isinstance(event, HoldChanged):
-                hold = translate.hold(event, part.partition.partition)
-                content.holds.append(HoldChange(hold, event.data.held))
             elif isinstance(event, UnknownEvent):
                 batch.pass_over(part, "type")
+            else:
+                _add_other(content, event, part)
         _add_changes(content, batch, part)
         _add_incarnation(content, part)
     return content
+
+
+def _add_other(content: _Content, event: Any, part: PartitionBatch) -> None:
+    """Add what is of no client."""
+    if isinstance(event, PracticeRegistered):
+        content.practices.append(translate.practice(event))
+    elif isinstance(event, KeyChanged):
+        content.keys.append(translate.key(event))
+    elif isinstance(event, HoldChanged):
+        hold = translate.hold(event, part.partition.partition)
+        content.holds.append(HoldChange(hold, event.data.held))
 
 
 def _add_incarnation(content: _Content, part: PartitionBatch) -> None:

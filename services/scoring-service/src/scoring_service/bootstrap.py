@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from rapport_contracts import asyncapi, codec, topics
 from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
+from rapport_contracts.scopes import scopes_of
 from rapport_runtime.bus.port import Producer
 from rapport_runtime.cli import Handles, commands
 from rapport_runtime.connections import api_database, probe_database
 from rapport_runtime.database import Database
 from rapport_runtime.http.app import Service, create_app
+from rapport_runtime.http.me import me_router
 from rapport_runtime.http.places import PlaceLimits
 from rapport_runtime.http.streams import Streams
 from rapport_runtime.json_files import read_json_file
@@ -23,6 +25,7 @@ from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.incarnation import age_check
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
+from rapport_runtime.ops.shared_keys import KeyLog
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.settings import PREFIX, SettingsError
@@ -120,7 +123,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
             "tiers": "The tier of one client, of many, by tier; a client's history.",
             "tier-changes": "Tier changes as they were published, by page or as a stream.",
         },
-        keys=keys.ApiKeys(probes),
+        keys=keys.ApiKeys(probes, KeyLog(GROUP, topics.KEYS.name)),
         cursor_key=settings.cursor_key,
         checks={"database": probes.ping, "age": age_check(probes)},
         refresh=[DatabaseGauges(probes, GROUP)],
@@ -136,6 +139,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
     routers = [
         tier_router(PostgresTiers(database, SWEEP_PROGRESS), feed, TierAssessor(registered)),
         feed_router(feed),
+        me_router(),
         status_router(_status(settings, database)),
         dead_letter_router(
             database, LetterOrigin(topics.CLIENT_ACTIVITY.name, GROUP), settings.record_keyring
@@ -186,5 +190,6 @@ COMMANDS = commands(
         output=OUTPUT,
         after_restore=AfterRestore(reads=Input(GROUP, TOPICS), again=AGAIN, report=report_lost),
         ways=WAYS,
+        scopes=scopes_of("scoring-service"),
     ),
 )

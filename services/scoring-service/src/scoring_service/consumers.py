@@ -13,6 +13,7 @@ from rapport_contracts.canonical import (
     ActivityRecorded,
     GenerationOpened,
     HoldChanged,
+    KeyChanged,
     PracticeRegistered,
     UnknownEvent,
 )
@@ -29,7 +30,7 @@ from scoring_service.handlers import Folded, PartitionFacts, fold_facts, held_in
 from scoring_service.ports import ClientKey, PracticePlace, Store, Stores
 
 _ACTIVITY = topics.CLIENT_ACTIVITY.name
-TOPICS = (topics.PRACTICES.name, _ACTIVITY)
+TOPICS = (topics.PRACTICES.name, topics.KEYS.name, _ACTIVITY)
 STEPS_IN_A_TURN = 5
 """Transactions of a sweep in one turn of the loop, of `SWEEP_ROWS` clients each: some seconds."""
 log = get_logger(__name__)
@@ -218,6 +219,8 @@ def _handle_other(
         batch.pass_over(part, "type")
     elif isinstance(event, PracticeRegistered):
         store.save_practice(translate.practice(event))
+    elif isinstance(event, KeyChanged):
+        store.save_key(translate.key(event))
     elif isinstance(event, GenerationOpened):
         return translate.opening(event)
     return None
@@ -292,6 +295,8 @@ def _set_aside(batch: Batch, sources: _Sources, folded: Folded) -> None:
 def _await_first_assessments(store: Store, batch: Batch) -> None:
     """When a partition gets its first watermark, make all its existing clients due for review."""
     for part in batch.partitions:
+        if part.partition.topic != _ACTIVITY:
+            continue
         if part.position.processed_through is None and part.watermark is not None:
             store.await_first_assessment(part.partition.partition, part.watermark)
 

@@ -124,6 +124,11 @@ class Store(Protocol):
         sender said so (`said_at`). What was said before what is stored changes nothing."""
         ...
 
+    def save_key(self, key: Mapping[str, Any]) -> None:
+        """Write an API key as ingestion says it is, by the columns of `shared_keys.shared_key`. A
+        key only ever ends: of two records the earlier end counts, whichever comes last."""
+        ...
+
     def zones_of(self, partition: int) -> set[str]:
         """The zones of all clients of a partition that have one, or had one when they were saved:
         the zones whose midnights end its batches."""

@@ -6,11 +6,14 @@ import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 _KEY = re.compile(r"rk_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
-_SCOPE = re.compile(r"[a-z][a-z-]*:[a-z][a-z-]*")
+_SCOPE = re.compile(r"[a-z][a-z-]*:[a-z][a-z-]*|admin")
 _PRACTICE = re.compile(r"[a-z0-9-]{1,64}")
+LABEL = r"^[^\x00-\x1f\x7f]{0,100}$"
+"""A label is one line of 100 characters at most."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Principal:
     key_id: str
     practice_id: str | None
     scopes: frozenset[str]
+    label: str = ""
+    expires_at: datetime | None = None
 
     @property
     def holder(self) -> str:
@@ -93,6 +98,13 @@ def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     if wrong or not unique:
         raise ValueError(f"scopes are words like tiers:read, not {', '.join(wrong) or 'none'}")
     return unique
+
+
+def checked_label(label: str) -> str:
+    """The label; raises ValueError for more than one line, or more than 100 characters."""
+    if not re.fullmatch(LABEL.strip("^$"), label):
+        raise ValueError("a label is one line of 100 characters at most")
+    return label
 
 
 def checked_practice(practice_id: str | None) -> str | None:

@@ -45,8 +45,9 @@ _FOR_ALL = (
     "All requests of a practice share one limit and one part of each process. Who makes too many"
     " calls a second gets 429 with the reason `rate-exceeded`. Requests wait for a place; after 5 s"
     " the answer is 429, `share-taken`, when the practice has its share, and 503,"
-    " `all-places-taken`, when others have all. `Retry-After` says when to come back. A body above"
-    " 4 KiB is read only with a key that holds."
+    " `all-places-taken`, when others have all. A service that has heard nothing of API keys for 15"
+    " minutes answers 503, `keys-not-read`: one may have been revoked. `Retry-After` says when to"
+    " come back. A body above 4 KiB is read only with a key that holds."
 )
 
 

@@ -44,7 +44,8 @@ class Holder(Enum):
 
 
 class Requirement(Guard, HTTPBearer):
-    """Demands a key of the right holder with one scope; gives the route its `Principal`.
+    """Demands a key of the right holder with one scope, or whatever scopes (None); gives the route
+    its `Principal`.
 
     Raises `Unauthorised` (401) without a valid key, `Forbidden` (403), naming what is missing, for
     a key that may not do this, `TooManyRequests` (429) for an address whose keys failed too often
@@ -55,11 +56,12 @@ class Requirement(Guard, HTTPBearer):
     dependency of this one, would be a tenth of a request's cost (ADR 23).
     """
 
-    def __init__(self, scope: str, holder: Holder) -> None:
+    def __init__(self, scope: str | None, holder: Holder) -> None:
         super().__init__(
             scheme_name=SCHEME,
             bearerFormat="rk_<id>_<secret>",
-            description="A key made by `keys create`, sent as `Authorization: Bearer rk_…`.",
+            description="An API key, sent as `Authorization: Bearer rk_…`. Ingestion's `/v1/keys`"
+            " makes keys; the first is made by the command `keys create`.",
         )
         self.scope = scope
         self.holder = holder
@@ -75,7 +77,7 @@ class Requirement(Guard, HTTPBearer):
             raise Forbidden("this needs a practice's key; an operator's key sees no client")
         if self.holder is Holder.OPERATOR and principal.practice_id is not None:
             raise Forbidden("this needs an operator's key")
-        if self.scope not in principal.scopes:
+        if self.scope is not None and self.scope not in principal.scopes:
             raise Forbidden(f"the key lacks the scope {self.scope}")
         if request.scope["query_string"]:
             refuse_wrong_words(request)
@@ -117,6 +119,11 @@ async def _verified(request: Request, raw_key: str) -> Principal:
     lookups: KeyLookups = request.app.state.key_lookups
     address = request.client.host if request.client else "unknown"
     return await lookups.holder_of(keys, raw_key, address)
+
+
+def any_key() -> Requirement:
+    """Any key that holds, whatever it may do."""
+    return Requirement(None, Holder.ANYONE)
 
 
 def require(scope: str) -> Requirement:

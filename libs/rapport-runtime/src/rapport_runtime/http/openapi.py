@@ -70,6 +70,7 @@ _SERVERS = [{"url": "/", "description": "The service that serves this document."
 _OF_THE_RUNTIME = {
     "status": "How far the service has come, for operators.",
     "controls": "Operators pause and resume; the audit of what they did.",
+    "keys": "Which key you have, and what it may do.",
     "dead-letters": "Records that were set aside because they could not be handled.",
 }
 STAYS_OPEN = "x-stays-open"
@@ -129,9 +130,11 @@ def _add_requirement(operation: dict[str, Any], requirement: Requirement | None)
     if requirement is None:
         operation["security"] = []
         return
-    operation["security"] = [{SCHEME: [requirement.scope]}]
+    operation["security"] = [{SCHEME: [requirement.scope] if requirement.scope else []}]
     operation[HOLDER] = requirement.holder.name.lower()
-    needs = f"Needs {requirement.holder.value} with the scope `{requirement.scope}`."
+    needs = f"Needs {requirement.holder.value}."
+    if requirement.scope:
+        needs = f"Needs {requirement.holder.value} with the scope `{requirement.scope}`."
     operation["description"] = f"{operation['description']}\n\n{needs}".strip()
 
 

@@ -8,7 +8,18 @@ from sqlalchemy import Connection
 
 from rapport_runtime.database import execute, fetch
 
-Action = Literal["pause", "resume", "replay", "drop", "skip", "restored", "purge"]
+Action = Literal[
+    "pause",
+    "resume",
+    "replay",
+    "drop",
+    "skip",
+    "restored",
+    "purge",
+    "create",
+    "rotate",
+    "revoke",
+]
 
 _RECORD = """
     INSERT INTO audit (who, action, kind, subject, why, ends_at, count)
@@ -25,10 +36,11 @@ class AuditEntry:
     """One act of an operator or of a practice. `actor` is `key <id>`, or the account that gave
     the command.
 
-    `kind` is worker, topic, practice, letters, records, retention or database. For letters
-    `subject` is an id or a filter and `count` the number of letters, and `reason` may be None; for
-    the others it may not. For records `subject` is the topic/partition@offset of the first of
-    `count`; for retention it is a class, and `count` the number of rows that went.
+    `kind` is worker, topic, practice, letters, records, retention, database or key. For letters
+    `subject` is an id or a filter and `count` the number of letters, and `reason` may be None; so
+    it may for keys, and for the others it may not. For records `subject` is the
+    topic/partition@offset of the first of `count`; for retention it is a class, and `count` the
+    number of rows that went.
     """
 
     actor: str

@@ -1,52 +1,88 @@
-"""API keys as rows: operators create, revoke and list them; each request verifies one."""
+"""API keys as rows: operators make, rotate, revoke and list them; each request verifies one."""
 
-import argparse
-import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from rapport_runtime.database import Database, execute, fetch
+from rapport_runtime.database import Database, execute, fetch, fetch_one
+from rapport_runtime.db_errors import DatabaseError, describe
 from rapport_runtime.http.api_keys import (
     Principal,
+    checked_label,
     checked_practice,
     checked_scopes,
     new_key,
     parse_key,
     same_hash,
 )
-from rapport_runtime.ops.operators import print_lines
+from rapport_runtime.http.problems import Unavailable
+from rapport_runtime.logs import get_logger
+from rapport_runtime.ops import audit
+from rapport_runtime.ops.shared_keys import KeyLog
 
+LONGEST_DAYS, LONGEST_OVERLAP_HOURS = 3650, 24 * 90
+"""For so long a key may be made, and may it hold beside its successor; without days it never
+expires."""
 _NO_HASH = bytes(32)
+_NOT_READ = "what became of API keys was not read for 15 minutes, so none is let in"
+_FIRST = ""
+log = get_logger(__name__)
 
 _CREATE = """
-    INSERT INTO api_key (id, secret_hash, practice_id, scopes, expires_at)
-    VALUES (%(id)s, %(secret_hash)s, %(practice_id)s, %(scopes)s,
-        now() + %(valid_for)s::interval)
+    INSERT INTO api_key (id, secret_hash, practice_id, scopes, label, term, expires_at)
+    VALUES (%(id)s, %(secret_hash)s, %(practice_id)s, %(scopes)s, %(label)s,
+        %(valid_for)s::interval, now() + %(valid_for)s::interval)
+"""
+_LOCK = """
+    SELECT practice_id, scopes, label, term, shared FROM api_key
+    WHERE id = %(id)s AND revoked_at IS NULL
+      AND (expires_at IS NULL OR expires_at > now())
+    FOR UPDATE
+"""
+_END_LATER = """
+    UPDATE api_key SET expires_at = least(expires_at, now() + %(overlap)s::interval)
+    WHERE id = %(id)s
 """
 _REVOKE = "UPDATE api_key SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL"
-_LIST = """
-    SELECT id, practice_id, scopes, created_at, expires_at, revoked_at FROM api_key
-    ORDER BY created_at, id
+_ROWS = """
+    SELECT id, practice_id, scopes, label, created_at, expires_at, revoked_at, last_used_at
+    FROM api_key
 """
+_PAGE = f"{_ROWS} WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
+_ONE = f"{_ROWS} WHERE id = %(id)s"
 _VERIFY = """
-    SELECT id, secret_hash, practice_id, scopes FROM api_key
-    WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    SELECT id, secret_hash, practice_id, scopes, label, expires_at, shared,
+        revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AS holds,
+        coalesce(last_used_at < now() - interval '1 minute', true) AS was_long_unused
+    FROM api_key WHERE id = ANY(%(ids)s)
+"""
+# Whoever notes the use of the same key at the same moment is not waited for.
+_NOTE_USE = """
+    UPDATE api_key SET last_used_at = now() WHERE id IN (
+        SELECT id FROM api_key WHERE id = ANY(%(ids)s)
+          AND coalesce(last_used_at < now() - interval '1 minute', true)
+        FOR UPDATE SKIP LOCKED
+    )
 """
 
 
 @dataclass(frozen=True)
 class KeyRow:
-    """One key as a list may show it: no secret, no hash."""
+    """One key as a list may show it: no secret, no hash. `last_used_at` is a minute late at most,
+    and None for a key that was never used at this service."""
 
     id: str
     practice_id: str | None
     scopes: tuple[str, ...]
+    label: str
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 def create_key(
@@ -55,11 +91,13 @@ def create_key(
     practice_id: str | None,
     scopes: Sequence[str],
     valid_for: timedelta | None = None,
+    label: str = "",
 ) -> str:
     """Make a key and return it whole; the only time that it can be seen.
 
     `practice_id` None makes an operator's key, `valid_for` None one that never expires. Raises
-    ValueError for a bad slug or scope.
+    ValueError for a bad slug, scope or label. Which scopes there are, the caller has checked
+    (`key_scopes`).
     """
     raw, parts = new_key()
     parameters = {
@@ -67,10 +105,33 @@ def create_key(
         "secret_hash": parts.secret_hash,
         "practice_id": checked_practice(practice_id),
         "scopes": list(checked_scopes(scopes)),
+        "label": checked_label(label),
         "valid_for": valid_for,
     }
     execute(tx, _CREATE, parameters)
     return raw
+
+
+def rotate_key(tx: Connection, key_id: str, *, overlap: timedelta) -> str:
+    """Make a key that may do the same, and let the old one end when `overlap` has passed, if it
+    does not end before; the new key, whole.
+
+    A key that was made for so many days gives one for as many, from now. Raises LookupError unless
+    the old one holds, ValueError for one that another service has made.
+    """
+    old = fetch_one(tx, _LOCK, {"id": key_id})
+    if old is None:
+        raise LookupError(f"no key {key_id} that still holds")
+    if old.shared:
+        raise ValueError(f"another service has made the key {key_id}: it is rotated there")
+    execute(tx, _END_LATER, {"id": key_id, "overlap": overlap})
+    return create_key(
+        tx,
+        practice_id=old.practice_id,
+        scopes=old.scopes,
+        valid_for=old.term,
+        label=old.label,
+    )
 
 
 def revoke_key(tx: Connection, key_id: str) -> bool:
@@ -78,117 +139,91 @@ def revoke_key(tx: Connection, key_id: str) -> bool:
     return execute(tx, _REVOKE, {"id": key_id}) == 1
 
 
-def list_keys(tx: Connection) -> list[KeyRow]:
-    """All keys, the oldest first."""
-    return [
-        KeyRow(
-            id=row.id,
-            practice_id=row.practice_id,
-            scopes=tuple(row.scopes),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-        )
-        for row in fetch(tx, _LIST)
-    ]
+def record_act(tx: Connection, actor: str, action: audit.Action, key_id: str) -> None:
+    """Write down in the audit who made, rotated or revoked a key."""
+    audit.record(tx, audit.AuditEntry(actor, action, "key", key_id, reason=None))
+
+
+def list_keys(tx: Connection, *, after: str = _FIRST, limit: int | None = None) -> list[KeyRow]:
+    """The keys by id, after the one of the id `after`; all of them without a limit."""
+    return [_row(row) for row in fetch(tx, _PAGE, {"after": after, "limit": limit})]
+
+
+def one_key(tx: Connection, key_id: str) -> KeyRow | None:
+    """One key, whether it holds or not; None when there is none of the id."""
+    row = fetch_one(tx, _ONE, {"id": key_id})
+    return None if row is None else _row(row)
 
 
 class ApiKeys:
-    """Verifies keys against the table with each call; `RememberedKeys` caches the answers."""
+    """Verifies keys against the table with each call; `RememberedKeys` caches the answers.
 
-    def __init__(self, database: Database) -> None:
+    Where `log` brings the keys of another service, these hold only while it is read: who does not
+    read it would not learn that a key was revoked. Nor is a key that is not known refused for good
+    then, for it may stand there. The use of a key is noted at most once a minute; that it cannot be
+    noted refuses nobody.
+    """
+
+    def __init__(self, database: Database, log: KeyLog | None = None) -> None:
         self._database = database
+        self._log = log
 
     def verify(self, raw_key: str) -> Principal | None:
-        """The holder, or None for a key that is malformed, unknown, revoked or expired."""
-        return self.verify_many([raw_key]).get(raw_key)
+        """The holder, or None for a key that is malformed, unknown, revoked or expired. Raises
+        `Unavailable` while nobody here can know."""
+        verified = self._verified([raw_key])
+        if raw_key in verified.open:
+            raise Unavailable(_NOT_READ, reason="keys-not-read")
+        return verified.held.get(raw_key)
 
     def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
-        """The holders of those that hold, by key, from one statement."""
+        """The holders of those that hold, by key, from one transaction; a key of which nobody here
+        can know is left out."""
+        return self._verified(raw_keys).held
+
+    def _verified(self, raw_keys: Collection[str]) -> "_Verified":
         asked = {raw: parts for raw in raw_keys if (parts := parse_key(raw)) is not None}
         if not asked:
-            return {}
+            return _Verified({}, set())
         ids = list({parts.id for parts in asked.values()})
         with self._database.transaction() as tx:
+            # In this order: the rows then know at least what had been read.
+            is_read = self._log is None or self._log.is_read(tx)
             rows = {row.id: row for row in fetch(tx, _VERIFY, {"ids": ids})}
-        found: dict[str, Principal] = {}
+        verified = _Verified({}, set())
         for raw, parts in asked.items():
             row = rows.get(parts.id)
-            stored = _NO_HASH if row is None else row.secret_hash
-            if same_hash(stored, parts.secret_hash) and row is not None:
-                found[raw] = Principal(row.id, row.practice_id, frozenset(row.scopes))
-        return found
+            is_same = same_hash(_NO_HASH if row is None else row.secret_hash, parts.secret_hash)
+            if not is_read and (row is None or (row.shared and row.holds and is_same)):
+                verified.open.add(raw)
+            elif row is not None and row.holds and is_same:
+                verified.held[raw] = _principal(row)
+        used = [rows[each.key_id] for each in verified.held.values()]
+        self._note_use([row.id for row in used if row.was_long_unused])
+        return verified
+
+    def _note_use(self, key_ids: Sequence[str]) -> None:
+        if not key_ids:
+            return
+        try:
+            with self._database.transaction(operator=True) as tx:
+                execute(tx, _NOTE_USE, {"ids": list(key_ids)})
+        except (*DatabaseError, PoolTimeout) as error:
+            log.warning("key_use_not_noted", error=describe(error))
 
 
-def cli(owner_url: Callable[[], str], argv: Sequence[str]) -> int:
-    """The `keys` command of a service: create, revoke, list. Returns the exit code.
+class _Verified(NamedTuple):
+    """The holders of the keys that hold, and the keys of which nobody here can know."""
 
-    `create` prints the key and nothing else, so that `KEY=$(… keys create …)` works.
-    `owner_url` gives the owner's address, since the API's role may not write keys; it is asked
-    once the arguments are understood.
-    """
-    options = _parser().parse_args(argv)
-    database = Database(owner_url(), application_name="rapport-keys")
-    try:
-        with database.transaction() as tx:
-            lines: list[str] = options.run(tx, options)
-    except (ValueError, LookupError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    finally:
-        database.close()
-    print_lines(lines)
-    return 0
+    held: dict[str, Principal]
+    open: set[str]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="keys", description="API keys of this service")
-    commands = parser.add_subparsers(required=True)
-    create = commands.add_parser("create", help="make a key and print it, once")
-    holder = create.add_mutually_exclusive_group(required=True)
-    holder.add_argument("--practice", help="the practice that the key sees")
-    holder.add_argument("--operator", action="store_true", help="an operator's key")
-    create.add_argument("--scopes", required=True, help="such as tiers:read,clients:write")
-    create.add_argument("--days", type=int, help="days until it expires; without: never")
-    create.set_defaults(run=_create)
-    revoke = commands.add_parser("revoke", help="end a key; it may still pass for 2 seconds")
-    revoke.add_argument("id", help="the part between rk_ and the next underscore")
-    revoke.set_defaults(run=_revoke)
-    commands.add_parser("list", help="all keys, without secrets").set_defaults(run=_list)
-    return parser
+def _principal(row: Any) -> Principal:
+    scopes = frozenset(row.scopes)
+    return Principal(row.id, row.practice_id, scopes, row.label, row.expires_at)
 
 
-def _create(tx: Connection, options: argparse.Namespace) -> list[str]:
-    raw = create_key(
-        tx,
-        practice_id=options.practice,
-        scopes=[scope.strip() for scope in options.scopes.split(",")],
-        valid_for=None if options.days is None else timedelta(days=options.days),
-    )
-    return [raw]
-
-
-def _revoke(tx: Connection, options: argparse.Namespace) -> list[str]:
-    if not revoke_key(tx, options.id):
-        raise LookupError(f"no key {options.id} that still holds")
-    return [f"revoked {options.id}"]
-
-
-def _list(tx: Connection, _options: argparse.Namespace) -> list[str]:
-    return ["\t".join(_cells(row)) for row in list_keys(tx)]
-
-
-def _cells(row: KeyRow) -> tuple[str, ...]:
-    if row.revoked_at is not None:
-        state = f"revoked {row.revoked_at.isoformat()}"
-    elif row.expires_at is not None:
-        state = f"expires {row.expires_at.isoformat()}"
-    else:
-        state = "holds"
-    return (
-        row.id,
-        row.practice_id or "operator",
-        ",".join(row.scopes),
-        row.created_at.isoformat(),
-        state,
-    )
+def _row(row: object) -> KeyRow:
+    values = {name: getattr(row, name) for name in KeyRow.__dataclass_fields__}
+    return KeyRow(**values | {"scopes": tuple(values["scopes"])})

@@ -109,7 +109,7 @@ class AuditAnswer(BaseModel):
     who: str = Field(examples=["key 6c1f0a52b3d94e87"])
     action: audit.Action
     kind: str = Field(
-        description="worker, topic, practice, letters, records, retention or database.",
+        description="worker, topic, practice, letters, records, retention, database or key.",
         examples=["practice"],
     )
     subject: str = Field(examples=["lantern-harbour"])
@@ -166,7 +166,8 @@ def pauses_router(database: Database, pausable: Pausable) -> APIRouter:
     def list_audit(_principal: Reader, page: PageQuery) -> Page[AuditAnswer]:
         """List what operators did, the oldest first.
 
-        Who stopped, started, replayed, dropped, skipped or restored what, and why.
+        Who stopped, started, replayed, dropped, skipped or restored what, and why; and who made,
+        rotated or revoked which key.
         """
         after = 0 if page.after is None else int(page.after[0])
         with database.transaction(operator=True) as tx:

@@ -221,7 +221,8 @@ def _worker(metadata: sa.MetaData) -> None:
 
 
 def _api_key(metadata: sa.MetaData) -> None:
-    """Read before the practice is known, so without row-level security."""
+    """Read before the practice is known, so every transaction of the API reads it; only an
+    operator's writes it."""
     sa.Table(
         "api_key",
         metadata,
@@ -229,14 +230,19 @@ def _api_key(metadata: sa.MetaData) -> None:
         sa.Column("secret_hash", sa.LargeBinary, nullable=False),
         _text("practice_id", nullable=True),  # null: an operator's key
         sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+        sa.Column("label", sa.Text, nullable=False, server_default=""),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
             nullable=False,
             server_default=sa.func.now(),
         ),
+        sa.Column("term", sa.Interval),  # for so long it was made, and so will be its successor
         _instant("expires_at"),
         _instant("revoked_at"),
+        _instant("last_used_at"),
+        # It came by the bus, so it holds only while the bus is read.
+        sa.Column("shared", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.CheckConstraint("octet_length(secret_hash) = 32", name="api_key_hash_is_sha256"),
         sa.CheckConstraint("cardinality(scopes) > 0", name="api_key_can_do_something"),
     )
@@ -276,12 +282,14 @@ def _audit(metadata: sa.MetaData) -> None:
         _instant("ends_at"),
         sa.Column("count", sa.Integer, nullable=False, server_default="1"),
         sa.CheckConstraint(
-            "action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored', 'purge')"
+            "action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored', 'purge',"
+            " 'create', 'rotate', 'revoke')"
         ),
-        sa.CheckConstraint("why IS NOT NULL OR kind = 'letters'", name="audit_of_pauses_says_why"),
+        sa.CheckConstraint(
+            "why IS NOT NULL OR kind IN ('letters', 'key')", name="audit_of_pauses_says_why"
+        ),
         postgresql_partition_by="RANGE (at)",
-        comment="who stopped, started, replayed, dropped, skipped, restored or purged what;"
-        " append-only",
+        comment="who did what to what: pauses, letters, restores, purges, keys; append-only",
     )
     everything = sa.DDL("CREATE TABLE audit_default PARTITION OF audit DEFAULT")  # type: ignore[no-untyped-call]
     sa.event.listen(table, "after_create", everything)

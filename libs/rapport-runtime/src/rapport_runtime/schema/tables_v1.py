@@ -147,9 +147,13 @@ _CREATE = (
         secret_hash bytea NOT NULL,
         practice_id text,
         scopes text[] NOT NULL,
+        label text DEFAULT '' NOT NULL,
         created_at timestamp with time zone DEFAULT now() NOT NULL,
+        term interval,
         expires_at timestamp with time zone,
         revoked_at timestamp with time zone,
+        last_used_at timestamp with time zone,
+        shared boolean DEFAULT false NOT NULL,
         PRIMARY KEY (id),
         CONSTRAINT api_key_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
         CONSTRAINT api_key_can_do_something CHECK (cardinality(scopes) > 0)
@@ -177,6 +181,20 @@ _CREATE = (
     GRANT SELECT ON consumer_position, outbox_watermark, outbox_drained, incarnation, worker,
         api_key
     TO rapport_api
+    """,
+    "GRANT SELECT, INSERT, UPDATE (expires_at, revoked_at) ON api_key TO rapport_worker",
+    "GRANT UPDATE (last_used_at) ON api_key TO rapport_api",
+    # Read by every transaction, for whose key it is is known afterwards; written by operators'.
+    "ALTER TABLE api_key ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY worker ON api_key TO rapport_worker USING (true) WITH CHECK (true)",
+    "CREATE POLICY api_reads ON api_key FOR SELECT TO rapport_api USING (true)",
+    """
+    CREATE POLICY api_makes ON api_key FOR INSERT TO rapport_api
+    WITH CHECK (current_setting('rapport.operator', true) = 'on')
+    """,
+    """
+    CREATE POLICY api_changes ON api_key FOR UPDATE TO rapport_api
+    USING (current_setting('rapport.operator', true) = 'on')
     """,
     "GRANT INSERT ON outbox TO rapport_api",
     "GRANT SELECT (id, created_at) ON outbox TO rapport_api",

@@ -51,13 +51,14 @@ _CREATE = (
         ends_at timestamp with time zone,
         count integer DEFAULT '1' NOT NULL,
         PRIMARY KEY (id, at),
-        CHECK (action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored', 'purge')),
-        CONSTRAINT audit_of_pauses_says_why CHECK (why IS NOT NULL OR kind = 'letters')
+        CHECK (action IN ('pause', 'resume', 'replay', 'drop', 'skip', 'restored', 'purge',
+            'create', 'rotate', 'revoke')),
+        CONSTRAINT audit_of_pauses_says_why CHECK (why IS NOT NULL OR kind IN ('letters', 'key'))
     ) PARTITION BY RANGE (at)
     """,
     """
     COMMENT ON TABLE audit IS
-        'who stopped, started, replayed, dropped, skipped, restored or purged what; append-only'
+        'who did what to what: pauses, letters, restores, purges, keys; append-only'
     """,
     "REVOKE ALL ON pause, audit FROM rapport_worker, rapport_api",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON pause TO rapport_worker, rapport_api",

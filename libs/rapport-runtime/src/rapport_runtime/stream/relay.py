@@ -1,4 +1,4 @@
-"""The only writer to the bus.
+"""The only writer to the bus, with the marks of `real_time.py`.
 
 It publishes the outbox, then a watermark: the time up to which the outbox was complete.
 """

@@ -6,7 +6,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from rapport_contracts.canonical import ActivityRecorded, Practice, PracticeRegistered
+from rapport_contracts.canonical import (
+    ActivityRecorded,
+    Key,
+    KeyChanged,
+    Practice,
+    PracticeRegistered,
+)
 from rapport_contracts.codec import event_or_none
 from rapport_runtime.database import fetch
 from rapport_runtime.stream.restored import LostRecord
@@ -24,17 +30,21 @@ Cause = tuple[str, str, str]
 
 
 def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
-    """A line for each practice that was announced, with what registers it again; for each source
+    """A line for each practice that was announced, with what registers it again; for each API key
+    that was made or ended, with what it was then; for each source
     event of which activities are lost, by practice, source and event id; and for each client that
     was registered, with the time. Fields are separated by tabs. An event that was taken in again is
     marked: its activities are others."""
     practices: dict[str, str] = {}
+    keys: dict[str, str] = {}
     causes: dict[Cause, list[str]] = {}
     others: list[str] = []
     for record in records:
         event = event_or_none(record.topic, record.key, record.value)
         if isinstance(event, PracticeRegistered):
             practices[event.practiceid] = _practice_line(event.data)
+        elif isinstance(event, KeyChanged):
+            keys[event.data.key_id] = _key_line(event.data)
         elif isinstance(event, ActivityRecorded):
             data = event.data
             if data.source is None or data.cause_id is None:
@@ -48,7 +58,7 @@ def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
         _line(cause, made, is_taken_in_again=cause in taken_in_again)
         for cause, made in causes.items()
     ]
-    return [*practices.values(), *lines, *others]
+    return [*practices.values(), *keys.values(), *lines, *others]
 
 
 def _in_ledger(tx: sa.Connection, causes: Sequence[Cause]) -> set[Cause]:
@@ -64,6 +74,16 @@ def _line(cause: Cause, activities: Sequence[str], *, is_taken_in_again: bool) -
     practice_id, source, event_id = cause
     mark = "\ttaken in again" if is_taken_in_again else ""
     return f"event\t{practice_id}\t{source}\t{event_id}\tactivities {', '.join(activities)}{mark}"
+
+
+def _key_line(key: Key) -> str:
+    """A key that is not known here any more, or that holds here again and nowhere else."""
+    ends = [
+        f"{how} {at.isoformat()}"
+        for how, at in (("expires", key.expires_at), ("revoked", key.revoked_at))
+        if at is not None
+    ]
+    return "\t".join(["key", key.key_id, key.practice_id or "operator", *ends])
 
 
 def _practice_line(practice: Practice) -> str:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from rapport_runtime.database import execute, fetch
+from rapport_runtime.ops.shared_keys import merge_key
 
 _SAVE_PRACTICE = """
     INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name, said_at)
@@ -73,6 +74,10 @@ class PostgresInputs:
     def save_practice(self, practice: Mapping[str, Any]) -> None:
         """See `Inputs.save_practice`."""
         execute(self._tx, _SAVE_PRACTICE, practice)
+
+    def save_key(self, key: Mapping[str, Any]) -> None:
+        """See `Inputs.save_key`."""
+        merge_key(self._tx, key)
 
     def record_activity(self, seen: Collection[ActivitySeen]) -> None:
         """See `Inputs.record_activity`."""

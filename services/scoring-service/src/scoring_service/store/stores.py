@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, execute, fetch
+from rapport_runtime.ops.shared_keys import merge_key
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import TierTransition
 from scoring_service.store.clients import PostgresClients
@@ -44,6 +45,10 @@ class PostgresStore:
     def save_practice(self, practice: Mapping[str, Any]) -> None:
         """See `Store.save_practice`."""
         execute(self._tx, _SAVE_PRACTICE, practice)
+
+    def save_key(self, key: Mapping[str, Any]) -> None:
+        """See `Store.save_key`."""
+        merge_key(self._tx, key)
 
     def zones_of(self, partition: int) -> set[str]:
         """See `Store.zones_of`."""

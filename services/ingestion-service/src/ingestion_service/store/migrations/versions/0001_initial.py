@@ -42,6 +42,7 @@ def upgrade() -> None:
     row_level_security(op, "source_count", api_may=("SELECT", "INSERT", "UPDATE"))
     row_level_security(op, "practice_queue", api_may=("SELECT", "UPDATE"), operator_sees=True)
     row_level_security(op, "deferred", api_may=())
+    op.execute(f"GRANT INSERT, UPDATE (expires_at, revoked_at) ON api_key TO {API_ROLE}")
     op.execute(f"GRANT SELECT ON SEQUENCE deferred_deferred_id_seq TO {API_ROLE}")
 
 
