@@ -6,7 +6,8 @@ from typing import Any
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.app import create_app
 from rapport_runtime.http.me import me_router
-from tests.unit.rapport_runtime.toy import FakeKeys, ask, problem, toy_service
+from tests.support.servers.app_calls import ask
+from tests.unit.rapport_runtime.toy import FakeKeys, problem, toy_service
 
 ENDS = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
