@@ -23,8 +23,10 @@ from rapport_contracts.canonical import (
     UnknownEvent,
     WatermarkAdvanced,
 )
+from rapport_contracts.characters import is_shown, is_visible
 from rapport_contracts.codec import decode as decode_canonical
 from rapport_contracts.codec import encode
+from rapport_contracts.discreet import why_not_discreet
 from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, regions
 from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
 from rapport_runtime.bus.port import Outgoing
@@ -76,12 +78,17 @@ def test_activities_of_whatever_is_accepted_can_be_read_by_everybody(
         assert event.causationid is None
 
 
+DISCREET_NAMES = TEXTS.map(lambda text: "".join(filter(is_shown, text))).filter(
+    lambda name: any(map(is_visible, name)) and why_not_discreet(name) is None
+)
+
+
 @given(
     name=TEXTS,
     zone=ZONES,
     currency=CURRENCIES,
     region=st.none() | st.sampled_from(sorted(regions())),
-    discreet_name=st.none() | TEXTS,
+    discreet_name=st.none() | DISCREET_NAMES,
     now=instants(EARLIEST_HAPPENED, LATEST),
 )
 def test_every_practice_that_can_be_registered_can_be_read_by_everybody(
