@@ -53,7 +53,12 @@ def test_a_play_on_a_rise_is_news_for_hours_by_default() -> None:
 def test_for_plays_a_correction_counts_as_activity() -> None:
     when = {"directions": ["upgraded"], "reasons": ["correction", "override"]}
 
-    assert a_play(when=when).when.reasons == {Reason.ACTIVITY, Reason.OVERRIDE}
+    asked = a_play(when=when).when
+    assert asked.reasons == {Reason.ACTIVITY, Reason.OVERRIDE}
+    assert [
+        asked.covers(a_change(direction=Direction.UPGRADED, reason=each))
+        for each in (Reason.CORRECTION, Reason.ACTIVITY, Reason.ELAPSED_TIME)
+    ] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +190,7 @@ def test_anything_but_a_playbook_is_refused(document: Any) -> None:
         pytest.param({}, True, id="the change it is for"),
         pytest.param({"direction": Direction.UPGRADED}, False, id="another direction"),
         pytest.param({"to_tier": "iron"}, False, id="another tier"),
-        pytest.param({"reason": Reason.CORRECTION}, False, id="a correction"),
+        pytest.param({"reason": Reason.CORRECTION}, True, id="a correction, as activity"),
         pytest.param({"reason": Reason.RULEBOOK}, False, id="a published rulebook"),
         pytest.param({"reason": "eclipse"}, False, id="a reason that no play can ask for"),
         pytest.param({"origin": Origin.BACKFILL}, False, id="imported history"),

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, StrictBool
@@ -13,6 +12,7 @@ from outreach_service.documents.durations import Duration, PositiveDuration
 from outreach_service.documents.reading import Several, StrictModel, Text, read
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.playbook import (
+    COUNTS_AS,
     Mode,
     Play,
     Playbook,
@@ -29,7 +29,6 @@ NEWS = timedelta(hours=36)
 """A rise is news: of use until the next evening."""
 A_WHILE = timedelta(days=7)
 """A fall is none: whoever stays away may be asked within a week."""
-_SETTLED_AS: Mapping[Reason, Reason] = MappingProxyType({Reason.CORRECTION: Reason.ACTIVITY})
 
 
 class WhenDocument(StrictModel):
@@ -50,7 +49,7 @@ class WhenDocument(StrictModel):
             directions=frozenset(self.directions),
             from_tiers=frozenset(self.from_tiers),
             to_tiers=frozenset(self.to_tiers),
-            reasons=frozenset(_SETTLED_AS.get(each, each) for each in self.reasons),
+            reasons=frozenset(COUNTS_AS.get(each, each) for each in self.reasons),
             origins=frozenset(self.origins),
         )
 

@@ -1,10 +1,11 @@
 """What follows from a tier change: plays, which of them answer a change, and what forbids them."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from outreach_service.domain.faults import Fault
 from outreach_service.domain.terms import (
@@ -30,11 +31,16 @@ class Mode(StrEnum):
     SEND = "send"
 
 
+COUNTS_AS: Mapping[str, Reason] = MappingProxyType({Reason.CORRECTION: Reason.ACTIVITY})
+"""The reasons that plays do not tell from another one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class When:
     """Which tier changes a play answers. An empty set of tiers means any.
 
-    A change that comes from no tier (`entered`) passes whatever `from_tiers` holds.
+    A correction counts as activity: `reasons` holds the one for both. A change that comes from no
+    tier (`entered`) passes whatever `from_tiers` holds.
     """
 
     directions: frozenset[Direction]
@@ -45,9 +51,10 @@ class When:
 
     def covers(self, change: Change) -> bool:
         """Whether this change is one of those that the play answers."""
+        reason = COUNTS_AS.get(change.reason, change.reason)
         return (
             change.direction in self.directions
-            and change.reason in self.reasons
+            and reason in self.reasons
             and change.origin in self.origins
             and (not self.to_tiers or change.to_tier in self.to_tiers)
             and (
