@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 SETTLING = "tests/unit/outreach_service/test_settling.py"
 HANDLERS = "tests/unit/outreach_service/test_handlers_settling.py"
@@ -79,8 +79,6 @@ LATER: Mapping[str, str] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """Runs the tests of each finding, in one run of pytest."""
     bench.say("the edges: causes, settling, what was said")
-    report = bench.folder / "edges_causes.xml"
-    cases = run_tests(report, named_tests(FINDINGS), postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "edges_causes", FINDINGS)
     for finding, issue in LATER.items():
         yield Measured(finding, "later", issue, ok=True)

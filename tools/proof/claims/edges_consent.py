@@ -10,7 +10,7 @@ from tests.support.generators.client_words import histories
 from tests.support.memory.client_word_suite import faults
 from tests.support.memory.outreach_adapter import MemoryAdapter
 from tools.claim import Bench, Measured, none
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 HISTORIES = 10_000
 WORD = "tests/unit/outreach_service/test_client_word.py"
@@ -71,6 +71,4 @@ def measure(bench: Bench) -> Iterable[Measured]:
     for history in histories(bench.seed, HISTORIES):
         found += sum(1 for _ in faults(MemoryAdapter(undoes=False), "harbour", history))
     yield none(f"sends against the client's word, in {HISTORIES:,} random histories", found)
-    report = bench.folder / "edges_consent.xml"
-    cases = run_tests(report, named_tests(FINDINGS), postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "edges_consent", FINDINGS)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 JUDGED = "tests/unit/outreach_service/test_judged_texts.py"
 TEXTS = "tests/unit/outreach_service/test_templates.py"
@@ -93,6 +93,4 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """Runs the tests of each finding, in one run of pytest."""
     bench.say("the edges: texts, names, the way out, quiet hours")
-    report = bench.folder / "edges_texts.xml"
-    cases = run_tests(report, named_tests(FINDINGS), postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "edges_texts", FINDINGS)
