@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 ACTIVITIES = "tests/unit/ingestion_service/test_activities.py"
 ACCEPT = "tests/unit/ingestion_service/test_handlers_accept.py"
@@ -48,8 +48,6 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
-    """Runs the files of all findings, in one run of pytest."""
+    """Runs the tests of each finding, in one run of pytest."""
     bench.say("the engine: ledger and relay")
-    files = {test.partition("::")[0] for shown_by in FINDINGS.values() for test in shown_by}
-    cases = run_tests(bench.folder / "ledger.xml", files, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "engine_ledger", FINDINGS)

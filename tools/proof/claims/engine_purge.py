@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 RIGHTS = "tests/integration/test_purge_rights.py"
 PURGE = "tests/integration/test_purge.py"
@@ -61,6 +61,4 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def measure(bench: Bench) -> Iterable[Measured]:
     """Runs the tests of each finding, in one run of pytest."""
     bench.say("the engine: nothing grows for ever")
-    tests = (RIGHTS, PURGE, OUTREACH, CLASSES, LETTERS, SEALED)
-    cases = run_tests(bench.folder / "purge.xml", tests, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "engine_purge", FINDINGS)

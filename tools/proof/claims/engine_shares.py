@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tools.claim import Bench, Measured
-from tools.proof.pytest_runs import named_tests, run_tests, shown_by_tests
+from tools.proof.pytest_runs import shown_by_one_run
 
 UNIT = "tests/unit/rapport_runtime"
 POOLS = "tests/integration/test_pools.py"
@@ -40,8 +40,6 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
-    """One run of those tests."""
+    """Runs the tests of each finding, in one run of pytest."""
     bench.say("the engine: shares of an API by practice")
-    files = {test.partition("::")[0] for test in named_tests(FINDINGS)}
-    cases = run_tests(bench.folder / "engine_shares.xml", files, postgres_url=bench.postgres.url())
-    yield from shown_by_tests(FINDINGS, cases)
+    yield from shown_by_one_run(bench, "engine_shares", FINDINGS)
