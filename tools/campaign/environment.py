@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.chaos import ChaosProxy
@@ -20,12 +21,36 @@ from tests.support.places import JARS
 _OFFERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 
 
+class Purged(NamedTuple):
+    """What became of a purge: of so many old rows, how many the kill left, and how many the run
+    after it; whether younger ones are missing."""
+
+    service: str
+    old: int
+    left_by_the_kill: int
+    left: int
+    younger_are_missing: bool
+
+    @property
+    def was_struck(self) -> bool:
+        """Whether the kill came between two pages."""
+        return 0 < self.left_by_the_kill < self.old
+
+    @property
+    def fault(self) -> str | None:
+        """What was wrong, or None."""
+        if self.younger_are_missing:
+            return f"{self.service}: rows within their term are missing"
+        return f"{self.service}: {self.left} old rows are left" if self.left else None
+
+
 @dataclass
 class StormEnvironment:
     """All that a fault may lay hands on. `day` is the simulated day; `letters` are clients of
     ingestion's API whose keys decide on dead letters. What faults have found out: `exits` are the
-    seconds until a worker that got SIGTERM had ended, `backlogs` the rows of a relay's backlog.
-    `flood` sends what one practice has sent once more, thousands of records at once."""
+    seconds until a worker that got SIGTERM had ended, `backlogs` the rows of a relay's backlog,
+    `purges` what purges that were killed have left. `flood` sends what one practice has sent once
+    more, thousands of records at once."""
 
     stack: Stack
     workers: Workers
@@ -38,6 +63,7 @@ class StormEnvironment:
     letters: list[ApiClient] = field(default_factory=list)
     exits: list[float] = field(default_factory=list)
     backlogs: list[int] = field(default_factory=list)
+    purges: list[Purged] = field(default_factory=list)
     flood: Callable[[], None] = lambda: None
 
     def slot(self, service: str, place: int) -> Slot:

@@ -163,6 +163,9 @@ def _look_at_promises(storm: StormWorld, findings: Findings) -> None:
     findings.faults["APIs silent while only the broker was away"] = [
         f"{i.apis_silent} times: {i.kind} on day {i.day}" for i in storm.incidents if i.apis_silent
     ]
+    purges = storm.environment.purges
+    findings.faults["purges"] = [each.fault for each in purges if each.fault is not None]
+    findings.figures["purges struck between two pages"] = sum(each.was_struck for each in purges)
     findings.figures["exits after SIGTERM, s"] = [
         round(each, 1) for each in storm.environment.exits
     ]

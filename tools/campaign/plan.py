@@ -22,6 +22,7 @@ from tools.campaign.faults import (
     shot,
     told_to_stop,
 )
+from tools.campaign.purges import purge_killed
 
 _EVERY_WORKER = (
     *("polled", "in_tx", "before_db_commit", "after_db_commit", "before_kafka_commit"),
@@ -100,7 +101,10 @@ def short(seed: int) -> Storm:
         ],
         [BACKLOG, postgres["Postgres: answers to COMMIT lost"], shot("scoring", 1)],
         [frozen(chance.choice(SERVICES)), postgres["Postgres: all connections cut"]],
-        [BURST, LETTERS, told_to_stop("ingestion", 0), broker["broker: 64 kB/s for 5 s"]],
+        [
+            *(BURST, LETTERS, told_to_stop("ingestion", 0), broker["broker: 64 kB/s for 5 s"]),
+            purge_killed("scoring"),
+        ],
     ]
     return _storm(chance, seed, kills, together, events=2_000, clients=160)
 
@@ -113,7 +117,12 @@ def full(seed: int) -> Storm:
     chance.shuffle(outages)
     together = [_two_at_once(outages) for _ in range(len(outages) // 2)] + outages
     for service in SERVICES:
-        for fault in (frozen(service), rebalances(service), api_killed(service)):
+        for fault in (
+            frozen(service),
+            rebalances(service),
+            api_killed(service),
+            purge_killed(service),
+        ):
             _room(chance, together, fault).append(fault)
         for place in range(PLACES):
             for fault in (shot(service, place), told_to_stop(service, place)):

@@ -16,6 +16,7 @@ from tools.campaign.dead_letters import accept_what_time_has_cured
 from tools.campaign.faults import BROKER, FLOOD, POSTGRES, SQUALLS
 from tools.campaign.looks import look_at_looks
 from tools.campaign.plan import FAILPOINTS, OF_A_FLOOD, Storm, full, short
+from tools.campaign.purges import purge_killed
 from tools.campaign.report import Report, Round, percentile
 from tools.campaign.sender import AMONG, FLOOD_RECORDS, flood, good_event, sent_until
 from tools.campaign.storm import Incident
@@ -38,7 +39,8 @@ def test_a_round_of_the_campaign_leaves_nothing_out() -> None:
         kills = {(kill.service, kill.failpoint) for day in storm.days for kill in day.kills}
         assert kills == {(service, name) for service in FAILPOINTS for name in FAILPOINTS[service]}
         kinds = {fault.kind for day in storm.days for fault in day.faults}
-        assert kinds >= {fault.kind for fault in (*BROKER, *POSTGRES)}
+        purges = {purge_killed(service).kind for service in FAILPOINTS}
+        assert kinds >= {fault.kind for fault in (*BROKER, *POSTGRES)} | purges
         assert sum(len(day.kills) + len(day.faults) for day in storm.days) >= 80
 
 

@@ -232,7 +232,13 @@ class Stack(Stoppable):
     def operate(self, service: str, *command: str) -> str:
         """What an operator's command of a service prints, given where a worker runs. Raises
         ProcessFailed unless it ends with 0."""
-        return _output(service, self._run(service, *command))
+        return _output(service, self._run(service, "worker", *command))
+
+    def start_purge(self, service: str) -> subprocess.Popen[str]:
+        """A purge of a service's database, which removes at once; the caller waits for its end."""
+        return self._run(
+            service, "purge", "purge", "--confirm", "--why", "a test", "--by", "devkit"
+        )
 
     def api(self, service: str, key: str) -> ApiClient:
         """A client of a service's API; closed with the stack."""
@@ -305,7 +311,11 @@ class Stack(Stoppable):
 
     def _environment(self, service: str, role: str, own: Environment) -> Environment:
         database = self.database(service)
-        urls = {"api": database.api_url, "worker": database.worker_url}
+        urls = {
+            "api": database.api_url,
+            "worker": database.worker_url,
+            "purge": database.purge_url,
+        }
         return {
             **service_environment(self.options, self._surroundings(), service),
             "RAPPORT_DATABASE_URL": urls[role],
@@ -317,11 +327,11 @@ class Stack(Stoppable):
             raise RuntimeError("the stack has not been started")
         return self._around
 
-    def _run(self, service: str, *command: str) -> subprocess.Popen[str]:
-        """Start a short command of a service with the worker's role of its database."""
+    def _run(self, service: str, role: str, *command: str) -> subprocess.Popen[str]:
+        """Start a short command of a service with this role of its database."""
         return subprocess.Popen(
             [sys.executable, "-m", f"{service}_service", *command],
-            env={**os.environ, **self._environment(service, "worker", _NOTHING)},
+            env={**os.environ, **self._environment(service, role, _NOTHING)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
