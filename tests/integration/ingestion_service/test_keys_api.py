@@ -109,6 +109,14 @@ def test_a_key_that_is_rotated_at_once_ends_at_once(world: ApiWorld) -> None:
     ask(world, "POST", f"/v1/keys/{old['key_id']}/rotate", 404, json={})
 
 
+@pytest.mark.parametrize("hours", [False, "24", 1.5, -1])
+def test_what_is_no_number_of_hours_ends_no_key(world: ApiWorld, hours: object) -> None:
+    old = make(world)
+    body = {"old_ends_in_hours": hours}
+    ask(world, "POST", f"/v1/keys/{old['key_id']}/rotate", 422, json=body)
+    assert me(world, old["key"])["expires_at"] is None
+
+
 def test_a_revoked_key_ends_and_stays_listed(world: ApiWorld) -> None:
     made = make(world)
     for _ in range(2):

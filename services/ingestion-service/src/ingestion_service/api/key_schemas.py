@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StrictInt
 
 from ingestion_service.api.schemas import WireModel
 from rapport_contracts.scopes import ScopeName
@@ -30,7 +30,7 @@ class KeyBody(WireModel):
         description="Who uses it for what; name no person.",
         examples=["till, main street"],
     )
-    valid_days: int | None = Field(
+    valid_days: StrictInt | None = Field(
         default=None,
         ge=1,
         le=LONGEST_DAYS,
@@ -42,7 +42,7 @@ class KeyBody(WireModel):
 class RotateBody(WireModel):
     """How long the old key still holds beside the new one."""
 
-    old_ends_in_hours: int = Field(default=24, ge=0, le=LONGEST_OVERLAP_HOURS, examples=[24])
+    old_ends_in_hours: StrictInt = Field(default=24, ge=0, le=LONGEST_OVERLAP_HOURS, examples=[24])
 
 
 class KeyAnswer(WireModel):
