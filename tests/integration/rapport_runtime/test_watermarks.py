@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from rapport_runtime.bus.memory import MemoryBus, MemoryConsumer
 from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import TryLater
+from rapport_runtime.stream import watermarks
 from rapport_runtime.stream.loop import BatchLoop
 from rapport_runtime.stream.watermarks import Now, ReadToEnd
 from tests.support.worlds.toy_ledger import (
@@ -107,6 +108,27 @@ class TestReadToEnd:
             subject.turn(NEVER)
         assert len(looks) == 1
         assert self.reached(ledger) == {0: MIDNIGHT, 1: MIDNIGHT}
+
+    @pytest.mark.parametrize(("jumps", "is_followed"), [(True, True), (False, False)])
+    def test_a_clock_that_is_set_is_followed_by_whatever_step(
+        self,
+        bus: MemoryBus,
+        ledger: Ledger,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        jumps: bool,
+        is_followed: bool,
+    ) -> None:
+        """It stands afterwards, so nothing larger comes; one that runs comes to a second soon."""
+        monkeypatch.setattr(watermarks, "READ_CLOCK_SECONDS", 0.0)
+        consumer, subject = standing(bus, ledger)
+        later = MIDNIGHT + timedelta(microseconds=1)
+        times = [MIDNIGHT, later]
+        step = reader(ledger, lambda _tx: times.pop(0) if len(times) > 1 else later, jumps=jumps)
+        for _ in range(2):
+            step.observe(consumer, subject)
+        reached = later if is_followed else MIDNIGHT
+        assert self.reached(ledger) == {0: reached, 1: reached}
 
     def test_time_is_read_before_the_end_is_asked_for(
         self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ ORDERS = "tests/unit/test_settled_orders.py"
 MEMORY = "tests/unit/outreach_service/test_memory_store.py::TestMemorySettling"
 STORES = "tests/integration/outreach_service/test_store_suite.py::TestPostgresSettling"
 SAME_TEXT = "test_the_same_text_is_not_sent_twice_within_thirty_days"
+RESTORED = "tests/faults/test_restored.py"
 
 FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -52,6 +53,9 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'case-5b (quoted: "paid, refunded, paid again, four times in 16 days", four "thanks")': (
             f"{HANDLERS}::test_the_same_text_does_not_go_twice_within_thirty_days",
             f"{GATES}::test_the_same_text_may_go_again_on_the_thirtieth_local_day",
+        ),
+        'case-6b (quoted: "20 SMS delivered again, states say accepted")': (
+            f"{RESTORED}::TestOutreach",
         ),
         'case-6c (quoted: "welcome of day 0 sent on day 5")': (
             f"{HANDLERS}::test_news_is_of_use_for_hours",

@@ -41,12 +41,14 @@ class ReadToEnd:
     """
 
     def __init__(self, database: Database, group: str, now: Now, *, jumps: bool) -> None:
-        """`jumps`: the clock may be set forward at any time, so it is read in every turn."""
+        """`jumps`: the clock is set forward by a person, at any time and by any step, and stands
+        between. So it is read in every turn, and each step is followed, however small."""
         self._database = database
         self._group = group
         self._now = now
         self._clock_seconds = 0.0 if jumps else READ_CLOCK_SECONDS
         self._clock_due = 0.0
+        self._proof_every = timedelta(0) if jumps else PROOF_EVERY
         self._ends: dict[TopicPartition, _End] = {}
         self._proved: dict[TopicPartition, datetime] = {}
 
@@ -79,12 +81,12 @@ class ReadToEnd:
             now = self._now(tx)
         if now is None:
             return
-        due = [
-            tp
-            for tp in held
-            if tp not in self._ends
-            if tp not in self._proved or now - self._proved[tp] >= PROOF_EVERY
-        ]
+        due = [tp for tp in held if tp not in self._ends if self._is_later(tp, now)]
         if due:
             ends = consumer.end_offsets(due)
             self._ends.update({tp: _End(now, ends[tp]) for tp in due})
+
+    def _is_later(self, tp: TopicPartition, now: datetime) -> bool:
+        """Whether time has gone on enough since the partition's end was last reached."""
+        proved = self._proved.get(tp)
+        return proved is None or (now > proved and now - proved >= self._proof_every)
