@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
@@ -241,7 +241,7 @@ def test_several_keys_are_looked_up_by_one_statement(
 def test_only_an_operators_transaction_writes_keys(toy: ServiceDatabase, api: Database) -> None:
     with psycopg.connect(toy.owner_url) as owner:
         owner.execute("grant insert on api_key to rapport_api")
-    with pytest.raises(ProgrammingError, match="row-level"), api.transaction("north") as tx:
+    with pytest.raises(InsufficientPrivilege, match="row-level"), api.transaction("north") as tx:
         keys.create_key(tx, practice_id="north", scopes=["a:read"])
     with api.transaction(operator=True) as tx:
         keys.create_key(tx, practice_id="north", scopes=["a:read"])
