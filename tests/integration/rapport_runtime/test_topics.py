@@ -23,6 +23,9 @@ BOOKINGS, CHANGES = (
     for name in (SOURCE_BOOKINGS.name, PRACTICES.name)
 )
 
+COMPACTED = {"practices.v1", "keys.v1"}
+"""The topics that keep the last record of each key, for ever."""
+
 
 @pytest.fixture
 def options(kafka: Kafka, topic_prefix: str) -> KafkaOptions:
@@ -66,7 +69,7 @@ def test_every_topic_is_made_with_the_settings_of_the_contracts(
         resource = ConfigResource("TOPIC", options.topic_prefix + topic.name)
         found = admin.describe_configs([resource])["topic"][resource.name]
         kept = {"cleanup.policy": "compact"}
-        if topic.name != PRACTICES.name:
+        if topic.name not in COMPACTED:
             kept = {"cleanup.policy": "delete", "retention.ms": "2592000000"}
         assert {name: each["value"] for name, each in found.items()} == {
             **kept,
