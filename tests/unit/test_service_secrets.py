@@ -177,7 +177,11 @@ def test_sms_go_to_the_countries_that_the_account_serves(environment: pytest.Mon
 def test_until_replies_are_read_no_promotional_sms_goes(environment: pytest.MonkeyPatch) -> None:
     """Its text says "reply R to refuse"."""
     assert build_rules(OutreachSettings.from_environment()).without_way_out == frozenset()
-    on = {"SENDING": "on", "ALIYUN_BASE_URL": "https://sms.example"}
+    on = {
+        "SENDING": "on",
+        "ALIYUN_BASE_URL": "https://sms.example",
+        "PUBLIC_URL": "https://care.practice.example",
+    }
     _set(environment, {f"RAPPORT_{name}": value for name, value in (ACCOUNTS | on).items()})
     refused = build_rules(OutreachSettings.from_environment()).without_way_out
     assert refused == {(Channel.SMS, Purpose.MARKETING)}

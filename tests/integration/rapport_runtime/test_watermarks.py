@@ -166,13 +166,14 @@ class TestReadToEnd:
         reader(ledger, lambda _tx: MIDNIGHT).observe(consumer, subject)
         assert self.reached(ledger) == {0: None, 1: MIDNIGHT}
 
-    def test_it_asks_about_once_a_second_and_at_once_after_a_jump(
-        self, bus: MemoryBus, ledger: Ledger
+    def test_it_asks_about_once_a_second_where_the_clock_runs(
+        self, bus: MemoryBus, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(watermarks, "READ_CLOCK_SECONDS", 0.0)
         consumer, subject = standing(bus, ledger)
         times = [MIDNIGHT + timedelta(seconds=s) for s in (0, 0.5, 1.2, 86_400)]
         now = iter(times)
-        step = reader(ledger, lambda _tx: next(now))
+        step = reader(ledger, lambda _tx: next(now), jumps=False)
         seen = []
         for _ in times:
             step.observe(consumer, subject)
