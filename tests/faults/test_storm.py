@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.campaign.cli import storm
-from tools.campaign.plan import short
+from tools.campaign.plan import OF_A_SEND, short
 
 pytestmark = [pytest.mark.e2e, pytest.mark.storm]
 
@@ -40,3 +40,5 @@ def test_nothing_is_lost_doubled_or_wrong_in_a_storm(tmp_path: Path) -> None:
     assert figures["deliveries"] > 50
     assert figures["canaries where they belong"] > 50
     assert max(figures["outbox backlogs"]) > 0
+    assert figures["purges struck between two pages"] == 1
+    assert set(figures["failpoints struck"]) & set(OF_A_SEND)

@@ -31,14 +31,22 @@ _EVERY_WORKER = (
 OF_A_FLOOD = ("deferring", "draining", "releasing")
 """What ingestion's worker passes only while one practice sends more than its share."""
 
+OF_A_SEND = (
+    *("intent_claimed", "claim_committed", "request_sent"),
+    *("response_read", "result_recorded"),
+)
+"""What outreach's worker passes for each message."""
+
+PASSED_BY_TIME = ("sweeping",)
+"""What a worker passes when the clock is set to the day, before its records come."""
+
 FAILPOINTS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "ingestion": (*_EVERY_WORKER, "accepted", *OF_A_FLOOD),
-        "scoring": (*_EVERY_WORKER, "sweeping"),
+        "scoring": (*_EVERY_WORKER, *PASSED_BY_TIME),
         "outreach": (
             *_EVERY_WORKER,
-            *("intent_claimed", "claim_committed", "request_sent"),
-            *("response_read", "result_recorded"),
+            *OF_A_SEND,
         ),
     }
 )

@@ -23,7 +23,7 @@ from tests.support.servers.bus_log import RawProducer
 from tools.campaign.dead_letters import accept_what_time_has_cured, decider_keys, queued
 from tools.campaign.environment import StormEnvironment, open_environment
 from tools.campaign.faults import BACKLOG, LETTERS, SERVICES, Fault
-from tools.campaign.plan import PLACES, Kill, Storm, StormDay
+from tools.campaign.plan import PASSED_BY_TIME, PLACES, Kill, Storm, StormDay
 from tools.campaign.sender import Sender, flood, sent_until
 from tools.campaign.watch import Watch
 
@@ -163,6 +163,7 @@ class StormRun(PipelineRun):
         """Noon, the day's faults while its records go, and a minute later all must be well."""
         planned = self._storm.days[day]
         self._environment.day = day
+        self._arm([kill for kill in planned.kills if kill.failpoint in PASSED_BY_TIME])
         self._step(self._workload.noon(day))
         self._workers.servers_away_since = datetime.now(UTC) if _takes_servers(planned) else None
         sender = Sender(
@@ -174,7 +175,7 @@ class StormRun(PipelineRun):
                 pool.submit(flood, self._workload, day, producer)
             )
             sending = pool.submit(sender.send, records, seconds=_sending_seconds(planned))
-            self._arm(planned.kills)
+            self._arm([kill for kill in planned.kills if kill.failpoint not in PASSED_BY_TIME])
             self._storm_on(planned.faults, sending)
             sending.result()
             for each in flooding:

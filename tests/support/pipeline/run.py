@@ -90,11 +90,14 @@ class World:
 
 
 def sending_playbook(folder: Path) -> Path:
-    """The built-in playbook with every play in mode `send`, written to a file."""
+    """The built-in playbook with every play in mode `send`, written to a file. Every other play
+    answers at once, so that messages go in the middle of a day, too."""
     built_in = Path(outreach_service.__file__).parent / "playbooks" / "default.json"
     playbook = json.loads(built_in.read_text("utf-8"))
-    for play in playbook["plays"]:
+    for number, play in enumerate(playbook["plays"]):
         play["mode"] = "send"
+        if number % 2 == 0:
+            play["settles_after"] = "PT0S"
     path = folder / "playbook.json"
     path.write_text(json.dumps(playbook), "utf-8")
     return path
