@@ -101,13 +101,13 @@ def _said(after: timedelta, window: _Open, practice_id: str) -> Iterator[Answere
     if before == tier:
         return
     by_time = all(change["reason"] == "elapsed_time" for change in window.changes)
-    if before is None:
-        direction = "entered"
-    elif len(window.changes) == 1:
+    if len(window.changes) == 1:
         direction = first["direction"]
+    elif before is None:
+        direction = "entered"
     else:
         direction = "upgraded" if ORDER.index(tier) > ORDER.index(before) else "downgraded"
-    if direction == "downgraded" and not by_time:
+    if direction in {"downgraded", "left"} and not by_time:
         return
     happened = [change["happened_at"] for change in window.changes if change.get("happened_at")]
     summed = {
