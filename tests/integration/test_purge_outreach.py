@@ -1,6 +1,7 @@
-"""What a purge takes of outreach's messages, attempts and bookings, and what stays (ADR 29)."""
+"""What a purge takes of outreach's tables, and what stays (ADR 29)."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from outreach_service.ports.records import MessageKey
 from outreach_service.store.messages import PostgresMessages, PostgresMessageTable
 from outreach_service.store.purging import WAYS
 from rapport_devkit.databases import ServiceDatabase
+from rapport_devkit.postgres import Postgres
 from rapport_runtime.database import Database
 from rapport_runtime.retention.classes import read_classes
 from rapport_runtime.retention.purge import Purge
@@ -144,3 +146,34 @@ def test_old_attempts_and_bookings_go_and_the_others_stay(world: World) -> None:
     assert (removed["attempts"], removed["bookings"]) == (1, 1)
     assert world.run("SELECT number FROM attempt") == [(1,)]
     assert world.run("SELECT activity_id FROM booking") == [("a2",)]
+
+
+_READ = "INSERT INTO personal_read VALUES ('willow', 'ada', %s, 'till', 'preferences', 1, %s, %s)"
+
+
+def test_reads_of_personal_data_go_after_their_term_and_no_sooner(world: World) -> None:
+    kept = (NOW - timedelta(days=1_000), NOW)
+    with psycopg.connect(world.urls.api_url) as api:
+        api.execute("SELECT set_config('rapport.practice_id', 'willow', true)")
+        for at in (LONG_AGO, *kept):
+            api.execute(_READ.encode(), [at.date(), at, at])
+    assert world.purge()["reads"] == 1
+    left = world.run("SELECT day FROM personal_read ORDER BY day")
+    assert left == [(at.date(),) for at in kept]
+
+
+@pytest.mark.parametrize("role", ["worker", "api", "owner", "superuser"])
+def test_nobody_but_the_purge_removes_a_read(world: World, postgres: Postgres, role: str) -> None:
+    urls = {
+        "worker": world.urls.worker_url,
+        "api": world.urls.api_url,
+        "owner": world.urls.owner_url,
+        "superuser": postgres.url(world.urls.name),
+    }
+    with psycopg.connect(world.urls.api_url) as api:
+        api.execute("SELECT set_config('rapport.practice_id', 'willow', true)")
+        api.execute(_READ.encode(), [NOW.date(), NOW, NOW])
+    for statement in ("DELETE FROM personal_read", "TRUNCATE personal_read"):
+        with psycopg.connect(urls[role]) as connection, suppress(psycopg.Error):
+            connection.execute(statement.encode())
+    assert world.run("SELECT count(*) FROM personal_read") == [(1,)]

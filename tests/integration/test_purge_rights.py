@@ -129,6 +129,8 @@ def test_the_purge_reads_no_value_of_a_client(
             *(f"attempt.{name}" for name in ("practice_id", "message_id", "number", "started_at")),
             *(f"booking.{name}" for name in ("practice_id", "client_id", "activity_id")),
             "booking.starts_at",
+            *(f"personal_read.{name}" for name in ("practice_id", "client_id", "day")),
+            *("personal_read.key_id", "personal_read.what"),
         },
     }
 

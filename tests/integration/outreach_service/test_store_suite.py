@@ -29,6 +29,7 @@ from tests.support.memory.harbour import NOON, Harbour
 from tests.support.memory.keys import Ends
 from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
+from tests.support.memory.outreach_reads_suite import ReadsSuite
 from tests.support.memory.outreach_refusals_suite import REFUSED, RefusalsSuite
 from tests.support.memory.outreach_settling_suite import SettlingSuite
 from tests.support.memory.outreach_suite import StoreSuite
@@ -184,6 +185,10 @@ class TestPostgresClientWord(ClientWordSuite):
     """What clients said, on Postgres."""
 
     HISTORIES = 40
+
+
+class TestPostgresReads(ReadsSuite):
+    """Who has read personal data, in `PostgresStores`."""
 
 
 class TestPostgresKeys(KeysSuite):

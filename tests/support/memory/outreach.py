@@ -35,6 +35,7 @@ from tests.support.memory.outreach_preferences import (
     MemoryPlaybooks,
 )
 from tests.support.memory.outreach_rates import MemoryRates
+from tests.support.memory.outreach_reads import MemoryReads
 from tests.support.memory.outreach_rows import (
     Message,
     Rows,
@@ -231,6 +232,7 @@ class MemoryStore:
         self.contacts = MemoryContacts(self._rows, practice_id)
         self.consents = MemoryConsents(self._rows, practice_id)
         self.playbooks = MemoryPlaybooks(self._rows, practice_id, stores.real_time)
+        self.reads = MemoryReads(self._rows, practice_id, stores.real_time)
 
     def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
         """Does nothing: a test's transactions come one by one."""

@@ -55,6 +55,8 @@ class MemoryClients:
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
         known = {*self._rows.activity, *self._rows.standings}
+        known |= {key[:2] for key in self._rows.contacts}
+        known |= {each.subscription[:2] for each in self._rows.consents}
         return self._practice_id in {None, practice_id} and (practice_id, client_id) in known
 
     def _situation(self, message: DueMessage, now: datetime, since: datetime) -> Situation:

@@ -13,6 +13,7 @@ from outreach_service.domain.messages import State
 from outreach_service.domain.permissions import ClientWord, client_word, last_statements
 from outreach_service.domain.settling import Window
 from outreach_service.domain.terms import Channel, Standing
+from outreach_service.ports.reads import ReadKey
 from outreach_service.ports.records import (
     AttemptKey,
     BookingDelta,
@@ -88,6 +89,15 @@ class Account:
 
 
 @dataclass
+class Reads:
+    """How often a client's data was read on a day by a key, and when first and last."""
+
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass
 class Rows:
     """All that outreach keeps; consents are in the order in which they were recorded."""
 
@@ -113,6 +123,7 @@ class Rows:
     excused: set[AttemptKey] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
     fence: datetime | None = None
+    reads: dict[tuple[str, str, ReadKey], Reads] = field(default_factory=dict)
     events: list[MessageEvent] = field(default_factory=list)
 
 

@@ -7,6 +7,7 @@ from tests.support.memory.harbour import StoreAdapter
 from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.outreach_adapter import MemoryAdapter
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
+from tests.support.memory.outreach_reads_suite import ReadsSuite
 from tests.support.memory.outreach_refusals_suite import RefusalsSuite
 from tests.support.memory.outreach_settling_suite import SettlingSuite
 from tests.support.memory.outreach_suite import StoreSuite
@@ -40,6 +41,10 @@ class TestMemoryClientWord(ClientWordSuite):
 
     def fresh(self, adapter: StoreAdapter) -> StoreAdapter:
         return MemoryAdapter()
+
+
+class TestMemoryReads(ReadsSuite):
+    """Who has read personal data, in `MemoryStores`."""
 
 
 class TestMemoryKeys(KeysSuite):

@@ -20,6 +20,7 @@ from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.permissions import ClientWord
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.contacts import ContactPoint, PracticeHome, SealedContact, StoredContact
+from outreach_service.ports.reads import PersonalReads
 from outreach_service.ports.records import (
     ActivitySeen,
     AppliedOutcome,
@@ -170,7 +171,7 @@ class Clients(Protocol):
         ...
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
-        """Whether the bus has brought anything of the client."""
+        """Whether the bus has brought anything of the client, or there is a contact or consent."""
         ...
 
 
@@ -365,6 +366,10 @@ class Store(Protocol):
     def playbooks(self) -> Playbooks:
         """The playbooks."""
         ...
+
+    @property
+    def reads(self) -> PersonalReads:
+        """What was read of clients."""
 
     def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
         """Lock clients in the order of their keys, until the transaction ends: no message of theirs

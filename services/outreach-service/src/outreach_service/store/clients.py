@@ -63,7 +63,12 @@ _RECIPIENTS = f"""
     FROM contact JOIN practice USING (practice_id) WHERE {_OF}
 """
 _IS_KNOWN = """
-    SELECT true FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
+    SELECT EXISTS (
+        SELECT FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s)
+    OR EXISTS (
+        SELECT FROM contact WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s)
+    OR EXISTS (
+        SELECT FROM consent WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s)
 """
 
 Pair = tuple[str, str]
@@ -138,7 +143,7 @@ class PostgresClients:
     def is_known(self, practice_id: str, client_id: str) -> bool:
         """See `Clients.is_known`."""
         params = {"practice_id": practice_id, "client_id": client_id}
-        return fetch_value(self._tx, _IS_KNOWN, params) is not None
+        return bool(fetch_value(self._tx, _IS_KNOWN, params))
 
 
 def _client_facts(

@@ -53,6 +53,25 @@ _BOOKINGS: Final = OldRows(
     """,
     oldest="SELECT starts_at AS at FROM booking ORDER BY starts_at LIMIT 1",
 )
+_READS: Final = OldMonths(
+    "personal_read",
+    delete="""
+        DELETE FROM personal_read
+        WHERE day < %(before)s AND (practice_id, client_id, day, key_id, what) IN (
+            SELECT practice_id, client_id, day, key_id, what FROM personal_read
+            WHERE day < %(before)s ORDER BY day LIMIT %(rows)s)
+    """,
+    count="""
+        SELECT count(*) FROM (
+            SELECT day FROM personal_read WHERE day < %(before)s LIMIT %(rows)s) AS counted
+    """,
+)
 WAYS: Mapping[str, Way] = MappingProxyType(
-    {**RUNTIME_WAYS, "messages": _MESSAGES, "attempts": _ATTEMPTS, "bookings": _BOOKINGS}
+    {
+        **RUNTIME_WAYS,
+        "messages": _MESSAGES,
+        "attempts": _ATTEMPTS,
+        "bookings": _BOOKINGS,
+        "reads": _READS,
+    }
 )

@@ -18,6 +18,7 @@ from outreach_service.store.permits import PostgresRates
 from outreach_service.store.playbooks import PostgresPlaybooks
 from outreach_service.store.preferences import PostgresConsents, PostgresContacts
 from outreach_service.store.queue import PostgresQueue
+from outreach_service.store.reads import PostgresReads
 from outreach_service.store.settling import PostgresSettling
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database
@@ -46,6 +47,7 @@ class PostgresStore:
         self.contacts = PostgresContacts(tx)
         self.consents = PostgresConsents(tx)
         self.playbooks = PostgresPlaybooks(tx)
+        self.reads = PostgresReads(tx)
 
     def business_time(self) -> datetime | None:
         """See `Store.business_time`."""

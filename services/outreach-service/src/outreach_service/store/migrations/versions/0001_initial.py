@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from outreach_service.store.migrations import permission_tables
+from outreach_service.store.migrations import permission_tables, read_tables
 from rapport_runtime.row_security import (
     API_ROLE,
     WORKER_ROLE,
@@ -44,6 +44,7 @@ def upgrade() -> None:
     create_contact_rest()
     create_consent()
     permission_tables.create(op)
+    read_tables.create(op)
     create_playbook()
     create_message()
     create_limits()
@@ -63,6 +64,7 @@ def downgrade() -> None:
     for table in (*OWN, "permit", "provider_token", "fence"):
         op.drop_table(table)
     permission_tables.drop(op)
+    read_tables.drop(op)
     op.execute("DROP FUNCTION consent_is_append_only")
     tables_v1.drop(op)
 
@@ -105,7 +107,6 @@ def create_practice() -> None:
             comment="when ingestion said so; what it had said before does not replace it",
         ),
     )
-
     op.create_table(
         "practice_hold",
         _id("practice_id"),
@@ -207,8 +208,7 @@ def create_consent() -> None:
         sa.CheckConstraint("channel IN ('wechat', 'sms', 'email')"),
         sa.CheckConstraint("purpose IN ('service', 'care', 'marketing')"),
         sa.Index(
-            "consent_of_client",
-            *("practice_id", "client_id", "channel", "purpose", "stated_at"),
+            "consent_of_client", "practice_id", "client_id", "channel", "purpose", "stated_at"
         ),
         comment="append-only (L1): the last statement for a channel and purpose holds",
     )
