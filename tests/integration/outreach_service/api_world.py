@@ -35,6 +35,7 @@ from tests.support.servers.app_calls import ask
 SCOPES = frozenset(
     {
         *("contacts:write", "consents:write", "preferences:read", "channels:read"),
+        "reads:read",
         *("messages:read", "messages:write", "playbook:read", "playbook:write"),
     }
 )

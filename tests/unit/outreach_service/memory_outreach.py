@@ -20,6 +20,7 @@ from outreach_service.handlers.dispatch import (
 )
 from outreach_service.handlers.outcomes import record_outcomes, recover_lost
 from outreach_service.handlers.planning import Plays, hear_changes
+from outreach_service.ports.reads import Caller
 from outreach_service.ports.records import ClaimedMessage, ContactKey
 from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.open_cipher import OpenCipher
@@ -34,6 +35,7 @@ from tests.support.memory.outreach_rows import (
 )
 
 PRACTICE, ADA, BEN = "harbour", "ada", "ben"
+CALLER = Caller(PRACTICE, "0a1b2c3d4e5f6071")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EARLIER = NOON - 30 * DAY

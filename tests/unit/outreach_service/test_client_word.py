@@ -17,6 +17,7 @@ from tests.support.doubles.open_cipher import OpenCipher
 from tests.unit.outreach_service.memory_outreach import (
     ADA,
     BEN,
+    CALLER,
     DAY,
     HOUR,
     NOON,
@@ -165,7 +166,7 @@ def test_what_is_said_while_there_is_no_address_holds_for_none(outreach: MemoryO
 
 def test_preferences_say_whether_a_consent_applies(outreach: MemoryOutreach) -> None:
     def applies() -> bool:
-        found = view_preferences(outreach.stores, OpenCipher(), PRACTICE, ADA)
+        found = view_preferences(outreach.stores, OpenCipher(), CALLER, ADA)
         assert found is not None
         (consent,) = found.consents
         return consent.applies

@@ -13,7 +13,13 @@ from outreach_service.handlers.messages import approve_message, cancel_message, 
 from outreach_service.handlers.previews import Previews
 from outreach_service.ports import NoBusinessTime, Rendered, RenderingFailed, WrongState
 from tests.support.doubles.open_cipher import NO_KEY, OpenCipher
-from tests.unit.outreach_service.memory_outreach import HOUR, NOON, PRACTICE, MemoryOutreach
+from tests.unit.outreach_service.memory_outreach import (
+    CALLER,
+    HOUR,
+    NOON,
+    PRACTICE,
+    MemoryOutreach,
+)
 
 OPENID = "openid-0000000000000000000001"
 
@@ -67,14 +73,14 @@ def message_id(outreach: MemoryOutreach) -> str:
 
 
 def preview(outreach: MemoryOutreach, previews: Previews = PREVIEWS) -> Preview:
-    view = view_message(outreach.stores, previews, PRACTICE, message_id(outreach))
+    view = view_message(outreach.stores, previews, CALLER, message_id(outreach))
     assert view is not None
     return view.preview
 
 
 def test_a_message_is_shown_with_its_cause_and_attempts(planned: MemoryOutreach) -> None:
     planned.record((planned.claim(), Accepted("ref-1")))
-    view = view_message(planned.stores, PREVIEWS, PRACTICE, message_id(planned))
+    view = view_message(planned.stores, PREVIEWS, CALLER, message_id(planned))
     assert view is not None
     assert (view.row.state, view.row.channel) == ("accepted", "sms")
     assert view.change["direction"] == "downgraded"
@@ -246,6 +252,8 @@ def test_a_message_of_another_practice_or_none_is_not_found(
     planned: MemoryOutreach, practice_id: str
 ) -> None:
     wanted = message_id(planned) if practice_id != PRACTICE else "0" * 32
-    assert view_message(planned.stores, PREVIEWS, practice_id, wanted) is None
+    caller = CALLER._replace(practice_id=practice_id)
+    assert view_message(planned.stores, PREVIEWS, caller, wanted) is None
+    assert planned.rows.reads == {}
     assert approve_message(planned.stores, practice_id, wanted) is None
     assert cancel_message(planned.stores, practice_id, wanted) is None

@@ -33,6 +33,7 @@ from tests.support.memory.outreach_rows import Contact, consented
 from tests.unit.outreach_service.memory_outreach import (
     ADA,
     BEN,
+    CALLER,
     DAY,
     HOUR,
     NOON,
@@ -66,7 +67,7 @@ def save(outreach: MemoryOutreach, *updates: ContactUpdate) -> list[MaskedContac
 
 
 def view(outreach: MemoryOutreach, client: str = ADA) -> Preferences | None:
-    return view_preferences(outreach.stores, OpenCipher(), PRACTICE, client)
+    return view_preferences(outreach.stores, OpenCipher(), CALLER, client)
 
 
 def statements(outreach: MemoryOutreach) -> list[ConsentStatement]:
@@ -358,7 +359,7 @@ class TestLocks:
         assert stores.used == ["lock of harbour: ada", "consents", "business_time", *SETTLED]
 
     def test_a_view_locks_nobody(self, stores: WatchedStores) -> None:
-        assert view_preferences(stores, OpenCipher(), PRACTICE, ADA) is None
+        assert view_preferences(stores, OpenCipher(), CALLER, ADA) is None
         assert stores.used == ["contacts", "business_time", "consents", "clients"]
 
 

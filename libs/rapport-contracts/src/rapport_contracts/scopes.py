@@ -22,6 +22,7 @@ ScopeName = Literal[
     "practices:read",
     "practices:write",
     "preferences:read",
+    "reads:read",
     "status:read",
     "tiers:read",
 ]
@@ -50,6 +51,7 @@ SCOPES: Final = (
     Scope("contacts:write", "practice", (_OUTREACH,), "say how clients can be reached"),
     Scope("consents:write", "practice", (_OUTREACH,), "say what clients consented to"),
     Scope("preferences:read", "practice", (_OUTREACH,), "read contacts, masked, and consents"),
+    Scope("reads:read", "practice", (_OUTREACH,), "read which keys have read a client's data"),
     Scope("messages:read", "practice", (_OUTREACH,), "read messages, and what they say"),
     Scope("messages:write", "practice", (_OUTREACH,), "approve, cancel and decide on messages"),
     Scope("playbook:read", "practice", (_OUTREACH,), "read the playbook"),

@@ -20,8 +20,8 @@ PRACTICE_SCOPES: Mapping[str, str] = MappingProxyType(
         "ingestion": "practices:read,clients:read,clients:write,events:write,dead-letters:read",
         "scoring": "tiers:read,dead-letters:read",
         "outreach": (
-            "contacts:write,consents:write,preferences:read,messages:read,messages:write,"
-            "playbook:read,playbook:write,channels:read,dead-letters:read"
+            "contacts:write,consents:write,preferences:read,reads:read,messages:read,"
+            "messages:write,playbook:read,playbook:write,channels:read,dead-letters:read"
         ),
     }
 )

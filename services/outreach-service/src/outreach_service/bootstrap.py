@@ -213,7 +213,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
             " quiet hours, caps and provider limits; and says of each why it went or did not."
         ),
         tags={
-            "clients": "How clients can be reached, and what they consented to.",
+            "clients": "How clients can be reached, what they consented to, and who has read it.",
             "messages": "Each message's state and reason, and what staff may decide.",
             "playbook": "What follows from a tier change.",
             "channels": "Whether each channel sends, and how fast it may.",

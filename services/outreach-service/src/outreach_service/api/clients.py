@@ -1,7 +1,7 @@
-"""`/v1/clients/{client_id}/…`: one client's contact points and consents."""
+"""`/v1/clients/{client_id}/…`: one client's contact points and consents, and who read them."""
 
 from collections.abc import Callable, Collection
-from datetime import UTC
+from datetime import UTC, date
 from functools import cache
 from typing import Annotated
 
@@ -24,7 +24,7 @@ from outreach_service.api.refusals import (
     contact_error,
     refusals_as_problems,
 )
-from outreach_service.api.schemas import ClientId
+from outreach_service.api.schemas import ClientId, ReadsAnswer
 from outreach_service.contacts import InvalidContact, needs_region, normalise, region_of
 from outreach_service.domain.consents import ConsentStatement, ContactUpdate
 from outreach_service.domain.terms import Channel
@@ -35,12 +35,21 @@ from outreach_service.handlers.preferences import (
     save_contacts,
     view_preferences,
 )
+from outreach_service.handlers.reads import list_reads
+from outreach_service.ports.reads import Caller, ReadKey
 from outreach_service.ports.records import ContactKey
 from outreach_service.ports.store import ContactCipher, Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
 from rapport_runtime.http.links import links
-from rapport_runtime.http.problems import Conflict, InvalidRequest, NotFound, responses
+from rapport_runtime.http.paging import Page, PageQuery
+from rapport_runtime.http.problems import (
+    Conflict,
+    InvalidCursor,
+    InvalidRequest,
+    NotFound,
+    responses,
+)
 
 CONTACTS_SCOPE = "contacts:write"
 CONSENTS_SCOPE = "consents:write"
@@ -50,16 +59,18 @@ _ChannelPath = Annotated[Channel, Path(examples=["sms"])]
 ContactsWriter = Annotated[Principal, Depends(require_practice(CONTACTS_SCOPE))]
 ConsentsWriter = Annotated[Principal, Depends(require_practice(CONSENTS_SCOPE))]
 Reader = Annotated[Principal, Depends(require_practice("preferences:read"))]
+ReaderOfReads = Annotated[Principal, Depends(require_practice("reads:read"))]
 
 
 def clients_router(
     stores: Stores, cipher: ContactCipher, serves: Collection[str] | None
 ) -> APIRouter:
-    """Contact points, consents and preferences of one client; `serves` are the countries to which
-    SMS can be sent, None for no limit."""
+    """Contact points, consents and preferences of one client, and who read them; `serves` are the
+    countries to which SMS can be sent, None for no limit."""
     router = APIRouter(prefix="/v1/clients/{client_id}", tags=["clients"])
     _add_contacts(router, stores, cipher, serves)
     _add_consents(router, stores, cipher)
+    _add_reads(router, stores)
     return router
 
 
@@ -163,9 +174,11 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
         Addresses are masked. Of each channel and purpose the client's last statement is shown. A
         contact that rests gets no messages: its provider said that nothing arrives there. The rest
         ends with its time, with a new address, and with a consent to the channel that the client
-        states after its beginning.
+        states after its beginning. Who gets the answer is recorded: `/v1/clients/{client_id}/reads`
+        shows it.
         """
-        found = view_preferences(stores, cipher, principal.practice, client_id)
+        caller = Caller(principal.practice, principal.key_id)
+        found = view_preferences(stores, cipher, caller, client_id)
         if found is None:
             raise NotFound(NO_CLIENT)
         return PreferencesAnswer(
@@ -173,3 +186,25 @@ def _add_consents(router: APIRouter, stores: Stores, cipher: ContactCipher) -> N
             contacts=[KnownContact.of(contact) for contact in found.contacts],
             consents=[ConsentAnswer.of(consent) for consent in found.consents],
         )
+
+
+def _add_reads(router: APIRouter, stores: Stores) -> None:
+    @router.get("/reads", responses=responses(*ALWAYS, NotFound, InvalidCursor))
+    def list_client_reads(
+        client_id: ClientPath, page: PageQuery, principal: ReaderOfReads
+    ) -> Page[ReadsAnswer]:
+        """List which API keys have read a client's personal data, and when.
+
+        By day, key and kind, the oldest day first; kept for three years unless the deployment has
+        set another term. An answer counts that showed a text with the client's name, or contact
+        points and consents.
+        """
+        after = None if page.after is None else _read_key(*map(str, page.after))
+        rows = list_reads(stores, principal.practice, client_id, after, page.fetch)
+        if rows is None:
+            raise NotFound(NO_CLIENT)
+        return page.page([ReadsAnswer.of(row) for row in rows], lambda answer: answer.place)
+
+
+def _read_key(day: str, key_id: str, what: str) -> ReadKey:
+    return ReadKey(date.fromisoformat(day), key_id, what)

@@ -21,6 +21,7 @@ from outreach_service.domain.terms import Channel
 from outreach_service.handlers.messages import approve_message, cancel_message, view_message
 from outreach_service.handlers.previews import Previews
 from outreach_service.ports import Messages
+from outreach_service.ports.reads import Caller
 from outreach_service.ports.store import Stores
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
@@ -87,9 +88,11 @@ def _add_one(router: APIRouter, stores: Stores, previews: Previews) -> None:
     def get_message(message_id: MessageId, principal: Reader) -> MessageDetail:
         """Get one message: its cause, its attempts, the reason for its state, and its text.
 
-        The text is rendered now, with the contact and templates as they are now.
+        The text is rendered now, with the contact and templates as they are now. Who gets a text is
+        recorded: `/v1/clients/{client_id}/reads` shows it.
         """
-        view = view_message(stores, previews, principal.practice, message_id)
+        caller = Caller(principal.practice, principal.key_id)
+        view = view_message(stores, previews, caller, message_id)
         if view is None:
             raise NotFound(NO_MESSAGE)
         return MessageDetail.of_view(view)

@@ -1,5 +1,6 @@
 """The wire shapes of the outreach API; those of contacts and consents are in preference_schemas."""
 
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -8,6 +9,7 @@ from outreach_service.api.words import (
     ChangeReasonWord,
     ChannelWord,
     OccasionKindWord,
+    PersonalDataWord,
     PurposeWord,
     StateWord,
 )
@@ -15,6 +17,7 @@ from outreach_service.documents.schemas import EXAMPLE_PLAYBOOK
 from outreach_service.domain.message_views import MessageRow, MessageView
 from outreach_service.handlers.messages import CANCELLED_BY_STAFF
 from outreach_service.ports import ChannelState
+from outreach_service.ports.reads import DayOfReads
 from outreach_service.ports.records import StoredPlaybook
 
 ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
@@ -311,3 +314,40 @@ class ChannelsAnswer(BaseModel):
     """The state of all channels."""
 
     items: list[ChannelAnswer]
+
+
+class ReadsAnswer(BaseModel):
+    """How often an API key read one kind of a client's data on one day."""
+
+    day: date = Field(description="Of UTC.", examples=["2026-03-02"])
+    key_id: str = Field(
+        description="The part of the key after `rk_`, up to the next underscore.",
+        examples=["6c1f0a52b3d94e87"],
+    )
+    key_label: str | None = Field(
+        description="What the key was called when it was made; null when it has no label.",
+        examples=["till, main"],
+    )
+    what: PersonalDataWord = Field(
+        description="`message-text`: a text with the client's name; `preferences`: contact points,"
+        " masked, and consents."
+    )
+    count: int = Field(description="How many answers showed it.", examples=[3])
+    first_at: AwareDatetime = Field(examples=["2026-03-02T09:29:58Z"])
+    last_at: AwareDatetime = Field(examples=["2026-03-02T16:00:00Z"])
+
+    @classmethod
+    def of(cls, reads: DayOfReads) -> "ReadsAnswer":
+        """The answer for a row."""
+        return cls(
+            **reads.key._asdict(),
+            key_label=reads.key_label,
+            count=reads.count,
+            first_at=reads.first_at,
+            last_at=reads.last_at,
+        )
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Where it stands in the list; `ReadKey` as a cursor holds it."""
+        return (self.day.isoformat(), self.key_id, self.what)

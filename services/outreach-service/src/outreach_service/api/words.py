@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from outreach_service.ports.reads import PersonalData
 from rapport_contracts.words import (
     CHANGE_REASONS,
     CHANNELS,
@@ -24,4 +25,5 @@ PurposeWord = Annotated[str, _open(PURPOSES, "care")]
 ChannelWord = Annotated[str, _open(CHANNELS, "sms")]
 StateWord = Annotated[str, _open(MESSAGE_STATES, "deferred")]
 ChangeReasonWord = Annotated[str, _open(CHANGE_REASONS, "elapsed_time")]
+PersonalDataWord = Annotated[str, _open(tuple(map(str, PersonalData)), "preferences")]
 OccasionKindWord = Annotated[str, _open(OCCASION_KINDS, "tier")]

@@ -5,6 +5,7 @@ from outreach_service.domain.messages import Event, ImpossibleTransition, State,
 from outreach_service.handlers.events import steering_event
 from outreach_service.handlers.previews import Previews
 from outreach_service.ports import NoBusinessTime, WrongState
+from outreach_service.ports.reads import Caller, PersonalData
 from outreach_service.ports.records import MessageKey
 from outreach_service.ports.store import Store, Stores
 
@@ -12,16 +13,21 @@ CANCELLED_BY_STAFF = "cancelled-by-staff"
 
 
 def view_message(
-    stores: Stores, previews: Previews, practice_id: str, message_id: str
+    stores: Stores, previews: Previews, caller: Caller, message_id: str
 ) -> MessageView | None:
-    """A message with its cause, its attempts and its text; None when the practice has none such."""
-    key = MessageKey(practice_id, message_id)
-    with stores.open(practice_id) as store:
+    """A message with its cause, its attempts and its text; None when the practice has none such.
+
+    A text holds the client's name, so who got it is recorded (S16).
+    """
+    key = MessageKey(caller.practice_id, message_id)
+    with stores.open(caller.practice_id) as store:
         message = store.messages.find(key)
         if message is None:
             return None
         attempts = store.messages.attempts(key)
         preview = previews.preview(store, message)
+        if preview.missing is None:
+            store.reads.record(caller, message.row.client_id, PersonalData.MESSAGE_TEXT)
     return MessageView(message.row, message.change, attempts, preview)
 
 

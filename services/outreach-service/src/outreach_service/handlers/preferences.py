@@ -28,6 +28,7 @@ from outreach_service.domain.permissions import client_word, last_statements
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import NoBusinessTime, UnreadableContact
 from outreach_service.ports.contacts import PracticeHome, SealedContact, StoredContact
+from outreach_service.ports.reads import Caller, PersonalData
 from outreach_service.ports.records import ContactKey
 from outreach_service.ports.store import ContactCipher, Store, Stores
 
@@ -153,16 +154,21 @@ def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
 
 
 def view_preferences(
-    stores: Stores, cipher: ContactCipher, practice_id: str, client_id: str
+    stores: Stores, cipher: ContactCipher, caller: Caller, client_id: str
 ) -> Preferences | None:
-    """A client's contact points, masked, and current consents; None for an unknown client."""
+    """A client's contact points, masked, and current consents; None for an unknown client.
+
+    Who got them is recorded (S16).
+    """
+    practice_id = caller.practice_id
     with stores.open(practice_id) as store:
         contacts = store.contacts.of_client(practice_id, client_id, store.business_time())
         consents = last_statements(_statements(store, practice_id, client_id))
-        if not (contacts or consents or store.clients.is_known(practice_id, client_id)):
+        if not store.clients.is_known(practice_id, client_id):
             return None
         client = (practice_id, client_id)
         holds = store.clients.reachable([client]).get(client, ())
+        store.reads.record(caller, client_id, PersonalData.PREFERENCES)
     return Preferences(
         [_masked(cipher, each) for each in contacts],
         [
