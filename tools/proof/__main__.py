@@ -22,6 +22,7 @@ from tools.proof.claims import (
     edges_keys,
     edges_newcomer,
     edges_providers,
+    edges_reads,
     edges_texts,
     engine_benches,
     engine_bus,
@@ -58,6 +59,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         edges_consent.measure,
         edges_keys.measure,
         edges_newcomer.measure,
+        edges_reads.measure,
         edges_texts.measure,
     ),
     "engine": (
