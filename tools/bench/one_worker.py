@@ -76,8 +76,8 @@ def work(
     options = LoopOptions(group=group, keyring=RECORD_KEYS)
     loop = BatchLoop(consumer, database, handler, options, DeadLetterLimit())
     deadline = time.monotonic() + order.longest_seconds
-    share = len(names) * topics.PER_CLIENT_PARTITIONS // order.members
-    _await_share(consumer, share, deadline)
+    partitions = sum(topic.partitions for topic in topics.TOPICS if topic.name in names)
+    _await_share(consumer, partitions / order.members, deadline)
     stop = threading.Event()
     gc_tuning.tune_gc()
     talk.ready()
@@ -105,13 +105,13 @@ def work(
     database.close()
 
 
-def _await_share(consumer: KafkaConsumer, partitions: int, deadline: float) -> None:
-    """Join, and wait until the group is complete; what is assigned stays paused until the loop
-    takes it up."""
-    while len(consumer.assignment()) != partitions:
+def _await_share(consumer: KafkaConsumer, share: float, deadline: float) -> None:
+    """Join, and wait until the group is complete: until this one holds its share, up or down to a
+    whole partition. What is assigned stays paused until the loop takes it up."""
+    while abs(len(consumer.assignment()) - share) >= 1:
         consumer.poll(1.0, 1)
         if time.monotonic() > deadline:
-            raise RuntimeError(f"holds {len(consumer.assignment())} of {partitions} partitions")
+            raise RuntimeError(f"holds {len(consumer.assignment())} partitions of {share}")
 
 
 def _to_the_end(
