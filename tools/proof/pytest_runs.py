@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.support.places import REPOSITORY
 from tools.claim import Bench, Measured, all_of
 
 _LONGEST_SECONDS = 900.0
+_HAS_RUN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
 class Case(NamedTuple):
@@ -22,7 +25,7 @@ class Case(NamedTuple):
 
 
 Claims = Mapping[str, tuple[str, ...]]
-"""Claim -> the tests that show it: files, ids, or what ids begin with."""
+"""Claim -> the tests that show it: files, classes, or ids without the case in brackets."""
 
 
 def named_tests(claims: Claims) -> set[str]:
@@ -40,17 +43,22 @@ def shown_by_one_run(bench: Bench, name: str, claims: Claims) -> Iterator[Measur
 def shown_by_tests(claims: Claims, cases: Sequence[Case]) -> Iterator[Measured]:
     """A line for each claim: how many of its cases passed. A claim without a case is short."""
     for claim, shown_by in claims.items():
-        passed = [case.passed for case in cases if case.test.startswith(shown_by)]
+        passed = [case.passed for case in cases if _is_of(case.test, shown_by)]
         yield all_of(f"{claim}: tests that pass", sum(passed), len(passed))
+
+
+def _is_of(test: str, shown_by: tuple[str, ...]) -> bool:
+    return test in shown_by or test.startswith(tuple(f"{each}::" for each in shown_by))
 
 
 def run_tests(report: Path, tests: Iterable[str], *, postgres_url: str) -> list[Case]:
     """Run these files or test ids; `report` is where JUnit's file is written.
 
-    A skipped case has not passed. Raises what reading a report raises when pytest wrote none.
+    A skipped case has not passed. Raises RuntimeError when pytest did not come to run them, as for
+    a name that no test has.
     """
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    subprocess.run(
+    done = subprocess.run(
         [*command, f"--junitxml={report}", *sorted(tests)],
         cwd=REPOSITORY,
         env={**os.environ, "DATABASE_URL": postgres_url},
@@ -58,6 +66,8 @@ def run_tests(report: Path, tests: Iterable[str], *, postgres_url: str) -> list[
         timeout=_LONGEST_SECONDS,
         check=False,
     )
+    if done.returncode not in _HAS_RUN:
+        raise RuntimeError(f"pytest ended with {done.returncode}, and did not run all of {report}")
     return [
         # A case without a child had no failure, no error and no skip.
         Case(_test_id(case.get("classname", ""), case.get("name", "")), not list(case))

@@ -20,7 +20,7 @@ ALERTS = "tests/unit/deploy/test_alerts.py"
 FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         'review-M2 (quoted: "200k refunds costs 0.8 s a batch, for all practices\' records")': (
-            f"{ONE_OBJECT}::test_a_payment_with_thousands_of_refunds",
+            f"{ONE_OBJECT}::test_a_payment_with_very_many_refunds_costs_a_batch_as_much_as_a_new_one",
             f"{ACTIVITIES}::test_a_standing_is_as_good_as_all_facts_before_it",
             f"{ACTIVITIES}::test_a_standing_grows_with_no_number_of_facts",
         ),
@@ -35,11 +35,11 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         'review-M4 (quoted: "A change of tz rules leaves a phantom day")': (
             f"{ACTIVITIES}::test_no_day_is_left_over_when_the_rules_of_the_zone_change",
-            f"{ACTIVITIES}::test_what_was_published_is_taken_back_from_the_day",
-            f"{ACCEPT}::test_a_change_of_the_zones_rules_between_two_facts",
+            f"{ACTIVITIES}::test_what_was_published_is_taken_back_from_the_day_on_which_it_stands",
+            f"{ACCEPT}::test_a_change_of_the_zones_rules_between_two_facts_leaves_no_day_over",
         ),
         'replay-growing (quoted: "15,000 facts: 198 ms for the first 50, 4.3 s to page through")': (
-            f"{ONE_OBJECT}::test_a_page_of_activity",
+            f"{ONE_OBJECT}::test_a_page_of_activity_reads_no_more_of_a_client_with_very_many",
             f"{SUITE}::test_activities_come_in_pages_as_they_were_published",
         ),
     }

@@ -20,15 +20,17 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{UNIT}/test_calls.py",
             f"{UNIT}/test_own_threads.py",
             POOLS,
-            "tests/integration/security/test_denial.py::test_every_connection_of_an_api",
+            "tests/integration/security/test_denial.py::test_every_connection_of_an_api_has_its_limits",
         ),
         "review-M22 (then: /metrics and /readyz ask the database on the public port, up to 100,000"
-        " rows a scrape)": (f"{UNIT}/test_own_threads.py::test_however_often_probes_are_asked",),
+        " rows a scrape)": (
+            f"{UNIT}/test_own_threads.py::test_however_often_probes_are_asked_the_database_is_asked_once",
+        ),
         "review-M1 (then: 1 MiB of JSON stops the event loop for 0.14-0.19 s before any key is"
         " looked at)": (f"{UNIT}/test_large_bodies.py",),
         "review-M21 (then: another password of the database refuses every feed cursor)": (
-            f"{UNIT}/test_settings.py::test_in_production_cursors_hang_on_a_secret",
-            f"{UNIT}/test_settings.py::test_another_role_or_password_of_the_database",
+            f"{UNIT}/test_settings.py::test_in_production_cursors_hang_on_a_secret_of_their_own",
+            f"{UNIT}/test_settings.py::test_another_role_or_password_of_the_database_changes_no_cursor",
         ),
         "replay-growth of /v1/distribution (then: ten times the rows, 3.6 -> 18 ms)": (
             "tests/integration/scoring_service/test_tier_counts.py",

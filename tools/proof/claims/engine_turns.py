@@ -24,10 +24,10 @@ CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         'case-R28-holds (quoted: "nobody is judged on what is still waiting")': (
             f"{ON_BUS}::test_every_partition_says_that_the_hold_begins_before_all_and_ends_after_all",
-            f"{IN_MEMORY}::test_a_hold_is_announced_before_the_first_activity_and_ended_after",
+            f"{IN_MEMORY}::test_a_hold_is_announced_before_the_first_activity_and_ended_after_the_last",
             f"{IN_MEMORY}::test_what_waited_is_accepted_at_the_time_at_which_the_practice_stands",
             f"{IN_MEMORY}::test_a_turn_ends_at_a_local_midnight_and_the_move_is_announced",
-            f"{IN_MEMORY}::test_after_a_restore_holds_are_announced_again_before_anything",
+            f"{IN_MEMORY}::test_after_a_restore_holds_are_announced_again_before_anything_is_published",
             f"{ON_BUS}::test_the_sums_are_those_without_a_queue",
         ),
         'case-R28-kills (quoted: "kill while deferring, draining, releasing a hold: 0 lost, 0'
