@@ -75,17 +75,30 @@ class HeldLog:
     moves_daily: bool = False
 
     def plain(self) -> list[Record]:
-        """As if nobody waited."""
+        """As if nobody waited, with one exception.
+
+        Ingestion accepts what waited at the instant at which the practice stands (ADR 35). Where
+        that is before the first watermark, it counts in the first assessment, though it came after
+        that watermark: so it is told before it.
+        """
+        early = self._queue().early
         log: list[Record] = []
         for number, step in enumerate(self.steps):
+            if number == 1:
+                log += [record for arrival in early for record in arrival.told()]
             log += [step.at] if number or self.is_first_said else []
             for arrival in step.arrivals:
-                log += arrival.told()
+                log += [] if arrival in early else arrival.told()
         return [*log, self.steps[-1].at + HOUR]
 
     def held(self) -> list[Record]:
         """With holds."""
-        queue = _Queue(moves_daily=self.moves_daily)
+        return [*self._queue().log, self.steps[-1].at + HOUR]
+
+    def _queue(self) -> "_Queue":
+        """The queue of `HELD` after the last step, when nothing waits any more."""
+        first_watermark = self.steps[0 if self.is_first_said else 1].at
+        queue = _Queue(first_watermark, moves_daily=self.moves_daily)
         for number, step in enumerate(self.steps):
             queue.log += [step.at] if number or self.is_first_said else []
             for arrival, defers in zip(step.arrivals, step.defers, strict=True):
@@ -95,7 +108,7 @@ class HeldLog:
                     queue.log += arrival.told()
             queue.drain(step.drained, step.at)
         queue.drain(len(queue.waiting), self.steps[-1].at)
-        return [*queue.log, self.steps[-1].at + HOUR]
+        return queue
 
     def history(self, client: ClientKey) -> list[tuple[object, ...]]:
         """The client's changes by the oracle, which knows of no holds."""
@@ -105,11 +118,14 @@ class HeldLog:
 
 
 class _Queue:
-    """What waits of `HELD`, and the log of the telling with holds."""
+    """What waits of `HELD`, and the log of the telling with holds. `early` came after the first
+    watermark, and was accepted while the practice stood before it."""
 
-    def __init__(self, *, moves_daily: bool) -> None:
+    def __init__(self, first_watermark: datetime, *, moves_daily: bool) -> None:
         self.log: list[Record] = []
         self.waiting: list[Arrival] = []
+        self.early: list[Arrival] = []
+        self._first_watermark = first_watermark
         self._moves_daily = moves_daily
         self._stands_at = START
         self._holds = 0
@@ -124,6 +140,8 @@ class _Queue:
         for arrival in self.waiting[:count]:
             if arrival.at > self._stands_at and not self._is_same_day(arrival.at):
                 self._say(arrival.at)
+            if self._stands_at < self._first_watermark <= arrival.at:
+                self.early.append(arrival)
             self.log += arrival.told()
         is_end = 0 < len(self.waiting) <= count
         self.waiting = self.waiting[count:]
@@ -259,6 +277,22 @@ def flood() -> HeldLog:
             Step(later, drained=1),
             Step(later + HOUR, [visit(ADA, later + HOUR, 4)], [False]),
         ]
+    )
+
+
+def flood_before_first_watermark() -> HeldLog:
+    """What waits since before the first watermark is read on the same day, after it: the practice
+    does not move, so the visits of the later hour are accepted before that watermark too."""
+    later = START + HOUR
+    visits = [visit(ADA, START, number) for number in (1, 2, 3, 4)]
+    return HeldLog(
+        [
+            Step(START, visits, [False, False, False, True]),
+            Step(later, [visit(ADA, later, 5), visit(ADA, later, 6)], [False, False]),
+            Step(later + HOUR),
+        ],
+        is_first_said=False,
+        moves_daily=True,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rapport_contracts import topics
@@ -31,6 +31,7 @@ from tests.support.generators.held_logs import (
     Step,
     encoded,
     flood,
+    flood_before_first_watermark,
     held_logs,
     long_flood,
     visit,
@@ -96,6 +97,7 @@ def test_months_of_waiting_change_no_history() -> None:
     st.lists(st.integers(1, 9), min_size=1, max_size=4),
     st.lists(st.booleans(), min_size=1, max_size=5),
 )
+@example(flood_before_first_watermark(), [1], [False])
 def test_a_history_is_the_same_as_if_no_record_had_waited(
     log: HeldLog, sizes: list[int], sweeps: list[bool]
 ) -> None:
