@@ -27,6 +27,7 @@ from rapport_contracts.canonical import (
     UnknownEvent,
 )
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.ops.shared_keys import key_columns
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
 
@@ -146,7 +147,7 @@ def _add_other(content: _Content, event: Any, part: PartitionBatch) -> None:
     if isinstance(event, PracticeRegistered):
         content.practices.append(translate.practice(event))
     elif isinstance(event, KeyChanged):
-        content.keys.append(translate.key(event))
+        content.keys.append(key_columns(event.data))
     elif isinstance(event, HoldChanged):
         hold = translate.hold(event, part.partition.partition)
         content.holds.append(HoldChange(hold, event.data.held))

@@ -56,21 +56,6 @@ def sender(value: bytes | None) -> Sender:
     return Sender._make(names_in(value))
 
 
-def key(event: canonical.KeyChanged) -> dict[str, Any]:
-    """The columns of an API key, as `Inputs.save_key` takes them."""
-    data = event.data
-    return {
-        "id": data.key_id,
-        "secret_hash": bytes.fromhex(data.secret_sha256),
-        "practice_id": data.practice_id,
-        "scopes": list(data.scopes),
-        "label": data.label,
-        "created_at": data.created_at,
-        "expires_at": data.expires_at,
-        "revoked_at": data.revoked_at,
-    }
-
-
 def practice(event: canonical.PracticeRegistered) -> dict[str, Any]:
     """A practice as the store keeps it."""
     data = event.data

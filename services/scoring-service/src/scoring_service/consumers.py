@@ -20,6 +20,7 @@ from rapport_contracts.canonical import (
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.logs import get_logger
+from rapport_runtime.ops.shared_keys import key_columns
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
 from scoring_service import translate
@@ -220,7 +221,7 @@ def _handle_other(
     elif isinstance(event, PracticeRegistered):
         store.save_practice(translate.practice(event))
     elif isinstance(event, KeyChanged):
-        store.save_key(translate.key(event))
+        store.save_key(key_columns(event.data))
     elif isinstance(event, GenerationOpened):
         return translate.opening(event)
     return None

@@ -83,21 +83,6 @@ def skipped(event: canonical.UnknownEvent) -> tuple[ClientKey, Skipped] | None:
     return key, Skipped(event.generation or 1, event.sequence, event.incarnation)
 
 
-def key(event: canonical.KeyChanged) -> dict[str, Any]:
-    """The columns of an API key, as `Store.save_key` takes them."""
-    data = event.data
-    return {
-        "id": data.key_id,
-        "secret_hash": bytes.fromhex(data.secret_sha256),
-        "practice_id": data.practice_id,
-        "scopes": list(data.scopes),
-        "label": data.label,
-        "created_at": data.created_at,
-        "expires_at": data.expires_at,
-        "revoked_at": data.revoked_at,
-    }
-
-
 def practice(event: canonical.PracticeRegistered) -> dict[str, Any]:
     """The columns of a practice, as `Store.save_practice` takes them."""
     data = event.data

@@ -1,7 +1,8 @@
 """API keys on their way from the service that makes them to those that only take them."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
@@ -51,6 +52,41 @@ def shared_key(tx: Connection, key_id: str) -> Any:
     if row is None:
         raise LookupError(f"no key {key_id}")
     return row
+
+
+class ToldKey(Protocol):
+    """A key as the contracts tell it: `secret_sha256` is the hash in hexadecimal digits."""
+
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def secret_sha256(self) -> str: ...
+    @property
+    def practice_id(self) -> str | None: ...
+    @property
+    def scopes(self) -> Sequence[str]: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def revoked_at(self) -> datetime | None: ...
+
+
+def key_columns(told: ToldKey) -> dict[str, Any]:
+    """The columns of `shared_key` of a key that another service has told of."""
+    return {
+        "id": told.key_id,
+        "secret_hash": bytes.fromhex(told.secret_sha256),
+        "practice_id": told.practice_id,
+        "scopes": list(told.scopes),
+        "label": told.label,
+        "created_at": told.created_at,
+        "expires_at": told.expires_at,
+        "revoked_at": told.revoked_at,
+    }
 
 
 def merge_key(tx: Connection, key: Mapping[str, Any]) -> None:
