@@ -32,8 +32,11 @@ OF_A_FLOOD = ("deferring", "draining", "releasing")
 """What ingestion's worker passes only while one practice sends more than its share."""
 
 OF_A_SEND = (
-    *("intent_claimed", "claim_committed", "request_sent"),
-    *("response_read", "result_recorded"),
+    "intent_claimed",
+    "claim_committed",
+    "request_sent",
+    "response_read",
+    "result_recorded",
 )
 """What outreach's worker passes for each message."""
 
@@ -44,10 +47,7 @@ FAILPOINTS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "ingestion": (*_EVERY_WORKER, "accepted", *OF_A_FLOOD),
         "scoring": (*_EVERY_WORKER, *PASSED_BY_TIME),
-        "outreach": (
-            *_EVERY_WORKER,
-            *OF_A_SEND,
-        ),
+        "outreach": (*_EVERY_WORKER, *OF_A_SEND),
     }
 )
 """Every failpoint that a worker of the service passes."""
