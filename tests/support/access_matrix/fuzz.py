@@ -25,11 +25,10 @@ from tests.support.access_matrix.world import ApiWorld
 from tests.support.access_matrix.worlds import WORLDS
 
 SEED = 20_240_601
-EXAMPLES = 25
-_DRAWS = 2 * EXAMPLES
-"""Random data for each operation, more than the examples that it must get: some draws are of no
-use, and an operation that takes little more than an id has few different ones."""
-_CHAINS = 20
+_DRAWS_FOR_AN_EXAMPLE = 2
+"""More random data than the examples that each operation must get: some draws are of no use, and an
+operation that takes little more than an id has few different ones."""
+_CHAINS_FOR_AN_EXAMPLE = 0.8
 """Chains along links, of several operations each; they cost more than twice a draw."""
 _WHAT_A_SCHEMA_CANNOT_SAY = (
     "holds U+0000",  # which no text of the database may, in whatever key or value
@@ -59,38 +58,38 @@ class Report:
     linked: int = 0
     operations: int = 0
     asked_too_little: dict[str, int] = field(default_factory=dict)
-    """Cases of the operations that got fewer than `EXAMPLES`."""
+    """Cases of the operations that got fewer examples than were asked for."""
 
     def __str__(self) -> str:
         """The findings, for an assertion's message."""
         return "\n\n".join(f"{title}\n{text}" for title, text in self.findings.items())
 
 
-def fuzz_alone(service: str, postgres_url: str) -> Report:
-    """Fuzz a service, by its name, in a process of its own.
+def fuzz_alone(service: str, postgres_url: str, examples: int) -> Report:
+    """Fuzz a service, by its name, in a process of its own; each operation gets `examples` cases.
 
     What the tool draws hangs on which modules are imported, since it also tries the constants that
     they hold. So the seed finds the same alone, among all tests, and in CI.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-        return alone.submit(_fuzz_service, service, postgres_url).result()
+        return alone.submit(_fuzz_service, service, postgres_url, examples).result()
 
 
-def _fuzz_service(service: str, postgres_url: str) -> Report:
+def _fuzz_service(service: str, postgres_url: str, examples: int) -> Report:
     # What it found is in the report; what the service logged meanwhile would flood the proof.
     with contextlib.redirect_stdout(io.StringIO()), WORLDS[service](postgres_url) as world:
-        report = _fuzz(world)
+        report = _fuzz(world, examples)
         labels = [operation.label for operation in world.operations]
     report.operations = len(labels)
     report.asked_too_little = {
-        label: report.cases[label] for label in labels if report.cases[label] < EXAMPLES
+        label: report.cases[label] for label in labels if report.cases[label] < examples
     }
     return report
 
 
-def _fuzz(world: ApiWorld) -> Report:
+def _fuzz(world: ApiWorld, examples: int) -> Report:
     """Run all phases: examples, edges of each schema, random data, and chains along links."""
-    config = SchemathesisConfig.from_dict(_configuration(world))
+    config = SchemathesisConfig.from_dict(_configuration(world, examples))
     schema = schemathesis.openapi.from_dict(world.app.openapi(), config=config)
     schema.app = world.app
     schema.hook(filter_failure)
@@ -159,7 +158,8 @@ def _said(recorder: ScenarioRecorder, case_id: str) -> str:
     return f"{request.method} {request.uri} {body!r}\n{shown}"
 
 
-def _configuration(world: ApiWorld) -> dict[str, Any]:
+def _configuration(world: ApiWorld, examples: int) -> dict[str, Any]:
+    draws, chains = _DRAWS_FOR_AN_EXAMPLE * examples, int(_CHAINS_FOR_AN_EXAMPLE * examples)
     names = {place: place.translate(str.maketrans(".[*]", "____")) for place in world.known}
     return {
         "seed": SEED,
@@ -173,8 +173,8 @@ def _configuration(world: ApiWorld) -> dict[str, Any]:
         "operations": [_as_operator(world)],
         "headers": _bearer(world.keys["practice"]),
         "checks": {"negative_data_rejection": {"expected-statuses": _REJECTIONS}},
-        "generation": {"max-examples": _DRAWS, "deterministic": True, "no-shrink": True},
-        "phases": {"stateful": {"generation": {"max-examples": _CHAINS}}},
+        "generation": {"max-examples": draws, "deterministic": True, "no-shrink": True},
+        "phases": {"stateful": {"generation": {"max-examples": chains}}},
         # By chance many draws miss a pattern, such as a duration's. Whether enough of them hit is
         # what the test counts, for each operation.
         "suppress-health-check": ["filter_too_much"],
