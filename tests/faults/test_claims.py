@@ -47,17 +47,19 @@ CAP_1 = replace(
 def queues(urls: ServiceDatabase, rules: Rules = DEFAULT_RULES) -> Iterator[list[OutboundQueue]]:
     """The queues of sixteen workers, each with connections of its own."""
     databases = [Database(urls.worker_url, application_name=f"queue-{n}") for n in range(WORKERS)]
-    yield [
-        OutboundQueue(
-            build_stores(database, simulated=True),
-            KeyringCipher(KEYRING),
-            SANDBOX_RETRIES,
-            dispatch_options(lease_seconds=60, rules=rules),
-        )
-        for database in databases
-    ]
-    for database in databases:
-        database.close()
+    try:
+        yield [
+            OutboundQueue(
+                build_stores(database, simulated=True),
+                KeyringCipher(KEYRING),
+                SANDBOX_RETRIES,
+                dispatch_options(lease_seconds=60, rules=rules),
+            )
+            for database in databases
+        ]
+    finally:
+        for database in databases:
+            database.close()
 
 
 def outreach(urls: ServiceDatabase, plays: int = 1) -> OutreachWorld:

@@ -76,16 +76,11 @@ def published(bus: OnKafka) -> dict[str, list[int]]:
 def relays(bus: OnKafka, database: Database, count: int) -> Iterator[list[Relay]]:
     """So many relays, each with a producer of its own."""
     producers = [KafkaProducer(bus.options) for _ in range(count)]
-    yield [
-        Relay(
-            database,
-            producer,
-            output(Topic(TOPIC, BUCKETS)),
-        )
-        for producer in producers
-    ]
-    for producer in producers:
-        producer.close()
+    try:
+        yield [Relay(database, producer, output(Topic(TOPIC, BUCKETS))) for producer in producers]
+    finally:
+        for producer in producers:
+            producer.close()
 
 
 def test_a_backlog_is_drained_in_each_clients_order_and_new_rows_with_it(

@@ -187,5 +187,7 @@ def paid(practice_id: str, client: str, event_id: str) -> dict[str, Any]:
 def flooded_intake(urls: ServiceDatabase) -> Iterator[FloodedIntake]:
     """An intake, and its connections closed at the end."""
     made = FloodedIntake(urls)
-    yield made
-    made.database.close()
+    try:
+        yield made
+    finally:
+        made.database.close()

@@ -240,7 +240,9 @@ def _frozen(
         thread.start()
         assert asleep.wait(30)
         bus.evict(GROUP, consumer)
-        yield
-        awake.set()
-        thread.join()
-    opened.close()
+        try:
+            yield
+        finally:
+            awake.set()
+            thread.join()
+            opened.close()

@@ -33,9 +33,11 @@ def reading(bus: MemoryBus, ledger: Ledger, keyring: Keyring = RECORD_KEYS) -> I
     """A loop that has put aside what is bad; its member leaves at the end."""
     member = bus.consumer(GROUP, [TOPIC])
     made = eager_loop_of(member, ledger, keyring=keyring)
-    turns(made)
-    yield made
-    member.close()
+    try:
+        turns(made)
+        yield made
+    finally:
+        member.close()
 
 
 def put_aside(bus: MemoryBus, ledger: Ledger, *values: str) -> None:

@@ -91,8 +91,10 @@ def running(app: FastAPI) -> Iterator[FastAPI]:
     lifespan = app.router.lifespan_context(app)
     with asyncio.Runner() as runner:
         runner.run(lifespan.__aenter__())
-        yield app
-        runner.run(lifespan.__aexit__(None, None, None))
+        try:
+            yield app
+        finally:
+            runner.run(lifespan.__aexit__(None, None, None))
 
 
 @contextmanager
@@ -101,8 +103,10 @@ def service_database(postgres_url: str, service: str) -> Iterator[ServiceDatabas
     prefix = f"t{secrets.token_hex(5)}_"
     made = create_database(postgres_url, service, prefix=prefix)
     upgrade(made.owner_url, f"{service}_service")
-    yield made
-    drop_database(postgres_url, service, prefix=prefix)
+    try:
+        yield made
+    finally:
+        drop_database(postgres_url, service, prefix=prefix)
 
 
 def common_settings(urls: ServiceDatabase) -> dict[str, Any]:

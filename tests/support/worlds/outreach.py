@@ -299,6 +299,8 @@ def worlds(service_database: Callable[[str], ServiceDatabase]) -> Iterator[Build
         made.append(OutreachWorld(urls, chosen, providers, options))
         return made[-1]
 
-    yield build
-    for one in made:
-        one.close()
+    try:
+        yield build
+    finally:
+        for one in made:
+            one.close()

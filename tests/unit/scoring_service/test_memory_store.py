@@ -35,8 +35,10 @@ class MemoryAdapter:
     @contextmanager
     def hold(self, partition: int) -> Iterator[None]:
         self.stores.held_by_another.add(partition)
-        yield
-        self.stores.held_by_another.remove(partition)
+        try:
+            yield
+        finally:
+            self.stores.held_by_another.remove(partition)
 
     def outbox(self) -> Sequence[Outgoing]:
         return self.stores.rows.outbox
