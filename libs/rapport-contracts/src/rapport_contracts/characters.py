@@ -41,5 +41,5 @@ def as_read(text: str) -> str:
     """The text as an eye reads it, in lower case: full-width letters are letters, and what is
     invisible, or a mark on a letter, is not there."""
     apart = unicodedata.normalize("NFKD", text)
-    seen = (each for each in apart if unicodedata.category(each) not in {"Cf", "Mn"})
-    return "".join(seen).lower()
+    seen = (each for each in apart if unicodedata.category(each) not in {"Cf", "Mn", "Me"})
+    return "".join(each for each in seen if each not in _BLANK).lower()

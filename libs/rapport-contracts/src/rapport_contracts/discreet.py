@@ -23,20 +23,45 @@ _LONG: Final = 6
 several as one."""
 
 
-def _pattern(word: str) -> str:
-    is_whole = word.isascii() and len(word) < _LONG
-    anywhere = word.replace(" ", r"\W*")
-    return rf"(?<![a-z]){word}(?![a-z])" if is_whole else anywhere
+_ENDS: Final = re.escape(',;:!?。、—"“”()[]{}<>「」『』《》〈〉【】\n\r\u2028\u2029')
+_SIGNS: Final = r"(?:[^\w\s]|_)*"
+_SIGNS_AND_BLANKS: Final = rf"(?:[^\w{_ENDS}]|_)*"
+_ANY: Final = r"[\W_]*"
+"""What may divide the letters of a word: any sign but a blank; also blanks, but nothing that ends
+a phrase; anything but a letter or digit."""
+
+_ALONE: Final = r"(?<![^\W_]){}(?![^\W_])"
+"""A letter beside which there is none."""
 
 
-_WORDS: Final = re.compile("|".join(map(_pattern, SENSITIVE_WORDS)))
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    """Finds a word also when it is divided: by signs; Chinese by blanks too; Latin letters by
+    blanks where each stands alone, since between others a blank is the ordinary border."""
+    within = _SIGNS if word.isascii() else _SIGNS_AND_BLANKS
+    divided = _SIGNS_AND_BLANKS.join(within.join(part) for part in word.split())
+    alone = _ANY.join(map(_ALONE.format, word.replace(" ", "")))
+    if not word.isascii():
+        return re.compile(f"{divided}|{alone}")
+    inside = [word.replace(" ", _ANY)] if len(word) >= _LONG else []
+    return re.compile("|".join([*inside, f"(?<![a-z]){divided}(?![a-z])", alone]))
+
+
+_WORDS: Final = tuple((_letters(word), _pattern(word)) for word in SENSITIVE_WORDS)
 _LINK: Final = re.compile(r"https?:|www\.|<\s*(img|a|script|link)\b")
 
 
 def telling_word(name: str) -> str | None:
-    """The first word in a name or address that tells what clients come for; None without one."""
-    found = _WORDS.search(as_read(name))
-    return None if found is None else found[0]
+    """The first word in a name or address that tells what clients come for, as it stands there;
+    None without one."""
+    read = as_read(name)
+    letters = _letters(read)
+    found = (pattern.search(read) for word, pattern in _WORDS if word in letters)
+    first = min(filter(None, found), key=re.Match.start, default=None)
+    return None if first is None else first[0]
 
 
 def why_not_discreet(name: str) -> str | None:

@@ -23,9 +23,9 @@ signature; longer ones are refused."""
 
 NAME, PRACTICE, LINK = "name", "practice", "unsubscribe_url"
 
-_JUDGED_ALONE = {PRACTICE: "-", LINK: "-"}
+_JUDGED_ALONE = {PRACTICE: "。", LINK: "。"}
 """What stands in the text that is judged for the practice's name, which is judged by itself, and
-for the link of ours, whose letters are chance."""
+for the link of ours, whose letters are chance: the end of a phrase, so that it divides no word."""
 
 LONGEST_SUBJECT, LONGEST_SMS, LONGEST_BODY = 150, 500, 20_000
 """Characters; an SMS of 500 is already eight parts of one (SMS providers refuse more)."""

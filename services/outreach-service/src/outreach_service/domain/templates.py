@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from outreach_service.domain.faults import Fault, Place
 from outreach_service.domain.playbook import Playbook
@@ -75,25 +76,56 @@ def _texts(template: Template) -> Iterable[tuple[Place, str]]:
         yield ("params", name), text
 
 
+_BLANK_LETTERS = frozenset("\u115f\u1160")
+"""Letters that show nothing."""
+
+_ENDS = re.escape(',;:!?。、—"“”()[]{}<>「」『』《》〈〉【】\n\r\u2028\u2029')
+_SIGNS, _SIGNS_AND_BLANKS, _ANY = r"(?:[^\w\s]|_)*", rf"(?:[^\w{_ENDS}]|_)*", r"[\W_]*"
+"""What may divide the letters of a word: any sign but a blank; also blanks, but nothing that ends
+a phrase; anything but a letter or digit."""
+
+_ALONE = r"(?<![^\W_]){}(?![^\W_])"
+"""A letter beside which there is none."""
+
+
 def _read(text: str) -> str:
     """The text as an eye reads it, in lower case: full-width letters are letters, and what is
     invisible, or a mark on a letter, is not there."""
     if text.isascii():
         return text.lower()
     apart = unicodedata.normalize("NFKD", text)
-    seen = (each for each in apart if unicodedata.category(each) not in {"Cf", "Mn"})
-    return "".join(seen).lower()
+    seen = (each for each in apart if unicodedata.category(each) not in {"Cf", "Mn", "Me"})
+    return "".join(each for each in seen if each not in _BLANK_LETTERS).lower()
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+@lru_cache(maxsize=1000)
+def _sought(listed: str) -> tuple[str, re.Pattern[str]]:
+    """The letters of a word, and what finds it in a text that was read, also when it is divided.
+
+    In Latin letters it is a whole word, in Chinese it is found anywhere. Signs may divide it
+    (`de-pression`, `自.杀`). Blanks may divide Chinese, which needs none; Latin letters only where
+    each stands alone (`d e p r e s s i o n`): between words of several letters a blank is the
+    ordinary border (`coup on`).
+    """
+    word = _read(listed)
+    within = _SIGNS if word.isascii() else _SIGNS_AND_BLANKS
+    divided = _SIGNS_AND_BLANKS.join(within.join(map(re.escape, part)) for part in word.split())
+    edge = r"(?<![a-z])" if word[0].isascii() and word[0].isalpha() else ""
+    end = r"(?![a-z])" if word[-1].isascii() and word[-1].isalpha() else ""
+    alone = _ANY.join(_ALONE.format(re.escape(each)) for each in word.replace(" ", ""))
+    return _letters(word), re.compile(f"{edge}{divided}{end}|{alone}")
 
 
 def _names(text: str, words: Iterable[str]) -> Iterable[str]:
-    """The words that occur in a text that was read: whole words in Latin letters, anywhere in
-    Chinese."""
+    """The words that occur in a text that was read."""
+    letters = _letters(text)
     for word in words:
-        if word.lower() not in text:
-            continue  # as of nearly all words
-        edge = r"(?<![a-z])" if word[0].isascii() and word[0].isalpha() else ""
-        end = r"(?![a-z])" if word[-1].isascii() and word[-1].isalpha() else ""
-        if re.search(edge + re.escape(word.lower()) + end, text):
+        its_letters, pattern = _sought(word)
+        if its_letters in letters and pattern.search(text):  # nearly none are
             yield word
 
 
