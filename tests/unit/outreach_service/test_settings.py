@@ -2,9 +2,14 @@
 
 import base64
 import re
+from datetime import UTC, datetime
 
 import pytest
 
+from outreach_service.bootstrap import _smtp_account
+from outreach_service.domain.messages import Outgoing
+from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.providers import smtp
 from outreach_service.settings import OutreachSettings
 from rapport_runtime.settings import SettingsError
 
@@ -111,6 +116,8 @@ def test_where_nothing_goes_to_people_any_address_will_do(
         ("SMTP_SENDER", "therapy@harbour.example"),
         ("ALIYUN_SIGN_NAME", "海港心理"),
         ("PUBLIC_URL", "https://anxiety.harbour.example"),
+        ("PUBLIC_URL", "https://xn--15ty46b.example"),
+        ("SMTP_SENDER", "care@心理.example"),
     ],
 )
 def test_no_process_sends_by_a_sender_that_tells_what_clients_come_for(
@@ -121,3 +128,45 @@ def test_no_process_sends_by_a_sender_that_tells_what_clients_come_for(
         OutreachSettings.from_environment()
     environment.setenv("RAPPORT_SENDING", "off")
     assert OutreachSettings.from_environment()
+
+
+def test_a_sender_of_another_script_stands_in_ascii_in_every_header(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("RAPPORT_SMTP_SENDER", "care@例え.JP")
+    account = _smtp_account(OutreachSettings.from_environment())
+    message = Outgoing(
+        message_id="m",
+        channel=Channel.EMAIL,
+        purpose=Purpose.CARE,
+        recipient="ada@example.net",
+        body="Hello",
+        subject="Hello",
+        unsubscribe_url="https://care.practice.example/v1/unsubscribe/t",
+    )
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    raw = smtp._composed(message, smtp._address(message.recipient), account, at)
+    head = raw.decode("ascii").partition("\r\n\r\n")[0].split("\r\n")
+    assert account.sender_address == "care@xn--r8jz45g.jp"
+    assert {"From: care@xn--r8jz45g.jp", "Message-ID: <m@xn--r8jz45g.jp>"} <= set(head)
+    assert not any("=?" in line for line in head)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMTP_SENDER", "海港@harbour.example"),
+        ("SMTP_SENDER", "=?utf-8?q?care?=@harbour.example"),
+        ("SMTP_SENDER", "Harbour <care@harbour.example>"),
+        ("SMTP_SENDER_NAME", "=?utf-8?q?c=75re?="),
+        ("SMTP_SENDER_NAME", "The Harbour=?UTF-8?B?Y3VyZQ==?="),
+        ("SMTP_SENDER_NAME", "Harbour\nBcc: x"),
+    ],
+)
+def test_a_sender_that_reads_otherwise_elsewhere_is_refused_by_name(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(f"RAPPORT_{name}", value)
+    with pytest.raises(SettingsError, match=f"RAPPORT_{name}") as refused:
+        OutreachSettings.from_environment()
+    assert value not in str(refused.value)

@@ -267,6 +267,14 @@ def test_a_name_with_the_brackets_of_a_signature_does_not_go_by_sms() -> None:
         render(a_text(**SMS), values)
 
 
+@pytest.mark.parametrize("name", ["=?utf-8?q?c=75re?=", "Ada=?UTF-8?B?Y3VyZQ==?="])
+def test_an_encoded_word_stands_in_no_subject(name: str) -> None:
+    """A mail program would show another text than the one that was judged."""
+    with pytest.raises(RenderingFailed, match="subject: "):
+        render(a_text(subject="Hello {{ name }}"), {**VALUES, "name": name})
+    assert render(a_text(subject="Hello {{ name }}"), {**VALUES, "name": "1+1=?"}).subject
+
+
 def test_wechat_cuts_no_clients_name_short() -> None:
     template = CATALOGUE.find("welcome", Channel.WECHAT, "en")
     assert template is not None

@@ -1,5 +1,6 @@
 """Which characters of a name every screen shows, and how an eye reads them."""
 
+import re
 import unicodedata
 from typing import Final
 
@@ -13,6 +14,10 @@ _LOST: Final = frozenset("\ufffc\ufffd")
 
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that show nothing."""
+
+
+_ENCODED_WORD: Final = re.compile(r"=\?[^?\s]*\?[^?\s]*\?")
+"""How a header writes letters beyond ASCII (RFC 2047), as in `=?utf-8?q?...?=`."""
 
 
 def _is_new(character: str) -> bool:
@@ -35,6 +40,11 @@ def is_visible(character: str) -> bool:
     """Whether a character by itself shows anything."""
     is_drawn = unicodedata.category(character)[0] in "LNPS" and character not in _BLANK
     return is_drawn or _is_new(character)
+
+
+def holds_encoded_word(text: str) -> bool:
+    """Whether a header with this text shows another one: mail programs decode encoded words."""
+    return _ENCODED_WORD.search(text) is not None
 
 
 def as_read(text: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from rapport_contracts.characters import as_read, is_shown
+from rapport_contracts.characters import as_read, holds_encoded_word, is_shown
 
 SENSITIVE_WORDS: Final = (
     *("diagnosis", "diagnosed", "therapy", "therapist", "counselling", "counseling", "cure"),
@@ -53,11 +53,21 @@ def _pattern(word: str) -> re.Pattern[str]:
 _WORDS: Final = tuple((_letters(word), _pattern(word)) for word in SENSITIVE_WORDS)
 _LINK: Final = re.compile(r"https?:|www\.|<\s*(img|a|script|link)\b")
 
+_ASCII_FORM: Final = re.compile(r"xn--([a-z0-9-]+)", re.IGNORECASE)
+"""A part of a domain in another script, as it is written in ASCII (RFC 3490)."""
+
+
+def _in_its_script(part: re.Match[str]) -> str:
+    try:
+        return part[1].encode().decode("punycode")
+    except UnicodeError:
+        return part[0]
+
 
 def telling_word(name: str) -> str | None:
-    """The first word in a name or address that tells what clients come for, as it stands there;
-    None without one."""
-    read = as_read(name)
+    """The first word in a name or address that tells what clients come for, as it is shown; None
+    without one."""
+    read = as_read(_ASCII_FORM.sub(_in_its_script, name))
     letters = _letters(read)
     found = (pattern.search(read) for word, pattern in _WORDS if word in letters)
     first = min(filter(None, found), key=re.Match.start, default=None)
@@ -70,6 +80,8 @@ def why_not_discreet(name: str) -> str | None:
         return f"may not contain {word!r}: it tells what clients come for"
     if _LINK.search(as_read(name)):
         return "may not contain a link or markup"
+    if holds_encoded_word(name):
+        return "may not contain an encoded word, which mail programs show as another text"
     if not {"【", "】"}.isdisjoint(name):
         return "may not contain 【 or 】, which set the signature of an SMS apart"
     if not all(map(is_shown, name)):

@@ -14,7 +14,7 @@ from outreach_service.domain.templates import (
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import PracticeNotReady, Rendered, RenderingFailed
 from outreach_service.ports.records import ClaimedMessage
-from rapport_contracts.characters import is_shown, is_visible
+from rapport_contracts.characters import holds_encoded_word, is_shown, is_visible
 from rapport_contracts.discreet import why_not_discreet
 
 LONGEST_VALUE, LONGEST_LINK = 200, 2_000
@@ -89,6 +89,8 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
         params = {name: _fitted(name, template.params[name], text) for name, text in params.items()}
     longest = LONGEST_SMS if template.channel is Channel.SMS else LONGEST_BODY
     subject = _one_line(_filled("subject", template.subject, safe))
+    if holds_encoded_word(subject):
+        raise RenderingFailed("subject", "has an encoded word, which is shown as another text")
     return Rendered(
         subject=_checked("subject", subject, LONGEST_SUBJECT),
         body=_checked("body", _filled("body", template.body, safe), longest),

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from outreach_service.contacts import InvalidContact, email
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.unsubscribe import is_public_https
+from rapport_contracts.characters import holds_encoded_word
 from rapport_contracts.discreet import telling_word
 from rapport_runtime.in_clear import http_in_clear, stays_here
 from rapport_runtime.settings import PREFIX, ServiceSettings
@@ -104,7 +105,8 @@ class OutreachSettings(ServiceSettings):
     @field_validator("smtp_sender")
     @classmethod
     def _is_an_address_alone(cls, value: str) -> str:
-        """A name beside it, or a name alone, would end every e-mail."""
+        """A name beside it, or a name alone, would end every e-mail. It has the one spelling of
+        addresses, in ASCII: the envelope and each header take it as it is."""
         try:
             return email(value) if value else value
         except InvalidContact as invalid:
@@ -117,6 +119,8 @@ class OutreachSettings(ServiceSettings):
     def _is_a_name_of_one_line(cls, value: str) -> str:
         if not value.isprintable():
             raise ValueError("has characters that no header may hold")
+        if holds_encoded_word(value):
+            raise ValueError("has an encoded word: write the name in its own letters")
         return value
 
     @model_validator(mode="after")
