@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from importlib import resources
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
@@ -73,8 +74,19 @@ def country_of(e164: str) -> str:
     return country or phonenumbers.region_code_for_country_code(number.country_code or 0)
 
 
-_ONE_TIME: Final = MappingProxyType({"CN": ("Asia/Shanghai",)})
-"""Countries that the zone table divides and that keep one time by law."""
+_OUR_ZONES: Final = MappingProxyType(
+    {
+        "CN": ("Asia/Shanghai",),  # keeps one time by law, though the table divides it
+        "XK": ("Europe/Belgrade",),  # Kosovo, Ascension and Tristan da Cunha are not in the table
+        "AC": ("Atlantic/St_Helena",),
+        "TA": ("Atlantic/St_Helena",),
+    }
+)
+"""Where the zone table does not say what a phone number needs."""
+
+_ANYWHERE: Final = ("",)
+"""The zones of what belongs to no country, as a satellite phone: an unknown one, in which no hours
+are open (L12)."""
 
 
 @cache
@@ -83,15 +95,20 @@ def _zones_of_countries() -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for country, zone in _rows_of_zones():
         found[country] = (*found.get(country, ()), zone)
-    return {**found, **_ONE_TIME}
+    return {**found, **_OUR_ZONES}
 
 
 def zones_of_number(e164: str) -> tuple[str, ...]:
-    """The zones of the country of a phone number; none for what belongs to no country."""
+    """The zones of the country of a phone number, and of each other to which it may belong; an
+    unknown zone, "", for what belongs to no country, and beside others for a country without."""
     try:
-        return _zones_of_countries().get(country_of(e164), ())
-    except NotServed:
-        return ()
+        number = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return _ANYWHERE
+    sharing = phonenumbers.region_codes_for_country_code(number.country_code or 0)
+    known = [each for each in sharing if phonenumbers.is_valid_number_for_region(number, each)]
+    zones = (_zones_of_countries().get(each, _ANYWHERE) for each in known or sharing)
+    return tuple(dict.fromkeys(chain.from_iterable(zones))) or _ANYWHERE
 
 
 def phone(value: str, region: str | None = None, serves: Collection[str] | None = None) -> str:
