@@ -3,8 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rapport_runtime.http import key_lookups
 from rapport_runtime.http.api_keys import Principal
@@ -74,6 +77,22 @@ def test_a_network_of_ipv6_is_one_caller(clock: Clock) -> None:
     assert spend(keys, 1, "2001:db8:1:3::1") == [True]
 
 
+@given(st.ip_addresses(v=4), st.integers(0, 2**64 - 1))
+def test_an_ipv4_address_is_one_caller_however_it_is_spelt(address: IPv4Address, rest: int) -> None:
+    keys = FailedKeys(1, Clock())
+    mapped = IPv6Address(0xFFFF << 32 | int(address))
+    assert spend(keys, 1, str(address)) == [True]
+    assert spend(keys, 1, f"::ffff:{address}") == [False]
+    assert spend(keys, 1, mapped.exploded) == [False]
+    assert spend(keys, 1, str(mapped + 1)) == [True]
+    assert spend(keys, 1, str(IPv6Address(0x2001 << 112 | rest))) == [True]
+
+
+@pytest.mark.parametrize("address", ["fe80::1%eth0", "unknown", "", "1.2.3.4.5", "::ffff:1.2.3"])
+def test_whatever_a_caller_is_called_it_pays(address: str) -> None:
+    assert spend(FailedKeys(1, Clock()), 2, address) == [True, False]
+
+
 def test_memory_is_bounded(clock: Clock) -> None:
     keys = FailedKeys(1, clock)
     for number in range(10_050):
@@ -123,6 +142,48 @@ def ask_at_once(keys: CountedKeys, sent: list[str], then: str) -> tuple[Counter[
         return Counter(await asyncio.gather(*asked)), late
 
     return asyncio.run(ask_all())
+
+
+class BrokenKeys(FakeKeys):
+    """A database that is away."""
+
+    def verify(self, raw_key: str) -> Principal | None:
+        raise ConnectionError
+
+    def verify_many(self, raw_keys: Collection[str]) -> Mapping[str, Principal]:
+        raise ConnectionError
+
+
+def test_a_look_up_that_raises_is_no_guess() -> None:
+    """Whoever asks while the database is away has all tries left once it is back."""
+
+    async def ask_while_away() -> list[object]:
+        failures = FailedKeys(LIMIT, Clock())
+        lookups = KeyLookups(failures, OwnThreads("keys", 2))
+        for _ in range(3):
+            asked = (lookups.holder_of(BrokenKeys(), f"k{n}", "10.0.0.1") for n in range(LIMIT))
+            for outcome in await asyncio.gather(*asked, return_exceptions=True):
+                assert isinstance(outcome, ConnectionError)
+        assert lookups._under_way == {}
+        asked = (lookups.holder_of(FakeKeys(), f"k{n}", "10.0.0.1") for n in range(LIMIT))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = asyncio.run(ask_while_away())
+    assert {getattr(each, "status", each) for each in answers} == {401}
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_turn_that_raises_leaves_nobody_in_the_line() -> None:
+    async def ask_in_turn() -> Principal:
+        failures = FailedKeys(1, Clock())
+        lookups = KeyLookups(failures, OwnThreads("keys", 2))
+        assert failures.pay("10.0.0.1")
+        with pytest.raises(ConnectionError):
+            await lookups.holder_of(BrokenKeys(), "reader", "10.0.0.1")
+        assert lookups._waiting == set()
+        return await lookups.holder_of(FakeKeys(), "reader", "10.0.0.1")
+
+    assert asyncio.run(ask_in_turn()).key_id
 
 
 @pytest.fixture

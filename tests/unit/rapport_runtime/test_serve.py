@@ -113,6 +113,15 @@ def test_stop_while_answering(number: signal.Signals) -> None:
             id="what a caller says before that is not believed",
         ),
         pytest.param("127.0.0.1", "203.0.113.7:4711", "203.0.113.7", id="without its port"),
+        pytest.param(
+            "127.0.0.1,10.0.0.0/8",
+            "203.0.113.7, ::ffff:10.1.1.1",
+            "203.0.113.7",
+            id="a proxy in the other spelling",
+        ),
+        pytest.param(
+            "::ffff:127.0.0.1", "203.0.113.7", "203.0.113.7", id="named in the other spelling"
+        ),
     ],
 )
 def test_whose_word_is_taken_on_a_callers_address(trusted: str, sent: str, caller: str) -> None:

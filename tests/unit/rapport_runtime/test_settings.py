@@ -243,10 +243,20 @@ def test_nobodys_word_on_a_callers_address_is_taken_but_a_named_proxys(
 ) -> None:
     assert ToySettings.from_environment().proxies == []
     environment.setenv("RAPPORT_TRUSTED_PROXIES", "127.0.0.1, 10.1.0.0/16,fd00::/8")
-    assert ToySettings.from_environment().proxies == ["127.0.0.1", "10.1.0.0/16", "fd00::/8"]
+    assert ToySettings.from_environment().proxies == [
+        *("127.0.0.1/32", "::ffff:127.0.0.1/128"),
+        *("10.1.0.0/16", "::ffff:10.1.0.0/112"),
+        "fd00::/8",
+    ]
 
 
-@pytest.mark.parametrize("value", ["*", "0.0.0.0/0", "::/0", "proxy.example", "10.1.0.1/16"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("*", "0.0.0.0/0", "::/0", "proxy.example", "10.1.0.1/16"),
+        *("::ffff:0:0/96", "::ffff:0:0/95", "10.1.0.5,::/80"),
+    ],
+)
 def test_a_proxy_is_named_by_its_address(environment: pytest.MonkeyPatch, value: str) -> None:
     """Else a typing error trusts nobody in silence, or everybody."""
     environment.setenv("RAPPORT_TRUSTED_PROXIES", value)

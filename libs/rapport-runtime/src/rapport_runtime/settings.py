@@ -2,12 +2,12 @@
 
 import base64
 import hashlib
-from ipaddress import ip_network
 from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rapport_runtime.callers import proxy_spellings
 from rapport_runtime.in_clear import brokers_stay_here, database_in_clear
 from rapport_runtime.sealing import Keyring
 
@@ -115,11 +115,10 @@ class ServiceSettings(BaseSettings):
     def _proxies_are_named(cls, value: str) -> str:
         named = "are addresses and networks such as 10.1.0.5 or 10.2.0.0/24, not all there are"
         try:
-            networks = [ip_network(proxy) for proxy in _split(value)]
+            for proxy in _split(value):
+                proxy_spellings(proxy)
         except ValueError:
             raise ValueError(named) from None
-        if any(network.prefixlen == 0 for network in networks):
-            raise ValueError(named)
         return value
 
     @model_validator(mode="after")
@@ -204,8 +203,8 @@ class ServiceSettings(BaseSettings):
 
     @property
     def proxies(self) -> list[str]:
-        """The addresses and networks of the proxies whose word is taken; none by default."""
-        return _split(self.trusted_proxies)
+        """The networks of the proxies whose word is taken, in each spelling; none by default."""
+        return [each for proxy in _split(self.trusted_proxies) for each in proxy_spellings(proxy)]
 
     @property
     def idle_in_transaction_ms(self) -> int:

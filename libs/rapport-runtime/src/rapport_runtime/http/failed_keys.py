@@ -1,16 +1,16 @@
 """Guessing API keys is slowed down: whoever tries them pays before each look-up (S15)."""
 
 import hashlib
-import ipaddress
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from rapport_runtime.callers import one_caller
+
 _REMEMBERED = 10_000
 _MINUTE = 60.0
-_NETWORK_BITS = 64
 
 
 class FailedKeys:
@@ -31,7 +31,7 @@ class FailedKeys:
 
     def pay(self, address: str) -> bool:
         """Pay for one look-up; False when the address has no try left, and nothing was paid."""
-        network = _network(address)
+        network = one_caller(address)
         left = self._left(network)
         if left < 1:
             return False
@@ -40,12 +40,12 @@ class FailedKeys:
 
     def pay_back(self, address: str) -> None:
         """Give a try back: the key that it paid for has held."""
-        network = _network(address)
+        network = one_caller(address)
         self._fill(network, self._left(network) + 1)
 
     def wait_seconds(self, address: str) -> int:
         """The whole seconds until the address has a try again; 0 when it has one now."""
-        missing = 1 - self._left(_network(address))
+        missing = 1 - self._left(one_caller(address))
         return max(0, math.ceil(missing * _MINUTE / self._per_minute))
 
     def has_held(self, raw_key: str) -> bool:
@@ -81,14 +81,3 @@ def _forget_oldest(known: OrderedDict[Any, Any], used: object) -> None:
 
 def _digest(raw_key: str) -> bytes:
     return hashlib.sha256(raw_key.encode()).digest()
-
-
-def _network(address: str) -> str:
-    """An IPv4 address as it is; an IPv6 address as its /64, all of which one caller may own."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(ipaddress.ip_network((parsed, _NETWORK_BITS), strict=False))

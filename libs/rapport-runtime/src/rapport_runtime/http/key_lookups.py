@@ -34,7 +34,8 @@ class KeyLookups:
 
     async def holder_of(self, keys: KeyVerifier, raw_key: str, address: str) -> Principal:
         """The key's holder. Raises `Unauthorised`, and `TooManyRequests` for a key that does not
-        hold, or finds no room in the line, from an address without a try left."""
+        hold, or finds no room in the line, from an address without a try left; and what the
+        look-up raises, which costs nobody a try."""
         looking = self._under_way.get(raw_key) or self._begin(keys, raw_key, address)
         if looking is not None:
             found = await asyncio.shield(looking)
@@ -63,10 +64,14 @@ class KeyLookups:
     async def _look_up(
         self, keys: KeyVerifier, raw_key: str, payer: str | None
     ) -> Principal | None:
-        found = await self._threads.run(keys.verify, raw_key)
-        if found is not None and payer is not None:
-            self._failures.pay_back(payer)
-        return found
+        is_guess = False
+        try:
+            found = await self._threads.run(keys.verify, raw_key)
+            is_guess = found is None
+            return found
+        finally:  # what raises has not told whether the key holds
+            if payer is not None and not is_guess:
+                self._failures.pay_back(payer)
 
     async def _in_turn(self, keys: KeyVerifier, raw_key: str) -> Principal | None:
         if raw_key not in self._waiting and len(self._waiting) >= LINE:
