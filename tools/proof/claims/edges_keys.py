@@ -25,11 +25,13 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{GUESSES}::test_an_address_pays_before_each_try_and_never_owes_any",
             f"{GUESSES}::test_one_key_from_many_requests_is_looked_up_once",
             f"{GUESSES}::test_the_line_is_bounded",
+            f"{GUESSES}::test_an_ipv4_address_is_one_caller_however_it_is_spelt",
         ),
         'review-H13 (quoted: "a good key that this process has not seen yet then waits 1,941 s")': (
             f"{GUESSES}::test_a_burst_of_guesses_pays_first_and_locks_no_good_key_out",
             f"{GUESSES}::test_turns_are_a_second_apart",
             f"{GUESSES}::test_good_keys_pass_from_an_address_that_guesses",
+            f"{GUESSES}::test_a_look_up_that_raises_is_no_guess",
         ),
         'review-H13 (quoted: "all callers have one address")': (
             f"{SERVED}::test_whose_word_is_taken_on_a_callers_address",

@@ -8,6 +8,7 @@ from tools.claim import Bench, Measured
 from tools.proof.pytest_runs import shown_by_one_run
 
 JUDGED = "tests/unit/outreach_service/test_judged_texts.py"
+DIVIDED = "tests/unit/outreach_service/test_divided_words.py"
 TEXTS = "tests/unit/outreach_service/test_templates.py"
 WORDS = "tests/unit/outreach_service/test_words.py"
 SETTINGS = "tests/unit/outreach_service/test_settings.py"
@@ -32,11 +33,16 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{WORDS}::test_a_name_that_registration_takes_tells_nothing_in_a_text",
             f"{WORDS}::test_a_name_that_registration_takes_can_be_shown",
             f"{WORDS}::test_a_telling_word_is_found_wherever_a_name_hides_it",
+            f"{DIVIDED}::test_a_divided_word_is_found_in_a_name",
         ),
         'review-H15 (quoted: "values are escaped but not judged")': (
             f"{JUDGED}::test_a_name_that_tells_too_much_waits_until_a_person_has_seen_it",
             f"{JUDGED}::test_the_link_out_is_not_judged_by_its_letters",
             f"{SETTINGS}::test_no_process_sends_by_a_sender_that_tells_what_clients_come_for",
+            f"{SETTINGS}::test_a_sender_that_reads_otherwise_elsewhere_is_refused_by_name",
+            f"{DIVIDED}::test_a_divided_word_is_found_in_a_text",
+            f"{DIVIDED}::test_ordinary_borders_make_no_word",
+            f"{TEXTS}::test_an_encoded_word_stands_in_no_subject",
             f"{TEXTS}::test_the_lint_objects",
         ),
         'review-H5 (quoted: "accepted with `http://127.0.0.1:8000`")': (
@@ -66,6 +72,8 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'case-4b (quoted: "care SMS at 10:00: 22:00 there")': (
             f"{QUIET}::test_a_number_abroad_gets_no_message_at_its_night",
             f"{QUIET}::test_of_several_zones_of_a_country_the_strictest_counts",
+            f"{QUIET}::test_each_region_whose_numbers_are_known_has_its_clocks",
+            f"{QUIET}::test_a_number_of_no_country_gets_nothing_by_hours",
         ),
         "review-M18 (quoted: \"Quiet hours are the practice's, never the client's\")": (
             f"{QUIET}::test_a_client_abroad_whose_zone_is_known_gets_it_by_day",
