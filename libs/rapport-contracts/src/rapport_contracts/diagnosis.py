@@ -13,7 +13,7 @@ from rapport_contracts.errors import InvalidEvent
 
 SPECVERSION = "1.0"
 
-_VERSION = re.compile(r"\.v[0-9]+$")
+_VERSION = re.compile(r"\.v[0-9]+\Z")
 _KNOWN_STEMS = frozenset(_VERSION.sub("", name) for name in EVENT_TYPES)
 _MSGSPEC_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _MSGSPEC_REPEATS = ("Invalid value ", "Invalid enum value ")

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from rapport_runtime.one_line import is_label
+
 _KEY = re.compile(r"rk_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 _SCOPE = re.compile(r"[a-z][a-z-]*:[a-z][a-z-]*|admin")
 _PRACTICE = re.compile(r"[a-z0-9-]{1,64}")
-LABEL = r"^[^\x00-\x1f\x7f]{0,100}$"
-"""A label is one line of 100 characters at most."""
+KEY_ID = "part between `rk_` and the next underscore"
+"""What of a key its id is, for documents."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,10 @@ def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
 
 def checked_label(label: str) -> str:
     """The label; raises ValueError for more than one line, or more than 100 characters."""
-    if not re.fullmatch(LABEL.strip("^$"), label):
-        raise ValueError("a label is one line of 100 characters at most")
+    if not is_label(label):
+        raise ValueError(
+            "a label is one line of 100 characters at most, without marks of direction"
+        )
     return label
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, Field
 
-from rapport_runtime.http.api_keys import Principal
+from rapport_runtime.http.api_keys import KEY_ID, Principal
 from rapport_runtime.http.auth import any_key
 from rapport_runtime.http.problems import (
     InvalidRequest,
@@ -20,8 +20,7 @@ class Me(BaseModel):
     """A key, as its holder may know it."""
 
     key_id: str = Field(
-        description="The part between `rk_` and the next underscore: no secret. Logs and the audit"
-        " name the key by it.",
+        description=f"The {KEY_ID}: no secret. Logs and the audit name the key by it.",
         examples=["6c1f0a52b3d94e87"],
     )
     holder: Literal["practice", "operator"] = Field(description="Whose key it is.")

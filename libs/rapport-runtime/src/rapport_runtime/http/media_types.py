@@ -13,7 +13,7 @@ from rapport_runtime.http.operations import shown_operations
 from rapport_runtime.http.problems import UnsupportedMediaType
 
 JSON = "application/json"
-_JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
+_JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
 
 
 def is_json(content_type: str) -> bool:

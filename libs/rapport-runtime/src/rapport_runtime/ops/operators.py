@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rapport_runtime.database import Database
+from rapport_runtime.one_line import is_reason
 from rapport_runtime.sealing import Keyring
 
 _ROOT = 0
@@ -56,8 +57,8 @@ def add_reason(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add `--why` and `--by`, for the audit; `required` is about the reason."""
     account = account_name()
     default = f"default: {account}" if account else "this account has no name of a person"
-    parser.add_argument("--why", required=required, type=_not_blank, help="for the audit")
-    parser.add_argument("--by", type=_not_blank, default=account, help=f"who you are; {default}")
+    parser.add_argument("--why", required=required, type=_one_line, help="for the audit")
+    parser.add_argument("--by", type=_one_line, default=account, help=f"who you are; {default}")
 
 
 def actor(options: argparse.Namespace) -> str:
@@ -106,7 +107,9 @@ def print_lines(lines: Iterable[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("may not be blank")
+def _one_line(text: str) -> str:
+    if not is_reason(text):
+        raise argparse.ArgumentTypeError(
+            "must be one line, not blank, without control characters and marks of direction"
+        )
     return text

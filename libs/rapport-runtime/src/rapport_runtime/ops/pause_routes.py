@@ -22,6 +22,7 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
+from rapport_runtime.one_line import REASON
 from rapport_runtime.ops import audit, pauses
 from rapport_runtime.ops.pauses import (
     Kind,
@@ -41,7 +42,7 @@ Why = Annotated[
     Field(
         min_length=1,
         max_length=500,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        pattern=REASON,
         description="Kept in the audit for years: name no client.",
         examples=["complaint of this morning, see ticket 4711"],
     ),

@@ -7,7 +7,8 @@ from pydantic import AwareDatetime, Field, StrictInt
 from ingestion_service.api.schemas import WireModel
 from rapport_contracts.scopes import ScopeName
 from rapport_contracts.source import PracticeId
-from rapport_runtime.http.api_keys import LABEL
+from rapport_runtime.http.api_keys import KEY_ID
+from rapport_runtime.one_line import LABEL
 from rapport_runtime.ops.keys import LONGEST_DAYS, LONGEST_OVERLAP_HOURS, KeyRow
 
 
@@ -48,7 +49,7 @@ class RotateBody(WireModel):
 class KeyAnswer(WireModel):
     """A key, without its secret."""
 
-    key_id: str = Field(examples=["6c1f0a52b3d94e87"])
+    key_id: str = Field(description=f"The {KEY_ID}.", examples=["6c1f0a52b3d94e87"])
     practice_id: str | None = Field(
         description="Null for an operator's key.", examples=["lantern-harbour"]
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path
 
 from ingestion_service.api.key_schemas import KeyAnswer, KeyBody, NewKeyAnswer, RotateBody
 from rapport_contracts.scopes import SCOPES
-from rapport_runtime.http.api_keys import Principal
+from rapport_runtime.http.api_keys import KEY_ID, Principal
 from rapport_runtime.http.auth import require_operator
 from rapport_runtime.http.paging import Page, PageQuery
 from rapport_runtime.http.problems import (
@@ -28,7 +28,7 @@ KeyId = Annotated[
     str,
     Path(
         pattern="^[0-9a-f]{16}$",
-        description="The part between `rk_` and the next underscore.",
+        description=f"The {KEY_ID}.",
         examples=["6c1f0a52b3d94e87"],
     ),
 ]

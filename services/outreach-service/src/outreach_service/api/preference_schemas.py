@@ -19,6 +19,7 @@ from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.terms import Channel, Purpose
 from rapport_contracts.ranges import VISIBLE
 from rapport_contracts.source import Happened, Name, Zone
+from rapport_runtime.http.api_keys import KEY_ID
 
 MAX_ITEMS: Final = 1000
 LONGEST_NAME: Final = 200
@@ -343,7 +344,7 @@ class ConsentAnswer(BaseModel):
         examples=["2024-06-01T04:05:00Z"],
     )
     recorded_by: str = Field(
-        description="The id of the API key that told it (the part after `rk_`), or `one-click`.",
+        description=f"The id of the API key that told it (the {KEY_ID}), or `one-click`.",
         examples=["0a1b2c3d4e5f6071"],
     )
     statements: int = Field(

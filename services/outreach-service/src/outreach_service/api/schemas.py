@@ -19,6 +19,7 @@ from outreach_service.handlers.messages import CANCELLED_BY_STAFF
 from outreach_service.ports import ChannelState
 from outreach_service.ports.reads import DayOfReads
 from outreach_service.ports.records import StoredPlaybook
+from rapport_runtime.http.api_keys import KEY_ID
 
 ANY_CLIENT = "2fd2a63a675d5e4bb10c8a4dc82ba496"
 ClientId = Annotated[
@@ -321,7 +322,7 @@ class ReadsAnswer(BaseModel):
 
     day: date = Field(description="Of UTC.", examples=["2026-03-02"])
     key_id: str = Field(
-        description="The part of the key after `rk_`, up to the next underscore.",
+        description=f"The {KEY_ID}.",
         examples=["6c1f0a52b3d94e87"],
     )
     key_label: str | None = Field(

@@ -23,6 +23,7 @@ from rapport_runtime.http.problems import (
     responses,
 )
 from rapport_runtime.http.redaction import structure
+from rapport_runtime.one_line import REASON
 from rapport_runtime.sealing import Keyring
 from rapport_runtime.stream.dead_letters.sealed import CannotOpen, Content, opened
 from rapport_runtime.stream.dead_letters.store import (
@@ -68,7 +69,10 @@ _ANY_SHAPE = {
 Reason = Annotated[str | None, Query(max_length=100)]
 Topic = Annotated[str | None, Query(max_length=249)]
 AtField = Annotated[str | None, Query(max_length=300, alias="field")]
-Why = Annotated[str | None, Query(max_length=500, description="For the audit; name no client.")]
+Why = Annotated[
+    str | None,
+    Query(max_length=500, pattern=REASON, description="For the audit; name no client."),
+]
 
 
 class LetterSummary(BaseModel):
