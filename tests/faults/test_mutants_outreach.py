@@ -6,15 +6,17 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
-from outreach_service.domain.terms import Channel
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import outcomes, preferences
 from outreach_service.handlers.dispatch import Look, dispatch_due
 from outreach_service.handlers.outcomes import MessageUpdate, apply_outcome
+from outreach_service.handlers.preferences import withdraw_by_link
 from outreach_service.ports.records import ClaimedMessage
 from outreach_service.store import clients, locks, queue
 from outreach_service.store.contact_cipher import KeyringCipher
@@ -88,6 +90,22 @@ def test_the_claim_hears_who_opted_out_at_the_same_phone(
         assert own != clients._CONSENTS
         monkeypatch.setattr(clients, "_CONSENTS", own)
     outreach.world.consent("ben", Channel.SMS, "care", granted=False)
+    survives = outreach.send_all() == 0
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_click_holds_at_the_phone_to_which_its_message_went(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """Ben had Ada's phone. Mutant: the click counts at his phone of now alone."""
+    outreach.world.reachable("ben", Channel.SMS, PHONE)
+    [(index,)] = outreach.world.rows("SELECT DISTINCT blind_index FROM contact")
+    for minutes in (1, 2):
+        outreach.world.now_is(NOON + minutes * timedelta(minutes=1))
+        outreach.world.reachable("ben", Channel.SMS, "+8613800138001")
+    link = Subscription(PRACTICE, "ben", Channel.SMS, Purpose.CARE)
+    withdraw_by_link(outreach.world.stores, WayOut(link, None if mutant else index))
     survives = outreach.send_all() == 0
     assert survives is not mutant
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from outreach_service.domain.consents import Subscription
+from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.store.locks import lock_clients
 from outreach_service.unsubscribe import unsubscribe_token
@@ -25,7 +25,7 @@ from tests.integration.outreach_service.api_world import (
 
 pytestmark = pytest.mark.integration
 
-LINK = Subscription("harbour", LIN, Channel.EMAIL, Purpose.MARKETING)
+LINK = WayOut(Subscription("harbour", LIN, Channel.EMAIL, Purpose.MARKETING), "a" * 64)
 TOKEN = unsubscribe_token(LINK_KEY, LINK)
 TABLES = (
     *("contact", "contact_point", "consent", "permission", "opt_out", "message", "attempt"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from outreach_service.domain.consents import Subscription
+from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.unsubscribe import unsubscribe_token
 from tests.integration.outreach_service.api_world import LIN, LINK_KEY, WANG, World, a_consent
@@ -13,9 +13,16 @@ pytestmark = pytest.mark.integration
 BOX = {"channel": "email", "address": "shared.box@example.org"}
 
 
-def click(world: World, client_id: str = LIN) -> None:
-    """The link in a client's e-mail of care."""
-    link = Subscription("harbour", client_id, Channel.EMAIL, Purpose.CARE)
+def index_of(world: World, client_id: str = LIN) -> str:
+    """The blind index of the address that a client has now."""
+    indexes = dict(world.rows("SELECT client_id, blind_index FROM contact"))
+    return str(indexes[client_id])
+
+
+def click(world: World, client_id: str = LIN, mailbox: str | None = None) -> None:
+    """The link in an e-mail of care that went to this mailbox, else to the client's of now."""
+    care = Subscription("harbour", client_id, Channel.EMAIL, Purpose.CARE)
+    link = WayOut(care, mailbox or index_of(world, client_id))
     path = f"/v1/unsubscribe/{unsubscribe_token(LINK_KEY, link)}"
     assert world.call("POST", path, key=None).status_code == 200
 
@@ -49,6 +56,18 @@ def test_a_click_holds_for_everybody_who_has_the_mailbox(world: World) -> None:
     assert (care(world, WANG)["granted"], care(world, WANG)["applies"]) == (True, False)
     world.put_contact(WANG, channel="email", address="wang@example.org")
     assert care(world, WANG)["applies"] is False
+
+
+def test_a_click_in_an_old_mail_holds_at_the_mailbox_to_which_it_went(world: World) -> None:
+    for client_id in (LIN, WANG):
+        world.put_contact(client_id, **BOX)
+        world.put_consent(client_id, **a_consent(channel="email"))
+    old = index_of(world)
+    world.put_contact(channel="email", address="new@example.org")
+    click(world, LIN, old)
+    assert (care(world, WANG)["granted"], care(world, WANG)["applies"]) == (True, False)
+    assert (care(world)["granted"], care(world)["recorded_by"]) == (False, "one-click")
+    assert world.rows("SELECT count(*) FROM opt_out") == [(2,)]
 
 
 def test_a_consent_does_not_apply_to_another_address(world: World) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach_service.contacts import normalise
-from outreach_service.domain.consents import Subscription
+from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.messages import About, Accepted, Rejected
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.providers import smtp
@@ -51,7 +51,7 @@ def test_a_way_out_of_any_length_stands_whole_in_one_line_of_the_raw_bytes(
 def test_the_longest_way_out_that_we_make_fits_into_a_header() -> None:
     """An address of 200 characters, and the longest ids that the tables of contracts allow."""
     key = unsubscribe_key("aW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtaW5kZXgtMTI=")
-    longest = Subscription("p" * 64, "c" * 64, Channel.EMAIL, Purpose.MARKETING)
+    longest = WayOut(Subscription("p" * 64, "c" * 64, Channel.EMAIL, Purpose.MARKETING), "a" * 64)
     url = unsubscribe_url(f"https://{'x' * 184}.example", key, longest)
     assert smtp._one_click(url).startswith(b"List-Unsubscribe: <https://")
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from outreach_service.bootstrap import build_api
-from outreach_service.domain.consents import Subscription
+from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports import GROUP
 from outreach_service.settings import OutreachSettings
@@ -56,7 +56,7 @@ def outreach(postgres_url: str) -> Iterator[ApiWorld]:
 
 def _link(client: str) -> str:
     subscription = Subscription(PRACTICE, client, Channel.EMAIL, Purpose.CARE)
-    return unsubscribe_token(unsubscribe_key(KEY), subscription)
+    return unsubscribe_token(unsubscribe_key(KEY), WayOut(subscription))
 
 
 def _fill(worker: OutreachWorld) -> list[str]:

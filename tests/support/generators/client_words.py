@@ -71,7 +71,9 @@ class History:
         at = BEGAN + self._minutes()
         is_click = self.random.random() < 0.2
         granted = not is_click and self.random.random() < 0.7
-        said = Said(client, channel, self.random.choice(PURPOSES), granted, at)
+        # A click: in a mail to where they are now, or in an old one to where they once were.
+        mailbox = self.random.choice(_ADDRESSES[channel]) if is_click else None
+        said = Said(client, channel, self.random.choice(PURPOSES), granted, at, mailbox)
         self._add(said, at if is_click else at + self._minutes(), is_click=is_click)
 
     def _add(self, fact: Told | Said, at: datetime, *, is_click: bool = False) -> None:

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import ClassVar
 
-from outreach_service.domain.consents import ConsentStatement, ContactUpdate, Subscription
+from outreach_service.domain.consents import (
+    ConsentStatement,
+    ContactUpdate,
+    Subscription,
+    WayOut,
+)
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import save_consents, save_contacts, withdraw_by_link
 from outreach_service.ports.records import ContactKey
@@ -54,7 +59,7 @@ def _tell(adapter: StoreAdapter, practice_id: str, arrival: Arrival) -> None:
     purpose = Purpose(fact.purpose)
     if arrival.is_click:
         link = Subscription(practice_id, fact.client, channel, purpose)
-        withdraw_by_link(adapter.api_stores, link)
+        withdraw_by_link(adapter.api_stores, WayOut(link, f"{practice_id}/{fact.address}"))
         return
     about = (fact.client, channel, purpose, fact.granted, "form", "1")
     statement = ConsentStatement(f"s{arrival.number}", fact.at, *about)

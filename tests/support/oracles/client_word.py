@@ -22,8 +22,8 @@ class Told(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a client said at `at`: yes or no to a purpose on a channel. `address` is where they
-    said so, None for where they were reached then."""
+    """What a client said at `at`: yes or no to a purpose on a channel. `address` is the one whose
+    mail they answered by a click, None for what they said elsewhere."""
 
     client: str
     channel: str
@@ -56,17 +56,17 @@ def may_go_to(
     yes = [
         each.at
         for each in about
-        if each.granted and each.client == client and _place(told, each) == where
+        if each.granted and each.client == client and where in _places(told, each)
     ]
     no = [
         each.at
         for each in about
-        if not each.granted and (each.client == client or _place(told, each) == where)
+        if not each.granted and (each.client == client or where in _places(told, each))
     ]
     if where is None or not yes or (no and max(no) >= max(yes)):
         return None
     return where
 
 
-def _place(told: Iterable[Told], said: Said) -> str | None:
-    return said.address or address_at(told, said.client, said.channel, said.at)
+def _places(told: Iterable[Told], said: Said) -> set[str | None]:
+    return {said.address, address_at(told, said.client, said.channel, said.at)} - {None}

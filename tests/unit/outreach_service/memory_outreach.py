@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from outreach_service.documents.playbooks import read_known_playbook
-from outreach_service.domain.consents import ConsentStatement
+from outreach_service.domain.consents import ConsentStatement, Subscription, WayOut
 from outreach_service.domain.messages import DEFAULT_RETRIES, Outcome
 from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.settling import HeardChange
@@ -20,8 +20,10 @@ from outreach_service.handlers.dispatch import (
 )
 from outreach_service.handlers.outcomes import record_outcomes, recover_lost
 from outreach_service.handlers.planning import Plays, hear_changes
+from outreach_service.handlers.preferences import withdraw_by_link
 from outreach_service.ports.reads import Caller
 from outreach_service.ports.records import ClaimedMessage, ContactKey
+from outreach_service.ports.store import Stores
 from tests.support.doubles.composer import dispatch_options
 from tests.support.doubles.open_cipher import OpenCipher
 from tests.support.generators.outreach_values import a_change, a_play_document
@@ -40,6 +42,11 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EARLIER = NOON - 30 * DAY
 PHONE = "+8613800138000"
+
+
+def click(stores: Stores, subscription: Subscription, contact_index: str | None = None) -> None:
+    """A click on the link of a message that went to this contact point."""
+    withdraw_by_link(stores, WayOut(subscription, contact_index))
 
 
 class MemoryOutreach:

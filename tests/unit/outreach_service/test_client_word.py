@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from outreach_service.domain.consents import ConsentStatement, ContactUpdate, Subscription
+from outreach_service.domain.consents import ConsentStatement, ContactUpdate, Subscription, WayOut
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import (
     remove_contact,
@@ -48,9 +48,10 @@ def state(outreach: MemoryOutreach, *statements: ConsentStatement) -> None:
     assert save_consents(outreach.stores, PRACTICE, statements, "k1") == {}
 
 
-def click(outreach: MemoryOutreach, client: str = ADA) -> None:
-    link = Subscription(PRACTICE, client, Channel.EMAIL, Purpose.CARE)
-    withdraw_by_link(outreach.stores, link)
+def click(outreach: MemoryOutreach, client: str = ADA, mailbox: str = BOX) -> None:
+    """The link of a mail that had gone to this mailbox."""
+    care = Subscription(PRACTICE, client, Channel.EMAIL, Purpose.CARE)
+    withdraw_by_link(outreach.stores, WayOut(care, f"{PRACTICE}/{mailbox}"))
 
 
 def goes_to(outreach: MemoryOutreach, *clients: str) -> Sequence[str]:
@@ -88,13 +89,48 @@ def test_a_click_holds_for_everybody_who_has_the_mailbox_in_any_spelling(
     assert [each.client_id for each in outreach.dispatch().claimed] == [BEN]
 
 
+def test_a_click_in_an_old_mail_holds_at_the_mailbox_and_for_the_client(
+    outreach: MemoryOutreach,
+) -> None:
+    put_address(outreach)
+    put_address(outreach, BEN)
+    state(outreach, form(), form(BEN))
+    outreach.stores.business_time = NOON + HOUR
+    put_address(outreach, address="new@example.org")
+    state(outreach, form(at=NOON + HOUR))
+    outreach.stores.business_time = NOON + 2 * HOUR
+    click(outreach, mailbox=BOX)
+    assert goes_to(outreach, ADA, BEN) == []
+
+
+def test_a_click_in_another_mail_is_not_one_click_too_many(outreach: MemoryOutreach) -> None:
+    """The client has withdrawn already; who has the old mailbox has not."""
+    put_address(outreach)
+    put_address(outreach, BEN)
+    state(outreach, form(), form(BEN))
+    outreach.stores.business_time = NOON + HOUR
+    put_address(outreach, address="new@example.org")
+    for mailbox in ("new@example.org", BOX, BOX):
+        click(outreach, mailbox=mailbox)
+    assert goes_to(outreach, ADA, BEN) == []
+    assert len(outreach.rows.consents) == 4
+
+
+def test_the_link_says_where_the_message_goes(outreach: MemoryOutreach) -> None:
+    put_address(outreach)
+    state(outreach, form())
+    outreach.fall()
+    claimed = outreach.claim()
+    assert (claimed.address, claimed.contact_index) == (BOX, f"{PRACTICE}/{BOX}")
+
+
 def test_an_opt_out_is_one_of_its_purpose_and_practice(outreach: MemoryOutreach) -> None:
     outreach.reachable(BEN, Channel.EMAIL, BOX, practice="lakeside")
     put_address(outreach)
     put_address(outreach, BEN)
     state(outreach, form(), form(BEN))
     link = Subscription(PRACTICE, ADA, Channel.EMAIL, Purpose.MARKETING)
-    withdraw_by_link(outreach.stores, link)
+    withdraw_by_link(outreach.stores, WayOut(link, f"{PRACTICE}/{BOX}"))
     outreach.fall(BEN, practice="lakeside")
     assert len(goes_to(outreach, ADA, BEN)) == 3
 

@@ -22,7 +22,6 @@ from outreach_service.handlers.preferences import (
     save_consents,
     save_contacts,
     view_preferences,
-    withdraw_by_link,
 )
 from outreach_service.ports import NoBusinessTime
 from outreach_service.ports.records import ContactKey
@@ -40,6 +39,7 @@ from tests.unit.outreach_service.memory_outreach import (
     PHONE,
     PRACTICE,
     MemoryOutreach,
+    click,
 )
 
 KEY = "0a1b2c3d4e5f6071"
@@ -218,7 +218,7 @@ class TestWithdrawalByLink:
         self, outreach: MemoryOutreach, before: list[ConsentStatement]
     ) -> None:
         save_consents(outreach.stores, PRACTICE, before, KEY)
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         *earlier, withdrawal = statements(outreach)
         assert earlier == before
         assert withdrawal == ConsentStatement(
@@ -230,8 +230,8 @@ class TestWithdrawalByLink:
         assert outreach.rows.consents[-1].recorded_at == NOON
 
     def test_each_withdrawal_names_itself(self, outreach: MemoryOutreach) -> None:
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
-        withdraw_by_link(outreach.stores, CARE_BY_SMS._replace(client_id=BEN))
+        click(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS._replace(client_id=BEN))
         assert len({each.id for each in statements(outreach)}) == 2
 
     def test_a_consent_that_bears_a_later_time_is_withdrawn_all_the_same(
@@ -239,7 +239,7 @@ class TestWithdrawalByLink:
     ) -> None:
         ahead = a_statement(at=NOON + DAY, granted=True)
         save_consents(outreach.stores, PRACTICE, [ahead], KEY)
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         found = view(outreach)
         assert found is not None
         (current,) = found.consents
@@ -251,32 +251,32 @@ class TestWithdrawalByLink:
         earlier = a_statement(at=NOON - 3 * HOUR, granted=False)
         late = a_statement("s2", at=NOON - 2 * HOUR, granted=True)
         save_consents(outreach.stores, PRACTICE, [earlier], KEY)
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         save_consents(outreach.stores, PRACTICE, [late], KEY)
         assert consented(outreach.rows) == set()
 
     def test_a_second_withdrawal_appends_nothing(self, outreach: MemoryOutreach) -> None:
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         assert len(statements(outreach)) == 1
 
     def test_a_withdrawal_by_staff_counts_too(self, outreach: MemoryOutreach) -> None:
         save_consents(outreach.stores, PRACTICE, [a_statement(granted=False)], KEY)
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         assert statements(outreach) == [a_statement(granted=False)]
 
     def test_consent_that_was_given_again_is_withdrawn_again(
         self, outreach: MemoryOutreach
     ) -> None:
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         outreach.stores.business_time = NOON + HOUR
         save_consents(outreach.stores, PRACTICE, [a_statement(at=NOON + HOUR, granted=True)], KEY)
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         assert [each.granted for each in statements(outreach)] == [False, True, False]
 
     def test_another_purpose_is_withdrawn_apart(self, outreach: MemoryOutreach) -> None:
-        withdraw_by_link(outreach.stores, CARE_BY_SMS._replace(purpose=Purpose.MARKETING))
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS._replace(purpose=Purpose.MARKETING))
+        click(outreach.stores, CARE_BY_SMS)
         assert [each.purpose for each in statements(outreach)] == [Purpose.MARKETING, Purpose.CARE]
 
     def test_before_business_time_is_known_nothing_is_withdrawn(
@@ -284,15 +284,15 @@ class TestWithdrawalByLink:
     ) -> None:
         outreach.stores.business_time = None
         with pytest.raises(NoBusinessTime):
-            withdraw_by_link(outreach.stores, CARE_BY_SMS)
+            click(outreach.stores, CARE_BY_SMS)
         assert statements(outreach) == []
 
     def test_what_is_withdrawn_already_needs_no_business_time(
         self, outreach: MemoryOutreach
     ) -> None:
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         outreach.stores.business_time = None
-        withdraw_by_link(outreach.stores, CARE_BY_SMS)
+        click(outreach.stores, CARE_BY_SMS)
         assert len(statements(outreach)) == 1
 
 
@@ -355,7 +355,7 @@ class TestLocks:
     def test_a_withdrawal_by_link_locks_its_client_before_it_reads(
         self, stores: WatchedStores
     ) -> None:
-        withdraw_by_link(stores, CARE_BY_SMS)
+        click(stores, CARE_BY_SMS)
         assert stores.used == ["lock of harbour: ada", "consents", "business_time", *SETTLED]
 
     def test_a_view_locks_nobody(self, stores: WatchedStores) -> None:

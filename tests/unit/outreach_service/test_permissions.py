@@ -52,6 +52,13 @@ def test_a_withdrawal_holds_for_all_points_and_is_an_opt_out_at_that_of_then() -
     )
 
 
+def test_a_click_is_an_opt_out_where_its_message_went_too() -> None:
+    click = said(26, granted=False)
+    click = click._replace(statement=click.statement._replace(contact_index="elsewhere"))
+    found = client_word(MOVED, [click])
+    assert [each.blind_index for each in found.opt_outs] == ["elsewhere", "new"]
+
+
 def test_a_withdrawal_holds_though_there_was_no_point() -> None:
     given = [said(-2, granted=False), said(-3, granted=True)]
     assert client_word(MOVED, given) == ClientWord([], [])

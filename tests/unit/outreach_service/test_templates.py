@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from outreach_service.builtin import builtin_catalogue
 from outreach_service.documents.templates import read_catalogue
-from outreach_service.domain.consents import Subscription
+from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.templates import Template, lint
 from outreach_service.domain.terms import Channel, Purpose
@@ -315,10 +315,9 @@ def test_what_cannot_be_rendered_names_its_field(
 def test_the_longest_link_out_of_marketing_can_be_rendered() -> None:
     """Ids may be this long, and the link holds them and a signature."""
     subscription = Subscription("p" * 64, "c" * 64, Channel.EMAIL, Purpose.MARKETING)
+    way_out = WayOut(subscription, "a" * 64)
     host = f"https://{'x' * 200}.example"
-    link = unsubscribe_url(
-        host, unsubscribe_key(base64.b64encode(bytes(32)).decode()), subscription
-    )
+    link = unsubscribe_url(host, unsubscribe_key(base64.b64encode(bytes(32)).decode()), way_out)
     template = CATALOGUE.find("win-back", Channel.EMAIL, "en")
     assert template is not None
     assert link in render(template, {**VALUES, "unsubscribe_url": link}).body

@@ -69,6 +69,9 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
         "opt-out of a point, in the claim": (
             f"{_OUTREACH}::test_the_claim_hears_who_opted_out_at_the_same_phone"
         ),
+        "opt-out where a click's message went": (
+            f"{_OUTREACH}::test_a_click_holds_at_the_phone_to_which_its_message_went"
+        ),
         "client lock of a withdrawal": f"{_OUTREACH}::test_a_withdrawal_does_not_pass_a_claim",
         "client lock of a claim": (
             "tests/integration/outreach_service/test_consent_race.py::"

@@ -19,7 +19,7 @@ from outreach_service.documents.playbooks import (
     read_known_playbook,
     read_usable_playbook,
 )
-from outreach_service.domain.consents import Subscription
+from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.faults import InvalidDocument
 from outreach_service.domain.messages import DEFAULT_RETRIES, SANDBOX_RETRIES
 from outreach_service.domain.rules import DEFAULT_RULES, Rules
@@ -304,13 +304,14 @@ def _unsubscribe_url(settings: OutreachSettings) -> Callable[[ClaimedMessage], s
     key = unsubscribe_key(settings.contact_index_key.get_secret_value())
 
     def url(claimed: ClaimedMessage) -> str:
-        return unsubscribe_url(settings.public_url, key, _subscription(claimed))
+        return unsubscribe_url(settings.public_url, key, _way_out(claimed))
 
     return url
 
 
-def _subscription(claimed: ClaimedMessage) -> Subscription:
-    return Subscription(claimed.practice_id, claimed.client_id, claimed.channel, claimed.purpose)
+def _way_out(claimed: ClaimedMessage) -> WayOut:
+    about = (claimed.practice_id, claimed.client_id, claimed.channel, claimed.purpose)
+    return WayOut(Subscription(*about), claimed.contact_index)
 
 
 def _now() -> datetime:

@@ -359,7 +359,7 @@ class ConsentAnswer(BaseModel):
     def of(cls, consent: CurrentConsent) -> "ConsentAnswer":
         """The answer for a stored consent."""
         statement = consent.statement._asdict()
-        del statement["client_id"]
+        del statement["client_id"], statement["contact_index"]
         return cls(
             **statement,
             recorded_at=consent.recorded_at,

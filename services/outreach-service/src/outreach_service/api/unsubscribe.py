@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from outreach_service.api.refusals import NotDatedYet, refusals_as_problems
-from outreach_service.domain.consents import Subscription
+from outreach_service.domain.consents import WayOut
 from outreach_service.handlers.preferences import withdraw_by_link
 from outreach_service.ports.store import Stores
-from outreach_service.unsubscribe import LONGEST_TOKEN, subscription_of
+from outreach_service.unsubscribe import LONGEST_TOKEN, way_out_of
 from rapport_runtime.http.auth import Guard, take_place
 from rapport_runtime.http.problems import NotFound, TooManyRequests, responses
 
@@ -68,17 +68,17 @@ class SignedLink(Guard):
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    async def __call__(self, request: Request, token: Token) -> Subscription:
-        """The subscription that the link ends; raises NoSuchLink for one that we did not make.
+    async def __call__(self, request: Request, token: Token) -> WayOut:
+        """What the link ends, and where; raises NoSuchLink for one that we did not make.
 
         The links of a practice have a share of places of their own: what its systems ask keeps no
         client from getting out.
         """
-        found = subscription_of(self._key, token) if len(token) <= LONGEST_TOKEN else None
+        found = way_out_of(self._key, token) if len(token) <= LONGEST_TOKEN else None
         if found is None:
             raise NoSuchLink("no such link")
         if request.method not in _READS:
-            await take_place(request, f"links of {found.practice_id}")
+            await take_place(request, f"links of {found.subscription.practice_id}")
         return found
 
 
@@ -96,7 +96,7 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
     @router.get(
         "/{token:path}", response_class=HTMLResponse, responses=problems | _shows(200, _ASK)
     )
-    def ask(_subscription: Annotated[Subscription, Depends(link)]) -> str:
+    def ask(_way_out: Annotated[WayOut, Depends(link)]) -> str:
         """Show the client a page with one button that unsubscribes.
 
         Opening it changes nothing, since mail scanners open links.
@@ -104,7 +104,7 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
         return _ASK
 
     @router.options("/{token:path}", include_in_schema=False)
-    def options(_subscription: Annotated[Subscription, Depends(link)]) -> Response:
+    def options(_way_out: Annotated[WayOut, Depends(link)]) -> Response:
         """Say what the link takes; like opening it, this changes nothing."""
         return Response(headers={"Allow": "GET, HEAD, OPTIONS, POST"})
 
@@ -113,14 +113,15 @@ def unsubscribe_router(stores: Stores, key: bytes) -> APIRouter:
         response_class=HTMLResponse,
         responses=problems | responses(NotDatedYet, TooManyRequests) | _shows(200, _DONE),
     )
-    def unsubscribe(subscription: Annotated[Subscription, Depends(link)]) -> str:
+    def unsubscribe(way_out: Annotated[WayOut, Depends(link)]) -> str:
         """Withdraw the client's consent to the link's purpose on its channel.
 
-        It holds at once; safe to repeat. A mail provider posts `List-Unsubscribe=One-Click`; the
-        body is not read.
+        It holds at once, for the client wherever they are reached now, and for everybody who has
+        the address to which the link was sent; safe to repeat. A mail provider posts
+        `List-Unsubscribe=One-Click`; the body is not read.
         """
         with refusals_as_problems():
-            withdraw_by_link(stores, subscription)
+            withdraw_by_link(stores, way_out)
         return _DONE
 
     return router

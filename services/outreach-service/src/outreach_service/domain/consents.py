@@ -19,6 +19,14 @@ class Subscription(NamedTuple):
     purpose: Purpose
 
 
+class WayOut(NamedTuple):
+    """What an unsubscribe link says: what it ends, and to which contact point its message went, by
+    its blind index; None in a link that does not say where."""
+
+    subscription: Subscription
+    contact_index: str | None = None
+
+
 @dataclass(frozen=True)
 class ContactUpdate:
     """How to reach a client on a channel, and since when if that is known; the address is in its
@@ -47,7 +55,8 @@ class ConsentStatement(NamedTuple):
     """A client's consent to a channel and purpose, or its withdrawal, with the proof (L1, L10).
 
     `id` is unique in the practice and names the statement wherever it is repeated; `stated_at` is
-    when the client made it.
+    when the client made it. `contact_index` is where a click was made: at the contact point to
+    which the link's message had gone.
     """
 
     id: str
@@ -58,6 +67,7 @@ class ConsentStatement(NamedTuple):
     granted: bool
     evidence: str
     text_version: str
+    contact_index: str | None = None
 
 
 class MaskedContact(NamedTuple):

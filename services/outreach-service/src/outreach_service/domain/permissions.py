@@ -2,8 +2,8 @@
 
 A consent holds for the contact point that was the client's when they gave it; one that came later
 needs its own. A withdrawal holds for all points of its client, and for everybody at the point that
-was the client's when they withdrew: families share phones. Each ends by a later statement of the
-client concerned, and by nothing else.
+was the client's when they withdrew, and at the one where a click was made: families share phones.
+Each ends by a later statement of the client concerned, and by nothing else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,16 +51,15 @@ def client_word(
     for each in statements:
         said, at = each.statement, each.counts_at
         index = point_at(points.get(said.channel, ()), at)
-        if not said.granted:
-            subject = (said.channel, said.purpose)
-            withdrawn[subject] = max(at, withdrawn.get(subject, at))
-        if index is None:
-            continue
         if said.granted:
-            place = (said.channel, said.purpose, index)
-            granted[place] = max(at, granted.get(place, at))
-        else:
-            opted_out[index, said.purpose] = max(at, opted_out.get((index, said.purpose), at))
+            if index is not None:
+                place = (said.channel, said.purpose, index)
+                granted[place] = max(at, granted.get(place, at))
+            continue
+        subject = (said.channel, said.purpose)
+        withdrawn[subject] = max(at, withdrawn.get(subject, at))
+        for where in filter(None, {index, said.contact_index}):
+            opted_out[where, said.purpose] = max(at, opted_out.get((where, said.purpose), at))
     return ClientWord(
         [
             Permission(channel, purpose, index, at)

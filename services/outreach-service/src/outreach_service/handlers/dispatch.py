@@ -125,7 +125,7 @@ def dispatch_due(
         situations = store.clients.lock_situations(due, now, since)
         contacts = read_contacts(store, cipher, options, situations, due)
         decided = decide(due, situations, left, options.rules, contacts.opened)
-        _write(store, decided, situations, now, options.lease_seconds)
+        _write(store, decided, now, options.lease_seconds)
     store.rates.give_back(left)
     return Claims(
         [each.verdict for each in decided if isinstance(each.verdict, ClaimedMessage)],
@@ -250,7 +250,7 @@ def _sent(claimed: ClaimedMessage, situation: Situation) -> SentMessage:
         at=situation.now,
         purpose=claimed.purpose,
         client_id=claimed.client_id,
-        contact=situation.contacts[claimed.channel],
+        contact=claimed.contact_index,
         template=claimed.template,
     )
 
@@ -258,7 +258,6 @@ def _sent(claimed: ClaimedMessage, situation: Situation) -> SentMessage:
 def _write(
     store: Store,
     decided: Sequence[DecidedMessage],
-    situations: Mapping[str, Situation],
     now: datetime,
     lease_seconds: float,
 ) -> None:
@@ -269,7 +268,7 @@ def _write(
     events = []
     for message, verdict in decided:
         if isinstance(verdict, ClaimedMessage):
-            attempts.append(_attempt(verdict, situations[message.message_id].contacts))
+            attempts.append(_attempt(verdict))
             events.append(_sending(message, verdict.channel, now))
         elif isinstance(verdict, WaitInLane):
             if verdict.lane is not message.lane:
@@ -287,14 +286,14 @@ def _write(
     store.publish(events)
 
 
-def _attempt(claimed: ClaimedMessage, contacts: Mapping[Channel, str]) -> NewAttempt:
+def _attempt(claimed: ClaimedMessage) -> NewAttempt:
     return NewAttempt(
         practice_id=claimed.practice_id,
         message_id=claimed.message_id,
         number=claimed.attempt,
         channel=str(claimed.channel),
         template=claimed.template,
-        contact_index=contacts[claimed.channel],
+        contact_index=claimed.contact_index,
     )
 
 

@@ -105,6 +105,7 @@ class SealedContacts:
             purpose=message.play.purpose,
             template=route.template,
             address=self.cipher.address(key, recipient.sealed_address),
+            contact_index=self.situations[message.message_id].contacts[route.channel],
             name=self.cipher.name(key, recipient.sealed_name),
             language=recipient.language,
             practice_name=recipient.practice_name,

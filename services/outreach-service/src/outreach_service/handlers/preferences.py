@@ -21,10 +21,11 @@ from outreach_service.domain.consents import (
     Recording,
     Refused,
     Subscription,
+    WayOut,
     masked,
 )
 from outreach_service.domain.contact_points import Point, tell
-from outreach_service.domain.permissions import client_word, last_statements
+from outreach_service.domain.permissions import ClientWord, client_word, last_statements
 from outreach_service.domain.terms import Channel
 from outreach_service.ports import NoBusinessTime, UnreadableContact
 from outreach_service.ports.contacts import PracticeHome, SealedContact, StoredContact
@@ -124,17 +125,19 @@ def record_statements(
     return appended
 
 
-def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
-    """Append the withdrawal of a subscription, unless one holds that counts from now or later.
+def withdraw_by_link(stores: Stores, way_out: WayOut) -> None:
+    """Append the withdrawal of a subscription, made where the link's message had gone, unless one
+    holds there that counts from now or later.
 
     A withdrawal that holds from earlier is not enough: a consent that was given in between may
     still come, and the last word was no. Raises NoBusinessTime, but not where a withdrawal holds.
     """
-    practice_id, client_id, channel, purpose = subscription
+    practice_id, client_id, channel, purpose = way_out.subscription
     with stores.open(practice_id) as store:
         store.lock_clients(practice_id, [client_id])
-        last = _last(store, subscription)
-        withdrawn_at = None if last is None or last.statement.granted else last.counts_at
+        stated = _statements(store, practice_id, client_id)
+        last = _last(stated, way_out.subscription)
+        withdrawn_at = _withdrawn_at(store, way_out, stated)
         now = store.business_time()
         if withdrawn_at is not None and (now is None or withdrawn_at >= now):
             return
@@ -149,6 +152,7 @@ def withdraw_by_link(stores: Stores, subscription: Subscription) -> None:
             granted=False,
             evidence=ONE_CLICK,
             text_version=ONE_CLICK,
+            contact_index=way_out.contact_index,
         )
         record_statements(store, practice_id, [withdrawal], Recording(now, ONE_CLICK))
 
@@ -190,23 +194,45 @@ def derive_client_words(store: Store, practice_id: str, client_ids: Collection[s
     stated = store.consents.statements(practice_id, client_ids) if client_ids else {}
     if not stated:
         return
+    store.consents.save_client_words(practice_id, _words(store, practice_id, stated))
+
+
+def _words(
+    store: Store, practice_id: str, stated: Mapping[str, Sequence[RecordedStatement]]
+) -> Mapping[str, ClientWord]:
     points: dict[str, dict[Channel, list[Point]]] = {each: {} for each in stated}
     for key, history in store.contacts.points(practice_id, list(stated)).items():
         points[key.client_id][key.channel] = history
-    found = {client: client_word(points[client], each) for client, each in stated.items()}
-    store.consents.save_client_words(practice_id, found)
+    return {client: client_word(points[client], each) for client, each in stated.items()}
 
 
 def _statements(store: Store, practice_id: str, client_id: str) -> list[RecordedStatement]:
     return store.consents.statements(practice_id, [client_id]).get(client_id, [])
 
 
-def _last(store: Store, subscription: Subscription) -> CurrentConsent | None:
-    practice_id, client_id, *wanted = subscription
-    for each in last_statements(_statements(store, practice_id, client_id)):
-        if [each.statement.channel, each.statement.purpose] == wanted:
+def _last(
+    statements: Sequence[RecordedStatement], subscription: Subscription
+) -> CurrentConsent | None:
+    for each in last_statements(statements):
+        if (each.statement.channel, each.statement.purpose) == subscription[2:]:
             return each
     return None
+
+
+def _withdrawn_at(
+    store: Store, way_out: WayOut, statements: Sequence[RecordedStatement]
+) -> datetime | None:
+    """Since when the subscription's last word is no where the link's message had gone; None when
+    it is yes, and when nobody has opted out there."""
+    last = _last(statements, way_out.subscription)
+    if last is None or last.statement.granted:
+        return None
+    if way_out.contact_index is None:
+        return last.counts_at
+    practice_id, client_id, _, purpose = way_out.subscription
+    word = _words(store, practice_id, {client_id: statements})[client_id]
+    there = (way_out.contact_index, purpose)
+    return max((each.at for each in word.opt_outs if each[:2] == there), default=None)
 
 
 def _business_time(store: Store) -> datetime:

@@ -235,7 +235,8 @@ class ClaimedMessage:
     `attempt` counts from 1; `first_try_seconds` is the real time since the first began;
     `unsure` tells whether an earlier one's outcome is unknown, `excused` how many were refused for
     no fault of the message; `approved` whether a person has let it go. `practice_name` is the
-    practice's discreet name, if it has one. What is personal stays out of its `repr`.
+    practice's discreet name, if it has one. `contact_index` finds the contact point of `address`.
+    What is personal stays out of its `repr`.
     """
 
     practice_id: str
@@ -245,6 +246,7 @@ class ClaimedMessage:
     purpose: Purpose
     template: str
     address: str = field(repr=False)
+    contact_index: str
     name: str = field(repr=False)
     language: str
     practice_name: str

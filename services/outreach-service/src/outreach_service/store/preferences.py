@@ -52,21 +52,21 @@ _ADD_POINTS: Final = """
 """
 _SAVE_CONSENTS: Final = """
     INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel, purpose, granted,
-                         evidence, text_version, recorded_at, recorded_by)
+                         evidence, text_version, contact_index, recorded_at, recorded_by)
     SELECT %(practice_id)s, statement_id, stated_at, client_id, channel, purpose, granted, evidence,
-           text_version, %(recorded_at)s, %(recorded_by)s
+           text_version, contact_index, %(recorded_at)s, %(recorded_by)s
     FROM unnest(%(ids)s::text[], %(stated)s::timestamptz[], %(clients)s::text[],
                 %(channels)s::text[], %(purposes)s::text[], %(granted)s::boolean[],
-                %(evidence)s::text[], %(text_versions)s::text[])
+                %(evidence)s::text[], %(text_versions)s::text[], %(indexes)s::text[])
         WITH ORDINALITY
         AS given(statement_id, stated_at, client_id, channel, purpose, granted, evidence,
-                 text_version, place)
+                 text_version, contact_index, place)
     ORDER BY place
     ON CONFLICT (practice_id, statement_id) DO NOTHING
     RETURNING client_id
 """
 _STATEMENT: Final = """statement_id, stated_at, client_id, channel, purpose, granted, evidence,
-           text_version"""
+           text_version, contact_index"""
 _STATEMENTS: Final = f"""
     SELECT {_STATEMENT} FROM consent
     WHERE practice_id = %(practice_id)s AND statement_id = ANY(%(ids)s)
@@ -211,6 +211,7 @@ class PostgresConsents:
             "granted": [each.granted for each in statements],
             "evidence": [each.evidence for each in statements],
             "text_versions": [each.text_version for each in statements],
+            "indexes": [each.contact_index for each in statements],
         }
         new = fetch(self._tx, _SAVE_CONSENTS, columns)
         stored = fetch(self._tx, _STATEMENTS, {"practice_id": practice_id, "ids": columns["ids"]})
@@ -266,4 +267,5 @@ def _statement(row: Any) -> ConsentStatement:
         granted=row.granted,
         evidence=row.evidence,
         text_version=row.text_version,
+        contact_index=row.contact_index,
     )

@@ -202,6 +202,7 @@ def create_consent() -> None:
         *(sa.Column(name, sa.Text, nullable=False) for name in ("channel", "purpose")),
         sa.Column("granted", sa.Boolean, nullable=False),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("evidence", "text_version")),
+        sa.Column("contact_index", sa.Text, comment="the point to which a click's message went"),
         _instant("recorded_at", needed=True),
         sa.Column("recorded_by", sa.Text, nullable=False, comment="the id of an API key"),
         sa.UniqueConstraint("practice_id", "statement_id"),
