@@ -1,5 +1,6 @@
 """What clients said, over REST: forms sent again, shared mailboxes, addresses that change."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +86,35 @@ def test_a_consent_keeps_which_key_told_it(world: World) -> None:
     assert care(world)["recorded_by"] == "harbour"
     click(world)
     assert care(world)["recorded_by"] == "one-click"
+
+
+def test_a_form_whose_clock_is_ahead_holds_together(world: World) -> None:
+    world.put_contact(channel="email", address="old@example.org")
+    ahead = (datetime.now(UTC) + timedelta(hours=5)).isoformat()
+    world.put_consent(**a_consent(channel="email", stated_at=ahead))
+    assert care(world)["applies"] is False
+    assert world.put_contact(**BOX, valid_from=ahead).status_code == 200
+    assert care(world)["applies"] is True
+    world.put_consent(**a_consent(channel="email", id="no", stated_at=ahead, granted=False))
+    assert care(world)["applies"] is False
+
+
+def test_what_is_dated_far_ahead_is_refused_by_field(world: World) -> None:
+    far = (datetime.now(UTC) + timedelta(hours=50)).isoformat()
+    answers = {
+        "/valid_from": world.put_contact(**BOX, valid_from=far),
+        "/stated_at": world.put_consent(**a_consent(channel="email", stated_at=far)),
+    }
+    item = {"client_id": LIN, **BOX, "name": "林", "valid_from": far}
+    bulk = world.call("POST", "/v1/contacts", json={"items": [item, item | {"valid_from": None}]})
+    for pointer, answer in answers.items():
+        (error,) = answer.json()["errors"]
+        assert answer.status_code == 409
+        assert (error["pointer"], error["reason"]) == (pointer, "stated-in-the-future")
+    first, second = bulk.json()["items"]
+    assert (bulk.status_code, first["pointer"]) == (207, "/valid_from")
+    assert second["outcome"] == "saved"
+    assert world.rows("SELECT count(*) FROM contact_point") == [(1,)]
 
 
 def test_an_address_may_say_since_when_it_is_theirs(world: World) -> None:

@@ -5,7 +5,14 @@ from itertools import permutations
 
 import pytest
 
-from outreach_service.domain.contact_points import BEGINNING, Point, point_at, tell
+from outreach_service.domain.contact_points import (
+    BEGINNING,
+    Point,
+    point_at,
+    point_of,
+    points_between,
+    tell,
+)
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -49,6 +56,50 @@ def test_a_point_is_theirs_from_when_it_was_told_at_the_latest(valid_from: datet
     tell(points, "a", NOON - HOUR, NOON)
     tell(points, "b", valid_from, NOON)
     assert [point_at(points, at) for at in (NOON - MICROSECOND, NOON)] == ["a", "b"]
+
+
+def test_what_a_clock_ahead_tells_again_is_not_told_anew() -> None:
+    """Nor does it take the place of what was told in between."""
+    points: list[Point] = []
+    tell(points, "a", NOON + 9 * HOUR, NOON)
+    tell(points, "b", None, NOON + HOUR)
+    for hours in (2, 8, 10):
+        assert tell(points, "a", NOON + 9 * HOUR, NOON + hours * HOUR) is None
+    assert [each.blind_index for each in points] == ["a", "b"]
+
+
+def test_of_two_that_are_dated_ahead_the_later_one_holds_however_they_come() -> None:
+    for order in permutations([("a", 1), ("b", 2), ("c", 3)]):
+        points: list[Point] = []
+        for minutes, (index, hours) in enumerate(order):
+            now = NOON + minutes * timedelta(minutes=1)
+            assert tell(points, index, NOON + hours * HOUR, now) is not None
+        assert [each.blind_index for each in points][-1] == "c"
+
+
+def test_a_consent_that_is_dated_ahead_belongs_to_the_point_of_that_clock() -> None:
+    points = [
+        Point(NOON, "before", is_dated=True),
+        Point(NOON + HOUR, "form", is_dated=True, said_from=NOON + 8 * HOUR),
+        Point(NOON + 2 * HOUR, "moved", is_dated=True),
+        Point(NOON + 3 * HOUR, "told", is_dated=False),
+    ]
+    assert point_of(points, NOON + 8 * HOUR, NOON) == "form"
+    assert point_of(points, NOON + 7 * HOUR, NOON) == "before"
+    assert point_of(points, NOON + 2 * HOUR, NOON) == "moved"
+    assert point_of(points, NOON + 3 * HOUR, NOON) == "before"
+    assert point_of(points, NOON + 2 * HOUR, NOON + 9 * HOUR) == "moved"
+
+
+def test_all_points_of_an_interval_are_found() -> None:
+    points = [
+        Point(NOON, "a", is_dated=True),
+        Point(NOON + HOUR, None, is_dated=False),
+        Point(NOON + 2 * HOUR, "b", is_dated=True),
+    ]
+    assert points_between(points, NOON + HOUR, NOON + 2 * HOUR) == {"b"}
+    assert points_between(points, NOON, NOON + 2 * HOUR - MICROSECOND) == {"a"}
+    assert points_between(points, NOON - HOUR, NOON - HOUR) == set()
 
 
 def test_another_address_with_the_same_time_counts_from_now() -> None:

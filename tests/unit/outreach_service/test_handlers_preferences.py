@@ -62,7 +62,7 @@ def a_statement(
     )
 
 
-def save(outreach: MemoryOutreach, *updates: ContactUpdate) -> list[MaskedContact]:
+def save(outreach: MemoryOutreach, *updates: ContactUpdate) -> list[MaskedContact | Refused]:
     return save_contacts(outreach.stores, OpenCipher(), PRACTICE, updates)
 
 

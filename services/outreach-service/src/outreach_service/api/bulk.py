@@ -26,6 +26,7 @@ from outreach_service.api.refusals import (
     NotDatedYet,
     consent_error,
     contact_error,
+    dated_ahead,
     refusals_as_problems,
 )
 from outreach_service.contacts import InvalidContact
@@ -60,7 +61,7 @@ def bulk_router(stores: Stores, cipher: ContactCipher, serves: Collection[str] |
     @router.post(
         "/contacts",
         responses=_some_rejected(_rejected(1, contact_error(_NO_PHONE)))
-        | responses(*ALWAYS, BodyTooLarge),
+        | responses(*ALWAYS, NotDatedYet, BodyTooLarge),
     )
     def post_contacts(
         body: ContactItems, principal: ContactsWriter, response: Response
@@ -74,7 +75,10 @@ def bulk_router(stores: Stores, cipher: ContactCipher, serves: Collection[str] |
             body.items, ContactItem, lambda item: read(item.client_id, item)
         )
         if updates:
-            save_contacts(stores, cipher, principal.practice, updates)
+            with refusals_as_problems():
+                saved = save_contacts(stores, cipher, principal.practice, updates)
+            refused = {n: each for n, each in enumerate(saved) if isinstance(each, Refused)}
+            _reject(outcomes, refused, dated_ahead)
         return _answer(outcomes, response)
 
     @router.post(
@@ -96,7 +100,7 @@ def bulk_router(stores: Stores, cipher: ContactCipher, serves: Collection[str] |
         if statements:
             with refusals_as_problems():
                 refused = save_consents(stores, principal.practice, statements, principal.key_id)
-            _reject(outcomes, refused)
+            _reject(outcomes, refused, consent_error)
         return _answer(outcomes, response)
 
     return router
@@ -120,11 +124,15 @@ def _validated(
     return valid, outcomes
 
 
-def _reject(outcomes: list[ItemOutcome], refused: Mapping[int, Refused]) -> None:
-    """Replace the outcomes of refused statements; `refused` counts the valid ones alone."""
+def _reject(
+    outcomes: list[ItemOutcome],
+    refused: Mapping[int, Refused],
+    error: Callable[[Refused], FieldError],
+) -> None:
+    """Replace the outcomes of refused items; `refused` counts the valid ones alone."""
     saved = [each.index for each in outcomes if each.outcome == "saved"]
     for place, why in refused.items():
-        outcomes[saved[place]] = _rejected(saved[place], consent_error(why))
+        outcomes[saved[place]] = _rejected(saved[place], error(why))
 
 
 def _rejected(index: int, fault: FieldError) -> ItemOutcome:

@@ -22,11 +22,12 @@ from outreach_service.api.refusals import (
     NotDatedYet,
     consent_problem,
     contact_error,
+    contact_problem,
     refusals_as_problems,
 )
 from outreach_service.api.schemas import ClientId, ReadsAnswer
 from outreach_service.contacts import InvalidContact, needs_region, normalise, region_of
-from outreach_service.domain.consents import ConsentStatement, ContactUpdate
+from outreach_service.domain.consents import ConsentStatement, ContactUpdate, Refused
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.preferences import (
     practice_home,
@@ -108,7 +109,7 @@ def consent_statement(client_id: str, body: ConsentBody) -> ConsentStatement:
 def _add_contacts(
     router: APIRouter, stores: Stores, cipher: ContactCipher, serves: Collection[str] | None
 ) -> None:
-    @router.put("/contacts", responses=responses(*ALWAYS) | _LEADS_ON)
+    @router.put("/contacts", responses=responses(*ALWAYS, Conflict, NotDatedYet) | _LEADS_ON)
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
     ) -> ContactAnswer:
@@ -118,13 +119,16 @@ def _add_contacts(
         stored encrypted, and never returned again. A phone number must be a mobile one, of a
         country to which SMS can be sent; without a country code it is read as one of the practice's
         region, else of its zone's country. A contact is no consent: without a consent
-        that was given for it nothing is sent.
+        that was given for it nothing is sent. One that is dated more than 48 hours ahead gets 409.
         """
         try:
             update = contact_reader(stores, serves, principal.practice)(client_id, body)
         except InvalidContact as invalid:
             raise InvalidRequest("1 found", errors=[contact_error(invalid)]) from None
-        (saved,) = save_contacts(stores, cipher, principal.practice, [update])
+        with refusals_as_problems():
+            (saved,) = save_contacts(stores, cipher, principal.practice, [update])
+        if isinstance(saved, Refused):
+            raise contact_problem(saved)
         return ContactAnswer.of(saved)
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))

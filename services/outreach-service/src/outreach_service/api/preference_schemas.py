@@ -49,8 +49,8 @@ class ContactBody(BaseModel):
         Field(
             description="Since when the client has been reached there: what they consented to"
             " before holds for the address of then. Without it: since now, or since ever if no"
-            " other address was theirs. A time ahead counts as now, and so does that of another"
-            " address.",
+            " other address was theirs. Not more than 48 hours ahead; a time ahead counts as now,"
+            " and so does that of another address.",
             examples=["2024-06-01T12:00:00+08:00"],
         ),
     ] = None

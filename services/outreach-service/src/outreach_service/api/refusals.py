@@ -58,7 +58,10 @@ def contact_error(invalid: InvalidContact) -> FieldError:
 
 _REFUSED_CONSENTS = {
     Refused.OTHER_CONTENT: ("/id", "was accepted before with other content"),
-    Refused.IN_THE_FUTURE: ("/stated_at", "is more than 48 hours ahead"),
+    Refused.IN_THE_FUTURE: (
+        "/stated_at",
+        "is more than 48 hours ahead; say when the client made it, by a clock that is right",
+    ),
 }
 
 
@@ -66,6 +69,22 @@ def consent_error(refused: Refused) -> FieldError:
     """The error of a body whose statement was not recorded."""
     pointer, detail = _REFUSED_CONSENTS[refused]
     return FieldError(location="body", pointer=pointer, reason=str(refused), detail=detail)
+
+
+def dated_ahead(refused: Refused) -> FieldError:
+    """The error of a body whose contact point was not saved."""
+    return FieldError(
+        location="body",
+        pointer="/valid_from",
+        reason=str(refused),
+        detail="is more than 48 hours ahead; say since when it is the client's, or leave it out",
+    )
+
+
+def contact_problem(refused: Refused) -> ProblemError:
+    """The problem of a contact point that was not saved."""
+    fault = dated_ahead(refused)
+    return Conflict("the contact is dated ahead", reason=fault.reason, errors=[fault])
 
 
 def consent_problem(refused: Refused) -> ProblemError:

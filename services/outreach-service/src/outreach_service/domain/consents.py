@@ -48,7 +48,8 @@ class ContactUpdate:
 
 
 AHEAD: Final = timedelta(hours=48)
-"""How far a consent's time may lie ahead of business time: two zones, and clocks that differ."""
+"""How far the time of a consent, and of a contact point, may lie ahead of business time: two zones,
+and clocks that differ."""
 
 
 class ConsentStatement(NamedTuple):
@@ -82,8 +83,8 @@ class MaskedContact(NamedTuple):
 
 
 class Refused(StrEnum):
-    """Why a statement was not added: its id stands for another one, or it gives consent and bears a
-    time beyond `AHEAD`. A withdrawal is never refused for its time."""
+    """Why a statement or a contact point was not added: its id stands for another one, or it bears
+    a time beyond `AHEAD`. A withdrawal is never refused for its time."""
 
     OTHER_CONTENT = "conflicting-duplicate"
     IN_THE_FUTURE = "stated-in-the-future"

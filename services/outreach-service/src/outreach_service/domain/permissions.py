@@ -3,6 +3,7 @@
 A consent holds for the contact point that was the client's when they gave it; one that came later
 needs its own. A withdrawal holds for all points of its client, and for everybody at the point that
 was the client's when they withdrew, and at the one where a click was made: families share phones.
+One that is dated ahead holds at once, and at each point that is theirs up to its date.
 Each ends by a later statement of the client concerned, and by nothing else.
 """
 
@@ -11,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from outreach_service.domain.consents import CurrentConsent, RecordedStatement
-from outreach_service.domain.contact_points import Point, point_at
+from outreach_service.domain.contact_points import Point, point_of, points_between
 from outreach_service.domain.terms import Channel, Purpose
 
 
@@ -50,15 +51,17 @@ def client_word(
     opted_out: dict[tuple[str, Purpose], datetime] = {}
     for each in statements:
         said, at = each.statement, each.counts_at
-        index = point_at(points.get(said.channel, ()), at)
+        theirs = points.get(said.channel, ())
         if said.granted:
+            index = point_of(theirs, said.stated_at, each.recorded_at)
             if index is not None:
                 place = (said.channel, said.purpose, index)
                 granted[place] = max(at, granted.get(place, at))
             continue
         subject = (said.channel, said.purpose)
         withdrawn[subject] = max(at, withdrawn.get(subject, at))
-        for where in filter(None, {index, said.contact_index}):
+        there = points_between(theirs, min(at, each.recorded_at), at)
+        for where in there | {*filter(None, [said.contact_index])}:
             opted_out[where, said.purpose] = max(at, opted_out.get((where, said.purpose), at))
     return ClientWord(
         [

@@ -48,23 +48,24 @@ def practice_home(stores: Stores, practice_id: str) -> PracticeHome | None:
 
 def save_contacts(
     stores: Stores, cipher: ContactCipher, practice_id: str, updates: Sequence[ContactUpdate]
-) -> list[MaskedContact]:
+) -> list[MaskedContact | Refused]:
     """Save which contact points clients have, and since when; of several for one client and channel
     without a time the last one holds.
 
     The one that is theirs last by its time is where messages go; an earlier one only tells for
-    which point a consent was given. Returns the contact point of each update, masked.
+    which point a consent was given. Returns the contact point of each update, masked, or why it was
+    refused: like a consent it may not be dated beyond `AHEAD`. Raises NoBusinessTime for one that
+    is dated.
     """
-    undated = {(each.client_id, each.channel): each for each in updates if each.valid_from is None}
-    told = [*(each for each in updates if each.valid_from is not None), *undated.values()]
     with stores.open(practice_id) as store:
-        clients = sorted({each.client_id for each in told})
+        clients = sorted({each.client_id for each in updates})
         store.lock_clients(practice_id, clients)
         now = store.business_time()
+        timely = [each for each in updates if _is_timely(each.valid_from, now)]
         known = {**store.contacts.points(practice_id, clients)}
         added: list[tuple[ContactKey, Point]] = []
         current: dict[ContactKey, SealedContact] = {}
-        for each in told:
+        for each in _in_turn(timely):
             key = ContactKey(practice_id, each.client_id, each.channel)
             points, sealed = known.setdefault(key, []), cipher.seal(practice_id, each)
             new = tell(points, sealed.blind_index, each.valid_from, now)
@@ -81,8 +82,26 @@ def save_contacts(
             each.language,
             zone=each.zone,
         )
+        if _is_timely(each.valid_from, now)
+        else Refused.IN_THE_FUTURE
         for each in updates
     ]
+
+
+def _is_timely(valid_from: datetime | None, now: datetime | None) -> bool:
+    """Whether a contact point is not dated too far ahead. Raises NoBusinessTime."""
+    if valid_from is None:
+        return True
+    if now is None:
+        raise NoBusinessTime
+    return valid_from <= now + AHEAD
+
+
+def _in_turn(updates: Sequence[ContactUpdate]) -> list[ContactUpdate]:
+    """Those with a time by it, then the last of each client and channel without one."""
+    dated = [(each.valid_from, place) for place, each in enumerate(updates) if each.valid_from]
+    undated = {(each.client_id, each.channel): each for each in updates if each.valid_from is None}
+    return [*(updates[place] for _, place in sorted(dated)), *undated.values()]
 
 
 def remove_contact(stores: Stores, key: ContactKey) -> bool:

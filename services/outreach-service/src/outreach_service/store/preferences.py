@@ -41,14 +41,16 @@ _REMOVE_CONTACT: Final = """
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND channel = %(channel)s
 """
 _POINTS: Final = """
-    SELECT client_id, channel, valid_from, blind_index, is_dated FROM contact_point
+    SELECT client_id, channel, valid_from, blind_index, is_dated, said_from FROM contact_point
     WHERE practice_id = %(practice_id)s AND client_id = ANY(%(clients)s)
     ORDER BY client_id, channel, valid_from
 """
 _ADD_POINTS: Final = """
-    INSERT INTO contact_point (practice_id, client_id, channel, valid_from, blind_index, is_dated)
+    INSERT INTO contact_point (practice_id, client_id, channel, valid_from, blind_index, is_dated,
+                               said_from)
     SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[], %(channels)s::text[],
-                         %(valid_from)s::timestamptz[], %(indexes)s::text[], %(dated)s::boolean[])
+                         %(valid_from)s::timestamptz[], %(indexes)s::text[], %(dated)s::boolean[],
+                         %(said_from)s::timestamptz[])
 """
 _SAVE_CONSENTS: Final = """
     INSERT INTO consent (practice_id, statement_id, stated_at, client_id, channel, purpose, granted,
@@ -139,7 +141,8 @@ class PostgresContacts:
         params = {"practice_id": practice_id, "clients": sorted(set(client_ids))}
         for row in fetch(self._tx, _POINTS, params):
             key = ContactKey(practice_id, row.client_id, Channel(row.channel))
-            found[key].append(Point(row.valid_from, row.blind_index, row.is_dated))
+            point = Point(row.valid_from, row.blind_index, row.is_dated, row.said_from)
+            found[key].append(point)
         return found
 
     def add_points(self, points: Sequence[tuple[ContactKey, Point]]) -> None:
@@ -151,6 +154,7 @@ class PostgresContacts:
             "valid_from": [point.valid_from for _, point in points],
             "indexes": [point.blind_index for _, point in points],
             "dated": [point.is_dated for _, point in points],
+            "said_from": [point.said_from for _, point in points],
         }
         execute(self._tx, _ADD_POINTS, columns)
 

@@ -15,6 +15,11 @@ def create(op: Any) -> None:
         _instant("valid_from", primary_key=True),
         sa.Column("blind_index", sa.Text(collation="C"), comment="null: there was none any more"),
         sa.Column("is_dated", sa.Boolean, nullable=False),
+        sa.Column(
+            "said_from",
+            sa.DateTime(timezone=True),
+            comment="the time that was said, where it lay ahead; null: valid_from",
+        ),
         comment="which point was a client's at which time; the last one is in contact (ADR 41)",
     )
     op.create_table(
