@@ -120,10 +120,11 @@ def test_what_is_dated_far_ahead_is_refused_by_field(world: World) -> None:
 def test_an_address_may_say_since_when_it_is_theirs(world: World) -> None:
     world.put_consent(**a_consent(channel="email", stated_at="2024-06-02T12:00:00+08:00"))
     dated = {**BOX, "valid_from": "2024-06-01T12:00:00+08:00"}
-    assert world.put_contact(**dated).status_code == 200
+    assert world.put_contact(**dated).json()["current"] is True
     assert care(world)["applies"] is True
     older = {"channel": "email", "address": "old@example.org"}
-    world.put_contact(**older, valid_from="2023-06-01T12:00:00+08:00")
+    earlier = world.put_contact(**older, valid_from="2023-06-01T12:00:00+08:00").json()
+    assert (earlier["address"], earlier["current"]) == ("***@example.org", False)
     world.put_contact(**dated)
     [shown] = world.call("GET", f"/v1/clients/{LIN}/preferences").json()["contacts"]
     assert shown["address"] == "***@example.org"

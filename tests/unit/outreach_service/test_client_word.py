@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from outreach_service.domain.consents import ConsentStatement, ContactUpdate, Subscription, WayOut
+from outreach_service.domain.consents import (
+    ConsentStatement,
+    ContactUpdate,
+    SavedContact,
+    Subscription,
+    WayOut,
+)
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import (
     remove_contact,
@@ -34,9 +40,11 @@ def put_address(
     client: str = ADA,
     address: str = BOX,
     since: datetime | None = None,
-) -> None:
+) -> bool:
+    """Whether messages go there now."""
     update = ContactUpdate(client, Channel.EMAIL, address, "A", "en", since)
-    save_contacts(outreach.stores, OpenCipher(), PRACTICE, [update])
+    (saved,) = save_contacts(outreach.stores, OpenCipher(), PRACTICE, [update])
+    return isinstance(saved, SavedContact) and saved.is_current
 
 
 def form(client: str = ADA, at: datetime = FORM, *, granted: bool = True) -> ConsentStatement:
@@ -177,6 +185,18 @@ def test_an_old_address_that_is_sent_again_with_its_time_is_not_used(
     put_address(outreach, address="old@example.org", since=FORM)
     state(outreach, form(at=FORM + 2 * DAY))
     assert goes_to(outreach, ADA) == [BOX]
+
+
+def test_who_puts_an_address_is_told_whether_messages_go_there(outreach: MemoryOutreach) -> None:
+    old = "old@example.org"
+    assert put_address(outreach, since=FORM + DAY) is True
+    assert put_address(outreach, address=old, since=FORM) is False
+    assert put_address(outreach, since=FORM + DAY) is True
+    assert put_address(outreach, since=FORM - DAY) is True
+    assert put_address(outreach, address=old, since=FORM + 2 * DAY) is True
+    remove_contact(outreach.stores, ContactKey(PRACTICE, ADA, Channel.EMAIL))
+    assert put_address(outreach, since=FORM + 3 * DAY) is False
+    assert outreach.rows.contacts == {}
 
 
 def test_an_address_that_was_deleted_leaves_no_consent_for_the_next(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from outreach_service.domain.consents import (
     ConsentStatement,
     ContactUpdate,
-    MaskedContact,
     Refused,
+    SavedContact,
 )
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import save_consents, save_contacts
@@ -35,7 +35,7 @@ DELAYS = st.integers(0, 60).map(lambda minutes: minutes * MINUTE)
 
 def put(
     outreach: MemoryOutreach, since: datetime | None, address: str = BOX, client: str = ADA
-) -> MaskedContact | Refused:
+) -> SavedContact | Refused:
     """What becomes of an address."""
     update = ContactUpdate(client, Channel.EMAIL, address, "A", "en", since)
     (saved,) = save_contacts(outreach.stores, OpenCipher(), PRACTICE, [update])

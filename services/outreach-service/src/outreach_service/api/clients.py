@@ -13,6 +13,7 @@ from outreach_service.api.preference_schemas import (
     ConsentSaved,
     ContactAnswer,
     ContactBody,
+    ContactSaved,
     KnownContact,
     PreferencesAnswer,
 )
@@ -112,8 +113,9 @@ def _add_contacts(
     @router.put("/contacts", responses=responses(*ALWAYS, Conflict, NotDatedYet) | _LEADS_ON)
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
-    ) -> ContactAnswer:
-        """Set how to reach a client on a channel; of several the latest by its time is used.
+    ) -> ContactSaved:
+        """Set how to reach a client on a channel; of several the latest by its time is used, and
+        `current` says whether it is this one.
 
         The address is brought into its one spelling (full-width digits and spaces are understood),
         stored encrypted, and never returned again. A phone number must be a mobile one, of a
@@ -129,7 +131,8 @@ def _add_contacts(
             (saved,) = save_contacts(stores, cipher, principal.practice, [update])
         if isinstance(saved, Refused):
             raise contact_problem(saved)
-        return ContactAnswer.of(saved)
+        shown = ContactAnswer.of(saved.contact).model_dump()
+        return ContactSaved(**shown, current=saved.is_current)
 
     @router.delete("/contacts/{channel}", status_code=204, responses=responses(*ALWAYS, NotFound))
     def delete_contact(

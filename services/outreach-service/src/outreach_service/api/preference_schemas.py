@@ -303,6 +303,17 @@ class ContactAnswer(BaseModel):
         )
 
 
+class ContactSaved(ContactAnswer):
+    """A contact point as it was saved, masked."""
+
+    current: bool = Field(
+        description="Whether this is where messages go from now on. false: another contact is the"
+        " client's since a later time, and goes on being used; this one only tells where the client"
+        " was reached earlier.",
+        examples=[True],
+    )
+
+
 class RestAnswer(BaseModel):
     """Why nothing is sent to a contact, and from when until when."""
 

@@ -82,6 +82,14 @@ class MaskedContact(NamedTuple):
     zone: str | None = None
 
 
+class SavedContact(NamedTuple):
+    """A contact point that was saved, masked. `is_current`: it is the one where messages go now,
+    and not one that was the client's earlier."""
+
+    contact: MaskedContact
+    is_current: bool
+
+
 class Refused(StrEnum):
     """Why a statement or a contact point was not added: its id stands for another one, or it bears
     a time beyond `AHEAD`. A withdrawal is never refused for its time."""

@@ -20,6 +20,7 @@ from outreach_service.domain.consents import (
     RecordedStatement,
     Recording,
     Refused,
+    SavedContact,
     Subscription,
     WayOut,
     masked,
@@ -48,43 +49,38 @@ def practice_home(stores: Stores, practice_id: str) -> PracticeHome | None:
 
 def save_contacts(
     stores: Stores, cipher: ContactCipher, practice_id: str, updates: Sequence[ContactUpdate]
-) -> list[MaskedContact | Refused]:
+) -> list[SavedContact | Refused]:
     """Save which contact points clients have, and since when; of several for one client and channel
     without a time the last one holds.
 
     The one that is theirs last by its time is where messages go; an earlier one only tells for
-    which point a consent was given. Returns the contact point of each update, masked, or why it was
-    refused: like a consent it may not be dated beyond `AHEAD`. Raises NoBusinessTime for one that
-    is dated.
+    which point a consent was given. Returns what became of each update, or why it was refused: like
+    a consent it may not be dated beyond `AHEAD`. Raises NoBusinessTime for one that is dated.
     """
+    sealed = [cipher.seal(practice_id, each) for each in updates]
+    keys = [ContactKey(practice_id, each.client_id, each.channel) for each in updates]
+    clients = sorted({each.client_id for each in updates})
     with stores.open(practice_id) as store:
-        clients = sorted({each.client_id for each in updates})
         store.lock_clients(practice_id, clients)
         now = store.business_time()
-        timely = [each for each in updates if _is_timely(each.valid_from, now)]
-        known = {**store.contacts.points(practice_id, clients)}
+        timely = [_is_timely(each.valid_from, now) for each in updates]
+        points = {**store.contacts.points(practice_id, clients)}
         added: list[tuple[ContactKey, Point]] = []
         current: dict[ContactKey, SealedContact] = {}
-        for each in _in_turn(timely):
-            key = ContactKey(practice_id, each.client_id, each.channel)
-            points, sealed = known.setdefault(key, []), cipher.seal(practice_id, each)
-            new = tell(points, sealed.blind_index, each.valid_from, now)
-            added += [] if new is None else [(key, new)]
-            if points[-1].blind_index == sealed.blind_index:
-                current[key] = sealed
+        for place in _in_turn(updates):
+            if timely[place]:
+                key, theirs = keys[place], points.setdefault(keys[place], [])
+                new = tell(theirs, sealed[place].blind_index, updates[place].valid_from, now)
+                added += [] if new is None else [(key, new)]
+                if theirs[-1].blind_index == sealed[place].blind_index:
+                    current[key] = sealed[place]
         store.contacts.save(practice_id, list(current.values()))
         _add_points(store, added)
     return [
-        MaskedContact(
-            each.client_id,
-            each.channel,
-            masked(each.channel, each.address),
-            each.language,
-            zone=each.zone,
-        )
-        if _is_timely(each.valid_from, now)
+        SavedContact(_shown(update), points[key][-1].blind_index == each.blind_index)
+        if is_timely
         else Refused.IN_THE_FUTURE
-        for each in updates
+        for update, key, each, is_timely in zip(updates, keys, sealed, timely, strict=True)
     ]
 
 
@@ -97,11 +93,22 @@ def _is_timely(valid_from: datetime | None, now: datetime | None) -> bool:
     return valid_from <= now + AHEAD
 
 
-def _in_turn(updates: Sequence[ContactUpdate]) -> list[ContactUpdate]:
-    """Those with a time by it, then the last of each client and channel without one."""
-    dated = [(each.valid_from, place) for place, each in enumerate(updates) if each.valid_from]
-    undated = {(each.client_id, each.channel): each for each in updates if each.valid_from is None}
-    return [*(updates[place] for _, place in sorted(dated)), *undated.values()]
+def _in_turn(updates: Sequence[ContactUpdate]) -> list[int]:
+    """The places of those with a time by it, then of the last without one of each client and
+    channel."""
+    dated = sorted((each.valid_from, n) for n, each in enumerate(updates) if each.valid_from)
+    undated = {
+        (each.client_id, each.channel): n
+        for n, each in enumerate(updates)
+        if each.valid_from is None
+    }
+    return [*(place for _, place in dated), *undated.values()]
+
+
+def _shown(update: ContactUpdate) -> MaskedContact:
+    shown = masked(update.channel, update.address)
+    about = (update.client_id, update.channel, shown, update.language)
+    return MaskedContact(*about, zone=update.zone)
 
 
 def remove_contact(stores: Stores, key: ContactKey) -> bool:
