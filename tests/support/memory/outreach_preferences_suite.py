@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from outreach_service.domain.consents import ConsentStatement, CurrentConsent, Recording
+from outreach_service.domain.contact_points import Point
 from outreach_service.domain.permissions import last_statements
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers.preferences import record_statements
@@ -113,6 +114,20 @@ class PreferencesSuite:
             assert store.contacts.of_client(PRACTICE, ADA, NOON) == [
                 StoredContact(EMAIL, "s1", "en")
             ]
+
+    def test_points_and_statements_are_read_as_they_were_added(self, stores: Stores) -> None:
+        points = [
+            Point(NOON, "one", is_dated=False),
+            Point(NOON + HOUR, "two", is_dated=True, said_from=NOON + DAY),
+            Point(NOON + DAY, None, is_dated=True),
+        ]
+        click = stated("s1", granted=False)._replace(contact_index="where the mail went")
+        with stores.open(PRACTICE) as store:
+            store.contacts.add_points([(EMAIL, each) for each in reversed(points)])
+            store.consents.append(PRACTICE, [click], recorded(NOON))
+        with stores.open(PRACTICE) as store:
+            assert store.contacts.points(PRACTICE, [ADA]) == {EMAIL: points}
+            assert last(store) == click
 
     def test_another_practice_neither_sees_nor_removes_a_contact(self, stores: Stores) -> None:
         with stores.open(PRACTICE) as store:

@@ -93,10 +93,12 @@ def tell(
 
 
 def _counts_from(points: Sequence[Point], valid_from: datetime, now: datetime | None) -> datetime:
+    """When a point counts from that bears this time: now if it is dated ahead, and before those
+    that are dated further ahead by as much as it says."""
     if now is None or valid_from <= now:
         return valid_from
     further = [
-        point.valid_from - _NEXT
+        point.valid_from - (point.said_from - valid_from)
         for point in points
         if point.said_from is not None and point.said_from > valid_from
     ]

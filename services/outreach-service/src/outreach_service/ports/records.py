@@ -246,7 +246,7 @@ class ClaimedMessage:
     purpose: Purpose
     template: str
     address: str = field(repr=False)
-    contact_index: str
+    contact_index: str = field(repr=False)
     name: str = field(repr=False)
     language: str
     practice_name: str
