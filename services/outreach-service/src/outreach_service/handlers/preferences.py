@@ -220,7 +220,8 @@ def derive_client_words(store: Store, practice_id: str, client_ids: Collection[s
     stated = store.consents.statements(practice_id, client_ids) if client_ids else {}
     if not stated:
         return
-    store.consents.save_client_words(practice_id, _words(store, practice_id, stated))
+    words = _words(store, practice_id, stated)
+    store.consents.save_client_words(practice_id, words)
 
 
 def _words(
