@@ -310,8 +310,10 @@ def _unsubscribe_url(settings: OutreachSettings) -> Callable[[ClaimedMessage], s
 
 
 def _way_out(claimed: ClaimedMessage) -> WayOut:
-    about = (claimed.practice_id, claimed.client_id, claimed.channel, claimed.purpose)
-    return WayOut(Subscription(*about), claimed.contact_index)
+    subscription = Subscription(
+        claimed.practice_id, claimed.client_id, claimed.channel, claimed.purpose
+    )
+    return WayOut(subscription, claimed.contact_index)
 
 
 def _now() -> datetime:

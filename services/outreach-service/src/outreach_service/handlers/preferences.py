@@ -107,8 +107,7 @@ def _in_turn(updates: Sequence[ContactUpdate]) -> list[int]:
 
 def _shown(update: ContactUpdate) -> MaskedContact:
     shown = masked(update.channel, update.address)
-    about = (update.client_id, update.channel, shown, update.language)
-    return MaskedContact(*about, zone=update.zone)
+    return MaskedContact(update.client_id, update.channel, shown, update.language, zone=update.zone)
 
 
 def remove_contact(stores: Stores, key: ContactKey) -> bool:
