@@ -53,7 +53,7 @@ test: venv ## Everything but the storm, on Apache Kafka and Postgres, a test for
 	@$(PY) -m pytest $(PARALLEL) -m "not storm" $(ARGS)
 
 faults: venv ## What must hold when brokers, databases, disks and clocks fail; the mutants
-	@$(PY) -m pytest tests/faults $(ARGS)
+	@$(PY) -m pytest tests/faults tests/integration/deploy $(ARGS)
 
 lint: venv ## Style, types, who may import whom, declared dependencies, security, references, lengths, SQL
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .

@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-SERVICES = ("ingestion", "scoring", "outreach")
 FOREIGN = {
     "ingestion": {"phonenumbers", "aiosmtplib", "httpx", "scoring-service"},
     "scoring": {"phonenumbers", "aiosmtplib", "httpx", "ingestion-service"},
@@ -47,7 +46,13 @@ def builder() -> Iterator[Builder]:
     shutil.rmtree(made)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    "service",
+    [
+        "outreach",
+        *(pytest.param(name, marks=pytest.mark.storm) for name in ("ingestion", "scoring")),
+    ],
+)
 def test_an_image_runs_with_its_own_wheels_alone_and_without_root(
     service: str,
     builder: Builder,

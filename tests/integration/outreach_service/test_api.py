@@ -43,6 +43,7 @@ def test_a_contact_is_sealed_masked_and_found_again_by_its_index(world: World) -
             "address": "***8000",
             "language": "zh-CN",
             "zone": None,
+            "current": True,
         },
     )
     assert world.put_contact(WANG, address="+8613800138000", name="王芳").status_code == 200

@@ -24,6 +24,7 @@ from rapport_contracts.canonical import MessageChanged
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, execute, execute_many, fetch
 from rapport_runtime.ops.pauses import PauseRequest, pause
+from tests.support.doubles.open_cipher import A_PHONE
 from tests.support.memory.client_word_suite import ClientWordSuite
 from tests.support.memory.harbour import NOON, Harbour
 from tests.support.memory.keys import Ends
@@ -89,7 +90,7 @@ class PostgresAdapter:
             points = {**store.contacts.points(key.practice_id, [key.client_id])}.get(key, [])
             new = tell(points, blind_index, None, NOON)
             store.contacts.save(
-                key.practice_id, [SealedContact(*key[1:], "sealed", "sealed", "en", blind_index)]
+                key.practice_id, [SealedContact(*key[1:], A_PHONE, "sealed", "en", blind_index)]
             )
             store.contacts.add_points([(key, new)] if new else [])
             derive_client_words(store, key.practice_id, [key.client_id])

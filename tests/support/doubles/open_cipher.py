@@ -6,6 +6,8 @@ from outreach_service.ports.contacts import SealedContact
 from outreach_service.ports.records import ContactKey
 
 NO_KEY = "no key opens this"
+A_PHONE = "+447400123456"
+"""A sealed address that opens as a number of a country with hours."""
 
 
 class OpenCipher:

@@ -7,6 +7,7 @@ from typing import Any
 from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, StoredPlaybook
+from tests.support.doubles.open_cipher import A_PHONE
 from tests.support.memory.harbour import NOON
 from tests.support.memory.keys import Ends, ends_of
 from tests.support.memory.outreach import MemoryStores
@@ -26,7 +27,7 @@ class MemoryAdapter:
         self.stores.real_time += timedelta(seconds=seconds)
 
     def put_contact(self, key: ContactKey, blind_index: str) -> None:
-        put_contact(self.stores.rows, key, Contact("sealed", "sealed", "en", blind_index))
+        put_contact(self.stores.rows, key, Contact(A_PHONE, "sealed", "en", blind_index))
 
     def put_consent(self, key: ContactKey, purpose: Purpose, *, granted: bool) -> None:
         number = len(self.stores.rows.consents)

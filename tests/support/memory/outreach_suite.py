@@ -18,6 +18,7 @@ from outreach_service.ports.records import (
     Hold,
 )
 from rapport_contracts.ranges import LATEST
+from tests.support.doubles.open_cipher import A_PHONE
 from tests.support.generators.outreach_values import a_play_document
 from tests.support.memory.harbour import (
     ADA,
@@ -319,7 +320,7 @@ class StoreSuite(DueSuite, PracticesSuite):
         with harbour.stores.open() as store:
             found = store.clients.recipients([PHONE])[PHONE]
             assert store.clients.recipients([]) == {}
-        assert (found.sealed_address, found.sealed_name) == ("sealed", "sealed")
+        assert (found.sealed_address, found.sealed_name) == (A_PHONE, "sealed")
         assert (found.language, found.practice_name) == ("en", "Harbour")
 
     def test_permits_are_taken_and_given_back(self, harbour: Harbour) -> None:

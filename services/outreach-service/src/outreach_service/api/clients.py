@@ -114,14 +114,14 @@ def _add_contacts(
     def put_contact(
         client_id: ClientPath, body: ContactBody, principal: ContactsWriter
     ) -> ContactSaved:
-        """Set how to reach a client on a channel; of several the latest by its time is used, and
-        `current` says whether it is this one.
+        """Set how to reach a client on a channel; of several the latest by its time is used.
 
-        The address is brought into its one spelling (full-width digits and spaces are understood),
-        stored encrypted, and never returned again. A phone number must be a mobile one, of a
-        country to which SMS can be sent; without a country code it is read as one of the practice's
-        region, else of its zone's country. A contact is no consent: without a consent
-        that was given for it nothing is sent. One that is dated more than 48 hours ahead gets 409.
+        `current` says whether messages go to this one. The address is brought into its one spelling
+        (full-width digits and spaces are understood), stored encrypted, and never returned again. A
+        phone number must be a mobile one, of a country to which SMS can be sent; without a country
+        code it is read as one of the practice's region, else of its zone's country. A contact is no
+        consent: without a consent that was given for it nothing is sent. One that is dated more
+        than 48 hours ahead gets 409.
         """
         try:
             update = contact_reader(stores, serves, principal.practice)(client_id, body)
