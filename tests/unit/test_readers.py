@@ -78,6 +78,8 @@ def story() -> list[dict[str, Any]]:
         source_event(6, "payment.refunded", payment_id="p1", **money | {"amount_minor": 5_000}),
         source_event(7, "booking.completed", booking_id="b3"),
         source_event(8, "booking.cancelled", booking_id="b3"),
+        source_event(9, "booking.requested", booking_id="b4"),
+        source_event(10, "booking.cancelled", booking_id="b4", cancelled_by="client"),
     ]
 
 

@@ -16,7 +16,8 @@ import psycopg
 from ingestion_service import translate
 from ingestion_service.domain.activities import Activity, ActivityOwner, announcement, caused
 from ingestion_service.domain.facts import ClientId, PracticeId, SourceFact
-from ingestion_service.domain.source_objects import SourceObject, Standing
+from ingestion_service.domain.source_objects import SourceObject
+from ingestion_service.domain.standings import Standing
 from ingestion_service.store.ledger import json_of_deltas
 from tools.bench import source_log
 

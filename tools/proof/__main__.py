@@ -27,6 +27,7 @@ from tools.proof.claims import (
     engine_benches,
     engine_bus,
     engine_causes,
+    engine_events,
     engine_holds,
     engine_ledger,
     engine_letters,
@@ -65,6 +66,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "engine": (
         engine_bus.measure,
         engine_causes.measure,
+        engine_events.measure,
         engine_holds.measure,
         engine_ledger.measure,
         engine_letters.measure,

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 import pytest
 
 from ingestion_service.bootstrap import build_stores
-from ingestion_service.domain.facts import PracticeId, SourceFact
+from ingestion_service.domain.facts import Details, PracticeId, SourceFact
 from ingestion_service.ports import Hold, Store
 from ingestion_service.store.reads import PostgresReads
 from rapport_contracts.canonical import ActivityRecorded, HoldChanged
@@ -27,7 +29,7 @@ _FACTS = """
     SELECT practice_id, source, event_id, ledger.namespace, ledger.external_id,
         source_object.kind AS object_kind, source_object.external_id AS of_object,
         ledger.kind, occurred_at, starts_at, amount_minor, currency,
-        attributes, backfill
+        attributes, backfill, details
     FROM ledger JOIN source_object USING (practice_id, source, object_id)
     ORDER BY ledger_id
 """
@@ -79,13 +81,25 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
         with worker_database.transaction() as tx:
             rows = fetch(tx, _FACTS)
         return [
-            SourceFact(*row[:12], tuple(sorted((row[12] or {}).items())), row[13]) for row in rows
+            SourceFact(
+                *row[:12],
+                tuple(sorted((row[12] or {}).items())),
+                row[13],
+                _details(row[14] or {}),
+            )
+            for row in rows
         ]
 
     stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
     yield StoreWorld(stores, reads, worker, published, announced, holds, restore, facts)
     api.close()
     worker_database.close()
+
+
+def _details(said: dict[str, Any]) -> Details:
+    found = Details(**said)
+    at: Any = found.cancelled_at
+    return found if at is None else found._replace(cancelled_at=datetime.fromisoformat(at))
 
 
 def _published(key: bytes, value: bytes) -> Published:
@@ -107,6 +121,7 @@ def _published(key: bytes, value: bytes) -> Published:
         data.last_of_cause,
         data.backfill,
         data.attributes,
+        data.cancelled_by,
     )
 
 

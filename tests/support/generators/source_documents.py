@@ -12,10 +12,12 @@ from rapport_contracts.ranges import (
     EARLIEST_HAPPENED,
     LATEST,
     MAX_AMOUNT_MINOR,
+    MAX_UNITS,
     NAME,
     currencies,
     zones,
 )
+from rapport_contracts.words import CANCELLERS
 
 MOMENT = timedelta(microseconds=1)
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200).filter(
@@ -29,13 +31,14 @@ CODES = st.fixed_dictionaries(
         for name in ("counsellor_id", "service_code", "site", "product")
     },
 )
-VERBS = [
-    *(
-        ("booking", verb)
-        for verb in ("created", "rescheduled", "cancelled", "completed", "no_show")
-    ),
-    *(("payment", verb) for verb in ("settled", "refunded", "failed", "charged_back")),
-]
+BOOKING_VERBS = ("requested", "created", "rescheduled", "cancelled", "completed", "no_show")
+PAYMENT_VERBS = (
+    *("settled", "refunded", "refunded_total", "refund_failed"),
+    *("failed", "charged_back", "chargeback_reversed"),
+)
+VERBS = [("booking", verb) for verb in BOOKING_VERBS]
+VERBS += [("payment", verb) for verb in PAYMENT_VERBS]
+WITHOUT_AMOUNT = {"failed", "refund_failed", "chargeback_reversed"}
 ZONES = st.sampled_from(sorted(zones()))
 CURRENCIES = st.sampled_from(sorted(currencies()))
 
@@ -47,6 +50,28 @@ def instants(first: datetime, end: datetime) -> st.SearchStrategy[datetime]:
     return st.sampled_from([first, last]) | naive.map(lambda drawn: drawn.replace(tzinfo=UTC))
 
 
+_STARTS = instants(EARLIEST, LATEST).map(datetime.isoformat)
+_HAPPENED = instants(EARLIEST_HAPPENED, LATEST).map(datetime.isoformat)
+_UNITS = st.integers(1, MAX_UNITS)
+ALWAYS: dict[str, dict[str, Any]] = {
+    "created": {"starts_at": _STARTS},
+    "rescheduled": {"starts_at": _STARTS},
+    "refund_failed": {"refund_id": IDS},
+    "chargeback_reversed": {"chargeback_id": IDS},
+}
+AT_TIMES: dict[str, dict[str, Any]] = {
+    "requested": {"starts_at": _STARTS},
+    "created": {"replaces": IDS},
+    "rescheduled": {"replaces": IDS},
+    "cancelled": {"cancelled_by": st.sampled_from(CANCELLERS), "cancelled_at": _HAPPENED},
+    "completed": {"assumed": st.booleans()},
+    "settled": {"package_id": IDS, "units": _UNITS, "payer": IDS},
+    "refunded": {"refund_id": IDS, "units": _UNITS},
+    "charged_back": {"chargeback_id": IDS},
+}
+"""What only events of some kinds say, and what they may say."""
+
+
 @st.composite
 def documents(draw: st.DrawFn, currency: str, now: datetime) -> dict[str, Any]:
     """A source event of one of few objects, with values from the whole range of each."""
@@ -54,11 +79,11 @@ def documents(draw: st.DrawFn, currency: str, now: datetime) -> dict[str, Any]:
     data: dict[str, Any] = {f"{noun}_id": draw(st.sampled_from(["o1", "o2"]) | IDS)}
     if noun == "booking":
         data |= draw(CODES)
-    elif verb != "failed":
+    elif verb not in WITHOUT_AMOUNT:
         amounts = st.sampled_from([0, 1, MAX_AMOUNT_MINOR]) | st.integers(0, MAX_AMOUNT_MINOR)
         data |= {"amount_minor": draw(amounts), "currency": currency}
-    if verb in ("created", "rescheduled"):
-        data["starts_at"] = draw(instants(EARLIEST, LATEST)).isoformat()
+    said = st.fixed_dictionaries(ALWAYS.get(verb, {}), optional=AT_TIMES.get(verb, {}))
+    data |= draw(said.filter(lambda drawn: drawn.get("replaces") != data.get("booking_id", "")))
     latest = min(LATEST, now + AHEAD + MOMENT)
     return {
         "specversion": "1.0",

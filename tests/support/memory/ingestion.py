@@ -16,7 +16,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.domain.source_objects import Standing
+from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
     Client,
     ClockReading,
@@ -100,7 +100,14 @@ class MemoryStore(MemoryQueues):
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey]
     ) -> Mapping[SourceObjectKey, StoredObject]:
-        return {key: self._object(key, owners[key]) for key in sorted(owners)}
+        found = {key: self._object(key, owners[key]) for key in sorted(owners)}
+        wholes = {
+            key._replace(external_id=each.standing.part_of): each.owner
+            for key, each in found.items()
+            if each.standing.part_of is not None
+        }
+        missing = {key: owner for key, owner in wholes.items() if key not in found}
+        return {**found, **self.lock_objects(missing)} if missing else found
 
     def _object(self, key: SourceObjectKey, owner: IdentityKey) -> StoredObject:
         known = self._tables.objects.get(key)

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from ingestion_service.domain.activities import ActivityOwner, registered
-from ingestion_service.domain.facts import ClientId
-from ingestion_service.domain.source_objects import (
+from ingestion_service.domain.facts import ClientId, Details
+from ingestion_service.domain.standings import (
     Contribution,
     Counted,
     KeptCode,
@@ -44,6 +44,9 @@ BOOKED = Standing(
     last=KeptFact("no_show", NOON - timedelta(days=9), "e2", TODAY, None, 0),
     codes=(KeptCode("site", "east", (NOON, 0, "e1")),),
     effect=(Counted("booked", Contribution(TODAY, NOON, CODES, 1, 0), "a1"),),
+    cancelled=KeptFact("cancelled", NOON, "e5", TODAY, None, 0, 0, "client", NOON),
+    assumed=KeptFact("assumed", NOON, "e6", TODAY, None, 0),
+    current="s2",
 )
 PAID = Standing(
     settled=KeptFact("settled", NOON, "e3", TODAY, None, 5000),
@@ -263,7 +266,8 @@ class StoreSuite:
         self, world: StoreWorld, stores: Stores
     ) -> None:
         created = fact("created", "e1", occurred_at=NOON, attributes=CODES, backfill=True)
-        cancelled = fact("cancelled", "e2")
+        said = Details("s0", None, "counsellor", NOON, None)
+        cancelled = fact("cancelled", "e2", details=said)
         settled = fact("settled", "e3", source="till", external_id="li-na")
         other = fact("created", "e0", external_object_id="s2")
         with stores.open(LAKESIDE.practice_id) as store:
@@ -370,8 +374,19 @@ class StoreSuite:
         ):
             with stores.open(LAKESIDE.practice_id) as store:
                 assert {result.status for result in accept(batch, store)} == {"accepted"}
+        later = NOON + timedelta(hours=1)
+        gone = Details(cancelled_by="client", cancelled_at=NOON)
+        for each in (
+            fact("created", "e7", external_object_id="s3"),
+            fact("created", "e8", external_object_id="s4", occurred_at=NOON),
+            fact("created", "e9", external_object_id="s4", details=Details(replaces="s3")),
+            fact("cancelled", "e10", external_object_id="s4", occurred_at=later, details=gone),
+        ):
+            with stores.open(LAKESIDE.practice_id) as store:
+                assert {result.status for result in accept([each], store)} == {"accepted"}
         published = world.published()
         again = world.reads.activities(LAKESIDE.practice_id, client_id, 0, 100)
         assert again is not None
         assert [Published.of(activity) for activity in again] == published
-        assert [activity.sequence for activity in published] == list(range(1, 9))
+        assert [activity.sequence for activity in published] == list(range(1, 16))
+        assert (published[-1].kind, published[-1].cancelled_by) == ("cancelled", "client")

@@ -35,7 +35,8 @@ HARBOUR = Practice("harbour", "Harbour", "Europe/London", "GBP", "GB", "The Harb
 WANG_FANG = IdentityKey(LAKESIDE.practice_id, "desk", "wang-fang")
 LI_NA = IdentityKey(LAKESIDE.practice_id, "desk", "li-na")
 CODES = (("counsellor_id", "c-07"), ("site", "east"))
-_PAYMENT_KINDS = {"settled", "refunded", "failed", "charged_back"}
+_WITH_AMOUNT = {"settled", "refunded", "refunded_total", "charged_back"}
+_PAYMENT_KINDS = _WITH_AMOUNT | {"failed", "refund_failed", "chargeback_reversed"}
 
 
 class Published(NamedTuple):
@@ -55,6 +56,7 @@ class Published(NamedTuple):
     last_of_cause: bool
     backfill: bool
     attributes: dict[str, Any]
+    cancelled_by: str | None
 
     @staticmethod
     def of(activity: Activity) -> "Published":
@@ -75,6 +77,7 @@ class Published(NamedTuple):
             activity.is_last_of_cause,
             cause.backfill,
             dict(delta.attributes),
+            delta.cancelled_by,
         )
 
 
@@ -124,7 +127,7 @@ def fact(kind: SourceKind, event_id: str, /, **changes: Any) -> SourceFact:
     """A fact of Wang Fang at Lakeside about `s1`, a day before noon unless `changes` differ; its
     namespace is its source."""
     is_payment = kind in _PAYMENT_KINDS
-    has_amount = is_payment and kind != "failed"
+    has_amount = kind in _WITH_AMOUNT
     known = SourceFact(
         practice_id=LAKESIDE.practice_id,
         source="desk",

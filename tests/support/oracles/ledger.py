@@ -1,9 +1,7 @@
 """What the services must hold at the end, computed from the generator's events alone, without
 any code of the services.
 
-Bookings and payments are settled by their documented rules, written here a second time: facts of
-one subject are ordered by (time, rank, id); the last word on a booking counts; a payment counts
-from its last settlement unless it failed after that, and what went back counts on its day.
+What each booking and payment counts for is in `source_events`.
 """
 
 from collections import Counter, defaultdict
@@ -15,15 +13,10 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tests.support.generators.poison import Document
+from tests.support.oracles import source_events
 from tests.support.oracles import tiers as oracle_tiers
 from tests.support.oracles.tiers import OracleFact, Rules
 
-_BOOKING = ("created", "rescheduled", "no_show", "completed", "cancelled")
-_PAYMENT = ("settled", "refunded", "charged_back", "failed")
-RANKS = {verb: rank for verbs in (_BOOKING, _PAYMENT) for rank, verb in enumerate(verbs)}
-"""Among facts of one instant, the one that takes back counts last."""
-
-CODES = {"counsellor_id", "service_code", "site", "product"}
 INPUTS = {"frequency": "completed_count", "monetary": "settled_less_refunded_minor"}
 
 
@@ -42,45 +35,26 @@ Net = dict[tuple[str, date], tuple[int, int]]
 def net_facts(documents: Iterable[Document], zones: Mapping[str, str]) -> dict[SourceClient, Net]:
     """What each client's accepted events come to, whatever order they were sent in."""
     sums: dict[SourceClient, dict[tuple[str, date], list[int]]] = defaultdict(dict)
-    for (practice_id, source, noun, _), unordered in _by_object(documents).items():
-        events = sorted(unordered, key=_order)
+    for subject in source_events.subjects(documents):
+        practice_id, source, _, events = subject
         client = SourceClient(practice_id, source, events[0]["subject"])
-        zone = ZoneInfo(zones[practice_id])
-        facts = _of_booking(events, zone) if noun == "booking" else _of_payment(events, zone)
         sums[client].update({})  # a client is known, though its events may come to nothing
-        for kind, on, count, amount in facts:
-            held = sums[client].setdefault((kind, on), [0, 0])
-            held[0] += count
-            held[1] += amount
+        held = source_events.counts(subject, ZoneInfo(zones[practice_id]))
+        for place, (count, amount) in held.items():
+            of_day = sums[client].setdefault((place.kind, place.on), [0, 0])
+            of_day[0] += count
+            of_day[1] += amount
     return {client: _without_nothing(held) for client, held in sums.items()}
 
 
-def _by_object(documents: Iterable[Document]) -> dict[tuple[str, str, str, str], list[Document]]:
-    """Events by practice, source, noun and the source's id of the booking or payment."""
-    by_object: dict[tuple[str, str, str, str], list[Document]] = defaultdict(list)
-    for document in documents:
-        _, noun, _, _ = document["type"].split(".")
-        object_id = document["data"][f"{noun}_id"]
-        by_object[document["practiceid"], document["source"], noun, object_id].append(document)
-    return by_object
-
-
 def codes_held(documents: Iterable[Document]) -> Counter[tuple[str, str, str]]:
-    """How many bookings count under a (practice, kind, code): the last word on each code holds, and
-    a booking that counts for nothing has none."""
+    """How many bookings and payments count under a (practice, kind, code): the last word on each
+    code holds, and what counts for nothing has none."""
     held: Counter[tuple[str, str, str]] = Counter()
-    for (practice_id, _, noun, _), unordered in _by_object(documents).items():
-        if noun != "booking":
-            continue
-        events = sorted(unordered, key=_order)
-        verb = _verb(_deciding(events))
-        kind = {"created": "booked", "rescheduled": "booked"}.get(verb, verb)
-        codes = {
-            name: event["data"][name] for event in events for name in CODES & event["data"].keys()
-        }
-        if verb != "cancelled":
-            for name, code in codes.items():
-                held[practice_id, kind, f"{name}={code}"] += 1
+    for subject in source_events.subjects(documents):
+        for place, (count, _) in source_events.counts(subject, ZoneInfo("UTC")).items():
+            for name, code in place.codes:
+                held[subject.practice_id, place.kind, f"{name}={code}"] += count
     return held
 
 
@@ -94,52 +68,8 @@ def published_codes(activities: Iterable[Mapping[str, Any]]) -> Counter[tuple[st
     return Counter({key: count for key, count in held.items() if count})
 
 
-def _order(event: Document) -> tuple[datetime, int, str]:
-    return datetime.fromisoformat(event["time"]), RANKS[_verb(event)], event["id"]
-
-
-def _verb(event: Document) -> str:
-    return str(event["type"]).split(".")[2]
-
-
-def _deciding(events: Sequence[Document]) -> Document:
-    """The last word on a booking; that it was created is none where it is known how it came out."""
-    outcome = [event for event in events if _verb(event) != "created"][-1:]
-    known = bool(outcome) and _verb(outcome[0]) in ("completed", "no_show")
-    return outcome[0] if known else events[-1]
-
-
-def _day(instant: str, zone: ZoneInfo) -> date:
-    return datetime.fromisoformat(instant).astimezone(zone).date()
-
-
 def _without_nothing(held: Mapping[tuple[str, date], Sequence[int]]) -> Net:
     return {key: (count, amount) for key, (count, amount) in held.items() if count or amount}
-
-
-Facts = list[tuple[str, date, int, int]]
-
-
-def _of_booking(events: Sequence[Document], zone: ZoneInfo) -> Facts:
-    last = _deciding(events)
-    verb = _verb(last)
-    if verb == "cancelled":
-        return []
-    if verb in ("completed", "no_show"):
-        return [(verb, _day(last["time"], zone), 1, 0)]
-    return [("booked", _day(last["data"]["starts_at"], zone), 1, 0)]
-
-
-def _of_payment(events: Sequence[Document], zone: ZoneInfo) -> Facts:
-    arrivals = [event for event in events if _verb(event) in ("settled", "failed")]
-    settled = [event for event in arrivals if _verb(event) == "settled"]
-    if not settled or arrivals[-1] is not settled[-1]:
-        return []
-    on = _day(settled[-1]["time"], zone)
-    facts: Facts = [("settled", on, 1, settled[-1]["data"]["amount_minor"])]
-    back = [e["data"]["amount_minor"] for e in events if _verb(e) in ("refunded", "charged_back")]
-    paid = settled[-1]["data"]["amount_minor"]
-    return [*facts, ("refunded", on, len(back), min(sum(back), paid))] if back else facts
 
 
 def published_nets(activities: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Net]:

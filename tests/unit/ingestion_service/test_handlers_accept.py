@@ -10,7 +10,7 @@ import pytest
 
 from ingestion_service import handlers
 from ingestion_service.domain.errors import NotYet
-from ingestion_service.domain.facts import SourceFact, SourceKind
+from ingestion_service.domain.facts import Details, SourceFact, SourceKind
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.handlers import accept, advance_clock, register_practice
 from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
@@ -109,6 +109,7 @@ def test_other_content_under_the_same_id_is_a_conflict(stores: MemoryStores) -> 
         pytest.param({"kind": "cancelled", "starts_at": None}, id="another kind"),
         pytest.param({"occurred_at": NOON}, id="another time"),
         pytest.param({"starts_at": NOON + timedelta(days=3)}, id="another hour"),
+        pytest.param({"details": Details(replaces="s0")}, id="a booking replaced"),
     ],
 )
 def test_every_field_that_says_what_happened_is_content(

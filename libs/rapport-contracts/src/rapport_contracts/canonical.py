@@ -19,6 +19,7 @@ from rapport_contracts.ranges import EARLIEST, FIRST_DAY, LAST_DAY, LATEST, REGI
 from rapport_contracts.words import (
     ActivityKind,
     Assumption,
+    Canceller,
     ChangeReason,
     Channel,
     GenerationReason,
@@ -60,8 +61,9 @@ class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
     `source` and `cause_id` name the source event that caused it; `last_of_cause` says that no
     further activity of this client follows from that event. `object_id` is the booking, payment or
     case: random, and the same for ever. `backfill` says that its sender reported it as history.
-    `attributes` are the practice's own codes, such as `counsellor_id`. A field that has its default
-    is not written.
+    `attributes` are the practice's own codes, such as `counsellor_id`, and `units`, the hours of a
+    package. An activity `cancelled` says by whom and when, `requested` that a booking is not
+    confirmed; neither counts for a tier. A field that has its default is not written.
     """
 
     client_id: Text
@@ -83,6 +85,8 @@ class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
     last_of_cause: bool = True
     backfill: bool = False
     attributes: dict[Text, Text | int | bool] = {}
+    cancelled_by: Canceller | None = None
+    cancelled_at: Instant | None = None
 
     def __post_init__(self) -> None:
         """Refuse a day or an instant that no reader's calendar holds; the decoder reports it by

@@ -18,10 +18,14 @@ from rapport_contracts.source import (
     BookingCompleted,
     BookingCreated,
     BookingNoShow,
+    BookingRequested,
     BookingRescheduled,
+    PaymentChargebackReversed,
     PaymentChargedBack,
     PaymentFailed,
     PaymentRefunded,
+    PaymentRefundedSoFar,
+    PaymentRefundFailed,
     PaymentSettled,
     SourceEnvelope,
 )
@@ -68,6 +72,7 @@ SOURCE: dict[str, dict[str, type[SourceEnvelope]]] = {
         (
             SOURCE_BOOKINGS,
             (
+                BookingRequested,
                 BookingCreated,
                 BookingRescheduled,
                 BookingCancelled,
@@ -75,7 +80,18 @@ SOURCE: dict[str, dict[str, type[SourceEnvelope]]] = {
                 BookingNoShow,
             ),
         ),
-        (SOURCE_PAYMENTS, (PaymentSettled, PaymentRefunded, PaymentFailed, PaymentChargedBack)),
+        (
+            SOURCE_PAYMENTS,
+            (
+                PaymentSettled,
+                PaymentRefunded,
+                PaymentRefundedSoFar,
+                PaymentRefundFailed,
+                PaymentFailed,
+                PaymentChargedBack,
+                PaymentChargebackReversed,
+            ),
+        ),
     )
 }
 """Topic name -> event type -> class, for the events of booking and payment systems."""

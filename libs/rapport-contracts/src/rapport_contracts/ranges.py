@@ -35,6 +35,9 @@ LAST_DAY: Final = date(2199, 12, 31)
 MAX_AMOUNT_MINOR: Final = 10**13
 """No bill for counselling has fourteen digits, and sums of a lifetime stay far inside 64 bits."""
 
+MAX_UNITS: Final = 10_000
+"""Hours of one package; sums of them stay far inside 32 bits."""
+
 
 @cache
 def currencies() -> dict[str, int]:

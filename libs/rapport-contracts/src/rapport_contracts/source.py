@@ -13,6 +13,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
 )
 
 from rapport_contracts.names import PRACTICE_ID
@@ -21,6 +23,7 @@ from rapport_contracts.ranges import (
     EARLIEST_HAPPENED,
     LATEST,
     MAX_AMOUNT_MINOR,
+    MAX_UNITS,
     NAME,
     currencies,
     zones,
@@ -102,6 +105,9 @@ Code = Annotated[
     Field(json_schema_extra={"pattern": NAME}),
 ]
 
+CancelledBy = Literal["client", "counsellor", "system"]
+"""Who cancelled a booking."""
+
 
 class SourceModel(BaseModel):
     """The base of events from outside: extra keys are allowed and ignored."""
@@ -109,11 +115,15 @@ class SourceModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+Units = Annotated[int, Field(strict=True, ge=1, le=MAX_UNITS)]
+
+
 class BookingData(SourceModel):
     """The booking of the event. `booking_id` is the source's own, unique within the source.
 
     The others are codes of the practice, never words that say what a client comes for: who gives
-    the hour, which service it is, where, and what was bought (a package, a trial, a single hour).
+    the hour, which service it is, where, what was bought (a package, a trial, a single hour), and
+    the package or voucher that pays for the hour.
     """
 
     booking_id: Name
@@ -121,6 +131,14 @@ class BookingData(SourceModel):
     service_code: Code | None = None
     site: Code | None = None
     product: Code | None = None
+    package_id: Name | None = None
+
+
+class BookingRequest(BookingData):
+    """A booking that nobody has confirmed yet; `starts_at` is when the client would like to come,
+    where the source says so."""
+
+    starts_at: Moment | None = None
 
 
 class BookingTimes(BookingData):
@@ -129,6 +147,40 @@ class BookingTimes(BookingData):
     starts_at: Moment = Field(
         description="When the hour begins, by RFC 3339 with an offset:"
         f" {EARLIEST.date()} to {_LAST_DAY} in UTC."
+    )
+    replaces: Name | None = Field(
+        default=None,
+        description="The `booking_id` that this one takes the place of, where the source gives a"
+        " booking that is moved another id: both are then one booking.",
+    )
+
+    @field_validator("replaces")
+    @classmethod
+    def _is_another(cls, replaced: str | None, info: ValidationInfo) -> str | None:
+        """Refuse a booking that takes its own place."""
+        if replaced is not None and replaced == info.data.get("booking_id"):
+            msg = "must be the id of another booking, or be left out"
+            raise ValueError(msg)
+        return replaced
+
+
+class BookingCancellation(BookingData):
+    """A booking that will not take place. Who cancelled it, and when, where the source says so;
+    only a client's own cancellation is ever held against the client."""
+
+    cancelled_by: CancelledBy | None = None
+    cancelled_at: Happened | None = Field(
+        default=None, description="When it was cancelled, if that is not `time`."
+    )
+
+
+class BookingCompletion(BookingData):
+    """A booking whose hour took place."""
+
+    assumed: bool = Field(
+        default=False,
+        strict=True,
+        description="true: nobody reported it; the hour is over, and nothing else was said.",
     )
 
 
@@ -143,6 +195,55 @@ class PaymentAmount(PaymentData):
 
     amount_minor: Amount
     currency: Currency
+
+
+class PaymentSettlement(PaymentAmount):
+    """A payment, and what it pays for: `product` is a code of the practice, `package_id` the
+    package or voucher, `units` the number of hours in it."""
+
+    product: Code | None = None
+    package_id: Name | None = None
+    units: Units | None = None
+    payer: Name | None = Field(
+        default=None,
+        description="Who paid, as the source knows them, if that is not the client: a parent, a"
+        " company.",
+    )
+
+
+class PaymentRefund(PaymentAmount):
+    """What went back of a payment. `units` is the number of hours that went back with it, where a
+    package is refunded by count."""
+
+    refund_id: Name | None = Field(
+        default=None, description="The refund's own id; without it, the event's `id`."
+    )
+    units: Units | None = None
+
+
+class PaymentRefundedTotal(PaymentAmount):
+    """All that has gone back of a payment so far."""
+
+
+class PaymentRefundFailure(PaymentData):
+    """A refund that did not arrive: `refund_id`, or the `id` of the event that told of it."""
+
+    refund_id: Name
+
+
+class PaymentChargeback(PaymentAmount):
+    """What the client's bank took back of a payment."""
+
+    chargeback_id: Name | None = Field(
+        default=None, description="The chargeback's own id; without it, the event's `id`."
+    )
+
+
+class PaymentChargebackReversal(PaymentData):
+    """A chargeback that was taken back: `chargeback_id`, or the `id` of the event that told of
+    it."""
+
+    chargeback_id: Name
 
 
 class SourceEnvelope(SourceModel):
@@ -173,6 +274,14 @@ class SourceEnvelope(SourceModel):
     )
 
 
+class BookingRequested(SourceEnvelope):
+    """Somebody asked for an hour, and nobody has confirmed it. It counts nowhere, but the client is
+    there: messages that ask them to come back are not sent."""
+
+    type: Literal["rapport.booking.requested.v1"]
+    data: BookingRequest
+
+
 class BookingCreated(SourceEnvelope):
     """Somebody booked an hour."""
 
@@ -191,14 +300,15 @@ class BookingCancelled(SourceEnvelope):
     """The hour will not take place, or a report that it did is taken back."""
 
     type: Literal["rapport.booking.cancelled.v1"]
-    data: BookingData
+    data: BookingCancellation
 
 
 class BookingCompleted(SourceEnvelope):
-    """The client came; `time` is when."""
+    """The client came; `time` is when. One that is `assumed` holds until something else is said of
+    the booking: that the client did not come, or came, or that it was cancelled or moved."""
 
     type: Literal["rapport.booking.completed.v1"]
-    data: BookingData
+    data: BookingCompletion
 
 
 class BookingNoShow(SourceEnvelope):
@@ -209,17 +319,33 @@ class BookingNoShow(SourceEnvelope):
 
 
 class PaymentSettled(SourceEnvelope):
-    """The money arrived."""
+    """The money arrived. Told again, it counts on the day of the first; another amount is a
+    correction."""
 
     type: Literal["rapport.payment.settled.v1"]
-    data: PaymentAmount
+    data: PaymentSettlement
 
 
 class PaymentRefunded(SourceEnvelope):
     """`amount_minor` of the payment went back; a payment may be refunded in parts."""
 
     type: Literal["rapport.payment.refunded.v1"]
-    data: PaymentAmount
+    data: PaymentRefund
+
+
+class PaymentRefundedSoFar(SourceEnvelope):
+    """`amount_minor` has gone back of the payment so far; the latest counts. A payment's refunds
+    are told so or one by one, not both."""
+
+    type: Literal["rapport.payment.refunded_total.v1"]
+    data: PaymentRefundedTotal
+
+
+class PaymentRefundFailed(SourceEnvelope):
+    """A refund did not arrive: it counts no longer, until it is told again, later."""
+
+    type: Literal["rapport.payment.refund_failed.v1"]
+    data: PaymentRefundFailure
 
 
 class PaymentFailed(SourceEnvelope):
@@ -233,12 +359,33 @@ class PaymentChargedBack(SourceEnvelope):
     """The client's bank took `amount_minor` back."""
 
     type: Literal["rapport.payment.charged_back.v1"]
-    data: PaymentAmount
+    data: PaymentChargeback
+
+
+class PaymentChargebackReversed(SourceEnvelope):
+    """The bank gave a chargeback's money back: it counts no longer, until it is told again,
+    later."""
+
+    type: Literal["rapport.payment.chargeback_reversed.v1"]
+    data: PaymentChargebackReversal
 
 
 BookingEvent = (
-    BookingCreated | BookingRescheduled | BookingCancelled | BookingCompleted | BookingNoShow
+    BookingRequested
+    | BookingCreated
+    | BookingRescheduled
+    | BookingCancelled
+    | BookingCompleted
+    | BookingNoShow
 )
-PaymentEvent = PaymentSettled | PaymentRefunded | PaymentFailed | PaymentChargedBack
+PaymentEvent = (
+    PaymentSettled
+    | PaymentRefunded
+    | PaymentRefundedSoFar
+    | PaymentRefundFailed
+    | PaymentFailed
+    | PaymentChargedBack
+    | PaymentChargebackReversed
+)
 SourceEvent = Annotated[BookingEvent | PaymentEvent, Field(discriminator="type")]
 """Any event that a source may send; `type` decides which."""

@@ -7,7 +7,17 @@ from typing import Annotated, Final
 
 import msgspec
 
-ACTIVITY_KINDS: Final = ("registered", "booked", "completed", "no_show", "settled", "refunded")
+ACTIVITY_KINDS: Final = (
+    "registered",
+    "requested",
+    "booked",
+    "completed",
+    "no_show",
+    "cancelled",
+    "settled",
+    "refunded",
+)
+CANCELLERS: Final = ("client", "counsellor", "system")
 CHANGE_REASONS: Final = (
     "activity",
     "elapsed_time",
@@ -51,6 +61,7 @@ def open_enum(*values: str) -> msgspec.Meta:
 
 
 ActivityKind = Annotated[str, open_enum(*ACTIVITY_KINDS)]
+Canceller = Annotated[str, open_enum(*CANCELLERS)]
 ChangeReason = Annotated[str, open_enum(*CHANGE_REASONS)]
 GenerationReason = Annotated[str, open_enum(*GENERATION_REASONS)]
 HoldReason = Annotated[str, open_enum(*HOLD_REASONS)]

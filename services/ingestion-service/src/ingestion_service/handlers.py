@@ -25,18 +25,23 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.intake_results import (
     ACCEPTED,
+    CANCELLED_IN_THE_FUTURE,
     CONFLICT,
     DUPLICATE,
     IN_THE_FUTURE,
     OTHER_CLIENT,
+    OTHER_CLIENT_REPLACED,
     OTHER_CURRENCY,
+    OTHER_REFUNDS,
     OVERDRAWS,
     TOOK_BACK_VISIT,
     UNKNOWN_PRACTICE,
     IntakeResult,
 )
+from ingestion_service.domain.object_batch import Known, ObjectBatch
+from ingestion_service.domain.payments import REFUNDS_TOLD
 from ingestion_service.domain.practices import Practice, successor
-from ingestion_service.domain.source_objects import SourceObject, Standing
+from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
     Client,
     KnownClient,
@@ -160,9 +165,14 @@ class _Candidate(NamedTuple):
 
     fact: SourceFact
     event_key: EventKey
-    object_key: SourceObjectKey
+    object_keys: Sequence[SourceObjectKey]
     identity: IdentityKey
     content_hash: bytes
+
+    @property
+    def object_key(self) -> SourceObjectKey:
+        """The booking or payment that it names."""
+        return self.object_keys[0]
 
 
 class _Known(NamedTuple):
@@ -186,14 +196,17 @@ class _Intake(NamedTuple):
 
 
 def _candidate(fact: SourceFact) -> _Candidate:
-    return _Candidate(fact, fact.event_key, fact.object_key, fact.identity, fact.content_hash)
+    keys = [fact.object_key]
+    keys += [key for key in (fact.part_key, fact.replaced_key) if key is not None]
+    return _Candidate(fact, fact.event_key, keys, fact.identity, fact.content_hash)
 
 
 def _first_named(candidates: Iterable[_Candidate]) -> dict[SourceObjectKey, IdentityKey]:
     """Whom the first of these facts names, for each object."""
     named: dict[SourceObjectKey, IdentityKey] = {}
     for each in candidates:
-        named.setdefault(each.object_key, each.identity)
+        for key in each.object_keys:
+            named.setdefault(key, each.identity)
     return named
 
 
@@ -221,6 +234,9 @@ def _refusal(
         return UNKNOWN_PRACTICE
     if fact.occurred_at - now > AHEAD:
         return IN_THE_FUTURE
+    cancelled_at = fact.details.cancelled_at
+    if cancelled_at is not None and cancelled_at - now > AHEAD:
+        return CANCELLED_IN_THE_FUTURE
     if fact.currency is not None and fact.currency != practice.currency:
         return OTHER_CURRENCY
     return None
@@ -234,6 +250,7 @@ def _judge(
     """The result of every fact, and the candidates that are new; refusals stay as they are."""
     known = dict(hashes)
     owners = {key: stored.owner for key, stored in objects.items() if not stored.is_new}
+    told = {key: stored.standing.refunds_told for key, stored in objects.items()}
     results: list[IntakeResult] = []
     new_facts: list[_Candidate] = []
     for each in judged:
@@ -242,13 +259,33 @@ def _judge(
         elif each.event_key in known:
             is_same = known[each.event_key] == each.content_hash
             results.append(DUPLICATE if is_same else CONFLICT)
-        elif owners.setdefault(each.object_key, each.identity) != each.identity:
-            results.append(OTHER_CLIENT)
+        elif refusal := _contradicts(each, owners, told):
+            results.append(refusal)
         else:
             known[each.event_key] = each.content_hash
             new_facts.append(each)
             results.append(ACCEPTED)
     return results, new_facts
+
+
+def _contradicts(
+    new: _Candidate,
+    owners: dict[SourceObjectKey, IdentityKey],
+    told: dict[SourceObjectKey, str | None],
+) -> IntakeResult | None:
+    """What a fact says otherwise than those before it about the same booking or payment: whose it
+    is, or how its refunds are told. Where it does not, what it says first holds from now on."""
+    key, replaced = new.object_key, new.fact.replaced_key
+    if owners.get(key, new.identity) != new.identity:
+        return OTHER_CLIENT
+    if replaced is not None and owners.get(replaced, new.identity) != new.identity:
+        return OTHER_CLIENT_REPLACED
+    way = REFUNDS_TOLD.get(new.fact.kind)
+    if way is not None and (told.get(key) or way) != way:
+        return OTHER_REFUNDS
+    owners.update(dict.fromkeys(new.object_keys, new.identity))
+    told[key] = told.get(key) or way
+    return None
 
 
 def _fold(
@@ -257,20 +294,18 @@ def _fold(
     """Fold each new fact into its source object and number the activities that this causes, each
     accepted at its practice's time. A client's first fact causes one in any case, so that no client
     is known here alone."""
-    source_objects = _source_objects(new_facts, known)
+    objects = _object_batch(known)
     intake = _Intake([], {}, [], {}, {})
-    for place, (fact, _, object_key, identity, content_hash) in enumerate(new_facts):
-        object_id = known.objects[object_key].object_id
+    for place, (fact, _, _, identity, content_hash) in enumerate(new_facts):
         client, now = known.clients[identity], times[fact.practice_id]
-        source_object = source_objects[object_key]
-        deltas = source_object.fold(fact)
+        object_id, deltas, is_overdrawn = objects.fold(fact)
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1
         if not deltas and first == 1:
             deltas = [announcement(fact, known.practices[fact.practice_id].zone, now)]
         if takes_back_a_visit(deltas):
             intake.remarks[place] = TOOK_BACK_VISIT
-        elif source_object.is_overdrawn:
+        elif is_overdrawn:
             intake.remarks[place] = OVERDRAWS
         intake.entries.append(
             LedgerEntry(fact, content_hash, object_id, client.client_id, now, first, deltas)
@@ -279,7 +314,7 @@ def _fold(
             intake.sequences[client_key] = first + len(deltas) - 1
             owner = _owner(client, known.practices[fact.practice_id])
             intake.activities.extend(caused(fact, object_id, owner, deltas, first, now))
-    intake.standings.update((key, each.standing) for key, each in source_objects.items())
+    intake.standings.update(objects.standings)
     return intake
 
 
@@ -294,15 +329,11 @@ def _with_remarks(
     return [by_index.get(index, result) for index, result in enumerate(results)]
 
 
-def _source_objects(
-    new_facts: Sequence[_Candidate], known: _Known
-) -> dict[SourceObjectKey, SourceObject]:
+def _object_batch(known: _Known) -> ObjectBatch:
     """Every source object of the batch as it stands before the batch."""
     zones = {key: ZoneInfo(practice.zone) for key, practice in known.practices.items()}
-    return {
-        key: SourceObject(zones[key.practice_id], known.objects[key].standing)
-        for key in {new.object_key for new in new_facts}
-    }
+    stored = {key: Known(one.object_id, one.standing) for key, one in known.objects.items()}
+    return ObjectBatch(zones, stored)
 
 
 def _owner(client: Client, practice: Practice) -> ActivityOwner:

@@ -15,7 +15,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.domain.source_objects import Standing
+from ingestion_service.domain.standings import Standing
 
 
 class Sealer(Protocol):
@@ -39,9 +39,9 @@ class Client(NamedTuple):
 
 
 class StoredObject(NamedTuple):
-    """A booking or payment, locked by the transaction. `object_id` is random and never changes;
-    `owner` is the identity in the first accepted event about it, `standing` what its events came to
-    so far."""
+    """A booking, a payment, or a part of one, locked by the transaction. `object_id` is random and
+    never changes; `owner` is the identity in the first accepted event about it, `standing` what its
+    events came to so far."""
 
     object_id: str
     owner: IdentityKey
@@ -144,7 +144,8 @@ class Store(Protocol):
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey]
     ) -> Mapping[SourceObjectKey, StoredObject]:
-        """The objects of all these keys, locked; missing ones are created with these owners.
+        """The objects of all these keys, locked, and those that they are part of; missing ones are
+        created with these owners.
 
         A standing is read under the lock: of two workers, one with a booking and one with its
         cancellation, each would otherwise miss the fact of the other. Objects are locked before

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import (
+    NO_DETAILS,
     Attributes,
+    Details,
     PracticeId,
     SourceFact,
     SourceKind,
@@ -33,7 +35,6 @@ from rapport_contracts.names import names_in
 from rapport_contracts.source import (
     BookingData,
     BookingEvent,
-    BookingTimes,
     PaymentAmount,
     PaymentData,
     PaymentEvent,
@@ -53,6 +54,7 @@ REMARKS: Final = MappingProxyType(
 """What is counted of facts that were accepted, by the fact's kind."""
 
 _KINDS: Final[dict[str, SourceKind]] = {
+    "rapport.booking.requested.v1": "requested",
     "rapport.booking.created.v1": "created",
     "rapport.booking.rescheduled.v1": "rescheduled",
     "rapport.booking.cancelled.v1": "cancelled",
@@ -60,11 +62,19 @@ _KINDS: Final[dict[str, SourceKind]] = {
     "rapport.booking.no_show.v1": "no_show",
     "rapport.payment.settled.v1": "settled",
     "rapport.payment.refunded.v1": "refunded",
+    "rapport.payment.refunded_total.v1": "refunded_total",
+    "rapport.payment.refund_failed.v1": "refund_failed",
     "rapport.payment.failed.v1": "failed",
     "rapport.payment.charged_back.v1": "charged_back",
+    "rapport.payment.chargeback_reversed.v1": "chargeback_reversed",
 }
-_CODES: Final = frozenset({"counsellor_id", "product", "service_code", "site"})
-"""The fields of a booking that are its attributes."""
+_CODES: Final = frozenset(
+    {"counsellor_id", "package_id", "product", "service_code", "site", "units"}
+)
+"""The fields of a booking or payment that are its attributes."""
+
+_DETAILS: Final = frozenset({*Details._fields, "refund_id", "chargeback_id"})
+"""The fields that few events have."""
 
 _MONEY: Final = frozenset({"settled", "refunded"})
 
@@ -99,7 +109,7 @@ def refusal(fact: SourceFact, result: IntakeResult) -> RefusedRecord:
 def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
     """The fact of a decoded source event. Its client is named within the source's own namespace."""
     data = event.data
-    object_kind, external_object_id, attributes = _object_of(data)
+    object_kind, external_object_id = _object_of(data)
     return SourceFact(
         practice_id=PracticeId(event.practiceid),
         source=event.source,
@@ -108,23 +118,45 @@ def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
         external_id=event.subject,
         object_kind=object_kind,
         external_object_id=external_object_id,
-        kind=_KINDS[event.type],
+        kind="assumed" if getattr(data, "assumed", False) else _KINDS[event.type],
         occurred_at=event.time.astimezone(UTC),
-        starts_at=data.starts_at.astimezone(UTC) if isinstance(data, BookingTimes) else None,
+        starts_at=_utc(getattr(data, "starts_at", None)),
         amount_minor=data.amount_minor if isinstance(data, PaymentAmount) else None,
         currency=data.currency if isinstance(data, PaymentAmount) else None,
-        attributes=attributes,
+        attributes=_attributes_of(data),
         backfill=event.backfill,
+        details=_details_of(data),
     )
 
 
-def _object_of(data: BookingData | PaymentData) -> tuple[SourceObjectKind, str, Attributes]:
-    """The kind and id of what the event is about, and the codes that it names."""
-    if not isinstance(data, BookingData):
-        return "payment", data.payment_id, ()
+def _object_of(data: BookingData | PaymentData) -> tuple[SourceObjectKind, str]:
+    """The kind and id of what the event is about."""
+    if isinstance(data, BookingData):
+        return "booking", data.booking_id
+    return "payment", data.payment_id
+
+
+def _attributes_of(data: BookingData | PaymentData) -> Attributes:
+    """The codes that the event names."""
     codes = [(name, getattr(data, name)) for name in _CODES & data.model_fields_set]
-    named = sorted((name, code) for name, code in codes if code is not None)
-    return "booking", data.booking_id, tuple(named)
+    return tuple(sorted((name, code) for name, code in codes if code is not None))
+
+
+def _details_of(data: BookingData | PaymentData) -> Details:
+    """What few events say."""
+    if not data.model_fields_set & _DETAILS:
+        return NO_DETAILS
+    return Details(
+        replaces=getattr(data, "replaces", None),
+        part_id=getattr(data, "refund_id", None) or getattr(data, "chargeback_id", None),
+        cancelled_by=getattr(data, "cancelled_by", None),
+        cancelled_at=_utc(getattr(data, "cancelled_at", None)),
+        payer=getattr(data, "payer", None),
+    )
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.astimezone(UTC)
 
 
 def currency_of(activity: Activity) -> str | None:
@@ -162,6 +194,8 @@ def record_of_activity(activity: Activity, incarnation: str | None = None) -> Ou
             last_of_cause=activity.is_last_of_cause,
             backfill=cause.backfill,
             attributes=dict(delta.attributes),
+            cancelled_by=delta.cancelled_by,
+            cancelled_at=delta.cancelled_at,
         ),
     )
     partition = partition_of(owner.client_id, CLIENT_ACTIVITY.partitions)

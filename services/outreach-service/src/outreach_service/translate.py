@@ -20,7 +20,9 @@ ONLY_GENERATION: Final = 1
 
 BOOKED: Final = "booked"
 REGISTERED: Final = "registered"
-CLIENT_DID: Final = frozenset({BOOKED, "completed", "no_show", "settled", "refunded"})
+CLIENT_DID: Final = frozenset(
+    {"requested", BOOKED, "completed", "no_show", "cancelled", "settled", "refunded"}
+)
 """The known kinds by which a client was active; a registration is our doing (C-15)."""
 
 

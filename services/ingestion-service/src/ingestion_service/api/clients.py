@@ -218,4 +218,6 @@ def _activity(activity: Activity) -> ActivityAnswer:
         last_of_cause=activity.is_last_of_cause,
         backfill=cause.backfill,
         attributes=dict(delta.attributes),
+        cancelled_by=delta.cancelled_by,
+        cancelled_at=delta.cancelled_at,
     )

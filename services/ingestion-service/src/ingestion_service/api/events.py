@@ -46,7 +46,7 @@ _EXAMPLES: dict[str, Any] = {
     "batch": {"summary": "Several at once", "value": [_BOOKED, _PAID]},
 }
 
-_CONFLICTS = frozenset({"conflicting-duplicate", "other-client"})
+_CONFLICTS = frozenset({"conflicting-duplicate", "other-client", "other-refunds"})
 """The reasons that contradict what is stored."""
 
 
@@ -83,13 +83,14 @@ def events_router(stores: Stores) -> APIRouter:
         a `duplicate` and changes nothing; with other content it is a `conflicting-duplicate`. A
         booking or payment belongs to the `subject` of its first accepted event; an event that names
         another one is rejected as `other-client`. That a booking was created does not undo that it
-        was completed or missed, whatever the times say. The body has at most 1 MiB.
+        was completed or missed, whatever the times say. A payment's refunds are told one by one or
+        as a total; the other way is rejected as `other-refunds`. The body has at most 1 MiB.
 
         The answer lists the outcome of each event, and says of each whether it took a completed
         visit back. For an array, 207 means that some events were rejected; the others are accepted.
-        For a single event, a rejection is a problem, which lists all its faults: 409 for a
-        conflicting duplicate and for another client, else 422. 503: nothing was written, send the
-        whole request again.
+        For a single event, a rejection is a problem, which lists all its faults: 409 for what
+        contradicts what is stored (a conflicting duplicate, another client, another way of
+        refunds), else 422. 503: nothing was written, send the whole request again.
         """
         sent: Any = body
         items = sent if isinstance(sent, list) else [sent]

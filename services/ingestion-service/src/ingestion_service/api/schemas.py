@@ -19,7 +19,7 @@ from rapport_contracts.discreet import why_not_discreet
 from rapport_contracts.examples import examples_of
 from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, NAME, REGION, regions
 from rapport_contracts.source import Currency, Happened, Name, Zone
-from rapport_contracts.words import ACTIVITY_KINDS
+from rapport_contracts.words import ACTIVITY_KINDS, CANCELLERS
 
 ANY_CLIENT: Final = "2fd2a63a675d5e4bb10c8a4dc82ba496"
 _BOOKED: Final = examples_of("rapport.booking.created.v1")["first-hour"]
@@ -298,9 +298,19 @@ class ActivityAnswer(WireModel):
     backfill: bool = Field(
         description="Its source reported that event as history.", examples=[False]
     )
-    attributes: dict[str, str] = Field(
-        description="The practice's own codes, such as `counsellor_id`.",
+    attributes: dict[str, str | int] = Field(
+        description="The practice's own codes, such as `counsellor_id`; and `units`, the hours of a"
+        " package.",
         examples=[{"counsellor_id": "c-07"}],
+    )
+    cancelled_by: str | None = Field(
+        default=None,
+        description="Who cancelled the booking; of `cancelled` alone.",
+        examples=[None],
+        json_schema_extra={"x-open-enum": list(CANCELLERS)},
+    )
+    cancelled_at: AwareDatetime | None = Field(
+        default=None, description="When the booking was cancelled; of `cancelled` alone."
     )
 
 

@@ -7,16 +7,33 @@ from datetime import date, datetime
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingestion_service.domain.facts import Attributes, ClientId, PracticeId, SourceFact
+from ingestion_service.domain.facts import (
+    Attributes,
+    CancelledBy,
+    ClientId,
+    PracticeId,
+    SourceFact,
+)
 
-ActivityKind = Literal["registered", "booked", "completed", "no_show", "settled", "refunded"]
+ActivityKind = Literal[
+    "registered",
+    "requested",
+    "booked",
+    "completed",
+    "no_show",
+    "cancelled",
+    "settled",
+    "refunded",
+]
 
 _NAMESPACE: Final = uuid.UUID("6f0b6c1e-0d9a-5a5e-9a9e-2d1c7a1b5f10")
 
 
 class Delta(NamedTuple):
     """One signed change on one practice-local day; `refers_to` is the id of the activity that it
-    corrects, or None. `attributes` are the booking's codes."""
+    corrects, or None. `attributes` are the codes of the booking or payment. `cancelled_by` and
+    `cancelled_at` are said of `cancelled` alone. `object_id` is set where the change is of
+    another booking than the fact names: of the first of its chain, or of a part of it."""
 
     activity_id: str
     kind: ActivityKind
@@ -25,7 +42,10 @@ class Delta(NamedTuple):
     attributes: Attributes
     number: int
     amount_minor: int
-    refers_to: str | None
+    refers_to: str | None = None
+    cancelled_by: CancelledBy | None = None
+    cancelled_at: datetime | None = None
+    object_id: str | None = None
 
 
 class ActivityOwner(NamedTuple):
@@ -98,7 +118,15 @@ def numbered(
     """The activities of all deltas of one cause, numbered from `first_sequence` on."""
     last = first_sequence + len(deltas) - 1
     return [
-        Activity(owner, sequence, occurred_at, accepted_at, cause, sequence == last, delta)
+        Activity(
+            owner,
+            sequence,
+            occurred_at,
+            accepted_at,
+            cause._replace(object_id=delta.object_id) if delta.object_id else cause,
+            sequence == last,
+            delta,
+        )
         for sequence, delta in enumerate(deltas, start=first_sequence)
     ]
 

@@ -7,20 +7,30 @@ from typing import Final, Literal, NamedTuple, NewType
 PracticeId = NewType("PracticeId", str)
 ClientId = NewType("ClientId", str)
 
-SourceObjectKind = Literal["booking", "payment"]
+SourceObjectKind = Literal["booking", "payment", "refund", "chargeback"]
+"""A refund and a chargeback are parts of a payment, with a state of their own."""
 SourceKind = Literal[
+    "requested",
     "created",
     "rescheduled",
+    "assumed",
     "no_show",
     "completed",
     "cancelled",
     "settled",
     "refunded",
+    "refunded_total",
+    "refund_failed",
     "charged_back",
+    "chargeback_reversed",
     "failed",
 ]
+"""What a source event says. `assumed` is a completion that nobody reported."""
+CancelledBy = Literal["client", "counsellor", "system"]
 
 RANK: Final[dict[SourceKind, int]] = {
+    "requested": -2,
+    "assumed": -1,
     "created": 0,
     "rescheduled": 1,
     "no_show": 2,
@@ -30,8 +40,19 @@ RANK: Final[dict[SourceKind, int]] = {
     "refunded": 1,
     "charged_back": 2,
     "failed": 3,
+    "refunded_total": 4,
+    "refund_failed": 5,
+    "chargeback_reversed": 6,
 }
 """The order of facts with the same instant: a correction comes after what it corrects."""
+
+_PARTS: Final[dict[SourceKind, SourceObjectKind]] = {
+    "refunded": "refund",
+    "refund_failed": "refund",
+    "charged_back": "chargeback",
+    "chargeback_reversed": "chargeback",
+}
+"""The kinds that are about a part of a payment."""
 
 
 class IdentityKey(NamedTuple):
@@ -53,7 +74,7 @@ class EventKey(NamedTuple):
 
 class SourceObjectKey(NamedTuple):
     """The identity of one booking or payment: the source's own id for it. No two clients share
-    one: its first accepted event says whose it is."""
+    one: its first accepted event says whose it is. A part of a payment is named within it."""
 
     practice_id: PracticeId
     source: str
@@ -61,17 +82,39 @@ class SourceObjectKey(NamedTuple):
     external_id: str
 
 
-Attributes = tuple[tuple[str, str], ...]
-"""A practice's own codes: (name, code), sorted by name, each name once."""
+Attributes = tuple[tuple[str, str | int], ...]
+"""A practice's own codes: (name, code), sorted by name, each name once; and `units`, a number."""
+
+
+class Details(NamedTuple):
+    """What few events say. `replaces` is the booking whose place this one takes, `part_id` the
+    refund or chargeback that the event is about, `payer` who paid for the client, by the source's
+    id."""
+
+    replaces: str | None = None
+    part_id: str | None = None
+    cancelled_by: CancelledBy | None = None
+    cancelled_at: datetime | None = None
+    payer: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """What is said, each with its name."""
+        if self == NO_DETAILS:
+            return []
+        return [f"{name}={said}" for name, said in zip(self._fields, self, strict=True) if said]
+
+
+NO_DETAILS: Final = Details()
 
 
 class SourceFact(NamedTuple):
     """One source event. Instants are aware and in UTC, amounts are in minor units.
 
     `namespace` and `external_id` name its client. `starts_at` is set for created and rescheduled,
-    `amount_minor` and `currency` for settled, refunded and charged_back; for other kinds they are
-    None. `attributes` are the codes that a booking's event names, `backfill` says that its source
-    reported it as history.
+    and may be for requested; `amount_minor` and `currency` are for settled, refunded,
+    refunded_total and charged_back; for other kinds they are None. `attributes` are the codes that
+    an event names, `backfill` says that its source reported it as history.
     """
 
     practice_id: PracticeId
@@ -88,6 +131,7 @@ class SourceFact(NamedTuple):
     currency: str | None = None
     attributes: Attributes = ()
     backfill: bool = False
+    details: Details = NO_DETAILS
 
     @property
     def event_key(self) -> EventKey:
@@ -105,6 +149,24 @@ class SourceFact(NamedTuple):
         return SourceObjectKey(
             self.practice_id, self.source, self.object_kind, self.external_object_id
         )
+
+    @property
+    def part_key(self) -> SourceObjectKey | None:
+        """The part of the payment that the event is about: a refund or a chargeback. One without an
+        id of its own has that of the event that told of it."""
+        kind = _PARTS.get(self.kind)
+        if kind is None:
+            return None
+        whole, part = self.external_object_id, self.details.part_id or self.event_id
+        # With the length of the first id, no two pairs of ids make the same text.
+        return SourceObjectKey(self.practice_id, self.source, kind, f"{len(whole)}:{whole}{part}")
+
+    @property
+    def replaced_key(self) -> SourceObjectKey | None:
+        """The booking whose place this one takes."""
+        if self.details.replaces is None:
+            return None
+        return self.object_key._replace(external_id=self.details.replaces)
 
     @property
     def order(self) -> tuple[datetime, int, str]:
@@ -129,7 +191,8 @@ class SourceFact(NamedTuple):
                 "" if self.starts_at is None else self.starts_at.isoformat(),
                 "" if self.amount_minor is None else str(self.amount_minor),
                 self.currency or "",
-                *(text for attribute in self.attributes for text in attribute),
+                *(str(text) for attribute in self.attributes for text in attribute),
+                *self.details.texts,
             )
         )
         return hashlib.blake2b(fields.encode(), digest_size=16).digest()

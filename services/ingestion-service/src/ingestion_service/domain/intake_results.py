@@ -8,6 +8,7 @@ RejectReason = Literal[
     "occurred-in-the-future",
     "conflicting-duplicate",
     "other-client",
+    "other-refunds",
 ]
 
 
@@ -35,6 +36,7 @@ UNKNOWN_PRACTICE: Final = IntakeResult(
 IN_THE_FUTURE: Final = IntakeResult(
     "rejected", "occurred-in-the-future", "/time", "more than 48 hours ahead of ingestion's time"
 )
+CANCELLED_IN_THE_FUTURE: Final = IN_THE_FUTURE._replace(field="/data/cancelled_at")
 OTHER_CURRENCY: Final = IntakeResult(
     "rejected", "currency-mismatch", "/data/currency", "not the currency of the practice"
 )
@@ -47,4 +49,19 @@ OTHER_CLIENT: Final = IntakeResult(
     "/subject",
     "this booking or payment is another client's by its first accepted event: send that `subject`,"
     " or another id for the booking or payment",
+)
+OTHER_CLIENT_REPLACED: Final = IntakeResult(
+    "rejected",
+    "other-client",
+    "/data/replaces",
+    "the booking that this one replaces is another client's by its first accepted event: send that"
+    " `subject`, or leave `replaces` out",
+)
+OTHER_REFUNDS: Final = IntakeResult(
+    "rejected",
+    "other-refunds",
+    "/type",
+    "a payment's refunds are told one by one (payment.refunded, payment.refund_failed) or as a"
+    " total (payment.refunded_total), and the first accepted one of this payment was told the other"
+    " way: go on in that way",
 )

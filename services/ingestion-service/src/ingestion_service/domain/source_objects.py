@@ -5,161 +5,125 @@ by the source's time (R8). A new fact causes the difference between the effect a
 effect that was published before it, so the sum of all deltas is always the effect.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, tzinfo
+from collections.abc import Iterator, Mapping
+from datetime import tzinfo
 from typing import Final, NamedTuple
 
+from ingestion_service.domain import bookings, payments
 from ingestion_service.domain.activities import ActivityKind, Delta, activity_id
-from ingestion_service.domain.facts import RANK, Attributes, SourceFact, SourceKind
+from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.standings import (
+    Contribution,
+    Counted,
+    Effect,
+    KeptFact,
+    Standing,
+    latest,
+)
 
-_OUTCOMES: Final = frozenset({"completed", "no_show"})
-"""What a booking came to."""
 _ORDER: Final[dict[ActivityKind, int]] = {
-    "booked": 0,
-    "completed": 1,
-    "no_show": 2,
-    "settled": 3,
-    "refunded": 4,
+    "requested": 0,
+    "booked": 1,
+    "completed": 2,
+    "no_show": 3,
+    "cancelled": 4,
+    "settled": 5,
+    "refunded": 6,
 }
 
 
-class Contribution(NamedTuple):
-    """What a source object counts for under one kind of activity, of which it has at most one.
-
-    `on` is the practice-local day, `starts_at` the hour of a booking, `number` a count. The first
-    three fields say where it counts: two contributions that differ in them never add up."""
-
-    on: date
-    starts_at: datetime | None
-    attributes: Attributes
-    number: int
-    amount_minor: int
-
-
-Effect = Mapping[ActivityKind, Contribution]
-Order = tuple[datetime, int, str]
-"""`SourceFact.order`."""
-
-
-class KeptFact(NamedTuple):
-    """What an effect needs of a fact. `on` is the practice-local day on which it counts, by the
-    zone's rules of the time when it was accepted: what was published stays, whatever they become.
-    """
-
-    kind: SourceKind
-    occurred_at: datetime
-    event_id: str
-    on: date
-    starts_at: datetime | None
-    amount_minor: int
-
-    @property
-    def order(self) -> Order:
-        """As `SourceFact.order`."""
-        return (self.occurred_at, RANK[self.kind], self.event_id)
-
-
-class KeptCode(NamedTuple):
-    """A code of a booking, and the order of the fact that named it."""
-
-    name: str
-    code: str
-    order: Order
-
-
-class Counted(NamedTuple):
-    """A contribution as it was published: under its kind, with the id of the activity that a later
-    one takes back or corrects."""
+class _Change(NamedTuple):
+    """A signed change of what counts. `refers_to` is the activity that it takes back or corrects,
+    `object_id` set where that was of a booking that has become part of this one."""
 
     kind: ActivityKind
     contribution: Contribution
-    activity_id: str
+    refers_to: str | None = None
+    object_id: str | None = None
 
-
-class Standing(NamedTuple):
-    """All that a source object's next fact needs of the facts before it. Its size does not depend
-    on their number.
-
-    Of a booking: the latest `created`, the latest of its other facts, and of each code the latest
-    fact that names it. Of a payment: the latest settlement, the latest failure, and the number and
-    sum of what was refunded. `effect` is what was published.
-    """
-
-    created: KeptFact | None = None
-    last: KeptFact | None = None
-    codes: tuple[KeptCode, ...] = ()
-    settled: KeptFact | None = None
-    failed: KeptFact | None = None
-    refund_count: int = 0
-    refunded_minor: int = 0
-    effect: tuple[Counted, ...] = ()
+    @property
+    def is_negative(self) -> bool:
+        """Whether it takes back."""
+        return (self.contribution.number, self.contribution.amount_minor) < (0, 0)
 
 
 class SourceObject:
-    """One booking or payment, folded fact by fact in the order of acceptance.
+    """One booking or payment, folded fact by fact in the order of acceptance; or a part of one,
+    which keeps facts and counts for nothing by itself.
 
     What it keeps of the facts does not depend on the order of arrival, so neither does the effect.
     """
 
-    __slots__ = (
-        "_codes",
-        "_created",
-        "_effect",
-        "_failed",
-        "_ids",
-        "_last",
-        "_refund_count",
-        "_refunded_minor",
-        "_settled",
-        "_zone",
-    )
+    __slots__ = ("_joined", "_known", "_zone")
 
     def __init__(self, zone: tzinfo, standing: Standing | None = None) -> None:
         """Begin with `standing`, or without a fact. New facts count by the rules of `zone`."""
-        known = standing or Standing()
         self._zone = zone
-        self._created = known.created
-        self._last = known.last
-        self._codes = {name: (order, code) for name, code, order in known.codes}
-        self._settled = known.settled
-        self._failed = known.failed
-        self._refund_count = known.refund_count
-        self._refunded_minor = known.refunded_minor
-        self._effect: Effect = {kind: published for kind, published, _ in known.effect}
-        self._ids = {kind: identity for kind, _, identity in known.effect}
+        self._known = standing or Standing()
+        self._joined: list[_Change] = []
 
     @property
     def standing(self) -> Standing:
         """What to begin with when the next fact comes."""
-        return Standing(
-            self._created,
-            self._last,
-            tuple(KeptCode(name, code, order) for name, (order, code) in self._codes.items()),
-            self._settled,
-            self._failed,
-            self._refund_count,
-            self._refunded_minor,
-            tuple(Counted(kind, one, self._ids[kind]) for kind, one in self._effect.items()),
-        )
+        return self._known
 
-    def fold(self, fact: SourceFact) -> list[Delta]:
+    @property
+    def part_of(self) -> str | None:
+        """The booking that this one is part of, by the source's id."""
+        return self._known.part_of
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether more of the payment went back than was paid."""
+        return payments.is_overdrawn(self._known)
+
+    def join(self, other: "SourceObject", other_id: str, object_id: str) -> None:
+        """Another booking, `other_id`, with the random id `object_id`, becomes part of this one.
+        What was published of it is taken back by the deltas of the next fact."""
+        self._joined += [_taken_back(each, object_id) for each in other._known.effect]
+        self._joined += other._joined
+        self._known = bookings.joined(self._known, other._known, other_id)
+        other._known, other._joined = Standing(cancelled=other._known.cancelled), []
+
+    def belongs_to(self, booking_id: str) -> None:
+        """Keep that this id is part of another booking."""
+        if self._known.part_of != booking_id:
+            self._known = self._known._replace(part_of=booking_id)
+
+    def fold(self, fact: SourceFact, part: "SourceObject | None" = None) -> list[Delta]:
         """Add an accepted fact and return the deltas that it causes: negative ones first, then by
-        kind: booked, completed, no_show, settled, refunded."""
+        kind: requested, booked, completed, no_show, cancelled, settled, refunded.
+
+        `part` is the refund or chargeback, or the id that is part of this booking, that the fact is
+        about; it keeps its share of the fact. Without it a refund is one that was not told before.
+        """
+        kept = self._kept(fact)
         if fact.object_kind == "booking":
-            last = self._add_booking(fact)
-            if fact.attributes:
-                self._add_codes(fact)
-            after = _effect_of_booking(last, self._attributes())
+            own = None if part is None else part._keep_cancellation(kept)
+            self._known = bookings.with_fact(self._known, fact, kept, own)
+            after = bookings.effect_of_booking(self._known)
         else:
-            self._add_payment(fact)
-            after = self._effect_of_payment()
-        changes = _differences(self._effect, after) if self._effect else after.items()
-        deltas = [self._delta(fact, ordinal, *change) for ordinal, change in enumerate(changes)]
-        self._effect = after
-        return deltas
+            if fact.part_key is not None:
+                self._known = self._with_part(part or SourceObject(self._zone), kept)
+            self._known = payments.with_fact(self._known, fact, kept)
+            after = payments.effect_of_payment(self._known)
+        return self._publish(fact, after)
+
+    def _with_part(self, part: "SourceObject", kept: KeptFact) -> Standing:
+        before = part._known
+        part._known = before._replace(last=latest(before.last, kept))
+        return payments.with_part(self._known, before, part._known)
+
+    def _keep_cancellation(self, kept: KeptFact) -> Standing:
+        if kept.kind == "cancelled":
+            self._known = self._known._replace(cancelled=latest(self._known.cancelled, kept))
+        return self._known
 
     def _kept(self, fact: SourceFact) -> KeptFact:
-        counts_at = fact.starts_at or fact.occurred_at
+        by, at = fact.details.cancelled_by, fact.details.cancelled_at
+        if by is not None and at is None:
+            at = fact.occurred_at
+        counts_at = fact.starts_at or at or fact.occurred_at
         return KeptFact(
             fact.kind,
             fact.occurred_at,
@@ -167,113 +131,78 @@ class SourceObject:
             counts_at.astimezone(self._zone).date(),
             fact.starts_at,
             fact.amount_minor or 0,
+            next((int(code) for name, code in fact.attributes if name == "units"), 0),
+            by,
+            at,
         )
 
-    def _add_booking(self, fact: SourceFact) -> KeptFact:
-        """The fact that decides the effect: the latest, but a `created` undoes no outcome. Sources
-        often know a visit by its day alone, and enter the booking later on that day."""
-        kept = self._kept(fact)
-        if fact.kind == "created":
-            self._created = _later(self._created, kept)
-        else:
-            self._last = _later(self._last, kept)
-        last = self._last
-        if self._created is None or (last is not None and last.kind in _OUTCOMES):
-            return last or kept
-        return _later(last, self._created)
-
-    def _add_codes(self, fact: SourceFact) -> None:
-        """Later facts, by the source's time, replace the codes that they name and no others."""
-        for name, code in fact.attributes:
-            known = self._codes.get(name)
-            if known is None or fact.order > known[0]:
-                self._codes[name] = (fact.order, code)
-
-    def _attributes(self) -> Attributes:
-        if not self._codes:
-            return ()
-        return tuple((name, code) for name, (_, code) in sorted(self._codes.items()))
-
-    def _add_payment(self, fact: SourceFact) -> None:
-        if fact.kind == "settled":
-            self._settled = _later(self._settled, self._kept(fact))
-        elif fact.kind == "failed":
-            self._failed = _later(self._failed, self._kept(fact))
-        else:
-            self._refund_count += 1
-            self._refunded_minor += fact.amount_minor or 0
-
-    def _effect_of_payment(self) -> Effect:
-        settled = self._settled
-        if settled is None or (self._failed is not None and self._failed.order > settled.order):
-            return {}
-        effect: dict[ActivityKind, Contribution] = {
-            "settled": Contribution(settled.on, None, (), 1, settled.amount_minor)
-        }
-        if self._refund_count:
-            back = min(self._refunded_minor, settled.amount_minor)
-            effect["refunded"] = Contribution(settled.on, None, (), self._refund_count, back)
-        return effect
-
-    @property
-    def is_overdrawn(self) -> bool:
-        """Whether more went back than was paid. What is beyond counts nowhere, until a settlement
-        of a larger amount comes: a payment is never worth less than nothing."""
-        settled = self._settled
-        return settled is not None and self._refunded_minor > settled.amount_minor
-
-    def _delta(
-        self, fact: SourceFact, ordinal: int, kind: ActivityKind, change: Contribution
-    ) -> Delta:
-        identity = activity_id(fact.practice_id, fact.source, fact.event_id, ordinal)
-        older = self._ids.get(kind) if kind in self._effect else None
-        refers_to = older
-        if kind == "refunded" and not _is_negative(change):
-            refers_to = self._ids["settled"]
-        if older is None or change[:3] != self._effect[kind][:3]:
-            self._ids[kind] = identity
-        return Delta(identity, kind, *change, refers_to)
+    def _publish(self, fact: SourceFact, after: Effect) -> list[Delta]:
+        """The deltas that lead from what was published to `after`, which is published now."""
+        before = {each.kind: each for each in self._known.effect}
+        if not self._joined and after == {kind: one.contribution for kind, one in before.items()}:
+            return []
+        changes = sorted([*self._joined, *_changes(before, after)], key=_sign_then_kind)
+        ids = {kind: each.activity_id for kind, each in before.items()}
+        deltas = []
+        for ordinal, change in enumerate(changes):
+            identity = activity_id(fact.practice_id, fact.source, fact.event_id, ordinal)
+            if not change.is_negative and _is_new(change, before):
+                ids[change.kind] = identity
+            deltas.append(_delta(identity, change, ids.get("settled")))
+        self._known = self._known._replace(
+            effect=tuple(Counted(kind, one, ids[kind]) for kind, one in after.items())
+        )
+        self._joined = []
+        return deltas
 
 
-def _later(known: KeptFact | None, fact: KeptFact) -> KeptFact:
-    return fact if known is None or fact.order > known.order else known
+def _taken_back(each: Counted, object_id: str | None = None) -> _Change:
+    one = each.contribution
+    gone = one.times(-one.number, -one.amount_minor)
+    return _Change(each.kind, gone, each.activity_id, object_id)
 
 
-def _effect_of_booking(last: KeptFact, attributes: Attributes) -> Effect:
-    if last.kind == "cancelled":
-        return {}
-    if last.kind == "completed" or last.kind == "no_show":
-        return {last.kind: Contribution(last.on, None, attributes, 1, 0)}
-    if last.starts_at is None:
-        msg = "a created or rescheduled booking has a starts_at"
-        raise ValueError(msg)
-    return {"booked": Contribution(last.on, last.starts_at, attributes, 1, 0)}
-
-
-def _differences(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
-    """The changes that lead from `before` to `after`, in the order that `fold` promises."""
-    return sorted(_changes(before, after), key=_sign_then_kind)
-
-
-def _changes(before: Effect, after: Effect) -> Iterable[tuple[ActivityKind, Contribution]]:
+def _changes(before: Mapping[ActivityKind, Counted], after: Effect) -> Iterator[_Change]:
     """A moved day or another code gives two changes (remove, add); a new number or amount one."""
     for kind in _ORDER:
         old, new = before.get(kind), after.get(kind)
-        if old == new:
-            continue
-        if old is not None and new is not None and old[:3] == new[:3]:
-            amount = new.amount_minor - old.amount_minor
-            yield kind, Contribution(*new[:3], new.number - old.number, amount)
-            continue
-        if old is not None:
-            yield kind, Contribution(*old[:3], -old.number, -old.amount_minor)
-        if new is not None:
-            yield kind, new
+        if old is None and new is not None:
+            yield _Change(kind, new)
+        elif old is not None and (new is None or old.contribution.place != new.place):
+            yield _taken_back(old)
+            if new is not None:
+                yield _Change(kind, new, old.activity_id)
+        elif old is not None and new is not None and old.contribution != new:
+            number = new.number - old.contribution.number
+            amount = new.amount_minor - old.contribution.amount_minor
+            yield _Change(kind, new.times(number, amount), old.activity_id)
 
 
-def _is_negative(change: Contribution) -> bool:
-    return (change.number, change.amount_minor) < (0, 0)
+def _is_new(change: _Change, before: Mapping[ActivityKind, Counted]) -> bool:
+    """Whether nothing of this kind was published at the same place."""
+    old = before.get(change.kind)
+    return old is None or old.contribution.place != change.contribution.place
 
 
-def _sign_then_kind(change: tuple[ActivityKind, Contribution]) -> tuple[bool, int]:
-    return (not _is_negative(change[1]), _ORDER[change[0]])
+def _delta(identity: str, change: _Change, settled_id: str | None) -> Delta:
+    """A refund refers to its settlement."""
+    one, refers_to = change.contribution, change.refers_to
+    if change.kind == "refunded" and not change.is_negative:
+        refers_to = settled_id
+    return Delta(
+        identity,
+        change.kind,
+        one.on,
+        one.starts_at,
+        one.attributes,
+        one.number,
+        one.amount_minor,
+        refers_to,
+        one.cancelled_by,
+        one.cancelled_at,
+        change.object_id,
+    )
+
+
+def _sign_then_kind(change: _Change) -> tuple[bool, int]:
+    return (not change.is_negative, _ORDER[change.kind])

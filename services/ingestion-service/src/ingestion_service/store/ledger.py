@@ -16,7 +16,7 @@ from ingestion_service.domain.activities import (
     activity_id,
     numbered,
 )
-from ingestion_service.domain.facts import Attributes
+from ingestion_service.domain.facts import NO_DETAILS, Attributes, CancelledBy, Details
 
 
 class _KeptDelta(NamedTuple):
@@ -29,8 +29,12 @@ class _KeptDelta(NamedTuple):
     number: int
     amount_minor: int
     refers_to: str | None
+    cancelled_by: CancelledBy | None = None
+    cancelled_at: datetime | None = None
+    object_id: str | None = None
 
 
+_SELDOM: Final = Delta._fields.index("cancelled_by")
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(tuple[_KeptDelta, ...]).decode
 
@@ -46,9 +50,21 @@ def json_of_attributes(attributes: Attributes) -> str | None:
     return json.dumps(dict(attributes)) if attributes else None
 
 
+def json_of_details(details: Details) -> str | None:
+    """A JSON object of what is said; None for nothing."""
+    if details == NO_DETAILS:
+        return None
+    said = {name: value for name, value in details._asdict().items() if value is not None}
+    return _ENCODE(said).decode()
+
+
 def json_of_deltas(deltas: Sequence[Delta]) -> str | None:
-    """A JSON array; None for no deltas."""
-    return _ENCODE([delta[1:] for delta in deltas]).decode() if deltas else None
+    """A JSON array; None for no deltas. What few deltas say is left out where it is not said."""
+    return _ENCODE([_kept(delta) for delta in deltas]).decode() if deltas else None
+
+
+def _kept(delta: Delta) -> tuple[object, ...]:
+    return delta[1:] if any(delta[_SELDOM:]) else delta[1:_SELDOM]
 
 
 def activities_of_row(row: Any, owner: ActivityOwner) -> list[Activity]:

@@ -1,4 +1,5 @@
-"""Bookings and payments, by the id that their source gives them: locked, created and deleted."""
+"""Bookings, payments and their parts, by the id that their source gives them: locked, created and
+deleted."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ingestion_service.domain.facts import IdentityKey, SourceObjectKey
-from ingestion_service.domain.source_objects import Standing
+from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import StoredObject
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import execute, fetch
@@ -65,7 +66,38 @@ _DECODE: Final = msgspec.msgpack.Decoder(Standing).decode
 def lock(
     tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey]
 ) -> dict[SourceObjectKey, StoredObject]:
-    """See `Store.lock_objects`."""
+    """See `Store.lock_objects`.
+
+    What an object is part of is only known when it is read. So that all are locked in one order,
+    the locks are given back then, and taken again with those that were found.
+    """
+    wanted = dict(owners)
+    while True:
+        attempt = tx.begin_nested()
+        found = _create_and_lock(tx, wanted)
+        wholes = _wholes(found)
+        if wholes.keys() <= wanted.keys():
+            attempt.commit()
+            return found
+        attempt.rollback()
+        wanted |= wholes
+
+
+def _wholes(
+    found: Mapping[SourceObjectKey, StoredObject],
+) -> dict[SourceObjectKey, IdentityKey]:
+    """The bookings of which some of these are part; they have the same owner."""
+    return {
+        key._replace(external_id=stored.standing.part_of): stored.owner
+        for key, stored in found.items()
+        if stored.standing.part_of is not None
+    }
+
+
+def _create_and_lock(
+    tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey]
+) -> dict[SourceObjectKey, StoredObject]:
+    """The objects of these keys alone."""
     keys = sorted(owners)
     drawn = _random_ids(len(keys))
     parameters = arrays(SourceObjectKey._fields, keys) | {

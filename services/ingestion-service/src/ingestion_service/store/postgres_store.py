@@ -24,7 +24,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.domain.source_objects import Standing
+from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
     Client,
     Deferred,
@@ -37,7 +37,7 @@ from ingestion_service.ports import (
 )
 from ingestion_service.store import clock, objects, queues
 from ingestion_service.store.arrays import arrays
-from ingestion_service.store.ledger import json_of_attributes, json_of_deltas
+from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.zone_rules import zone_rules
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch, real_time
@@ -128,14 +128,15 @@ _HASHES: Final = """
 _APPEND: Final = """
     WITH appended AS (
         INSERT INTO ledger (practice_id, source, event_id, namespace, external_id, object_id, kind,
-            occurred_at, starts_at, amount_minor, currency, attributes, backfill, content_hash,
-            client_id, accepted_at, first_sequence, deltas, zone_rules)
+            occurred_at, starts_at, amount_minor, currency, attributes, backfill, details,
+            content_hash, client_id, accepted_at, first_sequence, deltas, zone_rules)
         SELECT *, %(zone_rules)b::text
         FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[],
             %(namespace)b::text[], %(external_id)b::text[], %(object_id)b::text[],
             %(kind)b::text[], %(occurred_at)b::timestamptz[], %(starts_at)b::timestamptz[],
             %(amount_minor)b::bigint[], %(currency)b::text[], %(attributes)b::text[]::jsonb[],
-            %(backfill)b::boolean[], %(content_hash)b::bytea[], %(client_id)b::text[],
+            %(backfill)b::boolean[], %(details)b::text[]::jsonb[], %(content_hash)b::bytea[],
+            %(client_id)b::text[],
             %(accepted_at)b::timestamptz[], %(first_sequence)b::bigint[],
             %(deltas)b::text[]::jsonb[])
         RETURNING practice_id, source, occurred_at, accepted_at
@@ -268,6 +269,7 @@ class PostgresStore:
         parameters = arrays(LedgerEntry._fields, entries)
         parameters |= arrays(SourceFact._fields, parameters.pop("fact"))
         parameters["attributes"] = [json_of_attributes(each) for each in parameters["attributes"]]
+        parameters["details"] = [json_of_details(each) for each in parameters["details"]]
         parameters["deltas"] = [json_of_deltas(each) for each in parameters["deltas"]]
         parameters["zone_rules"] = zone_rules()
         try:

@@ -77,8 +77,8 @@ source_object = sa.Table(
     sa.Column("owner_external_id", _key_text(), nullable=False),
     sa.Column("standing", sa.LargeBinary),
     sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
-    comment="a booking or payment, and what its events came to so far; its owner is the client whom"
-    " its first accepted event names",
+    comment="a booking, a payment, or a refund or chargeback of one, and what its events came to so"
+    " far; its owner is the client whom its first accepted event names",
     postgresql_with={"fillfactor": 20},
 )
 
@@ -108,6 +108,7 @@ ledger = sa.Table(
     sa.Column("first_sequence", sa.BigInteger, nullable=False),
     sa.Column("deltas", postgresql.JSONB),
     sa.Column("zone_rules", sa.Text, nullable=False),
+    sa.Column("details", postgresql.JSONB),
     sa.Index(
         "ledger_by_client",
         "practice_id",
@@ -116,7 +117,8 @@ ledger = sa.Table(
         postgresql_where=sa.text("deltas IS NOT NULL"),
     ),
     comment="every accepted source event, and what was published for it; ledger_id is the order of"
-    " acceptance within a client, zone_rules the version by which its days were found",
+    " acceptance within a client, zone_rules the version by which its days were found, details what"
+    " few events say",
 )
 
 source_count = sa.Table(

@@ -43,7 +43,7 @@ class Digest:
         """Fold one difference in; True if the digest changed.
 
         `completed` and `no_show` take `count`, `settled` and `refunded` take `amount_minor`;
-        `registered` and `booked` change nothing. ValueError for a kind that is not known.
+        the others change nothing. ValueError for a kind that is not known.
         """
         if kind in _COUNTS:
             delta = count

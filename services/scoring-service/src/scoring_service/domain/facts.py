@@ -5,7 +5,16 @@ from datetime import date, datetime
 from typing import Final
 
 KNOWN_KINDS: Final = frozenset(
-    {"registered", "booked", "completed", "no_show", "settled", "refunded"}
+    {
+        "registered",
+        "requested",
+        "booked",
+        "completed",
+        "no_show",
+        "cancelled",
+        "settled",
+        "refunded",
+    }
 )
 """The kinds of activity that scoring folds. Of another one it keeps the sequence alone."""
 

@@ -1,0 +1,93 @@
+"""Random histories of source events through ingestion on a store in memory, against the oracle."""
+
+import json
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+from ingestion_service.domain.practices import Practice
+from ingestion_service.handlers import accept, register_practice
+from ingestion_service.translate import fact_of
+from rapport_contracts.codec import decode_source
+from tests.support.generators.source_histories import CURRENCY, ZONE, Document, History
+from tests.support.memory.ingestion import MemoryStores
+from tests.support.oracles import source_events
+from tests.support.oracles.source_events import Counts, Place
+
+PRACTICE = Practice("lakeside", "Lakeside", ZONE, CURRENCY)
+
+
+def faults(history: History) -> Iterator[str]:
+    """What is wrong after each batch: what was told does not add up to what the set of events
+    counts for, or not object by object; or an event was refused."""
+    stores = MemoryStores()
+    with stores.open_for_operator() as store:
+        register_practice(PRACTICE, store)
+    known: dict[str, Document] = {}
+    for number, batch in enumerate(history.batches):
+        refused = _refused(stores, batch)
+        known |= {each["id"]: each for each in batch}
+        if refused:
+            yield f"batch {number}: refused as {refused}"
+        if _told(stores) != expected(list(known.values())):
+            yield f"batch {number}: what was told differs from what the events count for"
+        if _told_of_objects(stores) != _standing(stores):
+            yield f"batch {number}: what was told of an object differs from where it stands"
+
+
+def expected(documents: list[Document]) -> Counts:
+    """What the set of these events counts for."""
+    zone = ZoneInfo(ZONE)
+    return source_events.net(
+        source_events.counts(each, zone) for each in source_events.subjects(documents)
+    )
+
+
+def _refused(stores: MemoryStores, batch: list[Document]) -> list[str]:
+    facts = [fact_of(decode_source(None, None, json.dumps(each).encode())) for each in batch]
+    with stores.transaction() as tables:
+        results = accept(facts, stores.within(tables))
+    return [str(each.reason) for each in results if each.status == "rejected"]
+
+
+def _told(stores: MemoryStores) -> Counts:
+    """The sum of what was published, registrations left out."""
+    return source_events.net(of_object for _, of_object in _activities(stores))
+
+
+def _told_of_objects(stores: MemoryStores) -> dict[str, Counts]:
+    by_object: dict[str, list[Counts]] = {}
+    for object_id, change in _activities(stores):
+        by_object.setdefault(object_id, []).append(change)
+    sums = {object_id: source_events.net(changes) for object_id, changes in by_object.items()}
+    return {object_id: held for object_id, held in sums.items() if held}
+
+
+def _activities(stores: MemoryStores) -> Iterator[tuple[str, Counts]]:
+    """Of each activity its object and its change."""
+    for activity in stores.tables.published:
+        delta = activity.delta
+        if delta.kind == "registered":
+            continue
+        place = Place(
+            delta.kind,
+            delta.on,
+            delta.starts_at,
+            delta.attributes,
+            delta.cancelled_by,
+            delta.cancelled_at,
+        )
+        cause = activity.cause
+        object_id = str(cause and cause.object_id)
+        yield object_id, {place: (delta.number, delta.amount_minor)}
+
+
+def _standing(stores: MemoryStores) -> dict[str, Counts]:
+    """What each object says of itself that it counts for."""
+    found: dict[str, Counts] = {}
+    for stored in stores.tables.objects.values():
+        for kind, one, _ in stored.standing.effect:
+            place = Place(
+                kind, one.on, one.starts_at, one.attributes, one.cancelled_by, one.cancelled_at
+            )
+            found.setdefault(stored.object_id, {})[place] = (one.number, one.amount_minor)
+    return found

@@ -1,0 +1,90 @@
+"""`accept` of facts about bookings that take each other's place, and about parts of payments."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from ingestion_service.domain.facts import Details, SourceFact
+from ingestion_service.domain.intake_results import IntakeResult
+from ingestion_service.handlers import accept, register_practice
+from tests.support.memory.ingestion import NOON, MemoryStores
+from tests.support.memory.ingestion_world import LAKESIDE, fact
+
+
+@pytest.fixture
+def stores() -> MemoryStores:
+    """With the practice Lakeside, at noon."""
+    made = MemoryStores()
+    with made.open_for_operator() as store:
+        register_practice(LAKESIDE, store)
+    return made
+
+
+def results_of(stores: MemoryStores, *facts: SourceFact) -> list[IntakeResult]:
+    """Accept a batch."""
+    with stores.transaction() as tables:
+        return accept(facts, stores.within(tables))
+
+
+def send(stores: MemoryStores, *facts: SourceFact) -> list[str]:
+    """Accept a batch; of each fact why it was rejected, or else its status."""
+    return [result.reason or result.status for result in results_of(stores, *facts)]
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_refunds_of_a_payment_are_told_one_by_one_or_as_a_total(
+    stores: MemoryStores, *, in_one_batch: bool
+) -> None:
+    total = fact("refunded_total", "t1", amount_minor=70, currency="CNY")
+    failed = fact("refund_failed", "f1", details=Details(part_id="e2"))
+    facts = fact("settled", "e1"), fact("refunded", "e2", amount_minor=100), total, failed
+    batches = [facts] if in_one_batch else [(each,) for each in facts]
+    found = [reason for batch in batches for reason in send(stores, *batch)]
+    assert found == ["accepted", "accepted", "other-refunds", "accepted"]
+    other = [each._replace(external_object_id="s2") for each in (total, failed)]
+    others = [each._replace(event_id=f"{each.event_id}-2") for each in other]
+    assert send(stores, *others) == ["accepted", "other-refunds"]
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_a_booking_takes_no_place_of_another_clients(
+    stores: MemoryStores, *, in_one_batch: bool
+) -> None:
+    first = fact("created", "e1")
+    foreign = fact(
+        "created",
+        "e2",
+        external_id="li-na",
+        external_object_id="s2",
+        details=Details(replaces="s1"),
+    )
+    if in_one_batch:
+        results = results_of(stores, first, foreign)
+    else:
+        results = [*results_of(stores, first), *results_of(stores, foreign)]
+    found = [(each.reason, each.field) for each in results]
+    assert found == [(None, None), ("other-client", "/data/replaces")]
+    assert len(stores.tables.objects) == 1
+
+
+def test_a_booking_may_come_after_the_one_that_takes_its_place(stores: MemoryStores) -> None:
+    moved = fact("rescheduled", "e2", external_object_id="s2", details=Details(replaces="s1"))
+    assert send(stores, moved) == ["accepted"]
+    assert send(stores, fact("created", "e1", external_id="li-na")) == ["other-client"]
+    assert send(stores, fact("created", "e1")) == ["accepted"]
+    assert send(stores, fact("completed", "e3", external_object_id="s2")) == ["accepted"]
+    assert sum(each.delta.number for each in stores.tables.published) == 1
+    ids = {key.external_id: stored.object_id for key, stored in stores.tables.objects.items()}
+    told = Counter[str | None]()
+    for each in stores.tables.published:
+        told[each.cause and each.cause.object_id] += each.delta.number
+    assert told == {ids["s1"]: 1}
+    named = [(entry.fact.event_id, entry.object_id) for entry in stores.tables.ledger.values()]
+    assert named == [("e2", ids["s2"]), ("e1", ids["s1"]), ("e3", ids["s2"])]
+
+
+def test_a_cancellation_of_the_far_future_is_refused(stores: MemoryStores) -> None:
+    ahead = Details(cancelled_by="client", cancelled_at=NOON + timedelta(hours=49))
+    [result] = results_of(stores, fact("cancelled", "e1", details=ahead))
+    assert (result.reason, result.field) == ("occurred-in-the-future", "/data/cancelled_at")
