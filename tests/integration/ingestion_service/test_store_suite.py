@@ -19,6 +19,7 @@ from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.ops import incarnation
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import Published, StoreWorld, memory_world
@@ -147,3 +148,7 @@ class TestStores(OnBoth, StoreSuite):
 
 class TestQueues(OnBoth, QueueSuite):
     """The suite of queues, on each of the two."""
+
+
+class TestParked(OnBoth, ParkedSuite):
+    """The suite of what is parked, on each of the two."""

@@ -51,7 +51,6 @@ def instants(first: datetime, end: datetime) -> st.SearchStrategy[datetime]:
 
 
 _STARTS = instants(EARLIEST, LATEST).map(datetime.isoformat)
-_HAPPENED = instants(EARLIEST_HAPPENED, LATEST).map(datetime.isoformat)
 _UNITS = st.integers(1, MAX_UNITS)
 ALWAYS: dict[str, dict[str, Any]] = {
     "created": {"starts_at": _STARTS},
@@ -63,7 +62,7 @@ AT_TIMES: dict[str, dict[str, Any]] = {
     "requested": {"starts_at": _STARTS},
     "created": {"replaces": IDS},
     "rescheduled": {"replaces": IDS},
-    "cancelled": {"cancelled_by": st.sampled_from(CANCELLERS), "cancelled_at": _HAPPENED},
+    "cancelled": {"cancelled_by": st.sampled_from(CANCELLERS)},
     "completed": {"assumed": st.booleans()},
     "settled": {"package_id": IDS, "units": _UNITS, "payer": IDS},
     "refunded": {"refund_id": IDS, "units": _UNITS},
@@ -85,6 +84,8 @@ def documents(draw: st.DrawFn, currency: str, now: datetime) -> dict[str, Any]:
     said = st.fixed_dictionaries(ALWAYS.get(verb, {}), optional=AT_TIMES.get(verb, {}))
     data |= draw(said.filter(lambda drawn: drawn.get("replaces") != data.get("booking_id", "")))
     latest = min(LATEST, now + AHEAD + MOMENT)
+    if "cancelled_by" in data and draw(st.booleans()):
+        data["cancelled_at"] = draw(instants(EARLIEST_HAPPENED, latest)).isoformat()
     return {
         "specversion": "1.0",
         "id": draw(IDS),

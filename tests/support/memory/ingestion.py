@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from ingestion_service.domain.activities import Activity, ActivityOwner, caused, registered
 from ingestion_service.domain.facts import (
@@ -13,6 +14,7 @@ from ingestion_service.domain.facts import (
     EventKey,
     IdentityKey,
     PracticeId,
+    SourceFact,
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
@@ -31,6 +33,15 @@ NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ClientKey = tuple[PracticeId, ClientId]
 
 
+class Parked(NamedTuple):
+    """A fact that waits until its object has an owner."""
+
+    fact: SourceFact
+    parked_at: datetime
+    is_met: bool = False
+    refused: str | None = None
+
+
 @dataclass
 class Tables:
     """What the database holds; `published` and `announced` are the outbox, oldest first."""
@@ -42,6 +53,7 @@ class Tables:
     objects: dict[SourceObjectKey, StoredObject] = field(default_factory=dict)
     registrations: dict[ClientKey, Activity] = field(default_factory=dict)
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
+    parked: dict[EventKey, Parked] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     queues: QueueTables = field(default_factory=QueueTables)
@@ -98,7 +110,7 @@ class MemoryStore(MemoryQueues):
         self._tables.announced.append((practice, now))
 
     def lock_objects(
-        self, owners: Mapping[SourceObjectKey, IdentityKey]
+        self, owners: Mapping[SourceObjectKey, IdentityKey | None]
     ) -> Mapping[SourceObjectKey, StoredObject]:
         found = {key: self._object(key, owners[key]) for key in sorted(owners)}
         wholes = {
@@ -109,13 +121,36 @@ class MemoryStore(MemoryQueues):
         missing = {key: owner for key, owner in wholes.items() if key not in found}
         return {**found, **self.lock_objects(missing)} if missing else found
 
-    def _object(self, key: SourceObjectKey, owner: IdentityKey) -> StoredObject:
+    def _object(self, key: SourceObjectKey, owner: IdentityKey | None) -> StoredObject:
         known = self._tables.objects.get(key)
         if known is not None:
             return known._replace(is_new=False)
         created = StoredObject(uuid.uuid4().hex, owner, is_new=True)
         self._tables.objects[key] = created
         return created
+
+    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey]) -> None:
+        for key, owner in owners.items():
+            self._tables.objects[key] = self._tables.objects[key]._replace(owner=owner)
+        for event_key, one in self._tables.parked.items():
+            if one.fact.object_key in owners:
+                self._tables.parked[event_key] = one._replace(is_met=True)
+
+    def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
+        for each in facts:
+            self._tables.parked.setdefault(each.event_key, Parked(each, now))
+
+    def met(self, limit: int) -> list[SourceFact]:
+        return [one.fact for one in self._tables.parked.values() if one.is_met][:limit]
+
+    def leave_parked(self, keys: Collection[EventKey], reason: str) -> None:
+        for key in keys:
+            one = self._tables.parked[key]
+            self._tables.parked[key] = one._replace(is_met=False, refused=reason)
+
+    def remove_parked(self, keys: Collection[EventKey]) -> None:
+        for key in keys:
+            del self._tables.parked[key]
 
     def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
         for key in keys:
@@ -272,14 +307,16 @@ class MemoryReads:
             source: [entry for entry in entries if entry.fact.source == source]
             for source in sorted({entry.fact.source for entry in entries})
         }
+        parked = self._stores.tables.parked.values()
+        waiting = [one for one in parked if one.fact.practice_id == practice_id]
+        names = by_source.keys() | {one.fact.source for one in waiting}
         return [
-            SourceProgress(
+            _progress(
                 source,
-                len(sent),
-                max(entry.fact.occurred_at for entry in sent),
-                max(entry.accepted_at for entry in sent),
+                by_source.get(source, []),
+                [one for one in waiting if one.fact.source == source],
             )
-            for source, sent in by_source.items()
+            for source in sorted(names)
         ]
 
     def clock(self) -> ClockReading:
@@ -288,6 +325,17 @@ class MemoryReads:
     def _ledger(self, practice_id: PracticeId) -> list[LedgerEntry]:
         ledger = self._stores.tables.ledger.values()
         return [entry for entry in ledger if entry.fact.practice_id == practice_id]
+
+
+def _progress(source: str, sent: list[LedgerEntry], parked: list[Parked]) -> SourceProgress:
+    return SourceProgress(
+        source,
+        len(sent),
+        max((entry.fact.occurred_at for entry in sent), default=None),
+        max((entry.accepted_at for entry in sent), default=None),
+        len(parked),
+        min((one.parked_at for one in parked), default=None),
+    )
 
 
 def _registered_again(known: Activity, owner: ActivityOwner) -> Activity:

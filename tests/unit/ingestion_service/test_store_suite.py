@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import StoreWorld, memory_world
@@ -23,3 +24,7 @@ class TestMemoryStore(OnMemory, StoreSuite):
 
 class TestMemoryQueues(OnMemory, QueueSuite):
     """The suite of queues, without a server."""
+
+
+class TestMemoryParked(OnMemory, ParkedSuite):
+    """The suite of what is parked, without a server."""

@@ -27,7 +27,7 @@ from rapport_contracts.diagnosis import (
 )
 from rapport_contracts.envelope import Incarnation, Text
 from rapport_contracts.errors import InvalidEvent
-from rapport_contracts.source import SourceEnvelope, SourceEvent
+from rapport_contracts.source import BookingData, SourceEnvelope, SourceEvent, record_key
 from rapport_contracts.topics import CLIENT_ACTIVITY, KEYS, OUTREACH_EVENTS, PRACTICES, TIER_CHANGES
 
 MAX_VALUE_BYTES = 1024 * 1024
@@ -139,10 +139,10 @@ def encode_source(event: SourceEvent) -> bytes:
 def decode_source(topic: str | None, key: bytes | None, value: bytes | None) -> SourceEvent:
     """The event of one record of a source topic, by its logical name, or of a REST body (None).
 
-    On a topic the key must be there and equal `subject`; for a body it may be None. Unknown fields
-    are ignored, though they too must be JSON without U+0000; no object may have a key twice. A
-    source's tombstone is passed over by who reads the topic. Raises InvalidEvent for every value
-    that is not such an event, and KeyError for a topic that is not a source's.
+    On a topic the key must be there and be the event's `record_key`; for a body it may be None.
+    Unknown fields are ignored, though they too must be JSON without U+0000; no object may have a
+    key twice. A source's tombstone is passed over by who reads the topic. Raises InvalidEvent for
+    every value that is not such an event, and KeyError for a topic that is not a source's.
     """
     permitted = ANY_SOURCE if topic is None else SOURCE[topic]
     if value is None or len(value) > MAX_VALUE_BYTES:
@@ -155,8 +155,10 @@ def decode_source(topic: str | None, key: bytes | None, value: bytes | None) -> 
     event = _validated(model, value)
     if topic is not None and not key:
         raise InvalidEvent("missing-key", "has no key")
-    if key and key != event.subject.encode():
-        raise InvalidEvent("invalid-field", "must equal the record's key", "/subject")
+    if key and key != record_key(event).encode():
+        noun = "booking" if isinstance(event.data, BookingData) else "payment"
+        field = f"/data/{noun}_id" if event.subject is None else "/subject"
+        raise InvalidEvent("invalid-field", "must equal the record's key", field)
     return event
 
 

@@ -1,109 +1,21 @@
 """The events of booking and payment systems: lenient to extra keys, errors by field."""
 
-import re
-from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from rapport_contracts.ranges import EARLIEST, EARLIEST_HAPPENED
+from rapport_contracts.values import (
+    LATEST_ON,
+    Amount,
+    Code,
+    Currency,
+    Happened,
+    Moment,
+    Name,
+    PracticeId,
+    Units,
 )
-
-from rapport_contracts.names import PRACTICE_ID
-from rapport_contracts.ranges import (
-    EARLIEST,
-    EARLIEST_HAPPENED,
-    LATEST,
-    MAX_AMOUNT_MINOR,
-    MAX_UNITS,
-    NAME,
-    currencies,
-    zones,
-)
-
-_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:", re.ASCII)
-_NAME = re.compile(NAME)
-_LAST_DAY = LATEST.date() - timedelta(days=1)
-
-
-def _named(text: str) -> str:
-    """Refuse what nobody sees, and blanks around what is seen."""
-    is_plain = text.isprintable() and text == text.strip(" ")  # nearly all are, and it is fast
-    if not is_plain and not _NAME.fullmatch(text):
-        msg = "must begin and end with a visible character, and hold no control character"
-        raise ValueError(msg)
-    return text
-
-
-def _rfc3339(value: object) -> object:
-    """Refuse what pydantic would take for Unix time: numbers, and texts that hold one."""
-    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_AND_TIME.match(value)):
-        return value
-    msg = "must be a date and time of RFC 3339, as text"
-    raise ValueError(msg)
-
-
-def _from(first: datetime) -> Callable[[datetime], datetime]:
-    """Refuse instants before `first`, and those whose day no reader's calendar holds."""
-
-    def check(instant: datetime) -> datetime:
-        if not first <= instant < LATEST:
-            msg = f"must be from {first.date()} to {_LAST_DAY}"
-            raise ValueError(msg)
-        return instant
-
-    return check
-
-
-def _of_iso_4217(code: str) -> str:
-    """Refuse what is no code of ISO 4217 with a minor unit."""
-    if code not in currencies():
-        msg = "must be a currency code of ISO 4217, such as CNY"
-        raise ValueError(msg)
-    return code
-
-
-def _of_iana(name: str) -> str:
-    """Refuse what is no name of the IANA time zone database."""
-    if name not in zones():
-        msg = "must be a time zone of the IANA database, such as Asia/Shanghai"
-        raise ValueError(msg)
-    return name
-
-
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200, strict=True),
-    AfterValidator(_named),
-    Field(json_schema_extra={"pattern": NAME}),
-]
-PracticeId = Annotated[str, StringConstraints(pattern=rf"^{PRACTICE_ID}$", strict=True)]
-Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
-Currency = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{3}$", strict=True), AfterValidator(_of_iso_4217)
-]
-Zone = Annotated[
-    str, AfterValidator(_of_iana), Field(json_schema_extra={"format": "iana-time-zone"})
-]
-Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_from(EARLIEST))]
-Happened = Annotated[
-    AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_from(EARLIEST_HAPPENED))
-]
-
-Code = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64, strict=True),
-    AfterValidator(_named),
-    Field(json_schema_extra={"pattern": NAME}),
-]
 
 CancelledBy = Literal["client", "counsellor", "system"]
 """Who cancelled a booking."""
@@ -113,9 +25,6 @@ class SourceModel(BaseModel):
     """The base of events from outside: extra keys are allowed and ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-Units = Annotated[int, Field(strict=True, ge=1, le=MAX_UNITS)]
 
 
 class BookingData(SourceModel):
@@ -146,7 +55,7 @@ class BookingTimes(BookingData):
 
     starts_at: Moment = Field(
         description="When the hour begins, by RFC 3339 with an offset:"
-        f" {EARLIEST.date()} to {_LAST_DAY} in UTC."
+        f" {EARLIEST.date()} to {LATEST_ON} in UTC."
     )
     replaces: Name | None = Field(
         default=None,
@@ -258,13 +167,9 @@ class SourceEnvelope(SourceModel):
         description="The system that sends it. It is the `namespace` of the client's identity."
     )
     practiceid: PracticeId = Field(description="The practice whose client this is about.")
-    subject: Name = Field(
-        description="The client's id in that source: the `external_id` of the client's identity."
-        " Use a pseudonym, not a name or number."
-    )
     time: Happened = Field(
         description="When it happened, by RFC 3339 with an offset:"
-        f" {EARLIEST_HAPPENED.date()} to {_LAST_DAY} in UTC, and not more than 48 hours ahead."
+        f" {EARLIEST_HAPPENED.date()} to {LATEST_ON} in UTC, and not more than 48 hours ahead."
     )
     backfill: bool = Field(
         default=False,
@@ -274,7 +179,27 @@ class SourceEnvelope(SourceModel):
     )
 
 
-class BookingRequested(SourceEnvelope):
+class OfClient(SourceEnvelope):
+    """An event that names its client: it may be the first about its booking or payment."""
+
+    subject: Name = Field(
+        description="The client's id in that source: the `external_id` of the client's identity."
+        " Use a pseudonym, not a name or number."
+    )
+
+
+class OfKnown(SourceEnvelope):
+    """An event about a booking or payment that another event has told or will tell of."""
+
+    subject: Name | None = Field(
+        default=None,
+        description="The client's id in that source, as in the first event about the booking or"
+        " payment. Leave it out where the source does not say it: the event then counts for the"
+        " client of the booking or payment, and waits where that is not known yet.",
+    )
+
+
+class BookingRequested(OfClient):
     """Somebody asked for an hour, and nobody has confirmed it. It counts nowhere, but the client is
     there: messages that ask them to come back are not sent."""
 
@@ -282,28 +207,28 @@ class BookingRequested(SourceEnvelope):
     data: BookingRequest
 
 
-class BookingCreated(SourceEnvelope):
+class BookingCreated(OfClient):
     """Somebody booked an hour."""
 
     type: Literal["rapport.booking.created.v1"]
     data: BookingTimes
 
 
-class BookingRescheduled(SourceEnvelope):
+class BookingRescheduled(OfClient):
     """The hour was moved; `starts_at` is the new time."""
 
     type: Literal["rapport.booking.rescheduled.v1"]
     data: BookingTimes
 
 
-class BookingCancelled(SourceEnvelope):
+class BookingCancelled(OfKnown):
     """The hour will not take place, or a report that it did is taken back."""
 
     type: Literal["rapport.booking.cancelled.v1"]
     data: BookingCancellation
 
 
-class BookingCompleted(SourceEnvelope):
+class BookingCompleted(OfKnown):
     """The client came; `time` is when. One that is `assumed` holds until something else is said of
     the booking: that the client did not come, or came, or that it was cancelled or moved."""
 
@@ -311,14 +236,14 @@ class BookingCompleted(SourceEnvelope):
     data: BookingCompletion
 
 
-class BookingNoShow(SourceEnvelope):
+class BookingNoShow(OfKnown):
     """The client did not come; `time` is when they should have."""
 
     type: Literal["rapport.booking.no_show.v1"]
     data: BookingData
 
 
-class PaymentSettled(SourceEnvelope):
+class PaymentSettled(OfClient):
     """The money arrived. Told again, it counts on the day of the first; another amount is a
     correction."""
 
@@ -326,14 +251,14 @@ class PaymentSettled(SourceEnvelope):
     data: PaymentSettlement
 
 
-class PaymentRefunded(SourceEnvelope):
+class PaymentRefunded(OfKnown):
     """`amount_minor` of the payment went back; a payment may be refunded in parts."""
 
     type: Literal["rapport.payment.refunded.v1"]
     data: PaymentRefund
 
 
-class PaymentRefundedSoFar(SourceEnvelope):
+class PaymentRefundedSoFar(OfKnown):
     """`amount_minor` has gone back of the payment so far; the latest counts. A payment's refunds
     are told so or one by one, not both."""
 
@@ -341,28 +266,28 @@ class PaymentRefundedSoFar(SourceEnvelope):
     data: PaymentRefundedTotal
 
 
-class PaymentRefundFailed(SourceEnvelope):
+class PaymentRefundFailed(OfKnown):
     """A refund did not arrive: it counts no longer, until it is told again, later."""
 
     type: Literal["rapport.payment.refund_failed.v1"]
     data: PaymentRefundFailure
 
 
-class PaymentFailed(SourceEnvelope):
+class PaymentFailed(OfKnown):
     """The payment never arrived, or its settlement is taken back."""
 
     type: Literal["rapport.payment.failed.v1"]
     data: PaymentData
 
 
-class PaymentChargedBack(SourceEnvelope):
+class PaymentChargedBack(OfKnown):
     """The client's bank took `amount_minor` back."""
 
     type: Literal["rapport.payment.charged_back.v1"]
     data: PaymentChargeback
 
 
-class PaymentChargebackReversed(SourceEnvelope):
+class PaymentChargebackReversed(OfKnown):
     """The bank gave a chargeback's money back: it counts no longer, until it is told again,
     later."""
 
@@ -389,3 +314,10 @@ PaymentEvent = (
 )
 SourceEvent = Annotated[BookingEvent | PaymentEvent, Field(discriminator="type")]
 """Any event that a source may send; `type` decides which."""
+
+
+def record_key(event: SourceEvent) -> str:
+    """The key of the event's record: the client's id, else that of the booking or payment."""
+    if event.subject is not None:
+        return event.subject
+    return event.data.booking_id if isinstance(event.data, BookingData) else event.data.payment_id

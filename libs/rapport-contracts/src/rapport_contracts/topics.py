@@ -15,7 +15,13 @@ class Topic:
     """One logical topic. `retention_ms` None means compacted: the last record of each key stays."""
 
     name: str
-    key: Literal["external client id", "client id", "practice id", "key id"]
+    key: Literal[
+        "external client id, else the id of the booking",
+        "external client id, else the id of the payment",
+        "client id",
+        "practice id",
+        "key id",
+    ]
     content: str
     writers: tuple[str, ...]
     readers: tuple[str, ...]
@@ -42,14 +48,14 @@ class Topic:
 
 SOURCE_BOOKINGS = Topic(
     name="source.bookings.v1",
-    key="external client id",
+    key="external client id, else the id of the booking",
     content="what happened to bookings, as the booking systems report it",
     writers=("booking systems",),
     readers=("ingestion-service",),
 )
 SOURCE_PAYMENTS = Topic(
     name="source.payments.v1",
-    key="external client id",
+    key="external client id, else the id of the payment",
     content="what happened to payments, as the payment systems report it",
     writers=("payment systems",),
     readers=("ingestion-service",),

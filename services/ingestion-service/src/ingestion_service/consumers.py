@@ -9,6 +9,7 @@ from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.draining import Drain, SetAside
 from ingestion_service.handlers import accept
+from ingestion_service.parked_facts import ParkedFacts
 from ingestion_service.ports import SourceRecord, Stores
 from ingestion_service.queues import take_turns
 from rapport_contracts import topics
@@ -55,6 +56,7 @@ class SourceConsumer(BatchHandler):
         self._stores = stores
         self._publish = publish
         self._drain = Drain(stores, set_aside)
+        self._parked = ParkedFacts(stores)
         self._drains_on = False
         # Of the last batch: how many records it had, and of how many practices that do not wait.
         self._size = (0, 0)
@@ -94,16 +96,18 @@ class SourceConsumer(BatchHandler):
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """Publish the activities of the batch, and the watermarks that are due; then give practices
-        that wait their turns. Count what the batch took back and deferred."""
+        that wait their turns, and accept what was parked and is known now. Count what the batch
+        took back and deferred."""
         self._count(held)
         look = self._drain.look()
         self._publish()
         (records, practices), self._size = self._size, (0, 0)
         try:
             drained = self._drain.run(look, records, practices)
+            accepted_of_parked = self._parked.run()
         except NotYet as error:
             raise TryLater(error.detail) from error
-        self._drains_on = drained.records > 0
+        self._drains_on = drained.records > 0 or accepted_of_parked > 0
         for letter in drained.letters:
             DEAD_LETTERS.labels(GROUP, letter.partition.topic, letter.error.reason).inc()
 

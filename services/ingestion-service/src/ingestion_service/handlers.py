@@ -1,7 +1,7 @@
 """The use cases. Each loads what it needs, asks the domain and writes; the caller owns the
 transaction of the store."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -26,22 +26,17 @@ from ingestion_service.domain.facts import (
 from ingestion_service.domain.intake_results import (
     ACCEPTED,
     CANCELLED_IN_THE_FUTURE,
-    CONFLICT,
-    DUPLICATE,
     IN_THE_FUTURE,
-    OTHER_CLIENT,
-    OTHER_CLIENT_REPLACED,
     OTHER_CURRENCY,
-    OTHER_REFUNDS,
     OVERDRAWS,
     TOOK_BACK_VISIT,
     UNKNOWN_PRACTICE,
     IntakeResult,
 )
 from ingestion_service.domain.object_batch import Known, ObjectBatch
-from ingestion_service.domain.payments import REFUNDS_TOLD
 from ingestion_service.domain.practices import Practice, successor
 from ingestion_service.domain.standings import Standing
+from ingestion_service.judging import Candidate, Verdict, candidate, first_named, judge
 from ingestion_service.ports import (
     Client,
     KnownClient,
@@ -79,30 +74,52 @@ def accept(
     waits are accepted at the time at which it stands (`practice_times`).
 
     Of several facts with one event id the first that is accepted counts; the same content again is
-    a duplicate, other content a conflict. Nothing is written for a fact that is not accepted, and
-    the order of arrival changes no client's sums (R7, R8). Raises `NotYet` before a simulated clock
-    is first set.
+    a duplicate, other content a conflict. A fact that names no client is of the client of its
+    booking or payment, and is parked while that is not known. Nothing is written for a fact that is
+    rejected, and the order of arrival changes no client's sums (R7, R8). Raises `NotYet` before a
+    simulated clock is first set.
     """
     now = held_time(store)
     practices = store.practices({fact.practice_id for fact in facts})
-    judged = [_refusal(fact, practices, now) or _candidate(fact) for fact in facts]
-    candidates = [each for each in judged if isinstance(each, _Candidate)]
+    judged = [_refusal(fact, practices, now) or candidate(fact) for fact in facts]
+    candidates = [each for each in judged if isinstance(each, Candidate)]
     if not candidates:
         return [each for each in judged if isinstance(each, IntakeResult)]
-    objects = store.lock_objects(_first_named(candidates))
-    hashes = store.hashes([each.event_key for each in candidates])
-    results, new_facts = _judge(judged, hashes, objects)
-    objects = _with_first_owners(new_facts, objects, store)
-    if new_facts:
-        clients = store.lock_clients({new.identity for new in new_facts}, now)
-        accepted_at = {key: times.get(key, now) for key in practices}
-        intake = _fold(new_facts, _Known(clients, objects, practices), accepted_at)
-        store.append(intake.entries)
-        store.save_sequences(intake.sequences)
-        store.save_standings(intake.standings)
-        store.publish(intake.activities)
-        results = _with_remarks(results, intake.remarks)
-    return results
+    objects = store.lock_objects(first_named(candidates))
+    verdict = judge(judged, store.hashes([each.event_key for each in candidates]), objects)
+    objects = _with_owners(verdict, objects, store)
+    if verdict.parked:
+        store.park([each.fact for each in verdict.parked], now)
+    if not verdict.new:
+        return verdict.results
+    clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
+    accepted_at = {key: times.get(key, now) for key in practices}
+    intake = _fold(verdict.new, _Known(clients, objects, practices), accepted_at)
+    store.append(intake.entries)
+    store.save_sequences(intake.sequences)
+    store.save_standings(intake.standings)
+    store.publish(intake.activities)
+    return _with_remarks(verdict.results, intake.remarks)
+
+
+def accept_met(store: Store, limit: int) -> int:
+    """Accept up to `limit` parked facts whose booking or payment is known by now; how many were
+    looked at. One that is refused stays, with the reason. Raises `NotYet` as `accept` does."""
+    facts = store.met(limit)
+    if not facts:
+        return 0
+    times = practice_times({fact.practice_id for fact in facts}, store)
+    refused: dict[str, list[EventKey]] = {}
+    done = []
+    for fact, result in zip(facts, accept(facts, store, times), strict=True):
+        if result.status == "rejected":
+            refused.setdefault(result.reason or "rejected", []).append(fact.event_key)
+        elif result.status != "parked":
+            done.append(fact.event_key)
+    store.remove_parked(done)
+    for reason, keys in refused.items():
+        store.leave_parked(keys, reason)
+    return len(facts)
 
 
 def register_client(key: IdentityKey, store: Store) -> Registration:
@@ -160,21 +177,6 @@ def look_up_clients(
     return [None if one is None else known.get(one) for one in client_ids]
 
 
-class _Candidate(NamedTuple):
-    """A fact that may be accepted, with its keys and hash, which are made once."""
-
-    fact: SourceFact
-    event_key: EventKey
-    object_keys: Sequence[SourceObjectKey]
-    identity: IdentityKey
-    content_hash: bytes
-
-    @property
-    def object_key(self) -> SourceObjectKey:
-        """The booking or payment that it names."""
-        return self.object_keys[0]
-
-
 class _Known(NamedTuple):
     """What the store knows of the new facts of a batch."""
 
@@ -195,34 +197,23 @@ class _Intake(NamedTuple):
     standings: dict[SourceObjectKey, Standing]
 
 
-def _candidate(fact: SourceFact) -> _Candidate:
-    keys = [fact.object_key]
-    keys += [key for key in (fact.part_key, fact.replaced_key) if key is not None]
-    return _Candidate(fact, fact.event_key, keys, fact.identity, fact.content_hash)
-
-
-def _first_named(candidates: Iterable[_Candidate]) -> dict[SourceObjectKey, IdentityKey]:
-    """Whom the first of these facts names, for each object."""
-    named: dict[SourceObjectKey, IdentityKey] = {}
-    for each in candidates:
-        for key in each.object_keys:
-            named.setdefault(key, each.identity)
-    return named
-
-
-def _with_first_owners(
-    new_facts: Sequence[_Candidate], objects: Mapping[SourceObjectKey, StoredObject], store: Store
+def _with_owners(
+    verdict: Verdict, objects: Mapping[SourceObjectKey, StoredObject], store: Store
 ) -> Mapping[SourceObjectKey, StoredObject]:
-    """The objects, where each new one belongs to whom its first accepted fact names; those that
-    only refused facts are about are deleted again."""
-    owners = _first_named(new_facts)
-    wrong = {
-        key for key, known in objects.items() if known.is_new and known.owner != owners.get(key)
+    """The objects with the owners that they have after the batch; those that only refused facts are
+    about are deleted again."""
+    unused = {key for key, one in objects.items() if one.is_new and key not in verdict.owners}
+    owned = {
+        key: owner
+        for key, owner in verdict.owners.items()
+        if owner is not None and objects[key].owner != owner
     }
-    if not wrong:
-        return objects
-    store.forget_objects(wrong)
-    return {**objects, **store.lock_objects({key: owners[key] for key in wrong & owners.keys()})}
+    if unused:
+        store.forget_objects(unused)
+    if owned:
+        store.save_owners(owned)
+        return {**objects, **{key: objects[key]._replace(owner=owned[key]) for key in owned}}
+    return objects
 
 
 def _refusal(
@@ -242,62 +233,16 @@ def _refusal(
     return None
 
 
-def _judge(
-    judged: Sequence[IntakeResult | _Candidate],
-    hashes: Mapping[EventKey, bytes],
-    objects: Mapping[SourceObjectKey, StoredObject],
-) -> tuple[list[IntakeResult], list[_Candidate]]:
-    """The result of every fact, and the candidates that are new; refusals stay as they are."""
-    known = dict(hashes)
-    owners = {key: stored.owner for key, stored in objects.items() if not stored.is_new}
-    told = {key: stored.standing.refunds_told for key, stored in objects.items()}
-    results: list[IntakeResult] = []
-    new_facts: list[_Candidate] = []
-    for each in judged:
-        if isinstance(each, IntakeResult):
-            results.append(each)
-        elif each.event_key in known:
-            is_same = known[each.event_key] == each.content_hash
-            results.append(DUPLICATE if is_same else CONFLICT)
-        elif refusal := _contradicts(each, owners, told):
-            results.append(refusal)
-        else:
-            known[each.event_key] = each.content_hash
-            new_facts.append(each)
-            results.append(ACCEPTED)
-    return results, new_facts
-
-
-def _contradicts(
-    new: _Candidate,
-    owners: dict[SourceObjectKey, IdentityKey],
-    told: dict[SourceObjectKey, str | None],
-) -> IntakeResult | None:
-    """What a fact says otherwise than those before it about the same booking or payment: whose it
-    is, or how its refunds are told. Where it does not, what it says first holds from now on."""
-    key, replaced = new.object_key, new.fact.replaced_key
-    if owners.get(key, new.identity) != new.identity:
-        return OTHER_CLIENT
-    if replaced is not None and owners.get(replaced, new.identity) != new.identity:
-        return OTHER_CLIENT_REPLACED
-    way = REFUNDS_TOLD.get(new.fact.kind)
-    if way is not None and (told.get(key) or way) != way:
-        return OTHER_REFUNDS
-    owners.update(dict.fromkeys(new.object_keys, new.identity))
-    told[key] = told.get(key) or way
-    return None
-
-
 def _fold(
-    new_facts: Sequence[_Candidate], known: _Known, times: Mapping[PracticeId, datetime]
+    new_facts: Sequence[Candidate], known: _Known, times: Mapping[PracticeId, datetime]
 ) -> _Intake:
     """Fold each new fact into its source object and number the activities that this causes, each
     accepted at its practice's time. A client's first fact causes one in any case, so that no client
     is known here alone."""
     objects = _object_batch(known)
     intake = _Intake([], {}, [], {}, {})
-    for place, (fact, _, _, identity, content_hash) in enumerate(new_facts):
-        client, now = known.clients[identity], times[fact.practice_id]
+    for place, (fact, _, _, content_hash) in enumerate(new_facts):
+        client, now = known.clients[fact.client], times[fact.practice_id]
         object_id, deltas, is_overdrawn = objects.fold(fact)
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1

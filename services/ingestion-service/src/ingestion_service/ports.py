@@ -41,10 +41,10 @@ class Client(NamedTuple):
 class StoredObject(NamedTuple):
     """A booking, a payment, or a part of one, locked by the transaction. `object_id` is random and
     never changes; `owner` is the identity in the first accepted event about it, `standing` what its
-    events came to so far."""
+    events came to so far. Without an owner only parked events are about it."""
 
     object_id: str
-    owner: IdentityKey
+    owner: IdentityKey | None
     is_new: bool
     standing: Standing = Standing()
 
@@ -142,7 +142,7 @@ class Store(Protocol):
         """Put it into the outbox for `practices.v1`."""
 
     def lock_objects(
-        self, owners: Mapping[SourceObjectKey, IdentityKey]
+        self, owners: Mapping[SourceObjectKey, IdentityKey | None]
     ) -> Mapping[SourceObjectKey, StoredObject]:
         """The objects of all these keys, locked, and those that they are part of; missing ones are
         created with these owners.
@@ -151,6 +151,22 @@ class Store(Protocol):
         cancellation, each would otherwise miss the fact of the other. Objects are locked before
         clients, so that no two workers wait for each other.
         """
+
+    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey]) -> None:
+        """Give locked objects their owners. Events that are parked for them may be accepted now."""
+
+    def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
+        """Keep facts, sealed, until their objects have owners; one that is there already stays."""
+
+    def met(self, limit: int) -> list[SourceFact]:
+        """Up to `limit` parked facts whose objects have owners by now, locked; those that another
+        transaction has locked are passed over."""
+
+    def leave_parked(self, keys: Collection[EventKey], reason: str) -> None:
+        """Store why parked facts were refused when their objects were known; they stay."""
+
+    def remove_parked(self, keys: Collection[EventKey]) -> None:
+        """Remove parked facts that were accepted."""
 
     def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
         """Delete objects that this transaction created and that no accepted fact is about."""
@@ -257,12 +273,15 @@ class KnownClient(NamedTuple):
 
 
 class SourceProgress(NamedTuple):
-    """What one source has sent: the number of accepted events, and the latest of both instants."""
+    """What one source has sent: the number of accepted events, and the latest of both instants; the
+    number of events that are parked, and since when the oldest is."""
 
     source: str
     events: int
-    last_occurred_at: datetime
-    last_accepted_at: datetime
+    last_occurred_at: datetime | None
+    last_accepted_at: datetime | None
+    parked: int = 0
+    parked_since: datetime | None = None
 
 
 class ClockReading(NamedTuple):

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from rapport_contracts.codec import decode_source, encode_source
-from rapport_contracts.source import SourceEvent
+from rapport_contracts.source import SourceEvent, record_key
 from rapport_contracts.topics import (
     PER_CLIENT_PARTITIONS,
     SOURCE_BOOKINGS,
@@ -90,7 +90,8 @@ class Dataset:
 
     def clients(self) -> list[str]:
         """The external ids of all clients, sorted."""
-        return sorted({event.subject for events in self.days.values() for event in events})
+        named = {event.subject for events in self.days.values() for event in events}
+        return sorted(subject for subject in named if subject is not None)
 
     def until(self, days: int | None) -> "Dataset":
         """The first `days` days only; all of them for None. Raises ValueError below 1."""
@@ -113,7 +114,8 @@ def by_day(events: Iterable[SourceEvent], zone: str) -> dict[date, list[SourceEv
 
 
 def record_of(event: SourceEvent) -> Outgoing:
-    """The event's record; the client's external id is its key and decides its partition."""
+    """The event's record; its key decides its partition."""
     topic = SOURCE_BOOKINGS if event.type.startswith("rapport.booking.") else SOURCE_PAYMENTS
-    partition = partition_of(event.subject, PER_CLIENT_PARTITIONS)
-    return Outgoing(topic.name, partition, event.subject.encode(), encode_source(event))
+    key = record_key(event)
+    partition = partition_of(key, PER_CLIENT_PARTITIONS)
+    return Outgoing(topic.name, partition, key.encode(), encode_source(event))

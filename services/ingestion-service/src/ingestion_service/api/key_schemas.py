@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field, StrictInt
 
 from ingestion_service.api.schemas import WireModel
 from rapport_contracts.scopes import ScopeName
-from rapport_contracts.source import PracticeId
+from rapport_contracts.values import PracticeId
 from rapport_runtime.http.api_keys import KEY_ID
 from rapport_runtime.one_line import LABEL
 from rapport_runtime.ops.keys import LONGEST_DAYS, LONGEST_OVERLAP_HOURS, KeyRow

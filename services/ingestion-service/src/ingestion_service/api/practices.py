@@ -10,7 +10,7 @@ from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.ports import Reads, Stores
-from rapport_contracts import source
+from rapport_contracts import values
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require, require_operator
 from rapport_runtime.http.paging import Page, PageQuery
@@ -41,7 +41,7 @@ def practices_router(stores: Stores, reads: Reads) -> APIRouter:
     )
     def put_practice(
         principal: Annotated[Principal, Depends(require_operator("practices:write"))],
-        practice_id: Annotated[source.PracticeId, Path(examples=["lantern-harbour"])],
+        practice_id: Annotated[values.PracticeId, Path(examples=["lantern-harbour"])],
         body: PracticeBody,
         response: Response,
     ) -> PracticeAnswer:

@@ -18,7 +18,7 @@ from pydantic.json_schema import JsonSchemaValue
 from rapport_contracts.discreet import why_not_discreet
 from rapport_contracts.examples import examples_of
 from rapport_contracts.ranges import EARLIEST_HAPPENED, LATEST, NAME, REGION, regions
-from rapport_contracts.source import Currency, Happened, Name, Zone
+from rapport_contracts.values import Currency, Happened, Name, Zone
 from rapport_contracts.words import ACTIVITY_KINDS, CANCELLERS
 
 ANY_CLIENT: Final = "2fd2a63a675d5e4bb10c8a4dc82ba496"
@@ -210,7 +210,7 @@ class ItemOutcome(WireModel):
     id: str | None = Field(
         description="The event's `id`; null when it has none.", examples=["moon-2001"]
     )
-    outcome: Literal["accepted", "duplicate", "rejected"] = Field(
+    outcome: Literal["accepted", "duplicate", "parked", "rejected"] = Field(
         description="accepted: the event is stored and counts. duplicate: the same event is stored"
         " already, nothing changed. rejected: nothing is stored, see `reason`."
     )
@@ -321,8 +321,16 @@ class SourceAnswer(WireModel):
     events: int = Field(
         description="Accepted events, without duplicates and rejected ones.", examples=[412]
     )
-    last_occurred_at: AwareDatetime
-    last_accepted_at: AwareDatetime
+    last_occurred_at: AwareDatetime | None = Field(description="null before the first one.")
+    last_accepted_at: AwareDatetime | None = Field(description="null before the first one.")
+    parked: int = Field(
+        description="Events that name no client and wait for the first event about their booking or"
+        " payment that does; or contradicted it, when it came.",
+        examples=[0],
+    )
+    parked_since: AwareDatetime | None = Field(
+        description="Since when the oldest of them waits.", examples=[None]
+    )
 
 
 class SourcesAnswer(WireModel):

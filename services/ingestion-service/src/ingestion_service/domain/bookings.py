@@ -1,6 +1,6 @@
 """What a booking's facts come to: which of them has the last word."""
 
-from typing import Final
+from typing import Any, Final
 
 from ingestion_service.domain.facts import SourceFact, SourceKind
 from ingestion_service.domain.standings import (
@@ -31,7 +31,8 @@ def with_fact(known: Standing, fact: SourceFact, kept: KeptFact, own: Standing |
     that id is part of the booking."""
     if own is None or fact.kind != "cancelled":
         slot = _SLOTS[fact.kind]
-        known = known._replace(**{slot: latest(getattr(known, slot), kept)})
+        said: dict[str, Any] = {slot: latest(getattr(known, slot), kept)}
+        known = known._replace(**said)
     if fact.attributes:
         known = with_codes(known, fact.attributes, fact.order)
     if _hour(known) is kept:  # the booking stands under this id now

@@ -111,7 +111,8 @@ NO_DETAILS: Final = Details()
 class SourceFact(NamedTuple):
     """One source event. Instants are aware and in UTC, amounts are in minor units.
 
-    `namespace` and `external_id` name its client. `starts_at` is set for created and rescheduled,
+    `namespace` and `external_id` name its client; `external_id` is None where the source does not
+    say whose the booking or payment is. `starts_at` is set for created and rescheduled,
     and may be for requested; `amount_minor` and `currency` are for settled, refunded,
     refunded_total and charged_back; for other kinds they are None. `attributes` are the codes that
     an event names, `backfill` says that its source reported it as history.
@@ -121,7 +122,7 @@ class SourceFact(NamedTuple):
     source: str
     event_id: str
     namespace: str
-    external_id: str
+    external_id: str | None
     object_kind: SourceObjectKind
     external_object_id: str
     kind: SourceKind
@@ -139,9 +140,20 @@ class SourceFact(NamedTuple):
         return EventKey(self.practice_id, self.source, self.event_id)
 
     @property
-    def identity(self) -> IdentityKey:
-        """How the event names its client."""
+    def identity(self) -> IdentityKey | None:
+        """How the event names its client; None where it does not."""
+        if self.external_id is None:
+            return None
         return IdentityKey(self.practice_id, self.namespace, self.external_id)
+
+    @property
+    def client(self) -> IdentityKey:
+        """The client whom it names, or to whom it was found to belong. Raises ValueError for a fact
+        that names none."""
+        if self.identity is None:
+            msg = "a fact without a client waits until its booking or payment is known"
+            raise ValueError(msg)
+        return self.identity
 
     @property
     def object_key(self) -> SourceObjectKey:
@@ -183,7 +195,7 @@ class SourceFact(NamedTuple):
                 self.practice_id,
                 self.source,
                 self.event_id,
-                self.external_id,
+                self.external_id or "",
                 self.object_kind,
                 self.external_object_id,
                 self.kind,

@@ -13,12 +13,13 @@ RejectReason = Literal[
 
 
 class IntakeResult(NamedTuple):
-    """The result for one fact. `reason`, `field` (a JSON pointer into the event) and `detail`
+    """The result for one fact. A parked one waits until the booking or payment that it is about is
+    known. `reason`, `field` (a JSON pointer into the event) and `detail`
     explain a rejection and are None otherwise; `detail` never repeats a value. `took_back_visit`
     says of an accepted fact that a completed booking counts no longer because of it, and
     `overdraws` that more went back of its payment than was paid."""
 
-    status: Literal["accepted", "duplicate", "rejected"]
+    status: Literal["accepted", "duplicate", "parked", "rejected"]
     reason: RejectReason | None = None
     field: str | None = None
     detail: str | None = None
@@ -29,6 +30,7 @@ class IntakeResult(NamedTuple):
 ACCEPTED: Final = IntakeResult("accepted")
 TOOK_BACK_VISIT: Final = IntakeResult("accepted", took_back_visit=True)
 OVERDRAWS: Final = IntakeResult("accepted", overdraws=True)
+PARKED: Final = IntakeResult("parked")
 DUPLICATE: Final = IntakeResult("duplicate")
 UNKNOWN_PRACTICE: Final = IntakeResult(
     "rejected", "unknown-practice", "/practiceid", "no practice is registered under this id"

@@ -64,7 +64,7 @@ _DECODE: Final = msgspec.msgpack.Decoder(Standing).decode
 
 
 def lock(
-    tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey]
+    tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey | None]
 ) -> dict[SourceObjectKey, StoredObject]:
     """See `Store.lock_objects`.
 
@@ -85,7 +85,7 @@ def lock(
 
 def _wholes(
     found: Mapping[SourceObjectKey, StoredObject],
-) -> dict[SourceObjectKey, IdentityKey]:
+) -> dict[SourceObjectKey, IdentityKey | None]:
     """The bookings of which some of these are part; they have the same owner."""
     return {
         key._replace(external_id=stored.standing.part_of): stored.owner
@@ -95,15 +95,15 @@ def _wholes(
 
 
 def _create_and_lock(
-    tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey]
+    tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey | None]
 ) -> dict[SourceObjectKey, StoredObject]:
     """The objects of these keys alone."""
     keys = sorted(owners)
     drawn = _random_ids(len(keys))
     parameters = arrays(SourceObjectKey._fields, keys) | {
         "object_id": drawn,
-        "namespace": [owners[key].namespace for key in keys],
-        "owner_external_id": [owners[key].external_id for key in keys],
+        "namespace": [owner and owner.namespace for owner in map(owners.get, keys)],
+        "owner_external_id": [owner and owner.external_id for owner in map(owners.get, keys)],
     }
     created = {row.object_id for row in fetch(tx, _CREATE, parameters, prepare=False)}
     ours = {
@@ -122,7 +122,9 @@ def _lock(
     found = {}
     for row in fetch(tx, _LOCK, arrays(SourceObjectKey._fields, keys), prepare=False):
         key = keys[row.place - 1]
-        owner = IdentityKey(key.practice_id, row.namespace, row.owner_external_id)
+        owner = None
+        if row.namespace is not None:
+            owner = IdentityKey(key.practice_id, row.namespace, row.owner_external_id)
         standing = Standing() if row.standing is None else _DECODE(row.standing)
         found[key] = StoredObject(row.object_id, owner, is_new=False, standing=standing)
     return found

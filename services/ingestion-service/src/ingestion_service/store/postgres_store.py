@@ -35,7 +35,7 @@ from ingestion_service.ports import (
     SourceRecord,
     StoredObject,
 )
-from ingestion_service.store import clock, objects, queues
+from ingestion_service.store import clock, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.zone_rules import zone_rules
@@ -206,9 +206,24 @@ class PostgresStore:
         outbox.append(self._tx, [self._encoders.practice(practice, now, digits)])
 
     def lock_objects(
-        self, owners: Mapping[SourceObjectKey, IdentityKey]
+        self, owners: Mapping[SourceObjectKey, IdentityKey | None]
     ) -> Mapping[SourceObjectKey, StoredObject]:
         return objects.lock(self._tx, owners)
+
+    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey]) -> None:
+        parking.save_owners(self._tx, owners)
+
+    def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
+        parking.park(self._tx, facts, now, self._sealer)
+
+    def met(self, limit: int) -> list[SourceFact]:
+        return parking.met(self._tx, limit, self._sealer)
+
+    def leave_parked(self, keys: Collection[EventKey], reason: str) -> None:
+        parking.leave(self._tx, keys, reason)
+
+    def remove_parked(self, keys: Collection[EventKey]) -> None:
+        parking.remove(self._tx, keys)
 
     def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
         objects.forget(self._tx, keys)

@@ -56,9 +56,18 @@ _CAUSES: Final = f"""
     ORDER BY first_sequence LIMIT %(limit)s
 """
 _SOURCES: Final = """
-    SELECT source, sum(events)::bigint AS events, max(last_occurred_at) AS last_occurred_at,
-        max(last_accepted_at) AS last_accepted_at
-    FROM source_count WHERE practice_id = %(practice_id)s GROUP BY source ORDER BY source
+    SELECT source, coalesce(events, 0)::bigint AS events, last_occurred_at, last_accepted_at,
+        coalesce(parked, 0)::bigint AS parked, parked_since
+    FROM (
+        SELECT source, sum(events) AS events, max(last_occurred_at) AS last_occurred_at,
+            max(last_accepted_at) AS last_accepted_at
+        FROM source_count WHERE practice_id = %(practice_id)s GROUP BY source
+    ) AS accepted
+    FULL JOIN (
+        SELECT source, count(*) AS parked, min(parked_at) AS parked_since
+        FROM parked WHERE practice_id = %(practice_id)s GROUP BY source
+    ) AS waiting USING (source)
+    ORDER BY source
 """
 _PUBLISHED_THROUGH: Final = """
     SELECT min(published_through) FROM outbox_watermark HAVING count(*) >= %(partitions)s
@@ -131,10 +140,7 @@ class PostgresReads:
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
         with self._database.transaction(practice_id) as tx:
             rows = fetch(tx, _SOURCES, {"practice_id": practice_id})
-        return [
-            SourceProgress(row.source, row.events, row.last_occurred_at, row.last_accepted_at)
-            for row in rows
-        ]
+        return [SourceProgress(*row) for row in rows]
 
     def clock(self) -> ClockReading:
         with self._database.transaction(operator=True) as tx:

@@ -73,12 +73,12 @@ source_object = sa.Table(
     sa.Column("kind", _key_text(), nullable=False),
     sa.Column("external_id", _key_text(), nullable=False),
     sa.Column("object_id", _key_text(), nullable=False),
-    sa.Column("namespace", _key_text(), nullable=False),
-    sa.Column("owner_external_id", _key_text(), nullable=False),
+    sa.Column("namespace", _key_text()),
+    sa.Column("owner_external_id", _key_text()),
     sa.Column("standing", sa.LargeBinary),
     sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
     comment="a booking, a payment, or a refund or chargeback of one, and what its events came to so"
-    " far; its owner is the client whom its first accepted event names",
+    " far; its owner is the client whom its first accepted event names, null where all wait",
     postgresql_with={"fillfactor": 20},
 )
 
@@ -163,6 +163,24 @@ deferred = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("deferred_at", sa.DateTime(timezone=True), nullable=False),
     comment="source records that wait; deferred_id is their order within a practice",
+)
+
+parked = sa.Table(
+    "parked",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("event_id", _key_text(), primary_key=True),
+    sa.Column("kind", _key_text(), nullable=False),
+    sa.Column("external_id", _key_text(), nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("parked_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("is_met", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("refused", sa.Text),
+    sa.Index("parked_by_object", "external_id", "kind", "source", "practice_id"),
+    sa.Index("parked_met", "parked_at", postgresql_where=sa.text("is_met")),
+    comment="source events that name no client, sealed, until their booking or payment is known;"
+    " is_met: it is known, and refused: why the event was not accepted then",
 )
 
 clock = sa.Table(

@@ -18,7 +18,7 @@ from outreach_service.api.words import ChannelWord, PurposeWord
 from outreach_service.domain.consents import CurrentConsent, MaskedContact
 from outreach_service.domain.terms import Channel, Purpose
 from rapport_contracts.ranges import VISIBLE
-from rapport_contracts.source import Happened, Name, Zone
+from rapport_contracts.values import Happened, Name, Zone
 from rapport_runtime.http.api_keys import KEY_ID
 
 MAX_ITEMS: Final = 1000

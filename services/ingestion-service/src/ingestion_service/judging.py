@@ -1,0 +1,139 @@
+"""Which facts of a batch are new, which wait, and which contradict what is known."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ingestion_service.domain.facts import EventKey, IdentityKey, SourceFact, SourceObjectKey
+from ingestion_service.domain.intake_results import (
+    ACCEPTED,
+    CONFLICT,
+    DUPLICATE,
+    OTHER_CLIENT,
+    OTHER_CLIENT_REPLACED,
+    OTHER_REFUNDS,
+    PARKED,
+    IntakeResult,
+)
+from ingestion_service.domain.payments import REFUNDS_TOLD
+from ingestion_service.ports import StoredObject
+
+Owners = dict[SourceObjectKey, IdentityKey | None]
+
+
+class Candidate(NamedTuple):
+    """A fact that may be accepted, with its keys and hash, which are made once. The first of
+    `object_keys` is the booking or payment that it is about."""
+
+    fact: SourceFact
+    event_key: EventKey
+    object_keys: Sequence[SourceObjectKey]
+    content_hash: bytes
+
+
+class Verdict(NamedTuple):
+    """The result of each fact in its place; the new ones, each of which names its client now; those
+    that wait; and the owners of the objects of both, None where only such as wait are about one."""
+
+    results: list[IntakeResult]
+    new: list[Candidate]
+    parked: list[Candidate]
+    owners: Owners
+
+
+def candidate(fact: SourceFact) -> Candidate:
+    """The fact with its keys."""
+    keys = [fact.object_key]
+    keys += [key for key in (fact.part_key, fact.replaced_key) if key is not None]
+    return Candidate(fact, fact.event_key, keys, fact.content_hash)
+
+
+def first_named(candidates: Iterable[Candidate]) -> Owners:
+    """Whom the first of these facts that names a client names, for each object."""
+    named: Owners = {}
+    for each in candidates:
+        for key in each.object_keys:
+            named[key] = named.get(key) or each.fact.identity
+    return named
+
+
+def judge(
+    judged: Sequence[IntakeResult | Candidate],
+    hashes: Mapping[EventKey, bytes],
+    objects: Mapping[SourceObjectKey, StoredObject],
+) -> Verdict:
+    """The verdict on every fact; refusals stay as they are. Facts that name no client are judged
+    after the others, which may tell whose their booking or payment is."""
+    judging = _Judging(hashes, objects)
+    results = [each if isinstance(each, IntakeResult) else PARKED for each in judged]
+    new: dict[int, Candidate] = {}
+    for index in sorted(range(len(judged)), key=lambda place: _is_nameless(judged[place])):
+        each = judged[index]
+        if isinstance(each, IntakeResult):
+            continue
+        named = judging.named(each)
+        results[index] = judging.result(named)
+        if results[index] is ACCEPTED:
+            new[index] = named
+    parked = [
+        each
+        for each, result in zip(judged, results, strict=True)
+        if isinstance(each, Candidate) and result is PARKED
+    ]
+    owners: Owners = {each.object_keys[0]: None for each in parked}
+    owners |= {key: one.fact.identity for one in new.values() for key in one.object_keys}
+    return Verdict(results, [new[index] for index in sorted(new)], parked, owners)
+
+
+class _Judging:
+    """What is known while the facts of a batch are judged one after the other."""
+
+    def __init__(
+        self,
+        hashes: Mapping[EventKey, bytes],
+        objects: Mapping[SourceObjectKey, StoredObject],
+    ) -> None:
+        self._hashes = dict(hashes)
+        self._owners = {key: one.owner for key, one in objects.items() if not one.is_new}
+        self._told = {key: one.standing.refunds_told for key, one in objects.items()}
+
+    def named(self, each: Candidate) -> Candidate:
+        """The fact with the client of its booking or payment, where it names none."""
+        owner = self._owners.get(each.object_keys[0])
+        if each.fact.external_id is not None or owner is None:
+            return each
+        fact = each.fact._replace(namespace=owner.namespace, external_id=owner.external_id)
+        return each._replace(fact=fact, content_hash=fact.content_hash)
+
+    def result(self, each: Candidate) -> IntakeResult:
+        """The result of a fact; what a new one says holds for those after it."""
+        known = self._hashes.get(each.event_key)
+        if known is not None:
+            return DUPLICATE if known == each.content_hash else CONFLICT
+        identity = each.fact.identity
+        if identity is None:
+            return PARKED
+        refusal = self._contradiction(each.fact, identity)
+        if refusal is not None:
+            return refusal
+        self._hashes[each.event_key] = each.content_hash
+        self._owners.update(dict.fromkeys(each.object_keys, identity))
+        key = each.object_keys[0]
+        self._told[key] = self._told.get(key) or REFUNDS_TOLD.get(each.fact.kind)
+        return ACCEPTED
+
+    def _contradiction(self, fact: SourceFact, identity: IdentityKey) -> IntakeResult | None:
+        """What a fact says otherwise than those before it about the same booking or payment: whose
+        it is, or how its refunds are told."""
+        key, replaced = fact.object_key, fact.replaced_key
+        if (self._owners.get(key) or identity) != identity:
+            return OTHER_CLIENT
+        if replaced is not None and (self._owners.get(replaced) or identity) != identity:
+            return OTHER_CLIENT_REPLACED
+        way = REFUNDS_TOLD.get(fact.kind)
+        if way is not None and (self._told.get(key) or way) != way:
+            return OTHER_REFUNDS
+        return None
+
+
+def _is_nameless(each: IntakeResult | Candidate) -> bool:
+    return isinstance(each, Candidate) and each.fact.external_id is None

@@ -1,0 +1,101 @@
+"""Events that name no client: they wait until their booking or payment is known."""
+
+from datetime import timedelta
+
+import pytest
+
+from ingestion_service.domain.facts import Details, SourceFact
+from ingestion_service.handlers import accept, accept_met, advance_clock, register_practice
+from ingestion_service.ports import SourceProgress, Stores
+from tests.support.memory.ingestion import NOON
+from tests.support.memory.ingestion_world import LAKESIDE, StoreWorld, fact
+
+LATER = NOON + timedelta(hours=1)
+SETTLED = fact("settled", "e1")
+REFUNDED = fact("refunded", "e2", external_id=None, amount_minor=1200)
+LOST = fact("charged_back", "e3", external_id=None, amount_minor=300)
+
+
+class ParkedSuite:
+    """Inherit it as `TestX` where a fixture `world` gives a `StoreWorld`."""
+
+    @pytest.fixture
+    def stores(self, world: StoreWorld) -> Stores:
+        """The world's stores with a practice, and the clock at noon."""
+        with world.stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+            advance_clock(NOON, store)
+        return world.stores
+
+    def send(self, stores: Stores, *facts: SourceFact) -> list[str]:
+        """Accept a batch by the API; of each fact why it was rejected, or else its status."""
+        with stores.open(LAKESIDE.practice_id) as store:
+            return [result.reason or result.status for result in accept(facts, store)]
+
+    def accept_met(self, world: StoreWorld) -> int:
+        """What a worker does between two batches."""
+        with world.worker() as store:
+            return accept_met(store, 10)
+
+    def told(self, world: StoreWorld) -> list[tuple[str, int, int]]:
+        return [(each.kind, each.number, each.amount_minor) for each in world.published()]
+
+    def test_what_names_no_client_is_of_the_client_of_its_payment(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        assert self.send(stores, SETTLED) == ["accepted"]
+        assert self.send(stores, REFUNDED, REFUNDED) == ["accepted", "duplicate"]
+        assert self.told(world) == [("settled", 1, 5000), ("refunded", 1, 1200)]
+        assert [each.external_id for each in world.facts()] == ["wang-fang", "wang-fang"]
+
+    def test_it_waits_while_that_is_not_known_and_counts_when_it_is(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        assert self.send(stores, REFUNDED) == ["parked"]
+        assert self.send(stores, REFUNDED, LOST) == ["parked", "parked"]
+        assert (self.told(world), self.accept_met(world)) == ([], 0)
+        assert world.reads.sources(LAKESIDE.practice_id) == [
+            SourceProgress("desk", 0, None, None, parked=2, parked_since=NOON)
+        ]
+        assert self.send(stores, SETTLED) == ["accepted"]
+        assert self.told(world) == [("settled", 1, 5000)]
+        assert (self.accept_met(world), self.accept_met(world)) == (2, 0)
+        assert self.told(world)[0] == ("settled", 1, 5000)
+        assert sum(amount for kind, _, amount in self.told(world) if kind == "refunded") == 1500
+        (desk,) = world.reads.sources(LAKESIDE.practice_id)
+        assert (desk.events, desk.parked, desk.parked_since) == (3, 0, None)
+
+    def test_in_one_batch_the_order_does_not_matter(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        assert self.send(stores, REFUNDED, SETTLED) == ["accepted", "accepted"]
+        assert sum(amount for _, _, amount in self.told(world)) == 6200
+
+    def test_it_may_be_sent_again_with_its_client(self, world: StoreWorld, stores: Stores) -> None:
+        assert self.send(stores, REFUNDED) == ["parked"]
+        named = REFUNDED._replace(external_id="wang-fang")
+        assert self.send(stores, named, SETTLED) == ["accepted", "accepted"]
+        assert self.send(stores, REFUNDED) == ["duplicate"]
+        assert self.accept_met(world) == 1
+        (desk,) = world.reads.sources(LAKESIDE.practice_id)
+        assert (desk.events, desk.parked) == (2, 0)
+
+    def test_what_contradicts_its_payment_when_that_comes_stays(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        failed = fact("refund_failed", "e4", external_id=None, details=Details(part_id="r1"))
+        assert self.send(stores, failed) == ["parked"]
+        assert self.send(stores, fact("refunded_total", "e5", amount_minor=70)) == ["accepted"]
+        assert (self.accept_met(world), self.accept_met(world)) == (1, 0)
+        (desk,) = world.reads.sources(LAKESIDE.practice_id)
+        assert (desk.events, desk.parked) == (1, 1)
+
+    def test_a_booking_of_which_only_this_was_told_belongs_to_nobody_yet(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        missed = fact("no_show", "e1", external_id=None)
+        assert self.send(stores, missed) == ["parked"]
+        assert self.send(stores, fact("created", "e2", external_id="li-na")) == ["accepted"]
+        assert self.send(stores, fact("created", "e3")) == ["other-client"]
+        assert self.accept_met(world) == 1
+        assert [each.external_id for each in world.facts()] == ["li-na", "li-na"]
