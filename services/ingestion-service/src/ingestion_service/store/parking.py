@@ -77,7 +77,11 @@ def save_owners(tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey]
 def met(tx: sa.Connection, limit: int, sealer: Sealer) -> list[SourceFact]:
     """See `Store.met`. Raises what `sealer` raises."""
     rows = fetch(tx, _MET, {"limit": limit}, prepare=False)
-    return [_DECODE(sealer.unseal(row.sealed, _sealed_for(EventKey(*row[:3])))) for row in rows]
+    keys = [EventKey(row.practice_id, row.source, row.event_id) for row in rows]
+    return [
+        _DECODE(sealer.unseal(row.sealed, _sealed_for(key)))
+        for row, key in zip(rows, keys, strict=True)
+    ]
 
 
 def leave(tx: sa.Connection, keys: Collection[EventKey], reason: str) -> None:

@@ -140,7 +140,17 @@ class PostgresReads:
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
         with self._database.transaction(practice_id) as tx:
             rows = fetch(tx, _SOURCES, {"practice_id": practice_id})
-        return [SourceProgress(*row) for row in rows]
+        return [
+            SourceProgress(
+                row.source,
+                row.events,
+                row.last_occurred_at,
+                row.last_accepted_at,
+                row.parked,
+                row.parked_since,
+            )
+            for row in rows
+        ]
 
     def clock(self) -> ClockReading:
         with self._database.transaction(operator=True) as tx:
