@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from rapport_contracts import schemas
 from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL, EVENT_TYPES, SOURCE
 from rapport_contracts.codec import decode, decode_source, encode, encode_source
+from rapport_contracts.source import record_key
 
 PACKAGE = schemas.DIRECTORY.parent
 EXAMPLES = sorted((PACKAGE / "examples").glob("*/*.json"))
@@ -27,7 +28,8 @@ def over_the_wire(event_type: str, value: bytes) -> bytes:
         if event_type in types:
             return encode(decode(topic, b"any key", value))
     (topic,) = (topic for topic, types in SOURCE.items() if event_type in types)
-    return encode_source(decode_source(topic, json.loads(value)["subject"].encode(), value))
+    key = record_key(decode_source(None, None, value)).encode()
+    return encode_source(decode_source(topic, key, value))
 
 
 def committed_schema(event_type: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rapport_contracts.codec import (
     decode_source,
     encode_source,
 )
-from rapport_contracts.source import BookingCreated, PaymentSettled
+from rapport_contracts.source import BookingCreated, PaymentSettled, record_key
 from tests.support.generators.wire_events import (
     ACTIVITY,
     BOOKED,
@@ -125,6 +125,28 @@ class TestSourceEvents:
     def test_a_key_that_is_not_the_subject(self):
         found = refusal(PAYMENTS, b"old-bo-the-ferryman", SETTLED)
         assert (found.reason, found.field) == ("invalid-field", "/subject")
+
+    def test_the_key_of_an_event_without_a_client_is_the_id_of_its_payment(self):
+        nameless = {key: value for key, value in json.loads(SETTLED).items() if key != "subject"}
+        later = json.dumps(nameless | {"type": "rapport.payment.refunded.v1"}).encode()
+        event = decode_source(PAYMENTS, nameless["data"]["payment_id"].encode(), later)
+        assert (event.subject, record_key(event)) == (None, nameless["data"]["payment_id"])
+        found = refusal(PAYMENTS, KEY, later)
+        assert (found.reason, found.field) == ("invalid-field", "/data/payment_id")
+
+    def test_the_first_event_about_a_payment_names_its_client(self):
+        nameless = {key: value for key, value in json.loads(SETTLED).items() if key != "subject"}
+        assert refusal(PAYMENTS, KEY, json.dumps(nameless).encode()).field == "/subject"
+
+    @pytest.mark.parametrize("replaced", ["HOUR-PAPER-KITE", "", None, 7])
+    def test_a_booking_replaces_another_one(self, replaced: object):
+        booked = json.loads(BOOKED)
+        booked["data"] |= {"booking_id": "HOUR-PAPER-KITE", "replaces": replaced}
+        value = json.dumps(booked).encode()
+        if replaced is None:
+            assert decode_source(None, None, value).data.replaces is None
+        else:
+            assert refusal(None, None, value).field == "/data/replaces"
 
     def test_a_body_needs_no_key_and_may_be_of_any_source_type(self):
         assert isinstance(decode_source(None, None, SETTLED), PaymentSettled)
