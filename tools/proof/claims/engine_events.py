@@ -1,25 +1,49 @@
 """The engine: what source events of all kinds come to, in any order of arrival."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.support.generators.source_histories import History, histories
 from tests.support.worlds.source_histories import faults
 from tools.claim import Bench, Measured, all_of, none
+from tools.proof.pytest_runs import shown_by_one_run
 
 HISTORIES = 10_000
+BOOKINGS = "tests/unit/ingestion_service/test_bookings.py"
+PAYMENTS = "tests/unit/ingestion_service/test_payments.py"
+LINKED = "tests/integration/ingestion_service/test_linked_objects.py"
+SUITE = "tests/integration/ingestion_service/test_store_suite.py::TestParked"
+
+CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "source events: a reversal that names no client finds its payment": (SUITE, LINKED),
+        "source events: what was taken back is given back, and again": (
+            f"{PAYMENTS}::test_a_refund_that_failed_counts_no_longer",
+            f"{PAYMENTS}::test_a_dispute_that_is_lost_and_won_in_turn_ends_right",
+        ),
+        "source events: a booking that is moved under another id is one": (
+            f"{BOOKINGS}::test_a_chain_of_ids_is_one_booking_in_any_order",
+            f"{BOOKINGS}::test_the_old_id_may_be_cancelled_when_the_hour_is_moved",
+        ),
+        "source events: money that is told again is as old as it was": (
+            f"{PAYMENTS}::test_a_settlement_that_is_told_again_moves_no_day",
+        ),
+    }
+)
+"""Claim -> the tests that show it."""
 
 
 def measure(bench: Bench) -> Iterable[Measured]:
-    """`HISTORIES` random histories with this run's seed, in memory, against the oracle."""
+    """`HISTORIES` random histories with this run's seed, in memory, against the oracle; and the
+    tests of each kind of event, in one run of pytest."""
     bench.say(f"{HISTORIES:,} random histories of source events against the oracle")
     tried, told, wrong = compare(HISTORIES, bench.seed)
-    return [
-        all_of("source events: random histories compared", tried, HISTORIES),
-        Measured("source events: events in them", f"{told:,}", "> histories", told > tried),
-        none("source events: histories whose sums differ from the oracle's", wrong),
-    ]
+    yield all_of("source events: random histories compared", tried, HISTORIES)
+    yield Measured("source events: events in them", f"{told:,}", "> histories", told > tried)
+    yield none("source events: histories whose sums differ from the oracle's", wrong)
+    yield from shown_by_one_run(bench, "engine_events", CLAIMS)
 
 
 def compare(number: int, drawn: int) -> tuple[int, int, int]:
