@@ -1,0 +1,1 @@
+"""Webhooks of other systems as Rapport's source events: one file for each system."""

@@ -1,0 +1,150 @@
+"""A webhook's body, read value by value: what nobody reads may be anything."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from rapport_adapters.errors import Unreadable
+from rapport_contracts.codec import MAX_VALUE_BYTES
+from rapport_contracts.values import Amount, Currency, Happened, Moment, Name
+
+T = TypeVar("T")
+
+_TEXT: Final = TypeAdapter(Annotated[str, StringConstraints(strict=True)])
+_NAME: Final = TypeAdapter[str](Name)
+_AMOUNT: Final = TypeAdapter[int](Amount)
+_NUMBER: Final = TypeAdapter(Annotated[int, Field(strict=True, ge=0, lt=2**53)])
+_FLAG: Final = TypeAdapter(Annotated[bool, Field(strict=True)])
+_CURRENCY: Final = TypeAdapter[str](Currency)
+_HAPPENED: Final = TypeAdapter[datetime](Happened)
+_MOMENT: Final = TypeAdapter[datetime](Moment)
+_LATEST_SECONDS: Final = 2**33
+"""Far beyond every instant that Rapport takes, and safely inside Python's calendar."""
+_DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*", re.ASCII)
+
+
+class Value:
+    """A value of a body, and the pointer to it. To go down never fails; to read may.
+
+    Whatever reads raises Unreadable, with the body's way out unless another is given; null is read
+    as if it were not there.
+    """
+
+    __slots__ = ("_held", "pointer", "way_out")
+
+    def __init__(self, held: object, pointer: str, way_out: str) -> None:
+        self._held = held
+        self.pointer = pointer
+        self.way_out = way_out
+
+    def __getitem__(self, name: str) -> "Value":
+        held = self._held.get(name) if isinstance(self._held, dict) else None
+        escaped = name.replace("~", "~0").replace("/", "~1")
+        return Value(held, f"{self.pointer}/{escaped}", self.way_out)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is anything but null."""
+        return self._held is not None
+
+    def each(self) -> list["Value"]:
+        """The values of a list."""
+        if not isinstance(self._held, list):
+            raise self.unreadable("is no list" if self.is_there else "is missing")
+        return [
+            Value(held, f"{self.pointer}/{index}", self.way_out)
+            for index, held in enumerate(self._held)
+        ]
+
+    def text(self) -> str:
+        """Any text."""
+        return self._checked(_TEXT)
+
+    def name(self) -> str:
+        """An id or a name, as the contracts take it."""
+        return self._checked(_NAME)
+
+    def number(self) -> int:
+        """A whole number from 0 on that JSON holds exactly."""
+        return self._checked(_NUMBER)
+
+    def flag(self) -> bool:
+        """True or false."""
+        return self._checked(_FLAG)
+
+    def amount(self) -> int:
+        """An amount in whichever unit, as large as the contracts take it."""
+        return self._checked(_AMOUNT)
+
+    def currency(self) -> str:
+        """A code of ISO 4217, in capitals whatever it was in."""
+        return self._checked(_CURRENCY, self.text().upper())
+
+    def happened(self, zone: str | None = None) -> datetime:
+        """When something happened; `zone` is that of times without an offset."""
+        return self._checked(_HAPPENED, self._instant(zone))
+
+    def begins(self, zone: str | None = None) -> datetime:
+        """When an hour begins; `zone` is that of times without an offset."""
+        return self._checked(_MOMENT, self._instant(zone))
+
+    def happened_in_seconds(self) -> datetime:
+        """When something happened, in whole seconds since 1970."""
+        seconds = self.number()
+        if seconds >= _LATEST_SECONDS:
+            raise self.unreadable("is no time in seconds since 1970")
+        return self._checked(_HAPPENED, datetime.fromtimestamp(seconds, UTC))
+
+    def unreadable(self, reason: str, way_out: str | None = None) -> Unreadable:
+        """The error to raise for this value."""
+        return Unreadable(self.pointer, reason, way_out or self.way_out)
+
+    def _instant(self, zone: str | None) -> datetime:
+        text = self.text()
+        try:
+            instant = datetime.fromisoformat(text) if _DATE_AND_TIME.fullmatch(text) else None
+        except ValueError:
+            instant = None
+        if instant is None:
+            raise self.unreadable("is no date and time of RFC 3339")
+        if instant.tzinfo is not None:
+            return instant
+        if zone is None:
+            raise self.unreadable("has no offset", "Name the zone of its times in the source.")
+        return instant.replace(tzinfo=ZoneInfo(zone))
+
+    def _checked(self, kind: TypeAdapter[T], held: object = None) -> T:
+        """What is held, or was made of it, as a value of this kind."""
+        if not self.is_there:
+            raise self.unreadable("is missing")
+        try:
+            return kind.validate_python(self._held if held is None else held)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+        raise self.unreadable(first["msg"].removeprefix("Value error, "))
+
+
+def parse(raw: bytes, way_out: str, pointer: str = "") -> Value:
+    """The JSON in `raw`, to which `pointer` leads. Raises Unreadable.
+
+    Lone surrogates pass, for a title that was cut through an emoji must not hide a booking; a text
+    that is read may hold none.
+    """
+    if len(raw) > MAX_VALUE_BYTES:
+        raise Unreadable(pointer, f"is larger than {MAX_VALUE_BYTES} bytes", way_out)
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise Unreadable(pointer, "has an object with the same key twice", way_out)
+        return found
+
+    try:
+        return Value(json.loads(raw.decode(), object_pairs_hook=unique), pointer, way_out)
+    except (ValueError, RecursionError):
+        pass
+    raise Unreadable(pointer, "is not JSON in UTF-8", way_out)

@@ -1,0 +1,13 @@
+"""The adapters by name: all that who receives webhooks and declares sources needs."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rapport_adapters import calcom, stripe, wechat_pay
+from rapport_adapters.adapter import Adapter
+
+ADAPTERS: Final[Mapping[str, Adapter[Any]]] = {
+    "calcom": calcom.ADAPTER,
+    "stripe": stripe.ADAPTER,
+    "wechat_pay": wechat_pay.ADAPTER,
+}
