@@ -63,7 +63,10 @@ def read(body: bytes, settings: Settings) -> Told:
         return Told(nothing_because=_PASSED_OVER[kind])
     if kind not in _READERS:
         return Told(nothing_because="it says nothing of money that came or went")
-    told = _READERS[kind](event, event["data"]["object"], settings)
+    about = event["data"]["object"]
+    if not about.is_there:
+        raise about.unreadable("is missing")
+    told = _READERS[kind](event, about, settings)
     return Told(nothing_because=told) if isinstance(told, str) else Told((told,))
 
 
