@@ -14,7 +14,10 @@ from rapport_contracts.values import Amount, Currency, Happened, Moment, Name
 
 T = TypeVar("T")
 
-_TEXT: Final = TypeAdapter(Annotated[str, StringConstraints(strict=True)])
+# With a length pydantic looks into the text, and refuses lone surrogates.
+_TEXT: Final = TypeAdapter(
+    Annotated[str, StringConstraints(strict=True, max_length=MAX_VALUE_BYTES)]
+)
 _NAME: Final = TypeAdapter[str](Name)
 _AMOUNT: Final = TypeAdapter[int](Amount)
 _NUMBER: Final = TypeAdapter(Annotated[int, Field(strict=True, ge=0, lt=2**53)])

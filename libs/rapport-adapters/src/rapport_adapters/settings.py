@@ -2,12 +2,26 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from rapport_contracts.values import Name, PracticeId
 
+
+def _of_utf8(secret: SecretStr) -> SecretStr:
+    """Refuse what has no bytes to sign with."""
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        msg = "must be text that UTF-8 can hold"
+        raise ValueError(msg) from None
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_of_utf8)]
+"""A text that signs or opens, never shown."""
+
 Secrets = Annotated[
-    tuple[Annotated[SecretStr, Field(min_length=8)], ...], Field(min_length=1, max_length=2)
+    tuple[Annotated[Secret, Field(min_length=8)], ...], Field(min_length=1, max_length=2)
 ]
 """The secret with which the system signs, at least 8 characters; while it is changed, the old and
 the new one."""

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from rapport_adapters.adapter import Adapter, Headers, Told, source_event
 from rapport_adapters.body import Value, parse
 from rapport_adapters.errors import SignatureRefused
-from rapport_adapters.settings import SourceSettings
+from rapport_adapters.settings import Secret, SourceSettings
 from rapport_adapters.signatures import only, require_recent
 from rapport_contracts.source import SourceEvent
 from rapport_contracts.values import Name
@@ -75,7 +75,7 @@ class Settings(SourceSettings):
 
     public_keys: Annotated[dict[Name, Annotated[str, AfterValidator(_of_rsa)]], Field(min_length=1)]
     api_v3_keys: Annotated[
-        tuple[Annotated[SecretStr, AfterValidator(_key_of_api_v3)], ...],
+        tuple[Annotated[Secret, AfterValidator(_key_of_api_v3)], ...],
         Field(min_length=1, max_length=2),
     ]
     app_id: Name
