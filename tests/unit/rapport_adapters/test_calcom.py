@@ -98,6 +98,7 @@ SAYS_NOTHING = [
 CANNOT_SAY = [
     ("moved-without-the-new-uid", "/payload/uid", "is missing"),
     ("created-in-local-time", "/payload/startTime", "has no offset"),
+    ("created-for-nobody", "/payload/attendees", "names nobody"),
     ("ended-without-attendees", "/attendees", "is missing"),
     ("a-template-of-ones-own", "/triggerEvent", "is missing"),
     ("attendee-without-an-address", "/payload/attendees/0/email", "is no e-mail address"),
@@ -130,6 +131,28 @@ def test_times_without_an_offset_are_of_the_zone_that_the_source_names() -> None
     (event,) = told(ADAPTER, sample("calcom", "created-in-local-time"), london)
     assert event["time"] == "2026-05-04T09:15:30+01:00"
     assert event["data"]["starts_at"] == "2026-05-12T10:30:00+01:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-05-12", "20260512T093000Z", "2026-W20-2T09:30", "2026-05-12T25:00Z", "today", ""]
+)
+def test_what_is_no_date_and_time_is_refused_whatever_the_zone(text: str) -> None:
+    document = json.loads(sample("calcom", "created"))
+    document["payload"]["startTime"] = text
+    london = CALCOM.model_copy(update={"zone": "Europe/London"})
+    with pytest.raises(Unreadable) as refused:
+        ADAPTER.read(json.dumps(document).encode(), london)
+    assert refused.value.field == "/payload/startTime"
+    assert refused.value.reason == "is no date and time of RFC 3339"
+
+
+@pytest.mark.parametrize("email", ["ada\ud83d@mail.example", "", "@", "ada@", 7, None])
+def test_an_address_that_is_none_is_refused(email: Any) -> None:
+    document = json.loads(sample("calcom", "created"))
+    document["payload"]["attendees"][0]["email"] = email
+    with pytest.raises(Unreadable) as refused:
+        ADAPTER.read(json.dumps(document).encode(), CALCOM)
+    assert refused.value.field == "/payload/attendees/0/email"
 
 
 def test_the_id_of_a_clients_booking_is_what_it_always_was() -> None:

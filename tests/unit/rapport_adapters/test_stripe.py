@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -182,6 +183,17 @@ def test_a_practice_may_name_its_clients_in_the_metadata() -> None:
     with pytest.raises(Unreadable) as refused:
         ADAPTER.read(sample("stripe", "payment-succeeded"), named)
     assert refused.value.field == "/data/object/metadata/client_id"
+
+
+@pytest.mark.parametrize(
+    "seconds", [-1, 0, True, 1778401510.5, "1778401510", 2**34, 2**53 - 1, None]
+)
+def test_a_time_that_is_none_is_refused(seconds: Any) -> None:
+    document = json.loads(sample("stripe", "payment-succeeded"))
+    document["created"] = seconds
+    with pytest.raises(Unreadable) as refused:
+        ADAPTER.read(json.dumps(document).encode(), STRIPE)
+    assert refused.value.field == "/created"
 
 
 BODY = sample("stripe", "payment-succeeded")
