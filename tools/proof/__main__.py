@@ -17,6 +17,7 @@ from tools.claim import Bench, Measured, Part
 from tools.proof.claims import (
     bad_input,
     downtime,
+    edges_adapters,
     edges_causes,
     edges_consent,
     edges_keys,
@@ -60,6 +61,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         edges_consent.measure,
         edges_keys.measure,
         edges_newcomer.measure,
+        edges_adapters.measure,
         edges_reads.measure,
         edges_texts.measure,
     ),

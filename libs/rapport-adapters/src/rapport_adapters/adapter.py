@@ -32,7 +32,8 @@ class Adapter(Generic[S]):
 
     `settings` is the class of what a source of this system declares. `verify` raises
     SignatureRefused unless the sender signed these bytes, within the system's tolerance of now. Of
-    a body that is verified `read` gives the events, the same ones each time, or raises Unreadable.
+    a body that is verified `read` gives the events, the same ones each time (R7), or raises
+    Unreadable.
     """
 
     settings: type[S]

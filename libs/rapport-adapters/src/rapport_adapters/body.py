@@ -132,7 +132,8 @@ class Value:
 
 
 def parse(raw: bytes, way_out: str, pointer: str = "") -> Value:
-    """The JSON in `raw`, to which `pointer` leads. Raises Unreadable.
+    """The JSON in `raw`, to which `pointer` leads; what is too large, too deep or ambiguous is none
+    (S6). Raises Unreadable.
 
     Lone surrogates pass, for a title that was cut through an emoji must not hide a booking; a text
     that is read may hold none.

@@ -18,7 +18,7 @@ def _of_utf8(secret: SecretStr) -> SecretStr:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_of_utf8)]
-"""A text that signs or opens, never shown."""
+"""A text that signs or opens, never shown (S8)."""
 
 Secrets = Annotated[
     tuple[Annotated[Secret, Field(min_length=8)], ...], Field(min_length=1, max_length=2)
