@@ -13,6 +13,7 @@ _LOOP = f"{_CHASSIS}/test_loop.py"
 _RELAY = f"{_CHASSIS}/test_relay.py"
 _OUT_OF_CHASSIS = f"{_CHASSIS}/test_mutants.py"
 _INGESTION = "tests/integration/test_mutants.py"
+_LINKED = "tests/integration/ingestion_service/test_linked_objects.py"
 _QUEUES = "tests/integration/ingestion_service/test_deferring.py"
 _OUTREACH = "tests/faults/test_mutants_outreach.py"
 _SCORING = "tests/faults/test_mutants_scoring.py"
@@ -22,6 +23,9 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
     {
         "dedup": f"{_INGESTION}::test_dedup",
         "outbox": f"{_INGESTION}::test_outbox",
+        "parked events, when their payment comes": (
+            f"{_LINKED}::test_what_waits_is_counted_when_its_payment_comes"
+        ),
         "message identity": f"{_INGESTION}::test_message_identity",
         "compare-and-swap": f"{_LOOP}::TestZombies::test_a_zombies_batch_changes_nothing",
         "pause of a practice, in the claim": f"{_PAUSES}::test_a_paused_practice_sends_nothing",
