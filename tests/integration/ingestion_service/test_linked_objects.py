@@ -155,7 +155,9 @@ def test_workers_with_each_others_chains_and_parts_do_not_deadlock(database: Dat
         thread.join()
     found = Counter(status for _, results in threads for each in results for status in each)
     assert found["accepted"] == len(facts)
-    assert told(database) == Counter({"booked": 8, "settled": 8 * 5000, "refunded": 0})
+    sums = told(database)
+    del sums["registered"]  # told where what came first counts nothing
+    assert sums == Counter({"booked": 8, "settled": 8 * 5000, "refunded": 0})
 
 
 def test_a_chain_is_locked_with_its_first_booking(
