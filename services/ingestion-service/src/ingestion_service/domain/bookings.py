@@ -35,13 +35,11 @@ def with_fact(known: Standing, fact: SourceFact, kept: KeptFact, own: Standing |
         known = known._replace(**said)
     if fact.attributes:
         known = with_codes(known, fact.attributes, fact.order)
-    if _hour(known) is kept:  # the booking stands under this id now
-        return known._replace(
-            current=None if own is None else fact.external_object_id,
-            current_cancelled=None if own is None else own.cancelled,
-        )
-    if own is not None and known.current == fact.external_object_id:
-        return known._replace(current_cancelled=own.cancelled)
+    if own is None:  # the fact is about the first id of the chain, which is nearly always the only
+        stands_here = known.current is not None and _hour(known) is kept
+        return known._replace(current=None, current_cancelled=None) if stands_here else known
+    if _hour(known) is kept or known.current == fact.external_object_id:
+        return known._replace(current=fact.external_object_id, current_cancelled=own.cancelled)
     return known
 
 

@@ -100,8 +100,6 @@ class Details(NamedTuple):
     @property
     def texts(self) -> list[str]:
         """What is said, each with its name."""
-        if self == NO_DETAILS:
-            return []
         return [f"{name}={said}" for name, said in zip(self._fields, self, strict=True) if said]
 
 
@@ -204,7 +202,7 @@ class SourceFact(NamedTuple):
                 "" if self.amount_minor is None else str(self.amount_minor),
                 self.currency or "",
                 *(str(text) for attribute in self.attributes for text in attribute),
-                *self.details.texts,
+                *(() if self.details is NO_DETAILS else self.details.texts),
             )
         )
         return hashlib.blake2b(fields.encode(), digest_size=16).digest()

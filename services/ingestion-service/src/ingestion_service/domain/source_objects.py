@@ -139,9 +139,11 @@ class SourceObject:
     def _publish(self, fact: SourceFact, after: Effect) -> list[Delta]:
         """The deltas that lead from what was published to `after`, which is published now."""
         before = {each.kind: each for each in self._known.effect}
-        if not self._joined and after == {kind: one.contribution for kind, one in before.items()}:
+        changes = [*self._joined, *_changes(before, after)]
+        if not changes:
             return []
-        changes = sorted([*self._joined, *_changes(before, after)], key=_sign_then_kind)
+        if len(changes) > 1:
+            changes.sort(key=_sign_then_kind)
         ids = {kind: each.activity_id for kind, each in before.items()}
         deltas = []
         for ordinal, change in enumerate(changes):
@@ -164,18 +166,19 @@ def _taken_back(each: Counted, object_id: str | None = None) -> _Change:
 
 def _changes(before: Mapping[ActivityKind, Counted], after: Effect) -> Iterator[_Change]:
     """A moved day or another code gives two changes (remove, add); a new number or amount one."""
-    for kind in _ORDER:
-        old, new = before.get(kind), after.get(kind)
-        if old is None and new is not None:
-            yield _Change(kind, new)
-        elif old is not None and (new is None or old.contribution.place != new.place):
+    for kind, old in before.items():
+        new = after.get(kind)
+        if new is None or old.contribution.place != new.place:
             yield _taken_back(old)
             if new is not None:
                 yield _Change(kind, new, old.activity_id)
-        elif old is not None and new is not None and old.contribution != new:
+        elif old.contribution != new:
             number = new.number - old.contribution.number
             amount = new.amount_minor - old.contribution.amount_minor
             yield _Change(kind, new.times(number, amount), old.activity_id)
+    for kind, new in after.items():
+        if kind not in before:
+            yield _Change(kind, new)
 
 
 def _is_new(change: _Change, before: Mapping[ActivityKind, Counted]) -> bool:
