@@ -1,9 +1,12 @@
-"""Events of all kinds about a few bookings and payments of one client, in any order of arrival."""
+"""Events of all kinds about a few bookings and payments of one client, in any order of arrival.
 
+Seeded: the same seed gives the same histories.
+"""
+
+import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-
-from hypothesis import strategies as st
 
 NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)
 ZONE, CURRENCY = "Asia/Shanghai", "CNY"
@@ -13,7 +16,7 @@ BOOKINGS = ("b1", "b2", "b3", "b4")
 SINGLY, AS_A_TOTAL = "p1", "p2"
 """The payment whose refunds are told one by one, and the one of which totals are told."""
 
-HOURS = st.sampled_from([0, 0, 1, 2, 3, 9, 30, 54])
+HOURS = (0, 0, 1, 2, 3, 9, 30, 54)
 """After noon: many coincide, some are on other days."""
 BOOKED = ("created", "rescheduled")
 MONEY = frozenset({"settled", "refunded", "refunded_total", "charged_back"})
@@ -31,55 +34,29 @@ class History(NamedTuple):
     batches: list[list[Document]]
 
 
-def _instant(hours: int) -> str:
-    return (NOON + timedelta(hours=hours)).isoformat()
+def histories(seed: int, number: int) -> Iterator[History]:
+    """So many random histories."""
+    chance = random.Random(f"source histories/{seed}")
+    for _ in range(number):
+        yield history(chance)
 
 
-@st.composite
-def _booking(draw: st.DrawFn) -> tuple[str, Document]:
-    verbs = ("requested", *BOOKED, *BOOKED, "cancelled", "cancelled", "completed", "no_show")
-    verb = draw(st.sampled_from(verbs))
-    data: Document = {"booking_id": draw(st.sampled_from(BOOKINGS))}
-    if verb in BOOKED or (verb == "requested" and draw(st.booleans())):
-        data["starts_at"] = _instant(draw(HOURS))
-    if verb in BOOKED and draw(st.booleans()):
-        data["replaces"] = draw(st.sampled_from([b for b in BOOKINGS if b != data["booking_id"]]))
-    if verb == "cancelled" and draw(st.booleans()):
-        data["cancelled_by"] = draw(st.sampled_from(("client", "counsellor", "system")))
-        if draw(st.booleans()):
-            data["cancelled_at"] = _instant(draw(HOURS))
-    if verb == "completed" and draw(st.booleans()):
-        data["assumed"] = draw(st.sampled_from((True, True, False)))
-    for code in ("site", "package_id"):
-        if draw(st.integers(0, 3)) == 0:
-            data[code] = draw(st.sampled_from("xy"))
-    return f"booking.{verb}", data
+def history(chance: random.Random) -> History:
+    """Up to twelve events in any order and in any batches, some of them again."""
+    said = _events(chance)
+    arrival = said + [each for each in said if chance.random() < 0.2]
+    chance.shuffle(arrival)
+    batches: list[list[Document]] = []
+    while arrival:
+        taken = chance.randint(1, len(arrival))
+        batches.append(arrival[:taken])
+        arrival = arrival[taken:]
+    return History(batches)
 
 
-@st.composite
-def _payment(draw: st.DrawFn) -> tuple[str, Document]:
-    whose = draw(st.sampled_from((SINGLY, SINGLY, AS_A_TOTAL)))
-    ways = ("refunded_total",) if whose == AS_A_TOTAL else ("refunded", "refunded", "refund_failed")
-    back = ("charged_back", "charged_back", "chargeback_reversed")
-    verb = draw(st.sampled_from(("settled", "settled", "failed", *back, *ways)))
-    data: Document = {"payment_id": whose}
-    if verb in MONEY:
-        data |= {"amount_minor": 100 * draw(st.integers(0, 3)), "currency": CURRENCY}
-    if verb in NAMED and (verb not in MONEY or draw(st.booleans())):
-        data[NAMED[verb]] = draw(st.sampled_from(("e0", "e1", "r1", "r2")))
-    if verb == "settled" and draw(st.booleans()):
-        data |= {"product": "package", "package_id": draw(st.sampled_from("xy")), "units": 10}
-    if verb == "refunded" and draw(st.booleans()):
-        data["units"] = draw(st.integers(1, 3))
-    if verb == "settled" and draw(st.booleans()):
-        data["payer"] = "her-mother"
-    return f"payment.{verb}", data
-
-
-@st.composite
-def events(draw: st.DrawFn) -> list[Document]:
-    """Up to twelve events, each with an id of its own."""
-    said = draw(st.lists(st.one_of(_booking(), _payment()), max_size=12))
+def _events(chance: random.Random) -> list[Document]:
+    """Events with an id each."""
+    said = [chance.choice((_booking, _payment))(chance) for _ in range(chance.randint(1, 12))]
     return [
         {
             "specversion": "1.0",
@@ -88,22 +65,55 @@ def events(draw: st.DrawFn) -> list[Document]:
             "type": f"rapport.{kind}.v1",
             "practiceid": "lakeside",
             "subject": "wang-fang",
-            "time": _instant(draw(HOURS)),
+            "time": _instant(chance),
             "data": data,
         }
         for number, (kind, data) in enumerate(said)
     ]
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> History:
-    """Events in any order and in any batches, some of them again."""
-    said = draw(events())
-    again = [each for each in said if draw(st.integers(0, 4)) == 0]
-    arrival = draw(st.permutations([*said, *again]))
-    batches: list[list[Document]] = []
-    while arrival:
-        taken = draw(st.integers(1, len(arrival)))
-        batches.append(arrival[:taken])
-        arrival = arrival[taken:]
-    return History(batches)
+def _instant(chance: random.Random) -> str:
+    return (NOON + timedelta(hours=chance.choice(HOURS))).isoformat()
+
+
+def _booking(chance: random.Random) -> tuple[str, Document]:
+    verbs = ("requested", *BOOKED, *BOOKED, "cancelled", "cancelled", "completed", "no_show")
+    verb = chance.choice(verbs)
+    data: Document = {"booking_id": chance.choice(BOOKINGS)}
+    if verb in BOOKED or (verb == "requested" and _perhaps(chance)):
+        data["starts_at"] = _instant(chance)
+    if verb in BOOKED and _perhaps(chance):
+        data["replaces"] = chance.choice([each for each in BOOKINGS if each != data["booking_id"]])
+    if verb == "cancelled" and _perhaps(chance):
+        data["cancelled_by"] = chance.choice(("client", "counsellor", "system"))
+        if _perhaps(chance):
+            data["cancelled_at"] = _instant(chance)
+    if verb == "completed" and _perhaps(chance):
+        data["assumed"] = chance.choice((True, True, False))
+    for code in ("site", "package_id"):
+        if chance.random() < 0.25:
+            data[code] = chance.choice("xy")
+    return f"booking.{verb}", data
+
+
+def _payment(chance: random.Random) -> tuple[str, Document]:
+    whose = chance.choice((SINGLY, SINGLY, AS_A_TOTAL))
+    ways = ("refunded_total",) if whose == AS_A_TOTAL else ("refunded", "refunded", "refund_failed")
+    back = ("charged_back", "charged_back", "chargeback_reversed")
+    verb = chance.choice(("settled", "settled", "failed", *back, *ways))
+    data: Document = {"payment_id": whose}
+    if verb in MONEY:
+        data |= {"amount_minor": 100 * chance.randint(0, 3), "currency": CURRENCY}
+    if verb in NAMED and (verb not in MONEY or _perhaps(chance)):
+        data[NAMED[verb]] = chance.choice(("e0", "e1", "r1", "r2"))
+    if verb == "settled" and _perhaps(chance):
+        data |= {"product": "package", "package_id": chance.choice("xy"), "units": 10}
+    if verb == "refunded" and _perhaps(chance):
+        data["units"] = chance.randint(1, 3)
+    if verb == "settled" and _perhaps(chance):
+        data["payer"] = "her-mother"
+    return f"payment.{verb}", data
+
+
+def _perhaps(chance: random.Random) -> bool:
+    return chance.random() < 0.5
