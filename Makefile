@@ -4,7 +4,7 @@ SHELL := bash
 VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= python3
-MEMBERS := libs/rapport-contracts libs/rapport-adapters libs/rapport-runtime libs/rapport-devkit \
+MEMBERS := libs/rapport-contracts libs/rapport-adapters libs/rapport-runtime libs/rapport-files libs/rapport-devkit \
            services/ingestion-service services/scoring-service services/outreach-service
 ARGS ?=
 ONLY ?=

@@ -1,0 +1,1 @@
+"""The rows of a file, whatever its format: texts under a header, each with its line."""

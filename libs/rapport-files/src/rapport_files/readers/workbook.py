@@ -1,0 +1,173 @@
+"""Excel's own .xlsx: the sheet that is a table.
+
+The reader of cells holds a sheet whole, so what a workbook unpacks to is bounded. It shows an error
+such as #REF! as an empty cell, so those are looked for in the sheet's own XML.
+"""
+
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from posixpath import join, normpath
+from typing import Any
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
+
+from rapport_files.columns import HEADER_WITHIN, is_table
+from rapport_files.options import BadAnswer
+from rapport_files.problems import WHOLE_LINE, Problem
+from rapport_files.readers.rows import RawTable, Row, Rows, cell
+from rapport_files.said import Said, said
+
+MOST_UNPACKED = 128 << 20
+"""Bytes of all parts together."""
+_MOST_ERRORS = 10_000
+_SAVE_AS = said('in Excel or WPS choose Save As, "CSV UTF-8 (comma delimited)"')
+_WHOLE_DIGITS = 10**16
+_CHUNK = 1 << 16
+_LONGEST_TAG = 1 << 12
+_ERROR_CELL = re.compile(rb'<(?:\w+:)?c\s[^<>]*?\bt="e"[^<>]*>')
+_PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
+_SHEET = re.compile(r"<(?:\w+:)?sheet\s[^<>]*>")
+_RELATION = re.compile(r"<(?:\w+:)?Relationship\s[^<>]*>")
+_ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
+_SHOWN = "#REF!"
+"""Stands for any error of a cell; all of them are refused alike."""
+
+Errors = Mapping[int, set[int]]
+"""Row, from 1 -> places of its cells with errors, from 0."""
+
+
+class Unreadable(Exception):
+    """The file is no workbook that can be read; `problem` says why."""
+
+    def __init__(self, reason: Said) -> None:
+        super().__init__(str(reason))
+        self.problem = Problem(1, WHOLE_LINE, reason, _SAVE_AS)
+
+
+def workbook(path: Path, answer: str | None = None) -> tuple[RawTable, Mapping[str, Said]]:
+    """The table of a workbook, and the sheets to choose from, which are empty without a choice.
+
+    `answer` is the number of a sheet, from 1. While nobody has chosen, the first table is read.
+    Raises Unreadable, BadAnswer, OSError.
+    """
+    _check(path)
+    try:
+        book = CalamineWorkbook.from_path(path)
+        sheets = [book.get_sheet_by_index(at) for at in range(len(book.sheet_names))]
+    except CalamineError:
+        raise Unreadable(said("is no workbook that can be read")) from None
+    tables = [at for at, sheet in enumerate(sheets, 1) if _is_table(sheet)]
+    chosen = _chosen(answer, tables, len(sheets))
+    errors = _errors(path, chosen)
+    notes = []
+    if len(sheets) > 1:
+        notes.append(said("sheet {number} of {sheets} is read", number=chosen, sheets=len(sheets)))
+    table = RawTable(
+        format=said("Excel"), rows=lambda: _rows(sheets[chosen - 1], errors), notes=notes
+    )
+    if answer is not None or len(tables) < 2:
+        return table, {}
+    return table, {
+        str(at): said("the {rows} rows of sheet {number}", rows=sheets[at - 1].height, number=at)
+        for at in tables
+    }
+
+
+def _check(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as parts:
+            parts.getinfo("xl/workbook.xml")
+            unpacked = sum(part.file_size for part in parts.infolist())
+    except (zipfile.BadZipFile, KeyError):
+        raise Unreadable(said("is no workbook of the kind .xlsx")) from None
+    if unpacked > MOST_UNPACKED:
+        most = f"{MOST_UNPACKED >> 20}"
+        raise Unreadable(said("is a workbook of more than {most} MB, unpacked", most=most))
+
+
+def _is_table(sheet: CalamineSheet) -> bool:
+    return is_table([_texts(cells) for cells in islice(sheet.iter_rows(), HEADER_WITHIN)])
+
+
+def _chosen(answer: str | None, tables: Sequence[int], sheets: int) -> int:
+    if answer is None:
+        return tables[0] if tables else 1
+    if answer.isascii() and answer.isdigit() and 1 <= int(answer) <= sheets:
+        return int(answer)
+    raise BadAnswer(f"sheet: {answer} is no number from 1 to {sheets}")
+
+
+def _rows(sheet: CalamineSheet, errors: Errors) -> Rows:
+    begins = sheet.start[1] if sheet.start else 0
+    for line, values in enumerate(sheet.iter_rows(), 1):
+        cells = _texts(values)
+        for place in errors.get(line, ()):
+            if begins <= place < begins + len(cells):
+                cells[place - begins] = _SHOWN
+        yield Row(line, cells)
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    return [_text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    """A cell as it is shown: at most 15 digits, and a date without a time as the date alone."""
+    if isinstance(value, float):
+        is_whole = value.is_integer() and abs(value) < _WHOLE_DIGITS
+        return str(int(value)) if is_whole else f"{value:.15g}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    return value.isoformat() if isinstance(value, date) else cell(str(value))
+
+
+def _errors(path: Path, chosen: int) -> Errors:
+    """The cells of a sheet that hold an error. Raises Unreadable."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for count, tag in enumerate(_tags_of_errors(path, chosen)):
+        place = _PLACE.search(tag)
+        if place is None or count == _MOST_ERRORS:
+            raise Unreadable(said("is a sheet full of errors such as #REF!"))
+        found[int(place[2])].add(_number(place[1]))
+    return found
+
+
+def _tags_of_errors(path: Path, chosen: int) -> Iterator[bytes]:
+    try:
+        with zipfile.ZipFile(path) as parts, parts.open(_part(parts, chosen)) as file:
+            tail = b""
+            while chunk := file.read(_CHUNK):
+                text = tail + chunk
+                cut = text.rfind(b"<")
+                is_begun = cut >= 0 and b">" not in text[cut:] and len(text) - cut < _LONGEST_TAG
+                tail = text[cut:] if is_begun else b""
+                yield from _ERROR_CELL.findall(text, 0, len(text) - len(tail))
+    except (zipfile.BadZipFile, KeyError, IndexError):
+        raise Unreadable(said("is no workbook that can be read")) from None
+
+
+def _part(parts: zipfile.ZipFile, chosen: int) -> str:
+    """The name of a sheet's part. Raises KeyError, IndexError."""
+    sheets = _SHEET.findall(parts.read("xl/workbook.xml").decode(errors="replace"))
+    relation = _attributes(sheets[chosen - 1])["id"]
+    links = parts.read("xl/_rels/workbook.xml.rels").decode(errors="replace")
+    targets = {found["Id"]: found["Target"] for found in map(_attributes, _RELATION.findall(links))}
+    return normpath(join("/xl", targets[relation])).lstrip("/")
+
+
+def _attributes(tag: str) -> dict[str, str]:
+    """Without their prefixes."""
+    return {name.rpartition(":")[2]: value for name, value in _ATTRIBUTE.findall(tag)}
+
+
+def _number(letters: bytes) -> int:
+    """The place of a column, from 0, by its letters."""
+    place = 0
+    for each in letters:
+        place = place * 26 + each - ord("A") + 1
+    return place - 1
