@@ -180,7 +180,7 @@ def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:
         lines = read_until(process, "never comes")
         assert process.wait(60) == 2
     assert lines[:2] == [
-        "line 2, happened_at: is not a date such as 2026-03-01 14:30",
+        "line 2, happened_at: is not a date: write 2026-03-01 14:30",
         "nothing was replayed",
     ]
     assert "docs/your-own-data.csv" in lines[2]

@@ -19,7 +19,7 @@ from outreach_service.builtin import builtin_playbook
 from rapport_contracts.codec import encode_source
 from rapport_devkit.clock import noon
 from rapport_devkit.sources.cdnow import read_cdnow
-from rapport_devkit.sources.dataset import Origin
+from rapport_files.events import Origin
 from scoring_service.domain.rulebook_source import parse_rulebook
 from tests.support.generators.tier_histories import RFM, RULEBOOK
 from tests.support.oracles.arrivals import Arrivals

@@ -15,7 +15,7 @@ from rapport_devkit.demo.run import DemoOptions, run_demo
 from rapport_devkit.demo.story import Story
 from rapport_devkit.fault_injection import FaultInjector
 from rapport_devkit.replay import plain
-from rapport_devkit.sources.csv_file import read_csv
+from rapport_devkit.sources.own_file import read_file
 from rapport_devkit.words import ENGLISH, Words, words_of
 from tests.support.places import REPOSITORY
 from tests.unit.rapport_devkit.test_demo_figures import GOOD
@@ -64,7 +64,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def told(folder: Path, words: Words = ENGLISH, **options: Any) -> str:
     file = io.StringIO()
-    dataset = read_csv(REPOSITORY / "docs" / "your-own-data.csv", ORIGIN)
+    dataset = read_file(REPOSITORY / "docs" / "your-own-data.csv", ORIGIN)
     given = {"stays": False, "is_own_file": True, **options}
     run_demo(
         DemoOptions(

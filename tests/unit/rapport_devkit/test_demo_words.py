@@ -20,8 +20,8 @@ from rapport_devkit.demo.next_steps import print_next_steps
 from rapport_devkit.demo.story import Story
 from rapport_devkit.demo.tables import money, print_figures, print_rulebook
 from rapport_devkit.replay import Progress
-from rapport_devkit.sources.dataset import Origin
 from rapport_devkit.words import ENGLISH, Words, words_of
+from rapport_files.events import Origin
 from tests.unit.rapport_devkit.test_demo_figures import GOOD
 
 ORIGIN = Origin(practice_id="harbour", zone="Asia/Shanghai", source="test")

@@ -19,7 +19,8 @@ from rapport_devkit.fault_injection import FaultInjector
 from rapport_devkit.people import Person, generate_people
 from rapport_devkit.replay import Progress, Replay
 from rapport_devkit.sources.cdnow import purchase
-from rapport_devkit.sources.dataset import Dataset, Origin, by_day
+from rapport_devkit.sources.dataset import Dataset, by_day
+from rapport_files.events import Origin
 from rapport_runtime.bus.port import Outgoing
 
 ORIGIN = Origin(practice_id="harbour", zone="Asia/Shanghai", source="test")

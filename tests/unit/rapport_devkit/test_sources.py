@@ -8,8 +8,6 @@ import pytest
 
 from rapport_contracts.source import (
     BookingCompleted,
-    BookingCreated,
-    PaymentRefunded,
     PaymentSettled,
     SourceEvent,
 )
@@ -20,9 +18,12 @@ from rapport_contracts.topics import (
     partition_of,
 )
 from rapport_devkit.sources.cdnow import purchase, read_cdnow
-from rapport_devkit.sources.csv_file import read_csv
-from rapport_devkit.sources.csv_problems import BadFile
-from rapport_devkit.sources.dataset import Dataset, Origin, record_of
+from rapport_devkit.sources.dataset import Dataset, record_of
+from rapport_devkit.sources.own_file import BadFile, read_file
+from rapport_devkit.words import words_of
+from rapport_files.events import Origin
+from rapport_files.options import Options
+from rapport_files.problems import Problem
 
 ORIGIN = Origin(practice_id="harbour", zone="Asia/Shanghai", source="test")
 
@@ -84,123 +85,57 @@ def test_a_record_is_keyed_and_placed_by_its_client() -> None:
 HEADER = "client_id,happened_at,event,id,amount,currency,starts_at\n"
 
 
-class TestCsv:
+class TestOwnFile:
     """The reader's own file."""
 
     @pytest.fixture
     def write(self, tmp_path: Path) -> Path:
         return tmp_path / "my.csv"
 
-    def test_reads_every_kind_in_the_order_of_time(self, write: Path) -> None:
+    def test_is_put_into_the_order_of_time(self, write: Path) -> None:
         write.write_text(
             HEADER
             + "wren,2026-03-02 14:30,settled,p1,49.90,EUR,\n"
             + "heron,2026-03-01,booked,b1,,,2026-03-04T09:00+01:00\n"
             + "wren,2026-03-03T23:30:00Z,refunded,p1,9.9,,\n"
             + "wren,2026-03-03,failed,p2,,,\n"
-            + "wren,2026-03-03,cancelled,b2,,,\n"
         )
-        data = read_csv(write, ORIGIN)
-        assert data.currency == "EUR"
+        data = read_file(write, ORIGIN)
+        assert (data.title, data.currency) == ("my.csv", "EUR")
         assert sorted(data.days) == [date(2026, 3, day) for day in (1, 2, 3, 4)]
-        booked, settled, failed, cancelled, refunded = events_of(data)
-        assert isinstance(booked, BookingCreated)
-        assert (booked.id, booked.subject) == ("line-3", "heron")
-        assert booked.time == datetime(2026, 3, 1, 2, tzinfo=UTC)
-        assert booked.data.starts_at == datetime(2026, 3, 4, 8, tzinfo=UTC)
-        assert isinstance(settled, PaymentSettled)
-        assert settled.time == datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
-        assert (settled.data.amount_minor, settled.data.currency) == (4990, "EUR")
-        assert [failed.type, cancelled.type] == [
-            "rapport.payment.failed.v1",
-            "rapport.booking.cancelled.v1",
+        assert [event.type.split(".")[2] for event in events_of(data)] == [
+            "created",
+            "settled",
+            "failed",
+            "refunded",
         ]
-        assert isinstance(refunded, PaymentRefunded)
-        assert refunded.data.amount_minor == 990
 
-    def test_counts_minor_units_by_the_currency(self, write: Path) -> None:
-        write.write_text(HEADER + "wren,2026-03-02,settled,p1,4990,JPY,\n")
-        (event,) = events_of(read_csv(write, ORIGIN))
-        assert isinstance(event, PaymentSettled)
-        assert event.data.amount_minor == 4990
+    def test_says_what_was_understood(self, write: Path) -> None:
+        write.write_text(HEADER.replace("client_id", "客户编号") + "wren,2026-03-02,失约,b1,,,\n")
+        with pytest.raises(BadFile):
+            read_file(write, ORIGIN)
+        write.write_text(HEADER.replace("client_id", "客户编号") + "wren,2026-03-02,爽约,b1,,,\n")
+        notes = read_file(write, ORIGIN, words=words_of("zh")).notes
+        assert any("客户编号 = client_id" in note for note in notes)
+        assert "1 行，其中 0 行被拒绝，0 行等待回答" in notes
 
-    def test_knows_the_decimals_of_every_currency(self, write: Path) -> None:
-        write.write_text(HEADER + "wren,2026-03-02,settled,p1,1.2345,CLF,\n")
-        (event,) = events_of(read_csv(write, ORIGIN))
-        assert isinstance(event, PaymentSettled)
-        assert event.data.amount_minor == 12345
-
-    @pytest.mark.parametrize(
-        ("line", "column", "way_out"),
-        [
-            ("wren,2026-03-02,settled,p1,1,QQQ,", "currency", "such as CNY"),
-            ("wren,2026-03-02,booked,b1,,,1900-01-01", "starts_at", "must be from 1970-01-02"),
-            ("wren,1989-12-30,completed,b1,,,", "happened_at", "must be from 1990-01-01"),
-            ("wren,2026-03-02,settled,p1,100000000000.01,CNY,", "amount", "100000000000.00 CNY"),
-            ("wren,2026-03-02,settled,p1,10000000000001,JPY,", "amount", "10000000000000 JPY"),
-            ("wren,2026-03-02,settled,p1,-0.01,CNY,", "amount", "from 0 to"),
-            ("\u200b,2026-03-02,completed,b1,,,", "client_id", "a visible character"),
-            ("wren,2026-03-02,completed,\u200b,,,", "id", "a visible character"),
-        ],
-    )
-    def test_takes_the_ranges_of_the_contracts(
-        self, write: Path, line: str, column: str, way_out: str
-    ) -> None:
-        write.write_text(HEADER + line + "\n")
-        with pytest.raises(BadFile) as caught:
-            read_csv(write, ORIGIN)
-        (problem,) = caught.value.problems
-        assert (problem.column, way_out in problem.reason) == (column, True)
-
-    def test_names_every_bad_line_and_reads_none(self, write: Path) -> None:
+    def test_is_not_replayed_with_a_bad_line_or_a_question(self, write: Path) -> None:
         write.write_text(
             HEADER
-            + "wren,2026-03-02,settled,p1,49.90,EUR,\n"
-            + ",2026-03-02,completed,b1,,,\n"
-            + "wren,yesterday,completed,b1,,,\n"
-            + "wren,2026-03-02,came,b1,,,\n"
-            + 'wren,2026-03-02,settled,"p\n2","1,50",,\n'
-            + "wren,2026-03-02,settled,p3,1.005,,\n"
-            + "wren,2026-03-02,settled,p4,-1,,\n"
-            + "wren,2026-03-02,settled,p5,1,CNY,\n"
-            + "wren,1970-03-02,completed,b2,,,\n"
-            + "wren,2026-03-02,booked,b3,,,\n"
-            + "wren,2026-03-02,settled,p6,1e999999999,,\n"
-            + "wren,2026-03-02,settled,p7,NaN,,\n"
-            + "wren,2026-03-02\n"
+            + "wren,2026-03-02,completed,b1,,,\n"
+            + "wren,yesterday,completed,b2,,,\n"
+            + "wren,1/3/2026,completed,b3,,,\n"
         )
+        found: list[Problem] = []
         with pytest.raises(BadFile) as caught:
-            read_csv(write, ORIGIN)
-        places = [(problem.line, problem.column) for problem in caught.value.problems]
-        assert places == [
-            (3, "client_id"),
-            (4, "happened_at"),
-            (5, "event"),
-            (7, "amount"),
-            (8, "amount"),
-            (9, "amount"),
-            (10, "currency"),
-            (11, "happened_at"),
-            (12, "starts_at"),
-            (13, "amount"),
-            (14, "amount"),
-            (15, "event"),
-            (15, "id"),
-        ]
-        assert "line 4, happened_at: is not a date" in str(caught.value)
-        assert "yesterday" not in str(caught.value)
+            read_file(write, ORIGIN, each=found.append)
+        fault, question = caught.value.told(words_of("en"))
+        assert fault == "line 3, happened_at: is not a date: write 2026-03-01 14:30"
+        assert "day_order=day" in question
+        assert caught.value.asks
+        assert [problem.line for problem in found] == [3]
 
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
-            pytest.param(b"", "line 1, -: the file is empty", id="empty"),
-            pytest.param(b"client_id,event,id\n", "happened_at: the column is missing", id="short"),
-            pytest.param(HEADER.encode(), "no line after the header", id="only a header"),
-            pytest.param(HEADER.encode() + b"wren\n\xff", "line 3, -: is not UTF-8", id="latin-1"),
-            pytest.param(HEADER.encode() + b'"wren', "is not CSV", id="an open quote"),
-        ],
-    )
-    def test_says_what_is_no_table(self, write: Path, content: bytes, problem: str) -> None:
-        write.write_bytes(content)
-        with pytest.raises(BadFile, match=problem):
-            read_csv(write, ORIGIN)
+    def test_is_read_as_answered(self, write: Path) -> None:
+        write.write_text(HEADER + "wren,1/3/2026,completed,b3,,,\n")
+        data = read_file(write, ORIGIN, Options(answers={"day_order": "day"}))
+        assert list(data.days) == [date(2026, 3, 1)]

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from tools.claim import Bench, Measured
 from tools.proof.pytest_runs import shown_by_one_run
 
-SAVED = "tests/unit/rapport_devkit/test_csv_as_saved.py"
-VALUES = "tests/unit/rapport_devkit/test_csv_values.py"
-SOURCES = "tests/unit/rapport_devkit/test_sources.py"
+SAVED = "tests/unit/rapport_files/test_as_saved.py"
+VALUES = "tests/unit/rapport_files/test_values.py"
+ROWS = "tests/unit/rapport_files/test_rows_of_events.py"
 PEOPLE = "tests/unit/rapport_devkit/test_replay.py::TestPeople"
 SAID = "tests/unit/rapport_devkit/test_demo_words.py"
 RUN = "tests/unit/rapport_devkit/test_demo_run.py"
@@ -59,7 +59,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         'trial-N4, case-9 (quoted: "is not a number such as 49.90"; "silent: read as digits")': (
             f"{VALUES}::TestAmounts",
-            f"{SOURCES}::TestCsv::test_knows_the_decimals_of_every_currency",
+            f"{ROWS}::test_the_decimals_of_every_currency_are_known",
         ),
         'trial-N4 (quoted: "已完成 / Completed: is none of booked, rescheduled, …")': (
             f"{SAVED}::test_other_words_for_the_events_are_known",
@@ -71,7 +71,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'trial-N4 (quoted: "after that is mended come four more walls")': (
             f"{SAVED}::test_all_walls_are_told_at_once",
             f"{SAVED}::test_a_thousand_of_one_kind_hide_no_other",
-            f"{SOURCES}::TestCsv::test_names_every_bad_line_and_reads_none",
+            f"{ROWS}::test_every_bad_line_is_named_and_the_others_are_read",
         ),
         'trial-N4 (quoted: "There is no template file to fill in")': (
             f"{SAVED}::test_the_files_to_fill_in_are_read",
@@ -155,7 +155,7 @@ MEANWHILE: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         'review-H14, later: Grading (quoted: "exponents are nowhere"); decimals are known': (
             RANGES,
-            f"{SOURCES}::TestCsv::test_counts_minor_units_by_the_currency",
+            f"{ROWS}::test_the_decimals_of_every_currency_are_known",
         ),
         'case-11c, later: Sources G1 (quoted: "another client made"); refused as other-client': (
             f"{INGESTION_API}::test_a_payment_of_another_client_is_a_conflict",

@@ -8,7 +8,8 @@ from rapport_devkit.access import Access
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.clock import SimulatedClock, noon
 from rapport_devkit.people import generate_people, tell_outreach
-from rapport_devkit.sources.dataset import Dataset, Origin
+from rapport_devkit.sources.dataset import Dataset
+from rapport_files.events import Origin
 
 _AT_ONCE = 4
 

@@ -1,11 +1,13 @@
 """The language in which the demo speaks: its texts are English, and data/words.zh.json has them in
-Chinese."""
+Chinese; so has rapport_files those of a file."""
 
 import json
 import os
 from collections.abc import Mapping
 from importlib.resources import files
 from types import MappingProxyType
+
+from rapport_files.said import translations
 
 LANGUAGES = ("en", "zh")
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
@@ -31,7 +33,8 @@ def words_of(language: str) -> Words:
     if language == "en":
         return ENGLISH
     page = files("rapport_devkit") / "data" / f"words.{language}.json"
-    return Words(json.loads(page.read_text(encoding="utf-8")))
+    own = json.loads(page.read_text(encoding="utf-8"))
+    return Words({**translations(language), **own})
 
 
 def language_of(environment: Mapping[str, str] = os.environ) -> str:

@@ -17,12 +17,14 @@ from rapport_devkit.databases import SERVICES
 from rapport_devkit.demo.run import AlreadyRunning, DemoOptions, run_demo
 from rapport_devkit.people import ContactRefused
 from rapport_devkit.processes import ProcessFailed
-from rapport_devkit.sources import csv_file
+from rapport_devkit.sources import own_file
 from rapport_devkit.sources.cdnow import read_cdnow
-from rapport_devkit.sources.csv_file import read_csv
-from rapport_devkit.sources.csv_problems import BadFile, summary
-from rapport_devkit.sources.dataset import Dataset, Origin
+from rapport_devkit.sources.dataset import Dataset
+from rapport_devkit.sources.own_file import AS_EVENTS, BadFile, read_file
 from rapport_devkit.words import LANGUAGES, Words, language_of, words_of
+from rapport_files.events import Origin
+from rapport_files.options import Options
+from rapport_files.problems import ErrorFile
 
 PRACTICE_ID = "quiet-harbour"
 SOURCE = "demo-desk"
@@ -37,10 +39,12 @@ def main(argv: list[str]) -> int:
     console, words = Console(), words_of(arguments.language)
     origin = Origin(practice_id=PRACTICE_ID, zone=arguments.zone, source=SOURCE)
     try:
-        dataset = _dataset(arguments.data, origin, words).until(arguments.days)
+        dataset = _dataset(arguments, origin, words).until(arguments.days)
         _check_rulebook(arguments.rulebook)
     except BadFile as bad:
-        _print_all(console, summary(bad.problems, words))
+        _print_all(console, bad.told(words))
+        if bad.asks:
+            _print_all(console, [words('to answer: ARGS="--answer KEY=CHOICE"')])
         columns = words("the columns, and files to fill in: {files}", files=_TEMPLATES)
         _print_all(console, [words("nothing was replayed"), columns])
         return 2
@@ -72,10 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m rapport_devkit.demo",
         description="Replay real data through all of Rapport, in simulated time.",
-        epilog=f"The columns of --data: {csv_file.__doc__}",
+        epilog=f"The columns of --data: {own_file.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=_path, help="a CSV file of your own; see below")
+    parser.add_argument("--data", type=_path, help="a file of your own; see below")
+    parser.add_argument(
+        "--answer", type=_answer, action="append", default=[], help="such as day_order=day"
+    )
+    parser.add_argument("--errors", type=_path, help="a CSV file to write all bad lines into")
     parser.add_argument("--exit", action="store_true", help="stop by itself at the end")
     parser.add_argument("--days", type=_positive, help="only the first days of the data")
     parser.add_argument("--zone", type=_zone, default="Asia/Shanghai", help="the practice's zone")
@@ -91,8 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _dataset(path: Path | None, origin: Origin, words: Words) -> Dataset:
-    return read_cdnow(origin) if path is None else read_csv(path, origin, words)
+def _dataset(arguments: argparse.Namespace, origin: Origin, words: Words) -> Dataset:
+    """Raises BadFile, OSError, ValueError."""
+    if arguments.data is None:
+        return read_cdnow(origin)
+    options = Options(answers={**dict(arguments.answer), **AS_EVENTS})
+    if arguments.errors is None:
+        return read_file(arguments.data, origin, options, words)
+    with ErrorFile(arguments.errors, words) as errors:
+        return read_file(arguments.data, origin, options, words, errors.add)
 
 
 def _check_rulebook(path: Path | None) -> None:
@@ -112,6 +127,13 @@ def _print_all(console: Console, lines: Iterable[str]) -> None:
 
 def _path(text: str) -> Path:
     return Path(text).expanduser()
+
+
+def _answer(text: str) -> tuple[str, str]:
+    key, found, choice = text.partition("=")
+    if not found:
+        raise argparse.ArgumentTypeError("KEY=CHOICE, such as day_order=day")
+    return key, choice
 
 
 def _positive(text: str) -> int:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rapport_devkit.access import Access
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.demo.story import Story
-from rapport_devkit.sources.dataset import Origin
 from rapport_devkit.stack import Stack
 from rapport_devkit.words import Words
+from rapport_files.events import Origin
 
 _ONE_DAY = timedelta(days=1)
 

@@ -29,10 +29,11 @@ from rapport_devkit.fault_injection import FaultInjector
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.registration import register
 from rapport_devkit.replay import Progress, Replay, plain
-from rapport_devkit.sources.dataset import Dataset, Origin
+from rapport_devkit.sources.dataset import Dataset
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
 from rapport_devkit.words import ENGLISH, Words
+from rapport_files.events import Origin
 
 PRACTICE_NAME = "静港"
 """Neutral: an SMS begins with it, and anyone can read it on a lock screen (L15)."""

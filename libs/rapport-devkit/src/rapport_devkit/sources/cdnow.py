@@ -8,7 +8,8 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from rapport_contracts.source import SourceEvent
-from rapport_devkit.sources.dataset import Dataset, Happening, Origin, by_day
+from rapport_devkit.sources.dataset import Dataset, by_day
+from rapport_files.events import Happening, Origin
 
 CURRENCY = "USD"
 HOUR = time(10)

@@ -3,13 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from rapport_contracts.codec import decode_source, encode_source
+from rapport_contracts.codec import encode_source
 from rapport_contracts.source import SourceEvent, record_key
 from rapport_contracts.topics import (
     PER_CLIENT_PARTITIONS,
@@ -20,40 +17,6 @@ from rapport_contracts.topics import (
 from rapport_runtime.bus.port import Outgoing
 
 _ONE_DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """The practice of events, its zone (IANA), and their source."""
-
-    practice_id: str
-    zone: str
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Happening:
-    """An event without its envelope: `kind` such as `booking.completed`, `at` aware."""
-
-    event_id: str
-    client: str
-    kind: str
-    at: datetime
-    data: Mapping[str, Any]
-
-    def event(self, origin: Origin) -> SourceEvent:
-        """The source event, checked by the contract. Raises InvalidEvent, which names the field."""
-        document = {
-            "specversion": "1.0",
-            "id": self.event_id,
-            "source": origin.source,
-            "type": f"rapport.{self.kind}.v1",
-            "practiceid": origin.practice_id,
-            "subject": self.client,
-            "time": self.at,
-            "data": self.data,
-        }
-        return decode_source(None, None, msgspec.json.encode(document))
 
 
 @dataclass(frozen=True, kw_only=True)
