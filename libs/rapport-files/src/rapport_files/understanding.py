@@ -212,10 +212,11 @@ class _Survey:
                 if isinstance(each, PaymentSettled | PaymentRefunded | PaymentChargedBack):
                     preview.money[kind] += each.data.amount_minor
 
-    def _saw(self, kind: str, client: str, at: datetime) -> None:
+    def _saw(self, kind: str, client: str | None, at: datetime) -> None:
         preview = self._preview
         preview.kinds[kind] += 1
-        self._clients.count(client)
+        if client is not None:
+            self._clients.count(client)
         on = at.astimezone(self._rules.zone).date()
         preview.first_on = min(preview.first_on or on, on)
         preview.last_on = max(preview.last_on or on, on)
