@@ -20,7 +20,8 @@ The events that Rapport's services send, and those that booking and payment syst
 Every event is a CloudEvents 1.0 event in structured JSON, in UTF-8, at most 1 MiB. A record's \
 partition is the CRC-32 of its key modulo the number of partitions. Delivery is at least once: \
 keep the `id` of each event that you have handled, or of tier changes the `version`, which is \
-gapless per client and scheme. Ignore fields that you do not know, and pass over events of types, \
+gapless per client and scheme, and of activities the `sequence`, which is gapless per client and \
+`generation`. Ignore fields that you do not know, and pass over events of types, \
 and words under `x-open-enum`, that you do not know: they may be added at any time. The changelog \
 says what a version 0.x replaces. From 1.0 on, within a major version, no field is \
 removed, renamed, retyped or newly required, and no closed enumeration changes. The topics' names \

@@ -63,7 +63,9 @@ class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
     case: random, and the same for ever. `backfill` says that its sender reported it as history.
     `attributes` are the practice's own codes, such as `counsellor_id`, and `units`, the hours of a
     package. An activity `cancelled` says by whom and when, `requested` that a booking is not
-    confirmed; neither counts for a tier. A field that has its default is not written.
+    confirmed; neither counts for a tier. `activity_id` is the activity's own id, to which
+    `refers_to` and tier changes refer; it is the event's, unless the event says an older activity
+    anew. A field that has its default is not written.
     """
 
     client_id: Text
@@ -87,6 +89,7 @@ class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
     attributes: dict[Text, Text | int | bool] = {}
     cancelled_by: Canceller | None = None
     cancelled_at: Instant | None = None
+    activity_id: Text | None = None
 
     def __post_init__(self) -> None:
         """Refuse a day or an instant that no reader's calendar holds; the decoder reports it by
@@ -110,8 +113,17 @@ class ActivityRecorded(Envelope, frozen=True, kw_only=True, tag="rapport.activit
 
 
 class GenerationOpening(Payload, frozen=True, kw_only=True):
-    """A client's facts are said anew: the next `facts` activities of `generation` replace those of
-    the generations before, once all of them have come."""
+    """A client's facts are said anew: the activities 1 to `facts` of `generation` replace those of
+    the generations before, once all of them have come. All activities of the client that follow are
+    of it, new ones too, whose sequences go on behind `facts`.
+
+    Fold it beside the sums that you have, each sequence once, in whatever order they come; when 1
+    to `facts` are complete, and the last activity that you have is the last of its source event,
+    replace your sums by it. Act on none of the activities 1 to `facts`: they are old. Pass over
+    what comes of a generation below the one that you have, and give up one that is not complete
+    when a later one opens. Numbers of generations only ever rise, not by one.
+    `rapport_contracts/generations.py` is this rule as code.
+    """
 
     client_id: Text
     generation: Sequence

@@ -80,7 +80,7 @@ KEYS = Topic(
 CLIENT_ACTIVITY = Topic(
     name="client-activity.v1",
     key="client id",
-    content="what each client did, as deltas; and watermarks of time",
+    content="what each client did, as deltas, said anew where a generation opens; and watermarks",
     writers=("ingestion-service",),
     readers=("scoring-service", "outreach-service"),
 )
