@@ -72,6 +72,10 @@ class PostgresAdapter:
             rows = fetch(tx, "SELECT practice_id, name FROM practice")
         return [(row.practice_id, row.name) for row in rows]
 
+    def let_generations_age(self) -> None:
+        with self.worker.transaction() as tx:
+            execute(tx, "UPDATE next_generation SET since = since - interval '2 hours'")
+
     def save_key(self, key: dict[str, Any]) -> None:
         with self.stores.open() as store:
             store.save_key(key)

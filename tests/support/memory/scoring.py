@@ -13,6 +13,7 @@ from rapport_contracts import codec
 from rapport_runtime.bus.port import Outgoing
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.next_generation import NextGeneration
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import (
     ChangeRow,
@@ -31,7 +32,7 @@ from tests.support.memory.scoring_holds import HoldRows, MemoryHolds
 @dataclass
 class Rows:
     """All that is stored. `processed` and `swept` are instants by partition, as in the positions
-    of the loop."""
+    of the loop. `overdue` are those whose next generation is older than an hour."""
 
     clients: dict[ClientKey, ClientState] = field(default_factory=dict)
     history: dict[ClientKey, list[ChangeRow]] = field(default_factory=dict)
@@ -42,6 +43,8 @@ class Rows:
     swept: dict[int, datetime] = field(default_factory=dict)
     first_watermarks: dict[int, datetime] = field(default_factory=dict)
     holds: HoldRows = field(default_factory=dict)
+    next: dict[ClientKey, NextGeneration] = field(default_factory=dict)
+    overdue: set[ClientKey] = field(default_factory=set)
 
 
 class MemoryStores:
@@ -93,8 +96,9 @@ class MemoryStore:
 
     def zones_of(self, partition: int) -> set[str]:
         """See `Store.zones_of`."""
-        clients = self._stores.rows.clients.values()
-        return {client.zone for client in clients if client.partition == partition and client.zone}
+        rows = self._stores.rows
+        known = [*rows.clients.values(), *(beside.state for beside in rows.next.values())]
+        return {client.zone for client in known if client.partition == partition and client.zone}
 
     def await_first_assessment(self, partition: int, watermark: datetime) -> None:
         """See `Store.await_first_assessment`."""
@@ -166,13 +170,25 @@ class MemoryClients:
             if state.assessed_on is None and state.review_at is None and state.zone:
                 stored.review_at = self._stores.rows.first_watermarks.get(state.partition)
             if known := clients.get(key):
-                stored = replace(
-                    stored,
-                    partition=known.partition,
-                    zone=known.zone or state.zone,
-                    generation=known.generation,
-                )
+                stored = replace(stored, partition=known.partition)
+                if state.generation == known.generation:
+                    stored.zone = known.zone or state.zone
             clients[key] = stored
+
+    def load_next(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, NextGeneration]:
+        """See `Clients.load_next`."""
+        rows = self._stores.rows.next
+        return {key: copy.deepcopy(rows[key]) for key in keys if key in rows}
+
+    def save_next(self, changed: Mapping[ClientKey, NextGeneration | None]) -> None:
+        """See `Clients.save_next`."""
+        rows = self._stores.rows
+        for key, beside in changed.items():
+            if beside is None:
+                rows.next.pop(key, None)
+                rows.overdue.discard(key)
+            else:
+                rows.next[key] = copy.deepcopy(beside)
 
     def record(self, transitions: Sequence[TierTransition]) -> None:
         """See `Clients.record`."""
@@ -255,6 +271,9 @@ class MemoryTiers:
         return [client for client in clients if client.practice_id == practice_id]
 
     def _tier(self, client: ClientState) -> StoredTier:
+        key = ClientKey(client.practice_id, client.client_id)
+        beside = self._stores.rows.next.get(key)
+        overdue = beside.state if beside and key in self._stores.rows.overdue else None
         return StoredTier(
             client_id=client.client_id,
             zone=client.zone,
@@ -268,12 +287,18 @@ class MemoryTiers:
             first_missing_sequence=client.missing[0][0] if client.missing else None,
             first_skipped_sequence=client.first_skipped_sequence,
             first_repeated_sequence=client.first_repeated_sequence,
+            is_rebuilding=beside is not None,
+            first_overdue_sequence=overdue and _first_missing(overdue),
         )
 
     def _as_of(self, client: ClientState) -> datetime | None:
         swept = self._stores.rows.swept.get(client.partition)
         stands = self._stores.holds().swept_through(client.practice_id, client.partition)
         return swept and min([swept, *stands])
+
+
+def _first_missing(state: ClientState) -> int:
+    return state.missing[0][0] if state.missing else state.last_sequence + 1
 
 
 class MemoryFeed:

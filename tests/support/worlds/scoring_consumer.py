@@ -81,3 +81,13 @@ def activity(sequence: int = 1, at: datetime = NOON, **more: Any) -> Event:
 def watermark(up_to: datetime) -> Event:
     data = canonical.Watermark(up_to=up_to)
     return canonical.WatermarkAdvanced(id="w", source="test", time=up_to, data=data)
+
+
+def opened(generation: int, facts: int, at: datetime = NOON) -> Event:
+    """Ada's facts are said anew."""
+    data = canonical.GenerationOpening(
+        client_id="ada", generation=generation, reason="rebuild", facts=facts
+    )
+    return canonical.GenerationOpened(
+        id=f"ada/{generation}", source="test", time=at, practiceid="harbour", data=data
+    )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring_service.domain.client_state import ClientState
-from scoring_service.domain.facts import Fact, Opening, Skipped, TimePassed
+from scoring_service.domain.facts import Fact, Skipped
 from scoring_service.domain.periods import midnight
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change, close_cause, ends_cause, fold, skip
@@ -135,7 +135,6 @@ class TestTheEndOfACause:
     @pytest.mark.parametrize(
         ("record", "ends"),
         [
-            pytest.param(TimePassed(), True, id="a watermark"),
             pytest.param(Skipped(1, 3), True, id="an event of an unknown type"),
             pytest.param(
                 Skipped(1, 3, None, "desk", "paid", is_last_of_cause=False), False, id="its own"
@@ -143,7 +142,6 @@ class TestTheEndOfACause:
             pytest.param(part(3, "settled", "paid"), False, id="its own last"),
             pytest.param(part(3, "settled", "paid", source="till"), True, id="another source"),
             pytest.param(part(1, "completed", "visit"), False, id="a duplicate"),
-            pytest.param(Opening(2), False, id="a generation"),
         ],
     )
     def test_what_ends_it(self, visited: ClientState, record: Fact, *, ends: bool) -> None:

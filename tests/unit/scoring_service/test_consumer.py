@@ -32,6 +32,7 @@ from tests.support.worlds.scoring_consumer import (
     Event,
     Scoring,
     activity,
+    opened,
     watermark,
 )
 
@@ -150,35 +151,34 @@ class TestHandling:
         assert scoring.stores.rows.first_watermarks == {0: NOON}
 
     def test_a_refused_fact_is_a_dead_letter_and_the_rest_is_folded(self, scoring: Scoring) -> None:
-        batch = scoring.handle(
-            scoring.read(activity(1), activity(2, generation=2), activity(2), activity(2))
-        )
+        elsewhere = activity(2, zone="Asia/Tokyo")
+        batch = scoring.handle(scoring.read(activity(1), elsewhere, activity(2), activity(2)))
         (letter,) = batch.letters
-        assert (letter.record.offset, letter.error.reason) == (1, "unknown-generation")
-        assert (letter.error.field, letter.error.practice_id) == ("/data/generation", "harbour")
+        assert (letter.record.offset, letter.error.reason) == (1, "fact-refused")
+        assert (letter.error.field, letter.error.practice_id) == ("/data/zone", "harbour")
         assert scoring.stores.rows.clients[ClientKey("harbour", "ada")].last_sequence == 2
 
     def test_of_two_records_of_one_refused_fact_both_are_dead_letters(
         self, scoring: Scoring
     ) -> None:
-        batch = scoring.handle(scoring.read(activity(generation=2), activity(generation=2)))
-        assert [letter.record.offset for letter in batch.letters] == [0, 1]
+        elsewhere = activity(2, zone="Asia/Tokyo")
+        batch = scoring.handle(scoring.read(activity(1), elsewhere, elsewhere))
+        assert [letter.record.offset for letter in batch.letters] == [1, 2]
         state = scoring.stores.rows.clients[ClientKey("harbour", "ada")]
-        assert (state.last_sequence, state.first_skipped_sequence) == (0, 1)
+        assert (state.last_sequence, state.missing) == (2, ((2, 2),))
 
-    def test_a_new_generation_is_a_dead_letter(self, scoring: Scoring) -> None:
-        data = canonical.GenerationOpening(client_id="ada", generation=2, reason="rebuild", facts=3)
-        opened = canonical.GenerationOpened(
-            id="g1", source="test", time=NOON, practiceid="harbour", data=data
-        )
-        batch = scoring.handle(scoring.read(activity(1), opened))
-        (letter,) = batch.letters
-        assert (letter.record.offset, letter.error.reason) == (1, "unknown-generation")
-        assert (letter.error.field, letter.error.practice_id) == ("/data/generation", "harbour")
-        assert batch.passed_over == {}
-        assert tally(1, [letter]).records == 0
-        state = scoring.stores.rows.clients[ClientKey("harbour", "ada")]
-        assert (state.last_sequence, state.missing, state.first_skipped_sequence) == (1, (), 2)
+    def test_a_generation_is_folded_beside_and_takes_over(self, scoring: Scoring) -> None:
+        scoring.handle(scoring.read(activity(1), activity(2)))
+        scoring.handle(scoring.read(opened(7, 1)))
+        key = ClientKey("harbour", "ada")
+        assert scoring.stores.rows.clients[key].generation == 1
+        assert scoring.stores.rows.next[key].facts == 1
+        batch = scoring.handle(scoring.read(activity(1, generation=7), activity(3)))
+        assert batch.letters == []
+        assert batch.passed_over == {(ACTIVITY.topic, "superseded"): 1}
+        state = scoring.stores.rows.clients[key]
+        assert (state.generation, state.last_sequence, state.digest.completed) == (7, 1, [1])
+        assert scoring.stores.rows.next == {}
 
     def test_a_zone_that_only_its_writer_knows_concerns_its_client_alone(
         self, scoring: Scoring
@@ -286,11 +286,15 @@ class TestASmallerVocabulary:
         assert (state.last_sequence, state.missing, state.digest.completed) == (3, (), [2])
         assert state.first_skipped_sequence == 2
 
-    def test_an_unknown_type_of_another_generation_is_a_dead_letter(self, scoring: Scoring) -> None:
-        batch = scoring.handle(scoring.append(unknown_type(activity(1, generation=2))))
-        (letter,) = batch.letters
-        assert (letter.error.reason, batch.passed_over) == ("unknown-generation", {})
-        assert scoring.stores.rows.clients[self.ADA].first_skipped_sequence == 1
+    def test_an_unknown_type_of_a_next_generation_leaves_no_gap_there(
+        self, scoring: Scoring
+    ) -> None:
+        scoring.handle(scoring.read(opened(2, 2), activity(1, generation=2)))
+        batch = scoring.handle(scoring.append(unknown_type(activity(2, generation=2))))
+        assert (batch.letters, batch.passed_over) == ([], {(ACTIVITY.topic, "type"): 1})
+        state = scoring.stores.rows.clients[self.ADA]
+        assert (state.generation, state.last_sequence, state.missing) == (2, 2, ())
+        assert state.first_skipped_sequence == 2
 
     @pytest.mark.parametrize("topic", [ACTIVITY, PRACTICES])
     def test_an_unknown_type_without_a_number_is_only_counted(

@@ -54,6 +54,9 @@ class MemoryAdapter:
         rows = self.stores.rows.practices.values()
         return [(row["practice_id"], row["name"]) for row in rows]
 
+    def let_generations_age(self) -> None:
+        self.stores.rows.overdue.update(self.stores.rows.next)
+
 
 class MemoryFeeds:
     """See `FeedAdapter`."""

@@ -77,7 +77,7 @@ def test_what_the_contracts_admit_is_folded_kept_and_shown(
         facts.append(translate.numbered(decoded))
     with stores.open() as store:
         batch = [PartitionFacts(0, business_time, {ADA: facts})]
-        assert fold_facts(store.clients, RULEBOOK, batch) == ([], [], [])
+        assert fold_facts(store.clients, RULEBOOK, batch) == ([], [], [], [])
         store.await_first_assessment(0, business_time or later)
     stores.rows.processed[0] = max(later, business_time or later)
     with stores.open() as store:

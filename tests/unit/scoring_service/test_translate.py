@@ -11,7 +11,7 @@ from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Watermark
 from scoring_service import translate
 from scoring_service.domain.client_state import ClientState
-from scoring_service.domain.facts import Fact, FactRefused, Skipped
+from scoring_service.domain.facts import Fact, FactRefused, Opening, Skipped
 from scoring_service.domain.walk import fold, review
 from scoring_service.ports import TierTransition
 from tests.support.generators.tier_histories import RULEBOOK
@@ -91,9 +91,22 @@ def test_an_event_of_an_unknown_type_without_a_generation_is_of_the_first() -> N
     assert translate.skipped(event) == (("harbour", "ada"), Skipped(1, 7))
 
 
-def test_a_fact_of_another_generation_has_a_reason_of_its_own() -> None:
-    error = translate.refusal("harbour", FactRefused("generation", "another"))
-    assert (error.reason, error.field) == ("unknown-generation", "/data/generation")
+def test_an_activity_that_is_said_anew_keeps_its_id() -> None:
+    again = structs.replace(
+        ACTIVITY, id="7/2", data=structs.replace(ACTIVITY.data, generation=2, activity_id="7")
+    )
+    fact = translate.numbered(again)
+    assert isinstance(fact, Fact)
+    assert (fact.activity_id, fact.generation) == ("7", 2)
+
+
+def test_an_opening_says_how_many_facts_follow_and_why() -> None:
+    data = canonical.GenerationOpening(client_id="ada", generation=7, reason="rebuild", facts=3)
+    opened = canonical.GenerationOpened(
+        id="g", source="test", time=ACTIVITY.time, practiceid="harbour", data=data
+    )
+    expected = Opening(7, 3, "rebuild", ACTIVITY.time)
+    assert translate.opening(opened) == (("harbour", "ada"), expected)
 
 
 def test_a_refused_fact_names_its_field_by_the_path_in_the_event() -> None:

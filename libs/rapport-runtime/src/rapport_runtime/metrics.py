@@ -49,10 +49,11 @@ PASSED_OVER = Counter(
     "rapport_passed_over_records_total",
     "Records that were read and not acted on, by what about them: type, kind or reason (not known"
     " to this version), repeated (a sequence that came before, from the writer's"
-    " database before it was restored), tombstone (a source's record without a value)."
+    " database before it was restored), superseded (an activity of a client that was said anew"
+    " since), tombstone (a source's record without a value)."
     " Advice: type, kind or reason: deploy the newer version; repeated: the log line"
-    " sequence_repeated names the clients; until rebuilds come, their answers stay marked as"
-    " incomplete; tombstone: ask the source what it means by them.",
+    " sequence_repeated names the clients; rebuild them: till then their answers are marked as"
+    " incomplete; superseded: nothing; tombstone: ask the source what it means by them.",
     ["group", "topic", "what"],
 )
 DEFERRED = Counter(
@@ -78,6 +79,13 @@ DEFERRED_OLDEST_SECONDS = Gauge(
     "rapport_deferred_oldest_seconds",
     "How far behind the practice that waits longest stands; 0 when none waits. Advice: above 900:"
     " a topic is paused, records cannot be opened, or workers are too few.",
+    ["group"],
+)
+GENERATION_OLDEST_SECONDS = Gauge(
+    "rapport_generation_oldest_seconds",
+    "For how long the oldest generation of a client's facts that is not complete has been read; 0"
+    " when there is none. Advice: above 3600: a record of it is missing; see the runbook of"
+    " rebuilds.",
     ["group"],
 )
 VISITS_TAKEN_BACK = Counter(
@@ -247,6 +255,7 @@ OF_APIS = (
     DEFERRED_RECORDS,
     DEFERRED_PRACTICES,
     DEFERRED_OLDEST_SECONDS,
+    GENERATION_OLDEST_SECONDS,
     UNKNOWN_MESSAGES,
     CHANNEL_CLOSED,
 )

@@ -282,6 +282,9 @@ def _set_aside(batch: Batch, sources: _Sources, folded: Folded) -> None:
         part, index = sources[id(fact)]
         is_activity = isinstance(part.events[index], ActivityRecorded)
         batch.pass_over(part, "kind" if is_activity else "type")
+    for record in folded.superseded:
+        part, _ = sources[id(record)]
+        batch.pass_over(part, "superseded")
     for key, fact in folded.repeated:
         part, _ = sources[id(fact)]
         batch.pass_over(part, "repeated")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from scoring_service.domain.assess import Assessment, NextTransition
 from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.next_generation import NextGeneration
 from scoring_service.domain.practice_days import HeldPractice
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change
@@ -68,8 +69,19 @@ class Clients(Protocol):
         ...
 
     def save(self, states: Collection[ClientState]) -> None:
-        """Write new and changed clients. Practice, client id, partition and generation of a client
-        that exists stay as they are, and so does its zone once it has one."""
+        """Write new and changed clients. Practice, client id and partition of a client that exists
+        stay as they are, and so does its zone, once it has one, until a generation above its own
+        takes over."""
+        ...
+
+    def load_next(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, NextGeneration]:
+        """The generations that are folded beside those of these clients; the clients are locked.
+        Keys without one are left out."""
+        ...
+
+    def save_next(self, changed: Mapping[ClientKey, NextGeneration | None]) -> None:
+        """Write generations that are folded beside those of their clients, or remove them (None).
+        One that is first written now counts as folded since now."""
         ...
 
     def record(self, transitions: Sequence[TierTransition]) -> None:
@@ -175,7 +187,9 @@ class StoredTier(NamedTuple):
     to, and `since` when the last change took effect, all None before the first. `as_of` is the
     instant up to which the client's partition is swept, or where the client's practice stands, if
     that is held. The three sequences say since when the digest is incomplete, None where it is not:
-    the first activity that has not arrived, and those of `ClientState`.
+    the first activity that has not arrived, and those of `ClientState`. `is_rebuilding` says that
+    the client's facts are said anew, as a generation that is not complete; when that is so for an
+    hour, `first_overdue_sequence` is its first fact that has not come.
     """
 
     client_id: str
@@ -190,6 +204,8 @@ class StoredTier(NamedTuple):
     first_missing_sequence: int | None
     first_skipped_sequence: int | None
     first_repeated_sequence: int | None
+    is_rebuilding: bool = False
+    first_overdue_sequence: int | None = None
 
 
 class ClientTier(NamedTuple):
@@ -204,6 +220,8 @@ class ClientTier(NamedTuple):
     first_missing_sequence: int | None
     first_skipped_sequence: int | None
     first_repeated_sequence: int | None
+    is_rebuilding: bool
+    first_overdue_sequence: int | None
     assessment: Assessment | None
     rulebook: Rulebook
 

@@ -54,7 +54,7 @@ def numbered(event: canonical.ActivityRecorded) -> Numbered:
         return Skipped(data.generation, data.sequence, event.incarnation, *cause)
     # By position, in the order of the class: by name it takes a quarter longer, for every record.
     return Fact(
-        event.id,
+        data.activity_id or event.id,
         data.generation,
         data.sequence,
         data.kind,
@@ -111,17 +111,15 @@ def hold(event: canonical.HoldChanged, partition: int) -> Hold:
 def refusal(practice_id: str, error: FactRefused) -> RefusedRecord:
     """Why a record becomes a dead letter whose fact was refused."""
     return RefusedRecord(
-        "unknown-generation" if error.field == "generation" else "fact-refused",
-        error.reason,
-        field=f"/data/{error.field}",
-        practice_id=practice_id,
+        "fact-refused", error.reason, field=f"/data/{error.field}", practice_id=practice_id
     )
 
 
 def opening(event: canonical.GenerationOpened) -> tuple[ClientKey, Opening]:
-    """Whose facts are said anew, and as which generation."""
-    key = ClientKey(event.practiceid, event.data.client_id)
-    return key, Opening(event.data.generation)
+    """Whose facts are said anew, as which generation, how many and why."""
+    data = event.data
+    key = ClientKey(event.practiceid, data.client_id)
+    return key, Opening(data.generation, data.facts, data.reason, event.time)
 
 
 def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition, str | None], Outgoing]:

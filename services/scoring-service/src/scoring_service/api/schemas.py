@@ -66,11 +66,11 @@ class Coming(BaseModel):
 class Incompleteness(BaseModel):
     """Why an answer's inputs are not complete, and from which number of the client's activities."""
 
-    reason: Literal["missing", "unknown", "repeated"] = Field(
+    reason: Literal["missing", "unknown", "repeated", "rebuilding"] = Field(
         description="`missing`: an activity has not arrived, or waits as a dead letter. `unknown`:"
-        " one says something that this version does not know, such as that the client's activities"
-        " are said anew, or was given up. `repeated`: the sender's database was restored and gave a"
-        " number out again."
+        " one says something that this version does not know, or was given up. `repeated`: the"
+        " sender's database was restored and gave a number out again. `rebuilding`: the client's"
+        " activities have been said anew for an hour, and are not complete."
     )
     since_sequence: int = Field(description="The first activity concerned.", examples=[17])
 
@@ -105,6 +105,11 @@ class TierAnswer(BaseModel):
     inputs_incomplete: list[Incompleteness] = Field(
         description="Why not; empty when complete.", examples=[[]]
     )
+    rebuilding: bool = Field(
+        description="Whether the client's activities are being said anew. Until all of them are"
+        " there, the answer goes by those before.",
+        examples=[False],
+    )
     explanation: list[ExplanationLine]
     next_transition: Coming | None
 
@@ -124,6 +129,7 @@ def tier_fields(tier: ClientTier) -> dict[str, Any]:
             ("missing", tier.first_missing_sequence),
             ("unknown", tier.first_skipped_sequence),
             ("repeated", tier.first_repeated_sequence),
+            ("rebuilding", tier.first_overdue_sequence),
         )
         if sequence is not None
     ]
@@ -142,6 +148,7 @@ def tier_fields(tier: ClientTier) -> dict[str, Any]:
         "as_of": tier.as_of,
         "inputs_complete": not incomplete,
         "inputs_incomplete": incomplete,
+        "rebuilding": tier.is_rebuilding,
         "explanation": [line._asdict() for line in known.explanation] if known else [],
         "next_transition": coming and _coming_fields(coming),
     }

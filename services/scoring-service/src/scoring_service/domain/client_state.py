@@ -39,8 +39,8 @@ class ClientState:
     `last_sequence`, or up to it where that fact was refused, ascending. `stretches`, ascending, say
     which incarnation gave out which sequences. Two sequences, if not None, say since when the
     digest is incomplete, until the client is rebuilt: `first_skipped_sequence` is the least one
-    whose record was not known or that was given up, or the one after which another generation came;
-    `first_repeated_sequence` the least one that another incarnation gave out again.
+    whose record was not known or that was given up; `first_repeated_sequence` the least one that
+    another incarnation gave out again, or as one of a generation that has been replaced.
 
     `tier` (an index into the rulebook's tiers) and `score` (hundredths) are as of `assessed_on`, a
     local day that never falls; all three are None or 0 until the first assessment. `version` and
@@ -114,6 +114,16 @@ class ClientState:
             or self._stretch_of(record.sequence).incarnation == record.incarnation
             or self._gap_of(record.sequence) is not None
         ):
+            return False
+        self.first_repeated_sequence = _least(self.first_repeated_sequence, record.sequence)
+        return True
+
+    def is_behind(self, record: Numbered) -> bool:
+        """Whether a record of a generation that has been replaced comes from an incarnation that
+        said nothing of the client's own: its sender was restored to a time before that one was
+        opened; takes note of it then."""
+        known = {stretch.incarnation for stretch in self.stretches}
+        if record.incarnation is None or not known or record.incarnation in known:
             return False
         self.first_repeated_sequence = _least(self.first_repeated_sequence, record.sequence)
         return True

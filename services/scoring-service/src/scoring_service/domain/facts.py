@@ -77,9 +77,14 @@ class Skipped:
 
 @dataclass(slots=True)
 class Opening:
-    """A record that says that a client's facts are said anew, as another generation."""
+    """A record that says that a client's facts are said anew, as another generation: so many of
+    them, by sequence from 1 on, replace what was before. `reason` may be a word that this version
+    does not know."""
 
     generation: int
+    facts: int
+    reason: str
+    opened_at: datetime
 
 
 @dataclass(slots=True)

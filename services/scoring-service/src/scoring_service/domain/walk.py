@@ -23,19 +23,16 @@ from scoring_service.domain.assess import (
 from scoring_service.domain.client_state import ClientState, OpenCause
 from scoring_service.domain.explain import Line, explain
 from scoring_service.domain.facts import (
-    ClientRecord,
     Fact,
     FactRefused,
     Numbered,
-    Opening,
     Skipped,
-    TimePassed,
 )
 from scoring_service.domain.periods import is_zone, midnight
 from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook
 
-Reason = Literal["activity", "elapsed_time", "correction"]
+Reason = Literal["activity", "elapsed_time", "correction", "rebuild", "merge", "zone", "erasure"]
 Origin = Literal["live", "backfill"]
 
 BACKFILL_AFTER = timedelta(days=7)
@@ -66,7 +63,7 @@ class Change(NamedTuple):
     explanation: tuple[Line, ...]
 
 
-class _Cause(NamedTuple):
+class Cause(NamedTuple):
     """What brings a change about, as the history will tell it."""
 
     reason: Reason
@@ -112,7 +109,7 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
             cause = _passing(state, date.fromordinal(today), arrived=counted_to == today)
             after = standing_at(state.digest, rulebook, today, counted_to)
             if after.tier != state.tier:  # it may be, after a change of the rulebook
-                changes.append(_change(state, rulebook, after, (today, counted_to), cause))
+                changes.append(moved(state, rulebook, after, (today, counted_to), cause))
     state.assessed_on = to_day
     state.standing = standing_at(state.digest, rulebook, end, end)
     state.score = state.standing.score
@@ -129,15 +126,13 @@ def fold(
     left open must have been closed before (`ends_cause`). `business_day` is the batch's day in the
     fact's zone, None before the partition's first watermark: then nothing is assessed. The client
     must have been brought to that day before (`catch_up`), ValueError otherwise. A duplicate does
-    nothing. FactRefused for a fact of another
-    zone or generation (a new zone opens a new generation), or of a zone that this version does not
-    know. The client then says that it is incomplete: for another zone its sequence is missing until
-    somebody puts it right.
+    nothing. The fact is of the client's generation. FactRefused for one of another zone (a new
+    zone opens a new generation), or of a zone that this version does not know: its sequence is then
+    missing until somebody puts it right.
     """
-    _refuse_other_generation(state, fact)
     if fact.zone != state.zone or not is_zone(fact.zone):
         state.miss(fact.sequence, fact.incarnation)
-        raise _wrong_zone(state, fact)
+        raise wrong_zone(state, fact)
     if not state.accepts(fact.sequence, fact.incarnation):
         return None
     if fact.is_last_of_cause and state.open_cause is None:
@@ -154,13 +149,11 @@ def fold(
     return close_cause(state, rulebook) if fact.is_last_of_cause else None
 
 
-def ends_cause(state: ClientState, record: ClientRecord) -> bool:
-    """Whether a source event that is open has ended before this record: a watermark stands between,
-    or the record is new and of another one."""
-    if state.open_cause is None or isinstance(record, Opening):
+def ends_cause(state: ClientState, record: Numbered) -> bool:
+    """Whether a source event that is open has ended before this record of the client's generation:
+    the record is new and of another one. A watermark ends each that is open."""
+    if state.open_cause is None:
         return False
-    if isinstance(record, TimePassed):
-        return True
     last = state.open_cause.facts[-1]
     is_other = (record.source, record.cause_id) != (last.source, last.cause_id)
     return is_other and not state.has(record.sequence)
@@ -202,22 +195,11 @@ def is_closed_by(state: ClientState, business_time: datetime | None, day: date |
 
 def skip(state: ClientState, skipped: Skipped, rulebook: Rulebook) -> Change | None:
     """Take note of a record that says nothing that scoring knows; the change of tier that comes of
-    it, since it may be the last of a source event whose other facts wait. FactRefused, as in
-    `fold`, for one of another generation: what it says may be that a new one begins."""
-    _refuse_other_generation(state, skipped)
+    it, since it may be the last of a source event whose other facts wait."""
     if not state.accepts(skipped.sequence, skipped.incarnation):
         return None
     state.skip(skipped.sequence)
     return close_cause(state, rulebook) if skipped.is_last_of_cause else None
-
-
-def open_generation(state: ClientState, opening: Opening) -> FactRefused:
-    """Take note that another generation begins, which scoring cannot follow yet; why not."""
-    if opening.generation > state.generation:
-        state.skip(state.last_sequence + 1)
-    return FactRefused(
-        "generation", f"{opening.generation} begins where {state.generation} is current"
-    )
 
 
 def first_assessment(state: ClientState, rulebook: Rulebook, day: date) -> Change:
@@ -230,9 +212,9 @@ def first_assessment(state: ClientState, rulebook: Rulebook, day: date) -> Chang
         raise ValueError(f"client {state.client_id} has been assessed before")
     today = day.toordinal()
     state.assessed_on = day
-    cause = _Cause("activity", "backfill", midnight(day, state.zone))
+    cause = Cause("activity", "backfill", midnight(day, state.zone))
     after = standing_at(state.digest, rulebook, today, today)
-    return _change(state, rulebook, after, (today, today), cause)
+    return moved(state, rulebook, after, (today, today), cause)
 
 
 def review(state: ClientState, rulebook: Rulebook) -> NextTransition | None:
@@ -301,14 +283,8 @@ def _only_puts_off(state: ClientState, fact: Fact) -> bool:
     )
 
 
-def _refuse_other_generation(state: ClientState, record: Numbered) -> None:
-    if record.generation != state.generation:
-        if record.generation > state.generation:
-            state.skip(state.last_sequence + 1)
-        raise FactRefused("generation", f"{record.generation} where {state.generation} is current")
-
-
-def _wrong_zone(state: ClientState, fact: Fact) -> FactRefused:
+def wrong_zone(state: ClientState, fact: Fact) -> FactRefused:
+    """Why a fact is refused whose zone is not its generation's."""
     if is_zone(fact.zone):
         reason = f"{fact.zone} where generation {state.generation} has another"
     else:
@@ -329,23 +305,19 @@ def _assess_cause(
         state.score = after.score
         return None
     cause = _cause(state, fact, on_day, is_correction=is_correction)
-    return _change(state, rulebook, after, (today, today), cause)
+    return moved(state, rulebook, after, (today, today), cause)
 
 
-def _cause(state: ClientState, fact: Fact, on_day: date, *, is_correction: bool) -> _Cause:
+def _cause(state: ClientState, fact: Fact, on_day: date, *, is_correction: bool) -> Cause:
     """Why and since when, for a change by a fact: in effect as soon as it happened and was known.
 
     A fact of an earlier day takes effect when it becomes known, one that is dated ahead when it was
     accepted: its own time, but within the business day, not after its acceptance, and not before
     the last change's effect.
     """
-    end = midnight(on_day + _ONE_DAY, state.zone) - _A_MOMENT
-    known_at = min(fact.occurred_at, fact.accepted_at, end)
-    effective_at = max(known_at, midnight(on_day, state.zone))
-    if state.effective_at is not None:
-        effective_at = max(effective_at, state.effective_at)
+    effective_at = within_day(state, min(fact.occurred_at, fact.accepted_at), on_day)
     is_history = fact.backfill or fact.accepted_at - fact.occurred_at > BACKFILL_AFTER
-    return _Cause(
+    return Cause(
         reason="correction" if is_correction else "activity",
         origin="backfill" if is_history else "live",
         effective_at=effective_at,
@@ -354,17 +326,24 @@ def _cause(state: ClientState, fact: Fact, on_day: date, *, is_correction: bool)
     )
 
 
-def _passing(state: ClientState, day: date, *, arrived: bool) -> _Cause:
+def within_day(state: ClientState, at: datetime, day: date) -> datetime:
+    """An instant as what is in effect on a day: within it, and not before the last change."""
+    end = midnight(day + _ONE_DAY, state.zone) - _A_MOMENT
+    effective_at = max(min(at, end), midnight(day, state.zone))
+    return max(effective_at, state.effective_at or effective_at)
+
+
+def _passing(state: ClientState, day: date, *, arrived: bool) -> Cause:
     """Why and since when, for a change at a midnight: time, or a fact whose day has now come."""
-    return _Cause("activity" if arrived else "elapsed_time", "live", midnight(day, state.zone))
+    return Cause("activity" if arrived else "elapsed_time", "live", midnight(day, state.zone))
 
 
-def _change(
+def moved(
     state: ClientState,
     rulebook: Rulebook,
     after: RuleResult,
     position: tuple[int, int],
-    cause: _Cause,
+    cause: Cause,
 ) -> Change:
     """Move the state to the standing `after`, reached at `position` (today, counted_to)."""
     today, counted_to = position

@@ -1,6 +1,5 @@
 """Clients, their history and the outbox: loaded once and saved once a batch, set by set."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -13,14 +12,15 @@ from rapport_runtime.database import execute, fetch
 from rapport_runtime.errors import LoopHalted
 from rapport_runtime.ops import incarnation
 from rapport_runtime.stream.outbox import append
-from scoring_service.domain.client_state import ClientState, Gap, Stretch
+from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.next_generation import NextGeneration
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ClientKey, TierTransition
-from scoring_service.store import open_causes
+from scoring_service.store import next_generations, open_causes
 from scoring_service.store.holds import TO_SWEEP
+from scoring_service.store.sequences import gaps_of, multirange, stretches_of, text_of
 
-_BOUND = re.compile(r"\d+")
 # The columns of both tables, each with the type of the array in which a batch's values travel. All
 # statements below are made from these two mappings, so that a column is named in two places only:
 # here, and where its value is read or written.
@@ -63,9 +63,11 @@ _HISTORY_TYPES = {
     "score": "int4",
     "on_day": "date",
 }
-_IMMUTABLE = {"practice_id", "client_id", "partition", "generation"}
+_IMMUTABLE = {"practice_id", "client_id", "partition"}
 """The columns of a client that no batch changes once the client exists."""
-_SET_ONCE = "zone = coalesce(nullif(client.zone, ''), excluded.zone)"
+_SET_ONCE = """zone = CASE WHEN excluded.generation > client.generation THEN excluded.zone
+    ELSE coalesce(nullif(client.zone, ''), excluded.zone) END"""
+"""Within a generation."""
 _CLIENT = ", ".join(_CLIENT_TYPES)
 _CLIENT_READ = _CLIENT.replace("missing", "missing::text")
 _HISTORY = ", ".join(_HISTORY_TYPES)
@@ -213,6 +215,14 @@ class PostgresClients:
             }
             execute(self._tx, _ADD_ZONES, parameters)
 
+    def load_next(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, NextGeneration]:
+        """See `Clients.load_next`."""
+        return next_generations.load(self._tx, keys)
+
+    def save_next(self, changed: Mapping[ClientKey, NextGeneration | None]) -> None:
+        """See `Clients.save_next`."""
+        next_generations.save(self._tx, changed)
+
     def record(self, transitions: Sequence[TierTransition]) -> None:
         """See `Clients.record`."""
         if transitions:
@@ -247,8 +257,8 @@ class PostgresClients:
             zone=row.zone,
             generation=row.generation,
             last_sequence=row.last_sequence,
-            missing=_gaps(row.missing),
-            stretches=_stretches(row.stretches),
+            missing=gaps_of(row.missing),
+            stretches=stretches_of(row.stretches),
             first_skipped_sequence=row.first_skipped_sequence,
             first_repeated_sequence=row.first_repeated_sequence,
             digest=Digest.from_bytes(row.digest),
@@ -292,8 +302,8 @@ class PostgresClients:
             "zone": [state.zone for state in states],
             "generation": [state.generation for state in states],
             "last_sequence": [state.last_sequence for state in states],
-            "missing": [_multirange(state.missing) for state in states],
-            "stretches": [_text_of(state.stretches) for state in states],
+            "missing": [multirange(state.missing) for state in states],
+            "stretches": [text_of(state.stretches) for state in states],
             "first_skipped_sequence": [state.first_skipped_sequence for state in states],
             "first_repeated_sequence": [state.first_repeated_sequence for state in states],
             "digest": [state.digest.to_bytes() for state in states],
@@ -327,25 +337,3 @@ class PostgresClients:
             "score": [change.score for change in changes],
             "on_day": [change.on_day for change in changes],
         }
-
-
-def _gaps(multirange: str) -> tuple[Gap, ...]:
-    """The gaps in the text of a multirange, such as {[3,4),[7,10)}: 3, and 7 to 9."""
-    if multirange == "{}":
-        return ()
-    bounds = [int(bound) for bound in _BOUND.findall(multirange)]
-    return tuple((first, end - 1) for first, end in zip(bounds[::2], bounds[1::2], strict=True))
-
-
-def _multirange(gaps: tuple[Gap, ...]) -> str:
-    return f"{{{','.join(f'[{first},{last}]' for first, last in gaps)}}}" if gaps else "{}"
-
-
-def _stretches(text: str) -> tuple[Stretch, ...]:
-    """The stretches in a text such as "1: 8:0a1b2c3d": up to 7 without an incarnation."""
-    pairs = (one.split(":") for one in text.split())
-    return tuple(Stretch(int(first), digits or None) for first, digits in pairs)
-
-
-def _text_of(stretches: tuple[Stretch, ...]) -> str:
-    return " ".join(f"{first}:{digits or ''}" for first, digits in stretches)

@@ -7,6 +7,7 @@ from typing import Any
 from rapport_runtime.batched_reads import PracticeQuery
 from rapport_runtime.database import Database, fetch, fetch_value
 from scoring_service.ports import ChangeRow, StoredTier, Tiers
+from scoring_service.store.next_generations import IS_OVERDUE
 from scoring_service.store.sweep_progress import SweepProgress
 
 _EXPRESSIONS = {
@@ -16,6 +17,9 @@ _EXPRESSIONS = {
             SELECT min(h.swept_through) FROM practice_hold h
             WHERE h.practice_id = c.practice_id AND h.partition = c.partition
         )) END AS as_of""",
+    "is_rebuilding": "n.generation IS NOT NULL AS is_rebuilding",
+    "first_overdue_sequence": f"""CASE WHEN n.{IS_OVERDUE}
+        THEN coalesce(lower(n.missing), n.last_sequence + 1) END AS first_overdue_sequence""",
 }
 _COLUMNS = ", ".join(_EXPRESSIONS.get(name, f"c.{name}") for name in StoredTier._fields)
 """Made of the class's own fields, as are those of `_HISTORY`. Only for that reason a row may fill
@@ -24,6 +28,8 @@ _CLIENTS = f"""
     SELECT {_COLUMNS} FROM client c
     LEFT JOIN consumer_position p ON p.consumer_group = %(group)s AND p.topic = %(topic)s
         AND p.partition = c.partition
+    LEFT JOIN next_generation n
+        ON n.practice_id = c.practice_id AND n.client_id = c.client_id
     WHERE c.practice_id = %(practice_id)s
 """
 _BY_ID = f"{_CLIENTS} AND c.client_id = ANY(%(client_ids)s::text[])"

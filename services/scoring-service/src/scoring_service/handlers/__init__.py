@@ -18,6 +18,7 @@ from scoring_service.domain.facts import (
     Skipped,
     TimePassed,
 )
+from scoring_service.domain.next_generation import NextGeneration, assess_anew, hear, take_over
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.practice_days import HeldPractice, PracticeDays
 from scoring_service.domain.rulebook import Rulebook
@@ -29,11 +30,11 @@ from scoring_service.domain.walk import (
     fold,
     is_closed_by,
     leave_open,
-    open_generation,
     remind,
     review,
     skip,
 )
+from scoring_service.handlers.next_generations import NextGenerations
 from scoring_service.ports import (
     ClientKey,
     Clients,
@@ -64,7 +65,7 @@ class PartitionFacts(NamedTuple):
 
 
 class RefusedFact(NamedTuple):
-    """A fact that can never be folded, or what else this version cannot follow, and why."""
+    """A fact that can never be folded, and why."""
 
     key: ClientKey
     fact: ClientRecord
@@ -79,11 +80,13 @@ class RepeatedFact(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What was not folded of a batch, duplicates apart."""
+    """What was not folded of a batch, duplicates apart. `superseded` are of a generation that
+    another has replaced, or is about to."""
 
     refused: Sequence[RefusedFact]
     repeated: Sequence[RepeatedFact]
     skipped: Sequence[Skipped]
+    superseded: Sequence[Numbered | Opening]
 
 
 class SweepStep(NamedTuple):
@@ -104,20 +107,19 @@ def fold_facts(
     the next watermark at the latest: so the result does not depend on where batches end. A client
     of a held practice is brought to the day on which the practice stands instead.
     """
-    known = clients.load([key for of_partition in partition_facts for key in of_partition.facts])
-    batch = _Folding(rulebook)
+    keys = [key for of_partition in partition_facts for key in of_partition.facts]
+    known = clients.load(keys)
+    batch = _Folding(rulebook, NextGenerations(clients, keys))
     for of_partition in partition_facts:
         days = PracticeDays(of_partition.business_time, of_partition.held)
         for key, facts in of_partition.facts.items():
             state = known.get(key) or _new_client(key, of_partition.partition)
             batch.fold(key, state, facts, days)
             _end_batch(state, rulebook, of_partition.reached or of_partition.business_time)
-    # A new client of whom only a generation of no meaning here was told is not stored.
-    clients.save(
-        [each for each in batch.touched if each.last_sequence or each.first_skipped_sequence]
-    )
+    clients.save(batch.touched)
+    batch.beside.save()
     clients.record(batch.transitions)
-    return Folded(batch.refused, batch.repeated, batch.skipped)
+    return Folded(batch.refused, batch.repeated, batch.skipped, batch.superseded)
 
 
 def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> SweepStep:
@@ -188,6 +190,8 @@ class TierAssessor:
             first_missing_sequence=stored.first_missing_sequence,
             first_skipped_sequence=stored.first_skipped_sequence,
             first_repeated_sequence=stored.first_repeated_sequence,
+            is_rebuilding=stored.is_rebuilding,
+            first_overdue_sequence=stored.first_overdue_sequence,
             assessment=assessment,
             rulebook=rulebook,
         )
@@ -238,8 +242,10 @@ def _first_zone(facts: Sequence[ClientRecord], generation: int) -> str:
 class _Folding:
     """What comes of the clients of one batch."""
 
-    def __init__(self, rulebook: Rulebook) -> None:
+    def __init__(self, rulebook: Rulebook, beside: NextGenerations) -> None:
         self._rulebook = rulebook
+        self.beside = beside
+        self.superseded: list[Numbered | Opening] = []
         self.touched: list[ClientState] = []
         self.transitions: list[TierTransition] = []
         self.refused: list[RefusedFact] = []
@@ -255,17 +261,53 @@ class _Folding:
             self._record(state, close_cause(state, rulebook))
         day = self._bring_to_day(state, facts, days)
         for fact in facts:
+            if isinstance(fact, TimePassed):
+                self._record(state, close_cause(state, rulebook))
+                continue
+            if isinstance(fact, Opening) or fact.generation != state.generation:
+                self._fold_beside(key, state, fact, days)
+                state.zone = state.zone or _first_zone(facts, state.generation)
+                day = days.of(state)
+                continue
             if state.open_cause is not None and ends_cause(state, fact):
                 self._record(state, close_cause(state, rulebook))
-            if isinstance(fact, Opening):
-                self.refused.append(RefusedFact(key, fact, open_generation(state, fact)))
-            elif isinstance(fact, TimePassed):
-                continue
-            elif fact.sequence <= state.last_sequence and state.repeats(fact):
+            if fact.sequence <= state.last_sequence and state.repeats(fact):
                 self.repeated.append(RepeatedFact(key, fact))
             else:
                 self._fold_one(key, state, fact, day)
         self.touched.append(state)
+
+    def _fold_beside(
+        self, key: ClientKey, state: ClientState, record: Numbered | Opening, days: PracticeDays
+    ) -> None:
+        """Fold a record of another generation beside the client's own, which it replaces once it is
+        complete; of one before it, pass it over."""
+        beside = self.beside.follow(key, state, record)
+        if beside is None:
+            self._pass_over(key, state, record)
+            return
+        self._hear(key, beside, record)
+        if beside.is_complete:
+            take_over(state, beside)
+            self._record(state, assess_anew(state, beside, self._rulebook, days.of(state)))
+            self.beside.end(key)
+
+    def _hear(self, key: ClientKey, beside: NextGeneration, record: Numbered | Opening) -> None:
+        if not isinstance(record, Opening) and beside.state.repeats(record):
+            self.repeated.append(RepeatedFact(key, record))
+            return
+        if isinstance(record, Skipped):
+            self.skipped.append(record)
+        try:
+            hear(beside, record)
+        except FactRefused as error:
+            self.refused.append(RefusedFact(key, record, error))
+
+    def _pass_over(self, key: ClientKey, state: ClientState, record: Numbered | Opening) -> None:
+        if not isinstance(record, Opening) and state.is_behind(record):
+            self.repeated.append(RepeatedFact(key, record))
+        else:
+            self.superseded.append(record)
 
     def _fold_one(
         self, key: ClientKey, state: ClientState, fact: Numbered, day: date | None

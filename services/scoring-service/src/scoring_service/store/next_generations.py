@@ -1,0 +1,140 @@
+"""The generations that are folded beside those of their clients (ADR 48): rows, and their age."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+
+from rapport_runtime.database import Database, execute, fetch, fetch_value
+from rapport_runtime.metrics import GENERATION_OLDEST_SECONDS
+from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.next_generation import NextGeneration, Reason
+from scoring_service.ports import ClientKey
+from scoring_service.store.sequences import gaps_of, multirange, stretches_of, text_of
+
+IS_OVERDUE: Final = "since <= clock_timestamp() - interval '1 hour'"
+"""Of a row: its generation should have been complete long ago."""
+
+_TYPES: Final = {
+    "practice_id": "text",
+    "client_id": "text",
+    "partition": "int4",
+    "generation": "int8",
+    "zone": "text",
+    "facts": "int8",
+    "came": "int8",
+    "is_whole": "bool",
+    "reason": "text",
+    "opened_at": "timestamptz",
+    "last_sequence": "int8",
+    "missing": "text",
+    "stretches": "text",
+    "first_skipped_sequence": "int8",
+    "first_repeated_sequence": "int8",
+    "digest": "bytea",
+}
+_COLUMNS: Final = ", ".join(_TYPES)
+_OF: Final = """(practice_id, client_id) IN (
+        SELECT * FROM unnest(%(practice_ids)b::text[], %(client_ids)b::text[]))"""
+_LOAD: Final = f"""
+    SELECT {_COLUMNS.replace("missing", "missing::text")} FROM next_generation WHERE {_OF}
+"""
+_SAVE: Final = f"""
+    INSERT INTO next_generation ({_COLUMNS})
+    SELECT {_COLUMNS.replace("missing", "missing::int8multirange")}
+    FROM unnest({", ".join(f"%({name})b::{kind}[]" for name, kind in _TYPES.items())})
+        AS incoming({_COLUMNS}) ORDER BY practice_id COLLATE "C", client_id COLLATE "C"
+    ON CONFLICT (practice_id, client_id) DO UPDATE
+    SET {", ".join(f"{name} = excluded.{name}" for name in list(_TYPES)[3:])}
+"""
+_REMOVE: Final = f"DELETE FROM next_generation WHERE {_OF}"
+_ADD_ZONES: Final = """
+    INSERT INTO partition_zone (partition, zone)
+    SELECT DISTINCT * FROM unnest(%(partition)b::int[], %(zone)b::text[]) AS new(partition, zone)
+    WHERE zone <> '' ON CONFLICT DO NOTHING
+"""
+_OLDEST: Final = """
+    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - since)), 0)::float
+    FROM next_generation
+"""
+
+
+def load(tx: sa.Connection, keys: Collection[ClientKey]) -> Mapping[ClientKey, NextGeneration]:
+    """See `Clients.load_next`."""
+    rows = fetch(tx, _LOAD, _keys(keys), prepare=False)
+    return {ClientKey(row.practice_id, row.client_id): _generation(row) for row in rows}
+
+
+def save(tx: sa.Connection, changed: Mapping[ClientKey, NextGeneration | None]) -> None:
+    """See `Clients.save_next`."""
+    if ended := [key for key, beside in changed.items() if beside is None]:
+        execute(tx, _REMOVE, _keys(ended), prepare=False)
+    if beside := [each for each in changed.values() if each is not None]:
+        rows = [_row(each) for each in beside]
+        columns = {name: [row[name] for row in rows] for name in _TYPES}
+        execute(tx, _SAVE, columns, prepare=False)
+        execute(tx, _ADD_ZONES, {name: columns[name] for name in ("partition", "zone")})
+
+
+class GenerationGauge:
+    """Brings the age of the oldest generation that is not complete up to date; while the database
+    is away there is none."""
+
+    def __init__(self, database: Database, group: str) -> None:
+        self._database = database
+        self._group = group
+
+    def __call__(self) -> None:
+        """Read and set the gauge. Raises what the database raises."""
+        GENERATION_OLDEST_SECONDS.clear()
+        with self._database.transaction(operator=True) as tx:
+            seconds = fetch_value(tx, _OLDEST)
+        GENERATION_OLDEST_SECONDS.labels(self._group).set(seconds)
+
+
+def _keys(keys: Collection[ClientKey]) -> dict[str, list[str]]:
+    return {
+        "practice_ids": [key.practice_id for key in keys],
+        "client_ids": [key.client_id for key in keys],
+    }
+
+
+def _generation(row: Any) -> NextGeneration:
+    state = ClientState(
+        practice_id=row.practice_id,
+        client_id=row.client_id,
+        partition=row.partition,
+        zone=row.zone,
+        generation=row.generation,
+        last_sequence=row.last_sequence,
+        missing=gaps_of(row.missing),
+        stretches=stretches_of(row.stretches),
+        first_skipped_sequence=row.first_skipped_sequence,
+        first_repeated_sequence=row.first_repeated_sequence,
+        digest=Digest.from_bytes(row.digest),
+    )
+    reason = cast("Reason", row.reason)
+    return NextGeneration(state, row.facts, row.came, row.is_whole, reason, row.opened_at)
+
+
+def _row(beside: NextGeneration) -> dict[str, Any]:
+    state = beside.state
+    return {
+        "practice_id": state.practice_id,
+        "client_id": state.client_id,
+        "partition": state.partition,
+        "generation": state.generation,
+        "zone": state.zone,
+        "facts": beside.facts,
+        "came": beside.came,
+        "is_whole": beside.is_whole,
+        "reason": beside.reason,
+        "opened_at": beside.opened_at,
+        "last_sequence": state.last_sequence,
+        "missing": multirange(state.missing),
+        "stretches": text_of(state.stretches),
+        "first_skipped_sequence": state.first_skipped_sequence,
+        "first_repeated_sequence": state.first_repeated_sequence,
+        "digest": state.digest.to_bytes(),
+    }
