@@ -63,10 +63,10 @@ def a_hold(
     return canonical.HoldChanged(**_envelope("h1"), incarnation=incarnation, data=hold)
 
 
-def an_opening(generation: int = 2) -> canonical.GenerationOpened:
+def an_opening(generation: int = 2, facts: int = 0) -> canonical.GenerationOpened:
     """Ada's facts are about to be said anew."""
     opening = canonical.GenerationOpening(
-        client_id=ADA, generation=generation, reason="rebuild", facts=0
+        client_id=ADA, generation=generation, reason="rebuild", facts=facts
     )
     return canonical.GenerationOpened(**_envelope("g1"), data=opening)
 
@@ -100,7 +100,7 @@ _SCORES = st.decimals(0, 100, places=2) | st.none()
 _ACTIVITIES = st.builds(
     canonical.Activity,
     client_id=TEXTS,
-    generation=st.just(1),
+    generation=st.just(1) | _SEQUENCES,
     sequence=_SEQUENCES,
     kind=st.sampled_from(ACTIVITY_KINDS) | _texts(64),
     on=st.dates(FIRST_DAY, LAST_DAY),
@@ -118,6 +118,7 @@ _ACTIVITIES = st.builds(
     last_of_cause=st.booleans(),
     backfill=st.booleans(),
     attributes=st.dictionaries(TEXTS, TEXTS | _INT_64 | st.booleans(), max_size=3),
+    activity_id=TEXTS | st.none(),
 )
 _CHANGES = st.builds(
     canonical.TierChange,
@@ -148,10 +149,18 @@ _PRACTICES = st.builds(
     region=st.from_regex("^[A-Z]{2}$", fullmatch=True) | st.none(),
     discreet_name=TEXTS | st.none(),
 )
+_OPENINGS = st.builds(
+    canonical.GenerationOpening,
+    client_id=TEXTS,
+    generation=_SEQUENCES,
+    reason=_texts(64),
+    facts=_whole(0, 2**62),
+)
 EVENTS: st.SearchStrategy[canonical.CanonicalEvent] = st.one_of(
     st.builds(canonical.ActivityRecorded, **_ENVELOPES, data=_ACTIVITIES),
+    st.builds(canonical.GenerationOpened, **_ENVELOPES, data=_OPENINGS),
     st.builds(canonical.TierChanged, **_ENVELOPES, data=_CHANGES),
     st.builds(canonical.PracticeRegistered, **_ENVELOPES, data=_PRACTICES),
 )
-"""Every activity of the first generation, tier change and practice of which the contracts' readers
+"""Every activity, opening of a generation, tier change and practice of which the contracts' readers
 say nothing bad."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from outreach_service.domain.generations import UNKNOWN_CLIENT
 from outreach_service.domain.messages import COUNTED
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.records import ContactKey, DueMessage, Recipient, Situation
@@ -55,6 +56,7 @@ class MemoryClients:
 
     def is_known(self, practice_id: str, client_id: str) -> bool:
         known = {*self._rows.activity, *self._rows.standings}
+        known |= {key for key, each in self._rows.generations.items() if each.current > 1}
         known |= {key[:2] for key in self._rows.contacts}
         known |= {each.subscription[:2] for each in self._rows.consents}
         return self._practice_id in {None, practice_id} and (practice_id, client_id) in known
@@ -83,7 +85,7 @@ class MemoryClients:
             ),
             booking_at=self._booking_at(client, now),
             activity_at=self._rows.activity.get((practice_id, client_id)),
-            inputs_up_to=self._read_up_to(practice_id),
+            inputs_up_to=self._read_up_to(client),
             standing=self._rows.standings.get(client),
             resting={
                 key.channel: rest
@@ -94,9 +96,11 @@ class MemoryClients:
             },
         )
 
-    def _read_up_to(self, practice_id: str) -> datetime | None:
+    def _read_up_to(self, client: tuple[str, str]) -> datetime | None:
         read = self._inputs_up_to
-        held = [each for each in self._rows.holds.values() if each.practice_id == practice_id]
+        if self._rows.generations.get(client, UNKNOWN_CLIENT).beside is not None:
+            return None
+        held = [each for each in self._rows.holds.values() if each.practice_id == client[0]]
         return read and min([read, *(each.stands_at for each in held)])
 
     def _booking_at(self, client: tuple[str, str], now: datetime) -> datetime | None:

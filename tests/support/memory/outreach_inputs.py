@@ -1,8 +1,10 @@
 """What the bus brings to outreach's stores in memory, besides tier changes."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
+from outreach_service.domain.generations import UNKNOWN_CLIENT, Beside, Client, Generations
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from tests.support.memory.keys import merge_key
 from tests.support.memory.outreach_rows import Rows
@@ -39,12 +41,38 @@ class MemoryInputs:
     def record_activity(self, seen: Collection[ActivitySeen]) -> None:
         for each in seen:
             key = (each.practice_id, each.client_id)
-            self._rows.activity[key] = max(each.at, self._rows.activity.get(key, each.at))
+            if each.generation == self._current(key):
+                self._rows.activity[key] = max(each.at, self._rows.activity.get(key, each.at))
 
     def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
         for each in deltas:
             key = (each.practice_id, each.client_id, each.activity_id)
-            self._rows.bookings.setdefault(key, each)
+            if each.generation == self._current(key[:2]):
+                self._rows.bookings.setdefault(key, each)
+
+    def generations(self, clients: Collection[Client]) -> Mapping[Client, Generations]:
+        known = self._rows.generations
+        return {client: known[client] for client in clients if client in known}
+
+    def save_generations(self, changed: Mapping[Client, Generations]) -> None:
+        for client, each in changed.items():
+            if each.taken_over is not None:
+                self._take_over(client, each.taken_over)
+            self._rows.generations[client] = replace(each, taken_over=None)
+
+    def _take_over(self, client: Client, new: Beside) -> None:
+        rows = self._rows
+        rows.activity.pop(client, None)
+        if new.active_at is not None:
+            rows.activity[client] = new.active_at
+        for key in [key for key in rows.bookings if key[:2] == client]:
+            del rows.bookings[key]
+        for each in new.bookings:
+            delta = BookingDelta(*client, *each, new.generation)
+            rows.bookings.setdefault((*client, each.activity_id), delta)
+
+    def _current(self, client: Client) -> int:
+        return self._rows.generations.get(client, UNKNOWN_CLIENT).current
 
     def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         stored = self._rows.playbooks

@@ -8,6 +8,7 @@ from typing import Any
 from outreach_service.domain.consents import ConsentStatement, RecordedStatement, Subscription
 from outreach_service.domain.contact_points import BEGINNING, Point
 from outreach_service.domain.gates import Rest, SentMessage
+from outreach_service.domain.generations import Generations
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
 from outreach_service.domain.permissions import ClientWord, client_word, last_statements
@@ -108,6 +109,7 @@ class Rows:
     windows: dict[WindowKey, Window] = field(default_factory=dict)
     holds: dict[tuple[str, int, str], Hold] = field(default_factory=dict)
     bookings: dict[tuple[str, str, str], BookingDelta] = field(default_factory=dict)
+    generations: dict[tuple[str, str], Generations] = field(default_factory=dict)
     playbooks: dict[str, StoredPlaybook] = field(default_factory=dict)
     contacts: dict[ContactKey, Contact] = field(default_factory=dict)
     points: dict[ContactKey, list[Point]] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from msgspec import structs
 from outreach_service import translate
 from outreach_service.consumers import OutreachConsumer
 from outreach_service.documents.playbooks import read_known_playbook
+from outreach_service.domain.generations import Generations
 from outreach_service.domain.terms import Direction, Reason
 from outreach_service.ports.records import MessageEvent
 from rapport_contracts import canonical, codec, topics
@@ -222,21 +223,44 @@ def test_changes_of_two_schemes_with_one_version_are_two_occasions(consumer: Con
     assert found == [("tier", "rfm:1"), ("tier", "ladder:1")]
 
 
-@pytest.mark.parametrize(
-    "event", [an_activity(generation=2), an_opening(generation=1), an_opening()]
-)
-def test_another_generation_is_set_aside(
-    consumer: Consumer, event: canonical.CanonicalEvent
+def test_a_generation_is_folded_beside_and_takes_over(consumer: Consumer) -> None:
+    consumer.take(an_activity("a1", kind="booked", starts_at=LATER))
+    before = dict(consumer.rows.bookings)
+    again = an_activity("a1/2", generation=2, activity_id="a1", kind="booked", starts_at=LATER)
+    gone = an_activity("a2/2", generation=2, activity_id="a2", sequence=2, occurred_at=LATER)
+    live = an_activity("a3", generation=2, sequence=3, kind="booked", starts_at=NOON)
+    for event in (an_opening(2, 2), live, again):
+        consumer.take(event)
+        assert consumer.rows.bookings == before
+    consumer.take(gone)
+    assert {key[2] for key in consumer.rows.bookings} == {"a1", "a3"}
+    assert consumer.rows.activity == {(PRACTICE, ADA): LATER}
+    consumer.take(an_activity("a4", generation=2, sequence=4, kind="booked", starts_at=LATER))
+    assert {key[2] for key in consumer.rows.bookings} == {"a1", "a3", "a4"}
+
+
+def test_what_belongs_to_a_generation_of_before_is_counted(consumer: Consumer) -> None:
+    consumer.take(an_opening(7, 0), an_opening(6, 1), an_activity(generation=6))
+    place = topics.CLIENT_ACTIVITY.name
+    assert consumer.passed_over == {(place, "superseded"): 2}
+    consumer.take(an_activity())
+    assert consumer.rows.activity == {}
+
+
+def test_an_unknown_type_goes_on_the_numbers_of_its_generation(consumer: Consumer) -> None:
+    consumer.take(an_opening(2, 1))
+    consumer.take_decoded(topics.CLIENT_ACTIVITY.name, of_unknown_type(generation=2))
+    assert consumer.rows.generations[PRACTICE, ADA] == Generations(2)
+    assert consumer.passed_over == {(topics.CLIENT_ACTIVITY.name, "type"): 1}
+
+
+@pytest.mark.parametrize("missing", ["client_id", "sequence", "generation"])
+def test_an_unknown_type_without_its_numbers_is_only_counted(
+    consumer: Consumer, missing: str
 ) -> None:
-    with pytest.raises(InvalidRecord) as refused:
-        consumer.decode(event)
-    assert (refused.value.reason, refused.value.practice_id) == ("unknown-generation", PRACTICE)
-    assert refused.value.field == "/data/generation"
-
-
-def test_another_generation_of_an_unknown_type_is_set_aside_too() -> None:
-    with pytest.raises(InvalidRecord, match="unknown-generation"):
-        of_unknown_type(generation=2)
+    event = structs.replace(of_unknown_type(generation=2), **{missing: None})
+    consumer.take_decoded(topics.CLIENT_ACTIVITY.name, event)
+    assert consumer.rows.generations == {}
 
 
 @pytest.mark.parametrize("year", [1969, 2200])

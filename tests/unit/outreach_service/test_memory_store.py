@@ -6,6 +6,7 @@ from tests.support.memory.client_word_suite import ClientWordSuite
 from tests.support.memory.harbour import StoreAdapter
 from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.outreach_adapter import MemoryAdapter
+from tests.support.memory.outreach_generations_suite import GenerationsSuite
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_reads_suite import ReadsSuite
 from tests.support.memory.outreach_refusals_suite import RefusalsSuite
@@ -49,3 +50,7 @@ class TestMemoryReads(ReadsSuite):
 
 class TestMemoryKeys(KeysSuite):
     """`MemoryStores`, of keys."""
+
+
+class TestMemoryGenerations(GenerationsSuite):
+    """Generations of clients' facts."""

@@ -241,11 +241,6 @@ class TestARestoredSender:
         arrive(stores, visit(1, incarnation=before))
         assert len(arrive(stores, visit(1, incarnation=after)).repeated) == 1
 
-    def test_another_generation_is_refused_all_the_same(self, stores: MemoryStores) -> None:
-        arrive(stores, visit(1, incarnation=self.BEFORE))
-        folded = arrive(stores, visit(1, incarnation=self.AFTER, generation=2))
-        assert (len(folded.refused), len(folded.repeated)) == (1, 0)
-
 
 class TestFirstAssessment:
     """Facts from before a partition's first watermark."""

@@ -63,6 +63,7 @@ from rapport_runtime.http.places import PlaceLimits
 from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
+from rapport_runtime.ops.generation_age import GenerationAge
 from rapport_runtime.ops.incarnation import age_check
 from rapport_runtime.ops.operators import print_lines
 from rapport_runtime.ops.pause_routes import pauses_router
@@ -222,7 +223,12 @@ def build_api(settings: OutreachSettings) -> FastAPI:
         keys=keys.ApiKeys(probes, KeyLog(GROUP, topics.KEYS.name)),
         cursor_key=settings.cursor_key,
         checks={"database": probes.ping, "age": age_check(probes)},
-        refresh=[DatabaseGauges(probes, GROUP), UnknownMessages(probes), ClosedChannels(probes)],
+        refresh=[
+            DatabaseGauges(probes, GROUP),
+            UnknownMessages(probes),
+            ClosedChannels(probes),
+            GenerationAge(probes, GROUP),
+        ],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,

@@ -1,13 +1,15 @@
 """What becomes of a batch: practices and activity are saved, tier changes settle, and what they
 come to is answered by messages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from outreach_service import translate
+from outreach_service.domain.generations import Told
 from outreach_service.domain.settling import HeardChange
 from outreach_service.domain.terms import Reason
+from outreach_service.handlers.generations import hear_facts
 from outreach_service.handlers.planning import (
     PlaybookDocument,
     Plays,
@@ -15,11 +17,13 @@ from outreach_service.handlers.planning import (
     hear_changes,
     settle_ended,
 )
+from outreach_service.ports.inputs import Inputs
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
-from outreach_service.ports.store import Inputs, Stores
+from outreach_service.ports.store import Stores
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    GenerationOpened,
     HoldChanged,
     KeyChanged,
     PracticeRegistered,
@@ -49,13 +53,15 @@ class HoldChange(NamedTuple):
 
 @dataclass
 class _Content:
-    """What the records of a batch hold, in the order of the log. `incarnations` are the last that
-    ingestion's records name in each partition."""
+    """What the records of a batch hold, in the order of the log. `told` is what they say of
+    generations above the first. `incarnations` are the last that ingestion's records name in each
+    partition."""
 
     practices: list[Mapping[str, str | None]] = field(default_factory=list)
     keys: list[Mapping[str, Any]] = field(default_factory=list)
     seen: list[ActivitySeen] = field(default_factory=list)
     deltas: list[BookingDelta] = field(default_factory=list)
+    told: list[tuple[Told, PartitionBatch]] = field(default_factory=list)
     changes: list[HeardChange] = field(default_factory=list)
     holds: list[HoldChange] = field(default_factory=list)
     incarnations: dict[int, str] = field(default_factory=dict)
@@ -100,8 +106,10 @@ class OutreachConsumer(BatchHandler):
             store.inputs.save_practice(practice)
         for key in content.keys:
             store.inputs.save_key(key)
-        store.inputs.record_activity(content.seen)
-        store.inputs.record_bookings(content.deltas)
+        superseded = hear_facts(
+            store, content.seen, content.deltas, [told for told, _ in content.told]
+        )
+        _pass_over(superseded, content, batch)
         _change_holds(store.inputs, content)
         self._handled = True
 
@@ -133,8 +141,12 @@ def _content_of(batch: Batch) -> _Content:
         for event in part.events:
             if isinstance(event, ActivityRecorded):
                 _add_activity(content, event, batch, part)
+            elif isinstance(event, GenerationOpened):
+                content.told.append((translate.opened(event), part))
             elif isinstance(event, UnknownEvent):
                 batch.pass_over(part, "type")
+                if (told := translate.told_by_number(event)) is not None:
+                    content.told.append((told, part))
             else:
                 _add_other(content, event, part)
         _add_changes(content, batch, part)
@@ -173,10 +185,19 @@ def _add_activity(
 ) -> None:
     if not translate.knows_kind(event):
         batch.pass_over(part, "kind")
+    if event.data.generation != translate.FIRST_GENERATION:
+        content.told.append((translate.told(event), part))
+        return
     if (seen := translate.activity_seen(event)) is not None:
         content.seen.append(seen)
     if (delta := translate.booking_delta(event)) is not None:
         content.deltas.append(delta)
+
+
+def _pass_over(superseded: Sequence[Told], content: _Content, batch: Batch) -> None:
+    parts = {id(told): part for told, part in content.told}
+    for each in superseded:
+        batch.pass_over(parts[id(each)], "superseded")
 
 
 def _add_changes(content: _Content, batch: Batch, part: PartitionBatch) -> None:

@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any, Final
 
+from outreach_service.domain.generations import Booking, Fact, Opening, Told
 from outreach_service.domain.terms import Change, Direction, Origin
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold, MessageEvent
 from rapport_contracts import canonical, codec, topics
@@ -11,12 +12,11 @@ from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.names import names_in
 from rapport_contracts.ranges import EARLIEST, LATEST
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.errors import InvalidRecord, RefusedRecord
+from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Sender, Watermark
 
 SOURCE = "outreach-service"
-ONLY_GENERATION: Final = 1
-"""Another generation replaces what was said before, which outreach cannot do yet."""
+FIRST_GENERATION: Final = 1
 
 BOOKED: Final = "booked"
 REGISTERED: Final = "registered"
@@ -29,23 +29,13 @@ CLIENT_DID: Final = frozenset(
 def decode(
     topic: str, key: bytes | None, value: bytes | None
 ) -> canonical.CanonicalEvent | canonical.UnknownEvent | Watermark:
-    """The event in a record, or the time that it carries. Raises InvalidRecord.
-
-    Another generation is never passed over: what follows it would be taken for what it replaces.
-    """
+    """The event in a record, or the time that it carries. Raises InvalidRecord."""
     try:
         event = codec.decode(topic, key, value)
     except InvalidEvent as error:
         raise InvalidRecord(error.reason, error.detail, field=error.field) from error
     if isinstance(event, canonical.WatermarkAdvanced):
         return Watermark(event.data.up_to, event.incarnation)
-    if _is_of_another_generation(event):
-        raise RefusedRecord(
-            "unknown-generation",
-            "belongs to a generation that is not known here",
-            field="/data/generation",
-            practice_id=_practice_of(event),
-        )
     if isinstance(event, canonical.ActivityRecorded):
         _refuse_out_of_range(event, "starts_at", event.data.starts_at)
     elif isinstance(event, canonical.TierChanged):
@@ -98,7 +88,8 @@ def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
     """
     if event.data.kind == REGISTERED:
         return None
-    return ActivitySeen(event.practiceid, event.data.client_id, event.data.occurred_at)
+    data = event.data
+    return ActivitySeen(event.practiceid, data.client_id, data.occurred_at, data.generation)
 
 
 def booking_delta(event: canonical.ActivityRecorded) -> BookingDelta | None:
@@ -106,7 +97,46 @@ def booking_delta(event: canonical.ActivityRecorded) -> BookingDelta | None:
     data = event.data
     if data.kind != BOOKED or data.starts_at is None:
         return None
-    return BookingDelta(event.practiceid, data.client_id, event.id, data.starts_at, data.count)
+    return BookingDelta(
+        event.practiceid,
+        data.client_id,
+        data.activity_id or event.id,
+        data.starts_at,
+        data.count,
+        data.generation,
+    )
+
+
+def told(event: canonical.ActivityRecorded) -> Told:
+    """An activity as one of its client's generation."""
+    data, seen, delta = event.data, activity_seen(event), booking_delta(event)
+    return Told(
+        (event.practiceid, data.client_id),
+        data.generation,
+        Fact(
+            data.sequence,
+            data.last_of_cause,
+            None if seen is None else seen.at,
+            None if delta is None else Booking(delta.activity_id, delta.starts_at, delta.delta),
+        ),
+    )
+
+
+def opened(event: canonical.GenerationOpened) -> Told:
+    """Whose facts are said anew, as which generation, and how many."""
+    data = event.data
+    return Told((event.practiceid, data.client_id), data.generation, Opening(data.facts))
+
+
+def told_by_number(event: canonical.UnknownEvent) -> Told | None:
+    """An event of an unknown type as one of its client's generation; None when it does not say of
+    which, or is of the first, where nothing goes by numbers."""
+    if event.practice_id is None or event.client_id is None or event.sequence is None:
+        return None
+    if event.generation in {None, FIRST_GENERATION}:
+        return None
+    client = (event.practice_id, event.client_id)
+    return Told(client, event.generation, Fact(event.sequence))
 
 
 def change(event: canonical.TierChanged) -> Change:
@@ -159,18 +189,6 @@ def message_changed(message: MessageEvent, incarnation: str | None = None) -> Ou
         message.client_id.encode(),
         codec.encode(event),
     )
-
-
-def _practice_of(event: canonical.CanonicalEvent | canonical.UnknownEvent) -> str | None:
-    return event.practice_id if isinstance(event, canonical.UnknownEvent) else event.practiceid
-
-
-def _is_of_another_generation(event: canonical.CanonicalEvent | canonical.UnknownEvent) -> bool:
-    if isinstance(event, canonical.ActivityRecorded):
-        return event.data.generation != ONLY_GENERATION
-    if isinstance(event, canonical.UnknownEvent):
-        return event.generation not in {None, ONLY_GENERATION}
-    return isinstance(event, canonical.GenerationOpened)
 
 
 def _refuse_out_of_range(

@@ -22,6 +22,7 @@ from rapport_runtime.http.streams import Streams
 from rapport_runtime.json_files import read_json_file
 from rapport_runtime.ops import keys
 from rapport_runtime.ops.gauges import DatabaseGauges
+from rapport_runtime.ops.generation_age import GenerationAge
 from rapport_runtime.ops.incarnation import age_check
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
@@ -47,7 +48,6 @@ from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.lost_events import report_lost
-from scoring_service.store.next_generations import GenerationGauge
 from scoring_service.store.purging import WAYS
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.rulebooks import RegisteredRulebooks, register_rulebook
@@ -127,7 +127,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         keys=keys.ApiKeys(probes, KeyLog(GROUP, topics.KEYS.name)),
         cursor_key=settings.cursor_key,
         checks={"database": probes.ping, "age": age_check(probes)},
-        refresh=[DatabaseGauges(probes, GROUP), GenerationGauge(probes, GROUP)],
+        refresh=[DatabaseGauges(probes, GROUP), GenerationAge(probes, GROUP)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         streams=Streams(settings.max_streams),

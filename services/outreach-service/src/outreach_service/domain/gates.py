@@ -49,7 +49,7 @@ class Context:
     - `standing` is the client's tier as far as tier changes have been read.
     - `booking_at` is the start of the next booking, `activity_at` the client's newest activity.
     - `inputs_up_to` is the instant up to which activity and tier changes have been read, or up to
-      which its practice stands, which is held.
+      which its practice stands, which is held; None while the client's facts are said anew.
     """
 
     now: datetime

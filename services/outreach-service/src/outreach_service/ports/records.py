@@ -13,11 +13,12 @@ from outreach_service.domain.terms import Change, Channel, Occasion, Purpose, St
 
 
 class ActivitySeen(NamedTuple):
-    """A client did something at `at`."""
+    """A client did something at `at`, as one generation of the client's facts says."""
 
     practice_id: str
     client_id: str
     at: datetime
+    generation: int = 1
 
 
 class BookingDelta(NamedTuple):
@@ -32,6 +33,7 @@ class BookingDelta(NamedTuple):
     activity_id: str
     starts_at: datetime
     delta: int
+    generation: int = 1
 
 
 class PlannedMessage(NamedTuple):

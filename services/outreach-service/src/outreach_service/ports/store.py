@@ -20,17 +20,15 @@ from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.permissions import ClientWord
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.ports.contacts import ContactPoint, PracticeHome, SealedContact, StoredContact
+from outreach_service.ports.inputs import Inputs
 from outreach_service.ports.reads import PersonalReads
 from outreach_service.ports.records import (
-    ActivitySeen,
     AppliedOutcome,
     AttemptHistory,
     AttemptKey,
-    BookingDelta,
     ContactKey,
     DueMessage,
     FinishedAttempt,
-    Hold,
     LaneChange,
     LostAttempt,
     MessageEvent,
@@ -49,37 +47,6 @@ from outreach_service.ports.records import (
     TriedMessage,
 )
 from outreach_service.ports.settling import Settling
-
-
-class Inputs(Protocol):
-    """What the bus brings, besides tier changes."""
-
-    def save_practice(self, practice: Mapping[str, Any]) -> None:
-        """Save a practice as it is now: `practice_id`, `name`, `zone`, `currency`; each None where
-        it is not known, `region` and `discreet_name`; and when the sender said so (`said_at`). What
-        was said before what is stored changes nothing."""
-
-    def save_key(self, key: Mapping[str, Any]) -> None:
-        """Write an API key as ingestion says it is, by the columns of `shared_keys.shared_key`. A
-        key only ever ends: of two records the earlier end counts, whichever comes last."""
-
-    def record_activity(self, seen: Collection[ActivitySeen]) -> None:
-        """Move each client's newest activity forward."""
-
-    def record_bookings(self, deltas: Collection[BookingDelta]) -> None:
-        """Save each difference once, by client and activity."""
-
-    def save_hold(self, hold: Hold) -> None:
-        """Begin a hold, or move it on to a later instant; an earlier one leaves it where it is."""
-
-    def end_hold(self, hold: Hold) -> None:
-        """End a hold; one that is not known changes nothing."""
-
-    def end_other_holds(self, incarnations: Mapping[int, str]) -> None:
-        """In each partition end the holds that another incarnation of the sender's has told."""
-
-    def playbooks(self, practice_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The playbook documents of those practices that have one of their own."""
 
 
 class Queue(Protocol):

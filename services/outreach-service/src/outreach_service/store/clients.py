@@ -41,6 +41,7 @@ _CLIENTS = f"""
     SELECT practice_id, client_id, activity_at, scheme, tier, tier_since, tier_version FROM client
     WHERE {_OF}
 """
+_REBUILDING = f"SELECT practice_id, client_id FROM next_generation WHERE {_OF}"
 _BOOKINGS = f"""
     SELECT practice_id, client_id, min(starts_at) AS starts_at FROM (
         SELECT practice_id, client_id, starts_at FROM booking
@@ -90,6 +91,7 @@ class _ClientFacts:
     )
     activity: dict[Pair, datetime] = field(default_factory=dict)
     standings: dict[Pair, Standing] = field(default_factory=dict)
+    rebuilding: set[Pair] = field(default_factory=set)
     bookings: dict[Pair, datetime] = field(default_factory=dict)
     sent: dict[str, dict[str, SentMessage]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -172,6 +174,7 @@ def _client_facts(
         pair = (Channel(row.channel), Purpose(row.purpose))
         facts.consents[row.practice_id, row.client_id].add(pair)
     _add_clients(facts, fetch(tx, _CLIENTS, params))
+    facts.rebuilding |= {(row.practice_id, row.client_id) for row in fetch(tx, _REBUILDING, params)}
     for row in fetch(tx, _BOOKINGS, {**params, "now": now}):
         facts.bookings[row.practice_id, row.client_id] = row.starts_at
     contacts = {
@@ -206,6 +209,14 @@ def _contact_points(facts: _ClientFacts) -> list[Pair]:
     return sorted(found)
 
 
+def _read_of(client: Pair, facts: _ClientFacts, read: datetime | None) -> datetime | None:
+    """Up to when a client's activity has been read. While it is said anew, what came since then is
+    not to be seen yet."""
+    if read is None or client in facts.rebuilding:
+        return None
+    return min(read, facts.held.get(client[0], read))
+
+
 def _situation(
     message: DueMessage, facts: _ClientFacts, now: datetime, read: datetime | None
 ) -> Situation:
@@ -225,7 +236,7 @@ def _situation(
         ),
         booking_at=facts.bookings.get(pair),
         activity_at=facts.activity.get(pair),
-        inputs_up_to=read and min(read, facts.held.get(practice_id, read)),
+        inputs_up_to=_read_of(pair, facts, read),
         resting=facts.resting.get(pair, {}),
         standing=facts.standings.get(pair),
         has_discreet_name=practice_id in facts.discreet,

@@ -5,7 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from outreach_service.domain.generations import Client, Generations
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
+from outreach_service.store import generations
 from rapport_runtime.database import execute, fetch
 from rapport_runtime.ops.shared_keys import merge_key
 
@@ -19,21 +21,29 @@ _SAVE_PRACTICE = """
         said_at = excluded.said_at
     WHERE practice.said_at <= excluded.said_at
 """
-# In the order of the key, so that no two workers deadlock.
+# In the order of the key, so that no two workers deadlock. A client of two generations in one batch
+# is rare, and has the higher one by then.
 _RECORD_ACTIVITY = """
-    INSERT INTO client (practice_id, client_id, activity_at)
-    SELECT practice_id, client_id, max(at)
-    FROM unnest(%(practices)b::text[], %(clients)b::text[], %(instants)b::timestamptz[])
-        AS seen(practice_id, client_id, at)
-    GROUP BY practice_id, client_id
-    ORDER BY practice_id COLLATE "C", client_id COLLATE "C"
+    INSERT INTO client (practice_id, client_id, activity_at, generation)
+    SELECT DISTINCT ON (practice_id COLLATE "C", client_id COLLATE "C")
+        practice_id, client_id, max(at), generation
+    FROM unnest(%(practices)b::text[], %(clients)b::text[], %(instants)b::timestamptz[],
+                %(generations)b::int8[]) AS seen(practice_id, client_id, at, generation)
+    GROUP BY practice_id, client_id, generation
+    ORDER BY practice_id COLLATE "C", client_id COLLATE "C", generation DESC
     ON CONFLICT (practice_id, client_id) DO UPDATE
     SET activity_at = greatest(client.activity_at, excluded.activity_at)
+    WHERE client.generation = excluded.generation
 """
 _RECORD_BOOKINGS = """
     INSERT INTO booking (practice_id, client_id, activity_id, starts_at, count)
-    SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(activities)b::text[],
-                         %(starts)b::timestamptz[], %(deltas)b::int[])
+    SELECT practice_id, client_id, activity_id, starts_at, count
+    FROM unnest(%(practices)b::text[], %(clients)b::text[], %(activities)b::text[],
+                %(starts)b::timestamptz[], %(deltas)b::int[], %(generations)b::int8[])
+        AS told(practice_id, client_id, activity_id, starts_at, count, generation)
+    WHERE generation = coalesce((
+        SELECT client.generation FROM client
+        WHERE (client.practice_id, client.client_id) = (told.practice_id, told.client_id)), 1)
     ON CONFLICT DO NOTHING
 """
 _SAVE_HOLD = """
@@ -87,6 +97,7 @@ class PostgresInputs:
             "practices": [each.practice_id for each in seen],
             "clients": [each.client_id for each in seen],
             "instants": [each.at for each in seen],
+            "generations": [each.generation for each in seen],
         }
         execute(self._tx, _RECORD_ACTIVITY, columns, prepare=False)
 
@@ -100,8 +111,17 @@ class PostgresInputs:
             "activities": [each.activity_id for each in deltas],
             "starts": [each.starts_at for each in deltas],
             "deltas": [each.delta for each in deltas],
+            "generations": [each.generation for each in deltas],
         }
         execute(self._tx, _RECORD_BOOKINGS, columns, prepare=False)
+
+    def generations(self, clients: Collection[Client]) -> Mapping[Client, Generations]:
+        """See `Inputs.generations`."""
+        return generations.find(self._tx, clients)
+
+    def save_generations(self, changed: Mapping[Client, Generations]) -> None:
+        """See `Inputs.save_generations`."""
+        generations.save(self._tx, changed)
 
     def save_hold(self, hold: Hold) -> None:
         """See `Inputs.save_hold`."""

@@ -1,12 +1,11 @@
-"""The generations that are folded beside those of their clients (ADR 48): rows, and their age."""
+"""The generations that are folded beside those of their clients (ADR 48), as rows."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
-from rapport_runtime.database import Database, execute, fetch, fetch_value
-from rapport_runtime.metrics import GENERATION_OLDEST_SECONDS
+from rapport_runtime.database import execute, fetch
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
 from scoring_service.domain.next_generation import NextGeneration, Reason
@@ -54,10 +53,6 @@ _ADD_ZONES: Final = """
     SELECT DISTINCT * FROM unnest(%(partition)b::int[], %(zone)b::text[]) AS new(partition, zone)
     WHERE zone <> '' ON CONFLICT DO NOTHING
 """
-_OLDEST: Final = """
-    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - since)), 0)::float
-    FROM next_generation
-"""
 
 
 def load(tx: sa.Connection, keys: Collection[ClientKey]) -> Mapping[ClientKey, NextGeneration]:
@@ -75,22 +70,6 @@ def save(tx: sa.Connection, changed: Mapping[ClientKey, NextGeneration | None]) 
         columns = {name: [row[name] for row in rows] for name in _TYPES}
         execute(tx, _SAVE, columns, prepare=False)
         execute(tx, _ADD_ZONES, {name: columns[name] for name in ("partition", "zone")})
-
-
-class GenerationGauge:
-    """Brings the age of the oldest generation that is not complete up to date; while the database
-    is away there is none."""
-
-    def __init__(self, database: Database, group: str) -> None:
-        self._database = database
-        self._group = group
-
-    def __call__(self) -> None:
-        """Read and set the gauge. Raises what the database raises."""
-        GENERATION_OLDEST_SECONDS.clear()
-        with self._database.transaction(operator=True) as tx:
-            seconds = fetch_value(tx, _OLDEST)
-        GENERATION_OLDEST_SECONDS.labels(self._group).set(seconds)
 
 
 def _keys(keys: Collection[ClientKey]) -> dict[str, list[str]]:
