@@ -18,3 +18,4 @@ class KnownSecrets:
 
     cursor_key: bytes = b"k" * 32
     record_keyring: Keyring = RECORD_KEYS
+    simulated_clock: bool = False

@@ -14,7 +14,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PRACTICE, ADA = "harbour", "ada"
 
 
-def an_activity(activity_id: str = "a1", **changes: Any) -> canonical.ActivityRecorded:
+def an_activity(event_id: str = "a1", **changes: Any) -> canonical.ActivityRecorded:
     """Ada completes a booking at noon, or what `changes` say."""
     known: dict[str, Any] = {
         "client_id": ADA,
@@ -28,7 +28,7 @@ def an_activity(activity_id: str = "a1", **changes: Any) -> canonical.ActivityRe
         "accepted_at": NOON,
     }
     return canonical.ActivityRecorded(
-        **_envelope(activity_id), data=canonical.Activity(**known | changes)
+        **_envelope(event_id), data=canonical.Activity(**known | changes)
     )
 
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from fastapi import FastAPI
@@ -65,7 +65,7 @@ class Handles:
     """What operators can do to a service: what they can pause, what it publishes (a worker looks
     at that before it does anything), what `restored` does for it, how `purge` removes the classes
     of retention that have a term, what API keys may do (`scopes`), and how other services are told
-    of a key that a command has made or ended."""
+    of a key that a command has made or ended; and the commands that this service alone has."""
 
     pausable: Pausable
     output: Output
@@ -73,6 +73,7 @@ class Handles:
     ways: Mapping[str, Way]
     scopes: Collection[KnownScope]
     publish_key: PublishKey | None = None
+    own: Mapping[str, OperatorCommand] = field(default_factory=dict)
 
 
 def commands(
@@ -93,7 +94,11 @@ def commands(
     `topics` are the topics of all services: the command of that name creates those that are
     missing, and checks the others; a worker checks its own before it reads.
     """
-    for_operators = {"letters": dead_letter_cli.letters, **pause_cli.commands(handles.pausable)}
+    for_operators = {
+        "letters": dead_letter_cli.letters,
+        **pause_cli.commands(handles.pausable),
+        **handles.own,
+    }
     return {
         "api": _api(settings, api),
         "worker": _worker(settings, worker, topics, handles.output),

@@ -13,6 +13,7 @@ from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.ports import Sealer
+from ingestion_service.rebuilding import rebuild_command
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.lost_events import report_lost
@@ -35,6 +36,7 @@ from rapport_runtime.http.places import PlaceLimits
 from rapport_runtime.ops import incarnation, keys
 from rapport_runtime.ops.gauges import DatabaseGauges
 from rapport_runtime.ops.incarnation import age_check
+from rapport_runtime.ops.operators import Secrets
 from rapport_runtime.ops.pause_routes import pauses_router
 from rapport_runtime.ops.pauses import Pausable
 from rapport_runtime.ops.shared_keys import shared_key
@@ -104,6 +106,7 @@ def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> P
         activity=translate.record_of_activity,
         practice=translate.record_of_practice,
         hold=translate.records_of_hold,
+        generation=translate.records_of_generation,
     )
     return PostgresStores(database, encoders, sealer, is_simulated=is_simulated)
 
@@ -190,6 +193,10 @@ def build_worker(
     return build_consumer(settings, database, publish), job
 
 
+def _stores_of_command(database: Database, secrets: Secrets) -> PostgresStores:
+    return build_stores(database, secrets.record_keyring, is_simulated=secrets.simulated_clock)
+
+
 COMMANDS = commands(
     IngestionSettings,
     "ingestion_service",
@@ -205,5 +212,6 @@ COMMANDS = commands(
         ways=RUNTIME_WAYS,
         scopes=SCOPES,
         publish_key=publish_key,
+        own={"rebuild": rebuild_command(_stores_of_command)},
     ),
 )

@@ -39,8 +39,10 @@ from ingestion_service.domain.standings import Standing
 from ingestion_service.judging import Candidate, Verdict, candidate, first_named, judge
 from ingestion_service.ports import (
     Client,
+    ClientKey,
     KnownClient,
     LedgerEntry,
+    Opening,
     Reads,
     Store,
     StoredObject,
@@ -155,6 +157,32 @@ def register_practice(
         store.save_practice(practice)
         store.announce_practice(practice, store.real_time())
     return PracticeSaved(practice, known is None)
+
+
+def open_generation(key: ClientKey, store: Store, reason: str) -> int:
+    """Say all facts of a client anew, as they were published, as its next generation; how many.
+
+    Sequences stay, and go on with the next fact. The number is above all that were ever given out,
+    also by a database that was restored to an earlier state since: it is no less than the minutes
+    since 1970. Raises `Unknown` for a client that there is not, `Conflict` where the ledger does
+    not tell every sequence of the client's, and `NotYet` before a simulated clock is first set.
+    """
+    now = held_time(store)
+    client = store.rebuilds.lock_client(key)
+    if client is None:
+        raise Unknown("unknown-client", "the practice has no such client")
+    practice = store.practices({key.practice_id})[key.practice_id]
+    minutes = int(store.real_time().timestamp()) // 60
+    generation = max(client.generation + 1, minutes)
+    owner = _owner(client._replace(generation=generation), practice)
+    activities = store.rebuilds.activities(owner)
+    if [each.sequence for each in activities] != list(range(1, client.last_sequence + 1)):
+        raise Conflict(
+            "ledger-contradicts",
+            f"the ledger tells {len(activities)} facts where {client.last_sequence} were published",
+        )
+    store.rebuilds.open(Opening(owner, reason, len(activities), now), activities)
+    return len(activities)
 
 
 def advance_clock(now: datetime, store: Store) -> None:

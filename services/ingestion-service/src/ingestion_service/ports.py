@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from ingestion_service.domain.activities import Activity, Delta
+from ingestion_service.domain.activities import Activity, ActivityOwner, Delta
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
@@ -110,8 +110,76 @@ class Hold(NamedTuple):
     since: datetime
 
 
+class ClientKey(NamedTuple):
+    """A client of a practice."""
+
+    practice_id: PracticeId
+    client_id: ClientId
+
+
+class Scope(NamedTuple):
+    """Whose clients are rebuilt: one client, all of a practice, or (both None) all."""
+
+    practice_id: PracticeId | None = None
+    client_id: ClientId | None = None
+
+
+class Opening(NamedTuple):
+    """A client's facts are said anew, as the generation of `owner`: so many, for this reason."""
+
+    owner: ActivityOwner
+    reason: str
+    facts: int
+    opened_at: datetime
+
+
+class Progress(NamedTuple):
+    """How far a rebuild has come: the last client that it has done, None before the first, and how
+    many there were."""
+
+    done: ClientKey | None
+    clients: int
+
+
+class Rebuilds(Protocol):
+    """The clients whose facts are said anew, within one transaction (ADR 48)."""
+
+    def begin(self, scope: Scope) -> None:
+        """Begin the rebuild of a scope, unless it was begun and has not ended."""
+
+    def lock(self, scope: Scope) -> Progress | None:
+        """How far the rebuild of a scope has come, locked: of two commands for one scope each does
+        other clients. None when it has ended."""
+
+    def move(self, scope: Scope, done: ClientKey) -> None:
+        """Note that a rebuild has done this client."""
+
+    def end(self, scope: Scope) -> None:
+        """The rebuild of a scope is done."""
+
+    def next_clients(self, scope: Scope, after: ClientKey | None, limit: int) -> list[ClientKey]:
+        """Up to `limit` clients of a scope behind one, in the order of their keys."""
+
+    def lock_client(self, key: ClientKey) -> Client | None:
+        """A client, locked; None when there is none. No other client is locked beside it."""
+
+    def activities(self, owner: ActivityOwner) -> list[Activity]:
+        """All activities of a client that were published, in their order, as `owner`'s."""
+
+    def open(self, opening: Opening, activities: Sequence[Activity]) -> None:
+        """Let the generation of the opening's owner be the client's, which is locked; put the
+        opening into the outbox, and behind it the activities, said anew."""
+
+    def waiting(self, limit: int) -> int:
+        """How many rows of the outbox wait to be published, counted up to `limit`."""
+
+
 class Store(Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
+
+    @property
+    def rebuilds(self) -> Rebuilds:
+        """The clients whose facts are said anew, in the same transaction."""
 
     def hold_time(self) -> datetime | None:
         """Ingestion's time: the database's clock, or the simulated one. A simulated clock cannot

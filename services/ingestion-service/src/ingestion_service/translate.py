@@ -1,5 +1,6 @@
 """From the contracts' events to the domain's objects and back; nothing else knows both."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,10 +17,12 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.intake_results import OVERDRAWS, TOOK_BACK_VISIT, IntakeResult
 from ingestion_service.domain.practices import Practice
-from ingestion_service.ports import Hold
+from ingestion_service.ports import Hold, Opening
 from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    GenerationOpened,
+    GenerationOpening,
     HoldChanged,
     KeyChanged,
     PracticeRegistered,
@@ -164,11 +167,14 @@ def currency_of(activity: Activity) -> str | None:
     return activity.owner.currency if activity.delta.kind in _MONEY else None
 
 
-def record_of_activity(activity: Activity, incarnation: str | None = None) -> Outgoing:
-    """The record for `client-activity.v1`, with the incarnation of the database."""
+def record_of_activity(
+    activity: Activity, incarnation: str | None = None, *, is_anew: bool = False
+) -> Outgoing:
+    """The record for `client-activity.v1`, with the incarnation of the database. One that says an
+    activity anew (`is_anew`) has an id of its own: who keeps the ids of events does not drop it."""
     owner, delta, cause = activity.owner, activity.delta, activity.cause or NO_CAUSE
     event = ActivityRecorded(
-        id=delta.activity_id,
+        id=f"{delta.activity_id}/{owner.generation}" if is_anew else delta.activity_id,
         source=SOURCE,
         time=activity.accepted_at,
         practiceid=owner.practice_id,
@@ -196,10 +202,35 @@ def record_of_activity(activity: Activity, incarnation: str | None = None) -> Ou
             attributes=dict(delta.attributes),
             cancelled_by=delta.cancelled_by,
             cancelled_at=delta.cancelled_at,
+            activity_id=delta.activity_id if is_anew else None,
         ),
     )
     partition = partition_of(owner.client_id, CLIENT_ACTIVITY.partitions)
     return Outgoing(CLIENT_ACTIVITY.name, partition, owner.client_id.encode(), encode(event))
+
+
+def records_of_generation(
+    opening: Opening, activities: Sequence[Activity], incarnation: str | None = None
+) -> list[Outgoing]:
+    """The records of a client whose facts are said anew: the opening, and behind it the facts."""
+    owner = opening.owner
+    event = GenerationOpened(
+        id=f"{owner.client_id}/{owner.generation}",
+        source=SOURCE,
+        time=opening.opened_at,
+        practiceid=owner.practice_id,
+        subject=owner.client_id,
+        incarnation=incarnation,
+        data=GenerationOpening(
+            client_id=owner.client_id,
+            generation=owner.generation,
+            reason=opening.reason,
+            facts=opening.facts,
+        ),
+    )
+    partition = partition_of(owner.client_id, CLIENT_ACTIVITY.partitions)
+    first = Outgoing(CLIENT_ACTIVITY.name, partition, owner.client_id.encode(), encode(event))
+    return [first, *(record_of_activity(each, incarnation, is_anew=True) for each in activities)]
 
 
 def record_of_practice(

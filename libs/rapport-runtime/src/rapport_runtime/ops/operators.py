@@ -24,6 +24,10 @@ class Secrets(Protocol):
     """What of a service's settings a command may use, as far as it needs it."""
 
     @property
+    def simulated_clock(self) -> bool:
+        """Whether an operator sets the service's time."""
+
+    @property
     def cursor_key(self) -> bytes:
         """The key for hashes of personal values."""
 

@@ -1,7 +1,7 @@
 """What the ledger's rows hold as JSON, and the activities that they tell of."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +15,7 @@ from ingestion_service.domain.activities import (
     Delta,
     activity_id,
     numbered,
+    registered,
 )
 from ingestion_service.domain.facts import NO_DETAILS, Attributes, CancelledBy, Details
 
@@ -75,3 +76,13 @@ def activities_of_row(row: Any, owner: ActivityOwner) -> list[Activity]:
         for ordinal, kept in enumerate(_DECODE(row.deltas))
     ]
     return numbered(cause, row.occurred_at, owner, deltas, row.first_sequence, row.accepted_at)
+
+
+def activities_of_client(rows: Iterable[Any], client: Any, owner: ActivityOwner) -> list[Activity]:
+    """The activities of rows of one client's ledger in their order, with the client's registration,
+    where its row has one."""
+    found = [activity for row in rows for activity in activities_of_row(row, owner)]
+    if client.registered_sequence is not None:
+        sequence, on = client.registered_sequence, client.registered_on
+        found.append(registered(owner, sequence, client.registered_at, on))
+    return sorted(found, key=lambda activity: activity.sequence)

@@ -38,6 +38,7 @@ from ingestion_service.ports import (
 from ingestion_service.store import clock, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
+from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
 from ingestion_service.store.zone_rules import zone_rules
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch, real_time
@@ -155,12 +156,14 @@ _APPEND: Final = """
 
 @dataclass(frozen=True)
 class Encoders:
-    """Make the outbox's records: of an activity, of a practice announced at an instant, and of a
-    hold, for each partition; all with the incarnation of the database."""
+    """Make the outbox's records: of an activity, of a practice announced at an instant, of a hold,
+    for each partition, and of a generation with the activities that it begins with; all with the
+    incarnation of the database."""
 
     activity: Callable[[Activity, str], Outgoing]
     practice: Callable[[Practice, datetime, str], Outgoing]
     hold: Callable[[Hold, str], Sequence[Outgoing]]
+    generation: EncodeGeneration
 
 
 class PostgresStore:
@@ -177,6 +180,7 @@ class PostgresStore:
         self._encoders = encoders
         self._sealer = sealer
         self._is_simulated = is_simulated
+        self.rebuilds = PostgresRebuilds(tx, encoders.generation)
 
     def hold_time(self) -> datetime | None:
         return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from ingestion_service.domain.activities import Activity, ActivityOwner, registered
+from ingestion_service.domain.activities import Activity, ActivityOwner
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
 from ingestion_service.store.clock import simulated_time
-from ingestion_service.store.ledger import ACTIVITY_COLUMNS, activities_of_row
+from ingestion_service.store.ledger import ACTIVITY_COLUMNS, activities_of_client
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
 
@@ -130,11 +130,7 @@ class PostgresReads:
         if row is None:
             return None
         owner = ActivityOwner(practice_id, client_id, row.generation, row.zone, row.currency)
-        found = [activity for cause in causes for activity in activities_of_row(cause, owner)]
-        if row.registered_sequence is not None:
-            sequence, on = row.registered_sequence, row.registered_on
-            found.append(registered(owner, sequence, row.registered_at, on))
-        found.sort(key=lambda activity: activity.sequence)
+        found = activities_of_client(causes, row, owner)
         return [activity for activity in found if activity.sequence > after][:limit]
 
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:

@@ -191,3 +191,23 @@ clock = sa.Table(
     sa.CheckConstraint("is_only", name="clock_is_one_row"),
     comment="simulated time; empty where time is real or not set yet",
 )
+
+rebuild = sa.Table(
+    "rebuild",
+    metadata,
+    sa.Column("scope", _key_text(), primary_key=True),
+    sa.Column("done_practice", _key_text()),
+    sa.Column("done_client", _key_text()),
+    sa.Column("clients", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column(
+        "begun_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.clock_timestamp(),
+    ),
+    sa.CheckConstraint(
+        "num_nulls(done_practice, done_client) IN (0, 2)", name="rebuild_done_is_a_client"
+    ),
+    comment="rebuilds of clients that go on: whose, and the last client that is done",
+    postgresql_with={"fillfactor": 50},
+)
