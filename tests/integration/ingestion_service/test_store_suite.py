@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from ingestion_service.bootstrap import build_stores
 from ingestion_service.domain.facts import Details, PracticeId, SourceFact
 from ingestion_service.ports import Hold, Store
 from ingestion_service.store.reads import PostgresReads
-from rapport_contracts.canonical import ActivityRecorded, HoldChanged
+from rapport_contracts.canonical import ActivityRecorded, GenerationOpened, HoldChanged
 from rapport_contracts.codec import decode
 from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES
 from rapport_devkit.databases import ServiceDatabase
@@ -21,8 +22,9 @@ from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
+from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
 from tests.support.memory.ingestion_suite import StoreSuite
-from tests.support.memory.ingestion_world import Published, StoreWorld, memory_world
+from tests.support.memory.ingestion_world import Published, Said, StoreWorld, memory_world
 
 pytestmark = pytest.mark.integration
 _PUBLISHED = "SELECT key, value FROM outbox WHERE topic = %(topic)s ORDER BY id"
@@ -72,12 +74,6 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
             for one in said[:: CLIENT_ACTIVITY.partitions]
         ]
 
-    def restore() -> None:
-        owner = Database(made.owner_url, application_name="test-owner")
-        with owner.transaction() as tx:
-            incarnation.draw(tx)
-        owner.close()
-
     def facts() -> list[SourceFact]:
         with worker_database.transaction() as tx:
             rows = fetch(tx, _FACTS)
@@ -92,7 +88,8 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
         ]
 
     stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
-    yield StoreWorld(stores, reads, worker, published, announced, holds, restore, facts)
+    restore, said = partial(_restore, made), partial(_all_said, worker_database)
+    yield StoreWorld(stores, reads, worker, published, announced, holds, restore, facts, said)
     api.close()
     worker_database.close()
 
@@ -126,6 +123,29 @@ def _published(key: bytes, value: bytes) -> Published:
     )
 
 
+def _restore(urls: ServiceDatabase) -> None:
+    owner = Database(urls.owner_url, application_name="test-owner")
+    with owner.transaction() as tx:
+        incarnation.draw(tx)
+    owner.close()
+
+
+def _all_said(database: Database) -> list[Said]:
+    with database.transaction() as tx:
+        rows = fetch(tx, _PUBLISHED, {"topic": CLIENT_ACTIVITY.name})
+    return [_said(row.key, row.value) for row in rows]
+
+
+def _said(key: bytes, value: bytes) -> Said:
+    event = decode(CLIENT_ACTIVITY.name, key, value)
+    if isinstance(event, GenerationOpened):
+        return Said(event.data.client_id, event.data.generation, None, None, event.data.facts)
+    assert isinstance(event, ActivityRecorded)
+    data = event.data
+    activity_id = data.activity_id or event.id
+    return Said(data.client_id, data.generation, data.sequence, activity_id, None)
+
+
 class OnBoth:
     """The fixture of each of the two."""
 
@@ -152,3 +172,7 @@ class TestQueues(OnBoth, QueueSuite):
 
 class TestParked(OnBoth, ParkedSuite):
     """The suite of what is parked, on each of the two."""
+
+
+class TestRebuilds(OnBoth, RebuildSuite):
+    """The suite of rebuilds, on each of the two."""

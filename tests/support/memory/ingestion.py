@@ -24,10 +24,14 @@ from ingestion_service.ports import (
     ClockReading,
     KnownClient,
     LedgerEntry,
+    Opening,
+    Progress,
+    Scope,
     SourceProgress,
     StoredObject,
 )
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
+from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ClientKey = tuple[PracticeId, ClientId]
@@ -44,7 +48,9 @@ class Parked(NamedTuple):
 
 @dataclass
 class Tables:
-    """What the database holds; `published` and `announced` are the outbox, oldest first."""
+    """What the database holds; `published` and `announced` are the outbox, oldest first, and `said`
+    is all of it that is of clients, with the generations that were opened. `waiting` is how many
+    rows wait to be published, where a test says so."""
 
     practices: dict[PracticeId, Practice] = field(default_factory=dict)
     clients: dict[ClientKey, Client] = field(default_factory=dict)
@@ -56,6 +62,9 @@ class Tables:
     parked: dict[EventKey, Parked] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
+    said: list[Activity | Opening] = field(default_factory=list)
+    rebuilds: dict[Scope, Progress] = field(default_factory=dict)
+    waiting: int = 0
     queues: QueueTables = field(default_factory=QueueTables)
     announced: list[tuple[Practice, datetime]] = field(default_factory=list)
 
@@ -80,6 +89,7 @@ class MemoryStore(MemoryQueues):
         self._is_simulated = is_simulated
         self._real_time = real_time
         self._practice_id = practice_id
+        self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
 
     def hold_time(self) -> datetime | None:
         return self._tables.simulated_at if self._is_simulated else self._real_time
@@ -203,6 +213,7 @@ class MemoryStore(MemoryQueues):
 
     def publish(self, activities: Sequence[Activity]) -> None:
         self._tables.published.extend(activities)
+        self._tables.said.extend(activities)
 
 
 class MemoryStores:
@@ -293,12 +304,7 @@ class MemoryReads:
         owner = ActivityOwner(
             practice_id, client_id, client.generation, practice.zone, practice.currency
         )
-        known = tables.registrations.get((practice_id, client_id))
-        found = [] if known is None else [_registered_again(known, owner)]
-        for fact, _, object_id, whose, accepted_at, first, deltas in self._ledger(practice_id):
-            if whose == client_id:
-                found += caused(fact, object_id, owner, deltas, first, accepted_at)
-        found.sort(key=lambda activity: activity.sequence)
+        found = _activities_of(tables, owner)
         return [activity for activity in found if activity.sequence > after][:limit]
 
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
@@ -336,6 +342,16 @@ def _progress(source: str, sent: list[LedgerEntry], parked: list[Parked]) -> Sou
         len(parked),
         min((one.parked_at for one in parked), default=None),
     )
+
+
+def _activities_of(tables: Tables, owner: ActivityOwner) -> list[Activity]:
+    """All activities of a client that were published, in their order."""
+    known = tables.registrations.get((owner.practice_id, owner.client_id))
+    found = [] if known is None else [_registered_again(known, owner)]
+    for fact, _, object_id, whose, accepted_at, first, deltas in tables.ledger.values():
+        if (fact.practice_id, whose) == (owner.practice_id, owner.client_id):
+            found += caused(fact, object_id, owner, deltas, first, accepted_at)
+    return sorted(found, key=lambda activity: activity.sequence)
 
 
 def _registered_again(known: Activity, owner: ActivityOwner) -> Activity:

@@ -24,6 +24,7 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import (
     Hold,
     LedgerEntry,
+    Opening,
     Reads,
     Store,
     Stores,
@@ -81,6 +82,25 @@ class Published(NamedTuple):
         )
 
 
+class Said(NamedTuple):
+    """A record of a client in the outbox: an activity by its sequence, or an opening, which says
+    how many facts follow."""
+
+    client_id: str
+    generation: int
+    sequence: int | None
+    activity_id: str | None
+    facts: int | None
+
+    @staticmethod
+    def of(record: Activity | Opening) -> "Said":
+        """The same of the domain's."""
+        client_id, generation = record.owner.client_id, record.owner.generation
+        if isinstance(record, Opening):
+            return Said(client_id, generation, None, None, record.facts)
+        return Said(client_id, generation, record.sequence, record.delta.activity_id, None)
+
+
 @dataclass(frozen=True)
 class StoreWorld:
     """An empty database with a simulated clock that is not set yet.
@@ -98,6 +118,8 @@ class StoreWorld:
     restore: Callable[[], None]
     facts: Callable[[], list[SourceFact]]
     """What the ledger keeps of them, in the order of acceptance."""
+    said: Callable[[], list[Said]]
+    """What is in the outbox of clients, in its order."""
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -120,6 +142,7 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
         lambda: [hold for _, hold in stores.tables.queues.holds],
         restore,
         lambda: [entry.fact for entry in stores.tables.ledger.values()],
+        lambda: [Said.of(each) for each in stores.tables.said],
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
+from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import StoreWorld, memory_world
 
@@ -28,3 +29,7 @@ class TestMemoryQueues(OnMemory, QueueSuite):
 
 class TestMemoryParked(OnMemory, ParkedSuite):
     """The suite of what is parked, without a server."""
+
+
+class TestMemoryRebuilds(OnMemory, RebuildSuite):
+    """The suite of rebuilds, without a server."""

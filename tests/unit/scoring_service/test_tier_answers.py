@@ -27,7 +27,9 @@ def digest(*visits: tuple[int, int]) -> Digest:
 
 def client(visits: Digest | None, **changes: Any) -> ClientTier:
     known = None if visits is None else assess(visits, RULEBOOK, DAY, ZONE)
-    row = ClientTier("a" * 32, ZONE, 3, AT, AT, None, None, None, known, RULEBOOK)
+    about = {"is_rebuilding": False, "first_overdue_sequence": None}
+    known_by = {"assessment": known, "rulebook": RULEBOOK}
+    row = ClientTier("a" * 32, ZONE, 3, AT, AT, None, None, None, **about, **known_by)  # type: ignore[arg-type]  # by name
     return row._replace(**changes)
 
 
@@ -58,6 +60,7 @@ def test_it_is_what_the_model_says(found: ClientTier) -> None:
         ("first_missing_sequence", "missing"),
         ("first_skipped_sequence", "unknown"),
         ("first_repeated_sequence", "repeated"),
+        ("first_overdue_sequence", "rebuilding"),
     ],
 )
 def test_it_says_why_its_inputs_are_not_complete(field: str, reason: str) -> None:

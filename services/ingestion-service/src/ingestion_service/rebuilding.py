@@ -116,7 +116,7 @@ def rebuild_command(open_stores: OpenStores) -> OperatorCommand:
         except NotYet as error:
             raise Refused(error.detail) from error
         if before:
-            lines.insert(0, f"{before} clients were done before")
+            lines.insert(0, f"done before: {before} clients")
         if stop.is_set():
             lines.append("it was stopped: give it again, and it goes on")
         return lines
@@ -131,9 +131,9 @@ def _run(rebuild: Rebuild) -> list[str]:
         clients, facts = clients + (done.fault is None), facts + done.facts
         if done.fault is not None:
             faulty.append(done)
-    lines = [f"{clients} clients are rebuilt: {facts} facts are said anew"]
+    lines = [f"rebuilt: {clients} clients, {facts} facts"]
     if faulty:
-        lines.append(f"{len(faulty)} clients are not:")
+        lines.append(f"not rebuilt: {len(faulty)} clients")
         lines += [f"{each.client_id}\t{each.fault}" for each in faulty[:MOST_TOLD]]
     return lines
 

@@ -89,7 +89,8 @@ def take_over(state: ClientState, beside: NextGeneration) -> None:
     said anew, so it is forgotten."""
     new = beside.state
     state.generation, state.digest = new.generation, new.digest
-    state.zone = new.zone or state.zone
+    # One of no fact brings no zone, and who has none of that is left alone.
+    state.zone = new.zone or (state.zone if state.tier is not None else "")
     state.last_sequence, state.missing, state.stretches = (
         new.last_sequence,
         new.missing,
@@ -106,8 +107,9 @@ def assess_anew(
     """Assess a client once after a generation has taken over; the change of tier, if it made one.
 
     `day` is the batch's day in the client's zone, not before `assessed_on`; None before the
-    partition's first watermark, when nothing is assessed. The change is of origin backfill, so that
-    it triggers nothing, and in effect since the generation was opened, within that day.
+    partition's first watermark, and for a client without a zone: nothing is assessed then. The
+    change is of origin backfill, so that it triggers nothing, and in effect since the generation
+    was opened, within that day.
     """
     if day is None or beside.opened_at is None:
         return None
