@@ -1,14 +1,22 @@
 """Source events through ingestion and scoring on stores in memory, by a simulated clock."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ingestion_service import translate as ingestion
+from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import Practice
-from ingestion_service.handlers import accept, advance_clock, register_practice
+from ingestion_service.handlers import (
+    accept,
+    advance_clock,
+    open_generation,
+    register_practice,
+)
+from ingestion_service.ports import ClientKey as Whose
+from ingestion_service.ports import Opening
 from rapport_contracts.topics import CLIENT_ACTIVITY, SOURCE_BOOKINGS, SOURCE_PAYMENTS
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import TopicPartition
@@ -36,6 +44,8 @@ class ArrivingEvents:
         self.scoring = ScoringStores(RULEBOOK, scoring.tier_changed(RULEBOOK))
         self.bus = MemoryBus()
         self.bus.create(CLIENT_ACTIVITY.name, CLIENT_ACTIVITY.partitions)
+        self.loses: Callable[[Activity], bool] = lambda _activity: False
+        """Which activities never reach the bus; those that are said anew do."""
         self._written = 0
         with self.ingestion.open_for_operator() as store:
             register_practice(practice, store)
@@ -54,19 +64,44 @@ class ArrivingEvents:
         for first in range(0, len(facts), intake):
             with self.ingestion.transaction() as tables:
                 results += accept(facts[first : first + intake], self.ingestion.within(tables))
-        published = self.ingestion.tables.published
-        for activity in published[self._written :]:
-            self._append(ingestion.record_of_activity(activity))
-        self._written = len(published)
+        self._publish()
         return results
 
-    def read(self, sizes: Sequence[int] = (1_000,), sweeps: Sequence[bool] = (True,)) -> None:
-        """Let scoring read the whole log, where clients are, in batches of these sizes."""
+    def rebuild(self) -> dict[int, int]:
+        """Say the facts of all clients anew; where each partition's log ended before that."""
+        ends = {place.partition: len(log) for place, log in self.bus.logs.items()}
+        for key in sorted(self.ingestion.tables.clients):
+            with self.ingestion.transaction() as tables:
+                open_generation(Whose(*key), self.ingestion.within(tables), "rebuild")
+        self._publish()
+        return ends
+
+    def _publish(self) -> None:
+        """Write what the outbox has; behind an opening stand the facts that it announces."""
+        said, anew = self.ingestion.tables.said, 0
+        for record in said[self._written :]:
+            if isinstance(record, Opening):
+                anew = record.facts
+                self._append(ingestion.records_of_generation(record, [])[0])
+            elif anew or not self.loses(record):
+                self._append(ingestion.record_of_activity(record, is_anew=anew > 0))
+                anew = max(0, anew - 1)
+        self._written = len(said)
+
+    def read(
+        self,
+        sizes: Sequence[int] = (1_000,),
+        sweeps: Sequence[bool] = (True,),
+        begins: Mapping[int, int] | None = None,
+    ) -> None:
+        """Let scoring read the log, where clients are, in batches of these sizes: from its
+        beginning, or where `begins` says."""
         for activity in self.ingestion.tables.published:
             partition = ingestion.record_of_activity(activity).partition
             if partition not in self.scoring.rows.processed:
                 place = TopicPartition(CLIENT_ACTIVITY.name, partition)
-                read_in_batches(self.bus, place, self.scoring, sizes, sweeps)
+                begin = begins[partition] if begins else 0
+                read_in_batches(self.bus, place, self.scoring, sizes, sweeps, begin)
 
     def history(self, external_id: str) -> list[CHANGE]:
         """The changes of a client by the source's id."""
@@ -99,10 +134,11 @@ def read_in_batches(
     stores: ScoringStores,
     sizes: Sequence[int],
     sweeps: Sequence[bool],
+    begin: int = 0,
 ) -> None:
     """Let scoring read a partition in batches of `sizes` in turn, each by a new worker; time passes
     after those batches where `sweeps` says so, and after the last."""
-    log, position, number = bus.logs[place], Position(0, ""), 0
+    log, position, number = bus.logs[place], Position(begin, ""), 0
     while position.next_offset < len(log):
         consumer = ScoringConsumer(stores, RULEBOOK, lambda: None)
         records = log[position.next_offset :][: sizes[number % len(sizes)]]
