@@ -116,8 +116,9 @@ def faults(sql: str, *, contracts: bool = False) -> Iterator[tuple[str, str]]:
 
 
 def _statements(sql: str) -> list[str]:
-    """The statements, a line each, without Alembic's own and without what is quoted."""
-    plain = (" ".join(each.split()) for each in _NOT_LOOKED_INTO.sub("''", sql).split(";"))
+    """The statements, a line each, without Alembic's own, comments, and what is quoted."""
+    looked_into = _NOT_LOOKED_INTO.sub(lambda found: "" if found[0][0] == "-" else "''", sql)
+    plain = (" ".join(each.split()) for each in looked_into.split(";"))
     return [each for each in plain if each and not _OF_ALEMBIC.match(each)]
 
 

@@ -35,7 +35,7 @@ class RebuildSuite:
     def clients(self, world: StoreWorld) -> list[ClientKey]:
         """Wang Fang, who booked and came and paid, and Li Na, who is registered alone; and one at
         Harbour; in the order of their keys."""
-        with world.worker() as store:
+        with world.stores.open_for_operator() as store:
             register_practice(LAKESIDE, store)
             register_practice(HARBOUR, store)
             advance_clock(NOON, store)

@@ -24,6 +24,13 @@ def test_the_check_would_find_the_first_migrations_at_fault(
     assert {fault.revision for fault in faults_of(package)} >= {"0002"}
 
 
+def test_the_comment_before_a_statement_hides_nothing() -> None:
+    running = "-- Running upgrade 0002 -> 0003\n\n"
+    assert len(list(faults(f"{running}DROP TABLE note;"))) == 1
+    made = "CREATE TABLE page (id int);\n\nREVOKE ALL ON page FROM rapport_api;"
+    assert list(faults(running + made)) == []
+
+
 @pytest.mark.parametrize(
     ("statement", "why"),
     [
