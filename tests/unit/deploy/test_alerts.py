@@ -128,6 +128,7 @@ def test_the_runbooks_speak_of_metrics_and_commands_that_there_are() -> None:
         "audit",
         "letters",
         "keys",
+        "rebuild",
         "restored",
         "skip",
         "topics",

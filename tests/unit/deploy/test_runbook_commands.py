@@ -19,7 +19,7 @@ SERVICES = {
     "outreach": outreach.COMMANDS,
 }
 _PRINTED = re.compile(r"python -m (?P<service>\S+)_service (?P<words>[^`\n]+)")
-ACTS = {"pause", "resume", "restored", "replay", "drop", "skip", "purge"}
+ACTS = {"pause", "resume", "restored", "replay", "drop", "skip", "purge", "rebuild"}
 
 
 def printed() -> list[tuple[str, str]]:
