@@ -21,6 +21,7 @@ from tests.support.generators.tier_histories import RULEBOOK
 from tests.support.memory.keys import Ends
 from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.scoring_feed_suite import FeedSuite
+from tests.support.memory.scoring_generations_suite import GenerationsSuite
 from tests.support.memory.scoring_holds_suite import HoldsSuite
 from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import FeedWorld
@@ -144,3 +145,7 @@ class TestPostgresFeed(FeedSuite):
 
 class TestPostgresKeys(KeysSuite):
     """`PostgresStores`, of keys."""
+
+
+class TestPostgresGenerations(GenerationsSuite):
+    """Generations of clients' facts."""

@@ -13,8 +13,7 @@ from rapport_contracts.ranges import LATEST
 from rapport_runtime.bus.port import Outgoing
 from scoring_service.domain.client_state import ClientState, OpenCause, Stretch
 from scoring_service.domain.digest import Digest
-from scoring_service.domain.facts import Fact, Skipped
-from scoring_service.domain.next_generation import NextGeneration, begin, hear
+from scoring_service.domain.facts import Fact
 from scoring_service.domain.walk import first_assessment
 from scoring_service.ports import ClientKey, Stores, Tiers, TierTransition
 from tests.support.generators.tier_histories import RULEBOOK
@@ -51,9 +50,6 @@ class StoreAdapter(Protocol):
 
     def practices(self) -> Sequence[tuple[str, str]]:
         """Id and name of each practice."""
-
-    def let_generations_age(self) -> None:
-        """Make every generation that is folded beside another two hours older."""
 
 
 def new_client(
@@ -172,30 +168,6 @@ class StoreSuite:
         loaded = self.load(adapter, ADA)[ADA]
         assert (loaded.partition, loaded.zone, loaded.generation) == (0, "Asia/Shanghai", 1)
         assert (loaded.last_sequence, loaded.review_at) == (7, NOON)
-
-    def test_a_later_generation_may_bring_another_zone(self, adapter: StoreAdapter) -> None:
-        self.save(adapter, new_client())
-        other = new_client(zone="Europe/London")
-        other.generation = 2
-        self.save(adapter, other)
-        loaded = self.load(adapter, ADA)[ADA]
-        assert (loaded.zone, loaded.generation) == ("Europe/London", 2)
-
-    def test_a_generation_beside_is_loaded_as_it_was_saved_until_it_is_removed(
-        self, adapter: StoreAdapter
-    ) -> None:
-        self.save(adapter, new_client(), new_client(BEN))
-        beside = a_next_generation()
-        for facts in (None, 12):
-            beside.facts, beside.opened_at = facts, facts and NOON
-            with adapter.stores.open() as store:
-                store.clients.save_next({ADA: beside})
-            with adapter.stores.open() as store:
-                assert store.clients.load_next([ADA, BEN, FOREIGN]) == {ADA: beside}
-                assert store.zones_of(0) >= {"Europe/London"}
-        with adapter.stores.open() as store:
-            store.clients.save_next({ADA: None, BEN: None})
-            assert store.clients.load_next([ADA, BEN]) == {}
 
     def test_nothing_stays_of_a_transaction_that_fails(self, adapter: StoreAdapter) -> None:
         with suppress(Failure), adapter.stores.open() as store:
@@ -330,22 +302,6 @@ class StoreSuite:
         assert adapter.practices() == [("harbour", "Harbour")]
 
 
-def a_next_generation() -> NextGeneration:
-    """One of Ada's of which something has come, with gaps."""
-    beside = begin(new_client(), 28_000_000)
-    for sequence in (1, 4):
-        hear(beside, a_fact(sequence, 28_000_000))
-    hear(beside, Skipped(28_000_000, 9, "0a1b2c3d", is_last_of_cause=False))
-    return beside
-
-
-def a_fact(sequence: int, generation: int) -> Fact:
-    return Fact(
-        *(f"act-{sequence}", generation, sequence, "completed", DAY, "Europe/London", 1, 0),
-        *(NOON, NOON),
-    )
-
-
 class TiersSuite:
     """`Tiers`: what the API reads of what a worker has written."""
 
@@ -391,25 +347,6 @@ class TiersSuite:
         assert (eve.first_missing_sequence, eve.first_skipped_sequence) == (4, 8)
         assert eve.first_repeated_sequence == 9
         assert tiers.of_clients("lakeside", ["ben"]) == []
-
-    def test_a_client_who_is_rebuilt_says_so_and_what_is_overdue(
-        self, adapter: StoreAdapter, tiers: Tiers
-    ) -> None:
-        (before,) = tiers.of_clients("harbour", ["ada"])
-        with adapter.stores.open() as store:
-            store.clients.save_next({ADA: a_next_generation()})
-        (ada,) = tiers.of_clients("harbour", ["ada"])
-        assert ada == before._replace(is_rebuilding=True)
-        adapter.let_generations_age()
-        (ada,) = tiers.of_clients("harbour", ["ada"])
-        assert ada == before._replace(is_rebuilding=True, first_overdue_sequence=2)
-        with adapter.stores.open() as store:  # its age stays when more of it comes
-            store.clients.save_next({ADA: begin(new_client(), 28_000_001)})
-        (ada,) = tiers.of_clients("harbour", ["ada"])
-        assert (ada.is_rebuilding, ada.first_overdue_sequence) == (True, 1)
-        with adapter.stores.open() as store:
-            store.clients.save_next({ADA: None})
-        assert tiers.of_clients("harbour", ["ada"]) == [before]
 
     def test_a_client_of_a_partition_that_was_never_swept_has_no_as_of(self, tiers: Tiers) -> None:
         (ben,) = tiers.of_clients("harbour", ["ben"])

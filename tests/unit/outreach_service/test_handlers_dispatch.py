@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from outreach_service.domain.generations import Booking, Fact, Opening, Told
 from outreach_service.domain.messages import Unknown
 from outreach_service.domain.rules import DEFAULT_RULES, Cap, Rules, Scope
 from outreach_service.domain.terms import Channel, Purpose
-from outreach_service.handlers.generations import hear_facts
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
 from tests.support.doubles.open_cipher import NO_KEY
 from tests.unit.outreach_service.memory_outreach import (
@@ -180,35 +178,6 @@ def test_before_its_practice_is_known_a_message_waits(outreach: MemoryOutreach) 
     outreach.rows.practices.clear()
     assert outreach.dispatch().claimed == []
     assert outreach.state() == ("deferred", "practice-unknown")
-
-
-def test_a_rebuild_with_a_message_due_and_a_booking_to_come_sends_nothing(
-    outreach: MemoryOutreach,
-) -> None:
-    """Who has booked since the generation opened has done so in that one alone."""
-    outreach.reachable()
-    outreach.fall()
-    live = Fact(2, booking=Booking("a2", NOON + DAY, 1))
-    old = Fact(1, active_at=NOON - 30 * DAY)
-    for what, state in (
-        (Opening(1), ("deferred", "inputs-lag")),
-        (live, ("deferred", "inputs-lag")),
-        (old, ("suppressed", "upcoming-booking")),
-    ):
-        with outreach.stores.open() as store:
-            hear_facts(store, [], [], [Told((PRACTICE, ADA), 7, what)])
-        assert outreach.dispatch().claimed == []
-        assert outreach.state() == state
-        outreach.stores.business_time += HOUR
-
-
-def test_a_rebuild_that_changes_nothing_lets_a_message_go(outreach: MemoryOutreach) -> None:
-    outreach.reachable()
-    outreach.fall()
-    told = [Told((PRACTICE, ADA), 7, what) for what in (Opening(1), Fact(1))]
-    with outreach.stores.open() as store:
-        hear_facts(store, [], [], told)
-    assert len(outreach.dispatch().claimed) == 1
 
 
 def test_a_play_of_a_held_practice_waits_and_no_others_does(outreach: MemoryOutreach) -> None:

@@ -14,6 +14,7 @@ from tests.support.memory.keys import Ends, ends_of
 from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.scoring import MemoryFeed, MemoryStores, MemoryTiers
 from tests.support.memory.scoring_feed_suite import FeedSuite
+from tests.support.memory.scoring_generations_suite import GenerationsSuite
 from tests.support.memory.scoring_holds_suite import HoldsSuite
 from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import PARTITIONS
@@ -98,3 +99,7 @@ class TestMemoryFeed(FeedSuite):
 
 class TestMemoryKeys(KeysSuite):
     """`MemoryStores`, of keys."""
+
+
+class TestMemoryGenerations(GenerationsSuite):
+    """Generations of clients' facts."""

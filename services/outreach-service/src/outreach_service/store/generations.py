@@ -1,7 +1,6 @@
 """The generations of clients' facts (ADR 48): the one that counts, and the one beside it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -55,7 +54,7 @@ _REMOVE: Final = f"""
 """
 _ENCODE: Final = msgspec.json.Encoder().encode
 _SPANS: Final = msgspec.json.Decoder(tuple[Span, ...]).decode
-_BOOKINGS: Final = msgspec.json.Decoder(tuple[tuple[str, datetime, int], ...]).decode
+_BOOKINGS: Final = msgspec.json.Decoder(tuple[Booking, ...]).decode
 
 
 def find(tx: sa.Connection, clients: Collection[Client]) -> Mapping[Client, Generations]:
@@ -117,6 +116,6 @@ def _generations(row: Any) -> Generations:
         came=_SPANS(row.came),
         is_whole=row.is_whole,
         active_at=row.active_at,
-        bookings=tuple(Booking(*each) for each in _BOOKINGS(row.bookings)),
+        bookings=_BOOKINGS(row.bookings),
     )
     return Generations(row.current, beside)
