@@ -6,19 +6,24 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ingestion_service.api.schemas import PracticeBody
-from ingestion_service.domain.facts import IdentityKey
+from ingestion_service.domain.activities import ActivityOwner, caused
+from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept, register_client, register_practice
+from ingestion_service.ports import Opening
 from ingestion_service.translate import (
     decode,
     record_of_activity,
     record_of_practice,
     record_of_watermark,
+    records_of_generation,
 )
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    GenerationOpened,
     PracticeRegistered,
     UnknownEvent,
     WatermarkAdvanced,
@@ -37,7 +42,8 @@ from tests.support.generators.source_documents import (
     documents,
     instants,
 )
-from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion import NOON, MemoryStores
+from tests.support.memory.ingestion_world import delta, fact
 
 
 def read_again(record: Outgoing) -> object:
@@ -113,3 +119,26 @@ def test_every_watermark_can_be_read_by_everybody(up_to: datetime) -> None:
     event = read_again(record_of_watermark(3, up_to))
     assert isinstance(event, WatermarkAdvanced)
     assert event.data.up_to == up_to
+
+
+def test_what_is_said_anew_keeps_its_id_and_is_another_event() -> None:
+    """Who remembers ids of events must not drop it; corrections go on referring to it."""
+    owner = ActivityOwner(
+        PracticeId("lakeside"), ClientId("c1"), 28_515_170, "Asia/Shanghai", "CNY"
+    )
+    paid = fact("settled", "e1")
+    (activity,) = caused(paid, "o1", owner, [delta("e1", 0, "settled")], 3, NOON)
+    opening = Opening(owner, "rebuild", 1, NOON)
+    records = records_of_generation(opening, [activity], "0a1b2c3d")
+    assert {(each.partition, each.key) for each in records} == {
+        (records[0].partition, b"c1"),
+    }
+    opened, again = map(read_again, records)
+    assert isinstance(opened, GenerationOpened)
+    assert isinstance(again, ActivityRecorded)
+    assert (opened.id, opened.time, opened.incarnation) == ("c1/28515170", NOON, "0a1b2c3d")
+    assert (opened.data.generation, opened.data.facts) == (28_515_170, 1)
+    live = read_again(record_of_activity(activity, "0a1b2c3d"))
+    assert isinstance(live, ActivityRecorded)
+    assert (again.id, again.data.activity_id) == (f"{live.id}/28515170", live.id)
+    assert structs.replace(again.data, activity_id=None) == live.data
