@@ -10,8 +10,14 @@ from ingestion_service.domain.activities import ActivityOwner, registered
 from ingestion_service.domain.facts import ClientId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept
+from ingestion_service.ports import Opening
 from ingestion_service.store.lost_events import report_lost
-from ingestion_service.translate import record_of_activity, record_of_key, record_of_practice
+from ingestion_service.translate import (
+    record_of_activity,
+    record_of_key,
+    record_of_practice,
+    records_of_generation,
+)
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, fetch
@@ -44,6 +50,21 @@ def test_an_event_that_was_taken_in_again_is_listed_and_marked(database: Databas
         ("event", source, again.event_id, ["taken in again"]),
         ("event", source, "another", []),
     ]
+
+
+def test_a_client_who_was_rebuilt_is_listed_and_what_was_said_anew_is_not(
+    database: Database,
+) -> None:
+    """Readers pass over what comes of the generation before, until they are rebuilt again."""
+    owner = ActivityOwner(LAKESIDE.practice_id, ClientId("c1"), 7, LAKESIDE.zone, "CNY")
+    again = [registered(owner, 1, NOON)]
+    lost = [lost_record(each) for each in records_of_generation(_opening(owner), again)]
+    with database.transaction() as tx:
+        assert report_lost(tx, lost) == ["rebuild\tlakeside\tc1\tgeneration 7"]
+
+
+def _opening(owner: ActivityOwner) -> Opening:
+    return Opening(owner, "rebuild", 1, NOON)
 
 
 def test_a_practice_is_listed_with_the_request_that_registers_it_again(database: Database) -> None:

@@ -52,7 +52,7 @@ class Log:
         self.written += 1
         data = canonical.Activity(
             client_id=client_id,
-            generation=1,
+            generation=more.pop("generation", 1),
             sequence=sequence,
             kind=kind,
             on=on,
@@ -64,6 +64,20 @@ class Log:
         )
         event = canonical.ActivityRecorded(
             id=f"a{self.written}", source="test", time=at, practiceid=practice, data=data
+        )
+        partition = topics.partition_of(client_id, topics.PER_CLIENT_PARTITIONS)
+        self.bus.append(ACTIVITY, partition, client_id.encode(), codec.encode(event))
+
+    def opening(self, client_id: str, generation: int, facts: int, at: datetime) -> None:
+        """Say that a client's facts are said anew."""
+        event = canonical.GenerationOpened(
+            id=f"{client_id}/{generation}",
+            source="test",
+            time=at,
+            practiceid="harbour",
+            data=canonical.GenerationOpening(
+                client_id=client_id, generation=generation, reason="rebuild", facts=facts
+            ),
         )
         partition = topics.partition_of(client_id, topics.PER_CLIENT_PARTITIONS)
         self.bus.append(ACTIVITY, partition, client_id.encode(), codec.encode(event))

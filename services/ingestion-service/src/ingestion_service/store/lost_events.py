@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    GenerationOpened,
     Key,
     KeyChanged,
     Practice,
@@ -32,9 +33,9 @@ Cause = tuple[str, str, str]
 def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
     """A line for each practice that was announced, with what registers it again; for each API key
     that was made or ended, with what it was then; for each source
-    event of which activities are lost, by practice, source and event id; and for each client that
-    was registered, with the time. Fields are separated by tabs. An event that was taken in again is
-    marked: its activities are others."""
+    event of which activities are lost, by practice, source and event id; for each client that was
+    registered, with the time; and for each that was rebuilt, and is to be rebuilt again. Fields are
+    separated by tabs. An event that was taken in again is marked: its activities are others."""
     practices: dict[str, str] = {}
     keys: dict[str, str] = {}
     causes: dict[Cause, list[str]] = {}
@@ -45,7 +46,10 @@ def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
             practices[event.practiceid] = _practice_line(event.data)
         elif isinstance(event, KeyChanged):
             keys[event.data.key_id] = _key_line(event.data)
-        elif isinstance(event, ActivityRecorded):
+        elif isinstance(event, GenerationOpened):
+            generation = f"generation {event.data.generation}"
+            others.append(f"rebuild\t{event.practiceid}\t{event.data.client_id}\t{generation}")
+        elif isinstance(event, ActivityRecorded) and event.data.activity_id is None:
             data = event.data
             if data.source is None or data.cause_id is None:
                 at = data.accepted_at.isoformat()
