@@ -174,22 +174,21 @@ def test_a_client_and_how_far_the_rebuild_has_come_are_one_transaction(
     rebuilding: Rebuilding, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
     """The mutant notes the client before its facts are said."""
-    if mutant:
-        step = Rebuild.step
+    step = Rebuild.step
 
-        def note_first(self: Rebuild) -> object:
-            with rebuilding.stores.transaction() as tx:
-                rebuilds = rebuilding.stores.within(tx).rebuilds
-                progress = rebuilds.lock(Scope())
-                found = rebuilds.next_clients(Scope(), progress and progress.done, 1)
-                for key in found:
-                    rebuilds.move(Scope(), key)
-            return step(self)
+    def note_first(self: Rebuild) -> object:
+        with rebuilding.stores.transaction() as tx:
+            rebuilds = rebuilding.stores.within(tx).rebuilds
+            progress = rebuilds.lock(Scope())
+            for key in rebuilds.next_clients(Scope(), progress and progress.done, 1):
+                rebuilds.move(Scope(), key)
+        return step(self)
 
-        monkeypatch.setattr(Rebuild, "step", note_first)
-    with killed_at(1):
-        act(rebuilding, "--all")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        if mutant:
+            patch.setattr(Rebuild, "step", note_first)
+        with killed_at(1):
+            act(rebuilding, "--all")
     act(rebuilding, "--all")
     survives = {each.current.number > 1 for each in rebuilding.readers().values()} == {True}
     assert survives is not mutant
