@@ -39,6 +39,7 @@ def upgrade() -> None:
             nullable=False,
             server_default=sa.func.clock_timestamp(),
         ),
+        sa.Index("next_generation_by_age", "since"),
         comment="a client's facts that are said anew, until all of them are there",
         postgresql_with={"fillfactor": "50"},
     )
