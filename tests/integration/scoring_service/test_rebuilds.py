@@ -21,6 +21,7 @@ from scoring_service.domain.rulebook_source import parse_rulebook
 from scoring_service.handlers import TierAssessor
 from scoring_service.ports import GROUP
 from scoring_service.store.feed import PostgresFeed
+from scoring_service.store.next_generations import OLDEST
 from scoring_service.store.reads import PostgresTiers
 from tests.integration.scoring_service.test_consumer import RULEBOOK
 from tests.support.servers.app_calls import ask
@@ -127,7 +128,7 @@ def test_after_an_hour_the_inputs_are_not_complete_and_somebody_is_told(rebuilt:
     rebuilt.read()
     assert rebuilt.answer()["inputs_incomplete"] == []
     rebuilt.run(SINCE)
-    age = GenerationAge(rebuilt.api, GROUP)
+    age = GenerationAge(rebuilt.api, GROUP, OLDEST)
     age()
     assert GENERATION_OLDEST_SECONDS.labels(GROUP)._value.get() > 7_000
     answer = rebuilt.answer()

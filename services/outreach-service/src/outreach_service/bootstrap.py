@@ -40,6 +40,7 @@ from outreach_service.settings import OutreachSettings
 from outreach_service.store.channels import ClosedChannels, PostgresChannels
 from outreach_service.store.contact_cipher import KeyringCipher
 from outreach_service.store.fence import fence_off
+from outreach_service.store.generations import OLDEST
 from outreach_service.store.lost_events import report_lost
 from outreach_service.store.messages import PostgresMessages
 from outreach_service.store.permits import Rate, set_up
@@ -227,7 +228,7 @@ def build_api(settings: OutreachSettings) -> FastAPI:
             DatabaseGauges(probes, GROUP),
             UnknownMessages(probes),
             ClosedChannels(probes),
-            GenerationAge(probes, GROUP),
+            GenerationAge(probes, GROUP, OLDEST),
         ],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),

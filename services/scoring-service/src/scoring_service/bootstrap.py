@@ -48,6 +48,7 @@ from scoring_service.ports import GROUP
 from scoring_service.settings import ScoringSettings
 from scoring_service.store.feed import FeedWriter, PostgresFeed
 from scoring_service.store.lost_events import report_lost
+from scoring_service.store.next_generations import OLDEST
 from scoring_service.store.purging import WAYS
 from scoring_service.store.reads import PostgresTiers
 from scoring_service.store.rulebooks import RegisteredRulebooks, register_rulebook
@@ -127,7 +128,7 @@ def build_api(settings: ScoringSettings) -> FastAPI:
         keys=keys.ApiKeys(probes, KeyLog(GROUP, topics.KEYS.name)),
         cursor_key=settings.cursor_key,
         checks={"database": probes.ping, "age": age_check(probes)},
-        refresh=[DatabaseGauges(probes, GROUP), GenerationAge(probes, GROUP)],
+        refresh=[DatabaseGauges(probes, GROUP), GenerationAge(probes, GROUP, OLDEST)],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         streams=Streams(settings.max_streams),

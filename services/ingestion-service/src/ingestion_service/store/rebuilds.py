@@ -47,6 +47,7 @@ _CLIENT: Final = """
     SELECT client_id, generation, last_sequence, registered_at, registered_on, registered_sequence
     FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
 """
+_LOCK_CLIENT: Final = f"{_CLIENT} FOR UPDATE"
 _LEDGER: Final = f"""
     SELECT {ACTIVITY_COLUMNS} FROM ledger
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND deltas IS NOT NULL
@@ -99,7 +100,7 @@ class PostgresRebuilds:
         return [ClientKey(row.practice_id, row.client_id) for row in rows]
 
     def lock_client(self, key: ClientKey) -> Client | None:
-        row = fetch_one(self._tx, f"{_CLIENT} FOR UPDATE", key._asdict())
+        row = fetch_one(self._tx, _LOCK_CLIENT, key._asdict())
         if row is None:
             return None
         is_registered = row.registered_at is not None

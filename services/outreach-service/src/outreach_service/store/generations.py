@@ -9,6 +9,11 @@ import sqlalchemy as sa
 from outreach_service.domain.generations import Beside, Booking, Client, Generations, Span
 from rapport_runtime.database import execute, fetch
 
+OLDEST: Final = """
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float
+    FROM next_generation
+"""
+"""The age of the oldest generation that is not complete, in seconds."""
 _KEYS: Final = (
     "unnest(%(practices)b::text[], %(clients)b::text[]) AS wanted(practice_id, client_id)"
 )
