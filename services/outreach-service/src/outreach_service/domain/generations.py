@@ -100,11 +100,12 @@ def follow(known: Mapping[Client, Generations], told: Sequence[Told]) -> Followe
     superseded: list[Told] = []
     for each in told:
         client = clients.get(each.client, UNKNOWN_CLIENT)
-        if each.generation == client.current and client.taken_over is None:
-            current.append(each)
-        elif each.generation == client.current:
-            taken_over = _with(client.taken_over, each.what)
-            clients[each.client] = replace(client, taken_over=taken_over)
+        if each.generation == client.current:
+            if client.taken_over is None:
+                current.append(each)
+            else:
+                taken_over = _with(client.taken_over, each.what)
+                clients[each.client] = replace(client, taken_over=taken_over)
         elif each.generation < _latest(client):
             superseded.append(each)
         else:

@@ -39,5 +39,6 @@ def _of_current(told: Sequence[Told]) -> tuple[list[ActivitySeen], list[BookingD
         if fact.active_at is not None:
             seen.append(ActivitySeen(*client, fact.active_at, generation))
         if fact.booking is not None:
-            deltas.append(BookingDelta(*client, *fact.booking, generation))
+            activity_id, starts_at, delta = fact.booking
+            deltas.append(BookingDelta(*client, activity_id, starts_at, delta, generation))
     return seen, deltas

@@ -10,8 +10,9 @@ from outreach_service.domain.generations import Beside, Booking, Client, Generat
 from rapport_runtime.database import execute, fetch
 
 OLDEST: Final = """
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float
-    FROM next_generation
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - (
+        SELECT since FROM next_generation WHERE since <= now() ORDER BY since LIMIT 1
+    )), 0)::float
 """
 """The age of the oldest generation that is not complete, in seconds."""
 _KEYS: Final = (

@@ -15,8 +15,9 @@ from scoring_service.store.sequences import gaps_of, multirange, stretches_of, t
 IS_OVERDUE: Final = "since <= clock_timestamp() - interval '1 hour'"
 """Of a row: its generation should have been complete long ago."""
 OLDEST: Final = """
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float
-    FROM next_generation
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - (
+        SELECT since FROM next_generation WHERE since <= now() ORDER BY since LIMIT 1
+    )), 0)::float
 """
 """The age of the oldest generation that is not complete, in seconds."""
 
