@@ -1,6 +1,5 @@
 """What of the bus breaks its readers and writers, seen from the documents of two releases."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from rapport_contracts.catalogue import CANONICAL, SOURCE
 from rapport_contracts.codec import decode, decode_source
 from rapport_contracts.errors import InvalidEvent
+from rapport_contracts.source import record_key
 from tests.support.contracts.containment import Containment, Side
 
 Document = Mapping[str, Any]
@@ -79,4 +79,5 @@ def _decode(topic: str, value: bytes) -> None:
     if topic in CANONICAL:
         decode(topic, b"any key", value)
     else:
-        decode_source(topic, json.loads(value)["subject"].encode(), value)
+        key = record_key(decode_source(None, None, value))
+        decode_source(topic, key.encode(), value)
