@@ -17,7 +17,7 @@ NEW = Beside(
     came=((1, 3), (5, 5)),
     is_whole=False,
     active_at=NOON - HOUR,
-    bookings=(Booking("a1", NOON + 2 * DAY, 1), Booking("a7", NOON + 3 * DAY, 1)),
+    bookings=[Booking("a1", NOON + 2 * DAY, 1), Booking("a7", NOON + 3 * DAY, 1)],
 )
 
 

@@ -5,13 +5,14 @@ import threading
 from collections import Counter
 from typing import Any
 
+import psycopg
 import pytest
 
-from ingestion_service import rebuilding
+from ingestion_service import handlers, rebuilding
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import ClientId, PracticeId
 from ingestion_service.handlers import accept, register_practice
-from ingestion_service.ports import Opening, Scope
+from ingestion_service.ports import ClientKey, Opening, Scope, Store
 from ingestion_service.rebuilding import MOST_WAITING, Rebuild, Rebuilt, told
 from rapport_runtime import failpoints
 from rapport_runtime.ops.audit import AuditEntry
@@ -181,6 +182,25 @@ def test_one_whose_ledger_does_not_tell_all_keeps_nobody_from_being_rebuilt(
     fault = "the ledger tells 2 facts where 9 were published"
     assert found == [Rebuilt("client-1", 2), Rebuilt("client-2", 0, fault), Rebuilt("client-3", 2)]
     assert stores.tables.clients[key].generation == 1
+
+
+@pytest.mark.parametrize(("times", "facts"), [(2, 2), (99, 0)])
+def test_a_lock_that_is_held_for_long_keeps_nobody_else_from_being_rebuilt(
+    stores: MemoryStores, monkeypatch: pytest.MonkeyPatch, times: int, facts: int
+) -> None:
+    tries = []
+
+    def rebuild(key: ClientKey, store: Store, reason: str) -> int:
+        if key.client_id == "client-2" and len(tries) < times:
+            tries.append(key)
+            raise psycopg.errors.LockNotAvailable
+        return handlers.open_generation(key, store, reason)
+
+    monkeypatch.setattr(rebuilding, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(rebuilding, "open_generation", rebuild)
+    fault = None if facts else "SQLSTATE 55P03 (LockNotAvailable)"
+    of_the_second = Rebuilt("client-2", facts, fault)
+    assert Run(stores).whole() == [Rebuilt("client-1", 2), of_the_second, Rebuilt("client-3", 2)]
 
 
 def test_before_a_simulated_clock_is_set_nobody_is_rebuilt(stores: MemoryStores) -> None:

@@ -73,14 +73,14 @@ def test_it_is_the_rule_that_the_contracts_give_to_readers(batches: list[list[Ev
         for event in batch:
             reference = generations.fold(reference, event, add, Sums())
         known = followed.clients[CLIENT]
-        if known.taken_over is not None:
-            sums = Sums(known.taken_over.active_at, known.taken_over.bookings)
         for each in followed.current:
             if not isinstance(each.what, Opening):
                 booked = [] if each.what.booking is None else [each.what.booking]
                 fresh = [one for one in booked if one not in sums.bookings]
                 instants = [at for at in (sums.active_at, each.what.active_at) if at is not None]
                 sums = Sums(max(instants, default=None), (*sums.bookings, *fresh))
+        if known.taken_over is not None:  # it replaces what went on before it was complete
+            sums = Sums(known.taken_over.active_at, (*known.taken_over.bookings,))
         known = Generations(known.current, known.beside)
         assert known.current == reference.current.number
         assert sums.active_at == reference.current.sums.active_at
@@ -102,3 +102,15 @@ def test_each_record_of_a_generation_that_is_replaced_is_told() -> None:
     followed = follow(known, [*old, told(an_opening(5, 1))])
     assert [each.generation for each in followed.superseded] == [6, 8, 5]
     assert followed.clients == known
+
+
+def test_bookings_are_added_in_place_to_a_list_that_is_not_the_callers() -> None:
+    """What is said of a client costs what is new of it, and not the square of the history."""
+    about = {"generation": 9, "kind": "booked", "starts_at": NOON}
+    first, *others = (told(an_activity(f"a{n}", sequence=n, **about)) for n in range(1, 5))
+    known = follow({}, [first]).clients
+    once = [follow(known, others[:n]).clients[CLIENT].beside for n in (1, 3)]
+    assert [len(each.bookings) for each in once if each] == [2, 4]
+    before = known[CLIENT].beside
+    assert before is not None
+    assert len(before.bookings) == 1

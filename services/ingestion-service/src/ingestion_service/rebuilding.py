@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple
 from ingestion_service.domain.errors import Conflict, NotYet, Unknown
 from ingestion_service.domain.facts import ClientId, PracticeId
 from ingestion_service.handlers import open_generation
-from ingestion_service.ports import Scope, Stores
+from ingestion_service.ports import ClientKey, Scope, Store, Stores
 from rapport_runtime import failpoints
 from rapport_runtime.database import Database
+from rapport_runtime.db_errors import DatabaseError, describe, is_transient
 from rapport_runtime.ops import audit
 from rapport_runtime.ops.operators import OperatorCommand, Refused, Secrets, actor, add_reason
 from rapport_runtime.stream.worker import stop_on_signals
@@ -26,6 +27,9 @@ MOST_WAITING: Final = 1_000
 MOST_TOLD: Final = 100
 """Of the clients that were not rebuilt, so many are told by id."""
 PAUSE_SECONDS: Final = 0.2
+MOST_TRIES: Final = 5
+"""So often a client is tried whose transaction ended by what may pass, such as a lock; then the
+others have their turn."""
 
 OpenStores = Callable[[Database, Secrets], Stores]
 Note = Callable[[Any, audit.AuditEntry], None]
@@ -67,11 +71,24 @@ class Rebuild:
 
     def step(self) -> Rebuilt | None:
         """Rebuild the next client; None when there is none left, or it is to stop. Raises `NotYet`
-        before a simulated clock is first set, and what the database raises."""
+        before a simulated clock is first set, and what the database raises for good."""
         while self._is_outbox_long() and not self._stop.wait(PAUSE_SECONDS):
             pass
-        if self._stop.is_set():
-            return None
+        fault = ""
+        for _ in range(MOST_TRIES):
+            if self._stop.is_set():
+                return None
+            try:
+                return self._next()
+            except DatabaseError as error:
+                if not is_transient(error):
+                    raise
+                fault = describe(error)
+                self._stop.wait(PAUSE_SECONDS)
+        return self._next(fault)
+
+    def _next(self, fault: str | None = None) -> Rebuilt | None:
+        """Rebuild the next client; with a fault, pass it over."""
         with self._stores.transaction() as tx:
             rebuilds = (store := self._stores.within(tx)).rebuilds
             progress = rebuilds.lock(self._scope)
@@ -81,10 +98,7 @@ class Rebuild:
             if not found:
                 rebuilds.end(self._scope)
                 return None
-            try:
-                done = Rebuilt(found[0].client_id, open_generation(found[0], store, REASON))
-            except (Conflict, Unknown) as error:
-                done = Rebuilt(found[0].client_id, 0, error.detail)
+            done = Rebuilt(found[0].client_id, 0, fault) if fault else _rebuilt(found[0], store)
             rebuilds.move(self._scope, found[0])
             failpoints.hit("rebuilding")
         return done
@@ -92,6 +106,13 @@ class Rebuild:
     def _is_outbox_long(self) -> bool:
         with self._stores.transaction() as tx:
             return self._stores.within(tx).rebuilds.waiting(MOST_WAITING) >= MOST_WAITING
+
+
+def _rebuilt(key: ClientKey, store: Store) -> Rebuilt:
+    try:
+        return Rebuilt(key.client_id, open_generation(key, store, REASON))
+    except (Conflict, Unknown) as error:
+        return Rebuilt(key.client_id, 0, error.detail)
 
 
 def told(scope: Scope) -> str:

@@ -6,7 +6,7 @@ known of the client's bookings and activity, in one step. The rule is that of th
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ class Beside:
     came: tuple[Span, ...] = ()
     is_whole: bool = True
     active_at: datetime | None = None
-    bookings: tuple[Booking, ...] = ()
+    bookings: list[Booking] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
@@ -94,8 +94,9 @@ class Followed(NamedTuple):
 
 
 def follow(known: Mapping[Client, Generations], told: Sequence[Told]) -> Followed:
-    """Fold records of generations above the first, in the order of the log."""
-    clients = dict(known)
+    """Fold records of generations above the first, in the order of the log. `known` stays as it
+    is."""
+    clients = {client: _with_own_bookings(each) for client, each in known.items()}
     current: list[Told] = []
     superseded: list[Told] = []
     for each in told:
@@ -111,6 +112,14 @@ def follow(known: Mapping[Client, Generations], told: Sequence[Told]) -> Followe
         else:
             clients[each.client] = _beside(client, each)
     return Followed(clients, current, superseded)
+
+
+def _with_own_bookings(client: Generations) -> Generations:
+    """The client with a list of bookings that is added to in place: a copy for each fact of a long
+    history would cost the square of its length."""
+    if client.beside is None:
+        return client
+    return replace(client, beside=replace(client.beside, bookings=[*client.beside.bookings]))
 
 
 def _latest(client: Generations) -> int:
@@ -135,12 +144,13 @@ def _with(beside: Beside, what: Fact | Opening) -> Beside:
         return beside
     is_newest = came[-1][1] == what.sequence
     instants = [each for each in (beside.active_at, what.active_at) if each is not None]
+    if what.booking is not None:
+        beside.bookings.append(what.booking)
     return replace(
         beside,
         came=came,
         is_whole=what.is_last_of_cause if is_newest else beside.is_whole,
         active_at=max(instants, default=None),
-        bookings=beside.bookings if what.booking is None else (*beside.bookings, what.booking),
     )
 
 

@@ -60,7 +60,7 @@ _REMOVE: Final = f"""
 """
 _ENCODE: Final = msgspec.json.Encoder().encode
 _SPANS: Final = msgspec.json.Decoder(tuple[Span, ...]).decode
-_BOOKINGS: Final = msgspec.json.Decoder(tuple[Booking, ...]).decode
+_BOOKINGS: Final = msgspec.json.Decoder(list[Booking]).decode
 
 
 def find(tx: sa.Connection, clients: Collection[Client]) -> Mapping[Client, Generations]:
