@@ -53,7 +53,8 @@ PASSED_OVER = Counter(
     " since), tombstone (a source's record without a value)."
     " Advice: type, kind or reason: deploy the newer version; repeated: the log line"
     " sequence_repeated names the clients; rebuild them: till then their answers are marked as"
-    " incomplete; superseded: nothing; tombstone: ask the source what it means by them.",
+    " incomplete; superseded: nothing, but after a restore of ingestion see the runbook rebuild;"
+    " tombstone: ask the source what it means by them.",
     ["group", "topic", "what"],
 )
 DEFERRED = Counter(
