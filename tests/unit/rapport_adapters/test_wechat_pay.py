@@ -19,6 +19,8 @@ from tests.unit.rapport_adapters.senders import (
     OLD_API_V3_KEY,
     SERIAL,
     certificate,
+    sample,
+    seal,
     sealed,
     told,
     wechat_headers,
@@ -40,16 +42,16 @@ def event(kind: str, event_id: str, time: str, **data: Any) -> dict[str, Any]:
     }
 
 
-def settled(fen: int) -> dict[str, Any]:
-    said = event(
-        "settled", TRANSACTION, "2026-05-12T23:30:05+08:00", amount_minor=fen, currency="CNY"
-    )
+def settled(minor: int, currency: str = "CNY") -> dict[str, Any]:
+    time = "2026-05-12T23:30:05+08:00"
+    said = event("settled", TRANSACTION, time, amount_minor=minor, currency=currency)
     return {**said, "subject": "oLh0Inv3ntedAdaFenn000000001"}
 
 
-def refunded(fen: int) -> dict[str, Any]:
+def refunded(minor: int, currency: str = "CNY") -> dict[str, Any]:
     time = "2026-05-20T16:47:37+08:00"
-    return event("refunded", REFUND, time, refund_id=REFUND, amount_minor=fen, currency="CNY")
+    money = {"amount_minor": minor, "currency": currency}
+    return event("refunded", REFUND, time, refund_id=REFUND, **money)
 
 
 SAYS = [
@@ -57,7 +59,9 @@ SAYS = [
     ("payment-with-nothing-beside", settled(28_000)),
     ("payment-without-associated-data", settled(28_000)),
     ("payment-without-a-currency", settled(28_000)),
+    ("payment-of-an-order-in-dollars", settled(7000)),
     ("refund", refunded(14_000)),
+    ("refund-of-an-order-in-dollars", refunded(3500)),
     (
         "refund-that-did-not-arrive",
         event(
@@ -113,7 +117,36 @@ def test_a_sample_cannot_be_read_and_where(name: str, field: str, reason: str) -
 def test_a_source_may_count_the_orders_total() -> None:
     total = wechat_settings(money="total")
     assert told(ADAPTER, sealed("payment"), total) == [settled(30_000)]
-    assert told(ADAPTER, sealed("refund"), total) == [refunded(15_000)]
+    in_dollars = sealed("payment-of-an-order-in-dollars"), sealed("refund-of-an-order-in-dollars")
+    assert told(ADAPTER, in_dollars[0], total) == [settled(1000, "USD")]
+    assert told(ADAPTER, in_dollars[1], total) == [refunded(500, "USD")]
+
+
+@pytest.mark.parametrize("currency", ["CNY", "HKD"])
+def test_a_total_without_a_currency_is_of_the_one_that_the_source_names(currency: str) -> None:
+    named = wechat_settings(money="total", currency=currency)
+    assert told(ADAPTER, sealed("refund"), named) == [refunded(15_000, currency)]
+    assert told(ADAPTER, sealed("refund-of-an-order-in-dollars"), named) == [refunded(500, "USD")]
+
+
+@pytest.mark.parametrize("name", ["payment-without-a-currency", "refund"])
+def test_a_total_of_no_currency_is_refused(name: str) -> None:
+    """What the client paid in says nothing of it."""
+    with pytest.raises(Unreadable) as refused:
+        ADAPTER.read(sealed(name), wechat_settings(money="total"))
+    assert refused.value.field == "/resource/ciphertext/amount/currency"
+    assert "currency of the source's orders" in refused.value.way_out
+
+
+def test_what_the_client_paid_is_never_of_the_currency_of_the_totals() -> None:
+    named = wechat_settings(currency="USD")
+    assert told(ADAPTER, sealed("refund"), named) == [refunded(14_000)]
+
+
+def test_without_the_clients_currency_what_they_paid_is_of_the_orders() -> None:
+    document = json.loads(sample("wechat_pay", "payment"))
+    document["resource"]["amount"] = {"payer_total": 1000, "total": 1000, "currency": "HKD"}
+    assert told(ADAPTER, seal(document), wechat_settings()) == [settled(1000, "HKD")]
 
 
 def test_what_the_old_key_sealed_opens_while_both_are_there() -> None:
@@ -226,6 +259,7 @@ def _of_curves() -> str:
         pytest.param({"api_v3_keys": ("k" * 16,)}, "api_v3_keys", id="a key of 16 bytes"),
         pytest.param({"api_v3_keys": ("密" * 32,)}, "api_v3_keys", id="32 letters of 3 bytes"),
         pytest.param({"money": "settlement_total"}, "money", id="another total"),
+        pytest.param({"currency": "RMB"}, "currency", id="no code of ISO 4217"),
     ],
 )
 def test_a_source_that_could_not_work_cannot_be_declared(

@@ -1,6 +1,7 @@
 """WeChat Pay's notices, API v3: payments and refunds, signed with RSA, their contents encrypted.
 
-Amounts are in fen. A refund notice names neither openid nor app: the payment says whose it is.
+Amounts are in the minor unit of their currency: an order's is not always what its client paid in. A
+refund notice names neither openid nor app: the payment says whose it is.
 There is no notice of a payment that failed, nor of a dispute.
 """
 
@@ -24,14 +25,15 @@ from rapport_adapters.errors import SignatureRefused
 from rapport_adapters.settings import Secret, SourceSettings
 from rapport_adapters.signatures import only, require_recent
 from rapport_contracts.source import SourceEvent
-from rapport_contracts.values import Name
+from rapport_contracts.values import Currency, Name
 
 _WAY_OUT: Final = "Let the notice address receive notices of WeChat Pay's API v3 only."
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _ALGORITHM: Final = "AEAD_AES_256_GCM"
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
-_FEN_OF: Final = "CNY"
+_OF_CLIENTS: Final = "CNY"
+_NO_CURRENCY: Final = "Name the currency of the source's orders: a refund may leave it out."
 
 
 def _certificate(pem: str) -> Certificate | None:
@@ -71,7 +73,7 @@ class Settings(SourceSettings):
     PEM, by the serial number or id that stands in `Wechatpay-Serial`. `api_v3_keys` open what is
     encrypted: while the key is changed, the old and the new one. `app_id` is the app whose openids
     the source speaks. `money` says what counts: what the client paid, or the order's total with
-    the coupons that the platform paid."""
+    the coupons that the platform paid; `currency` is that of totals whose notice names none."""
 
     public_keys: Annotated[dict[Name, Annotated[str, AfterValidator(_of_rsa)]], Field(min_length=1)]
     api_v3_keys: Annotated[
@@ -80,6 +82,7 @@ class Settings(SourceSettings):
     ]
     app_id: Name
     money: Literal["payer_total", "total"]
+    currency: Currency | None = None
 
 
 def verify(headers: Headers, body: bytes, settings: Settings, now: datetime) -> None:
@@ -142,7 +145,7 @@ def _payment(payment: Value, settings: Settings) -> Told:
         id=transaction,
         time=payment["success_time"].happened(),
         subject=payment["payer"]["openid"].name(),
-        data={"payment_id": transaction, **_money(payment["amount"], settings.money)},
+        data={"payment_id": transaction, **_money(payment["amount"], settings.money, settings)},
     )
     return Told((event,))
 
@@ -168,7 +171,7 @@ def _refunded(refund: Value, settings: Settings) -> SourceEvent:
         data={
             "payment_id": refund["transaction_id"].name(),
             "refund_id": refund_id,
-            **_money(refund["amount"], field),
+            **_money(refund["amount"], field, settings),
         },
     )
 
@@ -189,12 +192,28 @@ def _not_refunded(notice: Value, refund: Value, settings: Settings) -> SourceEve
     )
 
 
-def _money(amount: Value, field: str) -> dict[str, int | str]:
-    currency = amount["currency"]
-    return {
-        "amount_minor": amount[field].amount(),
-        "currency": currency.currency() if currency.is_there else _FEN_OF,
-    }
+def _money(amount: Value, field: str, settings: Settings) -> dict[str, int | str]:
+    is_the_clients = settings.money == "payer_total"
+    currency = _paid_in(amount) if is_the_clients else _priced_in(amount, settings)
+    return {"amount_minor": amount[field].amount(), "currency": currency}
+
+
+def _paid_in(amount: Value) -> str:
+    """The currency of what the client paid; a notice without any is of a payment in yuan."""
+    for field in ("payer_currency", "currency"):
+        if amount[field].is_there:
+            return amount[field].currency()
+    return _OF_CLIENTS
+
+
+def _priced_in(amount: Value, settings: Settings) -> str:
+    """The currency of the order's total, which may be another than the client paid in."""
+    named = amount["currency"]
+    if named.is_there:
+        return named.currency()
+    if settings.currency is None:
+        raise named.unreadable("is missing", _NO_CURRENCY)
+    return settings.currency
 
 
 def _opened(resource: Value, settings: Settings) -> Value:
