@@ -145,6 +145,9 @@ SAYS_NOTHING = [
     ("dispute-inquiry-closed", "the dispute ended without moving money"),
     ("dispute-under-review", "it says nothing of money that came or went"),
     ("customer-created", "it says nothing of money that came or went"),
+    ("payment-in-test-mode", "it is of test mode"),
+    ("refund-in-test-mode", "it is of test mode"),
+    ("payment-of-a-connected-account", "it is of another account than the source's"),
 ]
 CANNOT_SAY = [
     ("payment-without-a-customer", "/data/object/customer", "names no client"),
@@ -183,6 +186,31 @@ def test_a_practice_may_name_its_clients_in_the_metadata() -> None:
     with pytest.raises(Unreadable) as refused:
         ADAPTER.read(sample("stripe", "payment-succeeded"), named)
     assert refused.value.field == "/data/object/metadata/client_id"
+
+
+def test_a_source_of_a_sandbox_accepts_test_mode() -> None:
+    sandbox = STRIPE.model_copy(update={"accepts_test_mode": True})
+    assert told(ADAPTER, sample("stripe", "payment-in-test-mode"), sandbox) == [settled(9000)]
+    assert told(ADAPTER, sample("stripe", "refund-in-test-mode"), sandbox) == [REFUNDED]
+
+
+@pytest.mark.parametrize("mode", [None, "true", 1])
+def test_an_event_of_no_mode_is_refused(mode: Any) -> None:
+    document = json.loads(sample("stripe", "payment-succeeded"))
+    document["livemode"] = mode
+    with pytest.raises(Unreadable) as refused:
+        ADAPTER.read(json.dumps(document).encode(), STRIPE)
+    assert refused.value.field == "/livemode"
+
+
+def test_a_source_of_a_connected_account_takes_that_ones_events_alone() -> None:
+    body = sample("stripe", "payment-of-a-connected-account")
+    connected = STRIPE.model_copy(update={"account": "acct_1PinventedHarbour"})
+    assert told(ADAPTER, body, connected) == [settled(9000)]
+    another = STRIPE.model_copy(update={"account": "acct_1PinventedLantern"})
+    reason = "it is of another account than the source's"
+    assert ADAPTER.read(body, another) == ((), reason)
+    assert ADAPTER.read(sample("stripe", "payment-succeeded"), connected) == ((), reason)
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,14 @@ _THREE_DECIMAL: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 class Settings(SourceSettings):
     """`secrets` are the endpoint's signing secrets. The client is the customer, or what the payment
-    says under `client_metadata_key` where that is named: both would mix two kinds of numbers."""
+    says under `client_metadata_key` where that is named: both would mix two kinds of numbers.
+    `account` is the connected account, for an endpoint of Connect; without it, events are of the
+    endpoint's own account. `accepts_test_mode` is for sandboxes, where no money moves."""
 
     secrets: Secrets
     client_metadata_key: Name | None = None
+    account: Name | None = None
+    accepts_test_mode: bool = False
 
 
 def verify(headers: Headers, body: bytes, settings: Settings, now: datetime) -> None:
@@ -63,11 +67,25 @@ def read(body: bytes, settings: Settings) -> Told:
         return Told(nothing_because=_PASSED_OVER[kind])
     if kind not in _READERS:
         return Told(nothing_because="it says nothing of money that came or went")
+    not_ours = _not_ours(event, settings)
+    if not_ours is not None:
+        return Told(nothing_because=not_ours)
     about = event["data"]["object"]
     if not about.is_there:
         raise about.unreadable("is missing")
     told = _READERS[kind](event, about, settings)
     return Told(nothing_because=told) if isinstance(told, str) else Told((told,))
+
+
+def _not_ours(event: Value, settings: Settings) -> str | None:
+    """Why an event is none of the source's; None for one that is. A live endpoint of Connect gets
+    events of every connected account, those of test mode too."""
+    account = event["account"]
+    if (account.name() if account.is_there else None) != settings.account:
+        return "it is of another account than the source's"
+    if not event["livemode"].flag() and not settings.accepts_test_mode:
+        return "it is of test mode"
+    return None
 
 
 def _intent(event: Value, intent: Value, settings: Settings) -> SourceEvent:
