@@ -83,6 +83,15 @@ SAYS = [
             "data": {**settled(9000)["data"], **OF_A_CHARGE},
         },
     ),
+    (
+        "charge-captured-in-part",
+        {
+            **settled(6000),
+            "id": "evt_3PinventedLantern01c",
+            "time": "2026-05-11T08:25:10Z",
+            "data": {**settled(6000)["data"], **OF_A_CHARGE},
+        },
+    ),
     ("refund-created", REFUNDED),
     ("refund-updated", REFUNDED),
     ("refund-updated-of-an-older-api", REFUNDED),
@@ -136,6 +145,8 @@ SAYS = [
 SAYS_NOTHING = [
     ("payment-failed", "the same payment may still succeed"),
     ("charge-of-a-payment", "its payment intent tells the same"),
+    ("charge-captured-of-a-payment", "its payment intent tells the same"),
+    ("charge-not-captured", "it is not captured yet"),
     (
         "charge-refunded-in-all",
         "it tells a running total; each refund is told by itself",

@@ -95,6 +95,8 @@ def _intent(event: Value, intent: Value, settings: Settings) -> SourceEvent:
 def _charge(event: Value, charge: Value, settings: Settings) -> SourceEvent | str:
     if charge["payment_intent"].is_there:
         return "its payment intent tells the same"
+    if not charge["captured"].flag():
+        return "it is not captured yet"
     return _settled(event, charge, charge["amount_captured"], settings)
 
 
@@ -206,6 +208,7 @@ def _money(amount: Value, currency: Value) -> dict[str, int | str]:
 _READERS: Final[Mapping[str, Callable[[Value, Value, Settings], SourceEvent | str]]] = {
     "payment_intent.succeeded": _intent,
     "charge.succeeded": _charge,
+    "charge.captured": _charge,
     "refund.created": _refund,
     "refund.updated": _refund,
     "refund.failed": _refund,
