@@ -1,5 +1,6 @@
 """Memory does not grow with a file."""
 
+import gc
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,13 @@ def read(path: Path) -> None:
             pass
 
 
+def least_peak(path: Path) -> int:
+    """Of three readings: other threads of the test run take memory meanwhile."""
+    return min(peak(path) for _ in range(3))
+
+
 def peak(path: Path) -> int:
+    gc.collect()
     tracemalloc.start()
     try:
         read(path)
@@ -45,4 +52,4 @@ def test_ten_times_the_rows_take_no_more_of_it(
     few.write_text(HEADER + "".join(map(row, range(300))))
     many.write_text(HEADER + "".join(map(row, range(3_000))))
     read(many)  # what is kept once, such as patterns, and the texts in pydantic's own cache
-    assert peak(many) < 2 * peak(few)
+    assert least_peak(many) < 2 * least_peak(few)
