@@ -94,6 +94,7 @@ SAYS_NOTHING = [
         "who was in the video call proves nothing; mark no-shows",
     ),
     ("recording-ready", "it says nothing of a booking"),
+    ("test-of-the-webhook", "it says nothing of a booking"),
 ]
 CANNOT_SAY = [
     ("moved-without-the-new-uid", "/payload/uid", "is missing"),
