@@ -152,6 +152,7 @@ SAYS_NOTHING = [
         "it tells a running total; each refund is told by itself",
     ),
     ("refund-pending", "the refund is under way"),
+    ("refund-of-what-expired-uncaptured", "what it gives back was never captured"),
     ("dispute-inquiry", "an inquiry moves no money"),
     ("dispute-inquiry-closed", "the dispute ended without moving money"),
     ("dispute-under-review", "it says nothing of money that came or went"),

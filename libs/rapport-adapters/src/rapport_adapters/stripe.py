@@ -33,6 +33,8 @@ _ZERO_DECIMAL: Final = frozenset({
 _THREE_DECIMAL: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 """All others have two decimals at Stripe, ISK and UGX too, which by ISO 4217 have none."""
 
+_EXPIRED: Final = "expired_uncaptured_charge"
+
 
 class Settings(SourceSettings):
     """`secrets` are the endpoint's signing secrets. The client is the customer, or what the payment
@@ -117,6 +119,9 @@ def _refund(event: Value, refund: Value, settings: Settings) -> SourceEvent | st
     refund_id = refund["id"].name()
     status = refund["status"].text()
     about = {"payment_id": _payment_id(refund), "refund_id": refund_id}
+    reason = refund["reason"]
+    if reason.is_there and reason.text() == _EXPIRED:
+        return "what it gives back was never captured"
     if status == "succeeded":
         return source_event(
             "payment.refunded",
