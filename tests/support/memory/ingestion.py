@@ -139,11 +139,11 @@ class MemoryStore(MemoryQueues):
         self._tables.objects[key] = created
         return created
 
-    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey]) -> None:
+    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:
         for key, owner in owners.items():
             self._tables.objects[key] = self._tables.objects[key]._replace(owner=owner)
         for event_key, one in self._tables.parked.items():
-            if one.fact.object_key in owners:
+            if owners.get(one.fact.object_key) is not None:
                 self._tables.parked[event_key] = one._replace(is_met=True)
 
     def park(self, facts: Sequence[SourceFact], now: datetime) -> None:

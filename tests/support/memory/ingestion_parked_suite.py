@@ -1,6 +1,7 @@
 """Events that name no client: they wait until their booking or payment is known."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -99,3 +100,23 @@ class ParkedSuite:
         assert self.send(stores, fact("created", "e3")) == ["other-client"]
         assert self.accept_met(world) == 1
         assert [each.external_id for each in world.facts()] == ["li-na", "li-na"]
+
+    @pytest.mark.parametrize("in_one_batch", [True, False])
+    @pytest.mark.parametrize("why", ["other-client", "conflicting-duplicate"])
+    def test_a_refused_event_tells_nobody_whose_booking_it_is(
+        self, world: StoreWorld, stores: Stores, why: str, *, in_one_batch: bool
+    ) -> None:
+        of_s2: dict[str, Any] = {"external_object_id": "s2"}
+        replaced = {"details": Details(replaces="s1")} if why == "other-client" else {}
+        refused_id = "e2" if why == "other-client" else "e1"
+        refused = fact("rescheduled", refused_id, external_id="li-na", **of_s2, **replaced)
+        missed = fact("no_show", "e3", external_id=None, **of_s2)
+        assert self.send(stores, fact("created", "e1")) == ["accepted"]
+        batches = [(refused, missed)] if in_one_batch else [(refused,), (missed,)]
+        assert [one for batch in batches for one in self.send(stores, *batch)] == [why, "parked"]
+        assert self.accept_met(world) == 0
+        corrected = refused._replace(event_id="e4", external_id="wang-fang")
+        assert self.send(stores, corrected) == ["accepted"]
+        assert self.accept_met(world) == 1
+        assert self.send(stores, fact("completed", "e5", external_id=None, **of_s2)) == ["accepted"]
+        assert {each.external_id for each in world.facts()} == {"wang-fang"}

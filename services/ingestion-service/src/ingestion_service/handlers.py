@@ -229,13 +229,10 @@ def _with_owners(
     verdict: Verdict, objects: Mapping[SourceObjectKey, StoredObject], store: Store
 ) -> Mapping[SourceObjectKey, StoredObject]:
     """The objects with the owners that they have after the batch; those that only refused facts are
-    about are deleted again."""
+    about are deleted again. One that was created for the client of a refused fact, and of which
+    something is parked, has no owner."""
     unused = {key for key, one in objects.items() if one.is_new and key not in verdict.owners}
-    owned = {
-        key: owner
-        for key, owner in verdict.owners.items()
-        if owner is not None and objects[key].owner != owner
-    }
+    owned = {key: owner for key, owner in verdict.owners.items() if objects[key].owner != owner}
     if unused:
         store.forget_objects(unused)
     if owned:

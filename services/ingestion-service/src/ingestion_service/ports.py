@@ -220,8 +220,9 @@ class Store(Protocol):
         clients, so that no two workers wait for each other.
         """
 
-    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey]) -> None:
-        """Give locked objects their owners. Events that are parked for them may be accepted now."""
+    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:
+        """Give locked objects their owners, or none. Events that are parked for those with an owner
+        may be accepted now."""
 
     def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
         """Keep facts, sealed, until their objects have owners; one that is there already stays."""

@@ -29,6 +29,7 @@ _SAVE_OWNERS: Final = """
         UPDATE parked SET is_met = true FROM owned
         WHERE parked.practice_id = owned.practice_id AND parked.source = owned.source
           AND parked.kind = owned.kind AND parked.external_id = owned.external_id
+          AND owned.namespace IS NOT NULL
     )
     UPDATE source_object SET namespace = owned.namespace,
         owner_external_id = owned.owner_external_id
@@ -65,11 +66,11 @@ def park(tx: sa.Connection, facts: Sequence[SourceFact], now: datetime, sealer: 
     execute(tx, _PARK, {**parameters, "now": now}, prepare=False)
 
 
-def save_owners(tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey]) -> None:
+def save_owners(tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:
     """See `Store.save_owners`."""
     parameters = arrays(SourceObjectKey._fields, owners) | {
-        "namespace": [owner.namespace for owner in owners.values()],
-        "owner_external_id": [owner.external_id for owner in owners.values()],
+        "namespace": [owner and owner.namespace for owner in owners.values()],
+        "owner_external_id": [owner and owner.external_id for owner in owners.values()],
     }
     execute(tx, _SAVE_OWNERS, parameters, prepare=False)
 

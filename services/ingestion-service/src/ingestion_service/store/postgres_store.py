@@ -214,7 +214,7 @@ class PostgresStore:
     ) -> Mapping[SourceObjectKey, StoredObject]:
         return objects.lock(self._tx, owners)
 
-    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey]) -> None:
+    def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:
         parking.save_owners(self._tx, owners)
 
     def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
