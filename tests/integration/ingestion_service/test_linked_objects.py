@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -176,6 +177,27 @@ def test_a_chain_is_locked_with_its_first_booking(
     assert take(database, missed) == ["accepted"]
     assert asked == [["s0-2"], ["s0-0", "s0-2"]]
     assert (told(database)["no_show"], told(database)["booked"]) == (1, 0)
+
+
+def test_a_chain_that_came_in_reverse_is_locked_twice_and_then_known(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+    create_and_lock = objects._create_and_lock
+
+    def noted(tx: Any, owners: Any) -> Any:
+        asked.append({key.external_id for key in owners})
+        return create_and_lock(tx, owners)
+
+    ids = [f"s{step}" for step in range(20)]
+    for first, second in reversed([*pairwise(ids)]):
+        moved = fact("created", second, external_object_id=second, details=Details(replaces=first))
+        assert take(database, moved) == ["accepted"]
+    monkeypatch.setattr(objects, "_create_and_lock", noted)
+    missed = fact("no_show", "e1", external_object_id="s19")
+    assert take(database, missed) == ["accepted"]
+    assert take(database, missed._replace(event_id="e2")) == ["accepted"]
+    assert asked == [{"s19"}, set(ids), {"s19"}, {"s0", "s19"}]
 
 
 class Bus:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from ingestion_service.domain.chains import Chains
 from ingestion_service.domain.facts import EventKey, IdentityKey, SourceFact, SourceObjectKey
 from ingestion_service.domain.intake_results import (
     ACCEPTED,
+    CHAIN_TOO_LONG,
     CONFLICT,
     DUPLICATE,
     OTHER_CLIENT,
@@ -95,6 +97,7 @@ class _Judging:
         self._hashes = dict(hashes)
         self._owners = {key: one.owner for key, one in objects.items() if not one.is_new}
         self._told = {key: one.standing.refunds_told for key, one in objects.items()}
+        self._chains = Chains({key: one.standing for key, one in objects.items()})
 
     def named(self, each: Candidate) -> Candidate:
         """The fact with the client of its booking or payment, where it names none."""
@@ -119,16 +122,20 @@ class _Judging:
         self._owners.update(dict.fromkeys(each.object_keys, identity))
         key = each.object_keys[0]
         self._told[key] = self._told.get(key) or REFUNDS_TOLD.get(each.fact.kind)
+        if each.fact.replaced_key is not None:
+            self._chains.join(key, each.fact.replaced_key)
         return ACCEPTED
 
     def _contradiction(self, fact: SourceFact, identity: IdentityKey) -> IntakeResult | None:
         """What a fact says otherwise than those before it about the same booking or payment: whose
-        it is, or how its refunds are told."""
+        it is, or how its refunds are told; or that its chain has no end."""
         key, replaced = fact.object_key, fact.replaced_key
         if (self._owners.get(key) or identity) != identity:
             return OTHER_CLIENT
         if replaced is not None and (self._owners.get(replaced) or identity) != identity:
             return OTHER_CLIENT_REPLACED
+        if replaced is not None and self._chains.is_too_long(key, replaced):
+            return CHAIN_TOO_LONG
         way = REFUNDS_TOLD.get(fact.kind)
         if way is not None and (self._told.get(key) or way) != way:
             return OTHER_REFUNDS

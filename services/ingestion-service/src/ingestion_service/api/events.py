@@ -46,7 +46,7 @@ _EXAMPLES: dict[str, Any] = {
     "batch": {"summary": "Several at once", "value": [_BOOKED, _PAID]},
 }
 
-_CONFLICTS = frozenset({"conflicting-duplicate", "other-client", "other-refunds"})
+_CONFLICTS = frozenset({"conflicting-duplicate", "other-client", "other-refunds", "chain-too-long"})
 """The reasons that contradict what is stored."""
 
 
@@ -86,13 +86,15 @@ def events_router(stores: Stores) -> APIRouter:
         leave out `subject`: it is of the same client, and `parked` while that is not known. That a
         booking was created does not undo that it was completed or missed, whatever the times say. A
         payment's refunds are told one by one or as a total; the other way is rejected as
-        `other-refunds`. The body has at most 1 MiB.
+        `other-refunds`. At most 100 bookings may take each other's place (`replaces`); one more is
+        rejected as `chain-too-long`. The body has at most 1 MiB.
 
         The answer lists the outcome of each event, and says of each whether it took a completed
         visit back. For an array, 207 means that some events were rejected; the others are accepted.
         For a single event, a rejection is a problem, which lists all its faults: 409 for what
         contradicts what is stored (a conflicting duplicate, another client, another way of
-        refunds), else 422. 503: nothing was written, send the whole request again.
+        refunds, a chain of bookings that is too long), else 422. 503: nothing was written, send the
+        whole request again.
         """
         sent: Any = body
         items = sent if isinstance(sent, list) else [sent]

@@ -60,6 +60,7 @@ def joined(known: Standing, other: Standing, other_id: str) -> Standing:
         codes=latest_codes(known.codes, other.codes),
         current=current,
         current_cancelled=cancelled,
+        joined=known.joined + other.joined + 1,
     )
 
 

@@ -9,6 +9,7 @@ RejectReason = Literal[
     "conflicting-duplicate",
     "other-client",
     "other-refunds",
+    "chain-too-long",
 ]
 
 
@@ -58,6 +59,13 @@ OTHER_CLIENT_REPLACED: Final = IntakeResult(
     "/data/replaces",
     "the booking that this one replaces is another client's by its first accepted event: send that"
     " `subject`, or leave `replaces` out",
+)
+CHAIN_TOO_LONG: Final = IntakeResult(
+    "rejected",
+    "chain-too-long",
+    "/data/replaces",
+    "with this one, more than 100 bookings would be one, each in the place of another: send it"
+    " without `replaces`",
 )
 OTHER_REFUNDS: Final = IntakeResult(
     "rejected",

@@ -73,12 +73,15 @@ class ObjectBatch:
         self._touched |= {root, other}
 
     def _root(self, key: SourceObjectKey) -> SourceObjectKey:
-        """The first booking of the chain; for others the object itself."""
-        root = key
+        """The first booking of the chain; for others the object itself. All between the two become
+        part of it directly, so that they are not walked again, nor locked by later batches."""
+        root, between = key, []
         while (first := self._objects[root].part_of) is not None:
+            between.append(root)
             root = root._replace(external_id=first)
-        if root != key:
-            self._objects[key].belongs_to(root.external_id)
+        for each in between[:-1]:
+            self._objects[each].belongs_to(root.external_id)
+        self._touched.update(between[:-1])
         return root
 
 

@@ -90,7 +90,7 @@ class Standing(NamedTuple):
     latest cancellation of this very id. Where other ids have become part of it, `current` is the
     one of which it was last said that it was created or moved, None for its own, and
     `current_cancelled` the latest cancellation of that one. An id that is part of another booking
-    keeps `cancelled`, and in `part_of` that booking.
+    keeps `cancelled`, and in `part_of` that booking; `joined` is how many ids are part of this one.
 
     Of a payment: the earliest and the latest settlement, the latest failure, number, sum and units
     of the refunds and chargebacks that stand, the latest total, and how its refunds are told. Of a
@@ -116,6 +116,7 @@ class Standing(NamedTuple):
     refunded_total: KeptFact | None = None
     refunds_told: Literal["singly", "as a total"] | None = None
     refunded_units: int = 0
+    joined: int = 0
 
     @property
     def attributes(self) -> Attributes:

@@ -40,6 +40,7 @@ _LOCK: Final = """
         FOR UPDATE
     ) found
 """
+_READ: Final = _LOCK.replace("FOR UPDATE", "")
 _SAVE: Final = """
     UPDATE source_object SET standing = moved.standing
     FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
@@ -69,7 +70,8 @@ def lock(
     """See `Store.lock_objects`.
 
     What an object is part of is only known when it is read. So that all are locked in one order,
-    the locks are given back then, and taken again with those that were found.
+    the locks are given back then, and taken again with those that were found, and with all above
+    them: however long a chain is, it is locked twice.
     """
     wanted = dict(owners)
     while True:
@@ -80,7 +82,7 @@ def lock(
             attempt.commit()
             return found
         attempt.rollback()
-        wanted |= wholes
+        wanted |= _with_all_above(tx, wholes)
 
 
 def _wholes(
@@ -92,6 +94,18 @@ def _wholes(
         for key, stored in found.items()
         if stored.standing.part_of is not None
     }
+
+
+def _with_all_above(
+    tx: sa.Connection, wholes: dict[SourceObjectKey, IdentityKey | None]
+) -> dict[SourceObjectKey, IdentityKey | None]:
+    """These bookings, and all that they are part of by now, read without locks."""
+    found, pending = dict(wholes), wholes
+    while pending:
+        above = _wholes(_read(tx, _READ, sorted(pending)))
+        pending = {key: owner for key, owner in above.items() if key not in found}
+        found |= pending
+    return found
 
 
 def _create_and_lock(
@@ -112,15 +126,15 @@ def _create_and_lock(
         if object_id in created
     }
     others = [key for key in keys if key not in ours]
-    return ours | _lock(tx, others) if others else ours
+    return ours | _read(tx, _LOCK, others) if others else ours
 
 
-def _lock(
-    tx: sa.Connection, keys: Sequence[SourceObjectKey]
+def _read(
+    tx: sa.Connection, statement: str, keys: Sequence[SourceObjectKey]
 ) -> dict[SourceObjectKey, StoredObject]:
-    """The objects of sorted keys that are all known."""
+    """The objects of sorted keys that are all known, by `_LOCK` or `_READ`."""
     found = {}
-    for row in fetch(tx, _LOCK, arrays(SourceObjectKey._fields, keys), prepare=False):
+    for row in fetch(tx, statement, arrays(SourceObjectKey._fields, keys), prepare=False):
         key = keys[row.place - 1]
         owner = None
         if row.namespace is not None:
