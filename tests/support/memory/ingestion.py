@@ -150,6 +150,10 @@ class MemoryStore(MemoryQueues):
         for each in facts:
             self._tables.parked.setdefault(each.event_key, Parked(each, now))
 
+    def parked_hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
+        found = {key: self._tables.parked[key] for key in keys if key in self._tables.parked}
+        return {key: one.fact.content_hash for key, one in found.items() if one.refused is None}
+
     def met(self, limit: int) -> list[SourceFact]:
         return [one.fact for one in self._tables.parked.values() if one.is_met][:limit]
 

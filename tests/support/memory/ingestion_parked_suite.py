@@ -120,3 +120,19 @@ class ParkedSuite:
         assert self.accept_met(world) == 1
         assert self.send(stores, fact("completed", "e5", external_id=None, **of_s2)) == ["accepted"]
         assert {each.external_id for each in world.facts()} == {"wang-fang"}
+
+    @pytest.mark.parametrize("in_one_batch", [True, False])
+    @pytest.mark.parametrize("about", ["s1", "s2"])
+    def test_an_id_that_waits_is_refused_with_other_content(
+        self, world: StoreWorld, stores: Stores, about: str, *, in_one_batch: bool
+    ) -> None:
+        other = REFUNDED._replace(amount_minor=900, external_object_id=about)
+        batches = [(REFUNDED, other)] if in_one_batch else [(REFUNDED,), (other,)]
+        found = [one for batch in batches for one in self.send(stores, *batch)]
+        assert found == ["parked", "conflicting-duplicate"]
+        assert self.send(stores, fact("settled", "e4", external_object_id="s2")) == ["accepted"]
+        assert self.send(stores, other, REFUNDED) == ["conflicting-duplicate", "parked"]
+        assert self.send(stores, SETTLED) == ["accepted"]
+        assert self.accept_met(world) == 1
+        assert sum(amount for kind, _, amount in self.told(world) if kind == "refunded") == 1200
+        assert self.send(stores, other, REFUNDED) == ["conflicting-duplicate", "duplicate"]

@@ -88,7 +88,10 @@ def accept(
     if not candidates:
         return [each for each in judged if isinstance(each, IntakeResult)]
     objects = store.lock_objects(first_named(candidates))
-    verdict = judge(judged, store.hashes([each.event_key for each in candidates]), objects)
+    hashes = store.hashes([each.event_key for each in candidates])
+    nameless = [each.event_key for each in candidates if each.fact.external_id is None]
+    parked_hashes = store.parked_hashes(nameless) if nameless else {}
+    verdict = judge(judged, hashes, objects, parked_hashes)
     objects = _with_owners(verdict, objects, store)
     if verdict.parked:
         store.park([each.fact for each in verdict.parked], now)

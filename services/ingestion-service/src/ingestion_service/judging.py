@@ -62,10 +62,12 @@ def judge(
     judged: Sequence[IntakeResult | Candidate],
     hashes: Mapping[EventKey, bytes],
     objects: Mapping[SourceObjectKey, StoredObject],
+    parked_hashes: Mapping[EventKey, bytes],
 ) -> Verdict:
-    """The verdict on every fact; refusals stay as they are. Facts that name no client are judged
-    after the others, which may tell whose their booking or payment is."""
-    judging = _Judging(hashes, objects)
+    """The verdict on every fact; refusals stay as they are. `hashes` are of events that were
+    accepted, `parked_hashes` of those of the nameless ones that wait already. Facts that name no
+    client are judged after the others, which may tell whose their booking or payment is."""
+    judging = _Judging(hashes, objects, parked_hashes)
     results = [each if isinstance(each, IntakeResult) else PARKED for each in judged]
     new: dict[int, Candidate] = {}
     for index in sorted(range(len(judged)), key=lambda place: _is_nameless(judged[place])):
@@ -93,8 +95,10 @@ class _Judging:
         self,
         hashes: Mapping[EventKey, bytes],
         objects: Mapping[SourceObjectKey, StoredObject],
+        parked_hashes: Mapping[EventKey, bytes],
     ) -> None:
         self._hashes = dict(hashes)
+        self._parked = dict(parked_hashes)
         self._owners = {key: one.owner for key, one in objects.items() if not one.is_new}
         self._told = {key: one.standing.refunds_told for key, one in objects.items()}
         self._chains = Chains({key: one.standing for key, one in objects.items()})
@@ -112,8 +116,11 @@ class _Judging:
         known = self._hashes.get(each.event_key)
         if known is not None:
             return DUPLICATE if known == each.content_hash else CONFLICT
+        if self._waits_with_other_content(each):
+            return CONFLICT
         identity = each.fact.identity
         if identity is None:
+            self._parked[each.event_key] = each.content_hash
             return PARKED
         refusal = self._contradiction(each.fact, identity)
         if refusal is not None:
@@ -125,6 +132,12 @@ class _Judging:
         if each.fact.replaced_key is not None:
             self._chains.join(key, each.fact.replaced_key)
         return ACCEPTED
+
+    def _waits_with_other_content(self, each: Candidate) -> bool:
+        waiting = self._parked.get(each.event_key)
+        if waiting is None:
+            return False
+        return waiting != each.fact._replace(external_id=None).content_hash
 
     def _contradiction(self, fact: SourceFact, identity: IdentityKey) -> IntakeResult | None:
         """What a fact says otherwise than those before it about the same booking or payment: whose

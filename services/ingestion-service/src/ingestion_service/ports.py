@@ -227,6 +227,9 @@ class Store(Protocol):
     def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
         """Keep facts, sealed, until their objects have owners; one that is there already stays."""
 
+    def parked_hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
+        """The content hashes of those of these events that are parked and were not refused."""
+
     def met(self, limit: int) -> list[SourceFact]:
         """Up to `limit` parked facts whose objects have owners by now, locked; those that another
         transaction has locked are passed over."""

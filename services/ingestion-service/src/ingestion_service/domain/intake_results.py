@@ -44,7 +44,7 @@ OTHER_CURRENCY: Final = IntakeResult(
     "rejected", "currency-mismatch", "/data/currency", "not the currency of the practice"
 )
 CONFLICT: Final = IntakeResult(
-    "rejected", "conflicting-duplicate", "/id", "this id was accepted with other content"
+    "rejected", "conflicting-duplicate", "/id", "this id came before with other content"
 )
 OTHER_CLIENT: Final = IntakeResult(
     "rejected",

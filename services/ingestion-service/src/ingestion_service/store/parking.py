@@ -14,10 +14,23 @@ from rapport_runtime.database import execute, fetch
 from rapport_runtime.sealing import place_of
 
 _PARK: Final = """
-    INSERT INTO parked (practice_id, source, event_id, kind, external_id, sealed, parked_at)
+    INSERT INTO parked
+        (practice_id, source, event_id, kind, external_id, sealed, content_hash, parked_at)
     SELECT *, %(now)b::timestamptz FROM unnest(%(practice_id)b::text[], %(source)b::text[],
-        %(event_id)b::text[], %(kind)b::text[], %(external_id)b::text[], %(sealed)b::bytea[])
+        %(event_id)b::text[], %(kind)b::text[], %(external_id)b::text[], %(sealed)b::bytea[],
+        %(content_hash)b::bytea[])
     ON CONFLICT DO NOTHING
+"""
+_HASHES: Final = """
+    SELECT found.practice_id, found.source, found.event_id, found.content_hash
+    FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(event_id)b::text[])
+        AS wanted(practice_id, source, event_id),
+    LATERAL (
+        SELECT * FROM parked
+        WHERE parked.practice_id = wanted.practice_id AND parked.source = wanted.source
+          AND parked.event_id = wanted.event_id AND parked.refused IS NULL
+        OFFSET 0
+    ) found
 """
 # Under the locks of the objects, as all that parks: so none is parked unseen.
 _SAVE_OWNERS: Final = """
@@ -63,7 +76,14 @@ def park(tx: sa.Connection, facts: Sequence[SourceFact], now: datetime, sealer: 
     parameters["sealed"] = [
         sealer.seal(_ENCODE(fact), _sealed_for(fact.event_key)) for fact in facts
     ]
+    parameters["content_hash"] = [fact.content_hash for fact in facts]
     execute(tx, _PARK, {**parameters, "now": now}, prepare=False)
+
+
+def hashes(tx: sa.Connection, keys: Collection[EventKey]) -> dict[EventKey, bytes]:
+    """See `Store.parked_hashes`."""
+    rows = fetch(tx, _HASHES, arrays(EventKey._fields, keys), prepare=False)
+    return {EventKey(row.practice_id, row.source, row.event_id): row.content_hash for row in rows}
 
 
 def save_owners(tx: sa.Connection, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:

@@ -220,6 +220,9 @@ class PostgresStore:
     def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
         parking.park(self._tx, facts, now, self._sealer)
 
+    def parked_hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
+        return parking.hashes(self._tx, keys)
+
     def met(self, limit: int) -> list[SourceFact]:
         return parking.met(self._tx, limit, self._sealer)
 

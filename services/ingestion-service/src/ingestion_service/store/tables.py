@@ -174,6 +174,7 @@ parked = sa.Table(
     sa.Column("kind", _key_text(), nullable=False),
     sa.Column("external_id", _key_text(), nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("content_hash", sa.LargeBinary, nullable=False),
     sa.Column("parked_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("is_met", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("refused", sa.Text),

@@ -54,6 +54,7 @@ def create_parked() -> None:
         sa.Column("kind", sa.Text(collation="C"), nullable=False),
         sa.Column("external_id", sa.Text(collation="C"), nullable=False),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.Column("content_hash", sa.LargeBinary, nullable=False),
         sa.Column("parked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("is_met", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("refused", sa.Text),
