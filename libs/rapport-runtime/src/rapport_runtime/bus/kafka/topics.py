@@ -55,8 +55,8 @@ def _ensure(options: KafkaOptions, topics: Sequence[Topic], replication_factor: 
         existing = [
             topic for topic in topics if not _create(admin, options, topic, replication_factor)
         ]
-        names = [options.topic_prefix + topic.name for topic in existing]
-        admin.wait_for_topics(names, SET_UP_TIMEOUT_MS)  # somebody may be making them just now
+        names = [options.topic_prefix + topic.name for topic in topics]
+        admin.wait_for_topics(names, SET_UP_TIMEOUT_MS)  # a broker lists a new one a moment later
         _check(admin, options, existing)
     finally:
         close_quietly(admin.close)

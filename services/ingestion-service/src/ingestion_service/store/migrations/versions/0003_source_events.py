@@ -11,36 +11,21 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-OBJECT = (
-    "a booking or payment, and what its events came to so far; its owner is the client whom its"
-    " first accepted event names"
-)
-PARTS = (
-    "a booking, a payment, or a refund or chargeback of one, and what its events came to so far;"
-    " its owner is the client whom its first accepted event names, null where all wait"
-)
 ROW = (
     "every accepted source event, and what was published for it; ledger_id is the order of"
     " acceptance within a client, zone_rules the version by which its days were found"
 )
-OWNER = ("namespace", "owner_external_id")
 
 
 def upgrade() -> None:
     op.add_column("ledger", sa.Column("details", postgresql.JSONB))
     op.create_table_comment("ledger", f"{ROW}, details what few events say")
-    op.create_table_comment("source_object", PARTS)
-    for column in OWNER:
-        op.alter_column("source_object", column, nullable=True)
     create_parked()
     row_level_security(op, "parked", api_may=("SELECT", "INSERT", "UPDATE"))
 
 
 def downgrade() -> None:
     op.drop_table("parked")
-    for column in OWNER:
-        op.alter_column("source_object", column, nullable=False)
-    op.create_table_comment("source_object", OBJECT)
     op.create_table_comment("ledger", ROW)
     op.drop_column("ledger", "details")
 
