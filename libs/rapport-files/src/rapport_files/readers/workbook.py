@@ -1,11 +1,12 @@
 """Excel's own .xlsx: the sheet that is a table.
 
-The reader of cells holds a sheet whole, so what a workbook unpacks to is bounded. It shows an error
-such as #REF! as an empty cell, so those are looked for in the sheet's own XML.
+The reader of cells holds all sheets whole, so what a workbook comes to in memory is bounded. It
+shows an error such as #REF! as an empty cell, so those are looked for in the sheet's own XML.
 """
 
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -20,10 +21,13 @@ from rapport_files.columns import HEADER_WITHIN, is_table
 from rapport_files.options import BadAnswer
 from rapport_files.problems import WHOLE_LINE, Problem
 from rapport_files.readers.rows import RawTable, Row, Rows, cell
+from rapport_files.readers.workbook_size import Odd, column_number, size_of
 from rapport_files.said import Said, said
 
 MOST_UNPACKED = 128 << 20
-"""Bytes of all parts together."""
+"""Bytes of all parts together, and of all shared strings as the cells show them."""
+MOST_CELLS = 5_000_000
+"""Of the rectangles of all sheets together, from the first cell of each to its last."""
 _MOST_ERRORS = 10_000
 _SAVE_AS = said('in Excel or WPS choose Save As, "CSV UTF-8 (comma delimited)"')
 _WHOLE_DIGITS = 10**16
@@ -31,6 +35,10 @@ _CHUNK = 1 << 16
 _LONGEST_TAG = 1 << 12
 _ERROR_CELL = re.compile(rb'<(?:\w+:)?c\s[^<>]*?\bt="e"[^<>]*>')
 _PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
+_OTHER_KINDS = frozenset({"xl/workbook.bin", "content.xml"})
+"""Parts of workbooks that are measured in another way."""
+_BAD_PARTS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What reading a part raises: also one that is encrypted, or packed in a way that is not known."""
 _SHEET = re.compile(r"<(?:\w+:)?sheet\s[^<>]*>")
 _RELATION = re.compile(r"<(?:\w+:)?Relationship\s[^<>]*>")
 _ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
@@ -79,15 +87,24 @@ def workbook(path: Path, answer: str | None = None) -> tuple[RawTable, Mapping[s
 
 
 def _check(path: Path) -> None:
+    """Refuse what would take too much memory. Raises Unreadable, OSError."""
     try:
         with zipfile.ZipFile(path) as parts:
             parts.getinfo("xl/workbook.xml")
+            if _OTHER_KINDS & {part.filename.casefold() for part in parts.infolist()}:
+                raise KeyError
             unpacked = sum(part.file_size for part in parts.infolist())
-    except (zipfile.BadZipFile, KeyError):
+            size = size_of(parts) if unpacked <= MOST_UNPACKED else None
+    except Odd:
+        raise Unreadable(said("is no workbook that can be read")) from None
+    except (*_BAD_PARTS, KeyError):
         raise Unreadable(said("is no workbook of the kind .xlsx")) from None
-    if unpacked > MOST_UNPACKED:
+    if size is None or size.shown > MOST_UNPACKED:
         most = f"{MOST_UNPACKED >> 20}"
         raise Unreadable(said("is a workbook of more than {most} MB, unpacked", most=most))
+    if size.cells > MOST_CELLS:
+        reason = said("has more than {most} cells up to its last one", most=f"{MOST_CELLS:,}")
+        raise Unreadable(reason)
 
 
 def _is_table(sheet: CalamineSheet) -> bool:
@@ -133,7 +150,7 @@ def _errors(path: Path, chosen: int) -> Errors:
         place = _PLACE.search(tag)
         if place is None or count == _MOST_ERRORS:
             raise Unreadable(said("is a sheet full of errors such as #REF!"))
-        found[int(place[2])].add(_number(place[1]))
+        found[int(place[2])].add(column_number(place[1].decode()))
     return found
 
 
@@ -147,7 +164,7 @@ def _tags_of_errors(path: Path, chosen: int) -> Iterator[bytes]:
                 is_begun = cut >= 0 and b">" not in text[cut:] and len(text) - cut < _LONGEST_TAG
                 tail = text[cut:] if is_begun else b""
                 yield from _ERROR_CELL.findall(text, 0, len(text) - len(tail))
-    except (zipfile.BadZipFile, KeyError, IndexError):
+    except (*_BAD_PARTS, KeyError, IndexError):
         raise Unreadable(said("is no workbook that can be read")) from None
 
 
@@ -163,11 +180,3 @@ def _part(parts: zipfile.ZipFile, chosen: int) -> str:
 def _attributes(tag: str) -> dict[str, str]:
     """Without their prefixes."""
     return {name.rpartition(":")[2]: value for name, value in _ATTRIBUTE.findall(tag)}
-
-
-def _number(letters: bytes) -> int:
-    """The place of a column, from 0, by its letters."""
-    place = 0
-    for each in letters:
-        place = place * 26 + each - ord("A") + 1
-    return place - 1
