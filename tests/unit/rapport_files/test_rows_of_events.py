@@ -1,5 +1,6 @@
 """The rows of a file as events: each is what the row says, or is refused by line."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -135,6 +136,49 @@ def test_ids_of_bookings_and_payments_may_stand_in_two_columns(tmp_path: Path) -
     )
     booking, payment = events(read(tmp_path, text))
     assert (booking.data.booking_id, payment.data.payment_id) == ("b1", "p1")  # type: ignore[union-attr]
+
+
+UNREAD = {
+    "completed": ("amount", "currency", "starts_at", "created_at", "updated_at"),
+    "booked": ("amount", "currency", "created_at", "updated_at"),
+    "refunded": ("starts_at", "counsellor_id", "service_code", "created_at", "updated_at"),
+    "failed": ("amount", "currency", "starts_at", "site", "created_at", "updated_at"),
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "name"), [(event, name) for event, names in UNREAD.items() for name in names]
+)
+def test_a_cell_that_an_event_does_not_read_is_no_part_of_its_id(
+    tmp_path: Path, event: str, name: str
+) -> None:
+    """A new export with such a cell touched tells the same event."""
+    row = {"client_id": "wren", "happened_at": "2026-03-02", "event": event, "id": "x1"}
+    row |= {"amount": "9"} if event == "refunded" else {}
+    row |= {"starts_at": "2026-03-09"} if event == "booked" else {}
+    told = [
+        [each.id for each in events(read(tmp_path, "".join(map(_line, (full, full.values())))))]
+        for full in (row, row | {name: "1"}, row | {name: "2"})
+    ]
+    assert told[0] == told[1] == told[2]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return ",".join(cells) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [("refunded", "amount"), ("booked", "starts_at"), ("completed", "site"), ("failed", "id")],
+)
+def test_a_cell_that_an_event_reads_is_part_of_its_id(
+    tmp_path: Path, event: str, name: str
+) -> None:
+    row = {"client_id": "wren", "happened_at": "2026-03-02", "event": event, "id": "x1"}
+    row |= {"amount": "9", "starts_at": "2026-03-09", "site": "s1"}
+    other = row | {name: "2026-03-10" if name == "starts_at" else "8"}
+    both = "".join(map(_line, (row, row.values(), other.values())))
+    assert len({each.id for each in events(read(tmp_path, both))}) == 2
 
 
 def test_codes_of_a_booking_are_carried(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class Line:
         self.problems: list[Problem] = []
         self.asked: list[str] = []
         self.lacking: set[str] = set()
+        self._looked_at: set[str] = set()
         self._row = row
         self._rules = rules
         cells = row.cells
@@ -119,11 +120,13 @@ class Line:
         return self._cells.get(name, "")
 
     def words(self) -> list[tuple[str, str]]:
-        """The words of the row: each field that it has, with its cell."""
-        return [(name, text) for name, text in self._cells.items() if text]
+        """The words of the row: each field that was looked at so far, with its cell."""
+        told = self._cells.items()
+        return [(name, text) for name, text in told if text and name in self._looked_at]
 
     def get(self, name: str, read: Callable[[str], T]) -> T | None:
         """The value of a cell; None, and what stands against it, without one."""
+        self._looked_at.add(name)
         try:
             place = self._rules.columns.place(name)
         except Asked as asked:

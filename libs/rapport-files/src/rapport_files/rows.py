@@ -45,7 +45,8 @@ class EventRows:
     """Reads rows as events, in the order of the file.
 
     An event id that the file lacks is the hash of the row's own words and its ordinal among equal
-    rows, so that a file with its rows in another order, or among others, tells the same events.
+    rows, so that a file with its rows in another order, or among others, tells the same events. A
+    cell that this kind of event does not read, such as `updated_at`, is none of those words.
     """
 
     def __init__(self, rules: Rules, origin: Origin) -> None:
