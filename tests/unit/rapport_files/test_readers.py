@@ -43,6 +43,13 @@ class TestJsonLines:
         assert isinstance(payment, PaymentSettled)
         assert (payment.data.payment_id, payment.data.amount_minor) == ("17", 4990)
 
+    def test_the_dot_of_a_number_is_in_no_doubt_but_that_of_a_text_is(self, tmp_path: Path) -> None:
+        row = '{"client_id": "wren", "happened_at": "2026-03-02", "event": "settled", "id": "p1",'
+        paid = read(tmp_path, f'{row} "amount": 49.900}}').preview.money
+        assert paid == {"payment.settled": 4990}
+        (problem,) = problems(tmp_path, f'{row} "amount": "49.900"}}')
+        assert "a dot that may mean thousands" in str(problem)
+
     def test_numbers_keep_all_their_digits(self, tmp_path: Path) -> None:
         row = (
             '{"client_id": 202601010000123456789, "happened_at": "2026-03-02",'

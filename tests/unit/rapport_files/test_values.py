@@ -80,7 +80,13 @@ class TestAmounts:
         [
             *(("¥1,200.00", 120000), ("￥1,200", 120000), ("4,800.00", 480000), ("300元", 30000)),
             *(("1,234,567.8", 123456780), ("３００", 30000), ("300.00 元", 30000), ("0", 0)),
-            *(("RMB 300", 30000), ("CNY300", 30000), ("49.900", 4990), ("007", 700)),
+            *(
+                ("RMB 300", 30000),
+                ("CNY300", 30000),
+                ("0.900", 90),
+                ("1,200.500", 120050),
+                ("007", 700),
+            ),
         ],
     )
     def test_are_read_as_a_person_would(self, tmp_path: Path, amount: str, minor: int) -> None:
@@ -99,9 +105,12 @@ class TestAmounts:
             ("12,00.00", "CNY", ",", "is not a number"),
             ("1,200", "CNY", ";", "thousands or decimals"),
             ("1,200", "KWD", ",", "thousands or decimals"),
+            ("500.000", "VND", ",", "a dot that may mean thousands or decimals"),
+            ("1.200", "EUR", ";", "a dot that may mean thousands or decimals"),
+            ("49.900元", "CNY", ",", "a dot that may mean thousands or decimals"),
             ("$300", "CNY", ",", "another sign"),
             ("300元", "USD", ",", "another sign"),
-            ("1.005", "CNY", ",", "more than 2 decimals"),
+            ("0.005", "CNY", ",", "more than 2 decimals"),
             ("300.5", "JPY", ",", "more than 0 decimals"),
             ("-80.00", "CNY", ",", "a refund is a positive amount"),
             ("\u221280.00", "CNY", ",", "a refund is a positive amount"),
@@ -115,6 +124,12 @@ class TestAmounts:
     ) -> None:
         problem = the_problem(tmp_path, payment(amount, currency, separator))
         assert (problem.column, told in str(problem)) == ("amount", True)
+
+    @pytest.mark.parametrize(("amount", "minor"), [("1.200", 1200), ("500.000", 500_000)])
+    def test_a_currency_of_three_decimals_has_them_behind_the_dot(
+        self, tmp_path: Path, amount: str, minor: int
+    ) -> None:
+        assert settled(tmp_path, amount, "KWD") == minor
 
     @pytest.mark.parametrize("currency", ["RMB", "rmb", "人民币", "CNH"])
     def test_other_names_of_the_yuan_are_told_its_code(self, tmp_path: Path, currency: str) -> None:

@@ -15,7 +15,7 @@ from rapport_files.instants import read_instant
 from rapport_files.money import read_amount, read_currency
 from rapport_files.options import Asked, Options
 from rapport_files.problems import WHOLE_LINE, Problem, Refused
-from rapport_files.readers.rows import Nested, Row
+from rapport_files.readers.rows import Nested, Number, Row
 from rapport_files.said import Said, said
 from rapport_files.words import EVENTS, SUMS, meanings, plain_word
 
@@ -189,7 +189,7 @@ class Line:
             if isinstance(text, Nested):
                 raise Refused(said("holds a list or an object"), said("write one value"))
             check_shown(text)
-            return read(text)
+            return read(str(text))
         except Refused as refused:
             self.add_problem(name, refused.reason, refused.way_out)
         except Asked as asked:
@@ -207,6 +207,7 @@ class Line:
             text,
             self._rules.currency,
             decimal_comma=self._rules.decimal_comma,
+            sure_dot=isinstance(self.text("amount"), Number),
             two_numbers=self._rules.options.answers.get("two_numbers"),
         )
 

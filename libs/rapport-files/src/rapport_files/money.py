@@ -36,6 +36,8 @@ _SIGNS: Mapping[str, frozenset[str]] = MappingProxyType(
 _ALL_SIGNS = frozenset().union(*_SIGNS.values())
 _YUAN = frozenset({"RMB", "CNH", "YUAN", "人民币", "人民幣", "元", "¥"})
 _DOUBTFUL_DECIMALS = 3
+_DOUBTFUL_DOT = re.compile(r"[1-9]\d{0,2}\.\d{3}", re.ASCII)
+"""500.000 may be five hundred, or half a million."""
 
 _NO_NUMBER = said("is not a number")
 _WRITE = said("write such as 49.90 or 1,200.00")
@@ -51,18 +53,27 @@ def read_currency(text: str) -> str:
 
 
 def read_amount(
-    text: str, currency: str, *, decimal_comma: bool = False, two_numbers: str | None = None
+    text: str,
+    currency: str,
+    *,
+    decimal_comma: bool = False,
+    sure_dot: bool = False,
+    two_numbers: str | None = None,
 ) -> int:
     """An amount in minor units, from such as `49.90`, `1,200.00`, `¥300` or `300元`.
 
-    With `decimal_comma` the file is of a kind that may write 1,200 for 1.2. `two_numbers` says
-    which counts of two: `first`, `last` or `sum`. Raises Refused, Asked.
+    With `decimal_comma` the file is of a kind that may write 1,200 for 1.2, and with `sure_dot`
+    none that may write 1.200 for 1200. `two_numbers` says which counts of two: `first`, `last` or
+    `sum`. Raises Refused, Asked.
     """
     plain = half_width(text)
     parts = _BETWEEN.split(plain, maxsplit=2)
     if len(parts) != 2 or not all(any(map(str.isdigit, part)) for part in parts):
-        return _one_amount(plain, currency, decimal_comma=decimal_comma)
-    both = [_one_amount(part.strip(), currency, decimal_comma=decimal_comma) for part in parts]
+        return _one_amount(plain, currency, decimal_comma=decimal_comma, sure_dot=sure_dot)
+    both = [
+        _one_amount(part.strip(), currency, decimal_comma=decimal_comma, sure_dot=sure_dot)
+        for part in parts
+    ]
     if two_numbers is None:
         raise Asked("two_numbers")
     if two_numbers == "sum":
@@ -71,7 +82,7 @@ def read_amount(
     return both[0] if two_numbers == "first" else both[1]
 
 
-def _one_amount(plain: str, currency: str, *, decimal_comma: bool) -> int:
+def _one_amount(plain: str, currency: str, *, decimal_comma: bool, sure_dot: bool) -> int:
     found = _AMOUNT.fullmatch(_MINUS.sub("", plain).replace(")", "").strip())
     if found is None:
         raise Refused(_NO_NUMBER, _WRITE)
@@ -82,6 +93,11 @@ def _one_amount(plain: str, currency: str, *, decimal_comma: bool) -> int:
     if "," in whole and fraction is None and doubtful:
         raise Refused(
             said("has a comma that may mean thousands or decimals"), said("write such as 1200.00")
+        )
+    is_doubtful_dot = fraction is not None and _DOUBTFUL_DOT.fullmatch(f"{whole}.{fraction}")
+    if is_doubtful_dot and not sure_dot and decimals < _DOUBTFUL_DECIMALS:
+        raise Refused(
+            said("has a dot that may mean thousands or decimals"), said("write such as 1200.00")
         )
     number = Decimal(f"{whole.replace(',', '')}.{fraction or 0}")
     minor = _in_range(-number if _MINUS.search(plain) else number, currency, decimals)

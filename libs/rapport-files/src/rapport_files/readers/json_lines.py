@@ -7,7 +7,7 @@ from typing import Any
 
 from rapport_files.decoding import LONGEST_LINE, Decoding, text_lines
 from rapport_files.problems import WHOLE_LINE, Problem
-from rapport_files.readers.rows import Nested, RawTable, Row, Rows, cell
+from rapport_files.readers.rows import Nested, Number, RawTable, Row, Rows, cell
 from rapport_files.said import Said, said
 
 _MOST_KEYS = 500
@@ -62,7 +62,7 @@ def _object(text: str) -> Mapping[str, Any] | Said:
     """Numbers stay as they are written, so that no id loses a digit."""
     try:
         found = json.loads(
-            text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_pairs
+            text, parse_int=Number, parse_float=Number, parse_constant=str, object_pairs_hook=_pairs
         )
     except (ValueError, RecursionError):
         return said("is not a JSON object whose keys all differ")
@@ -78,7 +78,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return cell(value)
+        return value if isinstance(value, Number) else cell(value)
     if isinstance(value, (dict, list)):
         return Nested("...")
     return "" if value is None else str(value).lower()

@@ -17,6 +17,12 @@ class Nested(str):
     __slots__ = ()
 
 
+class Number(str):
+    """A cell that the file itself has as a number, so that its dot begins the decimals."""
+
+    __slots__ = ()
+
+
 class Row(NamedTuple):
     """The cells of a row, without the blanks around them, and the number of its last line."""
 

@@ -20,7 +20,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 from rapport_files.columns import HEADER_WITHIN, is_table
 from rapport_files.options import BadAnswer
 from rapport_files.problems import WHOLE_LINE, Problem
-from rapport_files.readers.rows import RawTable, Row, Rows, cell
+from rapport_files.readers.rows import Number, RawTable, Row, Rows, cell
 from rapport_files.readers.workbook_size import Odd, column_number, size_of
 from rapport_files.said import Said, said
 
@@ -137,7 +137,7 @@ def _text(value: Any) -> str:
     """A cell as it is shown: at most 15 digits, and a date without a time as the date alone."""
     if isinstance(value, float):
         is_whole = value.is_integer() and abs(value) < _WHOLE_DIGITS
-        return str(int(value)) if is_whole else f"{value:.15g}"
+        return Number(int(value) if is_whole else f"{value:.15g}")
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     return value.isoformat() if isinstance(value, date) else cell(str(value))
