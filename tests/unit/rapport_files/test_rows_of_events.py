@@ -24,7 +24,7 @@ def test_every_kind_is_read(tmp_path: Path) -> None:
         HEADER
         + "wren,2026-03-02 14:30,settled,p1,49.90,EUR,\n"
         + "heron,2026-03-01,booked,b1,,,2026-03-04T09:00+01:00\n"
-        + "wren,2026-03-03T23:30:00Z,refunded,p1,9.9,,\n"
+        + "wren,2026-03-03T23:30:00Z,refunded,p1,9.9,EUR,\n"
         + "wren,2026-03-03,failed,p2,,,\n"
         + "wren,2026-03-03,cancelled,b2,,,\n",
     )
@@ -98,14 +98,14 @@ def test_every_bad_line_is_named_and_the_others_are_read(tmp_path: Path) -> None
         + ",2026-03-02,completed,b1,,,\n"
         + "wren,yesterday,completed,b1,,,\n"
         + "wren,2026-03-02,came,b1,,,\n"
-        + 'wren,2026-03-02,settled,"p\n2","1,50",,\n'
-        + "wren,2026-03-02,settled,p3,1.005,,\n"
-        + "wren,2026-03-02,settled,p4,-1,,\n"
+        + 'wren,2026-03-02,settled,"p\n2","1,50",EUR,\n'
+        + "wren,2026-03-02,settled,p3,1.005,EUR,\n"
+        + "wren,2026-03-02,settled,p4,-1,EUR,\n"
         + "wren,2026-03-02,settled,p5,1,CNY,\n"
         + "wren,1970-03-02,completed,b2,,,\n"
         + "wren,2026-03-02,booked,b3,,,\n"
-        + "wren,2026-03-02,settled,p6,1e999999999,,\n"
-        + "wren,2026-03-02,settled,p7,NaN,,\n"
+        + "wren,2026-03-02,settled,p6,1e999999999,EUR,\n"
+        + "wren,2026-03-02,settled,p7,NaN,EUR,\n"
         + "wren,2026-03-02\n"
     )
     found = problems(tmp_path, text)
@@ -127,6 +127,15 @@ def test_every_bad_line_is_named_and_the_others_are_read(tmp_path: Path) -> None
     assert "yesterday" not in "".join(map(str, found))
     understood = look(tmp_path, text)
     assert (understood.preview.refused, len(events(understood))) == (12, 1)
+
+
+def test_an_empty_currency_in_a_file_of_another_currency_than_ones_own_is_refused(
+    tmp_path: Path,
+) -> None:
+    rows = "wren,2026-03-02,settled,p1,9,{},\nwren,2026-03-02,settled,p2,9,,\n"
+    problem = the_problem(tmp_path, HEADER + rows.format("EUR"))
+    assert (problem.line, problem.column) == (3, "currency")
+    assert len(events(read(tmp_path, HEADER + rows.format("CNY")))) == 2
 
 
 def test_ids_of_bookings_and_payments_may_stand_in_two_columns(tmp_path: Path) -> None:

@@ -159,8 +159,13 @@ class Line:
         return self.get(name, lambda text: read_instant(text, self._rules.zone, order))
 
     def amount(self) -> int | None:
-        """The minor units of the row's amount, whose currency must be that of the file."""
-        self.optional("currency", self._same_currency)
+        """The minor units of the row's amount, whose currency must be that of the file. Without a
+        word for it the currency is that of the options, which must be the file's then."""
+        columns = self._rules.columns
+        if "currency" in columns.places and self._rules.currency != self._rules.options.currency:
+            self.get("currency", self._same_currency)
+        else:
+            self.optional("currency", self._same_currency)
         return self.get("amount", self._amount)
 
     def ask(self, key: str) -> str | None:
