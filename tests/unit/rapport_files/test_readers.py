@@ -50,6 +50,12 @@ class TestJsonLines:
         (problem,) = problems(tmp_path, f'{row} "amount": "49.900"}}')
         assert "a dot that may mean thousands" in str(problem)
 
+    @pytest.mark.parametrize("name", ["client_id", "event", "id", "counsellor_id", "event_id"])
+    def test_half_of_a_character_is_refused_by_line(self, tmp_path: Path, name: str) -> None:
+        row = {"client_id": "wren", "happened_at": "2026-03-02", "event": "completed", "id": "b1"}
+        (problem,) = problems(tmp_path, json.dumps(row | {name: "a\ud800"}))
+        assert (problem.column, "half of a character" in str(problem)) == (name, True)
+
     def test_numbers_keep_all_their_digits(self, tmp_path: Path) -> None:
         row = (
             '{"client_id": 202601010000123456789, "happened_at": "2026-03-02",'

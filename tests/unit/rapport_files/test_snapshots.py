@@ -238,6 +238,11 @@ class TestFiles:
         (problem,) = problems(tmp_path, HEADER + row + "wren,2026-03-03,booked,b1\n")
         assert (problem.line, problem.column) == (3, "id")
 
+    @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59-14:00"])
+    def test_an_hour_out_of_range_is_refused(self, tmp_path: Path, text: str) -> None:
+        (problem,) = problems(tmp_path, HEADER + f"wren,{text},booked,b1\n")
+        assert (problem.line, problem.column) == (2, "starts_at")
+
     def test_a_payment_is_no_state_of_a_booking(self, tmp_path: Path) -> None:
         (problem,) = problems(tmp_path, HEADER + "wren,2026-03-02,paid,b1\n")
         assert (problem.line, problem.column) == (2, "status")

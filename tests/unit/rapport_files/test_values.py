@@ -62,6 +62,9 @@ class TestInstants:
             ("2026-03-01 下午14:10", "is not a date"),
             ("2026-03/01", "is not a date"),
             ("1772331000", "is not a date"),
+            ("0001-01-01", "must be from 1970-01-02"),
+            ("0001-01-01T00:00+14:00", "must be from 1970-01-02"),
+            ("9999-12-31 23:59:59-14:00", "before 2199-12-30"),
             ("########", "where a column is too narrow"),
         ],
     )

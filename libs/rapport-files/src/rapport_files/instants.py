@@ -4,6 +4,7 @@ import re
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
+from rapport_contracts.ranges import EARLIEST, LATEST
 from rapport_files.options import Asked
 from rapport_files.problems import Refused
 from rapport_files.said import said
@@ -54,7 +55,13 @@ def read_instant(text: str, zone: ZoneInfo, day_order: str | None = None) -> dat
         instant = _instant(plain)
     except ValueError:
         raise Refused(_NO_DATE, _WRITE) from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=zone)
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=zone)
+    if not EARLIEST <= instant < LATEST:
+        first, end = (f"{each:%Y-%m-%d}" for each in (EARLIEST, LATEST))
+        raise Refused(
+            said("must be from {first} on and before {end}", first=first, end=end), _WRITE
+        )
+    return instant
 
 
 def _year_first(text: str, day_order: str | None) -> str:

@@ -1,5 +1,6 @@
 """One row being read: each cell is a value, a problem, or waits for an answer."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,8 @@ PRICED: Final = frozenset({"payment.settled", "payment.refunded", "payment.charg
 CODES: Final = ("counsellor_id", "service_code", "site", "product")
 
 _EVENTS = meanings(EVENTS)
+_HALF = re.compile("[\ud800-\udfff]")
+"""A JSON file may escape one half of a pair; no encoding can hold it."""
 _BEYOND_HEADER = said("has more cells than the header")
 _QUOTES = said('a comma inside of a cell needs quotes around it: "1,200.00"')
 _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -193,6 +196,10 @@ class Line:
         try:
             if isinstance(text, Nested):
                 raise Refused(said("holds a list or an object"), said("write one value"))
+            if _HALF.search(text):
+                raise Refused(
+                    said("has half of a character"), said("write it anew, and save as UTF-8")
+                )
             check_shown(text)
             return read(str(text))
         except Refused as refused:
