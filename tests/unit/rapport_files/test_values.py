@@ -167,6 +167,15 @@ class TestIds:
         problem = the_problem(tmp_path, HEADER + cell)
         assert (problem.line, problem.column) == (2, column)
 
+    @pytest.mark.parametrize("name", ["event_id", "counsellor_id", "service_code", "site"])
+    @pytest.mark.parametrize("spoilt", ["4.2E+15", "NULL"])
+    def test_the_same_holds_for_ids_of_events_and_for_codes(
+        self, tmp_path: Path, name: str, spoilt: str
+    ) -> None:
+        header = f"client_id,happened_at,event,id,{name}\n"
+        problem = the_problem(tmp_path, header + f"wren,2026-03-02,completed,b1,{spoilt}\n")
+        assert (problem.line, problem.column) == (2, name)
+
     def test_long_ids_that_have_lost_their_ends_are_refused_by_line(self, tmp_path: Path) -> None:
         ids = ("202601010000123000", "202601010000124000", "b-7")
         rows = [f"wren,2026-03-02,completed,{each},,,\n" for each in ids]

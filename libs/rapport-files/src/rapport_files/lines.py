@@ -156,6 +156,10 @@ class Line:
         """An id of a `booking` or `payment` row, as it stands."""
         return self.get(name, lambda text: self._id(name, of, text))
 
+    def code(self, name: str) -> str | None:
+        """An id or a code that a row may have, as it stands."""
+        return self.optional(name, _undamaged)
+
     def instant(self, name: str) -> datetime | None:
         """The instant of a cell."""
         order = self._rules.options.answers.get("day_order")
@@ -209,10 +213,9 @@ class Line:
         return None
 
     def _id(self, name: str, of: str, text: str) -> str:
-        check_id(text)
         if (column := self._rules.ids.get((name, of))) is not None:
             column.check(text)
-        return text
+        return _undamaged(text)
 
     def _amount(self, text: str) -> int:
         return read_amount(
@@ -231,6 +234,11 @@ class Line:
                 said("put each currency into a file of its own"),
             )
         return code
+
+
+def _undamaged(text: str) -> str:
+    check_id(text)
+    return text
 
 
 @lru_cache(maxsize=256)

@@ -103,7 +103,7 @@ class EventRows:
 
     def _event_id(self, line: Line) -> str:
         words = _told(line.words())
-        told = line.optional("event_id", lambda text: text)
+        told = line.code("event_id")
         if told is not None:
             times = self._counted.count("id", told)
             if times != self._counted.count("words", told, words):
@@ -205,7 +205,7 @@ class UntoldRows:
 
 def codes(line: Line) -> dict[str, str]:
     """The codes of a booking that the row names."""
-    return {name: text for name in CODES if (text := line.optional(name, lambda text: text))}
+    return {name: text for name in CODES if (text := line.code(name))}
 
 
 def _outcome(row: Row, line: Line, told: Sequence[T]) -> Outcome[T]:
