@@ -118,6 +118,8 @@ class TestAmounts:
             ("-80.00", "CNY", ",", "a refund is a positive amount"),
             ("\u221280.00", "CNY", ",", "a refund is a positive amount"),
             ("(80.00)", "CNY", ",", "a refund is a positive amount"),
+            ("80.00-", "CNY", ",", "a refund is a positive amount"),
+            *((each, "CNY", ",", "is not a number") for each in ("1)300", "300)", "(300", "3-00")),
             ("¥-80.00", "CNY", ",", "a refund is a positive amount"),
             ("9" * 5000, "CNY", ",", "must be from 0 to 100000000000.00 CNY"),
         ],

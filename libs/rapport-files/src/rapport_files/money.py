@@ -16,7 +16,8 @@ _AMOUNT = re.compile(
     r" ?(?P<after>[^\d\s.,]*)",
     re.ASCII,
 )
-_MINUS = re.compile(r"[-\u2212(]")
+_NEGATIVE = re.compile(r"\((.*)\)|(\D*)[-\u2212](.*)|(.*)[-\u2212]", re.ASCII)
+"""In brackets, or with a minus before its digits or at its end."""
 _BETWEEN = re.compile(r"[+/、;&|\n]")
 """Stands between two numbers of a cell."""
 
@@ -83,7 +84,9 @@ def read_amount(
 
 
 def _one_amount(plain: str, currency: str, *, decimal_comma: bool, sure_dot: bool) -> int:
-    found = _AMOUNT.fullmatch(_MINUS.sub("", plain).replace(")", "").strip())
+    negative = _NEGATIVE.fullmatch(plain)
+    bare = "".join(filter(None, negative.groups())) if negative else plain
+    found = _AMOUNT.fullmatch(bare.strip())
     if found is None:
         raise Refused(_NO_NUMBER, _WRITE)
     _check_signs(found, currency)
@@ -100,7 +103,7 @@ def _one_amount(plain: str, currency: str, *, decimal_comma: bool, sure_dot: boo
             said("has a dot that may mean thousands or decimals"), said("write such as 1200.00")
         )
     number = Decimal(f"{whole.replace(',', '')}.{fraction or 0}")
-    minor = _in_range(-number if _MINUS.search(plain) else number, currency, decimals)
+    minor = _in_range(-number if negative else number, currency, decimals)
     if len((fraction or "").rstrip("0")) > decimals:
         raise Refused(
             said("has more than {decimals} decimals", decimals=decimals), said("round the amount")
