@@ -87,6 +87,16 @@ class TestJsonLines:
         assert (problem.line, told in str(problem)) == (2, True)
         assert len(events(look(tmp_path, text))) == 2
 
+    def test_a_file_that_breaks_off_within_a_line_is_not_taken(self, tmp_path: Path) -> None:
+        good = (
+            '{"client_id": "wren", "happened_at": "2026-03-02", "event": "completed", "id": "b1"}'
+        )
+        assert look(tmp_path, f"{good}\n{good}").can_begin
+        assert look(tmp_path, f"{good}\n{good[:-9]}\n").can_begin
+        understood = look(tmp_path, f"{good}\n{good[:-9]}")
+        assert not understood.can_begin
+        assert "breaks off within a line" in "".join(understood.refusals.by())
+
     def test_a_line_without_an_end_is_refused(self, tmp_path: Path) -> None:
         good = (
             '{"client_id": "wren", "happened_at": "2026-03-02", "event": "completed", "id": "b1"}'

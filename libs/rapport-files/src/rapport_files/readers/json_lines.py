@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from rapport_files.decoding import LONGEST_LINE, Decoding, text_lines
-from rapport_files.problems import WHOLE_LINE, Problem
+from rapport_files.problems import WHOLE_LINE, Broken, Problem
 from rapport_files.readers.rows import Nested, Number, RawTable, Row, Rows, cell
 from rapport_files.said import Said, said
 
 _MOST_KEYS = 500
 _WAY_OUT = said("write one object a line, such as {example}", example='{"client_id": "c-17"}')
+
+
+class _Cut(Said):
+    """Why the last line is no object: it has no end, so more may be missing behind it."""
+
+
+_CUT = _Cut("breaks off within a line")
+_SAVE_AGAIN = said("export the file again, as a whole")
 
 
 def json_lines(path: Path, decoding: Decoding) -> RawTable:
@@ -39,7 +47,9 @@ def json_lines(path: Path, decoding: Decoding) -> RawTable:
 def _rows(path: Path, decoding: Decoding, header: list[str]) -> Rows:
     yield Row(1, header)
     for line, found in _objects(path, decoding):
-        if isinstance(found, Said):
+        if isinstance(found, _Cut):
+            yield Broken(line, WHOLE_LINE, found, _SAVE_AGAIN)
+        elif isinstance(found, Said):
             yield Problem(line, WHOLE_LINE, found, _WAY_OUT)
         else:
             yield Row(line, [_text(found.get(key)) for key in header])
@@ -52,7 +62,9 @@ def _objects(path: Path, decoding: Decoding) -> Iterator[tuple[int, Mapping[str,
         line += begins
         whole = begins and not (len(text) >= LONGEST_LINE and not text.endswith("\n"))
         if whole and text.strip():
-            yield line, _object(text)
+            found = _object(text)
+            is_cut = isinstance(found, Said) and not text.endswith(("\n", "\r"))
+            yield line, _CUT if is_cut else found
         elif begins and not whole:
             yield line, said("is longer than {most} characters", most=f"{LONGEST_LINE:,}")
         begins = text.endswith(("\n", "\r"))
