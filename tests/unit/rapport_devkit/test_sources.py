@@ -97,7 +97,7 @@ class TestOwnFile:
             HEADER
             + "wren,2026-03-02 14:30,settled,p1,49.90,EUR,\n"
             + "heron,2026-03-01,booked,b1,,,2026-03-04T09:00+01:00\n"
-            + "wren,2026-03-03T23:30:00Z,refunded,p1,9.9,,\n"
+            + "wren,2026-03-03T23:30:00Z,refunded,p1,9.9,EUR,\n"
             + "wren,2026-03-03,failed,p2,,,\n"
         )
         data = read_file(write, ORIGIN)
