@@ -64,7 +64,7 @@ CHAIN_TOO_LONG: Final = IntakeResult(
     "rejected",
     "chain-too-long",
     "/data/replaces",
-    "with this one, more than 100 bookings would be one, each in the place of another: send it"
+    "more than 100 bookings, with this one, would be one, each in the place of another: send it"
     " without `replaces`",
 )
 OTHER_REFUNDS: Final = IntakeResult(
