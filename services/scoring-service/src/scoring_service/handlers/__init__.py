@@ -265,9 +265,9 @@ class _Folding:
                 self._record(state, close_cause(state, rulebook))
                 continue
             if isinstance(fact, Opening) or fact.generation != state.generation:
-                self._fold_beside(key, state, fact, days)
-                state.zone = state.zone or _first_zone(facts, state.generation)
-                day = days.of(state)
+                if self._fold_beside(key, state, fact, days):
+                    state.zone = state.zone or _first_zone(facts, state.generation)
+                    day = days.of(state)
                 continue
             if state.open_cause is not None and ends_cause(state, fact):
                 self._record(state, close_cause(state, rulebook))
@@ -279,18 +279,20 @@ class _Folding:
 
     def _fold_beside(
         self, key: ClientKey, state: ClientState, record: Numbered | Opening, days: PracticeDays
-    ) -> None:
+    ) -> bool:
         """Fold a record of another generation beside the client's own, which it replaces once it is
-        complete; of one before it, pass it over."""
+        complete; of one before it, pass it over. Whether it has replaced it now."""
         beside = self.beside.follow(key, state, record)
         if beside is None:
             self._pass_over(key, state, record)
-            return
+            return False
         self._hear(key, beside, record)
-        if beside.is_complete:
-            take_over(state, beside)
-            self._record(state, assess_anew(state, beside, self._rulebook, days.of(state)))
-            self.beside.end(key)
+        if not beside.is_complete:
+            return False
+        take_over(state, beside)
+        self._record(state, assess_anew(state, beside, self._rulebook, days.of(state)))
+        self.beside.end(key)
+        return True
 
     def _hear(self, key: ClientKey, beside: NextGeneration, record: Numbered | Opening) -> None:
         if not isinstance(record, Opening) and beside.state.repeats(record):
