@@ -13,13 +13,12 @@ from rapport_runtime.errors import LoopHalted
 from rapport_runtime.ops import incarnation
 from rapport_runtime.stream.outbox import append
 from scoring_service.domain.client_state import ClientState
-from scoring_service.domain.digest import Digest
 from scoring_service.domain.next_generation import NextGeneration
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ClientKey, TierTransition
 from scoring_service.store import next_generations, open_causes
+from scoring_service.store.folded_state import add_zones, folded_columns, folded_state
 from scoring_service.store.holds import TO_SWEEP
-from scoring_service.store.sequences import gaps_of, multirange, stretches_of, text_of
 
 # The columns of both tables, each with the type of the array in which a batch's values travel. All
 # statements below are made from these two mappings, so that a column is named in two places only:
@@ -134,10 +133,6 @@ _TO_MOVE = f"""
     ) AS c LIMIT %(limit)s
 """
 _FIRST_WATERMARKS = "SELECT partition, up_to FROM first_watermark"
-_ADD_ZONES = """
-    INSERT INTO partition_zone (partition, zone)
-    SELECT * FROM unnest(%(partitions)s::int[], %(zones)s::text[]) ON CONFLICT DO NOTHING
-"""
 # The gaps of a sequence travel as the text of a multirange.
 _CLIENT_CAST = _CLIENT.replace("missing", "missing::int8multirange")
 _UPSERT = f"""
@@ -208,12 +203,7 @@ class PostgresClients:
         """See `Clients.save`."""
         if states:
             execute(self._tx, _UPSERT, self._client_columns(states))
-            places = sorted({(state.partition, state.zone) for state in states if state.zone})
-            parameters = {
-                "partitions": [partition for partition, _ in places],
-                "zones": [zone for _, zone in places],
-            }
-            execute(self._tx, _ADD_ZONES, parameters)
+            add_zones(self._tx, states)
 
     def load_next(self, keys: Collection[ClientKey]) -> Mapping[ClientKey, NextGeneration]:
         """See `Clients.load_next`."""
@@ -250,28 +240,17 @@ class PostgresClients:
             execute(self._tx, _COUNT, parameters)
 
     def _state(self, row: Any) -> ClientState:
-        return ClientState(
-            practice_id=row.practice_id,
-            client_id=row.client_id,
-            partition=row.partition,
-            zone=row.zone,
-            generation=row.generation,
-            last_sequence=row.last_sequence,
-            missing=gaps_of(row.missing),
-            stretches=stretches_of(row.stretches),
-            first_skipped_sequence=row.first_skipped_sequence,
-            first_repeated_sequence=row.first_repeated_sequence,
-            digest=Digest.from_bytes(row.digest),
-            assessed_on=row.assessed_on,
-            tier=self._tier_of(row.tier),
-            score=row.score,
-            version=row.version,
-            effective_at=row.effective_at,
-            review_at=row.review_at or self._first_review(row),
-            held_at=row.held_at,
-            reviewed=row.assessed_on is not None and row.open_cause is None,
-            open_cause=open_causes.read(row.open_cause),
-        )
+        state = folded_state(row)
+        state.assessed_on = row.assessed_on
+        state.tier = self._tier_of(row.tier)
+        state.score = row.score
+        state.version = row.version
+        state.effective_at = row.effective_at
+        state.review_at = row.review_at or self._first_review(row)
+        state.held_at = row.held_at
+        state.reviewed = row.assessed_on is not None and row.open_cause is None
+        state.open_cause = open_causes.read(row.open_cause)
+        return state
 
     def _tier_of(self, key: str | None) -> int | None:
         """The tier's place. Raises LoopHalted for one that only a later rulebook has."""
@@ -296,17 +275,7 @@ class PostgresClients:
         tiers: dict[int | None, str | None] = dict(enumerate(t.key for t in self._rulebook.tiers))
         tiers[None] = None
         return {
-            "practice_id": [state.practice_id for state in states],
-            "client_id": [state.client_id for state in states],
-            "partition": [state.partition for state in states],
-            "zone": [state.zone for state in states],
-            "generation": [state.generation for state in states],
-            "last_sequence": [state.last_sequence for state in states],
-            "missing": [multirange(state.missing) for state in states],
-            "stretches": [text_of(state.stretches) for state in states],
-            "first_skipped_sequence": [state.first_skipped_sequence for state in states],
-            "first_repeated_sequence": [state.first_repeated_sequence for state in states],
-            "digest": [state.digest.to_bytes() for state in states],
+            **folded_columns(states),
             "assessed_on": [state.assessed_on for state in states],
             "tier": [tiers[state.tier] for state in states],
             "score": [state.score for state in states],

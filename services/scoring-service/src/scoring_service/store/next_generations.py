@@ -6,11 +6,9 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 
 from rapport_runtime.database import execute, fetch
-from scoring_service.domain.client_state import ClientState
-from scoring_service.domain.digest import Digest
 from scoring_service.domain.next_generation import NextGeneration, Reason
 from scoring_service.ports import ClientKey
-from scoring_service.store.sequences import gaps_of, multirange, stretches_of, text_of
+from scoring_service.store.folded_state import add_zones, folded_columns, folded_state
 
 IS_OVERDUE: Final = "since <= clock_timestamp() - interval '1 hour'"
 """Of a row: its generation should have been complete long ago."""
@@ -54,11 +52,6 @@ _SAVE: Final = f"""
     SET {", ".join(f"{name} = excluded.{name}" for name in list(_TYPES)[3:])}
 """
 _REMOVE: Final = f"DELETE FROM next_generation WHERE {_OF}"
-_ADD_ZONES: Final = """
-    INSERT INTO partition_zone (partition, zone)
-    SELECT DISTINCT * FROM unnest(%(partition)b::int[], %(zone)b::text[]) AS new(partition, zone)
-    WHERE zone <> '' ON CONFLICT DO NOTHING
-"""
 
 
 def load(tx: sa.Connection, keys: Collection[ClientKey]) -> Mapping[ClientKey, NextGeneration]:
@@ -72,10 +65,8 @@ def save(tx: sa.Connection, changed: Mapping[ClientKey, NextGeneration | None]) 
     if ended := [key for key, beside in changed.items() if beside is None]:
         execute(tx, _REMOVE, _keys(ended), prepare=False)
     if beside := [each for each in changed.values() if each is not None]:
-        rows = [_row(each) for each in beside]
-        columns = {name: [row[name] for row in rows] for name in _TYPES}
-        execute(tx, _SAVE, columns, prepare=False)
-        execute(tx, _ADD_ZONES, {name: columns[name] for name in ("partition", "zone")})
+        execute(tx, _SAVE, _columns(beside), prepare=False)
+        add_zones(tx, [each.state for each in beside])
 
 
 def _keys(keys: Collection[ClientKey]) -> dict[str, list[str]]:
@@ -86,40 +77,18 @@ def _keys(keys: Collection[ClientKey]) -> dict[str, list[str]]:
 
 
 def _generation(row: Any) -> NextGeneration:
-    state = ClientState(
-        practice_id=row.practice_id,
-        client_id=row.client_id,
-        partition=row.partition,
-        zone=row.zone,
-        generation=row.generation,
-        last_sequence=row.last_sequence,
-        missing=gaps_of(row.missing),
-        stretches=stretches_of(row.stretches),
-        first_skipped_sequence=row.first_skipped_sequence,
-        first_repeated_sequence=row.first_repeated_sequence,
-        digest=Digest.from_bytes(row.digest),
-    )
     reason = cast("Reason", row.reason)
-    return NextGeneration(state, row.facts, row.came, row.is_whole, reason, row.opened_at)
+    return NextGeneration(
+        folded_state(row), row.facts, row.came, row.is_whole, reason, row.opened_at
+    )
 
 
-def _row(beside: NextGeneration) -> dict[str, Any]:
-    state = beside.state
+def _columns(beside: Collection[NextGeneration]) -> dict[str, list[Any]]:
     return {
-        "practice_id": state.practice_id,
-        "client_id": state.client_id,
-        "partition": state.partition,
-        "generation": state.generation,
-        "zone": state.zone,
-        "facts": beside.facts,
-        "came": beside.came,
-        "is_whole": beside.is_whole,
-        "reason": beside.reason,
-        "opened_at": beside.opened_at,
-        "last_sequence": state.last_sequence,
-        "missing": multirange(state.missing),
-        "stretches": text_of(state.stretches),
-        "first_skipped_sequence": state.first_skipped_sequence,
-        "first_repeated_sequence": state.first_repeated_sequence,
-        "digest": state.digest.to_bytes(),
+        **folded_columns([each.state for each in beside]),
+        "facts": [each.facts for each in beside],
+        "came": [each.came for each in beside],
+        "is_whole": [each.is_whole for each in beside],
+        "reason": [each.reason for each in beside],
+        "opened_at": [each.opened_at for each in beside],
     }
