@@ -205,8 +205,7 @@ def record_of_activity(
             activity_id=delta.activity_id if is_anew else None,
         ),
     )
-    partition = partition_of(owner.client_id, CLIENT_ACTIVITY.partitions)
-    return Outgoing(CLIENT_ACTIVITY.name, partition, owner.client_id.encode(), encode(event))
+    return _record_of_client(owner.client_id, event)
 
 
 def records_of_generation(
@@ -228,9 +227,13 @@ def records_of_generation(
             facts=opening.facts,
         ),
     )
-    partition = partition_of(owner.client_id, CLIENT_ACTIVITY.partitions)
-    first = Outgoing(CLIENT_ACTIVITY.name, partition, owner.client_id.encode(), encode(event))
-    return [first, *(record_of_activity(each, incarnation, is_anew=True) for each in activities)]
+    facts = (record_of_activity(each, incarnation, is_anew=True) for each in activities)
+    return [_record_of_client(owner.client_id, event), *facts]
+
+
+def _record_of_client(client_id: str, event: ActivityRecorded | GenerationOpened) -> Outgoing:
+    partition = partition_of(client_id, CLIENT_ACTIVITY.partitions)
+    return Outgoing(CLIENT_ACTIVITY.name, partition, client_id.encode(), encode(event))
 
 
 def record_of_practice(
