@@ -5,7 +5,6 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -26,6 +25,7 @@ from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.limits import DeadLetterLimit
 from rapport_runtime.stream.loop import BatchLoop, LoopOptions
 from rapport_runtime.stream.relay import Relay
+from tests.integration.ingestion_service.waiting import in_another_thread, wait_for_lock
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import fact
@@ -57,37 +57,11 @@ def told(database: Database) -> Counter[str]:
     return sums
 
 
-def started(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    """A thread that does this, and its results."""
-    results: list[object] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:  # noqa: BLE001 - handed to the test
-            results.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, results
-
-
-def wait_for_lock(database: Database) -> None:
-    """Until some transaction waits for another one's lock."""
-    pause = threading.Event()
-    for _ in range(500):
-        with database.transaction() as tx:
-            if fetch_value(tx, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                return
-        pause.wait(0.01)
-    raise AssertionError("nobody waits for a lock")
-
-
 def test_a_payment_that_comes_while_its_refund_is_parked_finds_it(database: Database) -> None:
     with database.transaction() as tx:
         store = build_stores(database, RECORD_KEYS, is_simulated=False).within(tx)
         assert [each.status for each in accept([REFUNDED], store)] == ["parked"]
-        thread, results = started(lambda: take(database, SETTLED))
+        thread, results = in_another_thread(lambda: take(database, SETTLED))
         wait_for_lock(database)
     thread.join()
     assert results == [["accepted"]]
@@ -99,7 +73,7 @@ def test_a_refund_that_comes_while_its_payment_does_is_not_parked(database: Data
     with database.transaction() as tx:
         store = build_stores(database, RECORD_KEYS, is_simulated=False).within(tx)
         accept([SETTLED], store)
-        thread, results = started(lambda: take(database, REFUNDED))
+        thread, results = in_another_thread(lambda: take(database, REFUNDED))
         wait_for_lock(database)
     thread.join()
     assert results == [["accepted"]]
@@ -149,7 +123,7 @@ def test_workers_with_each_others_chains_and_parts_do_not_deadlock(database: Dat
         random.Random(seed).shuffle(shuffled)
         batches += [shuffled[:60], shuffled[60:]]
     threads = [
-        started(lambda batch=batch: take(database, *batch))  # type: ignore[misc]
+        in_another_thread(lambda batch=batch: take(database, *batch))  # type: ignore[misc]
         for batch in batches
     ]
     for thread, _ in threads:

@@ -1,7 +1,6 @@
 """Use cases on Postgres: facts count once, in any order, and with two workers."""
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +29,7 @@ from rapport_runtime import migrations
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import incarnation
+from tests.integration.ingestion_service.waiting import in_another_thread, wait_for_lock
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import CODES, LI_NA, WANG_FANG, fact
@@ -169,31 +169,6 @@ def test_a_booking_and_a_payment_of_one_id_are_two_things(database: Database) ->
     take(database, fact("created", "e1"), fact("settled", "e2"))
     take(database, fact("cancelled", "e3"))
     assert deltas(database) == [("booked", 1, 0), ("settled", 1, 5000), ("booked", -1, 0)]
-
-
-def in_another_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    results: list[object] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:  # noqa: BLE001 - handed to the test
-            results.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, results
-
-
-def wait_for_lock(database: Database) -> None:
-    """Until some transaction waits for another one's lock."""
-    pause = threading.Event()
-    for _ in range(500):
-        with database.transaction() as tx:
-            if fetch_value(tx, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                return
-        pause.wait(0.01)
-    raise AssertionError("nobody waits for a lock")
 
 
 @pytest.mark.parametrize(

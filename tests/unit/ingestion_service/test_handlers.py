@@ -18,15 +18,6 @@ from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
 from tests.support.memory.ingestion_world import CODES, LAKESIDE, LI_NA, WANG_FANG, fact
 
 
-@pytest.fixture
-def stores() -> MemoryStores:
-    """With the practice Lakeside, at noon."""
-    made = MemoryStores()
-    with made.open_for_operator() as store:
-        register_practice(LAKESIDE, store)
-    return made
-
-
 def register(stores: MemoryStores) -> Registration:
     with stores.open(LAKESIDE.practice_id) as store:
         return register_client(WANG_FANG, store)

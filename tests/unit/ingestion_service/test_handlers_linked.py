@@ -9,19 +9,10 @@ import pytest
 from ingestion_service.domain.chains import LONGEST
 from ingestion_service.domain.facts import Details, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
-from ingestion_service.handlers import accept, register_practice
+from ingestion_service.handlers import accept
 from tests.support.harness.activities import KeptObjects
 from tests.support.memory.ingestion import NOON, MemoryStores
-from tests.support.memory.ingestion_world import LAKESIDE, fact
-
-
-@pytest.fixture
-def stores() -> MemoryStores:
-    """With the practice Lakeside, at noon."""
-    made = MemoryStores()
-    with made.open_for_operator() as store:
-        register_practice(LAKESIDE, store)
-    return made
+from tests.support.memory.ingestion_world import fact
 
 
 def results_of(stores: MemoryStores, *facts: SourceFact) -> list[IntakeResult]:
