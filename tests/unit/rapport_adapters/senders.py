@@ -57,6 +57,18 @@ def told(adapter: Any, body: bytes, settings: Any) -> list[dict[str, Any]]:
 CALCOM = calcom.Settings(practice_id=PRACTICE, source="calcom", secrets=(SECRET,))
 
 
+def payment_event(
+    payment_id: str, kind: str, event_id: str, time: str, **data: Any
+) -> dict[str, Any]:
+    """An event of a payment that names no client, as a reversal does."""
+    return {
+        "type": f"payment.{kind}",
+        "id": event_id,
+        "time": time,
+        "data": {"payment_id": payment_id, **data},
+    }
+
+
 def calcom_headers(body: bytes, secret: str = SECRET) -> Headers:
     """A hexadecimal HMAC of the body."""
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()

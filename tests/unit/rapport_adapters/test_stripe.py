@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.unit.rapport_adapters.senders import (
     OLD_SECRET,
     SECRET,
     STRIPE,
+    payment_event,
     sample,
     stripe_headers,
     stripe_signature,
@@ -25,16 +27,7 @@ PAYMENT, CHARGE = "pi_3PinventedLantern01", "ch_3PinventedLantern01"
 REFUND, DISPUTE = "re_3PinventedLantern01", "du_1PinventedHarbour01"
 MINUTE_5 = timedelta(minutes=5)
 SECOND = timedelta(seconds=1)
-
-
-def event(kind: str, event_id: str, time: str, **data: Any) -> dict[str, Any]:
-    """A reversal, which names no client."""
-    return {
-        "type": f"payment.{kind}",
-        "id": event_id,
-        "time": time,
-        "data": {"payment_id": PAYMENT, **data},
-    }
+event = partial(payment_event, PAYMENT)
 
 
 def settled(minor: int, currency: str = "GBP") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.unit.rapport_adapters.senders import (
     OLD_API_V3_KEY,
     SERIAL,
     certificate,
+    payment_event,
     sample,
     seal,
     sealed,
@@ -30,16 +32,7 @@ from tests.unit.rapport_adapters.senders import (
 TRANSACTION, REFUND = "4200002512202605127091234567", "50302405472026052004079463166"
 MINUTE_5 = timedelta(minutes=5)
 SECOND = timedelta(seconds=1)
-
-
-def event(kind: str, event_id: str, time: str, **data: Any) -> dict[str, Any]:
-    """A reversal, which names no client."""
-    return {
-        "type": f"payment.{kind}",
-        "id": event_id,
-        "time": time,
-        "data": {"payment_id": TRANSACTION, **data},
-    }
+event = partial(payment_event, TRANSACTION)
 
 
 def settled(minor: int, currency: str = "CNY") -> dict[str, Any]:
