@@ -13,6 +13,8 @@ _ISO = re.compile(
 _LONGEST_MONTHS = 1200
 _LONGEST_DAYS = 36_525
 _A_MOMENT = timedelta(microseconds=1)
+# Leap, common, the leap day that 2100 lacks, leap again: every step that the calendar knows.
+_ALL_STEPS = tuple(date(2096, 1, 1) + timedelta(days=n) for n in range(8 * 366))
 
 
 class UnknownZone(ValueError):
@@ -60,6 +62,13 @@ class Period:
             expiry = self.after(date.fromordinal(ordinal)).toordinal() + 1
             self._expiries[ordinal] = expiry
         return expiry
+
+
+@lru_cache(maxsize=1_024)
+def is_longer(longer: Period, shorter: Period) -> bool:
+    """Whether one period ends after the other on every day of the calendar; P30D and P1M are
+    neither."""
+    return all(shorter.after(day) < longer.after(day) for day in _ALL_STEPS)
 
 
 @lru_cache(maxsize=65_536)

@@ -1,12 +1,11 @@
 """From a rulebook as it is written (JSON) to one that can be trusted, or the field at fault."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from scoring_service.domain.periods import Period
+from scoring_service.domain.periods import Period, is_longer
 from scoring_service.domain.rulebook import IRON, Ladder, Recency, Rulebook, Tier, Windowed
 
 Rung = TypeVar("Rung")
@@ -15,8 +14,6 @@ _FIXED = ("prospect", "iron")
 _LONGEST_LIST = 100  # a person can still read that; every client is asked every rung (S20)
 _LANGUAGES = ("en", "zh")
 _DIMENSIONS = ("recency", "frequency", "monetary")
-# Leap, common, the leap day that 2100 lacks, leap again: every step that the calendar knows.
-_ALL_STEPS = tuple(date(2096, 1, 1) + timedelta(days=n) for n in range(8 * 366))
 
 
 class InvalidRulebook(ValueError):
@@ -82,7 +79,7 @@ def _recency(source: object, weight: int) -> Recency:
     levels = _levels(entry["levels"], "recency.levels", "within", _period_named)
     periods = [period for (_, period), _ in levels]
     for index, (shorter, longer) in enumerate(pairwise(periods), start=1):
-        if not all(shorter.after(day) < longer.after(day) for day in _ALL_STEPS):
+        if not is_longer(longer, shorter):
             reason = "must be longer than the level before it on every day of the calendar"
             raise InvalidRulebook(f"recency.levels[{index}].within", reason)
     lines = [f"recency.within_{text}" for (text, _), _ in levels]

@@ -1,0 +1,93 @@
+"""The time since the first or the last day on which something of some kinds happened."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Literal
+
+from scoring_service.domain.kernel.cuts import PeriodCuts
+from scoring_service.domain.kernel.facts import Facts
+from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, any_kinds
+from scoring_service.domain.kernel.moments import counted_to, end_of, midnight_of
+from scoring_service.domain.kernel.source import Fields
+
+Which = Literal["first", "last"]
+
+
+class DaysSince:
+    """A day counts for a kind when its net is positive (C-15); over several kinds it is the last
+    or the first of their days, never a day of the mixture. One fall for each period."""
+
+    def __init__(self, kinds: tuple[str, ...], which: Which, cuts: PeriodCuts) -> None:
+        self._kinds = kinds
+        self._is_first = which == "first"
+        self._cuts = cuts
+
+    def read(self, facts: Facts, moment: int) -> Reading:
+        """See `Measure`; the value is the day's ordinal."""
+        day = self._day(facts, counted_to(moment))
+        return Reading(self._rung(day, moment), day or None)
+
+    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
+        """See `Measure`."""
+        day = reading.value if isinstance(reading.value, int) else 0
+        held = reading.rung
+        for coming in (*self._coming(facts, moment, day), None):
+            for at, rung in self._expiries(day):
+                if coming is not None and at > midnight_of(coming):
+                    break
+                if at > moment and rung != held:
+                    held = rung
+                    yield at, rung
+            if coming is not None:
+                day = coming
+                rung = self._rung(day, end_of(day))
+                if rung != held:
+                    held = rung
+                    yield end_of(day), rung
+
+    def _rung(self, day: int, moment: int) -> int:
+        if not day:
+            return self._cuts.unknown
+        lost = sum(midnight_of(period.expiry(day)) <= moment for period in self._cuts.periods)
+        return self._cuts.rungs[len(self._cuts.periods) - lost]
+
+    def _expiries(self, day: int) -> Iterator[Fall]:
+        """The day grows old, one period after the other."""
+        if day:
+            for period, rung in zip(
+                reversed(self._cuts.periods), reversed(self._cuts.rungs[:-1]), strict=True
+            ):
+                yield midnight_of(period.expiry(day)), rung
+
+    def _day(self, facts: Facts, last: int) -> int:
+        """The first or last day up to `last`, 0 when there is none."""
+        found = 0
+        for kind in self._kinds:
+            days, nets = facts.series(kind)
+            end = bisect_right(days, last)
+            places = range(end) if self._is_first else range(end - 1, -1, -1)
+            day = next((days[place] for place in places if nets[place] > 0), 0)
+            if day and (not found or (day < found) == self._is_first):
+                found = day
+        return found
+
+    def _coming(self, facts: Facts, moment: int, known: int) -> list[int]:
+        """The days after the moment that will take the place of the day that is known."""
+        if self._is_first and known:
+            return []
+        coming: set[int] = set()
+        for kind in self._kinds:
+            days, nets = facts.series(kind)
+            for place in range(bisect_right(days, counted_to(moment)), len(days)):
+                if nets[place] > 0:
+                    coming.add(days[place])
+        return sorted(coming)[: 1 if self._is_first else None]
+
+
+def _days_since(fields: Fields, cuts: PeriodCuts) -> DaysSince:
+    which: Which = "first" if fields["which"].word(("first", "last")) == "first" else "last"
+    return DaysSince(any_kinds(fields["of"]), which, cuts)
+
+
+DAYS_SINCE = Kind("period", _days_since, required=("which", "of"), may_be_unknown=True)
+"""Not known until it has happened."""
