@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion_service.domain.practices import Practice
-from ingestion_service.handlers import accept, accept_met, advance_clock, register_practice
+from ingestion_service.handlers import accept, advance_clock, register_practice
+from ingestion_service.parked_facts import ParkedFacts
 from ingestion_service.translate import fact_of
 from rapport_adapters.catalogue import ADAPTERS
 from tests.support.memory.ingestion import MemoryStores
@@ -46,8 +47,7 @@ class Source(NamedTuple):
             with stores.transaction() as tables:
                 results = accept([fact_of(each) for each in told.events], stores.within(tables))
             assert "rejected" not in [each.status for each in results]
-            with stores.transaction() as tables:
-                accept_met(stores.within(tables), 100)
+            ParkedFacts(stores, lambda _tx, _letters: None).run()
         sums = Counter[str]()
         for activity in stores.tables.published:
             delta = activity.delta

@@ -14,8 +14,8 @@ import pytest
 from ingestion_service.bootstrap import OUTPUT, build_stores
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.domain.facts import Details, SourceFact
-from ingestion_service.handlers import accept, accept_met
-from ingestion_service.parked_facts import ParkedFacts
+from ingestion_service.handlers import accept
+from ingestion_service.parked_facts import Cleared, ParkedFacts, accept_met
 from ingestion_service.store import objects
 from rapport_contracts import topics
 from rapport_runtime.bus.memory import MemoryBus
@@ -43,7 +43,8 @@ def take(database: Database, *facts: SourceFact) -> list[str]:
 
 
 def take_parked(database: Database) -> int:
-    return ParkedFacts(build_stores(database, RECORD_KEYS, is_simulated=False)).run()
+    stores = build_stores(database, RECORD_KEYS, is_simulated=False)
+    return ParkedFacts(stores, DeadLetterTable(GROUP, RECORD_KEYS).save).run().facts
 
 
 def told(database: Database) -> Counter[str]:
@@ -85,7 +86,7 @@ def test_two_workers_do_not_accept_what_was_parked_twice(database: Database) -> 
     take(database, SETTLED)
     with database.transaction() as tx:
         store = build_stores(database, RECORD_KEYS, is_simulated=False).within(tx)
-        assert accept_met(store, 10) == 1
+        assert accept_met(SETTLED.practice_id, 10, store).facts == 1
         assert take_parked(database) == 0  # the other one has locked it
     assert take_parked(database) == 0
     assert told(database)["refunded"] == 1200
@@ -223,7 +224,7 @@ def test_what_waits_is_counted_when_its_payment_comes(
     bus: Bus, database: Database, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
 ) -> None:
     if mutant:
-        monkeypatch.setattr(ParkedFacts, "run", lambda _self: 0)
+        monkeypatch.setattr(ParkedFacts, "run", lambda _self: Cleared(0, []))
     bus.send("refunded", "e2")
     assert bus.turns() == []
     with database.transaction() as tx:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from ingestion_service.domain.activities import Activity, ActivityOwner, caused, registered
 from ingestion_service.domain.facts import (
@@ -30,20 +29,12 @@ from ingestion_service.ports import (
     SourceProgress,
     StoredObject,
 )
+from tests.support.memory.ingestion_parking import MemoryParking, Parked
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ClientKey = tuple[PracticeId, ClientId]
-
-
-class Parked(NamedTuple):
-    """A fact that waits until its object has an owner."""
-
-    fact: SourceFact
-    parked_at: datetime
-    is_met: bool = False
-    refused: str | None = None
 
 
 @dataclass
@@ -60,6 +51,7 @@ class Tables:
     registrations: dict[ClientKey, Activity] = field(default_factory=dict)
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
     parked: dict[EventKey, Parked] = field(default_factory=dict)
+    met: dict[SourceObjectKey, None] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
@@ -89,6 +81,7 @@ class MemoryStore(MemoryQueues):
         self._is_simulated = is_simulated
         self._real_time = real_time
         self._practice_id = practice_id
+        self.parking = MemoryParking(tables.parked, tables.met)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
 
     def hold_time(self) -> datetime | None:
@@ -142,29 +135,7 @@ class MemoryStore(MemoryQueues):
     def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:
         for key, owner in owners.items():
             self._tables.objects[key] = self._tables.objects[key]._replace(owner=owner)
-        for event_key, one in self._tables.parked.items():
-            if owners.get(one.fact.object_key) is not None:
-                self._tables.parked[event_key] = one._replace(is_met=True)
-
-    def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
-        for each in facts:
-            self._tables.parked.setdefault(each.event_key, Parked(each, now))
-
-    def parked_hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
-        found = {key: self._tables.parked[key] for key in keys if key in self._tables.parked}
-        return {key: one.fact.content_hash for key, one in found.items() if one.refused is None}
-
-    def met(self, limit: int) -> list[SourceFact]:
-        return [one.fact for one in self._tables.parked.values() if one.is_met][:limit]
-
-    def leave_parked(self, keys: Collection[EventKey], reason: str) -> None:
-        for key in keys:
-            one = self._tables.parked[key]
-            self._tables.parked[key] = one._replace(is_met=False, refused=reason)
-
-    def remove_parked(self, keys: Collection[EventKey]) -> None:
-        for key in keys:
-            del self._tables.parked[key]
+        self.parking.meet(key for key, owner in owners.items() if owner is not None)
 
     def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
         for key in keys:

@@ -82,6 +82,13 @@ DEFERRED_OLDEST_SECONDS = Gauge(
     " a topic is paused, records cannot be opened, or workers are too few.",
     ["group"],
 )
+PARKED_OLDEST_SECONDS = Gauge(
+    "rapport_parked_oldest_seconds",
+    "For how long the oldest source event has been parked, which names no client and whose booking"
+    " or payment no other event tells of; 0 when there is none. Advice: above seven days: a source"
+    " leaves out the events that name the client; see the runbook of parked events.",
+    ["group"],
+)
 GENERATION_OLDEST_SECONDS = Gauge(
     "rapport_generation_oldest_seconds",
     "For how long the oldest generation of a client's facts that is not complete has been read; 0"
@@ -256,6 +263,7 @@ OF_APIS = (
     DEFERRED_RECORDS,
     DEFERRED_PRACTICES,
     DEFERRED_OLDEST_SECONDS,
+    PARKED_OLDEST_SECONDS,
     GENERATION_OLDEST_SECONDS,
     UNKNOWN_MESSAGES,
     CHANNEL_CLOSED,

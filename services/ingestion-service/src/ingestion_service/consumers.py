@@ -56,7 +56,7 @@ class SourceConsumer(BatchHandler):
         self._stores = stores
         self._publish = publish
         self._drain = Drain(stores, set_aside)
-        self._parked = ParkedFacts(stores)
+        self._parked = ParkedFacts(stores, set_aside)
         self._drains_on = False
         # Of the last batch: how many records it had, and of how many practices that do not wait.
         self._size = (0, 0)
@@ -96,19 +96,19 @@ class SourceConsumer(BatchHandler):
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """Publish the activities of the batch, and the watermarks that are due; then give practices
-        that wait their turns, and accept what was parked and is known now. Count what the batch
-        took back and deferred."""
+        that wait their turns, and accept what was parked and is known now, or end its term. Count
+        what the batch took back and deferred."""
         self._count(held)
         look = self._drain.look()
         self._publish()
         (records, practices), self._size = self._size, (0, 0)
         try:
             drained = self._drain.run(look, records, practices)
-            accepted_of_parked = self._parked.run()
+            cleared = self._parked.run()
         except NotYet as error:
             raise TryLater(error.detail) from error
-        self._drains_on = drained.records > 0 or accepted_of_parked > 0
-        for letter in drained.letters:
+        self._drains_on = drained.records > 0 or cleared.facts > 0
+        for letter in [*drained.letters, *cleared.letters]:
             DEAD_LETTERS.labels(GROUP, letter.partition.topic, letter.error.reason).inc()
 
     def may_wait(self) -> bool:

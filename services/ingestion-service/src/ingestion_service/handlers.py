@@ -17,7 +17,6 @@ from ingestion_service.domain.activities import (
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
-    EventKey,
     IdentityKey,
     PracticeId,
     SourceFact,
@@ -34,9 +33,17 @@ from ingestion_service.domain.intake_results import (
     IntakeResult,
 )
 from ingestion_service.domain.object_batch import Known, ObjectBatch
+from ingestion_service.domain.parked import NOTHING_WAITS
 from ingestion_service.domain.practices import Practice, successor
 from ingestion_service.domain.standings import Standing
-from ingestion_service.judging import Candidate, Verdict, candidate, first_named, judge
+from ingestion_service.judging import (
+    Candidate,
+    Verdict,
+    candidate,
+    first_named,
+    judge,
+    without_owner,
+)
 from ingestion_service.ports import (
     Client,
     ClientKey,
@@ -90,41 +97,24 @@ def accept(
     objects = store.lock_objects(first_named(candidates))
     hashes = store.hashes([each.event_key for each in candidates])
     nameless = [each.event_key for each in candidates if each.fact.external_id is None]
-    parked_hashes = store.parked_hashes(nameless) if nameless else {}
-    verdict = judge(judged, hashes, objects, parked_hashes)
+    parked_hashes = store.parking.hashes(nameless) if nameless else {}
+    ownerless = without_owner(candidates, objects)
+    waiting = store.parking.waiting(ownerless) if ownerless else NOTHING_WAITS
+    verdict = judge(judged, hashes, objects, parked_hashes, waiting)
     objects = _with_owners(verdict, objects, store)
+    remarks: Mapping[int, IntakeResult] = {}
+    if verdict.new:
+        clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
+        accepted_at = {key: times.get(key, now) for key in practices}
+        intake = _fold(verdict.new, _Known(clients, objects, practices), accepted_at)
+        store.append(intake.entries)
+        store.save_sequences(intake.sequences)
+        store.save_standings(intake.standings)
+        store.publish(intake.activities)
+        remarks = intake.remarks
     if verdict.parked:
-        store.park([each.fact for each in verdict.parked], now)
-    if not verdict.new:
-        return verdict.results
-    clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
-    accepted_at = {key: times.get(key, now) for key in practices}
-    intake = _fold(verdict.new, _Known(clients, objects, practices), accepted_at)
-    store.append(intake.entries)
-    store.save_sequences(intake.sequences)
-    store.save_standings(intake.standings)
-    store.publish(intake.activities)
-    return _with_remarks(verdict.results, intake.remarks)
-
-
-def accept_met(store: Store, limit: int) -> int:
-    """Accept up to `limit` parked facts whose booking or payment is known by now; how many were
-    looked at. One that is refused stays, with the reason. Raises `NotYet` as `accept` does."""
-    facts = store.met(limit)
-    if not facts:
-        return 0
-    times = practice_times({fact.practice_id for fact in facts}, store)
-    refused: dict[str, list[EventKey]] = {}
-    done = []
-    for fact, result in zip(facts, accept(facts, store, times), strict=True):
-        if result.status == "rejected":
-            refused.setdefault(result.reason or "rejected", []).append(fact.event_key)
-        elif result.status != "parked":
-            done.append(fact.event_key)
-    store.remove_parked(done)
-    for reason, keys in refused.items():
-        store.leave_parked(keys, reason)
-    return len(facts)
+        store.parking.park([each.fact for each in verdict.parked], now)
+    return _with_remarks(verdict.results, remarks)
 
 
 def register_client(key: IdentityKey, store: Store) -> Registration:

@@ -16,6 +16,7 @@ from ingestion_service.domain.intake_results import (
     PARKED,
     IntakeResult,
 )
+from ingestion_service.domain.parked import NOTHING_WAITS, Room, Waiting
 from ingestion_service.domain.payments import REFUNDS_TOLD
 from ingestion_service.ports import StoredObject
 
@@ -58,16 +59,26 @@ def first_named(candidates: Iterable[Candidate]) -> Owners:
     return named
 
 
+def without_owner(
+    candidates: Iterable[Candidate], objects: Mapping[SourceObjectKey, StoredObject]
+) -> set[SourceObjectKey]:
+    """The objects of which a fact that names no client is, and which had no owner before."""
+    keys = {each.object_keys[0] for each in candidates if each.fact.external_id is None}
+    return {key for key in keys if objects[key].is_new or objects[key].owner is None}
+
+
 def judge(
     judged: Sequence[IntakeResult | Candidate],
     hashes: Mapping[EventKey, bytes],
     objects: Mapping[SourceObjectKey, StoredObject],
     parked_hashes: Mapping[EventKey, bytes],
+    waiting: Waiting = NOTHING_WAITS,
 ) -> Verdict:
     """The verdict on every fact; refusals stay as they are. `hashes` are of events that were
-    accepted, `parked_hashes` of those of the nameless ones that wait already. Facts that name no
-    client are judged after the others, which may tell whose their booking or payment is."""
-    judging = _Judging(hashes, objects, parked_hashes)
+    accepted, `parked_hashes` of those of the nameless ones that wait already, `waiting` is how many
+    wait. Facts that name no client are judged after the others, which may tell whose their booking
+    or payment is."""
+    judging = _Judging(hashes, objects, parked_hashes, waiting)
     results = [each if isinstance(each, IntakeResult) else PARKED for each in judged]
     new: dict[int, Candidate] = {}
     for index in sorted(range(len(judged)), key=lambda place: _is_nameless(judged[place])):
@@ -96,9 +107,11 @@ class _Judging:
         hashes: Mapping[EventKey, bytes],
         objects: Mapping[SourceObjectKey, StoredObject],
         parked_hashes: Mapping[EventKey, bytes],
+        waiting: Waiting,
     ) -> None:
         self._hashes = dict(hashes)
         self._parked = dict(parked_hashes)
+        self._room = Room(waiting)
         self._owners = {key: one.owner for key, one in objects.items() if not one.is_new}
         self._told = {key: one.standing.refunds_told for key, one in objects.items()}
         self._chains = Chains({key: one.standing for key, one in objects.items()})
@@ -120,8 +133,7 @@ class _Judging:
             return CONFLICT
         identity = each.fact.identity
         if identity is None:
-            self._parked[each.event_key] = each.content_hash
-            return PARKED
+            return self._parked_or_refused(each)
         refusal = self._contradiction(each.fact, identity)
         if refusal is not None:
             return refusal
@@ -132,6 +144,16 @@ class _Judging:
         if each.fact.replaced_key is not None:
             self._chains.join(key, each.fact.replaced_key)
         return ACCEPTED
+
+    def _parked_or_refused(self, each: Candidate) -> IntakeResult:
+        if each.event_key in self._parked:
+            return PARKED
+        refusal = self._room.refusal(each.object_keys[0])
+        if refusal is not None:
+            return refusal
+        self._room.take(each.object_keys[0])
+        self._parked[each.event_key] = each.content_hash
+        return PARKED
 
     def _waits_with_other_content(self, each: Candidate) -> bool:
         waiting = self._parked.get(each.event_key)

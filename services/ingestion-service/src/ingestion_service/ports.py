@@ -16,6 +16,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
+from ingestion_service.ports_parking import Parking
 
 
 class Sealer(Protocol):
@@ -181,6 +182,10 @@ class Store(Protocol):
     def rebuilds(self) -> Rebuilds:
         """The clients whose facts are said anew, in the same transaction."""
 
+    @property
+    def parking(self) -> Parking:
+        """The events that wait for their booking or payment, in the same transaction."""
+
     def hold_time(self) -> datetime | None:
         """Ingestion's time: the database's clock, or the simulated one. A simulated clock cannot
         advance before the transaction ends, so nothing is accepted at a time that a watermark has
@@ -224,24 +229,8 @@ class Store(Protocol):
         """Give locked objects their owners, or none. Events that are parked for those with an owner
         may be accepted now."""
 
-    def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
-        """Keep facts, sealed, until their objects have owners; one that is there already stays."""
-
-    def parked_hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
-        """The content hashes of those of these events that are parked and were not refused."""
-
-    def met(self, limit: int) -> list[SourceFact]:
-        """Up to `limit` parked facts whose objects have owners by now, locked; those that another
-        transaction has locked are passed over."""
-
-    def leave_parked(self, keys: Collection[EventKey], reason: str) -> None:
-        """Store why parked facts were refused when their objects were known; they stay."""
-
-    def remove_parked(self, keys: Collection[EventKey]) -> None:
-        """Remove parked facts that were accepted."""
-
     def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
-        """Delete objects that this transaction created and that no accepted fact is about."""
+        """Delete locked objects that no fact is about, neither an accepted one nor a parked one."""
 
     def lock_clients(
         self, keys: Collection[IdentityKey], now: datetime

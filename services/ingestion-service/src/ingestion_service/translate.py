@@ -56,7 +56,7 @@ REMARKS: Final = MappingProxyType(
 )
 """What is counted of facts that were accepted, by the fact's kind."""
 
-_KINDS: Final[dict[str, SourceKind]] = {
+KINDS: Final[dict[str, SourceKind]] = {
     "rapport.booking.requested.v1": "requested",
     "rapport.booking.created.v1": "created",
     "rapport.booking.rescheduled.v1": "rescheduled",
@@ -121,7 +121,7 @@ def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
         external_id=event.subject,
         object_kind=object_kind,
         external_object_id=external_object_id,
-        kind="assumed" if getattr(data, "assumed", False) else _KINDS[event.type],
+        kind="assumed" if getattr(data, "assumed", False) else KINDS[event.type],
         occurred_at=event.time.astimezone(UTC),
         starts_at=_utc(getattr(data, "starts_at", None)),
         amount_minor=data.amount_minor if isinstance(data, PaymentAmount) else None,

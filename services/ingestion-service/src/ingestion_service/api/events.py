@@ -83,11 +83,13 @@ def events_router(stores: Stores) -> APIRouter:
         a `duplicate` and changes nothing; with other content it is a `conflicting-duplicate`. A
         booking or payment belongs to the `subject` of its first accepted event; an event that names
         another one is rejected as `other-client`. What is told later about a booking or payment may
-        leave out `subject`: it is of the same client, and `parked` while that is not known. That a
-        booking was created does not undo that it was completed or missed, whatever the times say. A
-        payment's refunds are told one by one or as a total; the other way is rejected as
-        `other-refunds`. At most 100 bookings may take each other's place (`replaces`); one more is
-        rejected as `chain-too-long`. The body has at most 1 MiB.
+        leave out `subject`: it is of the same client, and `parked` while that is not known: at most
+        1,000 events about one booking or payment and 100,000 in all, one more is rejected as
+        `too-many-parked`; after 90 days a parked one becomes a dead letter. That a booking was
+        created does not undo that it was completed or missed, whatever the times say. A payment's
+        refunds are told one by one or as a total; the other way is rejected as `other-refunds`. At
+        most 100 bookings may take each other's place (`replaces`); one more is rejected as
+        `chain-too-long`. The body has at most 1 MiB.
 
         The answer lists the outcome of each event, and says of each whether it took a completed
         visit back. For an array, 207 means that some events were rejected; the others are accepted.

@@ -10,6 +10,8 @@ RejectReason = Literal[
     "other-client",
     "other-refunds",
     "chain-too-long",
+    "too-many-parked",
+    "never-met",
 ]
 
 
@@ -74,4 +76,22 @@ OTHER_REFUNDS: Final = IntakeResult(
     "a payment's refunds are told one by one (payment.refunded, payment.refund_failed) or as a"
     " total (payment.refunded_total), and the first accepted one of this payment was told the other"
     " way: go on in that way",
+)
+TOO_MANY_PARKED: Final = IntakeResult(
+    "rejected",
+    "too-many-parked",
+    "/subject",
+    "1,000 events about this booking or payment wait already, and no event has said whose it is:"
+    " send one that names its client, or this one with `subject`",
+)
+TOO_MANY_PARKED_OF_PRACTICE: Final = TOO_MANY_PARKED._replace(
+    detail="100,000 events of the practice wait already for events that say whose their bookings"
+    " and payments are: send those, or this one with `subject`"
+)
+NEVER_MET: Final = IntakeResult(
+    "rejected",
+    "never-met",
+    "/subject",
+    "for 90 days no event has said whose this booking or payment is: send one that names its"
+    " client and replay this one, or drop it",
 )

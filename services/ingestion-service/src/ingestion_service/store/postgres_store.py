@@ -181,6 +181,7 @@ class PostgresStore:
         self._sealer = sealer
         self._is_simulated = is_simulated
         self.rebuilds = PostgresRebuilds(tx, encoders.generation)
+        self.parking = parking.PostgresParking(tx, sealer)
 
     def hold_time(self) -> datetime | None:
         return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()
@@ -216,21 +217,6 @@ class PostgresStore:
 
     def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:
         parking.save_owners(self._tx, owners)
-
-    def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
-        parking.park(self._tx, facts, now, self._sealer)
-
-    def parked_hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
-        return parking.hashes(self._tx, keys)
-
-    def met(self, limit: int) -> list[SourceFact]:
-        return parking.met(self._tx, limit, self._sealer)
-
-    def leave_parked(self, keys: Collection[EventKey], reason: str) -> None:
-        parking.leave(self._tx, keys, reason)
-
-    def remove_parked(self, keys: Collection[EventKey]) -> None:
-        parking.remove(self._tx, keys)
 
     def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
         objects.forget(self._tx, keys)

@@ -1,4 +1,4 @@
-"""What waits in queues, for the status and for Prometheus."""
+"""What waits in queues and what is parked, for the status and for Prometheus."""
 
 from typing import Any, Final
 
@@ -9,9 +9,16 @@ from rapport_runtime.metrics import (
     DEFERRED_OLDEST_SECONDS,
     DEFERRED_PRACTICES,
     DEFERRED_RECORDS,
+    PARKED_OLDEST_SECONDS,
 )
 from rapport_runtime.ops.status_routes import QueueStatus, Status, StatusSource
 
+_GAUGES: Final = (
+    DEFERRED_RECORDS,
+    DEFERRED_PRACTICES,
+    DEFERRED_OLDEST_SECONDS,
+    PARKED_OLDEST_SECONDS,
+)
 _QUEUES: Final = """
     SELECT count(*) AS practices, coalesce(sum(waiting), 0)::bigint AS records,
         min(stands_at) AS oldest_at,
@@ -19,6 +26,11 @@ _QUEUES: Final = """
             - min(stands_at))::float, 0) AS age,
         coalesce(pg_sequence_last_value('deferred_deferred_id_seq'), 0) AS ever
     FROM practice_queue
+"""
+_PARKED: Final = """
+    SELECT coalesce(extract(epoch FROM coalesce((SELECT simulated_at FROM clock), clock_timestamp())
+        - min(oldest_at))::float, 0) AS age
+    FROM parked_object WHERE NOT is_met
 """
 
 
@@ -53,13 +65,14 @@ class QueueGauges:
 
     def __call__(self) -> None:
         """Read and set the gauges. Raises what the database raises."""
-        for gauge in (DEFERRED_RECORDS, DEFERRED_PRACTICES, DEFERRED_OLDEST_SECONDS):
+        for gauge in _GAUGES:
             gauge.clear()
         with self._database.transaction(operator=True) as tx:
-            row = _queues(tx)
+            row, parked = _queues(tx), fetch_one(tx, _PARKED)
         DEFERRED_RECORDS.labels(self._group).set(row.records)
         DEFERRED_PRACTICES.labels(self._group).set(row.practices)
         DEFERRED_OLDEST_SECONDS.labels(self._group).set(row.age)
+        PARKED_OLDEST_SECONDS.labels(self._group).set(parked.age)
 
 
 def _queues(tx: sa.Connection) -> Any:

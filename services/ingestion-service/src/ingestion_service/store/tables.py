@@ -184,6 +184,45 @@ parked = sa.Table(
     " is_met: it is known, and refused: why the event was not accepted then",
 )
 
+parked_object = sa.Table(
+    "parked_object",
+    metadata,
+    sa.Column("practice_id", _key_text(), nullable=False),
+    sa.Column("source", _key_text(), nullable=False),
+    sa.Column("kind", _key_text(), nullable=False),
+    sa.Column("external_id", _key_text(), nullable=False),
+    sa.Column("waiting", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column(
+        "oldest_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.clock_timestamp(),
+    ),
+    sa.Column("is_met", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
+    sa.Index(
+        "parked_object_met",
+        "practice_id",
+        "external_id",
+        "kind",
+        "source",
+        postgresql_where=sa.text("is_met"),
+    ),
+    sa.Index("parked_object_by_age", "oldest_at", postgresql_where=sa.text("NOT is_met")),
+    comment="the bookings and payments for which events are parked: how many, and since when the"
+    " oldest is; is_met: its client is known, and the events may be accepted",
+    postgresql_with={"fillfactor": 50},
+)
+
+parked_count = sa.Table(
+    "parked_count",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    comment="how many events of a practice are parked: the sum over its buckets",
+)
+
 clock = sa.Table(
     "clock",
     metadata,
