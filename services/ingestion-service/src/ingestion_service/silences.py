@@ -103,15 +103,17 @@ def look(watched: Watched, days: Sequence[SpokenDay], through: datetime) -> Look
     """What becomes of a source that is due, by the days on which it spoke in the last year."""
     if not watched.is_read:
         return Look(watched._replace(look_at=through + LATER))
-    zone = watched.zone
+    zone, silence = watched.zone, watched.silence
     today = local_day(through, zone)
+    if silence is not None:  # it ends at a midnight, by what had come by then
+        days = [each for each in days if each.day < today]
     known = rhythm({each.day: each.events for each in days}, today)
     is_silent = _is_silent(known, today)
-    if watched.silence is None:
+    if silence is None:
         return _opened(watched, today) if is_silent else _fresh(watched, known, today)
     newest = max((local_day(each.newest_at, zone) for each in days), default=today)
-    is_back = not is_silent and (known is None or known.is_fresh(newest, today))
-    if is_back or (watched.silence.hold_id is None and not is_silent):
+    is_fresh = silence.hold_id is None or known is None or known.is_fresh(newest, today)
+    if is_fresh and not is_silent:
         return _released(watched, known, today)
     return Look(watched._replace(look_at=midnight(today + _ONE_DAY, zone)))
 
