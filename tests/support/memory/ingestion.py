@@ -13,7 +13,6 @@ from ingestion_service.domain.facts import (
     EventKey,
     IdentityKey,
     PracticeId,
-    SourceFact,
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
@@ -29,6 +28,7 @@ from ingestion_service.ports import (
     SourceProgress,
     StoredObject,
 )
+from tests.support.memory.ingestion_freshness import FreshnessTables, MemoryFreshness
 from tests.support.memory.ingestion_parking import MemoryParking, Parked
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
@@ -58,6 +58,7 @@ class Tables:
     rebuilds: dict[Scope, Progress] = field(default_factory=dict)
     waiting: int = 0
     queues: QueueTables = field(default_factory=QueueTables)
+    freshness: FreshnessTables = field(default_factory=FreshnessTables)
     announced: list[tuple[Practice, datetime]] = field(default_factory=list)
 
     def copied(self) -> "Tables":
@@ -83,6 +84,7 @@ class MemoryStore(MemoryQueues):
         self._practice_id = practice_id
         self.parking = MemoryParking(tables.parked, tables.met)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
+        self.freshness = MemoryFreshness(tables.freshness, tables.practices, tables.queues)
 
     def hold_time(self) -> datetime | None:
         return self._tables.simulated_at if self._is_simulated else self._real_time

@@ -182,9 +182,7 @@ class ParkedSuite:
         assert self.send(stores, some[2]) == ["parked"]
         assert self.send(stores, fact("settled", "e2", external_object_id="s2")) == ["accepted"]
 
-    def test_a_turn_takes_so_many_of_one_object(
-        self, world: StoreWorld, stores: Stores
-    ) -> None:
+    def test_a_turn_takes_so_many_of_one_object(self, world: StoreWorld, stores: Stores) -> None:
         many = [REFUNDED._replace(event_id=f"r{n}") for n in range(OF_AN_OBJECT + 5)]
         other = REFUNDED._replace(event_id="other", external_object_id="s2")
         self.send(stores, *many, other)

@@ -20,9 +20,7 @@ class Parked(NamedTuple):
 class MemoryParking:
     """`Parking` over the parked facts, and the objects that have owners by now."""
 
-    def __init__(
-        self, parked: dict[EventKey, Parked], met: dict[SourceObjectKey, None]
-    ) -> None:
+    def __init__(self, parked: dict[EventKey, Parked], met: dict[SourceObjectKey, None]) -> None:
         self._parked = parked
         self._met = met
 

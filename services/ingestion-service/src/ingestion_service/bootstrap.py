@@ -15,9 +15,11 @@ from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
 from ingestion_service.settings import IngestionSettings
+from ingestion_service.silences import SilenceWatch
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.lost_events import report_lost
 from ingestion_service.store.postgres_store import Encoders
+from ingestion_service.store.purging import WAYS
 from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.status import IngestionStatus, QueueGauges
 from ingestion_service.store.stores import PostgresStores
@@ -43,8 +45,7 @@ from rapport_runtime.ops.shared_keys import shared_key
 from rapport_runtime.ops.status import DatabaseStatus
 from rapport_runtime.ops.status_routes import status_router
 from rapport_runtime.ops.stored_keys import StoredKeys
-from rapport_runtime.retention.own import RUNTIME_WAYS
-from rapport_runtime.stream import outbox
+from rapport_runtime.stream import outbox, positions
 from rapport_runtime.stream.dead_letters.routes import LetterOrigin, dead_letter_router
 from rapport_runtime.stream.dead_letters.table import DeadLetterTable
 from rapport_runtime.stream.output import Output
@@ -126,6 +127,12 @@ def build_consumer(
     return SourceConsumer(stores, publish, DeadLetterTable(GROUP, sealer).save)
 
 
+def build_watch(settings: IngestionSettings, database: Database) -> SilenceWatch:
+    """Looks at the sources of a worker's database, by what has been read of the source topics."""
+    stores = build_stores(database, settings.record_keyring, is_simulated=settings.simulated_clock)
+    return SilenceWatch(stores, lambda tx: positions.complete_through(tx, GROUP, SOURCES))
+
+
 def build_api(settings: IngestionSettings) -> FastAPI:
     """The app, with the database role of the API."""
     database, probes = api_database(settings), probe_database(settings)
@@ -189,7 +196,12 @@ def build_worker(
         now=simulated_time if settings.simulated_clock else real_time,
         clock_jumps=settings.simulated_clock,
     )
-    publish = build_marks(database, producer).drain
+    watch, marks = build_watch(settings, database), build_marks(database, producer)
+
+    def publish() -> None:
+        watch.run()
+        marks.drain()
+
     return build_consumer(settings, database, publish), job
 
 
@@ -209,7 +221,7 @@ COMMANDS = commands(
         after_restore=AfterRestore(
             reads=Input(GROUP, [topic.name for topic in TOPICS]), again=AGAIN, report=report_lost
         ),
-        ways=RUNTIME_WAYS,
+        ways=WAYS,
         scopes=SCOPES,
         publish_key=publish_key,
         own={"rebuild": rebuild_command(_stores_of_command)},

@@ -55,6 +55,7 @@ from ingestion_service.ports import (
     StoredObject,
 )
 from ingestion_service.queues import NOBODY_WAITS, held_time, practice_times
+from ingestion_service.silences import spoken
 
 AHEAD: Final = timedelta(hours=48)
 """How far beyond ingestion's time a fact may be dated; beyond that its source's clock is wrong."""
@@ -108,6 +109,7 @@ def accept(
         accepted_at = {key: times.get(key, now) for key in practices}
         intake = _fold(verdict.new, _Known(clients, objects, practices), accepted_at)
         store.append(intake.entries)
+        store.freshness.count(spoken(intake.entries, practices))
         store.save_sequences(intake.sequences)
         store.save_standings(intake.standings)
         store.publish(intake.activities)

@@ -16,6 +16,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
+from ingestion_service.freshness_ports import Freshness
 from ingestion_service.ports_parking import Parking
 
 
@@ -102,13 +103,15 @@ class Deferred(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """What is announced of a practice that waits: it stands at `since`; or, where it is not held
-    any more, its time goes on at `since`."""
+    """What is announced of a practice that is held since `since`, or, where it is not any more, goes
+    on at `since`; why, and because of which source, if of one."""
 
     practice_id: PracticeId
     hold_id: str
     is_held: bool
     since: datetime
+    reason: str = "deferred"
+    source: str | None = None
 
 
 class ClientKey(NamedTuple):
@@ -186,10 +189,14 @@ class Store(Protocol):
     def parking(self) -> Parking:
         """The events that wait for their booking or payment, in the same transaction."""
 
+    @property
+    def freshness(self) -> Freshness:
+        """When sources spoke, in the same transaction."""
+
     def hold_time(self) -> datetime | None:
-        """Ingestion's time: the database's clock, or the simulated one. A simulated clock cannot
-        advance before the transaction ends, so nothing is accepted at a time that a watermark has
-        already passed. None before the simulated clock is first set."""
+        """Ingestion's time: the database's clock, or the simulated one, None before it is set. That
+        cannot advance before the transaction ends, so nothing is accepted at a time that a
+        watermark has already passed."""
 
     def real_time(self) -> datetime:
         """The database's clock, also where ingestion's time is simulated."""
@@ -208,8 +215,7 @@ class Store(Protocol):
         """The practice, or None; no other transaction can register or change it meanwhile."""
 
     def save_practice(self, practice: Practice) -> None:
-        """Insert the practice or change its name, region and discreet name; later calls of
-        `practices` return it."""
+        """Insert the practice or change its name, region and discreet name."""
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         """Put it into the outbox for `practices.v1`."""
@@ -226,8 +232,7 @@ class Store(Protocol):
         """
 
     def save_owners(self, owners: Mapping[SourceObjectKey, IdentityKey | None]) -> None:
-        """Give locked objects their owners, or none. Events that are parked for those with an owner
-        may be accepted now."""
+        """Give locked objects their owners, or none. What is parked for one may be accepted now."""
 
     def forget_objects(self, keys: Collection[SourceObjectKey]) -> None:
         """Delete locked objects that no fact is about, neither an accepted one nor a parked one."""
@@ -244,8 +249,7 @@ class Store(Protocol):
         """Set where objects that are locked stand."""
 
     def mark_registered(self, registration: Activity) -> None:
-        """Store the sequence of an activity `registered`, which is also its client's last, its time
-        and its day."""
+        """Store an activity `registered`; its sequence is also its client's last."""
 
     def hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
         """The content hashes of those of these events that are in the ledger."""
@@ -257,9 +261,8 @@ class Store(Protocol):
         """Put activities into the outbox for `client-activity.v1`, in this order."""
 
     def lock_queues(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Queue]:
-        """The queues of those of these practices of which something waits, locked. A queue that
-        another transaction drains at the moment is waited for. Queues are locked before objects and
-        clients, so that no two workers wait for each other."""
+        """The queues of those of these practices of which something waits, locked, also if that has
+        to be waited for; before objects and clients, so that no two workers wait in a circle."""
 
     def try_lock_queue(self, practice_id: PracticeId) -> Queue | None:
         """The queue of this practice; None where nothing waits, or another transaction has it."""
@@ -290,14 +293,13 @@ class Store(Protocol):
         locked."""
 
     def deferred(self, practice_id: PracticeId, limit: int) -> list[Deferred]:
-        """Up to `limit` of the first records of a queue. Raises what the seal raises when one of
-        them cannot be opened."""
+        """Up to `limit` of the first records of a queue. Raises what the seal raises."""
 
     def save_turn(
         self, practice_id: PracticeId, *, last: int, taken: int, stands_at: datetime
     ) -> None:
-        """Remove the records up to the place `last`, which are so many, from a locked queue of
-        which more waits. The practice stands at `stands_at` now, and has had its turn."""
+        """Remove the `taken` records up to the place `last` from a locked queue of which more
+        waits. The practice stands at `stands_at` now, and has had its turn."""
 
     def close_queue(self, practice_id: PracticeId) -> None:
         """Remove a locked queue with all its records."""

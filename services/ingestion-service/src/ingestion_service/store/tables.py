@@ -133,6 +133,48 @@ source_count = sa.Table(
     comment="what was ever accepted of a source: the sum over its buckets",
 )
 
+source_day = sa.Table(
+    "source_day",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("newest_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("source_day_by_age", "day"),
+    comment="what was accepted of a source on a practice-local day, history apart: the sum over its"
+    " buckets",
+    postgresql_with={"fillfactor": 70},
+)
+
+source_watch = sa.Table(
+    "source_watch",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("silent_since", sa.DateTime(timezone=True)),
+    sa.Column("hold_id", _key_text()),
+    sa.Column("incarnation", sa.Text),
+    sa.Index("source_watch_by_look", "look_at"),
+    sa.Index(
+        "source_watch_held",
+        "hold_id",
+        unique=True,
+        postgresql_where=sa.text("hold_id IS NOT NULL"),
+    ),
+    sa.CheckConstraint(
+        "hold_id IS NULL OR silent_since IS NOT NULL", name="source_watch_held_is_silent"
+    ),
+    sa.CheckConstraint(
+        "num_nulls(hold_id, incarnation) IN (0, 2)", name="source_watch_hold_is_announced"
+    ),
+    comment="when a source is looked at next, and, while it is silent, since when, and the hold of"
+    " its practice, null where an operator has ended it",
+    postgresql_with={"fillfactor": 50},
+)
+
 practice_queue = sa.Table(
     "practice_queue",
     metadata,
