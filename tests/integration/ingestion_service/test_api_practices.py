@@ -25,7 +25,10 @@ def test_practices_are_the_operators_to_register(call: Call) -> None:
     deleted = call("PUT", "/v1/practices/meadow", key="operator", json=nameless)
     assert deleted.json() == {"practice_id": "meadow", **renamed, "discreet_name": None}
     moved = {**body, "zone": "Asia/Tokyo"}
-    assert call("PUT", "/v1/practices/meadow", key="operator", json=moved).status_code == 409
+    there = call("PUT", "/v1/practices/meadow", key="operator", json=moved)
+    assert (there.status_code, there.json()["zone"]) == (200, "Asia/Tokyo")
+    other_money = {**moved, "currency": "JPY"}
+    assert call("PUT", "/v1/practices/meadow", key="operator", json=other_money).status_code == 409
     pages = []
     cursor: str | None = ""
     while cursor is not None:

@@ -18,16 +18,16 @@ class KeptObjects:
     def fold(self, fact: SourceFact, zone: tzinfo) -> Folded:
         """Add a fact, in a batch of its own."""
         self._add_missing([fact])
-        batch = ObjectBatch({fact.practice_id: zone}, self.known)
-        folded = batch.fold(fact)
+        batch = ObjectBatch(self.known)
+        folded = batch.fold(fact, zone)
         for key, standing in batch.standings.items():
             self.known[key] = self.known[key]._replace(standing=standing)
         return folded
 
-    def batch(self, facts: Sequence[SourceFact], zone: tzinfo) -> ObjectBatch:
+    def batch(self, facts: Sequence[SourceFact]) -> ObjectBatch:
         """All that these facts need, in one batch."""
         self._add_missing(facts)
-        return ObjectBatch({fact.practice_id: zone for fact in facts}, self.known)
+        return ObjectBatch(self.known)
 
     def _add_missing(self, facts: Iterable[SourceFact]) -> None:
         for fact in facts:
@@ -39,5 +39,5 @@ class KeptObjects:
 def activities_of(facts: Iterable[SourceFact], zone: tzinfo) -> list[Delta]:
     """All deltas of facts in the order of acceptance, accepted in one batch."""
     known = list(facts)
-    batch = KeptObjects().batch(known, zone)
-    return [delta for fact in known for delta in batch.fold(fact).deltas]
+    batch = KeptObjects().batch(known)
+    return [delta for fact in known for delta in batch.fold(fact, zone).deltas]

@@ -32,6 +32,7 @@ from tests.support.memory.ingestion_freshness import FreshnessTables, MemoryFres
 from tests.support.memory.ingestion_parking import MemoryParking, Parked
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
+from tests.support.memory.ingestion_zones import MemoryZones, ZoneTables
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ClientKey = tuple[PracticeId, ClientId]
@@ -57,6 +58,7 @@ class Tables:
     said: list[Activity | Opening] = field(default_factory=list)
     rebuilds: dict[Scope, Progress] = field(default_factory=dict)
     waiting: int = 0
+    zones: ZoneTables = field(default_factory=ZoneTables)
     queues: QueueTables = field(default_factory=QueueTables)
     freshness: FreshnessTables = field(default_factory=FreshnessTables)
     announced: list[tuple[Practice, datetime]] = field(default_factory=list)
@@ -85,6 +87,7 @@ class MemoryStore(MemoryQueues):
         self.parking = MemoryParking(tables.parked, tables.met)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
         self.freshness = MemoryFreshness(tables.freshness, tables.practices, tables.queues)
+        self.zones = MemoryZones(tables)
 
     def hold_time(self) -> datetime | None:
         return self._tables.simulated_at if self._is_simulated else self._real_time
@@ -109,6 +112,8 @@ class MemoryStore(MemoryQueues):
         return self.practices({practice_id}).get(practice_id)
 
     def save_practice(self, practice: Practice) -> None:
+        known = self._tables.practices.get(practice.practice_id)
+        self._tables.zones.note(known, practice)
         self._tables.practices[practice.practice_id] = practice
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
@@ -156,7 +161,8 @@ class MemoryStore(MemoryQueues):
 
     def _create(self, key: IdentityKey, now: datetime) -> Client:
         client_id = ClientId(f"client-{len(self._tables.clients) + 1}")
-        client = Client(client_id, 1, 0, is_registered=False, is_new=True)
+        zone = self._tables.practices[key.practice_id].zone
+        client = Client(client_id, 1, 0, is_registered=False, is_new=True, zone=zone)
         self._tables.identities[key] = client_id
         self._tables.clients[key.practice_id, client_id] = client
         self._tables.known_since[key.practice_id, client_id] = now
@@ -279,7 +285,7 @@ class MemoryReads:
             return None
         practice = tables.practices[practice_id]
         owner = ActivityOwner(
-            practice_id, client_id, client.generation, practice.zone, practice.currency
+            practice_id, client_id, client.generation, client.zone, practice.currency
         )
         found = _activities_of(tables, owner)
         return [activity for activity in found if activity.sequence > after][:limit]
@@ -325,7 +331,8 @@ def _activities_of(tables: Tables, owner: ActivityOwner) -> list[Activity]:
     """All activities of a client that were published, in their order."""
     known = tables.registrations.get((owner.practice_id, owner.client_id))
     found = [] if known is None else [_registered_again(known, owner)]
-    for fact, _, object_id, whose, accepted_at, first, deltas in tables.ledger.values():
+    entries = map(tables.zones.as_told, tables.ledger.values())
+    for fact, _, object_id, whose, accepted_at, first, deltas in entries:
         if (fact.practice_id, whose) == (owner.practice_id, owner.client_id):
             found += caused(fact, object_id, owner, deltas, first, accepted_at)
     return sorted(found, key=lambda activity: activity.sequence)

@@ -1,6 +1,8 @@
 """Rebuilds of clients in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from ingestion_service.domain.activities import Activity, ActivityOwner
@@ -41,10 +43,19 @@ class MemoryRebuilds:
         client: Client | None = self._tables.clients.get(key)
         return client and client._replace(is_new=False)
 
-    def activities(self, owner: ActivityOwner) -> list[Activity]:
-        return self._told(owner)
+    def activities(self, owner: ActivityOwner) -> Iterator[Activity]:
+        return iter(self._told(owner))
 
-    def open(self, opening: Opening, activities: Sequence[Activity]) -> None:
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        before = {name: copy(each) for name, each in vars(self._tables).items()}
+        try:
+            yield
+        except BaseException:
+            vars(self._tables).update(before)
+            raise
+
+    def open(self, opening: Opening, activities: Iterable[Activity]) -> None:
         owner = opening.owner
         key = (owner.practice_id, owner.client_id)
         client = self._tables.clients[key]

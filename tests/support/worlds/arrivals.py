@@ -82,7 +82,7 @@ class ArrivingEvents:
         for record in said[self._written :]:
             if isinstance(record, Opening):
                 anew = record.facts
-                self._append(ingestion.records_of_generation(record, [])[0])
+                self._append(next(ingestion.records_of_generation(record, [])))
             elif anew or not self.loses(record):
                 self._append(ingestion.record_of_activity(record, is_anew=anew > 0))
                 anew = max(0, anew - 1)

@@ -129,7 +129,7 @@ def test_what_is_said_anew_keeps_its_id_and_is_another_event() -> None:
     paid = fact("settled", "e1")
     (activity,) = caused(paid, "o1", owner, [delta("e1", 0, "settled")], 3, NOON)
     opening = Opening(owner, "rebuild", 1, NOON)
-    records = records_of_generation(opening, [activity], "0a1b2c3d")
+    records = list(records_of_generation(opening, [activity], "0a1b2c3d"))
     assert {(each.partition, each.key) for each in records} == {
         (records[0].partition, b"c1"),
     }

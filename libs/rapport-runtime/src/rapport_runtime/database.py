@@ -1,5 +1,6 @@
 """Access to Postgres: one engine a process, one transaction a use case, limits on everything."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def driver(connection: Connection) -> psycopg.Connection:
 Parameters = Mapping[str, Any]
 """Values for a statement's placeholders: `%(name)s`, or `%(name)b` to send one in binary."""
 
+_NUMBERS = itertools.count()
 _REAL_TIME = "SELECT clock_timestamp()"
 _NO_PARAMETERS: Parameters = MappingProxyType({})
 
@@ -131,13 +133,25 @@ def fetch(
 ) -> list[Any]:
     """All rows of a statement, each a named tuple of its columns.
 
-    Every statement but migrations and the schema goes through this function and the four below:
+    Every statement but migrations and the schema goes through this function and the five below:
     one placeholder style, rows by name, on the driver's own cursor (through SQLAlchemy the same
     statement costs a worker half as much again). With `prepare=False` the statement is planned
     each time, for its real arrays. Raises psycopg.Error.
     """
     with driver(tx).cursor(binary=True, row_factory=namedtuple_row) as cursor:
         return cursor.execute(statement.encode(), parameters, prepare=prepare).fetchall()
+
+
+def fetch_pages(
+    tx: Connection, statement: str, parameters: Parameters = _NO_PARAMETERS, *, size: int
+) -> Iterator[list[Any]]:
+    """The rows of a statement as `fetch` gives them, up to `size` at a time, as they were when it
+    began: neither side holds all of them, and other statements may be run between two pages."""
+    name = f"pages_{next(_NUMBERS)}"
+    with driver(tx).cursor(name, row_factory=namedtuple_row) as cursor:
+        cursor.execute(statement.encode(), parameters, binary=True)
+        while rows := cursor.fetchmany(size):
+            yield rows
 
 
 def fetch_one(tx: Connection, statement: str, parameters: Parameters = _NO_PARAMETERS) -> Any:

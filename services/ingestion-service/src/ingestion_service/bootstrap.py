@@ -24,6 +24,7 @@ from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.status import IngestionStatus, QueueGauges
 from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
+from ingestion_service.zone_changes import ZoneChanges
 from rapport_contracts import asyncapi, topics
 from rapport_contracts.asyncapi import VERSION as CONTRACTS_VERSION
 from rapport_contracts.heads import event_head, event_id
@@ -133,6 +134,12 @@ def build_watch(settings: IngestionSettings, database: Database) -> SilenceWatch
     return SilenceWatch(stores, lambda tx: positions.complete_through(tx, GROUP, SOURCES))
 
 
+def build_zone_changes(settings: IngestionSettings, database: Database) -> ZoneChanges:
+    """What turns the clients of practices that have changed their zone, beside the loop."""
+    sealer = settings.record_keyring
+    return ZoneChanges(build_stores(database, sealer, is_simulated=settings.simulated_clock))
+
+
 def build_api(settings: IngestionSettings) -> FastAPI:
     """The app, with the database role of the API."""
     database, probes = api_database(settings), probe_database(settings)
@@ -195,6 +202,7 @@ def build_worker(
         topics=[topic.name for topic in TOPICS],
         now=simulated_time if settings.simulated_clock else real_time,
         clock_jumps=settings.simulated_clock,
+        side_task=build_zone_changes(settings, database).run,
     )
     watch, marks = build_watch(settings, database), build_marks(database, producer)
 

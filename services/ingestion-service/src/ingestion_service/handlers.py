@@ -1,7 +1,7 @@
 """The use cases. Each loads what it needs, asks the domain and writes; the caller owns the
 transaction of the store."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -143,9 +143,10 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
 def register_practice(
     wanted: Practice, store: Store, unsaid: Collection[str] = ()
 ) -> PracticeSaved:
-    """Register a practice or change its name, region or discreet name, and announce it; also
-    before a simulated clock is first set. The fields named in `unsaid` stay as they are stored.
-    Raises `Conflict` when its stored zone or currency differs."""
+    """Register a practice or change its name, zone, region or discreet name, and announce it; also
+    before a simulated clock is first set. The fields named in `unsaid` stay as they are stored. Its
+    clients follow it into another zone one by one (`zone_changes`). Raises `Conflict` when its
+    stored currency differs."""
     known = store.lock_practice(wanted.practice_id)
     practice = wanted if known is None else successor(known, wanted, unsaid)
     if known != practice:
@@ -155,12 +156,13 @@ def register_practice(
 
 
 def open_generation(key: ClientKey, store: Store, reason: str) -> int:
-    """Say all facts of a client anew, as they were published, as its next generation; how many.
+    """Say all facts of a client anew, as the ledger tells them, as its next generation; how many.
 
     Sequences stay, and go on with the next fact. The number is above all that were ever given out,
     also by a database that was restored to an earlier state since: it is no less than the minutes
     since 1970. Raises `Unknown` for a client that there is not, `Conflict` where the ledger does
-    not tell every sequence of the client's, and `NotYet` before a simulated clock is first set.
+    not tell every sequence of the client's, and `NotYet` before a simulated clock is first set;
+    what was written by then is to be rolled back.
     """
     now = held_time(store)
     client = store.rebuilds.lock_client(key)
@@ -170,14 +172,22 @@ def open_generation(key: ClientKey, store: Store, reason: str) -> int:
     minutes = int(store.real_time().timestamp()) // 60
     generation = max(client.generation + 1, minutes)
     owner = _owner(client._replace(generation=generation), practice)
-    activities = store.rebuilds.activities(owner)
-    if [each.sequence for each in activities] != list(range(1, client.last_sequence + 1)):
-        raise Conflict(
-            "ledger-contradicts",
-            f"the ledger tells {len(activities)} facts where {client.last_sequence} were published",
-        )
-    store.rebuilds.open(Opening(owner, reason, len(activities), now), activities)
-    return len(activities)
+    facts = client.last_sequence
+    activities = _gapless(store.rebuilds.activities(owner), facts)
+    store.rebuilds.open(Opening(owner, reason, facts, now), activities)
+    return facts
+
+
+def _gapless(activities: Iterable[Activity], facts: int) -> Iterator[Activity]:
+    """The activities as they come. Raises `Conflict` at the end unless their sequences were all
+    from 1 up to `facts`."""
+    told, is_gapless = 0, True
+    for told, each in enumerate(activities, start=1):
+        is_gapless = is_gapless and each.sequence == told
+        yield each
+    if told != facts or not is_gapless:
+        detail = f"the ledger tells {told} facts where {facts} were published"
+        raise Conflict("ledger-contradicts", detail)
 
 
 def advance_clock(now: datetime, store: Store) -> None:
@@ -259,15 +269,17 @@ def _fold(
     """Fold each new fact into its source object and number the activities that this causes, each
     accepted at its practice's time. A client's first fact causes one in any case, so that no client
     is known here alone."""
-    objects = _object_batch(known)
+    objects = ObjectBatch(
+        {key: Known(one.object_id, one.standing) for key, one in known.objects.items()}
+    )
     intake = _Intake([], {}, [], {}, {})
     for place, (fact, _, _, content_hash) in enumerate(new_facts):
         client, now = known.clients[fact.client], times[fact.practice_id]
-        object_id, deltas, is_overdrawn = objects.fold(fact)
+        object_id, deltas, is_overdrawn = objects.fold(fact, ZoneInfo(client.zone))
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1
         if not deltas and first == 1:
-            deltas = [announcement(fact, known.practices[fact.practice_id].zone, now)]
+            deltas = [announcement(fact, client.zone, now)]
         if takes_back_a_visit(deltas):
             intake.remarks[place] = TOOK_BACK_VISIT
         elif is_overdrawn:
@@ -294,18 +306,11 @@ def _with_remarks(
     return [by_index.get(index, result) for index, result in enumerate(results)]
 
 
-def _object_batch(known: _Known) -> ObjectBatch:
-    """Every source object of the batch as it stands before the batch."""
-    zones = {key: ZoneInfo(practice.zone) for key, practice in known.practices.items()}
-    stored = {key: Known(one.object_id, one.standing) for key, one in known.objects.items()}
-    return ObjectBatch(zones, stored)
-
-
 def _owner(client: Client, practice: Practice) -> ActivityOwner:
     return ActivityOwner(
         practice.practice_id,
         client.client_id,
         client.generation,
-        practice.zone,
+        client.zone,
         practice.currency,
     )

@@ -1,6 +1,6 @@
 """What the use cases need from outside: a store within one transaction, and reads for the API."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -31,13 +31,15 @@ class Sealer(Protocol):
 
 
 class Client(NamedTuple):
-    """A client, locked by the transaction; `last_sequence` is 0 before the first activity."""
+    """A client, locked by the transaction; `last_sequence` is 0 before the first activity, `zone`
+    that of the days of its facts: its practice's, or one that this had before (ADR 54)."""
 
     client_id: ClientId
     generation: int
     last_sequence: int
     is_registered: bool
     is_new: bool
+    zone: str
 
 
 class StoredObject(NamedTuple):
@@ -167,10 +169,14 @@ class Rebuilds(Protocol):
     def lock_client(self, key: ClientKey) -> Client | None:
         """A client, locked; None when there is none. No other client is locked beside it."""
 
-    def activities(self, owner: ActivityOwner) -> list[Activity]:
-        """All activities of a client that were published, in their order, as `owner`'s."""
+    def activities(self, owner: ActivityOwner) -> Iterator[Activity]:
+        """All activities of a client that were published, in their order, as `owner`'s; read page
+        by page."""
 
-    def open(self, opening: Opening, activities: Sequence[Activity]) -> None:
+    def attempt(self) -> AbstractContextManager[Any]:
+        """What is written within, an exception takes back; the transaction goes on."""
+
+    def open(self, opening: Opening, activities: Iterable[Activity]) -> None:
         """Let the generation of the opening's owner be the client's, which is locked; put the
         opening into the outbox, and behind it the activities, said anew."""
 
@@ -215,7 +221,8 @@ class Store(Protocol):
         """The practice, or None; no other transaction can register or change it meanwhile."""
 
     def save_practice(self, practice: Practice) -> None:
-        """Insert the practice or change its name, region and discreet name."""
+        """Insert the practice or change all but its currency; later calls of `practices` return it.
+        Where the zone changes, the clients' facts stay in the one before (`zone_ports`)."""
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         """Put it into the outbox for `practices.v1`."""

@@ -110,7 +110,8 @@ class Rebuild:
 
 def _rebuilt(key: ClientKey, store: Store) -> Rebuilt:
     try:
-        return Rebuilt(key.client_id, open_generation(key, store, REASON))
+        with store.rebuilds.attempt():
+            return Rebuilt(key.client_id, open_generation(key, store, REASON))
     except (Conflict, Unknown) as error:
         return Rebuilt(key.client_id, 0, error.detail)
 

@@ -1,6 +1,6 @@
 """From the contracts' events to the domain's objects and back; nothing else knows both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -209,8 +209,8 @@ def record_of_activity(
 
 
 def records_of_generation(
-    opening: Opening, activities: Sequence[Activity], incarnation: str | None = None
-) -> list[Outgoing]:
+    opening: Opening, activities: Iterable[Activity], incarnation: str | None = None
+) -> Iterator[Outgoing]:
     """The records of a client whose facts are said anew: the opening, and behind it the facts."""
     owner = opening.owner
     event = GenerationOpened(
@@ -227,8 +227,9 @@ def records_of_generation(
             facts=opening.facts,
         ),
     )
-    facts = (record_of_activity(each, incarnation, is_anew=True) for each in activities)
-    return [_record_of_client(owner.client_id, event), *facts]
+    yield _record_of_client(owner.client_id, event)
+    for each in activities:
+        yield record_of_activity(each, incarnation, is_anew=True)
 
 
 def _record_of_client(client_id: str, event: ActivityRecorded | GenerationOpened) -> Outgoing:

@@ -137,7 +137,7 @@ def registered(
     """The activity that makes a client known to other services before any booking or payment; its
     day is `on` where it was published before, else today."""
     identity = activity_id(owner.practice_id, "", owner.client_id, 0)
-    delta = _registration(identity, on or _today(now, owner.zone))
+    delta = _registration(identity, on or local_day(now, owner.zone))
     return Activity(owner, sequence, now, now, None, is_last_of_cause=True, delta=delta)
 
 
@@ -145,14 +145,15 @@ def announcement(fact: SourceFact, zone: str, accepted_at: datetime) -> Delta:
     """The delta of a client's first fact where that counts for nothing, such as a refund before its
     payment: it makes the client known to other services."""
     identity = activity_id(fact.practice_id, fact.source, fact.event_id, 0)
-    return _registration(identity, _today(accepted_at, zone))
+    return _registration(identity, local_day(accepted_at, zone))
 
 
 def _registration(identity: str, on: date) -> Delta:
     return Delta(identity, "registered", on, None, (), 1, 0, None)
 
 
-def _today(now: datetime, zone: str) -> date:
+def local_day(now: datetime, zone: str) -> date:
+    """The day of an instant in a zone."""
     return now.astimezone(ZoneInfo(zone)).date()
 
 

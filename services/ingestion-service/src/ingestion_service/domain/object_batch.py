@@ -5,7 +5,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from ingestion_service.domain.activities import Delta
-from ingestion_service.domain.facts import PracticeId, SourceFact, SourceObjectKey
+from ingestion_service.domain.facts import SourceFact, SourceObjectKey
 from ingestion_service.domain.source_objects import SourceObject
 from ingestion_service.domain.standings import Standing
 
@@ -33,54 +33,59 @@ class ObjectBatch:
     place: the chain is one booking, whose id is that of the first (ADR 45).
     """
 
-    def __init__(
-        self, zones: Mapping[PracticeId, tzinfo], known: Mapping[SourceObjectKey, Known]
-    ) -> None:
-        """`known` holds the objects of all keys that the facts name, and those they are part of;
-        new facts count by the rules of their practice's zone."""
-        self._ids = {key: one.object_id for key, one in known.items()}
-        self._objects = {
-            key: SourceObject(zones[key.practice_id], one.standing) for key, one in known.items()
-        }
+    def __init__(self, known: Mapping[SourceObjectKey, Known]) -> None:
+        """`known` holds the objects of all keys that the facts name, and those they are part of."""
+        self._known = known
+        self._objects: dict[SourceObjectKey, SourceObject] = {}
         self._touched: set[SourceObjectKey] = set()
 
-    def fold(self, fact: SourceFact) -> Folded:
-        """Add an accepted fact to what it is about."""
+    def fold(self, fact: SourceFact, zone: tzinfo) -> Folded:
+        """Add an accepted fact to what it is about; it counts by the rules of its client's zone."""
         key = fact.object_key
         if fact.replaced_key is not None:
-            self._join(key, fact.replaced_key)
-        root = self._root(key)
+            self._join(key, fact.replaced_key, zone)
+        root = self._root(key, zone)
         part = key if root != key else fact.part_key
         self._touched |= {root} if part is None else {root, part}
-        whole = self._objects[root]
-        deltas = whole.fold(fact, None if part is None else self._objects[part])
+        whole = self._object(root, zone)
+        deltas = whole.fold(fact, None if part is None else self._object(part, zone))
         if root != key:
-            deltas = [_of(delta, self._ids[key], self._ids[root]) for delta in deltas]
-        return Folded(self._ids[key], deltas, whole.is_overdrawn)
+            deltas = [_of(delta, self._id(key), self._id(root)) for delta in deltas]
+        return Folded(self._id(key), deltas, whole.is_overdrawn)
 
     @property
     def standings(self) -> dict[SourceObjectKey, Standing]:
         """Where the objects stand that a fact has changed."""
         return {key: self._objects[key].standing for key in self._touched}
 
-    def _join(self, key: SourceObjectKey, replaced: SourceObjectKey) -> None:
-        root, other = self._root(replaced), self._root(key)
+    def _object(self, key: SourceObjectKey, zone: tzinfo) -> SourceObject:
+        """The object as it stands; all that a fact is about are of one client, so of one zone."""
+        found = self._objects.get(key)
+        if found is None:
+            found = self._objects[key] = SourceObject(zone, self._known[key].standing)
+        return found
+
+    def _id(self, key: SourceObjectKey) -> str:
+        return self._known[key].object_id
+
+    def _join(self, key: SourceObjectKey, replaced: SourceObjectKey, zone: tzinfo) -> None:
+        root, other = self._root(replaced, zone), self._root(key, zone)
         if root == other:
             return
-        whole, part = self._objects[root], self._objects[other]
-        whole.join(part, other.external_id, self._ids[other])
+        whole, part = self._object(root, zone), self._object(other, zone)
+        whole.join(part, other.external_id, self._id(other))
         part.belongs_to(root.external_id)
         self._touched |= {root, other}
 
-    def _root(self, key: SourceObjectKey) -> SourceObjectKey:
+    def _root(self, key: SourceObjectKey, zone: tzinfo) -> SourceObjectKey:
         """The first booking of the chain; for others the object itself. All between the two become
         part of it directly, so that they are not walked again, nor locked by later batches."""
         root, between = key, []
-        while (first := self._objects[root].part_of) is not None:
+        while (first := self._object(root, zone).part_of) is not None:
             between.append(root)
             root = root._replace(external_id=first)
         for each in between[:-1]:
-            self._objects[each].belongs_to(root.external_id)
+            self._object(each, zone).belongs_to(root.external_id)
         self._touched.update(between[:-1])
         return root
 

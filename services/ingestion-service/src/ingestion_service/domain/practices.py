@@ -25,11 +25,9 @@ class Practice(NamedTuple):
 def successor(known: Practice, wanted: Practice, unsaid: Collection[str] = ()) -> Practice:
     """What the known practice becomes: `wanted`, but fields named in `unsaid` stay as they are.
 
-    Raises `Conflict` when the zone or the currency would change: activities that are already
-    published depend on both.
+    Raises `Conflict` when the currency would change: the amounts of activities that are already
+    published are in it.
     """
-    if known.zone != wanted.zone:
-        raise Conflict("zone-is-fixed", "the zone of a practice cannot change", "/zone")
     if known.currency != wanted.currency:
         raise Conflict("currency-is-fixed", "the currency of a practice cannot change", "/currency")
     return wanted._replace(**{field: getattr(known, field) for field in unsaid})

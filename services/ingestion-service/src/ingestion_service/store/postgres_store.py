@@ -41,6 +41,7 @@ from ingestion_service.store.freshness import PostgresFreshness
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
 from ingestion_service.store.zone_rules import zone_rules
+from ingestion_service.store.zones import ZONE_OF_CLIENT, PostgresZones, note_change
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch, real_time
 from rapport_runtime.errors import TryLater
@@ -57,20 +58,20 @@ _LOCK_PRACTICE: Final = """
 _SAVE_PRACTICE: Final = """
     INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name)
     VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b, %(region)b, %(discreet_name)b)
-    ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name, region = excluded.region,
-        discreet_name = excluded.discreet_name
+    ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name, zone = excluded.zone,
+        region = excluded.region, discreet_name = excluded.discreet_name
 """
 # Arrays come sorted by key, and rows are created and locked in that order. Who locks has created
 # whatever it will create, so while one is missing nothing is locked: no two workers wait for each
 # other. The lock is on the client's row, which a waiting worker then reads as the other left it.
-_LOCK_CLIENTS: Final = """
+_LOCK_CLIENTS: Final = f"""
     SELECT wanted.practice_id, wanted.namespace, wanted.external_id,
-        found.client_id, found.generation, found.last_sequence, found.is_registered
+        found.client_id, found.generation, found.last_sequence, found.is_registered, found.zone
     FROM unnest(%(practice_id)b::text[], %(namespace)b::text[], %(external_id)b::text[])
         AS wanted(practice_id, namespace, external_id),
     LATERAL (
         SELECT client.client_id, generation, last_sequence,
-            registered_at IS NOT NULL AS is_registered
+            registered_at IS NOT NULL AS is_registered, {ZONE_OF_CLIENT} AS zone
         FROM identity JOIN client USING (practice_id, client_id)
         WHERE identity.practice_id = wanted.practice_id
           AND identity.namespace = wanted.namespace
@@ -88,6 +89,7 @@ _LOCK_CLIENTS: Final = """
         )
     )
 """
+# The practice is locked, so that its zone does not change before these clients can be seen.
 _CREATE_CLIENTS: Final = """
     WITH created AS (
         INSERT INTO identity (practice_id, namespace, external_id, client_id)
@@ -96,9 +98,11 @@ _CREATE_CLIENTS: Final = """
         ON CONFLICT DO NOTHING
         RETURNING practice_id, client_id
     )
-    INSERT INTO client (practice_id, client_id, generation, last_sequence, known_since)
-    SELECT practice_id, client_id, 1, 0, %(known_since)b::timestamptz FROM created
-    RETURNING client_id
+    INSERT INTO client (practice_id, client_id, generation, last_sequence, known_since, zone)
+    SELECT practice_id, client_id, 1, 0, %(known_since)b::timestamptz, practice.zone
+    FROM created JOIN practice USING (practice_id)
+    FOR SHARE OF practice
+    RETURNING client_id, zone
 """
 _SAVE_SEQUENCES: Final = """
     UPDATE client SET last_sequence = advanced.last_sequence
@@ -184,6 +188,7 @@ class PostgresStore:
         self.rebuilds = PostgresRebuilds(tx, encoders.generation)
         self.parking = parking.PostgresParking(tx, sealer)
         self.freshness = PostgresFreshness(tx)
+        self.zones = PostgresZones(tx)
 
     def hold_time(self) -> datetime | None:
         return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()
@@ -206,6 +211,7 @@ class PostgresStore:
         return self.practices({practice_id}).get(practice_id)
 
     def save_practice(self, practice: Practice) -> None:
+        note_change(self._tx, practice.practice_id, practice.zone)
         self._execute(_SAVE_PRACTICE, practice._asdict())
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
@@ -238,7 +244,12 @@ class PostgresStore:
         rows = self._fetch(_LOCK_CLIENTS, arrays(IdentityKey._fields, keys))
         return {
             IdentityKey(row.practice_id, row.namespace, row.external_id): Client(
-                row.client_id, row.generation, row.last_sequence, row.is_registered, is_new=False
+                row.client_id,
+                row.generation,
+                row.last_sequence,
+                row.is_registered,
+                is_new=False,
+                zone=row.zone,
             )
             for row in rows
         }
@@ -248,9 +259,9 @@ class PostgresStore:
         see them yet. Waits for another transaction that has just created one of them."""
         ids = [ClientId(uuid.uuid4().hex) for _ in keys]
         parameters = arrays(IdentityKey._fields, keys) | {"client_id": ids, "known_since": now}
-        created = {row.client_id for row in self._fetch(_CREATE_CLIENTS, parameters)}
+        created = {row.client_id: row.zone for row in self._fetch(_CREATE_CLIENTS, parameters)}
         pairs = zip(keys, ids, strict=True)
-        return {key: _created_client(own) for key, own in pairs if own in created}
+        return {key: _created_client(own, created[own]) for key, own in pairs if own in created}
 
     def save_sequences(self, sequences: Mapping[tuple[PracticeId, ClientId], int]) -> None:
         clients = arrays(("practice_id", "client_id"), sequences)
@@ -346,6 +357,8 @@ class PostgresStore:
         execute(self._tx, statement, parameters, prepare=False)
 
 
-def _created_client(client_id: ClientId) -> Client:
+def _created_client(client_id: ClientId, zone: str) -> Client:
     """What `_CREATE_CLIENTS` creates."""
-    return Client(client_id, generation=1, last_sequence=0, is_registered=False, is_new=True)
+    return Client(
+        client_id, generation=1, last_sequence=0, is_registered=False, is_new=True, zone=zone
+    )

@@ -8,7 +8,13 @@ from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
 from ingestion_service.store.clock import simulated_time
-from ingestion_service.store.ledger import ACTIVITY_COLUMNS, activities_of_client
+from ingestion_service.store.ledger import (
+    ACTIVITY_COLUMNS,
+    OF_CLIENT,
+    TOLD_ANEW,
+    activities_of_client,
+)
+from ingestion_service.store.zones import ZONE_OF_CLIENT
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
 
@@ -40,20 +46,27 @@ _CLIENT_IDS: Final = """
     JOIN identity USING (namespace, external_id)
     WHERE practice_id = %(practice_id)s
 """
-_OWNER: Final = """
-    SELECT c.generation, c.registered_at, c.registered_on, c.registered_sequence, p.zone, p.currency
-    FROM client c JOIN practice p USING (practice_id)
-    WHERE c.practice_id = %(practice_id)s AND c.client_id = %(client_id)s
+_OWNER: Final = f"""
+    SELECT generation, registered_at, registered_on, registered_sequence, told_anew_through,
+        {ZONE_OF_CLIENT} AS zone, practice.currency
+    FROM client JOIN practice USING (practice_id)
+    WHERE client.practice_id = %(practice_id)s AND client_id = %(client_id)s
 """
 # From the fact on that caused the activity after `after`, or the one before it.
 _CAUSES: Final = f"""
     SELECT {ACTIVITY_COLUMNS} FROM ledger
-    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND deltas IS NOT NULL
+    WHERE {OF_CLIENT} AND ledger_id > %(through)s
       AND first_sequence >= (
           SELECT coalesce(max(first_sequence), 0) FROM ledger
-          WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
-            AND deltas IS NOT NULL AND first_sequence <= %(after)s + 1)
+          WHERE {OF_CLIENT} AND ledger_id > %(through)s AND first_sequence <= %(after)s + 1)
     ORDER BY first_sequence LIMIT %(limit)s
+"""
+_CAUSES_TOLD_ANEW: Final = f"""
+    {TOLD_ANEW}
+    WHERE told.first_sequence >= (
+        SELECT coalesce(max(first_sequence), 0) FROM told_anew
+        WHERE {OF_CLIENT} AND first_sequence <= %(after)s + 1)
+    ORDER BY told.first_sequence LIMIT %(limit)s
 """
 _SOURCES: Final = """
     SELECT source, coalesce(events, 0)::bigint AS events, last_occurred_at, last_accepted_at,
@@ -126,9 +139,11 @@ class PostgresReads:
         }
         with self._database.transaction(practice_id) as tx:
             row = fetch_one(tx, _OWNER, parameters)
-            causes = fetch(tx, _CAUSES, parameters)
-        if row is None:
-            return None
+            if row is None:
+                return None
+            through = row.told_anew_through or 0
+            causes = fetch(tx, _CAUSES_TOLD_ANEW, parameters) if through else []
+            causes += fetch(tx, _CAUSES, {**parameters, "through": through})
         owner = ActivityOwner(practice_id, client_id, row.generation, row.zone, row.currency)
         found = activities_of_client(causes, row, owner)
         return [activity for activity in found if activity.sequence > after][:limit]

@@ -1,19 +1,25 @@
 """Clients whose facts are said anew (ADR 48): which rebuild has come how far, and what it says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from ingestion_service.domain.activities import Activity, ActivityOwner
 from ingestion_service.ports import Client, ClientKey, Opening, Progress, Scope
-from ingestion_service.store.ledger import ACTIVITY_COLUMNS, activities_of_client
+from ingestion_service.store.ledger import TOLD, activities_in_order
+from ingestion_service.store.zones import ZONE_OF_CLIENT
 from rapport_runtime.bus.port import Outgoing
-from rapport_runtime.database import execute, fetch, fetch_one, fetch_value
+from rapport_runtime.database import execute, fetch, fetch_one, fetch_pages, fetch_value
 from rapport_runtime.ops import incarnation
 from rapport_runtime.stream import outbox
 
-EncodeGeneration = Callable[[Opening, Sequence[Activity], str], Sequence[Outgoing]]
+EncodeGeneration = Callable[[Opening, Iterable[Activity], str], Iterator[Outgoing]]
+
+PAGE: Final = 2_000
+"""So many facts are read and written at once: no side waits long for the other."""
 
 _BEGIN: Final = """
     INSERT INTO rebuild (scope) VALUES (%(scope)s) ON CONFLICT DO NOTHING
@@ -43,16 +49,12 @@ _THE_CLIENT: Final = """
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
       AND client_id > %(after_client)s
 """
-_CLIENT: Final = """
-    SELECT client_id, generation, last_sequence, registered_at, registered_on, registered_sequence
+_CLIENT: Final = f"""
+    SELECT client_id, generation, last_sequence, registered_at, registered_on, registered_sequence,
+        {ZONE_OF_CLIENT} AS zone
     FROM client WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
 """
-_LOCK_CLIENT: Final = f"{_CLIENT} FOR UPDATE"
-_LEDGER: Final = f"""
-    SELECT {ACTIVITY_COLUMNS} FROM ledger
-    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s AND deltas IS NOT NULL
-    ORDER BY first_sequence
-"""
+_LOCK_CLIENT: Final = f"{_CLIENT} FOR UPDATE OF client"
 _OPEN: Final = """
     UPDATE client SET generation = %(generation)s
     WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
@@ -104,17 +106,30 @@ class PostgresRebuilds:
         if row is None:
             return None
         is_registered = row.registered_at is not None
-        return Client(row.client_id, row.generation, row.last_sequence, is_registered, is_new=False)
+        return Client(
+            row.client_id,
+            row.generation,
+            row.last_sequence,
+            is_registered,
+            is_new=False,
+            zone=row.zone,
+        )
 
-    def activities(self, owner: ActivityOwner) -> list[Activity]:
+    def activities(self, owner: ActivityOwner) -> Iterator[Activity]:
         key = _key(owner)
         client = fetch_one(self._tx, _CLIENT, key)
-        return activities_of_client(fetch(self._tx, _LEDGER, key), client, owner)
+        pages = fetch_pages(self._tx, TOLD, key, size=PAGE)
+        return activities_in_order((row for page in pages for row in page), client, owner)
 
-    def open(self, opening: Opening, activities: Sequence[Activity]) -> None:
+    def attempt(self) -> AbstractContextManager[Any]:
+        return self._tx.begin_nested()
+
+    def open(self, opening: Opening, activities: Iterable[Activity]) -> None:
         owner = opening.owner
         execute(self._tx, _OPEN, {**_key(owner), "generation": owner.generation})
-        outbox.append(self._tx, self._encode(opening, activities, incarnation.current(self._tx)))
+        records = self._encode(opening, activities, incarnation.current(self._tx))
+        while page := list(islice(records, PAGE)):
+            outbox.append(self._tx, page)
 
     def waiting(self, limit: int) -> int:
         return int(fetch_value(self._tx, _WAITING, {"limit": limit}))

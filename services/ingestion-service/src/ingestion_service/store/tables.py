@@ -42,11 +42,14 @@ client = sa.Table(
     sa.Column("registered_at", sa.DateTime(timezone=True)),
     sa.Column("registered_sequence", sa.BigInteger),
     sa.Column("registered_on", sa.Date),
+    sa.Column("zone", sa.Text),
+    sa.Column("told_anew_through", sa.BigInteger),
     sa.CheckConstraint(
         "num_nulls(registered_at, registered_sequence, registered_on) IN (0, 3)",
         name="client_registered_once",
     ),
-    comment="a pseudonym; where its gapless sequence of activities stands",
+    comment="a pseudonym; where its gapless sequence of activities stands; zone: that of the days"
+    " of its facts, null for the first one of its practice",
     postgresql_with={"fillfactor": 70},
 )
 
@@ -77,6 +80,7 @@ source_object = sa.Table(
     sa.Column("owner_external_id", _key_text()),
     sa.Column("standing", sa.LargeBinary),
     sa.PrimaryKeyConstraint("external_id", "kind", "source", "practice_id"),
+    sa.Index("source_object_by_owner", "practice_id", "namespace", "owner_external_id"),
     comment="a booking, a payment, or a refund or chargeback of one, and what its events came to so"
     " far; its owner is the client whom its first accepted event names, null where all wait",
     postgresql_with={"fillfactor": 20},
@@ -116,9 +120,49 @@ ledger = sa.Table(
         "first_sequence",
         postgresql_where=sa.text("deltas IS NOT NULL"),
     ),
+    sa.Index(
+        "ledger_without_effect",
+        "practice_id",
+        "client_id",
+        postgresql_where=sa.text("deltas IS NULL"),
+    ),
     comment="every accepted source event, and what was published for it; ledger_id is the order of"
     " acceptance within a client, zone_rules the version by which its days were found, details what"
     " few events say",
+)
+
+told_anew = sa.Table(
+    "told_anew",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("client_id", _key_text(), primary_key=True),
+    sa.Column("ledger_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("source", _key_text(), nullable=False),
+    sa.Column("event_id", _key_text(), nullable=False),
+    sa.Column("first_sequence", sa.BigInteger, nullable=False),
+    sa.Column("deltas", postgresql.JSONB),
+    sa.Index(
+        "told_anew_by_sequence",
+        "practice_id",
+        "client_id",
+        "first_sequence",
+        postgresql_where=sa.text("deltas IS NOT NULL"),
+    ),
+    comment="what rows of the ledger cause in the zone that their client's practice has now, in"
+    " place of what they tell themselves",
+)
+
+practice_zone = sa.Table(
+    "practice_zone",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("first_zone", sa.Text, nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True)),
+    sa.Column("done_client", _key_text()),
+    comment="practices that have changed their zone: the first one, that of clients who have none"
+    " of their own; changed_at: not all clients are turned, done_client: the last that was looked"
+    " at",
+    postgresql_with={"fillfactor": 50},
 )
 
 source_count = sa.Table(
