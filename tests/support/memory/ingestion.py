@@ -17,6 +17,7 @@ from ingestion_service.domain.facts import (
     SourceFact,
     SourceObjectKey,
 )
+from ingestion_service.domain.imports import ImportKey
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
@@ -30,6 +31,7 @@ from ingestion_service.ports import (
     SourceProgress,
     StoredObject,
 )
+from tests.support.memory.ingestion_imports import JobRow, MemoryImports
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
 
@@ -65,6 +67,8 @@ class Tables:
     said: list[Activity | Opening] = field(default_factory=list)
     rebuilds: dict[Scope, Progress] = field(default_factory=dict)
     waiting: int = 0
+    imports: dict[ImportKey, JobRow] = field(default_factory=dict)
+    planned: dict[SourceObjectKey, datetime] = field(default_factory=dict)
     queues: QueueTables = field(default_factory=QueueTables)
     announced: list[tuple[Practice, datetime]] = field(default_factory=list)
 
@@ -89,6 +93,7 @@ class MemoryStore(MemoryQueues):
         self._is_simulated = is_simulated
         self._real_time = real_time
         self._practice_id = practice_id
+        self.imports = MemoryImports(tables, real_time)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
 
     def hold_time(self) -> datetime | None:

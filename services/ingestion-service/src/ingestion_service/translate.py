@@ -288,7 +288,13 @@ def records_of_hold(hold: Hold, incarnation: str | None = None) -> list[Outgoing
     `client-activity.v1`, with the incarnation of the database."""
     state = "held" if hold.is_held else "released"
     said = f"{hold.hold_id}/{incarnation}/{hold.since.isoformat()}/{state}"
-    data = WireHold(hold_id=hold.hold_id, reason="deferred", held=hold.is_held, since=hold.since)
+    data = WireHold(
+        hold_id=hold.hold_id,
+        reason=hold.reason,
+        source=hold.source,
+        held=hold.is_held,
+        since=hold.since,
+    )
     return [
         Outgoing(
             CLIENT_ACTIVITY.name,
