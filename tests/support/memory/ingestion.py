@@ -15,6 +15,7 @@ from ingestion_service.domain.facts import (
     PracticeId,
     SourceObjectKey,
 )
+from ingestion_service.domain.imports import ImportKey
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
@@ -29,6 +30,7 @@ from ingestion_service.ports import (
     StoredObject,
 )
 from tests.support.memory.ingestion_freshness import FreshnessTables, MemoryFreshness
+from tests.support.memory.ingestion_imports import JobRow, MemoryImports
 from tests.support.memory.ingestion_parking import MemoryParking, Parked
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
@@ -59,6 +61,8 @@ class Tables:
     rebuilds: dict[Scope, Progress] = field(default_factory=dict)
     waiting: int = 0
     zones: ZoneTables = field(default_factory=ZoneTables)
+    imports: dict[ImportKey, JobRow] = field(default_factory=dict)
+    planned: dict[SourceObjectKey, datetime] = field(default_factory=dict)
     queues: QueueTables = field(default_factory=QueueTables)
     freshness: FreshnessTables = field(default_factory=FreshnessTables)
     announced: list[tuple[Practice, datetime]] = field(default_factory=list)
@@ -85,6 +89,7 @@ class MemoryStore(MemoryQueues):
         self._real_time = real_time
         self._practice_id = practice_id
         self.parking = MemoryParking(tables.parked, tables.met)
+        self.imports = MemoryImports(tables, real_time)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
         self.freshness = MemoryFreshness(tables.freshness, tables.practices, tables.queues)
         self.zones = MemoryZones(tables)

@@ -12,6 +12,7 @@ from ingestion_service.api.events import events_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
+from ingestion_service.importing.command import import_command
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
 from ingestion_service.settings import IngestionSettings
@@ -232,6 +233,9 @@ COMMANDS = commands(
         ways=WAYS,
         scopes=SCOPES,
         publish_key=publish_key,
-        own={"rebuild": rebuild_command(_stores_of_command)},
+        own={
+            "rebuild": rebuild_command(_stores_of_command),
+            "import": import_command(_stores_of_command),
+        },
     ),
 )

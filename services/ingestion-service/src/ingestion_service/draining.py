@@ -8,6 +8,7 @@ from ingestion_service import translate
 from ingestion_service.domain import turns
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.handlers import accept
+from ingestion_service.import_holds import tend_imports
 from ingestion_service.ports import Deferred, Hold, Queue, Store, Stores
 from ingestion_service.queues import announce_again, announce_queue, held, held_time
 from rapport_runtime import failpoints
@@ -53,6 +54,7 @@ class Drain:
         is published. Raises what the database raises."""
         with self._stores.transaction() as tx:
             store = self._stores.within(tx)
+            tend_imports(store)
             waiting = store.count_queues()
             if not waiting:
                 return Look([], 0)

@@ -36,6 +36,7 @@ from ingestion_service.domain.object_batch import Known, ObjectBatch
 from ingestion_service.domain.parked import NOTHING_WAITS
 from ingestion_service.domain.practices import Practice, successor
 from ingestion_service.domain.standings import Standing
+from ingestion_service.import_holds import with_imports
 from ingestion_service.judging import (
     Candidate,
     Verdict,
@@ -106,7 +107,7 @@ def accept(
     remarks: Mapping[int, IntakeResult] = {}
     if verdict.new:
         clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
-        accepted_at = {key: times.get(key, now) for key in practices}
+        accepted_at = dict.fromkeys(practices, now) | with_imports(practices, times, store)
         intake = _fold(verdict.new, _Known(clients, objects, practices), accepted_at)
         store.append(intake.entries)
         store.freshness.count(spoken(intake.entries, practices))
@@ -126,9 +127,10 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
     Raises `Unknown` when the practice is not registered, `NotYet` before a simulated clock is
     first set.
     """
-    times = practice_times({key.practice_id}, store)
+    practice_ids = {key.practice_id}
+    times = with_imports(practice_ids, practice_times(practice_ids, store), store)
     now = held_time(store)
-    practice = store.practices({key.practice_id}).get(key.practice_id)
+    practice = store.practices(practice_ids).get(key.practice_id)
     if practice is None:
         raise Unknown("unknown-practice", "no practice is registered under this id")
     client = store.lock_clients({key}, now)[key]

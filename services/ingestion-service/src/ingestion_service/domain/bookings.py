@@ -1,6 +1,7 @@
 """What a booking's facts come to: which of them has the last word."""
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
 
 from ingestion_service.domain.facts import SourceFact, SourceKind
 from ingestion_service.domain.standings import (
@@ -13,6 +14,8 @@ from ingestion_service.domain.standings import (
     with_codes,
 )
 
+State = Literal["booked", "completed", "no_show", "cancelled"]
+
 _OUTCOMES: Final = frozenset({"completed", "no_show"})
 """What a booking came to, as somebody reported it."""
 _SLOTS: Final[dict[SourceKind, str]] = {
@@ -24,6 +27,22 @@ _SLOTS: Final[dict[SourceKind, str]] = {
     "no_show": "last",
     "cancelled": "cancelled",
 }
+_STATES: Final[dict[SourceKind, State]] = {
+    "created": "booked",
+    "rescheduled": "booked",
+    "assumed": "completed",
+    "completed": "completed",
+    "no_show": "no_show",
+    "cancelled": "cancelled",
+}
+
+
+class BookingState(NamedTuple):
+    """How a booking is: the hour, where it was said, and when the last was said of it."""
+
+    state: State
+    starts_at: datetime | None
+    said_at: datetime
 
 
 def with_fact(known: Standing, fact: SourceFact, kept: KeptFact, own: Standing | None) -> Standing:
@@ -62,6 +81,17 @@ def joined(known: Standing, other: Standing, other_id: str) -> Standing:
         current_cancelled=cancelled,
         joined=known.joined + other.joined + 1,
     )
+
+
+def state_of_booking(known: Standing) -> BookingState | None:
+    """How a booking is now; None where nothing was said of it but that somebody asked for it."""
+    word, hour = _last_word(known), _hour(known)
+    state = None if word is None else _STATES.get(word.kind)
+    if state is None:
+        return None
+    facts = (known.created, known.moved, known.last, known.assumed, known.cancelled)
+    said_at = max(fact.occurred_at for fact in (*facts, known.current_cancelled) if fact)
+    return BookingState(state, None if hour is None else hour.starts_at, said_at)
 
 
 def effect_of_booking(known: Standing) -> Effect:

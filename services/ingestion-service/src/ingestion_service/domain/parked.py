@@ -20,7 +20,7 @@ TERM: Final = timedelta(days=90)
 
 
 class Waiting(NamedTuple):
-    """How many events are parked already, of objects and of practices; none where it is not said."""
+    """How many events are parked already, of objects and of practices; 0 where it is not said."""
 
     of_object: Mapping[SourceObjectKey, int]
     of_practice: Mapping[PracticeId, int]

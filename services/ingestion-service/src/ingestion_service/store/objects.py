@@ -132,7 +132,7 @@ def _create_and_lock(
 def _read(
     tx: sa.Connection, statement: str, keys: Sequence[SourceObjectKey]
 ) -> dict[SourceObjectKey, StoredObject]:
-    """The objects of sorted keys that are all known, by `_LOCK` or `_READ`."""
+    """Those of the objects of sorted keys that are known, by `_LOCK` or `_READ`."""
     found = {}
     for row in fetch(tx, statement, arrays(SourceObjectKey._fields, keys), prepare=False):
         key = keys[row.place - 1]
@@ -142,6 +142,13 @@ def _read(
         standing = Standing() if row.standing is None else _DECODE(row.standing)
         found[key] = StoredObject(row.object_id, owner, is_new=False, standing=standing)
     return found
+
+
+def read(
+    tx: sa.Connection, keys: Collection[SourceObjectKey]
+) -> dict[SourceObjectKey, StoredObject]:
+    """See `Imports.objects`."""
+    return _read(tx, _READ, sorted(keys))
 
 
 def _random_ids(count: int) -> list[str]:

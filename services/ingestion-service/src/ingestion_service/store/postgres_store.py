@@ -38,6 +38,7 @@ from ingestion_service.ports import (
 from ingestion_service.store import clock, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.freshness import PostgresFreshness
+from ingestion_service.store.imports import PostgresImports
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
 from ingestion_service.store.zone_rules import zone_rules
@@ -189,6 +190,7 @@ class PostgresStore:
         self.parking = parking.PostgresParking(tx, sealer)
         self.freshness = PostgresFreshness(tx)
         self.zones = PostgresZones(tx)
+        self.imports = PostgresImports(tx)
 
     def hold_time(self) -> datetime | None:
         return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()

@@ -337,3 +337,44 @@ rebuild = sa.Table(
     comment="rebuilds of clients that go on: whose, and the last client that is done",
     postgresql_with={"fillfactor": 50},
 )
+
+import_job = sa.Table(
+    "import_job",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("job_id", _key_text(), primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("file_hash", sa.Text, nullable=False),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("accepted", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("duplicate", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("parked", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("rejected", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column(
+        "moved_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.clock_timestamp(),
+    ),
+    sa.Column("hold_id", sa.Text),
+    sa.Column("stands_at", sa.DateTime(timezone=True)),
+    sa.Column("incarnation", sa.Text),
+    sa.CheckConstraint(
+        "num_nulls(hold_id, stands_at, incarnation) IN (0, 3)", name="import_job_hold_is_whole"
+    ),
+    comment="files that are on their way into the ledger: how far each has come, and the time at"
+    " which its practice stands meanwhile",
+    postgresql_with={"fillfactor": 50},
+)
+
+planned_booking = sa.Table(
+    "planned_booking",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("booking_id", _key_text(), primary_key=True),
+    sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("planned_booking_by_hour", "practice_id", "source", "starts_at", "booking_id"),
+    comment="bookings that the last snapshots of a source have said to be planned, and for when",
+)
