@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from ingestion_service.care_port import CareStore
 from ingestion_service.domain.activities import Activity, ActivityOwner, Delta
 from ingestion_service.domain.facts import (
     ClientId,
@@ -174,7 +175,7 @@ class Rebuilds(Protocol):
         """How many rows of the outbox wait to be published, counted up to `limit`."""
 
 
-class Store(Protocol):
+class Store(CareStore, Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
     @property
