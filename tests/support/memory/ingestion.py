@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
 from ingestion_service.domain.activities import Activity, ActivityOwner, caused, registered
+from ingestion_service.domain.care import CareWord, how_many, in_sequence
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
@@ -58,6 +59,7 @@ class Tables:
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
+    care: list[CareWord] = field(default_factory=list)
     rebuilds: dict[Scope, Progress] = field(default_factory=dict)
     waiting: int = 0
     zones: ZoneTables = field(default_factory=ZoneTables)
@@ -202,6 +204,11 @@ class MemoryStore(MemoryQueues):
     def publish(self, activities: Sequence[Activity]) -> None:
         self._tables.published.extend(activities)
         self._tables.said.extend(activities)
+
+    def publish_care(self, words: Sequence[CareWord]) -> None:
+        counts, known = how_many(words), how_many(self._tables.care)
+        last = {client: known.get(client, 0) + count for client, count in counts.items()}
+        self._tables.care.extend(in_sequence(words, last))
 
 
 class MemoryStores:

@@ -8,7 +8,7 @@ from typing import Any
 from rapport_contracts.catalogue import CANONICAL, SOURCE
 from rapport_contracts.examples import examples_of
 from rapport_contracts.schemas import Schema, schemas
-from rapport_contracts.topics import TOPICS, Topic
+from rapport_contracts.topics import DAY_MS, TOPICS, Topic
 
 VERSION = "0.2.0"
 """Of the contracts, as in pyproject.toml; topics and event types have their major version in their
@@ -16,7 +16,7 @@ names."""
 
 _PARTS = "#/components/schemas/"
 _DESCRIPTION = """\
-The events that Rapport's services send, and those that booking and payment systems send to them. \
+The events that Rapport's services send, and those that other systems send to them. \
 Every event is a CloudEvents 1.0 event in structured JSON, in UTF-8, at most 1 MiB. A record's \
 partition is the CRC-32 of its key modulo the number of partitions. Delivery is at least once: \
 keep the `id` of each event that you have handled, or of tier changes the `version`, which is \
@@ -54,7 +54,9 @@ def _events_on(topic: Topic) -> list[str]:
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
-    days = "the last of each key" if topic.retention_ms is None else "30 days"
+    days = "the last of each key"
+    if topic.retention_ms is not None:
+        days = f"{topic.retention_ms // DAY_MS} days"
     configuration: dict[str, Any] = dict(topic.settings)
     configuration["cleanup.policy"] = [configuration["cleanup.policy"]]
     if topic.retention_ms is not None:

@@ -6,13 +6,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from rapport_contracts.care_signals import CareRecorded
 from rapport_contracts.envelope import (
     Envelope,
     Incarnation,
     Instant,
     Int32,
     Int64,
+    Payload,
     PracticeId,
+    Sequence,
     Text,
 )
 from rapport_contracts.ranges import EARLIEST, FIRST_DAY, LAST_DAY, LATEST, REGION
@@ -31,7 +34,6 @@ from rapport_contracts.words import (
 
 Direction = Literal["entered", "upgraded", "downgraded", "moved", "left"]
 Origin = Literal["live", "backfill"]
-Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Score = Annotated[
     Decimal,
     msgspec.Meta(
@@ -43,13 +45,6 @@ Rank = Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", max_length=3)]
 OccasionId = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-
-
-class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The base of every `data`: immutable, fields by keyword, unknown fields ignored.
-
-    `gc=False`: no event holds a cycle, and batches hold thousands of them.
-    """
 
 
 class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
@@ -179,8 +174,8 @@ class Watermark(Payload, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class WatermarkAdvanced(Envelope, frozen=True, kw_only=True, tag="rapport.watermark.advanced.v1"):
-    """Time as a record, on every partition of `client-activity.v1` and `tier-changes.v1`: business
-    time. On `keys.v1` it is real time: who has not read one for long does not know which keys
+    """Time as a record, on every partition of `client-activity.v1`, `care-signals.v1` and
+    `tier-changes.v1`: business time. On `keys.v1` it is real time: who has not read one for long does not know which keys
     hold."""
 
     data: Watermark
@@ -356,6 +351,7 @@ class UnknownEvent(Payload, frozen=True, kw_only=True):
 
 CanonicalEvent = (
     ActivityRecorded
+    | CareRecorded
     | GenerationOpened
     | HoldChanged
     | WatermarkAdvanced

@@ -1,5 +1,6 @@
 """Which event types are on which topic, and the class of each event type."""
 
+from types import UnionType
 from typing import get_args
 
 from rapport_contracts.canonical import (
@@ -12,7 +13,10 @@ from rapport_contracts.canonical import (
     TierChanged,
     WatermarkAdvanced,
 )
+from rapport_contracts.care import CareEvent
+from rapport_contracts.care_signals import CareRecorded
 from rapport_contracts.envelope import Envelope
+from rapport_contracts.signals import SignalEvent
 from rapport_contracts.source import (
     BookingCancelled,
     BookingCompleted,
@@ -27,15 +31,18 @@ from rapport_contracts.source import (
     PaymentRefundedSoFar,
     PaymentRefundFailed,
     PaymentSettled,
-    SourceEnvelope,
 )
+from rapport_contracts.source_envelope import SourceEnvelope
 from rapport_contracts.topics import (
+    CARE_SIGNALS,
     CLIENT_ACTIVITY,
     KEYS,
     OUTREACH_EVENTS,
     PRACTICES,
     SOURCE_BOOKINGS,
+    SOURCE_CARE,
     SOURCE_PAYMENTS,
+    SOURCE_SIGNALS,
     TIER_CHANGES,
 )
 
@@ -58,6 +65,7 @@ CANONICAL: dict[str, dict[str, type[Envelope]]] = {
             CLIENT_ACTIVITY,
             (ActivityRecorded, GenerationOpened, HoldChanged, WatermarkAdvanced),
         ),
+        (CARE_SIGNALS, (CareRecorded, WatermarkAdvanced)),
         (TIER_CHANGES, (TierChanged, WatermarkAdvanced)),
         (PRACTICES, (PracticeRegistered,)),
         (KEYS, (KeyChanged, WatermarkAdvanced)),
@@ -65,6 +73,10 @@ CANONICAL: dict[str, dict[str, type[Envelope]]] = {
     )
 }
 """Topic name -> event type -> class, for the events of Rapport's services."""
+
+def _classes(events: UnionType) -> tuple[type[SourceEnvelope], ...]:
+    return get_args(events)
+
 
 SOURCE: dict[str, dict[str, type[SourceEnvelope]]] = {
     topic.name: {source_type(event): event for event in events}
@@ -92,9 +104,11 @@ SOURCE: dict[str, dict[str, type[SourceEnvelope]]] = {
                 PaymentChargebackReversed,
             ),
         ),
+        (SOURCE_SIGNALS, _classes(SignalEvent)),
+        (SOURCE_CARE, _classes(CareEvent)),
     )
 }
-"""Topic name -> event type -> class, for the events of booking and payment systems."""
+"""Topic name -> event type -> class, for the events of other systems."""
 
 ANY_SOURCE: dict[str, type[SourceEnvelope]] = {
     name: event for events in SOURCE.values() for name, event in events.items()

@@ -11,11 +11,11 @@ from rapport_contracts.canonical import (
     KeyChanged,
     MessageChanged,
     PracticeRegistered,
-    Sequence,
     TierChanged,
     UnknownEvent,
     WatermarkAdvanced,
 )
+from rapport_contracts.care_signals import CareRecorded
 from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL, SOURCE
 from rapport_contracts.diagnosis import (
     event_type,
@@ -25,10 +25,18 @@ from rapport_contracts.diagnosis import (
     refuse_duplicate_keys,
     refuse_null_characters,
 )
-from rapport_contracts.envelope import Incarnation, Text
+from rapport_contracts.envelope import Incarnation, Sequence, Text
 from rapport_contracts.errors import InvalidEvent
-from rapport_contracts.source import BookingData, SourceEnvelope, SourceEvent, record_key
-from rapport_contracts.topics import CLIENT_ACTIVITY, KEYS, OUTREACH_EVENTS, PRACTICES, TIER_CHANGES
+from rapport_contracts.source import SourceEvent, object_field, record_key
+from rapport_contracts.source_envelope import SourceEnvelope
+from rapport_contracts.topics import (
+    CARE_SIGNALS,
+    CLIENT_ACTIVITY,
+    KEYS,
+    OUTREACH_EVENTS,
+    PRACTICES,
+    TIER_CHANGES,
+)
 
 MAX_VALUE_BYTES = 1024 * 1024
 """Kafka's own default limit of a record is as large; no event of ours comes near it."""
@@ -38,6 +46,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[CanonicalEvent]] = {
     CLIENT_ACTIVITY.name: msgspec.json.Decoder(
         ActivityRecorded | GenerationOpened | HoldChanged | WatermarkAdvanced
     ),
+    CARE_SIGNALS.name: msgspec.json.Decoder(CareRecorded | WatermarkAdvanced),
     TIER_CHANGES.name: msgspec.json.Decoder(TierChanged | WatermarkAdvanced),
     PRACTICES.name: msgspec.json.Decoder(PracticeRegistered),
     KEYS.name: msgspec.json.Decoder(KeyChanged | WatermarkAdvanced),
@@ -156,8 +165,7 @@ def decode_source(topic: str | None, key: bytes | None, value: bytes | None) -> 
     if topic is not None and not key:
         raise InvalidEvent("missing-key", "has no key")
     if key and key != record_key(event).encode():
-        noun = "booking" if isinstance(event.data, BookingData) else "payment"
-        field = f"/data/{noun}_id" if event.subject is None else "/subject"
+        field = f"/data/{object_field(event)}" if event.subject is None else "/subject"
         raise InvalidEvent("invalid-field", "must equal the record's key", field)
     return event
 

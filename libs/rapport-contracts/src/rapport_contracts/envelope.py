@@ -12,6 +12,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
+Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 
 Incarnation = Annotated[str, msgspec.Meta(min_length=8, max_length=8)]
 """Eight random hexadecimal digits that a database draws at its creation, and anew after it was
@@ -62,3 +63,10 @@ class Envelope(
     ] = None
     specversion: Literal["1.0"] = msgspec.field(default_factory=_specversion)
     datacontenttype: Literal["application/json"] = msgspec.field(default_factory=_datacontenttype)
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The base of every `data`: immutable, fields by keyword, unknown fields ignored.
+
+    `gc=False`: no event holds a cycle, and batches hold thousands of them.
+    """

@@ -13,7 +13,7 @@ import msgspec
 from rapport_contracts.catalogue import ANY_SOURCE, CANONICAL
 from rapport_contracts.envelope import Envelope
 from rapport_contracts.examples import BUNDLE
-from rapport_contracts.source import SourceEnvelope
+from rapport_contracts.source_envelope import SourceEnvelope
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "schemas"
 """Beside the package's `src`, in a checkout of the repository."""

@@ -1,10 +1,13 @@
-"""The events of booking and payment systems: lenient to extra keys, errors by field."""
+"""The events of booking and payment systems, and any event that a source may send."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from rapport_contracts.ranges import EARLIEST, EARLIEST_HAPPENED
+from rapport_contracts.care import CareData, CareEvent, NamedCare
+from rapport_contracts.ranges import EARLIEST
+from rapport_contracts.signals import SignalData, SignalEvent
+from rapport_contracts.source_envelope import OfClient, OfKnown, SourceModel
 from rapport_contracts.values import (
     LATEST_ON,
     Amount,
@@ -13,18 +16,11 @@ from rapport_contracts.values import (
     Happened,
     Moment,
     Name,
-    PracticeId,
     Units,
 )
 
 CancelledBy = Literal["client", "counsellor", "system"]
 """Who cancelled a booking."""
-
-
-class SourceModel(BaseModel):
-    """The base of events from outside: extra keys are allowed and ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class BookingData(SourceModel):
@@ -155,50 +151,6 @@ class PaymentChargebackReversal(PaymentData):
     chargeback_id: Name
 
 
-class SourceEnvelope(SourceModel):
-    """The attributes of CloudEvents 1.0 that every source event has."""
-
-    specversion: Literal["1.0"]
-    id: Name = Field(
-        description="Yours: with `source` it names this event for ever. The same event again, with"
-        " the same `id`, changes nothing."
-    )
-    source: Name = Field(
-        description="The system that sends it. It is the `namespace` of the client's identity."
-    )
-    practiceid: PracticeId = Field(description="The practice whose client this is about.")
-    time: Happened = Field(
-        description="When it happened, by RFC 3339 with an offset:"
-        f" {EARLIEST_HAPPENED.date()} to {LATEST_ON} in UTC, and not more than 48 hours ahead."
-    )
-    backfill: bool = Field(
-        default=False,
-        strict=True,
-        description="true: the source reports history. Messages answer it only where a play says"
-        " so.",
-    )
-
-
-class OfClient(SourceEnvelope):
-    """An event that names its client: it may be the first about its booking or payment."""
-
-    subject: Name = Field(
-        description="The client's id in that source: the `external_id` of the client's identity."
-        " Use a pseudonym, not a name or number."
-    )
-
-
-class OfKnown(SourceEnvelope):
-    """An event about a booking or payment that another event has told or will tell of."""
-
-    subject: Name | None = Field(
-        default=None,
-        description="The client's id in that source, as in the first event about the booking or"
-        " payment. Leave it out where the source does not say it: the event then counts for the"
-        " client of the booking or payment, and waits where that is not known yet.",
-    )
-
-
 class BookingRequested(OfClient):
     """Somebody asked for an hour, and nobody has confirmed it. It counts nowhere, but the client is
     there: messages that ask them to come back are not sent."""
@@ -312,12 +264,31 @@ PaymentEvent = (
     | PaymentChargedBack
     | PaymentChargebackReversed
 )
-SourceEvent = Annotated[BookingEvent | PaymentEvent, Field(discriminator="type")]
+SourceEvent = Annotated[
+    BookingEvent | PaymentEvent | SignalEvent | CareEvent, Field(discriminator="type")
+]
 """Any event that a source may send; `type` decides which."""
 
 
+def object_id(event: SourceEvent) -> str:
+    """The source's own id of what the event is about: a booking, a payment or a signal. A signal
+    without one has that of its event."""
+    data = event.data
+    if isinstance(data, BookingData):
+        return data.booking_id
+    if isinstance(data, PaymentData):
+        return data.payment_id
+    named = data.signal_id if isinstance(data, SignalData | NamedCare) else None
+    return named or event.id
+
+
+def object_field(event: SourceEvent) -> str:
+    """The field of `data` that names what the event is about."""
+    if isinstance(event.data, SignalData | CareData):
+        return "signal_id"
+    return "booking_id" if isinstance(event.data, BookingData) else "payment_id"
+
+
 def record_key(event: SourceEvent) -> str:
-    """The key of the event's record: the client's id, else that of the booking or payment."""
-    if event.subject is not None:
-        return event.subject
-    return event.data.booking_id if isinstance(event.data, BookingData) else event.data.payment_id
+    """The key of the event's record: the client's id, else that of what it is about."""
+    return object_id(event) if event.subject is None else event.subject

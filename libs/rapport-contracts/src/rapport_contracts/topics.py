@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 DAY_MS = 24 * 3600 * 1000
+SHORT_MS = 7 * DAY_MS
+"""How long sources' signals stay on the bus: long enough for an outage of the reader."""
 PER_CLIENT_PARTITIONS = 16
 """One count for all per-client topics, so that a client's records meet in one partition number."""
 
@@ -18,6 +20,7 @@ class Topic:
     key: Literal[
         "external client id, else the id of the booking",
         "external client id, else the id of the payment",
+        "external client id, else the id of the signal",
         "client id",
         "practice id",
         "key id",
@@ -60,6 +63,22 @@ SOURCE_PAYMENTS = Topic(
     writers=("payment systems",),
     readers=("ingestion-service",),
 )
+SOURCE_SIGNALS = Topic(
+    name="source.signals.v1",
+    key="external client id, else the id of the signal",
+    content="what other systems noticed of clients, but for what is care",
+    writers=("signal systems",),
+    readers=("ingestion-service",),
+    retention_ms=SHORT_MS,
+)
+SOURCE_CARE = Topic(
+    name="source.care.v1",
+    key="external client id, else the id of the signal",
+    content="what other systems noticed of how clients are, and what clients stated to them",
+    writers=("care systems",),
+    readers=("ingestion-service",),
+    retention_ms=SHORT_MS,
+)
 PRACTICES = Topic(
     name="practices.v1",
     key="practice id",
@@ -84,6 +103,13 @@ CLIENT_ACTIVITY = Topic(
     writers=("ingestion-service",),
     readers=("scoring-service", "outreach-service"),
 )
+CARE_SIGNALS = Topic(
+    name="care-signals.v1",
+    key="client id",
+    content="signals of care as they hold; and watermarks of how far they are complete",
+    writers=("ingestion-service",),
+    readers=("outreach-service",),
+)
 TIER_CHANGES = Topic(
     name="tier-changes.v1",
     key="client id",
@@ -102,9 +128,12 @@ OUTREACH_EVENTS = Topic(
 TOPICS = (
     SOURCE_BOOKINGS,
     SOURCE_PAYMENTS,
+    SOURCE_SIGNALS,
+    SOURCE_CARE,
     PRACTICES,
     KEYS,
     CLIENT_ACTIVITY,
+    CARE_SIGNALS,
     TIER_CHANGES,
     OUTREACH_EVENTS,
 )

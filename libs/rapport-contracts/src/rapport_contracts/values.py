@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import (
@@ -17,6 +17,8 @@ from rapport_contracts.names import PRACTICE_ID
 from rapport_contracts.ranges import (
     EARLIEST,
     EARLIEST_HAPPENED,
+    FIRST_DAY,
+    LAST_DAY,
     LATEST,
     MAX_AMOUNT_MINOR,
     MAX_UNITS,
@@ -102,3 +104,8 @@ Code = Annotated[
     Field(json_schema_extra={"pattern": NAME}),
 ]
 Units = Annotated[int, Field(strict=True, ge=1, le=MAX_UNITS)]
+WordlessCode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$", strict=True)
+]
+"""A code that cannot hold a sentence: no blanks, and no writing but ASCII."""
+Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]

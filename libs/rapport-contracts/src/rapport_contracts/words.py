@@ -7,6 +7,26 @@ from typing import Annotated, Final
 
 import msgspec
 
+SIGNAL_KINDS: Final = (
+    "consulted",
+    "visited",
+    "enquired",
+    "referral_made",
+    "referral_converted",
+    "engaged",
+    "need_noted",
+    "case_opened",
+    "case_closed",
+    "arrears_opened",
+    "arrears_cleared",
+    "need_consent_given",
+    "need_consent_withdrawn",
+    "override_begun",
+    "override_ended",
+    "neutral_begun",
+    "neutral_ended",
+)
+"""The kinds of activity that other systems' signals cause."""
 ACTIVITY_KINDS: Final = (
     "registered",
     "requested",
@@ -16,6 +36,7 @@ ACTIVITY_KINDS: Final = (
     "cancelled",
     "settled",
     "refunded",
+    *SIGNAL_KINDS,
 )
 CANCELLERS: Final = ("client", "counsellor", "system")
 CHANGE_REASONS: Final = (

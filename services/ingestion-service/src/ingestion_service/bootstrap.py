@@ -11,7 +11,7 @@ from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
-from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
+from ingestion_service.consumers import GRADED_TOPICS, GROUP, TOPICS, SourceConsumer
 from ingestion_service.importing.command import import_command
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
@@ -56,10 +56,13 @@ from rapport_runtime.stream.real_time import RealTimeMarks
 from rapport_runtime.stream.relay import Mark, Relay, WatermarkSource
 from rapport_runtime.stream.restored import AfterRestore
 from rapport_runtime.stream.strays import Input
+from rapport_runtime.stream.topic_marks import TopicMarks
 from rapport_runtime.topics import partitions_of
 
-SOURCES = partitions_of(*TOPICS)
+SOURCES = partitions_of(*GRADED_TOPICS)
 """A watermark of time T is published when all these partitions have been read up to T."""
+CARE_SOURCES = partitions_of(topics.SOURCE_CARE)
+"""As `SOURCES`, for the watermarks of signals of care."""
 NO_PRACTICE = (
     "ingestion does not pause a practice: time would go on without its events, and its clients"
     " would fall by it. Pause the topics (time then stands still, for everybody), or pause the"
@@ -67,7 +70,7 @@ NO_PRACTICE = (
 )
 OUTPUT = Output(
     source=translate.SOURCE,
-    topics=(topics.PRACTICES, topics.KEYS, topics.CLIENT_ACTIVITY),
+    topics=(topics.PRACTICES, topics.KEYS, topics.CLIENT_ACTIVITY, topics.CARE_SIGNALS),
     event_id=event_id,
     head=event_head,
 )
@@ -102,6 +105,24 @@ def build_marks(database: Database, producer: Producer) -> RealTimeMarks:
     return RealTimeMarks(database, producer, build_relay(database, producer), topic, record)
 
 
+def build_care_marks(
+    database: Database, producer: Producer, drain: Callable[[], object]
+) -> TopicMarks:
+    """What `drain` publishes, and behind it up to when the signals of care were."""
+
+    def record(mark: Mark) -> Outgoing:
+        return translate.record_of_watermark(*mark, topic=topics.CARE_SIGNALS.name)
+
+    return TopicMarks(
+        database,
+        producer,
+        drain,
+        topics.CARE_SIGNALS,
+        lambda tx: positions.complete_through(tx, GROUP, CARE_SOURCES),
+        record,
+    )
+
+
 def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> PostgresStores:
     """The stores, with the encoders of what they put into the outbox; `sealer` and `is_simulated`
     as in `PostgresStores`."""
@@ -110,6 +131,7 @@ def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> P
         practice=translate.record_of_practice,
         hold=translate.records_of_hold,
         generation=translate.records_of_generation,
+        care=translate.record_of_care,
     )
     return PostgresStores(database, encoders, sealer, is_simulated=is_simulated)
 
@@ -151,7 +173,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         title="Rapport ingestion",
         version=CONTRACTS_VERSION,
         description=(
-            "Accepts what booking and payment systems report, once each and in any order, and"
+            "Accepts what booking, payment and other systems report, once each and in any order, and"
             " tells the other services what it changed for which client. Start here: register the"
             " practice, then send events to the bus or to `POST /v1/events`."
         ),
@@ -205,7 +227,8 @@ def build_worker(
         clock_jumps=settings.simulated_clock,
         side_task=build_zone_changes(settings, database).run,
     )
-    watch, marks = build_watch(settings, database), build_marks(database, producer)
+    watch = build_watch(settings, database)
+    marks = build_care_marks(database, producer, build_marks(database, producer).drain)
 
     def publish() -> None:
         watch.run()

@@ -1,4 +1,4 @@
-"""Handles batches of source events: bookings and payments together."""
+"""Handles batches of source events: bookings, payments and signals together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +21,9 @@ from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Se
 from rapport_runtime.stream.positions import Position
 
 GROUP = "ingestion-service"
-TOPICS = (topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS)
+GRADED_TOPICS = (topics.SOURCE_BOOKINGS, topics.SOURCE_PAYMENTS, topics.SOURCE_SIGNALS)
+"""The topics by which clients are graded: their time is business time."""
+TOPICS = (*GRADED_TOPICS, topics.SOURCE_CARE)
 
 
 class _Located(NamedTuple):
@@ -48,8 +50,8 @@ class _Located(NamedTuple):
 
 
 class SourceConsumer(BatchHandler):
-    """Accepts of each batch what is each practice's share, and defers the rest, in the loop's
-    transaction (ADR 35). After the commit `publish` runs, and practices that wait have turns."""
+    """Accepts of each batch what is each practice's share and all that is of care, and defers the
+    rest, in the loop's transaction (ADR 35, ADR 52). After the commit `publish` runs, and practices that wait have turns."""
 
     def __init__(self, stores: Stores, publish: Callable[[], object], set_aside: SetAside) -> None:
         """`set_aside` stores the dead letters of what has waited; the loop stores the others."""
@@ -79,8 +81,10 @@ class SourceConsumer(BatchHandler):
         located = _located(batch)
         store = self._stores.within(tx)
         try:
-            turn = take_turns([each.fact for each in located], store)
-            accepted = [located[place] for place in turn.accepted]
+            others = [each for each in located if not each.fact.is_care]
+            turn = take_turns([each.fact for each in others], store)
+            of_turn = {id(others[place]) for place in turn.accepted}
+            accepted = [each for each in located if each.fact.is_care or id(each) in of_turn]
             results = accept([each.fact for each in accepted], store, turn.times)
         except NotYet as error:
             raise TryLater(error.detail) from error
@@ -89,7 +93,7 @@ class SourceConsumer(BatchHandler):
         served = {each.fact.practice_id for each in accepted} - turn.times.keys()
         self._size = (len(located), len(served))
         if turn.now is not None:
-            deferred = [located[place] for place in turn.deferred]
+            deferred = [others[place] for place in turn.deferred]
             store.defer([each.record() for each in deferred], turn.now)
             self._deferred.update((each.part.partition, each.offset) for each in deferred)
             failpoints.hit("deferring")

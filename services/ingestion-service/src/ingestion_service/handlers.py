@@ -14,6 +14,7 @@ from ingestion_service.domain.activities import (
     registered,
     takes_back_a_visit,
 )
+from ingestion_service.domain.care import CareWord, word_of
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
@@ -108,12 +109,14 @@ def accept(
     if verdict.new:
         clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
         accepted_at = dict.fromkeys(practices, now) | with_imports(practices, times, store)
-        intake = _fold(verdict.new, _Known(clients, objects, practices), accepted_at)
+        intake = _fold(verdict.new, _Known(clients, objects, practices, now), accepted_at)
         store.append(intake.entries)
         store.freshness.count(spoken(intake.entries, practices))
         store.save_sequences(intake.sequences)
         store.save_standings(intake.standings)
         store.publish(intake.activities)
+        if intake.care:
+            store.publish_care(intake.care)
         remarks = intake.remarks
     if verdict.parked:
         store.parking.park([each.fact for each in verdict.parked], now)
@@ -213,16 +216,17 @@ def look_up_clients(
 
 
 class _Known(NamedTuple):
-    """What the store knows of the new facts of a batch."""
+    """What the store knows of the new facts of a batch, and ingestion's time."""
 
     clients: Mapping[IdentityKey, Client]
     objects: Mapping[SourceObjectKey, StoredObject]
     practices: Mapping[PracticeId, Practice]
+    now: datetime
 
 
 class _Intake(NamedTuple):
     """The rows that the new facts of a batch add, each client's new last sequence, and where each
-    object stands then. `remarks` are the results, by their places among the new facts, of those of
+    object stands then. `care` is what holds of signals of care now. `remarks` are the results, by their places among the new facts, of those of
     which more is to be told than that they were accepted."""
 
     entries: list[LedgerEntry]
@@ -230,6 +234,7 @@ class _Intake(NamedTuple):
     activities: list[Activity]
     remarks: dict[int, IntakeResult]
     standings: dict[SourceObjectKey, Standing]
+    care: list[CareWord]
 
 
 def _with_owners(
@@ -255,7 +260,7 @@ def _refusal(
     practice = practices.get(fact.practice_id)
     if practice is None:
         return UNKNOWN_PRACTICE
-    if fact.occurred_at - now > AHEAD:
+    if fact.occurred_at - now > AHEAD and fact.kind != "consent_withdrawn":
         return IN_THE_FUTURE
     cancelled_at = fact.details.cancelled_at
     if cancelled_at is not None and cancelled_at - now > AHEAD:
@@ -270,17 +275,23 @@ def _fold(
 ) -> _Intake:
     """Fold each new fact into its source object and number the activities that this causes, each
     accepted at its practice's time. A client's first fact causes one in any case, so that no client
-    is known here alone."""
+    is known here alone. What is of care causes none, and no value of it is kept."""
     objects = ObjectBatch(
         {key: Known(one.object_id, one.standing) for key, one in known.objects.items()}
     )
-    intake = _Intake([], {}, [], {}, {})
+    intake = _Intake([], {}, [], {}, {}, [])
     for place, (fact, _, _, content_hash) in enumerate(new_facts):
-        client, now = known.clients[fact.client], times[fact.practice_id]
-        object_id, deltas, is_overdrawn = objects.fold(fact, ZoneInfo(client.zone))
+        client = known.clients[fact.client]
+        now = known.now if fact.is_care else times[fact.practice_id]
+        zone = ZoneInfo(client.zone)
+        object_id, deltas, is_overdrawn, is_last_word = objects.fold(fact, zone)
+        if fact.is_care:
+            if is_last_word:
+                intake.care.append(word_of(fact, client.client_id, object_id, now))
+            fact = fact._replace(attributes=())
         client_key = (fact.practice_id, client.client_id)
         first = intake.sequences.get(client_key, client.last_sequence) + 1
-        if not deltas and first == 1:
+        if not deltas and first == 1 and not fact.is_care:
             deltas = [announcement(fact, client.zone, now)]
         if takes_back_a_visit(deltas):
             intake.remarks[place] = TOOK_BACK_VISIT

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
+from ingestion_service.care_port import CareStore
 from ingestion_service.domain.activities import Activity, ActivityOwner, Delta
 from ingestion_service.domain.facts import (
     ClientId,
@@ -106,8 +107,8 @@ class Deferred(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """What is announced of a practice: that it is held since `since`, or goes on at `since` where it
-    is not any more; why, and because of which source, if of one."""
+    """What is announced of a practice: it is held since `since`, or, where it is not any more, goes
+    on at `since`; why, and because of which source, if of one."""
 
     practice_id: PracticeId
     hold_id: str
@@ -240,7 +241,7 @@ class Imports(Protocol):
         """Forget what snapshots of a source have said to be planned for hours before this one."""
 
 
-class Store(Protocol):
+class Store(CareStore, Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
     @property

@@ -1,11 +1,12 @@
 """From the contracts' events to the domain's objects and back; nothing else knows both."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ingestion_service.domain.activities import NO_CAUSE, Activity
+from ingestion_service.domain.care import CareWord
 from ingestion_service.domain.facts import (
     NO_DETAILS,
     Attributes,
@@ -32,17 +33,28 @@ from rapport_contracts.canonical import (
 from rapport_contracts.canonical import Hold as WireHold
 from rapport_contracts.canonical import Key as WireKey
 from rapport_contracts.canonical import Practice as WirePractice
+from rapport_contracts.care import CareData, Consent
+from rapport_contracts.care_signals import CareRecorded, CareSignal
+from rapport_contracts.catalogue import SOURCE as SOURCE_EVENTS
 from rapport_contracts.codec import decode_source, encode
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.names import names_in
 from rapport_contracts.source import (
     BookingData,
-    BookingEvent,
-    PaymentAmount,
     PaymentData,
-    PaymentEvent,
+    SourceEvent,
+    object_id,
 )
-from rapport_contracts.topics import CLIENT_ACTIVITY, KEYS, PRACTICES, partition_of
+from rapport_contracts.source_envelope import SourceModel
+from rapport_contracts.topics import (
+    CARE_SIGNALS,
+    CLIENT_ACTIVITY,
+    KEYS,
+    PRACTICES,
+    SOURCE_CARE,
+    SOURCE_SIGNALS,
+    partition_of,
+)
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
 from rapport_runtime.metrics import PAYMENTS_OVERDRAWN, VISITS_TAKEN_BACK
@@ -70,16 +82,24 @@ KINDS: Final[dict[str, SourceKind]] = {
     "rapport.payment.failed.v1": "failed",
     "rapport.payment.charged_back.v1": "charged_back",
     "rapport.payment.chargeback_reversed.v1": "chargeback_reversed",
+    **{
+        name: cast(SourceKind, name.split(".")[2])
+        for topic in (SOURCE_SIGNALS, SOURCE_CARE)
+        for name in SOURCE_EVENTS[topic.name]
+    },
 }
 _CODES: Final = frozenset(
     {"counsellor_id", "package_id", "product", "service_code", "site", "units"}
 )
 """The fields of a booking or payment that are its attributes."""
 
+_NO_CODES: Final = frozenset({"signal_id", "amount_minor", "currency"})
+"""The fields of a signal that are not."""
+
 _DETAILS: Final = frozenset({*Details._fields, "refund_id", "chargeback_id"})
 """The fields that few events have."""
 
-_MONEY: Final = frozenset({"settled", "refunded"})
+_MONEY: Final = frozenset({"settled", "refunded", "need_noted", "arrears_opened"})
 
 
 def decode(topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
@@ -109,43 +129,52 @@ def refusal(fact: SourceFact, result: IntakeResult) -> RefusedRecord:
     )
 
 
-def fact_of(event: BookingEvent | PaymentEvent) -> SourceFact:
+def fact_of(event: SourceEvent) -> SourceFact:
     """The fact of a decoded source event. Its client is named within the source's own namespace."""
     data = event.data
-    object_kind, external_object_id = _object_of(data)
     return SourceFact(
         practice_id=PracticeId(event.practiceid),
         source=event.source,
         event_id=event.id,
         namespace=event.source,
         external_id=event.subject,
-        object_kind=object_kind,
-        external_object_id=external_object_id,
+        object_kind=_object_kind(data),
+        external_object_id=object_id(event),
         kind="assumed" if getattr(data, "assumed", False) else KINDS[event.type],
         occurred_at=event.time.astimezone(UTC),
         starts_at=_utc(getattr(data, "starts_at", None)),
-        amount_minor=data.amount_minor if isinstance(data, PaymentAmount) else None,
-        currency=data.currency if isinstance(data, PaymentAmount) else None,
+        amount_minor=getattr(data, "amount_minor", None),
+        currency=getattr(data, "currency", None),
         attributes=_attributes_of(data),
         backfill=event.backfill,
         details=_details_of(data),
     )
 
 
-def _object_of(data: BookingData | PaymentData) -> tuple[SourceObjectKind, str]:
-    """The kind and id of what the event is about."""
+def _object_kind(data: SourceModel) -> SourceObjectKind:
+    """What the event is about."""
     if isinstance(data, BookingData):
-        return "booking", data.booking_id
-    return "payment", data.payment_id
+        return "booking"
+    if isinstance(data, PaymentData):
+        return "payment"
+    if isinstance(data, CareData):
+        return "statement" if isinstance(data, Consent) else "care"
+    return "signal"
 
 
-def _attributes_of(data: BookingData | PaymentData) -> Attributes:
-    """The codes that the event names."""
-    codes = [(name, getattr(data, name)) for name in _CODES & data.model_fields_set]
-    return tuple(sorted((name, code) for name, code in codes if code is not None))
+def _attributes_of(data: SourceModel) -> Attributes:
+    """The codes that the event names; of a signal all that it says."""
+    is_object = isinstance(data, BookingData | PaymentData)
+    names = _CODES & data.model_fields_set if is_object else data.model_fields_set - _NO_CODES
+    codes = [(name, getattr(data, name)) for name in names]
+    return tuple(sorted((name, _code(code)) for name, code in codes if code is not None))
 
 
-def _details_of(data: BookingData | PaymentData) -> Details:
+def _code(said: str | int | date) -> str | int:
+    return said.isoformat() if isinstance(said, date) else said
+
+
+def _details_of(data: SourceModel) -> Details:
     """What few events say."""
     if not data.model_fields_set & _DETAILS:
         return NO_DETAILS
@@ -235,6 +264,32 @@ def records_of_generation(
 def _record_of_client(client_id: str, event: ActivityRecorded | GenerationOpened) -> Outgoing:
     partition = partition_of(client_id, CLIENT_ACTIVITY.partitions)
     return Outgoing(CLIENT_ACTIVITY.name, partition, client_id.encode(), encode(event))
+
+
+def record_of_care(word: CareWord, incarnation: str | None = None) -> Outgoing:
+    """The record for `care-signals.v1`, with the incarnation of the database."""
+    event = CareRecorded(
+        id=word.id,
+        source=SOURCE,
+        time=word.accepted_at,
+        practiceid=word.practice_id,
+        subject=word.client_id,
+        incarnation=incarnation,
+        data=CareSignal(
+            client_id=word.client_id,
+            sequence=word.sequence,
+            kind=word.kind,
+            object_id=word.object_id,
+            occurred_at=word.occurred_at,
+            accepted_at=word.accepted_at,
+            source=word.source,
+            cause_id=word.event_id,
+            backfill=word.backfill,
+            attributes=dict(word.attributes),
+        ),
+    )
+    partition = partition_of(word.client_id, CARE_SIGNALS.partitions)
+    return Outgoing(CARE_SIGNALS.name, partition, word.client_id.encode(), encode(event))
 
 
 def record_of_practice(

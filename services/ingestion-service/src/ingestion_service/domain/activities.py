@@ -12,6 +12,7 @@ from ingestion_service.domain.facts import (
     CancelledBy,
     ClientId,
     PracticeId,
+    SignalKind,
     SourceFact,
 )
 
@@ -24,6 +25,7 @@ ActivityKind = Literal[
     "cancelled",
     "settled",
     "refunded",
+    SignalKind,
 ]
 
 _NAMESPACE: Final = uuid.UUID("6f0b6c1e-0d9a-5a5e-9a9e-2d1c7a1b5f10")

@@ -2,13 +2,46 @@
 
 import hashlib
 from datetime import datetime
-from typing import Final, Literal, NamedTuple, NewType
+from typing import Final, Literal, NamedTuple, NewType, get_args
 
 PracticeId = NewType("PracticeId", str)
 ClientId = NewType("ClientId", str)
 
-SourceObjectKind = Literal["booking", "payment", "refund", "chargeback"]
-"""A refund and a chargeback are parts of a payment, with a state of their own."""
+SourceObjectKind = Literal[
+    "booking", "payment", "refund", "chargeback", "signal", "care", "statement"
+]
+"""A refund and a chargeback are parts of a payment, with a state of their own. Of care are `care`,
+and a `statement` of consent, which is one event."""
+SignalKind = Literal[
+    "consulted",
+    "visited",
+    "enquired",
+    "referral_made",
+    "referral_converted",
+    "engaged",
+    "need_noted",
+    "case_opened",
+    "case_closed",
+    "arrears_opened",
+    "arrears_cleared",
+    "need_consent_given",
+    "need_consent_withdrawn",
+    "override_begun",
+    "override_ended",
+    "neutral_begun",
+    "neutral_ended",
+]
+"""What a signal says that is no care."""
+CareKind = Literal[
+    "survey_answered",
+    "mood_reported",
+    "complaint_opened",
+    "complaint_closed",
+    "risk_noted",
+    "risk_cleared",
+    "consent_given",
+    "consent_withdrawn",
+]
 SourceKind = Literal[
     "requested",
     "created",
@@ -24,8 +57,12 @@ SourceKind = Literal[
     "charged_back",
     "chargeback_reversed",
     "failed",
+    "withdrawn",
+    SignalKind,
+    CareKind,
 ]
-"""What a source event says. `assumed` is a completion that nobody reported."""
+"""What a source event says. `assumed` is a completion that nobody reported; `withdrawn` takes a
+signal back."""
 CancelledBy = Literal["client", "counsellor", "system"]
 
 RANK: Final[dict[SourceKind, int]] = {
@@ -43,8 +80,20 @@ RANK: Final[dict[SourceKind, int]] = {
     "refunded_total": 4,
     "refund_failed": 5,
     "chargeback_reversed": 6,
+    **dict.fromkeys(get_args(SignalKind), 0),
+    **dict.fromkeys(get_args(CareKind), 0),
+    "referral_converted": 1,
+    "case_closed": 1,
+    "arrears_cleared": 1,
+    "need_consent_withdrawn": 1,
+    "override_ended": 1,
+    "neutral_ended": 1,
+    "complaint_closed": 1,
+    "risk_cleared": 1,
+    "withdrawn": 2,
 }
 """The order of facts with the same instant: a correction comes after what it corrects."""
+_OF_CARE: Final = frozenset({"care", "statement"})
 
 _PARTS: Final[dict[SourceKind, SourceObjectKind]] = {
     "refunded": "refund",
@@ -73,7 +122,7 @@ class EventKey(NamedTuple):
 
 
 class SourceObjectKey(NamedTuple):
-    """The identity of one booking or payment: the source's own id for it. No two clients share
+    """The identity of one booking, payment or signal: the source's own id for it. No two clients share
     one: its first accepted event says whose it is. A part of a payment is named within it."""
 
     practice_id: PracticeId
@@ -152,6 +201,11 @@ class SourceFact(NamedTuple):
             msg = "a fact without a client waits until its booking or payment is known"
             raise ValueError(msg)
         return self.identity
+
+    @property
+    def is_care(self) -> bool:
+        """Whether it is of care, and counts for no tier."""
+        return self.object_kind in _OF_CARE
 
     @property
     def object_key(self) -> SourceObjectKey:

@@ -52,8 +52,8 @@ OTHER_CLIENT: Final = IntakeResult(
     "rejected",
     "other-client",
     "/subject",
-    "this booking or payment is another client's by its first accepted event: send that `subject`,"
-    " or another id for the booking or payment",
+    "this booking, payment or signal is another client's by its first accepted event: send that"
+    " `subject`, or another id for it",
 )
 OTHER_CLIENT_REPLACED: Final = IntakeResult(
     "rejected",

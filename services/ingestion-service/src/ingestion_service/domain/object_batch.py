@@ -18,12 +18,14 @@ class Known(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What a fact made of its booking or payment: the random id that the fact names, the deltas,
-    and whether more of it went back than was paid."""
+    """What a fact made of its booking, payment or signal: the random id that the fact names, the
+    deltas, whether more of it went back than was paid, and whether the fact is what holds of a
+    signal now."""
 
     object_id: str
     deltas: list[Delta]
     is_overdrawn: bool
+    is_last_word: bool
 
 
 class ObjectBatch:
@@ -51,7 +53,8 @@ class ObjectBatch:
         deltas = whole.fold(fact, None if part is None else self._object(part, zone))
         if root != key:
             deltas = [_of(delta, self._id(key), self._id(root)) for delta in deltas]
-        return Folded(self._id(key), deltas, whole.is_overdrawn)
+        is_last_word = whole.last_event == fact.event_id
+        return Folded(self._id(key), deltas, whole.is_overdrawn, is_last_word)
 
     @property
     def standings(self) -> dict[SourceObjectKey, Standing]:

@@ -1,4 +1,4 @@
-"""What a booking or payment counts for (its effect), and the deltas by which a fact changes that.
+"""What a booking, payment or signal counts for (its effect), and the deltas by which a fact changes that.
 
 The effect of a set of facts does not depend on the order in which they arrived: facts are ordered
 by the source's time (R8). A new fact causes the difference between the effect after it and the
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
-from ingestion_service.domain import bookings, payments
+from ingestion_service.domain import bookings, payments, signals
 from ingestion_service.domain.activities import ActivityKind, Delta, activity_id
 from ingestion_service.domain.facts import SourceFact
 from ingestion_service.domain.standings import (
@@ -48,7 +48,7 @@ class _Change(NamedTuple):
 
 
 class SourceObject:
-    """One booking or payment, folded fact by fact in the order of acceptance; or a part of one,
+    """One booking, payment or signal, folded fact by fact in the order of acceptance; or a part of one,
     which keeps facts and counts for nothing by itself.
 
     What it keeps of the facts does not depend on the order of arrival, so neither does the effect.
@@ -71,6 +71,11 @@ class SourceObject:
     def part_of(self) -> str | None:
         """The booking that this one is part of, by the source's id."""
         return self._known.part_of
+
+    @property
+    def last_event(self) -> str | None:
+        """The event that has the last word of a signal; None for anything else."""
+        return None if self._known.last is None else self._known.last.event_id
 
     @property
     def is_overdrawn(self) -> bool:
@@ -102,11 +107,14 @@ class SourceObject:
             own = None if part is None else part._keep_cancellation(kept)
             self._known = bookings.with_fact(self._known, fact, kept, own)
             after = bookings.effect_of_booking(self._known)
-        else:
+        elif fact.object_kind == "payment":
             if fact.part_key is not None:
                 self._known = self._with_part(part or SourceObject(self._zone), kept)
             self._known = payments.with_fact(self._known, fact, kept)
             after = payments.effect_of_payment(self._known)
+        else:
+            self._known = signals.with_fact(self._known, fact, kept)
+            after = signals.effect_of_signal(self._known)
         return self._publish(fact, after)
 
     def _with_part(self, part: "SourceObject", kept: KeptFact) -> Standing:
@@ -208,4 +216,4 @@ def _delta(identity: str, change: _Change, settled_id: str | None) -> Delta:
 
 
 def _sign_then_kind(change: _Change) -> tuple[bool, int]:
-    return (not change.is_negative, _ORDER[change.kind])
+    return (not change.is_negative, _ORDER.get(change.kind, len(_ORDER)))

@@ -14,6 +14,7 @@ from rapport_contracts.canonical import (
     Practice,
     PracticeRegistered,
 )
+from rapport_contracts.care_signals import CareRecorded
 from rapport_contracts.codec import event_or_none
 from rapport_runtime.database import fetch
 from rapport_runtime.stream.restored import LostRecord
@@ -57,6 +58,9 @@ def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
                 continue
             key = (event.practiceid, data.source, data.cause_id)
             causes.setdefault(key, []).append(f"{data.client_id}/{data.sequence}")
+        elif isinstance(event, CareRecorded):
+            key = (event.practiceid, event.data.source, event.data.cause_id)
+            causes.setdefault(key, []).append(f"{event.data.client_id}/care {event.data.sequence}")
     taken_in_again = _in_ledger(tx, list(causes))
     lines = [
         _line(cause, made, is_taken_in_again=cause in taken_in_again)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from psycopg import errors
 
 from ingestion_service.domain.activities import Activity
+from ingestion_service.domain.care import CareWord
 from ingestion_service.domain.facts import (
     ClientId,
     EventKey,
@@ -35,7 +36,7 @@ from ingestion_service.ports import (
     SourceRecord,
     StoredObject,
 )
-from ingestion_service.store import clock, objects, parking, queues
+from ingestion_service.store import care, clock, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.freshness import PostgresFreshness
 from ingestion_service.store.imports import PostgresImports
@@ -163,13 +164,14 @@ _APPEND: Final = """
 @dataclass(frozen=True)
 class Encoders:
     """Make the outbox's records: of an activity, of a practice announced at an instant, of a hold,
-    for each partition, and of a generation with the activities that it begins with; all with the
-    incarnation of the database."""
+    for each partition, of a generation with the activities that it begins with, and of a signal of
+    care; all with the incarnation of the database."""
 
     activity: Callable[[Activity, str], Outgoing]
     practice: Callable[[Practice, datetime, str], Outgoing]
     hold: Callable[[Hold, str], Sequence[Outgoing]]
     generation: EncodeGeneration
+    care: Callable[[CareWord, str], Outgoing]
 
 
 class PostgresStore:
@@ -307,6 +309,10 @@ class PostgresStore:
         if activities:
             digits, encode = incarnation.current(self._tx), self._encoders.activity
             outbox.append(self._tx, [encode(activity, digits) for activity in activities])
+
+    def publish_care(self, words: Sequence[CareWord]) -> None:
+        digits, encode = incarnation.current(self._tx), self._encoders.care
+        outbox.append(self._tx, [encode(word, digits) for word in care.number(self._tx, words)])
 
     def lock_queues(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, Queue]:
         return queues.lock(self._tx, practice_ids)

@@ -53,6 +53,19 @@ client = sa.Table(
     postgresql_with={"fillfactor": 70},
 )
 
+care_sequence = sa.Table(
+    "care_sequence",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("client_id", _key_text(), primary_key=True),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["practice_id", "client_id"], ["client.practice_id", "client.client_id"]
+    ),
+    comment="where a client's gapless sequence of signals of care stands",
+    postgresql_with={"fillfactor": 70},
+)
+
 identity = sa.Table(
     "identity",
     metadata,
