@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ingestion_service.domain.facts import PracticeId, SourceObjectKey
 from ingestion_service.domain.imports import About, Counts, ImportHold, ImportJob, ImportKey
-from ingestion_service.ports import PlannedAt, StoredObject
+from ingestion_service.import_ports import KnownObject, PlannedAt
 from tests.support.memory.ingestion_queues import QueueTables
 
 
@@ -79,9 +79,11 @@ class MemoryImports:
         for key in gone:
             del self._jobs[key]
 
-    def objects(self, keys: Collection[SourceObjectKey]) -> Mapping[SourceObjectKey, StoredObject]:
-        known: Mapping[SourceObjectKey, StoredObject] = self._tables.objects
-        return {key: known[key]._replace(is_new=False) for key in keys if key in known}
+    def objects(self, keys: Collection[SourceObjectKey]) -> Mapping[SourceObjectKey, KnownObject]:
+        known = self._tables.objects
+        return {
+            key: KnownObject(known[key].owner, known[key].standing) for key in keys & known.keys()
+        }
 
     def plan(self, bookings: Mapping[SourceObjectKey, datetime | None]) -> None:
         for key, starts_at in bookings.items():

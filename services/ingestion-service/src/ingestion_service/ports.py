@@ -15,10 +15,10 @@ from ingestion_service.domain.facts import (
     SourceFact,
     SourceObjectKey,
 )
-from ingestion_service.domain.imports import About, Counts, ImportHold, ImportJob, ImportKey
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
 from ingestion_service.freshness_ports import Freshness
+from ingestion_service.import_ports import Imports
 from ingestion_service.ports_parking import Parking
 
 
@@ -97,8 +97,7 @@ class Queue(NamedTuple):
 
 
 class Deferred(NamedTuple):
-    """A record that waits; `deferred_id` is its place in the queue. `is_paused`: operators have
-    paused its topic."""
+    """A record that waits, at its place in the queue; `is_paused`: its topic is paused."""
 
     deferred_id: int
     deferred_at: datetime
@@ -186,67 +185,12 @@ class Rebuilds(Protocol):
         """How many rows of the outbox wait to be published, counted up to `limit`."""
 
 
-class PlannedAt(NamedTuple):
-    """The hour for which a snapshot has said a booking to be planned, and the booking's id."""
-
-    practice_id: PracticeId
-    source: str
-    starts_at: datetime
-    booking_id: str
-
-
-class Imports(Protocol):
-    """The files that are on their way into the ledger, within one transaction (ADR 51)."""
-
-    def begin(self, key: ImportKey, about: About) -> None:
-        """Begin an import, unless it was begun and has not ended."""
-
-    def lock(self, key: ImportKey, *, waits: bool = True) -> ImportJob | None:
-        """How far an import has come, locked. None when it was not begun, or has ended; or when
-        another transaction has it, unless this one `waits`."""
-
-    def move(self, key: ImportKey, position: int, counts: Counts) -> None:
-        """Note how far a locked import has come."""
-
-    def hold(self, key: ImportKey, hold: ImportHold) -> None:
-        """Let the practice stand, by a locked import; the caller announces it."""
-
-    def release(self, key: ImportKey) -> None:
-        """End the hold of a locked import, behind all that is being accepted at its time."""
-
-    def end(self, key: ImportKey) -> None:
-        """Forget a locked import, with its hold, behind all that is being accepted at its time."""
-
-    def stand_at(self, practice_ids: Collection[PracticeId]) -> Mapping[PracticeId, datetime]:
-        """The earliest time at which imports let these practices stand, of those of which any does.
-        None of these holds ends before this transaction."""
-
-    def held(self) -> list[ImportJob]:
-        """The imports with a hold, not locked."""
-
-    def forget(self, before: datetime) -> None:
-        """Forget imports without a hold that last moved before an instant."""
-
-    def objects(self, keys: Collection[SourceObjectKey]) -> Mapping[SourceObjectKey, StoredObject]:
-        """Those of these objects that are known, read without locks."""
-
-    def plan(self, bookings: Mapping[SourceObjectKey, datetime | None]) -> None:
-        """Note for which hours snapshots have said bookings to be planned; None: not any more."""
-
-    def planned(self, after: PlannedAt, end: datetime, limit: int) -> list[PlannedAt]:
-        """Up to `limit` bookings that snapshots of a source have said to be planned, by hour and
-        id, behind `after` and before the hour `end`."""
-
-    def forget_planned(self, practice_id: PracticeId, source: str, before: datetime) -> None:
-        """Forget what snapshots of a source have said to be planned for hours before this one."""
-
-
 class Store(CareStore, Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
     @property
     def imports(self) -> Imports:
-        """The files that are on their way into the ledger, in the same transaction."""
+        """Files on their way into the ledger, in the same transaction."""
 
     @property
     def rebuilds(self) -> Rebuilds:
@@ -269,8 +213,8 @@ class Store(CareStore, Protocol):
         """The database's clock, also where ingestion's time is simulated."""
 
     def lock_clock(self) -> datetime | None:
-        """Wait until no transaction holds ingestion's time, let none hold it until this one ends,
-        and return the simulated time; None before it is first set."""
+        """The simulated time, which no transaction holds until this one ends; None before it is first
+        set."""
 
     def save_clock(self, now: datetime) -> None:
         """Set the simulated time; the clock is locked."""
@@ -357,8 +301,7 @@ class Store(CareStore, Protocol):
         """Store that the holds of these queues are announced; the queues are locked."""
 
     def defer(self, records: Sequence[tuple[PracticeId, SourceRecord]], now: datetime) -> None:
-        """Append records, sealed, to the queues of their practices, in this order; the queues are
-        locked."""
+        """Append records, sealed, to the locked queues of their practices, in this order."""
 
     def deferred(self, practice_id: PracticeId, limit: int) -> list[Deferred]:
         """Up to `limit` of the first records of a queue. Raises what the seal raises."""
@@ -404,8 +347,8 @@ class KnownClient(NamedTuple):
 
 
 class SourceProgress(NamedTuple):
-    """What one source has sent: the number of accepted events, and the latest of both instants; the
-    number of events that are parked, and since when the oldest is."""
+    """What one source has sent: how many events, the latest of both instants; how many are parked,
+    and since when the oldest is."""
 
     source: str
     events: int

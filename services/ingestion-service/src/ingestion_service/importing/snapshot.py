@@ -7,7 +7,8 @@ from typing import Final
 
 from ingestion_service.domain.bookings import state_of_booking
 from ingestion_service.domain.facts import PracticeId, SourceFact, SourceObjectKey
-from ingestion_service.ports import PlannedAt, Store, StoredObject, Stores
+from ingestion_service.import_ports import KnownObject, PlannedAt
+from ingestion_service.ports import Store, Stores
 from rapport_files.snapshots import Booking
 
 PAGE: Final = 1_000
@@ -57,7 +58,7 @@ class LedgerBookings:
                 if before is not None and first <= before.starts_at < end:
                     yield before
 
-    def _read(self, booking_ids: Collection[str]) -> dict[str, StoredObject]:
+    def _read(self, booking_ids: Collection[str]) -> dict[str, KnownObject]:
         keys = {self._key(each): each for each in booking_ids}
         with self._stores.transaction() as tx:
             imports = self._stores.within(tx).imports
@@ -80,7 +81,7 @@ def note_planned(facts: Sequence[SourceFact], store: Store) -> None:
     )
 
 
-def _as_told(one: StoredObject, now: Booking) -> Booking | None:
+def _as_told(one: KnownObject, now: Booking) -> Booking | None:
     """What was told of a booking, as far as the file tells it: an hour that nobody has told is that
     of the file, and codes that the file does not name are none."""
     state = state_of_booking(one.standing)
@@ -97,7 +98,7 @@ def _as_told(one: StoredObject, now: Booking) -> Booking | None:
     )
 
 
-def _as_planned(one: StoredObject, planned: PlannedAt) -> Booking | None:
+def _as_planned(one: KnownObject, planned: PlannedAt) -> Booking | None:
     state = state_of_booking(one.standing)
     if state is None or one.owner is None or state.state != "booked":
         return None

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from ingestion_service.domain.facts import PracticeId, SourceObjectKey
 from ingestion_service.domain.imports import About, Counts, ImportHold, ImportJob, ImportKey
-from ingestion_service.ports import PlannedAt, StoredObject
+from ingestion_service.import_ports import KnownObject, PlannedAt
 from ingestion_service.store import objects
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import execute, fetch
@@ -85,7 +85,7 @@ _FORGET_PLANNED: Final = """
 
 
 class PostgresImports:
-    """`ports.Imports` within one transaction."""
+    """`import_ports.Imports` within one transaction."""
 
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx
@@ -125,8 +125,9 @@ class PostgresImports:
     def forget(self, before: datetime) -> None:
         execute(self._tx, _FORGET, {"before": before})
 
-    def objects(self, keys: Collection[SourceObjectKey]) -> Mapping[SourceObjectKey, StoredObject]:
-        return objects.read(self._tx, keys)
+    def objects(self, keys: Collection[SourceObjectKey]) -> Mapping[SourceObjectKey, KnownObject]:
+        found = objects.read(self._tx, keys)
+        return {key: KnownObject(one.owner, one.standing) for key, one in found.items()}
 
     def plan(self, bookings: Mapping[SourceObjectKey, datetime | None]) -> None:
         hours = {key: at for key, at in bookings.items() if at is not None}
