@@ -14,6 +14,7 @@ from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
+from ingestion_service.repairing import repair_with
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.lost_events import report_lost
@@ -215,7 +216,10 @@ COMMANDS = commands(
         pausable=PAUSABLE,
         output=OUTPUT,
         after_restore=AfterRestore(
-            reads=Input(GROUP, [topic.name for topic in TOPICS]), again=AGAIN, report=report_lost
+            reads=Input(GROUP, [topic.name for topic in TOPICS]),
+            again=AGAIN,
+            report=report_lost,
+            repair=repair_with(_stores_of_command),
         ),
         ways=RUNTIME_WAYS,
         scopes=SCOPES,

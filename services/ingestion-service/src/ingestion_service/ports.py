@@ -29,8 +29,8 @@ class Sealer(Protocol):
 
 
 class Client(NamedTuple):
-    """A client, locked by the transaction; `last_sequence` is 0 before the first activity, `zone`
-    that of the days of its facts: its practice's, or one that this had before (ADR 54)."""
+    """A client, locked by the transaction; `last_sequence` is 0 before the first activity. `zone`
+    is its practice's, or one that this had before (ADR 54)."""
 
     client_id: ClientId
     generation: int
@@ -93,8 +93,7 @@ class Queue(NamedTuple):
 
 
 class Deferred(NamedTuple):
-    """A record that waits; `deferred_id` is its place in the queue. `is_paused`: operators have
-    paused its topic."""
+    """A record that waits, at its place in the queue. `is_paused`: operators paused its topic."""
 
     deferred_id: int
     deferred_at: datetime
@@ -103,8 +102,7 @@ class Deferred(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """What is announced of a practice that waits: it stands at `since`; or, where it is not held
-    any more, its time goes on at `since`."""
+    """What is announced of a practice: it waits and stands at `since`, or goes on from then."""
 
     practice_id: PracticeId
     hold_id: str
@@ -136,8 +134,7 @@ class Opening(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a rebuild has come: the last client that it has done, None before the first, and how
-    many there were."""
+    """How far a rebuild has come: the last client that it has done, if any, and how many."""
 
     done: ClientKey | None
     clients: int
@@ -150,8 +147,7 @@ class Rebuilds(Protocol):
         """Begin the rebuild of a scope, unless it was begun and has not ended."""
 
     def lock(self, scope: Scope) -> Progress | None:
-        """How far the rebuild of a scope has come, locked: of two commands for one scope each does
-        other clients. None when it has ended."""
+        """How far the rebuild of a scope has come, locked; None when it has ended."""
 
     def move(self, scope: Scope, done: ClientKey) -> None:
         """Note that a rebuild has done this client."""
@@ -166,15 +162,13 @@ class Rebuilds(Protocol):
         """A client, locked; None when there is none. No other client is locked beside it."""
 
     def activities(self, owner: ActivityOwner) -> Iterator[Activity]:
-        """All activities of a client that were published, in their order, as `owner`'s; read page
-        by page."""
+        """All that was published of a client, in order, as `owner`'s; read page by page."""
 
     def attempt(self) -> AbstractContextManager[Any]:
         """What is written within, an exception takes back; the transaction goes on."""
 
     def open(self, opening: Opening, activities: Iterable[Activity]) -> None:
-        """Let the generation of the opening's owner be the client's, which is locked; put the
-        opening into the outbox, and behind it the activities, said anew."""
+        """Give a locked client the opening's generation, and publish opening and activities."""
 
     def waiting(self, limit: int) -> int:
         """How many rows of the outbox wait to be published, counted up to `limit`."""
@@ -196,8 +190,8 @@ class Store(Protocol):
         """The database's clock, also where ingestion's time is simulated."""
 
     def lock_clock(self) -> datetime | None:
-        """Wait until no transaction holds ingestion's time, let none hold it until this one ends,
-        and return the simulated time; None before it is first set."""
+        """Wait until no transaction holds ingestion's time, let none hold it until this one ends;
+        the simulated time, None before it is first set."""
 
     def save_clock(self, now: datetime) -> None:
         """Set the simulated time; the clock is locked."""
@@ -209,11 +203,13 @@ class Store(Protocol):
         """The practice, or None; no other transaction can register or change it meanwhile."""
 
     def save_practice(self, practice: Practice) -> None:
-        """Insert the practice or change all but its currency; later calls of `practices` return it.
-        Where the zone changes, the clients' facts stay in the one before (`zone_ports`)."""
+        """Insert or change the practice. Its clients follow into another zone (`zone_ports`)."""
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         """Put it into the outbox for `practices.v1`."""
+
+    def adopt(self, facts: Sequence[SourceFact]) -> None:
+        """Give those that a restore lost their clients and objects again."""
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]

@@ -35,7 +35,7 @@ from ingestion_service.ports import (
     SourceRecord,
     StoredObject,
 )
-from ingestion_service.store import clock, objects, parking, queues
+from ingestion_service.store import clock, lost_causes, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
@@ -214,6 +214,9 @@ class PostgresStore:
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         digits = incarnation.current(self._tx)
         outbox.append(self._tx, [self._encoders.practice(practice, now, digits)])
+
+    def adopt(self, facts: Sequence[SourceFact]) -> None:
+        lost_causes.adopt(self._tx, facts)
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]
