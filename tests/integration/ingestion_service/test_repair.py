@@ -2,6 +2,8 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ from rapport_runtime.stream.look import OutputLook
 from rapport_runtime.stream.restored import AfterRestore, Restoration
 from rapport_runtime.stream.strays import Input
 from tests.support.doubles.known_secrets import RECORD_KEYS, KnownSecrets
-from tests.support.memory.ingestion_world import fact
+from tests.support.memory.ingestion_world import NOON, fact
 from tests.support.servers.backups import back_up, restore
 from tests.support.worlds.toy_ledger import Crash, at
 
@@ -38,7 +40,8 @@ def visit(who: str, number: int) -> list[SourceFact]:
     """A booking that was kept and paid, and one that took another's place."""
     about: dict[str, Any] = {"external_id": who}
     booking, moved, payment = (f"{kind}-{who}-{number}" for kind in ("b", "m", "p"))
-    chained = fact("created", f"e-{moved}", external_object_id=moved, **about)
+    later = NOON + timedelta(days=3)
+    chained = fact("created", f"e-{moved}", external_object_id=moved, starts_at=later, **about)
     replaced = chained.details._replace(replaces=booking)
     return [
         fact("created", f"e-{booking}", external_object_id=booking, **about),
@@ -53,12 +56,15 @@ class Restored:
     def __init__(self, urls: ServiceDatabase, bus: MemoryBus) -> None:
         self.bus = bus
         self.urls = urls
+        self.close: Callable[[], None] = lambda: None
         self.open()
 
     def open(self) -> None:
         """Connect, as a new process."""
+        self.close()
         self.database = Database(self.urls.worker_url, application_name="test-worker")
         self.stores = build_stores(self.database, RECORD_KEYS, is_simulated=False)
+        self.close = self.database.close
         self._relay = build_relay(self.database, self.bus)
 
     def accept(self, *facts: SourceFact) -> None:
@@ -100,22 +106,24 @@ def _add(sums: Told, event: ActivityRecorded) -> Told:
 
 
 @pytest.fixture
-def restored(urls: ServiceDatabase, database: Database, bus: MemoryBus) -> Restored:
+def restored(urls: ServiceDatabase, database: Database, bus: MemoryBus) -> Iterator[Restored]:
     """Two clients came before the backup; they and two others after it."""
     database.close()
-    return Restored(urls, bus)
+    made = Restored(urls, bus)
+    yield made
+    made.close()
 
 
 def go_back(restored: Restored, postgres: Postgres) -> tuple[dict[str, Client[Told]], set[str]]:
     """Lose what came after the backup, without a word; what readers had before, and the ids of the
     events that are lost."""
     restored.accept(*[each for who in OLD for each in visit(who, 1)])
-    restored.database.close()
+    restored.close()
     backup = back_up(postgres, restored.urls)
     restored.open()
     restored.accept(*[each for who in OLD + NEW for each in visit(who, 2)])
     before = restored.readers()
-    restored.database.close()
+    restored.close()
     restore(postgres, restored.urls, backup)
     restored.open()
     restored.database.vet(OutputLook(restored.database, OUTPUT, lambda: restored.bus))
