@@ -17,6 +17,7 @@ from tools.bench.benches import (
     ingestion,
     isolation,
     latency,
+    rebuild,
     scoring,
     variants,
 )
@@ -34,6 +35,7 @@ BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "demo": demo.measure,
     "first_watermark": first_watermark.measure,
     "isolation": isolation.measure,
+    "rebuild": rebuild.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """Parts of another bench that can be run alone."""

@@ -25,6 +25,7 @@ class Sizes:
     quiet_seconds: float = 10.0
     flooded_seconds: float = 20.0
     flood_seconds: float = 60.0
+    rebuilt_clients: int = 100_000
     first_in_first_out: bool = False
     profile: bool = False
 
@@ -44,4 +45,5 @@ QUICK = Sizes(
     quiet_seconds=3.0,
     flooded_seconds=5.0,
     flood_seconds=20.0,
+    rebuilt_clients=2_000,
 )

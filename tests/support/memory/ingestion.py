@@ -126,6 +126,9 @@ class MemoryStore(MemoryQueues):
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         self._tables.announced.append((practice, now))
 
+    def adopt(self, facts: Sequence[SourceFact]) -> None:
+        """No restore has lost anything of a store in memory."""
+
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]
     ) -> Mapping[SourceObjectKey, StoredObject]:

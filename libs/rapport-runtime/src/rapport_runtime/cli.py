@@ -258,7 +258,7 @@ def _restored(settings: type[Settings], handles: Handles) -> Command:
             is_simulated=chosen.simulated_clock,
         )
         try:
-            return restored_command(restoration, options)
+            return restored_command(restoration, options, chosen)
         finally:
             database.close()
 

@@ -15,6 +15,7 @@ from ingestion_service.consumers import GRADED_TOPICS, GROUP, TOPICS, SourceCons
 from ingestion_service.importing.command import import_command
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
+from ingestion_service.repairing import repair_with
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.silences import SilenceWatch
 from ingestion_service.store.clock import simulated_time
@@ -251,7 +252,10 @@ COMMANDS = commands(
         pausable=PAUSABLE,
         output=OUTPUT,
         after_restore=AfterRestore(
-            reads=Input(GROUP, [topic.name for topic in TOPICS]), again=AGAIN, report=report_lost
+            reads=Input(GROUP, [topic.name for topic in TOPICS]),
+            again=AGAIN,
+            report=report_lost,
+            repair=repair_with(_stores_of_command),
         ),
         ways=WAYS,
         scopes=SCOPES,

@@ -97,6 +97,7 @@ def accept(
     candidates = [each for each in judged if isinstance(each, Candidate)]
     if not candidates:
         return [each for each in judged if isinstance(each, IntakeResult)]
+    store.adopt([each.fact for each in candidates])
     objects = store.lock_objects(first_named(candidates))
     hashes = store.hashes([each.event_key for each in candidates])
     nameless = [each.event_key for each in candidates if each.fact.external_id is None]

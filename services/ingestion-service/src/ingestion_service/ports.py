@@ -33,8 +33,8 @@ class Sealer(Protocol):
 
 
 class Client(NamedTuple):
-    """A client, locked by the transaction; `last_sequence` is 0 before the first activity, `zone`
-    that of the days of its facts: its practice's, or one that this had before (ADR 54)."""
+    """A client, locked by the transaction; `last_sequence` is 0 before the first activity. `zone`
+    is its practice's, or one that this had before (ADR 54)."""
 
     client_id: ClientId
     generation: int
@@ -141,8 +141,7 @@ class Opening(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a rebuild has come: the last client that it has done, None before the first, and how
-    many there were."""
+    """How far a rebuild has come: the last client that it has done, if any, and how many."""
 
     done: ClientKey | None
     clients: int
@@ -155,8 +154,7 @@ class Rebuilds(Protocol):
         """Begin the rebuild of a scope, unless it was begun and has not ended."""
 
     def lock(self, scope: Scope) -> Progress | None:
-        """How far the rebuild of a scope has come, locked: of two commands for one scope each does
-        other clients. None when it has ended."""
+        """How far the rebuild of a scope has come, locked; None when it has ended."""
 
     def move(self, scope: Scope, done: ClientKey) -> None:
         """Note that a rebuild has done this client."""
@@ -171,15 +169,13 @@ class Rebuilds(Protocol):
         """A client, locked; None when there is none. No other client is locked beside it."""
 
     def activities(self, owner: ActivityOwner) -> Iterator[Activity]:
-        """All activities of a client that were published, in their order, as `owner`'s; read page
-        by page."""
+        """All that was published of a client, in order, as `owner`'s; read page by page."""
 
     def attempt(self) -> AbstractContextManager[Any]:
         """What is written within, an exception takes back; the transaction goes on."""
 
     def open(self, opening: Opening, activities: Iterable[Activity]) -> None:
-        """Let the generation of the opening's owner be the client's, which is locked; put the
-        opening into the outbox, and behind it the activities, said anew."""
+        """Give a locked client the opening's generation, and publish opening and activities."""
 
     def waiting(self, limit: int) -> int:
         """How many rows of the outbox wait to be published, counted up to `limit`."""
@@ -213,8 +209,8 @@ class Store(CareStore, Protocol):
         """The database's clock, also where ingestion's time is simulated."""
 
     def lock_clock(self) -> datetime | None:
-        """The simulated time, which no transaction holds until this one ends; None before it is first
-        set."""
+        """Wait until no transaction holds ingestion's time, let none hold it until this one ends;
+        the simulated time, None before it is first set."""
 
     def save_clock(self, now: datetime) -> None:
         """Set the simulated time; the clock is locked."""
@@ -226,11 +222,13 @@ class Store(CareStore, Protocol):
         """The practice, or None; no other transaction can register or change it meanwhile."""
 
     def save_practice(self, practice: Practice) -> None:
-        """Insert the practice or change all but its currency; later calls of `practices` return it.
-        Where the zone changes, the clients' facts stay in the one before (`zone_ports`)."""
+        """Insert or change the practice. Its clients follow into another zone (`zone_ports`)."""
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         """Put it into the outbox for `practices.v1`."""
+
+    def adopt(self, facts: Sequence[SourceFact]) -> None:
+        """Give those that a restore lost their clients and objects again."""
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]

@@ -1,6 +1,6 @@
 """The command `restored`: what the topics have and a restored database lacks, and how it goes on.
 
-It lists and, with --confirm, lets the service go on; it repairs nothing (ADR 28).
+It lists; with --confirm it lets the service go on, and with --repair it repairs (ADR 28).
 """
 
 import argparse
@@ -16,7 +16,7 @@ from rapport_runtime.bus.port import LogBounds, LogReader, Record, TopicPartitio
 from rapport_runtime.database import Database, real_time
 from rapport_runtime.errors import TryLater
 from rapport_runtime.ops import audit, incarnation
-from rapport_runtime.ops.operators import Refused, actor, add_reason, run_and_print
+from rapport_runtime.ops.operators import Refused, Secrets, actor, add_reason, run_and_print
 from rapport_runtime.stream import outbox, positions, published
 from rapport_runtime.stream.look import (
     LastEvent,
@@ -47,17 +47,29 @@ class LostRecord(NamedTuple):
     written_at: datetime
 
 
+@dataclass(frozen=True)
+class Repair:
+    """A service's own repair. `note(tx, lost)` keeps what it needs of the lost records, in the
+    transaction that draws the new incarnation; `go_on(database, secrets)` repairs what was noted
+    and is not repaired: killed, it goes on when it is called again. Both return lines."""
+
+    note: Callable[[Connection, Sequence[LostRecord]], list[str]]
+    go_on: Callable[[Database, Secrets], list[str]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class AfterRestore:
     """A service's own part. `reads` is its input, and `again` says what is entered again of the
     interval that is lost, and what comes by itself. `report` says what the lost records mean to it,
     a line each. `on_confirm(tx, reached)` is called with the business time that the lost life of
-    the database had reached (None: unknown), in the transaction that draws the new incarnation."""
+    the database had reached (None: unknown), in the transaction that draws the new incarnation.
+    `repair` is None where nothing can be repaired."""
 
     reads: Input
     again: str
     report: Callable[[Connection, Sequence[LostRecord]], list[str]]
     on_confirm: Callable[[Connection, datetime | None], list[str]] = lambda _tx, _reached: []
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True)
@@ -119,11 +131,11 @@ class Restoration:
         lines = self._look().lines
         return [*lines, "nothing was changed: add --confirm --why to let the service go on"]
 
-    def confirm(self, actor: str, reason: str) -> list[str]:
+    def confirm(self, actor: str, reason: str, *, repairs: bool = False) -> list[str]:
         """The same lines, since nothing finds them later; and from now on the ends of the topics
         are known, the database and what its outbox holds have another incarnation, and logs in
-        which a position lay no more are read from their beginning. Raises `TryLater`, and `Refused`
-        when a worker still works."""
+        which a position lay no more are read from their beginning. With `repairs` what is lost is
+        noted, for `repair`. Raises `TryLater`, and `Refused` when a worker still works."""
         ends, tails, astray, lines = self._look()
         known = {each.place: [event_id] for each in ends.last if (event_id := each.head.event_id)}
         published_rows = [row for tail in tails.values() for row in tail.published_rows]
@@ -132,11 +144,22 @@ class Restoration:
             published.forget(tx, ends.made_anew)
             before, drawn = incarnation.current(tx), incarnation.draw(tx)
             outbox.stamp_anew(tx, before, drawn, published_rows)
+            if repairs:
+                lines += self._repair().note(tx, _all_lost(tails, ends.unknown))
             lines += self._after.on_confirm(tx, self._reached(tx, ends.last))
             if astray:
                 lines += begin_anew(tx, self._after.reads.group, astray, actor, reason)
             audit.record(tx, audit.AuditEntry(actor, "restored", "database", drawn, reason))
         return [*lines, f"incarnation {before} ended, {drawn} begins: start the workers"]
+
+    def repair(self, secrets: Secrets) -> list[str]:
+        """Repair what was noted. Raises `Refused` where the service can repair nothing."""
+        return self._repair().go_on(self._database, secrets)
+
+    def _repair(self) -> Repair:
+        if self._after.repair is None:
+            raise Refused("this service repairs nothing: leave --repair out")
+        return self._after.repair
 
     def _look(self) -> _Found:
         with self._database.transaction() as tx:
@@ -196,7 +219,7 @@ class Restoration:
                 yield head.event_id, record
 
     def _lost(self, ends: _Ends, tails: Mapping[TopicPartition, _Tail]) -> list[str]:
-        lost = [record for place in sorted(tails) for record in tails[place].lost]
+        lost = _all_lost(tails, tails)
         lines = [_interval(ends.since, lost, len(tails)), self._after.again]
         lines += [
             f"{place.topic}/{place.partition} has more than the newest {self._most_listed} of them,"
@@ -213,32 +236,49 @@ class Restoration:
         return real_time(tx)
 
 
+def _all_lost(
+    tails: Mapping[TopicPartition, _Tail], places: Collection[TopicPartition]
+) -> list[LostRecord]:
+    return [record for place in sorted(places) for record in tails[place].lost]
+
+
 def restored_parser() -> argparse.ArgumentParser:
     """The words of the command `restored`."""
     parser = argparse.ArgumentParser(
         prog="restored",
         description="after a restore: list what the topics have and this database lacks;"
-        " with --confirm let the service go on. It repairs nothing.",
+        " with --confirm let the service go on; with --repair, too, repair what can be repaired"
+        " before a worker reads again. Killed, --repair alone goes on.",
     )
-    parser.add_argument("--confirm", action="store_true", help="without it nothing is changed")
+    parser.add_argument("--confirm", action="store_true", help="let the service go on")
+    parser.add_argument(
+        "--repair", action="store_true", help="repair what this or an earlier --confirm has noted"
+    )
     add_reason(parser, required=False)
     return parser
 
 
-def restored_command(restoration: Restoration, options: argparse.Namespace) -> int:
+def restored_command(
+    restoration: Restoration, options: argparse.Namespace, secrets: Secrets
+) -> int:
     """The command `restored` of these words; returns the exit code."""
 
     def run() -> list[str]:
         try:
-            if not options.confirm:
-                return restoration.dry_run()
-            if options.why is None:
-                raise Refused("say --why: it is kept in the audit")
-            return restoration.confirm(actor(options), options.why)
+            lines = _confirmed(restoration, options)
+            return [*lines, *restoration.repair(secrets)] if options.repair else lines
         except TryLater as error:
             raise Refused(f"the bus does not answer: {error}") from error
 
     return run_and_print(run)
+
+
+def _confirmed(restoration: Restoration, options: argparse.Namespace) -> list[str]:
+    if not options.confirm:
+        return [] if options.repair else restoration.dry_run()
+    if options.why is None:
+        raise Refused("say --why: it is kept in the audit")
+    return restoration.confirm(actor(options), options.why, repairs=options.repair)
 
 
 def _backwards(reader: LogReader, place: TopicPartition) -> Iterator[list[Record]]:

@@ -61,7 +61,7 @@ def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
         elif isinstance(event, CareRecorded):
             key = (event.practiceid, event.data.source, event.data.cause_id)
             causes.setdefault(key, []).append(f"{event.data.client_id}/care {event.data.sequence}")
-    taken_in_again = _in_ledger(tx, list(causes))
+    taken_in_again = in_ledger(tx, list(causes))
     lines = [
         _line(cause, made, is_taken_in_again=cause in taken_in_again)
         for cause, made in causes.items()
@@ -69,7 +69,8 @@ def report_lost(tx: sa.Connection, records: Sequence[LostRecord]) -> list[str]:
     return [*practices.values(), *keys.values(), *lines, *others]
 
 
-def _in_ledger(tx: sa.Connection, causes: Sequence[Cause]) -> set[Cause]:
+def in_ledger(tx: sa.Connection, causes: Sequence[Cause]) -> set[Cause]:
+    """Those of these causes that the ledger has."""
     if not causes:
         return set()
     practices, sources, events = map(list, zip(*causes, strict=True))

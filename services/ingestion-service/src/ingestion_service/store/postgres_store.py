@@ -36,7 +36,7 @@ from ingestion_service.ports import (
     SourceRecord,
     StoredObject,
 )
-from ingestion_service.store import care, clock, objects, parking, queues
+from ingestion_service.store import care, clock, lost_causes, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.freshness import PostgresFreshness
 from ingestion_service.store.imports import PostgresImports
@@ -221,6 +221,9 @@ class PostgresStore:
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         digits = incarnation.current(self._tx)
         outbox.append(self._tx, [self._encoders.practice(practice, now, digits)])
+
+    def adopt(self, facts: Sequence[SourceFact]) -> None:
+        lost_causes.adopt(self._tx, facts)
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]

@@ -47,7 +47,7 @@ _CLIENT_IDS: Final = """
     WHERE practice_id = %(practice_id)s
 """
 _OWNER: Final = f"""
-    SELECT generation, registered_at, registered_on, registered_sequence, told_anew_through,
+    SELECT generation, client.registered_at, registered_on, registered_sequence, told_anew_through,
         {ZONE_OF_CLIENT} AS zone, practice.currency
     FROM client JOIN practice USING (practice_id)
     WHERE client.practice_id = %(practice_id)s AND client_id = %(client_id)s

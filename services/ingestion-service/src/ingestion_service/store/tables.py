@@ -165,6 +165,27 @@ told_anew = sa.Table(
     " place of what they tell themselves",
 )
 
+lost_cause = sa.Table(
+    "lost_cause",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("event_id", _key_text(), primary_key=True),
+    sa.Column("client_id", _key_text(), nullable=False),
+    sa.Column("object_id", _key_text()),
+    sa.Index("lost_cause_by_client", "practice_id", "client_id"),
+    comment="source events that a restore lost, until they come again, with the ids that the topic"
+    " shows",
+)
+
+lost_client = sa.Table(
+    "lost_client",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("client_id", _key_text(), primary_key=True),
+    comment="clients of whom a restore lost something, until they are rebuilt",
+)
+
 practice_zone = sa.Table(
     "practice_zone",
     metadata,
