@@ -82,6 +82,12 @@ DEFERRED_OLDEST_SECONDS = Gauge(
     " a topic is paused, records cannot be opened, or workers are too few.",
     ["group"],
 )
+SILENT_SOURCES = Gauge(
+    "rapport_silent_sources",
+    "Sources that say nothing for longer than they should; time lowers no tier of their practices"
+    " meanwhile. Advice: above 0: ask who runs the source; see the runbook of silent sources.",
+    ["group"],
+)
 GENERATION_OLDEST_SECONDS = Gauge(
     "rapport_generation_oldest_seconds",
     "For how long the oldest generation of a client's facts that is not complete has been read; 0"
@@ -256,6 +262,7 @@ OF_APIS = (
     DEFERRED_RECORDS,
     DEFERRED_PRACTICES,
     DEFERRED_OLDEST_SECONDS,
+    SILENT_SOURCES,
     GENERATION_OLDEST_SECONDS,
     UNKNOWN_MESSAGES,
     CHANNEL_CLOSED,
