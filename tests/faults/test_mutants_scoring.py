@@ -20,6 +20,7 @@ from scoring_service import consumers, handlers
 from scoring_service.bootstrap import rulebook_source
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.facts import Numbered
+from scoring_service.domain.practice_days import PracticeDays
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Change
 from scoring_service.handlers import Folded, PartitionFacts
@@ -76,11 +77,13 @@ def test_a_client_is_walked_to_the_day_before_a_fact_is_folded(
 def _fold_without_walking(
     clients: Clients, rulebook: Rulebook, partition_facts: Sequence[PartitionFacts]
 ) -> Folded:
-    def jump(state: ClientState, _rulebook: Rulebook, day: date | None) -> list[Change]:
+    def jump(
+        state: ClientState, _rulebook: Rulebook, day: date | None, _days: PracticeDays
+    ) -> list[Change]:
         state.assessed_on = day
         return []
 
-    with mock.patch.object(handlers, "_advance_to_day", jump):
+    with mock.patch.object(handlers, "advance_to_day", jump):
         return handlers.fold_facts(clients, rulebook, partition_facts)
 
 

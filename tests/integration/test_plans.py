@@ -34,6 +34,8 @@ WHOLE: Mapping[str, str] = {
     "rapport_runtime.stream.outbox._PLACES": "a command after a restore, once",
     "rapport_runtime.stream.outbox._STAMP_ANEW": "a command after a restore, once",
     "rapport_runtime.stream.dead_letters.table._STOP": "an index of the letters in a replay alone",
+    "ingestion_service.store.freshness._UNANNOUNCED": "an index of the silent sources alone",
+    "ingestion_service.store.silence_gauges._SILENT": "an index of the silent sources alone",
     "outreach_service.store.status._UNKNOWN": "an index of the unknown messages alone",
     "outreach_service.store.status._FIRST_AWAITED": "ends at the first that was not tried yet",
 }
@@ -51,6 +53,7 @@ GROWS: Mapping[str, str] = {
     "outreach_service.store.messages._COUNTS": "messages by state, from the index alone",
     "outreach_service.store.channels._WAITING": "what waits, not what has been",
     "ingestion_service.store.reads._SOURCES": "parked events wait, too, at most 100,000",
+    "ingestion_service.store.freshness_reads._DAYS": "400 days of each source, which then go",
 }
 """Statement for one practice whose answer needs all its rows -> why it may."""
 

@@ -29,6 +29,8 @@ class Marker(NamedTuple):
     is_held: bool
     hold_id: str = "hold-1"
     incarnation: str | None = None
+    reason: str = "deferred"
+    source: str | None = None
 
 
 class Told(NamedTuple):
@@ -227,7 +229,11 @@ def _event(record: Record) -> canonical.CanonicalEvent:
         return canonical.WatermarkAdvanced(id="w", source="test", time=record, data=mark)
     if isinstance(record, Marker):
         hold = canonical.Hold(
-            hold_id=record.hold_id, reason="deferred", held=record.is_held, since=record.since
+            hold_id=record.hold_id,
+            reason=record.reason,
+            source=record.source,
+            held=record.is_held,
+            since=record.since,
         )
         return canonical.HoldChanged(
             id=f"{record.hold_id}/{record.since.isoformat()}/{record.is_held}",

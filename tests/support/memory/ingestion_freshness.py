@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.practices import Practice
-from ingestion_service.freshness_ports import SourceKey, SpokenDay, Watched
+from ingestion_service.freshness_ports import Decision, SourceKey, SpokenDay, Watched
 from tests.support.memory.ingestion_queues import QueueTables
 
 
@@ -77,7 +77,8 @@ class MemoryFreshness:
         now = self._queues.incarnation
         return [self._read(each) for each in held if self._tables.announced.get(each.key) != now]
 
-    def end_hold(self, hold_id: str) -> Watched | None:
+    def end_hold(self, hold_id: str, decision: Decision) -> Watched | None:
+        assert decision.why, "an operator says why"
         for key, each in self._tables.watched.items():
             if each.silence is not None and each.silence.hold_id == hold_id:
                 ended = each.silence._replace(hold_id=None)

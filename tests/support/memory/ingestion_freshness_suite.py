@@ -7,7 +7,7 @@ import pytest
 
 from ingestion_service.domain.errors import Unknown
 from ingestion_service.domain.freshness import midnight
-from ingestion_service.freshness_ports import SourceKey, SpokenDay
+from ingestion_service.freshness_ports import Decision, SourceKey, SpokenDay
 from ingestion_service.handlers import accept, advance_clock, register_practice
 from ingestion_service.ports import Hold, SourceRecord
 from ingestion_service.silences import announce_silences_again, end_hold, look_at_sources
@@ -16,6 +16,7 @@ from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, StoreWorld, 
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 DESK = SourceKey(LAKESIDE.practice_id, "desk")
+BY_ANN = Decision("key ann", "they have left that system")
 SPOKE = 30
 """On so many days, the last of which is the day 29."""
 
@@ -126,7 +127,7 @@ class FreshnessSuite:
     ) -> None:
         held = self.silence(spoken)
         with spoken.worker() as store:
-            end_hold(held.hold_id, store, at(34))
+            end_hold(held.hold_id, store, at(34), BY_ANN)
         assert spoken.holds()[-1] == held._replace(is_held=False, since=at(34))
         assert [self.look(spoken, begins(day)) for day in range(35, 40)] == [[]] * 5
         self.speak(spoken, 40)
@@ -138,9 +139,9 @@ class FreshnessSuite:
     def test_a_hold_ends_once(self, spoken: StoreWorld) -> None:
         held = self.silence(spoken)
         with spoken.worker() as store:
-            end_hold(held.hold_id, store, at(34))
+            end_hold(held.hold_id, store, at(34), BY_ANN)
             with pytest.raises(Unknown):
-                end_hold(held.hold_id, store, at(34))
+                end_hold(held.hold_id, store, at(34), BY_ANN)
 
     def test_only_what_is_due_is_looked_at(self, spoken: StoreWorld) -> None:
         with spoken.worker() as store:

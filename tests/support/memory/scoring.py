@@ -13,6 +13,7 @@ from rapport_contracts import codec
 from rapport_runtime.bus.port import Outgoing
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.keeping import is_kept
 from scoring_service.domain.next_generation import NextGeneration
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import (
@@ -22,6 +23,7 @@ from scoring_service.ports import (
     FeedEntry,
     FeedPage,
     FeedPositions,
+    PracticePlace,
     StoredTier,
     TierTransition,
 )
@@ -205,7 +207,7 @@ class MemoryClients:
                 reason=change.reason,
                 origin=change.origin,
                 effective_at=change.effective_at,
-                due_on=None,
+                due_on=change.due_on,
                 happened_at=change.happened_at,
                 activity_id=change.activity_id,
                 score=change.score,
@@ -274,6 +276,7 @@ class MemoryTiers:
         key = ClientKey(client.practice_id, client.client_id)
         beside = self._stores.rows.next.get(key)
         overdue = beside.state if beside and key in self._stores.rows.overdue else None
+        holds = self._stores.holds().open_of(PracticePlace(client.partition, client.practice_id))
         return StoredTier(
             client_id=client.client_id,
             zone=client.zone,
@@ -289,6 +292,10 @@ class MemoryTiers:
             first_repeated_sequence=client.first_repeated_sequence,
             is_rebuilding=beside is not None,
             first_overdue_sequence=overdue and _first_missing(overdue),
+            is_kept=is_kept(client),
+            held_reasons=[hold.reason for hold in holds],
+            held_sources=[hold.source for hold in holds],
+            held_since=[hold.began_at for hold in holds],
         )
 
     def _as_of(self, client: ClientState) -> datetime | None:

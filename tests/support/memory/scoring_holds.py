@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scoring_service.domain.client_state import ClientState
-from scoring_service.domain.practice_days import HeldPractice
+from scoring_service.domain.keeping import is_kept
+from scoring_service.domain.practice_days import HeldPractice, KeptTiers
 from scoring_service.ports import Hold, PracticePlace
 
 
@@ -18,6 +19,14 @@ class HoldRow:
     swept_through: datetime
     incarnation: str | None
     is_open: bool = True
+    reason: str = "deferred"
+    source: str | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def keeps_tiers(self) -> bool:
+        """Whether time goes on meanwhile, and lowers no tier."""
+        return self.reason in {"silent", "import"}
 
 
 HoldRows = dict[tuple[PracticePlace, str], HoldRow]
@@ -35,25 +44,47 @@ class MemoryHolds:
         """See `Holds.find`."""
         found = {}
         for place in places:
-            stands = [row.stands_at for row in self._of(place) if row.is_open]
-            if stands:
-                first = self._first_watermarks.get(place.partition, min(stands))
-                found[place] = HeldPractice(min(stands), first <= min(stands))
+            rows = self._of(place)
+            stands = [row.stands_at for row in rows if row.is_open and not row.keeps_tiers]
+            keeps = [row.stands_at for row in rows if row.is_open and row.keeps_tiers]
+            ended = [(row.stands_at, row.ended_at) for row in rows if row.ended_at is not None]
+            if stands or keeps or ended:
+                stands_at = min(stands, default=None)
+                first = self._first_watermarks.get(place.partition)
+                is_assessed = first is None or stands_at is None or first <= stands_at
+                was_kept = None
+                if ended:
+                    since, until = min(one for one, _ in ended), max(end for _, end in ended)
+                    was_kept = KeptTiers(since, until)
+                kept_since = min(keeps, default=None)
+                found[place] = HeldPractice(stands_at, is_assessed, kept_since, was_kept)
         return found
 
     def save(self, hold: Hold) -> None:
         """See `Holds.save`."""
         key = (PracticePlace(hold.partition, hold.practice_id), hold.hold_id)
         new = HoldRow(hold.since, hold.since, hold.since, hold.incarnation)
+        new.reason, new.source = hold.reason, hold.source
+        if new.keeps_tiers and hold.reached is not None and hold.since <= hold.reached:
+            new.stands_at = new.swept_through = hold.reached + timedelta(microseconds=1)
         row = self._rows.setdefault(key, new)
-        row.stands_at = max(row.stands_at, hold.since)
-        row.incarnation, row.is_open = hold.incarnation, True
+        if not row.keeps_tiers:
+            row.stands_at = max(row.stands_at, hold.since)
+        row.incarnation, row.is_open, row.ended_at = hold.incarnation, True, None
 
     def end(self, hold: Hold) -> None:
         """See `Holds.end`."""
         key = (PracticePlace(hold.partition, hold.practice_id), hold.hold_id)
-        if key in self._rows:
-            self._rows[key].is_open = False
+        row = self._rows.get(key)
+        if row is None or not row.is_open:
+            return
+        row.is_open = False
+        if not row.keeps_tiers:
+            return
+        others = [one for one in self._of(key[0]) if one.is_open and one.keeps_tiers]
+        for one in others:
+            one.stands_at = min(one.stands_at, row.stands_at)
+        row.ended_at = None if others else hold.since
 
     def end_others(self, incarnations: Mapping[int, str]) -> None:
         """See `Holds.end_others`."""
@@ -75,7 +106,9 @@ class MemoryHolds:
         held = self.find([place]).get(place)
         if client.held_at is None or client.review_at is None:
             return False
-        return held is None or client.review_at <= held.stands_at
+        if held is None or (held.kept_since is not None and is_kept(client)):
+            return held is None
+        return held.stands_at is None or client.review_at <= held.stands_at
 
     def swept_through(self, practice_id: str, partition: int | None = None) -> list[datetime]:
         """Where the practice stood when it was swept last, by each of its holds."""
@@ -83,7 +116,12 @@ class MemoryHolds:
             row.swept_through
             for (place, _), row in self._rows.items()
             if place.practice_id == practice_id and partition in {None, place.partition}
+            if not row.keeps_tiers
         ]
+
+    def open_of(self, place: PracticePlace) -> list[HoldRow]:
+        """The open holds of a practice, the first that began first."""
+        return sorted((row for row in self._of(place) if row.is_open), key=lambda row: row.began_at)
 
     def _of(self, place: PracticePlace) -> list[HoldRow]:
         return [row for (where, _), row in self._rows.items() if where == place]

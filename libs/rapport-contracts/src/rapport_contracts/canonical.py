@@ -134,18 +134,20 @@ class GenerationOpened(Envelope, frozen=True, kw_only=True, tag="rapport.generat
 
 
 class Hold(Payload, frozen=True, kw_only=True, omit_defaults=True):
-    """While a hold is open (`held`), the practice stands at `since`: for its clients no time passes
-    beyond that instant, whatever the watermarks say, and what comes of it meanwhile was accepted by
-    then. So no tier of theirs falls by time.
+    """While a hold is open (`held`), no tier of the practice falls by time. The reason says how.
 
-    The same `hold_id` again with a later `since` moves the practice on to that instant. With `held`
-    false it ends; `since` is then when it ended, and time passes up to the watermark, through every
-    midnight that was missed. Of several holds that are open the earliest `since` counts. When the
-    sender's `incarnation` changes, a hold of the one before has ended, unless it is said again.
+    `deferred`, and any that a reader does not know: the practice stands at `since`. For its clients
+    no time passes beyond that instant, whatever the watermarks say, and what comes of it meanwhile
+    was accepted by then. The same `hold_id` again with a later `since` moves the practice on to
+    that instant. At the end time passes up to the watermark, through every midnight that was
+    missed. Of several such holds the earliest `since` counts.
 
-    All reasons are treated alike today. Whether `silent` and `import` will mean more (what was held
-    takes effect on the day of the release, with the day missed as `due_on`) is open; a reader
-    treats a reason that it does not know in this way.
+    `silent` (`source` says nothing for longer than it should) and `import`: time goes on, but from
+    `since` on no midnight lowers a tier. What comes meanwhile counts at once. At the end what was
+    held takes effect, once, on that day, with the midnight that was missed as `due_on`.
+
+    With `held` false a hold ends; `since` is then when it ended. When the sender's `incarnation`
+    changes, a hold of the one before has ended, unless it is said again.
     """
 
     hold_id: Text

@@ -89,6 +89,12 @@ PARKED_OLDEST_SECONDS = Gauge(
     " leaves out the events that name the client; see the runbook of parked events.",
     ["group"],
 )
+SILENT_SOURCES = Gauge(
+    "rapport_silent_sources",
+    "Sources that say nothing for longer than they should; time lowers no tier of their practices"
+    " meanwhile. Advice: above 0: ask who runs the source; see the runbook of silent sources.",
+    ["group"],
+)
 GENERATION_OLDEST_SECONDS = Gauge(
     "rapport_generation_oldest_seconds",
     "For how long the oldest generation of a client's facts that is not complete has been read; 0"
@@ -264,6 +270,7 @@ OF_APIS = (
     DEFERRED_PRACTICES,
     DEFERRED_OLDEST_SECONDS,
     PARKED_OLDEST_SECONDS,
+    SILENT_SOURCES,
     GENERATION_OLDEST_SECONDS,
     UNKNOWN_MESSAGES,
     CHANNEL_CLOSED,

@@ -9,6 +9,7 @@ from ingestion_service import translate
 from ingestion_service.api.clients import clients_router
 from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
+from ingestion_service.api.freshness import freshness_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.consumers import GRADED_TOPICS, GROUP, TOPICS, SourceConsumer
@@ -19,10 +20,12 @@ from ingestion_service.repairing import repair_with
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.silences import SilenceWatch
 from ingestion_service.store.clock import simulated_time
+from ingestion_service.store.freshness_reads import PostgresFreshnessReads
 from ingestion_service.store.lost_events import report_lost
 from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.purging import WAYS
 from ingestion_service.store.reads import PostgresReads
+from ingestion_service.store.silence_gauges import SilenceGauge
 from ingestion_service.store.status import IngestionStatus, QueueGauges
 from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
@@ -188,7 +191,11 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         keys=keys.ApiKeys(probes),
         cursor_key=settings.cursor_key,
         checks={"database": probes.ping, "age": age_check(probes)},
-        refresh=[DatabaseGauges(probes, GROUP), QueueGauges(probes, GROUP)],
+        refresh=[
+            DatabaseGauges(probes, GROUP),
+            QueueGauges(probes, GROUP),
+            SilenceGauge(probes, GROUP),
+        ],
         max_body_bytes=settings.max_body_bytes,
         events=asyncapi.document(),
         failed_keys_per_minute=settings.failed_keys_per_minute,
@@ -199,6 +206,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
     routers = [
         practices_router(stores, reads),
         events_router(stores),
+        freshness_router(stores, PostgresFreshnessReads(database)),
         clients_router(stores, reads),
         keys_router(StoredKeys(database, publish_key)),
         me_router(),

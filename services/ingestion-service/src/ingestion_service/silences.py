@@ -17,7 +17,13 @@ from ingestion_service.domain.freshness import (
     rhythm,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.freshness_ports import Silence, SourceKey, SpokenDay, Watched
+from ingestion_service.freshness_ports import (
+    Decision,
+    Silence,
+    SourceKey,
+    SpokenDay,
+    Watched,
+)
 from ingestion_service.ports import Hold, LedgerEntry, Store, Stores
 
 ReadThrough = Callable[[Any], datetime | None]
@@ -127,10 +133,10 @@ def announce_silences_again(store: Store) -> None:
         store.freshness.save(unannounced)
 
 
-def end_hold(hold_id: str, store: Store, now: datetime) -> Watched:
+def end_hold(hold_id: str, store: Store, now: datetime, decision: Decision) -> Watched:
     """End the hold of a silent source, as an operator decides: the practice goes on without it, and
     is held for it again only after it has spoken. Raises `Unknown` where no such hold is open."""
-    watched = store.freshness.end_hold(hold_id)
+    watched = store.freshness.end_hold(hold_id, decision)
     if watched is None:
         raise Unknown("unknown-hold", "no hold of a silent source is open under this id")
     store.announce_holds([_hold(watched, is_held=False, at=now)])

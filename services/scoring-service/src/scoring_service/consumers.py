@@ -253,10 +253,11 @@ def _partition_facts(
 def _change_holds(store: Store, batch: Batch) -> None:
     """Begin, move and end holds. They end their batch, so its facts were folded before them."""
     for part in batch.partitions:
+        reached = max(filter(None, (part.position.processed_through, part.watermark)), default=None)
         for event in part.events:
             if isinstance(event, HoldChanged):
                 change = store.holds.save if event.data.held else store.holds.end
-                change(translate.hold(event, part.partition.partition))
+                change(translate.hold(event, part.partition.partition, reached))
 
 
 def _incarnations(batch: Batch) -> dict[int, str]:

@@ -36,13 +36,24 @@ class PracticePlace(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """A hold as one partition's log tells it: the practice stands at `since`."""
+    """A hold as one partition's log tells it, which begins, moves on or ends at `since`. `reached`
+    is the partition's business time where the log tells it, `source` the source that it is for."""
 
     practice_id: str
     partition: int
     hold_id: str
     reason: str
     incarnation: str | None
+    since: datetime
+    source: str | None = None
+    reached: datetime | None = None
+
+
+class HeldBy(NamedTuple):
+    """Why a practice is held at present: for which reason, for which source, and since when."""
+
+    reason: str
+    source: str | None
     since: datetime
 
 
@@ -189,7 +200,8 @@ class StoredTier(NamedTuple):
     that is held. The three sequences say since when the digest is incomplete, None where it is not:
     the first activity that has not arrived, and those of `ClientState`. `is_rebuilding` says that
     the client's facts are said anew, as a generation that is not complete; when that is so for an
-    hour, `first_overdue_sequence` is its first fact that has not come.
+    hour, `first_overdue_sequence` is its first fact that has not come. The last three say by which
+    holds the practice is held, `is_kept` that the client keeps a tier (`domain/keeping.py`).
     """
 
     client_id: str
@@ -206,6 +218,10 @@ class StoredTier(NamedTuple):
     first_repeated_sequence: int | None
     is_rebuilding: bool = False
     first_overdue_sequence: int | None = None
+    is_kept: bool = False
+    held_reasons: Sequence[str] | None = None
+    held_sources: Sequence[str | None] | None = None
+    held_since: Sequence[datetime] | None = None
 
 
 class ClientTier(NamedTuple):
@@ -221,6 +237,7 @@ class ClientTier(NamedTuple):
     first_skipped_sequence: int | None
     first_repeated_sequence: int | None
     is_rebuilding: bool
+    held: Sequence[HeldBy]
     first_overdue_sequence: int | None
     assessment: Assessment | None
     rulebook: Rulebook

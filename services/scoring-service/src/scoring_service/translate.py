@@ -95,8 +95,8 @@ def practice(event: canonical.PracticeRegistered) -> dict[str, Any]:
     }
 
 
-def hold(event: canonical.HoldChanged, partition: int) -> Hold:
-    """A hold as a partition's log tells it."""
+def hold(event: canonical.HoldChanged, partition: int, reached: datetime | None = None) -> Hold:
+    """A hold as a partition's log tells it, at the business time `reached`."""
     data = event.data
     return Hold(
         practice_id=event.practiceid,
@@ -105,6 +105,8 @@ def hold(event: canonical.HoldChanged, partition: int) -> Hold:
         reason=data.reason,
         incarnation=event.incarnation,
         since=data.since,
+        source=data.source,
+        reached=reached,
     )
 
 
@@ -152,6 +154,7 @@ def tier_changed(rulebook: Rulebook) -> Callable[[TierTransition, str | None], O
                 reason=change.reason,
                 origin=change.origin,
                 effective_at=change.effective_at,
+                due_on=change.due_on,
                 happened_at=change.happened_at,
                 activity_id=change.activity_id,
                 score=score_decimal(change.score),

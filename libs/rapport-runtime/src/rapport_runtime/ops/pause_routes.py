@@ -110,8 +110,8 @@ class AuditAnswer(BaseModel):
     who: str = Field(examples=["key 6c1f0a52b3d94e87"])
     action: audit.Action
     kind: str = Field(
-        description="worker, topic, practice, letters, records, retention, database, key or"
-        " clients.",
+        description="worker, topic, practice, letters, records, retention, database, key, clients"
+        " or hold.",
         examples=["practice"],
     )
     subject: str = Field(examples=["lantern-harbour"])

@@ -6,9 +6,16 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ingestion_service.freshness_ports import Silence, SourceKey, SpokenDay, Watched
+from ingestion_service.freshness_ports import (
+    Decision,
+    Silence,
+    SourceKey,
+    SpokenDay,
+    Watched,
+)
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import execute, fetch
+from rapport_runtime.ops import audit
 
 # As in `source_count`: a connection mostly has a bucket of its own, so that the workers that read
 # one practice do not wait for each other, and all in the order of the keys.
@@ -108,11 +115,13 @@ class PostgresFreshness:
     def unannounced(self) -> list[Watched]:
         return [_watched(row) for row in fetch(self._tx, _UNANNOUNCED)]
 
-    def end_hold(self, hold_id: str) -> Watched | None:
+    def end_hold(self, hold_id: str, decision: Decision) -> Watched | None:
         rows = fetch(self._tx, _HELD, {"hold_id": hold_id})
         if not rows:
             return None
         execute(self._tx, _END_HOLD, {"hold_id": hold_id})
+        entry = audit.AuditEntry(decision.actor, "resume", "hold", hold_id, decision.why)
+        audit.record(self._tx, entry)
         return _watched(rows[0])
 
 

@@ -75,10 +75,25 @@ class Incompleteness(BaseModel):
     since_sequence: int = Field(description="The first activity concerned.", examples=[17])
 
 
+class Held(BaseModel):
+    """Why time lowers no tier of the practice at present."""
+
+    reason: str = Field(
+        description="`silent`: a source says nothing for longer than it should. `import`: history"
+        " is read. `deferred`: records of the practice wait to be read. Others may come.",
+        examples=["silent"],
+    )
+    source: str | None = Field(
+        description="The source that is silent or imported.", examples=["moon-gate-pay"]
+    )
+    since: AwareDatetime
+
+
 class TierAnswer(BaseModel):
     """A client's tier, why, and when it will change; all as of `as_of`.
 
-    How far each source lags behind is not part of the answer yet.
+    While the practice is held, `next_transition` may lie in the past: it is what the end of the
+    hold will bring, unless activities come that hold the tier.
     """
 
     client_id: str = Field(examples=[ANY_CLIENT])
@@ -109,6 +124,11 @@ class TierAnswer(BaseModel):
         description="Whether the client's activities are being said anew. Until all of them are"
         " there, the answer goes by those before.",
         examples=[False],
+    )
+    held: list[Held] = Field(
+        description="Empty unless the practice is held. What is held back meanwhile takes effect"
+        " when the last hold ends.",
+        examples=[[]],
     )
     explanation: list[ExplanationLine]
     next_transition: Coming | None
@@ -149,6 +169,7 @@ def tier_fields(tier: ClientTier) -> dict[str, Any]:
         "inputs_complete": not incomplete,
         "inputs_incomplete": incomplete,
         "rebuilding": tier.is_rebuilding,
+        "held": [each._asdict() for each in tier.held],
         "explanation": [line._asdict() for line in known.explanation] if known else [],
         "next_transition": coming and _coming_fields(coming),
     }

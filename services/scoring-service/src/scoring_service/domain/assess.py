@@ -64,17 +64,21 @@ class Step(NamedTuple):
     rungs: tuple[Rungs, Rungs]
 
 
-def assess(digest: Digest, rulebook: Rulebook, on_day: date, zone: str) -> Assessment:
+def assess(
+    digest: Digest, rulebook: Rulebook, on_day: date, zone: str, counted_to: date | None = None
+) -> Assessment:
     """Tier, score, explanation and next transition on a practice-local day; pure.
 
-    Facts of days after `on_day` never count. UnknownZone.
+    Facts of days after `on_day` never count, but those up to `counted_to` where that is given, for
+    a client that keeps a tier (`keeping.py`). UnknownZone.
     """
     today = on_day.toordinal()
-    now = standing_at(digest, rulebook, today, today)
+    until = today if counted_to is None else counted_to.toordinal()
+    now = standing_at(digest, rulebook, today, until)
     return Assessment(
         tier=rulebook.tiers[now.tier].key,
         score=now.score,
-        explanation=explain(digest, rulebook, now, today, today),
+        explanation=explain(digest, rulebook, now, today, until),
         next_transition=next_transition(digest, rulebook, on_day, zone),
     )
 

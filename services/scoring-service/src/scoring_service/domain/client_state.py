@@ -50,8 +50,9 @@ class ClientState:
     early (ADR 14). `open_cause` is a source event that had not ended with the batch; `review_at` is
     then the least instant at which a watermark closes it. `held_at` is not None while the client is
     due and its practice is held: where the practice stood when the client was brought there.
-    `standing` is the one of `assessed_on`
-    when it is at hand, None when it must be asked for; it is not kept between batches.
+    Equal to `review_at` it says that the client keeps a tier meanwhile (`domain/keeping.py`).
+    `standing` is the one of `assessed_on` when it is at hand, None when it must be asked for, and
+    from `kept_since` on no midnight lowers the tier; neither is kept between batches.
     """
 
     practice_id: str
@@ -75,6 +76,7 @@ class ClientState:
     held_at: datetime | None = None
     open_cause: OpenCause | None = None
     standing: RuleResult | None = field(default=None, compare=False, repr=False)
+    kept_since: datetime | None = field(default=None, compare=False, repr=False)
 
     def has(self, sequence: int) -> bool:
         """Whether a sequence has been folded or skipped before."""

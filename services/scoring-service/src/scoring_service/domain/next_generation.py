@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal, cast, get_args
 
-from scoring_service.domain.assess import standing_at
 from scoring_service.domain.client_state import ClientState
 from scoring_service.domain.facts import Fact, Numbered, Opening
+from scoring_service.domain.keeping import assess_on
 from scoring_service.domain.periods import is_zone
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import Cause, Change, moved, within_day, wrong_zone
@@ -113,15 +113,13 @@ def assess_anew(
     """
     if day is None or beside.opened_at is None:
         return None
-    today = day.toordinal()
-    state.assessed_on = day
-    state.standing = after = standing_at(state.digest, rulebook, today, today)
+    after, today, counted_to = assess_on(state, rulebook, day)
     if after.tier == state.tier:
         state.score = after.score
         return None
     effective_at = within_day(state, beside.opened_at, day)
     cause = Cause(beside.reason, "backfill", effective_at)
-    return moved(state, rulebook, after, (today, today), cause)
+    return moved(state, rulebook, after, (today, counted_to), cause)
 
 
 def _refuse_other_zone(state: ClientState, fact: Fact) -> None:

@@ -10,15 +10,27 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.keeping import is_kept
 from scoring_service.domain.periods import is_zone, local_day
 
 
-class HeldPractice(NamedTuple):
-    """Where a practice stands, the earliest instant of its open holds. `is_assessed`: the
-    partition's first watermark had come by then; before it nothing is assessed."""
+class KeptTiers(NamedTuple):
+    """From when until when no midnight lowered a practice's tiers."""
 
-    stands_at: datetime
-    is_assessed: bool
+    since: datetime
+    until: datetime
+
+
+class HeldPractice(NamedTuple):
+    """Where a practice stands, the earliest instant of its open holds, None where its time goes on.
+    `is_assessed`: the partition's first watermark had come by then; before it nothing is assessed.
+    No midnight from `kept_since` on lowers a tier of it, if that is not None; `was_kept` says that
+    of a time that is over, while clients may still have to follow (ADR 53)."""
+
+    stands_at: datetime | None
+    is_assessed: bool = True
+    kept_since: datetime | None = None
+    was_kept: KeptTiers | None = None
 
 
 class PracticeDays:
@@ -41,9 +53,21 @@ class PracticeDays:
             return day or state.assessed_on
         return max(day, state.assessed_on)
 
+    def kept_since(self, state: ClientState) -> datetime | None:
+        """From when on no midnight lowers the client's tier; None where time may."""
+        held = self._held.get(state.practice_id)
+        return held.kept_since if held else None
+
+    def was_kept(self, state: ClientState) -> KeptTiers | None:
+        """When no midnight lowered the client's tier, if that is over since not long ago."""
+        held = self._held.get(state.practice_id)
+        return held.was_kept if held else None
+
     def set_aside(self, state: ClientState) -> None:
         """Mark a client whom the sweep has brought to its day as held, if it is due all the same;
-        one whose practice is held no more comes back."""
+        one whose practice is held no more comes back. Who keeps a tier is marked already."""
+        if is_kept(state):
+            return
         held = self._held.get(state.practice_id)
         is_due = state.review_at is not None and (
             self.business_time is not None and state.review_at <= self.business_time
@@ -54,7 +78,7 @@ class PracticeDays:
 def _practice_time(held: HeldPractice, business_time: datetime | None) -> datetime | None:
     if business_time is None or not held.is_assessed:
         return None
-    return min(held.stands_at, business_time)
+    return min(held.stands_at or business_time, business_time)
 
 
 class _LocalDays(dict[str, date | None]):

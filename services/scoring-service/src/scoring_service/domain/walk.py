@@ -28,6 +28,7 @@ from scoring_service.domain.facts import (
     Numbered,
     Skipped,
 )
+from scoring_service.domain.keeping import assess_on, is_kept, keep, loses, release
 from scoring_service.domain.periods import is_zone, midnight
 from scoring_service.domain.rule_result import RuleResult
 from scoring_service.domain.rulebook import Rulebook
@@ -46,7 +47,7 @@ class Change(NamedTuple):
 
     `score` is in hundredths. `effective_at` is exact in time; `happened_at` and `activity_id` are
     those of the causing fact, None for a change by time or by a fact that had been known before
-    its day. `on_day` and `explanation` are of the moment of the change, later facts left out.
+    its day. `due_on` is the day of a change that was held until later. `on_day` and `explanation` are of the moment of the change, later facts left out.
     """
 
     version: int
@@ -61,6 +62,7 @@ class Change(NamedTuple):
     score: int
     on_day: date
     explanation: tuple[Line, ...]
+    due_on: date | None = None
 
 
 class Cause(NamedTuple):
@@ -71,6 +73,7 @@ class Cause(NamedTuple):
     effective_at: datetime
     happened_at: datetime | None = None
     activity_id: str | None = None
+    due_on: date | None = None
 
 
 def catch_up(
@@ -94,9 +97,12 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
     Any number of steps gives the same changes. Changes by time take effect at the midnight of
     their day. A day whose facts were known beforehand is assessed first without them
     (elapsed_time), then with them (activity). Does nothing for a client never assessed, or one
-    assessed on that day or later.
+    assessed on that day or later. Where time must lower nobody, it ends before a day that would,
+    and does nothing for who keeps a tier already (`domain/keeping.py`).
     """
     if state.assessed_on is None or state.assessed_on >= to_day:
+        return []
+    if is_kept(state) and state.kept_since is not None:
         return []
     today, end = state.assessed_on.toordinal(), to_day.toordinal()
     changes: list[Change] = []
@@ -105,6 +111,9 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
         while step := first_change(state.digest, rulebook, state.zone, today, counted_to):
             if step.day > end:
                 break
+            if loses(state, step):
+                keep(state, date.fromordinal(step.day))
+                return changes
             today, counted_to = step.day, step.counted_to
             cause = _passing(state, date.fromordinal(today), arrived=counted_to == today)
             after = standing_at(state.digest, rulebook, today, counted_to)
@@ -114,6 +123,19 @@ def walk(state: ClientState, rulebook: Rulebook, to_day: date) -> list[Change]:
     state.standing = standing_at(state.digest, rulebook, end, end)
     state.score = state.standing.score
     return changes
+
+
+def take_effect(state: ClientState, rulebook: Rulebook, at: datetime) -> list[Change]:
+    """Let what a client has kept take effect, since its practice was released at `at`: one change,
+    whatever was missed, or none."""
+    was_kept_until, (after, *position), due_on = release(state, rulebook, at)
+    if after.tier == state.tier:
+        state.score = after.score
+        return []
+    on_day = date.fromordinal(position[0])
+    effective_at = within_day(state, was_kept_until, on_day)
+    cause = Cause("elapsed_time", "live", effective_at, due_on=due_on)
+    return [moved(state, rulebook, after, (position[0], position[1]), cause)]
 
 
 def fold(
@@ -175,8 +197,11 @@ def close_cause(state: ClientState, rulebook: Rulebook) -> Change | None:
 
 def leave_open(state: ClientState, business_time: datetime) -> None:
     """At the end of a batch: make a client whose source event is open due at the next watermark.
-    `business_time` is the partition's time after the batch."""
+    `business_time` is the partition's time after the batch. One who keeps a tier is not due."""
+    was_kept = is_kept(state)
     state.review_at = business_time + _A_MOMENT
+    if was_kept:
+        state.held_at = state.review_at
 
 
 def is_closed_by(state: ClientState, business_time: datetime | None, day: date | None) -> bool:
@@ -229,6 +254,9 @@ def review(state: ClientState, rulebook: Rulebook) -> NextTransition | None:
 def remind(state: ClientState, rulebook: Rulebook) -> Step | None:
     """Settle `review_at` as `review` does, where nobody asks for the announcement."""
     if state.assessed_on is None:
+        return None
+    if is_kept(state):
+        state.reviewed = True
         return None
     today = state.assessed_on.toordinal()
     step = first_change(state.digest, rulebook, state.zone, today, today, state.standing)
@@ -296,16 +324,15 @@ def _assess_cause(
     state: ClientState, fact: Fact, rulebook: Rulebook, business_day: date, *, is_correction: bool
 ) -> Change | None:
     """Assess a client after the facts of a source event, for which `fact` stands."""
-    on_day = state.assessed_on or business_day
-    if on_day < business_day:
+    on_day = max(business_day, state.assessed_on or business_day)
+    if on_day != (state.assessed_on or on_day) and not is_kept(state):
         raise ValueError(f"client {state.client_id} has not been brought to {business_day}")
-    state.assessed_on, today = on_day, on_day.toordinal()
-    state.standing = after = standing_at(state.digest, rulebook, today, today)
+    after, today, counted_to = assess_on(state, rulebook, on_day)
     if after.tier == state.tier:
         state.score = after.score
         return None
     cause = _cause(state, fact, on_day, is_correction=is_correction)
-    return moved(state, rulebook, after, (today, today), cause)
+    return moved(state, rulebook, after, (today, counted_to), cause)
 
 
 def _cause(state: ClientState, fact: Fact, on_day: date, *, is_correction: bool) -> Cause:
@@ -364,4 +391,5 @@ def moved(
         score=after.score,
         on_day=date.fromordinal(today),
         explanation=explain(state.digest, rulebook, after, today, counted_to),
+        due_on=cause.due_on,
     )

@@ -18,13 +18,13 @@ from scoring_service.domain.facts import (
     Skipped,
     TimePassed,
 )
+from scoring_service.domain.keeping import is_kept
 from scoring_service.domain.next_generation import NextGeneration, assess_anew, hear, take_over
 from scoring_service.domain.periods import is_zone, local_day
 from scoring_service.domain.practice_days import HeldPractice, PracticeDays
 from scoring_service.domain.rulebook import Rulebook
 from scoring_service.domain.walk import (
     Change,
-    catch_up,
     close_cause,
     ends_cause,
     fold,
@@ -35,10 +35,12 @@ from scoring_service.domain.walk import (
     skip,
 )
 from scoring_service.handlers.next_generations import NextGenerations
+from scoring_service.handlers.passing import advance_to_day
 from scoring_service.ports import (
     ClientKey,
     Clients,
     ClientTier,
+    HeldBy,
     PracticePlace,
     Store,
     StoredTier,
@@ -147,7 +149,7 @@ def sweep(store: Store, rulebook: Rulebook, partitions: Collection[int]) -> Swee
         day = days[state.partition].of(state)
         closed = close_cause(state, rulebook)
         changes = [closed] if closed else []
-        changes += _advance_to_day(state, rulebook, day)
+        changes += advance_to_day(state, rulebook, day, days[state.partition])
         transitions += _transitions(state, rulebook, changes)
         _schedule_review(state, rulebook)
         days[state.partition].set_aside(state)
@@ -191,6 +193,7 @@ class TierAssessor:
             first_skipped_sequence=stored.first_skipped_sequence,
             first_repeated_sequence=stored.first_repeated_sequence,
             is_rebuilding=stored.is_rebuilding,
+            held=_held_by(stored),
             first_overdue_sequence=stored.first_overdue_sequence,
             assessment=assessment,
             rulebook=rulebook,
@@ -206,17 +209,29 @@ class TierAssessor:
         rulebooks, day = self._registered(), stored.assessed_on
         if day is None or stored.tier is None or stored.score is None:
             return None, rulebooks[0]
+        counted_to = day
         if stored.as_of is not None:
-            day = max(day, local_day(stored.as_of, stored.zone))
+            counted_to = max(day, local_day(stored.as_of, stored.zone))
+        if not stored.is_kept:
+            day = counted_to
         for place, rulebook in enumerate(rulebooks):
             # Counted from the first registered one, a rulebook keeps its number for ever.
-            found = self._assess(stored.digest, day, stored.zone, len(rulebooks) - place)
+            number = len(rulebooks) - place
+            found = self._assess(stored.digest, (day, counted_to), stored.zone, number)
             if found.tier == stored.tier:
                 return found, rulebook
         return Assessment(stored.tier, stored.score, (), None), rulebooks[0]
 
-    def _assess_anew(self, digest: bytes, day: date, zone: str, number: int) -> Assessment:
-        return assess(Digest.from_bytes(digest), self._registered()[-number], day, zone)
+    def _assess_anew(
+        self, digest: bytes, days: tuple[date, date], zone: str, number: int
+    ) -> Assessment:
+        day, counted_to = days
+        return assess(Digest.from_bytes(digest), self._registered()[-number], day, zone, counted_to)
+
+
+def _held_by(stored: StoredTier) -> list[HeldBy]:
+    columns = stored.held_reasons, stored.held_sources, stored.held_since
+    return [HeldBy(*row) for row in zip(*(each or () for each in columns), strict=True)]
 
 
 def held_in(
@@ -343,23 +358,9 @@ class _Folding:
             return days.of(state)
         day = days.of(state)
         if state.assessed_on != day:
-            changes = _advance_to_day(state, self._rulebook, day)
+            changes = advance_to_day(state, self._rulebook, day, days)
             self.transitions += _transitions(state, self._rulebook, changes)
         return day
-
-
-def _advance_to_day(state: ClientState, rulebook: Rulebook, day: date | None) -> list[Change]:
-    """Let time pass for a client up to `day`; the changes that time makes.
-
-    A client whose facts came before the partition's first watermark is first assessed on that
-    watermark's day: until then its `review_at` is that instant (`Store.await_first_assessment`).
-    """
-    if day is None:
-        return []
-    first_day = day
-    if state.assessed_on is None and state.review_at is not None:
-        first_day = local_day(state.review_at, state.zone)
-    return catch_up(state, rulebook, first_day=first_day, to_day=day)
 
 
 def _transitions(
@@ -376,7 +377,8 @@ def _transitions(
 def _end_batch(state: ClientState, rulebook: Rulebook, reached: datetime | None) -> None:
     """Settle when the client is due again, at the business time after the batch. Who was held is
     due anew: the next sweep sets it aside again, if it must."""
-    state.held_at = None
+    if not is_kept(state):
+        state.held_at = None
     if state.open_cause is not None and reached is not None:
         leave_open(state, reached)
     else:

@@ -18,7 +18,7 @@ from scoring_service.domain.rulebook import Rulebook
 from scoring_service.ports import ClientKey, TierTransition
 from scoring_service.store import next_generations, open_causes
 from scoring_service.store.folded_state import add_zones, folded_columns, folded_state
-from scoring_service.store.holds import TO_SWEEP
+from scoring_service.store.holds import KEEPS_TIERS, TO_SWEEP
 
 # The columns of both tables, each with the type of the array in which a batch's values travel. All
 # statements below are made from these two mappings, so that a column is named in two places only:
@@ -57,6 +57,7 @@ _HISTORY_TYPES = {
     "reason": "text",
     "origin": "text",
     "effective_at": "timestamptz",
+    "due_on": "date",
     "happened_at": "timestamptz",
     "activity_id": "text",
     "score": "int4",
@@ -116,19 +117,22 @@ _WAITING = f"""
         WHERE partition = first_watermark.partition AND {WAITS} LIMIT %(limit)s FOR UPDATE
     ) AS c WHERE first_watermark.partition = ANY(%(partitions)s) LIMIT %(limit)s
 """
-# Of practices whose hold has moved on or ended, the clients whose time has come there.
+# Of practices whose hold has moved on or ended, the clients whose time has come there; while tiers
+# are kept, none that keeps one.
 _TO_MOVE = f"""
     SELECT c.* FROM (
         SELECT DISTINCT partition, practice_id FROM practice_hold
         WHERE partition = ANY(%(partitions)s) AND {TO_SWEEP}
     ) AS moved, LATERAL (
-        SELECT min(stands_at) AS stands_at FROM practice_hold AS h
+        SELECT min(stands_at) FILTER (WHERE NOT {KEEPS_TIERS}) AS stands_at,
+            coalesce(bool_or({KEEPS_TIERS}), false) AS keeps_tiers FROM practice_hold AS h
         WHERE h.practice_id = moved.practice_id AND h.partition = moved.partition
           AND h.state = 'open'
     ) AS hold, LATERAL (
         SELECT {_CLIENT_READ} FROM client
         WHERE partition = moved.partition AND practice_id = moved.practice_id
           AND held_at IS NOT NULL AND review_at <= coalesce(hold.stands_at, 'infinity')
+          AND NOT (hold.keeps_tiers AND held_at = review_at)
         ORDER BY review_at LIMIT %(limit)s FOR UPDATE
     ) AS c LIMIT %(limit)s
 """
@@ -301,6 +305,7 @@ class PostgresClients:
             "reason": [change.reason for change in changes],
             "origin": [change.origin for change in changes],
             "effective_at": [change.effective_at for change in changes],
+            "due_on": [change.due_on for change in changes],
             "happened_at": [change.happened_at for change in changes],
             "activity_id": [change.activity_id for change in changes],
             "score": [change.score for change in changes],

@@ -9,6 +9,7 @@ from rapport_runtime.database import Database, execute, fetch, fetch_one
 from rapport_runtime.ops import incarnation
 from rapport_runtime.stream.outbox import OutboxRow
 from scoring_service.ports import EntriesGone, Feed, FeedEntry, FeedPage, FeedPositions
+from scoring_service.store.holds import KEEPS_TIERS
 
 # The column `bucket` of the table holds the partition; the statements call it so from there on.
 # Each practice's part of a partition goes on from its last position, in the order of the outbox.
@@ -35,13 +36,13 @@ _APPEND = """
     FROM numbered JOIN outbox USING (id)
 """
 # What is there: the watermark that all partitions have reached, no later than the beginning of a
-# hold of the practice; and of each partition the first position after the one that was seen and the
+# hold of the practice, or the end of one that kept tiers; and of each partition the first position after the one that was seen and the
 # last one, null where nothing follows.
-_FOLLOWING = """
+_FOLLOWING = f"""
     SELECT
         (SELECT least(min(published_through),
-                      (SELECT min(began_at) FROM practice_hold h
-                       WHERE h.practice_id = %(practice_id)s))
+                      (SELECT min(CASE WHEN {KEEPS_TIERS} THEN ended_at ELSE began_at END)
+                       FROM practice_hold h WHERE h.practice_id = %(practice_id)s))
          FROM outbox_watermark HAVING count(*) = %(partitions)s)
             AS published_through,
         ARRAY(

@@ -7,16 +7,19 @@ from typing import Any
 from rapport_runtime.batched_reads import PracticeQuery
 from rapport_runtime.database import Database, fetch, fetch_value
 from scoring_service.ports import ChangeRow, StoredTier, Tiers
+from scoring_service.store.holds import KEEPS_TIERS
 from scoring_service.store.next_generations import IS_OVERDUE
 from scoring_service.store.sweep_progress import SweepProgress
 
 _EXPRESSIONS = {
     "since": "c.effective_at AS since",
     "first_missing_sequence": "lower(c.missing) AS first_missing_sequence",
-    "as_of": """CASE WHEN p.swept_through IS NOT NULL THEN least(p.swept_through, (
-            SELECT min(h.swept_through) FROM practice_hold h
-            WHERE h.practice_id = c.practice_id AND h.partition = c.partition
-        )) END AS as_of""",
+    "as_of": """CASE WHEN p.swept_through IS NOT NULL
+        THEN least(p.swept_through, held.swept_through) END AS as_of""",
+    "is_kept": "coalesce(c.held_at = c.review_at, false) AS is_kept",
+    "held_reasons": "held.reasons AS held_reasons",
+    "held_sources": "held.sources AS held_sources",
+    "held_since": "held.since AS held_since",
     "is_rebuilding": "n.generation IS NOT NULL AS is_rebuilding",
     "first_overdue_sequence": f"""CASE WHEN n.{IS_OVERDUE}
         THEN coalesce(lower(n.missing), n.last_sequence + 1) END AS first_overdue_sequence""",
@@ -30,6 +33,13 @@ _CLIENTS = f"""
         AND p.partition = c.partition
     LEFT JOIN next_generation n
         ON n.practice_id = c.practice_id AND n.client_id = c.client_id
+    CROSS JOIN LATERAL (
+        SELECT min(swept_through) FILTER (WHERE NOT {KEEPS_TIERS}) AS swept_through,
+            array_agg(reason ORDER BY began_at, hold_id) FILTER (WHERE state = 'open') AS reasons,
+            array_agg(source ORDER BY began_at, hold_id) FILTER (WHERE state = 'open') AS sources,
+            array_agg(began_at ORDER BY began_at, hold_id) FILTER (WHERE state = 'open') AS since
+        FROM practice_hold h WHERE h.practice_id = c.practice_id AND h.partition = c.partition
+    ) AS held
     WHERE c.practice_id = %(practice_id)s
 """
 _BY_ID = f"{_CLIENTS} AND c.client_id = ANY(%(client_ids)s::text[])"
@@ -47,9 +57,10 @@ _COUNTS = """
     SELECT tier, sum(clients)::int8 AS clients FROM tier_count
     WHERE practice_id = %(practice_id)s GROUP BY tier HAVING sum(clients) <> 0
 """
-_AS_OF = """
+_AS_OF = f"""
     SELECT CASE WHEN count(*) > 0 THEN least(min(swept_through), (
-        SELECT min(h.swept_through) FROM practice_hold h WHERE h.practice_id = %(practice_id)s
+        SELECT min(h.swept_through) FROM practice_hold h
+        WHERE h.practice_id = %(practice_id)s AND NOT {KEEPS_TIERS}
     )) END FROM consumer_position
     WHERE consumer_group = %(group)s AND topic = %(topic)s
     HAVING count(*) = count(swept_through)
