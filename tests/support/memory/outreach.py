@@ -26,6 +26,7 @@ from outreach_service.ports.records import (
     StateChange,
     TriedMessage,
 )
+from tests.support.memory.outreach_care import MemoryCareFlags
 from tests.support.memory.outreach_clients import MemoryClients
 from tests.support.memory.outreach_inputs import MemoryInputs
 from tests.support.memory.outreach_messages import MemoryMessageTable
@@ -233,6 +234,7 @@ class MemoryStore:
         self.consents = MemoryConsents(self._rows, practice_id)
         self.playbooks = MemoryPlaybooks(self._rows, practice_id, stores.real_time)
         self.reads = MemoryReads(self._rows, practice_id, stores.real_time)
+        self.care = MemoryCareFlags(self._rows)
 
     def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
         """Does nothing: a test's transactions come one by one."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from outreach_service.domain.care import guards_of
 from outreach_service.domain.generations import UNKNOWN_CLIENT
 from outreach_service.domain.messages import COUNTED
 from outreach_service.domain.terms import Channel, Purpose
@@ -87,6 +88,10 @@ class MemoryClients:
             activity_at=self._rows.activity.get((practice_id, client_id)),
             inputs_up_to=self._read_up_to(client),
             standing=self._rows.standings.get(client),
+            guards=guards_of(
+                (flag.kind, flag.state) for flag in self._rows.flags.values()
+                if flag.key[:2] == client
+            ),
             resting={
                 key.channel: rest
                 for key in self._rows.contacts

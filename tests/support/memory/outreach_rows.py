@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from outreach_service.domain.care import Flag, FlagKey
 from outreach_service.domain.consents import ConsentStatement, RecordedStatement, Subscription
 from outreach_service.domain.contact_points import BEGINNING, Point
 from outreach_service.domain.gates import Rest, SentMessage
@@ -125,6 +126,7 @@ class Rows:
     excused: set[AttemptKey] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
     fence: datetime | None = None
+    flags: dict[FlagKey, Flag] = field(default_factory=dict)
     reads: dict[tuple[str, str, ReadKey], Reads] = field(default_factory=dict)
     events: list[MessageEvent] = field(default_factory=list)
 

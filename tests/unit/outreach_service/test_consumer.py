@@ -17,7 +17,7 @@ from outreach_service.domain.generations import Generations
 from outreach_service.domain.terms import Direction, Reason
 from outreach_service.ports.records import MessageEvent
 from rapport_contracts import canonical, codec, topics
-from rapport_contracts.words import ACTIVITY_KINDS
+from rapport_contracts.words import ACTIVITY_KINDS, SIGNAL_KINDS
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Batch, PartitionBatch, Watermark
@@ -124,7 +124,9 @@ def test_an_activity_moves_the_clients_newest_forward(consumer: Consumer) -> Non
 def test_every_kind_of_today_is_known(consumer: Consumer, kind: str) -> None:
     consumer.take(an_activity(kind=kind))
     assert consumer.passed_over == {}
-    assert bool(consumer.rows.activity) == (kind != "registered")
+    signalled = {"consulted", "visited", "enquired", "engaged", "referral_made"}
+    is_theirs = kind in signalled or kind not in {"registered", *SIGNAL_KINDS}
+    assert bool(consumer.rows.activity) == is_theirs
 
 
 def test_by_an_activity_of_an_unknown_kind_the_client_was_active(consumer: Consumer) -> None:

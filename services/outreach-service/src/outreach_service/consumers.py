@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from outreach_service import translate
+from outreach_service.domain.care import STATEMENTS, CareWord, Flag
+from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.generations import Told
 from outreach_service.domain.settling import HeardChange
 from outreach_service.domain.terms import Reason
+from outreach_service.handlers.care import hear_care
 from outreach_service.handlers.generations import hear_facts
 from outreach_service.handlers.planning import (
     PlaybookDocument,
@@ -19,7 +22,7 @@ from outreach_service.handlers.planning import (
 )
 from outreach_service.ports.inputs import Inputs
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold
-from outreach_service.ports.store import Stores
+from outreach_service.ports.store import Store, Stores
 from rapport_contracts import topics
 from rapport_contracts.canonical import (
     ActivityRecorded,
@@ -30,7 +33,9 @@ from rapport_contracts.canonical import (
     TierChanged,
     UnknownEvent,
 )
+from rapport_contracts.care_signals import CareRecorded
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.errors import InvalidRecord, RefusedRecord
 from rapport_runtime.ops.shared_keys import key_columns
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
@@ -40,8 +45,12 @@ WINDOWS_IN_A_STEP, STEPS_IN_A_TURN = 500, 10
 """Windows that are answered in one transaction, and such transactions in one turn of the loop."""
 TOPICS = (
     *(topics.PRACTICES.name, topics.KEYS.name),
-    *(topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name),
+    *(topics.CLIENT_ACTIVITY.name, topics.TIER_CHANGES.name, topics.CARE_SIGNALS.name),
 )
+_ACTED_ON = frozenset(STATEMENTS) | {
+    *("complaint_opened", "complaint_closed", "risk_noted", "risk_cleared", "withdrawn")
+}
+"""The signals of care by which something changes here; moods and surveys are passed over."""
 
 
 class HoldChange(NamedTuple):
@@ -54,7 +63,8 @@ class HoldChange(NamedTuple):
 @dataclass
 class _Content:
     """What the records of a batch hold, in the order of the log. `told` is what they say of
-    generations above the first. `incarnations` are the last that ingestion's records name in each
+    generations above the first, `care` the signals of care that change something, with their places
+    in the batch, `cases` where cases stand. `incarnations` are the last that ingestion's records name in each
     partition."""
 
     practices: list[Mapping[str, str | None]] = field(default_factory=list)
@@ -65,6 +75,9 @@ class _Content:
     changes: list[HeardChange] = field(default_factory=list)
     holds: list[HoldChange] = field(default_factory=list)
     incarnations: dict[int, str] = field(default_factory=dict)
+    care: dict[int, tuple[CareWord, PartitionBatch, int]] = field(default_factory=dict)
+    statements: list[tuple[CareWord, ConsentStatement]] = field(default_factory=list)
+    cases: list[Flag] = field(default_factory=list)
 
 
 class OutreachConsumer(BatchHandler):
@@ -111,6 +124,7 @@ class OutreachConsumer(BatchHandler):
         )
         _pass_over(superseded, content, batch)
         _change_holds(store.inputs, content)
+        _hear_care(store, content, batch)
         self._handled = True
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
@@ -138,9 +152,11 @@ def _content_of(batch: Batch) -> _Content:
     """What the batch holds; what this version does not know is passed over, and counted."""
     content = _Content()
     for part in batch.partitions:
-        for event in part.events:
+        for index, event in enumerate(part.events):
             if isinstance(event, ActivityRecorded):
                 _add_activity(content, event, batch, part)
+            elif isinstance(event, CareRecorded):
+                _add_care(content, event, batch, part, index)
             elif isinstance(event, GenerationOpened):
                 content.told.append((translate.opened(event), part))
             elif isinstance(event, UnknownEvent):
@@ -152,6 +168,36 @@ def _content_of(batch: Batch) -> _Content:
         _add_changes(content, batch, part)
         _add_incarnation(content, part)
     return content
+
+
+def _add_care(
+    content: _Content, event: CareRecorded, batch: Batch, part: PartitionBatch, index: int
+) -> None:
+    """Add a signal of care; one that cannot be read becomes a dead letter."""
+    if event.data.kind not in _ACTED_ON:
+        batch.pass_over(part, "kind")
+        return
+    word = translate.care_word(event)
+    try:
+        statement = translate.statement_of(word)
+    except InvalidRecord as invalid:
+        batch.reject(part, index, invalid)
+        return
+    content.care[id(word)] = (word, part, index)
+    if statement is not None:
+        content.statements.append((word, statement))
+
+
+def _hear_care(store: Store, content: _Content, batch: Batch) -> None:
+    """Last of all, since a claim locks a client after its messages."""
+    if not content.care and not content.cases:
+        return
+    words = [word for word, _, _ in content.care.values()]
+    for refused in hear_care(store, words, content.cases, content.statements):
+        _, part, index = content.care[id(refused)]
+        why = "the id of this statement stands for another one"
+        other = RefusedRecord("conflicting-duplicate", why, practice_id=refused.practice_id)
+        batch.reject(part, index, other)
 
 
 def _add_other(content: _Content, event: Any, part: PartitionBatch) -> None:
@@ -185,6 +231,8 @@ def _add_activity(
 ) -> None:
     if not translate.knows_kind(event):
         batch.pass_over(part, "kind")
+    if (case := translate.case_of(event)) is not None:
+        content.cases.append(case)
     if event.data.generation != translate.FIRST_GENERATION:
         content.told.append((translate.told(event), part))
         return

@@ -4,13 +4,17 @@ import uuid
 from datetime import datetime
 from typing import Any, Final
 
+from outreach_service.domain.care import CareWord, Flag, FlagKind, FlagState, STATEMENTS
+from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.generations import Booking, Fact, Opening, Told
-from outreach_service.domain.terms import Change, Direction, Origin
+from outreach_service.domain.terms import Change, Channel, Direction, Origin, Purpose
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold, MessageEvent
 from rapport_contracts import canonical, codec, topics
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.names import names_in
 from rapport_contracts.ranges import EARLIEST, LATEST
+from rapport_contracts.care_signals import CareRecorded
+from rapport_contracts.words import SIGNAL_KINDS
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord
 from rapport_runtime.stream.batch import Sender, Watermark
@@ -20,10 +24,15 @@ FIRST_GENERATION: Final = 1
 
 BOOKED: Final = "booked"
 REGISTERED: Final = "registered"
-CLIENT_DID: Final = frozenset(
-    {"requested", BOOKED, "completed", "no_show", "cancelled", "settled", "refunded"}
+CLIENT_SIGNALLED: Final = frozenset(
+    {"consulted", "visited", "enquired", "engaged", "referral_made"}
 )
+"""The kinds of signals by which a client was active, where one is not taken back."""
+CLIENT_DID: Final = CLIENT_SIGNALLED | {
+    *("requested", BOOKED, "completed", "no_show", "cancelled", "settled", "refunded")
+}
 """The known kinds by which a client was active; a registration is our doing (C-15)."""
+NOT_BY_CLIENT: Final = frozenset({REGISTERED, *SIGNAL_KINDS}) - CLIENT_SIGNALLED
 
 
 def decode(
@@ -77,7 +86,7 @@ def hold(event: canonical.HoldChanged, partition: int) -> Hold:
 
 def knows_kind(event: canonical.ActivityRecorded) -> bool:
     """Whether this version knows what the activity is."""
-    return event.data.kind in CLIENT_DID or event.data.kind == REGISTERED
+    return event.data.kind in CLIENT_DID or event.data.kind in NOT_BY_CLIENT
 
 
 def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
@@ -86,9 +95,9 @@ def activity_seen(event: canonical.ActivityRecorded) -> ActivitySeen | None:
     By one of an unknown kind the client may have been active, so it counts: a message that waits
     for silence must not go past it.
     """
-    if event.data.kind == REGISTERED:
-        return None
     data = event.data
+    if data.kind in NOT_BY_CLIENT or (data.kind in CLIENT_SIGNALLED and data.count < 0):
+        return None
     return ActivitySeen(event.practiceid, data.client_id, data.occurred_at, data.generation)
 
 
@@ -202,3 +211,70 @@ def _refuse_out_of_range(
             field=f"/data/{name}",
             practice_id=event.practiceid,
         )
+
+
+def case_of(event: canonical.ActivityRecorded) -> Flag | None:
+    """Where a case stands after an activity; None for any other. What is taken back is closed, and
+    what holds instead follows."""
+    data = event.data
+    if data.kind not in {"case_opened", "case_closed"} or data.object_id is None:
+        return None
+    state = FlagState.CLOSED
+    if data.count > 0 and data.kind == "case_opened":
+        state = FlagState.OPEN
+    elif data.count > 0 and data.attributes.get("outcome") in {"completed", "transferred"}:
+        state = FlagState.ENDED
+    key = event.practiceid, data.client_id, data.object_id
+    return Flag(*key, FlagKind.CASE, state, data.occurred_at, data.sequence)
+
+
+def care_word(event: CareRecorded) -> CareWord:
+    """A signal of care in outreach's words."""
+    data = event.data
+    return CareWord(
+        event.practiceid,
+        data.client_id,
+        data.sequence,
+        data.kind,
+        data.object_id,
+        data.occurred_at,
+        data.accepted_at,
+        data.source,
+        data.cause_id,
+        data.attributes,
+    )
+
+
+def statement_of(word: CareWord) -> ConsentStatement | None:
+    """The statement of consent in a signal of care; None for any other. Its id is made of the
+    source's event. Raises InvalidRecord."""
+    granted = STATEMENTS.get(word.kind)
+    if granted is None:
+        return None
+    said = word.attributes
+    for name in ("channel", "purpose", "evidence", "text_version"):
+        if not isinstance(said.get(name), str):
+            raise _invalid_statement(word, name)
+    if said["channel"] not in {*Channel}:
+        raise _invalid_statement(word, "channel")
+    if said["purpose"] not in {*Purpose}:
+        raise _invalid_statement(word, "purpose")
+    return ConsentStatement(
+        id=f"{word.source}/{word.cause_id}",
+        stated_at=word.occurred_at,
+        client_id=word.client_id,
+        channel=Channel(said["channel"]),
+        purpose=Purpose(said["purpose"]),
+        granted=granted,
+        evidence=said["evidence"],
+        text_version=said["text_version"],
+    )
+
+
+def _invalid_statement(word: CareWord, name: str) -> InvalidRecord:
+    return InvalidRecord(
+        "invalid-field",
+        "is not one that this version knows",
+        field=f"/data/attributes/{name}",
+        practice_id=word.practice_id,
+    )

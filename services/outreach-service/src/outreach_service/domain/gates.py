@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from outreach_service.domain.care import UNGUARDED, Guards
 from outreach_service.domain.playbook import Mode, Play, Route, Step
 from outreach_service.domain.quiet import local_day, next_opening
 from outreach_service.domain.rules import DEFAULT_RULES, Cap, Rules, Scope
@@ -46,7 +47,8 @@ class Context:
       practice's ("" while it is not known), and a provider's own where it has one.
     - `sent` holds the messages that caps count, to this client or its contact points, within the
       longest window.
-    - `standing` is the client's tier as far as tier changes have been read.
+    - `standing` is the client's tier as far as tier changes have been read, `guards` what other
+      systems have noted.
     - `booking_at` is the start of the next booking, `activity_at` the client's newest activity.
     - `inputs_up_to` is the instant up to which activity and tier changes have been read, or up to
       which its practice stands, which is held; None while the client's facts are said anew.
@@ -69,6 +71,7 @@ class Context:
     activity_at: datetime | None
     inputs_up_to: datetime | None
     has_discreet_name: bool = False
+    guards: Guards = UNGUARDED
     rules: Rules = DEFAULT_RULES
 
     @property
@@ -104,6 +107,8 @@ class Suppress:
 
 Decision = Send | Defer | Suppress
 
+GUARD = "guard"
+CARE_ENDED = "care-ended"
 OBSERVING = "mode:observe"
 AWAITING_APPROVAL = "mode:awaiting-approval"
 RESTORED = "restored"
@@ -310,6 +315,18 @@ _GATES: tuple[Callable[[Context, Route], Defer | Suppress | None], ...] = (
 )
 
 
+def _guard(context: Context) -> Suppress | None:
+    """A complaint and a risk stop messages, whatever else holds (S2-31). Who asks for the reason is
+    not told which of them. A client whose care has come to its end is not asked to come back."""
+    if context.guards.stops(context.play.purpose):
+        return Suppress(GUARD)
+    fell_by_time = context.change.reason == Reason.ELAPSED_TIME
+    is_service = context.play.purpose is Purpose.SERVICE
+    if context.guards.care_ended and fell_by_time and not is_service:
+        return Suppress(CARE_ENDED)
+    return None
+
+
 def _mode(context: Context) -> Defer | Suppress | None:
     if context.play.mode is Mode.OBSERVE:
         return Suppress(OBSERVING)
@@ -344,13 +361,13 @@ def _without_route(none: NoChannel, context: Context) -> Decision:
 def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
-    The order: mode, expiry, a restore since it was due, a permitted channel with account, consent
+    The order: what other systems have noted, mode, expiry, a restore since it was due, a permitted channel with account, consent
     and a contact that does not rest (L1, L14), a practice that is known and has a name to show, a
     cause that holds, an upcoming booking, newer activity, inputs that lag, the same text lately,
     quiet hours (L12), frequency caps (F30). Provider rate limits are no gate: they are permits, on
     the real clock (F35).
     """
-    objection = _mode(context)
+    objection = _guard(context) or _mode(context)
     if objection is not None:
         return objection
     route = choose_channel(context)

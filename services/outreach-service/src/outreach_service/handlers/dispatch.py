@@ -234,6 +234,7 @@ def _context(
         zones=(situation.zone,),
         sent=situation.sent + granted,
         standing=situation.standing,
+        guards=situation.guards,
         booking_at=situation.booking_at,
         activity_at=situation.activity_at,
         inputs_up_to=situation.inputs_up_to,

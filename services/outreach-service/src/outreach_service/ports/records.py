@@ -6,6 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from outreach_service.domain.care import UNGUARDED, Guards
 from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.message_views import MessageRow
 from outreach_service.domain.playbook import Play
@@ -164,7 +165,8 @@ class Situation(NamedTuple):
     whether it has a name that messages may show; `client_zones` are those that the client's contact
     points name; `sent` holds what went to the client or to its contact points, without the
     message itself. `inputs_up_to` is the instant up to which activity and tier changes have been
-    read, or where the practice stands, if it is held. `standing` is the client's tier.
+    read, or where the practice stands, if it is held. `standing` is the client's tier, `guards`
+    what other systems have noted.
     """
 
     now: datetime
@@ -179,6 +181,7 @@ class Situation(NamedTuple):
     standing: Standing | None = None
     has_discreet_name: bool = False
     client_zones: tuple[str, ...] = ()
+    guards: Guards = UNGUARDED
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from outreach_service.domain.contact_points import Point
 from outreach_service.domain.message_views import AttemptRow
 from outreach_service.domain.permissions import ClientWord
 from outreach_service.domain.terms import Channel, Purpose
+from outreach_service.ports.care import CareFlags
 from outreach_service.ports.contacts import ContactPoint, PracticeHome, SealedContact, StoredContact
 from outreach_service.ports.inputs import Inputs
 from outreach_service.ports.reads import PersonalReads
@@ -337,6 +338,11 @@ class Store(Protocol):
     @property
     def reads(self) -> PersonalReads:
         """What was read of clients."""
+
+    @property
+    def care(self) -> CareFlags:
+        """What other systems have noted."""
+        ...
 
     def lock_clients(self, practice_id: str, client_ids: Iterable[str]) -> None:
         """Lock clients in the order of their keys, until the transaction ends: no message of theirs

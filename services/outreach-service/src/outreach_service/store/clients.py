@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from outreach_service.domain.care import UNGUARDED, FlagKind, FlagState, Guards, guards_of
 from outreach_service.domain.gates import Rest, SentMessage
 from outreach_service.domain.messages import COUNTED
 from outreach_service.domain.terms import Channel, Purpose, Standing
@@ -42,6 +43,10 @@ _CLIENTS = f"""
     WHERE {_OF}
 """
 _REBUILDING = f"SELECT practice_id, client_id FROM next_generation WHERE {_OF}"
+_FLAGS = f"""
+    SELECT DISTINCT practice_id, client_id, kind, state FROM care_flag
+    WHERE {_OF} AND state IN ('open', 'cleared', 'ended')
+"""
 _BOOKINGS = f"""
     SELECT practice_id, client_id, min(starts_at) AS starts_at FROM (
         SELECT practice_id, client_id, starts_at FROM booking
@@ -92,6 +97,7 @@ class _ClientFacts:
     activity: dict[Pair, datetime] = field(default_factory=dict)
     standings: dict[Pair, Standing] = field(default_factory=dict)
     rebuilding: set[Pair] = field(default_factory=set)
+    guards: dict[Pair, Guards] = field(default_factory=dict)
     bookings: dict[Pair, datetime] = field(default_factory=dict)
     sent: dict[str, dict[str, SentMessage]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -175,6 +181,7 @@ def _client_facts(
         facts.consents[row.practice_id, row.client_id].add(pair)
     _add_clients(facts, fetch(tx, _CLIENTS, params))
     facts.rebuilding |= {(row.practice_id, row.client_id) for row in fetch(tx, _REBUILDING, params)}
+    facts.guards |= _guards(fetch(tx, _FLAGS, params))
     for row in fetch(tx, _BOOKINGS, {**params, "now": now}):
         facts.bookings[row.practice_id, row.client_id] = row.starts_at
     contacts = {
@@ -198,6 +205,13 @@ def _add_clients(facts: _ClientFacts, rows: Iterable[Any]) -> None:
             facts.activity[row.practice_id, row.client_id] = row.activity_at
         if row.tier is not None:
             facts.standings[row.practice_id, row.client_id] = standing_of_row(row)
+
+
+def _guards(rows: Iterable[Any]) -> dict[Pair, Guards]:
+    flags: dict[Pair, list[tuple[FlagKind, FlagState]]] = defaultdict(list)
+    for row in rows:
+        flags[row.practice_id, row.client_id].append((FlagKind(row.kind), FlagState(row.state)))
+    return {pair: guards_of(each) for pair, each in flags.items()}
 
 
 def _contact_points(facts: _ClientFacts) -> list[Pair]:
@@ -241,4 +255,5 @@ def _situation(
         standing=facts.standings.get(pair),
         has_discreet_name=practice_id in facts.discreet,
         client_zones=tuple(sorted(facts.client_zones.get(pair, ()))),
+        guards=facts.guards.get(pair, UNGUARDED),
     )

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from outreach_service.domain.playbook import Play
 from outreach_service.ports.records import MessageEvent
+from outreach_service.store.care import PostgresCareFlags
 from outreach_service.store.clients import PostgresClients
 from outreach_service.store.clock import business_now
 from outreach_service.store.inputs import PostgresInputs
@@ -48,6 +49,7 @@ class PostgresStore:
         self.consents = PostgresConsents(tx)
         self.playbooks = PostgresPlaybooks(tx)
         self.reads = PostgresReads(tx)
+        self.care = PostgresCareFlags(tx)
 
     def business_time(self) -> datetime | None:
         """See `Store.business_time`."""

@@ -4,7 +4,29 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-KNOWN_KINDS: Final = frozenset(
+SIGNALS: Final = frozenset(
+    {
+        "consulted",
+        "visited",
+        "enquired",
+        "referral_made",
+        "referral_converted",
+        "engaged",
+        "need_noted",
+        "case_opened",
+        "case_closed",
+        "arrears_opened",
+        "arrears_cleared",
+        "need_consent_given",
+        "need_consent_withdrawn",
+        "override_begun",
+        "override_ended",
+        "neutral_begun",
+        "neutral_ended",
+    }
+)
+"""The kinds of activity that no tier rests on yet (ADR 52)."""
+KNOWN_KINDS: Final = SIGNALS | frozenset(
     {
         "registered",
         "requested",

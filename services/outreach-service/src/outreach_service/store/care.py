@@ -1,0 +1,63 @@
+"""What other systems have noted of clients, row by row."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from outreach_service.domain.care import Flag, FlagKey, FlagKind, FlagState
+from rapport_runtime.database import execute, fetch
+
+_FIND: Final = """
+    SELECT practice_id, client_id, object_id, kind, state, since, sequence FROM care_flag
+    WHERE (practice_id, client_id, object_id) IN (
+        SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[], %(objects)s::text[]))
+"""
+_SAVE: Final = """
+    INSERT INTO care_flag (practice_id, client_id, object_id, kind, state, since, sequence)
+    SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(objects)b::text[],
+        %(kinds)b::text[], %(states)b::text[], %(since)b::timestamptz[], %(sequences)b::bigint[])
+    ON CONFLICT (practice_id, client_id, object_id) DO UPDATE
+    SET kind = excluded.kind, state = excluded.state, since = excluded.since,
+        sequence = excluded.sequence
+"""
+
+
+class PostgresCareFlags:
+    """`CareFlags` within one transaction."""
+
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
+
+    def find(self, keys: Collection[FlagKey]) -> Mapping[FlagKey, Flag]:
+        """See `CareFlags.find`."""
+        found = (_flag(row) for row in fetch(self._tx, _FIND, _columns(keys), prepare=False))
+        return {flag.key: flag for flag in found}
+
+    def save(self, flags: Collection[Flag]) -> None:
+        """See `CareFlags.save`."""
+        ordered = sorted(flags)
+        columns = _columns([flag.key for flag in ordered]) | {
+            "kinds": [str(flag.kind) for flag in ordered],
+            "states": [str(flag.state) for flag in ordered],
+            "since": [flag.since for flag in ordered],
+            "sequences": [flag.sequence for flag in ordered],
+        }
+        execute(self._tx, _SAVE, columns, prepare=False)
+
+
+def _columns(keys: Collection[FlagKey]) -> dict[str, list[Any]]:
+    practices, clients, objects = map(list, zip(*keys, strict=True))
+    return {"practices": practices, "clients": clients, "objects": objects}
+
+
+def _flag(row: Any) -> Flag:
+    return Flag(
+        row.practice_id,
+        row.client_id,
+        row.object_id,
+        FlagKind(row.kind),
+        FlagState(row.state),
+        row.since,
+        row.sequence,
+    )

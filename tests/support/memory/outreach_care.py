@@ -1,0 +1,19 @@
+"""What other systems have noted of clients, in the memory of one test."""
+
+from collections.abc import Collection, Mapping
+
+from outreach_service.domain.care import Flag, FlagKey
+from tests.support.memory.outreach_rows import Rows
+
+
+class MemoryCareFlags:
+    """See `CareFlags`."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def find(self, keys: Collection[FlagKey]) -> Mapping[FlagKey, Flag]:
+        return {key: self._rows.flags[key] for key in keys if key in self._rows.flags}
+
+    def save(self, flags: Collection[Flag]) -> None:
+        self._rows.flags |= {flag.key: flag for flag in flags}
