@@ -24,6 +24,7 @@ from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
+from tests.support.memory.ingestion_sources_suite import SourceSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import Published, Said, StoreWorld, memory_world
 
@@ -188,3 +189,7 @@ class TestRebuilds(OnBoth, RebuildSuite):
 
 class TestFreshness(OnBoth, FreshnessSuite):
     """The suite of freshness, on each of the two."""
+
+
+class TestSources(OnBoth, SourceSuite):
+    """The suite of declared sources, on each of the two."""

@@ -18,6 +18,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.imports import ImportKey
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
     Client,
@@ -35,6 +36,7 @@ from tests.support.memory.ingestion_imports import JobRow, MemoryImports
 from tests.support.memory.ingestion_parking import MemoryParking, Parked
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
+from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources
 from tests.support.memory.ingestion_zones import MemoryZones, ZoneTables
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -56,6 +58,7 @@ class Tables:
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
     parked: dict[EventKey, Parked] = field(default_factory=dict)
     met: dict[SourceObjectKey, None] = field(default_factory=dict)
+    sources: dict[SourceKey, Source] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
@@ -74,7 +77,7 @@ class Tables:
         return replace(self, **{each.name: copy(getattr(self, each.name)) for each in fields(self)})
 
 
-class MemoryStore(MemoryQueues):
+class MemoryStore(MemoryQueues, MemorySources):
     """`Store` over tables; it sees one practice, or all when `practice_id` is None."""
 
     def __init__(
@@ -85,7 +88,8 @@ class MemoryStore(MemoryQueues):
         real_time: datetime,
         practice_id: PracticeId | None = None,
     ) -> None:
-        super().__init__(tables.queues, tables.published)
+        MemoryQueues.__init__(self, tables.queues, tables.published)
+        MemorySources.__init__(self, tables)
         self._tables = tables
         self._is_simulated = is_simulated
         self._real_time = real_time
@@ -248,10 +252,11 @@ class MemoryStores:
             yield self.within(tables)
 
 
-class MemoryReads:
+class MemoryReads(MemorySourceReads):
     """`Reads` over the tables of a `MemoryStores`; nothing is published from them."""
 
     def __init__(self, stores: MemoryStores) -> None:
+        super().__init__(lambda: stores.tables)
         self._stores = stores
 
     def practices(

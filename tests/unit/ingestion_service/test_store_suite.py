@@ -7,6 +7,7 @@ from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
+from tests.support.memory.ingestion_sources_suite import SourceSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import StoreWorld, memory_world
 
@@ -38,3 +39,7 @@ class TestMemoryRebuilds(OnMemory, RebuildSuite):
 
 class TestMemoryFreshness(OnMemory, FreshnessSuite):
     """The suite of freshness, without a server."""
+
+
+class TestMemorySources(OnMemory, SourceSuite):
+    """The suite of declared sources, without a server."""

@@ -153,9 +153,7 @@ def test_a_lifted_risk_comes_back_when_it_is_noted_again() -> None:
 
 
 @given(st.permutations(range(4)), st.lists(st.integers(0, 3), max_size=4))
-def test_the_same_holds_in_any_order_however_often(
-    order: list[int], again: list[int]
-) -> None:
+def test_the_same_holds_in_any_order_however_often(order: list[int], again: list[int]) -> None:
     words = [
         care("complaint_opened", 1, NOON),
         care("complaint_closed", 2, NOON + HOUR),

@@ -12,6 +12,7 @@ from ingestion_service.api.events import events_router
 from ingestion_service.api.freshness import freshness_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
+from ingestion_service.api.sources import sources_router
 from ingestion_service.consumers import GRADED_TOPICS, GROUP, TOPICS, SourceConsumer
 from ingestion_service.importing.command import import_command
 from ingestion_service.ports import Sealer
@@ -185,6 +186,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
             "practices": "The practices that this system works for.",
             "events": "What booking and payment systems report.",
             "clients": "Clients, their activity, and what each source has sent.",
+            "sources": "The systems that report: whose client ids they speak.",
             "keys": "API keys: who may do what.",
             "clock": "Simulated time, in development only.",
         },
@@ -208,6 +210,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         events_router(stores),
         freshness_router(stores, PostgresFreshnessReads(database)),
         clients_router(stores, reads),
+        sources_router(stores, reads),
         keys_router(StoredKeys(database, publish_key)),
         me_router(),
         status_router(

@@ -20,6 +20,7 @@ from ingestion_service.domain.standings import Standing
 from ingestion_service.freshness_ports import Freshness
 from ingestion_service.import_ports import Imports
 from ingestion_service.ports_parking import Parking
+from ingestion_service.source_ports import SourceReads, SourceStore
 
 
 class Sealer(Protocol):
@@ -181,7 +182,7 @@ class Rebuilds(Protocol):
         """How many rows of the outbox wait to be published, counted up to `limit`."""
 
 
-class Store(CareStore, Protocol):
+class Store(CareStore, SourceStore, Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
     @property
@@ -364,7 +365,7 @@ class ClockReading(NamedTuple):
     published_through: datetime | None
 
 
-class Reads(Protocol):
+class Reads(SourceReads, Protocol):
     """What the API shows. Each call is a transaction that sees what its caller may see."""
 
     def practices(

@@ -42,6 +42,7 @@ from ingestion_service.store.freshness import PostgresFreshness
 from ingestion_service.store.imports import PostgresImports
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
+from ingestion_service.store.sources import PostgresSources
 from ingestion_service.store.zone_rules import zone_rules
 from ingestion_service.store.zones import ZONE_OF_CLIENT, PostgresZones, note_change
 from rapport_runtime.bus.port import Outgoing
@@ -174,7 +175,7 @@ class Encoders:
     care: Callable[[CareWord, str], Outgoing]
 
 
-class PostgresStore:
+class PostgresStore(PostgresSources):
     """`ports.Store` within one transaction.
 
     Raises psycopg.Error, and `TryLater` when another worker has just accepted one of the same
@@ -184,7 +185,7 @@ class PostgresStore:
     def __init__(
         self, tx: sa.Connection, encoders: Encoders, sealer: Sealer, *, is_simulated: bool
     ) -> None:
-        self._tx = tx
+        super().__init__(tx)
         self._encoders = encoders
         self._sealer = sealer
         self._is_simulated = is_simulated

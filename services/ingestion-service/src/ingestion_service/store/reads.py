@@ -14,6 +14,7 @@ from ingestion_service.store.ledger import (
     TOLD_ANEW,
     activities_of_client,
 )
+from ingestion_service.store.sources import PostgresSourceReads
 from ingestion_service.store.zones import ZONE_OF_CLIENT
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
@@ -87,10 +88,11 @@ _PUBLISHED_THROUGH: Final = """
 """
 
 
-class PostgresReads:
+class PostgresReads(PostgresSourceReads):
     """`ports.Reads` over one database."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self._database = database
 
     def practices(
