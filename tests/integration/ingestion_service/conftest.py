@@ -12,6 +12,7 @@ from ingestion_service.api.clients import clients_router
 from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.practices import practices_router
+from ingestion_service.api.sources import sources_router
 from ingestion_service.bootstrap import build_consumer, build_relay, build_stores
 from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.domain.practices import Practice
@@ -41,6 +42,7 @@ SCOPES = frozenset(
         "clients:write",
         "clients:read",
         "clock:write",
+        "sources:write",
     }
 )
 Call = Callable[..., httpx.Response]
@@ -92,6 +94,7 @@ def app(api_database: Database) -> FastAPI:
         practices_router(stores, reads),
         events_router(stores),
         clients_router(stores, reads),
+        sources_router(stores, reads),
         clock_router(stores, reads),
     ]
     service = Service(

@@ -23,6 +23,7 @@ from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
+from tests.support.memory.ingestion_sources_suite import SourceSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import Published, Said, StoreWorld, memory_world
 
@@ -176,3 +177,7 @@ class TestParked(OnBoth, ParkedSuite):
 
 class TestRebuilds(OnBoth, RebuildSuite):
     """The suite of rebuilds, on each of the two."""
+
+
+class TestSources(OnBoth, SourceSuite):
+    """The suite of declared sources, on each of the two."""

@@ -42,12 +42,14 @@ def _fill(world: ApiWorld) -> dict[str, list[str | int]]:
         body = {"name": practice, "zone": "Europe/London", "currency": "GBP"}
         world.put("operator", f"/v1/practices/{practice}", body)
     world.put("operator", "/v1/clock", {"now": NOW})
+    world.put("practice", f"/v1/sources/{SOURCE}", {"title": "Desk", "kind": "booking"})
     body = {"practice_id": None, "scopes": ["status:read"]}
     spare = world.call("POST", "/v1/keys", world.keys["operator"], json=body)
     client = world.put("practice", "/v1/clients", {"namespace": SOURCE, "external_id": CLIENT})
     return {
         "path.practice_id": ["lighthouse", "brook-side"],
         "path.client_id": [client["client_id"]],
+        "path.source": [SOURCE],
         "path.key_id": [spare.json()["key_id"]],
         "body.data.currency": ["GBP"],
         "body.practiceid": [PRACTICE],

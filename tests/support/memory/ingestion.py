@@ -18,6 +18,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
     Client,
@@ -32,6 +33,7 @@ from ingestion_service.ports import (
 )
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
+from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ClientKey = tuple[PracticeId, ClientId]
@@ -60,6 +62,7 @@ class Tables:
     registrations: dict[ClientKey, Activity] = field(default_factory=dict)
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
     parked: dict[EventKey, Parked] = field(default_factory=dict)
+    sources: dict[SourceKey, Source] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
@@ -73,7 +76,7 @@ class Tables:
         return replace(self, **{each.name: copy(getattr(self, each.name)) for each in fields(self)})
 
 
-class MemoryStore(MemoryQueues):
+class MemoryStore(MemoryQueues, MemorySources):
     """`Store` over tables; it sees one practice, or all when `practice_id` is None."""
 
     def __init__(
@@ -84,7 +87,8 @@ class MemoryStore(MemoryQueues):
         real_time: datetime,
         practice_id: PracticeId | None = None,
     ) -> None:
-        super().__init__(tables.queues, tables.published)
+        MemoryQueues.__init__(self, tables.queues, tables.published)
+        MemorySources.__init__(self, tables)
         self._tables = tables
         self._is_simulated = is_simulated
         self._real_time = real_time
@@ -254,10 +258,11 @@ class MemoryStores:
             yield self.within(tables)
 
 
-class MemoryReads:
+class MemoryReads(MemorySourceReads):
     """`Reads` over the tables of a `MemoryStores`; nothing is published from them."""
 
     def __init__(self, stores: MemoryStores) -> None:
+        super().__init__(lambda: stores.tables)
         self._stores = stores
 
     def practices(

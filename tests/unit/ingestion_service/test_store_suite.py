@@ -6,6 +6,7 @@ from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
+from tests.support.memory.ingestion_sources_suite import SourceSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import StoreWorld, memory_world
 
@@ -33,3 +34,7 @@ class TestMemoryParked(OnMemory, ParkedSuite):
 
 class TestMemoryRebuilds(OnMemory, RebuildSuite):
     """The suite of rebuilds, without a server."""
+
+
+class TestMemorySources(OnMemory, SourceSuite):
+    """The suite of declared sources, without a server."""

@@ -23,6 +23,7 @@ ScopeName = Literal[
     "practices:write",
     "preferences:read",
     "reads:read",
+    "sources:write",
     "status:read",
     "tiers:read",
 ]
@@ -46,6 +47,7 @@ SCOPES: Final = (
     Scope("clock:write", "operator", (_INGESTION,), "move simulated time, in development"),
     Scope("events:write", "practice", (_INGESTION,), "send what happened to bookings and payments"),
     Scope("clients:write", "practice", (_INGESTION,), "register clients by their identities"),
+    Scope("sources:write", "practice", (_INGESTION,), "declare the systems that report"),
     Scope("clients:read", "practice", (_INGESTION,), "look up clients, activity and sources"),
     Scope("tiers:read", "practice", (_SCORING,), "read tiers, histories and the feed of changes"),
     Scope("contacts:write", "practice", (_OUTREACH,), "say how clients can be reached"),

@@ -17,7 +17,9 @@ OPERATOR_SCOPES: Mapping[str, str] = MappingProxyType(
 )
 PRACTICE_SCOPES: Mapping[str, str] = MappingProxyType(
     {
-        "ingestion": "practices:read,clients:read,clients:write,events:write,dead-letters:read",
+        "ingestion": (
+            "practices:read,clients:read,clients:write,events:write,sources:write,dead-letters:read"
+        ),
         "scoring": "tiers:read,dead-letters:read",
         "outreach": (
             "contacts:write,consents:write,preferences:read,reads:read,messages:read,"

@@ -11,6 +11,7 @@ from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
+from ingestion_service.api.sources import sources_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
@@ -144,6 +145,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
             "practices": "The practices that this system works for.",
             "events": "What booking and payment systems report.",
             "clients": "Clients, their activity, and what each source has sent.",
+            "sources": "The systems that report: whose client ids they speak.",
             "keys": "API keys: who may do what.",
             "clock": "Simulated time, in development only.",
         },
@@ -162,6 +164,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         practices_router(stores, reads),
         events_router(stores),
         clients_router(stores, reads),
+        sources_router(stores, reads),
         keys_router(StoredKeys(database, publish_key)),
         me_router(),
         status_router(

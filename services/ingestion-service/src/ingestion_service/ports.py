@@ -16,6 +16,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
+from ingestion_service.source_ports import SourceReads, SourceStore
 
 
 class Sealer(Protocol):
@@ -174,7 +175,7 @@ class Rebuilds(Protocol):
         """How many rows of the outbox wait to be published, counted up to `limit`."""
 
 
-class Store(Protocol):
+class Store(SourceStore, Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
     @property
@@ -364,7 +365,7 @@ class ClockReading(NamedTuple):
     published_through: datetime | None
 
 
-class Reads(Protocol):
+class Reads(SourceReads, Protocol):
     """What the API shows. Each call is a transaction that sees what its caller may see."""
 
     def practices(

@@ -1,4 +1,4 @@
-"""`/v1/clients` and `/v1/sources`: clients, their activity, and what each source has sent."""
+"""`/v1/clients`: clients, their identities and their activity."""
 
 from typing import Annotated
 
@@ -15,8 +15,6 @@ from ingestion_service.api.schemas import (
     FoundClients,
     Identity,
     RegisteredClient,
-    SourceAnswer,
-    SourcesAnswer,
 )
 from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
@@ -49,13 +47,12 @@ _Reader = Annotated[Principal, Depends(require_practice("clients:read"))]
 
 
 def clients_router(stores: Stores, reads: Reads) -> APIRouter:
-    """The routes that register, list and find clients, list their activity, and list sources."""
+    """The routes that register, list and find clients, and list their activity."""
     router = APIRouter(prefix="/v1", tags=["clients"])
     _add_registration(router, stores)
     _add_clients(router, reads)
     _add_lookup(router, reads)
     _add_activity(router, reads)
-    _add_sources(router, reads)
     return router
 
 
@@ -157,18 +154,6 @@ def _add_activity(router: APIRouter, reads: Reads) -> None:
         if found is None:
             raise NotFound(_NO_CLIENT)
         return page.page([_activity(one) for one in found], lambda one: (one.sequence,))
-
-
-def _add_sources(router: APIRouter, reads: Reads) -> None:
-    @router.get("/sources", responses=responses(*_DENIED))
-    def list_sources(principal: _Reader) -> SourcesAnswer:
-        """List what each source has sent.
-
-        Look here first when a client's history seems incomplete: a source that has been silent, or
-        counts fewer events than it sent, shows here.
-        """
-        found = reads.sources(PracticeId(principal.practice))
-        return SourcesAnswer(items=[SourceAnswer(**source._asdict()) for source in found])
 
 
 def _identity_key(principal: Principal, namespace: str, external_id: str) -> IdentityKey:

@@ -314,31 +314,6 @@ class ActivityAnswer(WireModel):
     )
 
 
-class SourceAnswer(WireModel):
-    """What one source has sent."""
-
-    source: str = Field(examples=["moon-gate-pay"])
-    events: int = Field(
-        description="Accepted events, without duplicates and rejected ones.", examples=[412]
-    )
-    last_occurred_at: AwareDatetime | None = Field(description="null before the first one.")
-    last_accepted_at: AwareDatetime | None = Field(description="null before the first one.")
-    parked: int = Field(
-        description="Events that name no client and wait for the first event about their booking or"
-        " payment that does; or contradicted it, when it came.",
-        examples=[0],
-    )
-    parked_since: AwareDatetime | None = Field(
-        description="Since when the oldest of them waits.", examples=[None]
-    )
-
-
-class SourcesAnswer(WireModel):
-    """All sources of the practice, by name."""
-
-    items: list[SourceAnswer]
-
-
 class ClockBody(WireModel):
     """The simulated time to set."""
 

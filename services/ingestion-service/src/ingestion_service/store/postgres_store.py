@@ -39,6 +39,7 @@ from ingestion_service.store import clock, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
+from ingestion_service.store.sources import PostgresSources
 from ingestion_service.store.zone_rules import zone_rules
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import execute, fetch, real_time
@@ -166,7 +167,7 @@ class Encoders:
     generation: EncodeGeneration
 
 
-class PostgresStore:
+class PostgresStore(PostgresSources):
     """`ports.Store` within one transaction.
 
     Raises psycopg.Error, and `TryLater` when another worker has just accepted one of the same
@@ -176,7 +177,7 @@ class PostgresStore:
     def __init__(
         self, tx: sa.Connection, encoders: Encoders, sealer: Sealer, *, is_simulated: bool
     ) -> None:
-        self._tx = tx
+        super().__init__(tx)
         self._encoders = encoders
         self._sealer = sealer
         self._is_simulated = is_simulated

@@ -9,6 +9,7 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.ledger import ACTIVITY_COLUMNS, activities_of_client
+from ingestion_service.store.sources import PostgresSourceReads
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.database import Database, fetch, fetch_one, fetch_value
 
@@ -74,10 +75,11 @@ _PUBLISHED_THROUGH: Final = """
 """
 
 
-class PostgresReads:
+class PostgresReads(PostgresSourceReads):
     """`ports.Reads` over one database."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self._database = database
 
     def practices(

@@ -184,6 +184,69 @@ parked = sa.Table(
     " is_met: it is known, and refused: why the event was not accepted then",
 )
 
+source = sa.Table(
+    "source",
+    metadata,
+    sa.Column("practice_id", _key_text(), sa.ForeignKey("practice.practice_id"), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("namespace", _key_text(), nullable=False),
+    sa.Column("client_key", sa.Text, nullable=False),
+    sa.Column("creates_clients", sa.Boolean, nullable=False),
+    sa.Column("zone", sa.Text),
+    sa.Column("currency", sa.Text),
+    sa.Column("is_fixed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column(
+        "declared_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.now(),
+    ),
+    comment="the systems that a practice has declared; is_fixed: events of it are known, so its"
+    " namespace and what its client ids are cannot change",
+)
+
+undeclared = sa.Table(
+    "undeclared",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("waiting", sa.BigInteger, nullable=False),
+    sa.Column("waits_since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("is_declared", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column(
+        "moved_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.clock_timestamp(),
+    ),
+    sa.Index(
+        "undeclared_by_turn",
+        "moved_at",
+        "practice_id",
+        "source",
+        postgresql_where=sa.text("is_declared"),
+    ),
+    comment="sources of which records wait until they are declared; is_declared: they are, and"
+    " the records move into the queue of their practice, since moved_at",
+    postgresql_with={"fillfactor": 50},
+)
+
+undeclared_record = sa.Table(
+    "undeclared_record",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("record_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("record_offset", sa.BigInteger, nullable=False),
+    sa.Column("record_timestamp", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    comment="their records, sealed whole; record_id is their order within a source",
+)
+
 clock = sa.Table(
     "clock",
     metadata,
