@@ -17,7 +17,8 @@ names."""
 _PARTS = "#/components/schemas/"
 _DESCRIPTION = """\
 The events that Rapport's services send, and those that other systems send to them. \
-Every event is a CloudEvents 1.0 event in structured JSON, in UTF-8, at most 1 MiB. A record's \
+Every event is a CloudEvents 1.0 event in structured JSON, in UTF-8, at most 1 MiB; what a source \
+sends may be in binary mode, with its attributes in headers (`ce_id`), as well. A record's \
 partition is the CRC-32 of its key modulo the number of partitions. Delivery is at least once: \
 keep the `id` of each event that you have handled, or of tier changes the `version`, which is \
 gapless per client and scheme, and of activities the `sequence`, which is gapless per client and \

@@ -13,8 +13,9 @@ from ingestion_service.parked_facts import ParkedFacts
 from ingestion_service.ports import SourceRecord, Stores
 from ingestion_service.queues import take_turns
 from rapport_contracts import topics
+from rapport_contracts.binary_mode import Headers
 from rapport_runtime import failpoints
-from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.bus.port import Record, TopicPartition
 from rapport_runtime.errors import TryLater
 from rapport_runtime.metrics import DEAD_LETTERS, DEFERRED
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender
@@ -66,14 +67,20 @@ class SourceConsumer(BatchHandler):
         self._remarks: dict[tuple[TopicPartition, int], tuple[IntakeResult, str]] = {}
         self._deferred: set[tuple[TopicPartition, int]] = set()
 
-    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> SourceFact | None:
+    def decode(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()
+    ) -> SourceFact | None:
         """See `BatchHandler.decode`. None for a tombstone: what a source no longer says, it has
         said, and takes back by an event."""
-        return None if value is None else translate.decode(topic, key, value)
+        return None if value is None else translate.decode(topic, key, value, headers)
 
-    def sender_of(self, value: bytes | None) -> Sender:
-        """See `BatchHandler.sender_of`."""
-        return translate.sender(value)
+    def decode_record(self, topic: str, record: Record) -> SourceFact | None:
+        """See `BatchHandler.decode_record`: in binary mode the headers are half of the event."""
+        return self.decode(topic, record.key, record.value, record.headers)
+
+    def sender_of_record(self, record: Record) -> Sender:
+        """See `BatchHandler.sender_of_record`."""
+        return translate.sender(record.value, record.headers)
 
     def handle(self, tx: Any, batch: Batch) -> None:
         """Accept facts of the batch, and defer the others; rejected ones become dead letters,

@@ -155,14 +155,16 @@ def _accept(
 
 def _decoded(each: Deferred) -> SourceFact | InvalidRecord:
     try:
-        return translate.decode(each.record.topic, each.record.key, each.record.value)
+        record = each.record
+        return translate.decode(record.topic, record.key, record.value, record.headers)
     except InvalidRecord as error:
         return error
 
 
 def _letter(each: Deferred, error: InvalidRecord) -> DeadLetter:
-    place = TopicPartition(each.record.topic, each.record.partition)
-    return DeadLetter(place, each.record, error, translate.sender(each.record.value))
+    record = each.record
+    sender = translate.sender(record.value, record.headers)
+    return DeadLetter(TopicPartition(record.topic, record.partition), record, error, sender)
 
 
 def _move(

@@ -19,6 +19,7 @@ from ingestion_service.domain.facts import (
 from ingestion_service.domain.intake_results import OVERDRAWS, TOOK_BACK_VISIT, IntakeResult
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Hold, Opening
+from rapport_contracts.binary_mode import Headers, names_of, whole_event
 from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
     ActivityRecorded,
@@ -38,7 +39,6 @@ from rapport_contracts.care_signals import CareRecorded, CareSignal
 from rapport_contracts.catalogue import SOURCE as SOURCE_EVENTS
 from rapport_contracts.codec import decode_source, encode
 from rapport_contracts.errors import InvalidEvent
-from rapport_contracts.names import names_in
 from rapport_contracts.source import (
     BookingData,
     PaymentData,
@@ -102,19 +102,20 @@ _DETAILS: Final = frozenset({*Details._fields, "refund_id", "chargeback_id"})
 _MONEY: Final = frozenset({"settled", "refunded", "need_noted", "arrears_opened"})
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None) -> SourceFact:
-    """The fact in a record of a source topic. Raises `InvalidRecord`."""
+def decode(topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> SourceFact:
+    """The fact in a record of a source topic, in either mode of CloudEvents. Raises
+    `InvalidRecord`."""
     try:
-        return fact_of(decode_source(topic, key, value))
+        return fact_of(decode_source(topic, key, whole_event(headers, value)))
     except InvalidEvent as invalid:
         kind = RefusedRecord if invalid.reason == "unknown-type" else InvalidRecord
         invalid_record = kind(invalid.reason, invalid.detail, field=invalid.field)
     raise invalid_record  # outside `except`: without a cause, which may repeat the value
 
 
-def sender(value: bytes | None) -> Sender:
-    """Whom the value of a record names."""
-    return Sender._make(names_in(value))
+def sender(value: bytes | None, headers: Headers = ()) -> Sender:
+    """Whom a record names."""
+    return Sender._make(names_of(headers, value))
 
 
 def refusal(fact: SourceFact, result: IntakeResult) -> RefusedRecord:

@@ -90,10 +90,10 @@ class Batch:
         """Make a dead letter of record `index` of `part`, in this same transaction."""
         self.letters.append(DeadLetter(part.partition, part.records[index], error))
 
-    def name_senders(self, sender_of: Callable[[bytes | None], Sender]) -> None:
+    def name_senders(self, sender_of: Callable[[Record], Sender]) -> None:
         """Let each letter say whom its record names, which it is read for again."""
         for letter in self.letters:
-            letter.sender = sender_of(letter.record.value)
+            letter.sender = sender_of(letter.record)
 
     def pass_over(self, part: PartitionBatch, what: str) -> None:
         """Count a record of `part` that is not acted on and is no dead letter: an unknown `type` or
@@ -110,6 +110,14 @@ class BatchHandler(Protocol):
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         """The event in a record, or the `Watermark` in it. Raises `InvalidRecord`."""
         ...
+
+    def decode_record(self, topic: str, record: Record) -> Any:
+        """As `decode`, with the record's headers at hand. Default: they do not matter."""
+        return self.decode(topic, record.key, record.value)
+
+    def sender_of_record(self, record: Record) -> Sender:
+        """As `sender_of`, with the record's headers at hand. Default: they do not matter."""
+        return self.sender_of(record.value)
 
     def sender_of(self, value: bytes | None) -> Sender:
         """Whom a record names that becomes a dead letter; it may be anything. Default: nobody.

@@ -17,7 +17,7 @@ def decoded(
     events: list[object] = []
     for record in records:
         try:
-            events.append(handler.decode(partition.topic, record.key, record.value))
+            events.append(handler.decode_record(partition.topic, record))
         except InvalidRecord as error:
             events.append(error)
     return PartitionBatch(partition, position, records, events, records[-1].offset + 1)

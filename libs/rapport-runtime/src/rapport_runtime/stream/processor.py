@@ -82,7 +82,7 @@ class BatchProcessor:
             batch = batch_of(won)
             if batch.partitions:
                 self._handler.handle(tx, batch)
-            batch.name_senders(self._handler.sender_of)
+            batch.name_senders(self._handler.sender_of_record)
             self._letters.save(tx, batch.letters)
             records = sum(len(part.records) for part in won)
             counted = tally(records, batch.letters)

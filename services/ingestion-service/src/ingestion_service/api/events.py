@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import Field, SkipValidation
 
 from ingestion_service.api.refusals import field_error, refusals_as_problems
@@ -15,6 +15,7 @@ from ingestion_service.handlers import accept
 from ingestion_service.ports import Stores
 from ingestion_service.queues import practice_times
 from ingestion_service.translate import REMARKS, fact_of
+from rapport_contracts.binary_mode import from_http, whole_event
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.examples import examples_of
@@ -72,6 +73,7 @@ def events_router(stores: Stores) -> APIRouter:
     def post_events(
         principal: Annotated[Principal, Depends(require_practice("events:write"))],
         body: Annotated[EventsBody, Body(openapi_examples=_EXAMPLES)],
+        request: Request,
         response: Response,
     ) -> EventsAnswer:
         """Send one event, or up to 1,000 in an array.
@@ -91,6 +93,9 @@ def events_router(stores: Stores) -> APIRouter:
         most 100 bookings may take each other's place (`replaces`); one more is rejected as
         `chain-too-long`. The body has at most 1 MiB.
 
+        One event may come in binary mode: its attributes in headers (`ce-id` and so on), and the
+        body is `data` alone; faults are named as in structured JSON.
+
         The answer lists the outcome of each event, and says of each whether it took a completed
         visit back. For an array, 207 means that some events were rejected; the others are accepted.
         For a single event, a rejection is a problem, which lists all its faults: 409 for what
@@ -98,7 +103,7 @@ def events_router(stores: Stores) -> APIRouter:
         refunds, a chain of bookings that is too long), else 422. 503: nothing was written, send the
         whole request again.
         """
-        sent: Any = body
+        sent: Any = _event_of(request, body)
         items = sent if isinstance(sent, list) else [sent]
         if not 1 <= len(items) <= MAX_EVENTS:
             raise InvalidRequest(f"send 1 to {MAX_EVENTS} events, not {len(items)}")
@@ -112,6 +117,18 @@ def events_router(stores: Stores) -> APIRouter:
         return EventsAnswer(items=outcomes)
 
     return router
+
+
+def _event_of(request: Request, body: Any) -> Any:
+    """The event of a request in binary mode; else the body. Raises `InvalidRequest`."""
+    headers = from_http(request.headers.raw)
+    if not any(name.startswith("ce_") for name, _ in headers):
+        return body
+    try:
+        return json.loads(whole_event(headers, json.dumps(body).encode()) or b"")
+    except InvalidEvent as invalid:
+        refused = _problem(invalid)
+    raise refused
 
 
 def _accept(
