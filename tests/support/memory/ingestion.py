@@ -14,6 +14,7 @@ from ingestion_service.domain.facts import (
     EventKey,
     IdentityKey,
     PracticeId,
+    SourceFact,
     SourceObjectKey,
 )
 from ingestion_service.domain.imports import ImportKey
