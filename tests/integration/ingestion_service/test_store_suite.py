@@ -20,6 +20,7 @@ from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.ops import incarnation
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_import_suite import ImportSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -70,7 +71,14 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
         said = [each for each in events if isinstance(each, HoldChanged)]
         assert len(said) % CLIENT_ACTIVITY.partitions == 0
         return [
-            Hold(PracticeId(one.practiceid), one.data.hold_id, one.data.held, one.data.since)
+            Hold(
+                PracticeId(one.practiceid),
+                one.data.hold_id,
+                one.data.held,
+                one.data.since,
+                "import" if one.data.reason == "import" else "deferred",
+                one.data.source,
+            )
             for one in said[:: CLIENT_ACTIVITY.partitions]
         ]
 
@@ -176,3 +184,7 @@ class TestParked(OnBoth, ParkedSuite):
 
 class TestRebuilds(OnBoth, RebuildSuite):
     """The suite of rebuilds, on each of the two."""
+
+
+class TestImports(OnBoth, ImportSuite):
+    """The suite of imports, on each of the two."""

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_import_suite import ImportSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -33,3 +34,7 @@ class TestMemoryParked(OnMemory, ParkedSuite):
 
 class TestMemoryRebuilds(OnMemory, RebuildSuite):
     """The suite of rebuilds, without a server."""
+
+
+class TestMemoryImports(OnMemory, ImportSuite):
+    """The suite of imports, without a server."""

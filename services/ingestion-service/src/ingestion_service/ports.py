@@ -196,8 +196,7 @@ class Store(Protocol):
         """The database's clock, also where ingestion's time is simulated."""
 
     def lock_clock(self) -> datetime | None:
-        """The simulated time, which no transaction holds until this one ends; None before it is first
-        set."""
+        """The simulated time, locked until this transaction ends; None before it is first set."""
 
     def save_clock(self, now: datetime) -> None:
         """Set the simulated time; the clock is locked."""
