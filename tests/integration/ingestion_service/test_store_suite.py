@@ -21,6 +21,7 @@ from rapport_runtime.ops import incarnation
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
+from tests.support.memory.ingestion_import_suite import ImportSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -193,3 +194,7 @@ class TestFreshness(OnBoth, FreshnessSuite):
 
 class TestSources(OnBoth, SourceSuite):
     """The suite of declared sources, on each of the two."""
+
+
+class TestImports(OnBoth, ImportSuite):
+    """The suite of imports, on each of the two."""

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
+from tests.support.memory.ingestion_import_suite import ImportSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -43,3 +44,7 @@ class TestMemoryFreshness(OnMemory, FreshnessSuite):
 
 class TestMemorySources(OnMemory, SourceSuite):
     """The suite of declared sources, without a server."""
+
+
+class TestMemoryImports(OnMemory, ImportSuite):
+    """The suite of imports, without a server."""
