@@ -132,9 +132,7 @@ def build_consumer(
 
 def build_watch(settings: IngestionSettings, database: Database) -> SilenceWatch:
     """Looks at the sources of a worker's database, by what has been read of the source topics."""
-    stores = build_stores(
-        database, settings.record_keyring, is_simulated=settings.simulated_clock
-    )
+    stores = build_stores(database, settings.record_keyring, is_simulated=settings.simulated_clock)
     return SilenceWatch(stores, lambda tx: positions.complete_through(tx, GROUP, SOURCES))
 
 

@@ -102,8 +102,8 @@ class Deferred(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """What is announced of a practice that is held since `since`, or, where it is not any more, goes
-    on at `since`; why, and because of which source, if of one."""
+    """What is announced of a practice: that it is held from `since` on, or goes on from then on;
+    why, and because of which source, if of one."""
 
     practice_id: PracticeId
     hold_id: str

@@ -1,4 +1,5 @@
-"""Notices sources that are silent, and that speak again: the practice is held meanwhile (ADR 53)."""
+"""Notices sources that are silent, and that speak again; meanwhile it holds the practice (ADR 53).
+"""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
