@@ -47,7 +47,8 @@ class Change(NamedTuple):
 
     `score` is in hundredths. `effective_at` is exact in time; `happened_at` and `activity_id` are
     those of the causing fact, None for a change by time or by a fact that had been known before
-    its day. `due_on` is the day of a change that was held until later. `on_day` and `explanation` are of the moment of the change, later facts left out.
+    its day. `due_on` is the day of a change that was held until later. `on_day` and `explanation`
+    are of the moment of the change, later facts left out.
     """
 
     version: int

@@ -36,8 +36,8 @@ _APPEND = """
     FROM numbered JOIN outbox USING (id)
 """
 # What is there: the watermark that all partitions have reached, no later than the beginning of a
-# hold of the practice, or the end of one that kept tiers; and of each partition the first position after the one that was seen and the
-# last one, null where nothing follows.
+# hold of the practice, or the end of one that kept tiers; and of each partition the first position
+# after the one that was seen and the last one, null where nothing follows.
 _FOLLOWING = f"""
     SELECT
         (SELECT least(min(published_through),
