@@ -12,8 +12,16 @@ SMALL = frozenset(
     {
         *("alembic_version", "api_key", "clock", "consumer_position", "fence", "first_watermark"),
         *("incarnation", "outbox_drained", "outbox_watermark", "partition_zone", "pause", "permit"),
-        *("playbook", "practice", "practice_hold", "practice_queue", "provider_token", "purge_run"),
-        *("rebuild", "rulebook", "source_count", "tier_count", "worker"),
+        *("playbook", "practice", "practice_hold", "practice_queue", "practice_zone"),
+        *(
+            "provider_token",
+            "purge_run",
+            "rebuild",
+            "rulebook",
+            "source_count",
+            "tier_count",
+            "worker",
+        ),
     }
 )
 """Tables that grow with practices, workers or partitions, not with clients and their history: to
