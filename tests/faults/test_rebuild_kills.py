@@ -168,11 +168,13 @@ def test_no_reader_sees_a_part_or_a_fact_twice_whoever_is_killed(
     deaths: int,
     longest: float,
 ) -> None:
-    """On a busy machine fewer are killed in the time: one is enough."""
+    """On a busy machine fewer are killed in the time; one is, however long that takes."""
     with house(service_database("ingestion"), tmp_path) as made:
         made.move(ZONES[0])
         moves, until = 0, time.monotonic() + longest
-        while time.monotonic() < until and min(made.deaths[role] for role in ROLES) < deaths:
+        while min(made.deaths[role] for role in ROLES) < deaths:
+            if time.monotonic() > until and made.deaths.total():
+                break
             made.tend()
             if made.deaths.total() > moves:
                 moves += 1
@@ -190,4 +192,3 @@ def test_no_reader_sees_a_part_or_a_fact_twice_whoever_is_killed(
         assert counted == made.ledger()
         assert len(counted) <= CLIENTS
         assert zones == {ZONES[moves % len(ZONES)]}
-        assert made.deaths.total() >= 1

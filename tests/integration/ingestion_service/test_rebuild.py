@@ -2,11 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from ingestion_service import rebuilding as rebuilding_module
 from ingestion_service.bootstrap import COMMANDS, build_relay, build_stores
@@ -14,11 +15,13 @@ from ingestion_service.domain.facts import SourceFact
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Scope
 from ingestion_service.rebuilding import Rebuild, rebuild_command
+from ingestion_service.store import rebuilds
 from rapport_contracts.canonical import ActivityRecorded, GenerationOpened
 from rapport_contracts.codec import decode
 from rapport_contracts.generations import Client, fold, new_client
 from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.bus.memory import MemoryBus
+from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.database import Database, fetch
 from tests.support.doubles.known_secrets import RECORD_KEYS, KnownSecrets
 from tests.support.memory.ingestion_world import fact
@@ -140,6 +143,28 @@ def test_a_killed_command_goes_on_behind_the_last_client_that_is_whole(
     )
     assert set(openings.values()) == {1}
     assert len(openings) == CLIENTS
+
+
+def test_a_long_history_is_read_and_written_page_by_page(
+    rebuilding: Rebuilding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for the other side longer than ten seconds is thrown out by the database."""
+    for number in range(3, 8):
+        rebuilding.visit(number)
+    written: list[int] = []
+
+    def append(tx: Connection, rows: Sequence[Outgoing]) -> None:
+        written.append(len(rows))
+        outbox_append(tx, rows)
+
+    outbox_append = rebuilds.outbox.append
+    monkeypatch.setattr(rebuilds, "PAGE", 3)
+    monkeypatch.setattr(rebuilds.outbox, "append", append)
+    act(rebuilding, "--practice", "harbour")
+    assert written == [3, 3, 2] * 3
+    monkeypatch.undo()
+    whole = Counter(range(1, 8))
+    assert {str(each.current.sums) for each in rebuilding.readers().values()} == {str(whole)}
 
 
 def test_whose_and_why_is_in_the_audit(rebuilding: Rebuilding) -> None:

@@ -10,6 +10,7 @@ from ingestion_service.bootstrap import build_stores
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept, open_generation, register_practice
 from ingestion_service.ports import ClientKey
+from ingestion_service.store import zones
 from ingestion_service.zone_changes import ZoneChanges
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, execute, fetch, fetch_value
@@ -29,8 +30,10 @@ TOKYO = Practice("lakeside", "lakeside", "Asia/Tokyo", "CNY")
 
 
 def test_histories_on_postgres_are_as_those_in_memory(
-    service_database: Callable[[str], ServiceDatabase],
+    service_database: Callable[[str], ServiceDatabase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Page by page, too."""
+    monkeypatch.setattr(zones, "PAGE", 3)
     for world in on_postgres(lambda: service_database("ingestion")):
         for seed in range(12):
             assert list(ZoneHistory(world, seed, f"practice-{seed}").faults()) == []

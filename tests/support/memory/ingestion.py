@@ -66,6 +66,7 @@ class Tables:
     care: list[CareWord] = field(default_factory=list)
     rebuilds: dict[Scope, Progress] = field(default_factory=dict)
     waiting: int = 0
+    lost: dict[EventKey, tuple[ClientId, str | None]] = field(default_factory=dict)
     zones: ZoneTables = field(default_factory=ZoneTables)
     imports: dict[ImportKey, JobRow] = field(default_factory=dict)
     planned: dict[SourceObjectKey, datetime] = field(default_factory=dict)
@@ -132,7 +133,18 @@ class MemoryStore(MemoryQueues, MemorySources):
         self._tables.announced.append((practice, now))
 
     def adopt(self, facts: Sequence[SourceFact]) -> None:
-        """No restore has lost anything of a store in memory."""
+        """Those in `Tables.lost`, by event."""
+        for fact in facts:
+            lost = self._tables.lost.pop(fact.event_key, None)
+            if lost is None or fact.identity is None:
+                continue
+            client_id, object_id = lost
+            if (fact.practice_id, client_id) in self._tables.clients:
+                self._tables.identities.setdefault(fact.identity, client_id)
+            taken = {one.object_id for one in self._tables.objects.values()}
+            if object_id is not None and fact.replaced_key is None and object_id not in taken:
+                adopted = StoredObject(object_id, fact.identity, is_new=False)
+                self._tables.objects.setdefault(fact.object_key, adopted)
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]

@@ -12,7 +12,15 @@ SMALL = frozenset(
     {
         *("alembic_version", "api_key", "clock", "consumer_position", "fence", "first_watermark"),
         *("incarnation", "outbox_drained", "outbox_watermark", "partition_zone", "pause", "permit"),
-        *("playbook", "practice", "practice_hold", "practice_queue", "provider_token", "purge_run"),
+        *(
+            "playbook",
+            "practice",
+            "practice_hold",
+            "practice_queue",
+            "practice_zone",
+            "provider_token",
+            "purge_run",
+        ),
         *(
             "import_job",
             "parked_count",
