@@ -37,7 +37,7 @@ from tests.support.memory.ingestion_imports import JobRow, MemoryImports
 from tests.support.memory.ingestion_parking import MemoryParking, Parked
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
-from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources
+from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources, UndeclaredRow
 from tests.support.memory.ingestion_zones import MemoryZones, ZoneTables
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -60,6 +60,9 @@ class Tables:
     parked: dict[EventKey, Parked] = field(default_factory=dict)
     met: dict[SourceObjectKey, None] = field(default_factory=dict)
     sources: dict[SourceKey, Source] = field(default_factory=dict)
+    undeclared: list[UndeclaredRow] = field(default_factory=list)
+    released: list[SourceKey] = field(default_factory=list)
+    awaited: dict[IdentityKey, list[EventKey]] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
@@ -96,7 +99,7 @@ class MemoryStore(MemoryQueues, MemorySources):
         self._is_simulated = is_simulated
         self._real_time = real_time
         self._practice_id = practice_id
-        self.parking = MemoryParking(tables.parked, tables.met)
+        self.parking = MemoryParking(tables.parked, tables.met, tables.awaited)
         self.imports = MemoryImports(tables, real_time)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
         self.freshness = MemoryFreshness(tables.freshness, tables.practices, tables.queues)

@@ -5,7 +5,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from ingestion_service.domain.facts import EventKey, PracticeId, SourceFact, SourceObjectKey
+from ingestion_service.domain.facts import (
+    EventKey,
+    IdentityKey,
+    PracticeId,
+    SourceFact,
+    SourceObjectKey,
+)
 from ingestion_service.domain.parked import Waiting
 from ingestion_service.ports_parking import Met
 
@@ -15,14 +21,21 @@ class Parked(NamedTuple):
 
     fact: SourceFact
     parked_at: datetime
+    is_met: bool = False
 
 
 class MemoryParking:
     """`Parking` over the parked facts, and the objects that have owners by now."""
 
-    def __init__(self, parked: dict[EventKey, Parked], met: dict[SourceObjectKey, None]) -> None:
+    def __init__(
+        self,
+        parked: dict[EventKey, Parked],
+        met: dict[SourceObjectKey, None],
+        awaited: dict[IdentityKey, list[EventKey]],
+    ) -> None:
         self._parked = parked
         self._met = met
+        self._awaited = awaited
 
     def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
         for each in facts:
@@ -67,9 +80,24 @@ class MemoryParking:
         found = [fact for key in keys for fact in self._of(key)]
         return [each for each in found if self._parked[each.event_key].parked_at < before][:limit]
 
-    def remove(self, keys: Collection[EventKey]) -> None:
+    def await_clients(self, facts: Sequence[SourceFact]) -> None:
+        for fact in facts:
+            self._awaited.setdefault(fact.client, []).append(fact.event_key)
+
+    def meet_clients(self, keys: Collection[IdentityKey]) -> None:
         for key in keys:
-            del self._parked[key]
+            for event in self._awaited.pop(key, []):
+                if event in self._parked:
+                    self._parked[event] = self._parked[event]._replace(is_met=True)
+                    self._met[self._parked[event].fact.object_key] = None
+
+    def unmeet(self, keys: Collection[SourceObjectKey]) -> None:
+        for key in keys:
+            self._met.pop(key, None)
+
+    def remove(self, facts: Collection[SourceFact]) -> None:
+        for fact in facts:
+            del self._parked[fact.event_key]
 
     def settle(self, keys: Collection[SourceObjectKey]) -> set[SourceObjectKey]:
         done = {key for key in keys if not self._of(key)}
@@ -78,4 +106,5 @@ class MemoryParking:
         return done
 
     def _of(self, key: SourceObjectKey) -> list[SourceFact]:
-        return [one.fact for one in self._parked.values() if one.fact.object_key == key]
+        waiting = [one for one in self._parked.values() if one.fact.object_key == key]
+        return [one.fact for one in sorted(waiting, key=lambda one: not one.is_met)]

@@ -6,11 +6,22 @@ import pytest
 
 from ingestion_service.declaring import SourceSaved, declare_source
 from ingestion_service.domain.errors import Conflict, Unknown
-from ingestion_service.domain.sources import MOST_SOURCES, Source, SourceKey
-from ingestion_service.handlers import accept, advance_clock, register_client, register_practice
+from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.source_records import SourceRecord
+from ingestion_service.domain.sources import MOST_SOURCES, Source, SourceKey, as_itself
+from ingestion_service.door import accept_sent
+from ingestion_service.handlers import (
+    accept,
+    advance_clock,
+    register_client,
+    register_practice,
+)
+from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import Stores
+from ingestion_service.source_ports import Undeclared
+from ingestion_service.undeclared import UndeclaredRecords
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, StoreWorld, fact
+from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, WANG_FANG, StoreWorld, fact
 
 DESK = Source(LAKESIDE.practice_id, "desk", "The desk", "booking", "desk")
 TILL = Source(LAKESIDE.practice_id, "till", "The till", "payment", "desk", currency="CNY")
@@ -111,3 +122,121 @@ class SourceSuite:
     def test_a_practice_that_is_not_registered_declares_none(self, stores: Stores) -> None:
         with pytest.raises(Unknown):
             self.declare(stores, DESK._replace(practice_id="nowhere"))
+
+    def send(self, stores: Stores, *facts: SourceFact) -> list[str]:
+        """What `POST /v1/events` does; of each fact why it was rejected, or else its status."""
+        with stores.open(LAKESIDE.practice_id) as store:
+            return [result.reason or result.status for result in accept_sent(facts, store)]
+
+    def test_whose_clients_a_source_speaks_of_is_declared(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, DESK)
+        self.declare(stores, TILL)
+        booked, paid = fact("created", "e1"), fact("settled", "e2", source="till")
+        assert self.send(stores, booked, paid) == ["accepted", "accepted"]
+        assert {each.namespace for each in world.facts()} == {"desk"}
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.identities == [booked.client]
+
+    def test_a_source_that_is_not_declared_is_refused_and_fixes_nothing(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, DESK)
+        refused = fact("settled", "e1", source="tyll")
+        elsewhere = fact("settled", "e2", practice_id="nowhere")
+        assert self.send(stores, refused, fact("settled", "e3", currency="EUR"), elsewhere) == [
+            "unknown-source",
+            "currency-mismatch",
+            "unknown-practice",
+        ]
+        assert (world.facts(), world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == ([], [])
+        moved = DESK._replace(namespace="crm")
+        assert self.declare(stores, moved).source == moved
+
+    def test_what_was_accepted_fixes_the_declaration(self, stores: Stores) -> None:
+        self.declare(stores, PAY)
+        assert self.send(stores, fact("settled", "e1", source="pay")) == ["parked"]
+        with pytest.raises(Conflict):
+            self.declare(stores, PAY._replace(namespace="crm"))
+
+    def test_a_source_that_sent_before_goes_on_as_itself(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([fact("settled", "e1")], store)
+        assert self.send(stores, fact("created", "e2")) == ["accepted"]
+        assert world.reads.declared_source(DESK.key) == as_itself(DESK.key)
+
+    def test_records_wait_until_their_source_is_declared_and_move_in_order(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        keys = [DESK.key, TILL.key, DESK.key, SourceKey(HARBOUR.practice_id, "desk"), DESK.key]
+        with world.worker() as store:
+            store.await_declaration([(key, record(at)) for at, key in enumerate(keys)], NOON)
+        assert world.reads.undeclared(LAKESIDE.practice_id) == [
+            Undeclared("desk", 3, NOON),
+            Undeclared("till", 1, NOON),
+        ]
+        records = UndeclaredRecords(world.workers)
+        assert records.run() == 0
+        self.declare(stores, DESK)
+        with world.worker() as store:
+            assert store.lock_declared() == DESK.key
+            store.open_queues({LAKESIDE.practice_id}, NOON)
+            assert store.move_undeclared(DESK.key, 2, NOON) == 2
+        assert world.reads.undeclared(LAKESIDE.practice_id)[0].waiting == 1
+        assert (records.run(), records.run()) == (1, 0)
+        with world.worker() as store:
+            moved = [each.record for each in store.deferred(LAKESIDE.practice_id, 9)]
+        assert moved == [record(0), record(2), record(4)]
+        assert [each.source for each in world.reads.undeclared(LAKESIDE.practice_id)] == ["till"]
+        assert [each.source for each in world.reads.undeclared(HARBOUR.practice_id)] == ["desk"]
+
+    def test_a_practice_of_which_records_move_is_held(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with world.worker() as store:
+            store.await_declaration([(DESK.key, record(0))], NOON)
+        self.declare(stores, DESK)
+        assert UndeclaredRecords(world.workers).run() == 1
+        assert [(each.practice_id, each.is_held) for each in world.holds()] == [("lakeside", True)]
+
+    def test_what_names_a_client_whom_nobody_knows_waits_for_it(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        for source in (DESK, PAY):
+            self.declare(stores, source)
+        paid = fact("settled", "e1", source="pay", external_id="cus_1")
+        other = paid._replace(amount_minor=7)
+        abroad = paid._replace(event_id="e2", currency="EUR")
+        assert self.send(stores, paid, other, abroad) == [
+            "parked",
+            "conflicting-duplicate",
+            "currency-mismatch",
+        ]
+        assert self.send(stores, paid, other) == ["parked", "conflicting-duplicate"]
+        assert self.send(stores, fact("created", "e1")) == ["accepted"]
+        with world.worker() as store:
+            assert accept_met(LAKESIDE.practice_id, 9, store).facts == 0
+        with stores.open(LAKESIDE.practice_id) as store:
+            known = store.identities([WANG_FANG, paid.client._replace(namespace="pay")])
+            assert list(known) == [WANG_FANG]
+            store.attach([paid.client], known[WANG_FANG])
+            store.parking.meet_clients([paid.client])
+        with world.worker() as store:
+            assert accept_met(LAKESIDE.practice_id, 9, store).facts == 1
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.identities == [WANG_FANG, paid.client]
+        again = paid._replace(event_id="e9", external_object_id="s9")
+        assert self.send(stores, again, paid, other) == [
+            "accepted",
+            "duplicate",
+            "conflicting-duplicate",
+        ]
+        assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 1
+
+
+def record(offset: int) -> SourceRecord:
+    """A record of bookings."""
+    return SourceRecord("source.bookings.v1", 0, offset, b"key", b"{}", (("h", b"v"),), 7)

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from ingestion_service import translate
 from ingestion_service.domain import turns
 from ingestion_service.domain.facts import PracticeId, SourceFact
-from ingestion_service.handlers import accept
+from ingestion_service.domain.sources import SourceKey
+from ingestion_service.door import accept_sent
 from ingestion_service.import_holds import tend_imports
 from ingestion_service.ports import Deferred, Hold, Queue, Store, Stores
 from ingestion_service.queues import announce_again, announce_queue, held, held_time
@@ -142,14 +143,19 @@ def _accept(
     """Accept the records at the practice's time; return those that become dead letters."""
     decoded = [refused or _decoded(each) for each in taken]
     facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
-    results = iter(accept(facts, store, {queue.practice_id: queue.stands_at}))
-    letters = []
+    results = iter(accept_sent(facts, store, {queue.practice_id: queue.stands_at}))
+    letters, undeclared = [], []
     for each, fact in zip(taken, decoded, strict=True):
         error = fact if isinstance(fact, InvalidRecord) else None
         if isinstance(fact, SourceFact) and (result := next(results)).status == "rejected":
+            if result.reason == "unknown-source":
+                undeclared.append((SourceKey(fact.practice_id, fact.source), each.record))
+                continue
             error = translate.refusal(fact, result)
         if error is not None:
             letters.append(_letter(each, error))
+    if undeclared:
+        store.await_declaration(undeclared, queue.stands_at)
     return letters
 
 

@@ -81,9 +81,11 @@ def accept(
     facts: Sequence[SourceFact],
     store: Store,
     times: Mapping[PracticeId, datetime] = NOBODY_WAITS,
+    awaited: Collection[IdentityKey] = (),
 ) -> list[IntakeResult]:
     """Accept a batch of facts; one result for each, in the order given. Those of a practice that
-    waits are accepted at the time at which it stands (`practice_times`).
+    waits are accepted at the time at which it stands (`practice_times`); those of the clients in
+    `awaited`, who are not known yet, are parked.
 
     Of several facts with one event id the first that is accepted counts; the same content again is
     a duplicate, other content a conflict. A fact that names no client is of the client of its
@@ -93,34 +95,23 @@ def accept(
     """
     now = held_time(store)
     practices = store.practices({fact.practice_id for fact in facts})
-    judged = [_refusal(fact, practices, now) or candidate(fact) for fact in facts]
+    judged = [_refusal(fact, practices, now) or candidate(fact, awaited) for fact in facts]
     candidates = [each for each in judged if isinstance(each, Candidate)]
     if not candidates:
         return [each for each in judged if isinstance(each, IntakeResult)]
     store.adopt([each.fact for each in candidates])
     objects = store.lock_objects(first_named(candidates))
-    hashes = store.hashes([each.event_key for each in candidates])
-    nameless = [each.event_key for each in candidates if each.fact.external_id is None]
-    parked_hashes = store.parking.hashes(nameless) if nameless else {}
-    ownerless = without_owner(candidates, objects)
-    waiting = store.parking.waiting(ownerless) if ownerless else NOTHING_WAITS
-    verdict = judge(judged, hashes, objects, parked_hashes, waiting)
+    verdict = _verdict(judged, candidates, objects, store)
     objects = _with_owners(verdict, objects, store)
     remarks: Mapping[int, IntakeResult] = {}
     if verdict.new:
+        stand_at = dict.fromkeys(practices, now) | dict(with_imports(practices, times, store))
         clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
-        accepted_at = dict.fromkeys(practices, now) | with_imports(practices, times, store)
-        intake = _fold(verdict.new, _Known(clients, objects, practices, now), accepted_at)
-        store.append(intake.entries)
-        store.freshness.count(spoken(intake.entries, practices))
-        store.save_sequences(intake.sequences)
-        store.save_standings(intake.standings)
-        store.publish(intake.activities)
-        if intake.care:
-            store.publish_care(intake.care)
-        remarks = intake.remarks
+        known = _Known(clients, objects, practices, now)
+        remarks = _take_in(verdict.new, known, stand_at, store)
     if verdict.parked:
         store.parking.park([each.fact for each in verdict.parked], now)
+        store.parking.await_clients([one.fact for one in verdict.parked if one.fact.external_id])
     return _with_remarks(verdict.results, remarks)
 
 
@@ -227,8 +218,9 @@ class _Known(NamedTuple):
 
 class _Intake(NamedTuple):
     """The rows that the new facts of a batch add, each client's new last sequence, and where each
-    object stands then. `care` is what holds of signals of care now. `remarks` are the results, by their places among the new facts, of those of
-    which more is to be told than that they were accepted."""
+    object stands then. `care` is what holds of signals of care now. `remarks` are the results, by
+    their places among the new facts, of those of which more is to be told than that they were
+    accepted."""
 
     entries: list[LedgerEntry]
     sequences: dict[tuple[PracticeId, ClientId], int]
@@ -236,6 +228,36 @@ class _Intake(NamedTuple):
     remarks: dict[int, IntakeResult]
     standings: dict[SourceObjectKey, Standing]
     care: list[CareWord]
+
+
+def _verdict(
+    judged: Sequence[IntakeResult | Candidate],
+    candidates: Sequence[Candidate],
+    objects: Mapping[SourceObjectKey, StoredObject],
+    store: Store,
+) -> Verdict:
+    """The verdict, by what is accepted and parked already."""
+    hashes = store.hashes([each.event_key for each in candidates])
+    unknown = [each.event_key for each in candidates if each.client is None]
+    parked_hashes = store.parking.hashes(unknown) if unknown else {}
+    ownerless = without_owner(candidates, objects)
+    waiting = store.parking.waiting(ownerless) if ownerless else NOTHING_WAITS
+    return judge(judged, hashes, objects, parked_hashes, waiting)
+
+
+def _take_in(
+    new: Sequence[Candidate], known: _Known, times: Mapping[PracticeId, datetime], store: Store
+) -> Mapping[int, IntakeResult]:
+    """Write what new facts make of their objects and clients, and publish it; the remarks."""
+    intake = _fold(new, known, times)
+    store.append(intake.entries)
+    store.freshness.count(spoken(intake.entries, known.practices))
+    store.save_sequences(intake.sequences)
+    store.save_standings(intake.standings)
+    store.publish(intake.activities)
+    if intake.care:
+        store.publish_care(intake.care)
+    return intake.remarks
 
 
 def _with_owners(

@@ -1,6 +1,6 @@
 """Which facts of a batch are new, which wait, and which contradict what is known."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ingestion_service.domain.chains import Chains
@@ -25,12 +25,14 @@ Owners = dict[SourceObjectKey, IdentityKey | None]
 
 class Candidate(NamedTuple):
     """A fact that may be accepted, with its keys and hash, which are made once. The first of
-    `object_keys` is the booking or payment that it is about."""
+    `object_keys` is the booking or payment that it is about; `client` is whom it names, None where
+    it names nobody or somebody who is not known yet."""
 
     fact: SourceFact
     event_key: EventKey
     object_keys: Sequence[SourceObjectKey]
     content_hash: bytes
+    client: IdentityKey | None
 
 
 class Verdict(NamedTuple):
@@ -43,27 +45,28 @@ class Verdict(NamedTuple):
     owners: Owners
 
 
-def candidate(fact: SourceFact) -> Candidate:
-    """The fact with its keys."""
+def candidate(fact: SourceFact, awaited: Collection[IdentityKey] = ()) -> Candidate:
+    """The fact with its keys; one of a client in `awaited` waits until that client is known."""
     keys = [fact.object_key]
     keys += [key for key in (fact.part_key, fact.replaced_key) if key is not None]
-    return Candidate(fact, fact.event_key, keys, fact.content_hash)
+    client = None if fact.identity in awaited else fact.identity
+    return Candidate(fact, fact.event_key, keys, fact.content_hash, client)
 
 
 def first_named(candidates: Iterable[Candidate]) -> Owners:
-    """Whom the first of these facts that names a client names, for each object."""
+    """The first known client of these facts, for each object."""
     named: Owners = {}
     for each in candidates:
         for key in each.object_keys:
-            named[key] = named.get(key) or each.fact.identity
+            named[key] = named.get(key) or each.client
     return named
 
 
 def without_owner(
     candidates: Iterable[Candidate], objects: Mapping[SourceObjectKey, StoredObject]
 ) -> set[SourceObjectKey]:
-    """The objects of which a fact that names no client is, and which had no owner before."""
-    keys = {each.object_keys[0] for each in candidates if each.fact.external_id is None}
+    """The objects of which a fact without a known client is, and which had no owner before."""
+    keys = {each.object_keys[0] for each in candidates if each.client is None}
     return {key for key in keys if objects[key].is_new or objects[key].owner is None}
 
 
@@ -75,9 +78,9 @@ def judge(
     waiting: Waiting = NOTHING_WAITS,
 ) -> Verdict:
     """The verdict on every fact; refusals stay as they are. `hashes` are of events that were
-    accepted, `parked_hashes` of those of the nameless ones that wait already, `waiting` is how many
-    wait. Facts that name no client are judged after the others, which may tell whose their booking
-    or payment is."""
+    accepted, `parked_hashes` of those without a known client that wait already, `waiting` is how
+    many wait. Facts without a known client are judged after the others, which may tell whose their
+    booking or payment is."""
     judging = _Judging(hashes, objects, parked_hashes, waiting)
     results = [each if isinstance(each, IntakeResult) else PARKED for each in judged]
     new: dict[int, Candidate] = {}
@@ -122,7 +125,7 @@ class _Judging:
         if each.fact.external_id is not None or owner is None:
             return each
         fact = each.fact._replace(namespace=owner.namespace, external_id=owner.external_id)
-        return each._replace(fact=fact, content_hash=fact.content_hash)
+        return each._replace(fact=fact, content_hash=fact.content_hash, client=owner)
 
     def result(self, each: Candidate) -> IntakeResult:
         """The result of a fact; what a new one says holds for those after it."""
@@ -131,7 +134,7 @@ class _Judging:
             return DUPLICATE if known == each.content_hash else CONFLICT
         if self._waits_with_other_content(each):
             return CONFLICT
-        identity = each.fact.identity
+        identity = each.client
         if identity is None:
             return self._parked_or_refused(each)
         refusal = self._contradiction(each.fact, identity)
@@ -159,7 +162,8 @@ class _Judging:
         waiting = self._parked.get(each.event_key)
         if waiting is None:
             return False
-        return waiting != each.fact._replace(external_id=None).content_hash
+        nameless = each.fact._replace(external_id=None).content_hash
+        return waiting not in {each.content_hash, nameless}
 
     def _contradiction(self, fact: SourceFact, identity: IdentityKey) -> IntakeResult | None:
         """What a fact says otherwise than those before it about the same booking or payment: whose
@@ -178,4 +182,4 @@ class _Judging:
 
 
 def _is_nameless(each: IntakeResult | Candidate) -> bool:
-    return isinstance(each, Candidate) and each.fact.external_id is None
+    return isinstance(each, Candidate) and each.client is None

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from ingestion_service.domain.facts import PracticeId, SourceFact
-from ingestion_service.domain.intake_results import NEVER_MET, IntakeResult
+from ingestion_service.domain.intake_results import NEVER_ATTACHED, NEVER_MET, IntakeResult
 from ingestion_service.domain.parked import TERM
+from ingestion_service.door import accept_sent
 from ingestion_service.draining import SetAside
-from ingestion_service.handlers import accept
 from ingestion_service.ports import Store, Stores
 from ingestion_service.ports_parking import Parking
 from ingestion_service.queues import practice_times
@@ -91,16 +91,21 @@ class ParkedFacts:
 
 
 def accept_met(practice_id: PracticeId, limit: int, store: Store) -> Cleared:
-    """Accept up to `limit` parked facts of a practice whose bookings and payments are known by now.
-    One that is refused becomes a dead letter. Raises `NotYet` as `accept` does."""
+    """Accept up to `limit` parked facts of a practice whose bookings and payments, or clients, are
+    known by now. One that is refused becomes a dead letter. Raises `NotYet` as `accept` does."""
+    # What the door holds, in its order: whoever attaches an identity locks parked objects after it.
+    store.hold_declarations({practice_id})
+    store.hold_identities({practice_id})
     objects, facts = store.parking.met(practice_id, limit, OF_AN_OBJECT)
     if not objects:
         return Cleared(0, [])
     times = practice_times({practice_id}, store)
-    results = list(zip(facts, accept(facts, store, times), strict=True))
-    decided = [fact.event_key for fact, result in results if result.status != "parked"]
+    results = list(zip(facts, accept_sent(facts, store, times), strict=True))
+    decided = [fact for fact, result in results if result.status != "parked"]
     store.parking.remove(decided)
     store.parking.settle(objects)
+    helped = {fact.object_key for fact, result in results if result.status != "parked"}
+    store.parking.unmeet({fact.object_key for fact in facts} - helped)
     refused = [(fact, result) for fact, result in results if result.status == "rejected"]
     return Cleared(len(facts), _letters(refused))
 
@@ -113,11 +118,15 @@ def end_terms(before: datetime, limit: int, store: Store) -> Cleared:
         return Cleared(0, [])
     objects = store.lock_objects(dict.fromkeys(waiting))
     facts = store.parking.parked_before(waiting, before, limit)
-    store.parking.remove([fact.event_key for fact in facts])
+    store.parking.remove(facts)
     unused = {key for key in store.parking.settle(waiting) if objects[key].owner is None}
     if unused:
         store.forget_objects(unused)
-    return Cleared(len(facts), _letters([(fact, NEVER_MET) for fact in facts]))
+    return Cleared(len(facts), _letters([(fact, _never_met(fact)) for fact in facts]))
+
+
+def _never_met(fact: SourceFact) -> IntakeResult:
+    return NEVER_MET if fact.external_id is None else NEVER_ATTACHED
 
 
 def _next_of_ring(parking: Parking, served: PracticeId | None) -> list[PracticeId]:

@@ -5,7 +5,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from ingestion_service.domain.facts import EventKey, PracticeId, SourceFact, SourceObjectKey
+from ingestion_service.domain.facts import (
+    EventKey,
+    IdentityKey,
+    PracticeId,
+    SourceFact,
+    SourceObjectKey,
+)
 from ingestion_service.domain.parked import Waiting
 
 
@@ -36,8 +42,8 @@ class Parking(Protocol):
 
     def met(self, practice_id: PracticeId, limit: int, of_each: int) -> Met:
         """Up to `limit` parked facts of a practice whose objects have owners by now, of each object
-        `of_each` at the most, the oldest first. The objects are taken: no other transaction gets
-        what waits for them. Raises what the sealer raises."""
+        `of_each` at the most: those first whose client was met, then the oldest. The objects are
+        taken: no other transaction gets what waits for them. Raises what the sealer raises."""
 
     def outlived(self, before: datetime, limit: int) -> list[SourceObjectKey]:
         """Up to `limit` objects without an owner of which a fact was parked before that instant,
@@ -49,7 +55,16 @@ class Parking(Protocol):
         """Up to `limit` facts that were parked before that instant, for these locked objects.
         Raises what the sealer raises."""
 
-    def remove(self, keys: Collection[EventKey]) -> None:
+    def await_clients(self, facts: Sequence[SourceFact]) -> None:
+        """Note of parked facts that they wait for clients whom nobody knows yet."""
+
+    def meet_clients(self, keys: Collection[IdentityKey]) -> None:
+        """What is parked for these identities may be accepted now."""
+
+    def unmeet(self, keys: Collection[SourceObjectKey]) -> None:
+        """What is parked for these objects, which `met` has taken, cannot be accepted yet."""
+
+    def remove(self, facts: Collection[SourceFact]) -> None:
         """Remove parked facts, which were accepted or set aside."""
 
     def settle(self, keys: Collection[SourceObjectKey]) -> set[SourceObjectKey]:

@@ -11,7 +11,7 @@ from ingestion_service.api.refusals import field_error, refusals_as_problems
 from ingestion_service.api.schemas import MAX_EVENTS, EventsAnswer, ItemOutcome
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
-from ingestion_service.handlers import accept
+from ingestion_service.door import accept_sent
 from ingestion_service.ports import Stores
 from ingestion_service.queues import practice_times
 from ingestion_service.translate import REMARKS, fact_of
@@ -91,7 +91,8 @@ def events_router(stores: Stores) -> APIRouter:
         created does not undo that it was completed or missed, whatever the times say. A payment's
         refunds are told one by one or as a total; the other way is rejected as `other-refunds`. At
         most 100 bookings may take each other's place (`replaces`); one more is rejected as
-        `chain-too-long`. The body has at most 1 MiB.
+        `chain-too-long`. A source that the practice has not declared is rejected as
+        `unknown-source`. The body has at most 1 MiB.
 
         One event may come in binary mode: its attributes in headers (`ce-id` and so on), and the
         body is `data` alone; faults are named as in structured JSON.
@@ -138,7 +139,7 @@ def _accept(
     decoded = [_decoded(item, practice_id) for item in items]
     facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
     with refusals_as_problems(), stores.open(practice_id) as store:
-        accepted = accept(facts, store, practice_times({practice_id}, store))
+        accepted = accept_sent(facts, store, practice_times({practice_id}, store))
     for fact, result in zip(facts, accepted, strict=True):
         if result in REMARKS:
             REMARKS[result].labels(fact.kind).inc()

@@ -22,6 +22,7 @@ from ingestion_service.domain.facts import (
 from ingestion_service.domain.parked import Waiting
 from ingestion_service.ports import Sealer
 from ingestion_service.ports_parking import Met
+from ingestion_service.store import awaited_clients
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import execute, fetch
 from rapport_runtime.sealing import place_of
@@ -126,7 +127,7 @@ _PARKED: Final = f"""
         WHERE parked.practice_id = wanted.practice_id AND parked.source = wanted.source
           AND parked.kind = wanted.kind AND parked.external_id = wanted.external_id
           AND parked_at < %(before)b::timestamptz
-        ORDER BY parked_at, event_id LIMIT %(of_each)b::int
+        ORDER BY is_met DESC, parked_at, event_id LIMIT %(of_each)b::int
     ) found
     ORDER BY place LIMIT %(limit)b::int
 """
@@ -174,6 +175,11 @@ _AGE: Final = f"""
         SELECT parked_at FROM parked WHERE {_OF_THIS_OBJECT} ORDER BY parked_at LIMIT 1)
     FROM {_KEYS} AS looked_at(practice_id, source, kind, external_id)
     WHERE {_THIS_OBJECT} AND NOT is_met
+"""
+_UNMEET: Final = f"""
+    UPDATE parked_object SET is_met = false
+    FROM {_KEYS} AS looked_at(practice_id, source, kind, external_id)
+    WHERE {_THIS_OBJECT}
 """
 
 _EVER: Final = "infinity"
@@ -233,9 +239,21 @@ class PostgresParking:
     ) -> list[SourceFact]:
         return self._parked(keys, before, limit, limit)
 
-    def remove(self, keys: Collection[EventKey]) -> None:
+    def await_clients(self, facts: Sequence[SourceFact]) -> None:
+        awaited_clients.wait(self._tx, facts)
+
+    def meet_clients(self, keys: Collection[IdentityKey]) -> None:
+        awaited_clients.meet(self._tx, keys)
+
+    def unmeet(self, keys: Collection[SourceObjectKey]) -> None:
         if keys:
+            execute(self._tx, _UNMEET, _of(keys), prepare=False)
+
+    def remove(self, facts: Collection[SourceFact]) -> None:
+        if facts:
+            keys = [fact.event_key for fact in facts]
             execute(self._tx, _REMOVE, arrays(EventKey._fields, keys), prepare=False)
+            awaited_clients.forget(self._tx, [fact for fact in facts if fact.external_id])
 
     def settle(self, keys: Collection[SourceObjectKey]) -> set[SourceObjectKey]:
         rows = fetch(self._tx, _SETTLE, _of(keys), prepare=False)

@@ -25,6 +25,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
     Client,
@@ -33,7 +34,6 @@ from ingestion_service.ports import (
     LedgerEntry,
     Queue,
     Sealer,
-    SourceRecord,
     StoredObject,
 )
 from ingestion_service.store import care, clock, lost_causes, objects, parking, queues
@@ -185,9 +185,8 @@ class PostgresStore(PostgresSources):
     def __init__(
         self, tx: sa.Connection, encoders: Encoders, sealer: Sealer, *, is_simulated: bool
     ) -> None:
-        super().__init__(tx)
+        super().__init__(tx, sealer)
         self._encoders = encoders
-        self._sealer = sealer
         self._is_simulated = is_simulated
         self.rebuilds = PostgresRebuilds(tx, encoders.generation)
         self.parking = parking.PostgresParking(tx, sealer)

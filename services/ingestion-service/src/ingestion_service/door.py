@@ -1,0 +1,112 @@
+"""The door: of everything that sources send it is found here whose client numbers it speaks, before
+it is accepted (ADR 49)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from ingestion_service.domain.facts import IdentityKey, PracticeId, SourceFact
+from ingestion_service.domain.intake_results import UNKNOWN_SOURCE, IntakeResult
+from ingestion_service.domain.sources import Source, SourceKey, as_itself
+from ingestion_service.handlers import accept
+from ingestion_service.ports import Store
+from ingestion_service.queues import NOBODY_WAITS
+
+Declared = Mapping[SourceKey, Source]
+
+
+def accept_sent(
+    facts: Sequence[SourceFact],
+    store: Store,
+    times: Mapping[PracticeId, datetime] = NOBODY_WAITS,
+) -> list[IntakeResult]:
+    """Accept a batch of facts as `accept` does, each by the declaration of its source; one result
+    for each, in the order given.
+
+    One of a source that is not declared is rejected as `unknown-source`; where the source creates
+    no clients, one whose identity has no client is parked. Raises what `accept` raises.
+    """
+    if not facts:
+        return []
+    declared = _declared({_source_key(fact) for fact in facts}, store)
+    entered = _named(facts, declared, store)
+    awaited = _awaited(entered, declared, store)
+    sent = [each for each in entered if isinstance(each, SourceFact)]
+    accepted = iter(accept(sent, store, times, awaited))
+    results = [each if isinstance(each, IntakeResult) else next(accepted) for each in entered]
+    _fix(facts, results, declared, store)
+    return results
+
+
+def _source_key(fact: SourceFact) -> SourceKey:
+    return SourceKey(fact.practice_id, fact.source)
+
+
+def _declared(keys: Collection[SourceKey], store: Store) -> Declared:
+    """The declarations, which cannot change before the transaction ends: those that are fixed never
+    do. A source that sent before sources were declared is declared as itself."""
+    declared = store.sources(keys)
+    unsure = {key.practice_id for key in keys if key not in declared or not declared[key].is_fixed}
+    if not unsure:
+        return declared
+    store.hold_declarations(unsure)
+    declared = store.sources(keys)
+    missing = [key for key in keys if key not in declared]
+    counted = store.counted(missing) if missing else set()
+    for key in sorted(counted):
+        store.save_source(as_itself(key))
+    return {**declared, **{key: as_itself(key) for key in counted}}
+
+
+def _named(
+    facts: Sequence[SourceFact], declared: Declared, store: Store
+) -> list[SourceFact | IntakeResult]:
+    """The facts, each with the namespace of its source. What a practice sends that is not
+    registered goes on, to be refused for that."""
+    undeclared = {fact.practice_id for fact in facts if _source_key(fact) not in declared}
+    registered = store.practices(undeclared) if undeclared else {}
+    entered: list[SourceFact | IntakeResult] = []
+    for fact in facts:
+        source = declared.get(_source_key(fact))
+        if source is not None:
+            entered.append(fact._replace(namespace=source.namespace))
+        else:
+            entered.append(UNKNOWN_SOURCE if fact.practice_id in registered else fact)
+    return entered
+
+
+def _awaited(
+    entered: Sequence[SourceFact | IntakeResult], declared: Declared, store: Store
+) -> set[IdentityKey]:
+    """Whom facts of sources that create no clients name, though nobody knows them."""
+    named = {
+        each.identity: _source_key(each)
+        for each in entered
+        if isinstance(each, SourceFact) and each.identity is not None
+    }
+    asked = {
+        key for key, of in named.items() if of in declared and not declared[of].creates_clients
+    }
+    return _unknown(asked, store)
+
+
+def _unknown(asked: Collection[IdentityKey], store: Store) -> set[IdentityKey]:
+    """Those of these identities that have no client, and get none before the transaction ends."""
+    unknown = set(asked) - store.identities(asked).keys() if asked else set()
+    if unknown:
+        store.hold_identities({key.practice_id for key in unknown})
+        unknown -= store.identities(unknown).keys()
+    return unknown
+
+
+def _fix(
+    facts: Sequence[SourceFact], results: Sequence[IntakeResult], declared: Declared, store: Store
+) -> None:
+    """Of these sources something is known now."""
+    known = {
+        _source_key(fact)
+        for fact, result in zip(facts, results, strict=True)
+        if result.status in {"accepted", "parked"}
+    }
+    unfixed = [key for key in known if key in declared and not declared[key].is_fixed]
+    if unfixed:
+        store.fix_sources(unfixed)
