@@ -3,6 +3,7 @@ practices; set aside when they were refused then, or when it was not known withi
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from ingestion_service.domain.facts import PracticeId, SourceFact
@@ -51,12 +52,10 @@ class ParkedFacts:
         """Accept some, and end the terms of some. Those that no key opens wait, and the batches go
         on. Raises `NotYet`, `TryLater` and what the database raises."""
         chosen, before = self._look()
-        turns = [
-            self._take(lambda store, whose=each: accept_met(whose, AT_ONCE // len(chosen), store))
-            for each in chosen
-        ]
+        share = AT_ONCE // max(1, len(chosen))
+        turns = [self._take(partial(accept_met, each, share)) for each in chosen]
         if before is not None:
-            turns.append(self._take(lambda store: end_terms(before, OUTLIVED_AT_ONCE, store)))
+            turns.append(self._take(partial(end_terms, before, OUTLIVED_AT_ONCE)))
         letters = [letter for turn in turns for letter in turn.letters]
         return Cleared(sum(turn.facts for turn in turns), letters)
 
