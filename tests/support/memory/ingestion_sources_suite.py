@@ -6,11 +6,12 @@ import pytest
 
 from ingestion_service.declaring import SourceSaved, declare_source
 from ingestion_service.domain.errors import Conflict, Unknown
-from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.facts import IdentityKey, SourceFact
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import MOST_SOURCES, Source, SourceKey, as_itself
 from ingestion_service.door import accept_sent
 from ingestion_service.handlers import (
+    Registration,
     accept,
     advance_clock,
     register_client,
@@ -18,10 +19,18 @@ from ingestion_service.handlers import (
 )
 from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import Stores
+from ingestion_service.registering import register_person
 from ingestion_service.source_ports import Undeclared
 from ingestion_service.undeclared import UndeclaredRecords
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, WANG_FANG, StoreWorld, fact
+from tests.support.memory.ingestion_world import (
+    HARBOUR,
+    LAKESIDE,
+    LI_NA,
+    WANG_FANG,
+    StoreWorld,
+    fact,
+)
 
 DESK = Source(LAKESIDE.practice_id, "desk", "The desk", "booking", "desk")
 TILL = Source(LAKESIDE.practice_id, "till", "The till", "payment", "desk", currency="CNY")
@@ -35,8 +44,8 @@ class SourceSuite:
     def stores(self, world: StoreWorld) -> Stores:
         """The world's stores with two practices, and the clock at noon."""
         with world.stores.open_for_operator() as store:
-            register_practice(LAKESIDE, store)
-            register_practice(HARBOUR, store)
+            for practice in (LAKESIDE, HARBOUR):
+                register_practice(practice._replace(undeclared_sources="wait"), store)
             advance_clock(NOON, store)
         return world.stores
 
@@ -154,6 +163,16 @@ class SourceSuite:
         moved = DESK._replace(namespace="crm")
         assert self.declare(stores, moved).source == moved
 
+    def test_a_practice_that_accepts_any_source_declares_it_by_its_first_event(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+        assert self.send(stores, fact("settled", "e1", currency="EUR")) == ["currency-mismatch"]
+        assert self.declare(stores, DESK._replace(namespace="crm")).source.namespace == "crm"
+        assert self.send(stores, fact("settled", "e2", source="till")) == ["accepted"]
+        assert world.reads.declared_source(TILL.key) == as_itself(TILL.key)
+
     def test_what_was_accepted_fixes_the_declaration(self, stores: Stores) -> None:
         self.declare(stores, PAY)
         assert self.send(stores, fact("settled", "e1", source="pay")) == ["parked"]
@@ -235,6 +254,56 @@ class SourceSuite:
             "conflicting-duplicate",
         ]
         assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 1
+
+    def register(self, stores: Stores, *keys: IdentityKey) -> Registration:
+        """What `PUT /v1/clients` does."""
+        with stores.open(LAKESIDE.practice_id) as store:
+            return register_person(keys, store)
+
+    @pytest.mark.parametrize("is_paid_first", [True, False])
+    def test_a_payment_before_or_after_its_link_makes_no_second_client(
+        self, world: StoreWorld, stores: Stores, *, is_paid_first: bool
+    ) -> None:
+        for source in (DESK, PAY):
+            self.declare(stores, source)
+        paid = fact("settled", "e1", source="pay", external_id="cus_1", namespace="pay")
+        assert self.send(stores, fact("created", "e1")) == ["accepted"]
+        if is_paid_first:
+            assert self.send(stores, paid) == ["parked"]
+        linked = self.register(stores, paid.client, WANG_FANG)
+        assert self.register(stores, WANG_FANG, paid.client) == linked._replace(is_new=False)
+        if not is_paid_first:
+            assert self.send(stores, paid) == ["accepted"]
+        with world.worker() as store:
+            assert accept_met(store, 9) == is_paid_first
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.client_id == linked.client_id
+        assert client.identities == [WANG_FANG, paid.client]
+        assert sorted(each.kind for each in world.published()) == [
+            "booked",
+            "registered",
+            "settled",
+        ]
+
+    def test_a_person_is_registered_by_several_identities_at_once(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        other = WANG_FANG._replace(namespace="crm")
+        assert self.register(stores, WANG_FANG, other, WANG_FANG).is_new
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.identities == [other, WANG_FANG]
+
+    def test_two_clients_are_not_joined_and_both_are_named(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        ids = [self.register(stores, key).client_id for key in (WANG_FANG, LI_NA)]
+        new = WANG_FANG._replace(namespace="crm")
+        with pytest.raises(Conflict) as refused:
+            self.register(stores, WANG_FANG, new, LI_NA)
+        assert all(each in refused.value.detail for each in ids)
+        with stores.open(LAKESIDE.practice_id) as store:
+            assert store.identities([new]) == {}
+        assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 2
 
 
 def record(offset: int) -> SourceRecord:

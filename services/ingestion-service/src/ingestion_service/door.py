@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ingestion_service.domain.facts import IdentityKey, PracticeId, SourceFact
 from ingestion_service.domain.intake_results import UNKNOWN_SOURCE, IntakeResult
+from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.sources import Source, SourceKey, as_itself
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Store
@@ -43,18 +44,30 @@ def _source_key(fact: SourceFact) -> SourceKey:
 
 def _declared(keys: Collection[SourceKey], store: Store) -> Declared:
     """The declarations, which cannot change before the transaction ends: those that are fixed never
-    do. A source that sent before sources were declared is declared as itself."""
+    do. A source that sent before sources were declared is declared as itself, and so is any of a
+    practice that accepts them undeclared."""
     declared = store.sources(keys)
     unsure = {key.practice_id for key in keys if key not in declared or not declared[key].is_fixed}
     if not unsure:
         return declared
     store.hold_declarations(unsure)
     declared = store.sources(keys)
-    missing = [key for key in keys if key not in declared]
-    counted = store.counted(missing) if missing else set()
-    for key in sorted(counted):
-        store.save_source(as_itself(key))
-    return {**declared, **{key: as_itself(key) for key in counted}}
+    missing = sorted(key for key in keys if key not in declared)
+    if not missing:
+        return declared
+    counted, practices = store.counted(missing), store.practices({key[0] for key in missing})
+    accepted = {
+        key: as_itself(key, is_fixed=key in counted)
+        for key in missing
+        if key in counted or _accepts_any(practices.get(key.practice_id))
+    }
+    for source in accepted.values():
+        store.save_source(source)
+    return {**declared, **accepted}
+
+
+def _accepts_any(practice: Practice | None) -> bool:
+    return practice is not None and practice.undeclared_sources == "accept"
 
 
 def _named(

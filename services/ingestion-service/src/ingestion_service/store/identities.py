@@ -62,6 +62,8 @@ def take(tx: sa.Connection, practice_id: PracticeId) -> None:
 
 def attach(tx: sa.Connection, keys: Collection[IdentityKey], client_id: ClientId) -> None:
     """See `SourceStore.attach`."""
+    if not keys:
+        return
     parameters = arrays(IdentityKey._fields, sorted(keys)) | {"client_id": client_id}
     if len(fetch(tx, _ATTACH, parameters, prepare=False)) < len(keys):
         msg = "one of these identities has been given a client at this moment"

@@ -59,10 +59,13 @@ _LOCK_PRACTICE: Final = """
     SELECT pg_advisory_xact_lock(hashtextextended('practice ' || %(practice_id)b, 0))
 """
 _SAVE_PRACTICE: Final = """
-    INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name)
-    VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b, %(region)b, %(discreet_name)b)
+    INSERT INTO practice
+        (practice_id, name, zone, currency, region, discreet_name, undeclared_sources)
+    VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b, %(region)b, %(discreet_name)b,
+        %(undeclared_sources)b)
     ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name, zone = excluded.zone,
-        region = excluded.region, discreet_name = excluded.discreet_name
+        region = excluded.region, discreet_name = excluded.discreet_name,
+        undeclared_sources = excluded.undeclared_sources
 """
 # Arrays come sorted by key, and rows are created and locked in that order. Who locks has created
 # whatever it will create, so while one is missing nothing is locked: no two workers wait for each

@@ -29,6 +29,7 @@ practice = sa.Table(
         nullable=False,
         server_default=sa.func.now(),
     ),
+    sa.Column("undeclared_sources", sa.Text, nullable=False, server_default="accept"),
 )
 
 client = sa.Table(

@@ -1,4 +1,4 @@
-"""Identities for which parked events wait, and who pays for whom."""
+"""Identities that parked events wait for, relations, and whether undeclared sources wait."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "practice",
+        sa.Column("undeclared_sources", sa.Text, nullable=False, server_default="accept"),
+    )
     op.create_table(
         "awaited_client",
         sa.Column("practice_id", sa.Text(collation="C"), primary_key=True),
@@ -44,3 +48,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("relation")
     op.drop_table("awaited_client")
+    op.drop_column("practice", "undeclared_sources")
