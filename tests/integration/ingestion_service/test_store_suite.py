@@ -23,6 +23,7 @@ from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
+from tests.support.memory.ingestion_secrets_suite import SecretSuite
 from tests.support.memory.ingestion_sources_suite import SourceSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import Published, Said, StoreWorld, memory_world
@@ -181,3 +182,7 @@ class TestRebuilds(OnBoth, RebuildSuite):
 
 class TestSources(OnBoth, SourceSuite):
     """The suite of declared sources, on each of the two."""
+
+
+class TestSecrets(OnBoth, SecretSuite):
+    """The suite of the secrets of sources, on each of the two."""

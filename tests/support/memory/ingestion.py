@@ -31,8 +31,10 @@ from ingestion_service.ports import (
     SourceProgress,
     StoredObject,
 )
+from ingestion_service.secret_ports import Token, Webhook
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
+from tests.support.memory.ingestion_secrets import MemorySecrets
 from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -63,6 +65,8 @@ class Tables:
     ledger: dict[EventKey, LedgerEntry] = field(default_factory=dict)
     parked: dict[EventKey, Parked] = field(default_factory=dict)
     sources: dict[SourceKey, Source] = field(default_factory=dict)
+    webhooks: dict[SourceKey, tuple[Webhook, Token]] = field(default_factory=dict)
+    signing: dict[SourceKey, tuple[str, ...]] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
@@ -93,6 +97,7 @@ class MemoryStore(MemoryQueues, MemorySources):
         self._is_simulated = is_simulated
         self._real_time = real_time
         self._practice_id = practice_id
+        self.secrets = MemorySecrets(tables)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
 
     def hold_time(self) -> datetime | None:

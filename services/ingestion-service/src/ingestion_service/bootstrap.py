@@ -12,6 +12,8 @@ from ingestion_service.api.events import events_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.api.sources import sources_router
+from ingestion_service.api.tries import tries_router
+from ingestion_service.api.webhooks import DOOR, WebhookAddress, webhooks_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
@@ -20,6 +22,7 @@ from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.lost_events import report_lost
 from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.reads import PostgresReads
+from ingestion_service.store.secrets import WebhookTokens
 from ingestion_service.store.status import IngestionStatus, QueueGauges
 from ingestion_service.store.stores import PostgresStores
 from ingestion_service.store.watermarks import complete_through
@@ -133,6 +136,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
     sealer = settings.record_keyring
     stores = build_stores(database, sealer, is_simulated=settings.simulated_clock)
     reads = PostgresReads(database)
+    address = WebhookAddress(WebhookTokens(probes), settings.failed_keys_per_minute)
     service = Service(
         title="Rapport ingestion",
         version=CONTRACTS_VERSION,
@@ -158,11 +162,14 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         failed_keys_per_minute=settings.failed_keys_per_minute,
         places=PlaceLimits(places=settings.api_connections),
         calls_per_second=settings.calls_per_second,
+        doors={DOOR: address.holder},
         closing=[database.close, probes.close],
     )
     routers = [
         practices_router(stores, reads),
         events_router(stores),
+        webhooks_router(stores, address),
+        tries_router(stores),
         clients_router(stores, reads),
         sources_router(stores, reads),
         keys_router(StoredKeys(database, publish_key)),

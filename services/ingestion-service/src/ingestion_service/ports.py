@@ -16,6 +16,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
+from ingestion_service.secret_ports import SecretStore
 from ingestion_service.source_ports import SourceReads, SourceStore
 
 
@@ -181,6 +182,10 @@ class Store(SourceStore, Protocol):
     @property
     def rebuilds(self) -> Rebuilds:
         """The clients whose facts are said anew, in the same transaction."""
+
+    @property
+    def secrets(self) -> SecretStore:
+        """The secrets of declared sources, in the same transaction."""
 
     def hold_time(self) -> datetime | None:
         """Ingestion's time: the database's clock, or the simulated one. A simulated clock cannot

@@ -6,6 +6,8 @@ RejectReason = Literal[
     "unknown-practice",
     "currency-mismatch",
     "occurred-in-the-future",
+    "unsigned",
+    "bad-signature",
     "conflicting-duplicate",
     "other-client",
     "other-refunds",

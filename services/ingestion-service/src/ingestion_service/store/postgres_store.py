@@ -39,6 +39,7 @@ from ingestion_service.store import clock, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
+from ingestion_service.store.secrets import PostgresSecrets
 from ingestion_service.store.sources import PostgresSources
 from ingestion_service.store.zone_rules import zone_rules
 from rapport_runtime.bus.port import Outgoing
@@ -182,6 +183,7 @@ class PostgresStore(PostgresSources):
         self._sealer = sealer
         self._is_simulated = is_simulated
         self.rebuilds = PostgresRebuilds(tx, encoders.generation)
+        self.secrets = PostgresSecrets(tx, sealer)
 
     def hold_time(self) -> datetime | None:
         return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()
