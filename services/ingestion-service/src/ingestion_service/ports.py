@@ -16,7 +16,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.standings import Standing
-from ingestion_service.secret_ports import SecretStore
+from ingestion_service.secret_ports import KeepsSecrets
 from ingestion_service.source_ports import SourceReads, SourceStore
 
 
@@ -176,16 +176,12 @@ class Rebuilds(Protocol):
         """How many rows of the outbox wait to be published, counted up to `limit`."""
 
 
-class Store(SourceStore, Protocol):
+class Store(SourceStore, KeepsSecrets, Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
     @property
     def rebuilds(self) -> Rebuilds:
         """The clients whose facts are said anew, in the same transaction."""
-
-    @property
-    def secrets(self) -> SecretStore:
-        """The secrets of declared sources, in the same transaction."""
 
     def hold_time(self) -> datetime | None:
         """Ingestion's time: the database's clock, or the simulated one. A simulated clock cannot

@@ -39,3 +39,11 @@ class SecretStore(Protocol):
 
     def save_signing(self, key: SourceKey, secrets: Sequence[str]) -> None:
         """Let the source sign with one of these; with none it does not sign."""
+
+
+class KeepsSecrets(Protocol):
+    """The part of the store that is about the secrets of sources."""
+
+    @property
+    def secrets(self) -> SecretStore:
+        """The secrets of declared sources, in the same transaction."""

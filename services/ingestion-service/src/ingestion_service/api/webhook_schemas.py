@@ -8,7 +8,7 @@ from ingestion_service.api.schemas import NAMESPACE, WireModel
 from rapport_adapters.mapping.document import MappingDocument
 from rapport_adapters.settings import Secret
 
-EXAMPLE_TOKEN: Final = "6c1f0a52b3d94e87_example-of-an-address-that-opens-no-webhook"
+EXAMPLE_ADDRESS: Final = "6c1f0a52b3d94e87_example-of-an-address-that-opens-no-webhook"
 AdapterName = Literal["calcom", "mapping", "stripe", "wechat_pay"]
 
 
@@ -36,7 +36,7 @@ class WebhookAnswer(WireModel):
     path: str | None = Field(
         description="Where the system sends its webhooks: a path of this service. It is secret, and"
         " is shown this one time; null: it is the one of before.",
-        examples=[f"/v1/webhooks/{EXAMPLE_TOKEN}"],
+        examples=[f"/v1/webhooks/{EXAMPLE_ADDRESS}"],
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.sources import SourcePath
 from ingestion_service.api.webhook_schemas import (
-    EXAMPLE_TOKEN,
+    EXAMPLE_ADDRESS,
     SigningBody,
     WebhookAnswer,
     WebhookBody,
@@ -46,6 +46,9 @@ from rapport_runtime.http.problems import (
 
 DOOR: Final = "/v1/webhooks/"
 _Writer = Annotated[Principal, Depends(require_practice("sources:write"))]
+_Token = Annotated[
+    str, Path(description="The secret end of the address.", examples=[EXAMPLE_ADDRESS])
+]
 _DENIED = (Unauthorised, Forbidden, InvalidRequest, NotFound, Unavailable)
 _BODY = {
     "required": True,
@@ -182,7 +185,7 @@ def _add_door(router: APIRouter, stores: Stores, address: WebhookAddress) -> Non
     def receive_webhook(
         principal: Annotated[Principal, Depends(address)],
         token: Annotated[
-            str, Path(description="The secret end of the address.", examples=[EXAMPLE_TOKEN])
+            str, Path(description="The secret end of the address.", examples=[EXAMPLE_ADDRESS])
         ],
         body: Annotated[bytes, Depends(_raw_body)],
         request: Request,
