@@ -25,6 +25,7 @@ from tests.support.memory.ingestion_import_suite import ImportSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
+from tests.support.memory.ingestion_secrets_suite import SecretSuite
 from tests.support.memory.ingestion_sources_suite import SourceSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import Published, Said, StoreWorld, memory_world
@@ -201,3 +202,7 @@ class TestSources(OnBoth, SourceSuite):
 
 class TestImports(OnBoth, ImportSuite):
     """The suite of imports, on each of the two."""
+
+
+class TestSecrets(OnBoth, SecretSuite):
+    """The suite of the secrets of sources, on each of the two."""

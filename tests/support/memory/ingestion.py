@@ -32,11 +32,13 @@ from ingestion_service.ports import (
     SourceProgress,
     StoredObject,
 )
+from ingestion_service.secret_ports import Token, Webhook
 from tests.support.memory.ingestion_freshness import FreshnessTables, MemoryFreshness
 from tests.support.memory.ingestion_imports import JobRow, MemoryImports
 from tests.support.memory.ingestion_parking import MemoryParking, Parked
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
+from tests.support.memory.ingestion_secrets import MemorySecrets
 from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources, UndeclaredRow
 from tests.support.memory.ingestion_zones import MemoryZones, ZoneTables
 
@@ -63,6 +65,8 @@ class Tables:
     undeclared: list[UndeclaredRow] = field(default_factory=list)
     released: list[SourceKey] = field(default_factory=list)
     awaited: dict[IdentityKey, list[EventKey]] = field(default_factory=dict)
+    webhooks: dict[SourceKey, tuple[Webhook, Token]] = field(default_factory=dict)
+    signing: dict[SourceKey, tuple[str, ...]] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
@@ -101,6 +105,7 @@ class MemoryStore(MemoryQueues, MemorySources):
         self._practice_id = practice_id
         self.parking = MemoryParking(tables.parked, tables.met, tables.awaited)
         self.imports = MemoryImports(tables, real_time)
+        self.secrets = MemorySecrets(tables)
         self.rebuilds = MemoryRebuilds(tables, lambda owner: _activities_of(tables, owner))
         self.freshness = MemoryFreshness(tables.freshness, tables.practices, tables.queues)
         self.zones = MemoryZones(tables)

@@ -27,6 +27,7 @@ SMALL = frozenset(
             "rebuild",
             "rulebook",
             "source_count",
+            "source_secret",
             "tier_count",
             "worker",
         ),

@@ -8,6 +8,7 @@ from tests.support.memory.ingestion_import_suite import ImportSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
+from tests.support.memory.ingestion_secrets_suite import SecretSuite
 from tests.support.memory.ingestion_sources_suite import SourceSuite
 from tests.support.memory.ingestion_suite import StoreSuite
 from tests.support.memory.ingestion_world import StoreWorld, memory_world
@@ -48,3 +49,7 @@ class TestMemorySources(OnMemory, SourceSuite):
 
 class TestMemoryImports(OnMemory, ImportSuite):
     """The suite of imports, without a server."""
+
+
+class TestMemorySecrets(OnMemory, SecretSuite):
+    """The suite of the secrets of sources, without a server."""

@@ -13,6 +13,8 @@ from ingestion_service.api.freshness import freshness_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.api.sources import sources_router
+from ingestion_service.api.tries import tries_router
+from ingestion_service.api.webhooks import DOOR, WebhookAddress, webhooks_router
 from ingestion_service.consumers import GRADED_TOPICS, GROUP, TOPICS, SourceConsumer
 from ingestion_service.importing.command import import_command
 from ingestion_service.ports import Sealer
@@ -26,6 +28,7 @@ from ingestion_service.store.lost_events import report_lost
 from ingestion_service.store.postgres_store import Encoders
 from ingestion_service.store.purging import WAYS
 from ingestion_service.store.reads import PostgresReads
+from ingestion_service.store.secrets import WebhookTokens
 from ingestion_service.store.silence_gauges import SilenceGauge
 from ingestion_service.store.status import IngestionStatus, QueueGauges
 from ingestion_service.store.stores import PostgresStores
@@ -174,6 +177,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
     sealer = settings.record_keyring
     stores = build_stores(database, sealer, is_simulated=settings.simulated_clock)
     reads = PostgresReads(database)
+    address = WebhookAddress(WebhookTokens(probes), settings.failed_keys_per_minute)
     service = Service(
         title="Rapport ingestion",
         version=CONTRACTS_VERSION,
@@ -203,12 +207,15 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         failed_keys_per_minute=settings.failed_keys_per_minute,
         places=PlaceLimits(places=settings.api_connections),
         calls_per_second=settings.calls_per_second,
+        doors={DOOR: address.holder},
         closing=[database.close, probes.close],
     )
     routers = [
         practices_router(stores, reads),
         events_router(stores),
         freshness_router(stores, PostgresFreshnessReads(database)),
+        webhooks_router(stores, address),
+        tries_router(stores),
         clients_router(stores, reads),
         sources_router(stores, reads),
         keys_router(StoredKeys(database, publish_key)),

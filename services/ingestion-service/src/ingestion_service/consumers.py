@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ingestion_service import translate
+from ingestion_service import signed_records, translate
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
@@ -94,8 +94,8 @@ class SourceConsumer(BatchHandler):
     def handle(self, tx: Any, batch: Batch) -> None:
         """Accept facts of the batch, and defer the others; rejected ones become dead letters,
         tombstones are passed over."""
-        located = _located(batch)
         store = self._stores.within(tx)
+        located = _signed(batch, _located(batch), store)
         try:
             others = [each for each in located if not each.fact.is_care]
             turn = take_turns([each.fact for each in others], store)
@@ -174,6 +174,16 @@ def _await_declaration(
     ]
     if undeclared:
         store.await_declaration(undeclared, held_time(store))
+
+
+def _signed(batch: Batch, located: Sequence[_Located], store: Store) -> list[_Located]:
+    """Those that need no signature or have theirs; the others become dead letters."""
+    carriers = [translate.carrier_of(each.part.records[each.place]) for each in located]
+    refused = signed_records.refusals([each.fact for each in located], carriers, store)
+    for each, why in zip(located, refused, strict=True):
+        if why is not None:
+            batch.reject(each.part, each.place, translate.refusal(each.fact, why))
+    return [each for each, why in zip(located, refused, strict=True) if why is None]
 
 
 def _located(batch: Batch) -> list[_Located]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingestion_service import translate
+from ingestion_service import signed_records, translate
 from ingestion_service.domain import turns
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.sources import SourceKey
@@ -143,7 +143,18 @@ def _accept(
     """Accept the records at the practice's time; return those that become dead letters."""
     decoded = [refused or _decoded(each) for each in taken]
     facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
-    results = iter(accept_sent(facts, store, {queue.practice_id: queue.stands_at}))
+    times = {queue.practice_id: queue.stands_at}
+    carriers = [
+        translate.carrier_of(each.record)
+        for each, fact in zip(taken, decoded, strict=True)
+        if isinstance(fact, SourceFact)
+    ]
+    refused_facts = signed_records.refusals(facts, carriers, store)
+    results = iter(
+        signed_records.accept_signed(
+            facts, refused_facts, lambda good: accept_sent(good, store, times)
+        )
+    )
     letters, undeclared = [], []
     for each, fact in zip(taken, decoded, strict=True):
         error = fact if isinstance(fact, InvalidRecord) else None

@@ -21,6 +21,7 @@ from ingestion_service.domain.standings import Standing
 from ingestion_service.freshness_ports import Freshness
 from ingestion_service.import_ports import Imports
 from ingestion_service.ports_parking import Parking
+from ingestion_service.secret_ports import KeepsSecrets
 from ingestion_service.source_ports import SourceReads, SourceStore
 
 
@@ -171,7 +172,7 @@ class Rebuilds(Protocol):
         """How many rows of the outbox wait to be published, counted up to `limit`."""
 
 
-class Store(CareStore, SourceStore, Protocol):
+class Store(CareStore, SourceStore, KeepsSecrets, Protocol):
     """Everything that ingestion reads and writes to accept facts, within one transaction."""
 
     @property

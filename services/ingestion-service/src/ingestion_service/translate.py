@@ -19,7 +19,8 @@ from ingestion_service.domain.facts import (
 from ingestion_service.domain.intake_results import OVERDRAWS, TOOK_BACK_VISIT, IntakeResult
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Hold, Opening
-from rapport_contracts.binary_mode import Headers, names_of, whole_event
+from ingestion_service.signed_records import Carrier, carrier
+from rapport_contracts.binary_mode import Headers, is_binary, names_of, whole_event
 from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
     ActivityRecorded,
@@ -55,7 +56,7 @@ from rapport_contracts.topics import (
     SOURCE_SIGNALS,
     partition_of,
 )
-from rapport_runtime.bus.port import Outgoing
+from rapport_runtime.bus.port import Outgoing, Record
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
 from rapport_runtime.metrics import PAYMENTS_OVERDRAWN, VISITS_TAKEN_BACK
 from rapport_runtime.stream.batch import Sender
@@ -116,6 +117,11 @@ def decode(topic: str, key: bytes | None, value: bytes | None, headers: Headers 
 def sender(value: bytes | None, headers: Headers = ()) -> Sender:
     """Whom a record names."""
     return Sender._make(names_of(headers, value))
+
+
+def carrier_of(record: Record) -> Carrier:
+    """What carried the fact of a record that could be decoded."""
+    return carrier(record.headers, record.value, is_whole=not is_binary(record.headers))
 
 
 def refusal(fact: SourceFact, result: IntakeResult) -> RefusedRecord:

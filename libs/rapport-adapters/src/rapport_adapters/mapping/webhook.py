@@ -15,6 +15,8 @@ from rapport_adapters.mapping.values import Part
 from rapport_adapters.settings import Secrets, SourceSettings
 from rapport_adapters.signatures import only, require_hmac
 
+NOTHING: Final = "no part of it is of a kind that the mapping takes"
+
 
 class Signature(Part):
     """Where the system puts the HMAC-SHA-256 of the raw body, and how it writes it: `prefix` stands
@@ -62,7 +64,7 @@ def read(body: bytes, settings: Settings) -> Told:
         first = told.problems[0]
         raise Unreadable(first.field, f"{first.reason} (mapping {first.mapping})", first.way_out)
     if not told.events:
-        return Told(nothing_because="no part of it is of a kind that the mapping takes")
+        return Told(nothing_because=NOTHING)
     return Told(told.events)
 
 

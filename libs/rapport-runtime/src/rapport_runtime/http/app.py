@@ -15,7 +15,7 @@ from rapport_runtime.http import docs, errors
 from rapport_runtime.http.api_keys import KeyVerifier
 from rapport_runtime.http.auth import guards
 from rapport_runtime.http.calls import CallLimit
-from rapport_runtime.http.edge import Edge
+from rapport_runtime.http.edge import Doors, Edge
 from rapport_runtime.http.failed_keys import FailedKeys
 from rapport_runtime.http.fast.remembered_keys import RememberedKeys
 from rapport_runtime.http.key_lookups import KeyLookups
@@ -69,6 +69,7 @@ class Service:
     - `streams` are the answers that stay open.
     - `places` are shared by requests that use the database; a practice makes at most
       `calls_per_second`.
+    - `doors`: as in `Edge`, for routes whose guard asks for no key.
     - Each of `closing` is called when the last answer has been sent.
     """
 
@@ -86,6 +87,7 @@ class Service:
     failed_keys_per_minute: int = 60
     places: PlaceLimits = field(default_factory=PlaceLimits)
     calls_per_second: int = 500
+    doors: Doors = field(default_factory=dict)
     closing: Sequence[Callable[[], None]] = ()
 
 
@@ -126,7 +128,12 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     app.state.takes_json_only = takes_json_only(app, document)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
     errors.install(app)
-    app.add_middleware(Edge, max_body_bytes=service.max_body_bytes, routes=dict(_templates(app)))
+    app.add_middleware(
+        Edge,
+        max_body_bytes=service.max_body_bytes,
+        routes=dict(_templates(app)),
+        doors=service.doors,
+    )
     return app
 
 

@@ -4,7 +4,8 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import Request
@@ -42,6 +43,11 @@ _SAFE_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
+Prove = Callable[[Request], Awaitable[object]]
+Doors = Mapping[str, Prove]
+"""The beginning of a path -> how the sender is known there who has no key."""
+
+_NO_DOORS: Doors = MappingProxyType({})
 _Headers = Mapping[bytes, bytes]
 """A request's headers by name, in lower case. Of a header that came twice the first counts, as in
 the framework: else a body could pass here as one media type and be read there as another."""
@@ -53,7 +59,8 @@ class Edge:
     A body is read to its end before any route runs: longer than `max_body_bytes` is 413 (declared
     or chunked), slower than `body_seconds` is 408, compressed is 415 (no bombs), and JSON must pass
     `check_json`. One above 4 KiB is read only for a key that holds (401), and checked on a thread,
-    one after the other: whoever sends it, the event loop goes on. An exception that no handler
+    one after the other: whoever sends it, the event loop goes on. Behind one of the `doors` another
+    proof than a key is asked for, and the body goes on as it came. An exception that no handler
     answered becomes a 500 with the request's id alone; the log has its type and place. HEAD is
     answered as GET is, without the body. `routes` maps endpoints to path templates, for metrics and
     logs: a path as sent may hold ids.
@@ -66,11 +73,13 @@ class Edge:
         max_body_bytes: int,
         routes: Mapping[Any, str],
         body_seconds: float = BODY_SECONDS,
+        doors: Doors = _NO_DOORS,
     ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._routes = routes
         self._body_seconds = body_seconds
+        self._doors = doors
         self._json_thread = OwnThreads("json", 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +126,8 @@ class Edge:
                 body = await self._read(scope, receive)
         except TimeoutError:
             raise RequestTimedOut(f"more than {self._body_seconds:g} s") from None
-        if not body or not is_json(headers.get(b"content-type", b"").decode("latin-1")):
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        if not body or self._door_of(scope) is not None or not is_json(content_type):
             return body
         # FastAPI parses it once more: `strict_json` says why.
         if len(body) > SMALL_BODY_BYTES:
@@ -136,10 +146,15 @@ class Edge:
             if len(body) > self._max_body_bytes:
                 raise self._too_large()
             if len(body) > SMALL_BODY_BYTES and not is_known:
-                await holder_of_key(Request(scope))
+                prove = self._door_of(scope) or holder_of_key
+                await prove(Request(scope))
                 is_known = True
             if not message.get("more_body", False):
                 return bytes(body)
+
+    def _door_of(self, scope: Scope) -> Prove | None:
+        path = scope["path"]
+        return next((self._doors[each] for each in self._doors if path.startswith(each)), None)
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(

@@ -14,8 +14,15 @@ from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.door import accept_sent
 from ingestion_service.ports import Stores
 from ingestion_service.queues import practice_times
+from ingestion_service.signed_records import (
+    HEADER,
+    Carrier,
+    accept_signed,
+    carrier,
+    refusals,
+)
 from ingestion_service.translate import REMARKS, fact_of
-from rapport_contracts.binary_mode import from_http, whole_event
+from rapport_contracts.binary_mode import from_http, is_binary, whole_event
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.examples import examples_of
@@ -73,6 +80,7 @@ def events_router(stores: Stores) -> APIRouter:
     def post_events(
         principal: Annotated[Principal, Depends(require_practice("events:write"))],
         body: Annotated[EventsBody, Body(openapi_examples=_EXAMPLES)],
+        raw_body: Annotated[bytes, Depends(_raw_body)],
         request: Request,
         response: Response,
     ) -> EventsAnswer:
@@ -108,7 +116,8 @@ def events_router(stores: Stores) -> APIRouter:
         items = sent if isinstance(sent, list) else [sent]
         if not 1 <= len(items) <= MAX_EVENTS:
             raise InvalidRequest(f"send 1 to {MAX_EVENTS} events, not {len(items)}")
-        results = _accept(stores, PracticeId(principal.practice), items)
+        carried = _carrier_of(request, raw_body)
+        results = _accept(stores, PracticeId(principal.practice), items, carried)
         pairs = enumerate(zip(items, results, strict=True))
         outcomes = [_outcome(index, item, result) for index, (item, result) in pairs]
         if any(outcome.outcome == "rejected" for outcome in outcomes):
@@ -118,6 +127,16 @@ def events_router(stores: Stores) -> APIRouter:
         return EventsAnswer(items=outcomes)
 
     return router
+
+
+async def _raw_body(request: Request) -> bytes:
+    return await request.body()
+
+
+def _carrier_of(request: Request, raw_body: bytes) -> Carrier:
+    """What carried the events of a request; a signature is of the body alone."""
+    signatures = [(HEADER, value.encode()) for value in request.headers.getlist(HEADER)]
+    return carrier(signatures, raw_body, is_whole=not is_binary(from_http(request.headers.raw)))
 
 
 def _event_of(request: Request, body: Any) -> Any:
@@ -133,13 +152,15 @@ def _event_of(request: Request, body: Any) -> Any:
 
 
 def _accept(
-    stores: Stores, practice_id: PracticeId, items: Sequence[Any]
+    stores: Stores, practice_id: PracticeId, items: Sequence[Any], carried: Carrier
 ) -> list[IntakeResult | InvalidEvent]:
     """Accept in one transaction the items that can be decoded; one result for each item."""
     decoded = [_decoded(item, practice_id) for item in items]
     facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
     with refusals_as_problems(), stores.open(practice_id) as store:
-        accepted = accept_sent(facts, store, practice_times({practice_id}, store))
+        refused = refusals(facts, [carried] * len(facts), store)
+        times = practice_times({practice_id}, store)
+        accepted = accept_signed(facts, refused, lambda good: accept_sent(good, store, times))
     for fact, result in zip(facts, accepted, strict=True):
         if result in REMARKS:
             REMARKS[result].labels(fact.kind).inc()

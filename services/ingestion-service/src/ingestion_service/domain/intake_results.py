@@ -7,6 +7,8 @@ RejectReason = Literal[
     "unknown-source",
     "currency-mismatch",
     "occurred-in-the-future",
+    "unsigned",
+    "bad-signature",
     "conflicting-duplicate",
     "other-client",
     "other-refunds",

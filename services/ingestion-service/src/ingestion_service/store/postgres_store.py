@@ -42,6 +42,7 @@ from ingestion_service.store.freshness import PostgresFreshness
 from ingestion_service.store.imports import PostgresImports
 from ingestion_service.store.ledger import json_of_attributes, json_of_deltas, json_of_details
 from ingestion_service.store.rebuilds import EncodeGeneration, PostgresRebuilds
+from ingestion_service.store.secrets import PostgresSecrets
 from ingestion_service.store.sources import PostgresSources
 from ingestion_service.store.zone_rules import zone_rules
 from ingestion_service.store.zones import ZONE_OF_CLIENT, PostgresZones, note_change
@@ -196,6 +197,7 @@ class PostgresStore(PostgresSources):
         self.freshness = PostgresFreshness(tx)
         self.zones = PostgresZones(tx)
         self.imports = PostgresImports(tx)
+        self.secrets = PostgresSecrets(tx, sealer)
 
     def hold_time(self) -> datetime | None:
         return clock.hold_simulated_time(self._tx) if self._is_simulated else self.real_time()

@@ -505,3 +505,27 @@ planned_booking = sa.Table(
     sa.Index("planned_booking_by_hour", "practice_id", "source", "starts_at", "booking_id"),
     comment="bookings that the last snapshots of a source have said to be planned, and for when",
 )
+
+source_secret = sa.Table(
+    "source_secret",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("purpose", _key_text(), primary_key=True),
+    sa.Column("adapter", sa.Text),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("token_id", _key_text(), unique=True),
+    sa.Column("token_hash", sa.LargeBinary),
+    sa.Column(
+        "changed_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.now(),
+    ),
+    sa.CheckConstraint(
+        "num_nulls(adapter, token_id, token_hash) = CASE purpose WHEN 'webhook' THEN 0 ELSE 3 END",
+        name="source_secret_of_webhook",
+    ),
+    comment="secrets of declared sources, sealed: the settings by which webhooks are read, with the"
+    " hash of their address; or what a source signs its records with",
+)
