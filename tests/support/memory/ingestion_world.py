@@ -120,6 +120,8 @@ class StoreWorld:
     """What the ledger keeps of them, in the order of acceptance."""
     said: Callable[[], list[Said]]
     """What is in the outbox of clients, in its order."""
+    care: Callable[[], list[tuple[str, int, str, dict[str, Any]]]]
+    """What is in the outbox of care: the kind, the sequence, the source's event and the codes."""
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -143,6 +145,10 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
         restore,
         lambda: [entry.fact for entry in stores.tables.ledger.values()],
         lambda: [Said.of(each) for each in stores.tables.said],
+        lambda: [
+            (each.kind, each.sequence, each.event_id, dict(each.attributes))
+            for each in stores.tables.care
+        ],
     )
 
 

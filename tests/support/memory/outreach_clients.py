@@ -89,7 +89,8 @@ class MemoryClients:
             inputs_up_to=self._read_up_to(client),
             standing=self._rows.standings.get(client),
             guards=guards_of(
-                (flag.kind, flag.state) for flag in self._rows.flags.values()
+                (flag.kind, flag.state)
+                for flag in self._rows.flags.values()
                 if flag.key[:2] == client
             ),
             resting={

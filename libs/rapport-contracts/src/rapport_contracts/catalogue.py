@@ -74,6 +74,7 @@ CANONICAL: dict[str, dict[str, type[Envelope]]] = {
 }
 """Topic name -> event type -> class, for the events of Rapport's services."""
 
+
 def _classes(events: UnionType) -> tuple[type[SourceEnvelope], ...]:
     return get_args(events)
 

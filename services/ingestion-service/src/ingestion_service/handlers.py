@@ -222,8 +222,9 @@ class _Known(NamedTuple):
 
 class _Intake(NamedTuple):
     """The rows that the new facts of a batch add, each client's new last sequence, and where each
-    object stands then. `care` is what holds of signals of care now. `remarks` are the results, by their places among the new facts, of those of
-    which more is to be told than that they were accepted."""
+    object stands then. `care` is what holds of signals of care now. `remarks` are the results, by
+    their places among the new facts, of those of which more is to be told than that they were
+    accepted."""
 
     entries: list[LedgerEntry]
     sequences: dict[tuple[PracticeId, ClientId], int]

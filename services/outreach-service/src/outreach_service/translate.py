@@ -4,16 +4,16 @@ import uuid
 from datetime import datetime
 from typing import Any, Final
 
-from outreach_service.domain.care import CareWord, Flag, FlagKind, FlagState, STATEMENTS
+from outreach_service.domain.care import STATEMENTS, CareWord, Flag, FlagKind, FlagState
 from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.generations import Booking, Fact, Opening, Told
 from outreach_service.domain.terms import Change, Channel, Direction, Origin, Purpose
 from outreach_service.ports.records import ActivitySeen, BookingDelta, Hold, MessageEvent
 from rapport_contracts import canonical, codec, topics
+from rapport_contracts.care_signals import CareRecorded
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.names import names_in
 from rapport_contracts.ranges import EARLIEST, LATEST
-from rapport_contracts.care_signals import CareRecorded
 from rapport_contracts.words import SIGNAL_KINDS
 from rapport_runtime.bus.port import Outgoing
 from rapport_runtime.errors import InvalidRecord
