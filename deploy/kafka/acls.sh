@@ -11,6 +11,12 @@ allow --allow-principal User:rapport-operators --operation Create --operation De
 allow --allow-principal User:payment-systems --operation Write --topic source.payments.v1
 allow --allow-principal User:ingestion-service --operation Read --operation DescribeConfigs --topic source.payments.v1
 allow --allow-principal User:rapport-operators --operation Create --operation Describe --operation DescribeConfigs --topic source.payments.v1
+allow --allow-principal User:signal-systems --operation Write --topic source.signals.v1
+allow --allow-principal User:ingestion-service --operation Read --operation DescribeConfigs --topic source.signals.v1
+allow --allow-principal User:rapport-operators --operation Create --operation Describe --operation DescribeConfigs --topic source.signals.v1
+allow --allow-principal User:care-systems --operation Write --topic source.care.v1
+allow --allow-principal User:ingestion-service --operation Read --operation DescribeConfigs --topic source.care.v1
+allow --allow-principal User:rapport-operators --operation Create --operation Describe --operation DescribeConfigs --topic source.care.v1
 allow --allow-principal User:ingestion-service --operation Write --operation Read --operation DescribeConfigs --topic practices.v1
 allow --allow-principal User:scoring-service --operation Read --operation DescribeConfigs --topic practices.v1
 allow --allow-principal User:outreach-service --operation Read --operation DescribeConfigs --topic practices.v1
@@ -23,6 +29,9 @@ allow --allow-principal User:ingestion-service --operation Write --operation Rea
 allow --allow-principal User:scoring-service --operation Read --operation DescribeConfigs --topic client-activity.v1
 allow --allow-principal User:outreach-service --operation Read --operation DescribeConfigs --topic client-activity.v1
 allow --allow-principal User:rapport-operators --operation Create --operation Describe --operation DescribeConfigs --topic client-activity.v1
+allow --allow-principal User:ingestion-service --operation Write --operation Read --operation DescribeConfigs --topic care-signals.v1
+allow --allow-principal User:outreach-service --operation Read --operation DescribeConfigs --topic care-signals.v1
+allow --allow-principal User:rapport-operators --operation Create --operation Describe --operation DescribeConfigs --topic care-signals.v1
 allow --allow-principal User:scoring-service --operation Write --operation Read --operation DescribeConfigs --topic tier-changes.v1
 allow --allow-principal User:outreach-service --operation Read --operation DescribeConfigs --topic tier-changes.v1
 allow --allow-principal User:subscribers --operation Read --operation DescribeConfigs --topic tier-changes.v1

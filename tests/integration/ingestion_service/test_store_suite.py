@@ -13,8 +13,9 @@ from ingestion_service.domain.facts import Details, PracticeId, SourceFact
 from ingestion_service.ports import Hold, Store
 from ingestion_service.store.reads import PostgresReads
 from rapport_contracts.canonical import ActivityRecorded, GenerationOpened, HoldChanged
+from rapport_contracts.care_signals import CareRecorded
 from rapport_contracts.codec import decode
-from rapport_contracts.topics import CLIENT_ACTIVITY, PRACTICES
+from rapport_contracts.topics import CARE_SIGNALS, CLIENT_ACTIVITY, PRACTICES
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.ops import incarnation
@@ -22,6 +23,7 @@ from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
 from tests.support.memory.ingestion_import_suite import ImportSuite
+from tests.support.memory.ingestion_care_suite import CareSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -100,9 +102,10 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
 
     stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
     restore, said = partial(_restore, made), partial(_all_said, worker_database)
+    care = partial(_care, worker_database)
     workers = build_stores(worker_database, RECORD_KEYS, is_simulated=True)
     yield StoreWorld(
-        stores, reads, worker, published, announced, holds, restore, facts, said, workers
+        stores, reads, worker, published, announced, holds, restore, facts, said, workers, care
     )
     api.close()
     worker_database.close()
@@ -135,6 +138,17 @@ def _published(key: bytes, value: bytes) -> Published:
         data.attributes,
         data.cancelled_by,
     )
+
+
+def _care(database: Database) -> list[tuple[str, int, str, dict[str, Any]]]:
+    with database.transaction() as tx:
+        rows = fetch(tx, _PUBLISHED, {"topic": CARE_SIGNALS.name})
+    events = [decode(CARE_SIGNALS.name, row.key, row.value) for row in rows]
+    return [
+        (each.data.kind, each.data.sequence, each.data.cause_id, each.data.attributes)
+        for each in events
+        if isinstance(each, CareRecorded)
+    ]
 
 
 def _restore(urls: ServiceDatabase) -> None:
@@ -186,6 +200,10 @@ class TestQueues(OnBoth, QueueSuite):
 
 class TestParked(OnBoth, ParkedSuite):
     """The suite of what is parked, on each of the two."""
+
+
+class TestCare(OnBoth, CareSuite):
+    """The suite of signals of care, on each of the two."""
 
 
 class TestRebuilds(OnBoth, RebuildSuite):

@@ -29,6 +29,7 @@ from tests.support.memory.client_word_suite import ClientWordSuite
 from tests.support.memory.harbour import NOON, Harbour
 from tests.support.memory.keys import Ends
 from tests.support.memory.keys_suite import KeysSuite
+from tests.support.memory.outreach_care_suite import CareSuite
 from tests.support.memory.outreach_generations_suite import GenerationsSuite
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_reads_suite import ReadsSuite
@@ -195,6 +196,10 @@ class TestPostgresReads(ReadsSuite):
 
 class TestPostgresKeys(KeysSuite):
     """`PostgresStores`, of keys."""
+
+
+class TestPostgresCare(CareSuite):
+    """What other systems have noted."""
 
 
 class TestPostgresGenerations(GenerationsSuite):

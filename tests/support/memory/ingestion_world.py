@@ -122,6 +122,8 @@ class StoreWorld:
     """What is in the outbox of clients, in its order."""
     workers: Stores
     """A worker's, which see every practice."""
+    care: Callable[[], list[tuple[str, int, str, dict[str, Any]]]]
+    """What is in the outbox of care: the kind, the sequence, the source's event and the codes."""
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -146,6 +148,10 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
         lambda: [entry.fact for entry in stores.tables.ledger.values()],
         lambda: [Said.of(each) for each in stores.tables.said],
         stores,
+        lambda: [
+            (each.kind, each.sequence, each.event_id, dict(each.attributes))
+            for each in stores.tables.care
+        ],
     )
 
 

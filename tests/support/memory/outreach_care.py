@@ -15,5 +15,9 @@ class MemoryCareFlags:
     def find(self, keys: Collection[FlagKey]) -> Mapping[FlagKey, Flag]:
         return {key: self._rows.flags[key] for key in keys if key in self._rows.flags}
 
+    def of_client(self, practice_id: str, client_id: str) -> list[Flag]:
+        of = (practice_id, client_id)
+        return [flag for key, flag in sorted(self._rows.flags.items()) if key[:2] == of]
+
     def save(self, flags: Collection[Flag]) -> None:
         self._rows.flags |= {flag.key: flag for flag in flags}

@@ -13,9 +13,12 @@ FILE = REPOSITORY / "deploy" / "kafka" / "acls.sh"
 BY_HAND = {
     "source.bookings.v1": ({"booking-systems"}, {"ingestion-service"}),
     "source.payments.v1": ({"payment-systems"}, {"ingestion-service"}),
+    "source.signals.v1": ({"signal-systems"}, {"ingestion-service"}),
+    "source.care.v1": ({"care-systems"}, {"ingestion-service"}),
     "practices.v1": ({"ingestion-service"}, {"scoring-service", "outreach-service"}),
     "keys.v1": ({"ingestion-service"}, {"scoring-service", "outreach-service"}),
     "client-activity.v1": ({"ingestion-service"}, {"scoring-service", "outreach-service"}),
+    "care-signals.v1": ({"ingestion-service"}, {"outreach-service"}),
     "tier-changes.v1": ({"scoring-service"}, {"outreach-service", "subscribers"}),
     "outreach-events.v1": ({"outreach-service"}, {"subscribers"}),
 }
@@ -41,6 +44,18 @@ def test_every_topic_has_its_writers_and_readers_and_nobody_else() -> None:
     for topic, (writers, readers) in BY_HAND.items():
         assert who(topic, "Write") == writers
         assert who(topic, "Read") == readers | (writers & SERVICES)
+
+
+def test_grading_and_the_console_have_no_right_to_care() -> None:
+    """Nor has who sends or reads anything else (ADR 52)."""
+    of_care = {"source.care.v1", "care-signals.v1"}
+    given = [each for each in grants(TOPICS) if each.kind == "topic" and each.name in of_care]
+    assert {each.principal for each in given} == {
+        *("care-systems", "ingestion-service", "outreach-service", "rapport-operators")
+    }
+    assert not [each for each in given if each.is_prefix]
+    reading = {each.principal for each in given if "Read" in each.operations}
+    assert reading == {"ingestion-service", "outreach-service"}
 
 
 def test_who_makes_topics_cannot_write_or_read_them() -> None:

@@ -14,7 +14,7 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept, register_client, register_practice
 from ingestion_service.ports import Hold
 from ingestion_service.queues import practice_times
-from rapport_contracts.topics import SOURCE_BOOKINGS
+from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_CARE
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.stream.batch import DeadLetter
@@ -116,6 +116,26 @@ def test_the_others_are_accepted_and_the_flood_takes_turns_in_its_order(intake: 
     intake.settle()
     assert intake.consumer.may_wait()
     assert intake.accepted(FLOOD) == ids
+
+
+def test_care_is_never_deferred_and_accepted_at_ingestions_time(intake: Intake) -> None:
+    """Though its practice waits and stands still (ADR 52)."""
+    ids = intake.flood(20)
+    assert len(intake.accepted(FLOOD)) < len(ids)
+    intake.stores.real_time = EVENING + timedelta(minutes=5)
+    noted = {
+        **booked(FLOOD, "risk"),
+        "type": "rapport.care.risk_noted.v1",
+        "data": {"signal_id": "r1"},
+    }
+    place = TopicPartition(SOURCE_CARE.name, 3)
+    record = MemoryRecord(0, b"ada", json.dumps(noted).encode(), (), 7)
+    part = decoded(intake.consumer, place, Position(0, ""), [record])
+    with intake.stores.transaction() as tables:
+        intake.consumer.handle(tables, batch_of([part]))
+    (word,) = intake.stores.tables.care
+    assert (word.event_id, word.accepted_at) == ("risk", intake.stores.real_time)
+    assert "risk" in intake.accepted(FLOOD)
 
 
 def test_what_comes_while_something_waits_goes_to_the_end_of_the_queue(intake: Intake) -> None:

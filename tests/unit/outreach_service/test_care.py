@@ -1,4 +1,4 @@
-"""Signals of other systems: what they keep back, what lifts it, and consents that come by the bus."""
+"""Signals of other systems: what they keep back, and consents that come by the bus."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,10 +12,12 @@ from outreach_service.documents.playbooks import read_known_playbook
 from outreach_service.domain.care import Flag, FlagKind, FlagState, Guards, follow, guards_of
 from outreach_service.domain.gates import Send, Suppress, gate
 from outreach_service.domain.terms import Channel, Purpose, Reason
+from outreach_service.lifting import lift
 from rapport_contracts import canonical, codec
 from rapport_contracts.care_signals import CARE_KINDS, CareRecorded, CareSignal
 from rapport_contracts.topics import CARE_SIGNALS, CLIENT_ACTIVITY
 from rapport_runtime.bus.port import RecordParts, TopicPartition
+from rapport_runtime.ops.operators import Refused
 from rapport_runtime.stream.batch import Batch, PartitionBatch
 from rapport_runtime.stream.positions import Position
 from tests.support.generators.outreach_events import an_activity
@@ -132,6 +134,19 @@ def test_a_closed_complaint_stops_nothing(hearing: Hearing) -> None:
     ((flag),) = hearing.outreach.rows.flags.values()
     assert flag.state is FlagState.CLOSED
     assert guards_of([(flag.kind, flag.state)]) == Guards()
+
+
+def test_a_person_lifts_a_risk_and_nothing_else(hearing: Hearing) -> None:
+    hearing.hear(care("risk_noted"), care("complaint_opened", 2, object_id="o2"))
+    with hearing.outreach.stores.open() as store:
+        flags = store.care.of_client(PRACTICE, ADA)
+        assert lift(store, flags, "o1").state is FlagState.LIFTED
+        for unknown in ("o2", "o3"):
+            with pytest.raises(Refused):
+                lift(store, flags, unknown)
+        with pytest.raises(Refused):
+            lift(store, store.care.of_client(PRACTICE, ADA), "o1")
+    assert hearing.decide() == ("sending", None)
 
 
 def test_each_complaint_is_closed_by_itself(hearing: Hearing) -> None:

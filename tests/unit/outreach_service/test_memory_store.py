@@ -6,6 +6,7 @@ from tests.support.memory.client_word_suite import ClientWordSuite
 from tests.support.memory.harbour import StoreAdapter
 from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.outreach_adapter import MemoryAdapter
+from tests.support.memory.outreach_care_suite import CareSuite
 from tests.support.memory.outreach_generations_suite import GenerationsSuite
 from tests.support.memory.outreach_preferences_suite import PreferencesSuite
 from tests.support.memory.outreach_reads_suite import ReadsSuite
@@ -50,6 +51,10 @@ class TestMemoryReads(ReadsSuite):
 
 class TestMemoryKeys(KeysSuite):
     """`MemoryStores`, of keys."""
+
+
+class TestMemoryCare(CareSuite):
+    """What other systems have noted."""
 
 
 class TestMemoryGenerations(GenerationsSuite):

@@ -30,6 +30,7 @@ def test_a_record_counts_as_written_on_two_brokers_as_soon_as_one_of_three_may_b
             "ingestion-service",
             {
                 *("source.bookings.v1", "source.payments.v1"),
+                *("source.signals.v1", "source.care.v1", "care-signals.v1"),
                 *("practices.v1", "keys.v1", "client-activity.v1"),
             },
         ),
@@ -38,7 +39,7 @@ def test_a_record_counts_as_written_on_two_brokers_as_soon_as_one_of_three_may_b
             "outreach-service",
             {
                 *("practices.v1", "keys.v1", "client-activity.v1"),
-                *("tier-changes.v1", "outreach-events.v1"),
+                *("tier-changes.v1", "outreach-events.v1", "care-signals.v1"),
             },
         ),
     ],

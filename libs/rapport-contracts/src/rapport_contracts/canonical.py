@@ -81,7 +81,7 @@ class Activity(Payload, frozen=True, kw_only=True, omit_defaults=True):
     cause_id: Text | None = None
     last_of_cause: bool = True
     backfill: bool = False
-    attributes: dict[Text, Text | int | bool] = {}
+    attributes: dict[Text, Text | int | bool] = {}  # noqa: RUF012  # msgspec copies it
     cancelled_by: Canceller | None = None
     cancelled_at: Instant | None = None
     activity_id: Text | None = None
@@ -177,8 +177,8 @@ class Watermark(Payload, frozen=True, kw_only=True, omit_defaults=True):
 
 class WatermarkAdvanced(Envelope, frozen=True, kw_only=True, tag="rapport.watermark.advanced.v1"):
     """Time as a record, on every partition of `client-activity.v1`, `care-signals.v1` and
-    `tier-changes.v1`: business time. On `keys.v1` it is real time: who has not read one for long does not know which keys
-    hold."""
+    `tier-changes.v1`: business time. On `keys.v1` it is real time: who has not read one for long
+    does not know which keys hold."""
 
     data: Watermark
 

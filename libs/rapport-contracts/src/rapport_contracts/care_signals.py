@@ -41,7 +41,7 @@ class CareSignal(Payload, frozen=True, kw_only=True, omit_defaults=True):
     source: Text
     cause_id: Text
     backfill: bool = False
-    attributes: dict[Text, Text | int | bool] = {}
+    attributes: dict[Text, Text | int | bool] = {}  # noqa: RUF012  # msgspec copies it
 
     def __post_init__(self) -> None:
         """Refuse an instant that no reader's calendar holds; the decoder reports it by field."""

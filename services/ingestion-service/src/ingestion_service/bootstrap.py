@@ -182,8 +182,8 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         title="Rapport ingestion",
         version=CONTRACTS_VERSION,
         description=(
-            "Accepts what booking, payment and other systems report, once each and in any order, and"
-            " tells the other services what it changed for which client. Start here: register the"
+            "Accepts what booking, payment and other systems report, once each and in any order,"
+            " and tells the other services what it changed for which client. Start: register the"
             " practice, then send events to the bus or to `POST /v1/events`."
         ),
         tags={

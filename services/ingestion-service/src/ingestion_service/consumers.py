@@ -60,7 +60,8 @@ class _Located(NamedTuple):
 
 class SourceConsumer(BatchHandler):
     """Accepts of each batch what is each practice's share and all that is of care, and defers the
-    rest, in the loop's transaction (ADR 35, ADR 52). After the commit `publish` runs, and practices that wait have turns."""
+    rest, in the loop's transaction (ADR 35, ADR 52). After the commit `publish` runs, and practices
+    that wait have turns."""
 
     def __init__(self, stores: Stores, publish: Callable[[], object], set_aside: SetAside) -> None:
         """`set_aside` stores the dead letters of what has waited; the loop stores the others."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy import Connection
 
 from outreach_service import translate
 from outreach_service.api.routes import ApiParts, api_routers
@@ -26,6 +27,7 @@ from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.opening import DispatchOptions
 from outreach_service.handlers.previews import Previews
+from outreach_service.lifting import lift_command
 from outreach_service.ports import GROUP, ChannelSetup, Provider
 from outreach_service.ports.records import ClaimedMessage
 from outreach_service.providers.acs3 import AccessKey
@@ -47,7 +49,7 @@ from outreach_service.store.permits import Rate, set_up
 from outreach_service.store.purging import WAYS
 from outreach_service.store.resealing import reseal
 from outreach_service.store.status import OutreachStatus, UnknownMessages, knows_practice
-from outreach_service.store.stores import PostgresStores
+from outreach_service.store.stores import PostgresStore, PostgresStores
 from outreach_service.store.tokens import PostgresTokens
 from outreach_service.unsubscribe import unsubscribe_key, unsubscribe_url
 from rapport_contracts import asyncapi, topics
@@ -354,6 +356,11 @@ def reseal_all(argv: Sequence[str]) -> int:
     return 1 if done.unreadable or letters.left else 0
 
 
+def _store_of_command(tx: Connection) -> PostgresStore:
+    """The store of a command that needs no business time."""
+    return PostgresStore(tx, read_known_play, translate.message_changed, simulated=False)
+
+
 COMMANDS = {
     **commands(
         OutreachSettings,
@@ -369,6 +376,7 @@ COMMANDS = {
             ),
             ways=WAYS,
             scopes=scopes_of("outreach-service"),
+            own={"lift": lift_command(_store_of_command)},
         ),
     ),
     "reseal": reseal_all,

@@ -37,7 +37,7 @@ class AuditEntry:
     the command.
 
     `kind` is worker, topic, practice, letters, records, retention, database, key, clients (whose
-    facts are said anew) or hold. For letters
+    facts are said anew), hold or flags (of a client, that were lifted). For letters
     `subject` is an id or a filter and `count` the number of letters, and `reason` may be None; so
     it may for keys, and for the others it may not. For records `subject` is the
     topic/partition@offset of the first of `count`; for retention it is a class, and `count` the

@@ -122,8 +122,8 @@ class EventKey(NamedTuple):
 
 
 class SourceObjectKey(NamedTuple):
-    """The identity of one booking, payment or signal: the source's own id for it. No two clients share
-    one: its first accepted event says whose it is. A part of a payment is named within it."""
+    """The identity of one booking, payment or signal: the source's own id for it. No two clients
+    share one: its first accepted event says whose it is. A part of a payment is named within it."""
 
     practice_id: PracticeId
     source: str

@@ -1,4 +1,5 @@
-"""What a booking, payment or signal counts for (its effect), and the deltas by which a fact changes that.
+"""What a booking, payment or signal counts for (its effect), and the deltas by which a fact changes
+that.
 
 The effect of a set of facts does not depend on the order in which they arrived: facts are ordered
 by the source's time (R8). A new fact causes the difference between the effect after it and the
@@ -48,8 +49,8 @@ class _Change(NamedTuple):
 
 
 class SourceObject:
-    """One booking, payment or signal, folded fact by fact in the order of acceptance; or a part of one,
-    which keeps facts and counts for nothing by itself.
+    """One booking, payment or signal, folded fact by fact in the order of acceptance; or a part of
+    one, which keeps facts and counts for nothing by itself.
 
     What it keeps of the facts does not depend on the order of arrival, so neither does the effect.
     """

@@ -107,6 +107,14 @@ def follow(known: Flag | None, new: Flag) -> Flag:
     return new
 
 
+def lifted(flag: Flag) -> Flag | None:
+    """A flag that a person lifts; None where nobody can: one that does not hold, and one of a
+    complaint or a case, which its source ends."""
+    if flag.kind is not FlagKind.RISK or flag.state not in {FlagState.OPEN, FlagState.CLEARED}:
+        return None
+    return flag._replace(state=FlagState.LIFTED)
+
+
 class Guards(NamedTuple):
     """What keeps messages of a client back."""
 

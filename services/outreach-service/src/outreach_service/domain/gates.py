@@ -361,11 +361,11 @@ def _without_route(none: NoChannel, context: Context) -> Decision:
 def gate(context: Context) -> Decision:
     """Send, defer or suppress a message; the first gate that objects decides.
 
-    The order: what other systems have noted, mode, expiry, a restore since it was due, a permitted channel with account, consent
-    and a contact that does not rest (L1, L14), a practice that is known and has a name to show, a
-    cause that holds, an upcoming booking, newer activity, inputs that lag, the same text lately,
-    quiet hours (L12), frequency caps (F30). Provider rate limits are no gate: they are permits, on
-    the real clock (F35).
+    The order: what other systems have noted, mode, expiry, a restore since it was due, a permitted
+    channel with account, consent and a contact that does not rest (L1, L14), a practice that is
+    known and has a name to show, a cause that holds, an upcoming booking, newer activity, inputs
+    that lag, the same text lately, quiet hours (L12), frequency caps (F30). Provider rate limits
+    are no gate: they are permits, on the real clock (F35).
     """
     objection = _guard(context) or _mode(context)
     if objection is not None:

@@ -13,6 +13,10 @@ class CareFlags(Protocol):
         """Those of these flags that there are."""
         ...
 
+    def of_client(self, practice_id: str, client_id: str) -> list[Flag]:
+        """All flags of a client, in the order of their keys."""
+        ...
+
     def save(self, flags: Collection[Flag]) -> None:
         """Write flags, each once."""
         ...

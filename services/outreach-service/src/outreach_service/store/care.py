@@ -13,6 +13,10 @@ _FIND: Final = """
     WHERE (practice_id, client_id, object_id) IN (
         SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[], %(objects)s::text[]))
 """
+_OF_CLIENT: Final = """
+    SELECT practice_id, client_id, object_id, kind, state, since, sequence FROM care_flag
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s ORDER BY object_id
+"""
 _SAVE: Final = """
     INSERT INTO care_flag (practice_id, client_id, object_id, kind, state, since, sequence)
     SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(objects)b::text[],
@@ -33,6 +37,11 @@ class PostgresCareFlags:
         """See `CareFlags.find`."""
         found = (_flag(row) for row in fetch(self._tx, _FIND, _columns(keys), prepare=False))
         return {flag.key: flag for flag in found}
+
+    def of_client(self, practice_id: str, client_id: str) -> list[Flag]:
+        """See `CareFlags.of_client`."""
+        of = {"practice_id": practice_id, "client_id": client_id}
+        return [_flag(row) for row in fetch(self._tx, _OF_CLIENT, of)]
 
     def save(self, flags: Collection[Flag]) -> None:
         """See `CareFlags.save`."""
