@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from ingestion_service.api.clients import clients_router
 from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
+from ingestion_service.api.freshness import freshness_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.api.sources import sources_router
 from ingestion_service.bootstrap import build_consumer, build_relay, build_stores
@@ -18,6 +19,7 @@ from ingestion_service.consumers import GROUP, TOPICS
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import register_practice
 from ingestion_service.store.clock import simulated_time
+from ingestion_service.store.freshness_reads import PostgresFreshnessReads
 from ingestion_service.store.reads import PostgresReads
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
@@ -43,6 +45,8 @@ SCOPES = frozenset(
         "clients:read",
         "clock:write",
         "sources:write",
+        "controls:read",
+        "controls:write",
     }
 )
 Call = Callable[..., httpx.Response]
@@ -95,6 +99,7 @@ def app(api_database: Database) -> FastAPI:
         events_router(stores),
         clients_router(stores, reads),
         sources_router(stores, reads),
+        freshness_router(stores, PostgresFreshnessReads(api_database)),
         clock_router(stores, reads),
     ]
     service = Service(

@@ -22,7 +22,7 @@ from tests.support.memory.keys import Ends
 from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.scoring_feed_suite import FeedSuite
 from tests.support.memory.scoring_generations_suite import GenerationsSuite
-from tests.support.memory.scoring_holds_suite import HoldsSuite
+from tests.support.memory.scoring_kept_suite import KeptTiersSuite
 from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import FeedWorld
 
@@ -135,7 +135,7 @@ class TestPostgresTiers(TiersSuite):
     """`PostgresTiers`."""
 
 
-class TestPostgresHolds(HoldsSuite):
+class TestPostgresHolds(KeptTiersSuite):
     """`PostgresHolds`."""
 
 

@@ -15,7 +15,7 @@ from tests.support.memory.keys_suite import KeysSuite
 from tests.support.memory.scoring import MemoryFeed, MemoryStores, MemoryTiers
 from tests.support.memory.scoring_feed_suite import FeedSuite
 from tests.support.memory.scoring_generations_suite import GenerationsSuite
-from tests.support.memory.scoring_holds_suite import HoldsSuite
+from tests.support.memory.scoring_kept_suite import KeptTiersSuite
 from tests.support.memory.scoring_suite import StoreSuite, TiersSuite
 from tests.support.worlds.feed import PARTITIONS
 
@@ -89,7 +89,7 @@ class TestMemoryTiers(TiersSuite):
     """`MemoryTiers`."""
 
 
-class TestMemoryHolds(HoldsSuite):
+class TestMemoryHolds(KeptTiersSuite):
     """`MemoryHolds`."""
 
 

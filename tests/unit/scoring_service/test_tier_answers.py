@@ -9,7 +9,7 @@ from scoring_service.api.fast.tier_route import tier_json
 from scoring_service.api.schemas import TierAnswer
 from scoring_service.domain.assess import assess
 from scoring_service.domain.digest import Digest
-from scoring_service.ports import ClientTier
+from scoring_service.ports import ClientTier, HeldBy
 from tests.support.generators.tier_histories import RULEBOOK
 
 DAY, ZONE = date(2026, 3, 1), "Europe/London"
@@ -43,8 +43,12 @@ def client(visits: Digest | None, **changes: Any) -> ClientTier:
         client(digest((364, 1)), as_of=None),
         client(digest((3_000, 99))),
         client(None, zone=""),
+        client(digest((3, 5_000)), held=[HeldBy("silent", "till", AT), HeldBy("new", None, AT)]),
     ],
-    ids=["unassessed", "never came", "once", "often", "about to fall", "long ago", "unheard of"],
+    ids=[
+        *("unassessed", "never came", "once", "often", "about to fall", "long ago", "unheard of"),
+        "held",
+    ],
 )
 def test_it_is_what_the_model_says(found: ClientTier) -> None:
     answer = TierAnswer.of(found)

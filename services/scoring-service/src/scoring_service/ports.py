@@ -237,10 +237,10 @@ class ClientTier(NamedTuple):
     first_skipped_sequence: int | None
     first_repeated_sequence: int | None
     is_rebuilding: bool
-    held: Sequence[HeldBy]
     first_overdue_sequence: int | None
     assessment: Assessment | None
     rulebook: Rulebook
+    held: Sequence[HeldBy] = ()
 
 
 class ChangeRow(NamedTuple):

@@ -193,10 +193,10 @@ class TierAssessor:
             first_skipped_sequence=stored.first_skipped_sequence,
             first_repeated_sequence=stored.first_repeated_sequence,
             is_rebuilding=stored.is_rebuilding,
-            held=_held_by(stored),
             first_overdue_sequence=stored.first_overdue_sequence,
             assessment=assessment,
             rulebook=rulebook,
+            held=_held_by(stored),
         )
 
     def _assessment(self, stored: StoredTier) -> tuple[Assessment | None, Rulebook]:
