@@ -139,7 +139,7 @@ class StoreSuite:
         }
         assert len(ids) == 3
         assert found[WANG_FANG] == created[WANG_FANG]._replace(is_new=False)
-        assert created[WANG_FANG][1:] == (1, 0, False, True)
+        assert created[WANG_FANG][1:] == (1, 0, False, True, LAKESIDE.zone)
         assert (found[LI_NA].is_new, found[LI_NA].last_sequence) == (True, 0)
         nobody = WANG_FANG._replace(external_id="nobody")
         known = world.reads.client_ids(LAKESIDE.practice_id, {WANG_FANG, elsewhere, nobody})
