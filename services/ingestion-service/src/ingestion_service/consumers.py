@@ -10,10 +10,11 @@ from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import SourceKey
 from ingestion_service.door import accept_sent
-from ingestion_service.draining import Drain, SetAside
+from ingestion_service.draining import Drain
 from ingestion_service.parked_facts import ParkedFacts
 from ingestion_service.ports import Store, Stores
 from ingestion_service.queues import held_time, take_turns
+from ingestion_service.source_records import SetAside
 from ingestion_service.undeclared import UndeclaredRecords
 from rapport_contracts import topics
 from rapport_contracts.binary_mode import Headers

@@ -1,7 +1,7 @@
 """Accepts what waits in the queues of practices: by turns, each in a transaction of its own."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from ingestion_service import signed_records, translate
@@ -12,6 +12,7 @@ from ingestion_service.door import accept_sent
 from ingestion_service.import_holds import tend_imports
 from ingestion_service.ports import Deferred, Hold, Queue, Store, Stores
 from ingestion_service.queues import announce_again, announce_queue, held, held_time
+from ingestion_service.source_records import SetAside
 from rapport_runtime import failpoints
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.db_errors import DatabaseError
@@ -22,9 +23,6 @@ from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.processor import refusal
 
 log = get_logger(__name__)
-
-SetAside = Callable[[Any, Sequence[DeadLetter]], None]
-"""Stores dead letters in a transaction."""
 
 
 class Look(NamedTuple):

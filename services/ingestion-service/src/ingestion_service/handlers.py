@@ -303,7 +303,8 @@ def _fold(
         {key: Known(one.object_id, one.standing) for key, one in known.objects.items()}
     )
     intake = _Intake([], {}, [], {}, {}, [])
-    for place, (fact, _, _, content_hash) in enumerate(new_facts):
+    for place, new in enumerate(new_facts):
+        fact = new.fact
         client = known.clients[fact.client]
         now = known.now if fact.is_care else times[fact.practice_id]
         zone = ZoneInfo(client.zone)
@@ -321,7 +322,7 @@ def _fold(
         elif is_overdrawn:
             intake.remarks[place] = OVERDRAWS
         intake.entries.append(
-            LedgerEntry(fact, content_hash, object_id, client.client_id, now, first, deltas)
+            LedgerEntry(fact, new.content_hash, object_id, client.client_id, now, first, deltas)
         )
         if deltas:
             intake.sequences[client_key] = first + len(deltas) - 1

@@ -10,11 +10,10 @@ from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import NEVER_ATTACHED, NEVER_MET, IntakeResult
 from ingestion_service.domain.parked import TERM
 from ingestion_service.door import accept_sent
-from ingestion_service.draining import SetAside
 from ingestion_service.ports import Store, Stores
 from ingestion_service.ports_parking import Parking
 from ingestion_service.queues import practice_times
-from ingestion_service.source_records import letter_of
+from ingestion_service.source_records import SetAside, letter_of
 from rapport_runtime.logs import get_logger
 from rapport_runtime.sealing import CannotUnseal
 from rapport_runtime.stream.batch import DeadLetter

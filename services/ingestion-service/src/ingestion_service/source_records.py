@@ -3,15 +3,19 @@ fact, and a dead letter holds a record, which a replay reads again."""
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ingestion_service import translate
 from ingestion_service.domain.facts import EventKey, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
-from ingestion_service.ports import SourceRecord
+from ingestion_service.domain.source_records import SourceRecord
 from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS, partition_of
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.stream.batch import DeadLetter, Sender
+
+SetAside = Callable[[Any, Sequence[DeadLetter]], None]
+"""Stores dead letters in a transaction."""
 
 _TYPES: Final = {kind: name for name, kind in translate.KINDS.items()} | {
     "assumed": "rapport.booking.completed.v1"

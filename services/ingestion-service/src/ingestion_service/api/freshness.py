@@ -195,6 +195,6 @@ def _freshness(source: SourceFreshness, days: list[SpokenDay]) -> FreshnessAnswe
     )
 
 
-def _without_age(fields: dict[str, object]) -> dict[str, object]:
+def _without_age(fields: dict[str, Any]) -> dict[str, Any]:
     del fields["age"]
     return fields

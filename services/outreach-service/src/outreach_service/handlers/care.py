@@ -22,7 +22,8 @@ def hear_care(
     Locks the clients first, so that a claim reads all of it or none. Returns the words whose
     statement's id stands for another statement: those are not added.
     """
-    clients = {(each.practice_id, each.client_id) for each in (*words, *cases)}
+    clients = {(each.practice_id, each.client_id) for each in words}
+    clients |= {(each.practice_id, each.client_id) for each in cases}
     # In the order of all locks of clients: by practice and slash.
     for practice_id in sorted({client[0] for client in clients}, key=lambda each: f"{each}/"):
         store.lock_clients(practice_id, {each for of, each in clients if of == practice_id})
@@ -32,7 +33,7 @@ def hear_care(
 
 def _save_flags(store: Store, words: Iterable[CareWord], cases: Sequence[Flag]) -> None:
     said = [word for word in words if word.kind not in STATEMENTS]
-    keys = {each.key for each in (*said, *cases)}
+    keys = {each.key for each in said} | {each.key for each in cases}
     known = dict(store.care.find(keys)) if keys else {}
     found = dict(known)
     for word in said:
