@@ -1,7 +1,7 @@
 """`/v1/sources/freshness`, `/v1/parked` and `/v1/holds`: which source is silent, what waits, and
 the holds of practices, which operators may end (ADR 53)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field

@@ -2,9 +2,9 @@
 instead."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-import msgspec
 import sqlalchemy as sa
 
 from ingestion_service.domain.derivation import Derived, PastFact
@@ -225,4 +225,8 @@ def note_change(tx: sa.Connection, practice_id: PracticeId, zone: str) -> None:
 
 
 def _details(said: Mapping[str, Any] | None) -> Details:
-    return NO_DETAILS if said is None else msgspec.convert(said, Details)
+    """What `json_of_details` wrote."""
+    if said is None:
+        return NO_DETAILS
+    at = said.get("cancelled_at")
+    return Details(**{**said, "cancelled_at": at and datetime.fromisoformat(at)})
