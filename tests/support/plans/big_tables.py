@@ -13,7 +13,7 @@ SMALL = frozenset(
         *("alembic_version", "api_key", "clock", "consumer_position", "fence", "first_watermark"),
         *("incarnation", "outbox_drained", "outbox_watermark", "partition_zone", "pause", "permit"),
         *("playbook", "practice", "practice_hold", "practice_queue", "provider_token", "purge_run"),
-        *("rebuild", "rulebook", "source_count", "tier_count", "worker"),
+        *("rebuild", "rulebook", "source_count", "source_watch", "tier_count", "worker"),
     }
 )
 """Tables that grow with practices, workers or partitions, not with clients and their history: to

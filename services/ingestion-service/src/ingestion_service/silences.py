@@ -1,5 +1,4 @@
-"""Notices sources that are silent, and that speak again; meanwhile it holds the practice (ADR 53).
-"""
+"""Holds a practice while a source of it is silent, until that speaks as usual again (ADR 53)."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
