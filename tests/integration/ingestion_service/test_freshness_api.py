@@ -33,8 +33,8 @@ def paid(day: int, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def silent(call: Call, database: Database) -> str:
-    """A till that has spoken daily for thirty days, of which two events are parked, and says nothing
-    for ten days: the id of Lakeside's hold."""
+    """A till that has spoken daily for thirty days, with two events that are parked, and says
+    nothing for ten days: the id of Lakeside's hold."""
     for day in range(30):
         now = (START + timedelta(days=day)).isoformat()
         assert call("PUT", "/v1/clock", key="operator", json={"now": now}).status_code == 200

@@ -10,9 +10,7 @@ from tests.support.memory.scoring_suite import ADA, BEN, HOUR, NOON, StoreAdapte
 A_MOMENT = timedelta(microseconds=1)
 
 
-def silent(
-    hold_id: str = "s1", since: datetime = NOON, reached: datetime | None = None
-) -> Hold:
+def silent(hold_id: str = "s1", since: datetime = NOON, reached: datetime | None = None) -> Hold:
     said = a_hold(hold_id, since)
     return said._replace(reason="silent", source="till", reached=reached)
 

@@ -28,6 +28,7 @@ SMALL = frozenset(
             "rulebook",
             "source_count",
             "source_secret",
+            "source_watch",
             "tier_count",
             "worker",
         ),

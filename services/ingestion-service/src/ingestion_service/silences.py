@@ -1,5 +1,4 @@
-"""Notices sources that are silent and that speak again: their practices are held meanwhile
-(ADR 53)."""
+"""Holds a practice while a source of it is silent, until that speaks as usual again (ADR 53)."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
