@@ -80,7 +80,34 @@ def story() -> list[dict[str, Any]]:
         source_event(8, "booking.cancelled", booking_id="b3"),
         source_event(9, "booking.requested", booking_id="b4"),
         source_event(10, "booking.cancelled", booking_id="b4", cancelled_by="client"),
+        *(
+            source_event(number, f"signal.{kind}", **{"signal_id": signal_id, **said})
+            for number, (kind, signal_id, said) in enumerate(SIGNALS, 11)
+        ),
     ]
+
+
+MONEY = {"currency": "CNY", "amount_minor": 30_000}
+SIGNALS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("consulted", "s1", {}),
+    ("visited", "s2", {}),
+    ("enquired", "s3", {}),
+    ("referral_made", "s4", {}),
+    ("referral_converted", "s4", {}),
+    ("engaged", "s5", {"engagement": "reply"}),
+    ("need_noted", "s6", {"clarity": "clear", **MONEY}),
+    ("case_opened", "s7", {}),
+    ("case_closed", "s7", {"outcome": "completed"}),
+    ("arrears_opened", "s8", MONEY),
+    ("arrears_cleared", "s8", {}),
+    ("need_consent_given", "s9", {}),
+    ("need_consent_withdrawn", "s9", {}),
+    ("override_begun", "s10", {"tier": "gold", "reason": "goodwill"}),
+    ("override_ended", "s10", {}),
+    ("neutral_begun", "s11", {}),
+    ("neutral_ended", "s11", {}),
+)
+"""Kind, signal, and what is said of it."""
 
 
 def reading(without: str) -> MemoryHouse:
@@ -91,6 +118,7 @@ def reading(without: str) -> MemoryHouse:
     with (
         mock.patch.object(scoring, "KNOWN_KINDS", KNOWN_KINDS - {without}),
         mock.patch.object(outreach, "CLIENT_DID", outreach.CLIENT_DID - {without}),
+        mock.patch.object(outreach, "NOT_BY_CLIENT", outreach.NOT_BY_CLIENT - {without}),
     ):
         house.read(house.activities())
     return house

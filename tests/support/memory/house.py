@@ -12,7 +12,8 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept, register_practice
 from outreach_service.consumers import OutreachConsumer
 from outreach_service.documents.playbooks import read_known_playbook
-from rapport_contracts.topics import CLIENT_ACTIVITY, SOURCE_BOOKINGS, SOURCE_PAYMENTS
+from rapport_contracts.catalogue import SOURCE
+from rapport_contracts.topics import CLIENT_ACTIVITY
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.bus.port import Outgoing, TopicPartition
 from rapport_runtime.errors import InvalidRecord
@@ -47,9 +48,9 @@ class MemoryHouse:
         """What intake says to source events, in their order."""
         facts = []
         for document in documents:
-            topic = SOURCE_BOOKINGS if ".booking." in document["type"] else SOURCE_PAYMENTS
+            topic = next(name for name, types in SOURCE.items() if document["type"] in types)
             key = document["subject"].encode()
-            facts.append(ingestion.decode(topic.name, key, json.dumps(document).encode()))
+            facts.append(ingestion.decode(topic, key, json.dumps(document).encode()))
         with self.ingestion.transaction() as tables:
             return accept(facts, self.ingestion.within(tables))
 

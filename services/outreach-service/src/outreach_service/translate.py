@@ -27,7 +27,8 @@ REGISTERED: Final = "registered"
 CLIENT_SIGNALLED: Final = frozenset(
     {"consulted", "visited", "enquired", "engaged", "referral_made"}
 )
-"""The kinds of signals by which a client was active, where one is not taken back."""
+"""The kinds of signals by which a client was active, where one is not taken back. Sources report
+what clients did, never what we sent (F47)."""
 CLIENT_DID: Final = CLIENT_SIGNALLED | {
     *("requested", BOOKED, "completed", "no_show", "cancelled", "settled", "refunded")
 }

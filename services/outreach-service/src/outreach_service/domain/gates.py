@@ -317,7 +317,8 @@ _GATES: tuple[Callable[[Context, Route], Defer | Suppress | None], ...] = (
 
 def _guard(context: Context) -> Suppress | None:
     """A complaint and a risk stop messages, whatever else holds (S2-31). Who asks for the reason is
-    not told which of them. A client whose care has come to its end is not asked to come back."""
+    not told which of them. A client whose care has come to its end is not asked to come back
+    (E-01)."""
     if context.guards.stops(context.play.purpose):
         return Suppress(GUARD)
     fell_by_time = context.change.reason == Reason.ELAPSED_TIME

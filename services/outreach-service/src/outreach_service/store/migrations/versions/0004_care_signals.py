@@ -25,7 +25,7 @@ def upgrade() -> None:
         comment="complaints, risks and cases of clients, as other systems say where they stand;"
         " lifted: a person has said that a risk is over",
     )
-    row_level_security(op, "care_flag")
+    row_level_security(op, "care_flag", api_may=())
 
 
 def downgrade() -> None:
