@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from rapport_contracts import canonical, codec
+from rapport_contracts.words import HOLD_REASONS
 from scoring_service.ports import ClientKey
 from tests.support.generators.tier_histories import RFM, judged, oracle_rows
 from tests.support.oracles.tiers import OracleFact, local_day
@@ -226,8 +227,10 @@ def _event(record: Record) -> canonical.CanonicalEvent:
         mark = canonical.Watermark(up_to=record)
         return canonical.WatermarkAdvanced(id="w", source="test", time=record, data=mark)
     if isinstance(record, Marker):
+        # All reasons are alike, so each hold has one of them.
+        reason = HOLD_REASONS[sum(record.hold_id.encode()) % len(HOLD_REASONS)]
         hold = canonical.Hold(
-            hold_id=record.hold_id, reason="deferred", held=record.is_held, since=record.since
+            hold_id=record.hold_id, reason=reason, held=record.is_held, since=record.since
         )
         return canonical.HoldChanged(
             id=f"{record.hold_id}/{record.since.isoformat()}/{record.is_held}",

@@ -173,11 +173,14 @@ def test_refused_lines_are_in_the_errors_file_with_their_numbers_and_the_way_out
 
 
 def test_when_all_of_the_first_chunk_is_refused_nothing_is_written(
-    stores: MemoryStores, given: Callable[..., list[str]]
+    stores: MemoryStores, given: Callable[..., list[str]], tmp_path: Path
 ) -> None:
+    errors = tmp_path / "errors.csv"
     future = "".join(f"c1,2031-01-01,settled,q{n},1.00,CNY,\n" for n in range(2))
     with pytest.raises(Refused, match="nothing was written: occurred-in-the-future"):
-        given(HEADER + future + PAID)
+        given(HEADER + future + PAID, "--errors", str(errors))
+    lines = errors.read_text("utf-8-sig").splitlines()[1:]
+    assert [line.split(",")[0] for line in lines] == ["2", "3"]
     assert (stores.tables.ledger, stores.tables.imports) == ({}, {})
     assert stores.tables.queues.holds == []
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -85,6 +85,7 @@ class _Taking:
             self._request.about(file_hash, taken_at),
             stop,
             say=progress.say,
+            refuse=self._refuse,
             note=_nothing if self._reading.resumes else note_planned,
         )
         job = self._follow(importing, progress, known)
@@ -101,15 +102,16 @@ class _Taking:
         importing.end()
         return lines
 
+    def _refuse(self, refused: Sequence[RefusedLine]) -> None:
+        for each in refused:
+            self._errors.intake.add(_problem(each))
+        self._errors.flush()
+
     def _follow(
         self, importing: Import, progress: Progress, job: ImportJob | None
     ) -> ImportJob | None:
         state, done = _state_of(self._request.path), 0 if job is None else job.position
-        for step in importing.steps(self._reading.events(done), done):
-            job = step.job
-            for each in step.refused:
-                self._errors.intake.add(_problem(each))
-            self._errors.flush()
+        for job in importing.steps(self._reading.events(done), done):
             progress.show(job)
             if _state_of(self._request.path) != state:
                 progress.close()
