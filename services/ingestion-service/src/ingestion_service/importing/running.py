@@ -15,7 +15,7 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.importing.progress import Progress
 from ingestion_service.importing.reading import Reading, Request, hash_of, look, read, request_of
 from ingestion_service.importing.snapshot import KEPT, note_planned
-from ingestion_service.importing.taking import Import, RefusedLine, begun
+from ingestion_service.importing.taking import Import, RefusedLine, Tells, begun
 from ingestion_service.ports import Store, Stores
 from rapport_files.problems import WHOLE_LINE, ErrorFile, Problem, Refusals
 from rapport_files.said import said
@@ -79,14 +79,13 @@ class _Taking:
         total = self._reading.total + (0 if self._reading.resumes else done)
         progress = Progress(sys.stderr, total, done)
         stop = stop_on_signals()
+        note = _nothing if self._reading.resumes else note_planned
         importing = Import(
             self._stores,
             self._request.key(file_hash),
             self._request.about(file_hash, taken_at),
             stop,
-            say=progress.say,
-            refuse=self._refuse,
-            note=_nothing if self._reading.resumes else note_planned,
+            Tells(progress.say, self._refuse, note),
         )
         job = self._follow(importing, progress, known)
         lines = [] if not done else [f"taken before: {done:,} events"]

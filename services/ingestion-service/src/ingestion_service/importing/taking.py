@@ -40,8 +40,6 @@ and what it had told is known."""
 
 _IN_THE_LEDGER: Final = frozenset({"accepted", "duplicate"})
 
-Note = Callable[[Sequence[SourceFact], Store], None]
-
 
 class Numbered(NamedTuple):
     """An event, and the line of the file that tells it; 0 for none."""
@@ -58,7 +56,14 @@ class RefusedLine(NamedTuple):
     detail: str
 
 
-Refuse = Callable[[Sequence[RefusedLine]], None]
+class Tells(NamedTuple):
+    """What an import tells while it runs. `say` gets a line for a person where it waits for long;
+    `refuse` what is refused of each chunk, before its transaction ends, so that a kill loses none;
+    `note` the facts of each chunk that are in the ledger, in its transaction."""
+
+    say: Callable[[str], None] = lambda _: None
+    refuse: Callable[[Sequence[RefusedLine]], None] = lambda _: None
+    note: Callable[[Sequence[SourceFact], Store], None] = lambda _facts, _store: None
 
 
 class WhollyRefused(Refused):
@@ -83,21 +88,13 @@ class Import:
         key: ImportKey,
         about: About,
         stop: threading.Event,
-        *,
-        say: Callable[[str], None] = lambda _: None,
-        refuse: Refuse = lambda _: None,
-        note: Note = lambda _facts, _store: None,
+        tells: Tells,
     ) -> None:
-        """`say` gets a line for a person where the import waits for long; `refuse` what is refused
-        of each chunk, before its transaction ends, so that a kill loses none; `note` the facts of
-        each chunk that are in the ledger, in its transaction."""
         self._stores = stores
         self._key = key
         self._about = about
         self._stop = stop
-        self._say = say
-        self._refuse = refuse
-        self._note = note
+        self._tells = tells
 
     def steps(self, events: Iterable[Numbered], position: int) -> Iterator[ImportJob]:
         """Accept the events behind `position`; gives how far it has come with each chunk, and ends
@@ -161,10 +158,10 @@ class Import:
             times = practice_times({self._key.practice_id}, store)
             results = accept(facts, store, times)
             if position == 0 and all(each.status == "rejected" for each in results):
-                self._refuse(_refused(chunk, results))
+                self._tells.refuse(_refused(chunk, results))
                 raise _wholly_refused(results)
             known = zip(facts, results, strict=True)
-            self._note([fact for fact, each in known if each.status in _IN_THE_LEDGER], store)
+            self._tells.note([fact for fact, each in known if each.status in _IN_THE_LEDGER], store)
             job = self._moved(job, chunk, results, store)
             failpoints.hit("importing")
         _count_remarks(facts, results)
@@ -193,7 +190,7 @@ class Import:
     ) -> ImportJob:
         position, counts = job.position + len(chunk), job.counts.plus(results)
         store.imports.move(job.key, position, counts)
-        self._refuse(_refused(chunk, results))
+        self._tells.refuse(_refused(chunk, results))
         return job._replace(position=position, counts=counts)
 
     def _await_room(self) -> None:
@@ -201,7 +198,7 @@ class Import:
         while self._is_outbox_long() and not self._stop.wait(PAUSE_SECONDS):
             waits += 1
             if waits == WAITS_FOR_LONG:
-                self._say("it waits until a worker has published what was accepted")
+                self._tells.say("it waits until a worker has published what was accepted")
 
     def _is_outbox_long(self) -> bool:
         with self._stores.transaction() as tx:
