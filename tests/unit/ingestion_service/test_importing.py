@@ -172,6 +172,22 @@ def test_refused_lines_are_in_the_errors_file_with_their_numbers_and_the_way_out
     assert len(stores.tables.ledger) == 3
 
 
+def test_a_file_that_is_changed_meanwhile_is_not_taken_on(
+    stores: MemoryStores,
+    given: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def change(name: str) -> None:
+        if name == "importing":
+            (tmp_path / "my.csv").write_text("changed")
+
+    monkeypatch.setattr(failpoints, "hit", change)
+    with pytest.raises(Refused, match="the file was changed meanwhile"):
+        given(HEADER + PAID + TWICE + REFUNDED)
+    assert len(stores.tables.ledger) == 3
+
+
 def test_when_all_of_the_first_chunk_is_refused_nothing_is_written(
     stores: MemoryStores, given: Callable[..., list[str]], tmp_path: Path
 ) -> None:

@@ -99,7 +99,7 @@ def accept(
     if not verdict.new:
         return verdict.results
     clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
-    accepted_at = dict.fromkeys(practices, now) | with_imports(practices, times, store)
+    accepted_at = {**dict.fromkeys(practices, now), **with_imports(practices, times, store)}
     intake = _fold(verdict.new, _Known(clients, objects, practices), accepted_at)
     store.append(intake.entries)
     store.save_sequences(intake.sequences)

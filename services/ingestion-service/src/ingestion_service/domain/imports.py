@@ -35,7 +35,7 @@ class Counts(NamedTuple):
 
     def plus(self, results: Sequence[IntakeResult]) -> "Counts":
         """With the results of some more."""
-        found = Counter(each.status for each in results)
+        found: Counter[str] = Counter(each.status for each in results)
         return Counts(*(known + found[name] for name, known in self._asdict().items()))
 
 
