@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.importing.progress import Progress
 from ingestion_service.importing.reading import Reading, Request, hash_of, look, read, request_of
 from ingestion_service.importing.snapshot import KEPT, note_planned
-from ingestion_service.importing.taking import Import, RefusedLine, begun
+from ingestion_service.importing.taking import Import, RefusedLine, Tells, begun
 from ingestion_service.ports import Store, Stores
 from rapport_files.problems import WHOLE_LINE, ErrorFile, Problem, Refusals
 from rapport_files.said import said
@@ -48,6 +48,7 @@ def run(database: Database, stores: Stores, options: argparse.Namespace) -> list
     request = request_of(options, _practice(stores, PracticeId(options.practice)))
     entry = _audit_entry(options, request) if options.yes else None
     file_hash = hash_of(request.path)
+    state = _state_of(request.path)
     job = begun(request.key(file_hash), stores)
     with _errors(options.errors, goes_on=job is not None and job.position > 0) as errors:
         understood = look(request, errors.reading)
@@ -60,18 +61,27 @@ def run(database: Database, stores: Stores, options: argparse.Namespace) -> list
             return [f"{reading.total:,} events to take; nothing was written: --yes takes them"]
         with database.transaction() as tx:
             audit.record(tx, entry)
-        taking = _Taking(request, stores, reading, errors)
+        taking = _Taking(request, stores, reading, errors, state)
         return taking.run(file_hash, taken_at, job)
 
 
 class _Taking:
     """Takes what was read of a file."""
 
-    def __init__(self, request: Request, stores: Stores, reading: Reading, errors: _Errors) -> None:
+    def __init__(
+        self,
+        request: Request,
+        stores: Stores,
+        reading: Reading,
+        errors: _Errors,
+        state: tuple[int, int],
+    ) -> None:
+        """`state` is that of the file before it was looked at."""
         self._request = request
         self._stores = stores
         self._reading = reading
         self._errors = errors
+        self._state = state
 
     def run(self, file_hash: str, taken_at: datetime, known: ImportJob | None) -> list[str]:
         """Accept the events behind what is known; the lines that tell what became of them."""
@@ -79,13 +89,13 @@ class _Taking:
         total = self._reading.total + (0 if self._reading.resumes else done)
         progress = Progress(sys.stderr, total, done)
         stop = stop_on_signals()
+        note = _nothing if self._reading.resumes else note_planned
         importing = Import(
             self._stores,
             self._request.key(file_hash),
             self._request.about(file_hash, taken_at),
             stop,
-            say=progress.say,
-            note=_nothing if self._reading.resumes else note_planned,
+            Tells(progress.say, self._refuse, note),
         )
         job = self._follow(importing, progress, known)
         lines = [] if not done else [f"taken before: {done:,} events"]
@@ -101,17 +111,18 @@ class _Taking:
         importing.end()
         return lines
 
+    def _refuse(self, refused: Sequence[RefusedLine]) -> None:
+        for each in refused:
+            self._errors.intake.add(_problem(each))
+        self._errors.flush()
+
     def _follow(
         self, importing: Import, progress: Progress, job: ImportJob | None
     ) -> ImportJob | None:
-        state, done = _state_of(self._request.path), 0 if job is None else job.position
-        for step in importing.steps(self._reading.events(done), done):
-            job = step.job
-            for each in step.refused:
-                self._errors.intake.add(_problem(each))
-            self._errors.flush()
+        done = 0 if job is None else job.position
+        for job in importing.steps(self._reading.events(done), done):
             progress.show(job)
-            if _state_of(self._request.path) != state:
+            if _state_of(self._request.path) != self._state:
                 progress.close()
                 raise Refused("the file was changed meanwhile: give the command again")
         progress.close()
@@ -199,5 +210,6 @@ def _outcome(job: ImportJob | None, refusals: Refusals) -> list[str]:
 
 
 def _state_of(path: Path) -> tuple[int, int]:
+    """The file's size, and when it was last written."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns

@@ -40,8 +40,6 @@ and what it had told is known."""
 
 _IN_THE_LEDGER: Final = frozenset({"accepted", "duplicate"})
 
-Note = Callable[[Sequence[SourceFact], Store], None]
-
 
 class Numbered(NamedTuple):
     """An event, and the line of the file that tells it; 0 for none."""
@@ -58,11 +56,14 @@ class RefusedLine(NamedTuple):
     detail: str
 
 
-class Step(NamedTuple):
-    """What became of a chunk: how far the import has come with it, and what was refused of it."""
+class Tells(NamedTuple):
+    """What an import tells while it runs. `say` gets a line for a person where it waits for long;
+    `refuse` what is refused of each chunk, before its transaction ends, so that a kill loses none;
+    `note` the facts of each chunk that are in the ledger, in its transaction."""
 
-    job: ImportJob
-    refused: list[RefusedLine]
+    say: Callable[[str], None] = lambda _: None
+    refuse: Callable[[Sequence[RefusedLine]], None] = lambda _: None
+    note: Callable[[Sequence[SourceFact], Store], None] = lambda _facts, _store: None
 
 
 class WhollyRefused(Refused):
@@ -87,30 +88,26 @@ class Import:
         key: ImportKey,
         about: About,
         stop: threading.Event,
-        *,
-        say: Callable[[str], None] = lambda _: None,
-        note: Note = lambda _facts, _store: None,
+        tells: Tells,
     ) -> None:
-        """`say` gets a line for a person where the import waits for long, `note` the facts of each
-        chunk that are in the ledger, in its transaction."""
         self._stores = stores
         self._key = key
         self._about = about
         self._stop = stop
-        self._say = say
-        self._note = note
+        self._tells = tells
 
-    def steps(self, events: Iterable[Numbered], position: int) -> Iterator[Step]:
-        """Accept the events behind `position`; a step for each chunk. It ends early when it is to
-        stop. Raises `WhollyRefused`, `Refused` when another command takes the same file, `NotYet`
-        before a simulated clock is first set, and what the database raises for good."""
+    def steps(self, events: Iterable[Numbered], position: int) -> Iterator[ImportJob]:
+        """Accept the events behind `position`; gives how far it has come with each chunk, and ends
+        early when it is to stop. Raises `WhollyRefused`, `Refused` when another command takes the
+        same file, `NotYet` before a simulated clock is first set, and what the database raises for
+        good."""
         for chunk in chunks(events):
             self._await_room()
             if self._stop.is_set():
                 return
-            for step in self._take(chunk, position):
-                position = step.job.position
-                yield step
+            for job in self._take(chunk, position):
+                position = job.position
+                yield job
 
     def end(self) -> None:
         """The whole file is taken: the practice's time goes on."""
@@ -120,16 +117,18 @@ class Import:
             if job is not None:
                 end_import(job, store)
 
-    def _take(self, chunk: Sequence[Numbered], position: int) -> Iterator[Step]:
+    def _take(self, chunk: Sequence[Numbered], position: int) -> Iterator[ImportJob]:
         """Accept a chunk; when its data is refused, its halves, until the event at fault stands
         alone."""
         try:
-            yield self._tried(chunk, position)
-            return
+            taken = self._tried(chunk, position)
         except (InvalidRecord, *DatabaseError) as error:
             refused = refusal(error)
             if refused is None:
                 raise
+        else:
+            yield taken
+            return
         if len(chunk) == 1:
             yield self._pass_over(chunk[0], position, refused)
             return
@@ -137,7 +136,7 @@ class Import:
         yield from self._take(chunk[:half], position)
         yield from self._take(chunk[half:], position + half)
 
-    def _tried(self, chunk: Sequence[Numbered], position: int) -> Step:
+    def _tried(self, chunk: Sequence[Numbered], position: int) -> ImportJob:
         """Accept a chunk in a transaction, which is tried again after what may pass."""
         for left in reversed(range(MOST_TRIES)):
             try:
@@ -151,7 +150,7 @@ class Import:
             self._stop.wait(PAUSE_SECONDS)
         raise AssertionError
 
-    def _accept(self, chunk: Sequence[Numbered], position: int) -> Step:
+    def _accept(self, chunk: Sequence[Numbered], position: int) -> ImportJob:
         facts = [translate.fact_of(each.event) for each in chunk]
         with self._stores.transaction() as tx:
             store = self._stores.within(tx)
@@ -159,15 +158,16 @@ class Import:
             times = practice_times({self._key.practice_id}, store)
             results = accept(facts, store, times)
             if position == 0 and all(each.status == "rejected" for each in results):
+                self._tells.refuse(_refused(chunk, results))
                 raise _wholly_refused(results)
             known = zip(facts, results, strict=True)
-            self._note([fact for fact, each in known if each.status in _IN_THE_LEDGER], store)
-            step = self._moved(job, chunk, results, store)
+            self._tells.note([fact for fact, each in known if each.status in _IN_THE_LEDGER], store)
+            job = self._moved(job, chunk, results, store)
             failpoints.hit("importing")
         _count_remarks(facts, results)
-        return step
+        return job
 
-    def _pass_over(self, each: Numbered, position: int, refused: InvalidRecord) -> Step:
+    def _pass_over(self, each: Numbered, position: int, refused: InvalidRecord) -> ImportJob:
         result = IntakeResult("rejected", detail=refused.detail)
         with self._stores.transaction() as tx:
             store = self._stores.within(tx)
@@ -187,22 +187,18 @@ class Import:
         chunk: Sequence[Numbered],
         results: Sequence[IntakeResult],
         store: Store,
-    ) -> Step:
+    ) -> ImportJob:
         position, counts = job.position + len(chunk), job.counts.plus(results)
         store.imports.move(job.key, position, counts)
-        refused = [
-            RefusedLine(each.line, result.reason or "rejected", result.detail or "")
-            for each, result in zip(chunk, results, strict=True)
-            if result.status == "rejected"
-        ]
-        return Step(job._replace(position=position, counts=counts), refused)
+        self._tells.refuse(_refused(chunk, results))
+        return job._replace(position=position, counts=counts)
 
     def _await_room(self) -> None:
         waits = 0
         while self._is_outbox_long() and not self._stop.wait(PAUSE_SECONDS):
             waits += 1
             if waits == WAITS_FOR_LONG:
-                self._say("it waits until a worker has published what was accepted")
+                self._tells.say("it waits until a worker has published what was accepted")
 
     def _is_outbox_long(self) -> bool:
         with self._stores.transaction() as tx:
@@ -225,6 +221,14 @@ def chunks(events: Iterable[Numbered], size: int = CHUNK) -> Iterator[list[Numbe
 def _about(each: Numbered) -> str:
     data: Any = each.event.data
     return str(getattr(data, "booking_id", None) or data.payment_id)
+
+
+def _refused(chunk: Sequence[Numbered], results: Sequence[IntakeResult]) -> list[RefusedLine]:
+    return [
+        RefusedLine(each.line, result.reason or "rejected", result.detail or "")
+        for each, result in zip(chunk, results, strict=True)
+        if result.status == "rejected"
+    ]
 
 
 def _wholly_refused(results: Sequence[IntakeResult]) -> WhollyRefused:
