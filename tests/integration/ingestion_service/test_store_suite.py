@@ -10,6 +10,7 @@ import pytest
 
 from ingestion_service.bootstrap import build_stores
 from ingestion_service.domain.facts import Details, PracticeId, SourceFact
+from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.ports import Hold, Store
 from ingestion_service.store.reads import PostgresReads
 from rapport_contracts.canonical import ActivityRecorded, GenerationOpened, HoldChanged
@@ -37,6 +38,11 @@ _FACTS = """
     FROM ledger JOIN source_object USING (practice_id, source, object_id)
     ORDER BY ledger_id
 """
+_HELD = (
+    *("client", "identity", "source_object", "ledger", "parked", "awaited_client", "relation"),
+    *("outbox", "dead_letter", "source", "undeclared", "source_count"),
+)
+PERSONAL_KEYS = PersonalKeys(bytes(range(32)))
 _COUNT = "SELECT count(*) FROM outbox WHERE topic = %(topic)s"
 
 
@@ -52,7 +58,7 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
     @contextmanager
     def worker() -> Iterator[Store]:
         with worker_database.transaction() as tx:
-            yield build_stores(worker_database, RECORD_KEYS, is_simulated=True).within(tx)
+            yield build(worker_database).within(tx)
 
     def published() -> list[Published]:
         with worker_database.transaction() as tx:
@@ -88,11 +94,22 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
             for row in rows
         ]
 
-    stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
+    build = partial(build_stores, sealer=RECORD_KEYS, is_simulated=True, personal=PERSONAL_KEYS)
+    stores, reads = build(api), PostgresReads(api)
     restore, said = partial(_restore, made), partial(_all_said, worker_database)
-    workers = build_stores(worker_database, RECORD_KEYS, is_simulated=True)
+    workers = build(worker_database)
     yield StoreWorld(
-        stores, reads, worker, published, announced, holds, restore, facts, said, workers
+        stores,
+        reads,
+        worker,
+        published,
+        announced,
+        holds,
+        restore,
+        facts,
+        said,
+        workers,
+        partial(_held, worker_database),
     )
     api.close()
     worker_database.close()
@@ -125,6 +142,12 @@ def _published(key: bytes, value: bytes) -> Published:
         data.attributes,
         data.cancelled_by,
     )
+
+
+def _held(database: Database) -> str:
+    with database.transaction() as tx:
+        found = [fetch(tx, f"SELECT t::text FROM {table} AS t") for table in _HELD]  # noqa: S608
+    return repr([tuple(row) for rows in found for row in rows])
 
 
 def _restore(urls: ServiceDatabase) -> None:

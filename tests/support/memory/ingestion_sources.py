@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceFact
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
+from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.source_ports import Undeclared
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class MemorySources:
 
     def __init__(self, tables: "Tables") -> None:
         self._of = tables
+        self.personal = PersonalKeys(bytes(range(32)))
 
     def sources(self, keys: Collection[SourceKey]) -> Mapping[SourceKey, Source]:
         return {key: self._of.sources[key] for key in keys if key in self._of.sources}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -122,6 +122,8 @@ class StoreWorld:
     """What is in the outbox of clients, in its order."""
     workers: Stores
     """A worker's, which see every practice."""
+    held: Callable[[], str]
+    """Everything that the tables hold and that is not sealed, as text."""
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -146,6 +148,7 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
         lambda: [entry.fact for entry in stores.tables.ledger.values()],
         lambda: [Said.of(each) for each in stores.tables.said],
         stores,
+        lambda: repr(replace(stores.tables, undeclared=[], queues=None)),
     )
 
 

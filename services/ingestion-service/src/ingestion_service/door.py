@@ -10,6 +10,8 @@ from ingestion_service.domain.intake_results import (
     DUPLICATE,
     PARKED,
     UNKNOWN_SOURCE,
+    UNREADABLE_KEY,
+    UNREADABLE_PAYER,
     IntakeResult,
 )
 from ingestion_service.domain.practices import Practice
@@ -17,6 +19,8 @@ from ingestion_service.domain.sources import Source, SourceKey, as_itself
 from ingestion_service.handlers import accept, refusal
 from ingestion_service.ports import Store
 from ingestion_service.queues import NOBODY_WAITS, held_time
+from ingestion_service.registering import personal_of
+from ingestion_service.source_ports import Hashing
 
 Declared = Mapping[SourceKey, Source]
 
@@ -35,7 +39,7 @@ def accept_sent(
     if not facts:
         return []
     declared = _declared({_source_key(fact) for fact in facts}, store)
-    entered = _named(facts, declared, store)
+    entered = _hashed(_named(facts, declared, store), declared, store)
     entered = _awaiting(entered, declared, store)
     accepted = iter(
         accept([each for each in entered if isinstance(each, SourceFact)], store, times)
@@ -92,6 +96,48 @@ def _named(
         else:
             entered.append(UNKNOWN_SOURCE if fact.practice_id in registered else fact)
     return entered
+
+
+def _hashed(
+    entered: Sequence[SourceFact | IntakeResult], declared: Declared, store: Store
+) -> list[SourceFact | IntakeResult]:
+    """The same, but personal client ids are hashed; nothing behind the door knows them."""
+    owners = {
+        each.practice_id
+        for each in entered
+        if isinstance(each, SourceFact) and _is_personal(each, declared)
+    }
+    if not owners:
+        return list(entered)
+    hashing, practices = personal_of(store), store.practices(owners)
+    return [
+        _without_person(each, practices[each.practice_id].region, hashing)
+        if isinstance(each, SourceFact) and _is_personal(each, declared)
+        else each
+        for each in entered
+    ]
+
+
+def _is_personal(fact: SourceFact, declared: Declared) -> bool:
+    source = declared.get(_source_key(fact))
+    return source is not None and source.client_key == "personal"
+
+
+def _without_person(
+    fact: SourceFact, region: str | None, hashing: Hashing
+) -> SourceFact | IntakeResult:
+    def hashed(text: str | None) -> str | None:
+        if text is None:
+            return None
+        return hashing.hashed(fact.practice_id, fact.namespace, text, region)
+
+    subject, payer = hashed(fact.external_id), hashed(fact.details.payer)
+    if subject is None and fact.external_id is not None:
+        return UNREADABLE_KEY
+    if payer is None and fact.details.payer is not None:
+        return UNREADABLE_PAYER
+    details = fact.details if payer is None else fact.details._replace(payer=payer)
+    return fact._replace(external_id=subject, details=details)
 
 
 def _awaiting(

@@ -18,8 +18,21 @@ class Undeclared(NamedTuple):
     waits_since: datetime | None
 
 
+class Hashing(Protocol):
+    """Makes what is stored of a personal client id."""
+
+    def hashed(self, practice_id: str, namespace: str, text: str, region: str | None) -> str | None:
+        """The same for every spelling of one e-mail address or phone number, and useless without
+        the key; None for a text that is neither. A number without a country code is dialled in
+        `region` (ISO 3166-1)."""
+
+
 class SourceStore(Protocol):
     """The declarations of practices, within one transaction (ADR 49)."""
+
+    @property
+    def personal(self) -> Hashing | None:
+        """Hashes personal client ids; None where the deployment has no key for that."""
 
     def sources(self, keys: Collection[SourceKey]) -> Mapping[SourceKey, Source]:
         """Those of these sources that are declared."""

@@ -9,6 +9,9 @@ from ingestion_service.domain.facts import PracticeId
 ClientKeyKind = Literal["opaque", "personal"]
 """What a source's client ids are: numbers of its own, or e-mail addresses and phone numbers."""
 
+PERSONAL: Final = "personal:"
+"""How the stored form of a personal client id begins; the rest is a hash."""
+
 MOST_SOURCES: Final = 200
 """Of a practice."""
 

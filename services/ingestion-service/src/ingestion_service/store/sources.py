@@ -10,7 +10,7 @@ from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, So
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Sealer
-from ingestion_service.source_ports import Undeclared
+from ingestion_service.source_ports import Hashing, Undeclared
 from ingestion_service.store import identities, undeclared
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import Database, execute, fetch, fetch_value
@@ -72,9 +72,11 @@ _UNDECLARED: Final = """
 
 
 class PostgresSources:
-    """`source_ports.SourceStore` within one transaction; `sealer` seals what waits."""
+    """`source_ports.SourceStore` within one transaction; `sealer` seals what waits, `personal`
+    hashes personal client ids."""
 
-    def __init__(self, tx: sa.Connection, sealer: Sealer) -> None:
+    def __init__(self, tx: sa.Connection, sealer: Sealer, personal: Hashing | None) -> None:
+        self.personal = personal
         self._tx = tx
         self._sealer = sealer
 
