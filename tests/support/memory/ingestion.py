@@ -65,6 +65,7 @@ class Tables:
     sources: dict[SourceKey, Source] = field(default_factory=dict)
     undeclared: list[UndeclaredRow] = field(default_factory=list)
     released: list[SourceKey] = field(default_factory=list)
+    payers: set[tuple[IdentityKey, IdentityKey]] = field(default_factory=set)
     awaited: dict[IdentityKey, list[EventKey]] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)

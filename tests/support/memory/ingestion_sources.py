@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceFact
 from ingestion_service.domain.source_records import SourceRecord
-from ingestion_service.domain.sources import Source, SourceKey
+from ingestion_service.domain.sources import MOST_PAID_FOR, Source, SourceKey
 from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.source_ports import Undeclared
 
@@ -101,6 +101,16 @@ class MemorySources:
         for key in keys:
             for event in self._of.awaited.pop(key, []):
                 self._of.parked[event] = self._of.parked[event]._replace(is_met=True)
+
+    def save_payer(self, payer: IdentityKey, client: IdentityKey) -> None:
+        self._of.payers.add((payer, client))
+
+    def payers(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, list[IdentityKey]]:
+        found = {
+            key: sorted(client for payer, client in self._of.payers if payer == key)[:MOST_PAID_FOR]
+            for key in keys
+        }
+        return {key: clients for key, clients in found.items() if clients}
 
 
 class MemorySourceReads:

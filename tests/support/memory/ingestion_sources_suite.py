@@ -19,6 +19,7 @@ from ingestion_service.handlers import (
 )
 from ingestion_service.ports import Stores
 from ingestion_service.registering import Person, register_person
+from ingestion_service.relating import paid_for, relate_payer
 from ingestion_service.source_ports import Undeclared
 from ingestion_service.undeclared import UndeclaredRecords
 from tests.support.memory.ingestion import NOON
@@ -355,6 +356,22 @@ class SourceSuite:
         self.register(stores, IdentityKey(LAKESIDE.practice_id, "cal", "Wang.Fang@example.org"))
         with world.worker() as store:
             assert accept_met(store, 9) == 1
+
+    def test_who_pays_for_whom_is_stored_and_listed(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, CAL)
+        self.register(stores, WANG_FANG)
+        mother = IdentityKey(LAKESIDE.practice_id, "cal", "mother@example.org")
+        nobody = IdentityKey(LAKESIDE.practice_id, "desk", "nobody")
+        with stores.open(LAKESIDE.practice_id) as store:
+            relation = relate_payer(mother, WANG_FANG, store)
+            assert relate_payer(mother, WANG_FANG, store) == relation
+            assert paid_for(mother, store) == [relation]
+            assert store.payers([relation.payer, nobody]) == {relation.payer: [WANG_FANG]}
+            with pytest.raises(Unknown):
+                relate_payer(mother, nobody, store)
+        assert "example.org" not in world.held()
 
 
 def record(offset: int) -> SourceRecord:

@@ -11,6 +11,7 @@ from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
+from ingestion_service.api.relations import relations_router
 from ingestion_service.api.sources import sources_router
 from ingestion_service.consumers import GROUP, TOPICS, SourceConsumer
 from ingestion_service.personal_keys import PersonalKeys
@@ -178,6 +179,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         events_router(stores),
         clients_router(stores, reads),
         sources_router(stores, reads),
+        relations_router(stores),
         keys_router(StoredKeys(database, publish_key)),
         me_router(),
         status_router(

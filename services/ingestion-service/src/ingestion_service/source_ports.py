@@ -97,6 +97,13 @@ class SourceStore(Protocol):
     def meet_clients(self, keys: Collection[IdentityKey]) -> None:
         """What was parked for these identities may be accepted now."""
 
+    def save_payer(self, payer: IdentityKey, client: IdentityKey) -> None:
+        """Store that who has the identity `payer` pays for a client of the same practice."""
+
+    def payers(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, list[IdentityKey]]:
+        """For those of these identities that pay for somebody: the clients' identities, sorted; the
+        first hundred."""
+
 
 class SourceReads(Protocol):
     """What the API shows of sources."""

@@ -13,13 +13,12 @@ from ingestion_service.api.schemas import (
     ClientLookup,
     FoundClient,
     FoundClients,
-    Identity,
     Person,
     RegisteredClient,
 )
+from ingestion_service.api.shown import shown
 from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
-from ingestion_service.domain.sources import PERSONAL
 from ingestion_service.handlers import look_up_clients
 from ingestion_service.ports import KnownClient, Reads, Stores
 from ingestion_service.registering import register_person, stored_keys
@@ -89,7 +88,7 @@ def _add_registration(router: APIRouter, stores: Stores) -> None:
             person = register_person(keys, store)
         if person.is_new:
             response.status_code = 201
-        return RegisteredClient(**_shown(person.keys[0]), client_id=person.client_id)
+        return RegisteredClient(**shown(person.keys[0]).model_dump(), client_id=person.client_id)
 
 
 def _add_clients(router: APIRouter, reads: Reads) -> None:
@@ -183,15 +182,8 @@ def _client(known: KnownClient) -> ClientAnswer:
         client_id=known.client_id,
         known_since=known.known_since,
         registered=known.is_registered,
-        identities=[Identity(**_shown(key)) for key in known.identities],
+        identities=[shown(key) for key in known.identities],
     )
-
-
-def _shown(key: IdentityKey) -> dict[str, str]:
-    """An identity as it is shown: of a personal one nobody knows the value any more."""
-    is_personal = key.external_id.startswith(PERSONAL)
-    shown = "personal" if is_personal else key.external_id
-    return {"namespace": key.namespace, "external_id": shown}
 
 
 def _found(known: KnownClient | None) -> FoundClient:

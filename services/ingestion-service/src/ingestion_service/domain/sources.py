@@ -15,6 +15,9 @@ PERSONAL: Final = "personal:"
 MOST_SOURCES: Final = 200
 """Of a practice."""
 
+MOST_PAID_FOR: Final = 100
+"""Clients of one payer."""
+
 FIXED: Final = ("namespace", "client_key", "creates_clients")
 """What can no longer change when something of the source is known."""
 

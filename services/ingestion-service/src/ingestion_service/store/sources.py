@@ -11,7 +11,7 @@ from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Sealer
 from ingestion_service.source_ports import Hashing, Undeclared
-from ingestion_service.store import identities, undeclared
+from ingestion_service.store import identities, relations, undeclared
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import Database, execute, fetch, fetch_value
 
@@ -137,6 +137,12 @@ class PostgresSources:
 
     def meet_clients(self, keys: Collection[IdentityKey]) -> None:
         identities.meet(self._tx, keys)
+
+    def save_payer(self, payer: IdentityKey, client: IdentityKey) -> None:
+        relations.save(self._tx, payer, client)
+
+    def payers(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, list[IdentityKey]]:
+        return relations.payers(self._tx, keys)
 
 
 class PostgresSourceReads:
