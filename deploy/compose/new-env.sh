@@ -40,6 +40,7 @@ for service in ingestion scoring outreach; do
     echo "RAPPORT_RECORD_KEYS={\"k1\":\"$(key)\"}"
     echo "RAPPORT_RECORD_ACTIVE_KEY=k1"
     echo "RAPPORT_CURSOR_SECRET=$(password)"
+    if [ "$service" = ingestion ]; then echo "RAPPORT_IDENTITY_KEY=$(key)"; fi
   } > "$file.keys.$service"
 done
 

@@ -34,6 +34,7 @@ WHOLE: Mapping[str, str] = {
     "rapport_runtime.stream.outbox._PLACES": "a command after a restore, once",
     "rapport_runtime.stream.outbox._STAMP_ANEW": "a command after a restore, once",
     "rapport_runtime.stream.dead_letters.table._STOP": "an index of the letters in a replay alone",
+    "ingestion_service.store.undeclared._LOCK_DECLARED": "an index of the sources that move alone",
     "outreach_service.store.status._UNKNOWN": "an index of the unknown messages alone",
     "outreach_service.store.status._FIRST_AWAITED": "ends at the first that was not tried yet",
 }

@@ -10,6 +10,7 @@ import pytest
 
 from ingestion_service.bootstrap import build_stores
 from ingestion_service.domain.facts import Details, PracticeId, SourceFact
+from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.ports import Hold, Store
 from ingestion_service.store.reads import PostgresReads
 from rapport_contracts.canonical import ActivityRecorded, GenerationOpened, HoldChanged
@@ -21,9 +22,9 @@ from rapport_runtime.database import Database, fetch, fetch_value
 from rapport_runtime.ops import incarnation
 from tests.support.doubles.known_secrets import RECORD_KEYS
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_care_suite import CareSuite
 from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
 from tests.support.memory.ingestion_import_suite import ImportSuite
-from tests.support.memory.ingestion_care_suite import CareSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -42,6 +43,11 @@ _FACTS = """
     FROM ledger JOIN source_object USING (practice_id, source, object_id)
     ORDER BY ledger_id
 """
+_HELD = (
+    *("client", "identity", "source_object", "ledger", "parked", "awaited_client", "relation"),
+    *("outbox", "dead_letter", "source", "undeclared", "source_count"),
+)
+PERSONAL_KEYS = PersonalKeys(bytes(range(32)))
 _COUNT = "SELECT count(*) FROM outbox WHERE topic = %(topic)s"
 
 
@@ -57,7 +63,7 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
     @contextmanager
     def worker() -> Iterator[Store]:
         with worker_database.transaction() as tx:
-            yield build_stores(worker_database, RECORD_KEYS, is_simulated=True).within(tx)
+            yield build(worker_database).within(tx)
 
     def published() -> list[Published]:
         with worker_database.transaction() as tx:
@@ -100,12 +106,23 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
             for row in rows
         ]
 
-    stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
+    build = partial(build_stores, sealer=RECORD_KEYS, is_simulated=True, personal=PERSONAL_KEYS)
+    stores, reads = build(api), PostgresReads(api)
     restore, said = partial(_restore, made), partial(_all_said, worker_database)
-    care = partial(_care, worker_database)
-    workers = build_stores(worker_database, RECORD_KEYS, is_simulated=True)
+    workers = build(worker_database)
     yield StoreWorld(
-        stores, reads, worker, published, announced, holds, restore, facts, said, workers, care
+        stores,
+        reads,
+        worker,
+        published,
+        announced,
+        holds,
+        restore,
+        facts,
+        said,
+        workers,
+        partial(_care, worker_database),
+        partial(_held, worker_database),
     )
     api.close()
     worker_database.close()
@@ -149,6 +166,12 @@ def _care(database: Database) -> list[tuple[str, int, str, dict[str, Any]]]:
         for each in events
         if isinstance(each, CareRecorded)
     ]
+
+
+def _held(database: Database) -> str:
+    with database.transaction() as tx:
+        found = [fetch(tx, f"SELECT t::text FROM {table} AS t") for table in _HELD]  # noqa: S608
+    return repr([tuple(row) for rows in found for row in rows])
 
 
 def _restore(urls: ServiceDatabase) -> None:

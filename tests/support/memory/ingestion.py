@@ -64,6 +64,7 @@ class Tables:
     sources: dict[SourceKey, Source] = field(default_factory=dict)
     undeclared: list[UndeclaredRow] = field(default_factory=list)
     released: list[SourceKey] = field(default_factory=list)
+    payers: set[tuple[IdentityKey, IdentityKey]] = field(default_factory=set)
     awaited: dict[IdentityKey, list[EventKey]] = field(default_factory=dict)
     webhooks: dict[SourceKey, tuple[Webhook, Token]] = field(default_factory=dict)
     signing: dict[SourceKey, tuple[str, ...]] = field(default_factory=dict)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.source_records import SourceRecord
-from ingestion_service.domain.sources import Source, SourceKey
+from ingestion_service.domain.sources import MOST_PAID_FOR, Source, SourceKey
+from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.source_ports import Undeclared
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class MemorySources:
 
     def __init__(self, tables: "Tables") -> None:
         self._of = tables
+        self.personal = PersonalKeys(bytes(range(32)))
 
     def sources(self, keys: Collection[SourceKey]) -> Mapping[SourceKey, Source]:
         return {key: self._of.sources[key] for key in keys if key in self._of.sources}
@@ -89,6 +91,16 @@ class MemorySources:
         for key in keys:
             assert key not in self._of.identities, "an identity has one client"
             self._of.identities[key] = client_id
+
+    def save_payer(self, payer: IdentityKey, client: IdentityKey) -> None:
+        self._of.payers.add((payer, client))
+
+    def payers(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, list[IdentityKey]]:
+        found = {
+            key: sorted(client for payer, client in self._of.payers if payer == key)[:MOST_PAID_FOR]
+            for key in keys
+        }
+        return {key: clients for key, clients in found.items() if clients}
 
 
 class MemorySourceReads:

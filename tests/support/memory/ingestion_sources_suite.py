@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 
 from ingestion_service.declaring import SourceSaved, declare_source
-from ingestion_service.domain.errors import Conflict, Unknown
-from ingestion_service.domain.facts import IdentityKey, SourceFact
+from ingestion_service.domain.errors import Conflict, Unknown, Unreadable
+from ingestion_service.domain.facts import Details, IdentityKey, SourceFact
 from ingestion_service.domain.source_records import SourceRecord
-from ingestion_service.domain.sources import MOST_SOURCES, Source, SourceKey, as_itself
+from ingestion_service.domain.sources import MOST_SOURCES, PERSONAL, Source, SourceKey, as_itself
 from ingestion_service.door import accept_sent
 from ingestion_service.handlers import (
-    Registration,
     accept,
     advance_clock,
     register_client,
@@ -19,7 +18,8 @@ from ingestion_service.handlers import (
 )
 from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import Stores
-from ingestion_service.registering import register_person
+from ingestion_service.registering import Person, register_person
+from ingestion_service.relating import paid_for, relate_payer
 from ingestion_service.source_ports import Undeclared
 from ingestion_service.undeclared import UndeclaredRecords
 from tests.support.memory.ingestion import NOON
@@ -34,6 +34,7 @@ from tests.support.memory.ingestion_world import (
 
 DESK = Source(LAKESIDE.practice_id, "desk", "The desk", "booking", "desk")
 TILL = Source(LAKESIDE.practice_id, "till", "The till", "payment", "desk", currency="CNY")
+CAL = Source(LAKESIDE.practice_id, "cal", "Calendar", "booking", "cal", "personal")
 PAY = Source(LAKESIDE.practice_id, "pay", "Pay", "payment", "pay", creates_clients=False)
 
 
@@ -255,7 +256,7 @@ class SourceSuite:
         ]
         assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 1
 
-    def register(self, stores: Stores, *keys: IdentityKey) -> Registration:
+    def register(self, stores: Stores, *keys: IdentityKey) -> Person:
         """What `PUT /v1/clients` does."""
         with stores.open(LAKESIDE.practice_id) as store:
             return register_person(keys, store)
@@ -271,7 +272,8 @@ class SourceSuite:
         if is_paid_first:
             assert self.send(stores, paid) == ["parked"]
         linked = self.register(stores, paid.client, WANG_FANG)
-        assert self.register(stores, WANG_FANG, paid.client) == linked._replace(is_new=False)
+        again = self.register(stores, WANG_FANG, paid.client)
+        assert (again.client_id, again.is_new) == (linked.client_id, False)
         if not is_paid_first:
             assert self.send(stores, paid) == ["accepted"]
         with world.worker() as store:
@@ -304,6 +306,72 @@ class SourceSuite:
         with stores.open(LAKESIDE.practice_id) as store:
             assert store.identities([new]) == {}
         assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 2
+
+    def test_who_is_known_by_e_mail_or_phone_is_known_by_a_hash_alone(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, CAL)
+        spellings = ["Wang.Fang@Example.org", " wang.fang@EXAMPLE.org", "WANG.FANG@example.org"]
+        sent = [
+            fact("created", f"e{number}", source="cal", external_id=text)
+            for number, text in enumerate(spellings)
+        ]
+        payer = Details(payer="+86 138 0013 8000")
+        paid = fact("settled", "e9", source="cal", external_id="+8613800138000", details=payer)
+        assert self.send(stores, *sent, paid) == ["accepted"] * 4
+        person = self.register(stores, paid.client._replace(namespace="cal"))
+        assert not person.is_new
+        clients = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert len(clients) == 2
+        ids = [key.external_id for client in clients for key in client.identities]
+        assert all(each.startswith(PERSONAL) for each in ids)
+        assert world.facts()[-1].details.payer == world.facts()[-1].external_id
+        held = world.held().lower()
+        traces = ("fang", "example.org", "13800138000", "138 0013")
+        assert [each for each in traces if each in held] == []
+
+    def test_a_personal_id_that_cannot_be_read_is_refused_and_not_repeated(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, CAL)
+        nobody = fact("created", "e1", source="cal", external_id="Wang Fang")
+        unpaid = fact("settled", "e2", source="cal", external_id="a@b.org")
+        unpaid = unpaid._replace(details=Details(payer="Wang Fang"))
+        with stores.open(LAKESIDE.practice_id) as store:
+            results = accept_sent([nobody, unpaid], store)
+        assert [each.field for each in results] == ["/subject", "/data/payer"]
+        assert "Wang" not in repr(results)
+        with pytest.raises(Unreadable) as refused:
+            self.register(stores, IdentityKey(LAKESIDE.practice_id, "cal", "Wang Fang"))
+        assert "Wang" not in repr(refused.value)
+        assert "Wang" not in world.held()
+
+    def test_what_waits_for_a_personal_client_is_hashed_too(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, CAL._replace(creates_clients=False))
+        sent = fact("created", "e1", source="cal", external_id="wang.fang@example.org")
+        assert self.send(stores, sent) == ["parked"]
+        assert "example.org" not in world.held()
+        self.register(stores, IdentityKey(LAKESIDE.practice_id, "cal", "Wang.Fang@example.org"))
+        with world.worker() as store:
+            assert accept_met(store, 9) == 1
+
+    def test_who_pays_for_whom_is_stored_and_listed(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, CAL)
+        self.register(stores, WANG_FANG)
+        mother = IdentityKey(LAKESIDE.practice_id, "cal", "mother@example.org")
+        nobody = IdentityKey(LAKESIDE.practice_id, "desk", "nobody")
+        with stores.open(LAKESIDE.practice_id) as store:
+            relation = relate_payer(mother, WANG_FANG, store)
+            assert relate_payer(mother, WANG_FANG, store) == relation
+            assert paid_for(mother, store) == [relation]
+            assert store.payers([relation.payer, nobody]) == {relation.payer: [WANG_FANG]}
+            with pytest.raises(Unknown):
+                relate_payer(mother, nobody, store)
+        assert "example.org" not in world.held()
 
 
 def record(offset: int) -> SourceRecord:

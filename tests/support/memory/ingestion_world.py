@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -124,6 +124,8 @@ class StoreWorld:
     """A worker's, which see every practice."""
     care: Callable[[], list[tuple[str, int, str, dict[str, Any]]]]
     """What is in the outbox of care: the kind, the sequence, the source's event and the codes."""
+    held: Callable[[], str]
+    """Everything that the tables hold and that is not sealed, as text."""
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -152,6 +154,7 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
             (each.kind, each.sequence, each.event_id, dict(each.attributes))
             for each in stores.tables.care
         ],
+        lambda: repr(replace(stores.tables, undeclared=[], queues=None)),
     )
 
 

@@ -13,8 +13,8 @@ from rapport_contracts.topics import SOURCE_BOOKINGS
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.stream.batch import DeadLetter
+from rapport_runtime.stream.partition_batches import batch_of, decoded
 from rapport_runtime.stream.positions import Position
-from tests.support.doubles.decoded import batch_of, decoded
 from tests.support.memory.ingestion import NOON, MemoryStores
 from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE
 
@@ -46,7 +46,7 @@ class Intake:
         batch = batch_of([part])
         with self.stores.transaction() as tables:
             self.consumer.handle(tables, batch)
-        assert not batch.rejected
+        assert not batch.letters
         self.settle()
 
     def settle(self) -> None:

@@ -12,16 +12,19 @@ from ingestion_service.api.events import events_router
 from ingestion_service.api.freshness import freshness_router
 from ingestion_service.api.keys import keys_router
 from ingestion_service.api.practices import practices_router
+from ingestion_service.api.relations import relations_router
 from ingestion_service.api.sources import sources_router
 from ingestion_service.api.tries import tries_router
 from ingestion_service.api.webhooks import DOOR, WebhookAddress, webhooks_router
 from ingestion_service.consumers import GRADED_TOPICS, GROUP, TOPICS, SourceConsumer
 from ingestion_service.importing.command import import_command
+from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.ports import Sealer
 from ingestion_service.rebuilding import rebuild_command
 from ingestion_service.repairing import repair_with
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.silences import SilenceWatch
+from ingestion_service.source_ports import Hashing
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.freshness_reads import PostgresFreshnessReads
 from ingestion_service.store.lost_events import report_lost
@@ -131,9 +134,11 @@ def build_care_marks(
     )
 
 
-def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> PostgresStores:
-    """The stores, with the encoders of what they put into the outbox; `sealer` and `is_simulated`
-    as in `PostgresStores`."""
+def build_stores(
+    database: Database, sealer: Sealer, *, is_simulated: bool, personal: Hashing | None = None
+) -> PostgresStores:
+    """The stores, with the encoders of what they put into the outbox; the rest as in
+    `PostgresStores`."""
     encoders = Encoders(
         activity=translate.record_of_activity,
         practice=translate.record_of_practice,
@@ -141,7 +146,18 @@ def build_stores(database: Database, sealer: Sealer, *, is_simulated: bool) -> P
         generation=translate.records_of_generation,
         care=translate.record_of_care,
     )
-    return PostgresStores(database, encoders, sealer, is_simulated=is_simulated)
+    return PostgresStores(database, encoders, sealer, is_simulated=is_simulated, personal=personal)
+
+
+def stores_of(settings: IngestionSettings, database: Database) -> PostgresStores:
+    """The stores of an API or a worker."""
+    key = settings.identity_bytes
+    return build_stores(
+        database,
+        settings.record_keyring,
+        is_simulated=settings.simulated_clock,
+        personal=None if key is None else PersonalKeys(key),
+    )
 
 
 def publish_key(tx: Connection, key_id: str) -> None:
@@ -154,9 +170,8 @@ def build_consumer(
     settings: IngestionSettings, database: Database, publish: Callable[[], object]
 ) -> SourceConsumer:
     """The handler of a worker; it calls `publish` after each commit."""
-    sealer = settings.record_keyring
-    stores = build_stores(database, sealer, is_simulated=settings.simulated_clock)
-    return SourceConsumer(stores, publish, DeadLetterTable(GROUP, sealer).save)
+    set_aside = DeadLetterTable(GROUP, settings.record_keyring).save
+    return SourceConsumer(stores_of(settings, database), publish, set_aside)
 
 
 def build_watch(settings: IngestionSettings, database: Database) -> SilenceWatch:
@@ -174,8 +189,7 @@ def build_zone_changes(settings: IngestionSettings, database: Database) -> ZoneC
 def build_api(settings: IngestionSettings) -> FastAPI:
     """The app, with the database role of the API."""
     database, probes = api_database(settings), probe_database(settings)
-    sealer = settings.record_keyring
-    stores = build_stores(database, sealer, is_simulated=settings.simulated_clock)
+    stores = stores_of(settings, database)
     reads = PostgresReads(database)
     address = WebhookAddress(WebhookTokens(probes), settings.failed_keys_per_minute)
     service = Service(
@@ -218,6 +232,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         tries_router(stores),
         clients_router(stores, reads),
         sources_router(stores, reads),
+        relations_router(stores),
         keys_router(StoredKeys(database, publish_key)),
         me_router(),
         status_router(

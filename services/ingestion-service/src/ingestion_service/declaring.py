@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from ingestion_service.domain.errors import Unknown
+from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.sources import Source, as_itself, check_namespace, redeclared
 from ingestion_service.ports import Store
 
@@ -34,6 +34,13 @@ def declare_source(wanted: Source, store: Store, unsaid: Collection[str] = ()) -
     if known is not None:
         in_use = store.is_in_use(known.practice_id, known.namespace)
         source = redeclared(known, wanted, unsaid, in_use=in_use)
+    if source.client_key == "personal" and store.personal is None:
+        raise Conflict(
+            "no-identity-key",
+            "this deployment has no key to hash personal client ids with: let its operator set"
+            " RAPPORT_IDENTITY_KEY, or declare the source `opaque` and send pseudonyms",
+            "/client_key",
+        )
     check_namespace(source, declared)
     if source != stored:
         store.save_source(source)

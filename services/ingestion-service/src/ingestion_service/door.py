@@ -5,12 +5,19 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from ingestion_service.domain.facts import IdentityKey, PracticeId, SourceFact
-from ingestion_service.domain.intake_results import UNKNOWN_SOURCE, IntakeResult
+from ingestion_service.domain.intake_results import (
+    UNKNOWN_SOURCE,
+    UNREADABLE_KEY,
+    UNREADABLE_PAYER,
+    IntakeResult,
+)
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.sources import Source, SourceKey, as_itself
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Store
 from ingestion_service.queues import NOBODY_WAITS
+from ingestion_service.registering import personal_of
+from ingestion_service.source_ports import Hashing
 
 Declared = Mapping[SourceKey, Source]
 
@@ -29,13 +36,31 @@ def accept_sent(
     if not facts:
         return []
     declared = _declared({_source_key(fact) for fact in facts}, store)
-    entered = _named(facts, declared, store)
-    awaited = _awaited(entered, declared, store)
+    return _accept(_hashed(_named(facts, declared, store), declared, store), declared, store, times)
+
+
+def accept_again(
+    facts: Sequence[SourceFact], store: Store, times: Mapping[PracticeId, datetime]
+) -> list[IntakeResult]:
+    """Accept facts that were parked, which have passed the door: one result for each, in the order
+    given. Raises what `accept` raises."""
+    if not facts:
+        return []
+    declared = _declared({_source_key(fact) for fact in facts}, store)
+    return _accept(facts, declared, store, times)
+
+
+def _accept(
+    entered: Sequence[SourceFact | IntakeResult],
+    declared: Declared,
+    store: Store,
+    times: Mapping[PracticeId, datetime],
+) -> list[IntakeResult]:
     sent = [each for each in entered if isinstance(each, SourceFact)]
-    accepted = iter(accept(sent, store, times, awaited))
-    results = [each if isinstance(each, IntakeResult) else next(accepted) for each in entered]
-    _fix(facts, results, declared, store)
-    return results
+    accepted = accept(sent, store, times, _awaited(sent, declared, store))
+    _fix(sent, accepted, declared, store)
+    results = iter(accepted)
+    return [each if isinstance(each, IntakeResult) else next(results) for each in entered]
 
 
 def _source_key(fact: SourceFact) -> SourceKey:
@@ -87,15 +112,51 @@ def _named(
     return entered
 
 
-def _awaited(
+def _hashed(
     entered: Sequence[SourceFact | IntakeResult], declared: Declared, store: Store
-) -> set[IdentityKey]:
-    """Whom facts of sources that create no clients name, though nobody knows them."""
-    named = {
-        each.identity: _source_key(each)
+) -> list[SourceFact | IntakeResult]:
+    """The same, but personal client ids are hashed; nothing behind the door knows them."""
+    owners = {
+        each.practice_id
         for each in entered
-        if isinstance(each, SourceFact) and each.identity is not None
+        if isinstance(each, SourceFact) and _is_personal(each, declared)
     }
+    if not owners:
+        return list(entered)
+    hashing, practices = personal_of(store), store.practices(owners)
+    return [
+        _without_person(each, practices[each.practice_id].region, hashing)
+        if isinstance(each, SourceFact) and _is_personal(each, declared)
+        else each
+        for each in entered
+    ]
+
+
+def _is_personal(fact: SourceFact, declared: Declared) -> bool:
+    source = declared.get(_source_key(fact))
+    return source is not None and source.client_key == "personal"
+
+
+def _without_person(
+    fact: SourceFact, region: str | None, hashing: Hashing
+) -> SourceFact | IntakeResult:
+    def hashed(text: str | None) -> str | None:
+        if text is None:
+            return None
+        return hashing.hashed(fact.practice_id, fact.namespace, text, region)
+
+    subject, payer = hashed(fact.external_id), hashed(fact.details.payer)
+    if subject is None and fact.external_id is not None:
+        return UNREADABLE_KEY
+    if payer is None and fact.details.payer is not None:
+        return UNREADABLE_PAYER
+    details = fact.details if payer is None else fact.details._replace(payer=payer)
+    return fact._replace(external_id=subject, details=details)
+
+
+def _awaited(sent: Sequence[SourceFact], declared: Declared, store: Store) -> set[IdentityKey]:
+    """Whom facts of sources that create no clients name, though nobody knows them."""
+    named = {each.identity: _source_key(each) for each in sent if each.identity is not None}
     asked = {
         key for key, of in named.items() if of in declared and not declared[of].creates_clients
     }

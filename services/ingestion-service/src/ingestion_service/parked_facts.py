@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import NEVER_ATTACHED, NEVER_MET, IntakeResult
 from ingestion_service.domain.parked import TERM
-from ingestion_service.door import accept_sent
+from ingestion_service.door import accept_again
 from ingestion_service.ports import Store, Stores
 from ingestion_service.ports_parking import Parking
 from ingestion_service.queues import practice_times
@@ -98,7 +98,7 @@ def accept_met(practice_id: PracticeId, limit: int, store: Store) -> Cleared:
     if not objects:
         return Cleared(0, [])
     times = practice_times({practice_id}, store)
-    results = list(zip(facts, accept_sent(facts, store, times), strict=True))
+    results = list(zip(facts, accept_again(facts, store, times), strict=True))
     decided = [fact for fact, result in results if result.status != "parked"]
     store.parking.remove(decided)
     store.parking.settle(objects)

@@ -18,8 +18,21 @@ class Undeclared(NamedTuple):
     waits_since: datetime | None
 
 
+class Hashing(Protocol):
+    """Makes what is stored of a personal client id."""
+
+    def hashed(self, practice_id: str, namespace: str, text: str, region: str | None) -> str | None:
+        """The same for every spelling of one e-mail address or phone number, and useless without
+        the key; None for a text that is neither. A number without a country code is dialled in
+        `region` (ISO 3166-1)."""
+
+
 class SourceStore(Protocol):
     """The declarations of practices, within one transaction (ADR 49)."""
+
+    @property
+    def personal(self) -> Hashing | None:
+        """Hashes personal client ids; None where the deployment has no key for that."""
 
     def sources(self, keys: Collection[SourceKey]) -> Mapping[SourceKey, Source]:
         """Those of these sources that are declared."""
@@ -77,6 +90,13 @@ class SourceStore(Protocol):
     def attach(self, keys: Collection[IdentityKey], client_id: ClientId) -> None:
         """Give identities that have no client this one. Raises `TryLater` when another transaction
         has just given one of them a client."""
+
+    def save_payer(self, payer: IdentityKey, client: IdentityKey) -> None:
+        """Store that who has the identity `payer` pays for a client of the same practice."""
+
+    def payers(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, list[IdentityKey]]:
+        """For those of these identities that pay for somebody: the clients' identities, sorted; the
+        first hundred."""
 
 
 class SourceReads(Protocol):

@@ -13,15 +13,15 @@ from ingestion_service.api.schemas import (
     ClientLookup,
     FoundClient,
     FoundClients,
-    Identity,
     Person,
     RegisteredClient,
 )
+from ingestion_service.api.shown import shown
 from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.handlers import look_up_clients
 from ingestion_service.ports import KnownClient, Reads, Stores
-from ingestion_service.registering import register_person
+from ingestion_service.registering import register_person, stored_keys
 from ingestion_service.translate import currency_of
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
@@ -53,7 +53,7 @@ def clients_router(stores: Stores, reads: Reads) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["clients"])
     _add_registration(router, stores)
     _add_clients(router, reads)
-    _add_lookup(router, reads)
+    _add_lookup(router, stores, reads)
     _add_activity(router, reads)
     return router
 
@@ -85,10 +85,10 @@ def _add_registration(router: APIRouter, stores: Stores) -> None:
         given = body.all
         keys = [_identity_key(principal, each.namespace, each.external_id) for each in given]
         with refusals_as_problems(), stores.open(keys[0].practice_id) as store:
-            registration = register_person(keys, store)
-        if registration.is_new:
+            person = register_person(keys, store)
+        if person.is_new:
             response.status_code = 201
-        return RegisteredClient(**given[0].model_dump(), client_id=registration.client_id)
+        return RegisteredClient(**shown(person.keys[0]).model_dump(), client_id=person.client_id)
 
 
 def _add_clients(router: APIRouter, reads: Reads) -> None:
@@ -123,7 +123,7 @@ def _add_clients(router: APIRouter, reads: Reads) -> None:
         return _client(known)
 
 
-def _add_lookup(router: APIRouter, reads: Reads) -> None:
+def _add_lookup(router: APIRouter, stores: Stores, reads: Reads) -> None:
     @router.post(
         "/clients/lookup",
         responses=responses(*_DENIED) | links(200, {"clients-client": _FIRST_FOUND}),
@@ -135,7 +135,12 @@ def _add_lookup(router: APIRouter, reads: Reads) -> None:
         your ids to `client_id`, and from `client_id` to all of the client's identities.
         """
         wanted = [_wanted(principal, item) for item in body.items]
-        found = look_up_clients(PracticeId(principal.practice), wanted, reads)
+        practice_id = PracticeId(principal.practice)
+        named = [one for one in wanted if isinstance(one, IdentityKey)]
+        with refusals_as_problems(), stores.open(practice_id) as store:
+            stored = iter(stored_keys(named, store) if named else [])
+        wanted = [next(stored) if isinstance(one, IdentityKey) else one for one in wanted]
+        found = look_up_clients(practice_id, wanted, reads)
         return FoundClients(items=[_found(known) for known in found])
 
 
@@ -177,10 +182,7 @@ def _client(known: KnownClient) -> ClientAnswer:
         client_id=known.client_id,
         known_since=known.known_since,
         registered=known.is_registered,
-        identities=[
-            Identity(namespace=key.namespace, external_id=key.external_id)
-            for key in known.identities
-        ],
+        identities=[shown(key) for key in known.identities],
     )
 
 

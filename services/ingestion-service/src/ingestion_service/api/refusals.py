@@ -8,6 +8,7 @@ from rapport_runtime.errors import TryLater
 from rapport_runtime.http.problems import (
     Conflict,
     FieldError,
+    InvalidRequest,
     NotFound,
     ProblemError,
     Unavailable,
@@ -35,4 +36,6 @@ def _problem(refused: errors.Refused) -> ProblemError:
     faults = [field_error(reason, detail, refused.field)] if refused.field else []
     if isinstance(refused, errors.Unknown):
         return NotFound(detail, reason=reason, errors=faults)
+    if isinstance(refused, errors.Unreadable):
+        return InvalidRequest(detail, reason=reason, errors=faults)
     return Conflict(detail, reason=reason, errors=faults)

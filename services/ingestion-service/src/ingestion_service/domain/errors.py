@@ -19,5 +19,9 @@ class Unknown(Refused):
     """The request names something that does not exist."""
 
 
+class Unreadable(Refused):
+    """A value cannot be what its field says; it is not repeated."""
+
+
 class NotYet(Refused):
     """The request may succeed later: the simulated clock has not been set yet."""

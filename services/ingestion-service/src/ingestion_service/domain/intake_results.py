@@ -5,6 +5,7 @@ from typing import Final, Literal, NamedTuple
 RejectReason = Literal[
     "unknown-practice",
     "unknown-source",
+    "unreadable-key",
     "currency-mismatch",
     "occurred-in-the-future",
     "unsigned",
@@ -48,6 +49,14 @@ UNKNOWN_SOURCE: Final = IntakeResult(
     "the practice has not declared this source: declare it (PUT /v1/sources/{source}), or correct"
     " its name, and send the event again",
 )
+UNREADABLE_KEY: Final = IntakeResult(
+    "rejected",
+    "unreadable-key",
+    "/subject",
+    "the clients of this source are known by e-mail address or phone number, and this is neither:"
+    " send an ASCII address, or a number with its country code, such as +86",
+)
+UNREADABLE_PAYER: Final = UNREADABLE_KEY._replace(field="/data/payer")
 IN_THE_FUTURE: Final = IntakeResult(
     "rejected", "occurred-in-the-future", "/time", "more than 48 hours ahead of ingestion's time"
 )

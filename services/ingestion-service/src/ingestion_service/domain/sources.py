@@ -9,8 +9,14 @@ from ingestion_service.domain.facts import PracticeId
 ClientKeyKind = Literal["opaque", "personal"]
 """What a source's client ids are: numbers of its own, or e-mail addresses and phone numbers."""
 
+PERSONAL: Final = "personal:"
+"""How the stored form of a personal client id begins; the rest is a hash."""
+
 MOST_SOURCES: Final = 200
 """Of a practice."""
+
+MOST_PAID_FOR: Final = 100
+"""Clients of one payer."""
 
 FIXED: Final = ("namespace", "client_key", "creates_clients")
 """What can no longer change when something of the source is known."""

@@ -36,6 +36,7 @@ from ingestion_service.ports import (
     Sealer,
     StoredObject,
 )
+from ingestion_service.source_ports import Hashing
 from ingestion_service.store import care, clock, lost_causes, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.freshness import PostgresFreshness
@@ -187,9 +188,15 @@ class PostgresStore(PostgresSources):
     """
 
     def __init__(
-        self, tx: sa.Connection, encoders: Encoders, sealer: Sealer, *, is_simulated: bool
+        self,
+        tx: sa.Connection,
+        encoders: Encoders,
+        sealer: Sealer,
+        *,
+        is_simulated: bool,
+        personal: Hashing | None = None,
     ) -> None:
-        super().__init__(tx, sealer)
+        super().__init__(tx, sealer, personal)
         self._encoders = encoders
         self._is_simulated = is_simulated
         self.rebuilds = PostgresRebuilds(tx, encoders.generation)

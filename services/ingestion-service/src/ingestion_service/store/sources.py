@@ -10,8 +10,8 @@ from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Sealer
-from ingestion_service.source_ports import Undeclared
-from ingestion_service.store import identities, undeclared
+from ingestion_service.source_ports import Hashing, Undeclared
+from ingestion_service.store import identities, relations, undeclared
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import Database, execute, fetch, fetch_value
 
@@ -72,9 +72,11 @@ _UNDECLARED: Final = """
 
 
 class PostgresSources:
-    """`source_ports.SourceStore` within one transaction; `sealer` seals what waits."""
+    """`source_ports.SourceStore` within one transaction; `sealer` seals what waits, `personal`
+    hashes personal client ids."""
 
-    def __init__(self, tx: sa.Connection, sealer: Sealer) -> None:
+    def __init__(self, tx: sa.Connection, sealer: Sealer, personal: Hashing | None) -> None:
+        self.personal = personal
         self._tx = tx
         self._sealer = sealer
 
@@ -129,6 +131,12 @@ class PostgresSources:
 
     def attach(self, keys: Collection[IdentityKey], client_id: ClientId) -> None:
         identities.attach(self._tx, keys, client_id)
+
+    def save_payer(self, payer: IdentityKey, client: IdentityKey) -> None:
+        relations.save(self._tx, payer, client)
+
+    def payers(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, list[IdentityKey]]:
+        return relations.payers(self._tx, keys)
 
 
 class PostgresSourceReads:

@@ -425,8 +425,8 @@ relation = sa.Table(
     sa.Column("kind", _key_text(), primary_key=True),
     sa.Column("from_namespace", _key_text(), primary_key=True),
     sa.Column("from_external_id", _key_text(), primary_key=True),
-    sa.Column("namespace", _key_text(), nullable=False),
-    sa.Column("external_id", _key_text(), nullable=False),
+    sa.Column("namespace", _key_text(), primary_key=True),
+    sa.Column("external_id", _key_text(), primary_key=True),
     sa.Column(
         "said_at",
         sa.DateTime(timezone=True),

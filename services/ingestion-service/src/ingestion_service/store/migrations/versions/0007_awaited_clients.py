@@ -31,8 +31,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(collation="C"), primary_key=True),
         sa.Column("from_namespace", sa.Text(collation="C"), primary_key=True),
         sa.Column("from_external_id", sa.Text(collation="C"), primary_key=True),
-        sa.Column("namespace", sa.Text(collation="C"), nullable=False),
-        sa.Column("external_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("namespace", sa.Text(collation="C"), primary_key=True),
+        sa.Column("external_id", sa.Text(collation="C"), primary_key=True),
         sa.Column(
             "said_at",
             sa.DateTime(timezone=True),
