@@ -91,7 +91,10 @@ def on_postgres(urls: Callable[[], ServiceDatabase]) -> Iterator[StoreWorld]:
 
     stores, reads = build_stores(api, RECORD_KEYS, is_simulated=True), PostgresReads(api)
     restore, said = partial(_restore, made), partial(_all_said, worker_database)
-    yield StoreWorld(stores, reads, worker, published, announced, holds, restore, facts, said)
+    workers = build_stores(worker_database, RECORD_KEYS, is_simulated=True)
+    yield StoreWorld(
+        stores, reads, worker, published, announced, holds, restore, facts, said, workers
+    )
     api.close()
     worker_database.close()
 

@@ -35,7 +35,7 @@ from ingestion_service.secret_ports import Token, Webhook
 from tests.support.memory.ingestion_queues import MemoryQueues, QueueTables
 from tests.support.memory.ingestion_rebuilds import MemoryRebuilds
 from tests.support.memory.ingestion_secrets import MemorySecrets
-from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources
+from tests.support.memory.ingestion_sources import MemorySourceReads, MemorySources, UndeclaredRow
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ClientKey = tuple[PracticeId, ClientId]
@@ -67,6 +67,9 @@ class Tables:
     sources: dict[SourceKey, Source] = field(default_factory=dict)
     webhooks: dict[SourceKey, tuple[Webhook, Token]] = field(default_factory=dict)
     signing: dict[SourceKey, tuple[str, ...]] = field(default_factory=dict)
+    undeclared: list[UndeclaredRow] = field(default_factory=list)
+    released: list[SourceKey] = field(default_factory=list)
+    awaited: dict[IdentityKey, list[EventKey]] = field(default_factory=dict)
     simulated_at: datetime | None = None
     published: list[Activity] = field(default_factory=list)
     said: list[Activity | Opening] = field(default_factory=list)
@@ -74,6 +77,10 @@ class Tables:
     waiting: int = 0
     queues: QueueTables = field(default_factory=QueueTables)
     announced: list[tuple[Practice, datetime]] = field(default_factory=list)
+
+    def park(self, fact: SourceFact, now: datetime) -> None:
+        """One that is there already stays."""
+        self.parked.setdefault(fact.event_key, Parked(fact, now))
 
     def copied(self) -> "Tables":
         """The same rows, which may be changed without changing these."""
@@ -157,7 +164,7 @@ class MemoryStore(MemoryQueues, MemorySources):
 
     def park(self, facts: Sequence[SourceFact], now: datetime) -> None:
         for each in facts:
-            self._tables.parked.setdefault(each.event_key, Parked(each, now))
+            self._tables.park(each, now)
 
     def parked_hashes(self, keys: Collection[EventKey]) -> Mapping[EventKey, bytes]:
         found = {key: self._tables.parked[key] for key in keys if key in self._tables.parked}

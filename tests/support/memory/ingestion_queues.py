@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ingestion_service.domain.facts import PracticeId
-from ingestion_service.ports import Deferred, Hold, Queue, SourceRecord
+from ingestion_service.domain.source_records import SourceRecord
+from ingestion_service.ports import Deferred, Hold, Queue
 
 
 class QueueRow(NamedTuple):
@@ -38,6 +39,17 @@ class QueueTables:
     holds: list[tuple[int, Hold]] = field(default_factory=list)
     incarnation: int = 1
     turns: int = 0
+
+    def turn(self) -> int:
+        """The next number of the clock."""
+        self.turns += 1
+        return self.turns
+
+    def append(self, records: Sequence[tuple[PracticeId, SourceRecord]], now: datetime) -> None:
+        """Let records wait in the open queues of their practices."""
+        for practice_id, record in records:
+            assert practice_id in self.rows, "a record waits in an open queue"
+            self.waiting.append(WaitingRow(practice_id, self.turn(), now, record))
 
     def __copy__(self) -> "QueueTables":
         return replace(
@@ -72,13 +84,9 @@ class MemoryQueues:
             is_new = key not in self._queues.rows
             if is_new:
                 hold_id, incarnation = uuid.uuid4().hex, self._queues.incarnation
-                self._queues.rows[key] = QueueRow(hold_id, now, incarnation, self._turn())
+                self._queues.rows[key] = QueueRow(hold_id, now, incarnation, self._queues.turn())
             opened[key] = self._queue(key, is_new=is_new)
         return opened
-
-    def _turn(self) -> int:
-        self._queues.turns += 1
-        return self._queues.turns
 
     def count_queues(self) -> int:
         return len(self._queues.rows)
@@ -99,10 +107,7 @@ class MemoryQueues:
             self._queues.rows[key] = row._replace(incarnation=self._queues.incarnation)
 
     def defer(self, records: Sequence[tuple[PracticeId, SourceRecord]], now: datetime) -> None:
-        for practice_id, record in records:
-            assert practice_id in self._queues.rows, "a record waits in an open queue"
-            row = WaitingRow(practice_id, self._turn(), now, record)
-            self._queues.waiting.append(row)
+        self._queues.append(records, now)
 
     def deferred(self, practice_id: PracticeId, limit: int) -> list[Deferred]:
         own = [row for row in self._queues.waiting if row.practice_id == practice_id]
@@ -117,7 +122,9 @@ class MemoryQueues:
         gone = self._remove(practice_id, last)
         assert gone == taken, "as many records leave a queue as are counted"
         row = self._queues.rows[practice_id]
-        self._queues.rows[practice_id] = row._replace(stands_at=stands_at, drained_at=self._turn())
+        self._queues.rows[practice_id] = row._replace(
+            stands_at=stands_at, drained_at=self._queues.turn()
+        )
 
     def _remove(self, practice_id: PracticeId, last: int) -> int:
         waiting = self._queues.waiting
@@ -132,4 +139,4 @@ class MemoryQueues:
 
     def pass_turn(self, practice_id: PracticeId) -> None:
         row = self._queues.rows[practice_id]
-        self._queues.rows[practice_id] = row._replace(drained_at=self._turn())
+        self._queues.rows[practice_id] = row._replace(drained_at=self._queues.turn())

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from ingestion_service.domain.facts import PracticeId
+from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.handlers import advance_clock, register_practice
-from ingestion_service.ports import Hold, SourceRecord, Stores
+from ingestion_service.ports import Hold, Stores
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, StoreWorld
 

@@ -1,14 +1,24 @@
 """Declared sources in memory: a part of the store of ingestion."""
 
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from ingestion_service.domain.facts import PracticeId
+from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceFact
+from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.source_ports import Undeclared
 
 if TYPE_CHECKING:
     from tests.support.memory.ingestion import Tables
+
+
+class UndeclaredRow(NamedTuple):
+    """A record that waits until its source is declared."""
+
+    key: SourceKey
+    record: SourceRecord
+    waits_since: datetime
 
 
 class MemorySources:
@@ -44,6 +54,52 @@ class MemorySources:
         known = {SourceKey(event.practice_id, event.source) for event in self._of.ledger}
         return known & set(keys)
 
+    def await_declaration(
+        self, records: Sequence[tuple[SourceKey, SourceRecord]], now: datetime
+    ) -> None:
+        self._of.undeclared += [UndeclaredRow(key, record, now) for key, record in records]
+
+    def release_undeclared(self, key: SourceKey) -> None:
+        if any(row.key == key for row in self._of.undeclared):
+            self._of.released.append(key)
+
+    def lock_declared(self) -> SourceKey | None:
+        return self._of.released[0] if self._of.released else None
+
+    def move_undeclared(self, key: SourceKey, limit: int, now: datetime) -> int:
+        rows = [row for row in self._of.undeclared if row.key == key][:limit]
+        self._of.undeclared = [row for row in self._of.undeclared if row not in rows]
+        self._of.queues.append([(key.practice_id, row.record) for row in rows], now)
+        self._of.released.remove(key)
+        if any(row.key == key for row in self._of.undeclared):
+            self._of.released.append(key)
+        return len(rows)
+
+    def identities(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, ClientId]:
+        known = self._of.identities
+        return {key: known[key] for key in keys if key in known}
+
+    def hold_identities(self, practice_ids: Collection[PracticeId]) -> None:
+        """Nobody else is there."""
+
+    def take_identities(self, practice_id: PracticeId) -> None:
+        """Nobody else is there."""
+
+    def await_clients(self, facts: Sequence[SourceFact], now: datetime) -> None:
+        for fact in facts:
+            self._of.park(fact, now)
+            self._of.awaited.setdefault(fact.client, []).append(fact.event_key)
+
+    def attach(self, keys: Collection[IdentityKey], client_id: ClientId) -> None:
+        for key in keys:
+            assert key not in self._of.identities, "an identity has one client"
+            self._of.identities[key] = client_id
+
+    def meet_clients(self, keys: Collection[IdentityKey]) -> None:
+        for key in keys:
+            for event in self._of.awaited.pop(key, []):
+                self._of.parked[event] = self._of.parked[event]._replace(is_met=True)
+
 
 class MemorySourceReads:
     """The methods of `Reads` about sources."""
@@ -58,4 +114,10 @@ class MemorySourceReads:
         return self._tables_now().sources.get(key)
 
     def undeclared(self, practice_id: PracticeId) -> list[Undeclared]:
-        return []
+        waiting = self._tables_now().undeclared
+        own = sorted({row.key for row in waiting if row.key.practice_id == practice_id})
+        return [_undeclared(key.source, [row for row in waiting if row.key == key]) for key in own]
+
+
+def _undeclared(source: str, rows: Sequence[UndeclaredRow]) -> Undeclared:
+    return Undeclared(source, len(rows), min(row.waits_since for row in rows))

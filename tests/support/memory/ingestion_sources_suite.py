@@ -6,11 +6,31 @@ import pytest
 
 from ingestion_service.declaring import SourceSaved, declare_source
 from ingestion_service.domain.errors import Conflict, Unknown
-from ingestion_service.domain.sources import MOST_SOURCES, Source, SourceKey
-from ingestion_service.handlers import accept, advance_clock, register_client, register_practice
+from ingestion_service.domain.facts import IdentityKey, SourceFact
+from ingestion_service.domain.source_records import SourceRecord
+from ingestion_service.domain.sources import MOST_SOURCES, Source, SourceKey, as_itself
+from ingestion_service.door import accept_sent
+from ingestion_service.handlers import (
+    Registration,
+    accept,
+    accept_met,
+    advance_clock,
+    register_client,
+    register_practice,
+)
 from ingestion_service.ports import Stores
+from ingestion_service.registering import register_person
+from ingestion_service.source_ports import Undeclared
+from ingestion_service.undeclared import UndeclaredRecords
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, StoreWorld, fact
+from tests.support.memory.ingestion_world import (
+    HARBOUR,
+    LAKESIDE,
+    LI_NA,
+    WANG_FANG,
+    StoreWorld,
+    fact,
+)
 
 DESK = Source(LAKESIDE.practice_id, "desk", "The desk", "booking", "desk")
 TILL = Source(LAKESIDE.practice_id, "till", "The till", "payment", "desk", currency="CNY")
@@ -24,8 +44,8 @@ class SourceSuite:
     def stores(self, world: StoreWorld) -> Stores:
         """The world's stores with two practices, and the clock at noon."""
         with world.stores.open_for_operator() as store:
-            register_practice(LAKESIDE, store)
-            register_practice(HARBOUR, store)
+            for practice in (LAKESIDE, HARBOUR):
+                register_practice(practice._replace(undeclared_sources="wait"), store)
             advance_clock(NOON, store)
         return world.stores
 
@@ -111,3 +131,181 @@ class SourceSuite:
     def test_a_practice_that_is_not_registered_declares_none(self, stores: Stores) -> None:
         with pytest.raises(Unknown):
             self.declare(stores, DESK._replace(practice_id="nowhere"))
+
+    def send(self, stores: Stores, *facts: SourceFact) -> list[str]:
+        """What `POST /v1/events` does; of each fact why it was rejected, or else its status."""
+        with stores.open(LAKESIDE.practice_id) as store:
+            return [result.reason or result.status for result in accept_sent(facts, store)]
+
+    def test_whose_clients_a_source_speaks_of_is_declared(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, DESK)
+        self.declare(stores, TILL)
+        booked, paid = fact("created", "e1"), fact("settled", "e2", source="till")
+        assert self.send(stores, booked, paid) == ["accepted", "accepted"]
+        assert {each.namespace for each in world.facts()} == {"desk"}
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.identities == [booked.client]
+
+    def test_a_source_that_is_not_declared_is_refused_and_fixes_nothing(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, DESK)
+        refused = fact("settled", "e1", source="tyll")
+        elsewhere = fact("settled", "e2", practice_id="nowhere")
+        assert self.send(stores, refused, fact("settled", "e3", currency="EUR"), elsewhere) == [
+            "unknown-source",
+            "currency-mismatch",
+            "unknown-practice",
+        ]
+        assert (world.facts(), world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == ([], [])
+        moved = DESK._replace(namespace="crm")
+        assert self.declare(stores, moved).source == moved
+
+    def test_a_practice_that_accepts_any_source_declares_it_by_its_first_event(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+        assert self.send(stores, fact("settled", "e1", currency="EUR")) == ["currency-mismatch"]
+        assert self.declare(stores, DESK._replace(namespace="crm")).source.namespace == "crm"
+        assert self.send(stores, fact("settled", "e2", source="till")) == ["accepted"]
+        assert world.reads.declared_source(TILL.key) == as_itself(TILL.key)
+
+    def test_what_was_accepted_fixes_the_declaration(self, stores: Stores) -> None:
+        self.declare(stores, PAY)
+        assert self.send(stores, fact("settled", "e1", source="pay")) == ["parked"]
+        with pytest.raises(Conflict):
+            self.declare(stores, PAY._replace(namespace="crm"))
+
+    def test_a_source_that_sent_before_goes_on_as_itself(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([fact("settled", "e1")], store)
+        assert self.send(stores, fact("created", "e2")) == ["accepted"]
+        assert world.reads.declared_source(DESK.key) == as_itself(DESK.key)
+
+    def test_records_wait_until_their_source_is_declared_and_move_in_order(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        keys = [DESK.key, TILL.key, DESK.key, SourceKey(HARBOUR.practice_id, "desk"), DESK.key]
+        with world.worker() as store:
+            store.await_declaration([(key, record(at)) for at, key in enumerate(keys)], NOON)
+        assert world.reads.undeclared(LAKESIDE.practice_id) == [
+            Undeclared("desk", 3, NOON),
+            Undeclared("till", 1, NOON),
+        ]
+        records = UndeclaredRecords(world.workers)
+        assert records.run() == 0
+        self.declare(stores, DESK)
+        with world.worker() as store:
+            assert store.lock_declared() == DESK.key
+            store.open_queues({LAKESIDE.practice_id}, NOON)
+            assert store.move_undeclared(DESK.key, 2, NOON) == 2
+        assert world.reads.undeclared(LAKESIDE.practice_id)[0].waiting == 1
+        assert (records.run(), records.run()) == (1, 0)
+        with world.worker() as store:
+            moved = [each.record for each in store.deferred(LAKESIDE.practice_id, 9)]
+        assert moved == [record(0), record(2), record(4)]
+        assert [each.source for each in world.reads.undeclared(LAKESIDE.practice_id)] == ["till"]
+        assert [each.source for each in world.reads.undeclared(HARBOUR.practice_id)] == ["desk"]
+
+    def test_a_practice_of_which_records_move_is_held(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with world.worker() as store:
+            store.await_declaration([(DESK.key, record(0))], NOON)
+        self.declare(stores, DESK)
+        assert UndeclaredRecords(world.workers).run() == 1
+        assert [(each.practice_id, each.is_held) for each in world.holds()] == [("lakeside", True)]
+
+    def test_what_names_a_client_whom_nobody_knows_waits_for_it(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        for source in (DESK, PAY):
+            self.declare(stores, source)
+        paid = fact("settled", "e1", source="pay", external_id="cus_1")
+        other = paid._replace(amount_minor=7)
+        abroad = paid._replace(event_id="e2", currency="EUR")
+        assert self.send(stores, paid, other, abroad) == [
+            "parked",
+            "conflicting-duplicate",
+            "currency-mismatch",
+        ]
+        assert self.send(stores, paid, other) == ["parked", "conflicting-duplicate"]
+        assert self.send(stores, fact("created", "e1")) == ["accepted"]
+        with world.worker() as store:
+            assert accept_met(store, 9) == 0
+        with stores.open(LAKESIDE.practice_id) as store:
+            known = store.identities([WANG_FANG, paid.client._replace(namespace="pay")])
+            assert list(known) == [WANG_FANG]
+            store.attach([paid.client], known[WANG_FANG])
+            store.meet_clients([paid.client])
+        with world.worker() as store:
+            assert accept_met(store, 9) == 1
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.identities == [WANG_FANG, paid.client]
+        again = paid._replace(event_id="e9", external_object_id="s9")
+        assert self.send(stores, again, paid, other) == [
+            "accepted",
+            "duplicate",
+            "conflicting-duplicate",
+        ]
+        assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 1
+
+    def register(self, stores: Stores, *keys: IdentityKey) -> Registration:
+        """What `PUT /v1/clients` does."""
+        with stores.open(LAKESIDE.practice_id) as store:
+            return register_person(keys, store)
+
+    @pytest.mark.parametrize("is_paid_first", [True, False])
+    def test_a_payment_before_or_after_its_link_makes_no_second_client(
+        self, world: StoreWorld, stores: Stores, *, is_paid_first: bool
+    ) -> None:
+        for source in (DESK, PAY):
+            self.declare(stores, source)
+        paid = fact("settled", "e1", source="pay", external_id="cus_1", namespace="pay")
+        assert self.send(stores, fact("created", "e1")) == ["accepted"]
+        if is_paid_first:
+            assert self.send(stores, paid) == ["parked"]
+        linked = self.register(stores, paid.client, WANG_FANG)
+        assert self.register(stores, WANG_FANG, paid.client) == linked._replace(is_new=False)
+        if not is_paid_first:
+            assert self.send(stores, paid) == ["accepted"]
+        with world.worker() as store:
+            assert accept_met(store, 9) == is_paid_first
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.client_id == linked.client_id
+        assert client.identities == [WANG_FANG, paid.client]
+        assert sorted(each.kind for each in world.published()) == [
+            "booked",
+            "registered",
+            "settled",
+        ]
+
+    def test_a_person_is_registered_by_several_identities_at_once(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        other = WANG_FANG._replace(namespace="crm")
+        assert self.register(stores, WANG_FANG, other, WANG_FANG).is_new
+        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
+        assert client.identities == [other, WANG_FANG]
+
+    def test_two_clients_are_not_joined_and_both_are_named(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        ids = [self.register(stores, key).client_id for key in (WANG_FANG, LI_NA)]
+        new = WANG_FANG._replace(namespace="crm")
+        with pytest.raises(Conflict) as refused:
+            self.register(stores, WANG_FANG, new, LI_NA)
+        assert all(each in refused.value.detail for each in ids)
+        with stores.open(LAKESIDE.practice_id) as store:
+            assert store.identities([new]) == {}
+        assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 2
+
+
+def record(offset: int) -> SourceRecord:
+    """A record of bookings."""
+    return SourceRecord("source.bookings.v1", 0, offset, b"key", b"{}", (("h", b"v"),), 7)

@@ -120,6 +120,8 @@ class StoreWorld:
     """What the ledger keeps of them, in the order of acceptance."""
     said: Callable[[], list[Said]]
     """What is in the outbox of clients, in its order."""
+    workers: Stores
+    """A worker's, which see every practice."""
 
 
 def memory_world(stores: MemoryStores) -> StoreWorld:
@@ -143,6 +145,7 @@ def memory_world(stores: MemoryStores) -> StoreWorld:
         restore,
         lambda: [entry.fact for entry in stores.tables.ledger.values()],
         lambda: [Said.of(each) for each in stores.tables.said],
+        stores,
     )
 
 

@@ -7,11 +7,14 @@ from ingestion_service import signed_records, translate
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
+from ingestion_service.domain.source_records import SourceRecord
+from ingestion_service.domain.sources import SourceKey
+from ingestion_service.door import accept_sent
 from ingestion_service.draining import Drain, SetAside
-from ingestion_service.handlers import accept
 from ingestion_service.parked_facts import ParkedFacts
-from ingestion_service.ports import SourceRecord, Store, Stores
-from ingestion_service.queues import take_turns
+from ingestion_service.ports import Store, Stores
+from ingestion_service.queues import held_time, take_turns
+from ingestion_service.undeclared import UndeclaredRecords
 from rapport_contracts import topics
 from rapport_contracts.binary_mode import Headers
 from rapport_runtime import failpoints
@@ -37,6 +40,11 @@ class _Located(NamedTuple):
         """The offset of its record."""
         return self.part.records[self.place].offset
 
+    @property
+    def source(self) -> SourceKey:
+        """Who sent it."""
+        return SourceKey(self.fact.practice_id, self.fact.source)
+
     def record(self) -> tuple[PracticeId, SourceRecord]:
         """Whose it is, and its record."""
         topic, partition = self.part.partition
@@ -58,6 +66,7 @@ class SourceConsumer(BatchHandler):
         self._publish = publish
         self._drain = Drain(stores, set_aside)
         self._parked = ParkedFacts(stores)
+        self._undeclared = UndeclaredRecords(stores)
         self._drains_on = False
         # Of the last batch: how many records it had, and of how many practices that do not wait.
         self._size = (0, 0)
@@ -88,11 +97,12 @@ class SourceConsumer(BatchHandler):
         try:
             turn = take_turns([each.fact for each in located], store)
             accepted = [located[place] for place in turn.accepted]
-            results = accept([each.fact for each in accepted], store, turn.times)
+            results = accept_sent([each.fact for each in accepted], store, turn.times)
         except NotYet as error:
             raise TryLater(error.detail) from error
         failpoints.hit("accepted")
         self._look_at(batch, accepted, results)
+        _await_declaration(accepted, results, store)
         served = {each.fact.practice_id for each in accepted} - turn.times.keys()
         self._size = (len(located), len(served))
         if turn.now is not None:
@@ -103,18 +113,18 @@ class SourceConsumer(BatchHandler):
 
     def after_commit(self, held: Mapping[TopicPartition, Position]) -> None:
         """Publish the activities of the batch, and the watermarks that are due; then give practices
-        that wait their turns, and accept what was parked and is known now. Count what the batch
-        took back and deferred."""
+        that wait their turns, accept what was parked and is known now, and move what waited for a
+        source that is declared now. Count what the batch took back and deferred."""
         self._count(held)
         look = self._drain.look()
         self._publish()
         (records, practices), self._size = self._size, (0, 0)
         try:
             drained = self._drain.run(look, records, practices)
-            accepted_of_parked = self._parked.run()
+            others = self._parked.run() + self._undeclared.run()
         except NotYet as error:
             raise TryLater(error.detail) from error
-        self._drains_on = drained.records > 0 or accepted_of_parked > 0
+        self._drains_on = drained.records > 0 or others > 0
         for letter in drained.letters:
             DEAD_LETTERS.labels(GROUP, letter.partition.topic, letter.error.reason).inc()
 
@@ -126,6 +136,8 @@ class SourceConsumer(BatchHandler):
         self, batch: Batch, accepted: Sequence[_Located], results: Sequence[IntakeResult]
     ) -> None:
         for each, result in zip(accepted, results, strict=True):
+            if result.reason == "unknown-source":
+                continue
             if result.status == "rejected":
                 batch.reject(each.part, each.place, translate.refusal(each.fact, result))
             elif result in translate.REMARKS:
@@ -153,6 +165,19 @@ def _signed(batch: Batch, located: Sequence[_Located], store: Store) -> list[_Lo
         if why is not None:
             batch.reject(each.part, each.place, translate.refusal(each.fact, why))
     return [each for each, why in zip(located, refused, strict=True) if why is None]
+
+
+def _await_declaration(
+    accepted: Sequence[_Located], results: Sequence[IntakeResult], store: Store
+) -> None:
+    """Keep the records of sources that are not declared."""
+    undeclared = [
+        (each.source, each.record()[1])
+        for each, result in zip(accepted, results, strict=True)
+        if result.reason == "unknown-source"
+    ]
+    if undeclared:
+        store.await_declaration(undeclared, held_time(store))
 
 
 def _located(batch: Batch) -> list[_Located]:

@@ -37,4 +37,6 @@ def declare_source(wanted: Source, store: Store, unsaid: Collection[str] = ()) -
     check_namespace(source, declared)
     if source != stored:
         store.save_source(source)
+    if stored is None:
+        store.release_undeclared(source.key)
     return SourceSaved(source, stored is None)

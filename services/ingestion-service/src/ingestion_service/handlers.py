@@ -83,7 +83,7 @@ def accept(
     """
     now = held_time(store)
     practices = store.practices({fact.practice_id for fact in facts})
-    judged = [_refusal(fact, practices, now) or candidate(fact) for fact in facts]
+    judged = [refusal(fact, practices, now) or candidate(fact) for fact in facts]
     candidates = [each for each in judged if isinstance(each, Candidate)]
     if not candidates:
         return [each for each in judged if isinstance(each, IntakeResult)]
@@ -244,7 +244,7 @@ def _with_owners(
     return objects
 
 
-def _refusal(
+def refusal(
     fact: SourceFact, practices: Mapping[PracticeId, Practice], now: datetime
 ) -> IntakeResult | None:
     """Why this fact can never be accepted, whatever the ledger holds; None when it can be."""

@@ -15,6 +15,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.standings import Standing
 from ingestion_service.secret_ports import KeepsSecrets
 from ingestion_service.source_ports import SourceReads, SourceStore
@@ -66,18 +67,6 @@ class LedgerEntry(NamedTuple):
     accepted_at: datetime
     first_sequence: int
     deltas: Sequence[Delta]
-
-
-class SourceRecord(NamedTuple):
-    """A record of a source topic, as it was read."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    timestamp: int
 
 
 class Queue(NamedTuple):

@@ -67,6 +67,16 @@ def take_turns(facts: Sequence[SourceFact], store: Store) -> Turn:
     return Turn(found.accepted, found.deferred, _times(queues), now)
 
 
+def open_queue(practice_id: PracticeId, store: Store) -> None:
+    """Open the queue of a practice, unless something of it waits already, and announce its hold.
+    Raises `NotYet` before a simulated clock is first set."""
+    queue = store.open_queues({practice_id}, held_time(store))[practice_id]
+    if queue.is_new:
+        store.announce_holds([held(queue)])
+    else:
+        announce_queue(queue, store)
+
+
 def announce_again(store: Store) -> None:
     """After a restore: announce the holds that this life of the database has not announced yet."""
     practice_ids = store.unannounced_queues()

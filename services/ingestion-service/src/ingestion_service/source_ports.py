@@ -1,10 +1,11 @@
 """What the use cases need of declared sources: a part of the store."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from ingestion_service.domain.facts import PracticeId
+from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceFact
+from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
 
 
@@ -45,6 +46,43 @@ class SourceStore(Protocol):
 
     def counted(self, keys: Collection[SourceKey]) -> set[SourceKey]:
         """Those of these sources of which the ledger has events."""
+
+    def await_declaration(
+        self, records: Sequence[tuple[SourceKey, SourceRecord]], now: datetime
+    ) -> None:
+        """Keep records, sealed whole, until their sources are declared, in this order. The
+        declarations of their practices are held."""
+
+    def release_undeclared(self, key: SourceKey) -> None:
+        """The source is declared: what waits for that may be moved."""
+
+    def lock_declared(self) -> SourceKey | None:
+        """The source that is declared by now of whose waiting records none was moved for the
+        longest time, locked; None where there is none that nobody else moves."""
+
+    def move_undeclared(self, key: SourceKey, limit: int, now: datetime) -> int:
+        """Move up to `limit` of the first records of a locked source to the end of the queue of its
+        practice, which is locked, as deferred at `now`; how many."""
+
+    def identities(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, ClientId]:
+        """The clients of those of these identities that have one."""
+
+    def hold_identities(self, practice_ids: Collection[PracticeId]) -> None:
+        """Let nobody attach an identity of these practices before the transaction ends. Taken after
+        declarations, and before objects and clients."""
+
+    def take_identities(self, practice_id: PracticeId) -> None:
+        """Let nobody else attach an identity of the practice, or hold its identities."""
+
+    def await_clients(self, facts: Sequence[SourceFact], now: datetime) -> None:
+        """Park facts, sealed, until their identities have clients."""
+
+    def attach(self, keys: Collection[IdentityKey], client_id: ClientId) -> None:
+        """Give identities that have no client this one. Raises `TryLater` when another transaction
+        has just given one of them a client."""
+
+    def meet_clients(self, keys: Collection[IdentityKey]) -> None:
+        """What was parked for these identities may be accepted now."""
 
 
 class SourceReads(Protocol):

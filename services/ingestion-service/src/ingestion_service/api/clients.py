@@ -14,12 +14,14 @@ from ingestion_service.api.schemas import (
     FoundClient,
     FoundClients,
     Identity,
+    Person,
     RegisteredClient,
 )
 from ingestion_service.domain.activities import NO_CAUSE, Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
-from ingestion_service.handlers import look_up_clients, register_client
+from ingestion_service.handlers import look_up_clients
 from ingestion_service.ports import KnownClient, Reads, Stores
+from ingestion_service.registering import register_person
 from ingestion_service.translate import currency_of
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice
@@ -67,22 +69,26 @@ def _add_registration(router: APIRouter, stores: Stores) -> None:
     )
     def put_client(
         principal: Annotated[Principal, Depends(require_practice("clients:write"))],
-        body: Identity,
+        body: Person,
         response: Response,
     ) -> RegisteredClient:
-        """Get the client of an identity; it is created when there is none.
+        """Get the client of an identity, or of all that one person has; it is created when there is
+        none.
 
         Safe to repeat. Not needed before sending events (the first event creates the client, and
         from then on scoring answers for the client), but it gives you the `client_id`, by which
         contacts, consents and tiers are stored, and lets scoring answer `prospect` for a client of
-        whom nothing was sent yet.
+        whom nothing was sent yet. Of several `identities` those without a client are attached to
+        the client of the others, and events that waited for them are accepted; 409 names both
+        clients when two have clients of their own.
         """
-        key = _identity_key(principal, body.namespace, body.external_id)
-        with refusals_as_problems(), stores.open(key.practice_id) as store:
-            registration = register_client(key, store)
+        given = body.all
+        keys = [_identity_key(principal, each.namespace, each.external_id) for each in given]
+        with refusals_as_problems(), stores.open(keys[0].practice_id) as store:
+            registration = register_person(keys, store)
         if registration.is_new:
             response.status_code = 201
-        return RegisteredClient(**body.model_dump(), client_id=registration.client_id)
+        return RegisteredClient(**given[0].model_dump(), client_id=registration.client_id)
 
 
 def _add_clients(router: APIRouter, reads: Reads) -> None:

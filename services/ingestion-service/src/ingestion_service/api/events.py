@@ -11,7 +11,7 @@ from ingestion_service.api.refusals import field_error, refusals_as_problems
 from ingestion_service.api.schemas import MAX_EVENTS, EventsAnswer, ItemOutcome
 from ingestion_service.domain.facts import PracticeId, SourceFact
 from ingestion_service.domain.intake_results import IntakeResult
-from ingestion_service.handlers import accept
+from ingestion_service.door import accept_sent
 from ingestion_service.ports import Stores
 from ingestion_service.queues import practice_times
 from ingestion_service.signed_records import (
@@ -97,7 +97,8 @@ def events_router(stores: Stores) -> APIRouter:
         booking was created does not undo that it was completed or missed, whatever the times say. A
         payment's refunds are told one by one or as a total; the other way is rejected as
         `other-refunds`. At most 100 bookings may take each other's place (`replaces`); one more is
-        rejected as `chain-too-long`. The body has at most 1 MiB.
+        rejected as `chain-too-long`. A source that the practice has not declared is rejected as
+        `unknown-source`. The body has at most 1 MiB.
 
         One event may come in binary mode: its attributes in headers (`ce-id` and so on), and the
         body is `data` alone; faults are named as in structured JSON.
@@ -157,7 +158,7 @@ def _accept(
     with refusals_as_problems(), stores.open(practice_id) as store:
         refused = refusals(facts, [carried] * len(facts), store)
         times = practice_times({practice_id}, store)
-        accepted = accept_signed(facts, refused, lambda good: accept(good, store, times))
+        accepted = accept_signed(facts, refused, lambda good: accept_sent(good, store, times))
     for fact, result in zip(facts, accepted, strict=True):
         if result in REMARKS:
             REMARKS[result].labels(fact.kind).inc()

@@ -96,6 +96,14 @@ class PracticeBody(WireModel):
         examples=["Lantern Harbour"],
         json_schema_extra=_without_default,
     )
+    undeclared_sources: Literal["accept", "wait"] = Field(
+        default="accept",
+        description="What becomes of an event whose source the practice has not declared. wait: it"
+        " waits until the source is declared, or is refused where it came by REST. accept: its"
+        " source is declared by it, with a namespace of its own. Stays as it is when it is left"
+        " out.",
+        json_schema_extra=_without_default,
+    )
 
 
 class PracticeAnswer(PracticeBody):
@@ -120,8 +128,47 @@ class Identity(WireModel):
     )
 
 
+class Person(WireModel):
+    """One identity of a person, or all of them that are known, in `identities`."""
+
+    namespace: Name | None = Field(
+        default=None,
+        description="The namespace of the client's events: their `source`, unless it is declared"
+        " with another one. Required without `identities`.",
+        examples=[NAMESPACE],
+    )
+    external_id: Name | None = Field(
+        default=None,
+        description="The `subject` of the client's events. Use a pseudonym, not a name or number."
+        " Required without `identities`.",
+        examples=[EXTERNAL_ID],
+    )
+    identities: Annotated[list[Identity], Field(min_length=1, max_length=20)] | None = Field(
+        default=None,
+        description="Several identities of one person, in place of the two.",
+        examples=[None],
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        """Refuse both ways at once, and neither."""
+        is_single = self.namespace is not None and self.external_id is not None
+        is_half = self.namespace is not None or self.external_id is not None
+        if is_half is not is_single or is_single is (self.identities is not None):
+            raise ValueError("give namespace and external_id, or identities")
+        return self
+
+    @property
+    def all(self) -> list[Identity]:
+        """The identities, however they were given."""
+        if self.identities is not None:
+            return self.identities
+        return [Identity(namespace=self.namespace or "", external_id=self.external_id or "")]
+
+
 class RegisteredClient(Identity):
-    """The client of an identity. `client_id` is random; all other calls and services use it."""
+    """The client of an identity, the first of those that were given. `client_id` is random; all
+    other calls and services use it."""
 
     client_id: str = Field(examples=[ANY_CLIENT])
 

@@ -4,6 +4,7 @@ from typing import Final, Literal, NamedTuple
 
 RejectReason = Literal[
     "unknown-practice",
+    "unknown-source",
     "currency-mismatch",
     "occurred-in-the-future",
     "unsigned",
@@ -37,6 +38,13 @@ PARKED: Final = IntakeResult("parked")
 DUPLICATE: Final = IntakeResult("duplicate")
 UNKNOWN_PRACTICE: Final = IntakeResult(
     "rejected", "unknown-practice", "/practiceid", "no practice is registered under this id"
+)
+UNKNOWN_SOURCE: Final = IntakeResult(
+    "rejected",
+    "unknown-source",
+    "/source",
+    "the practice has not declared this source: declare it (PUT /v1/sources/{source}), or correct"
+    " its name, and send the event again",
 )
 IN_THE_FUTURE: Final = IntakeResult(
     "rejected", "occurred-in-the-future", "/time", "more than 48 hours ahead of ingestion's time"

@@ -1,10 +1,13 @@
 """A practice: its zone decides the day of each fact, its currency the unit of each amount."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ingestion_service.domain.errors import Conflict
 from ingestion_service.domain.facts import PracticeId
+
+UndeclaredSources = Literal["accept", "wait"]
+"""accept: such a source is declared as itself by its first event. wait: its events wait."""
 
 
 class Practice(NamedTuple):
@@ -12,6 +15,7 @@ class Practice(NamedTuple):
 
     `region` (two letters of ISO 3166-1) and `discreet_name` (the name that messages show, which
     does not say what clients come for) are passed on. Both may be unknown: None.
+    `undeclared_sources` says what becomes of events of sources that are not declared (ADR 49).
     """
 
     practice_id: PracticeId
@@ -20,6 +24,7 @@ class Practice(NamedTuple):
     currency: str
     region: str | None = None
     discreet_name: str | None = None
+    undeclared_sources: UndeclaredSources = "accept"
 
 
 def successor(known: Practice, wanted: Practice, unsaid: Collection[str] = ()) -> Practice:

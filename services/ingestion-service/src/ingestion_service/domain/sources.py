@@ -44,9 +44,9 @@ class Source(NamedTuple):
         return SourceKey(self.practice_id, self.source)
 
 
-def as_itself(key: SourceKey) -> Source:
-    """What a source counts as that has sent events before sources were declared."""
-    return Source(*key, title=key.source, kind="other", namespace=key.source, is_fixed=True)
+def as_itself(key: SourceKey, *, is_fixed: bool = True) -> Source:
+    """What a source counts as that has sent events before it was declared."""
+    return Source(*key, title=key.source, kind="other", namespace=key.source, is_fixed=is_fixed)
 
 
 def redeclared(known: Source, wanted: Source, unsaid: Collection[str], *, in_use: bool) -> Source:

@@ -24,6 +24,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import (
     Client,
@@ -32,7 +33,6 @@ from ingestion_service.ports import (
     LedgerEntry,
     Queue,
     Sealer,
-    SourceRecord,
     StoredObject,
 )
 from ingestion_service.store import clock, objects, parking, queues
@@ -56,10 +56,12 @@ _LOCK_PRACTICE: Final = """
     SELECT pg_advisory_xact_lock(hashtextextended('practice ' || %(practice_id)b, 0))
 """
 _SAVE_PRACTICE: Final = """
-    INSERT INTO practice (practice_id, name, zone, currency, region, discreet_name)
-    VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b, %(region)b, %(discreet_name)b)
+    INSERT INTO practice
+        (practice_id, name, zone, currency, region, discreet_name, undeclared_sources)
+    VALUES (%(practice_id)b, %(name)b, %(zone)b, %(currency)b, %(region)b, %(discreet_name)b,
+        %(undeclared_sources)b)
     ON CONFLICT (practice_id) DO UPDATE SET name = excluded.name, region = excluded.region,
-        discreet_name = excluded.discreet_name
+        discreet_name = excluded.discreet_name, undeclared_sources = excluded.undeclared_sources
 """
 # Arrays come sorted by key, and rows are created and locked in that order. Who locks has created
 # whatever it will create, so while one is missing nothing is locked: no two workers wait for each
@@ -178,9 +180,8 @@ class PostgresStore(PostgresSources):
     def __init__(
         self, tx: sa.Connection, encoders: Encoders, sealer: Sealer, *, is_simulated: bool
     ) -> None:
-        super().__init__(tx)
+        super().__init__(tx, sealer)
         self._encoders = encoders
-        self._sealer = sealer
         self._is_simulated = is_simulated
         self.rebuilds = PostgresRebuilds(tx, encoders.generation)
         self.secrets = PostgresSecrets(tx, sealer)

@@ -8,7 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ingestion_service.domain.facts import PracticeId
-from ingestion_service.ports import Deferred, Queue, Sealer, SourceRecord
+from ingestion_service.domain.source_records import SourceRecord
+from ingestion_service.ports import Deferred, Queue, Sealer
 from ingestion_service.store.sealed_records import LogPlace, seal, unseal
 from rapport_runtime.database import execute, fetch, fetch_value
 from rapport_runtime.ops.pauses import paused, this_worker

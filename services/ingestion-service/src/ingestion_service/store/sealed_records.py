@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
-from ingestion_service.ports import Sealer, SourceRecord
+from ingestion_service.domain.source_records import SourceRecord
+from ingestion_service.ports import Sealer
 from rapport_runtime.sealing import place_of
 
 _LENGTH_BYTES: Final = 4

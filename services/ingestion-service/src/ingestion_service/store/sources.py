@@ -1,13 +1,17 @@
 """Declared sources on Postgres: the part of the store that is about them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 
-from ingestion_service.domain.facts import PracticeId
+from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceFact
+from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
+from ingestion_service.ports import Sealer
 from ingestion_service.source_ports import Undeclared
+from ingestion_service.store import identities, undeclared
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import Database, execute, fetch, fetch_value
 
@@ -68,10 +72,11 @@ _UNDECLARED: Final = """
 
 
 class PostgresSources:
-    """`source_ports.SourceStore` within one transaction."""
+    """`source_ports.SourceStore` within one transaction; `sealer` seals what waits."""
 
-    def __init__(self, tx: sa.Connection) -> None:
+    def __init__(self, tx: sa.Connection, sealer: Sealer) -> None:
         self._tx = tx
+        self._sealer = sealer
 
     def sources(self, keys: Collection[SourceKey]) -> Mapping[SourceKey, Source]:
         return _sources(self._tx, keys)
@@ -98,6 +103,38 @@ class PostgresSources:
     def counted(self, keys: Collection[SourceKey]) -> set[SourceKey]:
         rows = fetch(self._tx, _COUNTED, arrays(SourceKey._fields, keys), prepare=False)
         return {SourceKey(*row) for row in rows}
+
+    def await_declaration(
+        self, records: Sequence[tuple[SourceKey, SourceRecord]], now: datetime
+    ) -> None:
+        undeclared.wait(self._tx, records, now, self._sealer)
+
+    def release_undeclared(self, key: SourceKey) -> None:
+        undeclared.release(self._tx, key)
+
+    def lock_declared(self) -> SourceKey | None:
+        return undeclared.lock_declared(self._tx)
+
+    def move_undeclared(self, key: SourceKey, limit: int, now: datetime) -> int:
+        return undeclared.move(self._tx, key, limit, now)
+
+    def identities(self, keys: Collection[IdentityKey]) -> Mapping[IdentityKey, ClientId]:
+        return identities.known(self._tx, keys)
+
+    def hold_identities(self, practice_ids: Collection[PracticeId]) -> None:
+        identities.hold(self._tx, practice_ids)
+
+    def take_identities(self, practice_id: PracticeId) -> None:
+        identities.take(self._tx, practice_id)
+
+    def await_clients(self, facts: Sequence[SourceFact], now: datetime) -> None:
+        identities.wait(self._tx, facts, now, self._sealer)
+
+    def attach(self, keys: Collection[IdentityKey], client_id: ClientId) -> None:
+        identities.attach(self._tx, keys, client_id)
+
+    def meet_clients(self, keys: Collection[IdentityKey]) -> None:
+        identities.meet(self._tx, keys)
 
 
 class PostgresSourceReads:

@@ -29,6 +29,7 @@ practice = sa.Table(
         nullable=False,
         server_default=sa.func.now(),
     ),
+    sa.Column("undeclared_sources", sa.Text, nullable=False, server_default="accept"),
 )
 
 client = sa.Table(
@@ -245,6 +246,35 @@ undeclared_record = sa.Table(
     sa.Column("record_timestamp", sa.BigInteger, nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     comment="their records, sealed whole; record_id is their order within a source",
+)
+
+awaited_client = sa.Table(
+    "awaited_client",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("namespace", _key_text(), primary_key=True),
+    sa.Column("external_id", _key_text(), primary_key=True),
+    sa.Column("source", _key_text(), primary_key=True),
+    sa.Column("event_id", _key_text(), primary_key=True),
+    comment="which parked events wait for a client of which identity",
+)
+
+relation = sa.Table(
+    "relation",
+    metadata,
+    sa.Column("practice_id", _key_text(), primary_key=True),
+    sa.Column("kind", _key_text(), primary_key=True),
+    sa.Column("from_namespace", _key_text(), primary_key=True),
+    sa.Column("from_external_id", _key_text(), primary_key=True),
+    sa.Column("namespace", _key_text(), nullable=False),
+    sa.Column("external_id", _key_text(), nullable=False),
+    sa.Column(
+        "said_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        server_default=sa.func.now(),
+    ),
+    comment="who stands to which client in which relation: kind payer, who pays for whom",
 )
 
 clock = sa.Table(
