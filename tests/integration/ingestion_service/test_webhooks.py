@@ -162,6 +162,17 @@ def test_a_forged_webhook_is_refused_before_it_is_read(
     assert stored(database, "desk") == []
 
 
+def test_a_webhook_is_accepted_whole_or_not_at_all(door: Door, database: Database) -> None:
+    """Its other events pass with it once what stands in the way is mended."""
+    system = SYSTEMS["mapping"]
+    document = json.loads(senders.sample("mapping", "a-day-of-the-desk"))
+    document["batch"]["rows"][3]["bill"]["sum"]["cur"] = "usd"
+    body = json.dumps(document).encode()
+    answer = door.send(door.path(system, "desk"), system.headers(body), body)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "currency-mismatch")
+    assert stored(database, "desk") == []
+
+
 def test_a_guessed_address_is_paid_for_and_a_good_one_passes_all_the_same(
     door: Door, database: Database
 ) -> None:
