@@ -74,7 +74,8 @@ class Door:
         self.call = call
 
     def declare(self, system: System, source: str, **more: Any) -> httpx.Response:
-        declared = {"title": source, "kind": "desk"}
+        client_key = "personal" if system.name == "calcom" else "opaque"
+        declared = {"title": source, "kind": "desk", "client_key": client_key}
         assert self.call("PUT", f"/v1/sources/{source}", json=declared).is_success
         body = {"adapter": system.name, "settings": system.settings, **more}
         return self.call("POST", f"/v1/sources/{source}/webhook", json=body)
@@ -161,6 +162,17 @@ def test_a_forged_webhook_is_refused_before_it_is_read(
     assert stored(database, "desk") == []
 
 
+def test_a_webhook_is_accepted_whole_or_not_at_all(door: Door, database: Database) -> None:
+    """Its other events pass with it once what stands in the way is mended."""
+    system = SYSTEMS["mapping"]
+    document = json.loads(senders.sample("mapping", "a-day-of-the-desk"))
+    document["batch"]["rows"][3]["bill"]["sum"]["cur"] = "usd"
+    body = json.dumps(document).encode()
+    answer = door.send(door.path(system, "desk"), system.headers(body), body)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "currency-mismatch")
+    assert stored(database, "desk") == []
+
+
 def test_a_guessed_address_is_paid_for_and_a_good_one_passes_all_the_same(
     door: Door, database: Database
 ) -> None:
@@ -233,6 +245,14 @@ def test_what_cannot_work_cannot_be_declared(
     assert answer.status_code == 422
     assert pointer in [each["pointer"] for each in answer.json()["errors"]]
     assert SECRET not in answer.text
+
+
+def test_a_system_that_knows_clients_by_e_mail_needs_a_source_that_says_so(door: Door) -> None:
+    assert door.call("PUT", "/v1/sources/desk", json={"title": "d", "kind": "desk"}).is_success
+    body = {"adapter": "calcom", "settings": {"secrets": [SECRET]}}
+    answer = door.call("POST", "/v1/sources/desk/webhook", json=body)
+    assert answer.status_code == 422
+    assert [each["reason"] for each in answer.json()["errors"]] == ["client-key-opaque"]
 
 
 def test_only_a_declared_source_of_ones_own_takes_webhooks(door: Door) -> None:

@@ -17,6 +17,7 @@ from ingestion_service.signed_records import HEADER
 from rapport_contracts.topics import SOURCE_BOOKINGS
 from rapport_runtime.bus.memory import MemoryRecord
 from rapport_runtime.bus.port import TopicPartition
+from rapport_runtime.stream.batch import DeadLetter
 from rapport_runtime.stream.partition_batches import batch_of, decoded
 from rapport_runtime.stream.positions import Position
 from tests.support.memory.ingestion import MemoryStores
@@ -64,8 +65,13 @@ def signed(value: bytes, secret: str = SECRET) -> tuple[str, bytes]:
 def read(stores: MemoryStores, value: bytes, headers: Headers) -> list[tuple[str, str | None]]:
     """The reasons of the dead letters of a batch of one record, and whose each is."""
     consumer = SourceConsumer(stores, lambda: None, lambda _tx, _letters: None)
-    record = MemoryRecord(0, b"ada", value, tuple(headers), 7)
-    batch = batch_of([decoded(consumer, PLACE, Position(0, ""), [record])])
+    return handled(stores, consumer, [MemoryRecord(0, b"ada", value, tuple(headers), 7)])
+
+
+def handled(
+    stores: MemoryStores, consumer: SourceConsumer, records: list[MemoryRecord]
+) -> list[tuple[str, str | None]]:
+    batch = batch_of([decoded(consumer, PLACE, Position(0, ""), records)])
     with stores.transaction() as tables:
         if batch.partitions:
             consumer.handle(tables, batch)
@@ -114,3 +120,27 @@ def test_a_source_that_no_longer_signs_needs_no_signature(stores: MemoryStores) 
     sign(stores, SECRET)
     sign(stores)
     assert read(stores, VALUE, []) == []
+
+
+def test_records_that_waited_while_their_source_began_to_sign_need_signatures(
+    stores: MemoryStores,
+) -> None:
+    """A practice floods, and most of its records wait in its queue; one of them is signed."""
+    letters: list[DeadLetter] = []
+    consumer = SourceConsumer(stores, lambda: None, lambda _tx, some: letters.extend(some))
+    with stores.open_for_operator() as store:
+        register_practice(Practice("quiet", "Q", "Asia/Shanghai", "CNY"), store)
+    values = [json.dumps({**EVENT, "id": f"e{number}"}).encode() for number in range(15)]
+    values.append(json.dumps({**EVENT, "practiceid": "quiet"}).encode())
+    records = [
+        MemoryRecord(offset, b"ada", value, (signed(value),) if offset == 14 else (), 7)
+        for offset, value in enumerate(values)
+    ]
+    assert handled(stores, consumer, records) == []
+    accepted = len(stores.tables.ledger)
+    assert 0 < accepted < 14
+    sign(stores, SECRET)
+    for _ in range(len(records)):
+        consumer.after_commit({PLACE: Position(len(records), "")})
+    assert [letter.error.reason for letter in letters] == ["unsigned"] * (14 - accepted)
+    assert len(stores.tables.ledger) == accepted + 1

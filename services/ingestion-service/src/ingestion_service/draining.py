@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from ingestion_service import signed_records, translate
 from ingestion_service.domain import turns
 from ingestion_service.domain.facts import PracticeId, SourceFact
+from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.sources import SourceKey
 from ingestion_service.door import accept_sent
 from ingestion_service.import_holds import tend_imports
@@ -140,19 +141,7 @@ def _accept(
 ) -> list[DeadLetter]:
     """Accept the records at the practice's time; return those that become dead letters."""
     decoded = [refused or _decoded(each) for each in taken]
-    facts = [fact for fact in decoded if isinstance(fact, SourceFact)]
-    times = {queue.practice_id: queue.stands_at}
-    carriers = [
-        translate.carrier_of(each.record)
-        for each, fact in zip(taken, decoded, strict=True)
-        if isinstance(fact, SourceFact)
-    ]
-    refused_facts = signed_records.refusals(facts, carriers, store)
-    results = iter(
-        signed_records.accept_signed(
-            facts, refused_facts, lambda good: accept_sent(good, store, times)
-        )
-    )
+    results = iter(_results(taken, decoded, queue, store))
     letters, undeclared = [], []
     for each, fact in zip(taken, decoded, strict=True):
         error = fact if isinstance(fact, InvalidRecord) else None
@@ -166,6 +155,24 @@ def _accept(
     if undeclared:
         store.await_declaration(undeclared, queue.stands_at)
     return letters
+
+
+def _results(
+    taken: Sequence[Deferred],
+    decoded: Sequence[SourceFact | InvalidRecord],
+    queue: Queue,
+    store: Store,
+) -> list[IntakeResult]:
+    """The result of each fact, in their order; a source may sign only since its records wait."""
+    pairs = zip(taken, decoded, strict=True)
+    carried = [(fact, each.record) for each, fact in pairs if isinstance(fact, SourceFact)]
+    facts = [fact for fact, _ in carried]
+    carriers = [translate.carrier_of(record) for _, record in carried]
+    refused = signed_records.refusals(facts, carriers, store)
+    times = {queue.practice_id: queue.stands_at}
+    return signed_records.accept_signed(
+        facts, refused, lambda good: accept_sent(good, store, times)
+    )
 
 
 def _decoded(each: Deferred) -> SourceFact | InvalidRecord:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.sources import SourceKey
-from ingestion_service.handlers import accept
+from ingestion_service.door import accept_sent
 from ingestion_service.ports import Store
 from ingestion_service.queues import practice_times
 from ingestion_service.secret_ports import Webhook
@@ -50,7 +50,7 @@ def receive(
     facts = [fact_of(event) for event in adapter.read(body, settings).events]
     if not facts:
         return []
-    results = accept(facts, store, practice_times({key.practice_id}, store))
+    results = accept_sent(facts, store, practice_times({key.practice_id}, store))
     for result in results:
         if result.status == "rejected":
             raise NotAccepted(result)

@@ -17,7 +17,7 @@ from ingestion_service.api.webhook_schemas import (
     WebhookBody,
 )
 from ingestion_service.domain.facts import PracticeId
-from ingestion_service.domain.sources import SourceKey
+from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Store, Stores
 from ingestion_service.secret_ports import Token, Webhook
 from ingestion_service.translate import REMARKS
@@ -43,6 +43,9 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
+
+OF_PERSONAL_KEYS: Final = frozenset({"calcom"})
+"""Adapters whose `subject` is an e-mail address or a phone number."""
 
 DOOR: Final = "/v1/webhooks/"
 _Writer = Annotated[Principal, Depends(require_practice("sources:write"))]
@@ -119,7 +122,7 @@ def _add_declaration(router: APIRouter, stores: Stores) -> None:
         _check_settings(key, body)
         webhook = Webhook(body.adapter, json.dumps(body.settings).encode())
         with refusals_as_problems(), stores.open(key.practice_id) as store:
-            _require_declared(key, store)
+            _check_keys(_declared(key, store), body.adapter)
             is_new = body.new_address or store.secrets.webhook(key) is None
             raw, parts = new_key()
             token = Token(parts.id, parts.secret_hash) if is_new else None
@@ -150,7 +153,7 @@ def _add_signing(router: APIRouter, stores: Stores) -> None:
         """
         key = SourceKey(PracticeId(principal.practice), source)
         with refusals_as_problems(), stores.open(key.practice_id) as store:
-            _require_declared(key, store)
+            _declared(key, store)
             store.secrets.save_signing(key, body.plain())
 
     @router.delete(
@@ -223,9 +226,21 @@ def _webhook_problems() -> Iterator[None]:
         raise InvalidRequest(error.result.detail, reason=error.result.reason) from None
 
 
-def _require_declared(key: SourceKey, store: Store) -> None:
-    if key not in store.sources([key]):
+def _declared(key: SourceKey, store: Store) -> Source:
+    found = store.sources([key]).get(key)
+    if found is None:
         raise NotFound("declare the source first: PUT /v1/sources/{source}")
+    return found
+
+
+def _check_keys(source: Source, adapter: str) -> None:
+    """Refuse an adapter whose clients are known by what must not be stored as it is."""
+    if adapter in OF_PERSONAL_KEYS and source.client_key != "personal":
+        detail = "it knows clients by e-mail or phone: declare the source with client_key personal"
+        fault = FieldError(
+            location="body", pointer="/adapter", reason="client-key-opaque", detail=detail
+        )
+        raise InvalidRequest("1 found", errors=[fault])
 
 
 def _check_settings(key: SourceKey, body: WebhookBody) -> None:
