@@ -6,7 +6,7 @@ from alembic import op
 from rapport_runtime.row_security import open_to_purge, row_level_security
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

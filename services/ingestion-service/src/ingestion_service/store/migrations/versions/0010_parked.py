@@ -6,7 +6,7 @@ from alembic import op
 from rapport_runtime.row_security import row_level_security
 
 revision = "0010"
-down_revision = "0005"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

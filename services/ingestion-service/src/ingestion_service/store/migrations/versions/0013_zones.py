@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from rapport_runtime.row_security import row_level_security
 
 revision = "0013"
-down_revision = "0005"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

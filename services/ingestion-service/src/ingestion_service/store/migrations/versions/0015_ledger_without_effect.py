@@ -4,7 +4,7 @@ from alembic import op
 
 from rapport_runtime.migrations.concurrent_indexes import create_index, drop_index
 
-revision = "0014b"
+revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None

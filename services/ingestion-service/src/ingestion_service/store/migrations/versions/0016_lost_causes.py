@@ -5,8 +5,8 @@ from alembic import op
 
 from rapport_runtime.row_security import row_level_security
 
-revision = "0014c"
-down_revision = "0014b"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
