@@ -32,7 +32,7 @@ from ingestion_service.ports import (
     SourceProgress,
     StoredObject,
 )
-from ingestion_service.secret_ports import Token, Webhook
+from ingestion_service.ports.secrets import Token, Webhook
 from tests.support.memory.ingestion_freshness import FreshnessTables, MemoryFreshness
 from tests.support.memory.ingestion_imports import JobRow, MemoryImports
 from tests.support.memory.ingestion_parking import MemoryParking, Parked

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.practices import Practice
-from ingestion_service.freshness_ports import Decision, SourceKey, SpokenDay, Watched
+from ingestion_service.ports.freshness import Decision, SourceKey, SpokenDay, Watched
 from tests.support.memory.ingestion_queues import QueueTables
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from ingestion_service.domain.errors import Unknown
 from ingestion_service.domain.freshness import midnight
-from ingestion_service.freshness_ports import Decision, SourceKey, SpokenDay
 from ingestion_service.handlers import accept, advance_clock, register_practice
 from ingestion_service.ports import Hold, SourceRecord
+from ingestion_service.ports.freshness import Decision, SourceKey, SpokenDay
 from ingestion_service.silences import announce_silences_again, end_hold, look_at_sources
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, StoreWorld, fact

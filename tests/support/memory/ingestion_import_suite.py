@@ -8,8 +8,8 @@ from ingestion_service.domain.facts import SourceObjectKey
 from ingestion_service.domain.imports import About, Counts, ImportHold, ImportKey
 from ingestion_service.handlers import accept, advance_clock, register_client, register_practice
 from ingestion_service.import_holds import end_import, hold_practice, tend_imports
-from ingestion_service.import_ports import PlannedAt
 from ingestion_service.ports import Store
+from ingestion_service.ports.imports import PlannedAt
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import (
     HARBOUR,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ingestion_service.domain.facts import PracticeId, SourceObjectKey
 from ingestion_service.domain.imports import About, Counts, ImportHold, ImportJob, ImportKey
-from ingestion_service.import_ports import KnownObject, PlannedAt
+from ingestion_service.ports.imports import KnownObject, PlannedAt
 from tests.support.memory.ingestion_queues import QueueTables
 
 

@@ -13,7 +13,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.parked import Waiting
-from ingestion_service.ports_parking import Met
+from ingestion_service.ports.parking import Met
 
 
 class Parked(NamedTuple):

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ingestion_service.domain.sources import SourceKey
-from ingestion_service.secret_ports import Token, Webhook
+from ingestion_service.ports.secrets import Token, Webhook
 
 if TYPE_CHECKING:
     from tests.support.memory.ingestion import Tables
 
 
 class MemorySecrets:
-    """`secret_ports.SecretStore` over tables."""
+    """`ports.secrets.SecretStore` over tables."""
 
     def __init__(self, tables: "Tables") -> None:
         self._of = tables

@@ -1,7 +1,7 @@
 """The secrets of declared sources: kept for their source and purpose, until they are taken back."""
 
 from ingestion_service.domain.sources import SourceKey
-from ingestion_service.secret_ports import Token, Webhook
+from ingestion_service.ports.secrets import Token, Webhook
 from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, StoreWorld
 
 DESK, TILL = SourceKey(LAKESIDE.practice_id, "desk"), SourceKey(LAKESIDE.practice_id, "till")

@@ -8,7 +8,7 @@ from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import MOST_PAID_FOR, Source, SourceKey
 from ingestion_service.personal_keys import PersonalKeys
-from ingestion_service.source_ports import Undeclared
+from ingestion_service.ports.sources import Undeclared
 
 if TYPE_CHECKING:
     from tests.support.memory.ingestion import Tables

@@ -18,9 +18,9 @@ from ingestion_service.handlers import (
 )
 from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import Stores
+from ingestion_service.ports.sources import Undeclared
 from ingestion_service.registering import Person, register_person
 from ingestion_service.relating import paid_for, relate_payer
-from ingestion_service.source_ports import Undeclared
 from ingestion_service.undeclared import UndeclaredRecords
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import (

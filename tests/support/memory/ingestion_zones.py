@@ -10,7 +10,7 @@ from ingestion_service.domain.derivation import Derived, PastFact
 from ingestion_service.domain.facts import ClientId, EventKey, PracticeId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClientKey, LedgerEntry
-from ingestion_service.zone_ports import Change, Locked, Turned
+from ingestion_service.ports.zones import Change, Locked, Turned
 
 PAGE = 2
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)

@@ -20,11 +20,11 @@ from ingestion_service.consumers import GRADED_TOPICS, GROUP, TOPICS, SourceCons
 from ingestion_service.importing.command import import_command
 from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.ports import Sealer
+from ingestion_service.ports.sources import Hashing
 from ingestion_service.rebuilding import rebuild_command
 from ingestion_service.repairing import repair_with
 from ingestion_service.settings import IngestionSettings
 from ingestion_service.silences import SilenceWatch
-from ingestion_service.source_ports import Hashing
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.freshness_reads import PostgresFreshnessReads
 from ingestion_service.store.lost_events import report_lost

@@ -15,9 +15,9 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.sources import Source, SourceKey, as_itself
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Store
+from ingestion_service.ports.sources import Hashing
 from ingestion_service.queues import NOBODY_WAITS
 from ingestion_service.registering import personal_of
-from ingestion_service.source_ports import Hashing
 
 Declared = Mapping[SourceKey, Source]
 

@@ -11,7 +11,7 @@ from ingestion_service.domain.intake_results import NEVER_ATTACHED, NEVER_MET, I
 from ingestion_service.domain.parked import TERM
 from ingestion_service.door import accept_again
 from ingestion_service.ports import Store, Stores
-from ingestion_service.ports_parking import Parking
+from ingestion_service.ports.parking import Parking
 from ingestion_service.queues import practice_times
 from ingestion_service.source_records import SetAside, letter_of
 from rapport_runtime.logs import get_logger

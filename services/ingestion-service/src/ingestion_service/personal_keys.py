@@ -12,7 +12,7 @@ from rapport_runtime.sealing import place_of
 
 
 class PersonalKeys:
-    """`source_ports.Hashing` by HMAC-SHA-256 under a key of 32 bytes, which cannot be changed: all
+    """`ports.sources.Hashing` by HMAC-SHA-256 under a key of 32 bytes, which cannot be changed: all
     personal identities hang on it."""
 
     def __init__(self, key: bytes) -> None:

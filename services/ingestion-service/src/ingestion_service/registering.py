@@ -7,8 +7,8 @@ from ingestion_service.domain.errors import Conflict, NotYet, Unreadable
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.handlers import register_client
 from ingestion_service.ports import Store
+from ingestion_service.ports.sources import Hashing
 from ingestion_service.queues import practice_times
-from ingestion_service.source_ports import Hashing
 
 
 class Person(NamedTuple):

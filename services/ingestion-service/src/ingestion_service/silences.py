@@ -16,14 +16,14 @@ from ingestion_service.domain.freshness import (
     rhythm,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.freshness_ports import (
+from ingestion_service.ports import Hold, LedgerEntry, Store, Stores
+from ingestion_service.ports.freshness import (
     Decision,
     Silence,
     SourceKey,
     SpokenDay,
     Watched,
 )
-from ingestion_service.ports import Hold, LedgerEntry, Store, Stores
 
 ReadThrough = Callable[[Any], datetime | None]
 """In a transaction: the time up to which all that the sources sent has been read; None before all

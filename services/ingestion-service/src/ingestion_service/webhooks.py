@@ -8,8 +8,8 @@ from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.sources import SourceKey
 from ingestion_service.door import accept_sent
 from ingestion_service.ports import Store
+from ingestion_service.ports.secrets import Webhook
 from ingestion_service.queues import practice_times
-from ingestion_service.secret_ports import Webhook
 from ingestion_service.translate import fact_of
 from rapport_adapters.adapter import Headers
 from rapport_adapters.catalogue import ADAPTERS

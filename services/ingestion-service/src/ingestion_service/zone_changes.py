@@ -15,8 +15,8 @@ from ingestion_service.domain.errors import NotYet, Unknown
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.handlers import open_generation
 from ingestion_service.ports import ClientKey
+from ingestion_service.ports.zones import Turned, TurningStore, TurningStores
 from ingestion_service.rebuilding import MOST_WAITING
-from ingestion_service.zone_ports import Turned, TurningStore, TurningStores
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, describe
 from rapport_runtime.errors import LoopHalted, TryLater

@@ -9,13 +9,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.freshness import rhythm
-from ingestion_service.freshness_ports import (
+from ingestion_service.ports import Stores
+from ingestion_service.ports.freshness import (
     Decision,
     FreshnessReads,
     SourceFreshness,
     SpokenDay,
 )
-from ingestion_service.ports import Stores
 from ingestion_service.queues import held_time
 from ingestion_service.silences import end_hold
 from rapport_runtime.http.api_keys import Principal

@@ -16,7 +16,7 @@ from ingestion_service.declaring import declare_source
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Reads, SourceProgress, Stores
-from ingestion_service.source_ports import Undeclared
+from ingestion_service.ports.sources import Undeclared
 from rapport_contracts.values import Name
 from rapport_runtime.http.api_keys import Principal
 from rapport_runtime.http.auth import require_practice

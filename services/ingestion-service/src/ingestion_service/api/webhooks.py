@@ -19,7 +19,7 @@ from ingestion_service.api.webhook_schemas import (
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Store, Stores
-from ingestion_service.secret_ports import Token, Webhook
+from ingestion_service.ports.secrets import Token, Webhook
 from ingestion_service.translate import REMARKS
 from ingestion_service.webhooks import NotAccepted, receive, settings_of
 from rapport_adapters.errors import SignatureRefused, Unreadable

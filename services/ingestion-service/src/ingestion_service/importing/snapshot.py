@@ -7,8 +7,8 @@ from typing import Final
 
 from ingestion_service.domain.bookings import state_of_booking
 from ingestion_service.domain.facts import PracticeId, SourceFact, SourceObjectKey
-from ingestion_service.import_ports import KnownObject, PlannedAt
 from ingestion_service.ports import Store, Stores
+from ingestion_service.ports.imports import KnownObject, PlannedAt
 from rapport_files.snapshots import Booking
 
 PAGE: Final = 1_000

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ingestion_service.freshness_ports import (
+from ingestion_service.ports.freshness import (
     Decision,
     Silence,
     SourceKey,

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.freshness import local_day
-from ingestion_service.freshness_ports import OpenHold, ParkedEvent, SourceFreshness, SpokenDay
-from ingestion_service.freshness_ports import SourceKey as Key
+from ingestion_service.ports.freshness import OpenHold, ParkedEvent, SourceFreshness, SpokenDay
+from ingestion_service.ports.freshness import SourceKey as Key
 from rapport_runtime.database import Database, fetch
 
 COUNT_UP_TO: Final = 1_000

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from ingestion_service.domain.facts import PracticeId, SourceObjectKey
 from ingestion_service.domain.imports import About, Counts, ImportHold, ImportJob, ImportKey
-from ingestion_service.import_ports import KnownObject, PlannedAt
+from ingestion_service.ports.imports import KnownObject, PlannedAt
 from ingestion_service.store import objects
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import execute, fetch
@@ -85,7 +85,7 @@ _FORGET_PLANNED: Final = """
 
 
 class PostgresImports:
-    """`import_ports.Imports` within one transaction."""
+    """`ports.imports.Imports` within one transaction."""
 
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx

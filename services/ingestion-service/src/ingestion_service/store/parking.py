@@ -21,7 +21,7 @@ from ingestion_service.domain.facts import (
 )
 from ingestion_service.domain.parked import Waiting
 from ingestion_service.ports import Sealer
-from ingestion_service.ports_parking import Met
+from ingestion_service.ports.parking import Met
 from ingestion_service.store import awaited_clients
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import execute, fetch
@@ -188,7 +188,7 @@ _DECODE: Final = msgspec.msgpack.Decoder(SourceFact).decode
 
 
 class PostgresParking:
-    """`ports_parking.Parking` within one transaction."""
+    """`ports.parking.Parking` within one transaction."""
 
     def __init__(self, tx: sa.Connection, sealer: Sealer) -> None:
         self._tx = tx

@@ -36,7 +36,7 @@ from ingestion_service.ports import (
     Sealer,
     StoredObject,
 )
-from ingestion_service.source_ports import Hashing
+from ingestion_service.ports.sources import Hashing
 from ingestion_service.store import care, clock, lost_causes, objects, parking, queues
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.freshness import PostgresFreshness

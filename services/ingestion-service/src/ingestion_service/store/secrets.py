@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from ingestion_service.domain.sources import SourceKey
 from ingestion_service.ports import Sealer
-from ingestion_service.secret_ports import Token, Webhook
+from ingestion_service.ports.secrets import Token, Webhook
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import Database, execute, fetch, fetch_one
 from rapport_runtime.http.api_keys import KeyParts, Principal, parse_key, same_hash
@@ -56,7 +56,7 @@ _TOKENS: Final = """
 
 
 class PostgresSecrets:
-    """`secret_ports.SecretStore` within one transaction."""
+    """`ports.secrets.SecretStore` within one transaction."""
 
     def __init__(self, tx: sa.Connection, sealer: Sealer) -> None:
         self._tx = tx

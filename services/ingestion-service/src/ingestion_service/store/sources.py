@@ -10,7 +10,7 @@ from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Sealer
-from ingestion_service.source_ports import Hashing, Undeclared
+from ingestion_service.ports.sources import Hashing, Undeclared
 from ingestion_service.store import identities, relations, undeclared
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import Database, execute, fetch, fetch_value
@@ -72,7 +72,7 @@ _UNDECLARED: Final = """
 
 
 class PostgresSources:
-    """`source_ports.SourceStore` within one transaction; `sealer` seals what waits, `personal`
+    """`ports.sources.SourceStore` within one transaction; `sealer` seals what waits, `personal`
     hashes personal client ids."""
 
     def __init__(self, tx: sa.Connection, sealer: Sealer, personal: Hashing | None) -> None:
@@ -140,7 +140,7 @@ class PostgresSources:
 
 
 class PostgresSourceReads:
-    """`source_ports.SourceReads` over one database."""
+    """`ports.sources.SourceReads` over one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.ports import Sealer
-from ingestion_service.source_ports import Hashing
+from ingestion_service.ports.sources import Hashing
 from ingestion_service.store.postgres_store import Encoders, PostgresStore
 from rapport_runtime.database import Database
 

@@ -19,9 +19,9 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.ports import Client, ClientKey
+from ingestion_service.ports.zones import Change, Locked, Turned
 from ingestion_service.store import objects
 from ingestion_service.store.ledger import json_of_deltas
-from ingestion_service.zone_ports import Change, Locked, Turned
 from rapport_runtime.database import execute, fetch, fetch_one, fetch_pages
 
 PAGE: Final = 2_000
@@ -114,7 +114,7 @@ _TURN: Final = """
 
 
 class PostgresZones:
-    """`zone_ports.Zones` within one transaction of a worker."""
+    """`ports.zones.Zones` within one transaction of a worker."""
 
     def __init__(self, tx: sa.Connection) -> None:
         self._tx = tx

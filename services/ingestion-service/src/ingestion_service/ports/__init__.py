@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
-from ingestion_service.care_port import CareStore
 from ingestion_service.domain.activities import Activity, ActivityOwner, Delta
 from ingestion_service.domain.facts import (
     ClientId,
@@ -18,11 +17,12 @@ from ingestion_service.domain.facts import (
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.standings import Standing
-from ingestion_service.freshness_ports import Freshness
-from ingestion_service.import_ports import Imports
-from ingestion_service.ports_parking import Parking
-from ingestion_service.secret_ports import KeepsSecrets
-from ingestion_service.source_ports import SourceReads, SourceStore
+from ingestion_service.ports.care import CareStore
+from ingestion_service.ports.freshness import Freshness
+from ingestion_service.ports.imports import Imports
+from ingestion_service.ports.parking import Parking
+from ingestion_service.ports.secrets import KeepsSecrets
+from ingestion_service.ports.sources import SourceReads, SourceStore
 
 
 class Sealer(Protocol):
@@ -213,7 +213,7 @@ class Store(CareStore, SourceStore, KeepsSecrets, Protocol):
         """The practice, or None; no other transaction can register or change it meanwhile."""
 
     def save_practice(self, practice: Practice) -> None:
-        """Insert or change the practice. Its clients follow into another zone (`zone_ports`)."""
+        """Insert or change the practice. Its clients follow into another zone (`ports.zones`)."""
 
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         """Put it into the outbox for `practices.v1`."""
