@@ -37,11 +37,11 @@ pytestmark = pytest.mark.integration
 PURCHASES = "client_id,happened_at,event,id,amount,currency\n"
 APPOINTMENTS = "client_id,happened_at,event,id,starts_at\n"
 SMALL_CHUNKS = """
-import runpy, sys
+import sys
 from ingestion_service.importing import taking
+from rapport_devkit.failpoints import main
 taking.chunks.__defaults__ = (200,)
-sys.argv[1:1] = ["ingestion_service"]
-runpy.run_module("rapport_devkit.failpoints", run_name="__main__", alter_sys=False)
+main(["ingestion_service", *sys.argv[1:]])
 """
 """The service as a program, with failpoints, and with so small chunks."""
 _LEDGER = "SELECT source, event_id, content_hash FROM ledger ORDER BY 1, 2"
