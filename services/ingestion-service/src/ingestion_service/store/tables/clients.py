@@ -1,4 +1,4 @@
-"""Practices, clients and what their sources have said of them: the truth that all else comes from."""
+"""Practices and clients, and what their sources have said: all else comes from it."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql

@@ -1,4 +1,4 @@
-"""What waits: for its practice's turn, its booking or payment, its client, or its source's declaration."""
+"""What waits: for a turn, a booking or payment, a client, or a declaration of its source."""
 
 import sqlalchemy as sa
 
