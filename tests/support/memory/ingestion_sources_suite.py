@@ -277,7 +277,7 @@ class SourceSuite:
         if not is_paid_first:
             assert self.send(stores, paid) == ["accepted"]
         with world.worker() as store:
-            assert accept_met(store, 9) == is_paid_first
+            assert accept_met(LAKESIDE.practice_id, 9, store).facts == is_paid_first
         (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
         assert client.client_id == linked.client_id
         assert client.identities == [WANG_FANG, paid.client]
@@ -355,7 +355,7 @@ class SourceSuite:
         assert "example.org" not in world.held()
         self.register(stores, IdentityKey(LAKESIDE.practice_id, "cal", "Wang.Fang@example.org"))
         with world.worker() as store:
-            assert accept_met(store, 9) == 1
+            assert accept_met(LAKESIDE.practice_id, 9, store).facts == 1
 
     def test_who_pays_for_whom_is_stored_and_listed(
         self, world: StoreWorld, stores: Stores
