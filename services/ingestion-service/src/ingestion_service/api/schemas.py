@@ -1,5 +1,6 @@
 """The bodies and answers of the REST API; the events themselves are in rapport_contracts."""
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -128,42 +129,65 @@ class Identity(WireModel):
     )
 
 
-class Person(WireModel):
-    """One identity of a person, or all of them that are known, in `identities`."""
+def _either(schema: JsonSchemaValue, ways: Mapping[str, Collection[str]]) -> JsonSchemaValue:
+    """One object for each way, by title, so that the document says which members go together."""
+    members = schema["properties"]
+    for member in members.values():
+        member.pop("default", None)
+    shown = [
+        {
+            "title": title,
+            "type": "object",
+            "properties": {name: members[name] for name in members if name in names},
+            "required": [name for name in members if name in names],
+            "additionalProperties": False,
+        }
+        for title, names in ways.items()
+    ]
+    return {"title": schema["title"], "description": schema["description"], "oneOf": shown}
 
-    namespace: Name | None = Field(
-        default=None,
-        description="The namespace of the client's events: their `source`, unless it is declared"
-        " with another one. Required without `identities`.",
+
+class Person(WireModel):
+    """A person by one identity, or by several."""
+
+    namespace: Name = Field(
+        default="",
+        description="The `source` of the client's events, or the namespace that it is declared"
+        " with.",
         examples=[NAMESPACE],
     )
-    external_id: Name | None = Field(
-        default=None,
-        description="The `subject` of the client's events. Use a pseudonym, not a name or number."
-        " Required without `identities`.",
+    external_id: Name = Field(
+        default="",
+        description="The `subject` of the client's events. Use a pseudonym, not a name or number.",
         examples=[EXTERNAL_ID],
     )
-    identities: Annotated[list[Identity], Field(min_length=1, max_length=20)] | None = Field(
-        default=None,
-        description="Several identities of one person, in place of the two.",
-        examples=[None],
+    identities: Annotated[list[Identity], Field(min_length=1, max_length=20)] = Field(
+        default=[], description="All of one person."
     )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        """Refuse both ways at once, and neither."""
-        is_single = self.namespace is not None and self.external_id is not None
-        is_half = self.namespace is not None or self.external_id is not None
-        if is_half is not is_single or is_single is (self.identities is not None):
-            raise ValueError("give namespace and external_id, or identities")
+        if self.model_fields_set not in _PERSONS.values():
+            raise ValueError("must have namespace and external_id, or identities alone")
         return self
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return _either(handler.resolve_ref_schema(handler(core)), _PERSONS)
+
     @property
-    def all(self) -> list[Identity]:
+    def all(self) -> Sequence[Identity]:
         """The identities, however they were given."""
-        if self.identities is not None:
-            return self.identities
-        return [Identity(namespace=self.namespace or "", external_id=self.external_id or "")]
+        one = Identity.model_construct(namespace=self.namespace, external_id=self.external_id)
+        return self.identities or [one]
+
+
+_PERSONS: Final = {
+    "PersonByIdentity": {"namespace", "external_id"},
+    "PersonByIdentities": {"identities"},
+}
 
 
 class RegisteredClient(Identity):
@@ -198,7 +222,7 @@ class ClientKey(WireModel):
 
     @model_validator(mode="after")
     def _names_one_client(self) -> Self:
-        if self.model_fields_set not in _CLIENT_KEYS:
+        if self.model_fields_set not in _CLIENT_KEYS.values():
             raise ValueError("must have client_id alone, or namespace and external_id")
         return self
 
@@ -206,25 +230,13 @@ class ClientKey(WireModel):
     def __get_pydantic_json_schema__(
         cls, core: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """One object for each way, so that the document says which members go together."""
-        schema = handler.resolve_ref_schema(handler(core))
-        members = schema["properties"]
-        for member in members.values():
-            del member["default"]
-        ways = [
-            {
-                "title": "ClientById" if len(names) == 1 else "ClientByIdentity",
-                "type": "object",
-                "properties": {name: members[name] for name in members if name in names},
-                "required": [name for name in members if name in names],
-                "additionalProperties": False,
-            }
-            for names in _CLIENT_KEYS
-        ]
-        return {"title": schema["title"], "description": schema["description"], "oneOf": ways}
+        return _either(handler.resolve_ref_schema(handler(core)), _CLIENT_KEYS)
 
 
-_CLIENT_KEYS = ({"client_id"}, {"namespace", "external_id"})
+_CLIENT_KEYS: Final = {
+    "ClientById": {"client_id"},
+    "ClientByIdentity": {"namespace", "external_id"},
+}
 
 
 class ClientLookup(WireModel):
