@@ -36,7 +36,7 @@ class Counts(NamedTuple):
     def plus(self, results: Sequence[IntakeResult]) -> "Counts":
         """With the results of some more."""
         found: Counter[str] = Counter(each.status for each in results)
-        return Counts(*(known + found[name] for name, known in self._asdict().items()))
+        return Counts._make(known + found[name] for name, known in self._asdict().items())
 
 
 class ImportHold(NamedTuple):

@@ -145,7 +145,7 @@ def _days(first: date | None, last: date | None) -> tuple[date, date] | None:
 
 
 def _events(understood: Understanding, position: int) -> Iterator[Numbered]:
-    return (Numbered(*each) for each in islice(understood.numbered_events(), position, None))
+    return map(Numbered._make, islice(understood.numbered_events(), position, None))
 
 
 def _differences(
@@ -170,7 +170,7 @@ def _differences(
         )
     total = sum(found.kinds.values())
     return Reading(
-        events=lambda _: (Numbered(*each) for each in comparison.numbered_events(confirmed=True)),
+        events=lambda _: map(Numbered._make, comparison.numbered_events(confirmed=True)),
         total=total,
         resumes=False,
     )

@@ -72,8 +72,8 @@ _UNPLAN: Final = """
       AND planned_booking.source = done.source
       AND planned_booking.booking_id = done.booking_id
 """
-_PLANNED: Final = """
-    SELECT practice_id, source, starts_at, booking_id FROM planned_booking
+_PLANNED: Final = f"""
+    SELECT {", ".join(PlannedAt._fields)} FROM planned_booking
     WHERE practice_id = %(practice_id)s AND source = %(source)s
       AND (starts_at, booking_id) > (%(starts_at)s, %(booking_id)s) AND starts_at < %(end)s
     ORDER BY starts_at, booking_id LIMIT %(limit)s
