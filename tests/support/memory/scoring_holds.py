@@ -26,7 +26,7 @@ class HoldRow:
     @property
     def keeps_tiers(self) -> bool:
         """Whether time goes on meanwhile, and lowers no tier."""
-        return self.reason in {"silent", "import"}
+        return self.reason == "silent"
 
 
 HoldRows = dict[tuple[PracticePlace, str], HoldRow]

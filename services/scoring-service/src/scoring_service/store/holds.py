@@ -9,7 +9,7 @@ from rapport_runtime.database import execute, fetch
 from scoring_service.domain.practice_days import HeldPractice, KeptTiers
 from scoring_service.ports import Hold, PracticePlace
 
-KEEPS_TIERS = "(reason IN ('silent', 'import'))"
+KEEPS_TIERS = "(reason = 'silent')"
 """A hold during which time goes on, and lowers no tier (ADR 53). Any other one lets its practice
 stand."""
 
