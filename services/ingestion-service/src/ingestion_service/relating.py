@@ -24,7 +24,7 @@ def relate_payer(payer: IdentityKey, client: IdentityKey, store: Store) -> Relat
     """
     if not store.practices({client.practice_id}):
         raise Unknown("unknown-practice", "no practice is registered under this id")
-    relation = Relation(*stored_keys([payer, client], store))
+    relation = Relation._make(stored_keys([payer, client], store))
     if relation.client not in store.identities([relation.client]):
         raise Unknown(
             "unknown-client",

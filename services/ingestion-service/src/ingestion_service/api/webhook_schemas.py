@@ -17,7 +17,7 @@ class WebhookBody(WireModel):
 
     adapter: AdapterName
     settings: dict[str, Any] = Field(
-        description="What the adapter needs, by docs/adapters.md: secrets, zone, a mapping and so"
+        description="What the adapter needs: secrets, zone, a mapping and so"
         " on. It is sealed, and never shown again.",
         examples=[{"secrets": ["of-the-webhook-at-its-system"]}],
     )

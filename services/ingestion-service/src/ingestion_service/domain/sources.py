@@ -52,7 +52,14 @@ class Source(NamedTuple):
 
 def as_itself(key: SourceKey, *, is_fixed: bool = True) -> Source:
     """What a source counts as that has sent events before it was declared."""
-    return Source(*key, title=key.source, kind="other", namespace=key.source, is_fixed=is_fixed)
+    return Source(
+        key.practice_id,
+        key.source,
+        title=key.source,
+        kind="other",
+        namespace=key.source,
+        is_fixed=is_fixed,
+    )
 
 
 def redeclared(known: Source, wanted: Source, unsaid: Collection[str], *, in_use: bool) -> Source:

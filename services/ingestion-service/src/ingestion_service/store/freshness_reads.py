@@ -92,12 +92,12 @@ class PostgresFreshnessReads:
         place = {"practice_id": practice_id, "source": source, "event_id": event_id}
         with self._database.transaction(practice_id) as tx:
             rows = fetch(tx, _PARKED, {**place, "limit": limit})
-        return [ParkedEvent(*row) for row in rows]
+        return [ParkedEvent._make(row) for row in rows]
 
     def open_holds(self, after: str, limit: int) -> Sequence[OpenHold]:
         with self._database.transaction(operator=True) as tx:
             rows = fetch(tx, _HOLDS, {"after": after, "limit": limit})
-        return [OpenHold(*row) for row in rows]
+        return [OpenHold._make(row) for row in rows]
 
 
 def _source(row: Any) -> SourceFreshness:

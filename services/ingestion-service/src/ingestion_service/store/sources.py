@@ -156,7 +156,7 @@ class PostgresSourceReads:
     def undeclared(self, practice_id: PracticeId) -> list[Undeclared]:
         with self._database.transaction(practice_id) as tx:
             rows = fetch(tx, _UNDECLARED, {"practice_id": practice_id}, prepare=False)
-        return [Undeclared(*row) for row in rows]
+        return [Undeclared._make(row) for row in rows]
 
 
 def _sources(tx: sa.Connection, keys: Collection[SourceKey]) -> dict[SourceKey, Source]:

@@ -104,7 +104,7 @@ def release(tx: sa.Connection, key: SourceKey) -> None:
 def lock_declared(tx: sa.Connection) -> SourceKey | None:
     """See `SourceStore.lock_declared`."""
     rows = fetch(tx, _LOCK_DECLARED)
-    return SourceKey(*rows[0]) if rows else None
+    return SourceKey._make(rows[0]) if rows else None
 
 
 def move(tx: sa.Connection, key: SourceKey, limit: int, now: datetime) -> int:

@@ -231,7 +231,7 @@ class TierAssessor:
 
 def _held_by(stored: StoredTier) -> list[HeldBy]:
     columns = stored.held_reasons, stored.held_sources, stored.held_since
-    return [HeldBy(*row) for row in zip(*(each or () for each in columns), strict=True)]
+    return [HeldBy._make(row) for row in zip(*(each or () for each in columns), strict=True)]
 
 
 def held_in(
