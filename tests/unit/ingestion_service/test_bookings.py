@@ -39,7 +39,7 @@ def told(facts: Sequence[SourceFact]) -> list[tuple[str, Delta]]:
     kept = KeptObjects()
     found = []
     for each in facts:
-        object_id, deltas, _ = kept.fold(each, ZONE)
+        object_id, deltas, *_ = kept.fold(each, ZONE)
         found += [(delta.object_id or object_id, delta) for delta in deltas]
     return found
 

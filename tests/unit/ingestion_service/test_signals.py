@@ -198,4 +198,4 @@ def test_a_signal_belongs_to_the_client_of_its_first_event() -> None:
 def test_each_type_of_signal_has_a_kind_here_and_on_its_topic() -> None:
     for topic in (SOURCE_SIGNALS, SOURCE_CARE):
         for name in SOURCE[topic.name]:
-            assert translate._KINDS[name] == name.split(".")[2]
+            assert translate.KINDS[name] == name.split(".")[2]

@@ -23,13 +23,18 @@ from rapport_adapters.mapping.values import (
     UnitsAt,
     Word,
 )
-from rapport_contracts.catalogue import ANY_SOURCE
+from rapport_contracts.catalogue import ANY_SOURCE, SOURCE
+from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
 from rapport_contracts.values import Zone
 
 KINDS: Final = tuple(
-    sorted(name.removeprefix("rapport.").removesuffix(".v1") for name in ANY_SOURCE)
+    sorted(
+        name.removeprefix("rapport.").removesuffix(".v1")
+        for topic in (SOURCE_BOOKINGS, SOURCE_PAYMENTS)
+        for name in SOURCE[topic.name]
+    )
 )
-"""The kinds of events, such as `booking.created`."""
+"""The kinds of events of bookings and payments, such as `booking.created`."""
 
 ATTRIBUTES: Final = ("id", "time", "subject", "backfill")
 """What stands beside `data` in an event."""

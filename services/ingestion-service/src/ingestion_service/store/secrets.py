@@ -17,7 +17,7 @@ from rapport_runtime.sealing import place_of
 _WEBHOOK: Final = "webhook"
 _SIGNING: Final = "signing"
 _NO_HASH: Final = bytes(32)
-_OF_NO_WEBHOOK: Final = {"adapter": None, "token_id": None, "token_hash": None}
+_OF_NO_WEBHOOK: Final = dict.fromkeys(("adapter", "token_id", "token_hash"))
 
 _ONE: Final = """
     SELECT adapter, sealed FROM source_secret
