@@ -12,7 +12,16 @@ _FLOORS = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "mi
 _CEILINGS = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 _EXACT = frozenset({"pattern", "format", "multipleOf", "uniqueItems", "propertyNames"})
 _WORDS = frozenset(
-    {"title", "description", "default", "examples", "discriminator", "deprecated", "x-open-enum"}
+    {
+        "title",
+        "description",
+        "default",
+        "examples",
+        "discriminator",
+        "deprecated",
+        "writeOnly",
+        "x-open-enum",
+    }
 )
 """They forbid nothing: readers must expect values that `x-open-enum` does not list."""
 _STRUCTURE = frozenset(
