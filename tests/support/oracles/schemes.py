@@ -221,9 +221,7 @@ def _highest(ladder: Document, reaches: Any) -> int:
 
 def tier_by(document: Document, look: Look, others: Documents) -> tuple[str, int | None]:
     """(tier, score in hundredths) of a client."""
-    rungs = {
-        name: rung_on(ladder, look, others) for name, ladder in document["ladders"].items()
-    }
+    rungs = {name: rung_on(ladder, look, others) for name, ladder in document["ladders"].items()}
     return decide(document, rungs)
 
 

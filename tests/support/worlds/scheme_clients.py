@@ -63,7 +63,9 @@ def oracle_differs(
     others = [(random.randint(first + 1, last), random.choice((0, 1))) for _ in range(most)]
     places = [*changed, *(_before(at) for at in changed if at > (first, 2)), *others]
     return [
-        at for at in places if _oracle_tier(scheme, arrivals, at) != [t for a, t in trail if a <= at][-1]
+        at
+        for at in places
+        if _oracle_tier(scheme, arrivals, at) != [t for a, t in trail if a <= at][-1]
     ]
 
 

@@ -46,8 +46,8 @@ FEEDS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = {
 class Series(NamedTuple):
     """The net sums of one kind, ordered by day; both have one length. A sum may be zero."""
 
-    days: Sequence[int]
-    nets: Sequence[int]
+    days: list[int]
+    nets: list[int]
 
 
 class Said(NamedTuple):
@@ -79,15 +79,15 @@ class Facts(Protocol):
         ...
 
 
-_NOTHING: Final = Series((), ())
+_NOTHING: Final = Series([], [])
 
 
 class ClientFacts:
     """The facts of one client in memory; additive, so that their order is no matter (R8)."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, tuple[list[int], list[int]]] = {}
-        self._keyed: dict[str, dict[str, tuple[list[int], list[int]]]] = {}
+        self._sums: dict[str, Series] = {}
+        self._keyed: dict[str, dict[str, Series]] = {}
         self._said: dict[str, list[Said]] = {}
 
     def add(self, kind: str, day: int, difference: int, key: str = "") -> None:
@@ -95,9 +95,9 @@ class ClientFacts:
         if kind not in COUNTS | AMOUNTS:
             raise ValueError(f"not a kind of fact: {kind!r}")
         for fed, sign in ((kind, 1), *FEEDS.get(kind, ())):
-            _add(self._sums.setdefault(fed, ([], [])), day, sign * difference)
+            _add(self._sums.setdefault(fed, Series([], [])), day, sign * difference)
         if key:
-            _add(self._keyed.setdefault(kind, {}).setdefault(key, ([], [])), day, difference)
+            _add(self._keyed.setdefault(kind, {}).setdefault(key, Series([], [])), day, difference)
 
     def say(self, name: str, said: Said) -> None:
         """Add a word on an attribute; one that was said already changes nothing."""
@@ -107,20 +107,19 @@ class ClientFacts:
 
     def series(self, kind: str) -> Series:
         """See `Facts`."""
-        found = self._sums.get(kind)
-        return _NOTHING if found is None else Series(*found)
+        return self._sums.get(kind, _NOTHING)
 
     def keyed(self, kind: str) -> Mapping[str, Series]:
         """See `Facts`."""
-        return {key: Series(*found) for key, found in self._keyed.get(kind, {}).items()}
+        return self._keyed.get(kind, {})
 
     def said(self, name: str) -> Sequence[Said]:
         """See `Facts`."""
         return self._said.get(name, ())
 
 
-def _add(column: tuple[list[int], list[int]], day: int, difference: int) -> None:
-    days, nets = column
+def _add(series: Series, day: int, difference: int) -> None:
+    days, nets = series
     place = bisect_left(days, day)
     if place < len(days) and days[place] == day:
         nets[place] += difference
