@@ -4,10 +4,11 @@ It reads a scheme's document as the plain dict of its JSON file and tries every 
 rung. Ratios are fractions, and a deviation is compared by its square, so nothing is rounded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from tests.support.oracles.tiers import within
@@ -82,10 +83,11 @@ class Look:
         """The keys that have more than nothing on a day within the period."""
         nets: dict[tuple[str, str, date], int] = {}
         for fact in self.known:
-            if isinstance(fact, Deed) and fact.key and fact.kind in kinds:
-                if fact.on <= self.through and self._counts(fact.on, period):
-                    place = (fact.kind, fact.key, fact.on)
-                    nets[place] = nets.get(place, 0) + fact.difference
+            if not isinstance(fact, Deed) or not fact.key or fact.kind not in kinds:
+                continue
+            if fact.on <= self.through and self._counts(fact.on, period):
+                place = (fact.kind, fact.key, fact.on)
+                nets[place] = nets.get(place, 0) + fact.difference
         return {key for (_, key, _), net in nets.items() if net > 0}
 
     def word(self, name: str) -> Word | None:
@@ -129,58 +131,80 @@ def rung_on(ladder: Document, look: Look, others: Documents) -> int:
 
 def _number(ladder: Document, look: Look) -> tuple[Fraction, int, int] | None:
     """(the measure to some power, that power, the parts of one that its cuts are written in)."""
-    kinds, period = ladder.get("of", ()), ladder.get("within")
-    match ladder["measure"]:
-        case "count" | "sum":
-            return Fraction(look.total(kinds, period)), 1, 1
-        case "net" | "owed":
-            return Fraction(look.total([ladder["measure"]], period)), 1, 1
-        case "best":
-            prices = [int(key) for key in look.keys(kinds, period)]
-            return (Fraction(max(prices)), 1, 1) if prices else None
-        case "distinct":
-            return Fraction(len(look.keys(kinds, period))), 1, 1
-        case "ahead":
-            booked = [fact for fact in look.known if isinstance(fact, Deed)]
-            coming = [fact for fact in booked if fact.kind == "booked" and fact.on > look.today]
-            return Fraction(sum(fact.difference for fact in coming)), 1, 1
-        case "count_after":
-            ends = look.good_days(ladder["after"])
-            if not ends:
-                return None
-            nets = [look.by_day(kind) for kind in kinds]
-            later = [net for each in nets for day, net in each.items() if day > max(ends)]
-            return Fraction(sum(later)), 1, 1
-        case "ratio":
-            whole = look.total(ladder["to"], period)
-            return (Fraction(look.total(kinds, period), whole), 1, 100) if whole > 0 else None
-        case "change":
-            short, long = ladder["slices"]
-            old = look.total(kinds, long, beyond=short)
-            return (Fraction(look.total(kinds, short), old), 1, 100) if old > 0 else None
-        case "variation":
-            return _variation(ladder, look)
-        case "gap_multiple":
-            days = sorted(look.good_days(kinds))
-            gaps = sorted((b - a).days for a, b in zip(days, days[1:], strict=False))
-            if len(gaps) < 2:
-                return None
-            usual = gaps[len(gaps) // 2] if len(gaps) % 2 else gaps[len(gaps) // 2 - 1]
-            return Fraction((look.today - days[-1]).days, usual), 1, 100
-    raise AssertionError(f"the oracle does not know {ladder['measure']}")
+    if ladder["measure"] == "variation":
+        variance = _relative_variance(ladder, look)
+        return None if variance is None else (variance, 2, 100)
+    number = _NUMBERS[ladder["measure"]](ladder, look)
+    scale = 100 if ladder["measure"] in ("ratio", "change", "gap_multiple") else 1
+    return None if number is None else (Fraction(number), 1, scale)
 
 
-def _variation(ladder: Document, look: Look) -> tuple[Fraction, int, int] | None:
+def _best(ladder: Document, look: Look) -> int | None:
+    return max(map(int, look.keys(ladder["of"], ladder.get("within"))), default=None)
+
+
+def _ahead(_: Document, look: Look) -> int:
+    return sum(
+        fact.difference
+        for fact in look.known
+        if isinstance(fact, Deed) and fact.kind == "booked" and fact.on > look.today
+    )
+
+
+def _count_after(ladder: Document, look: Look) -> int | None:
+    ends = look.good_days(ladder["after"])
+    if not ends:
+        return None
+    nets = [look.by_day(kind) for kind in ladder["of"]]
+    return sum(net for each in nets for day, net in each.items() if day > max(ends))
+
+
+def _ratio(ladder: Document, look: Look) -> Fraction | None:
+    part, whole = (look.total(ladder[name], ladder.get("within")) for name in ("of", "to"))
+    return Fraction(part, whole) if whole > 0 else None
+
+
+def _change(ladder: Document, look: Look) -> Fraction | None:
+    short, long = ladder["slices"]
+    old = look.total(ladder["of"], long, beyond=short)
+    return Fraction(look.total(ladder["of"], short), old) if old > 0 else None
+
+
+def _gap_multiple(ladder: Document, look: Look) -> Fraction | None:
+    days = sorted(look.good_days(ladder["of"]))
+    gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
+    if len(gaps) < 2:
+        return None
+    usual = gaps[len(gaps) // 2] if len(gaps) % 2 else gaps[len(gaps) // 2 - 1]
+    return Fraction((look.today - days[-1]).days, usual)
+
+
+_NUMBERS: dict[str, Callable[[Document, Look], Fraction | int | None]] = {
+    "ahead": _ahead,
+    "best": _best,
+    "change": _change,
+    "count": lambda ladder, look: look.total(ladder["of"], ladder.get("within")),
+    "count_after": _count_after,
+    "distinct": lambda ladder, look: len(look.keys(ladder["of"], ladder.get("within"))),
+    "gap_multiple": _gap_multiple,
+    "net": lambda ladder, look: look.total(["net"], ladder.get("within")),
+    "owed": lambda ladder, look: look.total(["owed"], ladder.get("within")),
+    "ratio": _ratio,
+    "sum": lambda ladder, look: look.total(ladder["of"], ladder.get("within")),
+}
+
+
+def _relative_variance(ladder: Document, look: Look) -> Fraction | None:
+    """The square of the deviation over the mean."""
     periods = [None, *ladder["slices"]]
     slices = [
-        look.total(ladder["of"], period, beyond=shorter)
-        for shorter, period in zip(periods, periods[1:], strict=False)
+        look.total(ladder["of"], period, beyond=shorter) for shorter, period in pairwise(periods)
     ]
     if sum(slices) <= 0:
         return None
     mean = Fraction(sum(slices), len(slices))
     variance = sum((each - mean) ** 2 for each in slices) / len(slices)
-    return variance / mean**2, 2, 100
+    return variance / mean**2
 
 
 def _reaches(rung: Document, number: Fraction, power: int, scale: int) -> bool:
