@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from scoring_service.domain.periods import Period
 
+_FAR = 1 << 200
+"""Beyond every sum that a client can have."""
+
 
 @dataclass(frozen=True, slots=True)
 class NumberCuts:
@@ -26,6 +29,13 @@ class NumberCuts:
         if value is None:
             return self.unknown
         return self.rungs[bisect_right(self.bounds, value)]
+
+    def span(self, value: int) -> tuple[int, int, int]:
+        """The rung of a value, the least value on it, and the least that is beyond it."""
+        place = bisect_right(self.bounds, value)
+        least = self.bounds[place - 1] if place else -_FAR
+        beyond = self.bounds[place] if place < len(self.bounds) else _FAR
+        return self.rungs[place], least, beyond
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ for each moment at which one falls: never a try for each day.
 """
 
 from collections.abc import Iterator
-from heapq import merge
-from itertools import groupby, islice
+from itertools import islice
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
@@ -48,30 +47,36 @@ class Step(NamedTuple):
 
 def stand(scheme: Scheme, facts: Facts, moment: int) -> Standing:
     """How a client stands at a moment."""
-    readings = tuple(ladder.measure.read(facts, moment) for ladder in scheme.ladders)
-    cell = sum(
-        reading.rung * stride for reading, stride in zip(readings, scheme.strides, strict=True)
-    )
+    readings, cell = [], 0
+    for ladder, stride in zip(scheme.ladders, scheme.strides, strict=True):
+        reading = ladder.measure.read(facts, moment)
+        cell += reading.rung * stride
+        readings.append(reading)
     scores = scheme.score_table
     score = None if scores is None else scores[cell]
-    return Standing(moment, cell, scheme.tier_table[cell], score, readings)
+    return Standing(moment, cell, scheme.tier_table[cell], score, tuple(readings))
 
 
 def changes(
     scheme: Scheme, facts: Facts, now: Standing, skipped: frozenset[int] = _NONE_SKIPPED
 ) -> Iterator[Step]:
-    """Every change of tier after `now` if nothing happens, in order, worked out as it is asked for.
+    """Every change of tier after `now` if nothing happens, in order; the table is looked at as far
+    as one asks.
 
     `skipped` are days that the practice's calendar never had: what is due on one happens on the
     next.
     """
     rungs = [reading.rung for reading in now.readings]
     cell, tier = now.cell, now.tier
-    for moment, together in groupby(_falls(scheme, facts, now, skipped), _MOMENT):
-        before = cell
-        for _, ladder, rung in together:
+    falls = _falls(scheme, facts, now, skipped)
+    place = 0
+    while place < len(falls):
+        before, moment = cell, falls[place][0]
+        while place < len(falls) and falls[place][0] == moment:
+            _, ladder, rung = falls[place]
             cell += (rung - rungs[ladder]) * scheme.strides[ladder]
             rungs[ladder] = rung
+            place += 1
         after = scheme.tier_table[cell]
         if after != tier:
             yield Step(moment, tier, after, (before, cell))
@@ -117,22 +122,19 @@ def direction(scheme: Scheme, before: int | None, after: int) -> Direction:
 
 def _falls(
     scheme: Scheme, facts: Facts, now: Standing, skipped: frozenset[int]
-) -> Iterator[_FallOfLadder]:
+) -> list[_FallOfLadder]:
     """The falls of all ladders, by moment; those of one ladder keep their order."""
-    return merge(
-        *(
-            _numbered(number, ladder.measure.falls(facts, now.moment, reading), skipped)
-            for number, (ladder, reading) in enumerate(
-                zip(scheme.ladders, now.readings, strict=True)
-            )
-        ),
-        key=_MOMENT,
-    )
+    falls = [
+        (moment, number, rung)
+        for number, ladder in enumerate(scheme.ladders)
+        for moment, rung in ladder.measure.falls(facts, now.moment, now.readings[number])
+    ]
+    if skipped:
+        falls = [(_on_a_day(moment, skipped), number, rung) for moment, number, rung in falls]
+    falls.sort(key=_MOMENT)
+    return falls
 
 
-def _numbered(
-    number: int, falls: Iterator[tuple[int, int]], skipped: frozenset[int]
-) -> Iterator[_FallOfLadder]:
-    for moment, rung in falls:
-        day = day_of(moment)
-        yield midnight_of(day + 1) if day in skipped else moment, number, rung
+def _on_a_day(moment: int, skipped: frozenset[int]) -> int:
+    day = day_of(moment)
+    return midnight_of(day + 1) if day in skipped else moment

@@ -3,7 +3,6 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date
-from functools import lru_cache
 
 from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
@@ -19,14 +18,22 @@ NEVER = 2 * (date.max.toordinal() + 1)
 class Window:
     """The last `period`, or all time when it is None."""
 
-    __slots__ = ("period",)
+    __slots__ = ("_first_days", "period")
 
     def __init__(self, period: Period | None) -> None:
         self.period = period
+        self._first_days: dict[int, int] = {}
 
     def first_day(self, today: int) -> int:
-        """The first day that counts on that day, both ordinals."""
-        return 0 if self.period is None else _first_day(today, self.period)
+        """The first day that counts on that day, both ordinals; remembered, as all clients share
+        it."""
+        if self.period is None:
+            return 0
+        first = self._first_days.get(today)
+        if first is None:
+            day = first_day_counted(date.fromordinal(today), self.period)
+            first = self._first_days[today] = day.toordinal()
+        return first
 
     def leaves(self, day: int) -> int:
         """The moment from which that day no longer counts."""
@@ -35,11 +42,6 @@ class Window:
     def holds(self, day: int, moment: int) -> bool:
         """Whether that day counts at that moment."""
         return end_of(day) <= moment < self.leaves(day)
-
-
-@lru_cache(maxsize=65_536)
-def _first_day(today: int, period: Period) -> int:
-    return first_day_counted(date.fromordinal(today), period).toordinal()
 
 
 class Slices:

@@ -7,8 +7,9 @@ from typing import Literal
 from scoring_service.domain.kernel.cuts import PeriodCuts
 from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, any_kinds
-from scoring_service.domain.kernel.moments import counted_to, end_of, midnight_of
+from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
 from scoring_service.domain.kernel.source import Fields
+from scoring_service.domain.kernel.window import Window
 
 Which = Literal["first", "last"]
 
@@ -21,6 +22,8 @@ class DaysSince:
         self._kinds = kinds
         self._is_first = which == "first"
         self._cuts = cuts
+        self._windows = [Window(period) for period in cuts.periods]
+        self._starts: dict[int, tuple[int, ...]] = {}
 
     def read(self, facts: Facts, moment: int) -> Reading:
         """See `Measure`; the value is the day's ordinal."""
@@ -48,16 +51,18 @@ class DaysSince:
     def _rung(self, day: int, moment: int) -> int:
         if not day:
             return self._cuts.unknown
-        lost = sum(midnight_of(period.expiry(day)) <= moment for period in self._cuts.periods)
-        return self._cuts.rungs[len(self._cuts.periods) - lost]
+        today = day_of(moment)
+        starts = self._starts.get(today)
+        if starts is None:
+            starts = tuple(window.first_day(today) for window in self._windows)
+            self._starts[today] = starts
+        return self._cuts.rungs[bisect_right(starts, day)]
 
     def _expiries(self, day: int) -> Iterator[Fall]:
         """The day grows old, one period after the other."""
         if day:
-            for period, rung in zip(
-                reversed(self._cuts.periods), reversed(self._cuts.rungs[:-1]), strict=True
-            ):
-                yield midnight_of(period.expiry(day)), rung
+            for place in range(len(self._windows) - 1, -1, -1):
+                yield self._windows[place].leaves(day), self._cuts.rungs[place]
 
     def _day(self, facts: Facts, last: int) -> int:
         """The first or last day up to `last`, 0 when there is none."""
@@ -75,12 +80,14 @@ class DaysSince:
         """The days after the moment that will take the place of the day that is known."""
         if self._is_first and known:
             return []
+        last = counted_to(moment)
         coming: set[int] = set()
         for kind in self._kinds:
             days, nets = facts.series(kind)
-            for place in range(bisect_right(days, counted_to(moment)), len(days)):
-                if nets[place] > 0:
-                    coming.add(days[place])
+            if days and days[-1] > last:
+                first = bisect_right(days, last)
+                pairs = zip(days[first:], nets[first:], strict=True)
+                coming.update(day for day, net in pairs if net > 0)
         return sorted(coming)[: 1 if self._is_first else None]
 
 
