@@ -38,6 +38,7 @@ from tools.proof.claims import (
     engine_sending,
     engine_shares,
     engine_turns,
+    every_scheme,
     exact_time,
     proof_part,
     the_contracts,
@@ -54,6 +55,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     ),
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
+    "schemes": (every_scheme.measure,),
     "contracts": (the_contracts.measure,),
     "edges": (
         edges_providers.measure,
