@@ -157,5 +157,55 @@ def test_the_answer_says_why_until_when_and_what_is_missing() -> None:
     )
     assert answer.ways_up == (WayUp("F", "12", "gold"), WayUp("M", "5000", "gold"))
     assert answer.next_transition is not None
-    assert answer.next_transition.moment == midnight_of(date(2026, 7, 16).toordinal())
+    assert answer.next_transition.moment == midnight_of(date(2026, 12, 16).toordinal())
     assert assess(SCHEMES["state"], facts, today.toordinal()).ways_up == ()
+
+
+def test_the_best_price_falls_as_each_price_leaves_the_window() -> None:
+    measure = {
+        "measure": "best",
+        "of": ["sold", "quoted"],
+        "within": "P10D",
+        "rungs": [
+            {"key": "none", "unknown": True},
+            {"key": "low"},
+            {"key": "mid", "at_least": 300},
+            {"key": "high", "at_least": 800},
+        ],
+    }
+    facts = ClientFacts()
+    facts.add("sold", DAY - 9, 1, "800")
+    facts.add("quoted", DAY - 8, 1, "900")
+    facts.add("quoted", DAY - 8, -1, "900")
+    facts.add("quoted", DAY - 5, 1, "300")
+    facts.add("sold", DAY - 2, 1, "299")
+    facts.add("sold", DAY + 4, 1, "800")
+    assert falls(measure, facts) == (
+        "high",
+        [
+            (midnight_of(DAY + 2), "mid"),
+            (end_of(DAY + 4), "high"),
+            (midnight_of(DAY + 15), "none"),
+        ],
+    )
+
+
+def test_what_comes_after_is_counted_from_the_last_end() -> None:
+    measure = {
+        "measure": "count_after",
+        "of": ["completed"],
+        "after": ["case_completed", "case_transferred"],
+        "rungs": [{"key": "never", "unknown": True}, {"key": "none"}, {"key": "1", "at_least": 1}],
+    }
+    facts = ClientFacts()
+    facts.add("completed", DAY - 1, 1)
+    assert falls(dict(measure), facts) == ("never", [])
+    facts.add("case_completed", DAY - 2, 1)
+    assert falls(dict(measure), facts) == ("1", [])
+    facts.add("case_transferred", DAY - 1, 1)
+    facts.add("completed", DAY + 3, 1)
+    facts.add("case_completed", DAY + 5, 1)
+    assert falls(dict(measure), facts) == (
+        "none",
+        [(end_of(DAY + 3), "1"), (end_of(DAY + 5), "none")],
+    )
