@@ -1,4 +1,4 @@
-"""The three systems as they sign, seal and send; nothing here is the adapters' own code."""
+"""The systems as they sign, seal and send; nothing here is the adapters' own code."""
 
 import base64
 import functools
@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from rapport_adapters import calcom, stripe, wechat_pay
+from rapport_adapters.mapping import webhook
+from rapport_adapters.mapping.document import MappingDocument
 from rapport_contracts.codec import decode_source, encode_source
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -171,3 +173,30 @@ def wechat_headers(
         ("Wechatpay-Nonce", nonce),
         ("Wechatpay-Signature", base64.b64encode(signature).decode()),
     ]
+
+
+# A system that a mapping reads
+
+MAPPING = webhook.Settings(
+    practice_id=PRACTICE,
+    source="lotus-desk",
+    secrets=(SECRET,),
+    signature=webhook.Signature(header="X-Lotus-Signature", prefix="sha256="),
+    mapping=MappingDocument.model_validate_json(
+        (Path(__file__).parent / "mappings" / "lotus-desk.json").read_text("utf-8")
+    ),
+)
+
+
+def mapping_headers(
+    body: bytes,
+    secret: str = SECRET,
+    *,
+    header: str = "X-Lotus-Signature",
+    encoding: str = "hex",
+    prefix: str = "sha256=",
+) -> Headers:
+    """An HMAC of the body in a header that is declared."""
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    written = digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
+    return [(header, prefix + written)]

@@ -16,6 +16,7 @@ from rapport_contracts.codec import MAX_VALUE_BYTES
 from tests.unit.rapport_adapters.senders import (
     API_V3_KEY,
     CALCOM,
+    MAPPING,
     NOW,
     OLD_SECRET,
     PRACTICE,
@@ -24,6 +25,7 @@ from tests.unit.rapport_adapters.senders import (
     STRIPE,
     Headers,
     calcom_headers,
+    mapping_headers,
     sample,
     seal,
     sealed,
@@ -56,6 +58,13 @@ SYSTEMS = {
         wechat_settings(),
         sealed("payment"),
         wechat_headers,
+    ),
+    "mapping": System(
+        "mapping",
+        ADAPTERS["mapping"],
+        MAPPING,
+        sample("mapping", "a-day-of-the-desk"),
+        mapping_headers,
     ),
 }
 EVERY = pytest.mark.parametrize("system", SYSTEMS.values(), ids=list(SYSTEMS))

@@ -1,6 +1,6 @@
 """What an adapter is: a proof of who sent a webhook, and what the webhook tells."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -52,23 +52,30 @@ def source_event(
 ) -> SourceEvent:
     """The event `rapport.<kind>.v1`; what is None is left out. Raises Unreadable for what Rapport
     does not take."""
+    return event_of(kind, settings, {"id": id, "time": time, "subject": subject}, data)
+
+
+def event_of(
+    kind: str, settings: SourceSettings, attributes: Mapping[str, Any], data: Mapping[str, Any]
+) -> SourceEvent:
+    """As `source_event`, with the attributes of the envelope by name."""
     name = f"rapport.{kind}.v1"
-    attributes = {
+    envelope = {
         "specversion": "1.0",
         "type": name,
-        "id": id,
         "source": settings.source,
         "practiceid": settings.practice_id,
-        "subject": subject,
-        "time": time,
-        "data": {field: value for field, value in data.items() if value is not None},
+        **_without_none(attributes),
+        "data": _without_none(data),
     }
-    if subject is None:
-        del attributes["subject"]
     try:
-        event: SourceEvent = ANY_SOURCE[name].model_validate(attributes)  # type: ignore[assignment]  # the catalogue holds the union's classes, typed by their base
+        event: SourceEvent = ANY_SOURCE[name].model_validate(envelope)  # type: ignore[assignment]  # the catalogue holds the union's classes, typed by their base
     except ValidationError as error:
         problem = of_pydantic(error)
     else:
         return event
     raise Unreadable(problem.field or "", problem.detail, "Rapport takes no such event")
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -2,8 +2,9 @@
 
 import json
 import re
-from datetime import UTC, datetime
-from typing import Annotated, Final, TypeVar
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -27,6 +28,8 @@ _HAPPENED: Final = TypeAdapter[datetime](Happened)
 _MOMENT: Final = TypeAdapter[datetime](Moment)
 _LATEST_SECONDS: Final = 2**33
 """Far beyond every instant that Rapport takes, and safely inside Python's calendar."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PLACE: Final = re.compile(r"0|[1-9][0-9]{0,6}", re.ASCII)
 _DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*", re.ASCII)
 
 
@@ -48,6 +51,20 @@ class Value:
         held = self._held.get(name) if isinstance(self._held, dict) else None
         escaped = name.replace("~", "~0").replace("/", "~1")
         return Value(held, f"{self.pointer}/{escaped}", self.way_out)
+
+    def at(self, path: str) -> "Value":
+        """The value at a JSON pointer from here; the parts of a list are named by their numbers."""
+        found = self
+        for part in path.split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            held = found._held
+            if isinstance(held, list):
+                is_place = _PLACE.fullmatch(name) is not None and int(name) < len(held)
+                place = held[int(name)] if is_place else None
+                found = Value(place, f"{found.pointer}/{part}", self.way_out)
+            else:
+                found = found[name]
+        return found
 
     @property
     def is_there(self) -> bool:
@@ -71,6 +88,25 @@ class Value:
         """An id or a name, as the contracts take it."""
         return self._checked(_NAME)
 
+    def word(self) -> str:
+        """Any text; a whole number by its digits, and true or false by that word."""
+        if isinstance(self._held, bool):
+            return "true" if self._held else "false"
+        return str(self._held) if isinstance(self._held, int) else self.text()
+
+    def key(self) -> str:
+        """An id or a name, which may be written as a whole number."""
+        is_number = isinstance(self._held, int) and not isinstance(self._held, bool)
+        return self._checked(_NAME, str(self._held) if is_number else self._held)
+
+    def decimal(self) -> Decimal:
+        """A number, exactly as it is written."""
+        if isinstance(self._held, Decimal):
+            return self._held
+        if not self.is_there or isinstance(self._held, bool) or not isinstance(self._held, int):
+            raise self.unreadable("is no number" if self.is_there else "is missing")
+        return Decimal(self._held)
+
     def number(self) -> int:
         """A whole number from 0 on that JSON holds exactly."""
         return self._checked(_NUMBER)
@@ -83,24 +119,40 @@ class Value:
         """An amount in whichever unit, as large as the contracts take it."""
         return self._checked(_AMOUNT)
 
+    def as_amount(self, minor: int) -> int:
+        """An amount that was made of what is here, as large as the contracts take it."""
+        return self._checked(_AMOUNT, minor)
+
     def currency(self) -> str:
         """A code of ISO 4217, in capitals whatever it was in."""
         return self._checked(_CURRENCY, self.text().upper())
 
     def happened(self, zone: str | None = None) -> datetime:
         """When something happened; `zone` is that of times without an offset."""
-        return self._checked(_HAPPENED, self._instant(zone))
+        return self.as_happened(self._instant(zone))
 
     def begins(self, zone: str | None = None) -> datetime:
         """When an hour begins; `zone` is that of times without an offset."""
-        return self._checked(_MOMENT, self._instant(zone))
+        return self.as_moment(self._instant(zone))
 
     def happened_in_seconds(self) -> datetime:
         """When something happened, in whole seconds since 1970."""
-        seconds = self.number()
-        if seconds >= _LATEST_SECONDS:
-            raise self.unreadable("is no time in seconds since 1970")
-        return self._checked(_HAPPENED, datetime.fromtimestamp(seconds, UTC))
+        return self.as_happened(self.since_1970("seconds"))
+
+    def since_1970(self, unit: Literal["seconds", "milliseconds"]) -> datetime:
+        """An instant as a whole number of this unit since 1970."""
+        number, per_second = self.number(), {"seconds": 1, "milliseconds": 1000}[unit]
+        if number >= _LATEST_SECONDS * per_second:
+            raise self.unreadable(f"is no time in {unit} since 1970")
+        return _EPOCH + timedelta(**{unit: number})
+
+    def as_happened(self, instant: datetime) -> datetime:
+        """An instant that was made of what is here, as when something happened."""
+        return self._checked(_HAPPENED, instant)
+
+    def as_moment(self, instant: datetime) -> datetime:
+        """An instant that was made of what is here, as when an hour begins."""
+        return self._checked(_MOMENT, instant)
 
     def unreadable(self, reason: str, way_out: str | None = None) -> Unreadable:
         """The error to raise for this value."""
@@ -148,7 +200,9 @@ def parse(raw: bytes, way_out: str, pointer: str = "") -> Value:
         return found
 
     try:
-        return Value(json.loads(raw.decode(), object_pairs_hook=unique), pointer, way_out)
+        document = json.loads(raw.decode(), object_pairs_hook=unique, parse_float=Decimal)
     except (ValueError, RecursionError):
         pass
+    else:
+        return Value(document, pointer, way_out)
     raise Unreadable(pointer, "is not JSON in UTF-8", way_out)

@@ -1,0 +1,1 @@
+"""What a system sends, read by a document that says what stands where (ADR 50)."""
