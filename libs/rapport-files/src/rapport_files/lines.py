@@ -20,21 +20,35 @@ from rapport_files.readers.rows import Nested, Number, Row
 from rapport_files.said import Said, said
 from rapport_files.words import EVENTS, SUMS, meanings, plain_word
 
+ASSUMED: Final = "booking.assumed"
+"""A `booking.completed` that nobody reported."""
+
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "requested": "booking.requested",
         "booked": "booking.created",
         "rescheduled": "booking.rescheduled",
         "cancelled": "booking.cancelled",
+        "assumed": ASSUMED,
         "completed": "booking.completed",
         "no_show": "booking.no_show",
         "settled": "payment.settled",
         "refunded": "payment.refunded",
+        "refunded_total": "payment.refunded_total",
+        "refund_failed": "payment.refund_failed",
         "failed": "payment.failed",
         "charged_back": "payment.charged_back",
+        "chargeback_reversed": "payment.chargeback_reversed",
     }
 )
 TIMED: Final = frozenset({"booking.created", "booking.rescheduled"})
-PRICED: Final = frozenset({"payment.settled", "payment.refunded", "payment.charged_back"})
+PRICED: Final = frozenset(
+    {"payment.settled", "payment.refunded", "payment.refunded_total", "payment.charged_back"}
+)
+_DETAILS: Final = (
+    *("package_id", "units", "payer", "replaces"),
+    *("cancelled_by", "cancelled_at", "refund_id", "chargeback_id"),
+)
 CODES: Final = ("counsellor_id", "service_code", "site", "product")
 
 _EVENTS = meanings(EVENTS)
@@ -52,7 +66,7 @@ _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "/data/amount_minor": "amount",
         "/data/currency": "currency",
         "/data/starts_at": "starts_at",
-        **{f"/data/{name}": name for name in CODES},
+        **{f"/data/{name}": name for name in (*CODES, *_DETAILS)},
     }
 )
 

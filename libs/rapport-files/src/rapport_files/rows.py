@@ -10,8 +10,9 @@ from typing import Any, Generic, TypeVar
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import SourceEvent
 from rapport_files.counting import DiskCounter
+from rapport_files.details import details
 from rapport_files.events import Happening, Origin
-from rapport_files.lines import CODES, PRICED, TIMED, Line, Rules
+from rapport_files.lines import ASSUMED, CODES, PRICED, TIMED, Line, Rules
 from rapport_files.problems import Problem
 from rapport_files.readers.rows import Row
 from rapport_files.said import said
@@ -74,6 +75,7 @@ class EventRows:
         at = line.instant("happened_at")
         kinds = self._kinds(line, line.event() or "")
         data = self._data(line, kinds[0])
+        kinds = ["booking.completed" if kind == ASSUMED else kind for kind in kinds]
         if client is None or at is None or line.is_bad:
             return []
         event_id = self._event_id(line)
@@ -99,7 +101,7 @@ class EventRows:
             data["starts_at"] = line.instant("starts_at")
         if kind in PRICED:
             data |= {"amount_minor": line.amount(), "currency": self._rules.currency}
-        return data | (codes(line) if of == "booking" else {})
+        return data | (codes(line) if of == "booking" else {}) | details(line, kind)
 
     def _event_id(self, line: Line) -> str:
         words = _told(line.words())

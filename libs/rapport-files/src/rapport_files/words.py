@@ -43,6 +43,14 @@ COLUMNS: Mapping[str, Sequence[str]] = MappingProxyType(
         "service_code": ("服务编码", "项目编码"),
         "site": ("site_code", "门店编码", "校区编码"),
         "product": ("product_code", "产品编码"),
+        "package_id": ("package", "package_code", "套餐编号", "课包编号", "次卡编号", "套餐編號"),
+        "units": ("hours_in_package", "套餐次数", "课时数", "套餐課時"),
+        "payer": ("payer_id", "付款人编号", "付款人編號"),
+        "replaces": ("replaces_id", "rescheduled_from", "原预约编号", "原预约号", "原預約編號"),
+        "cancelled_by": ("canceled_by", "取消方"),
+        "cancelled_at": ("canceled_at", "cancelled_on", "取消时间", "取消時間"),
+        "refund_id": ("refund_no", "退款单号", "退款编号", "退款單號"),
+        "chargeback_id": ("dispute_id", "拒付编号", "拒付單號"),
     }
 )
 """Field -> other headers that mean it. Codes are found by such headers alone as name a code: a
@@ -75,6 +83,9 @@ EVENTS: Mapping[str, Sequence[str]] = MappingProxyType(
             "booking", "booking.created", "confirmed", "预约", "已预约", "预订", "已预订", "已确认",
             "預約", "已預約",
         ),
+        "requested": (
+            "pending", "booking.requested", "待确认", "申请预约", "已申请", "待確認",
+        ),
         "rescheduled": (
             "moved", "booking.rescheduled", "改期", "已改期", "改约", "已改约", "已改約",
         ),
@@ -82,6 +93,7 @@ EVENTS: Mapping[str, Sequence[str]] = MappingProxyType(
         "completed": (
             "attended", "booking.completed", "完成", "已完成", "到访", "已到访", "已到訪",
         ),
+        "assumed": ("presumed", "默认完成", "视为完成", "默認完成"),
         "no_show": (
             "noshow", "missed", "booking.no_show", "爽约", "未到", "未到访", "缺席", "爽約",
         ),
@@ -91,10 +103,26 @@ EVENTS: Mapping[str, Sequence[str]] = MappingProxyType(
         ),
         "refunded": ("refund", "payment.refunded", "退款", "已退款", "退款成功"),
         "failed": ("payment.failed", "支付失败", "付款失败", "支付失敗"),
+        "refunded_total": (
+            "refund_total", "payment.refunded_total", "累计退款", "退款总额", "累計退款",
+        ),
+        "refund_failed": ("payment.refund_failed", "退款失败", "退款失敗"),
         "charged_back": ("chargeback", "payment.charged_back", "拒付"),
+        "chargeback_reversed": (
+            "chargeback_won", "payment.chargeback_reversed", "拒付撤销", "拒付撤銷",
+        ),
     }
 )
 """Event -> other words that mean it."""
+
+CANCELLED_BY: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "client": ("customer", "patient", "客户", "来访者", "会员", "顾客", "学员", "客戶"),
+        "counsellor": ("counselor", "therapist", "provider", "咨询师", "老师", "諮商師", "老師"),
+        "system": ("automatic", "系统", "自动", "系統"),
+    }
+)
+"""Who cancelled a booking -> other words that mean it."""
 
 SUMS = frozenset(
     {"total", "subtotal", "grandtotal", "合计", "总计", "小计", "共计", "合計", "總計"}
