@@ -60,7 +60,8 @@ def read(body: bytes, settings: Settings) -> Told:
     told = mapped(body, settings.mapping, settings)
     if told.problems:
         first = told.problems[0]
-        raise Unreadable(first.field, f"{first.reason} (mapping {first.mapping})", first.way_out)
+        where = f" (mapping {first.mapping})" if first.mapping else ""
+        raise Unreadable(first.field, f"{first.reason}{where}", first.way_out)
     if not told.events:
         return Told(nothing_because="no part of it is of a kind that the mapping takes")
     return Told(told.events)
