@@ -24,15 +24,13 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Happening:
-    """An event without its envelope: `kind` such as `booking.completed`, `at` aware, `line` the
-    file's line that tells it, 0 for none."""
+    """An event without its envelope: `kind` such as `booking.completed`, `at` aware."""
 
     event_id: str
     client: str
     kind: str
     at: datetime
     data: Mapping[str, Any]
-    line: int = 0
 
     def event(self, origin: Origin) -> SourceEvent:
         """The source event, checked by the contract. Raises InvalidEvent, which names the field."""

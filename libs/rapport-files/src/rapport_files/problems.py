@@ -106,14 +106,12 @@ def lines_named(lines: list[int], count: int, speaker: Speaker) -> str:
 class ErrorFile:
     """A CSV file of all problems, for a spreadsheet: line, column, reason, way out.
 
-    It is begun at the first problem; with `goes_on` one that is there is continued. Raises OSError.
-    Use it as a context.
+    It is begun at the first problem. Raises OSError. Use it as a context.
     """
 
-    def __init__(self, path: Path, speaker: Speaker = english, *, goes_on: bool = False) -> None:
+    def __init__(self, path: Path, speaker: Speaker = english) -> None:
         self._path = path
         self._speaker = speaker
-        self._goes_on = goes_on and path.exists()
         self._file: TextIO | None = None
 
     def __enter__(self) -> "ErrorFile":
@@ -128,22 +126,11 @@ class ErrorFile:
     def add(self, problem: Problem) -> None:
         """Write a problem at the end of the file."""
         if self._file is None:
-            self._file = self._open()
+            self._file = self._path.open("w", encoding="utf-8-sig", newline="")
+            heads = (said("line"), said("column"), said("reason"), said("way out"))
+            csv.writer(self._file).writerow([head.by(self._speaker) for head in heads])
         reason, way_out = problem.reason.by(self._speaker), problem.way_out.by(self._speaker)
         csv.writer(self._file).writerow([problem.line, problem.column, reason, way_out])
-
-    def flush(self) -> None:
-        """Let all that was added be in the file."""
-        if self._file is not None:
-            self._file.flush()
-
-    def _open(self) -> TextIO:
-        if self._goes_on:
-            return self._path.open("a", encoding="utf-8", newline="")
-        file = self._path.open("w", encoding="utf-8-sig", newline="")
-        heads = (said("line"), said("column"), said("reason"), said("way out"))
-        csv.writer(file).writerow([head.by(self._speaker) for head in heads])
-        return file
 
 
 def _fault(problem: Problem, speaker: Speaker) -> str:

@@ -145,16 +145,10 @@ class Comparison:
 
         Raises NotConfirmed, before the first of them, when more vanish than may unless `confirmed`.
         """
-        for _, event in self.numbered_events(confirmed=confirmed):
-            yield event
-
-    def numbered_events(self, *, confirmed: bool = False) -> Iterator[tuple[int, SourceEvent]]:
-        """The same, each with the number of its booking's line; 0 for a booking that the file does
-        not have. Raises as `events` does."""
         if not confirmed and self.look().needs_yes:
             raise NotConfirmed
         for each in self._all(Refusals()):
-            yield each.line, each.event(self._origin)
+            yield each.event(self._origin)
 
     def _all(self, refusals: Refusals) -> Iterator[Happening]:
         with closing(DiskCounter()) as told:
@@ -251,7 +245,6 @@ class Comparison:
             kind=kind,
             at=at,
             data=data,
-            line=0 if now is None else now.line,
         )
 
 

@@ -56,19 +56,11 @@ class Understanding:
     def events(self) -> Iterator[SourceEvent]:
         """The events of all rows that are not refused, in the order of the file. Raises
         NotUnderstood, OSError."""
-        return (event for _, event in self.numbered_events())
-
-    def numbered_events(self) -> Iterator[tuple[int, SourceEvent]]:
-        """The same, each with the number of its line. Raises NotUnderstood, OSError."""
         if not self.can_begin or self.preview.told_as != "events":
             raise NotUnderstood
-        return self._events()
-
-    def _events(self) -> Iterator[tuple[int, SourceEvent]]:
         with closing(EventRows(self.rules, self.origin)) as reader:
             for row in self._rows():
-                for event in reader.read(row).told:
-                    yield row.line, event
+                yield from reader.read(row).told
 
     def bookings(self) -> Iterator[Booking]:
         """The bookings of all rows that are not refused. Raises NotUnderstood, OSError."""
