@@ -1,6 +1,7 @@
 """The mapping of a source: a JSON document that says how what it sends becomes events."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -26,9 +27,13 @@ from rapport_adapters.mapping.values import (
 from rapport_contracts.catalogue import ANY_SOURCE
 from rapport_contracts.values import Zone
 
-KINDS: Final = tuple(
-    sorted(name.removeprefix("rapport.").removesuffix(".v1") for name in ANY_SOURCE)
-)
+
+def kind_of(name: str) -> str:
+    """The kind of an event by the name of its type."""
+    return name.removeprefix("rapport.").removesuffix(".v1")
+
+
+KINDS: Final = tuple(sorted(map(kind_of, ANY_SOURCE)))
 """The kinds of events, such as `booking.created`."""
 
 ATTRIBUTES: Final = ("id", "time", "subject", "backfill")
@@ -136,6 +141,7 @@ class MappingDocument(Part):
         return {name: how for name, how in {**shared, **of_kind}.items() if name in fields}
 
 
+@cache
 def fields_of(kind: str) -> Mapping[str, FieldInfo]:
     """The fields of a kind of event that a mapping says: its attributes, and those of its data."""
     event = ANY_SOURCE[f"rapport.{kind}.v1"]
