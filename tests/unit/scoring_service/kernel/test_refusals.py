@@ -160,6 +160,15 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("rfm", put("decision.points.R.P1M", 101), "decision.points.R.P1M", "integer from 1 to 100"),
     ("rfm", put("decision.points.M", ...), "decision.points", "'M' has a weight and no points"),
     ("rfm", put("decision.points.Z", {}), "decision.points.Z", "no ladder is called 'Z'"),
+    *(
+        (
+            "rfm",
+            put("decision.bands.2.at_least", hostile),
+            "decision.bands[2].at_least",
+            "two decim",
+        )
+        for hostile in ("1e999999", "1e9999999999999999999", "NaN", "-Infinity", "eighty", -1, YES)
+    ),
     ("rfm", put("decision.bands.2.at_least", 50), "decision.bands[2].at_least", "above the band"),
     (
         "rfm",

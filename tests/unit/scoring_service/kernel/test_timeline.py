@@ -10,7 +10,7 @@ from scoring_service.domain.kernel.timeline import changes, stand
 from tests.support.generators.scheme_histories import DOCUMENTS, SCHEMES, history, told
 from tests.support.worlds.scheme_clients import daily_trail, live_trail, oracle_differs
 
-HISTORIES, EACH_DAY = 8, 1
+HISTORIES, EACH_DAY = 30, 2
 _YEAR = 366
 
 

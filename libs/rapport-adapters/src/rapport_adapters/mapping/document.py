@@ -1,6 +1,7 @@
 """The mapping of a source: a JSON document that says how what it sends becomes events."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -27,11 +28,15 @@ from rapport_contracts.catalogue import ANY_SOURCE, SOURCE
 from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
 from rapport_contracts.values import Zone
 
+
+def kind_of(name: str) -> str:
+    """The kind of an event by the name of its type."""
+    return name.removeprefix("rapport.").removesuffix(".v1")
+
+
 KINDS: Final = tuple(
     sorted(
-        name.removeprefix("rapport.").removesuffix(".v1")
-        for topic in (SOURCE_BOOKINGS, SOURCE_PAYMENTS)
-        for name in SOURCE[topic.name]
+        kind_of(name) for topic in (SOURCE_BOOKINGS, SOURCE_PAYMENTS) for name in SOURCE[topic.name]
     )
 )
 """The kinds of events of bookings and payments, such as `booking.created`."""
@@ -141,6 +146,7 @@ class MappingDocument(Part):
         return {name: how for name, how in {**shared, **of_kind}.items() if name in fields}
 
 
+@cache
 def fields_of(kind: str) -> Mapping[str, FieldInfo]:
     """The fields of a kind of event that a mapping says: its attributes, and those of its data."""
     event = ANY_SOURCE[f"rapport.{kind}.v1"]

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from rapport_adapters.adapter import event_of
 from rapport_adapters.body import Value, parse
 from rapport_adapters.errors import Unreadable
-from rapport_adapters.mapping.document import ATTRIBUTES, MappingDocument, Said, fields_of
+from rapport_adapters.mapping.document import ATTRIBUTES, MappingDocument, Said, fields_of, kind_of
 from rapport_adapters.mapping.values import (
     AmountAt,
     CancellerAt,
@@ -39,6 +39,8 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 _BEYOND: Final = 10**14
 _MOST_DECIMALS: Final = 40
 """Amounts are far below and far shorter: what is not is refused before it is counted with."""
+
+_Became = TypeVar("_Became")
 
 
 class Problem(NamedTuple):
@@ -71,7 +73,10 @@ class _Refused(Exception):
 
 
 class _Payload(NamedTuple):
+    """What all parts share; `said` is what the mapping says of each kind."""
+
     mapping: MappingDocument
+    said: Mapping[str, Mapping[str, Said]]
     settings: SourceSettings
     body: Value
     digest: str
@@ -94,7 +99,8 @@ def mapped(body: bytes, mapping: MappingDocument, settings: SourceSettings) -> M
     """The events of a payload, and what stands in the way of others."""
     try:
         digest = hashlib.sha256(body).hexdigest()
-        payload = _Payload(mapping, settings, parse(body, WAY_OUT), digest)
+        said = {kind: mapping.said(kind) for kind in mapping.kind.kinds()}
+        payload = _Payload(mapping, said, settings, parse(body, WAY_OUT), digest)
         parts = list(_parts(payload))
     except Unreadable as error:
         return Mapped((), 0, (_problem(error, "/each" if error.field else ""),))
@@ -130,13 +136,9 @@ def _parts(payload: _Payload) -> Iterator[_Part]:
 
 
 def _same_id(part: _Part, event: SourceEvent) -> Problem:
-    said = part.payload.mapping.said(_kind_of(event))["id"]
+    said = part.payload.said[kind_of(event.type)]["id"]
     place = part.at(said.how)
     return Problem(place.pointer, said.pointer, "is the id of another part, too", WAY_OUT)
-
-
-def _kind_of(event: SourceEvent) -> str:
-    return event.type.removeprefix("rapport.").removesuffix(".v1")
 
 
 def _event(part: _Part) -> SourceEvent | None:
@@ -147,7 +149,7 @@ def _event(part: _Part) -> SourceEvent | None:
         raise _Refused([_problem(error, "/kind")]) from None
     if kind is None:
         return None
-    said = part.payload.mapping.said(kind)
+    said = part.payload.said[kind]
     found = _values(part, kind, said)
     attributes = {name: found.pop(name, None) for name in ATTRIBUTES}
     try:
@@ -165,10 +167,9 @@ def _kind(part: _Part) -> str | None:
     if how.words is None:
         return how.constant
     found = part.at(how)
-    word = found.word()
-    if word not in how.words and not how.others:
-        raise found.unreadable("is a word that the table lacks", _UNKNOWN_WORD)
-    return how.words.get(word)
+    if how.others:
+        return how.words.get(found.word())
+    return _by_table(found, how.words)
 
 
 def _values(part: _Part, kind: str, said: Mapping[str, Said]) -> dict[str, Any]:
@@ -222,12 +223,15 @@ def _read(found: Value, how: Place) -> str | int | bool | None:
 
 
 def _code(found: Value, how: CodeAt | CancellerAt) -> str | None:
-    if how.words is None:
-        return found.key()
+    return found.key() if how.words is None else _by_table(found, how.words)
+
+
+def _by_table(found: Value, words: Mapping[str, _Became]) -> _Became:
+    """What a word of the source becomes. Raises Unreadable for one that the table lacks."""
     word = found.word()
-    if word not in how.words:
+    if word not in words:
         raise found.unreadable("is a word that the table lacks", _UNKNOWN_WORD)
-    return how.words[word]
+    return words[word]
 
 
 def _instant(mapping: MappingDocument, found: Value, name: str, how: TimeAt) -> datetime:

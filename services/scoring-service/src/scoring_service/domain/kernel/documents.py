@@ -69,7 +69,7 @@ def compile_scheme(source: object, others: Schemes | None = None) -> Scheme:
         ordered=top["ordered"].flag(),
         tiers=tiers,
         ladders=ladders,
-        strides=strides_of(ladders),
+        strides=strides_of([len(ladder.rungs) for ladder in ladders]),
         tier_table=tuple(decided.tiers[cell] for cell in cells),
         score_table=None if scores is None else tuple(scores[cell] for cell in cells),
         earned=_earned(list(axes.values()), decided),
@@ -184,9 +184,7 @@ def _currency(place: Place | None, axes: Mapping[str, _Axis]) -> str | None:
 def _cells(axes: Sequence[_Axis]) -> list[int]:
     """For each combination of all ladders' rungs, those of other schemes included, the combination
     of the document's own."""
-    strides = [1]
-    for axis in reversed(axes[1:]):
-        strides.insert(0, strides[0] * len(axis.rungs))
+    strides = strides_of([len(axis.rungs) for axis in axes])
     shares = [
         [rung * stride for rung in axis.rung_of] for axis, stride in zip(axes, strides, strict=True)
     ]

@@ -49,9 +49,10 @@ class Scheme:
         return tuple(tier.key for tier in self.tiers)
 
 
-def strides_of(ladders: Sequence[Ladder]) -> tuple[int, ...]:
-    """How far apart two rungs of each ladder lie in a table; the last ladder moves first."""
+def strides_of(sizes: Sequence[int]) -> tuple[int, ...]:
+    """How far apart two rungs of each ladder lie in a table, by how many rungs each ladder has; the
+    last ladder moves first."""
     strides = [1]
-    for ladder in reversed(ladders[1:]):
-        strides.append(strides[-1] * len(ladder.rungs))
+    for size in reversed(sizes[1:]):
+        strides.append(strides[-1] * size)
     return tuple(reversed(strides))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from scoring_service.domain.periods import Period
@@ -97,9 +97,9 @@ class Place:
             raise self.refused(reason)
         try:
             scaled = Decimal(value).scaleb(2)
-        except InvalidOperation as error:
+        except ArithmeticError as error:  # no number, or one beyond what a decimal can be
             raise self.refused(reason) from error
-        if not scaled.is_finite() or scaled != int(scaled) or not 0 <= scaled <= 10_000:
+        if not scaled.is_finite() or not 0 <= scaled <= 10_000 or scaled != int(scaled):
             raise self.refused(reason)
         return int(scaled)
 

@@ -88,6 +88,15 @@ class Slices:
         return sum(sum_between(facts, kind, first, last) for kind in self.kinds)
 
 
+def good_day(facts: Facts, kind: str, last: int, *, is_first: bool = False) -> int:
+    """The last day up to `last`, or the first one, on which the net of a kind is positive (C-15);
+    0 when there is none."""
+    days, nets = facts.series(kind)
+    end = bisect_right(days, last)
+    places = range(end) if is_first else range(end - 1, -1, -1)
+    return next((days[place] for place in places if nets[place] > 0), 0)
+
+
 def sum_between(facts: Facts, kind: str, first: int, last: int) -> int:
     """The sum of a kind from one day to another, both included."""
     days, nets = facts.series(kind)

@@ -1,6 +1,6 @@
 """Conditions on rungs: `when` of a rule or a cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from scoring_service.domain.kernel.ladders import Rung, rung_keys
@@ -35,15 +35,21 @@ def parse_condition(place: Place, ladders: LadderRungs) -> Condition:
     wanted = place.entries()
     if not wanted:
         raise place.refused("must name a ladder; leave `when` out for what is true of everybody")
-    for name, each in wanted.items():
-        if name not in ladders:
-            raise each.refused(f"no ladder is called {name!r}; there are: {', '.join(ladders)}")
+    refuse_unknown(wanted, ladders, "ladder")
     return Condition(
         tuple(
             _allowed(wanted[name], rung_keys(rungs)) if name in wanted else None
             for name, rungs in ladders.items()
         )
     )
+
+
+def refuse_unknown(written: Mapping[str, Place], known: Iterable[str], what: str) -> None:
+    """Refuses the first name of a ladder or rung that there is not. InvalidDocument."""
+    names = tuple(known)
+    for name, each in written.items():
+        if name not in names:
+            raise each.refused(f"no {what} is called {name!r}; there are: {', '.join(names)}")
 
 
 def in_words(ladders: LadderRungs, rungs: Rungs) -> str:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from typing import NamedTuple
 
-from scoring_service.domain.kernel.decisions.conditions import LadderRungs
+from scoring_service.domain.kernel.decisions.conditions import LadderRungs, refuse_unknown
 from scoring_service.domain.kernel.decisions.decision import (
     Decided,
     TierKeys,
@@ -58,9 +58,7 @@ def decide(place: Place, ladders: LadderRungs, tiers: TierKeys) -> Decided:
 def _weights(place: Place, ladders: LadderRungs) -> list[int]:
     """The weight of each ladder in percent, 0 for one that only `first` reads."""
     written = place.entries()
-    for name, each in written.items():
-        if name not in ladders:
-            raise each.refused(f"no ladder is called {name!r}; there are: {', '.join(ladders)}")
+    refuse_unknown(written, ladders, "ladder")
     weights = [written[name].integer(1, 100) if name in written else 0 for name in ladders]
     if sum(weights) != 100:
         raise place.refused(f"must sum to 100, not {sum(weights)}")
@@ -70,9 +68,7 @@ def _weights(place: Place, ladders: LadderRungs) -> list[int]:
 def _points(place: Place, ladders: LadderRungs, weights: list[int]) -> tuple[tuple[int, ...], ...]:
     """The points of every rung; one that is not named earns nothing."""
     written = place.entries()
-    for name, each in written.items():
-        if name not in ladders:
-            raise each.refused(f"no ladder is called {name!r}; there are: {', '.join(ladders)}")
+    refuse_unknown(written, ladders, "ladder")
     points = []
     for (name, rungs), weight in zip(ladders.items(), weights, strict=True):
         if bool(weight) != (name in written):
@@ -80,9 +76,7 @@ def _points(place: Place, ladders: LadderRungs, weights: list[int]) -> tuple[tup
             raise place.refused(f"the ladder {name!r} {which}")
         earned = written[name].entries() if name in written else {}
         keys = rung_keys(rungs)
-        for key, each in earned.items():
-            if key not in keys:
-                raise each.refused(f"no rung is called {key!r}; there are: {', '.join(keys)}")
+        refuse_unknown(earned, keys, "rung")
         points.append(tuple(earned[key].integer(1, 100) if key in earned else 0 for key in keys))
     return tuple(points)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from scoring_service.domain.kernel.cuts import NumberCuts
 from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading
+from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, changing
 from scoring_service.domain.kernel.moments import day_of, midnight_of
 from scoring_service.domain.kernel.source import Fields
 
@@ -24,14 +24,14 @@ class Ahead:
 
     def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
         """See `Measure`."""
+        return changing(reading.rung, self._coming(facts, moment, reading.state))
+
+    def _coming(self, facts: Facts, moment: int, total: int) -> Iterator[Fall]:
+        """The rung at the midnight of each later day, when its bookings are no longer ahead."""
         days, nets = facts.series("booked")
-        total, held = reading.state, reading.rung
         for place in range(bisect_right(days, day_of(moment)), len(days)):
             total -= nets[place]
-            rung = self._cuts.rung(total)
-            if rung != held:
-                held = rung
-                yield midnight_of(days[place]), rung
+            yield midnight_of(days[place]), self._cuts.rung(total)
 
 
 def _ahead(_: Fields, cuts: NumberCuts) -> Ahead:

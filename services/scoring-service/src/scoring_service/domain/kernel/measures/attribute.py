@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from scoring_service.domain.kernel.cuts import WordCuts
 from scoring_service.domain.kernel.facts import Facts, Said
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading
+from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, changing
 from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
 from scoring_service.domain.kernel.source import Fields
 
@@ -28,13 +28,8 @@ class Attribute:
 
     def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
         """See `Measure`."""
-        held = reading.rung
-        for at in sorted(set(self._edges(facts))):
-            if at > moment:
-                rung = self._rung(self._word(facts, at))
-                if rung != held:
-                    held = rung
-                    yield at, rung
+        edges = sorted({at for at in self._edges(facts) if at > moment})
+        return changing(reading.rung, ((at, self._rung(self._word(facts, at))) for at in edges))
 
     def _edges(self, facts: Facts) -> Iterator[int]:
         """Each moment at which a word begins or ends."""

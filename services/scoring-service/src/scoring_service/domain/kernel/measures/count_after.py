@@ -5,10 +5,16 @@ from collections.abc import Iterator
 
 from scoring_service.domain.kernel.cuts import NumberCuts
 from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, counts
+from scoring_service.domain.kernel.measures.measure import (
+    Fall,
+    Kind,
+    Reading,
+    changing,
+    counts,
+)
 from scoring_service.domain.kernel.moments import counted_to, end_of
 from scoring_service.domain.kernel.source import Fields
-from scoring_service.domain.kernel.window import sum_between
+from scoring_service.domain.kernel.window import good_day, sum_between
 
 
 class CountAfter:
@@ -23,7 +29,7 @@ class CountAfter:
     def read(self, facts: Facts, moment: int) -> Reading:
         """See `Measure`."""
         last = counted_to(moment)
-        since = max(_last_day(facts, kind, last) for kind in self._after)
+        since = max(good_day(facts, kind, last) for kind in self._after)
         total = None
         if since:
             total = sum(sum_between(facts, kind, since + 1, last) for kind in self._kinds)
@@ -31,22 +37,12 @@ class CountAfter:
 
     def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
         """See `Measure`."""
-        held = reading.rung
         coming: set[int] = set()
         for kind in (*self._kinds, *self._after):
             days = facts.series(kind).days
             coming.update(days[bisect_right(days, counted_to(moment)) :])
-        for day in sorted(coming):
-            rung = self.read(facts, end_of(day)).rung
-            if rung != held:
-                held = rung
-                yield end_of(day), rung
-
-
-def _last_day(facts: Facts, kind: str, last: int) -> int:
-    days, nets = facts.series(kind)
-    places = range(bisect_right(days, last) - 1, -1, -1)
-    return next((days[place] for place in places if nets[place] > 0), 0)
+        ends = map(end_of, sorted(coming))
+        return changing(reading.rung, ((at, self.read(facts, at).rung) for at in ends))
 
 
 def _count_after(fields: Fields, cuts: NumberCuts) -> CountAfter:

@@ -6,10 +6,17 @@ from typing import Literal
 
 from scoring_service.domain.kernel.cuts import PeriodCuts
 from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, any_kinds
-from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
+from scoring_service.domain.kernel.measures.measure import (
+    Fall,
+    Kind,
+    Reading,
+    any_kinds,
+    between,
+    changing,
+)
+from scoring_service.domain.kernel.moments import counted_to, day_of, end_of
 from scoring_service.domain.kernel.source import Fields
-from scoring_service.domain.kernel.window import Window
+from scoring_service.domain.kernel.window import Window, good_day
 
 Which = Literal["first", "last"]
 
@@ -33,20 +40,15 @@ class DaysSince:
     def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
         """See `Measure`."""
         day = reading.value if isinstance(reading.value, int) else 0
-        held = reading.rung
-        for coming in (*self._coming(facts, moment, day), None):
-            for at, rung in self._expiries(day):
-                if coming is not None and at > midnight_of(coming):
-                    break
-                if at > moment and rung != held:
-                    held = rung
-                    yield at, rung
-            if coming is not None:
-                day = coming
-                rung = self._rung(day, end_of(day))
-                if rung != held:
-                    held = rung
-                    yield end_of(day), rung
+        return changing(reading.rung, self._rungs(facts, moment, day))
+
+    def _rungs(self, facts: Facts, moment: int, day: int) -> Iterator[Fall]:
+        """The rung as the day grows old, and as later ones take its place."""
+        for coming in self._coming(facts, moment, day):
+            yield from between(self._expiries(day), moment, coming)
+            day = coming
+            yield end_of(day), self._rung(day, end_of(day))
+        yield from between(self._expiries(day), moment, None)
 
     def _rung(self, day: int, moment: int) -> int:
         if not day:
@@ -68,10 +70,7 @@ class DaysSince:
         """The first or last day up to `last`, 0 when there is none."""
         found = 0
         for kind in self._kinds:
-            days, nets = facts.series(kind)
-            end = bisect_right(days, last)
-            places = range(end) if self._is_first else range(end - 1, -1, -1)
-            day = next((days[place] for place in places if nets[place] > 0), 0)
+            day = good_day(facts, kind, last, is_first=self._is_first)
             if day and (not found or (day < found) == self._is_first):
                 found = day
         return found

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from scoring_service.domain.kernel.cuts import NumberCuts, ratio
 from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, counts
+from scoring_service.domain.kernel.measures.measure import (
+    Fall,
+    Kind,
+    Reading,
+    between,
+    changing,
+    counts,
+)
 from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
 from scoring_service.domain.kernel.source import Fields
 
@@ -38,23 +45,15 @@ class GapMultiple:
 
     def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
         """See `Measure`."""
-        days, habit = reading.state
-        held = reading.rung
-        known = bisect_right(days, counted_to(moment))
-        for number in range(known, len(days) + 1):
-            coming = days[number] if number < len(days) else None
-            for at, rung in self._by_silence(habit):
-                if coming is not None and at > midnight_of(coming):
-                    break
-                if at > moment and rung != held:
-                    held = rung
-                    yield at, rung
-            if coming is not None:
-                habit = _habit(days[: number + 1])
-                rung = self._cuts.rung(None if habit is None else 0)
-                if rung != held:
-                    held = rung
-                    yield end_of(coming), rung
+        return changing(reading.rung, self._rungs(moment, *reading.state))
+
+    def _rungs(self, moment: int, days: list[int], habit: _Habit | None) -> Iterator[Fall]:
+        """The rung as the silence grows, and as later days end it."""
+        for number in range(bisect_right(days, counted_to(moment)), len(days)):
+            yield from between(self._by_silence(habit), moment, days[number])
+            habit = _habit(days[: number + 1])
+            yield end_of(days[number]), self._cuts.rung(None if habit is None else 0)
+        yield from between(self._by_silence(habit), moment, None)
 
     def _by_silence(self, habit: _Habit | None) -> Iterator[Fall]:
         """The midnight on which the silence reaches each cut."""

@@ -7,7 +7,14 @@ from operator import itemgetter
 
 from scoring_service.domain.kernel.cuts import NumberCuts
 from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, counts, within
+from scoring_service.domain.kernel.measures.measure import (
+    Fall,
+    Kind,
+    Reading,
+    changing,
+    counts,
+    within,
+)
 from scoring_service.domain.kernel.moments import end_of
 from scoring_service.domain.kernel.source import Fields
 from scoring_service.domain.kernel.window import NEVER, Window
@@ -38,7 +45,9 @@ class Keys:
 
     def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
         """See `Measure`."""
-        holding, held = Counter(reading.state), reading.rung
+        return changing(reading.rung, self._rungs(facts, moment, Counter(reading.state)))
+
+    def _rungs(self, facts: Facts, moment: int, holding: Counter[str]) -> Iterator[Fall]:
         passages = [
             (at, key, step)
             for key, day in self._days(facts)
@@ -51,10 +60,7 @@ class Keys:
                 holding[key] += step
                 if not holding[key]:
                     del holding[key]
-            rung = self._cuts.rung(self._value(holding))
-            if rung != held:
-                held = rung
-                yield at, rung
+            yield at, self._cuts.rung(self._value(holding))
 
     def _days(self, facts: Facts) -> Iterator[tuple[str, int]]:
         for kind in self._kinds:

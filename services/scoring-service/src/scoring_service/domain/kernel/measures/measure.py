@@ -1,6 +1,6 @@
 """What a ladder asks of its measure, and how a kind of measure says what its document needs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
 from scoring_service.domain.kernel.facts import (
@@ -10,6 +10,7 @@ from scoring_service.domain.kernel.facts import (
     DERIVED_COUNTS,
     Facts,
 )
+from scoring_service.domain.kernel.moments import midnight_of
 from scoring_service.domain.kernel.source import Fields, Place
 from scoring_service.domain.kernel.window import Window
 
@@ -42,6 +43,25 @@ class Measure(Protocol):
         than before it; facts that are dated ahead count from their day on. `reading` is that of
         `moment`."""
         ...
+
+
+def changing(held: int, falls: Iterable[Fall]) -> Iterator[Fall]:
+    """Those of these falls that lead to another rung than the one before; the first one stands on
+    `held`."""
+    for at, rung in falls:
+        if rung != held:
+            held = rung
+            yield at, rung
+
+
+def between(falls: Iterable[Fall], moment: int, coming: int | None) -> Iterator[Fall]:
+    """Those after a moment, and not after the midnight of a day that comes and begins anew; None:
+    no day does. `falls` are in order."""
+    for at, rung in falls:
+        if coming is not None and at > midnight_of(coming):
+            return
+        if at > moment:
+            yield at, rung
 
 
 class Kind(NamedTuple):

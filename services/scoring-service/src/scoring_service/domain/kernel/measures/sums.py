@@ -13,6 +13,7 @@ from scoring_service.domain.kernel.measures.measure import (
     Kind,
     Reading,
     amounts,
+    changing,
     counts,
     within,
 )
@@ -45,7 +46,9 @@ class Sums:
 
     def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
         """See `Measure`."""
-        totals, held = list(reading.state), reading.rung
+        return changing(reading.rung, self._rungs(facts, moment, list(reading.state)))
+
+    def _rungs(self, facts: Facts, moment: int, totals: list[int]) -> Iterator[Fall]:
         passages = chain.from_iterable(each.passages(facts, moment) for each in self._slices)
         for at, together in groupby(sorted(passages, key=_MOMENT), _MOMENT):
             for _, left, entered, net in together:
@@ -53,10 +56,7 @@ class Sums:
                     totals[left] -= net
                 if entered is not None:
                     totals[entered] += net
-            rung = self._cuts.rung(self._value(totals))
-            if rung != held:
-                held = rung
-                yield at, rung
+            yield at, self._cuts.rung(self._value(totals))
 
 
 class WindowSum(Sums):
