@@ -384,4 +384,4 @@ def _secrets() -> dict[str, str]:
 
 def test_no_two_secrets_of_an_installation_are_the_same() -> None:
     drawn = _secrets()
-    assert len(set(drawn.values())) == len(drawn) == 21
+    assert len(set(drawn.values())) == len(drawn) == 22

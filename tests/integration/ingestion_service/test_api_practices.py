@@ -30,7 +30,7 @@ def test_practices_are_the_operators_to_register(call: Call) -> None:
     nameless = {**of_0_1, "discreet_name": None}
     deleted = call("PUT", "/v1/practices/meadow", key="operator", json=nameless)
     assert deleted.json() == {"practice_id": "meadow", **renamed, "discreet_name": None}
-    moved = {**body, "zone": "Asia/Tokyo"}
+    moved = {**renamed, "zone": "Asia/Tokyo"}
     there = call("PUT", "/v1/practices/meadow", key="operator", json=moved)
     assert (there.status_code, there.json()["zone"]) == (200, "Asia/Tokyo")
     other_money = {**moved, "currency": "JPY"}

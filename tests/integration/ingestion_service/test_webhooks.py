@@ -15,6 +15,7 @@ from ingestion_service.api.tries import tries_router
 from ingestion_service.api.webhook_schemas import AdapterName
 from ingestion_service.api.webhooks import DOOR, WebhookAddress, webhooks_router
 from ingestion_service.bootstrap import build_stores
+from ingestion_service.personal_keys import PersonalKeys
 from ingestion_service.store.reads import PostgresReads
 from ingestion_service.store.secrets import WebhookTokens
 from rapport_adapters.catalogue import ADAPTERS
@@ -39,7 +40,8 @@ _STORED = """
 @pytest.fixture
 def app(api_database: Database) -> FastAPI:
     """Ingestion's API with the door, where an address has one guess a minute."""
-    stores = build_stores(api_database, RECORD_KEYS, is_simulated=True)
+    personal = PersonalKeys(bytes(range(32)))
+    stores = build_stores(api_database, RECORD_KEYS, is_simulated=True, personal=personal)
     reads = PostgresReads(api_database)
     address = WebhookAddress(WebhookTokens(api_database), failed_per_minute=1)
     service = Service(

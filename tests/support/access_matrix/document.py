@@ -35,8 +35,8 @@ class Operation:
 
     @property
     def has_body(self) -> bool:
-        """Whether it takes a body."""
-        return "requestBody" in self.spec
+        """Whether it takes a body of JSON."""
+        return "application/json" in self.spec.get("requestBody", {}).get("content", {})
 
     def parameters(self, place: str) -> list[str]:
         """The names of its parameters in path, query or header."""

@@ -40,6 +40,14 @@ _WHAT_A_SCHEMA_CANNOT_SAY = (
     "keys alone",  # which scope is for which holders
     "is already taken",  # the key of a play is unique within its playbook
     "Input should be a valid integer",  # 5.0 is an integer to a schema; an amount is refused so
+    "mark must not be above scale",  # two numbers of one mood
+    "client-key-opaque",  # which keys a source has, its declaration says
+    "must have a constant, or a path and words",  # a mapping says each value in one way
+    "must have one of",
+    "of this mapping has such a field",  # and says of each kind what that kind has
+    "no word becomes this kind",
+    "this kind has no such field",
+    "is missing: ",
     "names a channel twice",  # the channels of a step differ, their templates may not matter
 )
 """Refusals of data that the document allows: rules between values, each named in the answer."""

@@ -29,7 +29,8 @@ class PersonalKeys:
 
 def one_spelling(text: str, region: str | None) -> str | None:
     """The lower-case ASCII e-mail address, or the phone number in E.164, that a text is; None where
-    it is neither. A number without a country code is dialled in `region` (ISO 3166-1)."""
+    it is neither. A number without a country code is dialled in `region` (ISO 3166-1), where it must
+    be valid; of one with a country code the length is enough, since new ranges are given out."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if "@" in plain:
         return _email(plain)
@@ -37,7 +38,8 @@ def one_spelling(text: str, region: str | None) -> str | None:
         number = phonenumbers.parse(plain, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_valid_number(number):
+    is_one = phonenumbers.is_possible_number if plain[:1] == "+" else phonenumbers.is_valid_number
+    if not is_one(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

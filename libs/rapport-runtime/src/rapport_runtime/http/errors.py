@@ -86,13 +86,18 @@ def _of_status(request: Request, error: Exception) -> Response:
 
 def _methods_of(request: Request) -> list[str]:
     """The methods of all routes of this path; the framework names the first route's only. Of
-    `/clients/lookup` and `/clients/{client_id}` the path is the one with fewer parameters."""
+    `/clients/lookup` and `/clients/{client_id}` the path is the one with fewer parameters, of
+    `/sources/{source:path}` and `/sources/{source:path}/try` the longer one."""
     path = request.scope["path"]
     here = [one for one in iter_route_contexts(request.app.routes) if one.path_regex.match(path)]
-    fewest = min((len(one.param_convertors) for one in here), default=0)
-    nearest = (one for one in here if len(one.param_convertors) == fewest)
+    closest = min(map(_distance, here), default=None)
+    nearest = (one for one in here if _distance(one) == closest)
     methods = {method for route in nearest for method in route.methods or ()}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+
+
+def _distance(route: Any) -> tuple[int, int]:
+    return len(route.param_convertors), -len(route.path_format)
 
 
 def _of_validation(request: Request, error: Exception) -> Response:

@@ -1,8 +1,9 @@
 """`/v1/sources`: the systems that a practice has declared, and what each has sent."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Response
 
 from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.schemas import NAMESPACE
@@ -32,6 +33,18 @@ from rapport_runtime.http.problems import (
 )
 
 SourcePath = Annotated[Name, Path(examples=[NAMESPACE])]
+_OTHER_OPERATIONS: Final = re.compile(r"freshness|.*/(signature|try|webhook)")
+"""What stands behind `/v1/sources/` and is no source: the paths of other operations."""
+
+
+def _source_alone(source: SourcePath) -> str:
+    """A name may hold slashes. Raises HTTPException where the path is another operation's."""
+    if _OTHER_OPERATIONS.fullmatch(source):
+        raise HTTPException(405)
+    return source
+
+
+_SourceAlone = Annotated[str, Depends(_source_alone)]
 _DENIED = (Unauthorised, Forbidden, InvalidRequest, Unavailable)
 _SAME_SOURCE = links(200, {"sources-source": {"source": "$response.body#/source"}})
 _Reader = Annotated[Principal, Depends(require_practice("clients:read"))]
@@ -62,7 +75,7 @@ def _add_declaration(router: APIRouter, stores: Stores) -> None:
     )
     def put_source(
         principal: Annotated[Principal, Depends(require_practice("sources:write"))],
-        source: SourcePath,
+        source: _SourceAlone,
         body: SourceBody,
         response: Response,
     ) -> DeclaredSource:
@@ -109,7 +122,7 @@ def _add_reads(router: APIRouter, reads: Reads) -> None:
         )
 
     @router.get("/sources/{source:path}", tags=["sources"], responses=responses(*_DENIED, NotFound))
-    def source(principal: _Reader, source: SourcePath) -> DeclaredSource:
+    def source(principal: _Reader, source: _SourceAlone) -> DeclaredSource:
         """Get the declaration of one source.
 
         404 for one that this practice has not declared.

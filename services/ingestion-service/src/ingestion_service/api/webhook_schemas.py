@@ -7,8 +7,10 @@ from pydantic import Field, SecretStr
 from ingestion_service.api.schemas import NAMESPACE, WireModel
 from rapport_adapters.mapping.document import MappingDocument
 from rapport_adapters.settings import Secret
+from rapport_contracts.examples import examples_of
 
 EXAMPLE_ADDRESS: Final = "6c1f0a52b3d94e87_example-of-an-address-that-opens-no-webhook"
+_SETTLED: Final = next(iter(examples_of("rapport.payment.settled.v1").values()))
 AdapterName = Literal["calcom", "mapping", "stripe", "wechat_pay"]
 
 
@@ -67,8 +69,12 @@ class TryProblem(WireModel):
 class TryAnswer(WireModel):
     """What the sample becomes; nothing was stored. With problems a webhook is refused whole."""
 
-    events: list[dict[str, Any]] = Field(description="CloudEvents, as they would be accepted.")
-    nothing_because: str | None = Field(description="Why there are no events, and no problems.")
+    events: list[dict[str, Any]] = Field(
+        description="CloudEvents, as they would be accepted.", examples=[[_SETTLED]]
+    )
+    nothing_because: str | None = Field(
+        description="Why there are no events, and no problems; else null.", examples=[None]
+    )
     problems: list[TryProblem]
 
 

@@ -55,10 +55,8 @@ _Token = Annotated[
 _DENIED = (Unauthorised, Forbidden, InvalidRequest, NotFound, Unavailable)
 _BODY = {
     "required": True,
-    "description": "As the system sends it; up to 1 MiB.",
-    "content": {
-        "application/json": {"schema": {"type": "object"}, "example": {"triggerEvent": "PING"}}
-    },
+    "description": "As the system sends it, of whatever media type; up to 1 MiB.",
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
 }
 
 

@@ -43,7 +43,7 @@ _SOURCES: Final = """
             SELECT parked_at, refused FROM parked
             WHERE practice_id = %(practice_id)s AND parked.source = known.source
             LIMIT %(count_up_to)s
-        ) AS some
+        ) AS counted
     ) AS waiting
     ORDER BY known.source
 """
