@@ -342,6 +342,10 @@ class TiersSuite:
             None,
             False,
             None,
+            False,
+            None,
+            None,
+            None,
         )
         assert (eve.assessed_on, eve.tier, eve.version, eve.since) == (None, None, 0, None)
         assert (eve.first_missing_sequence, eve.first_skipped_sequence) == (4, 8)
