@@ -35,6 +35,7 @@ WHOLE: Mapping[str, str] = {
     "rapport_runtime.stream.outbox._STAMP_ANEW": "a command after a restore, once",
     "rapport_runtime.stream.dead_letters.table._STOP": "an index of the letters in a replay alone",
     "ingestion_service.store.undeclared._LOCK_DECLARED": "an index of the sources that move alone",
+    "ingestion_service.store.status._PARKED": "ends at the first, which is the oldest",
     "outreach_service.store.status._UNKNOWN": "an index of the unknown messages alone",
     "outreach_service.store.status._FIRST_AWAITED": "ends at the first that was not tried yet",
 }
@@ -169,6 +170,7 @@ def test_without_its_index_a_statement_is_told(
 
 
 def test_a_page_of_activity_reads_one_range_of_an_index(plans_of: Callable[..., Plans]) -> None:
+    """What it leaves out there is told by `told_anew`, since the client's zone has changed."""
     pages = [
         seen
         for (statement, role), seen in plans_of("ingestion").items()
@@ -179,7 +181,7 @@ def test_a_page_of_activity_reads_one_range_of_an_index(plans_of: Callable[..., 
         ("client_id" in scan.condition, "first_sequence" in scan.condition, scan.filter)
         for seen in pages
         for scan in seen
-    } == {(True, True, "")}
+    } == {(True, True, "(ledger_id > '1'::bigint)")}
 
 
 @pytest.mark.parametrize("service", sorted(PACKAGES))

@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from ingestion_service.store.purging import WAYS
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
 from rapport_runtime.retention.classes import read_classes
-from rapport_runtime.retention.own import RUNTIME_WAYS
 from rapport_runtime.retention.purge import Purge
 
 pytestmark = pytest.mark.integration
@@ -58,7 +58,7 @@ class World:
 
     def purge(self) -> int:
         """How many letters went."""
-        purge = Purge(self.purger, read_classes("ingestion_service"), RUNTIME_WAYS)
+        purge = Purge(self.purger, read_classes("ingestion_service"), WAYS)
         reports = {report.name: report for report in purge.confirm("ann", "a test")}
         assert reports["dead-letters"].failed is None
         return reports["dead-letters"].rows

@@ -30,14 +30,19 @@ from rapport_runtime.sealing import place_of
 _KEYS: Final = """
     unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[], %(external_id)b::text[])
 """
-# What waits is counted as it comes, so that nobody counts it. Each connection has a bucket of its
-# own, mostly: no two wait for each other's count.
-_COUNT: Final = """
-    INSERT INTO parked_count AS known (practice_id, bucket, events)
-    SELECT practice_id, pg_backend_pid() %% 64, {counted} FROM {rows}
-    GROUP BY practice_id ORDER BY practice_id
-    ON CONFLICT (practice_id, bucket) DO UPDATE SET events = known.events + excluded.events
-"""
+
+
+def _count(number: str, rows: str) -> str:
+    """What waits is counted as it comes and goes, so that nobody counts it. Each connection has a
+    bucket of its own, mostly: no two wait for each other's count."""
+    return f"""
+        INSERT INTO parked_count AS known (practice_id, bucket, events)
+        SELECT practice_id, pg_backend_pid() %% 64, {number} FROM {rows}
+        GROUP BY practice_id ORDER BY practice_id
+        ON CONFLICT (practice_id, bucket) DO UPDATE SET events = known.events + excluded.events
+    """
+
+
 _PARK: Final = f"""
     WITH added AS (
         INSERT INTO parked
@@ -55,7 +60,7 @@ _PARK: Final = f"""
         ON CONFLICT (external_id, kind, source, practice_id) DO UPDATE
         SET waiting = known.waiting + excluded.waiting
     )
-    {_COUNT.format(counted="count(*)", rows="added")}
+    {_count("count(*)", "added")}
 """
 _HASHES: Final = """
     SELECT found.practice_id, found.source, found.event_id, found.content_hash
@@ -154,7 +159,7 @@ _REMOVE: Final = f"""
           AND parked_object.source = fewer.source AND parked_object.kind = fewer.kind
           AND parked_object.external_id = fewer.external_id
     )
-    {_COUNT.format(counted="-count(*)", rows="gone")}
+    {_count("-count(*)", "gone")}
 """
 _OF_THIS_OBJECT: Final = """
     parked.practice_id = looked_at.practice_id AND parked.source = looked_at.source
