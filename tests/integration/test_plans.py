@@ -53,6 +53,7 @@ GROWS: Mapping[str, str] = {
     "outreach_service.store.messages._COUNTS": "messages by state, from the index alone",
     "outreach_service.store.channels._WAITING": "what waits, not what has been",
     "ingestion_service.store.reads._SOURCES": "parked events wait, too, at most 100,000",
+    "ingestion_service.store.sources._SOURCES_OF": "a practice declares 200 sources at most",
     "ingestion_service.store.freshness_reads._DAYS": "400 days of each source, which then go",
 }
 """Statement for one practice whose answer needs all its rows -> why it may."""

@@ -229,7 +229,7 @@ class TestHandling:
         batch = scoring.handle(scoring.read(hold()))
         assert (batch.letters, batch.passed_over) == ([], {})
         scoring.handle(scoring.read(hold(since=NOON + A_DAY)))
-        assert scoring.stores.holds().find([place]) == {place: (NOON + A_DAY, True)}
+        assert scoring.stores.holds().find([place]) == {place: (NOON + A_DAY, True, None, None)}
         scoring.handle(scoring.read(hold(is_held=False)))
         assert scoring.stores.holds().find([place]) == {}
 
