@@ -293,9 +293,9 @@ class MemoryTiers:
             is_rebuilding=beside is not None,
             first_overdue_sequence=overdue and _first_missing(overdue),
             is_kept=is_kept(client),
-            held_reasons=[hold.reason for hold in holds],
-            held_sources=[hold.source for hold in holds],
-            held_since=[hold.began_at for hold in holds],
+            held_reasons=[hold.reason for hold in holds] or None,
+            held_sources=[hold.source for hold in holds] or None,
+            held_since=[hold.began_at for hold in holds] or None,
         )
 
     def _as_of(self, client: ClientState) -> datetime | None:
