@@ -121,7 +121,7 @@ def test_the_purge_reads_no_value_of_a_client(
     own |= {"purge_run.seconds", "audit.id", "audit.at"}
     own |= {"decided_letter.id", "decided_letter.decided_at"}
     assert {service: found - own for service, found in readable.items()} == {
-        "ingestion": set(),
+        "ingestion": {f"source_day.{name}" for name in ("practice_id", "source", "day", "bucket")},
         "scoring": {"feed.practice_id", "feed.bucket", "feed.position", "feed.published_at"},
         "outreach": {
             *(f"message.{name}" for name in ("practice_id", "message_id", "state")),

@@ -21,7 +21,9 @@ START = datetime(2026, 3, 2, 4, tzinfo=UTC)
 def paid(day: int, **changes: Any) -> dict[str, Any]:
     happened = START + timedelta(days=day)
     return {
+        "specversion": "1.0",
         "type": "rapport.payment.settled.v1",
+        "practiceid": "lakeside",
         "id": f"e{day}",
         "source": "till",
         "subject": "wang-fang",
@@ -38,14 +40,14 @@ def silent(call: Call, database: Database) -> str:
     for day in range(30):
         now = (START + timedelta(days=day)).isoformat()
         assert call("PUT", "/v1/clock", key="operator", json={"now": now}).status_code == 200
-        assert call("POST", "/v1/events", json={"events": [paid(day)]}).status_code == 200
+        assert call("POST", "/v1/events", json=paid(day)).is_success
     refund = {"payment_id": "unheard-of", "amount_minor": 1, "currency": "CNY"}
     waits = [
         {**paid(29, id=name, data=refund, type="rapport.payment.refunded.v1"), "subject": None}
         for name in ("r1", "r2")
     ]
-    answer = call("POST", "/v1/events", json={"events": waits})
-    assert [one["status"] for one in answer.json()["results"]] == ["parked", "parked"]
+    answer = call("POST", "/v1/events", json=waits)
+    assert [one["outcome"] for one in answer.json()["items"]] == ["parked", "parked"]
     now = START + timedelta(days=40)
     call("PUT", "/v1/clock", key="operator", json={"now": now.isoformat()})
     stores = build_stores(database, RECORD_KEYS, is_simulated=True)
@@ -58,13 +60,13 @@ def silent(call: Call, database: Database) -> str:
 
 
 def test_a_practice_sees_how_fresh_its_sources_are(call: Call, silent: str) -> None:
-    (till,) = call("GET", "/v1/sources/freshness").json()["items"]
+    (till,) = call("GET", "/v1/freshness").json()["items"]
     assert (till["source"], till["hold_id"]) == ("till", silent)
     assert (till["usual_gap_days"], till["longest_gap_days"]) == (1, 1)
     assert (till["events_last_30_days"], till["parked"], till["refused"]) == (19, 2, 0)
     assert datetime.fromisoformat(till["last_occurred_at"]) == START + timedelta(days=29)
     assert till["silent_since"] is not None
-    assert call("GET", "/v1/sources/freshness", key="harbour").json() == {"items": []}
+    assert call("GET", "/v1/freshness", key="harbour").json() == {"items": []}
 
 
 def test_what_is_parked_is_listed_with_its_age(call: Call, silent: str) -> None:

@@ -337,15 +337,8 @@ class TiersSuite:
             1,
             transition.change.effective_at,
             NOON,
-            None,
-            None,
-            None,
-            False,
-            None,
-            False,
-            None,
-            None,
-            None,
+            *(None, None, None, False, None),
+            *(False, None, None, None),
         )
         assert (eve.assessed_on, eve.tier, eve.version, eve.since) == (None, None, 0, None)
         assert (eve.first_missing_sequence, eve.first_skipped_sequence) == (4, 8)

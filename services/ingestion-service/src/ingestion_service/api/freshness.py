@@ -1,4 +1,4 @@
-"""`/v1/sources/freshness`, `/v1/parked` and `/v1/holds`: which source is silent, what waits, and
+"""`/v1/freshness`, `/v1/parked` and `/v1/holds`: which source is silent, what waits, and
 the holds of practices, which operators may end (ADR 53)."""
 
 from typing import Annotated, Any
@@ -127,7 +127,7 @@ def freshness_router(stores: Stores, reads: FreshnessReads) -> APIRouter:
 
 
 def _add_reads(router: APIRouter, reads: FreshnessReads) -> None:
-    @router.get("/sources/freshness", tags=["clients"], responses=responses(*_DENIED))
+    @router.get("/freshness", tags=["clients"], responses=responses(*_DENIED))
     def sources_freshness(principal: _Reader) -> FreshnessAnswers:
         """List how fresh each source is.
 

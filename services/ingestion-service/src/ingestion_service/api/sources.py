@@ -33,7 +33,7 @@ from rapport_runtime.http.problems import (
 )
 
 SourcePath = Annotated[Name, Path(examples=[NAMESPACE])]
-_OTHER_OPERATIONS: Final = re.compile(r"freshness|.*/(signature|try|webhook)")
+_OTHER_OPERATIONS: Final = re.compile(r".*/(signature|try|webhook)")
 """What stands behind `/v1/sources/` and is no source: the paths of other operations."""
 
 
