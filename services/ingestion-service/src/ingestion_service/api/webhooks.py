@@ -56,7 +56,7 @@ _DENIED = (Unauthorised, Forbidden, InvalidRequest, NotFound, Unavailable)
 _BODY = {
     "required": True,
     "description": "As the system sends it, of whatever media type; up to 1 MiB.",
-    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
 
 
