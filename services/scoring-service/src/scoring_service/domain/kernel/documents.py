@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from scoring_service.domain.kernel.decisions import KINDS as DECISIONS
 from scoring_service.domain.kernel.decisions.decision import Decided
-from scoring_service.domain.kernel.ladders import Ladder, Rung, parse_ladder
+from scoring_service.domain.kernel.ladders import Ladder, Rung, parse_ladder, parse_rung
 from scoring_service.domain.kernel.measures import KINDS as MEASURES
 from scoring_service.domain.kernel.scheme import MOST_CELLS, Scheme, Tier, strides_of
 from scoring_service.domain.kernel.source import Place
@@ -132,7 +132,7 @@ def _axis_on(name: str, place: Place, others: Schemes) -> _Axis:
     rung_of: dict[str, int] = {}
     for number, item in enumerate(fields["rungs"].items()):
         rung = item.fields(("key", "names", "source", "is"))
-        rungs.append(Rung(rung["key"].text(), rung["names"].names(), rung["source"].text()))
+        rungs.append(parse_rung(rung, rungs))
         for each in rung["is"].items():
             if each.word(other.tier_keys()) in rung_of:
                 raise each.refused(f"{each.text()!r} stands on two rungs")
