@@ -77,7 +77,7 @@ class CutOffs:
     """A version: for each tier above the lowest, low to high, the measure from which a client
     enters it, and the one down to which a client stays who holds it or a better one.
 
-    `held` has those whom the band keeps above their entry, with the tier that they held, so that a
+    `held` has those who are between the two of some tier, with the tier that they held, so that a
     version never hangs on an older one; everybody else stands by entry.
     """
 
@@ -133,12 +133,10 @@ def cut_offs(scheme: RankScheme, members: Iterable[Member]) -> CutOffs | None:
         return None
     enter = tuple(_cut(values, percent, 0) for percent in _or_better(scheme))
     stay = tuple(_cut(values, percent, scheme.band_percent) for percent in _or_better(scheme))
-    by_held = [_cuts(enter, stay, held) for held in range(len(scheme.tiers))]
     held = {
         member.client: member.held
         for member in everybody
-        if member.held is not None
-        and by_held[member.held].rung(member.value) > by_held[0].rung(member.value)
+        if member.held and _is_between(member.value or 0, stay, enter)
     }
     return CutOffs(enter, stay, held)
 
@@ -171,6 +169,10 @@ def _cut(values: Sequence[int], percent: int, band_percent: int) -> int:
     """The measure of the last who is within the share, widened by the band; values descend."""
     within = -(-len(values) * percent * (100 + band_percent) // 10_000)
     return max(_LEAST_VALUE, values[min(within, len(values)) - 1])
+
+
+def _is_between(value: int, stay: tuple[int, ...], enter: tuple[int, ...]) -> bool:
+    return any(low <= value < high for low, high in zip(stay, enter, strict=True))
 
 
 def _cuts(enter: tuple[int, ...], stay: tuple[int, ...], held: int) -> NumberCuts:
