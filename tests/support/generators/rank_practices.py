@@ -10,7 +10,8 @@ from tests.support.generators.scheme_histories import RULEBOOKS, SCHEMES
 from tests.support.oracles.schemes import Deed, Document
 
 RANK_DOCUMENTS: dict[str, Document] = {
-    path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RULEBOOKS.glob("ranks/*.json"))
+    path.stem: json.loads(path.read_text("utf-8"))
+    for path in sorted(RULEBOOKS.glob("ranks/*.json"))
 }
 RANKS: dict[str, RankScheme] = {
     key: compile_rank(document, SCHEMES) for key, document in RANK_DOCUMENTS.items()

@@ -96,5 +96,3 @@ def _expm1(value: float) -> float:
     if abs(value) > 1e-5:
         return exp(value) - 1
     return value * (1 + value / 2 * (1 + value / 3))
-
-

@@ -20,7 +20,7 @@ Clients = Mapping[str, Known]
 
 @dataclass(frozen=True)
 class Version:
-    """Tier -> the measure that enters it, and the one that stays; who is between, and their tier."""
+    """Tier -> the measure that enters it, and that stays; who is between, and their tier."""
 
     enter: dict[str, int]
     stay: dict[str, int]
@@ -103,9 +103,14 @@ def midnights(
             client: standing(document, version, client, known, on, through)
             for client, known in clients.items()
         }
-        looks = {client: measured(document, Look(known, on, through)) for client, known in clients.items()}
+        looks = {
+            client: measured(document, Look(known, on, through))
+            for client, known in clients.items()
+        }
         members = [
-            Ranked(client, value, stands[client]) for client, (value, inside) in looks.items() if inside
+            Ranked(client, value, stands[client])
+            for client, (value, inside) in looks.items()
+            if inside
         ]
         coming = version_of(document, members)
         found.append((version, stands))

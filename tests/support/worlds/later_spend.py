@@ -33,7 +33,9 @@ def judge_orders() -> Judged:
     """All three orders, by purchases up to week 39, and what weeks 40 to 78 brought."""
     customers = cdnow_purchases()
     known = {name: each.up_to(LAST_FITTED) for name, each in customers.items()}
-    records = {name: record_of(_facts(each), LAST_FITTED.toordinal()) for name, each in known.items()}
+    records = {
+        name: record_of(_facts(each), LAST_FITTED.toordinal()) for name, each in known.items()
+    }
     fitted = fit_practice(records.values())
     assert isinstance(fitted, Fitted)
     found = {name: estimate(fitted, record, LAST_FITTED) for name, record in records.items()}

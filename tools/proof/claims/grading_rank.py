@@ -41,7 +41,9 @@ CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def measure(bench: Bench) -> Iterable[Measured]:
     """Versions of 100,000 clients at 30 midnights, then one run of the tests."""
-    bench.say(f"grading: {CLIENTS:,} clients ranked at {MIDNIGHTS} midnights, for {len(RANKS)} schemes")
+    bench.say(
+        f"grading: {CLIENTS:,} clients ranked at {MIDNIGHTS} midnights, for {len(RANKS)} schemes"
+    )
     for key in RANKS:
         exact = sum(compare(key, Random(f"{bench.seed}/{key}")))
         yield all_of(f"rank: {key}, midnights of {CLIENTS:,} clients as sorted", exact, MIDNIGHTS)
@@ -52,7 +54,10 @@ def compare(key: str, random: Random) -> Iterator[bool]:
     """For each midnight whether the version is that of sorting; some measures move in between."""
     scheme, document = RANKS[key], RANK_DOCUMENTS[key]
     keys = scheme.tier_keys()
-    values = [random.choice((0, random.randrange(5_000), 100 * random.randrange(9_000))) for _ in range(CLIENTS)]
+    values = [
+        random.choice((0, random.randrange(5_000), 100 * random.randrange(9_000)))
+        for _ in range(CLIENTS)
+    ]
     for _ in range(MIDNIGHTS):
         for _ in range(CLIENTS // 50):
             values[random.randrange(CLIENTS)] = 100 * random.randrange(9_000)

@@ -250,18 +250,21 @@ def test_whatever_the_shares_versions_are_those_of_sorting_and_say_whom_they_tou
     keys, versions, stands = scheme.tier_keys(), [], []
     held: dict[str, int] = {}
     for nets in (before, after):
-        members = [
-            Member(f"c{n}", net, held.get(f"c{n}")) for n, net in enumerate(nets)
-        ]
+        members = [Member(f"c{n}", net, held.get(f"c{n}")) for n, net in enumerate(nets)]
         random.shuffle(members)
         version = cut_offs(scheme, members)
         sorted_members = [
-            Ranked(each.client, each.value or 0, "unranked" if each.held is None else keys[each.held])
+            Ranked(
+                each.client, each.value or 0, "unranked" if each.held is None else keys[each.held]
+            )
             for each in members
         ]
         assert same(scheme, version, version_of(document, sorted_members))
         dated = DatedRank(scheme, version)
-        found = {f"c{n}": standing_at(dated, f"c{n}", cents(net), end_of(NOW)) for n, net in enumerate(after)}
+        found = {
+            f"c{n}": standing_at(dated, f"c{n}", cents(net), end_of(NOW))
+            for n, net in enumerate(after)
+        }
         held = {name: keys.index(tier) for name, tier in found.items() if tier in keys}
         versions.append(version)
         stands.append(found)

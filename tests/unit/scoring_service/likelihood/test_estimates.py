@@ -37,7 +37,8 @@ def came(repeats: int, age: int, silence: int = 0, net_minor: int = 0) -> Record
 def practice(clients: int, returned: int, age: int, net_minor: int = 30_000) -> list[Record]:
     random = Random(7)
     again = [
-        came(random.randint(1, 20), age, random.randrange(age), net_minor + n) for n in range(returned)
+        came(random.randint(1, 20), age, random.randrange(age), net_minor + n)
+        for n in range(returned)
     ]
     once = [came(0, age - n % age, age - n % age, net_minor) for n in range(clients - returned)]
     return again + once
@@ -134,9 +135,7 @@ class TestClients:
         assert shortest.visits < longest.visits
 
     def test_money_moves_the_value_alone(self) -> None:
-        poor, rich = (
-            estimate(MODELS, came(5, 200, 5, net), TODAY) for net in (60_000, 600_000)
-        )
+        poor, rich = (estimate(MODELS, came(5, 200, 5, net), TODAY) for net in (60_000, 600_000))
         assert poor[:4] == rich[:4]
         assert poor.value_minor is not None
         assert rich.value_minor is not None

@@ -91,7 +91,11 @@ def test_hundreds_of_hours_and_years_of_silence_overflow_nothing() -> None:
 def test_silence_only_lowers_what_is_expected() -> None:
     history = History(first=700_000, last=700_100, repeats=9, age=100)
     figures = [
-        (alive(PUBLISHED, aged), returns(PUBLISHED, aged, 182), expected_visits(PUBLISHED, aged, 182))
+        (
+            alive(PUBLISHED, aged),
+            returns(PUBLISHED, aged, 182),
+            expected_visits(PUBLISHED, aged, 182),
+        )
         for aged in (history._replace(age=age) for age in range(100, 800, 7))
     ]
     assert figures == sorted(figures, reverse=True)

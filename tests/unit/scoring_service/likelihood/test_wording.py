@@ -71,7 +71,9 @@ def test_too_few_facts_are_said_to_be_too_few() -> None:
     for language in LANGUAGES:
         assert for_staff(TEXTS, language, NEVER, None) == SOURCE["staff"]["never_came"][language]
         once = for_staff(TEXTS, language, CAME_ONCE, ONCE)
-        assert not any(SOURCE["staff"][key][language] in once for key in SOURCE["staff"] if "alive" in key)
+        assert not any(
+            SOURCE["staff"][key][language] in once for key in SOURCE["staff"] if "alive" in key
+        )
     assert "too little to tell" in for_staff(TEXTS, "en", CAME_ONCE, ONCE)
 
 
@@ -88,7 +90,9 @@ def test_a_practice_that_is_not_ready_reads_what_it_lacks() -> None:
 def test_the_client_reads_their_own_dates_and_no_figure_of_the_estimate() -> None:
     for language in LANGUAGES:
         said = for_client(TEXTS, language, AGAIN, REGULAR)
-        assert re.findall(r"\d+", said.replace("2026-04-01", "").replace("2026-07-10", "")) == ["12"]
+        assert re.findall(r"\d+", said.replace("2026-04-01", "").replace("2026-07-10", "")) == [
+            "12"
+        ]
         assert for_client(TEXTS, language, NEVER, None) == SOURCE["client"]["never_came"][language]
         once = for_client(TEXTS, language, CAME_ONCE, ONCE)
         assert re.findall(r"\d+", once.replace("2026-04-01", "")) in ([], ["1"])

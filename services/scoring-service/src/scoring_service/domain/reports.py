@@ -72,8 +72,12 @@ def migrations(
         stood[before] += clients
     order = _Order(tiers)
     return [
-        Migration(before, after, counted[before, after], _share(counted[before, after], stood[before]))
-        for before, after in sorted(counted, key=lambda pair: (order.of(pair[0]), order.of(pair[1])))
+        Migration(
+            before, after, counted[before, after], _share(counted[before, after], stood[before])
+        )
+        for before, after in sorted(
+            counted, key=lambda pair: (order.of(pair[0]), order.of(pair[1]))
+        )
     ]
 
 

@@ -39,8 +39,8 @@ class RankScheme:
 
     `tiers` run from low to high and `percents` are their shares of the population, 100 together.
     `measure` builds the measure that is ranked, by its cuts, `uncut` has none; `ladder` is its
-    name. `population` None is everybody. Below `least` clients with a measure above 0 nobody is ranked, and outreach
-    goes by the scheme `fallback`. `band_percent` is how much wider than the share is the part in
+    name. `population` None is everybody. Below `least` clients with a measure above 0 nobody is
+    ranked, and outreach goes by the scheme `fallback`. `band_percent` is how much wider than the share is the part in
     which a client keeps a tier. Build one with `rank_documents.compile_rank`, which checks it.
     """
 
@@ -114,7 +114,7 @@ class DatedRank:
 def member_of(
     scheme: RankScheme, client: str, facts: Facts, moment: int, held: int | None
 ) -> Member | None:
-    """The client as one of the population at a moment, who held that tier; None if outside of it."""
+    """The client as one of the population at a moment, who held that tier; None if outside."""
     population = scheme.population
     if population is not None:
         within = population.ladder.measure.read(facts, moment).rung
@@ -147,7 +147,9 @@ def touched(old: CutOffs | None, new: CutOffs | None) -> Touched:
         return Touched(old is not new, (), frozenset())
     pairs = zip(old.enter, new.enter, strict=True)
     ranges = tuple((min(pair), max(pair)) for pair in pairs if pair[0] != pair[1])
-    return Touched(False, ranges, frozenset(old.held) | frozenset(new.held))
+    return Touched(
+        everybody=False, ranges=ranges, clients=frozenset(old.held) | frozenset(new.held)
+    )
 
 
 def direction(scheme: RankScheme, before: str | None, after: str) -> Direction:

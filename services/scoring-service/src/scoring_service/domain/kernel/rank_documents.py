@@ -73,9 +73,7 @@ def _ranked(place: Place) -> tuple[Kind, Fields]:
     return kind, fields
 
 
-def _population(
-    place: Place, ranked: str, ladders: Mapping[str, Place]
-) -> Population | None:
+def _population(place: Place, ranked: str, ladders: Mapping[str, Place]) -> Population | None:
     """Who is ranked: "all", or those on some rungs of a ladder."""
     if isinstance(place.value, str):
         place.word((_EVERYBODY,))

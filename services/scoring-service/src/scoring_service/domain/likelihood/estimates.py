@@ -73,7 +73,9 @@ def fit_practice(records: Iterable[Record]) -> Fitted | NotReady:
     if max(history.age for history in histories) < LEAST_DAYS:
         return NotReady("too_short")
     spends = [
-        Spend(history.days, net_minor / history.days) for history, net_minor in came if net_minor > 0
+        Spend(history.days, net_minor / history.days)
+        for history, net_minor in came
+        if net_minor > 0
     ]
     try:
         visits = fit_visits(evenly(histories, MOST_CLIENTS)).model
@@ -112,9 +114,7 @@ def evenly(items: Sequence[_Item], most: int) -> Sequence[_Item]:
     return [items[place * len(items) // most] for place in range(most)]
 
 
-def _value(
-    spend: SpendModel | None, history: History, net_minor: int, visits: float
-) -> int | None:
+def _value(spend: SpendModel | None, history: History, net_minor: int, visits: float) -> int | None:
     if spend is None:
         return None
     paid = max(0, net_minor) / history.days

@@ -35,9 +35,7 @@ def record_of(facts: Facts, as_of: int) -> Record:
     ahead is used on other days.
     """
     completed, net = facts.series("completed"), facts.series("net")
-    came = [
-        day for day, hours in zip(completed.days, completed.nets, strict=True) if hours > 0
-    ]
+    came = [day for day, hours in zip(completed.days, completed.nets, strict=True) if hours > 0]
     paid = sum(amount for day, amount in zip(net.days, net.nets, strict=True) if day <= as_of)
     return Record(history_of([day for day in came if day <= as_of], as_of), paid)
 

@@ -27,7 +27,7 @@ class Least(NamedTuple):
 
 
 def minimise(function: Callable[[Point], float], start: Point, most: int = 6_000) -> Least:
-    """The least value near `start`, where the function must be finite; elsewhere it may be infinite.
+    """The least value near `start`, where the function must be finite; elsewhere it may be `inf`.
 
     A simplex may collapse on a slope, so it begins anew where it ended until that gains nothing.
     Raises NotSettled after `most` calls of the function.

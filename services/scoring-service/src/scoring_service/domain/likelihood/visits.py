@@ -68,8 +68,10 @@ def log_likelihood(model: VisitModel, histories: Sequence[History]) -> float:
 
 
 def alive(model: VisitModel, history: History) -> float:
-    """The probability that the client has not stopped; 1 by the model for who came on one day, since
-    it lets nobody stop before they came again."""
+    """The probability that the client has not stopped.
+
+    It is 1 for who came on one day, since the model lets nobody stop before they came again.
+    """
     log_odds = _log_odds_stopped(model, *_in_weeks(history))
     if log_odds > 0:  # so that a long silence after many hours cannot overflow
         return exp(-log_odds) / (1 + exp(-log_odds))
@@ -146,9 +148,7 @@ def _log_likelihood(model: VisitModel, told: Sequence[_Told]) -> float:
             came[each.repeats]
             + begins
             - (r + each.repeats) * log(alpha + each.age)
-            + _log_one_plus_exp(
-                _log_odds_stopped(model, each.repeats, each.recency, each.age)
-            )
+            + _log_one_plus_exp(_log_odds_stopped(model, each.repeats, each.recency, each.age))
         )
         for each in told
     )

@@ -78,9 +78,7 @@ def for_staff(
     return _joined(texts["staff"], language, _staff_keys(found, amount), figures)
 
 
-def for_client(
-    texts: Texts, language: Language, found: Estimate, history: History | None
-) -> str:
+def for_client(texts: Texts, language: Language, found: Estimate, history: History | None) -> str:
     """What the client may read: their own dates and the plain reason, without a figure of the
     estimate, a tier or anything of others."""
     keys = [found.basis] if found.basis == "never_came" else [found.basis, "footer"]
