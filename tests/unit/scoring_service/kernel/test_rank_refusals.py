@@ -95,7 +95,7 @@ def test_a_document_says_whether_it_is_of_a_rank() -> None:
 
 
 def test_each_kind_of_document_is_refused_by_the_other() -> None:
-    with pytest.raises(InvalidDocument, match=r"^decision: "):
+    with pytest.raises(InvalidDocument, match=r"^decision\.by: 'cells' is unknown"):
         compile_rank(DOCUMENTS["value"], SCHEMES)
     with pytest.raises(InvalidDocument):
         compile_scheme(RANK_DOCUMENTS["pyramid_all"], SCHEMES)

@@ -37,10 +37,10 @@ def compile_rank(source: object, others: Collection[str]) -> RankScheme:
         raise top["ordered"].refused("must be true: a rank has an order")
     tiers = parse_tiers(top["tiers"])
     ladders = top["ladders"].entries()
+    top["decision"].entries().get("by", Place(None, "decision.by")).word(("rank",))
     decision = top["decision"].fields(
         ("by", "of", "population", "shares", "least", "fallback", "band_percent", "source")
     )
-    decision["by"].word(("rank",))
     decision["source"].text()
     ranked = decision["of"].word(ladders)
     population = _population(decision["population"], ranked, ladders)
