@@ -36,14 +36,14 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 def test_the_desk_reads_the_history_the_chance_and_what_to_expect() -> None:
     said = for_staff(TEXTS, "en", AGAIN, REGULAR, "2,850.00 CNY")
     assert said == (
-        "Came on 12 days, from 2026-04-01 to 2026-07-10. Of 100 clients with such a history about"
+        "Came on 12 days, from 2026-03-25 to 2026-07-03. Of 100 clients with such a history about"
         " 83 come again within half a year. Seems to be still in counselling here. On average about"
         " 4.8 days with an hour are to be expected in that time. They would pay about 2,850.00 CNY."
         " An average over clients with like histories, for the order of the list alone; it decides"
         " no tier and no care."
     )
     chinese = for_staff(TEXTS, "zh", AGAIN, REGULAR, "2,850.00元")
-    assert chinese.startswith("从2026-04-01到2026-07-10共有12天来访。")
+    assert chinese.startswith("从2026-03-25到2026-07-03共有12天来访。")
     assert "约有83人" in chinese
     assert "约有4.8天" in chinese
     assert "约2,850.00元" in chinese
@@ -90,12 +90,12 @@ def test_a_practice_that_is_not_ready_reads_what_it_lacks() -> None:
 def test_the_client_reads_their_own_dates_and_no_figure_of_the_estimate() -> None:
     for language in LANGUAGES:
         said = for_client(TEXTS, language, AGAIN, REGULAR)
-        assert re.findall(r"\d+", said.replace("2026-04-01", "").replace("2026-07-10", "")) == [
+        assert re.findall(r"\d+", said.replace("2026-03-25", "").replace("2026-07-03", "")) == [
             "12"
         ]
         assert for_client(TEXTS, language, NEVER, None) == SOURCE["client"]["never_came"][language]
         once = for_client(TEXTS, language, CAME_ONCE, ONCE)
-        assert re.findall(r"\d+", once.replace("2026-04-01", "")) in ([], ["1"])
+        assert re.findall(r"\d+", once.replace("2026-03-25", "")) in ([], ["1"])
 
 
 def test_the_client_reads_no_tier_name() -> None:
