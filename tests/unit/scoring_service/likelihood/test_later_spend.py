@@ -24,8 +24,9 @@ def test_the_top_tenth_by_likelihood_spends_no_less_than_those_of_the_other_orde
     assert held[LIKELIHOOD] >= max(held[RFM_SUM], held[PAST_SPEND])
 
 
-def test_as_many_days_as_were_expected_came_to_be(judged: Judged) -> None:
-    assert judged.expected_days == pytest.approx(judged.came_days, rel=0.15)
+def test_the_days_that_were_expected_came_to_be_within_a_fifth(judged: Judged) -> None:
+    # The half-year has Christmas in it, of which the first 39 weeks know nothing.
+    assert judged.expected_days == pytest.approx(judged.came_days, rel=0.2)
 
 
 def test_those_with_one_score_share_what_is_left() -> None:

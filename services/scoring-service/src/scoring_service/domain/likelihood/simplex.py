@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 Point = tuple[float, ...]
-_TOLERANCE: Final = 1e-11
-"""Settled when worst and best of the simplex differ by less than this part of the value."""
+_TOLERANCE: Final = 1e-14
+"""Settled when worst and best of the simplex differ by less than this part of the value. A sum of
+many terms must be exact for that (`math.fsum`)."""
 _VALUE = itemgetter(0)
 _Scored = tuple[float, Point]
 
