@@ -40,6 +40,8 @@ from tools.proof.claims import (
     engine_turns,
     every_scheme,
     exact_time,
+    grading_likelihood,
+    grading_rank,
     proof_part,
     the_contracts,
     the_house,
@@ -56,6 +58,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "proof": proof_part.MEASURES,
     "house": (the_house.measure,),
     "schemes": (every_scheme.measure,),
+    "grading": (grading_likelihood.measure, grading_rank.measure),
     "contracts": (the_contracts.measure,),
     "edges": (
         edges_providers.measure,

@@ -206,6 +206,18 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ),
     (
         "value_need_potential",
+        put("ladders.need.rungs.1.key", "unknown"),
+        "ladders.need.rungs[1].key",
+        "two rungs are called 'unknown'",
+    ),
+    (
+        "value_need_potential",
+        put("ladders.need.rungs.1.key", "short.."),
+        "ladders.need.rungs[1].key",
+        "must not end with",
+    ),
+    (
+        "value_need_potential",
         put("ladders.value.rungs.2", ...),
         "ladders.value.rungs",
         "no rung is for 'high'",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from scoring_service.domain.kernel.decisions import KINDS as DECISIONS
 from scoring_service.domain.kernel.decisions.decision import Decided
-from scoring_service.domain.kernel.ladders import Ladder, Rung, parse_ladder
+from scoring_service.domain.kernel.ladders import Ladder, Rung, parse_ladder, parse_rung
 from scoring_service.domain.kernel.measures import KINDS as MEASURES
 from scoring_service.domain.kernel.scheme import MOST_CELLS, Scheme, Tier, strides_of
 from scoring_service.domain.kernel.source import Place
@@ -42,10 +42,8 @@ def compile_scheme(source: object, others: Schemes | None = None) -> Scheme:
     """
     required = ("scheme", "version", "names", "ordered", "tiers", "ladders", "decision")
     top = Place(source).fields(required, ("currency",))
-    key = top["scheme"].text()
-    if not _KEY.fullmatch(key):
-        raise top["scheme"].refused("must be of small letters, digits and _, such as rfm_need")
-    tiers = _tiers(top["tiers"])
+    key = parse_key(top["scheme"])
+    tiers = parse_tiers(top["tiers"])
     axes = {
         name: _axis(name, place, others or {}) for name, place in top["ladders"].entries().items()
     }
@@ -105,7 +103,16 @@ def _compile_below(
     compiled[key] = compile_scheme(waiting[key], compiled)
 
 
-def _tiers(place: Place) -> tuple[Tier, ...]:
+def parse_key(place: Place) -> str:
+    """The key of a scheme; InvalidDocument."""
+    key = place.text()
+    if not _KEY.fullmatch(key):
+        raise place.refused("must be of small letters, digits and _, such as rfm_need")
+    return key
+
+
+def parse_tiers(place: Place) -> tuple[Tier, ...]:
+    """The tiers of a scheme, in their order, each key once; InvalidDocument."""
     tiers: list[Tier] = []
     for item in place.items():
         fields = item.fields(("key", "names", "source"))
@@ -132,7 +139,7 @@ def _axis_on(name: str, place: Place, others: Schemes) -> _Axis:
     rung_of: dict[str, int] = {}
     for number, item in enumerate(fields["rungs"].items()):
         rung = item.fields(("key", "names", "source", "is"))
-        rungs.append(Rung(rung["key"].text(), rung["names"].names(), rung["source"].text()))
+        rungs.append(parse_rung(rung, rungs))
         for each in rung["is"].items():
             if each.word(other.tier_keys()) in rung_of:
                 raise each.refused(f"{each.text()!r} stands on two rungs")
@@ -163,10 +170,8 @@ def _refuse_unreached(place: Place, keys: Sequence[str], decided: Decided) -> No
             raise tier.refused(f"no combination of rungs leads to {key!r}: add one, or take it out")
 
 
-def _currency(place: Place | None, axes: Mapping[str, _Axis]) -> str | None:
-    """The currency of the cuts; a document without money has none."""
-    below = {axis.currency for axis in axes.values() if axis.currency is not None}
-    is_money = below or any(ladder.is_money for axis in axes.values() for ladder in axis.ladders)
+def parse_currency(place: Place | None, *, is_money: bool) -> str | None:
+    """The currency of what is measured; a document without money has none. InvalidDocument."""
     if place is None:
         if is_money:
             raise Place(None, "currency").refused("is missing: the cuts of a ladder are money")
@@ -176,7 +181,15 @@ def _currency(place: Place | None, axes: Mapping[str, _Axis]) -> str | None:
         raise place.refused("must be an ISO 4217 code, such as CNY")
     if not is_money:
         raise place.refused("no ladder measures money: take the field out")
-    if below - {code}:
+    return code
+
+
+def _currency(place: Place | None, axes: Mapping[str, _Axis]) -> str | None:
+    """The currency of the cuts, and of the schemes that the document stands on."""
+    below = {axis.currency for axis in axes.values() if axis.currency is not None}
+    measured = any(ladder.is_money for axis in axes.values() for ladder in axis.ladders)
+    code = parse_currency(place, is_money=bool(below) or measured)
+    if place is not None and below - {code}:
         raise place.refused(f"a ladder stands on a scheme in {', '.join(below - {code})}")
     return code
 

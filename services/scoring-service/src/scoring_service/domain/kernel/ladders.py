@@ -52,6 +52,17 @@ def parse_ladder(name: str, place: Place) -> Ladder:
     return Ladder(name, rungs, kind.build(fields, cuts), kind.is_money)
 
 
+def parse_rung(fields: Fields, before: Sequence[Rung]) -> Rung:
+    """A rung by its key, names and source; InvalidDocument for a key that one before it has, and
+    for one that conditions could not name."""
+    rung = Rung(fields["key"].text(), fields["names"].names(), fields["source"].text())
+    if rung.key in rung_keys(before):
+        raise fields["key"].refused(f"two rungs are called {rung.key!r}")
+    if rung.key.endswith(".."):
+        raise fields["key"].refused('must not end with "..": that means this rung or better')
+    return rung
+
+
 def rung_keys(rungs: Sequence[Rung]) -> tuple[str, ...]:
     """The keys of the rungs, low to high."""
     return tuple(rung.key for rung in rungs)
@@ -69,11 +80,7 @@ def _rungs(place: Place, scale: Scale) -> list[_Written]:
     written: list[_Written] = []
     for item in place.items():
         fields = item.fields(_NAMED, ("unknown", *_CUT_FIELDS[scale]))
-        rung = Rung(fields["key"].text(), fields["names"].names(), fields["source"].text())
-        if rung.key in [each.rung.key for each in written]:
-            raise fields["key"].refused(f"two rungs are called {rung.key!r}")
-        if rung.key.endswith(".."):
-            raise fields["key"].refused('must not end with "..": that means this rung or better')
+        rung = parse_rung(fields, [each.rung for each in written])
         written.append(_Written(rung, fields))
     return written
 

@@ -38,7 +38,7 @@ def parse_condition(place: Place, ladders: LadderRungs) -> Condition:
     refuse_unknown(wanted, ladders, "ladder")
     return Condition(
         tuple(
-            _allowed(wanted[name], rung_keys(rungs)) if name in wanted else None
+            parse_rungs(wanted[name], rung_keys(rungs)) if name in wanted else None
             for name, rungs in ladders.items()
         )
     )
@@ -58,7 +58,8 @@ def in_words(ladders: LadderRungs, rungs: Rungs) -> str:
     return ", ".join(f"{name}={of_ladder[rung].key}" for (name, of_ladder), rung in pairs)
 
 
-def _allowed(place: Place, keys: tuple[str, ...]) -> frozenset[int]:
+def parse_rungs(place: Place, keys: tuple[str, ...]) -> frozenset[int]:
+    """The rungs that fit: one, one or better (`P6M..`), or a list of some. InvalidDocument."""
     if isinstance(place.value, list):
         return frozenset(keys.index(each.word(keys)) for each in place.items())
     text = place.text()
