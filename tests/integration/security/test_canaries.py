@@ -169,6 +169,7 @@ def test_ingestion_passes_on_no_more_than_what_counts(
     api = ApiWorld("ingestion", app, urls, keys=every_key(app, urls))
     body = {"name": "Harbour", "zone": "Europe/London", "currency": "GBP"}
     api.put("operator", f"/v1/practices/{PRACTICE}", body)
+    api.put("practice", "/v1/sources/desk", {"title": "The desk", "kind": "booking"})
     api.put("operator", "/v1/clock", {"now": NOON.isoformat()})
     _send(bus)
     _read(bus, urls, settings)

@@ -34,6 +34,10 @@ class Practice:
     currency: str
     source: str
 
+    def body(self, name: str) -> Document:
+        """What registers it."""
+        return {"name": name, "zone": self.zone, "currency": self.currency}
+
 
 PRACTICES = (
     Practice("lake-clinic", "Asia/Shanghai", "CNY", "front-desk"),

@@ -201,13 +201,16 @@ class PipelineRun:
         )
 
     def _register(self) -> list[tuple[str, Person]]:
-        """Practices, day 0, then nine of ten clients with contacts and consents."""
+        """Practices and their sources, day 0, then nine of ten clients with contacts and
+        consents."""
         people = []
         for practice in PRACTICES:
             name = practice.practice_id
-            body = {"name": name, "discreet_name": name, "zone": practice.zone}
-            path = f"/v1/practices/{practice.practice_id}"
-            self._ingestion.put(path, body | {"currency": practice.currency})
+            self._ingestion.put(
+                f"/v1/practices/{name}", practice.body(name) | {"discreet_name": name}
+            )
+            source = {"title": "The desk", "kind": "booking"}
+            self._practices[name]["ingestion"].put(f"/v1/sources/{practice.source}", source)
         self._step(self._workload.noon(0))
         for practice in PRACTICES:
             apis = self._practices[practice.practice_id]

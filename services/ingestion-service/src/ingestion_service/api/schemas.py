@@ -97,12 +97,12 @@ class PracticeBody(WireModel):
         examples=["Lantern Harbour"],
         json_schema_extra=_without_default,
     )
-    undeclared_sources: Literal["accept", "wait"] = Field(
-        default="accept",
+    undeclared_sources: Literal["wait", "accept"] = Field(
+        default="wait",
         description="What becomes of an event whose source the practice has not declared. wait: it"
-        " waits until the source is declared, or is refused where it came by REST. accept: its"
-        " source is declared by it, with a namespace of its own. Stays as it is when it is left"
-        " out.",
+        " waits until the source is declared, or is refused where it came by REST or in a file."
+        " accept: its source is declared by it, with a namespace of its own. Left out, it stays as"
+        " it is; of a new practice it is `wait`.",
         json_schema_extra=_without_default,
     )
 
