@@ -38,6 +38,10 @@ class Practice:
         """What registers it."""
         return {"name": name, "zone": self.zone, "currency": self.currency}
 
+    def identities(self, client: str) -> list[dict[str, str]]:
+        """Those of a client of its source."""
+        return [{"namespace": self.source, "external_id": client}]
+
 
 PRACTICES = (
     Practice("lake-clinic", "Asia/Shanghai", "CNY", "front-desk"),

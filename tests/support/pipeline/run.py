@@ -216,7 +216,7 @@ class PipelineRun:
             apis = self._practices[practice.practice_id]
             ids = [name for owner, name in self._workload.clients if owner == practice]
             known = [name for number, name in enumerate(ids) if number % 10]
-            clients = register_clients(apis["ingestion"], practice.source, known)
+            clients = register_clients(apis["ingestion"], known, practice.identities)
             generated = generate_people(clients, practice.zone)
             tell_outreach(apis["outreach"], generated)
             people += [(practice.practice_id, person) for person in generated]
