@@ -71,10 +71,14 @@ class Figures:
         """Records that were read, and are neither accepted nor dead letters."""
         return self.read - self.accepted - sum(self.dead_letters.values())
 
+    @property
+    def clients(self) -> int:
+        """Who has a tier: everybody, once."""
+        return sum(share["clients"] for share in self.tiers)
+
     def losses(self) -> list[str]:
         """Everything that does not add up; empty when nothing was lost and nothing came twice."""
         sent, handed = self.sent, self._handed_over()
-        classified = sum(share["clients"] for share in self.tiers)
         checks = [
             (self.read == sent.records, f"{sent.records:,} records sent, {self.read:,} read"),
             (
@@ -86,7 +90,10 @@ class Figures:
                 f"{sent.junk:,} junk records sent, {dict(self.dead_letters)} put aside",
             ),
             (self.parked == 0, f"{self.parked:,} events wait for their client"),
-            (classified == sent.clients, f"{sent.clients:,} clients, {classified:,} with a tier"),
+            (
+                self.clients == sent.clients,
+                f"{sent.clients:,} clients, {self.clients:,} with a tier",
+            ),
             (
                 self.delivered in (None, handed),
                 f"{handed:,} messages handed over, {self.delivered} in the sandbox's log",

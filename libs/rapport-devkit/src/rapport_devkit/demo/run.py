@@ -107,13 +107,14 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
             say("replaying {title}: {events:,} events", title=dataset.title, events=dataset.events)
             sent = _replay(stack, access, options, dataset, numbers, console)
             say("replayed in {seconds:.0f} s", seconds=sent.seconds)
+            figures = gather(stack, access, sent)
             say(
                 "{late:,} clients paid before their number at the till was known: {waited:,}"
-                " payments waited for it, and made no second client",
+                " payments waited for it, and there are {clients:,} clients in all",
                 late=numbers.late,
                 waited=numbers.waited,
+                clients=figures.clients,
             )
-            figures = gather(stack, access, sent)
             print_figures(console, figures, words)
             story = find_story(access, client_ids, figures.changes)
             print_story(console, story, words)
