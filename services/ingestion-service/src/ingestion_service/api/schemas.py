@@ -122,7 +122,10 @@ class PracticeAnswer(PracticeBody):
 class Identity(WireModel):
     """How a client is named outside; the same pair always gives the same client."""
 
-    namespace: Name = Field(description="The `source` of its events.", examples=[NAMESPACE])
+    namespace: Name = Field(
+        description="The `source` of its events, or the namespace that it is declared with.",
+        examples=[NAMESPACE],
+    )
     external_id: Name = Field(
         description="The `subject` of its events. Use a pseudonym, not a name or number.",
         examples=[EXTERNAL_ID],
