@@ -12,7 +12,10 @@ import pytest
 
 from ingestion_service.bootstrap import build_consumer, build_relay, build_stores
 from ingestion_service.consumers import GROUP, TOPICS
+from ingestion_service.declaring import declare_source
+from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.sources import Source
 from ingestion_service.handlers import register_practice
 from ingestion_service.settings import IngestionSettings
 from rapport_contracts import topics
@@ -31,6 +34,8 @@ from tests.support.servers.buses import OnKafka, eventually
 
 pytestmark = pytest.mark.integration
 SECONDS = 60
+PRACTICE, SOURCE = PracticeId("lantern-harbour"), "moon-gate-desk"
+"""Those that the examples name."""
 TIERS = TopicPartition(topics.TIER_CHANGES.name, 0)
 
 
@@ -109,12 +114,14 @@ def test_the_subscriber_prints_each_change_once_among_doubles_watermarks_and_rub
 
 @pytest.fixture
 def ingestion(service_database: Any) -> Iterator[Database]:
-    """Ingestion's tables, with the practice that the README names."""
+    """Ingestion's tables, with the practice and the source that the README names."""
     made = service_database("ingestion")
     database = Database(made.worker_url, application_name="test")
-    named = Practice("lantern-harbour", "Lantern Harbour", "Asia/Shanghai", "CNY")
+    named = Practice(PRACTICE, "Lantern Harbour", "Asia/Shanghai", "CNY")
     with database.transaction() as tx:
-        register_practice(named, build_stores(database, RECORD_KEYS, is_simulated=False).within(tx))
+        store = build_stores(database, RECORD_KEYS, is_simulated=False).within(tx)
+        register_practice(named, store)
+        declare_source(Source(PRACTICE, SOURCE, "The desk", "booking", SOURCE), store)
     yield database
     database.close()
 
@@ -163,6 +170,6 @@ def test_ingestion_accepts_what_the_producer_sends_once_though_it_is_sent_twice(
     assert eventually(both_read, SECONDS)
     handler.after_commit({})
     (activity,) = activities(written)
-    assert activity.practiceid == "lantern-harbour"
+    assert activity.practiceid == PRACTICE
     assert (activity.data.kind, activity.data.count) == ("booked", 1)
     assert activity.data.starts_at == datetime(2024, 3, 10, 2, 0, tzinfo=UTC)

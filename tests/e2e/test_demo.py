@@ -1,5 +1,6 @@
 """The demo as a reader meets it: it keeps its promises, its commands work, nothing is left."""
 
+import json
 import os
 import re
 import shlex
@@ -111,6 +112,15 @@ class Run:
     return_code: int
     left: bool
 
+    def identities(self) -> set[tuple[str, str]]:
+        """Those of the client of the story, by the command that shows them."""
+        (shown,) = (
+            json.loads(done.stdout)["identities"]
+            for done in self.commands
+            if re.search(r"/v1/clients/[0-9a-f]+$", done.args[-1])
+        )
+        return {(one["namespace"], one["external_id"]) for one in shown}
+
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -141,7 +151,11 @@ def test_the_demo_tells_its_story_and_its_commands_work(first_run: Run) -> None:
     assert messages_in(lines, {"suppressed", "cancelled", "expired", "deferred"}) > 0
     assert "there is none" not in text
     assert len(re.findall(r"^\w+ +http://127\.0\.0\.1:\d+/docs$", text, re.MULTILINE)) == 3
-    assert len(first_run.commands) == 8 + 5 + 2
+    assert len(first_run.commands) == 9 + 5 + 2
+    late = re.search(r"(\d+) clients paid before .*: (\d+) payments waited for it", text)
+    assert late is not None
+    assert 0 < int(late[1]) <= int(late[2])
+    assert len(first_run.identities()) == 2
     for done in first_run.commands:
         assert done.returncode == 0, f"{done.args}\n{done.stdout}{done.stderr}"
 

@@ -74,7 +74,9 @@ class Intake:
         self.database = Database(urls.worker_url, application_name="test")
         self.stores = build_stores(self.database, RECORD_KEYS, is_simulated=False)
         with self.database.transaction() as tx:
-            known = Practice("harbour", "Harbour", "Europe/London", "GBP")
+            known = Practice(
+                "harbour", "Harbour", "Europe/London", "GBP", undeclared_sources="accept"
+            )
             register_practice(known, self.stores.within(tx))
         relay = Relay(
             self.database,

@@ -67,7 +67,8 @@ def database(urls: ServiceDatabase) -> Iterator[Database]:
             ("lakeside", "Asia/Shanghai", "CNY"),
             ("harbour", "Europe/London", "GBP"),
         ):
-            register_practice(Practice(name, name, zone, currency), store)
+            known = Practice(name, name, zone, currency, undeclared_sources="accept")
+            register_practice(known, store)
     yield opened
     opened.close()
 

@@ -53,7 +53,13 @@ class FloodedIntake:
         self.stores = build_stores(self.database, keyring, is_simulated=False)
         with self.database.transaction() as tx:
             for practice_id in (FLOOD, *QUIET):
-                known = Practice(practice_id, practice_id, "Europe/London", "GBP")
+                known = Practice(
+                    practice_id,
+                    practice_id,
+                    "Europe/London",
+                    "GBP",
+                    undeclared_sources="accept",
+                )
                 register_practice(known, self.stores.within(tx))
         self.sent: list[Sent] = []
         self.restart()

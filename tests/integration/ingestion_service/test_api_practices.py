@@ -13,14 +13,14 @@ def test_practices_are_the_operators_to_register(call: Call) -> None:
     body = {"name": "Meadow", "zone": "America/New_York", "currency": "USD"}
     assert call("PUT", "/v1/practices/meadow", json=body).status_code == 403
     made = call("PUT", "/v1/practices/meadow", key="operator", json=body)
-    unknown = {"region": None, "discreet_name": None, "undeclared_sources": "accept"}
+    unknown = {"region": None, "discreet_name": None, "undeclared_sources": "wait"}
     assert (made.status_code, made.json()) == (201, {"practice_id": "meadow", **body, **unknown})
     renamed = {
         **body,
         "name": "Meadows",
         "region": "US",
         "discreet_name": "The Meadow",
-        "undeclared_sources": "wait",
+        "undeclared_sources": "accept",
     }
     changed = call("PUT", "/v1/practices/meadow", key="operator", json=renamed)
     assert (changed.status_code, changed.json()) == (200, {"practice_id": "meadow", **renamed})

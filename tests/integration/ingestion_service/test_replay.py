@@ -58,7 +58,9 @@ class Intake:
 
     def register(self) -> None:
         with self.database.transaction() as tx:
-            harbour = Practice("harbour", "Harbour", "Europe/London", "GBP")
+            harbour = Practice(
+                "harbour", "Harbour", "Europe/London", "GBP", undeclared_sources="accept"
+            )
             register_practice(
                 harbour, build_stores(self.database, RECORD_KEYS, is_simulated=False).within(tx)
             )

@@ -6,7 +6,6 @@ the bus; then logs, metrics, refusals, dead letters as shown, tables and topics 
 
 import io
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,7 +26,6 @@ from outreach_service.domain.terms import Channel
 from outreach_service.settings import OutreachSettings
 from rapport_contracts import topics
 from rapport_devkit.databases import ServiceDatabase
-from rapport_runtime import logs
 from rapport_runtime.bus.memory import MemoryBus
 from rapport_runtime.database import Database
 from rapport_runtime.stream.limits import DeadLetterLimit
@@ -53,17 +51,6 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 STATED = {"stated_at": "2024-06-01T12:00:00Z"}
 MakeDatabase = Callable[[str], ServiceDatabase]
 Start = Callable[[FastAPI], FastAPI]
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What a process says at DEBUG."""
-    stream, root = io.StringIO(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    logs.configure("test", "DEBUG", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
@@ -169,6 +156,7 @@ def test_ingestion_passes_on_no_more_than_what_counts(
     api = ApiWorld("ingestion", app, urls, keys=every_key(app, urls))
     body = {"name": "Harbour", "zone": "Europe/London", "currency": "GBP"}
     api.put("operator", f"/v1/practices/{PRACTICE}", body)
+    api.put("practice", "/v1/sources/desk", {"title": "The desk", "kind": "booking"})
     api.put("operator", "/v1/clock", {"now": NOON.isoformat()})
     _send(bus)
     _read(bus, urls, settings)

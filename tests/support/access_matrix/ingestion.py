@@ -39,7 +39,12 @@ def ingestion(postgres_url: str) -> Iterator[ApiWorld]:
 
 def _fill(world: ApiWorld) -> dict[str, list[str | int]]:
     for practice in (PRACTICE, STRANGER):
-        body = {"name": practice, "zone": "Europe/London", "currency": "GBP"}
+        body = {
+            "name": practice,
+            "zone": "Europe/London",
+            "currency": "GBP",
+            "undeclared_sources": "accept",
+        }
         world.put("operator", f"/v1/practices/{practice}", body)
     world.put("operator", "/v1/clock", {"now": NOW})
     world.put("practice", f"/v1/sources/{SOURCE}", {"title": "Desk", "kind": "booking"})

@@ -34,6 +34,14 @@ class Practice:
     currency: str
     source: str
 
+    def body(self, name: str) -> Document:
+        """What registers it."""
+        return {"name": name, "zone": self.zone, "currency": self.currency}
+
+    def identities(self, client: str) -> list[dict[str, str]]:
+        """Those of a client of its source."""
+        return [{"namespace": self.source, "external_id": client}]
+
 
 PRACTICES = (
     Practice("lake-clinic", "Asia/Shanghai", "CNY", "front-desk"),

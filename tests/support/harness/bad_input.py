@@ -97,7 +97,7 @@ class _Feeder:
         self._clock = SimulatedClock({"ingestion": self._operator})
 
     def run(self) -> Outcome:
-        body = {"name": "Lake", "zone": PRACTICE.zone, "currency": PRACTICE.currency}
+        body = PRACTICE.body("Lake") | {"undeclared_sources": "accept"}
         self._operator.put(f"/v1/practices/{PRACTICE.practice_id}", body)
         self._clock.step(NOON)
         self._by_bus()

@@ -42,7 +42,7 @@ class IngestionHarness:
 
     def open_practice(self) -> None:
         """Register the practice and let time begin."""
-        body = {"name": "Lake", "zone": PRACTICE.zone, "currency": PRACTICE.currency}
+        body = PRACTICE.body("Lake") | {"undeclared_sources": "accept"}
         self.operator.put(f"/v1/practices/{PRACTICE.practice_id}", body)
         self.read_all()
 

@@ -31,8 +31,10 @@ from ingestion_service.ports import (
 )
 from tests.support.memory.ingestion import NOON, MemoryReads, MemoryStores
 
-LAKESIDE = Practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY")
-HARBOUR = Practice("harbour", "Harbour", "Europe/London", "GBP", "GB", "The Harbour")
+LAKESIDE = Practice("lakeside", "Lakeside", "Asia/Shanghai", "CNY", undeclared_sources="accept")
+HARBOUR = Practice(
+    "harbour", "Harbour", "Europe/London", "GBP", "GB", "The Harbour", undeclared_sources="accept"
+)
 WANG_FANG = IdentityKey(LAKESIDE.practice_id, "desk", "wang-fang")
 LI_NA = IdentityKey(LAKESIDE.practice_id, "desk", "li-na")
 CODES = (("counsellor_id", "c-07"), ("site", "east"))

@@ -201,19 +201,22 @@ class PipelineRun:
         )
 
     def _register(self) -> list[tuple[str, Person]]:
-        """Practices, day 0, then nine of ten clients with contacts and consents."""
+        """Practices and their sources, day 0, then nine of ten clients with contacts and
+        consents."""
         people = []
         for practice in PRACTICES:
             name = practice.practice_id
-            body = {"name": name, "discreet_name": name, "zone": practice.zone}
-            path = f"/v1/practices/{practice.practice_id}"
-            self._ingestion.put(path, body | {"currency": practice.currency})
+            self._ingestion.put(
+                f"/v1/practices/{name}", practice.body(name) | {"discreet_name": name}
+            )
+            source = {"title": "The desk", "kind": "booking"}
+            self._practices[name]["ingestion"].put(f"/v1/sources/{practice.source}", source)
         self._step(self._workload.noon(0))
         for practice in PRACTICES:
             apis = self._practices[practice.practice_id]
             ids = [name for owner, name in self._workload.clients if owner == practice]
             known = [name for number, name in enumerate(ids) if number % 10]
-            clients = register_clients(apis["ingestion"], practice.source, known)
+            clients = register_clients(apis["ingestion"], known, practice.identities)
             generated = generate_people(clients, practice.zone)
             tell_outreach(apis["outreach"], generated)
             people += [(practice.practice_id, person) for person in generated]

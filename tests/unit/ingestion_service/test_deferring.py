@@ -43,7 +43,7 @@ class Intake:
         self._offset = 0
         with self.stores.open_for_operator() as store:
             for practice_id in (FLOOD, QUIET):
-                register_practice(Practice(practice_id, "P", "Asia/Shanghai", "CNY"), store)
+                register_practice(practice(practice_id), store)
 
     def _publish(self) -> None:
         self.holds_when_published.append(len(self.stores.tables.queues.holds))
@@ -81,6 +81,11 @@ class Intake:
     @property
     def holds(self) -> list[Hold]:
         return [hold for _, hold in self.stores.tables.queues.holds]
+
+
+def practice(practice_id: PracticeId) -> Practice:
+    """A practice that takes what any source sends."""
+    return Practice(practice_id, "P", "Asia/Shanghai", "CNY", undeclared_sources="accept")
 
 
 def booked(practice_id: PracticeId, event_id: str) -> dict[str, Any]:
@@ -205,7 +210,7 @@ def test_practices_that_wait_take_turns(intake: Intake) -> None:
     names = [PracticeId(f"wave{number}") for number in range(6)]
     with intake.stores.open_for_operator() as store:
         for name in names:
-            register_practice(Practice(name, "W", "Asia/Shanghai", "CNY"), store)
+            register_practice(practice(name), store)
     intake.read(*[(name, f"{name}-{number}") for name in names for number in range(30)])
     assert intake.holds == []  # all send the same: nobody is in another's way
     for name in names:

@@ -131,7 +131,8 @@ def test_records_that_waited_while_their_source_began_to_sign_need_signatures(
     letters: list[DeadLetter] = []
     consumer = SourceConsumer(stores, lambda: None, lambda _tx, some: letters.extend(some))
     with stores.open_for_operator() as store:
-        register_practice(Practice("quiet", "Q", "Asia/Shanghai", "CNY"), store)
+        quiet = Practice("quiet", "Q", "Asia/Shanghai", "CNY", undeclared_sources="accept")
+        register_practice(quiet, store)
     values = [json.dumps({**EVENT, "id": f"e{number}"}).encode() for number in range(15)]
     values.append(json.dumps({**EVENT, "practiceid": "quiet"}).encode())
     records = [

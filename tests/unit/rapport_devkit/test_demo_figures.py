@@ -81,6 +81,7 @@ def test_asks_for_no_deliveries_without_outreach() -> None:
     ("change", "named"),
     [
         pytest.param({"read": 112}, "112 read", id="a record was not read"),
+        pytest.param({"parked": 2}, "2 events wait for their client", id="a number not attached"),
         pytest.param({"accepted": 99}, "9 records unaccounted for", id="an event vanished"),
         pytest.param({"accepted": 101}, "7 records unaccounted for", id="an event counted twice"),
         pytest.param(

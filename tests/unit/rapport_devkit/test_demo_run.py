@@ -13,9 +13,10 @@ from rich.console import Console
 from rapport_devkit.demo import run
 from rapport_devkit.demo.run import DemoOptions, run_demo
 from rapport_devkit.demo.story import Story
-from rapport_devkit.fault_injection import FaultInjector
-from rapport_devkit.replay import plain
+from rapport_devkit.sources.cdnow import purchase
+from rapport_devkit.sources.dataset import record_of
 from rapport_devkit.sources.own_file import read_file
+from rapport_devkit.till import told_by_till
 from rapport_devkit.words import ENGLISH, Words, words_of
 from tests.support.places import REPOSITORY
 from tests.unit.rapport_devkit.test_demo_figures import GOOD
@@ -27,9 +28,12 @@ STACK = SimpleNamespace(
     sandbox=SimpleNamespace(url="http://127.0.0.1:8099"),
     producer=lambda: SimpleNamespace(close=lambda: None),
 )
+EVENTS = list(purchase(1, "1 0001 19970101 1 9.99", ORIGIN))
+"""A booking and its payment."""
 TIERS = [{"names": {"en": "Gold", "zh": "金钻"}, "clients": 10}]
 STORY = Story(
     external_id="c-17",
+    identities=(),
     activity=(),
     changes=(),
     tier={"client_id": "c-1", "zone": "UTC", "tier": "gold", "next_transition": None},
@@ -76,9 +80,12 @@ def told(folder: Path, words: Words = ENGLISH, **options: Any) -> str:
     return file.getvalue()
 
 
-def test_an_owners_file_is_sent_as_it_is(replays: list[Any], tmp_path: Path) -> None:
+def test_an_owners_file_is_sent_as_it_is_with_its_payments_from_the_till(
+    replays: list[Any], tmp_path: Path
+) -> None:
     text = told(tmp_path)
-    assert replays == [plain]
+    (records,) = replays
+    assert records(EVENTS) == [record_of(told_by_till(event)) for event in EVENTS]
     assert "your-own-data.csv: 7 events of 2 clients, 2026-01-05 to 2026-02-01, in CNY" in text
     assert "Each line of the file was sent once, and nothing was added." in text
     assert "Rulebook rfm-demo-cny version 1" in text
@@ -86,7 +93,8 @@ def test_an_owners_file_is_sent_as_it_is(replays: list[Any], tmp_path: Path) -> 
 
 def test_the_sample_is_sent_with_faults(replays: list[Any], tmp_path: Path) -> None:
     told(tmp_path, is_own_file=False)
-    assert isinstance(replays[0].__self__, FaultInjector)
+    (records,) = replays
+    assert len(records(EVENTS * 25)) == len(EVENTS) * 25 + 1
 
 
 def test_commands_are_shown_only_while_there_are_servers(

@@ -13,6 +13,10 @@ from rapport_devkit.access import Access
 from rapport_devkit.demo.story import Story, find_story, print_story
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NUMBERS = [
+    {"namespace": "demo-desk", "external_id": "cdnow-7"},
+    {"namespace": "demo-till", "external_id": "till-a1"},
+]
 CLIENTS = {"ada": "c-1", "ben": "c-2", "cleo": "c-3"}
 
 
@@ -35,6 +39,7 @@ class Service:
             "zone": "Europe/London",
             "tier": "bronze",
             "next_transition": None,
+            "identities": NUMBERS,
         }
 
 
@@ -84,6 +89,13 @@ def test_the_client_with_a_message_of_both_kinds_is_told_of_with_their_own() -> 
     assert "words of accepted" in text
     assert "words of deferred" in text
     assert ", of " not in text
+
+
+def test_the_client_is_one_in_two_systems_with_a_number_of_its_own_in_each() -> None:
+    assert (
+        "One client in two systems, each with a number of its own:"
+        " demo-desk cdnow-7 · demo-till till-a1"
+    ) in story_of(message("c-1", "delivered"))
 
 
 def test_where_no_client_has_both_the_other_is_of_another_client_who_is_named() -> None:
@@ -152,7 +164,13 @@ def told(activity: Sequence[Mapping[str, Any]], changes: Sequence[Any]) -> str:
     """What is printed of one client's story."""
     tier = {"client_id": "c-1", "zone": "UTC", "tier": "bronze", "next_transition": None}
     story = Story(
-        external_id="ada", activity=activity, changes=changes, tier=tier, sent=None, withheld=None
+        external_id="ada",
+        identities=NUMBERS,
+        activity=activity,
+        changes=changes,
+        tier=tier,
+        sent=None,
+        withheld=None,
     )
     printed = StringIO()
     print_story(Console(file=printed, width=120), story)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -20,6 +21,7 @@ from rapport_devkit.demo.next_steps import print_next_steps
 from rapport_devkit.demo.story import Story
 from rapport_devkit.demo.tables import money, print_figures, print_rulebook
 from rapport_devkit.replay import Progress
+from rapport_devkit.till import TILL, number_of
 from rapport_devkit.words import ENGLISH, Words, words_of
 from rapport_files.events import Origin
 from tests.unit.rapport_devkit.test_demo_figures import GOOD
@@ -63,9 +65,14 @@ def test_the_end_shows_keys_addresses_and_how_to_move_the_clock() -> None:
         sandbox=SimpleNamespace(url="http://127.0.0.1:8099"),
     )
     story = Story(
-        external_id="wren", activity=(), changes=(), tier={"client_id": "c-1"}, sent=None,
+        external_id="wren",
+        identities=(),
+        activity=[{"currency": "CNY"}],
+        changes=(),
+        tier={"client_id": "c-1"},
+        sent=None,
         withheld=None,
-    )  # fmt: skip
+    )
     text = printed(print_next_steps, stack, access(), ORIGIN, story, ENGLISH)
     for shown in (
         *("127.0.0.1:9092", "postgresql://127.0.0.1:5432", "http://127.0.0.1:8099/deliveries"),
@@ -73,6 +80,10 @@ def test_the_end_shows_keys_addresses_and_how_to_move_the_clock() -> None:
         f"stands still at {NOW}",
     ):
         assert shown in text
+    assert "/v1/clients/c-1\n" in text
+    (sent,) = (line for line in text.splitlines() if line.endswith("/v1/events"))
+    of_whom = [(one["source"], one["subject"]) for one in json.loads(shlex.split(sent)[-2])]
+    assert of_whom == [("test", "wren"), (TILL, number_of("wren"))]
     clock = text.splitlines()[-1]
     assert clock.endswith("/v1/clock")
     assert "-X PUT" in clock

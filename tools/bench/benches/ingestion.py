@@ -24,7 +24,10 @@ TITLES = {
     "intake": "ingestion worker, all published",
 }
 PARTS = ("poll", "decode", "transaction", "relay")
-_PRACTICE = "INSERT INTO practice (practice_id, name, zone, currency) VALUES (%s, %s, %s, %s)"
+_PRACTICE = """
+    INSERT INTO practice (practice_id, name, zone, currency, undeclared_sources)
+    VALUES (%s, %s, %s, %s, 'accept')
+"""
 
 
 def measure(environment: Environment, sizes: Sizes) -> list[Measured]:

@@ -30,7 +30,10 @@ TITLES = (
     "to change published",
     "to change received",
 )
-_PRACTICE = "INSERT INTO practice (practice_id, name, zone, currency) VALUES (%s, %s, %s, %s)"
+_PRACTICE = """
+    INSERT INTO practice (practice_id, name, zone, currency, undeclared_sources)
+    VALUES (%s, %s, %s, %s, 'accept')
+"""
 _SWEPT = """
     SELECT count(*) FROM consumer_position
     WHERE topic = 'client-activity.v1' AND swept_through IS NOT NULL

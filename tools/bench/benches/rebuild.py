@@ -79,7 +79,12 @@ def _services(environment: Environment) -> Iterator[Stack]:
     )
     with Stack(options, postgres=environment.postgres, kafka=environment.kafka) as stack:
         operator = stack.api("ingestion", stack.create_key("ingestion", "practices:write"))
-        practice = {"name": PRACTICE, "zone": "Europe/London", "currency": "GBP"}
+        practice = {
+            "name": PRACTICE,
+            "zone": "Europe/London",
+            "currency": "GBP",
+            "undeclared_sources": "accept",
+        }
         operator.put(f"/v1/practices/{PRACTICE}", practice)
         yield stack
 

@@ -23,7 +23,8 @@ class SourceEnvelope(SourceModel):
         " the same `id`, changes nothing."
     )
     source: Name = Field(
-        description="The system that sends it. It is the `namespace` of the client's identity."
+        description="The system that sends it, as the practice has declared it. Its name is the"
+        " `namespace` of the client's identity, unless it is declared with another."
     )
     practiceid: PracticeId = Field(description="The practice whose client this is about.")
     time: Happened = Field(

@@ -31,6 +31,7 @@ class Progress:
 
 Records = Callable[[Sequence[SourceEvent]], list[Outgoing]]
 Report = Callable[[Progress], None]
+AtNoon = Callable[[date], None]
 
 
 def plain(events: Sequence[SourceEvent]) -> list[Outgoing]:
@@ -42,7 +43,8 @@ def plain(events: Sequence[SourceEvent]) -> list[Outgoing]:
 class Replay:
     """Sends a dataset's events to the source topics, one simulated day after the other.
 
-    `records` makes a day's events into records. The clock must have been set to the first day's
+    `at_noon` is called with each day when all that was sent before has been read, `records` makes
+    the day's events into records. The clock must have been set to the first day's
     noon, and clients be registered, before `run`.
     """
 
@@ -50,6 +52,7 @@ class Replay:
     producer: Producer
     zone: str
     records: Records = plain
+    at_noon: AtNoon = lambda _on: None
 
     def run(self, dataset: Dataset, report: Report) -> Progress:
         """Replay everything, then step to one more noon, after which all of it has been read; calls
@@ -57,6 +60,7 @@ class Replay:
         began, sent, days = time.monotonic(), 0, 0
         for on, events in dataset.calendar():
             self.clock.step(noon(on, self.zone))
+            self.at_noon(on)
             records = self.records(events)
             self.producer.publish(records)
             sent, days = sent + len(records), days + 1

@@ -25,7 +25,8 @@ class Origin:
 @dataclass(frozen=True, kw_only=True)
 class Happening:
     """An event without its envelope: `kind` such as `booking.completed`, `at` aware, `line` the
-    file's line that tells it, 0 for none."""
+    file's line that tells it, 0 for none. With `client` empty it names none: it is of whom the
+    booking is."""
 
     event_id: str
     client: str
@@ -42,9 +43,9 @@ class Happening:
             "source": origin.source,
             "type": f"rapport.{self.kind}.v1",
             "practiceid": origin.practice_id,
-            "subject": self.client,
             "time": self.at,
             "data": self.data,
+            **({"subject": self.client} if self.client else {}),
             **({"backfill": True} if origin.backfill else {}),
         }
         return decode_source(None, None, msgspec.json.encode(document))

@@ -37,9 +37,9 @@ _DIGITS: Final = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Booking:
-    """A booking as it is. Instants are aware; `booked_at` and `changed_at` are the source's own,
-    where it has them, `codes` those of the contract. `said_at` is the time of the last event that
-    was told of it, `line` its line in the file.
+    """A booking as it is; `client` is empty where it is not told. Instants are aware; `booked_at`
+    and `changed_at` are the source's own, where it has them, `codes` those of the contract.
+    `said_at` is the time of the last event that was told of it, `line` its line in the file.
     """
 
     booking_id: str

@@ -272,7 +272,9 @@ def build_worker(
 
 
 def _stores_of_command(database: Database, secrets: Secrets) -> PostgresStores:
-    return build_stores(database, secrets.record_keyring, is_simulated=secrets.simulated_clock)
+    if not isinstance(secrets, IngestionSettings):
+        raise TypeError("a command of ingestion is given its settings")
+    return stores_of(secrets, database)
 
 
 COMMANDS = commands(

@@ -26,6 +26,7 @@ from rapport_contracts.topics import (
 from rapport_devkit.access import Access
 from rapport_devkit.log_reader import read_events
 from rapport_devkit.stack import Stack
+from rapport_devkit.till import parked
 
 _REST_SECONDS = 20.0
 _POLL_SECONDS = 0.1
@@ -49,7 +50,7 @@ class Figures:
     """The numbers behind the final tables. `dead_letters` and `deferred` are by reason,
     `unpublished` and `lag` by service, `messages` and `withheld` as outreach counts them.
     `taken_back` are completed bookings that a later event took back: they were not lost, and they
-    count no longer."""
+    count no longer. `parked` are events that wait for their client."""
 
     sent: Sent
     read: int
@@ -63,16 +64,21 @@ class Figures:
     messages: Sequence[Mapping[str, Any]]
     deferred: Mapping[str, int]
     delivered: int | None
+    parked: int = 0
 
     @property
     def duplicates(self) -> int:
         """Records that were read, and are neither accepted nor dead letters."""
         return self.read - self.accepted - sum(self.dead_letters.values())
 
+    @property
+    def clients(self) -> int:
+        """Who has a tier: everybody, once."""
+        return sum(share["clients"] for share in self.tiers)
+
     def losses(self) -> list[str]:
         """Everything that does not add up; empty when nothing was lost and nothing came twice."""
         sent, handed = self.sent, self._handed_over()
-        classified = sum(share["clients"] for share in self.tiers)
         checks = [
             (self.read == sent.records, f"{sent.records:,} records sent, {self.read:,} read"),
             (
@@ -83,7 +89,11 @@ class Figures:
                 sum(self.dead_letters.values()) == sent.junk,
                 f"{sent.junk:,} junk records sent, {dict(self.dead_letters)} put aside",
             ),
-            (classified == sent.clients, f"{sent.clients:,} clients, {classified:,} with a tier"),
+            (self.parked == 0, f"{self.parked:,} events wait for their client"),
+            (
+                self.clients == sent.clients,
+                f"{sent.clients:,} clients, {self.clients:,} with a tier",
+            ),
             (
                 self.delivered in (None, handed),
                 f"{handed:,} messages handed over, {self.delivered} in the sandbox's log",
@@ -118,6 +128,7 @@ def gather(stack: Stack, access: Access, sent: Sent) -> Figures:
         lag=lag,
         tiers=access.practice["scoring"].get("/v1/distribution")["tiers"],
         changes=_tier_changes(stack),
+        parked=parked(access.practice["ingestion"]),
         **_outreach(stack, access),
     )
 
@@ -129,7 +140,8 @@ def _wait_for_rest(stack: Stack, access: Access) -> tuple[dict[str, int | None],
         lag = {name: api.get("/v1/status")["lag"] for name, api in access.operator.items()}
         rows = {name: _count(stack, name, "SELECT count(*) FROM outbox") for name in lag}
         rests = not any(rows.values()) and all(records == 0 for records in lag.values())
-        if (rests and not _is_sending(access)) or time.monotonic() > deadline:
+        rests = rests and not _is_sending(access) and not parked(access.practice["ingestion"])
+        if rests or time.monotonic() > deadline:
             return lag, rows
         time.sleep(_POLL_SECONDS)
 

@@ -13,6 +13,7 @@ from rapport_devkit.access import Access
 from rapport_devkit.api_client import ApiClient
 from rapport_devkit.demo.story import Story
 from rapport_devkit.stack import Stack
+from rapport_devkit.till import TILL, number_of
 from rapport_devkit.words import Words
 from rapport_files.events import Origin
 
@@ -58,8 +59,9 @@ def curl_lines(access: Access, origin: Origin, story: Story) -> Iterator[str]:
     yield _curl(apis["scoring"], f"/v1/clients/{client}/history")
     yield _curl(apis["scoring"], "/v1/distribution")
     yield _curl(apis["scoring"], "/v1/tier-changes?limit=3")
+    yield _curl(apis["ingestion"], f"/v1/clients/{client}")
     yield _curl(apis["ingestion"], f"/v1/clients/{client}/activity")
-    yield _curl(apis["ingestion"], "/v1/events", _new_event(access, origin, story))
+    yield _curl(apis["ingestion"], "/v1/events", _new_events(access, origin, story))
     if "outreach" in apis:
         yield _curl(apis["outreach"], f"/v1/messages?client_id={client}")
         yield _curl(apis["outreach"], "/v1/messages/summary")
@@ -88,9 +90,10 @@ def _now(access: Access) -> datetime:
     return datetime.fromisoformat(now).astimezone(UTC)
 
 
-def _new_event(access: Access, origin: Origin, story: Story) -> dict[str, Any]:
-    """A session of the client, completed now by the simulated clock: it may change their tier."""
-    return {
+def _new_events(access: Access, origin: Origin, story: Story) -> list[dict[str, Any]]:
+    """A session of the client, completed now by the simulated clock, and its payment, each by the
+    client's number in its system: they may change their tier."""
+    session = {
         "specversion": "1.0",
         "id": "by-hand-1",
         "source": origin.source,
@@ -100,11 +103,20 @@ def _new_event(access: Access, origin: Origin, story: Story) -> dict[str, Any]:
         "time": _now(access).isoformat(),
         "data": {"booking_id": "by-hand-1"},
     }
+    payment = session | {
+        "source": TILL,
+        "type": "rapport.payment.settled.v1",
+        "subject": number_of(story.external_id),
+        "data": {
+            "payment_id": "by-hand-1",
+            "amount_minor": 10_000,
+            "currency": story.currency,
+        },
+    }
+    return [session, payment] if story.currency else [session]
 
 
-def _curl(
-    api: ApiClient, path: str, body: dict[str, Any] | None = None, method: str = "POST"
-) -> str:
+def _curl(api: ApiClient, path: str, body: Any = None, method: str = "POST") -> str:
     words = ["curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {api.key}"]
     if body is not None:
         words += ["-X", method, "-H", "Content-Type: application/json", "-d", json.dumps(body)]

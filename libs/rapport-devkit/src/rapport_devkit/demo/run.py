@@ -7,9 +7,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from rich.console import Console
 from rich.markup import escape
 
+from rapport_contracts.source import SourceEvent
 from rapport_devkit.access import Access, open_access
 from rapport_devkit.clock import SimulatedClock
 from rapport_devkit.databases import SERVICES, drop_database
@@ -28,12 +30,14 @@ from rapport_devkit.demo.tables import print_figures, print_file, print_rulebook
 from rapport_devkit.fault_injection import FaultInjector
 from rapport_devkit.postgres import Postgres
 from rapport_devkit.registration import register
-from rapport_devkit.replay import Progress, Replay, plain
+from rapport_devkit.replay import Progress, Records, Replay, plain
 from rapport_devkit.sources.dataset import Dataset
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
+from rapport_devkit.till import Numbers, told_by_till
 from rapport_devkit.words import ENGLISH, Words
 from rapport_files.events import Origin
+from rapport_runtime.bus.port import Outgoing
 
 PRACTICE_NAME = "静港"
 """Neutral: an SMS begins with it, and anyone can read it on a lock screen (L15)."""
@@ -95,12 +99,22 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
         print_file(console, dataset, words)
         with Stack(stack_options, say=say) as stack:
             access = open_access(stack, options.origin.practice_id)
-            client_ids = register(access, options.origin, dataset, name=PRACTICE_NAME, say=say)
+            numbers = Numbers(options.origin, dataset)
+            client_ids = register(
+                access, options.origin, dataset, numbers, name=PRACTICE_NAME, say=say
+            )
             print_rulebook(console, rulebook, dataset.currency, words)
             say("replaying {title}: {events:,} events", title=dataset.title, events=dataset.events)
-            sent = _replay(stack, access, options, dataset, console)
+            sent = _replay(stack, access, options, dataset, numbers, console)
             say("replayed in {seconds:.0f} s", seconds=sent.seconds)
             figures = gather(stack, access, sent)
+            say(
+                "{late:,} clients paid before their number at the till was known: {waited:,}"
+                " payments waited for it, and there are {clients:,} clients in all",
+                late=numbers.late,
+                waited=numbers.waited,
+                clients=figures.clients,
+            )
             print_figures(console, figures, words)
             story = find_story(access, client_ids, figures.changes)
             print_story(console, story, words)
@@ -117,16 +131,22 @@ def run_demo(options: DemoOptions, dataset: Dataset, console: Console) -> int:
 
 
 def _replay(
-    stack: Stack, access: Access, options: DemoOptions, dataset: Dataset, console: Console
+    stack: Stack,
+    access: Access,
+    options: DemoOptions,
+    dataset: Dataset,
+    numbers: Numbers,
+    console: Console,
 ) -> Sent:
-    """Send everything, day by day; the sample with faults."""
+    """Send everything, day by day, payments from the till; the sample with faults."""
     injector = FaultInjector()
     producer = stack.producer()
     replay = Replay(
         clock=SimulatedClock(access.operator),
         producer=producer,
         zone=options.origin.zone,
-        records=plain if options.is_own_file else injector.records,
+        records=from_two_systems(plain if options.is_own_file else injector.records),
+        at_noon=partial(numbers.attach, access.practice["ingestion"]),
     )
     days = (dataset.last_on - dataset.first_on).days + 1
     try:
@@ -141,6 +161,15 @@ def _replay(
         clients=len(dataset.clients()),
         seconds=done.seconds,
     )
+
+
+def from_two_systems(records: Records) -> Records:
+    """The same records, but those of payments come from the till."""
+
+    def of(events: Sequence[SourceEvent]) -> list[Outgoing]:
+        return records([told_by_till(event) for event in events])
+
+    return of
 
 
 def _stay(console: Console, words: Words) -> None:

@@ -37,10 +37,12 @@ class Example:
 class Story:
     """One client, and an example of a message that was sent and of one that was withheld.
 
-    An example is the client's own where they have one, else another client's, else None.
+    `identities` are all numbers by which the client is known. An example is the client's own where
+    they have one, else another client's, else None.
     """
 
     external_id: str
+    identities: Sequence[Mapping[str, Any]]
     activity: Sequence[Mapping[str, Any]]
     changes: Sequence[TierChange]
     tier: Mapping[str, Any]
@@ -80,6 +82,7 @@ def find_story(
     of_each = [(name, messages.get(client_ids[name], [])) for name in by_interest]
     return Story(
         external_id=external_id,
+        identities=access.practice["ingestion"].get(f"/v1/clients/{client_id}")["identities"],
         activity=list(access.practice["ingestion"].items(f"/v1/clients/{client_id}/activity")),
         changes=changes.get(client_id, ()),
         tier=access.practice["scoring"].get(f"/v1/clients/{client_id}/tier"),
@@ -92,6 +95,11 @@ def print_story(console: Console, story: Story, words: Words = ENGLISH) -> None:
     """Print it; all times are local at the practice."""
     zone = story.tier["zone"]
     console.rule(escape(words("The story of {client}", client=story.external_id)))
+    one = words(
+        "One client in two systems, each with a number of its own: {numbers}",
+        numbers=" · ".join(f"{one['namespace']} {one['external_id']}" for one in story.identities),
+    )
+    console.print(one, markup=False, highlight=False, soft_wrap=True)
     console.print(_activity(story.activity, words))
     console.print(_changes(story.changes, story.currency, words))
     for title, example in (

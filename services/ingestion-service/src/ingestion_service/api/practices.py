@@ -48,11 +48,13 @@ def practices_router(stores: Stores, reads: Reads) -> APIRouter:
         """Register a practice, or change its name, zone, region or discreet name.
 
         `region` and `discreet_name` stay as they are when they are left out; null deletes them.
-        Do this first: events and clients of an unknown practice are refused here. Outreach does
-        not check: it accepts contacts and consents for the practice of the key. The currency cannot
-        change afterwards (409), because the amounts of accepted events are in it. When the zone
-        changes, the clients follow one by one: their facts are said anew on the days that they have
-        there, no message comes of it, and what they do meanwhile still counts in the zone before.
+        Do this first: events and clients of an unknown practice are refused here. Then let the
+        practice declare its sources (`PUT /v1/sources/{source}`): what others send waits.
+        Outreach does not check: it accepts contacts and consents for the practice of the key. The
+        currency cannot change afterwards (409), because the amounts of accepted events are in it.
+        When the zone changes, the clients follow one by one: their facts are said anew on the days
+        that they have there, no message comes of it, and what they do meanwhile still counts in the
+        zone before.
         The other services learn of the practice within a second or so.
         """
         wanted = Practice(PracticeId(practice_id), **body.model_dump())

@@ -97,12 +97,12 @@ class PracticeBody(WireModel):
         examples=["Lantern Harbour"],
         json_schema_extra=_without_default,
     )
-    undeclared_sources: Literal["accept", "wait"] = Field(
-        default="accept",
+    undeclared_sources: Literal["wait", "accept"] = Field(
+        default="wait",
         description="What becomes of an event whose source the practice has not declared. wait: it"
-        " waits until the source is declared, or is refused where it came by REST. accept: its"
-        " source is declared by it, with a namespace of its own. Stays as it is when it is left"
-        " out.",
+        " waits until the source is declared, or is refused where it came by REST or in a file."
+        " accept: its source is declared by it, with a namespace of its own. Left out, it stays as"
+        " it is; of a new practice it is `wait`.",
         json_schema_extra=_without_default,
     )
 
@@ -122,7 +122,10 @@ class PracticeAnswer(PracticeBody):
 class Identity(WireModel):
     """How a client is named outside; the same pair always gives the same client."""
 
-    namespace: Name = Field(description="The `source` of its events.", examples=[NAMESPACE])
+    namespace: Name = Field(
+        description="The `source` of its events, or the namespace that it is declared with.",
+        examples=[NAMESPACE],
+    )
     external_id: Name = Field(
         description="The `subject` of its events. Use a pseudonym, not a name or number.",
         examples=[EXTERNAL_ID],

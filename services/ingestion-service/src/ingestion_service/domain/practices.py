@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 from ingestion_service.domain.errors import Conflict
 from ingestion_service.domain.facts import PracticeId
 
-UndeclaredSources = Literal["accept", "wait"]
-"""accept: such a source is declared as itself by its first event. wait: its events wait."""
+UndeclaredSources = Literal["wait", "accept"]
+"""wait: its events wait. accept: such a source is declared as itself by its first event."""
 
 
 class Practice(NamedTuple):
@@ -24,7 +24,7 @@ class Practice(NamedTuple):
     currency: str
     region: str | None = None
     discreet_name: str | None = None
-    undeclared_sources: UndeclaredSources = "accept"
+    undeclared_sources: UndeclaredSources = "wait"
 
 
 def successor(known: Practice, wanted: Practice, unsaid: Collection[str] = ()) -> Practice:

@@ -1,14 +1,17 @@
 """A file of bookings as they are now, beside what the ledger has of them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Final
 
 from ingestion_service.domain.bookings import state_of_booking
 from ingestion_service.domain.facts import PracticeId, SourceFact, SourceObjectKey
+from ingestion_service.domain.sources import PERSONAL, SourceKey
 from ingestion_service.ports import Store, Stores
 from ingestion_service.ports.imports import KnownObject, PlannedAt
+from ingestion_service.registering import personal_of
 from rapport_files.snapshots import Booking
 
 PAGE: Final = 1_000
@@ -31,10 +34,11 @@ class LedgerBookings:
         while page := list(islice(now, PAGE)):
             by_id = {each.booking_id: each for each in page}
             found = self._read(by_id)
+            stored = self._stored({each.client for each in page})
             self._page = {
                 booking_id: before
                 for booking_id, one in found.items()
-                if (before := _as_told(one, by_id[booking_id])) is not None
+                if (before := _as_told(one, by_id[booking_id], stored)) is not None
             }
             yield from page
 
@@ -69,6 +73,18 @@ class LedgerBookings:
                 found |= {k: known[root] for k, root in roots.items()}
         return found
 
+    def _stored(self, clients: Collection[str]) -> Mapping[str, str | None]:
+        """The ids of a file's clients as they are stored: those of a personal source are hashed."""
+        key = SourceKey(self._practice_id, self._source)
+        with self._stores.transaction() as tx:
+            store = self._stores.within(tx)
+            source = store.sources([key]).get(key)
+            if source is None or source.client_key != "personal":
+                return {each: each for each in clients}
+            region = store.practices({key.practice_id})[key.practice_id].region
+            hashed = partial(personal_of(store).hashed, key.practice_id, source.namespace)
+            return {each: hashed(each, region) for each in clients}
+
     def _key(self, booking_id: str) -> SourceObjectKey:
         return SourceObjectKey(self._practice_id, self._source, "booking", booking_id)
 
@@ -81,16 +97,18 @@ def note_planned(facts: Sequence[SourceFact], store: Store) -> None:
     )
 
 
-def _as_told(one: KnownObject, now: Booking) -> Booking | None:
+def _as_told(one: KnownObject, now: Booking, stored: Mapping[str, str | None]) -> Booking | None:
     """What was told of a booking, as far as the file tells it: an hour that nobody has told is that
-    of the file, and codes that the file does not name are none."""
+    of the file, and codes that the file does not name are none. `stored` are the ids of the file's
+    clients as the ledger has them."""
     state = state_of_booking(one.standing)
     if state is None or one.owner is None:
         return None
     told = dict(one.standing.attributes)
+    is_same = stored[now.client] == one.owner.external_id
     return Booking(
         booking_id=now.booking_id,
-        client=one.owner.external_id,
+        client=now.client if is_same else one.owner.external_id,
         state=state.state,
         starts_at=state.starts_at or now.starts_at,
         codes=tuple((name, str(told[name])) for name, _ in now.codes if name in told),
@@ -99,12 +117,14 @@ def _as_told(one: KnownObject, now: Booking) -> Booking | None:
 
 
 def _as_planned(one: KnownObject, planned: PlannedAt) -> Booking | None:
+    """A booking that is still planned. It names no client whom the ledger knows by a hash alone:
+    what is said of the booking is the client's to whom it belongs."""
     state = state_of_booking(one.standing)
     if state is None or one.owner is None or state.state != "booked":
         return None
     return Booking(
         booking_id=planned.booking_id,
-        client=one.owner.external_id,
+        client="" if one.owner.external_id.startswith(PERSONAL) else one.owner.external_id,
         state="booked",
         starts_at=state.starts_at or planned.starts_at,
         said_at=state.said_at,

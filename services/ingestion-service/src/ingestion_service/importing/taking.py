@@ -13,7 +13,7 @@ from ingestion_service import translate
 from ingestion_service.domain.facts import SourceFact
 from ingestion_service.domain.imports import About, ImportJob, ImportKey
 from ingestion_service.domain.intake_results import IntakeResult
-from ingestion_service.handlers import accept
+from ingestion_service.door import accept_sent
 from ingestion_service.import_holds import end_import, hold_practice
 from ingestion_service.ports import Store, Stores
 from ingestion_service.queues import practice_times
@@ -156,7 +156,7 @@ class Import:
             store = self._stores.within(tx)
             job = self._locked(store, position)
             times = practice_times({self._key.practice_id}, store)
-            results = accept(facts, store, times)
+            results = accept_sent(facts, store, times)
             if position == 0 and all(each.status == "rejected" for each in results):
                 self._tells.refuse(_refused(chunk, results))
                 raise _wholly_refused(results)

@@ -20,6 +20,7 @@ practice = sa.Table(
         nullable=False,
         server_default=sa.func.now(),
     ),
+    # The default is for a release that knows no declarations; this one always says which it is.
     sa.Column("undeclared_sources", sa.Text, nullable=False, server_default="accept"),
 )
 
