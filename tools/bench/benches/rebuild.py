@@ -1,8 +1,9 @@
 """Every client of a practice is rebuilt while its events go on: how quick, and who waits for it."""
 
-import threading
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -112,25 +113,32 @@ def _door(environment: Environment, stack: Stack, key: str) -> RestDoor:
 
 def _rebuilt(stack: Stack, door: RestDoor, sizes: Sizes) -> Rebuilt:
     """Give the command while events go on, again and again until all is read."""
-    begun, said = time.monotonic(), list[float]()
+    begun = time.monotonic()
+    options = ("--practice", PRACTICE, "--why", "bench", "--by", "bench")
+    command = stack.start_command("ingestion", "rebuild", *options)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            said = pool.submit(_said_after, command, begun)
+            waits, unended, read = list[float](), 0, 0.0
+            while not read:
+                some = door.paced(RATE, sizes.quiet_seconds)
+                waits, unended = [*waits, *some.waits], unended + some.unended
+                if said.done() and not _count(stack, _BESIDE):
+                    read = time.monotonic() - begun
+                if time.monotonic() - begun > LONGEST_SECONDS:
+                    raise RuntimeError("the rebuild has not ended")
+            return Rebuilt(said.result(), read, Waited(sorted(waits), unended))
+    finally:
+        command.kill()
 
-    def command() -> None:
-        options = ("--practice", PRACTICE, "--why", "bench", "--by", "bench")
-        stack.operate("ingestion", "rebuild", *options)
-        said.append(time.monotonic() - begun)
 
-    thread = threading.Thread(target=command)
-    thread.start()
-    waits, unended, read = list[float](), 0, 0.0
-    while not (said and read):
-        some = door.paced(RATE, sizes.quiet_seconds)
-        waits, unended = [*waits, *some.waits], unended + some.unended
-        if said and not _count(stack, _BESIDE):
-            read = time.monotonic() - begun
-        if time.monotonic() - begun > LONGEST_SECONDS:
-            raise RuntimeError("the rebuild has not ended")
-    thread.join()
-    return Rebuilt(said[0], read, Waited(sorted(waits), unended))
+def _said_after(command: "subprocess.Popen[str]", begun: float) -> float:
+    """How long after an instant of the steady clock the command ended. Raises RuntimeError when it
+    failed."""
+    output, errors = command.communicate()
+    if command.returncode:
+        raise RuntimeError(f"the rebuild ended with {command.returncode}: {output}{errors}")
+    return time.monotonic() - begun
 
 
 def _missed(stack: Stack) -> int:
