@@ -41,6 +41,7 @@ from tools.proof.claims import (
     every_scheme,
     exact_time,
     proof_part,
+    sources_generations,
     the_contracts,
     the_house,
     the_pipeline,
@@ -81,6 +82,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_shares.measure,
         engine_turns.measure,
         engine_benches.measure,
+        sources_generations.measure,
     ),
 }
 """Part -> what measures its claims."""
