@@ -1,5 +1,5 @@
-"""Ingestion's database goes back in time and is repaired while scoring and outreach go on: no message
-follows from that, neither when clients count for less nor when the lost events come again."""
+"""Ingestion's database goes back in time and is repaired while scoring and outreach go on: no
+message follows, neither when clients count for less nor when the lost events come again."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

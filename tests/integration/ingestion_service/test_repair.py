@@ -170,7 +170,8 @@ def test_what_comes_again_is_history_and_what_is_new_is_not(
     _, lost = go_back(restored, postgres)
     restored.restoration().confirm("ann", "a drill", repairs=True)
     restored.restoration().repair(KnownSecrets())
-    restored.accept(*[each for who in NEW + OLD for number in (2, 3) for each in visit(who, number)])
+    again = [each for number in (2, 3) for who in NEW + OLD for each in visit(who, number)]
+    restored.accept(*again)
     told = {
         (event.data.cause_id, event.data.backfill)
         for event in restored.activities()

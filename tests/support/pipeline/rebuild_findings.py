@@ -1,5 +1,5 @@
-"""What a run with rebuilds left behind, beyond what every run is asked: what a reader saw meanwhile,
-what outreach knows of each client, and that nothing was said because of it."""
+"""What a run with rebuilds left behind, beyond what every run is asked: what a reader saw, what
+outreach knows of each client, and that nothing was said because of it."""
 
 import json
 from collections import Counter, defaultdict
@@ -50,7 +50,9 @@ def look_at_rebuilds(rebuilt: RebuiltWorld) -> Findings:
     }
     findings.faults["rebuilds"] = rebuilt.commands.surprises
     findings.faults["generations not complete"] = [
-        f"{service}: {row}" for service in ("scoring", "outreach") for row in _beside(world, service)
+        f"{service}: {row}"
+        for service in ("scoring", "outreach")
+        for row in rows(world, service, _BESIDE)
     ]
     findings.faults["turned into another zone than the practice's"] = _in_other_zones(world, latest)
     findings.faults["outreach's bookings"] = _booking_faults(world, latest)
@@ -58,10 +60,6 @@ def look_at_rebuilds(rebuilt: RebuiltWorld) -> Findings:
     _look_at_changes(world, findings, changes)
     _look_at_answers(rebuilt, findings, changes)
     return findings
-
-
-def _beside(world: World, service: str) -> list[Any]:
-    return rows(world, service, _BESIDE)
 
 
 def _in_other_zones(world: World, latest: Iterable[Json]) -> list[str]:

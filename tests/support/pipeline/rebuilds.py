@@ -63,7 +63,7 @@ class RebuildPlan:
 
 
 SHORT = RebuildPlan(
-    size=WorkloadSize(events=300, clients=40, days=6), moves=(1, 3), deadly=(1, 3)
+    size=WorkloadSize(events=300, clients=40, days=6), moves=(1, 3), deadly=(1, 4)
 )
 LONG = RebuildPlan(
     size=WorkloadSize(events=3_000, clients=200, days=24),

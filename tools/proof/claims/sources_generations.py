@@ -1,4 +1,4 @@
-"""Sources: clients are rebuilt and a practice moves while events come and all services die in turn."""
+"""Sources: clients are rebuilt and a practice moves while events come and services die."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -1,5 +1,5 @@
-"""The command `lift`: a person says that a risk which another system noted is over, or that a signal
-of care which is missing will not come (ADR 52)."""
+"""The command `lift`: a person says that a risk which another system noted is over, or that a
+signal of care which is missing will not come (ADR 52)."""
 
 import argparse
 from collections.abc import Callable

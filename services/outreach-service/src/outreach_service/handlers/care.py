@@ -46,7 +46,9 @@ def hear_care(
     known = store.care.came({each.client for each in numbered}) if numbered else {}
     came = with_signals(known, numbered)
     with_gaps = [
-        client for client in came if last_missing(came[client]) or last_missing(known.get(client, ()))
+        client
+        for client in came
+        if last_missing(came[client]) or last_missing(known.get(client, ()))
     ]
     clients = {each.key[:2] for each in (*words, *cases)} | {*with_gaps}
     # In the order of all locks of clients: by practice and slash.
