@@ -130,9 +130,7 @@ def _occasion(message: Json) -> tuple[str, str, int]:
     return message["practice_id"], message["client_id"], version
 
 
-def _look_at_answers(
-    rebuilt: RebuiltWorld, findings: Findings, changes: Sequence[Json]
-) -> None:
+def _look_at_answers(rebuilt: RebuiltWorld, findings: Findings, changes: Sequence[Json]) -> None:
     """What the reader saw: each answer is of the old facts or of the new ones, and says so."""
     rulebook = Path(scoring_service.__file__).parent / "rulebooks" / "rfm.json"
     readings = Readings(json.loads(rulebook.read_text("utf-8")), rebuilt.world.workload)

@@ -62,9 +62,7 @@ class RebuildPlan:
         return with_due_clients(generate(self.size), FIRST_FALL, self.size.days - 1)
 
 
-SHORT = RebuildPlan(
-    size=WorkloadSize(events=300, clients=40, days=6), moves=(1, 3), deadly=(1, 4)
-)
+SHORT = RebuildPlan(size=WorkloadSize(events=300, clients=40, days=6), moves=(1, 3), deadly=(1, 4))
 LONG = RebuildPlan(
     size=WorkloadSize(events=3_000, clients=200, days=24),
     moves=tuple(range(1, 22, 3)),
@@ -176,7 +174,7 @@ class RebuildRun(PipelineRun):
     ) -> None:
         super().__init__(pipeline, workload, stack, workers, say)
         self._rebuilds = plan
-        self._chance = random.Random(f"rebuilds/{plan.size.seed}")  # noqa: S311
+        self._chance = random.Random(f"rebuilds/{plan.size.seed}")
         self._commands = RebuildCommands(stack)
         self._clients: dict[str, list[str]] = {each.practice_id: [] for each in PRACTICES}
         readers = {each: apis["scoring"] for each, apis in self._practices.items()}

@@ -61,7 +61,7 @@ def test_a_signal_that_became_a_dead_letter_is_missing(hearing: Hearing) -> None
     batch = hearing.hear(
         care("consent_given", 1, attributes={**CONSENT, "channel": 7}), care("mood_reported", 2)
     )
-    assert len(batch.rejected) == 1
+    assert len(batch.letters) == 1
     assert hearing.decide() == WAITS
 
 

@@ -67,8 +67,8 @@ class HoldChange(NamedTuple):
 class _Content:
     """What the records of a batch hold, in the order of the log. `told` is what they say of
     generations above the first, `care` the signals of care that change something, with their places
-    in the batch, `numbered` all of them by number, `cases` where cases stand. `incarnations` are the last that ingestion's records
-    name in each partition."""
+    in the batch, `numbered` all of them by number, `cases` where cases stand. `incarnations` are
+    the last that ingestion's records name in each partition."""
 
     practices: list[Mapping[str, str | None]] = field(default_factory=list)
     keys: list[Mapping[str, Any]] = field(default_factory=list)

@@ -111,7 +111,8 @@ def follow(known: Flag | None, new: Flag) -> Flag:
 def lifted(flag: Flag) -> Flag | None:
     """A flag that a person lifts; None where nobody can: one that does not hold, and one of a
     complaint or a case, which its source ends."""
-    if flag.kind not in {FlagKind.RISK, FlagKind.GAP} or flag.state not in {FlagState.OPEN, FlagState.CLEARED}:
+    is_for_a_person = flag.kind in {FlagKind.RISK, FlagKind.GAP}
+    if not is_for_a_person or flag.state not in {FlagState.OPEN, FlagState.CLEARED}:
         return None
     return flag._replace(state=FlagState.LIFTED)
 
