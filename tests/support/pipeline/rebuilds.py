@@ -44,6 +44,7 @@ SENDINGS, SENDING_SECONDS = 10, 1.5
 """A day's events are sent in so many parts, over so long."""
 MOST_STRIKE_SECONDS = 15.0
 MOST_TURNING_SECONDS = 120.0
+READY_SECONDS = 240.0
 _TURN_SECONDS = 0.05
 _MOVING = "SELECT count(*) FROM practice_zone WHERE changed_at IS NOT NULL"
 
@@ -146,6 +147,7 @@ def run_rebuilds(
     options = replace(
         base,
         durable=postgres is not None,
+        ready_seconds=READY_SECONDS,
         topic_prefix=f"{folder.name}-" if kafka is not None else "",
         database_prefix=f"{folder.name}_" if postgres is not None else "",
         service_environment={**base.service_environment, **own},

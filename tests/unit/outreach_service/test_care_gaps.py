@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from outreach_service.domain.care import Flag, FlagKind, FlagState, Guards, guards_of
 from outreach_service.domain.care_gaps import GAP, Numbered, gap_flag, last_missing, with_signals
 from outreach_service.domain.gates import Send, gate
-from outreach_service.domain.terms import Purpose
+from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.lifting import lift
 from tests.support.generators.outreach_values import a_context, a_play
 from tests.unit.outreach_service.memory_outreach import ADA, HOUR, NOON, PRACTICE
@@ -78,9 +78,11 @@ def test_a_gap_is_counted_once(hearing: Hearing) -> None:
 
 
 def test_service_messages_go_on() -> None:
-    guards = Guards(missing=True)
-    play = a_play(purpose=Purpose.SERVICE)
-    assert isinstance(gate(a_context(guards=guards, play=play)), Send)
+    asks_nothing = {"upcoming_booking": False, "newer_activity": False}
+    play = a_play(purpose="service", unless=asks_nothing)
+    consents = frozenset({(Channel.SMS, Purpose.SERVICE)})
+    context = a_context(guards=Guards(missing=True), play=play, consents=consents)
+    assert isinstance(gate(context), Send)
 
 
 def test_a_person_lifts_it_until_another_is_missing(hearing: Hearing) -> None:
