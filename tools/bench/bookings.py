@@ -2,6 +2,7 @@
 
 import json
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,15 +21,24 @@ CLIENTS = 400
 """Clients of each practice."""
 
 
-def events(run: str, count: int, practices: list[str], first: int = 0) -> Iterator[dict[str, Any]]:
+def events(
+    run: str, count: int, practices: list[str], first: int = 0, clients: int = 0
+) -> Iterator[dict[str, Any]]:
     """Completed bookings of these practices in turn; ids begin with `run`. `first` is how many
-    there were before these, so that the clients' turns go on."""
+    there were before these, so that the clients' turns go on. They are of so many clients of each
+    practice in turn; of few, one of whom has every fourth, where `clients` is 0."""
     now = datetime.now(UTC)
     for index in range(count):
         number = f"{run}-{index}"
-        client = f"client-{client_number(first + index // len(practices), CLIENTS)}"
-        booking = source_log.event(number, "booking.completed", client, number, now)
+        turn = first + index // len(practices)
+        client = turn % clients if clients else client_number(turn, CLIENTS)
+        booking = source_log.event(number, "booking.completed", f"client-{client}", number, now)
         yield {**booking, "practiceid": in_turn(practices, index)}
+
+
+def _place(order: Order) -> int:
+    """Where among the clients a run begins: each at another place."""
+    return zlib.crc32(order.run.encode()) if order.clients else 0
 
 
 def bookings(order: Order, talk: Conversation) -> None:
@@ -45,7 +55,9 @@ def bookings(order: Order, talk: Conversation) -> None:
     producer.partitions_for(topic)
     made = [
         (event["id"], event["subject"].encode(), json.dumps(event).encode())
-        for event in events(order.run, order.records, order.practices)
+        for event in events(
+            order.run, order.records, order.practices, first=_place(order), clients=order.clients
+        )
     ]
     places = [topics.partition_of(key.decode(), SOURCE.partitions) for _, key, _ in made]
     talk.ready()

@@ -11,8 +11,8 @@ class Order:
     `members`: how many processes of the candidate's group share the log. `delay` is how long a
     relay of its own waits between looks, in seconds; 0 = until it is notified. `rate`: events a
     second, of the sender. `longest_seconds`: after which a worker gives up. `run` begins
-    the ids of what is sent, for `practices` in turn; `requests` describes HTTP requests, which go
-    on for `seconds` at most.
+    the ids of what is sent, for `practices` in turn, of `clients` of each, 0 = of few; `requests`
+    describes HTTP requests, which go on for `seconds` at most.
     """
 
     bootstrap: str
@@ -25,6 +25,7 @@ class Order:
     longest_seconds: float = 900.0
     run: str = ""
     practices: list[str] = field(default_factory=list)
+    clients: int = 0
     requests: Any = None
     seconds: float = 0.0
     rulebook: Any = None

@@ -43,6 +43,7 @@ from tools.proof.claims import (
     grading_likelihood,
     grading_rank,
     proof_part,
+    sources_generations,
     the_contracts,
     the_house,
     the_pipeline,
@@ -84,6 +85,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_shares.measure,
         engine_turns.measure,
         engine_benches.measure,
+        sources_generations.measure,
     ),
 }
 """Part -> what measures its claims."""

@@ -87,15 +87,21 @@ class Restored:
     def readers(self) -> dict[str, Client[Told]]:
         """What readers have of each client, who have read all of both lives."""
         clients: dict[str, Client[Told]] = {}
-        for place, log in sorted(self.bus.logs.items()):
-            if place.topic != CLIENT_ACTIVITY.name:
-                continue
-            for record in log:
-                event = decode(place.topic, record.key, record.value)
-                if isinstance(event, GenerationOpened | ActivityRecorded):
-                    known = clients.get(event.data.client_id) or new_client(Counter())
-                    clients[event.data.client_id] = fold(known, event, _add, Counter())
+        for event in self._events():
+            if isinstance(event, GenerationOpened | ActivityRecorded):
+                known = clients.get(event.data.client_id) or new_client(Counter())
+                clients[event.data.client_id] = fold(known, event, _add, Counter())
         return clients
+
+    def activities(self) -> list[ActivityRecorded]:
+        """All that were ever published, in the order of each partition."""
+        return [event for event in self._events() if isinstance(event, ActivityRecorded)]
+
+    def _events(self) -> Iterator[Any]:
+        for place, log in sorted(self.bus.logs.items()):
+            if place.topic == CLIENT_ACTIVITY.name:
+                for record in log:
+                    yield decode(place.topic, record.key, record.value)
 
 
 def _add(sums: Told, event: ActivityRecorded) -> Told:
@@ -155,6 +161,24 @@ def test_every_client_is_as_before_when_the_events_have_come_again(
     with restored.database.transaction() as tx:
         assert fetch(tx, "SELECT FROM lost_cause") == []
         assert fetch(tx, "SELECT FROM lost_client") == []
+
+
+def test_what_comes_again_is_history_and_what_is_new_is_not(
+    restored: Restored, postgres: Postgres
+) -> None:
+    """It has been published and answered before: a tier that rises by it again is no news."""
+    _, lost = go_back(restored, postgres)
+    restored.restoration().confirm("ann", "a drill", repairs=True)
+    restored.restoration().repair(KnownSecrets())
+    again = [each for number in (2, 3) for who in NEW + OLD for each in visit(who, number)]
+    restored.accept(*again)
+    told = {
+        (event.data.cause_id, event.data.backfill)
+        for event in restored.activities()
+        if event.data.generation > 1 and event.data.activity_id is None
+    }
+    new = {each.event_id for who in NEW + OLD for each in visit(who, 3)}
+    assert told == {(each, True) for each in lost} | {(each, False) for each in new}
 
 
 def _kinds(client: Client[Told]) -> Counter[str]:

@@ -262,6 +262,7 @@ def _event(record: Record) -> canonical.CanonicalEvent:
         source="desk",
         cause_id=fact.cause,
         last_of_cause=fact.is_last,
+        backfill=fact.backfill,
     )
     return canonical.ActivityRecorded(
         id=fact.activity_id,

@@ -141,8 +141,9 @@ class MemoryStore(MemoryQueues, MemorySources):
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         self._tables.announced.append((practice, now))
 
-    def adopt(self, facts: Sequence[SourceFact]) -> None:
+    def adopt(self, facts: Sequence[SourceFact]) -> Collection[EventKey]:
         """Those in `Tables.lost`, by event."""
+        found = {fact.event_key for fact in facts} & self._tables.lost.keys()
         for fact in facts:
             lost = self._tables.lost.pop(fact.event_key, None)
             if lost is None or fact.identity is None:
@@ -154,6 +155,7 @@ class MemoryStore(MemoryQueues, MemorySources):
             if object_id is not None and fact.replaced_key is None and object_id not in taken:
                 adopted = StoredObject(object_id, fact.identity, is_new=False)
                 self._tables.objects.setdefault(fact.object_key, adopted)
+        return found
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from outreach_service.domain.care import Flag, FlagKey
+from outreach_service.domain.generations import Client, Span
 from tests.support.memory.outreach_rows import Rows
 
 
@@ -21,3 +22,9 @@ class MemoryCareFlags:
 
     def save(self, flags: Collection[Flag]) -> None:
         self._rows.flags |= {flag.key: flag for flag in flags}
+
+    def came(self, clients: Collection[Client]) -> Mapping[Client, tuple[Span, ...]]:
+        return {each: self._rows.came[each] for each in clients if each in self._rows.came}
+
+    def save_came(self, came: Mapping[Client, tuple[Span, ...]]) -> None:
+        self._rows.came |= came

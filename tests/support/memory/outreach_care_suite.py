@@ -44,3 +44,19 @@ class CareSuite:
         assert harbour.situation().guards == every
         self.save(harbour, CASE._replace(object_id="k2", state=FlagState.OPEN))
         assert harbour.situation().guards == every._replace(care_ended=False)
+
+    def test_which_signals_have_come_is_kept_as_it_was_saved_last(self, harbour: Harbour) -> None:
+        ada, ben = (PRACTICE, ADA), (PRACTICE, "ben")
+        with harbour.stores.open() as store:
+            store.care.save_came({ada: ((1, 1),)})
+            store.care.save_came({ada: ((1, 2), (4, 9)), ben: ((3, 3),)})
+        with harbour.stores.open() as store:
+            found = store.care.came([ada, ben, (PRACTICE, "cem")])
+        assert found == {ada: ((1, 2), (4, 9)), ben: ((3, 3),)}
+
+    def test_a_claim_reads_that_a_signal_is_missing(self, harbour: Harbour) -> None:
+        gap = RISK._replace(object_id="gap", kind=FlagKind.GAP)
+        self.save(harbour, gap)
+        assert harbour.situation().guards == Guards(missing=True)
+        self.save(harbour, gap._replace(state=FlagState.CLOSED))
+        assert harbour.situation().guards == UNGUARDED

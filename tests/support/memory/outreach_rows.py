@@ -9,7 +9,7 @@ from outreach_service.domain.care import Flag, FlagKey
 from outreach_service.domain.consents import ConsentStatement, RecordedStatement, Subscription
 from outreach_service.domain.contact_points import BEGINNING, Point
 from outreach_service.domain.gates import Rest, SentMessage
-from outreach_service.domain.generations import Generations
+from outreach_service.domain.generations import Client, Generations, Span
 from outreach_service.domain.message_views import AttemptRow, MessageRow
 from outreach_service.domain.messages import State
 from outreach_service.domain.permissions import ClientWord, client_word, last_statements
@@ -127,6 +127,7 @@ class Rows:
     paused: set[str] = field(default_factory=set)
     fence: datetime | None = None
     flags: dict[FlagKey, Flag] = field(default_factory=dict)
+    came: dict[Client, tuple[Span, ...]] = field(default_factory=dict)
     reads: dict[tuple[str, str, ReadKey], Reads] = field(default_factory=dict)
     events: list[MessageEvent] = field(default_factory=list)
 

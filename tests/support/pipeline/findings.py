@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import psycopg
 import scoring_service
 from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
 from rapport_devkit.api_client import ApiClient
-from tests.support.generators.workload import PRACTICES, EventKey
+from tests.support.generators.workload import EventKey
 from tests.support.oracles.due_messages import due_messages
 from tests.support.oracles.ledger import (
     SourceClient,
@@ -29,7 +29,6 @@ from tests.support.oracles.ledger import (
 from tests.support.oracles.messages import WENT, Letterbox, Reachable, unknown_faults
 from tests.support.pipeline.run import World
 
-ZONES = {practice.practice_id: practice.zone for practice in PRACTICES}
 _LOOKUP = 1_000
 _HELD = "SELECT reason, count(*) FROM every_letter WHERE state <> 'replayed' GROUP BY 1"
 Json = dict[str, Any]
@@ -99,14 +98,15 @@ def _look_at_activities(
     world: World, findings: Findings, clients: Mapping[SourceClient, str], activities: list[Json]
 ) -> None:
     """What was published must add up to what the accepted events come to, numbered without gap."""
-    wanted = net_facts(world.workload.accepted.values(), ZONES)
-    found = published_nets(activities)
+    wanted = net_facts(world.workload.accepted.values(), world.zones)
+    latest = of_latest_generations(activities)
+    found = published_nets(latest)
     wrong = []
     for owner, net in wanted.items():
         published = found.get((owner.practice_id, clients.get(owner, "")), {})
         if published != net:
             wrong.append(f"{owner}: {published} instead of {net}")
-    codes, said = codes_held(world.workload.accepted.values()), published_codes(activities)
+    codes, said = codes_held(world.workload.accepted.values()), published_codes(latest)
     findings.faults["wrong codes"] = [
         f"{key}: {said[key]} instead of {codes[key]}"
         for key in codes.keys() | said.keys()
@@ -178,7 +178,7 @@ def look_at_tiers(
     rules = json.loads(
         (Path(scoring_service.__file__).parent / "rulebooks" / "rfm.json").read_text("utf-8")
     )
-    nets = net_facts(world.workload.accepted.values(), ZONES)
+    nets = net_facts(world.workload.accepted.values(), world.zones)
     active = {(e["practiceid"], e["data"]["client_id"]) for e in activities}
     last = {
         (e["practiceid"], e["data"]["client_id"]): e["data"]
@@ -195,7 +195,7 @@ def look_at_tiers(
         answer = answers.get((owner.practice_id, client_id))
         if answer is None:
             continue
-        zone = ZONES[owner.practice_id]
+        zone = world.zones[owner.practice_id]
         expected = expect(rules, nets.get(owner, {}), _day(now, zone), zone)
         for kind in differences(expected, answer):
             wrong[kind].append(f"{owner} {answer} instead of {expected}")
@@ -357,6 +357,15 @@ def rows(world: World, service: str, statement: str) -> list[tuple[Any, ...]]:
 def events(world: World, topic: str, kind: str) -> list[Json]:
     """A topic's events of one type, each once."""
     return [event for event in world.log.events(topic) if event["type"] == kind]
+
+
+def of_latest_generations(activities: Sequence[Json]) -> list[Json]:
+    """The activities that count: each client's of the latest generation."""
+    latest: dict[str, int] = {}
+    for event in activities:
+        client_id, generation = event["data"]["client_id"], event["data"]["generation"]
+        latest[client_id] = max(generation, latest.get(client_id, 0))
+    return [e for e in activities if e["data"]["generation"] == latest[e["data"]["client_id"]]]
 
 
 def client_ids(world: World) -> dict[SourceClient, str]:

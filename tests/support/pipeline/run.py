@@ -25,7 +25,14 @@ from rapport_devkit.postgres import Postgres
 from rapport_devkit.registration import register_clients
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
-from tests.support.generators.workload import PRACTICES, Sent, Workload, WorkloadSize, generate
+from tests.support.generators.workload import (
+    PRACTICES,
+    Practice,
+    Sent,
+    Workload,
+    WorkloadSize,
+    generate,
+)
 from tests.support.pipeline.workers import Death, Slot, Workers
 from tests.support.places import JARS
 from tests.support.servers.bus_log import BusLog, RawProducer
@@ -62,7 +69,8 @@ class PipelinePlan:
 
 @dataclass
 class World:
-    """What is there when the run has ended, for the comparison; the stack still runs."""
+    """What is there when the run has ended, for the comparison; the stack still runs. `zones` are
+    those in which the practices are by then."""
 
     plan: PipelinePlan
     workload: Workload
@@ -73,6 +81,7 @@ class World:
     people: list[tuple[str, Person]]
     steps: list[tuple[datetime, datetime]]
     playbook: dict[str, Any]
+    zones: dict[str, str]
     seconds: float = 0.0
 
     def messages(self) -> list[dict[str, Any]]:
@@ -153,6 +162,7 @@ class PipelineRun:
         self._steps: list[tuple[datetime, datetime]] = []
         self._people: list[tuple[str, Person]] = []
         self._log = BusLog(stack.kafka.bootstrap, stack.options.topic_prefix)
+        self._zones = {practice.practice_id: practice.zone for practice in PRACTICES}
         operators = {
             service: stack.api(service, stack.create_key(service, scopes))
             for service, scopes in OPERATOR_SCOPES.items()
@@ -197,6 +207,7 @@ class PipelineRun:
             self._people,
             self._steps,
             playbook,
+            self._zones,
             seconds,
         )
 
@@ -205,12 +216,10 @@ class PipelineRun:
         consents."""
         people = []
         for practice in PRACTICES:
-            name = practice.practice_id
-            self._ingestion.put(
-                f"/v1/practices/{name}", practice.body(name) | {"discreet_name": name}
-            )
+            self._register_practice(practice)
             source = {"title": "The desk", "kind": "booking"}
-            self._practices[name]["ingestion"].put(f"/v1/sources/{practice.source}", source)
+            apis = self._practices[practice.practice_id]
+            apis["ingestion"].put(f"/v1/sources/{practice.source}", source)
         self._step(self._workload.noon(0))
         for practice in PRACTICES:
             apis = self._practices[practice.practice_id]
@@ -221,6 +230,13 @@ class PipelineRun:
             tell_outreach(apis["outreach"], generated)
             people += [(practice.practice_id, person) for person in generated]
         return people
+
+    def _register_practice(self, practice: Practice) -> None:
+        """Register a practice in its zone as it is now, or change that."""
+        name = practice.practice_id
+        body = {"name": name, "discreet_name": name, "zone": self._zones[name]}
+        body["currency"] = practice.currency
+        self._ingestion.put(f"/v1/practices/{name}", body)
 
     def live(self, day: int, records: list[Sent], producer: RawProducer) -> None:
         """Noon of a day: everybody follows; the plan's faults begin, and the records go."""

@@ -142,6 +142,35 @@ def test_a_flood_changes_no_history(monkeypatch: pytest.MonkeyPatch, mutant: str
     assert all(history(each, QUIET) == log.history(QUIET) for each in stores)
 
 
+@settings(max_examples=60)
+@given(held_logs(), st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_the_end_of_an_import_tells_what_its_midnights_would_have_told_without_it(
+    log: HeldLog, sizes: list[int]
+) -> None:
+    """And of the facts themselves, which are history, nothing is live."""
+    log = replace(log, steps=[_imported(step) for step in log.steps])
+    told = [r._replace(reason="import") if isinstance(r, Marker) else r for r in log.held()]
+    stores = read(told, sizes)
+    for client in CLIENTS:
+        assert history(stores, client) == log.history(client)
+    changes = [each for client in CLIENTS[:2] for each in stores.rows.history.get(client, [])]
+    live = [each.reason for each in changes if each.origin == "live"]
+    assert set(live) <= {"elapsed_time"}
+
+
+def _imported(step: Step) -> Step:
+    """With what is of the held practice as history."""
+    return replace(
+        step,
+        arrivals=[
+            each._replace(facts=tuple(replace(fact, backfill=True) for fact in each.facts))
+            if each.client.practice_id == HELD
+            else each
+            for each in step.arrivals
+        ],
+    )
+
+
 def test_who_is_held_falls_only_when_the_practice_is_released() -> None:
     """One practice's backlog holds its own clients' time alone."""
     log = flood()

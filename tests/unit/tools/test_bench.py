@@ -113,6 +113,10 @@ class TestOrderOfSending:
         ]
         assert parts == whole
 
+    def test_of_many_clients_each_has_its_turn(self) -> None:
+        made = bookings.events("run", 5, ["south"], 4, clients=3)
+        assert [event["subject"] for event in made] == [f"client-{n}" for n in (1, 2, 0, 1, 2)]
+
 
 class TestRequests:
     def test_at_a_pace_each_request_has_its_instant_and_its_practices_key(self) -> None:

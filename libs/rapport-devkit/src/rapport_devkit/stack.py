@@ -234,6 +234,13 @@ class Stack(Stoppable):
         ProcessFailed unless it ends with 0."""
         return _output(service, self._run(service, "worker", *command))
 
+    def start_command(
+        self, service: str, *command: str, failpoints: str = ""
+    ) -> subprocess.Popen[str]:
+        """An operator's command, given where a worker runs, with failpoints as `start_worker` has
+        them; the caller waits for its end."""
+        return self._run(service, "worker", *command, failpoints=failpoints)
+
     def start_purge(self, service: str) -> subprocess.Popen[str]:
         """A purge of a service's database, which removes at once; the caller waits for its end."""
         return self._run(
@@ -327,11 +334,15 @@ class Stack(Stoppable):
             raise RuntimeError("the stack has not been started")
         return self._around
 
-    def _run(self, service: str, role: str, *command: str) -> subprocess.Popen[str]:
+    def _run(
+        self, service: str, role: str, *command: str, failpoints: str = ""
+    ) -> subprocess.Popen[str]:
         """Start a short command of a service with this role of its database."""
+        launcher = ["rapport_devkit.failpoints"] if failpoints else []
+        own = {FAILPOINTS: failpoints} if failpoints else _NOTHING
         return subprocess.Popen(
-            [sys.executable, "-m", f"{service}_service", *command],
-            env={**os.environ, **self._environment(service, role, _NOTHING)},
+            [sys.executable, "-m", *launcher, f"{service}_service", *command],
+            env={**os.environ, **self._environment(service, role, own)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -50,10 +50,13 @@ PASSED_OVER = Counter(
     "Records that were read and not acted on, by what about them: type, kind or reason (not known"
     " to this version), repeated (a sequence that came before, from the writer's"
     " database before it was restored), superseded (an activity of a client that was said anew"
-    " since), tombstone (a source's record without a value)."
+    " since), missing (a signal of care has not come though a later one has), tombstone (a"
+    " source's record without a value)."
     " Advice: type, kind or reason: deploy the newer version; repeated: the log line"
     " sequence_repeated names the clients; rebuild them: till then their answers are marked as"
     " incomplete; superseded: nothing, but after a restore of ingestion see the runbook rebuild;"
+    " missing: the log line care_signal_missing names the client, whose messages wait; replay the"
+    " dead letter of care-signals.v1, see the runbook dead-letters;"
     " tombstone: ask the source what it means by them.",
     ["group", "topic", "what"],
 )

@@ -18,6 +18,7 @@ from ingestion_service.domain.care import CareWord, word_of
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
+    EventKey,
     IdentityKey,
     PracticeId,
     SourceFact,
@@ -99,7 +100,9 @@ def accept(
     candidates = [each for each in judged if isinstance(each, Candidate)]
     if not candidates:
         return [each for each in judged if isinstance(each, IntakeResult)]
-    store.adopt([each.fact for each in candidates])
+    if lost := store.adopt([each.fact for each in candidates]):
+        judged = [_as_history(each, lost) for each in judged]
+        candidates = [each for each in judged if isinstance(each, Candidate)]
     objects = store.lock_objects(first_named(candidates))
     verdict = _verdict(judged, candidates, objects, store)
     objects = _with_owners(verdict, objects, store)
@@ -113,6 +116,15 @@ def accept(
         store.parking.park([each.fact for each in verdict.parked], now)
         store.parking.await_clients([one.fact for one in verdict.parked if one.fact.external_id])
     return _with_remarks(verdict.results, remarks)
+
+
+def _as_history(
+    each: Candidate | IntakeResult, lost: Collection[EventKey]
+) -> Candidate | IntakeResult:
+    """What a restore lost has been published before, and answered: it is history (ADR 28)."""
+    if isinstance(each, Candidate) and each.event_key in lost:
+        return each._replace(fact=each.fact._replace(backfill=True))
+    return each
 
 
 def register_client(key: IdentityKey, store: Store) -> Registration:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from outreach_service import translate
 from outreach_service.domain.care import STATEMENTS, CareWord, Flag
+from outreach_service.domain.care_gaps import Numbered
 from outreach_service.domain.consents import ConsentStatement
 from outreach_service.domain.generations import Told
 from outreach_service.domain.settling import HeardChange
@@ -36,10 +37,12 @@ from rapport_contracts.canonical import (
 from rapport_contracts.care_signals import CareRecorded
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
+from rapport_runtime.logs import get_logger
 from rapport_runtime.ops.shared_keys import key_columns
 from rapport_runtime.stream.batch import Batch, BatchHandler, PartitionBatch, Sender, Watermark
 from rapport_runtime.stream.positions import Position
 
+log = get_logger(__name__)
 _REASONS = frozenset(Reason)
 WINDOWS_IN_A_STEP, STEPS_IN_A_TURN = 500, 10
 """Windows that are answered in one transaction, and such transactions in one turn of the loop."""
@@ -64,8 +67,8 @@ class HoldChange(NamedTuple):
 class _Content:
     """What the records of a batch hold, in the order of the log. `told` is what they say of
     generations above the first, `care` the signals of care that change something, with their places
-    in the batch, `cases` where cases stand. `incarnations` are the last that ingestion's records
-    name in each partition."""
+    in the batch, `numbered` all of them by number, `cases` where cases stand. `incarnations` are
+    the last that ingestion's records name in each partition."""
 
     practices: list[Mapping[str, str | None]] = field(default_factory=list)
     keys: list[Mapping[str, Any]] = field(default_factory=list)
@@ -78,6 +81,7 @@ class _Content:
     care: dict[int, tuple[CareWord, PartitionBatch, int]] = field(default_factory=dict)
     statements: list[tuple[CareWord, ConsentStatement]] = field(default_factory=list)
     cases: list[Flag] = field(default_factory=list)
+    numbered: list[tuple[Numbered, PartitionBatch]] = field(default_factory=list)
 
 
 class OutreachConsumer(BatchHandler):
@@ -173,27 +177,36 @@ def _content_of(batch: Batch) -> _Content:
 def _add_care(
     content: _Content, event: CareRecorded, batch: Batch, part: PartitionBatch, index: int
 ) -> None:
-    """Add a signal of care; one that cannot be read becomes a dead letter."""
+    """Add a signal of care; one that cannot be read becomes a dead letter, and has not come."""
+    word = translate.care_word(event)
+    numbered = Numbered(word.key[:2], word.sequence, word.accepted_at)
     if event.data.kind not in _ACTED_ON:
         batch.pass_over(part, "kind")
+        content.numbered.append((numbered, part))
         return
-    word = translate.care_word(event)
     try:
         statement = translate.statement_of(word)
     except InvalidRecord as invalid:
         batch.reject(part, index, invalid)
         return
     content.care[id(word)] = (word, part, index)
+    content.numbered.append((numbered, part))
     if statement is not None:
         content.statements.append((word, statement))
 
 
 def _hear_care(store: Store, content: _Content, batch: Batch) -> None:
     """Last of all, since a claim locks a client after its messages."""
-    if not content.care and not content.cases:
+    if not content.numbered and not content.cases:
         return
     words = [word for word, _, _ in content.care.values()]
-    for refused in hear_care(store, words, content.cases, content.statements):
+    numbered = [each for each, _ in content.numbered]
+    heard = hear_care(store, words, content.cases, content.statements, numbered)
+    parts = {each.client: part for each, part in content.numbered}
+    for gap in heard.gaps:
+        batch.pass_over(parts[gap.key[:2]], "missing")
+        log.warning("care_signal_missing", client_id=gap.client_id, sequence=gap.sequence)
+    for refused in heard.refused:
         _, part, index = content.care[id(refused)]
         why = "the id of this statement stands for another one"
         other = RefusedRecord("conflicting-duplicate", why, practice_id=refused.practice_id)

@@ -1,4 +1,5 @@
-"""The command `lift`: a person says that a risk which another system noted is over (ADR 52)."""
+"""The command `lift`: a person says that a risk which another system noted is over, or that a
+signal of care which is missing will not come (ADR 52)."""
 
 import argparse
 from collections.abc import Callable
@@ -55,7 +56,8 @@ def _line(flag: Flag) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lift",
-        description="lift the flag of a risk that is over, so that messages go to the client again;"
+        description="lift the flag of a risk that is over, or of a signal that is missing for good"
+        " (gap), so that messages go to the client again;"
         " without --flag, list the client's flags. Only a person may do so: what another system"
         " says to be cleared keeps its flag.",
     )

@@ -218,8 +218,8 @@ class Store(CareStore, SourceStore, KeepsSecrets, Protocol):
     def announce_practice(self, practice: Practice, now: datetime) -> None:
         """Put it into the outbox for `practices.v1`."""
 
-    def adopt(self, facts: Sequence[SourceFact]) -> None:
-        """Give those that a restore lost their clients and objects again."""
+    def adopt(self, facts: Sequence[SourceFact]) -> Collection[EventKey]:
+        """Give those that a restore lost their clients and objects again; which those are."""
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]

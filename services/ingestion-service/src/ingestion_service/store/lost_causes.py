@@ -4,12 +4,12 @@ The ids of both are random, so an event that is sent again would get others. Wha
 it is kept until it comes (ADR 28).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.facts import EventKey, SourceFact
 from ingestion_service.ports import ClientKey
 from ingestion_service.store.arrays import arrays
 from ingestion_service.store.lost_events import Cause, in_ledger
@@ -111,15 +111,15 @@ def _client(event: ActivityRecorded | GenerationOpened) -> ClientKey:
     return ClientKey(*whose)
 
 
-def adopt(tx: sa.Connection, facts: Sequence[SourceFact]) -> None:
+def adopt(tx: sa.Connection, facts: Sequence[SourceFact]) -> Collection[EventKey]:
     """Give those of these facts that were lost their clients and objects again, unless the client's
-    identity, or the booking or payment, is known by now."""
+    identity, or the booking or payment, is known by now. Returns which were lost."""
     found = fetch(
         tx, _TAKE, arrays(("practice_id", "source", "event_id"), [f.event_key for f in facts])
     )
     if not found:
-        return
-    lost = {(row.practice_id, row.source, row.event_id): row for row in found}
+        return ()
+    lost = {EventKey(row.practice_id, row.source, row.event_id): row for row in found}
     named = [(fact, lost[fact.event_key]) for fact in facts if fact.event_key in lost]
     named = [(fact, row) for fact, row in named if fact.identity is not None]
     # Of a chain all ids show the first one's object; only one of them may have it.
@@ -133,6 +133,7 @@ def adopt(tx: sa.Connection, facts: Sequence[SourceFact]) -> None:
     identities = {fact.client: (*fact.client, row.client_id) for fact, row in named}
     names = ("practice_id", "namespace", "external_id", "client_id")
     execute(tx, _IDENTITIES, arrays(names, sorted(identities.values())), prepare=False)
+    return lost.keys()
 
 
 def next_clients(tx: sa.Connection, after: ClientKey, limit: int) -> list[ClientKey]:

@@ -234,8 +234,8 @@ class PostgresStore(PostgresSources):
         digits = incarnation.current(self._tx)
         outbox.append(self._tx, [self._encoders.practice(practice, now, digits)])
 
-    def adopt(self, facts: Sequence[SourceFact]) -> None:
-        lost_causes.adopt(self._tx, facts)
+    def adopt(self, facts: Sequence[SourceFact]) -> Collection[EventKey]:
+        return lost_causes.adopt(self._tx, facts)
 
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]

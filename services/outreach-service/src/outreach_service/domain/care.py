@@ -13,11 +13,12 @@ FlagKey = tuple[str, str, str]
 
 
 class FlagKind(StrEnum):
-    """What was noted."""
+    """What was noted; a `gap` is that a signal has not come though a later one has."""
 
     COMPLAINT = "complaint"
     RISK = "risk"
     CASE = "case"
+    GAP = "gap"
 
 
 class FlagState(StrEnum):
@@ -110,17 +111,19 @@ def follow(known: Flag | None, new: Flag) -> Flag:
 def lifted(flag: Flag) -> Flag | None:
     """A flag that a person lifts; None where nobody can: one that does not hold, and one of a
     complaint or a case, which its source ends."""
-    if flag.kind is not FlagKind.RISK or flag.state not in {FlagState.OPEN, FlagState.CLEARED}:
+    is_for_a_person = flag.kind in {FlagKind.RISK, FlagKind.GAP}
+    if not is_for_a_person or flag.state not in {FlagState.OPEN, FlagState.CLEARED}:
         return None
     return flag._replace(state=FlagState.LIFTED)
 
 
 class Guards(NamedTuple):
-    """What keeps messages of a client back."""
+    """What keeps messages of a client back. `missing`: it is not known whether more does."""
 
     complaint: bool = False
     risk: bool = False
     care_ended: bool = False
+    missing: bool = False
 
     def stops(self, purpose: Purpose) -> bool:
         """Whether a complaint or a risk stops messages of this purpose: a complaint marketing, a
@@ -142,4 +145,5 @@ def guards_of(flags: Iterable[tuple[FlagKind, FlagState]]) -> Guards:
         risk=not risks.isdisjoint(every),
         care_ended=(FlagKind.CASE, FlagState.ENDED) in every
         and (FlagKind.CASE, FlagState.OPEN) not in every,
+        missing=(FlagKind.GAP, FlagState.OPEN) in every,
     )

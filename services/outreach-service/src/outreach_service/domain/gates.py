@@ -248,7 +248,7 @@ def _inputs(context: Context, _: Route) -> Defer | None:
     Service messages go on, but where their play depends on it."""
     if context.play.purpose is Purpose.SERVICE and not context.play.unless.asks:
         return None
-    read = context.inputs_up_to
+    read = None if context.guards.missing else context.inputs_up_to
     if read is None or context.now - read > context.rules.longest_lag:
         return Defer(context.now + context.rules.longest_lag, INPUTS_LAG)
     return None

@@ -1,9 +1,21 @@
 """What other systems' signals change: flags that keep messages back, and consents (ADR 52)."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-from outreach_service.domain.care import STATEMENTS, CareWord, Flag, FlagKey, flag_of, follow
+from outreach_service.domain.care import (
+    STATEMENTS,
+    CareWord,
+    Flag,
+    FlagKey,
+    FlagState,
+    flag_of,
+    follow,
+)
+from outreach_service.domain.care_gaps import GAP, Numbered, gap_flag, last_missing, with_signals
 from outreach_service.domain.consents import ConsentStatement, Recording
+from outreach_service.domain.generations import Client, Span
 from outreach_service.handlers.preferences import record_statements
 from outreach_service.ports.store import Store
 
@@ -11,24 +23,55 @@ RECORDED_BY = "care-signals"
 """Who recorded a statement that came by the bus."""
 
 
+class HeardCare(NamedTuple):
+    """What came of a batch's signals of care: the words whose statement's id stands for another
+    statement, which were not added, and the gaps that have opened."""
+
+    refused: Sequence[CareWord]
+    gaps: Sequence[Flag]
+
+
 def hear_care(
     store: Store,
     words: Sequence[CareWord],
     cases: Sequence[Flag],
     statements: Sequence[tuple[CareWord, ConsentStatement]],
-) -> list[CareWord]:
-    """Save what signals of care and cases say, and add statements of consent.
+    numbered: Sequence[Numbered] = (),
+) -> HeardCare:
+    """Save what signals of care and cases say, add statements of consent, and take note of which
+    signals have come.
 
-    Locks the clients first, so that a claim reads all of it or none. Returns the words whose
-    statement's id stands for another statement: those are not added.
+    Locks the clients first, so that a claim reads all of it or none.
     """
-    clients = {(each.practice_id, each.client_id) for each in words}
-    clients |= {(each.practice_id, each.client_id) for each in cases}
+    known = store.care.came({each.client for each in numbered}) if numbered else {}
+    came = with_signals(known, numbered)
+    with_gaps = [
+        client
+        for client in came
+        if last_missing(came[client]) or last_missing(known.get(client, ()))
+    ]
+    clients = {each.key[:2] for each in (*words, *cases)} | {*with_gaps}
     # In the order of all locks of clients: by practice and slash.
     for practice_id in sorted({client[0] for client in clients}, key=lambda each: f"{each}/"):
         store.lock_clients(practice_id, {each for of, each in clients if of == practice_id})
     _save_flags(store, words, cases)
-    return [word for word, said in statements if not _is_added(store, word, said)]
+    if came:
+        store.care.save_came(came)
+    at = {each.client: each.accepted_at for each in numbered}
+    gaps = [(client, came[client], at[client]) for client in sorted(with_gaps)]
+    refused = [word for word, said in statements if not _is_added(store, word, said)]
+    return HeardCare(refused, _save_gaps(store, gaps) if gaps else ())
+
+
+def _save_gaps(
+    store: Store, gaps: Sequence[tuple[Client, tuple[Span, ...], datetime]]
+) -> list[Flag]:
+    """Save what is missing, or is no longer; the gaps that have opened."""
+    known = store.care.find([(*client, GAP) for client, _, _ in gaps])
+    flags = [gap_flag(client, came, known.get((*client, GAP)), at) for client, came, at in gaps]
+    store.care.save(flags)
+    were_open = {key for key, flag in known.items() if flag.state is FlagState.OPEN}
+    return [each for each in flags if each.state is FlagState.OPEN and each.key not in were_open]
 
 
 def _save_flags(store: Store, words: Iterable[CareWord], cases: Sequence[Flag]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from outreach_service.domain.care import Flag, FlagKey
+from outreach_service.domain.generations import Client, Span
 
 
 class CareFlags(Protocol):
@@ -19,4 +20,13 @@ class CareFlags(Protocol):
 
     def save(self, flags: Collection[Flag]) -> None:
         """Write flags, each once."""
+        ...
+
+    def came(self, clients: Collection[Client]) -> Mapping[Client, tuple[Span, ...]]:
+        """Which numbers of these clients' signals have come; none for who is not there. Only who
+        reads the partition of a client's signals asks, so it needs no lock."""
+        ...
+
+    def save_came(self, came: Mapping[Client, tuple[Span, ...]]) -> None:
+        """Write which numbers have come."""
         ...

@@ -1,11 +1,13 @@
 """What other systems have noted of clients, row by row."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
 from outreach_service.domain.care import Flag, FlagKey, FlagKind, FlagState
+from outreach_service.domain.generations import Client, Span
 from rapport_runtime.database import execute, fetch
 
 _FIND: Final = """
@@ -25,6 +27,19 @@ _SAVE: Final = """
     SET kind = excluded.kind, state = excluded.state, since = excluded.since,
         sequence = excluded.sequence
 """
+
+_CAME: Final = """
+    SELECT practice_id, client_id, came FROM care_heard
+    WHERE (practice_id, client_id) IN (
+        SELECT * FROM unnest(%(practices)s::text[], %(clients)s::text[]))
+"""
+_SAVE_CAME: Final = """
+    INSERT INTO care_heard (practice_id, client_id, came)
+    SELECT * FROM unnest(%(practices)b::text[], %(clients)b::text[], %(came)b::text[])
+    ON CONFLICT (practice_id, client_id) DO UPDATE SET came = excluded.came
+"""
+_ENCODE: Final = msgspec.json.Encoder().encode
+_SPANS: Final = msgspec.json.Decoder(tuple[Span, ...]).decode
 
 
 class PostgresCareFlags:
@@ -53,6 +68,21 @@ class PostgresCareFlags:
             "sequences": [flag.sequence for flag in ordered],
         }
         execute(self._tx, _SAVE, columns, prepare=False)
+
+    def came(self, clients: Collection[Client]) -> Mapping[Client, tuple[Span, ...]]:
+        """See `CareFlags.came`."""
+        rows = fetch(self._tx, _CAME, _clients(sorted(clients)), prepare=False)
+        return {(row.practice_id, row.client_id): _SPANS(row.came) for row in rows}
+
+    def save_came(self, came: Mapping[Client, tuple[Span, ...]]) -> None:
+        """See `CareFlags.save_came`."""
+        ordered = sorted(came)
+        spans = [_ENCODE(came[each]).decode() for each in ordered]
+        execute(self._tx, _SAVE_CAME, {**_clients(ordered), "came": spans}, prepare=False)
+
+
+def _clients(clients: Sequence[Client]) -> dict[str, list[Any]]:
+    return {"practices": [each[0] for each in clients], "clients": [each[1] for each in clients]}
 
 
 def _columns(keys: Collection[FlagKey]) -> dict[str, list[Any]]:
