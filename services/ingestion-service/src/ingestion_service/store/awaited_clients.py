@@ -65,6 +65,6 @@ def forget(tx: sa.Connection, facts: Sequence[SourceFact]) -> None:
 
 def _of_facts(tx: sa.Connection, statement: str, facts: Sequence[SourceFact]) -> None:
     if facts:
-        parameters = arrays(IdentityKey._fields, [fact.client for fact in facts])
+        parameters = arrays(IdentityKey._fields, [fact.claimant for fact in facts])
         parameters |= arrays(EventKey._fields[1:], [fact.event_key[1:] for fact in facts])
         execute(tx, statement, parameters, prepare=False)
