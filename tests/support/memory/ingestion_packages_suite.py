@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from ingestion_service.declaring import declare_source
 from ingestion_service.domain.facts import Details, IdentityKey, SourceFact
 from ingestion_service.domain.packages import MOST_PAYMENTS, KnownPackage
+from ingestion_service.domain.sources import Source
 from ingestion_service.domain.standings import Standing
+from ingestion_service.door import accept_sent
 from ingestion_service.handlers import accept, advance_clock, open_generation, register_practice
+from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import ClientKey, Stores
+from ingestion_service.registering import register_person
 from ingestion_service.zone_changes import turn
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import LAKESIDE, StoreWorld, fact
@@ -25,6 +30,8 @@ REFUNDED = fact(
 CREATED = fact("created", "b1", attributes=CARD)
 COMPLETED = fact("completed", "b2")
 OF_A_SISTER = fact("created", "b3", external_id="li-na", external_object_id="s2", attributes=CARD)
+
+PAY = Source(LAKESIDE.practice_id, "pay", "Pay", "payment", "pay", creates_clients=False)
 
 
 class PackagesSuite:
@@ -130,6 +137,23 @@ class PackagesSuite:
         assert self.sums(world, MOTHER) == {"settled": (1, 5000), "refunded": (1, 1000)}
         self.send(stores, CREATED)
         assert self.sums(world, MOTHER) == {}
+
+    def test_who_paid_and_is_not_known_yet_is_waited_for(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        """Where the source creates no clients."""
+        paid = BOUGHT._replace(source="pay", external_id=None, details=Details(payer=MOTHER))
+        with stores.open(LAKESIDE.practice_id) as store:
+            declare_source(PAY, store, ())
+            assert [each.status for each in accept_sent([paid], store)] == ["parked"]
+        key = IdentityKey(LAKESIDE.practice_id, "pay", MOTHER)
+        assert world.reads.client_ids(LAKESIDE.practice_id, {key}) == {}
+        with stores.open(LAKESIDE.practice_id) as store:
+            client_id = register_person([key], store).client_id
+        with world.worker() as store:
+            assert accept_met(LAKESIDE.practice_id, 10, store).facts == 1
+        told = world.reads.activities(LAKESIDE.practice_id, client_id, 0, 100) or []
+        assert [each.delta.kind for each in told] == ["registered", "settled"]
 
     def test_a_payment_that_is_for_another_package_moves_too(
         self, world: StoreWorld, stores: Stores
