@@ -96,7 +96,7 @@ def accept(
         remarks = take_in(verdict.new, Found(clients, objects, practices, now, stand_at), store)
     if verdict.parked:
         store.parking.park([each.fact for each in verdict.parked], now)
-        store.parking.await_clients([one.fact for one in verdict.parked if one.fact.claimant])
+        store.parking.await_clients([each.fact for each in verdict.parked])
     return _with_remarks(verdict.results, remarks)
 
 
