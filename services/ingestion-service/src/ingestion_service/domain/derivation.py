@@ -50,21 +50,17 @@ class Derivation:
         without one; it keeps its place among the facts."""
         self._zone = ZoneInfo(zone)
         self._zone_name = zone
-        self._known = known
-        moved = {key for key, one in known.items() if one.standing.counts_for is not None}
-        self._objects = ObjectBatch(
-            {
-                key: Known(one.object_id, Standing(is_in_package=one.standing.is_in_package))
-                for key, one in known.items()
-                if key not in moved
-            }
-        )
-        self._moved = {
-            key: SourceObject(self._zone, _untold(known[key].standing, self._zone))
-            for key in moved
-            if counts_for(key, known[key].standing) in identities
+        self._own = {
+            key: Known(one.object_id, Standing(is_in_package=one.standing.is_in_package))
+            for key, one in known.items()
+            if one.standing.counts_for is None
         }
-        self._elsewhere = moved - self._moved.keys()
+        self._objects = ObjectBatch(self._own)
+        self._moved = {
+            key: SourceObject(self._zone, _untold(one.standing, self._zone))
+            for key, one in known.items()
+            if counts_for(key, one.standing) in identities
+        }
         self._registered_before = registered
         self.registered: int | None = None
         self.facts = 0
@@ -81,12 +77,10 @@ class Derivation:
         return Derived(past, first, deltas)
 
     def _deltas(self, fact: SourceFact) -> Sequence[Delta]:
+        if fact.object_key in self._own:
+            return self._objects.fold(fact, self._zone).deltas
         moved = self._moved.get(fact.object_key)
-        if moved is not None:
-            return moved.publish(fact)
-        if fact.object_key not in self._known or fact.object_key in self._elsewhere:
-            return []
-        return self._objects.fold(fact, self._zone).deltas
+        return [] if moved is None else moved.publish(fact)
 
     def end(self) -> None:
         """There is no further fact before the registration, if it has not had its place yet."""
