@@ -12,6 +12,7 @@ from ingestion_service.api.clients import clients_router
 from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.freshness import freshness_router
+from ingestion_service.api.packages import packages_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.api.sources import sources_router
 from ingestion_service.bootstrap import build_consumer, build_relay, build_stores
@@ -99,6 +100,7 @@ def app(api_database: Database) -> FastAPI:
         practices_router(stores, reads),
         events_router(stores),
         clients_router(stores, reads),
+        packages_router(reads),
         sources_router(stores, reads),
         freshness_router(stores, PostgresFreshnessReads(api_database)),
         clock_router(stores, reads),

@@ -106,6 +106,21 @@ def test_an_event_that_takes_a_visit_back_is_told_and_counted(call: Call) -> Non
 
 
 @pytest.mark.usefixtures("at_day_0")
+def test_a_package_tells_what_is_left_of_it(call: Call) -> None:
+    card = {"source": "till", "package_id": "card"}
+    assert call("GET", "/v1/packages", params=card).status_code == 404
+    data = {"payment_id": "p1", "amount_minor": 5000, "currency": "CNY"}
+    bought = event(subject="her-mother", data=data | {"package_id": "card", "units": 10})
+    hour = {"type": "rapport.booking.completed.v1", "data": {"booking_id": "b1"}}
+    hour["data"] |= {"package_id": "card"}
+    assert call("POST", "/v1/events", json=[bought, event("e2", **hour)]).status_code == 200
+    counted = {"bought": 10, "used": 1, "refunded": 0, "left": 9}
+    shown = call("GET", "/v1/packages", params=card).json()
+    assert shown == card | counted | {"client_id": wang_fang(call)}
+    assert call("GET", "/v1/packages", key="harbour", params=card).status_code == 404
+
+
+@pytest.mark.usefixtures("at_day_0")
 def test_a_refund_beyond_what_was_paid_is_counted(call: Call) -> None:
     paid = event("paid", data={"payment_id": "p1", "amount_minor": 300, "currency": "CNY"})
     kind = "rapport.payment.refunded.v1"

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -120,14 +120,19 @@ def restored(urls: ServiceDatabase, database: Database, bus: MemoryBus) -> Itera
     made.close()
 
 
-def go_back(restored: Restored, postgres: Postgres) -> tuple[dict[str, Client[Told]], set[str]]:
+def go_back(
+    restored: Restored,
+    postgres: Postgres,
+    kept: Sequence[SourceFact] = (),
+    lost: Sequence[SourceFact] = (),
+) -> tuple[dict[str, Client[Told]], set[str]]:
     """Lose what came after the backup, without a word; what readers had before, and the ids of the
-    events that are lost."""
-    restored.accept(*[each for who in OLD for each in visit(who, 1)])
+    visits' events that are lost."""
+    restored.accept(*[each for who in OLD for each in visit(who, 1)], *kept)
     restored.close()
     backup = back_up(postgres, restored.urls)
     restored.open()
-    restored.accept(*[each for who in OLD + NEW for each in visit(who, 2)])
+    restored.accept(*[each for who in OLD + NEW for each in visit(who, 2)], *lost)
     before = restored.readers()
     restored.close()
     restore(postgres, restored.urls, backup)
@@ -208,6 +213,28 @@ def objects(restored: Restored) -> dict[str, set[str | None]]:
             if cause is not None and not cause.startswith("e-m"):
                 found.setdefault(cause, set()).add(object_id)
     return found
+
+
+@pytest.mark.parametrize("is_payment_kept", [False, True])
+def test_who_pays_for_another_one_is_not_taken_for_that_one(
+    restored: Restored, postgres: Postgres, *, is_payment_kept: bool
+) -> None:
+    """Of a payment the topic shows for whom it counts, and its event names who paid."""
+    card: Any = {"attributes": (("package_id", "card"),)}
+    about: Any = {"external_object_id": "p-card", "external_id": "eve"}
+    hour = fact("completed", "e-hour", external_object_id="b-hour", external_id="cem", **card)
+    bought, back = fact("settled", "e-card", **about, **card), fact("refunded", "e-back", **about)
+    kept, lost = ([hour, bought], [back]) if is_payment_kept else ([], [hour, bought, back])
+    before, _ = go_back(restored, postgres, kept, lost)
+    restored.restoration().confirm("ann", "a drill", repairs=True)
+    restored.restoration().repair(KnownSecrets())
+    for each in reversed(lost):
+        restored.accept(each)
+    with restored.database.transaction() as tx:
+        rows = fetch(tx, "SELECT external_id, client_id FROM identity")
+    whose = {row.external_id: row.client_id for row in rows}
+    assert whose["cem"] in before
+    assert whose.get("eve") != whose["cem"]
 
 
 def test_killed_it_goes_on_where_it_was(restored: Restored, postgres: Postgres) -> None:

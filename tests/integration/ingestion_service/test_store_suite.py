@@ -25,6 +25,7 @@ from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_care_suite import CareSuite
 from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
 from tests.support.memory.ingestion_import_suite import ImportSuite
+from tests.support.memory.ingestion_packages_suite import PackagesSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -247,3 +248,7 @@ class TestImports(OnBoth, ImportSuite):
 
 class TestSecrets(OnBoth, SecretSuite):
     """The suite of the secrets of sources, on each of the two."""
+
+
+class TestPackages(OnBoth, PackagesSuite):
+    """The suite of packages, on each of the two."""

@@ -1,4 +1,5 @@
-"""Events of all kinds about a few bookings and payments of one client, in any order of arrival.
+"""Events of all kinds about a few bookings and payments of two clients and of those who pay for
+them, in any order of arrival.
 
 Seeded: the same seed gives the same histories.
 """
@@ -13,8 +14,13 @@ ZONE, CURRENCY = "Asia/Shanghai", "CNY"
 Document = dict[str, Any]
 
 BOOKINGS = ("b1", "b2", "b3", "b4")
-SINGLY, AS_A_TOTAL = "p1", "p2"
-"""The payment whose refunds are told one by one, and the one of which totals are told."""
+OF_THE_OTHER = "b5"
+"""A booking of the other client, which is not part of the chains."""
+SINGLY, AS_A_TOTAL, OF_ANOTHER, OF_NOBODY = "p1", "p2", "p3", "p4"
+"""The payment whose refunds are told one by one, the one of which totals are told, one that names
+who paid as its client, and one that names no client, but who paid."""
+SUBJECTS = {OF_THE_OTHER: "li-na", OF_ANOTHER: "her-mother", OF_NOBODY: None}
+"""The client of each; that of the others is Wang Fang."""
 
 HOURS = (0, 0, 1, 2, 3, 9, 30, 54)
 """After noon: many coincide, some are on other days."""
@@ -58,18 +64,24 @@ def _events(chance: random.Random) -> list[Document]:
     """Events with an id each."""
     said = [chance.choice((_booking, _payment))(chance) for _ in range(chance.randint(1, 12))]
     return [
-        {
+        _subject_of(data)
+        | {
             "specversion": "1.0",
             "id": f"e{number}",
             "source": "desk",
             "type": f"rapport.{kind}.v1",
             "practiceid": "lakeside",
-            "subject": "wang-fang",
             "time": _instant(chance),
             "data": data,
         }
         for number, (kind, data) in enumerate(said)
     ]
+
+
+def _subject_of(data: Document) -> Document:
+    known = data.get("booking_id") or data.get("payment_id")
+    subject = SUBJECTS.get(known, "wang-fang")
+    return {} if subject is None else {"subject": subject}
 
 
 def _instant(chance: random.Random) -> str:
@@ -79,10 +91,10 @@ def _instant(chance: random.Random) -> str:
 def _booking(chance: random.Random) -> tuple[str, Document]:
     verbs = ("requested", *BOOKED, *BOOKED, "cancelled", "cancelled", "completed", "no_show")
     verb = chance.choice(verbs)
-    data: Document = {"booking_id": chance.choice(BOOKINGS)}
+    data: Document = {"booking_id": chance.choice((*BOOKINGS, OF_THE_OTHER))}
     if verb in BOOKED or (verb == "requested" and _perhaps(chance)):
         data["starts_at"] = _instant(chance)
-    if verb in BOOKED and _perhaps(chance):
+    if verb in BOOKED and data["booking_id"] in BOOKINGS and _perhaps(chance):
         data["replaces"] = chance.choice([each for each in BOOKINGS if each != data["booking_id"]])
     if verb == "cancelled" and _perhaps(chance):
         data["cancelled_by"] = chance.choice(("client", "counsellor", "system"))
@@ -97,7 +109,7 @@ def _booking(chance: random.Random) -> tuple[str, Document]:
 
 
 def _payment(chance: random.Random) -> tuple[str, Document]:
-    whose = chance.choice((SINGLY, SINGLY, AS_A_TOTAL))
+    whose = chance.choice((SINGLY, SINGLY, AS_A_TOTAL, OF_ANOTHER, OF_NOBODY))
     ways = ("refunded_total",) if whose == AS_A_TOTAL else ("refunded", "refunded", "refund_failed")
     back = ("charged_back", "charged_back", "chargeback_reversed")
     verb = chance.choice(("settled", "settled", "failed", *back, *ways))
@@ -110,7 +122,7 @@ def _payment(chance: random.Random) -> tuple[str, Document]:
         data |= {"product": "package", "package_id": chance.choice("xy"), "units": 10}
     if verb == "refunded" and _perhaps(chance):
         data["units"] = chance.randint(1, 3)
-    if verb == "settled" and _perhaps(chance):
+    if verb == "settled" and (whose == OF_NOBODY or _perhaps(chance)):
         data["payer"] = "her-mother"
     return f"payment.{verb}", data
 

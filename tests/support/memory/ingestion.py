@@ -18,6 +18,7 @@ from ingestion_service.domain.facts import (
     SourceObjectKey,
 )
 from ingestion_service.domain.imports import ImportKey
+from ingestion_service.domain.packages import KnownPackage, known_package, owner_of, related
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.domain.standings import Standing
@@ -160,14 +161,12 @@ class MemoryStore(MemoryQueues, MemorySources):
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]
     ) -> Mapping[SourceObjectKey, StoredObject]:
-        found = {key: self._object(key, owners[key]) for key in sorted(owners)}
-        wholes = {
-            key._replace(external_id=each.standing.part_of): each.owner
-            for key, each in found.items()
-            if each.standing.part_of is not None
-        }
-        missing = {key: owner for key, owner in wholes.items() if key not in found}
-        return {**found, **self.lock_objects(missing)} if missing else found
+        wanted: set[SourceObjectKey] = set(owners)
+        found: dict[SourceObjectKey, StoredObject] = {}
+        while wanted > found.keys():
+            found |= {key: self._object(key, owners.get(key)) for key in sorted(wanted - {*found})}
+            wanted |= related(owners, {key: one.standing for key, one in found.items()})
+        return found
 
     def _object(self, key: SourceObjectKey, owner: IdentityKey | None) -> StoredObject:
         known = self._tables.objects.get(key)
@@ -352,12 +351,22 @@ class MemoryReads(MemorySourceReads):
             for source in sorted(names)
         ]
 
+    def package(self, practice_id: PracticeId, source: str, package_id: str) -> KnownPackage | None:
+        key = SourceObjectKey(practice_id, source, "package", package_id)
+        known = self._stores.tables.objects.get(key)
+        if known is None or known.standing.package is None:
+            return None
+        owner = owner_of(key, known.standing)
+        whose = None if owner is None else self._stores.tables.identities.get(owner)
+        return known_package(known.standing, whose)
+
     def clock(self) -> ClockReading:
         return ClockReading(self._stores.tables.simulated_at, None)
 
     def _ledger(self, practice_id: PracticeId) -> list[LedgerEntry]:
         ledger = self._stores.tables.ledger.values()
-        return [entry for entry in ledger if entry.fact.practice_id == practice_id]
+        told = [entry for entry in ledger if entry.fact.kind != "moved"]
+        return [entry for entry in told if entry.fact.practice_id == practice_id]
 
 
 def _progress(source: str, sent: list[LedgerEntry], parked: list[Parked]) -> SourceProgress:

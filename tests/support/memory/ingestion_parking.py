@@ -82,7 +82,8 @@ class MemoryParking:
 
     def await_clients(self, facts: Sequence[SourceFact]) -> None:
         for fact in facts:
-            self._awaited.setdefault(fact.client, []).append(fact.event_key)
+            if fact.claimant is not None:
+                self._awaited.setdefault(fact.claimant, []).append(fact.event_key)
 
     def meet_clients(self, keys: Collection[IdentityKey]) -> None:
         for key in keys:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ingestion_service.domain.activities import registered
-from ingestion_service.domain.derivation import Derived, PastFact
+from ingestion_service.domain.derivation import Derived, PastFact, counts_for
 from ingestion_service.domain.facts import ClientId, EventKey, PracticeId
+from ingestion_service.domain.object_batch import Known
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClientKey, LedgerEntry
 from ingestion_service.ports.zones import Change, Locked, Turned
@@ -75,14 +76,19 @@ class MemoryZones:
         client = self._tables.clients.get(key)
         if client is None:
             return None
-        owners = {each for each, whose in self._tables.identities.items() if whose == key.client_id}
-        object_ids = {
-            each: one.object_id for each, one in self._tables.objects.items() if one.owner in owners
+        identities = {
+            each for each, whose in self._tables.identities.items() if whose == key.client_id
         }
-        known = self._tables.registrations.get(key)
-        if known is None:
-            return Locked(client, object_ids, None, None)
-        return Locked(client, object_ids, known.sequence, known.accepted_at)
+        known = {
+            each: Known(one.object_id, one.standing)
+            for each, one in self._tables.objects.items()
+            if {one.owner, counts_for(each, one.standing)} & identities
+        }
+        registration = self._tables.registrations.get(key)
+        if registration is None:
+            return Locked(client, identities, known, None, None)
+        at = registration.accepted_at
+        return Locked(client, identities, known, registration.sequence, at)
 
     def history(self, key: ClientKey) -> Iterator[Sequence[PastFact]]:
         found = [

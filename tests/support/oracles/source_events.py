@@ -5,6 +5,10 @@ rank, id). A chain of `replaces` is one booking; it stands under the id of which
 when the hour is, and only that id's cancellation counts. What was said of an outcome counts before
 that the booking was made; a request counts where nothing else does; an assumption where the hour
 had begun and nothing else is known of it. A refund or chargeback is what was said of it last.
+
+Money counts for the client whose package it pays: that of the earliest event of a booking that
+names it, else of the earliest settlement that does; else for the client that the payment names,
+else for who paid.
 """
 
 from collections import defaultdict
@@ -66,6 +70,54 @@ def counts(subject: Subject, zone: ZoneInfo) -> Counts:
     if subject.noun == "booking":
         return _of_booking(subject.events, zone)
     return _of_payment(subject.events, zone)
+
+
+class Units(NamedTuple):
+    """What was bought, used and refunded of a package."""
+
+    bought: int
+    used: int
+    refunded: int
+
+
+def whose(subject: Subject, every: Iterable[Subject]) -> str | None:
+    """For which client a booking or payment counts, by the source's id; None where nobody says."""
+    named = next((each["subject"] for each in subject.events if "subject" in each), None)
+    if subject.noun == "booking":
+        return named
+    settled = [event for event in subject.events if verb_of(event) == "settled"]
+    package = dict(_codes(settled)).get("package_id")
+    if package is not None:
+        naming = [
+            (one.noun == "payment", _order(event), _named_by(one, event))
+            for one in every
+            if (one.practice_id, one.source) == (subject.practice_id, subject.source)
+            for event in one.events
+            if one.noun == "booking" or verb_of(event) == "settled"
+            if event["data"].get("package_id") == package
+        ]
+        return min(naming)[2]
+    return named or next((_named_by(subject, event) for event in settled), None)
+
+
+def packages(every: Iterable[Subject], zone: ZoneInfo) -> dict[str, Units]:
+    """What all bookings and payments come to for each package that they name."""
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for subject in every:
+        for place, (number, _) in counts(subject, zone).items():
+            codes = dict(place.codes)
+            if "package_id" in codes and place.kind in ("settled", "completed", "refunded"):
+                which = ("settled", "completed", "refunded").index(place.kind)
+                more = number if place.kind == "completed" else codes.get("units", 0)
+                sums[codes["package_id"]][which] += more
+    return {package: Units(*each) for package, each in sums.items() if any(each)}
+
+
+def _named_by(subject: Subject, event: Document) -> str:
+    """The client of an event: whom it names, else whom another one of the same booking or payment
+    names, else who paid."""
+    said = [each["subject"] for each in (event, *subject.events) if "subject" in each]
+    return str(said[0] if said else event["data"]["payer"])
 
 
 def verb_of(event: Document) -> str:

@@ -1,5 +1,5 @@
 """Random histories of a practice that changes its zone, while its clients are turned one by one and
-events go on; against the oracle (ADR 54)."""
+events go on, which let payments count for other clients; against the oracle (ADR 54, 55)."""
 
 import json
 import random
@@ -11,6 +11,7 @@ from ingestion_service.domain.activities import Activity
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
 from ingestion_service.domain.practices import Practice
 from ingestion_service.handlers import accept, advance_clock, register_client, register_practice
+from ingestion_service.parked_facts import Cleared, accept_met
 from ingestion_service.translate import fact_of
 from ingestion_service.zone_changes import turn
 from rapport_contracts.codec import decode_source
@@ -18,22 +19,24 @@ from tests.support.generators.source_histories import CURRENCY, Document, histor
 from tests.support.memory.ingestion import NOON
 from tests.support.memory.ingestion_world import StoreWorld
 from tests.support.oracles import source_events
-from tests.support.oracles.source_events import Counts, Place
+from tests.support.oracles.source_events import Counts, Place, Subject, Units
 
 ZONES = ("Asia/Shanghai", "America/New_York", "Pacific/Kiritimati", "Europe/London")
 SOURCES = ("desk", "till")
-"""Each has a client of its own."""
+"""Each has clients of its own."""
+NAMES = ("wang-fang", "li-na", "her-mother")
+"""The clients of a source, and who pays for them."""
 
 
 class ZoneHistory:
-    """One practice with two clients of twelve events at most each."""
+    """One practice with two sources of twelve events at most each, about three persons each."""
 
     def __init__(self, world: StoreWorld, seed: int, practice_id: str = "lakeside") -> None:
         self._world = world
         self._chance = random.Random(f"zones/{seed}")
         self._practice = PracticeId(practice_id)
         self._known: dict[str, dict[str, Document]] = {source: {} for source in SOURCES}
-        self._registered: set[str] = set()
+        self._registered: set[IdentityKey] = set()
 
     def faults(self) -> Iterator[str]:
         """What is wrong after each batch, and when all clients are turned."""
@@ -44,7 +47,7 @@ class ZoneHistory:
             if self._chance.random() < 0.4:
                 self._move(self._chance.choice(ZONES))
             if self._chance.random() < 0.2:
-                self._register(self._chance.choice(SOURCES))
+                self._register(self._chance.choice(self._identities()))
             for _ in range(self._chance.choice((0, 0, 1, 2))):
                 self._turn_next()
             self._accept(batch)
@@ -52,10 +55,10 @@ class ZoneHistory:
         while self._turn_next():
             yield from self._wrong()
         zone = self._zone()
-        for source in SOURCES:
-            told = self._told(source)
+        for identity in self._identities():
+            told = self._told(identity)
             if told and told[0].owner.zone != zone:
-                yield f"{source}: not turned"
+                yield f"{identity}: not turned"
 
     def _batches(self) -> Iterator[list[Document]]:
         """Batches of both sources, mixed."""
@@ -64,7 +67,7 @@ class ZoneHistory:
             batch = []
             for source in SOURCES:
                 if waiting[source] and self._chance.random() < 0.7:
-                    own = {"source": source, "practiceid": self._practice, "subject": source}
+                    own = {"source": source, "practiceid": self._practice}
                     batch += [{**each, **own} for each in waiting[source].pop(0)]
             yield batch
 
@@ -77,13 +80,13 @@ class ZoneHistory:
         with self._world.worker() as store:
             return store.practices({self._practice})[self._practice].zone
 
-    def _register(self, source: str) -> None:
-        self._registered.add(source)
+    def _register(self, identity: IdentityKey) -> None:
+        self._registered.add(identity)
         with self._world.worker() as store:
-            register_client(self._identity(source), store)
+            register_client(identity, store)
 
-    def _identity(self, source: str) -> IdentityKey:
-        return IdentityKey(self._practice, source, source)
+    def _identities(self) -> list[IdentityKey]:
+        return [IdentityKey(self._practice, source, name) for source in SOURCES for name in NAMES]
 
     def _turn_next(self) -> bool:
         with self._world.worker() as store:
@@ -98,12 +101,20 @@ class ZoneHistory:
         facts = [fact_of(decode_source(None, None, json.dumps(each).encode())) for each in batch]
         with self._world.worker() as store:
             results = accept(facts, store)
-        assert {each.status for each in results} <= {"accepted", "duplicate"}, results
+        assert {each.status for each in results} <= {"accepted", "duplicate", "parked"}, results
+        self._accept_parked()
         for each in batch:
             self._known[each["source"]][each["id"]] = each
 
-    def _told(self, source: str) -> list[Activity]:
-        identity = self._identity(source)
+    def _accept_parked(self) -> None:
+        """What names no client, and whose payment is known by now."""
+        cleared = Cleared(1, [])
+        while cleared.facts:
+            with self._world.worker() as store:
+                cleared = accept_met(self._practice, 100, store)
+            assert not cleared.letters, "what was parked is accepted"
+
+    def _told(self, identity: IdentityKey) -> list[Activity]:
         found = self._world.reads.client_ids(self._practice, {identity})
         if identity not in found:
             return []
@@ -114,29 +125,46 @@ class ZoneHistory:
 
     def _wrong(self) -> Iterator[str]:
         for source in SOURCES:
-            told = self._told(source)
-            if [each.sequence for each in told] != list(range(1, len(told) + 1)):
-                yield f"{source}: sequences are not gapless"
-            if {each.owner.zone for each in told} - {self._owner_zone(told)}:
-                yield f"{source}: facts of two zones"
-            documents = list(self._known[source].values())
-            if documents and sums(told) != expected(documents, self._owner_zone(told)):
-                yield f"{source}: what is told differs from what the events count for"
-            if len([one for one in told if one.cause is None]) > (source in self._registered):
-                yield f"{source}: registered twice"
-            yield from self._pages(source, told)
+            every = source_events.subjects(self._known[source].values())
+            yield from self._wrong_packages(source, every)
+            for name in NAMES:
+                identity = IdentityKey(self._practice, source, name)
+                its = [one for one in every if source_events.whose(one, every) == name]
+                yield from self._wrong_of(identity, its)
+
+    def _wrong_packages(self, source: str, every: Sequence[Subject]) -> Iterator[str]:
+        known = source_events.packages(every, ZoneInfo(ZONES[0]))
+        for package_id in "xy":
+            found = self._world.reads.package(self._practice, source, package_id)
+            units = Units(0, 0, 0) if found is None else Units(*found[1:])
+            if units != known.get(package_id, Units(0, 0, 0)):
+                yield f"{source}: package {package_id} is not what the events come to"
+
+    def _wrong_of(self, identity: IdentityKey, its: Sequence[Subject]) -> Iterator[str]:
+        told = self._told(identity)
+        if [each.sequence for each in told] != list(range(1, len(told) + 1)):
+            yield f"{identity}: sequences are not gapless"
+        if {each.owner.zone for each in told} - {self._owner_zone(told)}:
+            yield f"{identity}: facts of two zones"
+        if sums(told) != expected(its, self._owner_zone(told)):
+            yield f"{identity}: what is told differs from what the events count for"
+        if len([one for one in told if one.cause is None]) > (identity in self._registered):
+            yield f"{identity}: registered twice"
+        if told:
+            yield from self._read_otherwise(told)
 
     def _owner_zone(self, told: Sequence[Activity]) -> str:
         return told[0].owner.zone if told else ZONES[0]
 
-    def _pages(self, source: str, told: list[Activity]) -> Iterator[str]:
-        """A client's activities page by page are the same."""
-        if not told:
-            return
+    def _read_otherwise(self, told: list[Activity]) -> Iterator[str]:
+        """A client's activities page by page are the same, and so are those of a rebuild."""
         after, owner = self._chance.randrange(len(told)), told[0].owner
         page = self._world.reads.activities(self._practice, owner.client_id, after, 3)
         if page != told[after : after + 3]:
-            yield f"{source}: a page is not as the whole"
+            yield f"{owner.client_id}: a page is not as the whole"
+        with self._world.worker() as store:
+            if list(store.rebuilds.activities(owner)) != told:
+                yield f"{owner.client_id}: a rebuild is not as the whole"
 
 
 def sums(told: Sequence[Activity]) -> Counts:
@@ -154,8 +182,6 @@ def _place(each: Activity) -> Place:
     return Place(delta.kind, delta.on, delta.starts_at, delta.attributes, *when)
 
 
-def expected(documents: Sequence[Document], zone: str) -> Counts:
-    """What the set of these events counts for in a zone."""
-    return source_events.net(
-        source_events.counts(each, ZoneInfo(zone)) for each in source_events.subjects(documents)
-    )
+def expected(its: Sequence[Subject], zone: str) -> Counts:
+    """What bookings and payments count for in a zone."""
+    return source_events.net(source_events.counts(each, ZoneInfo(zone)) for each in its)

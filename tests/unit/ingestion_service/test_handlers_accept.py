@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingestion_service import handlers
+from ingestion_service import intake
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.domain.facts import Details, SourceFact, SourceKind
 from ingestion_service.domain.intake_results import IntakeResult
@@ -352,7 +352,7 @@ def test_a_change_of_the_zones_rules_between_two_facts_leaves_no_day_over(
     created = fact("created", "e1", starts_at=NOON)
     send(stores, created)
     later = timezone(timedelta(hours=13))  # by these rules the booked hour is a day later
-    monkeypatch.setattr(handlers, "ZoneInfo", lambda _name: later)
+    monkeypatch.setattr(intake, "ZoneInfo", lambda _name: later)
     send(stores, fact("completed", "e2"))
     send(stores, created._replace(event_id="e3", external_object_id="s2"))
     days = [(one.delta.kind, one.delta.number, one.delta.on) for one in stores.tables.published]

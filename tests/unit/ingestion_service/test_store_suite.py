@@ -5,6 +5,7 @@ import pytest
 from tests.support.memory.ingestion import MemoryStores
 from tests.support.memory.ingestion_freshness_suite import FreshnessSuite
 from tests.support.memory.ingestion_import_suite import ImportSuite
+from tests.support.memory.ingestion_packages_suite import PackagesSuite
 from tests.support.memory.ingestion_parked_suite import ParkedSuite
 from tests.support.memory.ingestion_queues_suite import QueueSuite
 from tests.support.memory.ingestion_rebuild_suite import RebuildSuite
@@ -53,3 +54,7 @@ class TestMemoryImports(OnMemory, ImportSuite):
 
 class TestMemorySecrets(OnMemory, SecretSuite):
     """The suite of the secrets of sources, without a server."""
+
+
+class TestMemoryPackages(OnMemory, PackagesSuite):
+    """The suite of packages, without a server."""

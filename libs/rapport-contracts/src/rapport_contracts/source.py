@@ -1,8 +1,8 @@
 """The events of booking and payment systems, and any event that a source may send."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from rapport_contracts.care import CareData, CareEvent, NamedCare
 from rapport_contracts.ranges import EARLIEST
@@ -195,12 +195,22 @@ class BookingNoShow(OfKnown):
     data: BookingData
 
 
-class PaymentSettled(OfClient):
+class PaymentSettled(OfKnown):
     """The money arrived. Told again, it counts on the day of the first; another amount is a
-    correction."""
+    correction. It counts for the client whose package it pays, else for the one whom it names, else
+    for who paid (`payer`): it names one of the two."""
 
     type: Literal["rapport.payment.settled.v1"]
     data: PaymentSettlement
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        """Refuse money of which nobody knows whose it is."""
+        if self.subject is None and self.data.payer is None:
+            raise ValidationError.from_exception_data(
+                "PaymentSettled", [{"type": "missing", "loc": ("subject",), "input": None}]
+            )
+        return self
 
 
 class PaymentRefunded(OfKnown):

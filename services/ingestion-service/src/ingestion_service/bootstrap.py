@@ -11,6 +11,7 @@ from ingestion_service.api.clock import clock_router
 from ingestion_service.api.events import events_router
 from ingestion_service.api.freshness import freshness_router
 from ingestion_service.api.keys import keys_router
+from ingestion_service.api.packages import packages_router
 from ingestion_service.api.practices import practices_router
 from ingestion_service.api.relations import relations_router
 from ingestion_service.api.sources import sources_router
@@ -231,6 +232,7 @@ def build_api(settings: IngestionSettings) -> FastAPI:
         webhooks_router(stores, address),
         tries_router(stores),
         clients_router(stores, reads),
+        packages_router(reads),
         sources_router(stores, reads),
         relations_router(stores),
         keys_router(StoredKeys(database, publish_key)),

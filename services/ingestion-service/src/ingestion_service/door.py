@@ -155,10 +155,13 @@ def _without_person(
 
 
 def _awaited(sent: Sequence[SourceFact], declared: Declared, store: Store) -> set[IdentityKey]:
-    """Whom facts of sources that create no clients name, though nobody knows them."""
-    named = {each.identity: _source_key(each) for each in sent if each.identity is not None}
+    """Whom facts of sources that create no clients name, though nobody knows them; or who paid,
+    where they name nobody else."""
+    named = {each.claimant: _source_key(each) for each in sent}
     asked = {
-        key for key, of in named.items() if of in declared and not declared[of].creates_clients
+        key
+        for key, of in named.items()
+        if key is not None and of in declared and not declared[of].creates_clients
     }
     return _unknown(asked, store)
 

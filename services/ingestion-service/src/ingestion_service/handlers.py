@@ -4,17 +4,8 @@ transaction of the store."""
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
-from ingestion_service.domain.activities import (
-    Activity,
-    ActivityOwner,
-    announcement,
-    caused,
-    registered,
-    takes_back_a_visit,
-)
-from ingestion_service.domain.care import CareWord, word_of
+from ingestion_service.domain.activities import Activity, registered
 from ingestion_service.domain.errors import Conflict, Unknown
 from ingestion_service.domain.facts import (
     ClientId,
@@ -29,16 +20,13 @@ from ingestion_service.domain.intake_results import (
     CANCELLED_IN_THE_FUTURE,
     IN_THE_FUTURE,
     OTHER_CURRENCY,
-    OVERDRAWS,
-    TOOK_BACK_VISIT,
     UNKNOWN_PRACTICE,
     IntakeResult,
 )
-from ingestion_service.domain.object_batch import Known, ObjectBatch
 from ingestion_service.domain.parked import NOTHING_WAITS
 from ingestion_service.domain.practices import Practice, successor
-from ingestion_service.domain.standings import Standing
 from ingestion_service.import_holds import with_imports
+from ingestion_service.intake import Found, concerned, owner_of, take_in
 from ingestion_service.judging import (
     Candidate,
     Verdict,
@@ -48,17 +36,14 @@ from ingestion_service.judging import (
     without_owner,
 )
 from ingestion_service.ports import (
-    Client,
     ClientKey,
     KnownClient,
-    LedgerEntry,
     Opening,
     Reads,
     Store,
     StoredObject,
 )
 from ingestion_service.queues import NOBODY_WAITS, held_time, practice_times
-from ingestion_service.silences import spoken
 
 AHEAD: Final = timedelta(hours=48)
 """How far beyond ingestion's time a fact may be dated; beyond that its source's clock is wrong."""
@@ -103,18 +88,18 @@ def accept(
     if lost := store.adopt([each.fact for each in candidates]):
         judged = [_as_history(each, lost) for each in judged]
         candidates = [each for each in judged if isinstance(each, Candidate)]
-    objects = store.lock_objects(first_named(candidates))
+    named = first_named(candidates)
+    objects = store.lock_objects(named)
     verdict = _verdict(judged, candidates, objects, store)
-    objects = _with_owners(verdict, objects, store)
+    objects = _with_owners(verdict, objects, named, store)
     remarks: Mapping[int, IntakeResult] = {}
     if verdict.new:
         stand_at = dict.fromkeys(practices, now) | dict(with_imports(practices, times, store))
-        clients = store.lock_clients({new.fact.client for new in verdict.new}, now)
-        known = _Known(clients, objects, practices, now)
-        remarks = _take_in(verdict.new, known, stand_at, store)
+        clients = store.lock_clients(concerned(verdict.new, objects), now)
+        remarks = take_in(verdict.new, Found(clients, objects, practices, now, stand_at), store)
     if verdict.parked:
         store.parking.park([each.fact for each in verdict.parked], now)
-        store.parking.await_clients([one.fact for one in verdict.parked if one.fact.external_id])
+        store.parking.await_clients([each.fact for each in verdict.parked])
     return _with_remarks(verdict.results, remarks)
 
 
@@ -143,7 +128,7 @@ def register_client(key: IdentityKey, store: Store) -> Registration:
     client = store.lock_clients({key}, now)[key]
     if not client.is_registered:
         at = times.get(key.practice_id, now)
-        activity = registered(_owner(client, practice), client.last_sequence + 1, at)
+        activity = registered(owner_of(client, practice), client.last_sequence + 1, at)
         store.mark_registered(activity)
         store.publish([activity])
     return Registration(client.client_id, client.is_new)
@@ -180,7 +165,7 @@ def open_generation(key: ClientKey, store: Store, reason: str) -> int:
     practice = store.practices({key.practice_id})[key.practice_id]
     minutes = int(store.real_time().timestamp()) // 60
     generation = max(client.generation + 1, minutes)
-    owner = _owner(client._replace(generation=generation), practice)
+    owner = owner_of(client._replace(generation=generation), practice)
     facts = client.last_sequence
     activities = _gapless(store.rebuilds.activities(owner), facts)
     store.rebuilds.open(Opening(owner, reason, facts, now), activities)
@@ -219,29 +204,6 @@ def look_up_clients(
     return [None if one is None else known.get(one) for one in client_ids]
 
 
-class _Known(NamedTuple):
-    """What the store knows of the new facts of a batch, and ingestion's time."""
-
-    clients: Mapping[IdentityKey, Client]
-    objects: Mapping[SourceObjectKey, StoredObject]
-    practices: Mapping[PracticeId, Practice]
-    now: datetime
-
-
-class _Intake(NamedTuple):
-    """The rows that the new facts of a batch add, each client's new last sequence, and where each
-    object stands then. `care` is what holds of signals of care now. `remarks` are the results, by
-    their places among the new facts, of those of which more is to be told than that they were
-    accepted."""
-
-    entries: list[LedgerEntry]
-    sequences: dict[tuple[PracticeId, ClientId], int]
-    activities: list[Activity]
-    remarks: dict[int, IntakeResult]
-    standings: dict[SourceObjectKey, Standing]
-    care: list[CareWord]
-
-
 def _verdict(
     judged: Sequence[IntakeResult | Candidate],
     candidates: Sequence[Candidate],
@@ -257,28 +219,16 @@ def _verdict(
     return judge(judged, hashes, objects, parked_hashes, waiting)
 
 
-def _take_in(
-    new: Sequence[Candidate], known: _Known, times: Mapping[PracticeId, datetime], store: Store
-) -> Mapping[int, IntakeResult]:
-    """Write what new facts make of their objects and clients, and publish it; the remarks."""
-    intake = _fold(new, known, times)
-    store.append(intake.entries)
-    store.freshness.count(spoken(intake.entries, known.practices))
-    store.save_sequences(intake.sequences)
-    store.save_standings(intake.standings)
-    store.publish(intake.activities)
-    if intake.care:
-        store.publish_care(intake.care)
-    return intake.remarks
-
-
 def _with_owners(
-    verdict: Verdict, objects: Mapping[SourceObjectKey, StoredObject], store: Store
+    verdict: Verdict,
+    objects: Mapping[SourceObjectKey, StoredObject],
+    named: Collection[SourceObjectKey],
+    store: Store,
 ) -> Mapping[SourceObjectKey, StoredObject]:
-    """The objects with the owners that they have after the batch; those that only refused facts are
-    about are deleted again. One that was created for the client of a refused fact, and of which
+    """The objects with the owners that they have after the batch; those that only refused facts
+    name are deleted again. One that was created for the client of a refused fact, and of which
     something is parked, has no owner."""
-    unused = {key for key, one in objects.items() if one.is_new and key not in verdict.owners}
+    unused = {key for key in named if objects[key].is_new and key not in verdict.owners}
     owned = {key: owner for key, owner in verdict.owners.items() if objects[key].owner != owner}
     if unused:
         store.forget_objects(unused)
@@ -305,45 +255,6 @@ def _refusal(
     return None
 
 
-def _fold(
-    new_facts: Sequence[Candidate], known: _Known, times: Mapping[PracticeId, datetime]
-) -> _Intake:
-    """Fold each new fact into its source object and number the activities that this causes, each
-    accepted at its practice's time. A client's first fact causes one in any case, so that no client
-    is known here alone. What is of care causes none, and no value of it is kept."""
-    objects = ObjectBatch(
-        {key: Known(one.object_id, one.standing) for key, one in known.objects.items()}
-    )
-    intake = _Intake([], {}, [], {}, {}, [])
-    for place, new in enumerate(new_facts):
-        fact = new.fact
-        client = known.clients[fact.client]
-        now = known.now if fact.is_care else times[fact.practice_id]
-        zone = ZoneInfo(client.zone)
-        object_id, deltas, is_overdrawn, is_last_word = objects.fold(fact, zone)
-        if fact.is_care:
-            if is_last_word:
-                intake.care.append(word_of(fact, client.client_id, object_id, now))
-            fact = fact._replace(attributes=())
-        client_key = (fact.practice_id, client.client_id)
-        first = intake.sequences.get(client_key, client.last_sequence) + 1
-        if not deltas and first == 1 and not fact.is_care:
-            deltas = [announcement(fact, client.zone, now)]
-        if takes_back_a_visit(deltas):
-            intake.remarks[place] = TOOK_BACK_VISIT
-        elif is_overdrawn:
-            intake.remarks[place] = OVERDRAWS
-        intake.entries.append(
-            LedgerEntry(fact, new.content_hash, object_id, client.client_id, now, first, deltas)
-        )
-        if deltas:
-            intake.sequences[client_key] = first + len(deltas) - 1
-            owner = _owner(client, known.practices[fact.practice_id])
-            intake.activities.extend(caused(fact, object_id, owner, deltas, first, now))
-    intake.standings.update(objects.standings)
-    return intake
-
-
 def _with_remarks(
     results: Sequence[IntakeResult], remarks: Mapping[int, IntakeResult]
 ) -> list[IntakeResult]:
@@ -353,13 +264,3 @@ def _with_remarks(
     new = [index for index, result in enumerate(results) if result is ACCEPTED]
     by_index = {new[place]: remark for place, remark in remarks.items()}
     return [by_index.get(index, result) for index, result in enumerate(results)]
-
-
-def _owner(client: Client, practice: Practice) -> ActivityOwner:
-    return ActivityOwner(
-        practice.practice_id,
-        client.client_id,
-        client.generation,
-        client.zone,
-        practice.currency,
-    )

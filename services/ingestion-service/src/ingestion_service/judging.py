@@ -14,10 +14,13 @@ from ingestion_service.domain.intake_results import (
     OTHER_CLIENT_REPLACED,
     OTHER_REFUNDS,
     PARKED,
+    TOO_MANY_PAYMENTS,
     IntakeResult,
 )
+from ingestion_service.domain.packages import MOST_PAYMENTS
 from ingestion_service.domain.parked import NOTHING_WAITS, Room, Waiting
 from ingestion_service.domain.payments import REFUNDS_TOLD
+from ingestion_service.domain.standings import PackageStanding
 from ingestion_service.ports import StoredObject
 
 Owners = dict[SourceObjectKey, IdentityKey | None]
@@ -26,13 +29,16 @@ Owners = dict[SourceObjectKey, IdentityKey | None]
 class Candidate(NamedTuple):
     """A fact that may be accepted, with its keys and hash, which are made once. The first of
     `object_keys` is the booking or payment that it is about; `client` is whom it names, None where
-    it names nobody or somebody who is not known yet."""
+    it names nobody or somebody who is not known yet, and so is `payer`, where it says who paid;
+    `package` is what it names."""
 
     fact: SourceFact
     event_key: EventKey
     object_keys: Sequence[SourceObjectKey]
     content_hash: bytes
     client: IdentityKey | None
+    payer: IdentityKey | None
+    package: SourceObjectKey | None
 
 
 class Verdict(NamedTuple):
@@ -50,13 +56,17 @@ def candidate(fact: SourceFact, awaited: Collection[IdentityKey] = ()) -> Candid
     keys = [fact.object_key]
     keys += [key for key in (fact.part_key, fact.replaced_key) if key is not None]
     client = None if fact.identity in awaited else fact.identity
-    return Candidate(fact, fact.event_key, keys, fact.content_hash, client)
+    payer = None if fact.payer in awaited else fact.payer
+    return Candidate(fact, fact.event_key, keys, fact.content_hash, client, payer, fact.package_key)
 
 
 def first_named(candidates: Iterable[Candidate]) -> Owners:
-    """The first known client of these facts, for each object."""
+    """The first known client of these facts, for each object; for packages nobody, since whose one
+    is may change with each fact."""
     named: Owners = {}
     for each in candidates:
+        if each.package is not None:
+            named[each.package] = None
         for key in each.object_keys:
             named[key] = named.get(key) or each.client
     return named
@@ -80,11 +90,11 @@ def judge(
     """The verdict on every fact; refusals stay as they are. `hashes` are of events that were
     accepted, `parked_hashes` of those without a known client that wait already, `waiting` is how
     many wait. Facts without a known client are judged after the others, which may tell whose their
-    booking or payment is."""
+    booking or payment is: so what waits after a batch has no owner after it."""
     judging = _Judging(hashes, objects, parked_hashes, waiting)
     results = [each if isinstance(each, IntakeResult) else PARKED for each in judged]
     new: dict[int, Candidate] = {}
-    for index in sorted(range(len(judged)), key=lambda place: _is_nameless(judged[place])):
+    for index in sorted(range(len(judged)), key=lambda place: _rank(judged[place])):
         each = judged[index]
         if isinstance(each, IntakeResult):
             continue
@@ -99,6 +109,7 @@ def judge(
     ]
     owners: Owners = {each.object_keys[0]: None for each in parked}
     owners |= {key: one.fact.identity for one in new.values() for key in one.object_keys}
+    owners |= {one.package: None for one in new.values() if one.package is not None}
     return Verdict(results, [new[index] for index in sorted(new)], parked, owners)
 
 
@@ -118,11 +129,19 @@ class _Judging:
         self._owners = {key: one.owner for key, one in objects.items() if not one.is_new}
         self._told = {key: one.standing.refunds_told for key, one in objects.items()}
         self._chains = Chains({key: one.standing for key, one in objects.items()})
+        self._payments = {
+            key: set((one.standing.package or PackageStanding()).payments)
+            for key, one in objects.items()
+            if key.kind == "package"
+        }
 
     def named(self, each: Candidate) -> Candidate:
-        """The fact with the client of its booking or payment, where it names none."""
-        owner = self._owners.get(each.object_keys[0])
-        if each.fact.external_id is not None or owner is None:
+        """The fact with the client of its booking or payment, where it names none; where that is
+        not known, with who paid."""
+        if each.fact.external_id is not None:
+            return each
+        owner = self._owners.get(each.object_keys[0]) or each.payer
+        if owner is None:
             return each
         fact = each.fact._replace(namespace=owner.namespace, external_id=owner.external_id)
         return each._replace(fact=fact, content_hash=fact.content_hash, client=owner)
@@ -137,7 +156,7 @@ class _Judging:
         identity = each.client
         if identity is None:
             return self._parked_or_refused(each)
-        refusal = self._contradiction(each.fact, identity)
+        refusal = self._contradiction(each, identity)
         if refusal is not None:
             return refusal
         self._hashes[each.event_key] = each.content_hash
@@ -146,6 +165,8 @@ class _Judging:
         self._told[key] = self._told.get(key) or REFUNDS_TOLD.get(each.fact.kind)
         if each.fact.replaced_key is not None:
             self._chains.join(key, each.fact.replaced_key)
+        if each.package is not None and each.fact.kind == "settled":
+            self._payments[each.package].add(key.external_id)
         return ACCEPTED
 
     def _parked_or_refused(self, each: Candidate) -> IntakeResult:
@@ -165,10 +186,11 @@ class _Judging:
         nameless = each.fact._replace(external_id=None).content_hash
         return waiting not in {each.content_hash, nameless}
 
-    def _contradiction(self, fact: SourceFact, identity: IdentityKey) -> IntakeResult | None:
+    def _contradiction(self, each: Candidate, identity: IdentityKey) -> IntakeResult | None:
         """What a fact says otherwise than those before it about the same booking or payment: whose
-        it is, or how its refunds are told; or that its chain has no end."""
-        key, replaced = fact.object_key, fact.replaced_key
+        it is, or how its refunds are told; or that its chain or its package has no end."""
+        fact = each.fact
+        key, replaced = each.object_keys[0], fact.replaced_key
         if (self._owners.get(key) or identity) != identity:
             return OTHER_CLIENT
         if replaced is not None and (self._owners.get(replaced) or identity) != identity:
@@ -178,8 +200,17 @@ class _Judging:
         way = REFUNDS_TOLD.get(fact.kind)
         if way is not None and (self._told.get(key) or way) != way:
             return OTHER_REFUNDS
+        if fact.kind == "settled" and self._has_too_many_payments(each.package, key.external_id):
+            return TOO_MANY_PAYMENTS
         return None
 
+    def _has_too_many_payments(self, package: SourceObjectKey | None, payment_id: str) -> bool:
+        payments = set() if package is None else self._payments[package]
+        return payment_id not in payments and len(payments) >= MOST_PAYMENTS
 
-def _is_nameless(each: IntakeResult | Candidate) -> bool:
-    return isinstance(each, Candidate) and each.client is None
+
+def _rank(each: IntakeResult | Candidate) -> int:
+    """What names its client comes first, then what names who paid."""
+    if isinstance(each, IntakeResult) or each.client is not None:
+        return 0
+    return 2 if each.payer is None else 1

@@ -77,7 +77,7 @@ def spoken(
     found: dict[SourceKey, SpokenDay] = {}
     for entry in entries:
         fact = entry.fact
-        if fact.backfill:
+        if fact.backfill or fact.kind == "moved":
             continue
         key = SourceKey(fact.practice_id, fact.source)
         newest_at = min(fact.occurred_at, entry.accepted_at)

@@ -44,7 +44,7 @@ def turn(key: ClientKey, store: TurningStore) -> int:
     if locked is None:
         raise Unknown("unknown-client", "the practice has no such client")
     zone = store.practices({key.practice_id})[key.practice_id].zone
-    derivation = Derivation(locked.object_ids, zone, locked.registered)
+    derivation = Derivation(locked.known, locked.identities, zone, locked.registered)
     for page in store.zones.history(key):
         store.zones.keep(key, [derivation.add(past) for past in page])
     derivation.end()

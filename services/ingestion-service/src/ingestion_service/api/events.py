@@ -54,7 +54,12 @@ _EXAMPLES: dict[str, Any] = {
     "batch": {"summary": "Several at once", "value": [_BOOKED, _PAID]},
 }
 
-_CONFLICTS = frozenset({"conflicting-duplicate", "other-client", "other-refunds", "chain-too-long"})
+_CONFLICTS = frozenset(
+    {
+        *("conflicting-duplicate", "other-client", "other-refunds", "chain-too-long"),
+        "too-many-payments",
+    }
+)
 """The reasons that contradict what is stored."""
 
 
@@ -99,8 +104,10 @@ def events_router(stores: Stores) -> APIRouter:
         created does not undo that it was completed or missed, whatever the times say. A payment's
         refunds are told one by one or as a total; the other way is rejected as `other-refunds`. At
         most 100 bookings may take each other's place (`replaces`); one more is rejected as
-        `chain-too-long`. A source that the practice has not declared is rejected as
-        `unknown-source`. The body has at most 1 MiB.
+        `chain-too-long`. Money counts for the client whose hours name the same package, else for
+        the one whom the payment names, else for who paid (`payer`); at most 50 payments may name
+        one package, one more is rejected as `too-many-payments`. A source that the practice has not
+        declared is rejected as `unknown-source`. The body has at most 1 MiB.
 
         One event may come in binary mode: its attributes in headers (`ce-id` and so on), and the
         body is `data` alone; faults are named as in structured JSON.
@@ -109,8 +116,8 @@ def events_router(stores: Stores) -> APIRouter:
         visit back. For an array, 207 means that some events were rejected; the others are accepted.
         For a single event, a rejection is a problem, which lists all its faults: 409 for what
         contradicts what is stored (a conflicting duplicate, another client, another way of
-        refunds, a chain of bookings that is too long), else 422. 503: nothing was written, send the
-        whole request again.
+        refunds, a chain of bookings or a package that is full), else 422. 503: nothing was written,
+        send the whole request again.
         """
         sent: Any = _event_of(request, body)
         items = sent if isinstance(sent, list) else [sent]

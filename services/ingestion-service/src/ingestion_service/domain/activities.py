@@ -11,6 +11,7 @@ from ingestion_service.domain.facts import (
     Attributes,
     CancelledBy,
     ClientId,
+    IdentityKey,
     PracticeId,
     SignalKind,
     SourceFact,
@@ -93,6 +94,25 @@ class Activity(NamedTuple):
 def activity_id(practice_id: str, source: str, event_id: str, ordinal: int) -> str:
     """The id of the `ordinal`-th activity that a source event causes: the same on every replay."""
     return str(uuid.uuid5(_NAMESPACE, f"{practice_id}\x00{source}\x00{event_id}\x00{ordinal}"))
+
+
+def moved(fact: SourceFact, client: IdentityKey, payment_id: str) -> SourceFact:
+    """What is kept for a client for whom a payment counts no longer, or counts now, because of a
+    fact about something else. Its id is the same on every replay."""
+    names = f"{fact.practice_id}\x00{fact.source}\x00{fact.event_id}\x00moved\x00{payment_id}"
+    event_id = uuid.uuid5(_NAMESPACE, f"{names}\x00{client.namespace}\x00{client.external_id}")
+    return SourceFact(
+        practice_id=fact.practice_id,
+        source=fact.source,
+        event_id=str(event_id),
+        namespace=client.namespace,
+        external_id=client.external_id,
+        object_kind="payment",
+        external_object_id=payment_id,
+        kind="moved",
+        occurred_at=fact.occurred_at,
+        backfill=fact.backfill,
+    )
 
 
 def caused(

@@ -8,10 +8,11 @@ PracticeId = NewType("PracticeId", str)
 ClientId = NewType("ClientId", str)
 
 SourceObjectKind = Literal[
-    "booking", "payment", "refund", "chargeback", "signal", "care", "statement"
+    "booking", "payment", "refund", "chargeback", "package", "signal", "care", "statement"
 ]
-"""A refund and a chargeback are parts of a payment, with a state of their own. Of care are `care`,
-and a `statement` of consent, which is one event."""
+"""A refund and a chargeback are parts of a payment, with a state of their own. No event is about a
+package alone: bookings and payments name it. Of care are `care`, and a `statement` of consent,
+which is one event."""
 SignalKind = Literal[
     "consulted",
     "visited",
@@ -57,12 +58,14 @@ SourceKind = Literal[
     "charged_back",
     "chargeback_reversed",
     "failed",
+    "moved",
     "withdrawn",
     SignalKind,
     CareKind,
 ]
 """What a source event says. `assumed` is a completion that nobody reported; `withdrawn` takes a
-signal back."""
+signal back. `moved` is said by no source: a payment counts for another client because of an event
+of another booking or payment (ADR 55)."""
 CancelledBy = Literal["client", "counsellor", "system"]
 
 RANK: Final[dict[SourceKind, int]] = {
@@ -94,6 +97,13 @@ RANK: Final[dict[SourceKind, int]] = {
 }
 """The order of facts with the same instant: a correction comes after what it corrects."""
 _OF_CARE: Final = frozenset({"care", "statement"})
+OF_PAYMENTS: Final[frozenset[SourceKind]] = frozenset(
+    {
+        *("settled", "failed", "moved", "refunded", "refunded_total", "refund_failed"),
+        *("charged_back", "chargeback_reversed"),
+    }
+)
+"""The kinds that are about a payment."""
 
 _PARTS: Final[dict[SourceKind, SourceObjectKind]] = {
     "refunded": "refund",
@@ -194,6 +204,18 @@ class SourceFact(NamedTuple):
         return IdentityKey(self.practice_id, self.namespace, self.external_id)
 
     @property
+    def payer(self) -> IdentityKey | None:
+        """Who paid, where the event says so."""
+        if self.details.payer is None:
+            return None
+        return IdentityKey(self.practice_id, self.namespace, self.details.payer)
+
+    @property
+    def claimant(self) -> IdentityKey | None:
+        """Whose it is as far as the event says: of the client whom it names, else of who paid."""
+        return self.identity or self.payer
+
+    @property
     def client(self) -> IdentityKey:
         """The client whom it names, or to whom it was found to belong. Raises ValueError for a fact
         that names none."""
@@ -231,6 +253,16 @@ class SourceFact(NamedTuple):
         if self.details.replaces is None:
             return None
         return self.object_key._replace(external_id=self.details.replaces)
+
+    @property
+    def package_key(self) -> SourceObjectKey | None:
+        """The package or voucher that a booking's event or a settlement names."""
+        if self.object_kind != "booking" and self.kind != "settled":
+            return None
+        package_id = next((code for name, code in self.attributes if name == "package_id"), None)
+        if package_id is None:
+            return None
+        return SourceObjectKey(self.practice_id, self.source, "package", str(package_id))
 
     @property
     def order(self) -> tuple[datetime, int, str]:

@@ -14,6 +14,7 @@ RejectReason = Literal[
     "other-client",
     "other-refunds",
     "chain-too-long",
+    "too-many-payments",
     "too-many-parked",
     "never-met",
 ]
@@ -95,6 +96,13 @@ OTHER_REFUNDS: Final = IntakeResult(
     "a payment's refunds are told one by one (payment.refunded, payment.refund_failed) or as a"
     " total (payment.refunded_total), and the first accepted one of this payment was told the other"
     " way: go on in that way",
+)
+TOO_MANY_PAYMENTS: Final = IntakeResult(
+    "rejected",
+    "too-many-payments",
+    "/data/package_id",
+    "50 payments name this package already: send this one without `package_id`, or with that of"
+    " another package",
 )
 TOO_MANY_PARKED: Final = IntakeResult(
     "rejected",

@@ -5,16 +5,18 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from ingestion_service.domain.activities import Delta
-from ingestion_service.domain.facts import SourceFact, SourceObjectKey
+from ingestion_service.domain.facts import IdentityKey, SourceFact, SourceObjectKey
 from ingestion_service.domain.source_objects import SourceObject
 from ingestion_service.domain.standings import Standing
 
 
 class Known(NamedTuple):
-    """A source object before the batch: its random id, and where it stands."""
+    """A source object before the batch: its random id, and where it stands; and whom its first
+    accepted event names, which may be of the batch."""
 
     object_id: str
     standing: Standing
+    owner: IdentityKey | None = None
 
 
 class Folded(NamedTuple):
@@ -43,18 +45,39 @@ class ObjectBatch:
 
     def fold(self, fact: SourceFact, zone: tzinfo) -> Folded:
         """Add an accepted fact to what it is about; it counts by the rules of its client's zone."""
+        self.keep(fact, zone)
+        return self.publish(fact)
+
+    def keep(self, fact: SourceFact, zone: tzinfo) -> None:
+        """The first half of `fold`: what is known after the fact."""
         key = fact.object_key
         if fact.replaced_key is not None:
             self._join(key, fact.replaced_key, zone)
-        root = self._root(key, zone)
+        root = self.root(key, zone)
         part = key if root != key else fact.part_key
         self._touched |= {root} if part is None else {root, part}
-        whole = self._object(root, zone)
-        deltas = whole.fold(fact, None if part is None else self._object(part, zone))
+        self._object(root, zone).keep(fact, None if part is None else self._object(part, zone))
+
+    def publish(self, fact: SourceFact) -> Folded:
+        """The second half of `fold`: the deltas that lead to what is known."""
+        key = fact.object_key
+        root = key._replace(external_id=self._objects[key].part_of or key.external_id)
+        whole = self._objects[root]
+        deltas = whole.publish(fact)
         if root != key:
             deltas = [_of(delta, self._id(key), self._id(root)) for delta in deltas]
         is_last_word = whole.last_event == fact.event_id
         return Folded(self._id(key), deltas, whole.is_overdrawn, is_last_word)
+
+    def changed(self, key: SourceObjectKey, zone: tzinfo) -> SourceObject:
+        """The object of a key, to be changed."""
+        self._touched.add(key)
+        return self._object(key, zone)
+
+    def standing(self, key: SourceObjectKey) -> Standing:
+        """Where an object stands now."""
+        found = self._objects.get(key)
+        return self._known[key].standing if found is None else found.standing
 
     @property
     def standings(self) -> dict[SourceObjectKey, Standing]:
@@ -72,7 +95,7 @@ class ObjectBatch:
         return self._known[key].object_id
 
     def _join(self, key: SourceObjectKey, replaced: SourceObjectKey, zone: tzinfo) -> None:
-        root, other = self._root(replaced, zone), self._root(key, zone)
+        root, other = self.root(replaced, zone), self.root(key, zone)
         if root == other:
             return
         whole, part = self._object(root, zone), self._object(other, zone)
@@ -80,7 +103,7 @@ class ObjectBatch:
         part.belongs_to(root.external_id)
         self._touched |= {root, other}
 
-    def _root(self, key: SourceObjectKey, zone: tzinfo) -> SourceObjectKey:
+    def root(self, key: SourceObjectKey, zone: tzinfo) -> SourceObjectKey:
         """The first booking of the chain; for others the object itself. All between the two become
         part of it directly, so that they are not walked again, nor locked by later batches."""
         root, between = key, []

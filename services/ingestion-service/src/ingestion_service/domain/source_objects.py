@@ -6,19 +6,20 @@ by the source's time (R8). A new fact causes the difference between the effect a
 effect that was published before it, so the sum of all deltas is always the effect.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
 from ingestion_service.domain import bookings, payments, signals
 from ingestion_service.domain.activities import ActivityKind, Delta, activity_id
-from ingestion_service.domain.facts import SourceFact
+from ingestion_service.domain.facts import IdentityKey, SourceFact, SourceObjectKind
 from ingestion_service.domain.standings import (
     Contribution,
     Counted,
     Effect,
     KeptFact,
     Standing,
+    in_zone,
     latest,
 )
 
@@ -31,6 +32,13 @@ _ORDER: Final[dict[ActivityKind, int]] = {
     "settled": 5,
     "refunded": 6,
 }
+
+
+_EFFECTS: Final[dict[SourceObjectKind, Callable[[Standing], Effect]]] = {
+    "booking": bookings.effect_of_booking,
+    "payment": payments.effect_of_payment,
+}
+"""What counts; of anything else, what holds of a signal."""
 
 
 class _Change(NamedTuple):
@@ -103,20 +111,41 @@ class SourceObject:
         `part` is the refund or chargeback, or the id that is part of this booking, that the fact is
         about; it keeps its share of the fact. Without it a refund is one that was not told before.
         """
+        self.keep(fact, part)
+        return self.publish(fact)
+
+    def keep(self, fact: SourceFact, part: "SourceObject | None" = None) -> None:
+        """The first half of `fold`: what is known after the fact."""
         kept = self._kept(fact)
         if fact.object_kind == "booking":
             own = None if part is None else part._keep_cancellation(kept)
             self._known = bookings.with_fact(self._known, fact, kept, own)
-            after = bookings.effect_of_booking(self._known)
         elif fact.object_kind == "payment":
             if fact.part_key is not None:
                 self._known = self._with_part(part or SourceObject(self._zone), kept)
             self._known = payments.with_fact(self._known, fact, kept)
-            after = payments.effect_of_payment(self._known)
         else:
             self._known = signals.with_fact(self._known, fact, kept)
-            after = signals.effect_of_signal(self._known)
-        return self._publish(fact, after)
+
+    def publish(self, fact: SourceFact) -> list[Delta]:
+        """The second half of `fold`: the deltas that lead to what counts by what is known."""
+        effect_of = _EFFECTS.get(fact.object_kind, signals.effect_of_signal)
+        return self._publish(fact, effect_of(self._known))
+
+    def take_back(self, fact: SourceFact) -> list[Delta]:
+        """The deltas that take back all that was published."""
+        return self._publish(fact, {})
+
+    def count_for(self, client: IdentityKey, zone: tzinfo) -> None:
+        """Count for another client from now on, on the days of that one's zone. What was published
+        was taken back before."""
+        self._zone = zone
+        whose = (client.namespace, client.external_id)
+        self._known = in_zone(self._known, zone)._replace(counts_for=whose)
+
+    def note_package(self) -> None:
+        """Keep that its package has counted what it counts for."""
+        self._known = self._known._replace(is_in_package=True)
 
     def _with_part(self, part: "SourceObject", kept: KeptFact) -> Standing:
         before = part._known

@@ -5,8 +5,8 @@ of the facts alone, never on the order in which they came (R8, ADR 45).
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from typing import Literal, NamedTuple
+from datetime import date, datetime, tzinfo
+from typing import Any, Literal, NamedTuple
 
 from ingestion_service.domain.activities import ActivityKind
 from ingestion_service.domain.facts import RANK, Attributes, CancelledBy, SourceKind
@@ -64,6 +64,11 @@ class KeptFact(NamedTuple):
         """As `SourceFact.order`."""
         return (self.occurred_at, RANK[self.kind], self.event_id)
 
+    def in_zone(self, zone: tzinfo) -> "KeptFact":
+        """The same, on the day on which it counts in a zone."""
+        counts_at = self.starts_at or self.cancelled_at or self.occurred_at
+        return self._replace(on=counts_at.astimezone(zone).date())
+
 
 class KeptCode(NamedTuple):
     """A code of a booking or payment, and the order of the fact that named it."""
@@ -82,6 +87,27 @@ class Counted(NamedTuple):
     activity_id: str
 
 
+class Teller(NamedTuple):
+    """A fact that names a package, and the client whom it names."""
+
+    order: Order
+    namespace: str
+    external_id: str
+
+
+class PackageStanding(NamedTuple):
+    """What the facts that name a package come to: units that were bought and refunded, hours that
+    were used; the earliest fact of a booking and the earliest settlement that name it; and the ids
+    of the payments that do."""
+
+    bought: int = 0
+    used: int = 0
+    refunded: int = 0
+    hour: Teller | None = None
+    purchase: Teller | None = None
+    payments: tuple[str, ...] = ()
+
+
 class Standing(NamedTuple):
     """All that a source object's next fact needs of the facts before it. Its size does not depend
     on their number. `effect` is what was published, `codes` has of each code the latest fact.
@@ -93,8 +119,11 @@ class Standing(NamedTuple):
     keeps `cancelled`, and in `part_of` that booking; `joined` is how many ids are part of this one.
 
     Of a payment: the earliest and the latest settlement, the latest failure, number, sum and units
-    of the refunds and chargebacks that stand, the latest total, and how its refunds are told. Of a
-    refund or a chargeback: `last`.
+    of the refunds and chargebacks that stand, the latest total, and how its refunds are told; and,
+    once it has counted for another client than whom its events name, in `counts_for` the namespace
+    and external id of the one for whom it counts. Of a refund or a chargeback: `last`.
+
+    `is_in_package`: its package has counted what it counts for. Of a package: `package` alone.
     """
 
     created: KeptFact | None = None
@@ -117,6 +146,14 @@ class Standing(NamedTuple):
     refunds_told: Literal["singly", "as a total"] | None = None
     refunded_units: int = 0
     joined: int = 0
+    package: PackageStanding | None = None
+    counts_for: tuple[str, str] | None = None
+    is_in_package: bool = False
+
+    @property
+    def package_id(self) -> str | None:
+        """The package that pays for this booking, or for which this payment was made."""
+        return next((str(each.code) for each in self.codes if each.name == "package_id"), None)
 
     @property
     def attributes(self) -> Attributes:
@@ -124,6 +161,13 @@ class Standing(NamedTuple):
         if not self.codes:
             return ()
         return tuple(sorted((name, code) for name, code, _ in self.codes))
+
+
+def in_zone(known: Standing, zone: tzinfo) -> Standing:
+    """The same, on the days on which its facts count in a zone."""
+    kept = {name: each for name, each in known._asdict().items() if isinstance(each, KeptFact)}
+    days: dict[str, Any] = {name: each.in_zone(zone) for name, each in kept.items()}
+    return known._replace(**days)
 
 
 def latest(*facts: KeptFact | None) -> KeptFact | None:

@@ -14,6 +14,7 @@ from ingestion_service.domain.facts import (
     SourceFact,
     SourceObjectKey,
 )
+from ingestion_service.domain.packages import KnownPackage
 from ingestion_service.domain.practices import Practice
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.standings import Standing
@@ -224,8 +225,8 @@ class Store(CareStore, SourceStore, KeepsSecrets, Protocol):
     def lock_objects(
         self, owners: Mapping[SourceObjectKey, IdentityKey | None]
     ) -> Mapping[SourceObjectKey, StoredObject]:
-        """The objects of all these keys, locked, and those that they are part of; missing ones are
-        created with these owners.
+        """The objects of all these keys, locked, and all that they lead to (`packages.related`);
+        missing ones are created with these owners.
 
         A standing is read under the lock: of two workers, one with a booking and one with its
         cancellation, each would otherwise miss the fact of the other. Objects are locked before
@@ -384,6 +385,9 @@ class Reads(SourceReads, Protocol):
 
     def sources(self, practice_id: PracticeId) -> list[SourceProgress]:
         """All sources of the practice, by name."""
+
+    def package(self, practice_id: PracticeId, source: str, package_id: str) -> KnownPackage | None:
+        """A package of the practice, by its source's id; None where no event names it."""
 
     def clock(self) -> ClockReading:
         """The simulated clock, and how far it has been published."""

@@ -56,7 +56,8 @@ class Parking(Protocol):
         Raises what the sealer raises."""
 
     def await_clients(self, facts: Sequence[SourceFact]) -> None:
-        """Note of parked facts that they wait for clients whom nobody knows yet."""
+        """Note of parked facts that say whose they are that they wait for clients whom nobody knows
+        yet."""
 
     def meet_clients(self, keys: Collection[IdentityKey]) -> None:
         """What is parked for these identities may be accepted now."""

@@ -1,21 +1,24 @@
 """What a practice's change of zone needs of a store (ADR 54)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from ingestion_service.domain.derivation import Derived, PastFact
-from ingestion_service.domain.facts import ClientId, PracticeId, SourceObjectKey
+from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceObjectKey
+from ingestion_service.domain.object_batch import Known
 from ingestion_service.ports import Client, ClientKey, Store
 
 
 class Locked(NamedTuple):
-    """A client, locked with all its bookings, payments and parts of them, which `object_ids` names.
-    `registered` is the sequence of its registration, None without one, `registered_at` its time."""
+    """A client with its identities, locked with all bookings, payments and parts of them that are
+    its own or count for it: `known` says where they stand. `registered` is the sequence of its
+    registration, None without one, `registered_at` its time."""
 
     client: Client
-    object_ids: Mapping[SourceObjectKey, str]
+    identities: Collection[IdentityKey]
+    known: Mapping[SourceObjectKey, Known]
     registered: int | None
     registered_at: datetime | None
 
@@ -64,7 +67,8 @@ class Zones(Protocol):
 
     def history(self, key: ClientKey) -> Iterator[Sequence[PastFact]]:
         """All facts of a client in the order of acceptance, page by page; the client is locked.
-        Raises `Conflict` for one whose booking or payment is not among the client's."""
+        One of a payment that neither is the client's nor counts for it any more is about an object
+        that nobody knows. Raises `Conflict` for one whose booking is not among the client's."""
 
     def keep(self, key: ClientKey, derived: Sequence[Derived]) -> None:
         """Keep what facts cause in the new zone, in place of what was told of them before."""

@@ -1,6 +1,6 @@
 """Which parked facts wait for a client whom nobody knows yet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Final
 
 import sqlalchemy as sa
@@ -46,9 +46,10 @@ _FORGET: Final = """
       AND awaited_client.external_id = gone.external_id
       AND awaited_client.source = gone.source AND awaited_client.event_id = gone.event_id
 """
+_COLUMNS: Final = (*IdentityKey._fields, *EventKey._fields[1:])
 
 
-def wait(tx: sa.Connection, facts: Sequence[SourceFact]) -> None:
+def wait(tx: sa.Connection, facts: Collection[SourceFact]) -> None:
     """See `Parking.await_clients`."""
     _of_facts(tx, _AWAIT, facts)
 
@@ -58,13 +59,12 @@ def meet(tx: sa.Connection, keys: Collection[IdentityKey]) -> None:
     execute(tx, _MEET, arrays(IdentityKey._fields, sorted(keys)), prepare=False)
 
 
-def forget(tx: sa.Connection, facts: Sequence[SourceFact]) -> None:
+def forget(tx: sa.Connection, facts: Collection[SourceFact]) -> None:
     """Nobody waits for the clients of these facts any more because of them."""
     _of_facts(tx, _FORGET, facts)
 
 
-def _of_facts(tx: sa.Connection, statement: str, facts: Sequence[SourceFact]) -> None:
-    if facts:
-        parameters = arrays(IdentityKey._fields, [fact.client for fact in facts])
-        parameters |= arrays(EventKey._fields[1:], [fact.event_key[1:] for fact in facts])
-        execute(tx, statement, parameters, prepare=False)
+def _of_facts(tx: sa.Connection, statement: str, facts: Collection[SourceFact]) -> None:
+    rows = [(*fact.claimant, *fact.event_key[1:]) for fact in facts if fact.claimant]
+    if rows:
+        execute(tx, statement, arrays(_COLUMNS, rows), prepare=False)

@@ -19,9 +19,9 @@ from rapport_runtime.database import execute, fetch
 from rapport_runtime.stream.restored import LostRecord
 
 _KEEP_CAUSES: Final = """
-    INSERT INTO lost_cause (practice_id, source, event_id, client_id, object_id)
+    INSERT INTO lost_cause (practice_id, source, event_id, client_id, object_id, names_client)
     SELECT * FROM unnest(%(practice_id)s::text[], %(source)s::text[], %(event_id)s::text[],
-        %(client_id)s::text[], %(object_id)s::text[])
+        %(client_id)s::text[], %(object_id)s::text[], %(names_client)s::boolean[])
     ON CONFLICT DO NOTHING
 """
 _KEEP_CLIENTS: Final = """
@@ -82,6 +82,7 @@ def note(tx: sa.Connection, lost: Sequence[LostRecord]) -> list[str]:
     topic shows; and each client of whom anything is lost, to be rebuilt. A line says how many."""
     causes: dict[Cause, tuple[str, set[str]]] = {}
     clients: set[ClientKey] = set()
+    of_packages: set[str] = set()
     for record in lost:
         event = event_or_none(record.topic, record.key, record.value)
         if not isinstance(event, ActivityRecorded | GenerationOpened):
@@ -94,13 +95,20 @@ def note(tx: sa.Connection, lost: Sequence[LostRecord]) -> list[str]:
             cause = (event.practiceid, event.data.source, event.data.cause_id)
             _, objects = causes.setdefault(cause, (data.client_id, set()))
             objects |= {each for each in (event.data.object_id,) if each is not None}
+            if event.data.kind == "settled" and "package_id" in event.data.attributes:
+                of_packages |= objects
     known = in_ledger(tx, list(causes))
     rows = [
-        (*cause, client_id, next(iter(objects)) if len(objects) == 1 else None)
+        (
+            *cause,
+            client_id,
+            next(iter(objects)) if len(objects) == 1 else None,
+            objects.isdisjoint(of_packages),
+        )
         for cause, (client_id, objects) in causes.items()
         if cause not in known
     ]
-    names = ("practice_id", "source", "event_id", "client_id", "object_id")
+    names = ("practice_id", "source", "event_id", "client_id", "object_id", "names_client")
     execute(tx, _KEEP_CAUSES, arrays(names, rows))
     execute(tx, _KEEP_CLIENTS, arrays(ClientKey._fields, sorted(clients)))
     return [f"to be repaired: {len(rows)} events keep their clients, {len(clients)} clients"]
@@ -130,10 +138,20 @@ def adopt(tx: sa.Connection, facts: Sequence[SourceFact]) -> Collection[EventKey
     }
     columns = ("practice_id", "source", "kind", "external_id", "object_id", "namespace", "owner")
     execute(tx, _OBJECTS, arrays(columns, sorted(objects.values())), prepare=False)
-    identities = {fact.client: (*fact.client, row.client_id) for fact, row in named}
-    names = ("practice_id", "namespace", "external_id", "client_id")
-    execute(tx, _IDENTITIES, arrays(names, sorted(identities.values())), prepare=False)
+    # A payment may count for another client than whom its events name (ADR 55).
+    identities = sorted(
+        (*fact.client, row.client_id, fact.source, _payment_id(fact))
+        for fact, row in named
+        if row.names_client
+    )
+    names = ("practice_id", "namespace", "external_id", "client_id", "source", "payment_id")
+    execute(tx, _IDENTITIES, arrays(names, identities), prepare=False)
     return lost.keys()
+
+
+def _payment_id(fact: SourceFact) -> str:
+    """The payment that a fact is about; "", which is the id of none, where it is about none."""
+    return fact.external_object_id if fact.object_kind == "payment" else ""
 
 
 def next_clients(tx: sa.Connection, after: ClientKey, limit: int) -> list[ClientKey]:

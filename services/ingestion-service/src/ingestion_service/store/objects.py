@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ingestion_service.domain.facts import IdentityKey, SourceObjectKey
+from ingestion_service.domain.packages import related
 from ingestion_service.domain.standings import Standing
 from ingestion_service.ports import StoredObject
 from ingestion_service.store.arrays import arrays
@@ -50,6 +51,14 @@ _SAVE: Final = """
       AND source_object.source = moved.source AND source_object.kind = moved.kind
       AND source_object.external_id = moved.external_id
 """
+# For whom they count is in their standings; here it is found by the client. Few have a row.
+_SAVE_MOVED: Final = """
+    INSERT INTO moved_payment (practice_id, source, payment_id, namespace, external_id)
+    SELECT * FROM unnest(%(practice_id)b::text[], %(source)b::text[], %(payment_id)b::text[],
+        %(namespace)b::text[], %(external_id)b::text[])
+    ON CONFLICT (practice_id, source, payment_id) DO UPDATE SET
+        namespace = excluded.namespace, external_id = excluded.external_id
+"""
 _FORGET: Final = """
     DELETE FROM source_object
     USING unnest(%(practice_id)b::text[], %(source)b::text[], %(kind)b::text[],
@@ -58,6 +67,7 @@ _FORGET: Final = """
       AND source_object.source = unused.source AND source_object.kind = unused.kind
       AND source_object.external_id = unused.external_id
 """
+_MOVED: Final = ("practice_id", "source", "payment_id", "namespace", "external_id")
 
 # A few hundred bytes, two thirds of the same as JSON. Fields in their order: new ones come last.
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
@@ -69,43 +79,48 @@ def lock(
 ) -> dict[SourceObjectKey, StoredObject]:
     """See `Store.lock_objects`.
 
-    What an object is part of is only known when it is read. So that all are locked in one order,
-    the locks are given back then, and taken again with those that were found, and with all above
-    them: however long a chain is, it is locked twice.
+    What an object is part of, and which package it names, is only known when it is read. So that
+    all are locked in one order, the locks are given back then, and taken again with those that were
+    found, and with all that these lead to: however long a chain is, it is locked twice.
     """
     wanted = dict(owners)
     while True:
         attempt = tx.begin_nested()
         found = _create_and_lock(tx, wanted)
-        wholes = _wholes(found)
-        if wholes.keys() <= wanted.keys():
+        more = _related(owners, found) - wanted.keys()
+        if not more:
             attempt.commit()
             return found
         attempt.rollback()
-        wanted |= _with_all_above(tx, wholes)
+        wanted |= dict.fromkeys(_with_all_related(tx, owners, found, more))
 
 
-def _wholes(
+def lock_known(
+    tx: sa.Connection, keys: Collection[SourceObjectKey]
+) -> dict[SourceObjectKey, StoredObject]:
+    """Those of these objects that are known, locked in the same order; and no others."""
+    return _read(tx, _LOCK, sorted(keys))
+
+
+def _related(
+    named: Collection[SourceObjectKey], found: Mapping[SourceObjectKey, StoredObject]
+) -> set[SourceObjectKey]:
+    return related(named, {key: stored.standing for key, stored in found.items()})
+
+
+def _with_all_related(
+    tx: sa.Connection,
+    named: Collection[SourceObjectKey],
     found: Mapping[SourceObjectKey, StoredObject],
-) -> dict[SourceObjectKey, IdentityKey | None]:
-    """The bookings of which some of these are part; they have the same owner."""
-    return {
-        key._replace(external_id=stored.standing.part_of): stored.owner
-        for key, stored in found.items()
-        if stored.standing.part_of is not None
-    }
-
-
-def _with_all_above(
-    tx: sa.Connection, wholes: dict[SourceObjectKey, IdentityKey | None]
-) -> dict[SourceObjectKey, IdentityKey | None]:
-    """These bookings, and all that they are part of by now, read without locks."""
-    found, pending = dict(wholes), wholes
-    while pending:
-        above = _wholes(_read(tx, _READ, sorted(pending)))
-        pending = {key: owner for key, owner in above.items() if key not in found}
-        found |= pending
-    return found
+    more: set[SourceObjectKey],
+) -> set[SourceObjectKey]:
+    """These objects, and all that they lead to by now, read without locks."""
+    known, wanted = dict(found), found.keys() | more
+    while more:
+        known |= _read(tx, _READ, sorted(more))
+        more = _related(named, known) - wanted
+        wanted |= more
+    return wanted - found.keys()
 
 
 def _create_and_lock(
@@ -157,11 +172,20 @@ def _random_ids(count: int) -> list[str]:
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
 
 
+def standing_of(kept: bytes) -> Standing:
+    """The standing that is kept in a row."""
+    return _DECODE(kept)
+
+
 def save(tx: sa.Connection, standings: Mapping[SourceObjectKey, Standing]) -> None:
     """See `Store.save_standings`."""
     parameters = arrays(SourceObjectKey._fields, standings)
     parameters["standing"] = [_ENCODE(standing) for standing in standings.values()]
     execute(tx, _SAVE, parameters, prepare=False)
+    moved = {key: each.counts_for for key, each in standings.items() if each.counts_for}
+    if moved:
+        rows = [(*key[:2], key.external_id, *whose) for key, whose in sorted(moved.items())]
+        execute(tx, _SAVE_MOVED, arrays(_MOVED, rows), prepare=False)
 
 
 def forget(tx: sa.Connection, keys: Collection[SourceObjectKey]) -> None:

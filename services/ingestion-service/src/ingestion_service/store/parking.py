@@ -258,7 +258,7 @@ class PostgresParking:
         if facts:
             keys = [fact.event_key for fact in facts]
             execute(self._tx, _REMOVE, arrays(EventKey._fields, keys), prepare=False)
-            awaited_clients.forget(self._tx, [fact for fact in facts if fact.external_id])
+            awaited_clients.forget(self._tx, facts)
 
     def settle(self, keys: Collection[SourceObjectKey]) -> set[SourceObjectKey]:
         rows = fetch(self._tx, _SETTLE, _of(keys), prepare=False)

@@ -153,12 +153,12 @@ _APPEND: Final = """
             %(client_id)b::text[],
             %(accepted_at)b::timestamptz[], %(first_sequence)b::bigint[],
             %(deltas)b::text[]::jsonb[])
-        RETURNING practice_id, source, occurred_at, accepted_at
+        RETURNING practice_id, source, kind, occurred_at, accepted_at
     )
     INSERT INTO source_count AS known
         (practice_id, source, bucket, events, last_occurred_at, last_accepted_at)
-    SELECT practice_id, source, pg_backend_pid() %% 64, count(*), max(occurred_at),
-        max(accepted_at)
+    SELECT practice_id, source, pg_backend_pid() %% 64, count(*) FILTER (WHERE kind <> 'moved'),
+        max(occurred_at), max(accepted_at)
     FROM appended GROUP BY practice_id, source ORDER BY practice_id, source
     ON CONFLICT (practice_id, source, bucket) DO UPDATE SET
         events = known.events + excluded.events,

@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from ingestion_service.domain.activities import Activity, ActivityOwner
-from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
+from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId, SourceObjectKey
+from ingestion_service.domain.packages import KnownPackage, known_package, owner_of
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import ClockReading, KnownClient, SourceProgress
+from ingestion_service.store import objects
 from ingestion_service.store.clock import simulated_time
 from ingestion_service.store.ledger import (
     ACTIVITY_COLUMNS,
@@ -82,6 +84,11 @@ _SOURCES: Final = """
         FROM parked WHERE practice_id = %(practice_id)s GROUP BY source
     ) AS waiting USING (source)
     ORDER BY source
+"""
+_PACKAGE: Final = """
+    SELECT standing FROM source_object
+    WHERE practice_id = %(practice_id)s AND source = %(source)s AND kind = 'package'
+      AND external_id = %(package_id)s AND standing IS NOT NULL
 """
 _PUBLISHED_THROUGH: Final = """
     SELECT min(published_through) FROM outbox_watermark HAVING count(*) >= %(partitions)s
@@ -164,6 +171,17 @@ class PostgresReads(PostgresSourceReads):
             )
             for row in rows
         ]
+
+    def package(self, practice_id: PracticeId, source: str, package_id: str) -> KnownPackage | None:
+        parameters = {"practice_id": practice_id, "source": source, "package_id": package_id}
+        with self._database.transaction(practice_id) as tx:
+            kept = fetch_value(tx, _PACKAGE, parameters)
+        if kept is None:
+            return None
+        standing = objects.standing_of(kept)
+        owner = owner_of(SourceObjectKey(practice_id, source, "package", package_id), standing)
+        client_ids = {} if owner is None else self.client_ids(practice_id, {owner})
+        return known_package(standing, None if owner is None else client_ids.get(owner))
 
     def clock(self) -> ClockReading:
         with self._database.transaction(operator=True) as tx:

@@ -11,6 +11,7 @@ from ingestion_service.domain.derivation import Derived, PastFact
 from ingestion_service.domain.errors import Conflict
 from ingestion_service.domain.facts import (
     NO_DETAILS,
+    OF_PAYMENTS,
     ClientId,
     Details,
     IdentityKey,
@@ -18,6 +19,7 @@ from ingestion_service.domain.facts import (
     SourceFact,
     SourceObjectKey,
 )
+from ingestion_service.domain.object_batch import Known
 from ingestion_service.ports import Client, ClientKey
 from ingestion_service.ports.zones import Change, Locked, Turned
 from ingestion_service.store import objects
@@ -62,12 +64,20 @@ _NEXT: Final = f"""
       AND {ZONE_OF_CLIENT} <> (SELECT zone FROM practice WHERE practice_id = %(practice_id)s)
     ORDER BY client_id LIMIT 1
 """
+_IDENTITIES: Final = """
+    SELECT practice_id, namespace, external_id FROM identity
+    WHERE practice_id = %(practice_id)s AND client_id = %(client_id)s
+"""
+# Its own, and the payments of others that count for it.
 _OBJECTS: Final = """
-    SELECT source, kind, source_object.external_id, object_id, source_object.namespace,
-        owner_external_id
+    SELECT source_object.practice_id, source, kind, source_object.external_id
     FROM identity JOIN source_object ON source_object.practice_id = identity.practice_id
         AND source_object.namespace = identity.namespace
         AND source_object.owner_external_id = identity.external_id
+    WHERE identity.practice_id = %(practice_id)s AND identity.client_id = %(client_id)s
+    UNION
+    SELECT moved_payment.practice_id, source, 'payment', payment_id
+    FROM identity JOIN moved_payment USING (practice_id, namespace, external_id)
     WHERE identity.practice_id = %(practice_id)s AND identity.client_id = %(client_id)s
 """
 _LOCK_CLIENT: Final = f"""
@@ -144,16 +154,15 @@ class PostgresZones:
         while True:
             wanted = self._objects(key)
             attempt = self._tx.begin_nested()
-            objects.lock(self._tx, {each: owner for each, (owner, _) in wanted.items()})
+            found = objects.lock_known(self._tx, wanted)
             row = fetch_one(self._tx, _LOCK_CLIENT, key._asdict())
-            found = self._objects(key)
-            if found.keys() <= wanted.keys():
+            if self._objects(key) <= wanted:
                 attempt.commit()
                 break
             attempt.rollback()
         if row is None:
             return None
-        self._keys = {object_id: each for each, (_, object_id) in found.items()}
+        self._keys = {one.object_id: each for each, one in found.items()}
         client = Client(
             row.client_id,
             row.generation,
@@ -162,28 +171,20 @@ class PostgresZones:
             is_new=False,
             zone=row.zone,
         )
-        object_ids = {each: object_id for each, (_, object_id) in found.items()}
-        return Locked(client, object_ids, row.registered_sequence, row.registered_at)
+        known = {each: Known(one.object_id, one.standing) for each, one in found.items()}
+        identities = {IdentityKey(*each) for each in fetch(self._tx, _IDENTITIES, key._asdict())}
+        return Locked(client, identities, known, row.registered_sequence, row.registered_at)
 
-    def _objects(self, key: ClientKey) -> dict[SourceObjectKey, tuple[IdentityKey, str]]:
-        """The bookings, payments and parts of a client, each with its owner and its random id."""
-        return {
-            SourceObjectKey(key.practice_id, row.source, row.kind, row.external_id): (
-                IdentityKey(key.practice_id, row.namespace, row.owner_external_id),
-                row.object_id,
-            )
-            for row in fetch(self._tx, _OBJECTS, key._asdict())
-        }
+    def _objects(self, key: ClientKey) -> set[SourceObjectKey]:
+        """The bookings, payments and parts that are of a client, or count for it."""
+        return {SourceObjectKey(*row) for row in fetch(self._tx, _OBJECTS, key._asdict())}
 
     def history(self, key: ClientKey) -> Iterator[Sequence[PastFact]]:
         for page in fetch_pages(self._tx, _HISTORY, key._asdict(), size=PAGE):
             yield [self._past(key, row) for row in page]
 
     def _past(self, key: ClientKey, row: Any) -> PastFact:
-        about = self._keys.get(row.object_id)
-        if about is None:
-            detail = "the ledger has a fact about a booking or payment that is not the client's"
-            raise Conflict("ledger-contradicts", detail)
+        about = self._keys.get(row.object_id) or _elsewhere(key, row)
         fact = SourceFact(
             practice_id=key.practice_id,
             source=row.source,
@@ -222,6 +223,15 @@ def note_change(tx: sa.Connection, practice_id: PracticeId, zone: str) -> None:
     """Note that a practice is about to have another zone, if it is: its clients are to be turned.
     The first of its zones is kept."""
     execute(tx, _NOTE_CHANGE, {"practice_id": practice_id, "zone": zone})
+
+
+def _elsewhere(key: ClientKey, row: Any) -> SourceObjectKey:
+    """What stands for a payment that counts for another client by now, and whose events name
+    another one. Raises `Conflict` for anything else that is not the client's."""
+    if row.kind not in OF_PAYMENTS:
+        detail = "the ledger has a fact about a booking or signal that is not the client's"
+        raise Conflict("ledger-contradicts", detail)
+    return SourceObjectKey(key.practice_id, row.source, "payment", row.object_id)
 
 
 def _details(said: Mapping[str, Any] | None) -> Details:

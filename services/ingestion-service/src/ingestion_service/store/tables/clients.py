@@ -111,6 +111,20 @@ source_object = sa.Table(
     postgresql_with={"fillfactor": 20},
 )
 
+moved_payment = sa.Table(
+    "moved_payment",
+    metadata,
+    sa.Column("practice_id", key_text(), primary_key=True),
+    sa.Column("source", key_text(), primary_key=True),
+    sa.Column("payment_id", key_text(), primary_key=True),
+    sa.Column("namespace", key_text(), nullable=False),
+    sa.Column("external_id", key_text(), nullable=False),
+    sa.Index("moved_payment_by_client", "practice_id", "namespace", "external_id"),
+    comment="payments that have counted for another client than whom their events name, and the"
+    " identity of the client for whom they count now",
+    postgresql_with={"fillfactor": 70},
+)
+
 # No foreign keys to client, identity and source_object: they would cost three look-ups for each
 # row, and only one statement writes here, with objects and clients that it has locked. The primary
 # key keeps duplicates out (R7).
@@ -186,9 +200,10 @@ lost_cause = sa.Table(
     sa.Column("event_id", key_text(), primary_key=True),
     sa.Column("client_id", key_text(), nullable=False),
     sa.Column("object_id", key_text()),
+    sa.Column("names_client", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Index("lost_cause_by_client", "practice_id", "client_id"),
     comment="source events that a restore lost, until they come again, with the ids that the topic"
-    " shows",
+    " shows; names_client: the event surely names that client",
 )
 
 lost_client = sa.Table(
