@@ -172,12 +172,14 @@ class PostgresZones:
             zone=row.zone,
         )
         known = {each: Known(one.object_id, one.standing) for each, one in found.items()}
-        identities = {IdentityKey(*each) for each in fetch(self._tx, _IDENTITIES, key._asdict())}
+        identities = {
+            IdentityKey._make(each) for each in fetch(self._tx, _IDENTITIES, key._asdict())
+        }
         return Locked(client, identities, known, row.registered_sequence, row.registered_at)
 
     def _objects(self, key: ClientKey) -> set[SourceObjectKey]:
         """The bookings, payments and parts that are of a client, or count for it."""
-        return {SourceObjectKey(*row) for row in fetch(self._tx, _OBJECTS, key._asdict())}
+        return {SourceObjectKey._make(row) for row in fetch(self._tx, _OBJECTS, key._asdict())}
 
     def history(self, key: ClientKey) -> Iterator[Sequence[PastFact]]:
         for page in fetch_pages(self._tx, _HISTORY, key._asdict(), size=PAGE):

@@ -50,7 +50,7 @@ def hear_care(
         for client in came
         if last_missing(came[client]) or last_missing(known.get(client, ()))
     ]
-    clients = {each.key[:2] for each in (*words, *cases)} | {*with_gaps}
+    clients = {*with_gaps, *(each.key[:2] for each in words), *(each.key[:2] for each in cases)}
     # In the order of all locks of clients: by practice and slash.
     for practice_id in sorted({client[0] for client in clients}, key=lambda each: f"{each}/"):
         store.lock_clients(practice_id, {each for of, each in clients if of == practice_id})
