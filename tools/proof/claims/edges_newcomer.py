@@ -81,7 +81,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "trial-N5 (quoted: \"'dead letters 35' in a file that had none\")": (
             f"{SAID}::test_what_the_demo_added_itself_is_said",
-            f"{RUN}::test_an_owners_file_is_sent_as_it_is",
+            f"{RUN}::test_an_owners_file_is_sent_as_it_is_with_its_payments_from_the_till",
             f"{DEMO}::test_the_readers_own_file_is_replayed_and_a_second_run_starts_clean",
         ),
         'trial-N6 (quoted: "The demo ends where looking around would begin")': (
