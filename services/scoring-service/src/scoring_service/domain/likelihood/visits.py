@@ -56,10 +56,10 @@ def fit_visits(histories: Sequence[History]) -> FittedVisits:
     def loss(logs: Point) -> float:
         if any(abs(each) > _WIDEST for each in logs):
             return inf
-        return -_log_likelihood(VisitModel(*map(exp, logs)), told)
+        return -_log_likelihood(VisitModel._make(map(exp, logs)), told)
 
     least = minimise(loss, (0.0, log(weeks + 1), 0.0, 0.0))
-    return FittedVisits(VisitModel(*map(exp, least.point)), -least.value)
+    return FittedVisits(VisitModel._make(map(exp, least.point)), -least.value)
 
 
 def log_likelihood(model: VisitModel, histories: Sequence[History]) -> float:
@@ -81,8 +81,8 @@ def alive(model: VisitModel, history: History) -> float:
 def returns(model: VisitModel, history: History, days: int) -> float:
     """The probability of at least one day with an hour within the next `days`."""
     repeats, _, age = _in_weeks(history)
-    stays_away = (1 + days / _WEEK / (model.alpha + age)) ** -(model.r + repeats)
-    return alive(model, history) * (1 - stays_away)
+    waits = (model.r + repeats) * log1p(days / _WEEK / (model.alpha + age))
+    return alive(model, history) * -expm1(-waits)
 
 
 def expected_visits(model: VisitModel, history: History, days: int) -> float:
