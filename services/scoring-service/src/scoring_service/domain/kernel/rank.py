@@ -41,7 +41,8 @@ class RankScheme:
     `measure` builds the measure that is ranked, by its cuts, `uncut` has none; `ladder` is its
     name. `population` None is everybody. Below `least` clients with a measure above 0 nobody is
     ranked, and outreach goes by the scheme `fallback`. `band_percent` is how much wider than its
-    share the part is in which a client keeps a tier. Build one with `rank_documents.compile_rank`, which checks it.
+    share the part is in which a client keeps a tier. Build one with `rank_documents.compile_rank`,
+    which checks it.
     """
 
     key: str
