@@ -10,7 +10,7 @@ from math import cosh, exp, fsum, lgamma, log, log1p, pi, sinh
 from typing import NamedTuple
 
 _STEPS = 64
-_REACH = 5 * _STEPS
+_REACH = 7 * _STEPS
 
 
 class Parameters(NamedTuple):
@@ -63,7 +63,7 @@ def judge(model: Parameters, came: Came, weeks: float) -> Found:
     return Found(
         log_likelihood=log(whole) + scale,
         alive=alive,
-        returns=alive * (1 - (1 + ahead) ** -shape),
+        returns=alive * -_expm1(-shape * log1p(ahead)),
         visits=fsum(expected) / whole,
     )
 

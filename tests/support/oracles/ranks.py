@@ -67,7 +67,7 @@ def standing(
     value, inside = measured(document, Look(known, on, through))
     if not inside:
         return "outside"
-    best_first = [entry["tier"] for entry in document["decision"]["shares"]]
+    best_first: list[str] = [entry["tier"] for entry in document["decision"]["shares"]]
     held = version.held.get(client, best_first[-1])
     for tier in best_first[:-1]:
         is_held = best_first.index(held) <= best_first.index(tier)

@@ -16,6 +16,7 @@ from scoring_service.domain.kernel.rank import (
     DatedRank,
     Member,
     RankScheme,
+    Touched,
     cut_offs,
     direction,
     touched,
@@ -303,11 +304,13 @@ def cents(net: int) -> ClientFacts:
 def test_a_version_touches_those_between_the_cut_offs_and_in_the_bands() -> None:
     old = CutOffs(enter=(10, 20, 30), stay=(9, 18, 30), held={"a": BIG})
     new = CutOffs(enter=(10, 25, 28), stay=(9, 20, 27), held={"b": VIP})
-    assert touched(old, new) == (False, ((20, 25), (28, 30)), {"a", "b"})
-    assert touched(old, old) == (False, (), {"a"})
+    assert touched(old, new) == Touched(
+        everybody=False, ranges=((20, 25), (28, 30)), clients=frozenset("ab")
+    )
+    assert touched(old, old) == Touched(everybody=False, ranges=(), clients=frozenset("a"))
     assert touched(None, new).everybody
     assert touched(old, None).everybody
-    assert touched(None, None) == (False, (), frozenset())
+    assert touched(None, None) == Touched(everybody=False, ranges=(), clients=frozenset())
 
 
 def test_a_client_of_none_of_the_population_is_outside_until_they_buy() -> None:

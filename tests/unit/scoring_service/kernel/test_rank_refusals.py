@@ -91,7 +91,8 @@ def test_a_mistake_is_refused_by_its_path(
 def test_a_document_says_whether_it_is_of_a_rank() -> None:
     assert all(is_rank(document) for document in RANK_DOCUMENTS.values())
     assert not any(is_rank(document) for document in DOCUMENTS.values())
-    assert not any(is_rank(other) for other in (None, [], {"decision": "rank"}, {"by": "rank"}))
+    others: list[object] = [None, [], {"decision": "rank"}, {"by": "rank"}]
+    assert not any(is_rank(other) for other in others)
 
 
 def test_each_kind_of_document_is_refused_by_the_other() -> None:

@@ -66,7 +66,9 @@ def test_every_figure_is_that_of_the_integrals(
 ) -> None:
     weeks = (history.last - history.first) / 7, history.age / 7
     found = judge(Parameters(*model), Came(history.repeats, *weeks), days / 7)
-    assert log_likelihood(model, [history]) == pytest.approx(found.log_likelihood, rel=1e-7)
+    assert log_likelihood(model, [history]) == pytest.approx(
+        found.log_likelihood, rel=1e-7, abs=1e-9
+    )
     assert alive(model, history) == pytest.approx(found.alive, rel=1e-6, abs=1e-12)
     assert returns(model, history, days) == pytest.approx(found.returns, rel=1e-6, abs=1e-12)
     assert expected_visits(model, history, days) == pytest.approx(found.visits, rel=1e-6, abs=1e-10)

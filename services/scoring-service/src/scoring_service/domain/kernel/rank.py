@@ -17,10 +17,10 @@ from scoring_service.domain.kernel.measures.measure import Measure
 from scoring_service.domain.kernel.scheme import Scheme, Tier, strides_of
 from scoring_service.domain.kernel.timeline import Direction
 
-OUTSIDE: Final = Tier("outside", {"en": "Outside the ranking", "zh": "不参与排名"}, "")  # C-09
-"""Where a client stands who is not in the population."""
-UNRANKED: Final = Tier("unranked", {"en": "Not ranked yet", "zh": "暂未排名"}, "")  # C-08
-"""Where everybody stands while too few clients can be ranked."""
+OUTSIDE: Final = Tier("outside", {"en": "Outside the ranking", "zh": "不参与排名"}, "reserved")
+"""Where a client stands who is not in the population (C-09)."""
+UNRANKED: Final = Tier("unranked", {"en": "Not ranked yet", "zh": "暂未排名"}, "reserved")
+"""Where everybody stands while too few clients can be ranked (C-08)."""
 _RESERVED: Final = frozenset({OUTSIDE.key, UNRANKED.key})
 _LEAST_VALUE: Final = 1
 """A measure of nothing or less stands on the lowest tier, however few have more."""
@@ -41,8 +41,8 @@ class RankScheme:
     `measure` builds the measure that is ranked, by its cuts, `uncut` has none; `ladder` is its
     name. `population` None is everybody. Below `least` clients with a measure above 0 nobody is
     ranked, and outreach goes by the scheme `fallback`. `band_percent` is how much wider than its
-    share the part is in which a client keeps a tier. Build one with
-    `rank_documents.compile_rank`, which checks it.
+    share the part is in which a client keeps a tier. Build one with `rank_documents.compile_rank`,
+    which checks it.
     """
 
     key: str

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 Point = tuple[float, ...]
-_TOLERANCE: Final = 1e-14
+_TOLERANCE: Final = 1e-11
 """Settled when worst and best of the simplex differ by less than this part of the value. A sum of
 many terms must be exact for that (`math.fsum`)."""
 _VALUE = itemgetter(0)

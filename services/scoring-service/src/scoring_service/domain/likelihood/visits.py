@@ -81,8 +81,8 @@ def alive(model: VisitModel, history: History) -> float:
 def returns(model: VisitModel, history: History, days: int) -> float:
     """The probability of at least one day with an hour within the next `days`."""
     repeats, _, age = _in_weeks(history)
-    stays_away: float = (1 + days / _WEEK / (model.alpha + age)) ** -(model.r + repeats)
-    return alive(model, history) * (1 - stays_away)
+    waits = (model.r + repeats) * log1p(days / _WEEK / (model.alpha + age))
+    return alive(model, history) * -expm1(-waits)
 
 
 def expected_visits(model: VisitModel, history: History, days: int) -> float:
