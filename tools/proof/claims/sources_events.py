@@ -12,10 +12,19 @@ HISTORIES = 10_000
 BOOKINGS = "tests/unit/ingestion_service/test_bookings.py"
 PAYMENTS = "tests/unit/ingestion_service/test_payments.py"
 LINKED = "tests/integration/ingestion_service/test_linked_objects.py"
+WORKERS = "tests/integration/ingestion_service/test_two_workers.py"
+YEARS = "tests/unit/test_two_years.py"
 SUITE = "tests/integration/ingestion_service/test_store_suite.py::TestParked"
 
 CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "events: 200 random histories by Kafka and Postgres with two workers, without a deadlock": (
+            WORKERS,
+            f"{LINKED}::test_workers_with_each_others_chains_and_parts_do_not_deadlock",
+        ),
+        "events: two years of history in five orders come to the same tiers, and to no message": (
+            YEARS,
+        ),
         "events: a reversal that names no client finds its payment": (SUITE, LINKED),
         "events: what was taken back is given back, and again": (
             f"{PAYMENTS}::test_a_refund_that_failed_counts_no_longer",
