@@ -15,6 +15,7 @@ CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "webhooks: each sample becomes what its adapter's table says, through the door": (
             f"{DOOR}::test_every_adapter_can_be_declared_and_is_tried_here",
             f"{DOOR}::test_every_sample_becomes_what_its_adapter_reads",
+            f"{DOOR}::test_every_sample_becomes_what_its_adapters_table_says",
             f"{ADAPTERS}/test_every_adapter.py::test_every_sample_stands_in_a_table",
         ),
         "webhooks: one that is sent again counts once": (
