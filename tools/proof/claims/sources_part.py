@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tools.claim import Part
 from tools.proof.claims import (
+    sources_benches,
     sources_declared,
     sources_events,
     sources_files,
@@ -25,4 +26,5 @@ MEASURES: Sequence[Part] = (
     sources_silence.measure,
     sources_rebuilds.measure,
     sources_restored.measure,
+    sources_benches.measure,
 )
