@@ -30,7 +30,7 @@ from tests.support.harness.bad_input import PRACTICE, good_event
 from tests.support.harness.ingestion import WORKER, IngestionHarness, good, ingestion_harness
 from tests.support.servers.backups import back_up, restore
 from tests.support.servers.buses import eventually
-from tests.support.worlds import outreach
+from tests.support.worlds import outreach, readers
 from tests.support.worlds.outreach import OutreachWorld, playbook
 
 pytestmark = pytest.mark.integration
@@ -84,19 +84,27 @@ def _is_told_to_operators(harness: IngestionHarness) -> None:
 
 
 def _goes_on(harness: IngestionHarness) -> None:
-    """After the operator's word a worker reads on, under another incarnation."""
+    """After the operator's word a worker reads on, under another incarnation; and when what came by
+    REST is sent again, readers have each event once."""
     ((before,),) = harness.rows("SELECT digits FROM incarnation")
-    told = _restored(harness, "--confirm", "--why", "a drill", "--by", "ann")
+    told = _restored(harness, "--confirm", "--repair", "--why", "a drill", "--by", "ann")
     ((after,),) = harness.rows("SELECT digits FROM incarnation")
     assert before != after
     assert f"incarnation {before} ended, {after} begins" in told
+    assert "repaired: 1 clients are rebuilt" in told
     audited = harness.rows("SELECT who, action, kind, subject, why FROM audit")
     assert audited == [("ann", "restored", "database", after, "a drill")]
     harness.stack.start_worker("ingestion")
     harness.stack.wait_ready(["ingestion-worker-3", "ingestion-api"])
     harness.read_all()
     assert harness.count("ledger") == 5
+    harness.practice.post("/v1/events", good_event(5))
+    harness.read_all()
+    assert harness.count("ledger") == 6
     assert harness.log.events("client-activity.v1")[-1]["incarnation"] == after
+    (ada,) = readers.read(harness.log.values("client-activity.v1")).values()
+    assert ada.beside is None
+    assert sum(number for number, _ in ada.current.sums.values()) == 6
 
 
 def _restored(harness: IngestionHarness, *arguments: str) -> str:

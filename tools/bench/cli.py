@@ -14,6 +14,7 @@ from tools.bench.benches import (
     api,
     demo,
     first_watermark,
+    importing,
     ingestion,
     isolation,
     latency,
@@ -36,6 +37,7 @@ BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "first_watermark": first_watermark.measure,
     "isolation": isolation.measure,
     "rebuild": rebuild.measure,
+    "import": importing.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """Parts of another bench that can be run alone."""

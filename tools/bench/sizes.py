@@ -26,6 +26,7 @@ class Sizes:
     flooded_seconds: float = 20.0
     flood_seconds: float = 60.0
     rebuilt_clients: int = 100_000
+    imported_rows: int = 2_000_000
     first_in_first_out: bool = False
     profile: bool = False
 
@@ -46,4 +47,5 @@ QUICK = Sizes(
     flooded_seconds=5.0,
     flood_seconds=20.0,
     rebuilt_clients=2_000,
+    imported_rows=60_000,
 )

@@ -28,7 +28,6 @@ from tools.proof.claims import (
     engine_benches,
     engine_bus,
     engine_causes,
-    engine_events,
     engine_holds,
     engine_ledger,
     engine_letters,
@@ -43,7 +42,7 @@ from tools.proof.claims import (
     grading_likelihood,
     grading_rank,
     proof_part,
-    sources_generations,
+    sources_part,
     the_contracts,
     the_house,
     the_pipeline,
@@ -57,6 +56,7 @@ PARTS: Mapping[str, Sequence[Part]] = {
         bad_input.measure,
     ),
     "proof": proof_part.MEASURES,
+    "sources": sources_part.MEASURES,
     "house": (the_house.measure,),
     "schemes": (every_scheme.measure,),
     "grading": (grading_likelihood.measure, grading_rank.measure),
@@ -74,7 +74,6 @@ PARTS: Mapping[str, Sequence[Part]] = {
     "engine": (
         engine_bus.measure,
         engine_causes.measure,
-        engine_events.measure,
         engine_holds.measure,
         engine_ledger.measure,
         engine_letters.measure,
@@ -85,7 +84,6 @@ PARTS: Mapping[str, Sequence[Part]] = {
         engine_shares.measure,
         engine_turns.measure,
         engine_benches.measure,
-        sources_generations.measure,
     ),
 }
 """Part -> what measures its claims."""

@@ -6,9 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from ingestion_service.bootstrap import build_stores
+from ingestion_service.consumers import GROUP
 from ingestion_service.silences import look_at_sources
+from ingestion_service.store.silence_gauges import SilenceGauge
 from rapport_runtime.database import Database, fetch
 from tests.support.doubles.known_secrets import RECORD_KEYS
 
@@ -67,6 +70,17 @@ def test_a_practice_sees_how_fresh_its_sources_are(call: Call, silent: str) -> N
     assert datetime.fromisoformat(till["last_occurred_at"]) == START + timedelta(days=29)
     assert till["silent_since"] is not None
     assert call("GET", "/v1/freshness", key="harbour").json() == {"items": []}
+
+
+def test_the_alarm_counts_it(call: Call, silent: str, api_database: Database) -> None:
+    """See RapportSourceSilent, and the cases of its rule."""
+    gauge, of = SilenceGauge(api_database, GROUP), {"group": GROUP}
+    gauge()
+    assert REGISTRY.get_sample_value("rapport_silent_sources", of) == 1
+    ended = call("POST", f"/v1/holds/{silent}/end", key="operator", json={"why": "they closed"})
+    assert ended.status_code == 200
+    gauge()
+    assert REGISTRY.get_sample_value("rapport_silent_sources", of) == 0
 
 
 def test_what_is_parked_is_listed_with_its_age(call: Call, silent: str) -> None:

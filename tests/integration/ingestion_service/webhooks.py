@@ -1,19 +1,36 @@
 """Systems that send webhooks to the door: what each source declares, and how it signs."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rapport_adapters.catalogue import ADAPTERS
 from rapport_adapters.errors import Unreadable
 from rapport_contracts.source import SourceEvent
-from tests.unit.rapport_adapters import senders
+from tests.unit.rapport_adapters import (
+    senders,
+    test_calcom,
+    test_mapping,
+    test_stripe,
+    test_wechat_pay,
+)
 
 SECRET = senders.SECRET
 MAPPING = json.loads(
     (Path(senders.__file__).parent / "mappings" / "lotus-desk.json").read_text("utf-8")
+)
+
+
+_TABLES: Mapping[str, Sequence[tuple[str, list[dict[str, Any]]]]] = MappingProxyType(
+    {
+        "calcom": test_calcom.SAYS,
+        "stripe": [(name, [event]) for name, event in test_stripe.SAYS],
+        "wechat_pay": [(name, [event]) for name, event in test_wechat_pay.SAYS],
+        "mapping": test_mapping.SAYS,
+    }
 )
 
 
@@ -27,8 +44,16 @@ class System(NamedTuple):
     def samples(self) -> list[bytes]:
         """The bodies of its samples, as they are sent."""
         paths = sorted((senders.SAMPLES / self.name).glob("*.json"))
+        return [self.body(path.stem) for path in paths]
+
+    def table(self) -> list[tuple[bytes, list[dict[str, Any]]]]:
+        """Each sample that tells events, with those that its adapter's own table says, as JSON."""
+        return [(self.body(name), events) for name, events in _TABLES[self.name]]
+
+    def body(self, name: str) -> bytes:
+        """A sample, as it is sent."""
         is_sealed = self.name == "wechat_pay"
-        return [senders.sealed(path.stem) if is_sealed else path.read_bytes() for path in paths]
+        return senders.sealed(name) if is_sealed else senders.sample(self.name, name)
 
     def reads(self, body: bytes, source: str) -> tuple[Sequence[SourceEvent], str | None]:
         """The events that the adapter reads; or none, and the field that it cannot read."""

@@ -33,6 +33,8 @@ NAMED = {
     "chargeback_reversed": "chargeback_id",
 }
 
+_IDS = frozenset({"booking_id", "replaces", "payment_id", "refund_id", "chargeback_id"})
+
 
 class History(NamedTuple):
     """Events in their order of arrival, by batch; some come more than once."""
@@ -58,6 +60,15 @@ def history(chance: random.Random) -> History:
         batches.append(arrival[:taken])
         arrival = arrival[taken:]
     return History(batches)
+
+
+def of_client(document: Document, client: str) -> Document:
+    """The same event of another client, about bookings and payments of its own."""
+    data = {
+        name: f"{client}-{told}" if name in _IDS else told
+        for name, told in document["data"].items()
+    }
+    return {**document, "id": f"{client}-{document['id']}", "subject": client, "data": data}
 
 
 def _events(chance: random.Random) -> list[Document]:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ingestion_service.domain.facts import ClientId
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.standings import Standing
 from ingestion_service.handlers import accept, register_practice
 from ingestion_service.parked_facts import ParkedFacts
 from ingestion_service.translate import fact_of
@@ -126,9 +127,18 @@ def _standing(stores: MemoryStores) -> dict[str, Counts]:
     """What each object says of itself that it counts for."""
     found: dict[str, Counts] = {}
     for stored in stores.tables.objects.values():
-        for kind, one, _ in stored.standing.effect:
-            place = Place(
-                kind, one.on, one.starts_at, one.attributes, one.cancelled_by, one.cancelled_at
-            )
-            found.setdefault(stored.object_id, {})[place] = (one.number, one.amount_minor)
+        counts = counts_of(stored.standing)
+        if counts:
+            found.setdefault(stored.object_id, {}).update(counts)
     return found
+
+
+def counts_of(standing: Standing) -> Counts:
+    """What a booking, a payment or a part of one says of itself that it counts for."""
+    return {
+        Place(kind, one.on, one.starts_at, one.attributes, one.cancelled_by, one.cancelled_at): (
+            one.number,
+            one.amount_minor,
+        )
+        for kind, one, _ in standing.effect
+    }

@@ -50,6 +50,52 @@ PAID: dict[str, Any] = {
 }
 
 
+SAYS: list[tuple[str, list[dict[str, Any]]]] = [
+    (
+        "a-day-of-the-desk",
+        [
+            {
+                "type": "booking.created",
+                "id": "5001",
+                "time": "2026-05-12T10:20:00+08:00",
+                "subject": "730017",
+                "data": {
+                    "booking_id": "A-88",
+                    "starts_at": "2026-05-20T18:00:00+08:00",
+                    "counsellor_id": "c07",
+                    "site": "s-1",
+                },
+            },
+            {
+                "type": "booking.cancelled",
+                "id": "5002",
+                "time": "2026-05-12T03:00:00Z",
+                "data": {"booking_id": "A-61", "site": "s-1", "cancelled_by": "client"},
+            },
+            {
+                "type": "payment.settled",
+                "id": "5004",
+                "time": "2026-05-12T10:20:30.123000Z",
+                "subject": "730017",
+                "data": {"payment_id": "99001", "amount_minor": 48050, "currency": "CNY"},
+            },
+            {
+                "type": "payment.refunded",
+                "id": "5005",
+                "time": "2026-05-12T11:20:30Z",
+                "data": {
+                    "payment_id": "99001",
+                    "refund_id": "R-7",
+                    "amount_minor": 8050,
+                    "currency": "CNY",
+                },
+            },
+        ],
+    )
+]
+"""Sample -> its events."""
+
+
 def of(mapping: dict[str, Any], payload: Any) -> Mapped:
     return mapped(json.dumps(payload).encode(), MappingDocument.model_validate(mapping), SOURCE)
 
@@ -65,44 +111,8 @@ def payment(payload: dict[str, Any], **values: Any) -> Any:
 
 def test_what_the_desk_sends_becomes_these_events() -> None:
     """Nested objects, a list, words, units, two ways of time, a zone; and ids that are numbers."""
-    assert told(webhook.ADAPTER, sample("mapping", "a-day-of-the-desk"), MAPPING) == [
-        {
-            "type": "booking.created",
-            "id": "5001",
-            "time": "2026-05-12T10:20:00+08:00",
-            "subject": "730017",
-            "data": {
-                "booking_id": "A-88",
-                "starts_at": "2026-05-20T18:00:00+08:00",
-                "counsellor_id": "c07",
-                "site": "s-1",
-            },
-        },
-        {
-            "type": "booking.cancelled",
-            "id": "5002",
-            "time": "2026-05-12T03:00:00Z",
-            "data": {"booking_id": "A-61", "site": "s-1", "cancelled_by": "client"},
-        },
-        {
-            "type": "payment.settled",
-            "id": "5004",
-            "time": "2026-05-12T10:20:30.123000Z",
-            "subject": "730017",
-            "data": {"payment_id": "99001", "amount_minor": 48050, "currency": "CNY"},
-        },
-        {
-            "type": "payment.refunded",
-            "id": "5005",
-            "time": "2026-05-12T11:20:30Z",
-            "data": {
-                "payment_id": "99001",
-                "refund_id": "R-7",
-                "amount_minor": 8050,
-                "currency": "CNY",
-            },
-        },
-    ]
+    ((name, expected),) = SAYS
+    assert told(webhook.ADAPTER, sample("mapping", name), MAPPING) == expected
 
 
 def test_a_payload_that_tells_nothing_says_so() -> None:

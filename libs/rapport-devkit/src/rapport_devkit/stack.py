@@ -232,7 +232,12 @@ class Stack(Stoppable):
     def operate(self, service: str, *command: str) -> str:
         """What an operator's command of a service prints, given where a worker runs. Raises
         ProcessFailed unless it ends with 0."""
-        return _output(service, self._run(service, "worker", *command))
+        return _output(service, self.start_command(service, *command))
+
+    def start_command(self, service: str, *command: str) -> subprocess.Popen[str]:
+        """Start an operator's command where a worker runs; the caller reads what it prints, and
+        waits for its end."""
+        return self._run(service, "worker", *command)
 
     def start_command(
         self, service: str, *command: str, failpoints: str = ""
