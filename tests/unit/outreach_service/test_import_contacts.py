@@ -377,6 +377,15 @@ def test_what_is_missing_or_wrong_is_named(
     assert services.calls == []
 
 
+def test_the_errors_file_is_not_the_file_itself(
+    given: Given, services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = HEADER + row(1, consent="perhaps")
+    assert given(text, "--errors", str(tmp_path / "people.csv")) == 2
+    assert "another file" in capsys.readouterr().err
+    assert (tmp_path / "people.csv").read_text() == text
+
+
 def test_an_answer_of_something_else_ends_the_command(
     given: Given, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:

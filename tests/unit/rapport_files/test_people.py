@@ -169,6 +169,35 @@ def test_a_bad_cell_is_refused_by_line(
     assert {each.client for each in understood.told()} == {"c-2"}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_id": "c" * 201},
+        {"client_id": "c\x07"},
+        {"client_id": "\u200b"},
+        {"name": "a\x00b"},
+        {"evidence": "a\x00b"},
+        {"statement_id": "a\x00b"},
+        {"address": "a\x00b"},
+    ],
+)
+def test_what_no_service_takes_is_refused_alone(tmp_path: Path, change: dict[str, str]) -> None:
+    """One of them in a body would stop all that is sent with it."""
+    good = dict(zip(LONG.strip().split(","), ROW.strip().split(","), strict=True))
+    other = {**good, "client_id": "c-2", "statement_id": "form-2"}
+    text = json.dumps({**good, **change}) + "\n" + json.dumps(other) + "\n"
+    understood, found = look(tmp_path, text)
+    assert [(each.line, each.column) for each in found] == [(1, *change)]
+    assert {each.client for each in understood.told()} == {"c-2"}
+
+
+def test_two_consents_of_a_row_to_one_purpose_are_both_told(tmp_path: Path) -> None:
+    """Outreach lets the withdrawal win; none of them is lost here."""
+    text = BY_SMS.replace("同意时间\n", "同意时间,用途,同意\n").replace("Z\n", "Z,营销,撤回\n")
+    found = told(tmp_path, text, **PROOF)
+    assert [each.granted for each in found if isinstance(each, Statement)] == [True, False]
+
+
 def test_a_row_that_tells_nothing_is_refused(tmp_path: Path) -> None:
     _, found = look(tmp_path, "client_id,name,phone\nc-1,小满,\n", **PROOF)
     assert [(each.line, str(each.reason)) for each in found] == [

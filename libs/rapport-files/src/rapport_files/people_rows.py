@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from rapport_contracts.ranges import zones
+from rapport_contracts.ranges import NAME, zones
 from rapport_files.instants import plain_instant, read_instant
 from rapport_files.lines import Line, Rules
 from rapport_files.options import Asked
@@ -28,6 +29,9 @@ from rapport_files.words import meanings, plain_word
 
 DEFAULT_LANGUAGE: Final = "zh-CN"
 _DIGITS: Final = 32
+_LONGEST_NAME: Final = 200
+_NAME: Final = re.compile(NAME)
+_CONTROL: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 _CHANNELS: Final = meanings(CHANNELS)
 _PURPOSES: Final = meanings(PURPOSES)
 _CONSENTS: Final = meanings(CONSENTS)
@@ -151,6 +155,7 @@ class PeopleRows:
 
     def _told(self, line: Line) -> list[Told]:
         client = line.id("client_id", "client")
+        self._check_texts(line)
         granted = self._granted(line)
         channel = self._channel(line, is_needed=bool(granted))
         channels = self._consent_channels(line, channel) if granted else []
@@ -166,19 +171,31 @@ class PeopleRows:
         statements = self._statements(line, client, proof, granted, channels)
         return [*contacts, *statements]
 
-    def _granted(self, line: Line) -> dict[str, bool]:
-        """Purpose -> whether it is granted, for the consents that the row tells."""
-        found: dict[str, bool] = {}
-        for name, purpose in PURPOSES_TOLD.items():
-            granted = line.optional(name, self._read_consent)
-            if granted is not None:
-                found[purpose] = granted
+    def _check_texts(self, line: Line) -> None:
+        """Refuse what no service takes: one such text would stop all that is sent with it."""
+        for name in self._columns.places.keys() - {"client_id"}:
+            if _CONTROL.search(line.text(name)):
+                line.add_problem(name, said("has a control character"), said("write it anew"))
+        client = line.text("client_id")
+        if client and not (len(client) <= _LONGEST_NAME and _NAME.fullmatch(client)):
+            line.add_problem(
+                "client_id",
+                said("is no number of a client: at most 200 visible characters"),
+                said("correct it"),
+            )
+
+    def _granted(self, line: Line) -> list[tuple[str, bool]]:
+        """The purposes of the consents that the row tells, and whether each is granted."""
+        told = [
+            (purpose, line.optional(name, self._read_consent))
+            for name, purpose in PURPOSES_TOLD.items()
+        ]
         granted = line.optional("consent", self._read_consent)
         if granted is not None:
             has_column = self._columns.has("purpose")
             which = line.get("purpose", _read_purpose) if has_column else line.ask("purpose")
-            found |= {} if which is None else {which: granted}
-        return found
+            told += [] if which is None else [(which, granted)]
+        return [(purpose, granted) for purpose, granted in told if granted is not None]
 
     def _channel(self, line: Line, *, is_needed: bool) -> str | None:
         """The channel of the row's address, and of its consents in a file that says it."""
@@ -213,12 +230,12 @@ class PeopleRows:
         line: Line,
         client: str,
         proof: _Proof,
-        granted: Mapping[str, bool],
+        granted: Sequence[tuple[str, bool]],
         channels: Sequence[str],
     ) -> Iterable[Statement]:
         if proof.stated_at is None or proof.evidence is None or proof.text_version is None:
             return
-        for purpose, is_granted in granted.items():
+        for purpose, is_granted in granted:
             for channel in channels:
                 yield Statement(
                     line=line.number,

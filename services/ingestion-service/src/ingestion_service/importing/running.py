@@ -47,6 +47,8 @@ def run(database: Database, stores: Stores, options: argparse.Namespace) -> list
     `Refused`, `NotYet`, and what the database raises for good."""
     request = request_of(options, _practice(stores, PracticeId(options.practice)))
     entry = _audit_entry(options, request) if options.yes else None
+    if options.errors is not None and options.errors.resolve() == request.path.resolve():
+        raise Refused("--errors: another file than the one that is read")
     file_hash = hash_of(request.path)
     state = _state_of(request.path)
     job = begun(request.key(file_hash), stores)

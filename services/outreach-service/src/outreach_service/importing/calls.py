@@ -95,7 +95,7 @@ class Api:
             wait = self._backoff * 2**tried
             try:
                 response = self._http.request(method, path, json=body)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 why = type(error).__name__
             else:
                 if response.status_code not in _PASSES:

@@ -37,6 +37,8 @@ class _Errors(NamedTuple):
 def run(options: argparse.Namespace, place: Place | None) -> list[str]:
     """Look at the file, and tell the APIs where a place is given; the lines that say what became of
     it. Raises `Refused`."""
+    if options.errors is not None and options.errors.resolve() == options.file.resolve():
+        raise Refused("--errors: another file than the one that is read")
     state = _state_of(options.file)
     with _errors(options.errors) as errors:
         understood = _look(options, errors)
