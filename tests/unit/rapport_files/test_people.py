@@ -317,7 +317,7 @@ def test_no_word_of_a_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "my.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     report = tmp_path / "errors.csv"
-    for answers in ({}, PROOF):
+    for answers in (CLOCK, PROOF):
         with ErrorFile(report) as errors:
             understood = understand_people(path, answers, errors.add)
         lines = [*understood.preview.by(), *understood.refusals.by()]

@@ -30,16 +30,17 @@ _STATES: dict[str, State] = {
 _told = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 ToldId = tuple[str, str]
 """An id that a file has for a row, and what the row tells: the same in every format."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(Generic[T]):
+class Outcome(Generic[T_co]):
     """What a row came to: what it says, or what stands against it."""
 
     line: int
-    told: Sequence[T] = ()
+    told: Sequence[T_co] = ()
     problems: Sequence[Problem] = ()
     asked: Sequence[str] = ()
     lacking: frozenset[str] = frozenset()

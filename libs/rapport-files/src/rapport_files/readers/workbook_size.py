@@ -43,7 +43,8 @@ class Odd(ValueError):
 def size_of(parts: zipfile.ZipFile) -> Size:
     """The size of all sheets of a workbook. Raises Odd, and what zipfile raises."""
     size, lengths = Size(), array("Q")
-    shared, others = [], []
+    shared: list[zipfile.ZipInfo] = []
+    others: list[zipfile.ZipInfo] = []
     for part in parts.infolist():
         (shared if part.filename.casefold().endswith(_SHARED) else others).append(part)
     others += [each for each in shared if _Strings(lengths).read(parts, each)]
