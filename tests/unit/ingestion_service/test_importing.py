@@ -107,6 +107,31 @@ def test_a_file_is_taken_as_history_under_a_hold_that_ends(
     assert stores.tables.imports == {}
 
 
+def test_signals_are_taken_as_events_are_and_those_of_care_are_refused(
+    stores: MemoryStores, given: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    header, errors = "client_id,happened_at,event,id,counsellor_id\n", tmp_path / "errors.csv"
+    rows = [
+        "c1,2024-05-01,visited,,x7\n",
+        "c1,2024-05-02,case_opened,k1,x7\n",
+        "c1,2024-05-02,mood,m1,\n",
+        "c1,2024-05-03,case_opened,k1,x8\n",
+    ]
+    lines = given(header + "".join(rows), "--errors", str(errors))
+    assert lines[-1].startswith("accepted: 3 events;")
+    assert {kind for _, kind in sums(stores)} == {"visited", "case_opened"}
+    (line,) = errors.read_text("utf-8-sig").splitlines()[1:]
+    assert line.startswith("4,event,")
+
+
+def test_the_errors_file_is_not_the_file_itself(
+    stores: MemoryStores, given: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match="another file"):
+        given(HEADER + PAID, "--errors", str(tmp_path / "my.csv"))
+    assert (tmp_path / "my.csv").read_text() == HEADER + PAID
+
+
 def test_the_same_file_twice_says_nothing_new(
     stores: MemoryStores, given: Callable[..., list[str]]
 ) -> None:

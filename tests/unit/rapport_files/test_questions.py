@@ -7,7 +7,7 @@ import pytest
 
 from rapport_contracts.source import PaymentSettled
 from rapport_files.options import BadAnswer, Options
-from rapport_files.understanding import NotUnderstood
+from rapport_files.survey import NotUnderstood
 from tests.unit.rapport_files.saved_files import HEADER, events, happened, look, problems, read
 
 DUE_AND_PAID = (

@@ -11,6 +11,7 @@ from rapport_contracts.source import PaymentSettled
 from rapport_files.options import BadAnswer, Options
 from rapport_files.problems import Problem
 from rapport_files.readers import workbook as reader
+from rapport_files.readers import workbook_size
 from rapport_files.understanding import Understanding, understand
 from tests.unit.rapport_files.saved_files import (
     HEADER,
@@ -186,14 +187,14 @@ class TestWorkbooks:
     def test_a_sheet_full_of_errors_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reader, "_MOST_ERRORS", 2)
+        monkeypatch.setattr(reader, "MOST_ERRORS", 2)
         rows = [COLUMNS, *[[ValueError("#REF!")]] * 3]
         assert "full of errors" in "".join(self.look(tmp_path, {"a": rows}).refusals.by())
 
     def test_errors_are_found_across_pieces(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reader, "_CHUNK", 7)
+        monkeypatch.setattr(workbook_size, "_CHUNK", 7)
         rows = [COLUMNS, *[[ValueError("#REF!"), *VISIT[1:]]] * 5]
         assert self.look(tmp_path, {"a": rows}).preview.refused == 5
 

@@ -6,15 +6,13 @@ from types import MappingProxyType
 
 from rapport_files.options import COLUMN, Asked, BadAnswer, Options, Question, question
 from rapport_files.said import Said, said
-from rapport_files.words import COLUMNS, MONEY, STATES, meanings, plain_word
+from rapport_files.words import MONEY, STATES, meanings, plain_word
 
 HEADER_WITHIN = 10
 """A header comes within so many rows; above it stand a title and the like."""
 
-_MEANS = MappingProxyType({**meanings(COLUMNS), **dict.fromkeys(meanings(MONEY), "amount")})
 _MONEY = meanings(MONEY)
 _STATES = frozenset(map(plain_word, STATES))
-_TELLING = frozenset({"client_id", "happened_at", "event", "id", "booking_id", "starts_at"})
 _MONEY_IS: Mapping[str, Said] = MappingProxyType(
     {
         "due": said("what is due"),
@@ -23,25 +21,6 @@ _MONEY_IS: Mapping[str, Said] = MappingProxyType(
         "amount": said("an amount"),
     }
 )
-
-
-def known_fields(cells: Sequence[str]) -> set[str]:
-    """The fields that a row names, if it is a header."""
-    return {_MEANS[each] for each in map(plain_word, cells) if each in _MEANS}
-
-
-def is_table(first: Sequence[Sequence[str]]) -> bool:
-    """Whether a sheet with these first rows tells of clients and times."""
-    return any(
-        "client_id" in found and found & {"happened_at", "starts_at"}
-        for found in map(known_fields, first)
-    )
-
-
-def header_place(first: Sequence[Sequence[str]]) -> int:
-    """The first row that has the most of the columns of which a file tells."""
-    counts = [len(known_fields(row) & _TELLING) for row in first]
-    return counts.index(max(counts)) if counts else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +62,12 @@ def columns_of(line: int, header: Sequence[str], options: Options) -> Columns:
     asked: dict[str, Question] = {}
     answered = _answered(header, options)
     read = set(answered.values())
-    for name in COLUMNS:
+    for name in options.vocabulary.columns:
         if name in answered:
             places[name] = answered[name]
             continue
-        found = [at for at in _candidates(name, plain) if at not in answered.values()]
+        named = _candidates(name, plain, options.vocabulary.means)
+        found = [at for at in named if at not in answered.values()]
         key = f"{COLUMN}{name}"
         choices = {_name(at, header): at for at in found}
         if len(found) > 1 or (name == "amount" and found and _is_doubtful(plain[found[0]])):
@@ -112,10 +92,10 @@ def columns_of(line: int, header: Sequence[str], options: Options) -> Columns:
     )
 
 
-def _candidates(name: str, plain: Sequence[str]) -> list[int]:
+def _candidates(name: str, plain: Sequence[str], means: Mapping[str, str]) -> list[int]:
     """Our own name goes before other words for the same column, but not where it is money: an
     amount beside what is due or paid is in doubt."""
-    all_found = [at for at, each in enumerate(plain) if _MEANS.get(each) == name]
+    all_found = [at for at, each in enumerate(plain) if means.get(each) == name]
     own = [at for at in all_found if plain[at] == plain_word(name)]
     return own if own and name != "amount" else all_found
 
@@ -125,11 +105,10 @@ def _is_doubtful(plain: str) -> bool:
 
 
 def _settle_ids(places: dict[str, int], asked: Mapping[str, Question]) -> None:
-    """A file with one column of ids has it for bookings and payments alike."""
-    has_one = ("booking_id" in places) != ("payment_id" in places)
-    if has_one and "id" not in {*places, *asked}:
-        name = "booking_id" if "booking_id" in places else "payment_id"
-        places["id"] = places.pop(name)
+    """A file with one column of ids has it for bookings, payments and signals alike."""
+    own = [name for name in ("booking_id", "payment_id", "signal_id") if name in places]
+    if len(own) == 1 and "id" not in {*places, *asked}:
+        places["id"] = places.pop(own[0])
 
 
 def _name(place: int, header: Sequence[str]) -> str:

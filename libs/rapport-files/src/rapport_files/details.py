@@ -1,17 +1,31 @@
 """What few events say beside what each says: a row may have it, or must."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 from rapport_files.lines import ASSUMED, Line
 from rapport_files.problems import Refused
 from rapport_files.said import said
-from rapport_files.words import CANCELLED_BY, half_width, meanings, plain_word
+from rapport_files.words import (
+    CANCELLED_BY,
+    CLARITIES,
+    ENGAGEMENTS,
+    OUTCOMES,
+    URGENCIES,
+    half_width,
+    meanings,
+    plain_word,
+)
 
 Read = Callable[[Line, str], Any]
 _BY: Final = meanings(CANCELLED_BY)
 _MOST_DIGITS: Final = 9
+NEED: Final = "signal.need_noted"
+UNNAMED: Final = frozenset(
+    {"signal.consulted", "signal.visited", "signal.enquired", "signal.engaged", NEED}
+)
+"""Signals that may have no id of their own."""
 
 
 def details(line: Line, kind: str) -> dict[str, Any]:
@@ -28,6 +42,37 @@ def _code(line: Line, name: str) -> str | None:
 
 def _needed(line: Line, name: str) -> str | None:
     return line.id(name, "payment")
+
+
+def _day(line: Line, name: str) -> str | None:
+    at = line.instant(name) if line.text(name) else None
+    return None if at is None else at.date().isoformat()
+
+
+def _word_of(words: Mapping[str, Sequence[str]]) -> Callable[[str], str]:
+    """Reads one of these words. What it returns raises Refused."""
+    known = meanings(words)
+
+    def read(text: str) -> str:
+        found = known.get(plain_word(text))
+        if found is None:
+            raise Refused(
+                said("is none of its words"),
+                said("write one of these words: {words}", words=", ".join(words)),
+            )
+        return found
+
+    return read
+
+
+def _word(words: Mapping[str, Sequence[str]]) -> Read:
+    read = _word_of(words)
+    return lambda line, name: line.optional(name, read)
+
+
+def _needed_word(words: Mapping[str, Sequence[str]]) -> Read:
+    read = _word_of(words)
+    return lambda line, name: line.get(name, read)
 
 
 def _instant(line: Line, name: str) -> Any:
@@ -62,6 +107,9 @@ def _read_who(text: str) -> str:
 
 
 _OF_BOOKING: Final[Mapping[str, Read]] = MappingProxyType({"package_id": _code})
+_OF_CONTACT: Final[Mapping[str, Read]] = MappingProxyType(
+    dict.fromkeys(("counsellor_id", "service_code", "site", "channel"), _code)
+)
 _OF: Final[Mapping[str, Mapping[str, Read]]] = MappingProxyType(
     {
         "booking.requested": {**_OF_BOOKING, "starts_at": _instant},
@@ -76,6 +124,16 @@ _OF: Final[Mapping[str, Mapping[str, Read]]] = MappingProxyType(
         "payment.refund_failed": {"refund_id": _needed},
         "payment.charged_back": {"chargeback_id": _code},
         "payment.chargeback_reversed": {"chargeback_id": _needed},
+        "signal.consulted": _OF_CONTACT,
+        "signal.visited": _OF_CONTACT,
+        "signal.enquired": _OF_CONTACT,
+        "signal.referral_made": {"channel": _code},
+        "signal.referral_converted": {"channel": _code},
+        "signal.engaged": {"engagement": _needed_word(ENGAGEMENTS), "code": _code},
+        NEED: {"clarity": _word(CLARITIES), "urgency": _word(URGENCIES), "code": _code},
+        "signal.case_opened": {"counsellor_id": _code, "service_code": _code},
+        "signal.case_closed": {"outcome": _needed_word(OUTCOMES)},
+        "signal.override_begun": {"tier": _needed, "reason": _needed, "until": _day},
     }
 )
 """Kind of event -> what it may say, or must, and how that is read."""

@@ -1,7 +1,7 @@
 """Dates and times of a cell: what is in no doubt is read, all else is refused or asked."""
 
 import re
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from rapport_contracts.ranges import EARLIEST, LATEST
@@ -38,9 +38,12 @@ _WRITE = said("write 2026-03-01 14:30")
 _NO_DATE = said("is not a date")
 
 
-def read_instant(text: str, zone: ZoneInfo, day_order: str | None = None) -> datetime:
-    """A date, at 10:00, or a date with a time; without an offset it is local. `day_order` is `day`
-    or `month`, whichever is first in 1/3/2026. Raises Refused, Asked."""
+def read_instant(
+    text: str, zone: ZoneInfo | None, day_order: str | None = None, hour: time | None = HOUR
+) -> datetime:
+    """A date, at `hour`, or a date with a time; without an offset it is local. `day_order` is `day`
+    or `month`, whichever is first in 1/3/2026. Where no hour or zone is given for a text that has
+    none, it is asked. Raises Refused, Asked."""
     plain = _year_first(half_width(text), day_order)
     if _SHORT_YEAR.fullmatch(plain):
         raise Refused(
@@ -52,16 +55,27 @@ def read_instant(text: str, zone: ZoneInfo, day_order: str | None = None) -> dat
             said("give the column the format yyyy-mm-dd hh:mm, and save again"),
         )
     try:
-        instant = _instant(plain)
+        instant = _instant(plain, hour)
     except ValueError:
         raise Refused(_NO_DATE, _WRITE) from None
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=zone)
+    if instant.tzinfo is None:
+        if zone is None:
+            raise Asked("time_zone")
+        instant = instant.replace(tzinfo=zone)
     if not EARLIEST <= instant < LATEST:
         first, end = (f"{each:%Y-%m-%d}" for each in (EARLIEST, LATEST))
         raise Refused(
             said("must be from {first} on and before {end}", first=first, end=end), _WRITE
         )
     return instant
+
+
+def plain_instant(at: datetime) -> str:
+    """An instant as a text that says the same however its cell was written: what a file tells on
+    the practice's clock stays so, since its zone may change; all else is in UTC."""
+    if isinstance(at.tzinfo, ZoneInfo):
+        return at.replace(tzinfo=None).isoformat()
+    return at.astimezone(UTC).isoformat()
 
 
 def _year_first(text: str, day_order: str | None) -> str:
@@ -80,8 +94,8 @@ def _year_first(text: str, day_order: str | None) -> str:
     return f"{found['year']}-{month}-{day}{found['rest']}"
 
 
-def _instant(text: str) -> datetime:
-    """The instant that a text says, without a zone where it has none. Raises ValueError."""
+def _instant(text: str, local: time | None) -> datetime:
+    """The instant that a text says, without a zone where it has none. Raises ValueError, Asked."""
     found = _DATE.fullmatch(text)
     if found is None:
         raise ValueError
@@ -91,7 +105,10 @@ def _instant(text: str) -> datetime:
         int(found["day"] or found["day_zh"] or found["day_8"]),
     )
     if found["clock"] is None:
-        return datetime.combine(date(year, month, day), HOUR)
+        on = date(year, month, day)
+        if local is None:
+            raise Asked("time_of_day")
+        return datetime.combine(on, local)
     clock = _CLOCK.fullmatch(found["clock"].strip())
     if clock is None:
         raise ValueError

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from rapport_contracts.errors import InvalidEvent
 from rapport_files.columns import Columns
+from rapport_files.counting import Contradictions
 from rapport_files.damage import IdColumn, check_id, check_shown
 from rapport_files.instants import read_instant
 from rapport_files.money import read_amount, read_currency
@@ -18,7 +19,7 @@ from rapport_files.options import Asked, Options
 from rapport_files.problems import WHOLE_LINE, Problem, Refused
 from rapport_files.readers.rows import Nested, Number, Row
 from rapport_files.said import Said, said
-from rapport_files.words import EVENTS, SUMS, meanings, plain_word
+from rapport_files.words import CARE, EVENTS, SUMS, meanings, plain_word
 
 ASSUMED: Final = "booking.assumed"
 """A `booking.completed` that nobody reported."""
@@ -39,19 +40,39 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "failed": "payment.failed",
         "charged_back": "payment.charged_back",
         "chargeback_reversed": "payment.chargeback_reversed",
+        **{
+            name: f"signal.{name}"
+            for name in (
+                *("consulted", "visited", "enquired", "referral_made", "referral_converted"),
+                *("engaged", "need_noted", "case_opened", "case_closed", "arrears_opened"),
+                *("arrears_cleared", "need_consent_given", "need_consent_withdrawn"),
+                *("override_begun", "override_ended", "neutral_begun", "neutral_ended"),
+            )
+        },
+        "signal_withdrawn": "signal.withdrawn",
     }
 )
 TIMED: Final = frozenset({"booking.created", "booking.rescheduled"})
 PRICED: Final = frozenset(
-    {"payment.settled", "payment.refunded", "payment.refunded_total", "payment.charged_back"}
+    {
+        *("payment.settled", "payment.refunded", "payment.refunded_total", "payment.charged_back"),
+        "signal.arrears_opened",
+    }
 )
 _DETAILS: Final = (
     *("package_id", "units", "payer", "replaces"),
     *("cancelled_by", "cancelled_at", "refund_id", "chargeback_id"),
+    *("channel", "engagement", "code", "clarity", "urgency", "outcome", "tier", "reason", "until"),
 )
 CODES: Final = ("counsellor_id", "service_code", "site", "product")
 
 _EVENTS = meanings(EVENTS)
+_CARE = meanings(CARE)
+_OF_CARE = said("is a signal of care, which no file of events tells")
+_CARE_GOES = said(
+    "take the line out: give consents by outreach's import-contacts, and send all other signals of"
+    " care to POST /v1/events or source.care.v1"
+)
 _HALF = re.compile("[\ud800-\udfff]")
 """A JSON file may escape one half of a pair; no encoding can hold it."""
 _BEYOND_HEADER = said("has more cells than the header")
@@ -63,6 +84,7 @@ _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "/time": "happened_at",
         "/data/booking_id": "id",
         "/data/payment_id": "id",
+        "/data/signal_id": "id",
         "/data/amount_minor": "amount",
         "/data/currency": "currency",
         "/data/starts_at": "starts_at",
@@ -75,17 +97,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How the cells of a file are read: its columns, zone and currency (ISO 4217), the answers, and
-    what all its ids together tell, by field and `booking` or `payment`. `words` are those of one's
-    own for events."""
+    """How the cells of a file are read: its columns, zone (None: it is asked where a time needs
+    one) and currency (ISO 4217), the answers, and what all its ids together tell, by field and
+    `booking` or `payment`. `words` are those of one's own for events, `contradictions` what lines
+    name of which they tell otherwise than others do."""
 
     columns: Columns
     options: Options
-    zone: ZoneInfo
+    zone: ZoneInfo | None
     currency: str
     decimal_comma: bool
     ids: Mapping[tuple[str, str], IdColumn]
     words: Mapping[str, str]
+    contradictions: Contradictions
 
 
 class Line:
@@ -99,7 +123,6 @@ class Line:
         self.problems: list[Problem] = []
         self.asked: list[str] = []
         self.lacking: set[str] = set()
-        self._looked_at: set[str] = set()
         self._row = row
         self._rules = rules
         cells = row.cells
@@ -136,14 +159,8 @@ class Line:
         """A cell as it stands; empty for a field without a column, or with one in doubt."""
         return self._cells.get(name, "")
 
-    def words(self) -> list[tuple[str, str]]:
-        """The words of the row: each field that was looked at so far, with its cell."""
-        told = self._cells.items()
-        return [(name, text) for name, text in told if text and name in self._looked_at]
-
     def get(self, name: str, read: Callable[[str], T]) -> T | None:
         """The value of a cell; None, and what stands against it, without one."""
-        self._looked_at.add(name)
         try:
             place = self._rules.columns.place(name)
         except Asked as asked:
@@ -264,6 +281,8 @@ def read_kind(text: str, own: Mapping[str, str]) -> str:
     """The kind of an event, such as `booking.completed`, from one of the words of `EVENTS`, or from
     one of `own`, which go before those. Raises Refused."""
     event = (own.get(plain_word(text)) if own else None) or _event(text)
+    if event is None and plain_word(text) in _CARE:
+        raise Refused(_OF_CARE, _CARE_GOES)
     if event is None:
         raise Refused(
             said("is no word for an event"), said("write one of {events}", events=", ".join(EVENTS))

@@ -5,9 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 
 from rapport_contracts.ranges import currencies
 from rapport_files.said import Said, Speaker, english, said
+
+_AS_WHAT: Mapping[str, Said] = MappingProxyType(
+    {
+        "snapshot": said("bookings as they are now"),
+        "people": said("contacts and consents"),
+        "events": said("events"),
+        "": said("events"),
+    }
+)
+"""How a file is told -> as what it is read; while nobody has said it is shown as events."""
 
 
 @dataclass(kw_only=True)
@@ -41,8 +52,7 @@ class Preview:
 
     def said(self) -> Iterator[Said]:
         """The preview as texts."""
-        as_what = said("bookings as they are now" if self.told_as == "snapshot" else "events")
-        yield said("{format}, read as {what}", format=self.format, what=as_what)
+        yield said("{format}, read as {what}", format=self.format, what=_AS_WHAT[self.told_as])
         yield from self.notes
         yield said("columns: {columns}", columns=self._columns())
         if self.unread:
@@ -60,6 +70,8 @@ class Preview:
                 amount=self._amount(minor),
                 currency=self.currency,
             )
+        if self.first_on is None and self.clients:
+            yield said("{clients} clients", clients=f"{self.clients:,}")
         if self.first_on and self.last_on:
             yield said(
                 "{clients} clients, from {first} to {last}",

@@ -2,16 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.source import SourceEvent
 from rapport_files.counting import DiskCounter
-from rapport_files.details import details
+from rapport_files.details import NEED, UNNAMED, details
 from rapport_files.events import Happening, Origin
+from rapport_files.instants import plain_instant
 from rapport_files.lines import ASSUMED, CODES, PRICED, TIMED, Line, Rules
 from rapport_files.problems import Problem
 from rapport_files.readers.rows import Row
@@ -26,28 +27,50 @@ _STATES: dict[str, State] = {
     "booking.cancelled": "cancelled",
 }
 
-_told = json.JSONEncoder(ensure_ascii=False).encode
+_told = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+ToldId = tuple[str, str]
+"""An id that a file has for a row, and what the row tells: the same in every format."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(Generic[T]):
+class Outcome(Generic[T_co]):
     """What a row came to: what it says, or what stands against it."""
 
     line: int
-    told: Sequence[T] = ()
+    told: Sequence[T_co] = ()
     problems: Sequence[Problem] = ()
     asked: Sequence[str] = ()
     lacking: frozenset[str] = frozenset()
 
 
+class _Facts(NamedTuple):
+    """What a row tells, but for the id of its event; `kinds` are its own and that of another event
+    that it tells as well."""
+
+    client: str
+    at: datetime
+    kinds: Sequence[str]
+    data: Mapping[str, Any]
+
+    def words(self) -> str:
+        """The same text for all rows that tell the same."""
+        data = {
+            name: plain_instant(value) if isinstance(value, datetime) else value
+            for name, value in self.data.items()
+        }
+        return _told([self.client, plain_instant(self.at), self.kinds, data])
+
+
 class EventRows:
     """Reads rows as events, in the order of the file.
 
-    An event id that the file lacks is the hash of the row's own words and its ordinal among equal
-    rows, so that a file with its rows in another order, or among others, tells the same events. A
-    cell that this kind of event does not read, such as `updated_at`, is none of those words.
+    An event id that the file lacks is the hash of what the row tells and its ordinal among rows
+    that tell the same, so that a file with its rows in another order, among others, or saved in
+    another format, tells the same events. A cell that this kind of event does not read, such as
+    `updated_at`, is no part of it.
     """
 
     def __init__(self, rules: Rules, origin: Origin) -> None:
@@ -70,20 +93,33 @@ class EventRows:
         """Forget which rows there were."""
         self._counted.close()
 
+    def told_ids(self, row: Row) -> list[ToldId]:
+        """The event id that the file has for a row, if any, and what the row tells."""
+        line = Line(row, self._rules)
+        facts = self._facts(line)
+        event_id = line.code("event_id")
+        return [] if facts is None or event_id is None else [(event_id, facts.words())]
+
     def _happenings(self, line: Line) -> list[Happening]:
+        facts = self._facts(line)
+        if facts is None:
+            return []
+        event_id = self._event_id(line, facts.words())
+        ids = (event_id, f"{event_id}-settled")
+        return [
+            Happening(event_id=each, client=facts.client, kind=kind, at=facts.at, data=facts.data)
+            for each, kind in zip(ids, facts.kinds, strict=False)
+        ]
+
+    def _facts(self, line: Line) -> _Facts | None:
         client = line.id("client_id", "client")
         at = line.instant("happened_at")
         kinds = self._kinds(line, line.event() or "")
         data = self._data(line, kinds[0])
         kinds = ["booking.completed" if kind == ASSUMED else kind for kind in kinds]
         if client is None or at is None or line.is_bad:
-            return []
-        event_id = self._event_id(line)
-        ids = (event_id, f"{event_id}-settled")
-        return [
-            Happening(event_id=each, client=client, kind=kind, at=at, data=data)
-            for each, kind in zip(ids, kinds, strict=False)
-        ]
+            return None
+        return _Facts(client, at, kinds, data)
 
     def _kinds(self, line: Line, kind: str) -> list[str]:
         """The kind of the row's own event, and that of another one which it tells as well."""
@@ -94,28 +130,33 @@ class EventRows:
 
     def _data(self, line: Line, kind: str) -> dict[str, Any]:
         of = kind.partition(".")[0]
-        name = f"{of}_id"
-        column = name if self._rules.columns.has(name) else "id"
-        data: dict[str, Any] = {name: line.id(column, of or "booking")}
+        data: dict[str, Any] = self._object(line, kind, of)
         if kind in TIMED:
             data["starts_at"] = line.instant("starts_at")
-        if kind in PRICED:
+        if kind in PRICED or (kind == NEED and line.text("amount")):
             data |= {"amount_minor": line.amount(), "currency": self._rules.currency}
         return data | (codes(line) if of == "booking" else {}) | details(line, kind)
 
-    def _event_id(self, line: Line) -> str:
-        words = _told(line.words())
+    def _object(self, line: Line, kind: str, of: str) -> dict[str, Any]:
+        """What the event is about, by its id; some signals need none."""
+        name = f"{of}_id"
+        column = name if self._rules.columns.has(name) else "id"
+        if kind not in UNNAMED:
+            return {name: line.id(column, of or "booking")}
+        named = line.id(column, of) if line.text(column) else None
+        return {} if named is None else {name: named}
+
+    def _event_id(self, line: Line, words: str) -> str:
         told = line.code("event_id")
         if told is not None:
-            times = self._counted.count("id", told)
-            if times != self._counted.count("words", told, words):
+            if told in self._rules.contradictions:
                 line.add_problem(
                     "event_id",
                     said("names an event that another line tells otherwise"),
                     said("give each event an id of its own"),
                 )
             return told
-        ordinal = self._counted.count("words", words)
+        ordinal = self._counted.count(words)
         digest = hashlib.sha256(f"{words}\n{ordinal}".encode("utf-8", "surrogatepass"))
         return f"row-{digest.hexdigest()[:_DIGITS]}"
 
@@ -132,7 +173,13 @@ class BookingRows:
         the row's hour, and for one that another line has told in the same words."""
         line = Line(row, self._rules)
         booking = self._booking(line)
-        return _outcome(row, line, [] if booking is None else [booking])
+        is_told = booking is not None and not self._is_twice(line, booking)
+        return _outcome(row, line, [booking] if booking is not None and is_told else [])
+
+    def told_ids(self, row: Row) -> list[ToldId]:
+        """The id of a row's booking, and what the row tells."""
+        booking = self._booking(Line(row, self._rules))
+        return [] if booking is None else [(booking.booking_id, _words(booking))]
 
     def close(self) -> None:
         """Forget which bookings there were."""
@@ -140,8 +187,7 @@ class BookingRows:
 
     def _booking(self, line: Line) -> Booking | None:
         client = line.id("client_id", "client")
-        column = "booking_id" if self._rules.columns.has("booking_id") else "id"
-        booking_id = line.id(column, "booking")
+        booking_id = line.id(_id_column(self._rules), "booking")
         starts_at = line.instant("starts_at")
         state = self._state(line)
         booked_at = self._optional_instant(line, "booked_at")
@@ -154,8 +200,6 @@ class BookingRows:
             or line.is_bad
             or state is None
         ):
-            return None
-        if self._is_twice(line, column, booking_id):
             return None
         return Booking(
             booking_id=booking_id,
@@ -182,16 +226,14 @@ class BookingRows:
     def _optional_instant(self, line: Line, name: str) -> datetime | None:
         return line.instant(name) if line.text(name) else None
 
-    def _is_twice(self, line: Line, column: str, booking_id: str) -> bool:
-        times = self._counted.count("id", booking_id)
-        if times == self._counted.count("words", _told(line.words())):
-            return times > 0
-        line.add_problem(
-            column,
-            said("names a booking that another line tells otherwise"),
-            said("keep the line that holds now; two bookings need two ids"),
-        )
-        return True
+    def _is_twice(self, line: Line, booking: Booking) -> bool:
+        if booking.booking_id in self._rules.contradictions:
+            line.add_problem(
+                _id_column(self._rules),
+                said("names a booking that another line tells otherwise"),
+                said("keep the line that holds now; two bookings need two ids"),
+            )
+        return self._counted.count(booking.booking_id) > 0
 
 
 class UntoldRows:
@@ -208,6 +250,17 @@ class UntoldRows:
 def codes(line: Line) -> dict[str, str]:
     """The codes of a booking that the row names."""
     return {name: text for name in CODES if (text := line.code(name))}
+
+
+def _id_column(rules: Rules) -> str:
+    return "booking_id" if rules.columns.has("booking_id") else "id"
+
+
+def _words(booking: Booking) -> str:
+    """What a row tells of a booking, whichever line of the file it is."""
+    values = (booking.client, booking.state, booking.codes)
+    times = (booking.starts_at, booking.booked_at, booking.changed_at)
+    return _told([*values, [None if each is None else plain_instant(each) for each in times]])
 
 
 def _outcome(row: Row, line: Line, told: Sequence[T]) -> Outcome[T]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from rapport_files.columns import HEADER_WITHIN, Columns, columns_of, header_place
+from rapport_files.columns import HEADER_WITHIN, Columns, columns_of
 from rapport_files.decoding import decoding_of, is_empty, text_lines
 from rapport_files.options import Options, Question, question
 from rapport_files.problems import WHOLE_LINE, Problem
@@ -41,7 +41,7 @@ def open_table(path: Path, options: Options) -> Table:
     Raises BadAnswer, OSError.
     """
     try:
-        raw, sheets = _raw(path, options.answers.get("sheet"))
+        raw, sheets = _raw(path, options)
     except Unreadable as unreadable:
         nothing = Columns(line=1, width=0)
         return Table(
@@ -51,7 +51,8 @@ def open_table(path: Path, options: Options) -> Table:
             blocked=[unreadable.problem],
         )
     first = [each for each in islice(raw.rows(), HEADER_WITHIN) if isinstance(each, Row)]
-    place = header_place([row.cells for row in first]) if raw.has_title else 0
+    titled = [row.cells for row in first] if raw.has_title else []
+    place = options.vocabulary.header_place(titled)
     header = first[place] if first else Row(1, [])
     columns = columns_of(header.line, header.cells, options)
     notes = [*raw.notes]
@@ -68,12 +69,12 @@ def open_table(path: Path, options: Options) -> Table:
     )
 
 
-def _raw(path: Path, sheet: str | None) -> tuple[RawTable, Mapping[str, Said]]:
+def _raw(path: Path, options: Options) -> tuple[RawTable, Mapping[str, Said]]:
     """The rows of a file, and the sheets to choose from. Raises Unreadable, BadAnswer, OSError."""
     with path.open("rb") as file:
         head = file.read(len(_XLSX))
     if head == _XLSX:
-        return workbook(path, sheet)
+        return workbook(path, options.vocabulary, options.answers.get("sheet"))
     if head == _XLS:
         raise Unreadable(said("is a workbook of an old kind"))
     if is_empty(path):
@@ -81,8 +82,9 @@ def _raw(path: Path, sheet: str | None) -> tuple[RawTable, Mapping[str, Said]]:
         return RawTable(format=said("CSV"), rows=lambda: iter(()), problems=[nothing]), {}
     decoding = decoding_of(path)
     begins = next(text_lines(path, decoding), "").lstrip()[:1]
-    read = json_lines if begins in ("{", "[") else separated
-    return read(path, decoding), {}
+    if begins in ("{", "["):
+        return json_lines(path, decoding), {}
+    return separated(path, decoding, options.vocabulary), {}
 
 
 def _body(rows: Rows, header: int) -> Rows:

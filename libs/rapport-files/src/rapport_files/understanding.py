@@ -1,10 +1,10 @@
 """What was understood of a file, before anything of it is taken: columns, counts, questions."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,21 +15,19 @@ from rapport_contracts.source import (
     SourceEvent,
 )
 from rapport_files.columns import Columns
-from rapport_files.counting import DiskCounter
+from rapport_files.counting import Contradictions
 from rapport_files.damage import IdColumn
 from rapport_files.events import Origin
 from rapport_files.lines import PRICED, Rules, read_kind
 from rapport_files.money import read_currency
-from rapport_files.options import COLUMN, Options, Question, question
+from rapport_files.options import Options, Question
 from rapport_files.preview import Preview
-from rapport_files.problems import WHOLE_LINE, Broken, Problem, Refusals, Refused
+from rapport_files.problems import Problem, Refusals, Refused
 from rapport_files.readers.rows import Row
-from rapport_files.rows import BookingRows, EventRows, Outcome, UntoldRows
-from rapport_files.said import said
+from rapport_files.rows import BookingRows, EventRows, UntoldRows
 from rapport_files.snapshots import Booking
+from rapport_files.survey import NotUnderstood, Seen, Survey, note_contradictions
 from rapport_files.tables import Table, open_table
-
-_LINES_NAMED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,18 +80,67 @@ class Understanding:
         return (each for each in self.table.rows() if isinstance(each, Row))
 
 
-class NotUnderstood(Exception):
-    """The file waits for an answer, cannot be taken as a whole, or is told in the other way."""
-
-
 def understand(
     path: Path, origin: Origin, options: Options, each: Callable[[Problem], None] = lambda _: None
 ) -> Understanding:
     """Read a file twice, for what its columns tell together and for each of its rows, and take
-    nothing of it. `each` gets every problem as it is found. Raises BadAnswer, OSError."""
+    nothing of it; where lines have ids of their own it is read once more, for those that contradict
+    each other. `each` gets every problem as it is found. Raises BadAnswer, OSError."""
     table = open_table(path, options)
+    told_as = _told_as(table.columns, options)
     rules = rules_of(table, origin, options)
-    return _Survey(table, rules, origin, Refusals(each)).all()
+    _note_ids(table, rules, origin, told_as)
+    preview = Preview(
+        format=table.format,
+        told_as=told_as,
+        notes=table.notes,
+        columns=table.columns.headers,
+        unread=table.columns.unread,
+        currency=rules.currency,
+    )
+    refusals = Refusals(each)
+    survey: Survey[SourceEvent | Booking] = Survey(table, preview, refusals, partial(_seen, rules))
+    missing = _missing(table.columns, told_as)
+    found = survey.all(_reader(rules, origin, told_as), missing, told_as=not told_as)
+    return Understanding(
+        preview=preview,
+        questions=found.questions,
+        refusals=refusals,
+        blocked=found.blocked,
+        table=table,
+        rules=rules,
+        origin=origin,
+    )
+
+
+def _note_ids(table: Table, rules: Rules, origin: Origin, told_as: str) -> None:
+    """Find the ids of which lines tell otherwise than others."""
+    reader = _reader(rules, origin, told_as)
+    has_ids = told_as == "snapshot" or table.columns.has("event_id")
+    if has_ids and not isinstance(reader, UntoldRows):
+        with closing(reader):
+            note_contradictions(table, reader.told_ids, rules.contradictions)
+
+
+def _reader(rules: Rules, origin: Origin, told_as: str) -> EventRows | BookingRows | UntoldRows:
+    if told_as == "snapshot":
+        return BookingRows(rules)
+    return EventRows(rules, origin) if told_as == "events" else UntoldRows()
+
+
+def _seen(rules: Rules, told: SourceEvent | Booking) -> Seen:
+    """What is counted of an event, or of a booking."""
+    if isinstance(told, Booking):
+        return Seen(told.state, told.client, _day(told.starts_at, rules))
+    kind = told.type.removeprefix("rapport.").removesuffix(".v1")
+    minor = None
+    if isinstance(told, PaymentSettled | PaymentRefunded | PaymentChargedBack):
+        minor = told.data.amount_minor
+    return Seen(kind, told.subject, _day(told.time, rules), minor)
+
+
+def _day(at: datetime, rules: Rules) -> date:
+    return at.astimezone(rules.zone).date()
 
 
 def rules_of(table: Table, origin: Origin, options: Options) -> Rules:
@@ -107,7 +154,7 @@ def rules_of(table: Table, origin: Origin, options: Options) -> Rules:
         cells = {name: row.cells[place] for name, place in at.items() if place < len(row.cells)}
         kind = _kind(cells.get("event", ""), words)
         of = kind.partition(".")[0]
-        for name in ("client_id", "id", "booking_id", "payment_id"):
+        for name in ("client_id", "id", "booking_id", "payment_id", "signal_id"):
             whose = "client" if name == "client_id" else of
             if cells.get(name):
                 ids.setdefault((name, whose), IdColumn()).see(cells[name])
@@ -121,6 +168,7 @@ def rules_of(table: Table, origin: Origin, options: Options) -> Rules:
         decimal_comma=table.decimal_comma,
         ids=ids,
         words=words,
+        contradictions=Contradictions(),
     )
 
 
@@ -136,130 +184,6 @@ def _currency(text: str) -> str | None:
         return read_currency(text)
     except Refused:
         return None
-
-
-class _Survey:
-    """Reads all rows once, and counts."""
-
-    def __init__(self, table: Table, rules: Rules, origin: Origin, refusals: Refusals) -> None:
-        self._table = table
-        self._rules = rules
-        self._origin = origin
-        self._refusals = refusals
-        self._clients = DiskCounter()
-        self._lacking: set[str] = set()
-        self._waiting: dict[str, list[int]] = {}
-        self._waits: Counter[str] = Counter()
-        told_as = _told_as(table.columns, rules.options)
-        columns = table.columns
-        self._preview = Preview(
-            format=table.format,
-            told_as=told_as,
-            notes=table.notes,
-            columns=columns.headers,
-            unread=columns.unread,
-            currency=rules.currency,
-        )
-
-    def all(self) -> Understanding:
-        """What there is to know."""
-        for problem in self._table.blocked:
-            self._refusals.add(problem)
-        broken = self._read_rows()
-        self._check_columns()
-        self._preview.clients = len(self._clients)
-        self._clients.close()
-        return Understanding(
-            preview=self._preview,
-            questions=self._questions(),
-            refusals=self._refusals,
-            blocked=bool(self._table.blocked or self._lacking or broken or not self._preview.rows),
-            table=self._table,
-            rules=self._rules,
-            origin=self._origin,
-        )
-
-    def _read_rows(self) -> bool:
-        """Whether the end of the file could not be read."""
-        with closing(self._reader()) as reader:
-            broken = False
-            for row in self._table.rows():
-                self._preview.rows += 1
-                if not isinstance(row, Problem):
-                    self._count(reader.read(row))
-                    continue
-                self._refusals.add(row)
-                self._preview.refused += 1
-                broken = broken or isinstance(row, Broken)
-        return broken
-
-    def _reader(self) -> EventRows | BookingRows | UntoldRows:
-        if self._preview.told_as == "snapshot":
-            return BookingRows(self._rules)
-        if self._preview.told_as == "events":
-            return EventRows(self._rules, self._origin)
-        return UntoldRows()
-
-    def _count(self, outcome: Outcome[SourceEvent] | Outcome[Booking]) -> None:
-        preview = self._preview
-        for problem in outcome.problems:
-            self._refusals.add(problem)
-        preview.refused += bool(outcome.problems)
-        preview.waiting += bool(outcome.asked and not outcome.problems)
-        for key in set(outcome.asked):
-            self._waits[key] += 1
-            if len(lines := self._waiting.setdefault(key, [])) < _LINES_NAMED:
-                lines.append(outcome.line)
-        self._lacking |= outcome.lacking
-        for each in outcome.told:
-            if isinstance(each, Booking):
-                self._saw(each.state, each.client, each.starts_at)
-            else:
-                kind = each.type.removeprefix("rapport.").removesuffix(".v1")
-                self._saw(kind, each.subject, each.time)
-                if isinstance(each, PaymentSettled | PaymentRefunded | PaymentChargedBack):
-                    preview.money[kind] += each.data.amount_minor
-
-    def _saw(self, kind: str, client: str | None, at: datetime) -> None:
-        preview = self._preview
-        preview.kinds[kind] += 1
-        if client is not None:
-            self._clients.count(client)
-        on = at.astimezone(self._rules.zone).date()
-        preview.first_on = min(preview.first_on or on, on)
-        preview.last_on = max(preview.last_on or on, on)
-
-    def _check_columns(self) -> None:
-        columns = self._table.columns
-        if columns.width and not self._preview.rows:
-            nothing = said("there is no line after the header")
-            self._refusals.add(Problem(columns.line + 1, WHOLE_LINE, nothing, said("fill it in")))
-        if not columns.width:
-            return
-        self._lacking |= _missing(columns, self._preview.told_as)
-        found = ", ".join(columns.headers.values()) or "-"
-        reason = said("the column is missing; there are: {found}", found=found)
-        for name in sorted(self._lacking):
-            way_out = said("call it {name}, or answer column.{name}=", name=name)
-            self._refusals.add(Problem(columns.line, name, reason, way_out))
-
-    def _questions(self) -> list[Question]:
-        asked = {each.key: each for each in self._table.columns.asked.values()}
-        questions = [*self._table.questions]
-        if not self._preview.told_as:
-            questions.append(question("told_as"))
-        for key, lines in self._waiting.items():
-            asks = asked[key] if key.startswith(COLUMN) else question(key)
-            questions.append(
-                Question(
-                    key=key,
-                    asks=asks.asks,
-                    choices=asks.choices,
-                    lines=lines,
-                    count=self._waits[key],
-                )
-            )
-        return questions
 
 
 def _told_as(columns: Columns, options: Options) -> str:

@@ -49,6 +49,16 @@ COLUMNS: Mapping[str, Sequence[str]] = MappingProxyType(
         "replaces": ("replaces_id", "rescheduled_from", "原预约编号", "原预约号", "原預約編號"),
         "cancelled_by": ("canceled_by", "取消方"),
         "cancelled_at": ("canceled_at", "cancelled_on", "取消时间", "取消時間"),
+        "signal_id": ("信号编号", "訊號編號"),
+        "channel": ("渠道", "来源渠道", "管道"),
+        "engagement": ("互动方式", "参与方式"),
+        "code": ("代码", "編碼"),
+        "clarity": ("明确程度",),
+        "urgency": ("紧急程度", "紧迫程度"),
+        "outcome": ("结案结果", "个案结果"),
+        "tier": ("等级", "分级", "等級"),
+        "reason": ("reason_code", "原因编码"),
+        "until": ("until_day", "截止日期", "有效期至"),
         "refund_id": ("refund_no", "退款单号", "退款编号", "退款單號"),
         "chargeback_id": ("dispute_id", "拒付编号", "拒付單號"),
     }
@@ -111,9 +121,41 @@ EVENTS: Mapping[str, Sequence[str]] = MappingProxyType(
         "chargeback_reversed": (
             "chargeback_won", "payment.chargeback_reversed", "拒付撤销", "拒付撤銷",
         ),
+        "consulted": ("signal.consulted", "售前咨询", "顾问沟通"),
+        "visited": ("walk_in", "signal.visited", "到店", "来店"),
+        "enquired": ("inquired", "enquiry", "inquiry", "signal.enquired", "询问", "询价"),
+        "referral_made": ("referral", "signal.referral_made", "转介绍", "轉介紹"),
+        "referral_converted": ("signal.referral_converted", "转介绍成功", "轉介紹成功"),
+        "engaged": ("signal.engaged", "互动", "互動"),
+        "need_noted": ("signal.need_noted", "需求记录", "需求記錄"),
+        "case_opened": ("signal.case_opened", "开案", "開案"),
+        "case_closed": ("signal.case_closed", "结案", "結案"),
+        "arrears_opened": ("arrears", "signal.arrears_opened", "欠费", "欠費"),
+        "arrears_cleared": ("signal.arrears_cleared", "欠费结清", "欠費結清"),
+        "need_consent_given": ("signal.need_consent_given", "同意考虑需求"),
+        "need_consent_withdrawn": ("signal.need_consent_withdrawn", "撤回考虑需求"),
+        "override_begun": ("signal.override_begun", "人工定级", "人工定級"),
+        "override_ended": ("signal.override_ended", "人工定级结束", "人工定級結束"),
+        "neutral_begun": ("signal.neutral_begun", "不分级", "不分級"),
+        "neutral_ended": ("signal.neutral_ended", "恢复分级", "恢復分級"),
+        "signal_withdrawn": ("signal.withdrawn", "信号撤回", "訊號撤回"),
     }
 )
 """Event -> other words that mean it."""
+
+CARE: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "survey_answered": ("survey", "care.survey_answered", "问卷", "问卷回答"),
+        "mood_reported": ("mood", "care.mood_reported", "心情", "情绪"),
+        "complaint_opened": ("complaint", "care.complaint_opened", "投诉", "投訴"),
+        "complaint_closed": ("care.complaint_closed", "投诉解决", "投訴解決"),
+        "risk_noted": ("risk", "care.risk_noted", "风险", "風險"),
+        "risk_cleared": ("care.risk_cleared", "风险解除", "風險解除"),
+        "consent_given": ("consent", "care.consent_given", "同意", "已同意"),
+        "consent_withdrawn": ("care.consent_withdrawn", "撤回同意"),
+    }
+)
+"""Signal of care -> other words that mean it; no file of events tells one."""
 
 CANCELLED_BY: Mapping[str, Sequence[str]] = MappingProxyType(
     {
@@ -123,6 +165,29 @@ CANCELLED_BY: Mapping[str, Sequence[str]] = MappingProxyType(
     }
 )
 """Who cancelled a booking -> other words that mean it."""
+
+ENGAGEMENTS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "reply": ("回复", "回覆"), "article": ("文章", "阅读文章"), "group": ("社群", "入群"),
+        "event": ("活动", "活動"),
+    }
+)
+CLARITIES: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "clear": ("明确", "明確"), "growing": ("渐明", "漸明"), "vague": ("模糊",),
+        "unknown": ("未知",), "shelved": ("搁置", "擱置"),
+    }
+)
+URGENCIES: Mapping[str, Sequence[str]] = MappingProxyType(
+    {"high": ("高",), "medium": ("中",), "low": ("低",)}
+)
+OUTCOMES: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "completed": ("完成", "已完成"), "transferred": ("转介", "转出", "轉介"),
+        "stopped": ("中止", "脱落", "终止"),
+    }
+)
+"""A word of a signal -> other words that mean it."""
 
 SUMS = frozenset(
     {"total", "subtotal", "grandtotal", "合计", "总计", "小计", "共计", "合計", "總計"}

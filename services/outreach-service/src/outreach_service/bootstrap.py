@@ -27,6 +27,7 @@ from outreach_service.domain.rules import DEFAULT_RULES, Rules
 from outreach_service.domain.terms import Channel
 from outreach_service.handlers.opening import DispatchOptions
 from outreach_service.handlers.previews import Previews
+from outreach_service.importing.command import import_contacts
 from outreach_service.lifting import lift_command
 from outreach_service.ports import GROUP, ChannelSetup, Provider
 from outreach_service.ports.records import ClaimedMessage
@@ -380,4 +381,5 @@ COMMANDS = {
         ),
     ),
     "reseal": reseal_all,
+    "import-contacts": import_contacts,
 }

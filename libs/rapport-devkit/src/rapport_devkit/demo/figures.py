@@ -21,6 +21,7 @@ from rapport_contracts.topics import (
     OUTREACH_EVENTS,
     SOURCE_BOOKINGS,
     SOURCE_PAYMENTS,
+    SOURCE_SIGNALS,
     TIER_CHANGES,
 )
 from rapport_devkit.access import Access
@@ -30,7 +31,7 @@ from rapport_devkit.till import parked
 
 _REST_SECONDS = 20.0
 _POLL_SECONDS = 0.1
-_SOURCES = frozenset({SOURCE_BOOKINGS.name, SOURCE_PAYMENTS.name})
+_SOURCES = frozenset({SOURCE_BOOKINGS.name, SOURCE_PAYMENTS.name, SOURCE_SIGNALS.name})
 _HANDED_OVER = frozenset({"accepted", "delivered"})
 
 

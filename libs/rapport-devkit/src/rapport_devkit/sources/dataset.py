@@ -12,11 +12,14 @@ from rapport_contracts.topics import (
     PER_CLIENT_PARTITIONS,
     SOURCE_BOOKINGS,
     SOURCE_PAYMENTS,
+    SOURCE_SIGNALS,
     partition_of,
 )
 from rapport_runtime.bus.port import Outgoing
 
 _ONE_DAY = timedelta(days=1)
+_TOPICS = {"booking": SOURCE_BOOKINGS, "payment": SOURCE_PAYMENTS, "signal": SOURCE_SIGNALS}
+"""The second part of an event's type -> its topic; files tell nothing of care."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def by_day(events: Iterable[SourceEvent], zone: str) -> dict[date, list[SourceEv
 
 def record_of(event: SourceEvent) -> Outgoing:
     """The event's record; its key decides its partition."""
-    topic = SOURCE_BOOKINGS if event.type.startswith("rapport.booking.") else SOURCE_PAYMENTS
+    topic = _TOPICS[event.type.split(".")[1]]
     key = record_key(event)
     partition = partition_of(key, PER_CLIENT_PARTITIONS)
     return Outgoing(topic.name, partition, key.encode(), encode_source(event))

@@ -7,11 +7,12 @@ from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
-from rapport_files.columns import HEADER_WITHIN, known_fields
+from rapport_files.columns import HEADER_WITHIN
 from rapport_files.decoding import LONGEST_LINE, Decoding, text_lines
 from rapport_files.problems import WHOLE_LINE, Broken
 from rapport_files.readers.rows import RawTable, Row, Rows, cell
 from rapport_files.said import Said, said
+from rapport_files.vocabulary import Vocabulary
 
 _SEPARATORS: Mapping[str, Said] = MappingProxyType(
     {
@@ -27,11 +28,11 @@ _TOO_LONG = said("is longer than {most} characters", most=f"{LONGEST_LINE:,}")
 _CLOSE_QUOTES = said('close each quote, and write a quote inside of a cell twice: ""')
 
 
-def separated(path: Path, decoding: Decoding) -> RawTable:
+def separated(path: Path, decoding: Decoding, vocabulary: Vocabulary) -> RawTable:
     """The table of a CSV file. Raises OSError."""
     first = list(islice(text_lines(path, decoding), HEADER_WITHIN))
     told = _SEP_LINE.fullmatch(first[0]) if first else None
-    separator = told[1] if told else _separator(first)
+    separator = told[1] if told else _separator(first, vocabulary)
     notes = [decoding.note] if decoding.note else []
     if separator != ",":
         named = _SEPARATORS.get(separator, said(separator))
@@ -45,12 +46,12 @@ def separated(path: Path, decoding: Decoding) -> RawTable:
     )
 
 
-def _separator(first: list[str]) -> str:
+def _separator(first: list[str], vocabulary: Vocabulary) -> str:
     """The one by which the first rows have the most of our columns; else a comma."""
 
     def known(separator: str) -> int:
         rows = [line.replace('"', "").strip("\r\n").split(separator) for line in first]
-        return max((len(known_fields(row)) for row in rows), default=0)
+        return max((len(vocabulary.fields(row)) for row in rows), default=0)
 
     return max(_SEPARATORS, key=known)
 

@@ -1,14 +1,15 @@
 """Excel's own .xlsx: the sheet that is a table.
 
-The reader of cells holds all sheets whole, so what a workbook comes to in memory is bounded. It
-shows an error such as #REF! as an empty cell, so those are looked for in the sheet's own XML.
+The reader of cells holds all sheets whole, so what a workbook comes to in memory is bounded, and
+measured first. The errors that it does not show, such as #REF!, are found at the same time.
 """
 
 import re
 import zipfile
 import zlib
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -17,24 +18,20 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
-from rapport_files.columns import HEADER_WITHIN, is_table
+from rapport_files.columns import HEADER_WITHIN
 from rapport_files.options import BadAnswer
 from rapport_files.problems import WHOLE_LINE, Problem
 from rapport_files.readers.rows import Number, RawTable, Row, Rows, cell
-from rapport_files.readers.workbook_size import Odd, column_number, size_of
+from rapport_files.readers.workbook_size import MOST_ERRORS, Odd, Size, places, size_of
 from rapport_files.said import Said, said
+from rapport_files.vocabulary import Vocabulary
 
 MOST_UNPACKED = 128 << 20
 """Bytes of all parts together, and of all shared strings as the cells show them."""
 MOST_CELLS = 5_000_000
 """Of the rectangles of all sheets together, from the first cell of each to its last."""
-_MOST_ERRORS = 10_000
 _SAVE_AS = said('in Excel or WPS choose Save As, "CSV UTF-8 (comma delimited)"')
 _WHOLE_DIGITS = 10**16
-_CHUNK = 1 << 16
-_LONGEST_TAG = 1 << 12
-_ERROR_CELL = re.compile(rb'<(?:\w+:)?c\s[^<>]*?\bt="e"[^<>]*>')
-_PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _OTHER_KINDS = frozenset({"xl/workbook.bin", "content.xml"})
 """Parts of workbooks that are measured in another way."""
 _BAD_PARTS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
@@ -57,21 +54,23 @@ class Unreadable(Exception):
         self.problem = Problem(1, WHOLE_LINE, reason, _SAVE_AS)
 
 
-def workbook(path: Path, answer: str | None = None) -> tuple[RawTable, Mapping[str, Said]]:
+def workbook(
+    path: Path, vocabulary: Vocabulary, answer: str | None = None
+) -> tuple[RawTable, Mapping[str, Said]]:
     """The table of a workbook, and the sheets to choose from, which are empty without a choice.
 
     `answer` is the number of a sheet, from 1. While nobody has chosen, the first table is read.
     Raises Unreadable, BadAnswer, OSError.
     """
-    _check(path)
+    size = _measured(path)
     try:
         book = CalamineWorkbook.from_path(path)
         sheets = [book.get_sheet_by_index(at) for at in range(len(book.sheet_names))]
     except CalamineError:
         raise Unreadable(said("is no workbook that can be read")) from None
-    tables = [at for at, sheet in enumerate(sheets, 1) if _is_table(sheet)]
+    tables = [at for at, sheet in enumerate(sheets, 1) if _is_table(sheet, vocabulary)]
     chosen = _chosen(answer, tables, len(sheets))
-    errors = _errors(path, chosen)
+    errors = _errors(path, chosen, size)
     notes = []
     if len(sheets) > 1:
         notes.append(said("sheet {number} of {sheets} is read", number=chosen, sheets=len(sheets)))
@@ -86,8 +85,9 @@ def workbook(path: Path, answer: str | None = None) -> tuple[RawTable, Mapping[s
     }
 
 
-def _check(path: Path) -> None:
-    """Refuse what would take too much memory. Raises Unreadable, OSError."""
+def _measured(path: Path) -> Size:
+    """What a workbook comes to; what would take too much memory is refused. Raises Unreadable,
+    OSError."""
     try:
         with zipfile.ZipFile(path) as parts:
             parts.getinfo("xl/workbook.xml")
@@ -105,10 +105,12 @@ def _check(path: Path) -> None:
     if size.cells > MOST_CELLS:
         reason = said("has more than {most} cells up to its last one", most=f"{MOST_CELLS:,}")
         raise Unreadable(reason)
+    return size
 
 
-def _is_table(sheet: CalamineSheet) -> bool:
-    return is_table([_texts(cells) for cells in islice(sheet.iter_rows(), HEADER_WITHIN)])
+def _is_table(sheet: CalamineSheet, vocabulary: Vocabulary) -> bool:
+    first = [_texts(cells) for cells in islice(sheet.iter_rows(), HEADER_WITHIN)]
+    return vocabulary.is_table(first)
 
 
 def _chosen(answer: str | None, tables: Sequence[int], sheets: int) -> int:
@@ -143,29 +145,19 @@ def _text(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else cell(str(value))
 
 
-def _errors(path: Path, chosen: int) -> Errors:
-    """The cells of a sheet that hold an error. Raises Unreadable."""
-    found: dict[int, set[int]] = defaultdict(set)
-    for count, tag in enumerate(_tags_of_errors(path, chosen)):
-        place = _PLACE.search(tag)
-        if place is None or count == _MOST_ERRORS:
-            raise Unreadable(said("is a sheet full of errors such as #REF!"))
-        found[int(place[2])].add(column_number(place[1].decode()))
-    return found
-
-
-def _tags_of_errors(path: Path, chosen: int) -> Iterator[bytes]:
+def _errors(path: Path, chosen: int, size: Size) -> Errors:
+    """The cells of a sheet that hold an error. Raises Unreadable, OSError."""
     try:
-        with zipfile.ZipFile(path) as parts, parts.open(_part(parts, chosen)) as file:
-            tail = b""
-            while chunk := file.read(_CHUNK):
-                text = tail + chunk
-                cut = text.rfind(b"<")
-                is_begun = cut >= 0 and b">" not in text[cut:] and len(text) - cut < _LONGEST_TAG
-                tail = text[cut:] if is_begun else b""
-                yield from _ERROR_CELL.findall(text, 0, len(text) - len(tail))
+        with zipfile.ZipFile(path) as parts:
+            packed = size.errors.get(_part(parts, chosen), array("Q"))
     except (*_BAD_PARTS, KeyError, IndexError):
         raise Unreadable(said("is no workbook that can be read")) from None
+    if len(packed) > MOST_ERRORS:
+        raise Unreadable(said("is a sheet full of errors such as #REF!"))
+    found: dict[int, set[int]] = defaultdict(set)
+    for row, column in places(packed):
+        found[row].add(column)
+    return found
 
 
 def _part(parts: zipfile.ZipFile, chosen: int) -> str:
@@ -174,7 +166,8 @@ def _part(parts: zipfile.ZipFile, chosen: int) -> str:
     relation = _attributes(sheets[chosen - 1])["id"]
     links = parts.read("xl/_rels/workbook.xml.rels").decode(errors="replace")
     targets = {found["Id"]: found["Target"] for found in map(_attributes, _RELATION.findall(links))}
-    return normpath(join("/xl", targets[relation])).lstrip("/")
+    name = normpath(join("/xl", targets[relation])).lstrip("/")
+    return parts.getinfo(name).filename
 
 
 def _attributes(tag: str) -> dict[str, str]:

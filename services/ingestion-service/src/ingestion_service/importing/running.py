@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.imports import ImportJob
 from ingestion_service.domain.practices import Practice
-from ingestion_service.importing.progress import Progress
 from ingestion_service.importing.reading import Reading, Request, hash_of, look, read, request_of
 from ingestion_service.importing.snapshot import KEPT, note_planned
 from ingestion_service.importing.taking import Import, RefusedLine, Tells, begun
@@ -23,6 +22,7 @@ from rapport_files.understanding import Understanding
 from rapport_runtime.database import Database
 from rapport_runtime.ops import audit
 from rapport_runtime.ops.operators import Refused, actor, print_lines
+from rapport_runtime.ops.progress import Progress
 from rapport_runtime.stream.worker import stop_on_signals
 
 _CORRECT: Final = "correct the line, or take it out of the file"
@@ -47,6 +47,8 @@ def run(database: Database, stores: Stores, options: argparse.Namespace) -> list
     `Refused`, `NotYet`, and what the database raises for good."""
     request = request_of(options, _practice(stores, PracticeId(options.practice)))
     entry = _audit_entry(options, request) if options.yes else None
+    if options.errors is not None and options.errors.resolve() == request.path.resolve():
+        raise Refused("--errors: another file than the one that is read")
     file_hash = hash_of(request.path)
     state = _state_of(request.path)
     job = begun(request.key(file_hash), stores)
@@ -87,7 +89,7 @@ class _Taking:
         """Accept the events behind what is known; the lines that tell what became of them."""
         done = 0 if known is None else known.position
         total = self._reading.total + (0 if self._reading.resumes else done)
-        progress = Progress(sys.stderr, total, done)
+        progress = Progress(sys.stderr, "events", total, done)
         stop = stop_on_signals()
         note = _nothing if self._reading.resumes else note_planned
         importing = Import(
@@ -121,7 +123,7 @@ class _Taking:
     ) -> ImportJob | None:
         done = 0 if job is None else job.position
         for job in importing.steps(self._reading.events(done), done):
-            progress.show(job)
+            progress.show(job.position)
             if _state_of(self._request.path) != self._state:
                 progress.close()
                 raise Refused("the file was changed meanwhile: give the command again")

@@ -7,7 +7,7 @@ import goes on there. It waits while much waits to be published, so that what is
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ingestion_service import translate
 from ingestion_service.domain.facts import SourceFact
@@ -17,7 +17,7 @@ from ingestion_service.door import accept_sent
 from ingestion_service.import_holds import end_import, hold_practice
 from ingestion_service.ports import Store, Stores
 from ingestion_service.queues import practice_times
-from rapport_contracts.source import SourceEvent
+from rapport_contracts.source import SourceEvent, object_id
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
 from rapport_runtime.errors import InvalidRecord, TryLater
@@ -207,20 +207,15 @@ class Import:
 
 def chunks(events: Iterable[Numbered], size: int = CHUNK) -> Iterator[list[Numbered]]:
     """The events in chunks of `size`, or of a few more: those that follow each other about one
-    booking or payment stay together."""
+    booking, payment or signal stay together."""
     chunk: list[Numbered] = []
     for each in events:
-        if len(chunk) >= size and _about(each) != _about(chunk[-1]):
+        if len(chunk) >= size and object_id(each.event) != object_id(chunk[-1].event):
             yield chunk
             chunk = []
         chunk.append(each)
     if chunk:
         yield chunk
-
-
-def _about(each: Numbered) -> str:
-    data: Any = each.event.data
-    return str(getattr(data, "booking_id", None) or data.payment_id)
 
 
 def _refused(chunk: Sequence[Numbered], results: Sequence[IntakeResult]) -> list[RefusedLine]:

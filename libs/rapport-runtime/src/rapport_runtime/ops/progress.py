@@ -1,33 +1,32 @@
-"""How far an import has come, for a person: a bar on a terminal, else a line now and then."""
+"""How far a command has come, for a person: a bar on a terminal, else a line now and then."""
 
 import time
 from typing import Final, TextIO
 
-from ingestion_service.domain.imports import ImportJob
-
 _WIDTH: Final = 30
 _LINES: Final = 20
-"""So many lines tell of a whole import where there is no terminal."""
+"""So many lines tell of a whole command where there is no terminal."""
 
 
 class Progress:
-    """Writes to `out` how many of `total` events have been taken. `since` are those that were taken
-    before this command began: the rate is of the others."""
+    """Writes to `out` how many of `total` things have been taken, which `what` names. `since` are
+    those that were taken before this command began: the rate is of the others."""
 
-    def __init__(self, out: TextIO, total: int, since: int) -> None:
+    def __init__(self, out: TextIO, what: str, total: int, since: int = 0) -> None:
         self._out = out
+        self._what = what
         self._total = max(total, 1)
         self._since = since
         self._began = time.monotonic()
         self._told = since * _LINES // self._total
         self._is_open = False
 
-    def show(self, job: ImportJob) -> None:
-        """Where the import stands now."""
-        done = min(job.position, self._total)
+    def show(self, position: int) -> None:
+        """So many have been taken now."""
+        done = min(position, self._total)
         text = (
-            f"{100 * done // self._total:3} %, {job.position:,} of {self._total:,} events,"
-            f" {self._rate(job.position):,} a second"
+            f"{100 * done // self._total:3} %, {position:,} of {self._total:,} {self._what},"
+            f" {self._rate(position):,} a second"
         )
         if self._out.isatty():
             bar = "#" * (_WIDTH * done // self._total)
