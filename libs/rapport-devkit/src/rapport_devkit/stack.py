@@ -234,16 +234,11 @@ class Stack(Stoppable):
         ProcessFailed unless it ends with 0."""
         return _output(service, self.start_command(service, *command))
 
-    def start_command(self, service: str, *command: str) -> subprocess.Popen[str]:
-        """Start an operator's command where a worker runs; the caller reads what it prints, and
-        waits for its end."""
-        return self._run(service, "worker", *command)
-
     def start_command(
         self, service: str, *command: str, failpoints: str = ""
     ) -> subprocess.Popen[str]:
-        """An operator's command, given where a worker runs, with failpoints as `start_worker` has
-        them; the caller waits for its end."""
+        """Start an operator's command where a worker runs, with failpoints as `start_worker` has
+        them; the caller reads what it prints, and waits for its end."""
         return self._run(service, "worker", *command, failpoints=failpoints)
 
     def start_purge(self, service: str) -> subprocess.Popen[str]:
