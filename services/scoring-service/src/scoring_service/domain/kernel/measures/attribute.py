@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from scoring_service.domain.kernel.cuts import WordCuts
 from scoring_service.domain.kernel.facts import Facts, Said
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, changing
+from scoring_service.domain.kernel.measures.measure import Fall, Kind, Measure, Reading, changing
 from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
 from scoring_service.domain.kernel.source import Fields
 
@@ -12,75 +12,68 @@ GIVEN = "given"
 """The value of an attribute that is a consent, while it is live."""
 
 
-class Attribute:
+def attribute(name: str, consent: str | None, cuts: WordCuts) -> Measure:
     """The last word by (day, sequence); not known without one, after its end, without a live
-    consent where one is asked for, whichever was said first, or where no rung has the word."""
+    consent where one is asked for, whichever was said first, or where no rung has the word. The
+    value is the word."""
 
-    def __init__(self, name: str, consent: str | None, cuts: WordCuts) -> None:
-        self._name = name
-        self._consent = consent
-        self._cuts = cuts
+    def read(facts: Facts, today: int, last: int) -> Reading:
+        word = _word(facts, today, last)
+        return _rung(word), word, None
 
-    def read(self, facts: Facts, moment: int) -> Reading:
-        """See `Measure`; the value is the word."""
-        word = self._word(facts, moment)
-        return Reading(self._rung(word), word)
+    def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterator[Fall]:
+        edges = sorted(set(_edges(facts, today, last)))
+        words = ((at, _word(facts, day_of(at), max(last, counted_to(at)))) for at in edges)
+        return changing(reading[0], ((at, _rung(word)) for at, word in words))
 
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        """See `Measure`."""
-        edges = sorted({at for at in self._edges(facts) if at > moment})
-        return changing(reading.rung, ((at, self._rung(self._word(facts, at))) for at in edges))
-
-    def _edges(self, facts: Facts) -> Iterator[int]:
-        """Each moment at which a word begins or ends."""
-        for said in facts.said(self._name):
-            yield end_of(said.day)
-            yield from self._ends(said)
-        if self._consent is not None:
-            for said in facts.said(self._consent):
+    def _edges(facts: Facts, today: int, last: int) -> Iterator[int]:
+        """Each moment after that position at which a word begins or ends."""
+        of_consent = () if consent is None else facts.said(consent)
+        for said in (*facts.said(name), *of_consent):
+            if said.day > last:
                 yield end_of(said.day)
-                yield from _ends(said)
+            for day in _ends(said):
+                if day > today:
+                    yield midnight_of(day)
 
-    def _ends(self, said: Said) -> Iterator[int]:
-        yield from _ends(said)
-        _, lasts = self._cuts.words.get(said.value or "", (0, None))
+    def _ends(said: Said) -> Iterator[int]:
+        """The days at whose midnight a word holds no longer."""
+        if said.until is not None:
+            yield said.until + 1
+        _, lasts = cuts.words.get(said.value or "", (0, None))
         if lasts is not None:
-            yield midnight_of(lasts.expiry(said.day))
+            yield lasts.expiry(said.day)
 
-    def _word(self, facts: Facts, moment: int) -> str | None:
-        said = _last(facts.said(self._name), moment)
-        if said is None or said.value not in self._cuts.words:
+    def _word(facts: Facts, today: int, last: int) -> str | None:
+        said = _last(facts.said(name), last)
+        if said is None or said.value not in cuts.words:
             return None
-        if any(at <= moment for at in self._ends(said)):
+        if any(day <= today for day in _ends(said)):
             return None
-        if self._consent is not None and not _is_live(facts.said(self._consent), moment):
+        if consent is not None and not _is_live(facts.said(consent), today, last):
             return None
         return said.value
 
-    def _rung(self, word: str | None) -> int:
-        return self._cuts.unknown if word is None else self._cuts.words[word][0]
+    def _rung(word: str | None) -> int:
+        return cuts.unknown if word is None else cuts.words[word][0]
+
+    return Measure(read, falls, is_cheap=True)
 
 
-def _last(words: Sequence[Said], moment: int) -> Said | None:
-    last = counted_to(moment)
+def _last(words: Sequence[Said], last: int) -> Said | None:
     return next((said for said in reversed(words) if said.day <= last), None)
 
 
-def _ends(said: Said) -> Iterator[int]:
-    if said.until is not None:
-        yield midnight_of(said.until + 1)
-
-
-def _is_live(words: Sequence[Said], moment: int) -> bool:
-    said = _last(words, moment)
+def _is_live(words: Sequence[Said], today: int, last: int) -> bool:
+    said = _last(words, last)
     if said is None or said.value != GIVEN:
         return False
-    return said.until is None or day_of(moment) <= said.until
+    return said.until is None or today <= said.until
 
 
-def _attribute(fields: Fields, cuts: WordCuts) -> Attribute:
+def _attribute(fields: Fields, cuts: WordCuts) -> Measure:
     consent = fields.get("consent")
-    return Attribute(fields["name"].text(), None if consent is None else consent.text(), cuts)
+    return attribute(fields["name"].text(), None if consent is None else consent.text(), cuts)
 
 
 ATTRIBUTE = Kind("word", _attribute, required=("name",), optional=("consent",), may_be_unknown=True)
