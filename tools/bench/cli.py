@@ -18,6 +18,7 @@ from tools.bench.benches import (
     isolation,
     latency,
     rebuild,
+    schemes,
     scoring,
     variants,
 )
@@ -36,6 +37,7 @@ BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "first_watermark": first_watermark.measure,
     "isolation": isolation.measure,
     "rebuild": rebuild.measure,
+    "schemes": schemes.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """Parts of another bench that can be run alone."""
