@@ -1,4 +1,4 @@
-"""What each kind of activity counts for in the digest, and that a correction takes all of it back."""
+"""What each kind of activity counts for in the digest; a correction takes all of it back."""
 
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -147,9 +147,7 @@ def test_an_offer_has_its_price_and_what_corrects_it() -> None:
 def test_the_last_word_of_a_day_holds_and_can_be_taken_back() -> None:
     clear = activity("need_noted", attributes={"clarity": "clear"}, occurred_at=NOON + HOUR)
     vague = activity("need_noted", 2, attributes={"clarity": "vague"})
-    back = activity(
-        "need_noted", 3, attributes={"clarity": "clear"}, count=-1, refers_to="act-1"
-    )
+    back = activity("need_noted", 3, attributes={"clarity": "clear"}, count=-1, refers_to="act-1")
     assert [said.value for said in counted(clear, vague).said("need_clarity")] == ["vague", "clear"]
     assert [said.value for said in counted(back, vague, clear).said("need_clarity")] == ["vague"]
     consents = activity("need_consent_given", 4), activity("need_consent_withdrawn", 5)

@@ -36,7 +36,11 @@ def measure(_: Environment, sizes: Sizes) -> list[Measured]:
     """RFM alone, a scorecard beside it, and ten schemes at once; the least of some runs."""
     clients = digests(Random(SEED))
     lines = []
-    for title, keys in {"rfm": ("rfm",), "rfm and scorecard": TEN[:3:2], "ten schemes": TEN}.items():
+    for title, keys in {
+        "rfm": ("rfm",),
+        "rfm and scorecard": TEN[:3:2],
+        "ten schemes": TEN,
+    }.items():
         schemes = [SCHEMES[key] for key in keys]
         stood, moved = (_cost(clients, schemes, each) for each in (_stand, _stand_and_next))
         figure = f"{stood:.1f}, with the next transition {moved:.1f}"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from scoring_service.domain.kernel.assessment import Line, WayUp, assess
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.kernel.assessment import Line, WayUp, assess
 from scoring_service.domain.kernel.facts import Said
 from scoring_service.domain.kernel.ladders import parse_ladder
 from scoring_service.domain.kernel.measures.slices import change, variation

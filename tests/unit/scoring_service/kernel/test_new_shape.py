@@ -4,8 +4,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from scoring_service.domain.kernel.documents import compile_scheme
 from scoring_service.domain.digest import Digest
+from scoring_service.domain.kernel.documents import compile_scheme
 from scoring_service.domain.kernel.moments import day_of, end_of, midnight_of
 from scoring_service.domain.kernel.timeline import direction, next_transition, stand, transitions
 from tests.support.generators.scheme_histories import history, told

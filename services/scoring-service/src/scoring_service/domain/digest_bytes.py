@@ -7,9 +7,9 @@ rows, in the versions 3 and 4: the number of series as uint32, each with its kin
 length, UTF-8), the width of its sums (8 or 16 bytes) as a byte, the number of its days as uint32,
 the days as int32 and the sums; then the number of words as uint32, each with its day, the last day
 on which it holds (0: no end), sequence, instant and mark as int32, int32, int64, int64, int64, the
-name and the value as texts of that kind (a value of length 255 is none). Then the number of marks of words that were
-taken back before they came, as uint32, and the marks as int64. Series run by kind and key, words by
-name and `Said.order`, so that equal digests give equal bytes.
+name and the value as texts of that kind (a value of length 255 is none). Then the number of marks
+of words that were taken back before they came, as uint32, and the marks as int64. Series run by
+kind and key, words by name and `Said.order`, so that equal digests give equal bytes.
 """
 
 import struct
@@ -35,8 +35,8 @@ Words = Mapping[str, Sequence[Said]]
 
 
 class Stored(NamedTuple):
-    """What the bytes hold: five columns of days, the sums by (kind, key), the words by name, and the
-    marks of those that were taken back before they came."""
+    """What the bytes hold: five columns of days, the sums by (kind, key), the words by name, and
+    the marks of those that were taken back before they came."""
 
     columns: tuple[list[int], list[int], list[int], list[int], list[int]]
     sums: dict[tuple[str, str], Series]

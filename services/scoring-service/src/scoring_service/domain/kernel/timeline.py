@@ -77,8 +77,8 @@ def changes(
     falls: list[_FallOfLadder] = []
     for number, ladder in enumerate(scheme.ladders):
         reading = now.readings[number]
-        for at, rung in ladder.measure.falls(facts, now.today, now.counted_to, reading, until):
-            falls.append((at, number, rung))
+        found = ladder.measure.falls(facts, now.today, now.counted_to, reading, until)
+        falls += [(at, number, rung) for at, rung in found]
     if skipped:
         falls = [(_on_a_day(at, skipped), number, rung) for at, number, rung in falls]
     if until != NEVER:
@@ -107,8 +107,8 @@ def next_transition(
                 until = min(until, at)
                 break
     for number, falls_of in scheme.costly:
-        for at, rung in falls_of(facts, today, counted_to, readings[number], until):
-            falls.append((at, number, rung))
+        found = falls_of(facts, today, counted_to, readings[number], until)
+        falls += [(at, number, rung) for at, rung in found]
     step = next(_steps(scheme, now, falls), None)
     if until == NEVER or (step is not None and step.moment <= until):
         return step

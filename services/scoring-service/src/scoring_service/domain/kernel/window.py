@@ -34,10 +34,10 @@ class Window:
     """The last `period`, or all time when it is None.
 
     `first_days` has the first day that counts on each day, `expiries` the first day on which a day
-    no longer counts; days are ordinals.
+    no longer counts, `leaves` the moment at which that begins; days are ordinals.
     """
 
-    __slots__ = ("expiries", "first_days")
+    __slots__ = ("expiries", "first_days", "leaves")
 
     def __init__(self, period: Period | None) -> None:
         if period is None:
@@ -48,10 +48,7 @@ class Window:
                 lambda today: first_day_counted(date.fromordinal(today), period).toordinal()
             )
             self.expiries = Remembered(period.expiry)
-
-    def leaves(self, day: int) -> int:
-        """The moment from which that day no longer counts."""
-        return midnight_of(self.expiries[day])
+        self.leaves = Remembered(lambda day: midnight_of(self.expiries[day]))
 
 
 class Slices:

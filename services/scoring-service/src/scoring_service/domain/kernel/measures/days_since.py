@@ -1,12 +1,14 @@
 """The time since the first or the last day on which something of some kinds happened."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from scoring_service.domain.kernel.cuts import PeriodCuts
 from scoring_service.domain.kernel.facts import Columns, Facts
 from scoring_service.domain.kernel.measures.measure import (
     Fall,
+    Falls,
     Kind,
     Measure,
     Reading,
@@ -15,56 +17,71 @@ from scoring_service.domain.kernel.measures.measure import (
     changing,
     columns_of,
 )
-from scoring_service.domain.kernel.moments import end_of, midnight_of
+from scoring_service.domain.kernel.moments import end_of
 from scoring_service.domain.kernel.source import Fields
 from scoring_service.domain.kernel.window import Window, good_day
+
+
+class _Ages(NamedTuple):
+    """For each period, the longest first, when a day leaves it; the rung of a day by how many
+    periods it lies within; where the periods begin that end on a day."""
+
+    leaves: Sequence[Mapping[int, int]]
+    rungs: Sequence[int]
+    starts: Mapping[int, Sequence[int]]
 
 
 def days_since(kinds: Sequence[str], cuts: PeriodCuts, *, is_first: bool) -> Measure:
     """A day counts for a kind when its net is positive (C-15); over several kinds it is the last
     or the first of their days, never a day of the mixture. One fall for each period. The value is
-    the day's ordinal; the state is the day, 0 for none, and how many periods it lies within."""
+    the day's ordinal, the state how many periods it lies within."""
     columns = columns_of(kinds)
     windows = [Window(period) for period in cuts.periods]
-    expiries = [window.expiries for window in windows]
-    rungs, unknown = cuts.rungs, cuts.unknown
-    starts = _Starts(windows)
+    ages = _Ages([window.leaves for window in windows], cuts.rungs, _Starts(windows))
+    rungs, unknown, starts = cuts.rungs, cuts.unknown, ages.starts
     day_of = _first_day if is_first else _last_day
 
     def read(facts: Facts, today: int, last: int) -> Reading:
         day = day_of(facts, columns, last)
         if not day:
-            return unknown, None, (0, 0)
+            return unknown, None, 0
         held = bisect_right(starts[today], day)
-        return rungs[held], day, (day, held)
+        return rungs[held], day, held
+
+    falls = _falls_of(columns, ages, is_first=is_first)
+    return Measure(read, falls, is_cheap=True)
+
+
+def _falls_of(columns: Sequence[Columns], ages: _Ages, *, is_first: bool) -> Falls:
+    leaves, rungs, _ = ages
 
     def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterable[Fall]:
-        rung, _, (day, held) = reading
+        rung, value, held = reading
+        day = value if isinstance(value, int) else 0
         for column in columns:
             days, _nets = column(facts)
             if days and days[-1] > last:
                 coming = [] if is_first and day else _coming(facts, columns, last)
-                coming = coming[:1] if is_first else coming
-                return changing(rung, _rungs(day, today, coming))
-        if not day:
-            return ()
-        return [(midnight_of(expiries[n][day]), rungs[n]) for n in range(held - 1, -1, -1)]
+                return changing(rung, _rungs(ages, day, today, coming[:1] if is_first else coming))
+        return [(leaves[number][day], rungs[number]) for number in range(held - 1, -1, -1)]
 
-    def _rungs(day: int, today: int, coming: Sequence[int]) -> Iterator[Fall]:
-        """The rung as the day grows old, and as later ones take its place."""
-        for each in coming:
-            yield from between(_by_age(day), today, each)
-            day = each
-            yield end_of(day), rungs[bisect_right(starts[day], day)]
-        yield from between(_by_age(day), today, None)
+    return falls
 
-    def _by_age(day: int) -> Iterator[Fall]:
-        """The day grows old, one period after the other."""
-        if day:
-            for number in range(len(expiries) - 1, -1, -1):
-                yield midnight_of(expiries[number][day]), rungs[number]
 
-    return Measure(read, falls, is_cheap=True)
+def _rungs(ages: _Ages, day: int, today: int, coming: Sequence[int]) -> Iterator[Fall]:
+    """The rung as the day grows old, and as later ones take its place."""
+    for each in coming:
+        yield from between(_by_age(ages, day), today, each)
+        day = each
+        yield end_of(day), ages.rungs[bisect_right(ages.starts[day], day)]
+    yield from between(_by_age(ages, day), today, None)
+
+
+def _by_age(ages: _Ages, day: int) -> Iterator[Fall]:
+    """The day grows old, one period after the other."""
+    if day:
+        for number in range(len(ages.leaves) - 1, -1, -1):
+            yield ages.leaves[number][day], ages.rungs[number]
 
 
 class _Starts(dict[int, list[int]]):

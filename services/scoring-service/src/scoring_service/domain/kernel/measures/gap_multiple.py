@@ -30,49 +30,54 @@ class _Habit(NamedTuple):
     gap: int
 
 
-def gap_multiple(kinds: Sequence[str], cuts: NumberCuts) -> Measure:
+class _GapMultiple:
     """Days since the last day, over the usual gap: the lower median between distinct days with a
     positive net, of all time; not known before the third such day. Each cut is one fall. The value
     is on the scale of ratios, the state the days and the habit."""
-    columns = columns_of(kinds)
 
-    def read(facts: Facts, today: int, last: int) -> Reading:
-        days = _days(facts)
+    def __init__(self, kinds: Sequence[str], cuts: NumberCuts) -> None:
+        self._columns = columns_of(kinds)
+        self._cuts = cuts
+
+    def read(self, facts: Facts, today: int, last: int) -> Reading:
+        days = self._days(facts)
         habit = _habit(days[: bisect_right(days, last)])
         value = None if habit is None else ratio(max(0, today - habit.last), habit.gap)
-        return cuts.rung(value), value, (days, habit)
+        return self._cuts.rung(value), value, (days, habit)
 
-    def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterator[Fall]:
+    def falls(
+        self, facts: Facts, today: int, last: int, reading: Reading, _: int
+    ) -> Iterator[Fall]:
         rung, _value, (days, habit) = reading
-        return changing(rung, _rungs(today, last, days, habit))
+        return changing(rung, self._rungs(today, last, days, habit))
 
-    def _rungs(today: int, last: int, days: list[int], habit: _Habit | None) -> Iterator[Fall]:
+    def _rungs(
+        self, today: int, last: int, days: list[int], habit: _Habit | None
+    ) -> Iterator[Fall]:
         """The rung as the silence grows, and as later days end it."""
         for number in range(bisect_right(days, last), len(days)):
-            yield from between(_by_silence(habit), today, days[number])
+            yield from between(self._by_silence(habit), today, days[number])
             habit = _habit(days[: number + 1])
-            yield end_of(days[number]), cuts.rung(None if habit is None else 0)
-        yield from between(_by_silence(habit), today, None)
+            yield end_of(days[number]), self._cuts.rung(None if habit is None else 0)
+        yield from between(self._by_silence(habit), today, None)
 
-    def _by_silence(habit: _Habit | None) -> Iterator[Fall]:
+    def _by_silence(self, habit: _Habit | None) -> Iterator[Fall]:
         """The midnight on which the silence reaches each cut."""
         if habit is None:
             return
-        for bound, rung in zip(cuts.bounds, cuts.rungs[1:], strict=True):
+        for bound, rung in zip(self._cuts.bounds, self._cuts.rungs[1:], strict=True):
             hundreds, is_above = divmod(bound, 2)
             silence = (
                 hundreds * habit.gap // 100 + 1 if is_above else -(-hundreds * habit.gap // 100)
             )
             yield midnight_of(habit.last + silence), rung
 
-    def _days(facts: Facts) -> list[int]:
+    def _days(self, facts: Facts) -> list[int]:
         found: set[int] = set()
-        for column in columns:
+        for column in self._columns:
             days, nets = column(facts)
             found.update(day for day, net in zip(days, nets, strict=True) if net > 0)
         return sorted(found)
-
-    return Measure(read, falls)
 
 
 def _habit(days: list[int]) -> _Habit | None:
@@ -83,7 +88,8 @@ def _habit(days: list[int]) -> _Habit | None:
 
 
 def _gap_multiple(fields: Fields, cuts: NumberCuts) -> Measure:
-    return gap_multiple(counts(fields["of"]), cuts)
+    one = _GapMultiple(counts(fields["of"]), cuts)
+    return Measure(one.read, one.falls)
 
 
 GAP_MULTIPLE = Kind("ratio", _gap_multiple, required=("of",), may_be_unknown=True)

@@ -23,51 +23,61 @@ from scoring_service.domain.kernel.window import NO_DAY, Window
 _MOMENT = itemgetter(0)
 
 
-def number_of_keys(
-    kinds: Sequence[str],
-    window: Window,
-    cuts: NumberCuts,
-    value: Callable[[Collection[str]], int | None],
-) -> Measure:
+class _Keys:
     """A number of the keys that have a day with a positive net within the window; the state is the
     number of such days of each key."""
 
-    def read(facts: Facts, today: int, last: int) -> Reading:
-        expiries = window.expiries
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        window: Window,
+        cuts: NumberCuts,
+        value: Callable[[Collection[str]], int | None],
+    ) -> None:
+        self._kinds = kinds
+        self._expiries = window.expiries
+        self._cuts = cuts
+        self._value = value
+
+    def read(self, facts: Facts, today: int, last: int) -> Reading:
         holding = Counter(
-            key for key, day in _days(facts) if day <= last and today < expiries[day]
+            key for key, day in self._days(facts) if day <= last and today < self._expiries[day]
         )
-        number = value(holding)
-        return cuts.rung(number), number, holding
+        value = self._value(holding)
+        return self._cuts.rung(value), value, holding
 
-    def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterator[Fall]:
+    def falls(
+        self, facts: Facts, today: int, last: int, reading: Reading, _: int
+    ) -> Iterator[Fall]:
         rung, _value, holding = reading
-        return changing(rung, _rungs(facts, today, last, Counter(holding)))
+        passages = sorted(self._passages(facts, today, last), key=_MOMENT)
+        return changing(rung, self._rungs(passages, Counter(holding)))
 
-    def _rungs(facts: Facts, today: int, last: int, holding: Counter[str]) -> Iterator[Fall]:
-        passages: list[tuple[int, str, int]] = []
-        for key, day in _days(facts):
-            expiry = window.expiries[day]
-            if day > last:
-                passages.append((end_of(day), key, 1))
-            if today < expiry < NO_DAY:
-                passages.append((midnight_of(expiry), key, -1))
-        passages.sort(key=_MOMENT)
+    def _rungs(
+        self, passages: Sequence[tuple[int, str, int]], holding: Counter[str]
+    ) -> Iterator[Fall]:
         for at, together in groupby(passages, _MOMENT):
             for _, key, step in together:
                 holding[key] += step
                 if not holding[key]:
                     del holding[key]
-            yield at, cuts.rung(value(holding))
+            yield at, self._cuts.rung(self._value(holding))
 
-    def _days(facts: Facts) -> Iterator[tuple[str, int]]:
-        for kind in kinds:
+    def _passages(self, facts: Facts, today: int, last: int) -> Iterator[tuple[int, str, int]]:
+        """The moment at which a day comes or leaves, its key, and the difference."""
+        for key, day in self._days(facts):
+            expiry = self._expiries[day]
+            if day > last:
+                yield end_of(day), key, 1
+            if today < expiry < NO_DAY:
+                yield midnight_of(expiry), key, -1
+
+    def _days(self, facts: Facts) -> Iterator[tuple[str, int]]:
+        for kind in self._kinds:
             for key, (days, nets) in facts.keyed(kind).items():
                 for day, net in zip(days, nets, strict=True):
                     if net > 0:
                         yield key, day
-
-    return Measure(read, falls)
 
 
 def _highest(keys: Collection[str]) -> int | None:
@@ -75,11 +85,13 @@ def _highest(keys: Collection[str]) -> int | None:
 
 
 def _best(fields: Fields, cuts: NumberCuts) -> Measure:
-    return number_of_keys(counts(fields["of"]), within(fields), cuts, _highest)
+    one = _Keys(counts(fields["of"]), within(fields), cuts, _highest)
+    return Measure(one.read, one.falls)
 
 
 def _distinct(fields: Fields, cuts: NumberCuts) -> Measure:
-    return number_of_keys(counts(fields["of"]), within(fields), cuts, len)
+    one = _Keys(counts(fields["of"]), within(fields), cuts, len)
+    return Measure(one.read, one.falls)
 
 
 BEST = Kind(

@@ -7,11 +7,13 @@ from itertools import chain, groupby
 from operator import itemgetter
 
 from scoring_service.domain.kernel.cuts import NumberCuts
-from scoring_service.domain.kernel.facts import Facts
+from scoring_service.domain.kernel.facts import Columns, Facts
 from scoring_service.domain.kernel.measures.measure import (
     Fall,
+    Falls,
     Kind,
     Measure,
+    Read,
     Reading,
     amounts,
     changing,
@@ -19,9 +21,8 @@ from scoring_service.domain.kernel.measures.measure import (
     counts,
     within,
 )
-from scoring_service.domain.kernel.moments import midnight_of
 from scoring_service.domain.kernel.source import Fields
-from scoring_service.domain.kernel.window import NEVER, NO_DAY, Slices, Window
+from scoring_service.domain.kernel.window import NEVER, Slices, Window
 
 _MOMENT = itemgetter(0)
 _ONLY = itemgetter(0)
@@ -65,49 +66,57 @@ def window_sum(kinds: tuple[str, ...], window: Window, cuts: NumberCuts) -> Meas
     if len(columns) > 1:
         return any_way
     column = columns[0]
-    first_days, expiries = window.first_days, window.expiries
-    bounds, rungs, spans = cuts.bounds, cuts.rungs, cuts.spans()
+    return Measure(_read_of(column, window, cuts), _falls_of(column, window, cuts, any_way.falls))
+
+
+def _read_of(column: Columns, window: Window, cuts: NumberCuts) -> Read:
+    """The sum of one kind; it is value and state."""
+    first_days, bounds, rungs = window.first_days, cuts.bounds, cuts.rungs
 
     def read(facts: Facts, today: int, last: int) -> Reading:
         days, nets = column(facts)
-        end = bisect_right(days, last)
-        total = sum(nets[bisect_left(days, first_days[today], 0, end) : end])
-        return rungs[bisect_right(bounds, total)], total, (total,)
+        if days and days[-1] <= last:
+            total = sum(nets[bisect_left(days, first_days[today]) :])
+        else:
+            end = bisect_right(days, last)
+            total = sum(nets[bisect_left(days, first_days[today], 0, end) : end])
+        return rungs[bisect_right(bounds, total)], total, total
 
-    def falls(
-        facts: Facts, today: int, last: int, reading: Reading, until: int
-    ) -> Iterable[Fall]:
+    return read
+
+
+def _falls_of(column: Columns, window: Window, cuts: NumberCuts, any_way: Falls) -> Falls:
+    """How the sum of one kind falls; `any_way` where a fact is dated ahead."""
+    first_days, leaves = window.first_days, window.leaves
+    bounds, spans = cuts.bounds, cuts.spans()
+
+    def falls(facts: Facts, today: int, last: int, reading: Reading, until: int) -> Iterable[Fall]:
         days, nets = column(facts)
-        if not days:
-            return ()
-        if days[-1] > last:
-            return any_way.falls(facts, today, last, reading, until)
+        held, value, total = reading
+        if days and days[-1] > last:
+            return any_way(facts, today, last, (held, value, (total,)), until)
         first = bisect_left(days, first_days[today])
         end = len(days) if until >= NEVER else bisect_left(days, first_days[until >> 1], first)
-        return _leaving(days[first:end], nets[first:end], reading) if first < end else ()
+        return leaving(days[first:end], nets[first:end], held, total) if first < end else ()
 
-    def _leaving(days: Sequence[int], nets: Sequence[int], reading: Reading) -> list[Fall]:
-        held, _, (total,) = reading
+    def leaving(days: list[int], nets: list[int], held: int, total: int) -> Iterator[Fall]:
+        """The days leave; of some that leave together the last one decides."""
         rung, least, beyond = spans[bisect_right(bounds, total)]
-        found: list[Fall] = []
-        on = 0
+        at = 0
         for day, net in zip(days, nets, strict=True):
             total -= net
             if least <= total < beyond:
                 continue
-            expiry = expiries[day]
-            if expiry == NO_DAY:
-                return found
-            if expiry != on and rung != held:
+            moment = leaves[day]
+            if moment != at and rung != held:
                 held = rung
-                found.append((midnight_of(on), rung))
-            on = expiry
+                yield at, rung
+            at = moment
             rung, least, beyond = spans[bisect_right(bounds, total)]
-        if rung != held:
-            found.append((midnight_of(on), rung))
-        return found
+        if rung != held and at < NEVER:
+            yield at, rung
 
-    return Measure(read, falls)
+    return falls
 
 
 def _count(fields: Fields, cuts: NumberCuts) -> Measure:
