@@ -148,8 +148,8 @@ class Digest:
     @classmethod
     def from_bytes(cls, data: bytes) -> "Digest":
         """The digest that `to_bytes` wrote; ValueError for another version or a broken length."""
-        columns, *more = digest_bytes.read(data)
-        return cls(*columns, *more)
+        stored = digest_bytes.read(data)
+        return cls(*stored.columns, stored.sums, stored.words, stored.unsaid)
 
     @property
     def last_completed_on(self) -> date | None:
