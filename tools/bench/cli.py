@@ -19,6 +19,7 @@ from tools.bench.benches import (
     isolation,
     latency,
     rebuild,
+    schemes,
     scoring,
     variants,
 )
@@ -38,6 +39,7 @@ BENCHES: Mapping[str, Callable[[Environment, Sizes], list[Measured]]] = {
     "isolation": isolation.measure,
     "rebuild": rebuild.measure,
     "import": importing.measure,
+    "schemes": schemes.measure,
 }
 ALONE = {"memory": scoring.measure_memory}
 """Parts of another bench that can be run alone."""

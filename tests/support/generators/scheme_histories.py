@@ -9,8 +9,9 @@ from random import Random
 from typing import Any
 
 import scoring_service
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.kernel.documents import compile_together
-from scoring_service.domain.kernel.facts import ClientFacts, Said
+from scoring_service.domain.kernel.facts import Said
 from scoring_service.domain.kernel.scheme import Scheme
 from tests.support.generators.tier_histories import EDGES
 from tests.support.oracles.schemes import MADE_OF, Deed, Document, Word
@@ -34,10 +35,10 @@ class Arrival:
     fact: Deed | Word
 
 
-def told(facts: ClientFacts, fact: Deed | Word) -> None:
+def told(facts: Digest, fact: Deed | Word) -> None:
     """Tell the kernel's facts what the oracle's are."""
     if isinstance(fact, Deed):
-        facts.add(fact.kind, fact.on.toordinal(), fact.difference, fact.key)
+        facts.put(fact.kind, fact.on.toordinal(), fact.difference, fact.key)
     else:
         until = None if fact.until is None else fact.until.toordinal()
         facts.say(fact.name, Said(fact.on.toordinal(), fact.sequence, fact.value, until))

@@ -9,8 +9,8 @@ from datetime import date
 from itertools import groupby
 from random import Random
 
-from scoring_service.domain.kernel.facts import ClientFacts
-from scoring_service.domain.kernel.moments import day_of, end_of, midnight_of
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
 from scoring_service.domain.kernel.scheme import Scheme
 from scoring_service.domain.kernel.timeline import stand, walk
 from tests.support.generators.scheme_histories import DOCUMENTS, Arrival, told
@@ -22,14 +22,14 @@ Trail = list[tuple[At, str]]
 
 def live_trail(scheme: Scheme, arrivals: Sequence[Arrival], last: int) -> Trail:
     """The changes of tier as facts arrive and time passes in between, up to the day `last`."""
-    facts, trail, now = ClientFacts(), Trail(), None
+    facts, trail, now = Digest(), Trail(), None
     for day, together in groupby(arrivals, key=lambda each: each.day.toordinal()):
         if now is not None:
             for step in walk(scheme, facts, now, day):
                 trail.append((_at(step.moment), scheme.tiers[step.after].key))
         for arrival in together:
             told(facts, arrival.fact)
-        now = stand(scheme, facts, end_of(day))
+        now = stand(scheme, facts, day, day)
         _note(trail, (day, 2), scheme.tiers[now.tier].key)
     if now is not None:
         for step in walk(scheme, facts, now, last):
@@ -39,7 +39,7 @@ def live_trail(scheme: Scheme, arrivals: Sequence[Arrival], last: int) -> Trail:
 
 def daily_trail(scheme: Scheme, arrivals: Sequence[Arrival], last: int) -> Trail:
     """The same by standing anew at every midnight, every end of a day and every arrival."""
-    facts, trail = ClientFacts(), Trail()
+    facts, trail = Digest(), Trail()
     waiting = list(arrivals)
     for day in range(arrivals[0].day.toordinal(), last + 1) if arrivals else ():
         if trail:
@@ -77,8 +77,8 @@ def _oracle_tier(scheme: Scheme, arrivals: Sequence[Arrival], at: At) -> str:
     return tier_by(DOCUMENTS[scheme.key], look, DOCUMENTS)[0]
 
 
-def _tier(scheme: Scheme, facts: ClientFacts, moment: int) -> str:
-    return scheme.tiers[stand(scheme, facts, moment).tier].key
+def _tier(scheme: Scheme, facts: Digest, moment: int) -> str:
+    return scheme.tiers[stand(scheme, facts, day_of(moment), counted_to(moment)).tier].key
 
 
 def _note(trail: Trail, at: At, tier: str) -> None:

@@ -70,6 +70,11 @@ def numbered(event: canonical.ActivityRecorded) -> Numbered:
         data.source,
         data.cause_id,
         data.last_of_cause,
+        data.object_id,
+        data.attributes,
+        data.starts_at,
+        data.cancelled_by,
+        data.cancelled_at,
     )
 
 

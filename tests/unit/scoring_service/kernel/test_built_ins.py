@@ -8,8 +8,7 @@ from itertools import product
 
 import pytest
 
-from scoring_service.domain.kernel.facts import ClientFacts
-from scoring_service.domain.kernel.moments import end_of
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.kernel.timeline import stand
 from tests.support.generators.scheme_histories import DOCUMENTS, SCHEMES, told
 from tests.support.oracles.schemes import Deed, Known, Word, decide
@@ -339,10 +338,10 @@ def test_both_sides_of_every_boundary(key: str) -> None:
     scheme = SCHEMES[key]
     wrong = []
     for number, (known, tier, *score) in enumerate(TABLES[key]):
-        facts = ClientFacts()
+        facts = Digest()
         for fact in known:
             told(facts, fact)
-        now = stand(scheme, facts, end_of(TODAY.toordinal()))
+        now = stand(scheme, facts, TODAY.toordinal(), TODAY.toordinal())
         found = (scheme.tiers[now.tier].key, now.score)
         if found != (tier, score[0] if score else None):
             wrong.append((number, found, (tier, *score)))

@@ -1,16 +1,16 @@
 """What an answer costs: a client is read once, and the table is looked at once for each moment at
 which a ladder falls."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import overload
 
 import pytest
 
-from scoring_service.domain.kernel.facts import ClientFacts, Facts
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.measures.measure import Fall, Measure, Reading
-from scoring_service.domain.kernel.moments import end_of
 from scoring_service.domain.kernel.scheme import Scheme
 from scoring_service.domain.kernel.timeline import changes, next_transition, stand
 from tests.support.generators.scheme_histories import DOCUMENTS, SCHEMES, history, told
@@ -40,38 +40,42 @@ class CountedMeasure:
     def __init__(self, measure: Measure) -> None:
         self.measure, self.reads, self.fallen = measure, 0, 0
 
-    def read(self, facts: Facts, moment: int) -> Reading:
+    def read(self, facts: Facts, today: int, last: int) -> Reading:
         self.reads += 1
-        return self.measure.read(facts, moment)
+        return self.measure.read(facts, today, last)
 
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        falls = list(self.measure.falls(facts, moment, reading))
+    def falls(
+        self, facts: Facts, today: int, last: int, reading: Reading, until: int
+    ) -> list[Fall]:
+        falls = list(self.measure.falls(facts, today, last, reading, until))
         self.fallen += len(falls)
-        return iter(falls)
+        return falls
 
 
 def counted(scheme: Scheme) -> tuple[Scheme, Counted, list[CountedMeasure]]:
     table = Counted(scheme.tier_table)
     measures = [CountedMeasure(ladder.measure) for ladder in scheme.ladders]
     ladders = tuple(
-        replace(ladder, measure=measure)
-        for ladder, measure in zip(scheme.ladders, measures, strict=True)
+        replace(ladder, measure=Measure(each.read, each.falls, each.measure.is_cheap))
+        for ladder, each in zip(scheme.ladders, measures, strict=True)
     )
-    return replace(scheme, tier_table=table, ladders=ladders), table, measures
+    compiled = replace(scheme, tier_table=table, ladders=ladders)
+    table.looks = 0
+    return compiled, table, measures
 
 
 @pytest.mark.parametrize("key", SCHEMES)
 def test_the_next_transition_costs_the_falls_and_one(key: str) -> None:
     most = 0
     for number in range(8):
-        facts = ClientFacts()
+        facts = Digest()
         arrivals = history(DOCUMENTS[key], Random(f"{key}/counted/{number}"), most=40)
         for arrival in arrivals:
             told(facts, arrival.fact)
         today = arrivals[len(arrivals) // 2].day.toordinal() if arrivals else 739_000
         for all_of_them in (False, True):
             scheme, table, measures = counted(SCHEMES[key])
-            now = stand(scheme, facts, end_of(today))
+            now = stand(scheme, facts, today, today)
             if all_of_them:
                 list(changes(scheme, facts, now))
             else:
@@ -84,12 +88,12 @@ def test_the_next_transition_costs_the_falls_and_one(key: str) -> None:
 
 
 def test_a_year_of_silence_is_no_year_of_tries() -> None:
-    facts = ClientFacts()
+    facts = Digest()
     for day in range(739_000, 739_100):
-        facts.add("completed", day, 1)
-        facts.add("settled", day, 60_000)
+        facts.put("completed", day, 1)
+        facts.put("settled", day, 60_000)
     scheme, table, measures = counted(SCHEMES["rfm"])
-    now = stand(scheme, facts, end_of(739_100))
+    now = stand(scheme, facts, 739_100, 739_100)
     assert [scheme.tiers[step.after].key for step in changes(scheme, facts, now)] == [
         "silver",
         "bronze",

@@ -5,25 +5,27 @@ from typing import Any
 
 import pytest
 
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.kernel.assessment import Line, WayUp, assess
-from scoring_service.domain.kernel.facts import ClientFacts, Said
+from scoring_service.domain.kernel.facts import Said
 from scoring_service.domain.kernel.ladders import parse_ladder
 from scoring_service.domain.kernel.measures.slices import change, variation
 from scoring_service.domain.kernel.moments import end_of, midnight_of
 from scoring_service.domain.kernel.source import Place
+from scoring_service.domain.kernel.window import NEVER
 from tests.support.generators.scheme_histories import SCHEMES
 
 DAY = date(2026, 6, 30).toordinal()
 NAMED = {"names": {"en": "name", "zh": "名称"}, "source": "ours"}
 
 
-def falls(measure: dict[str, Any], facts: ClientFacts, today: int = DAY) -> tuple[str, list[Any]]:
+def falls(measure: dict[str, Any], facts: Digest, today: int = DAY) -> tuple[str, list[Any]]:
     """The key of the rung on which the ladder stands, and its falls."""
     rungs = [{**NAMED, **rung} for rung in measure.pop("rungs")]
     ladder = parse_ladder("x", Place({**measure, "rungs": rungs}, "ladders.x"))
-    reading = ladder.measure.read(facts, end_of(today))
-    coming = ladder.measure.falls(facts, end_of(today), reading)
-    return ladder.rungs[reading.rung].key, [(at, ladder.rungs[rung].key) for at, rung in coming]
+    reading = ladder.measure.read(facts, today, today)
+    coming = ladder.measure.falls(facts, today, today, reading, NEVER)
+    return ladder.rungs[reading[0]].key, [(at, ladder.rungs[rung].key) for at, rung in coming]
 
 
 @pytest.mark.parametrize(
@@ -58,9 +60,9 @@ def test_a_variation_is_exact(slices: tuple[int, ...], expected: int | None) -> 
 
 def test_two_kinds_of_days_are_never_a_mixture() -> None:
     """A refund of a day takes its payment's day back, not the hour of the same day."""
-    facts = ClientFacts()
-    facts.add("completed", DAY - 10, 1)
-    facts.add("settled", DAY - 5, 900)
+    facts = Digest()
+    facts.put("completed", DAY - 10, 1)
+    facts.put("settled", DAY - 5, 900)
     measure = {
         "measure": "days_since",
         "which": "last",
@@ -72,17 +74,17 @@ def test_two_kinds_of_days_are_never_a_mixture() -> None:
         ],
     }
     assert falls(dict(measure), facts) == ("P7D", [(midnight_of(DAY + 3), "older")])
-    facts.add("refunded", DAY - 5, 900)
+    facts.put("refunded", DAY - 5, 900)
     assert falls(dict(measure), facts) == ("older", [])
-    facts.add("completed", DAY - 10, -1)
+    facts.put("completed", DAY - 10, -1)
     assert falls(dict(measure), facts) == ("never", [])
 
 
 def test_half_a_year_twice_is_not_a_year() -> None:
     """31 August and half a year is 28 February; a year's window ends on 31 August all the same."""
-    facts = ClientFacts()
-    facts.add("settled", date(2025, 8, 31).toordinal(), 100)
-    facts.add("settled", date(2026, 8, 1).toordinal(), 100)
+    facts = Digest()
+    facts.put("settled", date(2025, 8, 31).toordinal(), 100)
+    facts.put("settled", date(2026, 8, 1).toordinal(), 100)
     measure = {
         "measure": "change",
         "of": ["net"],
@@ -104,11 +106,11 @@ def test_half_a_year_twice_is_not_a_year() -> None:
     ("cut", "first_day"), [({"above": 200}, 15), ({"at_least": 200}, 14), ({"above": 150}, 11)]
 )
 def test_silence_goes_by_the_clients_own_lower_median(cut: dict[str, int], first_day: int) -> None:
-    facts = ClientFacts()
+    facts = Digest()
     for day in (DAY - 40, DAY - 33, DAY - 10, DAY - 3, DAY):
-        facts.add("completed", day, 1)  # gaps of 3, 7, 7 and 23
-    facts.add("completed", DAY - 3, -1)
-    facts.add("completed", DAY - 7, 1)  # now of 3, 7, 7 and 23 in another order
+        facts.put("completed", day, 1)  # gaps of 3, 7, 7 and 23
+    facts.put("completed", DAY - 3, -1)
+    facts.put("completed", DAY - 7, 1)  # now of 3, 7, 7 and 23 in another order
     measure = {
         "measure": "gap_multiple",
         "of": ["completed"],
@@ -127,7 +129,7 @@ def test_an_attribute_ends_with_its_word_its_rung_or_its_consent() -> None:
             {"key": "clear", "is": ["clear"], "lasts": "P1Y"},
         ],
     }
-    facts = ClientFacts()
+    facts = Digest()
     facts.say("clarity", Said(DAY, 1, "clear"))
     assert falls(dict(measure), facts) == ("unknown", [])
     facts.say("need", Said(DAY, 2, "given"))
@@ -142,11 +144,11 @@ def test_an_attribute_ends_with_its_word_its_rung_or_its_consent() -> None:
 
 
 def test_the_answer_says_why_until_when_and_what_is_missing() -> None:
-    facts = ClientFacts()
+    facts = Digest()
     today = date(2026, 6, 30)
     for day in (date(2026, 6, 1), date(2026, 6, 8), date(2026, 6, 15)):
-        facts.add("completed", day.toordinal(), 1)
-        facts.add("settled", day.toordinal(), 50_000)
+        facts.put("completed", day.toordinal(), 1)
+        facts.put("settled", day.toordinal(), 50_000)
     answer = assess(SCHEMES["rfm"], facts, today.toordinal())
     assert (answer.tier, answer.score) == ("silver", 30 * 100 + 35 * 50 + 35 * 50)
     last = date(2026, 6, 15).toordinal()
@@ -173,13 +175,13 @@ def test_the_best_price_falls_as_each_price_leaves_the_window() -> None:
             {"key": "high", "at_least": 800},
         ],
     }
-    facts = ClientFacts()
-    facts.add("sold", DAY - 9, 1, "800")
-    facts.add("quoted", DAY - 8, 1, "900")
-    facts.add("quoted", DAY - 8, -1, "900")
-    facts.add("quoted", DAY - 5, 1, "300")
-    facts.add("sold", DAY - 2, 1, "299")
-    facts.add("sold", DAY + 4, 1, "800")
+    facts = Digest()
+    facts.put("sold", DAY - 9, 1, "800")
+    facts.put("quoted", DAY - 8, 1, "900")
+    facts.put("quoted", DAY - 8, -1, "900")
+    facts.put("quoted", DAY - 5, 1, "300")
+    facts.put("sold", DAY - 2, 1, "299")
+    facts.put("sold", DAY + 4, 1, "800")
     assert falls(measure, facts) == (
         "high",
         [
@@ -197,14 +199,14 @@ def test_what_comes_after_is_counted_from_the_last_end() -> None:
         "after": ["case_completed", "case_transferred"],
         "rungs": [{"key": "never", "unknown": True}, {"key": "none"}, {"key": "1", "at_least": 1}],
     }
-    facts = ClientFacts()
-    facts.add("completed", DAY - 1, 1)
+    facts = Digest()
+    facts.put("completed", DAY - 1, 1)
     assert falls(dict(measure), facts) == ("never", [])
-    facts.add("case_completed", DAY - 2, 1)
+    facts.put("case_completed", DAY - 2, 1)
     assert falls(dict(measure), facts) == ("1", [])
-    facts.add("case_transferred", DAY - 1, 1)
-    facts.add("completed", DAY + 3, 1)
-    facts.add("case_completed", DAY + 5, 1)
+    facts.put("case_transferred", DAY - 1, 1)
+    facts.put("completed", DAY + 3, 1)
+    facts.put("case_completed", DAY + 5, 1)
     assert falls(dict(measure), facts) == (
         "none",
         [(end_of(DAY + 3), "1"), (end_of(DAY + 5), "none")],

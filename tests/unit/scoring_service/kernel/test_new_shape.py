@@ -4,8 +4,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.kernel.documents import compile_scheme
-from scoring_service.domain.kernel.facts import ClientFacts
 from scoring_service.domain.kernel.moments import day_of, end_of, midnight_of
 from scoring_service.domain.kernel.timeline import direction, next_transition, stand, transitions
 from tests.support.generators.scheme_histories import history, told
@@ -78,14 +78,14 @@ def test_its_next_transition_is_right_at_every_midnight() -> None:
     for number in range(3):
         arrivals = history(CARE_LOAD, Random(f"care_load/{number}"))
         known = [arrival.fact for arrival in arrivals]
-        facts = ClientFacts()
+        facts = Digest()
         for fact in known:
             told(facts, fact)
         first = min((fact.on for fact in known), default=date(2026, 1, 1))
         tiers = _tiers_by_day(known, first, 430)
         for day in range(400):
             today = first.toordinal() + day
-            now = stand(scheme, facts, end_of(today))
+            now = stand(scheme, facts, today, today)
             assert scheme.tiers[now.tier].key == tiers[2 * day + 1][1]
             coming = next_transition(scheme, facts, now)
             later = tiers[2 * day + 2 :]
@@ -112,12 +112,12 @@ def _tiers_by_day(known: list[Any], first: date, days: int) -> list[tuple[int, s
 
 def test_the_next_transitions_follow_each_other() -> None:
     scheme = compile_scheme(CARE_LOAD)
-    facts = ClientFacts()
+    facts = Digest()
     today = date(2026, 3, 2).toordinal()
-    facts.add("completed", today - 1, 1)
-    facts.add("completed", today, 1)
-    facts.add("booked", today + 30, 1)
-    now = stand(scheme, facts, end_of(today))
+    facts.put("completed", today - 1, 1)
+    facts.put("completed", today, 1)
+    facts.put("booked", today + 30, 1)
+    now = stand(scheme, facts, today, today)
     steps = transitions(scheme, facts, now, 9)
     assert [(step.moment, scheme.tiers[step.after].key) for step in steps] == [
         (midnight_of(today + 21), "regular"),
@@ -131,10 +131,10 @@ def test_the_next_transitions_follow_each_other() -> None:
 
 def test_a_day_that_the_calendar_never_had_ends_on_the_next() -> None:
     scheme = compile_scheme(CARE_LOAD)
-    facts = ClientFacts()
+    facts = Digest()
     today = date(2026, 3, 2).toordinal()
-    facts.add("completed", today, 1)
-    now = stand(scheme, facts, end_of(today))
+    facts.put("completed", today, 1)
+    now = stand(scheme, facts, today, today)
     coming = next_transition(scheme, facts, now, frozenset({today + 22}))
     assert coming is not None
     assert coming.moment == midnight_of(today + 23)

@@ -4,8 +4,7 @@ from random import Random
 
 import pytest
 
-from scoring_service.domain.kernel.facts import ClientFacts
-from scoring_service.domain.kernel.moments import end_of
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.kernel.timeline import changes, stand
 from tests.support.generators.scheme_histories import DOCUMENTS, SCHEMES, history, told
 from tests.support.worlds.scheme_clients import daily_trail, live_trail, oracle_differs
@@ -38,14 +37,14 @@ def test_the_order_of_facts_and_a_word_said_twice_change_nothing(key: str) -> No
     for number in range(HISTORIES):
         random = Random(f"{key}/shuffled/{number}")
         arrivals = history(DOCUMENTS[key], random)
-        in_order, shuffled = ClientFacts(), ClientFacts()
+        in_order, shuffled = Digest(), Digest()
         for arrival in arrivals:
             told(in_order, arrival.fact)
         for arrival in random.sample(arrivals, len(arrivals)):
             told(shuffled, arrival.fact)
         today = arrivals[-1].day.toordinal() if arrivals else 739_000
-        now = stand(SCHEMES[key], in_order, end_of(today))
-        again = stand(SCHEMES[key], shuffled, end_of(today))
+        now = stand(SCHEMES[key], in_order, today, today)
+        again = stand(SCHEMES[key], shuffled, today, today)
         assert (now.cell, now.score) == (again.cell, again.score), number
         coming = list(changes(SCHEMES[key], in_order, now))
         assert coming == list(changes(SCHEMES[key], shuffled, again)), number

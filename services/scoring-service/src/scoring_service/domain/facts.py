@@ -1,6 +1,7 @@
 """Facts about a client: signed differences, one for each activity."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
@@ -25,7 +26,7 @@ SIGNALS: Final = frozenset(
         "neutral_ended",
     }
 )
-"""The kinds of activity that no tier rests on yet (ADR 52)."""
+"""The kinds of activity that other systems' signals cause (ADR 52)."""
 KNOWN_KINDS: Final = SIGNALS | frozenset(
     {
         "registered",
@@ -63,7 +64,9 @@ class Fact:
     `generation`; `incarnation` is that of the database that gave it out. `backfill` says that its
     sender reported it as history. `source` and `cause_id` name the source event that caused it, and
     `is_last_of_cause` says that no further activity of this client follows from that event.
-    Instants are aware UTC.
+    `object_id` names the booking, payment or signal, `attributes` are its codes; `starts_at` is the
+    hour of a booking, `cancelled_by` and `cancelled_at` are those of `cancelled`. Instants are
+    aware UTC.
     """
 
     activity_id: str
@@ -82,6 +85,11 @@ class Fact:
     source: str | None = None
     cause_id: str | None = None
     is_last_of_cause: bool = True
+    object_id: str | None = None
+    attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
+    starts_at: datetime | None = None
+    cancelled_by: str | None = None
+    cancelled_at: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Final, Literal, cast, get_args
 
 from scoring_service.domain.client_state import ClientState
+from scoring_service.domain.counting import count
 from scoring_service.domain.facts import Fact, Numbered, Opening
 from scoring_service.domain.keeping import assess_on
 from scoring_service.domain.periods import is_zone
@@ -79,7 +80,7 @@ def hear(beside: NextGeneration, record: Numbered | Opening) -> None:
     if is_newest:
         beside.is_whole = record.is_last_of_cause
     if isinstance(record, Fact):
-        state.digest.add(record.kind, record.on, record.count, record.amount_minor)
+        count(state.digest, record)
     else:
         state.skip(record.sequence)
 

@@ -21,6 +21,7 @@ from scoring_service.domain.assess import (
     standing_at,
 )
 from scoring_service.domain.client_state import ClientState, OpenCause
+from scoring_service.domain.counting import count
 from scoring_service.domain.explain import Line, explain
 from scoring_service.domain.facts import (
     Fact,
@@ -272,12 +273,12 @@ def _due(state: ClientState, to_day: date) -> bool:
 
 
 def _add(state: ClientState, fact: Fact) -> bool:
-    """Fold a fact into the digest; True if that changed it."""
-    changed = state.digest.add(fact.kind, fact.on, fact.count, fact.amount_minor)
-    if changed:
-        state.reviewed = state.reviewed and _only_puts_off(state, fact)
-        state.standing = None
-    return changed
+    """Fold a fact into the digest; True if that may move the tier."""
+    if not count(state.digest, fact) or fact.kind not in _GRADED:
+        return False
+    state.reviewed = state.reviewed and _only_puts_off(state, fact)
+    state.standing = None
+    return True
 
 
 def _leading(facts: Sequence[Fact]) -> tuple[Fact, bool]:

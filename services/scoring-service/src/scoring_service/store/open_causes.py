@@ -8,7 +8,7 @@ from typing import Any
 from scoring_service.domain.client_state import OpenCause
 from scoring_service.domain.facts import Fact
 
-_INSTANTS = ("occurred_at", "accepted_at")
+_INSTANTS = ("occurred_at", "accepted_at", "starts_at", "cancelled_at")
 
 
 def text(cause: OpenCause | None) -> str | None:
@@ -28,9 +28,11 @@ def read(stored: str | None) -> OpenCause | None:
 
 def _fields(fact: Fact) -> dict[str, Any]:
     fields = asdict(fact) | {"on": fact.on.isoformat()}
-    return fields | {name: getattr(fact, name).isoformat() for name in _INSTANTS}
+    instants = {name: fields[name] for name in _INSTANTS if fields[name] is not None}
+    return fields | {name: instant.isoformat() for name, instant in instants.items()}
 
 
 def _fact(fields: dict[str, Any]) -> Fact:
-    instants = {name: datetime.fromisoformat(fields[name]) for name in _INSTANTS}
+    said = [name for name in _INSTANTS if fields.get(name) is not None]
+    instants = {name: datetime.fromisoformat(fields[name]) for name in said}
     return Fact(**fields | instants | {"on": date.fromisoformat(fields["on"])})

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.moments import day_of, end_of
+from scoring_service.domain.kernel.moments import day_of
 from scoring_service.domain.kernel.scheme import Scheme
 from scoring_service.domain.kernel.timeline import Standing, Step, next_transition, stand
+from scoring_service.domain.kernel.window import NEVER
 
 
 class Line(NamedTuple):
@@ -42,7 +43,7 @@ def assess(
     scheme: Scheme, facts: Facts, on_day: int, skipped: frozenset[int] = frozenset()
 ) -> Assessment:
     """How a client stands on a practice-local day, by the facts up to its end."""
-    now = stand(scheme, facts, end_of(on_day))
+    now = stand(scheme, facts, on_day, on_day)
     return Assessment(
         tier=scheme.tiers[now.tier].key,
         score=now.score,
@@ -56,13 +57,15 @@ def explain(scheme: Scheme, facts: Facts, now: Standing) -> tuple[Line, ...]:
     """A line for each ladder (F19)."""
     lines = []
     for ladder, reading, earned in zip(scheme.ladders, now.readings, scheme.earned, strict=True):
-        fall = next(ladder.measure.falls(facts, now.moment, reading), None)
+        rung, value, _ = reading
+        falls = ladder.measure.falls(facts, now.today, now.counted_to, reading, NEVER)
+        fall = next(iter(falls), None)
         lines.append(
             Line(
                 ladder=ladder.name,
-                rung=ladder.rungs[reading.rung].key,
-                value=reading.value,
-                points=earned[reading.rung] if earned else None,
+                rung=ladder.rungs[rung].key,
+                value=value,
+                points=earned[rung] if earned else None,
                 until=None if fall is None else day_of(fall[0]) - 1,
             )
         )
@@ -75,8 +78,9 @@ def ways_up(scheme: Scheme, now: Standing) -> tuple[WayUp, ...]:
         return ()
     ways = []
     for ladder, reading, stride in zip(scheme.ladders, now.readings, scheme.strides, strict=True):
-        for rung in range(reading.rung + 1, len(ladder.rungs)):
-            tier = scheme.tier_table[now.cell + (rung - reading.rung) * stride]
+        held = reading[0]
+        for rung in range(held + 1, len(ladder.rungs)):
+            tier = scheme.tier_table[now.cell + (rung - held) * stride]
             if tier > now.tier:
                 ways.append(WayUp(ladder.name, ladder.rungs[rung].key, scheme.tiers[tier].key))
                 break

@@ -30,12 +30,11 @@ class NumberCuts:
             return self.unknown
         return self.rungs[bisect_right(self.bounds, value)]
 
-    def span(self, value: int) -> tuple[int, int, int]:
-        """The rung of a value, the least value on it, and the least that is beyond it."""
-        place = bisect_right(self.bounds, value)
-        least = self.bounds[place - 1] if place else -_FAR
-        beyond = self.bounds[place] if place < len(self.bounds) else _FAR
-        return self.rungs[place], least, beyond
+    def spans(self) -> tuple[tuple[int, int, int], ...]:
+        """By the number of bounds reached: the rung, the least value on it, and the least that is
+        beyond it."""
+        edges = (-_FAR, *self.bounds, _FAR)
+        return tuple(zip(self.rungs, edges, edges[1:], strict=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a client did and what is known of them, as the kernel reads it."""
 
-from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, methodcaller
 from typing import Final, NamedTuple, Protocol
 
 COUNTS: Final = frozenset(
@@ -51,20 +51,38 @@ class Series(NamedTuple):
 
 
 class Said(NamedTuple):
-    """A word on an attribute, of a local day. Of several, the last by (day, sequence) holds.
+    """A word on an attribute, of a local day. Of several, the last by (day, at, sequence) holds.
 
     `value` None takes the attribute back. `until` is the last day on which the word holds, None
-    when it holds until something else is said.
+    when it holds until something else is said. `at` is when it was said, in microseconds since
+    1970, and `mark` names the activity that said it, so that it can be taken back; 0 for neither.
     """
 
     day: int
     sequence: int
     value: str | None
     until: int | None = None
+    at: int = 0
+    mark: int = 0
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """By what the last word is found."""
+        return self.day, self.at, self.sequence
 
 
 class Facts(Protocol):
-    """Sums by (day, kind, key) and attributes; days are proleptic ordinals."""
+    """Sums by (day, kind, key) and attributes; days are proleptic ordinals (`domain/digest.py`).
+
+    The kinds of `DENSE` have a column each beside the common `days`.
+    """
+
+    days: list[int]
+    completed: list[int]
+    no_show: list[int]
+    settled: list[int]
+    refunded: list[int]
+    net: list[int]
 
     def series(self, kind: str) -> Series:
         """The sums of a kind over all its keys."""
@@ -75,54 +93,19 @@ class Facts(Protocol):
         ...
 
     def said(self, name: str) -> Sequence[Said]:
-        """All that was said on an attribute, ordered by (day, sequence)."""
+        """All that was said on an attribute, ordered by (day, at, sequence)."""
         ...
 
 
-_NOTHING: Final = Series([], [])
+DENSE: Final = ("completed", "no_show", "settled", "refunded", "net")
+"""The kinds that most clients have on most of their days."""
+
+Columns = Callable[[Facts], tuple[list[int], list[int]]]
+"""Finds the days and the net sums of a kind, as `Series` has them."""
 
 
-class ClientFacts:
-    """The facts of one client in memory; additive, so that their order is no matter (R8)."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Series] = {}
-        self._keyed: dict[str, dict[str, Series]] = {}
-        self._said: dict[str, list[Said]] = {}
-
-    def add(self, kind: str, day: int, difference: int, key: str = "") -> None:
-        """Add a signed difference to the sum of that day; ValueError for an unknown kind."""
-        if kind not in COUNTS | AMOUNTS:
-            raise ValueError(f"not a kind of fact: {kind!r}")
-        for fed, sign in ((kind, 1), *FEEDS.get(kind, ())):
-            _add(self._sums.setdefault(fed, Series([], [])), day, sign * difference)
-        if key:
-            _add(self._keyed.setdefault(kind, {}).setdefault(key, Series([], [])), day, difference)
-
-    def say(self, name: str, said: Said) -> None:
-        """Add a word on an attribute; one that was said already changes nothing."""
-        words = self._said.setdefault(name, [])
-        if said not in words:
-            insort(words, said, key=lambda each: (each.day, each.sequence))
-
-    def series(self, kind: str) -> Series:
-        """See `Facts`."""
-        return self._sums.get(kind, _NOTHING)
-
-    def keyed(self, kind: str) -> Mapping[str, Series]:
-        """See `Facts`."""
-        return self._keyed.get(kind, {})
-
-    def said(self, name: str) -> Sequence[Said]:
-        """See `Facts`."""
-        return self._said.get(name, ())
-
-
-def _add(series: Series, day: int, difference: int) -> None:
-    days, nets = series
-    place = bisect_left(days, day)
-    if place < len(days) and days[place] == day:
-        nets[place] += difference
-    else:
-        days.insert(place, day)
-        nets.insert(place, difference)
+def columns(kind: str) -> Columns:
+    """How the sums of a kind are found, bound once for all clients."""
+    if kind in DENSE:
+        return attrgetter("days", kind)
+    return methodcaller("series", kind)

@@ -1,10 +1,11 @@
 """A scheme as it is asked: ladders, and one flat table from their rungs to a tier."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from scoring_service.domain.kernel.ladders import Ladder
+from scoring_service.domain.kernel.measures.measure import Falls, Read
 
 MOST_CELLS: Final = 20_000
 """The most combinations of rungs that a table may have (S20)."""
@@ -20,6 +21,18 @@ class Tier:
     source: str
 
 
+class Cheap(NamedTuple):
+    """A ladder whose falls cost little: its number, its falls, and for each cell the first rung
+    below its own that leads to another tier if the other ladders stay; NO_RUNG where none does."""
+
+    number: int
+    falls: Falls
+    drops: Sequence[int]
+
+
+NO_RUNG: Final = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """One immutable version of a grading; each combination of rungs has exactly one tier (C-01).
@@ -29,7 +42,8 @@ class Scheme:
     `ordered`; `score_table` its score in hundredths, None where a scheme has none. `earned` has the
     points of each ladder's rungs, empty for a ladder that earns none. A ladder of a scheme that
     this one stands on is named after both, such as `value.net`. Build one with
-    `documents.compile_scheme`, which checks it.
+    `documents.compile_scheme`, which checks it. `reads`, `cheap` and `costly` are the ladders as
+    `timeline` asks them: how each is read, with its stride, and how its falls are found.
     """
 
     key: str
@@ -43,6 +57,42 @@ class Scheme:
     tier_table: Sequence[int]
     score_table: Sequence[int] | None
     earned: tuple[tuple[int, ...], ...]
+    reads: tuple[tuple[Read, int], ...] = field(init=False, repr=False, compare=False)
+    cheap: tuple[Cheap, ...] = field(init=False, repr=False, compare=False)
+    costly: tuple[tuple[int, Falls], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        measures = [ladder.measure for ladder in self.ladders]
+        reads = zip((measure.read for measure in measures), self.strides, strict=True)
+        object.__setattr__(self, "reads", tuple(reads))
+        cheap, costly = [], []
+        for number, measure in enumerate(measures):
+            if measure.is_cheap:
+                cheap.append(Cheap(number, measure.falls, self._drops(number)))
+            else:
+                costly.append((number, measure.falls))
+        object.__setattr__(self, "cheap", tuple(cheap))
+        object.__setattr__(self, "costly", tuple(costly))
+
+    def rungs(self, cell: int) -> tuple[int, ...]:
+        """The rung of each ladder in a cell."""
+        sizes = (len(ladder.rungs) for ladder in self.ladders)
+        return tuple(cell // step % size for step, size in zip(self.strides, sizes, strict=True))
+
+    def _drops(self, number: int) -> list[int]:
+        """`Cheap.drops` of a ladder."""
+        table, step = self.tier_table, self.strides[number]
+        size = len(self.ladders[number].rungs)
+        drops: list[int] = []
+        for cell, tier in enumerate(table):
+            rung = cell // step % size
+            if not rung:
+                drops.append(NO_RUNG)
+            elif table[cell - step] != tier:
+                drops.append(rung - 1)
+            else:
+                drops.append(drops[cell - step])
+        return drops
 
     def tier_keys(self) -> tuple[str, ...]:
         """The keys of the tiers, in their order."""

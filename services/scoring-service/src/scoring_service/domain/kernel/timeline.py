@@ -5,7 +5,7 @@ A client is read once. Each ladder then yields its falls in order, and the table
 for each moment at which one falls: never a try for each day.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Literal, NamedTuple
@@ -14,6 +14,7 @@ from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.measures.measure import Reading
 from scoring_service.domain.kernel.moments import day_of, end_of, midnight_of
 from scoring_service.domain.kernel.scheme import Scheme
+from scoring_service.domain.kernel.window import NEVER
 
 Direction = Literal["entered", "upgraded", "downgraded", "moved"]
 _MOMENT = itemgetter(0)
@@ -23,14 +24,16 @@ _FallOfLadder = tuple[int, int, int]
 
 
 class Standing(NamedTuple):
-    """How a client stands at a moment: the cell of the table, its tier as an index, its score in
-    hundredths if there is one, and what each ladder read."""
+    """How a client stands on the day `today` by the facts up to the day `counted_to`: the cell of
+    the table, its tier as an index, its score in hundredths if there is one, and what each ladder
+    read."""
 
-    moment: int
+    today: int
+    counted_to: int
     cell: int
     tier: int
     score: int | None
-    readings: tuple[Reading, ...]
+    readings: Sequence[Reading]
 
 
 class Step(NamedTuple):
@@ -45,49 +48,75 @@ class Step(NamedTuple):
     cells: tuple[int, int]
 
 
-def stand(scheme: Scheme, facts: Facts, moment: int) -> Standing:
-    """How a client stands at a moment."""
+def stand(scheme: Scheme, facts: Facts, today: int, counted_to: int) -> Standing:
+    """How a client stands on a day, by the facts up to a day: the same one, or the one before at
+    its midnight. Facts of later days, for a client that keeps a tier, count as those of `today`."""
     readings, cell = [], 0
-    for ladder, stride in zip(scheme.ladders, scheme.strides, strict=True):
-        reading = ladder.measure.read(facts, moment)
-        cell += reading.rung * stride
+    for read, stride in scheme.reads:
+        reading = read(facts, today, counted_to)
+        cell += reading[0] * stride
         readings.append(reading)
     scores = scheme.score_table
     score = None if scores is None else scores[cell]
-    return Standing(moment, cell, scheme.tier_table[cell], score, tuple(readings))
+    return Standing(today, counted_to, cell, scheme.tier_table[cell], score, readings)
 
 
 def changes(
-    scheme: Scheme, facts: Facts, now: Standing, skipped: frozenset[int] = _NONE_SKIPPED
+    scheme: Scheme,
+    facts: Facts,
+    now: Standing,
+    skipped: frozenset[int] = _NONE_SKIPPED,
+    until: int = NEVER,
 ) -> Iterator[Step]:
-    """Every change of tier after `now` if nothing happens, in order; the table is looked at as far
-    as one asks.
+    """Every change of tier after `now` if nothing happens, in order, up to the moment `until`; the
+    table is looked at as far as one asks.
 
     `skipped` are days that the practice's calendar never had: what is due on one happens on the
     next.
     """
-    rungs = [reading.rung for reading in now.readings]
-    cell, tier = now.cell, now.tier
-    falls = _falls(scheme, facts, now, skipped)
-    place = 0
-    while place < len(falls):
-        before, moment = cell, falls[place][0]
-        while place < len(falls) and falls[place][0] == moment:
-            _, ladder, rung = falls[place]
-            cell += (rung - rungs[ladder]) * scheme.strides[ladder]
-            rungs[ladder] = rung
-            place += 1
-        after = scheme.tier_table[cell]
-        if after != tier:
-            yield Step(moment, tier, after, (before, cell))
-            tier = after
+    falls: list[_FallOfLadder] = []
+    for number, ladder in enumerate(scheme.ladders):
+        reading = now.readings[number]
+        found = ladder.measure.falls(facts, now.today, now.counted_to, reading, until)
+        falls += [(at, number, rung) for at, rung in found]
+    if skipped:
+        falls = [(_on_a_day(at, skipped), number, rung) for at, number, rung in falls]
+    if until != NEVER:
+        falls = [fall for fall in falls if fall[0] <= until]
+    return _steps(scheme, now, falls)
 
 
 def next_transition(
     scheme: Scheme, facts: Facts, now: Standing, skipped: frozenset[int] = _NONE_SKIPPED
 ) -> Step | None:
-    """The first change of tier if nothing happens (F21), None if there is none."""
-    return next(changes(scheme, facts, now, skipped), None)
+    """The first change of tier if nothing happens (F21), None if there is none.
+
+    The cheap ladders tell by when the tier is lost if the others stay as they are, and the others
+    are asked up to then. What they say may put it off: only then all falls are asked for.
+    """
+    if skipped:
+        return next(changes(scheme, facts, now, skipped), None)
+    today, counted_to, cell, _, _, readings = now
+    falls: list[_FallOfLadder] = []
+    until = NEVER
+    for number, falls_of, drops in scheme.cheap:
+        drop = drops[cell]
+        for at, rung in falls_of(facts, today, counted_to, readings[number], NEVER):
+            falls.append((at, number, rung))
+            if rung <= drop:
+                until = min(until, at)
+                break
+    cheap = len(falls)
+    for number, falls_of in scheme.costly:
+        found = falls_of(facts, today, counted_to, readings[number], until)
+        falls += [(at, number, rung) for at, rung in found]
+    if len(falls) == cheap and len(scheme.cheap) == 1 and until != NEVER:
+        step = _last_of_one(scheme, now, falls)
+    else:
+        step = next(_steps(scheme, now, falls), None)
+    if until == NEVER or (step is not None and step.moment <= until):
+        return step
+    return next(changes(scheme, facts, now), None)
 
 
 def transitions(
@@ -105,10 +134,7 @@ def walk(
     skipped: frozenset[int] = _NONE_SKIPPED,
 ) -> Iterator[Step]:
     """The changes of tier up to the end of a day."""
-    for step in changes(scheme, facts, now, skipped):
-        if step.moment > end_of(to_day):
-            return
-        yield step
+    return changes(scheme, facts, now, skipped, end_of(to_day))
 
 
 def direction(scheme: Scheme, before: int | None, after: int) -> Direction:
@@ -120,19 +146,35 @@ def direction(scheme: Scheme, before: int | None, after: int) -> Direction:
     return "upgraded" if after > before else "downgraded"
 
 
-def _falls(
-    scheme: Scheme, facts: Facts, now: Standing, skipped: frozenset[int]
-) -> list[_FallOfLadder]:
-    """The falls of all ladders, by moment; those of one ladder keep their order."""
-    falls = [
-        (moment, number, rung)
-        for number, ladder in enumerate(scheme.ladders)
-        for moment, rung in ladder.measure.falls(facts, now.moment, now.readings[number])
-    ]
-    if skipped:
-        falls = [(_on_a_day(moment, skipped), number, rung) for moment, number, rung in falls]
+def _steps(scheme: Scheme, now: Standing, falls: list[_FallOfLadder]) -> Iterator[Step]:
+    """The changes of tier that some falls make, all those of a moment together; the falls of one
+    ladder are in order."""
     falls.sort(key=_MOMENT)
-    return falls
+    table, strides = scheme.tier_table, scheme.strides
+    rungs = [reading[0] for reading in now.readings]
+    cell, tier = now.cell, now.tier
+    place = 0
+    while place < len(falls):
+        before, moment = cell, falls[place][0]
+        while place < len(falls) and falls[place][0] == moment:
+            _, ladder, rung = falls[place]
+            cell += (rung - rungs[ladder]) * strides[ladder]
+            rungs[ladder] = rung
+            place += 1
+        after = table[cell]
+        if after != tier:
+            yield Step(moment, tier, after, (before, cell))
+            tier = after
+
+
+def _last_of_one(scheme: Scheme, now: Standing, falls: list[_FallOfLadder]) -> Step | None:
+    """The change that the last of one ladder's falls makes, where those before it make none."""
+    at, number, rung = falls[-1]
+    stride, held = scheme.strides[number], now.readings[number][0]
+    left = falls[-2][2] if len(falls) > 1 else held
+    before, after = now.cell + (left - held) * stride, now.cell + (rung - held) * stride
+    tier = scheme.tier_table[after]
+    return None if tier == now.tier else Step(at, now.tier, tier, (before, after))
 
 
 def _on_a_day(moment: int, skipped: frozenset[int]) -> int:

@@ -1,47 +1,54 @@
 """A window that ends today: which days count, and when each of them leaves (C-03)."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
-from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.moments import counted_to, day_of, end_of, midnight_of
+from scoring_service.domain.kernel.facts import Columns, Facts
+from scoring_service.domain.kernel.moments import end_of, midnight_of
 from scoring_service.domain.periods import Period, first_day_counted
 
 Passage = tuple[int, int | None, int | None, int]
 """(moment, the slice that is left, the slice that is entered, the sum that passes)."""
 
-NEVER = 2 * (date.max.toordinal() + 1)
+NO_DAY = date.max.toordinal() + 1
+"""The day on which what counts for ever leaves."""
+NEVER = midnight_of(NO_DAY)
 """The moment at which what counts for ever leaves."""
 
 
-class Window:
-    """The last `period`, or all time when it is None."""
+class Remembered(dict[int, int]):
+    """What follows from a day alone: worked out once, as all clients share it."""
 
-    __slots__ = ("_first_days", "period")
+    def __init__(self, of: Callable[[int], int]) -> None:
+        super().__init__()
+        self._of = of
+
+    def __missing__(self, day: int) -> int:
+        """Work it out for a day that nobody has asked for."""
+        found = self[day] = self._of(day)
+        return found
+
+
+class Window:
+    """The last `period`, or all time when it is None.
+
+    `first_days` has the first day that counts on each day, `expiries` the first day on which a day
+    no longer counts, `leaves` the moment at which that begins; days are ordinals.
+    """
+
+    __slots__ = ("expiries", "first_days", "leaves")
 
     def __init__(self, period: Period | None) -> None:
-        self.period = period
-        self._first_days: dict[int, int] = {}
-
-    def first_day(self, today: int) -> int:
-        """The first day that counts on that day, both ordinals; remembered, as all clients share
-        it."""
-        if self.period is None:
-            return 0
-        first = self._first_days.get(today)
-        if first is None:
-            day = first_day_counted(date.fromordinal(today), self.period)
-            first = self._first_days[today] = day.toordinal()
-        return first
-
-    def leaves(self, day: int) -> int:
-        """The moment from which that day no longer counts."""
-        return NEVER if self.period is None else midnight_of(self.period.expiry(day))
-
-    def holds(self, day: int, moment: int) -> bool:
-        """Whether that day counts at that moment."""
-        return end_of(day) <= moment < self.leaves(day)
+        if period is None:
+            self.first_days = Remembered(lambda _: 0)
+            self.expiries = Remembered(lambda _: NO_DAY)
+        else:
+            self.first_days = Remembered(
+                lambda today: first_day_counted(date.fromordinal(today), period).toordinal()
+            )
+            self.expiries = Remembered(period.expiry)
+        self.leaves = Remembered(lambda day: midnight_of(self.expiries[day]))
 
 
 class Slices:
@@ -49,56 +56,56 @@ class Slices:
     beyond it and within the second, and so on. P6M twice is not P1Y at the ends of months, so each
     window is counted from today. `base` is the number of slice 0 among those of the measure."""
 
-    __slots__ = ("base", "kinds", "windows")
+    __slots__ = ("base", "columns", "windows")
 
-    def __init__(self, kinds: tuple[str, ...], windows: Sequence[Window], base: int = 0) -> None:
-        self.kinds = kinds
+    def __init__(
+        self, columns: Sequence[Columns], windows: Sequence[Window], base: int = 0
+    ) -> None:
+        self.columns = tuple(columns)
         self.windows = tuple(windows)
         self.base = base
 
-    def totals(self, facts: Facts, moment: int) -> list[int]:
-        """The sum of each slice at that moment."""
-        today, last = day_of(moment), counted_to(moment)
-        reached = [self._since(facts, window.first_day(today), last) for window in self.windows]
+    def totals(self, facts: Facts, today: int, last: int) -> list[int]:
+        """The sum of each slice on a day, by the facts up to the day `last`."""
+        reached = [
+            sum(sum_between(facts, of, window.first_days[today], last) for of in self.columns)
+            for window in self.windows
+        ]
         return [outer - inner for inner, outer in zip([0, *reached], reached, strict=False)]
 
-    def passages(self, facts: Facts, moment: int) -> Iterator[Passage]:
-        """Every change of a slice's sum after that moment, not in order."""
-        longest = self.windows[-1]
-        first = longest.first_day(day_of(moment))
-        for kind in self.kinds:
-            days, nets = facts.series(kind)
+    def passages(self, facts: Facts, today: int, last: int) -> Iterator[Passage]:
+        """Every change of a slice's sum after that position, not in order."""
+        first = self.windows[-1].first_days[today]
+        for of in self.columns:
+            days, nets = of(facts)
             for place in range(len(days) - 1, -1, -1):
                 day = days[place]
                 if day < first:
                     break
                 if nets[place]:
-                    yield from self._passages_of(day, nets[place], moment)
+                    yield from self._passages_of(day, nets[place], today, last)
 
-    def _passages_of(self, day: int, net: int, moment: int) -> Iterator[Passage]:
-        if end_of(day) > moment:
+    def _passages_of(self, day: int, net: int, today: int, last: int) -> Iterator[Passage]:
+        if day > last:
             yield end_of(day), None, self.base, net
-        last = len(self.windows) - 1
+        oldest = self.base + len(self.windows) - 1
         for number, window in enumerate(self.windows, start=self.base):
-            leaves = window.leaves(day)
-            if moment < leaves < NEVER:
-                yield leaves, number, None if number == self.base + last else number + 1, net
-
-    def _since(self, facts: Facts, first: int, last: int) -> int:
-        return sum(sum_between(facts, kind, first, last) for kind in self.kinds)
+            expiry = window.expiries[day]
+            if today < expiry < NO_DAY:
+                yield midnight_of(expiry), number, None if number == oldest else number + 1, net
 
 
-def good_day(facts: Facts, kind: str, last: int, *, is_first: bool = False) -> int:
+def good_day(facts: Facts, of: Columns, last: int, *, is_first: bool = False) -> int:
     """The last day up to `last`, or the first one, on which the net of a kind is positive (C-15);
     0 when there is none."""
-    days, nets = facts.series(kind)
+    days, nets = of(facts)
     end = bisect_right(days, last)
     places = range(end) if is_first else range(end - 1, -1, -1)
     return next((days[place] for place in places if nets[place] > 0), 0)
 
 
-def sum_between(facts: Facts, kind: str, first: int, last: int) -> int:
+def sum_between(facts: Facts, of: Columns, first: int, last: int) -> int:
     """The sum of a kind from one day to another, both included."""
-    days, nets = facts.series(kind)
+    days, nets = of(facts)
     end = bisect_right(days, last)
     return sum(nets[bisect_left(days, first, 0, end) : end])

@@ -4,38 +4,33 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from scoring_service.domain.kernel.cuts import NumberCuts
-from scoring_service.domain.kernel.facts import Facts
-from scoring_service.domain.kernel.measures.measure import Fall, Kind, Reading, changing
-from scoring_service.domain.kernel.moments import day_of, midnight_of
+from scoring_service.domain.kernel.facts import Facts, columns
+from scoring_service.domain.kernel.measures.measure import Fall, Kind, Measure, Reading, changing
+from scoring_service.domain.kernel.moments import midnight_of
 from scoring_service.domain.kernel.source import Fields
 
 
-class Ahead:
+def _ahead(_: Fields, cuts: NumberCuts) -> Measure:
     """The net of `booked` on days after today; it falls when a day comes."""
+    booked = columns("booked")
 
-    def __init__(self, cuts: NumberCuts) -> None:
-        self._cuts = cuts
+    def read(facts: Facts, today: int, last: int) -> Reading:
+        days, nets = booked(facts)
+        total = sum(nets[bisect_right(days, today) :])
+        return cuts.rung(total), total, total
 
-    def read(self, facts: Facts, moment: int) -> Reading:
-        """See `Measure`; the state is the value."""
-        days, nets = facts.series("booked")
-        total = sum(nets[bisect_right(days, day_of(moment)) :])
-        return Reading(self._cuts.rung(total), total, total)
+    def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterator[Fall]:
+        rung, _value, total = reading
+        return changing(rung, _coming(facts, today, total))
 
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        """See `Measure`."""
-        return changing(reading.rung, self._coming(facts, moment, reading.state))
-
-    def _coming(self, facts: Facts, moment: int, total: int) -> Iterator[Fall]:
+    def _coming(facts: Facts, today: int, total: int) -> Iterator[Fall]:
         """The rung at the midnight of each later day, when its bookings are no longer ahead."""
-        days, nets = facts.series("booked")
-        for place in range(bisect_right(days, day_of(moment)), len(days)):
+        days, nets = booked(facts)
+        for place in range(bisect_right(days, today), len(days)):
             total -= nets[place]
-            yield midnight_of(days[place]), self._cuts.rung(total)
+            yield midnight_of(days[place]), cuts.rung(total)
 
-
-def _ahead(_: Fields, cuts: NumberCuts) -> Ahead:
-    return Ahead(cuts)
+    return Measure(read, falls)
 
 
 AHEAD = Kind("number", _ahead)

@@ -8,45 +8,38 @@ from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.measures.measure import (
     Fall,
     Kind,
+    Measure,
     Reading,
     changing,
+    columns_of,
     counts,
 )
-from scoring_service.domain.kernel.moments import counted_to, end_of
+from scoring_service.domain.kernel.moments import end_of
 from scoring_service.domain.kernel.source import Fields
 from scoring_service.domain.kernel.window import good_day, sum_between
 
 
-class CountAfter:
+def _count_after(fields: Fields, cuts: NumberCuts) -> Measure:
     """The sum of some kinds on the days after the last day of others that has a positive net; not
     known without such a day. Only facts that are dated ahead change it by time."""
+    counted, ends = columns_of(counts(fields["of"])), columns_of(counts(fields["after"]))
 
-    def __init__(self, kinds: tuple[str, ...], after: tuple[str, ...], cuts: NumberCuts) -> None:
-        self._kinds = kinds
-        self._after = after
-        self._cuts = cuts
-
-    def read(self, facts: Facts, moment: int) -> Reading:
-        """See `Measure`."""
-        last = counted_to(moment)
-        since = max(good_day(facts, kind, last) for kind in self._after)
+    def read(facts: Facts, today: int, last: int) -> Reading:
+        since = max(good_day(facts, column, last) for column in ends)
         total = None
         if since:
-            total = sum(sum_between(facts, kind, since + 1, last) for kind in self._kinds)
-        return Reading(self._cuts.rung(total), total)
+            total = sum(sum_between(facts, column, since + 1, last) for column in counted)
+        return cuts.rung(total), total, None
 
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        """See `Measure`."""
+    def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterator[Fall]:
         coming: set[int] = set()
-        for kind in (*self._kinds, *self._after):
-            days = facts.series(kind).days
-            coming.update(days[bisect_right(days, counted_to(moment)) :])
-        ends = map(end_of, sorted(coming))
-        return changing(reading.rung, ((at, self.read(facts, at).rung) for at in ends))
+        for column in (*counted, *ends):
+            days, _nets = column(facts)
+            coming.update(days[bisect_right(days, last) :])
+        steps = ((end_of(day), read(facts, day, day)[0]) for day in sorted(coming))
+        return changing(reading[0], steps)
 
-
-def _count_after(fields: Fields, cuts: NumberCuts) -> CountAfter:
-    return CountAfter(counts(fields["of"]), counts(fields["after"]), cuts)
+    return Measure(read, falls)
 
 
 COUNT_AFTER = Kind("number", _count_after, required=("of", "after"), may_be_unknown=True)

@@ -1,7 +1,7 @@
 """What is said by the keys of facts: the best price, how many different codes."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -10,57 +10,67 @@ from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.measures.measure import (
     Fall,
     Kind,
+    Measure,
     Reading,
     changing,
     counts,
     within,
 )
-from scoring_service.domain.kernel.moments import end_of
+from scoring_service.domain.kernel.moments import end_of, midnight_of
 from scoring_service.domain.kernel.source import Fields
-from scoring_service.domain.kernel.window import NEVER, Window
+from scoring_service.domain.kernel.window import NO_DAY, Window
 
 _MOMENT = itemgetter(0)
 
 
-class Keys:
-    """A number of the keys that have a day with a positive net within the window."""
+class _Keys:
+    """A number of the keys that have a day with a positive net within the window; the state is the
+    number of such days of each key."""
 
     def __init__(
         self,
-        kinds: tuple[str, ...],
+        kinds: Sequence[str],
         window: Window,
         cuts: NumberCuts,
         value: Callable[[Collection[str]], int | None],
     ) -> None:
         self._kinds = kinds
-        self._window = window
+        self._expiries = window.expiries
         self._cuts = cuts
         self._value = value
 
-    def read(self, facts: Facts, moment: int) -> Reading:
-        """See `Measure`; the state is the number of such days of each key."""
-        holding = Counter(key for key, day in self._days(facts) if self._window.holds(day, moment))
+    def read(self, facts: Facts, today: int, last: int) -> Reading:
+        holding = Counter(
+            key for key, day in self._days(facts) if day <= last and today < self._expiries[day]
+        )
         value = self._value(holding)
-        return Reading(self._cuts.rung(value), value, holding)
+        return self._cuts.rung(value), value, holding
 
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        """See `Measure`."""
-        return changing(reading.rung, self._rungs(facts, moment, Counter(reading.state)))
+    def falls(
+        self, facts: Facts, today: int, last: int, reading: Reading, _: int
+    ) -> Iterator[Fall]:
+        rung, _value, holding = reading
+        passages = sorted(self._passages(facts, today, last), key=_MOMENT)
+        return changing(rung, self._rungs(passages, Counter(holding)))
 
-    def _rungs(self, facts: Facts, moment: int, holding: Counter[str]) -> Iterator[Fall]:
-        passages = [
-            (at, key, step)
-            for key, day in self._days(facts)
-            for at, step in ((end_of(day), 1), (self._window.leaves(day), -1))
-            if moment < at < NEVER
-        ]
-        passages.sort(key=_MOMENT)
+    def _rungs(
+        self, passages: Sequence[tuple[int, str, int]], holding: Counter[str]
+    ) -> Iterator[Fall]:
         for at, together in groupby(passages, _MOMENT):
             for _, key, step in together:
                 holding[key] += step
                 if not holding[key]:
                     del holding[key]
             yield at, self._cuts.rung(self._value(holding))
+
+    def _passages(self, facts: Facts, today: int, last: int) -> Iterator[tuple[int, str, int]]:
+        """The moment at which a day comes or leaves, its key, and the difference."""
+        for key, day in self._days(facts):
+            expiry = self._expiries[day]
+            if day > last:
+                yield end_of(day), key, 1
+            if today < expiry < NO_DAY:
+                yield midnight_of(expiry), key, -1
 
     def _days(self, facts: Facts) -> Iterator[tuple[str, int]]:
         for kind in self._kinds:
@@ -74,12 +84,14 @@ def _highest(keys: Collection[str]) -> int | None:
     return max(map(int, keys), default=None)
 
 
-def _best(fields: Fields, cuts: NumberCuts) -> Keys:
-    return Keys(counts(fields["of"]), within(fields), cuts, _highest)
+def _best(fields: Fields, cuts: NumberCuts) -> Measure:
+    one = _Keys(counts(fields["of"]), within(fields), cuts, _highest)
+    return Measure(one.read, one.falls)
 
 
-def _distinct(fields: Fields, cuts: NumberCuts) -> Keys:
-    return Keys(counts(fields["of"]), within(fields), cuts, len)
+def _distinct(fields: Fields, cuts: NumberCuts) -> Measure:
+    one = _Keys(counts(fields["of"]), within(fields), cuts, len)
+    return Measure(one.read, one.falls)
 
 
 BEST = Kind(

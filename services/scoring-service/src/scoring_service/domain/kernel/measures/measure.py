@@ -1,16 +1,18 @@
 """What a ladder asks of its measure, and how a kind of measure says what its document needs."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 from scoring_service.domain.kernel.facts import (
     AMOUNTS,
     COUNTS,
     DERIVED_AMOUNTS,
     DERIVED_COUNTS,
+    Columns,
     Facts,
+    columns,
 )
-from scoring_service.domain.kernel.moments import midnight_of
+from scoring_service.domain.kernel.moments import end_of, midnight_of
 from scoring_service.domain.kernel.source import Fields, Place
 from scoring_service.domain.kernel.window import Window
 
@@ -21,28 +23,27 @@ hundredths; `within` a period; or `is` one of some words."""
 Fall = tuple[int, int]
 """A moment, and the rung on which the ladder stands from then on."""
 
+Reading = tuple[int, int | str | None, Any]
+"""How a ladder stands: its rung, the measure's value there (None: not known), and what the measure
+needs to go on from it. A plain tuple: three are made for every fact."""
 
-class Reading(NamedTuple):
-    """How a ladder stands: its rung, the measure's value there (None: not known), and what the
-    measure needs to go on from it."""
+Read = Callable[[Facts, int, int], Reading]
+"""(facts, today, last): how the ladder stands on the day `today` by the facts up to the day `last`,
+which is the day itself, the one before it (its midnight), or a later one (`domain/keeping.py`)."""
+Falls = Callable[[Facts, int, int, Reading, int], Iterable[Fall]]
+"""(facts, today, last, reading, until): each change of rung after that position if nothing happens,
+in order, each rung another one than before it; facts of days after `last` count from their day on.
+`reading` is that of the position. All up to the moment `until` are there; later ones may be."""
 
-    rung: int
-    value: int | str | None
-    state: Any = None
 
+class Measure(NamedTuple):
+    """A measure of one client's facts, cut into rungs; both functions are bound to the columns of
+    the facts when they are compiled. `is_cheap` says that its falls hang on one day or word, and
+    cost little: they tell how far the others need be asked."""
 
-class Measure(Protocol):
-    """A measure of one client's facts, cut into rungs."""
-
-    def read(self, facts: Facts, moment: int) -> Reading:
-        """How the ladder stands at that moment."""
-        ...
-
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        """Each change of rung after `moment` if nothing happens, in order, each rung another one
-        than before it; facts that are dated ahead count from their day on. `reading` is that of
-        `moment`."""
-        ...
+    read: Read
+    falls: Falls
+    is_cheap: bool = False
 
 
 def changing(held: int, falls: Iterable[Fall]) -> Iterator[Fall]:
@@ -54,13 +55,14 @@ def changing(held: int, falls: Iterable[Fall]) -> Iterator[Fall]:
             yield at, rung
 
 
-def between(falls: Iterable[Fall], moment: int, coming: int | None) -> Iterator[Fall]:
-    """Those after a moment, and not after the midnight of a day that comes and begins anew; None:
-    no day does. `falls` are in order."""
+def between(falls: Iterable[Fall], today: int, coming: int | None) -> Iterator[Fall]:
+    """Those after a day, and not after the midnight of one that comes and begins anew; None: no day
+    does. `falls` are in order."""
+    after = end_of(today)
     for at, rung in falls:
         if coming is not None and at > midnight_of(coming):
             return
-        if at > moment:
+        if at > after:
             yield at, rung
 
 
@@ -89,6 +91,11 @@ def amounts(place: Place) -> tuple[str, ...]:
 def any_kinds(place: Place) -> tuple[str, ...]:
     """Kinds of facts of either sort."""
     return _kinds(place, COUNTS | DERIVED_COUNTS | AMOUNTS | DERIVED_AMOUNTS)
+
+
+def columns_of(kinds: Sequence[str]) -> tuple[Columns, ...]:
+    """How the sums of some kinds are found."""
+    return tuple(columns(kind) for kind in kinds)
 
 
 def within(fields: Fields) -> Window:

@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 
 from scoring_service.domain.kernel.cuts import NumberCuts, ratio
-from scoring_service.domain.kernel.measures.measure import Kind, any_kinds, within
-from scoring_service.domain.kernel.measures.sums import Sums
+from scoring_service.domain.kernel.measures.measure import (
+    Kind,
+    Measure,
+    any_kinds,
+    columns_of,
+    within,
+)
+from scoring_service.domain.kernel.measures.sums import sums
 from scoring_service.domain.kernel.source import Fields
 from scoring_service.domain.kernel.window import Slices
 
 
-def _ratio(fields: Fields, cuts: NumberCuts) -> Sums:
+def _ratio(fields: Fields, cuts: NumberCuts) -> Measure:
     window = within(fields)
-    part = Slices(any_kinds(fields["of"]), [window])
-    whole = Slices(any_kinds(fields["to"]), [window], base=1)
-    return Sums([part, whole], cuts, _value)
+    part = Slices(columns_of(any_kinds(fields["of"])), [window])
+    whole = Slices(columns_of(any_kinds(fields["to"])), [window], base=1)
+    return sums([part, whole], cuts, _value)
 
 
 def _value(totals: Sequence[int]) -> int | None:

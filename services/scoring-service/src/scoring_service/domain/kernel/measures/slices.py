@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from math import isqrt
 
 from scoring_service.domain.kernel.cuts import NumberCuts, ratio
-from scoring_service.domain.kernel.measures.measure import Kind, any_kinds
-from scoring_service.domain.kernel.measures.sums import Sums
+from scoring_service.domain.kernel.measures.measure import Kind, Measure, any_kinds, columns_of
+from scoring_service.domain.kernel.measures.sums import sums
 from scoring_service.domain.kernel.source import Fields, Place
 from scoring_service.domain.kernel.window import Slices, Window
 from scoring_service.domain.periods import is_longer
 
 
-def _change(fields: Fields, cuts: NumberCuts) -> Sums:
+def _change(fields: Fields, cuts: NumberCuts) -> Measure:
     windows = _windows(fields["slices"], 2, 2)
-    return Sums([Slices(any_kinds(fields["of"]), windows)], cuts, change)
+    return sums([Slices(columns_of(any_kinds(fields["of"])), windows)], cuts, change)
 
 
-def _variation(fields: Fields, cuts: NumberCuts) -> Sums:
+def _variation(fields: Fields, cuts: NumberCuts) -> Measure:
     windows = _windows(fields["slices"], 2, 12)
-    return Sums([Slices(any_kinds(fields["of"]), windows)], cuts, variation)
+    return sums([Slices(columns_of(any_kinds(fields["of"])), windows)], cuts, variation)
 
 
 def change(totals: Sequence[int]) -> int | None:

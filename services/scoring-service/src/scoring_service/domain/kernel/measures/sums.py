@@ -1,123 +1,138 @@
 """Sums and counts within a window, and what is worked out of the sums of several slices of time:
 the engine of `count`, `sum`, `net`, `owed`, `ratio`, `change` and `variation`."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
 
 from scoring_service.domain.kernel.cuts import NumberCuts
-from scoring_service.domain.kernel.facts import Facts
+from scoring_service.domain.kernel.facts import Columns, Facts
 from scoring_service.domain.kernel.measures.measure import (
     Fall,
+    Falls,
     Kind,
+    Measure,
+    Read,
     Reading,
     amounts,
     changing,
+    columns_of,
     counts,
     within,
 )
-from scoring_service.domain.kernel.moments import counted_to, day_of, end_of
 from scoring_service.domain.kernel.source import Fields
-from scoring_service.domain.kernel.window import NEVER, Slices, Window, sum_between
+from scoring_service.domain.kernel.window import NEVER, Slices, Window
 
 _MOMENT = itemgetter(0)
 _ONLY = itemgetter(0)
 
 
-class Sums:
-    """A number that `value` works out of the sums of all slices; a fact falls at each edge."""
+def sums(
+    slices: Sequence[Slices], cuts: NumberCuts, value: Callable[[Sequence[int]], int | None]
+) -> Measure:
+    """A number that `value` works out of the sums of all slices; a fact falls at each edge. The
+    state of a reading is those sums."""
 
-    def __init__(
-        self,
-        slices: Sequence[Slices],
-        cuts: NumberCuts,
-        value: Callable[[Sequence[int]], int | None],
-    ) -> None:
-        self._slices = slices
-        self._cuts = cuts
-        self._value = value
+    def read(facts: Facts, today: int, last: int) -> Reading:
+        totals = [total for each in slices for total in each.totals(facts, today, last)]
+        number = value(totals)
+        return cuts.rung(number), number, totals
 
-    def read(self, facts: Facts, moment: int) -> Reading:
-        """See `Measure`; the state is the sums of the slices."""
-        totals = [total for slices in self._slices for total in slices.totals(facts, moment)]
-        value = self._value(totals)
-        return Reading(self._cuts.rung(value), value, totals)
+    def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterator[Fall]:
+        rung, _, totals = reading
+        passages = chain.from_iterable(each.passages(facts, today, last) for each in slices)
+        return changing(rung, _rungs(passages, list(totals)))
 
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        """See `Measure`."""
-        return changing(reading.rung, self._rungs(facts, moment, list(reading.state)))
-
-    def _rungs(self, facts: Facts, moment: int, totals: list[int]) -> Iterator[Fall]:
-        passages = chain.from_iterable(each.passages(facts, moment) for each in self._slices)
+    def _rungs(
+        passages: Iterable[tuple[int, int | None, int | None, int]], totals: list[int]
+    ) -> Iterator[Fall]:
         for at, together in groupby(sorted(passages, key=_MOMENT), _MOMENT):
             for _, left, entered, net in together:
                 if left is not None:
                     totals[left] -= net
                 if entered is not None:
                     totals[entered] += net
-            yield at, self._cuts.rung(self._value(totals))
+            yield at, cuts.rung(value(totals))
+
+    return Measure(read, falls)
 
 
-class WindowSum(Sums):
+def window_sum(kinds: tuple[str, ...], window: Window, cuts: NumberCuts) -> Measure:
     """A sum within one window. Where it is of one kind and nothing is dated ahead, its days leave
     in their order, so that two comparisons for each day do."""
+    columns = columns_of(kinds)
+    any_way = sums([Slices(columns, [window])], cuts, _ONLY)
+    if len(columns) > 1:
+        return any_way
+    column = columns[0]
+    return Measure(_read_of(column, window, cuts), _falls_of(column, window, cuts, any_way.falls))
 
-    def __init__(self, kinds: tuple[str, ...], window: Window, cuts: NumberCuts) -> None:
-        super().__init__([Slices(kinds, [window])], cuts, _ONLY)
-        self._kinds = kinds
-        self._window = window
 
-    def read(self, facts: Facts, moment: int) -> Reading:
-        """See `Measure`."""
-        first, last = self._window.first_day(day_of(moment)), counted_to(moment)
-        total = 0
-        for kind in self._kinds:
-            total += sum_between(facts, kind, first, last)
-        return Reading(self._cuts.rung(total), total, (total,))
+def _read_of(column: Columns, window: Window, cuts: NumberCuts) -> Read:
+    """The sum of one kind; it is value and state."""
+    first_days, bounds, rungs = window.first_days, cuts.bounds, cuts.rungs
 
-    def falls(self, facts: Facts, moment: int, reading: Reading) -> Iterator[Fall]:
-        """See `Measure`."""
-        days, nets = facts.series(self._kinds[0])
-        if len(self._kinds) > 1 or (days and end_of(days[-1]) > moment):
-            return super().falls(facts, moment, reading)
-        first = bisect_left(days, self._window.first_day(day_of(moment)))
-        return self._leaving(days[first:], nets[first:], reading)
+    def read(facts: Facts, today: int, last: int) -> Reading:
+        days, nets = column(facts)
+        if days and days[-1] <= last:
+            total = sum(nets[bisect_left(days, first_days[today]) :])
+        else:
+            end = bisect_right(days, last)
+            total = sum(nets[bisect_left(days, first_days[today], 0, end) : end])
+        return rungs[bisect_right(bounds, total)], total, total
 
-    def _leaving(self, days: list[int], nets: list[int], reading: Reading) -> Iterator[Fall]:
-        total, held = reading.state[0], reading.rung
-        rung, least, beyond = self._cuts.span(total)
+    return read
+
+
+def _falls_of(column: Columns, window: Window, cuts: NumberCuts, any_way: Falls) -> Falls:
+    """How the sum of one kind falls; `any_way` where a fact is dated ahead."""
+    first_days, leaves = window.first_days, window.leaves
+    bounds, spans = cuts.bounds, cuts.spans()
+
+    def falls(facts: Facts, today: int, last: int, reading: Reading, until: int) -> Iterable[Fall]:
+        days, nets = column(facts)
+        held, value, total = reading
+        if days and days[-1] > last:
+            return any_way(facts, today, last, (held, value, (total,)), until)
+        first = bisect_left(days, first_days[today])
+        end = len(days) if until >= NEVER else bisect_left(days, first_days[until >> 1], first)
+        return leaving(days[first:end], nets[first:end], held, total) if first < end else ()
+
+    def leaving(days: list[int], nets: list[int], held: int, total: int) -> Iterator[Fall]:
+        """The days leave; of some that leave together the last one decides."""
+        rung, least, beyond = spans[bisect_right(bounds, total)]
         at = 0
         for day, net in zip(days, nets, strict=True):
             total -= net
             if least <= total < beyond:
                 continue
-            leaves = self._window.leaves(day)
-            if leaves == NEVER:
-                return
-            if leaves != at and rung != held:
+            moment = leaves[day]
+            if moment != at and rung != held:
                 held = rung
                 yield at, rung
-            at = leaves
-            rung, least, beyond = self._cuts.span(total)
-        if rung != held:
+            at = moment
+            rung, least, beyond = spans[bisect_right(bounds, total)]
+        if rung != held and at < NEVER:
             yield at, rung
 
-
-def _count(fields: Fields, cuts: NumberCuts) -> WindowSum:
-    return WindowSum(counts(fields["of"]), within(fields), cuts)
+    return falls
 
 
-def _sum(fields: Fields, cuts: NumberCuts) -> WindowSum:
-    return WindowSum(amounts(fields["of"]), within(fields), cuts)
+def _count(fields: Fields, cuts: NumberCuts) -> Measure:
+    return window_sum(counts(fields["of"]), within(fields), cuts)
 
 
-def _net(fields: Fields, cuts: NumberCuts) -> WindowSum:
-    return WindowSum(("net",), within(fields), cuts)
+def _sum(fields: Fields, cuts: NumberCuts) -> Measure:
+    return window_sum(amounts(fields["of"]), within(fields), cuts)
 
 
-def _owed(fields: Fields, cuts: NumberCuts) -> WindowSum:
-    return WindowSum(("owed",), within(fields), cuts)
+def _net(fields: Fields, cuts: NumberCuts) -> Measure:
+    return window_sum(("net",), within(fields), cuts)
+
+
+def _owed(fields: Fields, cuts: NumberCuts) -> Measure:
+    return window_sum(("owed",), within(fields), cuts)
 
 
 COUNT = Kind("number", _count, required=("of",), optional=("within",))
