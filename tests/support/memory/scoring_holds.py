@@ -28,6 +28,10 @@ class HoldRow:
         """Whether time goes on meanwhile, and lowers no tier."""
         return self.reason == "silent"
 
+    def ends_after(self, instant: datetime) -> bool:
+        """Whether tiers are kept beyond this instant, though the end is known."""
+        return self.ended_at is not None and self.ended_at > instant
+
 
 HoldRows = dict[tuple[PracticePlace, str], HoldRow]
 """Holds by practice, partition and id."""
@@ -97,7 +101,7 @@ class MemoryHolds:
         for key, row in list(self._rows.items()):
             if key[0].partition in until and row.is_open:
                 row.swept_through = row.stands_at
-            elif key[0].partition in until:
+            elif key[0].partition in until and not row.ends_after(until[key[0].partition]):
                 del self._rows[key]
 
     def has_moved_on_from(self, client: ClientState) -> bool:

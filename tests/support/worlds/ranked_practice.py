@@ -6,7 +6,7 @@ from datetime import date
 from random import Random
 
 from scoring_service.domain.kernel.facts import ClientFacts, Facts
-from scoring_service.domain.kernel.moments import midnight_of
+from scoring_service.domain.kernel.moments import counted_to, day_of, midnight_of
 from scoring_service.domain.kernel.rank import (
     CutOffs,
     DatedRank,
@@ -35,7 +35,7 @@ def facts_of(clients: Clients) -> dict[str, ClientFacts]:
 def standing_at(dated: DatedRank, client: str, facts: Facts, moment: int) -> str:
     """The key of where a client stands at a moment."""
     scheme = dated.of(client)
-    return scheme.tiers[stand(scheme, facts, moment).tier].key
+    return scheme.tiers[stand(scheme, facts, day_of(moment), counted_to(moment)).tier].key
 
 
 def midnights(

@@ -107,6 +107,14 @@ def test_what_was_held_takes_effect_once_on_the_day_of_the_release() -> None:
     assert local_day(fall, ZONE) <= line.due_on < local_day(end, ZONE)
 
 
+def test_an_end_that_is_said_before_its_day_holds_until_then() -> None:
+    fall = first_fall()
+    end = fall + 5 * DAY
+    log = [*gold(), begins(fall - 2 * DAY), fall - DAY, ends(end), fall - HOUR, fall + HOUR]
+    (line,) = falls(history(read([*log, end + HOUR], [1], [True]), ADA))
+    assert (line.effective_at, line.due_on) == (midnight(end), local_day(fall, ZONE))
+
+
 def test_nobody_falls_who_would_not_have_fallen() -> None:
     """The silent days' visits come behind the first event that the source says again."""
     fall = first_fall()

@@ -218,7 +218,7 @@ def test_what_is_to_come_holds_the_cut_offs_constant(key: str) -> None:
     dated, today, moved = DatedRank(scheme, version), FIRST + timedelta(days=DAYS), 0
     for client, known in clients.items():
         bound = dated.of(client)
-        now = stand(bound, facts[client], end_of(today.toordinal()))
+        now = stand(bound, facts[client], today.toordinal(), today.toordinal())
         trail = [
             (day_of(step.moment), bound.tiers[step.after].key)
             for step in changes(bound, facts[client], now)

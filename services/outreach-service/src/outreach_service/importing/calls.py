@@ -79,10 +79,14 @@ class Api:
                 return [{"outcome": "rejected", "detail": "is longer than the API takes"}]
             half = len(items) // 2
             return [*self.post(path, items[:half]), *self.post(path, items[half:])]
-        is_whole = isinstance(answered, list) and len(answered) == len(items)
-        if not is_whole or not all(isinstance(each, dict) for each in answered):
-            raise Refused(f"{self._name} did not answer each item: is its address right?")
-        return list(answered)
+        if not isinstance(answered, list) or len(answered) != len(items):
+            raise self._wrong_answer()
+        if not all(isinstance(each, dict) for each in answered):
+            raise self._wrong_answer()
+        return answered
+
+    def _wrong_answer(self) -> Refused:
+        return Refused(f"{self._name} did not answer each item: is its address right?")
 
     def close(self) -> None:
         """Close the connections."""

@@ -33,12 +33,12 @@ def advance_to_day(
 def _release(
     state: ClientState, rulebook: Rulebook, between: tuple[date, date], was: KeptTiers | None
 ) -> list[Change]:
-    """Let what a client has kept take effect on the day on which its practice was released. A sweep
-    that comes late finds who would have been kept meanwhile."""
+    """Let what a client has kept take effect on the day on which its practice was released, which
+    may be one to come. A sweep that comes late finds who would have been kept meanwhile."""
     (first_day, day), changes = between, []
-    if was is not None and local_day(was.until, state.zone) <= day:
+    if was is not None:
         state.kept_since = was.since
-        to_day = local_day(was.until, state.zone)
+        to_day = min(local_day(was.until, state.zone), day)
         changes = catch_up(state, rulebook, first_day=first_day, to_day=to_day)
         state.kept_since = None
     if is_kept(state):

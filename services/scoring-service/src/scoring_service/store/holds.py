@@ -91,7 +91,8 @@ _REMOVE_ENDED = """
 """
 _SETTLE = f"""
     UPDATE practice_hold AS h
-    SET state = CASE h.state WHEN 'open' THEN 'open' ELSE 'ended' END,
+    SET state = CASE WHEN h.state = 'open' OR h.ended_at > swept.until THEN h.state
+            ELSE 'ended' END,
         swept_through = CASE h.state WHEN 'open' THEN h.stands_at ELSE swept.until END
     FROM unnest(%(partitions)s::int[], %(instants)s::timestamptz[]) AS swept(partition, until)
     WHERE h.partition = swept.partition AND {TO_SWEEP} AND h.state <> 'ended'

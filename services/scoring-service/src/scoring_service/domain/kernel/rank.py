@@ -14,6 +14,7 @@ from scoring_service.domain.kernel.cuts import NumberCuts
 from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.ladders import Ladder, Rung
 from scoring_service.domain.kernel.measures.measure import Measure
+from scoring_service.domain.kernel.moments import counted_to, day_of
 from scoring_service.domain.kernel.scheme import Scheme, Tier, strides_of
 from scoring_service.domain.kernel.timeline import Direction
 
@@ -116,12 +117,13 @@ def member_of(
     scheme: RankScheme, client: str, facts: Facts, moment: int, held: int | None
 ) -> Member | None:
     """The client as one of the population at a moment, who held that tier; None if outside."""
+    position = day_of(moment), counted_to(moment)
     population = scheme.population
     if population is not None:
-        within = population.ladder.measure.read(facts, moment).rung
+        within = population.ladder.measure.read(facts, *position)[0]
         if within not in population.rungs:
             return None
-    value = scheme.uncut.read(facts, moment).value
+    value = scheme.uncut.read(facts, *position)[1]
     return Member(client, value if isinstance(value, int) else None, held)
 
 
