@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from scoring_service.domain.kernel.facts import ClientFacts
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.likelihood.estimates import (
     HORIZON,
     Fitted,
@@ -87,9 +87,9 @@ def share_held(scores: Scores, spent: Mapping[str, int], percent: int) -> float:
     return held / sum(spent.values())
 
 
-def _facts(purchases: Purchases) -> ClientFacts:
-    facts = ClientFacts()
+def _facts(purchases: Purchases) -> Digest:
+    facts = Digest()
     for day, cents in purchases.by_day.items():
-        facts.add("completed", day.toordinal(), 1)
-        facts.add("settled", day.toordinal(), cents)
+        facts.put("completed", day.toordinal(), 1)
+        facts.put("settled", day.toordinal(), cents)
     return facts

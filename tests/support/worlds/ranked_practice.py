@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import date
 from random import Random
 
-from scoring_service.domain.kernel.facts import ClientFacts, Facts
+from scoring_service.domain.digest import Digest
+from scoring_service.domain.kernel.facts import Facts
 from scoring_service.domain.kernel.moments import counted_to, day_of, midnight_of
 from scoring_service.domain.kernel.rank import (
     CutOffs,
@@ -22,11 +23,11 @@ Midnight = tuple[CutOffs | None, dict[str, str]]
 """The version in effect at a midnight, and everybody's standing."""
 
 
-def facts_of(clients: Clients) -> dict[str, ClientFacts]:
+def facts_of(clients: Clients) -> dict[str, Digest]:
     """The kernel's facts of each client."""
     found = {}
     for client, known in clients.items():
-        found[client] = facts = ClientFacts()
+        found[client] = facts = Digest()
         for fact in known:
             told(facts, fact)
     return found

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.kernel.assessment import assess
-from scoring_service.domain.kernel.facts import ClientFacts
 from scoring_service.domain.kernel.moments import day_of, end_of, midnight_of
 from scoring_service.domain.kernel.rank import (
     CutOffs,
@@ -57,9 +57,9 @@ def ranks(scheme: RankScheme, members: list[Member]) -> tuple[list[int], list[in
     return places[0][::-1], places[1][::-1]
 
 
-def paid(yuan: int, on: int = NOW - 30) -> ClientFacts:
-    facts = ClientFacts()
-    facts.add("settled", on, 100 * yuan)
+def paid(yuan: int, on: int = NOW - 30) -> Digest:
+    facts = Digest()
+    facts.put("settled", on, 100 * yuan)
     return facts
 
 
@@ -105,7 +105,7 @@ def test_below_a_hundred_with_anything_nobody_is_ranked() -> None:
     for scheme in (ALL, ACTIVE):
         assert cut_offs(scheme, [*descending(99), *nothing]) is None
         assert cut_offs(scheme, [*descending(100), *nothing]) is not None
-        for facts in (ClientFacts(), paid(5_000)):
+        for facts in (Digest(), paid(5_000)):
             assert standing_at(DatedRank(scheme, None), "1", facts, end_of(NOW)) == "unranked"
 
 
@@ -116,7 +116,7 @@ def test_who_has_nothing_counts_for_the_shares_and_stands_lowest() -> None:
     # 5 % of 1,000 are 50; 20 % would be 200, and only 100 have anything.
     assert version == CutOffs(enter=(1, 1, 51_000), stay=(1, 1, 46_000), held={})
     dated = DatedRank(ALL, version)
-    assert standing_at(dated, "nothing-1", ClientFacts(), end_of(NOW)) == "small"
+    assert standing_at(dated, "nothing-1", Digest(), end_of(NOW)) == "small"
     assert standing_at(dated, "1", paid(1), end_of(NOW)) == "big"
 
 
@@ -295,9 +295,9 @@ def of_shares(shares: list[int], band: int) -> dict[str, object]:
     }
 
 
-def cents(net: int) -> ClientFacts:
-    facts = ClientFacts()
-    facts.add("settled", NOW, net)
+def cents(net: int) -> Digest:
+    facts = Digest()
+    facts.put("settled", NOW, net)
     return facts
 
 
@@ -317,7 +317,7 @@ def test_a_client_of_none_of_the_population_is_outside_until_they_buy() -> None:
     dated = DatedRank(ACTIVE, cut_offs(ACTIVE, descending(100)))
     lapsed = paid(5_000, on=date(2025, 6, 29).toordinal())
     assert standing_at(dated, "x", lapsed, end_of(NOW)) == "outside"
-    assert standing_at(dated, "x", ClientFacts(), end_of(NOW)) == "outside"
+    assert standing_at(dated, "x", Digest(), end_of(NOW)) == "outside"
     kept = paid(5_000, on=date(2025, 6, 30).toordinal())
     answer = assess(dated.of("x"), kept, NOW)
     assert answer.tier == "platinum"

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from scoring_service.domain.kernel.facts import ClientFacts
+from scoring_service.domain.digest import Digest
 from scoring_service.domain.likelihood import estimates
 from scoring_service.domain.likelihood.estimates import (
     LEAST_CLIENTS,
@@ -46,25 +46,25 @@ def practice(clients: int, returned: int, age: int, net_minor: int = 30_000) -> 
 
 class TestRecords:
     def test_several_hours_of_a_day_are_one_visit(self) -> None:
-        facts = ClientFacts()
+        facts = Digest()
         for day, hours in ((NOW - 90, 2), (NOW - 30, 1), (NOW, 3)):
-            facts.add("completed", day, hours)
+            facts.put("completed", day, hours)
         assert record_of(facts, NOW) == Record(History(NOW - 90, NOW, 2, 90), 0)
 
     def test_what_was_taken_back_and_what_comes_later_does_not_count(self) -> None:
-        facts = ClientFacts()
-        facts.add("completed", NOW - 90, 1)
-        facts.add("completed", NOW - 60, 1)
-        facts.add("completed", NOW - 60, -1)
-        facts.add("completed", NOW + 1, 1)
-        facts.add("settled", NOW - 100, 50_000)
-        facts.add("refunded", NOW - 100, 20_000)
-        facts.add("settled", NOW + 1, 70_000)
+        facts = Digest()
+        facts.put("completed", NOW - 90, 1)
+        facts.put("completed", NOW - 60, 1)
+        facts.put("completed", NOW - 60, -1)
+        facts.put("completed", NOW + 1, 1)
+        facts.put("settled", NOW - 100, 50_000)
+        facts.put("refunded", NOW - 100, 20_000)
+        facts.put("settled", NOW + 1, 70_000)
         assert record_of(facts, NOW) == Record(History(NOW - 90, NOW - 90, 0, 90), 30_000)
 
     def test_who_only_paid_never_came(self) -> None:
-        facts = ClientFacts()
-        facts.add("settled", NOW, 50_000)
+        facts = Digest()
+        facts.put("settled", NOW, 50_000)
         assert record_of(facts, NOW) == Record(None, 50_000)
 
 
@@ -151,7 +151,7 @@ class TestClients:
 
 
 def test_who_is_told_of_on_a_later_day_is_a_day_older() -> None:
-    facts = ClientFacts()
-    facts.add("completed", NOW - 30, 1)
+    facts = Digest()
+    facts.put("completed", NOW - 30, 1)
     later = TODAY + timedelta(days=1)
     assert record_of(facts, later.toordinal()).history == History(NOW - 30, NOW - 30, 0, 31)

@@ -83,7 +83,7 @@ def read(data: bytes) -> Stored:
         begin = 1 + _NUMBER.size
         columns = _columns(data, begin, number, size)
         more = _Reader(data, begin + number * size).all()
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"digest cut off after {len(data)} bytes") from error
     return Stored(columns, *more)
 
