@@ -123,6 +123,7 @@ class KafkaLogReader:
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
                 fetch_max_wait_ms=POLL_MS,
+                bootstrap_timeout_ms=ASK_TIMEOUT_MS,
                 metrics_enabled=False,
             )
             name_the_unreadable(consumer)
