@@ -106,14 +106,10 @@ def next_transition(
             if rung <= drop:
                 until = min(until, at)
                 break
-    cheap = len(falls)
     for number, falls_of in scheme.costly:
         found = falls_of(facts, today, counted_to, readings[number], until)
         falls += [(at, number, rung) for at, rung in found]
-    if len(falls) == cheap and len(scheme.cheap) == 1 and until != NEVER:
-        step = _last_of_one(scheme, now, falls)
-    else:
-        step = next(_steps(scheme, now, falls), None)
+    step = next(_steps(scheme, now, falls), None)
     if until == NEVER or (step is not None and step.moment <= until):
         return step
     return next(changes(scheme, facts, now), None)
@@ -165,16 +161,6 @@ def _steps(scheme: Scheme, now: Standing, falls: list[_FallOfLadder]) -> Iterato
         if after != tier:
             yield Step(moment, tier, after, (before, cell))
             tier = after
-
-
-def _last_of_one(scheme: Scheme, now: Standing, falls: list[_FallOfLadder]) -> Step | None:
-    """The change that the last of one ladder's falls makes, where those before it make none."""
-    at, number, rung = falls[-1]
-    stride, held = scheme.strides[number], now.readings[number][0]
-    left = falls[-2][2] if len(falls) > 1 else held
-    before, after = now.cell + (left - held) * stride, now.cell + (rung - held) * stride
-    tier = scheme.tier_table[after]
-    return None if tier == now.tier else Step(at, now.tier, tier, (before, after))
 
 
 def _on_a_day(moment: int, skipped: frozenset[int]) -> int:
