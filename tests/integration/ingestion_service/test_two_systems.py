@@ -129,7 +129,7 @@ def test_a_snapshot_of_clients_known_by_e_mail_cancels_what_vanished_and_repeats
 ) -> None:
     """Each booking is of the client whose hash the ledger has, however the file spells the id."""
     sources.declare("calendar", client_key="personal")
-    header, hour = "client_id,starts_at,status,id\n", "2026-03-04T10:00+08:00,booked"
+    header, hour = "client_id,starts_at,status,id\n", "2026-03-04 10:00,booked"
     two = f"ann.lee@example.org,{hour},b1\nbo@example.org,{hour},b2\n"
     words = ("--as", "snapshot", "--first-day", "2026-03-03", "--last-day", "2026-03-09")
     sources.give_text("calendar", header + two, *words, "--taken-at", "2026-03-02T11:00Z")
