@@ -132,4 +132,7 @@ def test_when_it_speaks_again_what_was_held_happens_once(never_silent: House) ->
     assert told.at >= ended.since
     assert (house.falls("ben"), house.planned("ben")) == ([], [])
     for client in (*WATCHED, "walk-in"):
-        assert house.answer(client).assessment == never_silent.answer(client).assessment
+        ours, theirs = house.answer(client).assessment, never_silent.answer(client).assessment
+        assert ours is not None
+        assert theirs is not None
+        assert ours.tier == theirs.tier
