@@ -150,6 +150,7 @@ def tiers(told: list[Document]) -> Mapping[str, str]:
     return {client: oracle.history(client)[-1].to_tier for client in COURSES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS.values(), ids=list(ORDERS))
 def test_the_tiers_are_those_of_the_facts_and_nobody_is_written_to(
     order: Order, told: list[Document], tiers: Mapping[str, str]
