@@ -40,7 +40,7 @@ def sums(
         return cuts.rung(number), number, totals
 
     def falls(facts: Facts, today: int, last: int, reading: Reading, _: int) -> Iterator[Fall]:
-        rung, _, totals = reading
+        rung, totals = reading[0], reading[2]
         passages = chain.from_iterable(each.passages(facts, today, last) for each in slices)
         return changing(rung, _rungs(passages, list(totals)))
 
