@@ -85,6 +85,7 @@ def _first_payments(dataset: Dataset, clients: Sequence[str]) -> dict[str, date]
     first: dict[str, date] = {}
     for on, events in dataset.calendar():
         for event in events:
-            if on < dataset.last_on and is_payment(event) and event.subject in clients:
-                first.setdefault(event.subject, on)
+            subject = event.subject
+            if subject in clients and subject and is_payment(event) and on < dataset.last_on:
+                first.setdefault(subject, on)
     return first
