@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from outreach_service.importing import command, running
-from outreach_service.importing.command import Place, import_contacts
+from outreach_service.importing.command import import_contacts
+from outreach_service.importing.place import Place
 from rapport_devkit.postgres import Postgres
 from tests.integration.test_one_key import House
 from tests.support.access_matrix.world import PRACTICE
@@ -37,6 +39,7 @@ def house(postgres: Postgres) -> Iterator[House]:
     with ExitStack() as stack:
         made = House(stack, postgres)
         made.pass_on()
+        made.now_is(datetime(2030, 1, 1, tzinfo=UTC))
         yield made
 
 

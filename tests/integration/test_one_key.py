@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -72,6 +73,10 @@ class House:
             name: ApiWorld(name, stack.enter_context(running(app)), urls)
             for name, (app, urls) in apps.items()
         }
+
+    def now_is(self, instant: datetime) -> None:
+        """Let outreach's time reach an instant."""
+        self._outreach.now_is(instant)
 
     def pass_on(self) -> None:
         """Publish what ingestion has written, with a mark of time, and read it in both workers."""

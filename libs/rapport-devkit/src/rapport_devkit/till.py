@@ -86,6 +86,6 @@ def _first_payments(dataset: Dataset, clients: Sequence[str]) -> dict[str, date]
     for on, events in dataset.calendar():
         for event in events:
             subject = event.subject
-            if on < dataset.last_on and is_payment(event) and subject and subject in clients:
+            if subject in clients and subject and is_payment(event) and on < dataset.last_on:
                 first.setdefault(subject, on)
     return first

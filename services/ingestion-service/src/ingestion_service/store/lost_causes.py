@@ -51,10 +51,15 @@ _OBJECTS: Final = """
 """
 _IDENTITIES: Final = """
     INSERT INTO identity (practice_id, namespace, external_id, client_id)
-    SELECT * FROM unnest(%(practice_id)b::text[], %(namespace)b::text[], %(external_id)b::text[],
-        %(client_id)b::text[]) AS lost(practice_id, namespace, external_id, client_id)
+    SELECT practice_id, namespace, external_id, client_id
+    FROM unnest(%(practice_id)b::text[], %(namespace)b::text[], %(external_id)b::text[],
+        %(client_id)b::text[], %(source)b::text[], %(payment_id)b::text[])
+        AS lost(practice_id, namespace, external_id, client_id, source, payment_id)
     WHERE EXISTS (SELECT FROM client WHERE client.practice_id = lost.practice_id
         AND client.client_id = lost.client_id)
+      AND NOT EXISTS (SELECT FROM source_object AS own
+        WHERE own.practice_id = lost.practice_id AND own.source = lost.source
+          AND own.kind = 'payment' AND own.external_id = lost.payment_id)
     ON CONFLICT DO NOTHING
 """
 _NEXT: Final = """
@@ -130,6 +135,15 @@ def adopt(tx: sa.Connection, facts: Sequence[SourceFact]) -> Collection[EventKey
     lost = {EventKey(row.practice_id, row.source, row.event_id): row for row in found}
     named = [(fact, lost[fact.event_key]) for fact in facts if fact.event_key in lost]
     named = [(fact, row) for fact, row in named if fact.identity is not None]
+    # A payment may count for another client than whom its events name (ADR 55): one that is known
+    # tells nothing of that client.
+    identities = sorted(
+        (*fact.client, row.client_id, fact.source, _payment_id(fact))
+        for fact, row in named
+        if row.names_client
+    )
+    names = ("practice_id", "namespace", "external_id", "client_id", "source", "payment_id")
+    execute(tx, _IDENTITIES, arrays(names, identities), prepare=False)
     # Of a chain all ids show the first one's object; only one of them may have it.
     objects = {
         row.object_id: (*fact.object_key, row.object_id, fact.namespace, fact.external_id)
@@ -138,14 +152,6 @@ def adopt(tx: sa.Connection, facts: Sequence[SourceFact]) -> Collection[EventKey
     }
     columns = ("practice_id", "source", "kind", "external_id", "object_id", "namespace", "owner")
     execute(tx, _OBJECTS, arrays(columns, sorted(objects.values())), prepare=False)
-    # A payment may count for another client than whom its events name (ADR 55).
-    identities = sorted(
-        (*fact.client, row.client_id, fact.source, _payment_id(fact))
-        for fact, row in named
-        if row.names_client
-    )
-    names = ("practice_id", "namespace", "external_id", "client_id", "source", "payment_id")
-    execute(tx, _IDENTITIES, arrays(names, identities), prepare=False)
     return lost.keys()
 
 

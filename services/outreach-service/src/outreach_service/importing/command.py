@@ -7,9 +7,10 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
+from outreach_service.importing.place import Place
 from rapport_runtime.in_clear import http_in_clear
 from rapport_runtime.ops.operators import Refused, run_and_print
 from rapport_runtime.settings import PREFIX
@@ -27,18 +28,6 @@ _EPILOG: Final = (
     f"{KEY} is the practice's API key, which may read clients, and write contacts and consents. It"
     " is no option, since everybody on a host sees those."
 )
-
-
-class Place(NamedTuple):
-    """Where the APIs are, and the key for both."""
-
-    ingestion: str
-    outreach: str
-    key: str
-
-    def __repr__(self) -> str:
-        """Without the key."""
-        return f"Place({self.ingestion!r}, {self.outreach!r})"
 
 
 def import_contacts(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:

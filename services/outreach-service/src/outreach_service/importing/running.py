@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from outreach_service.importing.calls import Api, Stopped, Waiting, http_client
-from outreach_service.importing.command import Place
+from outreach_service.importing.place import Place
 from outreach_service.importing.sending import Apis, Sender, Sent, batches
 from rapport_files.options import BadAnswer
 from rapport_files.people import PeopleUnderstanding, understand_people
