@@ -31,8 +31,10 @@ class KeptTiersSuite(HoldsSuite):
     def test_its_end_is_known_until_all_have_followed(self, adapter: StoreAdapter) -> None:
         self.begin(adapter, silent())
         self.end(adapter, silent(since=DUE))
-        was_kept = KeptTiers(NOON, DUE)
-        assert self.find(adapter)[HARBOUR] == HeldPractice(None, was_kept=was_kept)
+        was_kept = HeldPractice(None, was_kept=KeptTiers(NOON, DUE))
+        assert self.find(adapter)[HARBOUR] == was_kept
+        self.sweep(adapter, DUE - HOUR)
+        assert self.find(adapter)[HARBOUR] == was_kept
         self.sweep(adapter, DUE + HOUR)
         assert self.find(adapter) == {}
 
