@@ -41,6 +41,7 @@ _WHAT_A_SCHEMA_CANNOT_SAY = (
     "is already taken",  # the key of a play is unique within its playbook
     "Input should be a valid integer",  # 5.0 is an integer to a schema; an amount is refused so
     "mark must not be above scale",  # two numbers of one mood
+    '"pointer":"/subject"',  # a settlement names its client, or who pays
     "must stand together",  # an amount and its currency, where neither is required
     '"/settings/',  # what a webhook's adapter needs, the adapter says
     "client-key-opaque",  # which keys a source has, its declaration says

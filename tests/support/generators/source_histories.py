@@ -33,7 +33,9 @@ NAMED = {
     "chargeback_reversed": "chargeback_id",
 }
 
-_IDS = frozenset({"booking_id", "replaces", "payment_id", "refund_id", "chargeback_id"})
+_IDS = frozenset(
+    {"booking_id", "replaces", "payment_id", "refund_id", "chargeback_id", "package_id"}
+)
 
 
 class History(NamedTuple):
@@ -63,10 +65,12 @@ def history(chance: random.Random) -> History:
 
 
 def of_client(document: Document, client: str) -> Document:
-    """The same event of another client, about bookings and payments of its own."""
+    """The same event of one client alone, about bookings, payments and packages of its own, which
+    nobody else pays."""
     data = {
         name: f"{client}-{told}" if name in _IDS else told
         for name, told in document["data"].items()
+        if name != "payer"
     }
     return {**document, "id": f"{client}-{document['id']}", "subject": client, "data": data}
 
