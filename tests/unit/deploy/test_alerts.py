@@ -132,6 +132,7 @@ def test_the_runbooks_speak_of_metrics_and_commands_that_there_are() -> None:
         "restored",
         "skip",
         "topics",
+        "lift",
         "purge",
     }
 
