@@ -66,9 +66,9 @@ class Said(NamedTuple):
     mark: int = 0
 
     @property
-    def order(self) -> tuple[int, int, int]:
+    def order(self) -> tuple[int, int, int, int]:
         """By what the last word is found."""
-        return self.day, self.at, self.sequence
+        return self.day, self.at, self.sequence, self.mark
 
 
 class Facts(Protocol):
