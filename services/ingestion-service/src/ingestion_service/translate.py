@@ -24,6 +24,7 @@ from rapport_contracts.binary_mode import Headers, is_binary, names_of, whole_ev
 from rapport_contracts.canonical import Activity as WireActivity
 from rapport_contracts.canonical import (
     ActivityRecorded,
+    CanonicalEvent,
     GenerationOpened,
     GenerationOpening,
     HoldChanged,
@@ -54,6 +55,7 @@ from rapport_contracts.topics import (
     PRACTICES,
     SOURCE_CARE,
     SOURCE_SIGNALS,
+    Topic,
     partition_of,
 )
 from rapport_runtime.bus.port import Outgoing, Record
@@ -241,7 +243,7 @@ def record_of_activity(
             activity_id=delta.activity_id if is_anew else None,
         ),
     )
-    return _record_of_client(owner.client_id, event)
+    return _record_of_client(CLIENT_ACTIVITY, owner.client_id, event)
 
 
 def records_of_generation(
@@ -263,14 +265,15 @@ def records_of_generation(
             facts=opening.facts,
         ),
     )
-    yield _record_of_client(owner.client_id, event)
+    yield _record_of_client(CLIENT_ACTIVITY, owner.client_id, event)
     for each in activities:
         yield record_of_activity(each, incarnation, is_anew=True)
 
 
-def _record_of_client(client_id: str, event: ActivityRecorded | GenerationOpened) -> Outgoing:
-    partition = partition_of(client_id, CLIENT_ACTIVITY.partitions)
-    return Outgoing(CLIENT_ACTIVITY.name, partition, client_id.encode(), encode(event))
+def _record_of_client(topic: Topic, client_id: str, event: CanonicalEvent) -> Outgoing:
+    """A record on the partition of its client."""
+    partition = partition_of(client_id, topic.partitions)
+    return Outgoing(topic.name, partition, client_id.encode(), encode(event))
 
 
 def record_of_care(word: CareWord, incarnation: str | None = None) -> Outgoing:
@@ -295,8 +298,7 @@ def record_of_care(word: CareWord, incarnation: str | None = None) -> Outgoing:
             attributes=dict(word.attributes),
         ),
     )
-    partition = partition_of(word.client_id, CARE_SIGNALS.partitions)
-    return Outgoing(CARE_SIGNALS.name, partition, word.client_id.encode(), encode(event))
+    return _record_of_client(CARE_SIGNALS, word.client_id, event)
 
 
 def record_of_practice(
