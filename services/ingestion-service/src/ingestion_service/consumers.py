@@ -14,6 +14,7 @@ from ingestion_service.draining import Drain
 from ingestion_service.parked_facts import ParkedFacts
 from ingestion_service.ports import Store, Stores
 from ingestion_service.queues import held_time, take_turns
+from ingestion_service.remarks import REMARKS, count_remark
 from ingestion_service.source_records import SetAside
 from ingestion_service.undeclared import UndeclaredRecords
 from rapport_contracts import topics
@@ -148,7 +149,7 @@ class SourceConsumer(BatchHandler):
                 continue
             if result.status == "rejected":
                 batch.reject(each.part, each.place, translate.refusal(each.fact, result))
-            elif result in translate.REMARKS:
+            elif result in REMARKS:
                 self._remarks[each.part.partition, each.offset] = (result, each.fact.kind)
 
     def _count(self, held: Mapping[TopicPartition, Position]) -> None:
@@ -157,7 +158,7 @@ class SourceConsumer(BatchHandler):
 
         for (partition, offset), (result, kind) in self._remarks.items():
             if is_committed(partition, offset):
-                translate.REMARKS[result].labels(kind).inc()
+                count_remark(kind, result)
         for partition, offset in self._deferred:
             if is_committed(partition, offset):
                 DEFERRED.labels(partition.topic).inc()

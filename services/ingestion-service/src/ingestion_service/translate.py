@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
-from types import MappingProxyType
 from typing import Any, Final, cast
 
 from ingestion_service.domain.activities import NO_CAUSE, Activity
@@ -16,7 +15,7 @@ from ingestion_service.domain.facts import (
     SourceKind,
     SourceObjectKind,
 )
-from ingestion_service.domain.intake_results import OVERDRAWS, TOOK_BACK_VISIT, IntakeResult
+from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.practices import Practice
 from ingestion_service.ports import Hold, Opening
 from ingestion_service.signed_records import Carrier, carrier
@@ -60,16 +59,10 @@ from rapport_contracts.topics import (
 )
 from rapport_runtime.bus.port import Outgoing, Record
 from rapport_runtime.errors import InvalidRecord, RefusedRecord
-from rapport_runtime.metrics import PAYMENTS_OVERDRAWN, VISITS_TAKEN_BACK
 from rapport_runtime.stream.batch import Sender
 
 SOURCE: Final = "ingestion-service"
 """The `source` of every event that this service publishes."""
-
-REMARKS: Final = MappingProxyType(
-    {TOOK_BACK_VISIT: VISITS_TAKEN_BACK, OVERDRAWS: PAYMENTS_OVERDRAWN}
-)
-"""What is counted of facts that were accepted, by the fact's kind."""
 
 KINDS: Final[dict[str, SourceKind]] = {
     "rapport.booking.requested.v1": "requested",

@@ -14,6 +14,7 @@ from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.door import accept_sent
 from ingestion_service.ports import Stores
 from ingestion_service.queues import practice_times
+from ingestion_service.remarks import count_remark
 from ingestion_service.signed_records import (
     HEADER,
     Carrier,
@@ -21,7 +22,7 @@ from ingestion_service.signed_records import (
     carrier,
     refusals,
 )
-from ingestion_service.translate import REMARKS, fact_of
+from ingestion_service.translate import fact_of
 from rapport_contracts.binary_mode import from_http, is_binary, whole_event
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
@@ -169,8 +170,7 @@ def _accept(
         times = practice_times({practice_id}, store)
         accepted = accept_signed(facts, refused, lambda good: accept_sent(good, store, times))
     for fact, result in zip(facts, accepted, strict=True):
-        if result in REMARKS:
-            REMARKS[result].labels(fact.kind).inc()
+        count_remark(fact.kind, result)
     results = iter(accepted)
     return [next(results) if isinstance(fact, SourceFact) else fact for fact in decoded]
 

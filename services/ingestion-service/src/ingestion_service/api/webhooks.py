@@ -20,7 +20,7 @@ from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Store, Stores
 from ingestion_service.ports.secrets import Token, Webhook
-from ingestion_service.translate import REMARKS
+from ingestion_service.remarks import count_remark
 from ingestion_service.webhooks import NotAccepted, receive, settings_of
 from rapport_adapters.errors import SignatureRefused, Unreadable
 from rapport_runtime.http.api_keys import KeyVerifier, Principal, new_key
@@ -205,8 +205,7 @@ def _add_door(router: APIRouter, stores: Stores, address: WebhookAddress) -> Non
                 raise WebhookRefused("this webhook has ended")
             results = receive(key, webhook, request.headers.items(), body, store)
         for kind, result in results:
-            if result in REMARKS:
-                REMARKS[result].labels(kind).inc()
+            count_remark(kind, result)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ingestion_service.door import accept_sent
 from ingestion_service.import_holds import end_import, hold_practice
 from ingestion_service.ports import Store, Stores
 from ingestion_service.queues import practice_times
+from ingestion_service.remarks import count_remark
 from rapport_contracts.source import SourceEvent, object_id
 from rapport_runtime import failpoints
 from rapport_runtime.db_errors import DatabaseError, is_transient
@@ -164,7 +165,8 @@ class Import:
             self._tells.note([fact for fact, each in known if each.status in _IN_THE_LEDGER], store)
             job = self._moved(job, chunk, results, store)
             failpoints.hit("importing")
-        _count_remarks(facts, results)
+        for fact, result in zip(facts, results, strict=True):
+            count_remark(fact.kind, result)
         return job
 
     def _pass_over(self, each: Numbered, position: int, refused: InvalidRecord) -> ImportJob:
@@ -234,9 +236,3 @@ def _wholly_refused(results: Sequence[IntakeResult]) -> WhollyRefused:
         f"the first {len(results)} events were refused, and nothing was written:"
         f" {first.reason}, {first.detail}{and_others}"
     )
-
-
-def _count_remarks(facts: Sequence[SourceFact], results: Sequence[IntakeResult]) -> None:
-    for fact, result in zip(facts, results, strict=True):
-        if result in translate.REMARKS:
-            translate.REMARKS[result].labels(fact.kind).inc()
