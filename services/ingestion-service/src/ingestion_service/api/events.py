@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import Field, SkipValidation
 
+from ingestion_service.api.raw_body import raw_body
 from ingestion_service.api.refusals import field_error, refusals_as_problems
 from ingestion_service.api.schemas import MAX_EVENTS, EventsAnswer, ItemOutcome
 from ingestion_service.domain.facts import PracticeId, SourceFact
@@ -23,7 +24,7 @@ from ingestion_service.signed_records import (
     refusals,
 )
 from ingestion_service.translate import fact_of
-from rapport_contracts.binary_mode import from_http, is_binary, whole_event
+from rapport_contracts.binary_mode import Headers, from_http, is_binary, whole_event
 from rapport_contracts.codec import decode_source
 from rapport_contracts.errors import InvalidEvent
 from rapport_contracts.examples import examples_of
@@ -86,7 +87,7 @@ def events_router(stores: Stores) -> APIRouter:
     def post_events(
         principal: Annotated[Principal, Depends(require_practice("events:write"))],
         body: Annotated[EventsBody, Body(openapi_examples=_EXAMPLES)],
-        raw_body: Annotated[bytes, Depends(_raw_body)],
+        raw: Annotated[bytes, Depends(raw_body)],
         request: Request,
         response: Response,
     ) -> EventsAnswer:
@@ -120,11 +121,12 @@ def events_router(stores: Stores) -> APIRouter:
         refunds, a chain of bookings or a package that is full), else 422. 503: nothing was written,
         send the whole request again.
         """
-        sent: Any = _event_of(request, body)
+        headers = from_http(request.headers.raw)
+        sent: Any = _event_of(headers, body)
         items = sent if isinstance(sent, list) else [sent]
         if not 1 <= len(items) <= MAX_EVENTS:
             raise InvalidRequest(f"send 1 to {MAX_EVENTS} events, not {len(items)}")
-        carried = _carrier_of(request, raw_body)
+        carried = _carrier_of(headers, request, raw)
         results = _accept(stores, PracticeId(principal.practice), items, carried)
         pairs = enumerate(zip(items, results, strict=True))
         outcomes = [_outcome(index, item, result) for index, (item, result) in pairs]
@@ -137,19 +139,14 @@ def events_router(stores: Stores) -> APIRouter:
     return router
 
 
-async def _raw_body(request: Request) -> bytes:
-    return await request.body()
-
-
-def _carrier_of(request: Request, raw_body: bytes) -> Carrier:
+def _carrier_of(headers: Headers, request: Request, raw: bytes) -> Carrier:
     """What carried the events of a request; a signature is of the body alone."""
     signatures = [(HEADER, value.encode()) for value in request.headers.getlist(HEADER)]
-    return carrier(signatures, raw_body, is_whole=not is_binary(from_http(request.headers.raw)))
+    return carrier(signatures, raw, is_whole=not is_binary(headers))
 
 
-def _event_of(request: Request, body: Any) -> Any:
+def _event_of(headers: Headers, body: Any) -> Any:
     """The event of a request in binary mode; else the body. Raises `InvalidRequest`."""
-    headers = from_http(request.headers.raw)
     if not any(name.startswith("ce_") for name, _ in headers):
         return body
     try:

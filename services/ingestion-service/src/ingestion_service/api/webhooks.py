@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import ValidationError
 
+from ingestion_service.api.raw_body import raw_body
 from ingestion_service.api.refusals import refusals_as_problems
 from ingestion_service.api.sources import SourcePath
 from ingestion_service.api.webhook_schemas import (
@@ -164,10 +165,6 @@ def _add_signing(router: APIRouter, stores: Stores) -> None:
             store.secrets.save_signing(key, [])
 
 
-async def _raw_body(request: Request) -> bytes:
-    return await request.body()
-
-
 def _add_door(router: APIRouter, stores: Stores, address: WebhookAddress) -> None:
     @router.post(
         "/webhooks/{token}",
@@ -185,10 +182,8 @@ def _add_door(router: APIRouter, stores: Stores, address: WebhookAddress) -> Non
     )
     def receive_webhook(
         principal: Annotated[Principal, Depends(address)],
-        token: Annotated[
-            str, Path(description="The secret end of the address.", examples=[EXAMPLE_ADDRESS])
-        ],
-        body: Annotated[bytes, Depends(_raw_body)],
+        token: _Token,
+        body: Annotated[bytes, Depends(raw_body)],
         request: Request,
     ) -> None:
         """Receive a webhook of the system that the source declares.
