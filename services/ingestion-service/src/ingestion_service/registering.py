@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ingestion_service.domain.errors import Conflict, NotYet, Unreadable
 from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
+from ingestion_service.domain.sources import Source
 from ingestion_service.handlers import register_client
 from ingestion_service.ports import Store
 from ingestion_service.ports.sources import Hashing
@@ -32,8 +33,9 @@ def register_person(given: Sequence[IdentityKey], store: Store) -> Person:
     practice_id = given[0].practice_id
     practice_times({practice_id}, store)
     store.hold_declarations({practice_id})
-    keys = stored_keys(given, store)
-    awaited = _take(practice_id, keys, store)
+    declared = store.sources_of(practice_id)
+    keys = _stored(given, declared, store)
+    awaited = _take(practice_id, keys, declared, store)
     known = store.identities(keys)
     clients = sorted(set(known.values()))
     if len(clients) > 1:
@@ -61,8 +63,13 @@ def stored_keys(keys: Sequence[IdentityKey], store: Store) -> list[IdentityKey]:
     Raises `Unreadable` for one that is neither an e-mail address nor a phone number, and `NotYet`
     where the key to hash with is missing.
     """
+    return _stored(keys, store.sources_of(keys[0].practice_id), store)
+
+
+def _stored(
+    keys: Sequence[IdentityKey], declared: Collection[Source], store: Store
+) -> list[IdentityKey]:
     practice_id = keys[0].practice_id
-    declared = store.sources_of(practice_id)
     personal = {source.namespace for source in declared if source.client_key == "personal"}
     if not any(key.namespace in personal for key in keys):
         return list(keys)
@@ -93,10 +100,12 @@ def personal_of(store: Store) -> Hashing:
 
 
 def _take(
-    practice_id: PracticeId, keys: Collection[IdentityKey], store: Store
+    practice_id: PracticeId,
+    keys: Collection[IdentityKey],
+    declared: Collection[Source],
+    store: Store,
 ) -> list[IdentityKey]:
     """Take the identities of the practice where one of these may be awaited; those that may."""
-    declared = store.sources_of(practice_id)
     awaiting = {source.namespace for source in declared if not source.creates_clients}
     awaited = [key for key in keys if key.namespace in awaiting]
     if awaited:
