@@ -5,9 +5,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from ingestion_service.domain.facts import ClientId, IdentityKey, PracticeId
+from ingestion_service.domain.facts import ClientId, IdentityKey
 from ingestion_service.store.arrays import arrays
-from rapport_runtime.database import execute, fetch
+from rapport_runtime.database import fetch
 from rapport_runtime.errors import TryLater
 
 _IDENTITIES: Final = """
@@ -20,16 +20,6 @@ _IDENTITIES: Final = """
           AND identity.external_id = wanted.external_id
         OFFSET 0
     ) found
-"""
-_HOLD: Final = """
-    SELECT pg_advisory_xact_lock_shared(hashtextextended('identities ' || practice_id, 0))
-    FROM (
-        SELECT practice_id FROM unnest(%(practice_ids)b::text[]) AS held(practice_id)
-        ORDER BY practice_id
-    ) AS held
-"""
-_TAKE: Final = """
-    SELECT pg_advisory_xact_lock(hashtextextended('identities ' || %(practice_id)b, 0))
 """
 # In the order of the keys, as clients are created: no two wait for each other.
 _ATTACH: Final = """
@@ -48,16 +38,6 @@ def known(tx: sa.Connection, keys: Collection[IdentityKey]) -> Mapping[IdentityK
     return {
         IdentityKey(row.practice_id, row.namespace, row.external_id): row.client_id for row in rows
     }
-
-
-def hold(tx: sa.Connection, practice_ids: Collection[PracticeId]) -> None:
-    """See `SourceStore.hold_identities`."""
-    execute(tx, _HOLD, {"practice_ids": list(practice_ids)}, prepare=False)
-
-
-def take(tx: sa.Connection, practice_id: PracticeId) -> None:
-    """See `SourceStore.take_identities`."""
-    execute(tx, _TAKE, {"practice_id": practice_id}, prepare=False)
 
 
 def attach(tx: sa.Connection, keys: Collection[IdentityKey], client_id: ClientId) -> None:

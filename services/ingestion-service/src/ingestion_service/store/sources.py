@@ -11,7 +11,7 @@ from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.ports import Sealer
 from ingestion_service.ports.sources import Hashing, Undeclared
-from ingestion_service.store import identities, relations, undeclared
+from ingestion_service.store import identities, practice_locks, relations, undeclared
 from ingestion_service.store.arrays import arrays
 from rapport_runtime.database import Database, execute, fetch, fetch_value
 
@@ -27,17 +27,6 @@ _SOURCES: Final = f"""
 """
 _SOURCES_OF: Final = f"""
     SELECT {_COLUMNS} FROM source WHERE practice_id = %(practice_id)b ORDER BY source
-"""
-# In the order of the ids: of those who hold, none waits for another that waits for it.
-_HOLD: Final = """
-    SELECT pg_advisory_xact_lock_shared(hashtextextended('sources ' || practice_id, 0))
-    FROM (
-        SELECT practice_id FROM unnest(%(practice_ids)b::text[]) AS held(practice_id)
-        ORDER BY practice_id
-    ) AS held
-"""
-_TAKE: Final = """
-    SELECT pg_advisory_xact_lock(hashtextextended('sources ' || %(practice_id)b, 0))
 """
 _IS_IN_USE: Final = """
     SELECT EXISTS (
@@ -87,10 +76,10 @@ class PostgresSources:
         return _sources_of(self._tx, practice_id)
 
     def hold_declarations(self, practice_ids: Collection[PracticeId]) -> None:
-        execute(self._tx, _HOLD, {"practice_ids": list(practice_ids)}, prepare=False)
+        practice_locks.hold(self._tx, "sources", practice_ids)
 
     def take_declarations(self, practice_id: PracticeId) -> None:
-        execute(self._tx, _TAKE, {"practice_id": practice_id}, prepare=False)
+        practice_locks.take(self._tx, "sources", practice_id)
 
     def is_in_use(self, practice_id: PracticeId, namespace: str) -> bool:
         parameters = {"practice_id": practice_id, "namespace": namespace}
@@ -124,10 +113,10 @@ class PostgresSources:
         return identities.known(self._tx, keys)
 
     def hold_identities(self, practice_ids: Collection[PracticeId]) -> None:
-        identities.hold(self._tx, practice_ids)
+        practice_locks.hold(self._tx, "identities", practice_ids)
 
     def take_identities(self, practice_id: PracticeId) -> None:
-        identities.take(self._tx, practice_id)
+        practice_locks.take(self._tx, "identities", practice_id)
 
     def attach(self, keys: Collection[IdentityKey], client_id: ClientId) -> None:
         identities.attach(self._tx, keys, client_id)
