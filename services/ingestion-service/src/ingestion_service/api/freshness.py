@@ -1,6 +1,8 @@
 """`/v1/freshness`, `/v1/parked` and `/v1/holds`: which source is silent, what waits, and
 the holds of practices, which operators may end (ADR 53)."""
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
@@ -14,7 +16,6 @@ from ingestion_service.ports.freshness import (
     Decision,
     FreshnessReads,
     SourceFreshness,
-    SpokenDay,
 )
 from ingestion_service.queues import held_time
 from ingestion_service.silences import end_hold
@@ -135,8 +136,13 @@ def _add_reads(router: APIRouter, reads: FreshnessReads) -> None:
         practice.
         """
         practice_id = PracticeId(principal.practice)
-        days, found = reads.days(practice_id), reads.sources(practice_id)
-        return FreshnessAnswers(items=[_freshness(each, days) for each in found])
+        spoken: dict[str, dict[date, int]] = {}
+        for each in reads.days(practice_id):
+            spoken.setdefault(each.key.source, {})[each.day] = each.events
+        found = reads.sources(practice_id)
+        return FreshnessAnswers(
+            items=[_freshness(each, spoken.get(each.source, {})) for each in found]
+        )
 
     @router.get("/parked", tags=["clients"], responses=responses(*_DENIED, InvalidCursor))
     def list_parked(principal: _Reader, page: PageQuery) -> Page[ParkedAnswer]:
@@ -181,10 +187,10 @@ def _add_holds(router: APIRouter, stores: Stores, reads: FreshnessReads) -> None
         return EndAnswer(hold_id=hold_id, **watched.key._asdict())
 
 
-def _freshness(source: SourceFreshness, days: list[SpokenDay]) -> FreshnessAnswer:
+def _freshness(source: SourceFreshness, spoken: Mapping[date, int]) -> FreshnessAnswer:
+    """`spoken` has the source's events by day."""
     shown = source._asdict()
     today = shown.pop("today")
-    spoken = {each.day: each.events for each in days if each.key.source == source.source}
     known = rhythm(spoken, today)
     recent = [events for day, events in spoken.items() if (today - day).days < _DAYS_OF_RATE]
     return FreshnessAnswer(
