@@ -58,6 +58,11 @@ def source_type(event: type[SourceEnvelope]) -> str:
     return str(name)
 
 
+def kind_of(name: str) -> str:
+    """The kind of a source event by its `type`, such as `booking.created`."""
+    return name.removeprefix("rapport.").removesuffix(".v1")
+
+
 CANONICAL: dict[str, dict[str, type[Envelope]]] = {
     topic.name: {canonical_type(event): event for event in events}
     for topic, events in (

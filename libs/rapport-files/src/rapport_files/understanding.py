@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from rapport_contracts.catalogue import kind_of
 from rapport_contracts.source import (
     PaymentChargedBack,
     PaymentRefunded,
@@ -132,11 +133,10 @@ def _seen(rules: Rules, told: SourceEvent | Booking) -> Seen:
     """What is counted of an event, or of a booking."""
     if isinstance(told, Booking):
         return Seen(told.state, told.client, _day(told.starts_at, rules))
-    kind = told.type.removeprefix("rapport.").removesuffix(".v1")
     minor = None
     if isinstance(told, PaymentSettled | PaymentRefunded | PaymentChargedBack):
         minor = told.data.amount_minor
-    return Seen(kind, told.subject, _day(told.time, rules), minor)
+    return Seen(kind_of(told.type), told.subject, _day(told.time, rules), minor)
 
 
 def _day(at: datetime, rules: Rules) -> date:

@@ -24,15 +24,9 @@ from rapport_adapters.mapping.values import (
     UnitsAt,
     Word,
 )
-from rapport_contracts.catalogue import ANY_SOURCE, SOURCE
+from rapport_contracts.catalogue import ANY_SOURCE, SOURCE, kind_of
 from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS
 from rapport_contracts.values import Zone
-
-
-def kind_of(name: str) -> str:
-    """The kind of an event by the name of its type."""
-    return name.removeprefix("rapport.").removesuffix(".v1")
-
 
 KINDS: Final = tuple(
     sorted(

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from rapport_adapters.adapter import event_of
 from rapport_adapters.body import Value, parse
 from rapport_adapters.errors import Unreadable
-from rapport_adapters.mapping.document import ATTRIBUTES, MappingDocument, Said, fields_of, kind_of
+from rapport_adapters.mapping.document import ATTRIBUTES, MappingDocument, Said, fields_of
 from rapport_adapters.mapping.values import (
     AmountAt,
     CancellerAt,
@@ -24,6 +24,7 @@ from rapport_adapters.mapping.values import (
     UnitsAt,
 )
 from rapport_adapters.settings import SourceSettings
+from rapport_contracts.catalogue import kind_of
 from rapport_contracts.ranges import currencies
 from rapport_contracts.source import SourceEvent
 
