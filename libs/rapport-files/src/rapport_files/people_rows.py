@@ -1,7 +1,5 @@
 """Rows of a file as contacts and consents of clients."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,12 +21,12 @@ from rapport_files.people_words import (
 )
 from rapport_files.problems import WHOLE_LINE, Problem, Refused
 from rapport_files.readers.rows import Row
-from rapport_files.rows import Outcome
+from rapport_files.row_ids import in_words, row_id
+from rapport_files.rows import Outcome, outcome
 from rapport_files.said import Said, said
 from rapport_files.words import meanings, plain_word
 
 DEFAULT_LANGUAGE: Final = "zh-CN"
-_DIGITS: Final = 32
 _LONGEST_NAME: Final = 200
 _NAME: Final = re.compile(NAME)
 _CONTROL: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
@@ -39,7 +37,6 @@ _LANGUAGES: Final = meanings(LANGUAGES)
 _HOURS: Final[Mapping[str, time]] = MappingProxyType(
     {"begin": time(0), "noon": time(12), "end": time(23, 59, 59)}
 )
-_told = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +97,7 @@ class Statement:
         """
         if self.statement_id is not None:
             return self.statement_id
-        words = _told([client_id, *self.words()])
-        digest = hashlib.sha256(words.encode("utf-8", "surrogatepass"))
-        return f"row-{digest.hexdigest()[:_DIGITS]}"
+        return row_id(in_words([client_id, *self.words()]))
 
     def words(self) -> list[object]:
         """What the line tells but for whom."""
@@ -138,13 +133,7 @@ class PeopleRows:
         told = self._told(line)
         for each in told:
             self._check(each, line)
-        return Outcome(
-            line=row.line,
-            told=() if line.is_bad else told,
-            problems=line.all_problems(),
-            asked=line.asked,
-            lacking=frozenset(line.lacking),
-        )
+        return outcome(line, told)
 
     def told_ids(self, row: Row) -> list[tuple[str, str]]:
         """What a row names that lines may contradict each other about, and what it tells of it."""
@@ -332,11 +321,11 @@ _TELLING_CELLS: Final = (*ADDRESSES, "address", "consent")
 def _named(told: Told) -> tuple[str, str] | None:
     """What is named, which only one thing can be, and what is told of it."""
     if isinstance(told, Statement):
-        words = _told([told.client, *told.words()])
+        words = in_words([told.client, *told.words()])
         return None if told.statement_id is None else (f"statement {told.statement_id}", words)
     since = "" if told.valid_from is None else plain_instant(told.valid_from)
-    key = _told(["contact", told.client, told.channel, since])
-    return key, _told([told.address, told.name, told.language, told.zone])
+    key = in_words(["contact", told.client, told.channel, since])
+    return key, in_words([told.address, told.name, told.language, told.zone])
 
 
 def _two_statements(told: Statement, column: str) -> Problem:

@@ -1,7 +1,5 @@
 """Rows of a file as source events, or as bookings as they are now."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,18 +14,16 @@ from rapport_files.instants import plain_instant
 from rapport_files.lines import ASSUMED, CODES, PRICED, TIMED, Line, Rules
 from rapport_files.problems import Problem
 from rapport_files.readers.rows import Row
+from rapport_files.row_ids import in_words, row_id
 from rapport_files.said import said
 from rapport_files.snapshots import Booking, State
 
-_DIGITS = 32
 _STATES: dict[str, State] = {
     "booking.created": "booked",
     "booking.completed": "completed",
     "booking.no_show": "no_show",
     "booking.cancelled": "cancelled",
 }
-
-_told = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -61,7 +57,7 @@ class _Facts(NamedTuple):
             name: plain_instant(value) if isinstance(value, datetime) else value
             for name, value in self.data.items()
         }
-        return _told([self.client, plain_instant(self.at), self.kinds, data])
+        return in_words([self.client, plain_instant(self.at), self.kinds, data])
 
 
 class EventRows:
@@ -87,7 +83,7 @@ class EventRows:
             events = [happening.event(self._origin) for happening in told]
         except InvalidEvent as invalid:
             line.add_invalid(invalid)
-        return _outcome(row, line, events)
+        return outcome(line, events)
 
     def close(self) -> None:
         """Forget which rows there were."""
@@ -157,8 +153,7 @@ class EventRows:
                 )
             return told
         ordinal = self._counted.count(words)
-        digest = hashlib.sha256(f"{words}\n{ordinal}".encode("utf-8", "surrogatepass"))
-        return f"row-{digest.hexdigest()[:_DIGITS]}"
+        return row_id(f"{words}\n{ordinal}")
 
 
 class BookingRows:
@@ -174,7 +169,7 @@ class BookingRows:
         line = Line(row, self._rules)
         booking = self._booking(line)
         is_told = booking is not None and not self._is_twice(line, booking)
-        return _outcome(row, line, [booking] if booking is not None and is_told else [])
+        return outcome(line, [booking] if booking is not None and is_told else [])
 
     def told_ids(self, row: Row) -> list[ToldId]:
         """The id of a row's booking, and what the row tells."""
@@ -260,12 +255,13 @@ def _words(booking: Booking) -> str:
     """What a row tells of a booking, whichever line of the file it is."""
     values = (booking.client, booking.state, booking.codes)
     times = (booking.starts_at, booking.booked_at, booking.changed_at)
-    return _told([*values, [None if each is None else plain_instant(each) for each in times]])
+    return in_words([*values, [None if each is None else plain_instant(each) for each in times]])
 
 
-def _outcome(row: Row, line: Line, told: Sequence[T]) -> Outcome[T]:
+def outcome(line: Line, told: Sequence[T]) -> Outcome[T]:
+    """What a row came to that tells this, as far as nothing stands against it."""
     return Outcome(
-        line=row.line,
+        line=line.number,
         told=() if line.is_bad else told,
         problems=line.all_problems(),
         asked=line.asked,
