@@ -22,6 +22,7 @@ from rapport_devkit.sources.cdnow import read_cdnow
 from rapport_devkit.sources.dataset import Dataset
 from rapport_devkit.sources.own_file import AS_EVENTS, BadFile, read_file
 from rapport_devkit.words import LANGUAGES, Words, language_of, words_of
+from rapport_files.arguments import answer
 from rapport_files.events import Origin
 from rapport_files.options import Options
 from rapport_files.problems import ErrorFile
@@ -81,7 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=_path, help="a file of your own; see below")
     parser.add_argument(
-        "--answer", type=_answer, action="append", default=[], help="such as day_order=day"
+        "--answer",
+        type=answer("day_order=day"),
+        action="append",
+        default=[],
+        help="such as day_order=day",
     )
     parser.add_argument("--errors", type=_path, help="a CSV file to write all bad lines into")
     parser.add_argument("--exit", action="store_true", help="stop by itself at the end")
@@ -127,13 +132,6 @@ def _print_all(console: Console, lines: Iterable[str]) -> None:
 
 def _path(text: str) -> Path:
     return Path(text).expanduser()
-
-
-def _answer(text: str) -> tuple[str, str]:
-    key, found, choice = text.partition("=")
-    if not found:
-        raise argparse.ArgumentTypeError("KEY=CHOICE, such as day_order=day")
-    return key, choice
 
 
 def _positive(text: str) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ingestion_service.domain.errors import NotYet
 from ingestion_service.ports import Stores
+from rapport_files.arguments import answer
 from rapport_runtime.database import Database
 from rapport_runtime.ops.operators import OperatorCommand, Refused, Secrets, add_reason
 
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--answer",
-        type=_answer,
+        type=answer("day_order=day"),
         action="append",
         default=[],
         metavar="KEY=CHOICE",
@@ -87,13 +88,6 @@ def _add_snapshot(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="yes, more than a tenth of the planned hours are to be cancelled",
     )
-
-
-def _answer(text: str) -> tuple[str, str]:
-    key, found, choice = text.partition("=")
-    if not found:
-        raise argparse.ArgumentTypeError("KEY=CHOICE, such as day_order=day")
-    return key, choice
 
 
 def _instant(text: str) -> datetime:

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from outreach_service.importing.place import Place
+from rapport_files.arguments import answer
 from rapport_runtime.in_clear import http_in_clear
 from rapport_runtime.ops.operators import Refused, run_and_print
 from rapport_runtime.settings import PREFIX
@@ -55,7 +56,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--answer",
-        type=_answer,
+        type=answer("purpose=care"),
         action="append",
         default=[],
         metavar="KEY=CHOICE",
@@ -97,10 +98,3 @@ def _place(options: argparse.Namespace, environment: Mapping[str, str]) -> Place
                 " --in-clear where nobody listens"
             )
     return Place(options.ingestion, options.outreach, key)
-
-
-def _answer(text: str) -> tuple[str, str]:
-    key, found, choice = text.partition("=")
-    if not found:
-        raise argparse.ArgumentTypeError("KEY=CHOICE, such as purpose=care")
-    return key, choice
