@@ -47,12 +47,10 @@ class Apis(NamedTuple):
 
 @dataclass(kw_only=True)
 class Sent:
-    """What became of a batch: how many contacts and consents are there now, of how many; how many
-    of its clients are known; and what was refused by line."""
+    """What became of a batch: how many contacts and consents are there now, of how many; and what
+    was refused by line."""
 
     told: int
-    clients: int = 0
-    known: int = 0
     contacts: int = 0
     consents: int = 0
     refused: list[Problem] = field(default_factory=list)
@@ -96,7 +94,6 @@ class Sender:
             for number, found in zip(wanted, answered, strict=True)
             if found.get("client")
         }
-        sent.clients, sent.known = len(wanted), len(known)
         lines = {each.line: None for each in batch if each.client not in known}
         sent.refused += [self._unknown(line) for line in lines]
         return known
