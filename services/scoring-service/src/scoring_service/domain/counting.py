@@ -136,8 +136,7 @@ def mark_of(identity: str) -> str:
 
 def _number_of(identity: str) -> int:
     """The same as a signed integer of 64 bits; never 0."""
-    digest = blake2b(identity.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True) or 1
+    return int.from_bytes(bytes.fromhex(mark_of(identity)), "little", signed=True) or 1
 
 
 def _text_of(fact: Fact, name: str) -> str:
